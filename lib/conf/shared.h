@@ -1,0 +1,39 @@
+/* conf/shared.h: what every daemon knows: the keys of tiermail.conf(5). */
+#ifndef CONF_SHARED_H
+#define CONF_SHARED_H
+#include "conf/conf.h"
+
+struct conf_shared {
+	char *prefix;          /* moves all default paths below one directory ("" = /) */
+	char *hostname;        /* this host's name in EHLO, Received, Message-ID; mailHost matches it */
+	char *rundir;          /* /run/tiermail: sockets and pid files */
+	char *queue;           /* /var/spool/tiermail */
+	char *store;           /* /var/lib/tiermail */
+	char *libexec;         /* /usr/lib/tiermail: where jobctl finds channel-master */
+	char *user, *group;    /* to become after start as root; "" = stay */
+	int log_to;            /* stderr | syslog */
+	int log_level;         /* error | warn | info | debug */
+	char *default_domain;  /* completes a login or address without a domain */
+	char *postmaster;      /* address of last resort for notices */
+
+	char **ldap_urls;      /* ldap.url: in order of preference */
+	char *ldap_base;       /* ldap.base */
+	char *ldap_bind_dn;    /* ldap.bind_dn */
+	char *ldap_password;   /* ldap.password (secret) */
+	bool ldap_starttls;    /* ldap.starttls */
+	int64_t ldap_timeout;  /* ldap.timeout, ms a request */
+	int64_t ldap_binders;  /* ldap.binders: connections that check passwords */
+	int64_t ldap_cache_size; /* ldap.cache_size, entries */
+	int64_t ldap_cache_age;  /* ldap.cache_age, ms */
+	int64_t ldap_negative_age; /* ldap.negative_age, ms */
+	int64_t ldap_auth_age;   /* ldap.auth_age: how long a verified password is remembered, ms */
+
+	char *tls_cert, *tls_key; /* tls.certificate, tls.key: PEM */
+	char *tls_ca;             /* tls.ca: PEM of the CAs that are trusted */
+	int tls_protocols;        /* tls.protocols: tlsv1.3 | tlsv1.2 (and above) */
+	char *tls_ciphers;        /* tls.ciphers: libtls word */
+	bool insecure_loopback;   /* login.insecure_loopback: passwords without TLS from loopback */
+};
+extern struct conf_shared shared;
+extern const struct conf_schema conf_shared_schema;
+#endif

@@ -1,0 +1,37 @@
+/* net/dns.h: validating DNS by libunbound. */
+#ifndef NET_DNS_H
+#define NET_DNS_H
+#include "net/addr.h"
+#include "net/loop.h"
+#include "net/op.h"
+
+struct dns;
+struct dns_params {
+	const char *resolvers;  /* "ip[@port] ..." to forward to; NULL = /etc/resolv.conf */
+	const char *hosts;      /* a hosts file; NULL = /etc/hosts */
+	const char *anchor;     /* trust anchor file; NULL = none */
+	const char *stubs;      /* tests: "zone=ip@port ..." */
+	uint32_t timeout_ms;    /* a whole question */
+};
+struct dns *dns_new(struct loop *l, const struct dns_params *p, char **why) MUSTCHECK;
+void dns_free(struct dns **d);
+
+enum dns_security { DNS_INSECURE, DNS_SECURE, DNS_BOGUS };
+struct dns_mx { uint16_t preference; char *host; };
+struct dns_answer {
+	int status;                /* 0; -ENOENT no such name; -ENODATA no such record; -EAGAIN temporary
+	                              (SERVFAIL, timeout, bogus) */
+	enum dns_security security;
+	uint32_t ttl;
+	struct addr *addrs; size_t naddrs;   /* port 0 */
+	struct dns_mx *mx; size_t nmx;       /* sorted by preference, equal ones shuffled; a null
+	                                        MX (RFC 7505) is one entry with host "" */
+};
+/* The answer is borrowed until done returns.  Address literals and names of the hosts file are
+ * answered too (in the next turn). */
+void dns_mx_start(struct dns *d, const char *name, struct op *op,
+    void (*done)(void *arg, const struct dns_answer *), void *arg);
+/* A and AAAA together, IPv6 first as RFC 6724 would when both work. */
+void dns_addr_start(struct dns *d, const char *name, struct op *op,
+    void (*done)(void *arg, const struct dns_answer *), void *arg);
+#endif

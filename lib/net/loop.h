@@ -1,0 +1,81 @@
+/* net/loop.h: the event loop of a worker, its read buffer, timers and coarse deadlines.
+ *
+ * One thread, one loop.  libuv shows through the structs of net/ because handles are embedded
+ * in sessions, but only files in net/ call it. */
+#ifndef NET_LOOP_H
+#define NET_LOOP_H
+#include <uv.h>
+#include "base/buf.h"
+#include "base/list.h"
+
+#define LOOP_READ_SIZE 65536 /* the one read buffer, lent to a stream while it reads */
+
+struct loop {
+	uv_loop_t uv;
+	char *read_buf;
+	struct list deadlines; /* of struct deadline_queue, one per distinct duration */
+	uv_timer_t tick;       /* drives the deadlines, only armed while there is one */
+	uint64_t now;          /* monotonic ms, refreshed per turn */
+	struct list later;     /* of struct later: run at the end of this turn */
+	uv_check_t check;
+	uv_idle_t idle;
+	bool stopping;
+};
+
+void loop_init(struct loop *l);
+void loop_run(struct loop *l);   /* until loop_stop */
+void loop_stop(struct loop *l);  /* leaves loop_run at the end of this turn */
+void loop_fini(struct loop *l);  /* everything must be closed; runs the close callbacks */
+uint64_t loop_now(struct loop *l); /* monotonic ms, cached per turn */
+
+/* An exact timer.  timer_fini may be followed by freeing the owner only in `closed`. */
+struct timer {
+	uv_timer_t uv;
+	void (*fn)(struct timer *);
+	void (*closed)(struct timer *);
+};
+void timer_init(struct timer *t, struct loop *l, void (*fn)(struct timer *));
+void timer_start(struct timer *t, uint64_t ms, uint64_t repeat_ms);
+void timer_stop(struct timer *t);
+void timer_close(struct timer *t, void (*closed)(struct timer *));
+
+/* A coarse deadline (one second): O(1) to move, 40 bytes, no handle.  For session timeouts.
+ * deadline_set again moves it; fires once. */
+struct deadline {
+	struct list link;
+	uint64_t at;
+	void (*fn)(struct deadline *);
+};
+void deadline_init(struct deadline *d);
+void deadline_set(struct deadline *d, struct loop *l, uint64_t ms, void (*fn)(struct deadline *));
+void deadline_clear(struct deadline *d);
+
+/* Runs fn once at the end of the current loop turn (before polling again): batching point. */
+struct later {
+	struct list link;
+	void (*fn)(struct later *);
+};
+void later_init(struct later *t);
+void later_run(struct later *t, struct loop *l, void (*fn)(struct later *)); /* idempotent */
+void later_cancel(struct later *t);
+
+/* Readiness of a foreign descriptor (libldap, libunbound, our ipc). */
+struct watch {
+	uv_poll_t uv;
+	void (*fn)(struct watch *, bool readable, bool writable, int error); /* error: -errno or 0 */
+	void (*closed)(struct watch *);
+};
+int watch_init(struct watch *w, struct loop *l, int fd, void (*fn)(struct watch *, bool, bool, int)) MUSTCHECK;
+void watch_want(struct watch *w, bool read, bool write);
+void watch_close(struct watch *w, void (*closed)(struct watch *)); /* does not close the fd */
+
+/* Wakes a loop from another thread; fn runs on the loop.  Wake-ups may merge. */
+struct wakeup {
+	uv_async_t uv;
+	void (*fn)(struct wakeup *);
+	void (*closed)(struct wakeup *);
+};
+void wakeup_init(struct wakeup *w, struct loop *l, void (*fn)(struct wakeup *));
+void wakeup_send(struct wakeup *w); /* any thread */
+void wakeup_close(struct wakeup *w, void (*closed)(struct wakeup *));
+#endif

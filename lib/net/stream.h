@@ -1,0 +1,96 @@
+/* net/stream.h: one connection, TCP or Unix, plain or TLS alike.
+ *
+ * Input: the loop owns one read buffer; what the `input` event leaves unread is copied into
+ * the stream, so an idle stream holds no input memory.  Slices from stream_line and
+ * stream_peek stay valid until the next stream call that takes more input (stream_take of
+ * more, or the return to the loop after which new bytes arrive); while reading is stopped
+ * (stream_stop) they stay valid until stream_start: that is what keeps a command's line valid
+ * across a WAIT.
+ *
+ * Output: append to stream_out(), then stream_flush() writes at once what the socket takes
+ * and queues the rest; the buffer is released when drained.  TLS adds its records on the way.
+ *
+ * Life: the owner embeds struct stream, calls stream_init and stream_open, at the end
+ * stream_close, and frees itself in the `closed` event, not earlier. */
+#ifndef NET_STREAM_H
+#define NET_STREAM_H
+#include "net/addr.h"
+#include "net/loop.h"
+#include "net/tls.h"
+
+struct stream;
+struct stream_events {
+	void (*input)(struct stream *);   /* bytes, end of file or error arrived: look and act */
+	void (*drained)(struct stream *); /* output fell to low water after it was above it; may be NULL */
+	void (*secured)(struct stream *, int error, const char *why); /* handshake over (-errno + reason) */
+	void (*timeout)(struct stream *); /* the idle time is over */
+	void (*closed)(struct stream *);  /* last event: memory may go */
+};
+
+struct tls; /* libtls */
+struct stream {
+	union {
+		uv_handle_t handle;
+		uv_stream_t uv;
+		uv_tcp_t tcp;
+		uv_pipe_t pipe;
+	};
+	struct loop *loop;
+	const struct stream_events *ev;
+	void *data;               /* the owner's */
+	struct tls *tls;          /* NULL = plain */
+	struct tls_ctx *tls_ctx;
+	struct deadline idle;
+	struct slice fresh;       /* unread, in the loop's buffer (during `input` only) */
+	struct buf in;            /* unread, kept */
+	struct buf out;           /* not yet given to the socket (plain text) */
+	struct stream_write *pending; /* given to libuv, not written yet */
+	size_t in_at;             /* read position in `in` */
+	size_t out_queued;        /* bytes in `pending` */
+	uint32_t idle_ms;
+	int error;                /* -errno once broken */
+	unsigned reading : 1, eof : 1, closing : 1, handshaking : 1, was_high : 1, shut : 1;
+};
+
+/* The socket is taken over (set non-blocking, TCP_NODELAY for TCP). */
+void stream_init(struct stream *s, struct loop *l, const struct stream_events *ev, void *data);
+int stream_open(struct stream *s, int fd) MUSTCHECK; /* 0 or -errno; fd stays the caller's on error */
+void stream_close(struct stream *s);  /* at once; output not yet written is lost; `closed` follows */
+void stream_finish(struct stream *s); /* writes what is queued (5 s at most), then closes */
+
+/* Reading goes on only while started; a stopped stream notices a hang-up when started. */
+void stream_start(struct stream *s);
+void stream_stop(struct stream *s);
+void stream_idle(struct stream *s, uint32_t ms); /* restarts with every read or write; 0 = never */
+
+/* Input. */
+struct slice stream_peek(struct stream *s);      /* all that is unread, contiguous */
+void stream_take(struct stream *s, size_t n);    /* n bytes are read */
+/* A whole line without its line end.  Returns 1; 0 when none is complete; -EMSGSIZE when
+ * more than `max` bytes came without LF.  *ending says how it ended. */
+enum line_end { LINE_CRLF, LINE_LF };
+int stream_line(struct stream *s, size_t max, struct slice *line, enum line_end *ending) MUSTCHECK;
+bool stream_eof(struct stream *s);  /* the peer has closed and everything is read, or an error */
+
+/* Output. */
+struct buf *stream_out(struct stream *s);
+void stream_flush(struct stream *s);
+#define STREAM_HIGH (256 * 1024)
+#define STREAM_LOW  (64 * 1024)
+size_t stream_backlog(const struct stream *s); /* bytes not yet taken by the socket */
+
+/* TLS.  starttls_server refuses (returns -EPROTO) when input is buffered behind the command
+ * (RFC 3207 4.2: nothing obtained before the handshake may be kept); call it after the reply is flushed; `secured` follows. */
+int stream_tls_accept(struct stream *s, struct tls_ctx *ctx) MUSTCHECK;
+/* `name` is checked against the certificate when ctx verifies. */
+int stream_tls_connect(struct stream *s, struct tls_ctx *ctx, const char *name) MUSTCHECK;
+bool stream_secure(const struct stream *s);
+const char *stream_tls_version(const struct stream *s); /* "TLSv1.3", or NULL */
+const char *stream_tls_cipher(const struct stream *s);
+bool stream_tls_peer_cert(const struct stream *s);      /* a verified client certificate is there */
+
+void stream_peer(const struct stream *s, struct addr *a);
+void stream_local(const struct stream *s, struct addr *a);
+/* The uid of the peer of a Unix socket, or (uid_t)-1. */
+uid_t stream_peer_uid(const struct stream *s);
+#endif

@@ -1,0 +1,21 @@
+/* net/tls.h: TLS contexts over libtls.  Sessions never see libtls; stream.h speaks it. */
+#ifndef NET_TLS_H
+#define NET_TLS_H
+#include "base/slice.h"
+
+struct tls_ctx; /* server or client; immutable once made; reference counted */
+
+struct tls_params {
+	const char *cert, *key;   /* PEM files; a server needs both, a client may have them */
+	const char *ca;           /* PEM file of trusted CAs; NULL = the system's */
+	const char *protocols;    /* libtls words, NULL = TLS 1.2 and 1.3 */
+	const char *ciphers;      /* libtls word, NULL = "secure" */
+	bool verify;              /* client: certificate and name; server: demand a certificate */
+	bool verify_optional;     /* server: ask for a certificate, accept none */
+};
+/* Reads the files.  Returns NULL with *why (heap, caller frees). */
+struct tls_ctx *tls_server_new(const struct tls_params *p, char **why) MUSTCHECK;
+struct tls_ctx *tls_client_new(const struct tls_params *p, char **why) MUSTCHECK;
+struct tls_ctx *tls_ref(struct tls_ctx *c);
+void tls_unref(struct tls_ctx **c); /* live sessions keep their own reference */
+#endif
