@@ -10,6 +10,17 @@
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
+/* A function compiled for SSE 4.2, and whether this machine may call it. */
+#if defined(__x86_64__)
+#define HAVE_SSE42   1
+#define TARGET_SSE42 __attribute__((target("sse4.2")))
+#define CPU_SSE42()  __builtin_cpu_supports("sse4.2")
+#else
+#define HAVE_SSE42 0
+#endif
+
 #define NELEM(a) (sizeof(a) / sizeof((a)[0]))
 
 /* The struct of `type` whose member `member` is at `ptr`. */

@@ -6,4 +6,6 @@
 
 /* Start with crc = 0; feed pieces in order. */
 uint32_t crc32c(uint32_t crc, const void *p, size_t n);
+/* The same without special instructions. */
+uint32_t crc32c_portable(uint32_t crc, const void *p, size_t n);
 #endif

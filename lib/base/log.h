@@ -18,6 +18,7 @@ void log_level(enum log_level most);
 bool log_wants(enum log_level l);
 /* The session id that must() prints; set by the loop before a session runs, "" for none. */
 void log_context(const char *sid);
+const char *log_sid(void); /* what log_context was last given in this thread, "" for none */
 void log_event(enum log_level l, const char *event, const char *fmt, ...) PRINTF(3, 4);
 
 /* `s` as a logfmt value: plain when it is one word of printable ASCII, else quoted with \"

@@ -1,0 +1,147 @@
+/* base64.c: four characters at a time by table. */
+#include <errno.h>
+#include "base/base64.h"
+
+static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+#define BAD 64
+#define PAD 65
+
+/* Value of each character, by its code; BAD outside the alphabet. */
+static const uint8_t value[256] = {
+	64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+	64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+	64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 62, 64, 64, 64, 63,
+	52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 64, 64, 64, 65, 64, 64,
+	64, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
+	15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 64, 64, 64, 64, 64,
+	64, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40,
+	41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 64, 64, 64, 64, 64,
+	64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+	64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+	64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+	64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+	64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+	64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+	64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+	64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+};
+
+void
+base64_write(struct buf *b, struct slice s)
+{
+	const unsigned char *in = (const unsigned char *)s.p;
+	char *out = s.n > SIZE_MAX / 2 ? NULL : buf_reserve(b, (s.n + 2) / 3 * 4);
+	size_t n = s.n;
+
+	if (out == NULL)
+		return;
+	b->n += (n + 2) / 3 * 4;
+	for (; n >= 3; n -= 3, in += 3) {
+		uint32_t v = (uint32_t)in[0] << 16 | (uint32_t)in[1] << 8 | in[2];
+
+		*out++ = digits[v >> 18];
+		*out++ = digits[v >> 12 & 63];
+		*out++ = digits[v >> 6 & 63];
+		*out++ = digits[v & 63];
+	}
+	if (n > 0) {
+		uint32_t v = (uint32_t)in[0] << 16 | (n > 1 ? (uint32_t)in[1] << 8 : 0);
+
+		*out++ = digits[v >> 18];
+		*out++ = digits[v >> 12 & 63];
+		*out++ = n > 1 ? digits[v >> 6 & 63] : '=';
+		*out++ = '=';
+	}
+}
+
+/* As many whole quanta as there are from *in; returns where it stopped. */
+static size_t
+quanta(char **out, const unsigned char *in, size_t n)
+{
+	char *o = *out;
+	size_t i;
+
+	for (i = 0; i + 4 <= n; i += 4) {
+		uint8_t a = value[in[i]], b = value[in[i + 1]], c = value[in[i + 2]],
+			d = value[in[i + 3]];
+
+		if ((a | b | c | d) & 64)
+			break;
+		*o++ = (char)(a << 2 | b >> 4);
+		*o++ = (char)(b << 4 | c >> 2);
+		*o++ = (char)(c << 6 | d);
+	}
+	*out = o;
+	return i;
+}
+
+int
+base64_parse(struct buf *b, struct slice s)
+{
+	const unsigned char *in = (const unsigned char *)s.p;
+	char *out = buf_reserve(b, s.n / 4 * 3 + 3), *start = out;
+	uint8_t v[4];
+	size_t i;
+
+	if (out == NULL)
+		return -EBADMSG;
+	i = quanta(&out, in, s.n);
+	b->n += (size_t)(out - start);
+	if (i == s.n)
+		return 0;
+	if (s.n - i != 4)
+		return -EBADMSG;
+	for (int k = 0; k < 4; k++)
+		v[k] = value[in[i + (size_t)k]];
+	if (v[0] >= BAD || v[1] >= BAD || v[3] != PAD || v[2] == BAD)
+		return -EBADMSG;
+	/* The bits that are cut off are 0 in what an encoder makes (RFC 4648 3.5). */
+	if (v[2] == PAD ? v[1] & 15 : v[2] & 3)
+		return -EBADMSG;
+	*out++ = (char)(v[0] << 2 | v[1] >> 4);
+	b->n++;
+	if (v[2] != PAD) {
+		*out = (char)(v[1] << 4 | v[2] >> 2);
+		b->n++;
+	}
+	return 0;
+}
+
+void
+base64_parse_mime(struct buf *b, struct slice s)
+{
+	const unsigned char *in = (const unsigned char *)s.p;
+	char *out = buf_reserve(b, s.n / 4 * 3 + 3), *start = out;
+	uint32_t acc = 0;
+	int have = 0;
+
+	if (out == NULL)
+		return;
+	for (size_t i = 0; i < s.n; i++) {
+		uint8_t v;
+
+		if (have == 0) {
+			i += quanta(&out, in + i, s.n - i);
+			if (i == s.n)
+				break;
+		}
+		v = value[in[i]];
+		if (v == PAD)
+			break;
+		if (v == BAD)
+			continue;
+		acc = acc << 6 | v;
+		if (++have == 4) {
+			*out++ = (char)(acc >> 16);
+			*out++ = (char)(acc >> 8);
+			*out++ = (char)acc;
+			have = 0;
+		}
+	}
+	if (have >= 2)
+		*out++ = (char)(acc >> (have == 2 ? 4 : 10));
+	if (have == 3)
+		*out++ = (char)(acc >> 2);
+	b->n += (size_t)(out - start);
+}
