@@ -1,0 +1,143 @@
+/* smtp/answer.c: see answer.h. */
+#include <errno.h>
+#include "smtp/answer.h"
+
+/* "250-text", "250 text", "250": RFC 5321 4.2.1 wants receivers to take a code alone. */
+int
+smtp_answer_line(struct smtp_answer *a, struct slice line)
+{
+	struct slice text;
+
+	while (line.n && (line.p[line.n - 1] == '\r' || line.p[line.n - 1] == ' '))
+		line.n--;
+	if (line.n < 3 || line.p[0] < '2' || line.p[0] > '5')
+		return -EBADMSG;
+	for (size_t i = 1; i < 3; i++)
+		if (line.p[i] < '0' || line.p[i] > '9')
+			return -EBADMSG;
+	if (line.n > 3 && line.p[3] != ' ' && line.p[3] != '-')
+		return -EBADMSG;
+	if (++a->lines > SMTP_ANSWER_LINES)
+		return -EBADMSG;
+	a->code = (line.p[0] - '0') * 100 + (line.p[1] - '0') * 10 + (line.p[2] - '0');
+	text = slice_from(line, 4);
+	if (a->text.n + text.n < SMTP_ANSWER_TEXT) {
+		buf_slice(&a->text, text);
+		buf_char(&a->text, '\n');
+	}
+	return line.n == 3 || line.p[3] == ' ';
+}
+
+void
+smtp_answer_clear(struct smtp_answer *a)
+{
+	a->code = 0;
+	a->lines = 0;
+	if (a->text.room > 512)
+		buf_fini(&a->text);
+	else
+		buf_clear(&a->text);
+}
+
+void
+smtp_answer_fini(struct smtp_answer *a)
+{
+	buf_fini(&a->text);
+}
+
+/* The length of a leading "x.y.z" and the blanks behind it, or 0. */
+static size_t
+esc_length(struct slice s)
+{
+	size_t i = 0;
+
+	for (int part = 0; part < 3; part++) {
+		size_t from = i;
+
+		while (i < s.n && s.p[i] >= '0' && s.p[i] <= '9')
+			i++;
+		if (i == from || i - from > 3)
+			return 0;
+		if (part < 2 && (i == s.n || s.p[i++] != '.'))
+			return 0;
+	}
+	if (i < s.n && s.p[i] != ' ')
+		return 0;
+	while (i < s.n && s.p[i] == ' ')
+		i++;
+	return i;
+}
+
+/* All lines on one; control characters become blanks.  Without repeated enhanced codes. */
+static void
+join_lines(const struct smtp_answer *a, struct buf *b)
+{
+	struct slice rest = buf_get(&a->text), line;
+	bool first = true;
+
+	while (slice_cut(&rest, '\n', &line)) {
+		size_t skip = first ? 0 : esc_length(line);
+
+		if (!first && line.n > skip)
+			buf_char(b, ' ');
+		first = false;
+		for (size_t i = skip; i < line.n; i++) {
+			unsigned char c = (unsigned char)line.p[i];
+
+			buf_char(b, c < ' ' || c == 127 ? ' ' : line.p[i]);
+		}
+	}
+}
+
+struct verdict
+smtp_answer_verdict(const struct smtp_answer *a)
+{
+	struct buf b = { 0 };
+	struct verdict v;
+
+	join_lines(a, &b);
+	v = verdict_parse_reply(a->code, buf_get(&b));
+	buf_fini(&b);
+	return v;
+}
+
+void
+smtp_answer_write(const struct smtp_answer *a, struct buf *b)
+{
+	buf_u64(b, (uint64_t)a->code);
+	if (a->text.n > 1)
+		buf_char(b, ' ');
+	join_lines(a, b);
+}
+
+void
+smtp_offer_parse(const struct smtp_answer *a, struct smtp_offer *o)
+{
+	static const struct {
+		const char *word;
+		unsigned bit;
+	} words[] = {
+		{ "PIPELINING", OFFERS_PIPELINING }, { "8BITMIME", OFFERS_8BITMIME },
+		{ "SIZE", OFFERS_SIZE }, { "DSN", OFFERS_DSN },
+		{ "STARTTLS", OFFERS_STARTTLS }, { "CHUNKING", OFFERS_CHUNKING },
+		{ "SMTPUTF8", OFFERS_SMTPUTF8 }, { "ENHANCEDSTATUSCODES", OFFERS_ENHANCED },
+		{ "XTIERMAIL", OFFERS_XTIERMAIL },
+	};
+	struct slice rest = buf_get(&a->text), line, word;
+
+	*o = (struct smtp_offer){ 0 };
+	if (slice_cut(&rest, '\n', &line) && slice_word(&line, &word))
+		slice_cstr(word, o->name, sizeof(o->name));
+	while (slice_cut(&rest, '\n', &line)) {
+		if (!slice_word(&line, &word))
+			continue;
+		for (size_t i = 0; i < NELEM(words); i++) {
+			if (!slice_ieq(word, slice_str(words[i].word)))
+				continue;
+			o->has |= words[i].bit;
+			if (words[i].bit == OFFERS_SIZE && slice_word(&line, &word) &&
+			    slice_u64(word, INT64_MAX, &o->size_max) < 0)
+				o->size_max = 0;
+		}
+	}
+}

@@ -1,0 +1,54 @@
+/* smtp/answer.h: reading the replies of an SMTP or LMTP server (RFC 5321 4.2), for clients.
+ *
+ * Pure: lines in, one answer out; no I/O.  Lenient where servers are sloppy (bare LF, no text,
+ * lines over 512 octets, continuation lines with another code), strict about what cannot be a
+ * reply at all.  The text is foreign: it goes into logs by log_value() and into DSNs by
+ * mail/dsn, which both escape. */
+#ifndef SMTP_ANSWER_H
+#define SMTP_ANSWER_H
+#include "base/buf.h"
+#include "mail/verdict.h"
+
+#define SMTP_ANSWER_LINE 4096  /* the longest line that is read */
+#define SMTP_ANSWER_TEXT 16384 /* most text kept of one answer; the rest is dropped */
+#define SMTP_ANSWER_LINES 1000 /* an answer with more lines is no answer */
+
+struct smtp_answer {
+	int code;        /* of the last line, 200..599 */
+	struct buf text; /* the lines' texts, each ended by LF, without code */
+	size_t lines;
+};
+
+/* A zeroed struct is ready.  Feeds one line without its line end.  Returns 1 when the answer
+ * is complete, 0 when further lines follow, -EBADMSG when this is no SMTP reply. */
+int smtp_answer_line(struct smtp_answer *a, struct slice line) MUSTCHECK;
+/* Ready for the next one; keeps no memory beyond a small buffer. */
+void smtp_answer_clear(struct smtp_answer *a);
+void smtp_answer_fini(struct smtp_answer *a);
+
+/* The answer as a verdict: class and enhanced code (RFC 2034) of the first line, the texts of
+ * all lines joined by blanks, the enhanced code repeated on each of them dropped. */
+struct verdict smtp_answer_verdict(const struct smtp_answer *a);
+/* As the peer said it, on one line, for Diagnostic-Code (RFC 3464 2.3.6): "550 5.1.1 No". */
+void smtp_answer_write(const struct smtp_answer *a, struct buf *b);
+
+/* What a server offers (RFC 5321 4.1.1.1 and the registry of service extensions). */
+enum {
+	OFFERS_PIPELINING = 1 << 0, /* RFC 2920 */
+	OFFERS_8BITMIME = 1 << 1,   /* RFC 6152 */
+	OFFERS_SIZE = 1 << 2,       /* RFC 1870 */
+	OFFERS_DSN = 1 << 3,        /* RFC 3461 */
+	OFFERS_STARTTLS = 1 << 4,   /* RFC 3207 */
+	OFFERS_CHUNKING = 1 << 5,   /* RFC 3030 */
+	OFFERS_SMTPUTF8 = 1 << 6,   /* RFC 6531 */
+	OFFERS_ENHANCED = 1 << 7,   /* RFC 2034 */
+	OFFERS_XTIERMAIL = 1 << 8,  /* our own lmtpd: MAIL ... XQID=, lmtpd(8) */
+};
+struct smtp_offer {
+	unsigned has;      /* OFFERS_... */
+	uint64_t size_max; /* of SIZE; 0 = no limit stated */
+	char name[256];    /* what the server calls itself: first word of the first line */
+};
+/* Reads the answer to EHLO or LHLO. */
+void smtp_offer_parse(const struct smtp_answer *a, struct smtp_offer *o);
+#endif

@@ -1,0 +1,132 @@
+/* smtp/client.h: one connection to an SMTP or LMTP server, and any number of transactions on it.
+ *
+ * RFC 5321 (SMTP), 2033 (LMTP), 2920 (PIPELINING), 3030 (CHUNKING), 3207 (STARTTLS), 1870
+ * (SIZE), 6152 (8BITMIME), 6531 (SMTPUTF8), 3461 (DSN).  The owner connects (net/connect.h),
+ * chooses hosts and decides about retries; this file speaks.
+ *
+ *	smtp_client_open -> `ready` -> smtp_client_send -> done -> smtp_client_send -> ...
+ *	                                                        -> smtp_client_quit | _close
+ *
+ * Every transaction ends with a verdict for every recipient, whatever happens: that is the
+ * contract.  TEMP is given wherever it is not certain that the server has taken the message. */
+#ifndef SMTP_CLIENT_H
+#define SMTP_CLIENT_H
+#include "net/stream.h"
+#include "smtp/answer.h"
+
+enum smtp_tls { SMTP_TLS_OFF, SMTP_TLS_MAY, SMTP_TLS_MUST };
+
+/* Milliseconds to wait for the reply to each command (RFC 5321 4.5.3.2); `block` is for
+ * progress while the body is sent. */
+struct smtp_limits {
+	uint32_t greeting, hello, mail, rcpt, data, block, dot, quit;
+};
+extern const struct smtp_limits smtp_limits_rfc; /* the minimums of RFC 5321 */
+
+/* What all connections of one kind share; borrowed for the life of the connection. */
+struct smtp_client_params {
+	bool lmtp;
+	enum smtp_tls tls;
+	struct tls_ctx *tls_ctx;  /* needed unless tls is off */
+	const char *helo;         /* our name, or an address literal */
+	struct smtp_limits limits;
+	uint32_t eager;           /* bodies up to this size follow RCPT in the same packet when
+	                             the server takes BDAT; costs the body when all are refused */
+	bool send_8bit;           /* 8-bit bodies to servers without 8BITMIME: send as it is */
+};
+
+/* One recipient of a transaction. */
+struct smtp_client_rcpt {
+	struct slice address;   /* local@domain as it goes between < > */
+	struct slice orcpt;     /* value of ORCPT as on the wire, or empty */
+	struct slice notify;    /* value of NOTIFY as on the wire, or empty */
+	void *data;             /* the owner's */
+
+	struct verdict v;       /* out: the outcome */
+	bool remote;            /* out: v is what the server said, not our own finding */
+	bool again;             /* out: refused only because the transaction had too many
+	                           recipients (RFC 5321 4.5.3.1.10): send it in another one */
+};
+
+/* One transaction; the caller's, and everything it points to, until `done`. */
+struct smtp_client_tx {
+	struct slice sender;    /* empty for <> */
+	struct slice envid;     /* value of ENVID as on the wire, or empty */
+	struct slice ret;       /* "FULL", "HDRS" or empty */
+	struct slice qid;       /* for XQID when the server offers XTIERMAIL, or empty */
+	bool eightbit;          /* the body has bytes above 0x7f */
+	bool smtputf8;          /* an address or the header needs RFC 6531 */
+	int fd;                 /* the body: `size` bytes from `at`, with CRLF line ends */
+	int64_t at;
+	uint64_t size;
+	const char *bytes;      /* or the body in memory; then fd is not looked at */
+	struct smtp_client_rcpt *rcpts;
+	size_t nrcpt;           /* at least 1 */
+
+	/* Called once, from the loop; the connection may be used for the next transaction (look
+	 * at smtp_client_usable), and may be closed. */
+	void (*done)(struct smtp_client_tx *);
+	void *data;             /* the owner's */
+};
+
+struct smtp_client;
+struct smtp_client_events {
+	/* The hello is over.  OK: transactions may start.  TEMP or PERM: why not; the
+	 * connection is to be closed (see tls_failed, greeted). */
+	void (*ready)(struct smtp_client *, const struct verdict *);
+	/* The server has closed (or broken) the connection while it was idle: close it. */
+	void (*lost)(struct smtp_client *);
+	/* Last event: memory may go. */
+	void (*closed)(struct smtp_client *);
+};
+
+/* The two cursors of the script; see client.c. */
+struct smtp_cursor {
+	uint8_t step;
+	size_t rcpt;
+};
+
+struct smtp_client {
+	uint32_t magic;
+	struct stream io;
+	const struct smtp_client_params *p;
+	const struct smtp_client_events *ev;
+	void *data;                     /* the owner's */
+	struct smtp_offer offer;
+	struct smtp_answer answer;
+	struct smtp_client_tx *tx;      /* in flight, or NULL */
+	struct smtp_cursor send, recv;
+	size_t waiting;                 /* replies that are owed to us */
+	size_t accepted;                /* recipients that the server took */
+	struct deadline late;
+	struct later start;
+	const char *tls_name;           /* borrowed */
+	uint64_t body_at;               /* bytes of the body sent */
+	struct verdict hello;           /* outcome of the hello */
+	char stuffed;                   /* last byte of the body sent, for dot-stuffing */
+	unsigned barrier : 1;           /* the sender waits for all replies */
+	unsigned chunking : 1;          /* this transaction uses BDAT */
+	unsigned body_left : 1;         /* the body is being sent */
+	unsigned dirty : 1;             /* the server may have a transaction open: RSET first */
+	unsigned dead : 1;              /* no more transactions */
+	unsigned finished : 1;          /* `ready` was called */
+	unsigned quitting : 1, closing : 1, busy : 1;
+	unsigned greeted : 1;           /* the server's greeting was 2xx */
+	unsigned tls_failed : 1;        /* the handshake broke: another try without TLS may work */
+	unsigned used;                  /* transactions so far */
+};
+
+/* Takes over a connected socket.  `params` and `tls_name` (for SNI and verification) stay the
+ * caller's until `closed`.  0, or -errno and the fd stays the caller's. */
+int smtp_client_open(struct smtp_client *c, struct loop *l, int fd,
+    const struct smtp_client_params *params, const char *tls_name,
+    const struct smtp_client_events *ev, void *data) MUSTCHECK;
+/* Starts a transaction on a connection that is ready and not dead. */
+void smtp_client_send(struct smtp_client *c, struct smtp_client_tx *tx);
+/* No transaction is in flight, and one can start. */
+bool smtp_client_usable(const struct smtp_client *c);
+/* QUIT, its reply at most `limits.quit`, then `closed`. */
+void smtp_client_quit(struct smtp_client *c);
+/* At once; a transaction in flight ends without `done`. */
+void smtp_client_close(struct smtp_client *c);
+#endif

@@ -1,0 +1,53 @@
+/* smtp/command.h: the command lines of SMTP and LMTP (RFC 5321 4.1.1, RFC 2033), as structs.
+ * Pure: bytes in, structs out; and back for the client. */
+#ifndef SMTP_COMMAND_H
+#define SMTP_COMMAND_H
+#include "base/arena.h"
+#include "smtp/path.h"
+
+#define SMTP_LINE_MAX 2048  /* RFC 5321 4.5.3.1.4 says 512; extensions add: RFC 3461, 4954, 6531 */
+#define SMTP_AUTH_MAX 12288 /* RFC 4954 4 */
+
+/* A line into verb and argument: "RCPT TO:<a@b>" gives RCPT and "TO:<a@b>".  The verb is as
+ * written; trailing white space is off.  false when there is no verb or a control character. */
+bool smtp_command_split(struct slice line, struct slice *verb, struct slice *arg);
+
+enum smtp_body_type { SMTP_BODY_NONE, SMTP_BODY_7BIT, SMTP_BODY_8BITMIME };
+enum smtp_ret { SMTP_RET_NONE, SMTP_RET_FULL, SMTP_RET_HDRS };
+
+/* MAIL FROM:<path> [params]: SIZE (RFC 1870), BODY (6152), SMTPUTF8 (6531), RET ENVID (3461),
+ * AUTH (4954). */
+struct smtp_mail {
+	struct smtp_path from;
+	uint64_t size;            /* 0 = not given */
+	enum smtp_body_type body;
+	enum smtp_ret ret;
+	struct slice envid;       /* decoded xtext; p NULL = not given */
+	struct slice auth;        /* decoded; "<>" for none; p NULL = not given */
+	bool smtputf8;
+};
+
+enum { SMTP_NOTIFY_NEVER = 1, SMTP_NOTIFY_SUCCESS = 2, SMTP_NOTIFY_FAILURE = 4, SMTP_NOTIFY_DELAY = 8 };
+
+/* RCPT TO:<path> [params]: NOTIFY and ORCPT (RFC 3461, 6533). */
+struct smtp_rcpt {
+	struct smtp_path to;
+	unsigned notify;          /* SMTP_NOTIFY_*; 0 = not given */
+	struct slice orcpt_type;  /* "rfc822", "utf-8"; p NULL = not given */
+	struct slice orcpt;       /* decoded */
+};
+
+/* `arg` excludes verb and line end.  Slices borrow from `arg` or live in `a`.
+ * 0; -EBADMSG with *why (501 5.5.4, or 5.1.7 / 5.1.3 when the path is bad: *path_bad);
+ * -ENOTSUP with *why for an unknown parameter or value (555 5.5.4). */
+int smtp_mail_parse(struct slice arg, struct arena *a, struct smtp_mail *m, bool *path_bad,
+    const char **why) MUSTCHECK;
+int smtp_rcpt_parse(struct slice arg, struct arena *a, struct smtp_rcpt *r, bool *path_bad,
+    const char **why) MUSTCHECK;
+/* BDAT chunk-size [LAST] (RFC 3030 2). */
+int smtp_bdat_parse(struct slice arg, uint64_t *size, bool *last, const char **why) MUSTCHECK;
+
+/* The name in EHLO, HELO and LHLO: a domain or literal; `strict` false also takes what is
+ * merely one word of printable characters (underscores and the like are common). */
+bool smtp_helo_valid(struct slice arg, bool strict);
+#endif
