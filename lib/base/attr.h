@@ -6,6 +6,7 @@
 #define MUSTCHECK   __attribute__((warn_unused_result))
 #define PRINTF(f, a) __attribute__((format(printf, f, a)))
 #define NORETURN    __attribute__((noreturn))
+#define PACKED      __attribute__((packed)) /* structs on disk and on sockets */
 #define UNUSED      __attribute__((unused))
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
