@@ -60,6 +60,9 @@ struct daemon {
 
 int daemon_run(const struct daemon *d, int argc, char **argv);
 struct loop *daemon_loop(void);         /* of this worker */
+/* The path of a file beside this daemon's own ("channels.conf"), in the configuration directory;
+ * heap, the caller frees.  Valid from the time conf is read (also in `check`). */
+char *daemon_conf_path(const char *file);
 int daemon_worker(void);                /* 0 .. workers-1 */
 bool daemon_draining(void);
 void daemon_drained(void);              /* everything is finished: leave */

@@ -1,0 +1,26 @@
+/* job/master.h: the master's side: leases pushed by jobctl, results sent back.
+ *
+ * Credit is counted by leases: jobctl never has more than `slots` out on a connection, so each
+ * result makes room for the next lease, which usually is already on its way. */
+#ifndef JOB_MASTER_H
+#define JOB_MASTER_H
+#include "job/line.h"
+#include "net/loop.h"
+
+struct job_master;
+struct job_master_events {
+	/* A lease; slices are borrowed during the call. */
+	void (*work)(void *arg, const struct job_work *w);
+	/* No more leases will come: finish what runs, then leave.  error: -errno, or 0 when
+	 * jobctl asked for it.  Results sent after this go nowhere: what the files say counts. */
+	void (*lost)(void *arg, int error);
+};
+/* Connects (Unix socket: at once).  0 or -errno. */
+int job_master_open(struct loop *l, const char *path, const char *channel, uint32_t slots,
+    const struct job_master_events *ev, void *arg, struct job_master **m) MUSTCHECK;
+/* Sends the end of a lease; lines of one loop turn are written together. */
+void job_master_end(struct job_master *m, const struct job_result *r);
+uint32_t job_master_leases(const struct job_master *m); /* leases out */
+/* Leaves: flushes, closes; no event follows.  Leases that are out go back. */
+void job_master_close(struct job_master **m);
+#endif

@@ -1,0 +1,114 @@
+/* queue/env.h: the envelope of a queued message, its text form in a queue file, and the
+ * journal behind the body.  Pure: bytes in, structs out.  Format to the byte: tiermail-queue(5).
+ *
+ * A parsed envelope's strings live in the arena that was given to the parser.  For writing,
+ * strings are borrowed until the call returns. */
+#ifndef QUEUE_ENV_H
+#define QUEUE_ENV_H
+#include "base/arena.h"
+#include "base/buf.h"
+#include "mail/verdict.h"
+
+#define QUEUE_ID_LEN     13   /* random_id: the message, the same in all its files and log lines */
+#define QUEUE_NAME_LEN   20   /* ZZ + id + copy number (2, base 36) + ".00" */
+#define QUEUE_ATTEMPTS   1295 /* what the countdown in the name can say */
+#define QUEUE_RCPT_MAX   10000
+#define QUEUE_HEADER_MAX (8 * 1024 * 1024)
+
+enum qprio { QPRIO_URGENT, QPRIO_NORMAL, QPRIO_NONURGENT, QPRIO_N };
+enum qbody { QBODY_7BIT, QBODY_8BIT, QBODY_BINARY };
+enum qret { QRET_NONE, QRET_FULL, QRET_HDRS };          /* RFC 3461 4.3; NONE = not given */
+enum qnotify {                                          /* RFC 3461 4.1; 0 = not given */
+	QNOTIFY_NEVER = 1, QNOTIFY_SUCCESS = 2, QNOTIFY_FAILURE = 4, QNOTIFY_DELAY = 8
+};
+enum qstate { QSTATE_PENDING, QSTATE_DELIVERED, QSTATE_FAILED, QSTATE_DISCARDED };
+
+struct qrcpt {
+	/* From the writer. */
+	const char *addr;     /* active address: where it is sent to */
+	const char *orcpt;    /* ORCPT as given, decoded: "rfc822;user@x"; NULL when absent */
+	const char *final;    /* address as it stood in RCPT TO, when it differs from addr; or NULL */
+	int notify;           /* QNOTIFY_ bits */
+	const char *channel;  /* writer only: which channel ... */
+	const char *dest;     /* ... and destination: one file for each distinct pair */
+	/* From the journal. */
+	enum qstate state;
+	bool deferred;        /* `last` is a temporary failure of a pending recipient */
+	bool changed;         /* set by qread_result since the last journal write */
+	int64_t at;           /* when `state` or `last` was recorded; 0 = never tried */
+	struct verdict *last; /* the latest verdict; NULL = never tried */
+	const char *mta;      /* the host that gave it ("mx1.example [192.0.2.1]"); or NULL */
+};
+
+struct qenv {
+	char qid[QUEUE_ID_LEN + 1]; /* message id, made by random_id at MAIL */
+	const char *source;   /* source channel or listener role: "tcp_local", "submit", "notice" */
+	const char *sender;   /* without <>; "" is the null sender */
+	const char *envid;    /* ENVID decoded, NULL when absent */
+	enum qret ret;
+	enum qprio prio;
+	enum qbody body;
+	bool utf8;            /* SMTPUTF8 was given */
+	const char *auth;     /* authenticated account, or NULL */
+	const char *client;   /* who gave it: "192.0.2.7", "local", or NULL */
+	const char *helo;     /* its EHLO name, or NULL */
+	int64_t arrival_ms;   /* unix ms */
+	struct qrcpt *rcpts;
+	size_t nrcpt;
+
+	/* Of one file (readers; the writer fills them in). */
+	const char *channel, *dest;
+	uint64_t header_len, body_len; /* the body starts at header_len */
+	uint32_t body_crc;
+	/* From the journal. */
+	uint32_t attempts;    /* failed attempts so far */
+	uint32_t notices;     /* delay warnings sent */
+	int64_t next_at;      /* when to try next, 0 = at once */
+	const char *held;     /* why it was held, or NULL */
+};
+
+/* Appends the header of one file (for env->rcpts[i] with i in pick[0..npick)), END included.
+ * `name` is the file's id part (15 characters).  Its length depends only on the envelope, not
+ * on the numbers, which are written in fixed width. */
+void qenv_write(struct buf *b, const struct qenv *env, const char *id, const uint32_t *pick,
+    size_t npick);
+/* The same number of bytes, recognisable as unfinished. */
+void qenv_write_blank(struct buf *b, size_t len);
+
+/* What is wrong with a file's header. */
+enum qbad {
+	QBAD_NONE,
+	QBAD_TORN,    /* unfinished: never acknowledged, may be removed */
+	QBAD_DAMAGED, /* finished once, damaged since: to be held */
+};
+/* `head` is the beginning of the file (whole header), `size` the file's size, `id` the id part
+ * of the file's name ("" = do not compare).  Fills env from the arena. */
+enum qbad qenv_parse(struct slice head, uint64_t size, const char *id, struct arena *a,
+    struct qenv *env, const char **why) MUSTCHECK;
+/* How many bytes of header a file has, from its first QENV_FIRST bytes; 0 when they are not
+ * the beginning of a finished header. */
+#define QENV_FIRST 64
+uint64_t qenv_header_len(struct slice first);
+
+/* Journal: lines appended behind the body.  qjournal_parse applies every good line to env and
+ * stops at the first torn or damaged one; returns the number of bytes that were good. */
+size_t qjournal_parse(struct slice journal, struct arena *a, struct qenv *env);
+/* Appends a line for each recipient with `changed` (and clears it). */
+void qjournal_rcpts(struct buf *b, struct qenv *env);
+void qjournal_attempt(struct buf *b, uint32_t attempts, int64_t next_at);
+void qjournal_notice(struct buf *b, uint32_t notices, int64_t at);
+void qjournal_held(struct buf *b, struct slice why, int64_t at);
+
+size_t qenv_pending(const struct qenv *env); /* recipients still to be delivered */
+
+/* Names.  id: QUEUE_ID_LEN characters and the copy number. */
+#define QUEUE_FILE_ID_LEN (QUEUE_ID_LEN + 2)
+/* Writes "ZZ<id>.00" for `attempts`; held: ".HELD". */
+char *queue_name(char dst[QUEUE_NAME_LEN + 4], const char *id, uint32_t attempts, bool held);
+/* Takes a file name apart; false when it is not one of ours. */
+bool queue_name_parse(struct slice name, char id[QUEUE_FILE_ID_LEN + 1], uint32_t *attempts, bool *held);
+
+const char *qprio_word(enum qprio p);    /* "urgent" "normal" "nonurgent" */
+int qprio_parse(struct slice s);         /* -1 when unknown */
+const char *qstate_word(enum qstate s);
+#endif

@@ -1,0 +1,64 @@
+/* queue/queue.h: the queue directory: opening, the committer thread, the recycle pool, and
+ * what is done to whole files.
+ *
+ *	QUEUE/CHANNEL/HH/NAME   messages     QUEUE/tmp/   being written    QUEUE/pool/   recycled
+ *
+ * Everything that makes something durable goes through the committer: one thread per process
+ * that takes all that is waiting, does it, syncs once, and answers all (architecture.md 3,
+ * rule 1).  Programs that only look (mailq) open the queue without starting it.
+ *
+ * A process that works on a file holds an exclusive flock(2) on it: that is what keeps two
+ * masters apart when jobctl was restarted, and what makes recycling safe. */
+#ifndef QUEUE_QUEUE_H
+#define QUEUE_QUEUE_H
+#include "net/loop.h"
+#include "net/op.h"
+#include "queue/env.h"
+
+struct queue;
+
+/* Opens (and makes, when `make`) the directories.  0, or -errno. */
+int queue_open(const char *path, bool make, struct queue **q) MUSTCHECK;
+/* Starts the committer thread; its answers come on loop l. */
+void queue_start(struct queue *q, struct loop *l);
+/* Waits for the committer and frees.  Operations that are pending are cancelled. */
+void queue_close(struct queue **q);
+const char *queue_path(const struct queue *q);
+/* Number of commits asked for and not answered yet (drain waits for 0). */
+size_t queue_busy(const struct queue *q);
+
+/* A committed file, as `new` tells it to jobctl.  Borrowed during the call. */
+struct qfile {
+	const char *channel, *dest;
+	char name[QUEUE_NAME_LEN + 4];
+	uint64_t size;       /* of the message */
+	uint32_t nrcpt;
+	enum qprio prio;
+	int64_t arrival_at;  /* unix seconds */
+};
+/* Is told on the loop of every committed file, also when the session that wrote it has gone:
+ * smtp-relay and channel-master pass it on to jobctl (job/feed.h). */
+void queue_announce(struct queue *q, void (*fn)(void *arg, const struct qfile *f), void *arg);
+
+/* Removes files in tmp/ that a dead process left behind (older than this process).  For
+ * smtp-relay's start.  Returns how many. */
+size_t queue_sweep(struct queue *q);
+
+/* "CHANNEL/HH/NAME", relative to the queue directory. */
+#define QUEUE_PATH_MAX 160
+void queue_file_path(char dst[QUEUE_PATH_MAX], const char *channel, const char *name);
+
+/* What operators and jobctl do to files by name; rename or unlink, no sync.  Each returns 0 or
+ * -errno; -ENOENT when the file has gone, -EBUSY (delete) while a master works on it. */
+int queue_hold(struct queue *q, const char *channel, const char *id, uint32_t attempts,
+    struct slice why) MUSTCHECK; /* -> .HELD, with a journal line that says why */
+int queue_release(struct queue *q, const char *channel, const char *id, uint32_t attempts) MUSTCHECK;
+int queue_delete(struct queue *q, const char *channel, const char *name) MUSTCHECK;
+
+/* Counters since the start, for metrics. */
+struct queue_stats {
+	uint64_t commits, batches, syncfs, fdatasync, errors;
+	uint64_t created, recycled_in, recycled_out, unlinked;
+};
+void queue_get_stats(const struct queue *q, struct queue_stats *st);
+#endif
