@@ -1,0 +1,93 @@
+"""Does a daemon answer?  A `ping` on its control socket and a real question on its ports."""
+import os
+import socket
+
+import ldap_ber
+
+
+def tcp(port):
+    return socket.create_connection(("127.0.0.1", port), timeout=5)
+
+
+def unix(path, kind=socket.SOCK_STREAM):
+    s = socket.socket(socket.AF_UNIX, kind)
+    s.settimeout(5)
+    s.connect(path)
+    return s
+
+
+def talk(sock, script):
+    """[(what we say or None, what the reply's last line must begin with)]"""
+    with sock, sock.makefile("rb") as f:
+        for say, want in script:
+            if say is not None:
+                sock.sendall(say + b"\r\n")
+            while True:
+                line = f.readline()
+                if not line:
+                    return "closed the connection"
+                if line[3:4] != b"-" and not line.startswith(b"* CAP"):
+                    break
+            if not line.startswith(want):
+                return "said " + line.decode(errors="replace").strip()
+    return None
+
+
+def ctl(s, name, line=b"ping"):
+    with unix("%s/%s.ctl" % (s["rundir"], name)) as sock:
+        sock.sendall(line + b"\n")
+        answer = b""
+        while True:
+            got = sock.recv(65536)
+            if not got:
+                return answer
+            answer += got
+
+
+def smtp(port, hello=b"EHLO probe.test"):
+    return talk(tcp(port), [(None, b"220 "), (hello, b"250 "), (b"QUIT", b"221 ")])
+
+
+def slapd(s):
+    return ldap_ber.bind(unix(s["rundir"] + "/ldapi"),
+                         "uid=tiermail,ou=services," + s["base"], s["service_password"])
+
+
+def smtp_relay(s):
+    return smtp(s["ports"]["SMTP_PORT"]) or smtp(s["ports"]["SUBMISSION_PORT"])
+
+
+def lmtpd(s):
+    return smtp(s["ports"]["LMTP_PORT"], b"LHLO probe.test")
+
+
+def imapd(s):
+    return talk(tcp(s["ports"]["IMAP_PORT"]),
+                [(None, b"* OK"), (b"a NOOP", b"a OK"), (b"b LOGOUT", b"* BYE")])
+
+
+def stored(s):
+    unix(s["rundir"] + "/stored.sock", socket.SOCK_SEQPACKET).close()
+
+
+def jobctl(s):
+    unix(s["rundir"] + "/jobctl.sock").close()
+
+
+QUESTIONS = {"slapd": slapd, "smtp-relay": smtp_relay, "lmtpd": lmtpd, "imapd": imapd,
+             "stored": stored, "jobctl": jobctl}
+
+
+def ask(s, name):
+    """None when it answers, else why not.  The listeners come last when a daemon starts, so
+    the protocol is asked only after the control socket has answered."""
+    try:
+        if name != "slapd":
+            answer = ctl(s, name)
+            if not answer:
+                return "control socket: no answer"
+        return QUESTIONS[name](s)
+    except FileNotFoundError as e:
+        return "no socket yet (%s)" % os.path.basename(e.filename or name)
+    except OSError as e:
+        return str(e)
