@@ -8,7 +8,7 @@ smtp_answer_line(struct smtp_answer *a, struct slice line)
 {
 	struct slice text;
 
-	while (line.n && (line.p[line.n - 1] == '\r' || line.p[line.n - 1] == ' '))
+	while (line.n && line.p[line.n - 1] == '\r')
 		line.n--;
 	if (line.n < 3 || line.p[0] < '2' || line.p[0] > '5')
 		return -EBADMSG;
@@ -49,80 +49,52 @@ smtp_answer_fini(struct smtp_answer *a)
 static size_t
 esc_length(struct slice s)
 {
-	size_t i = 0;
+	struct verdict v;
+	struct slice word = s;
+	size_t n;
 
-	for (int part = 0; part < 3; part++) {
-		size_t from = i;
-
-		while (i < s.n && s.p[i] >= '0' && s.p[i] <= '9')
-			i++;
-		if (i == from || i - from > 3)
-			return 0;
-		if (part < 2 && (i == s.n || s.p[i++] != '.'))
-			return 0;
-	}
-	if (i < s.n && s.p[i] != ' ')
+	n = slice_find(s, ' ');
+	word.n = n;
+	if (verdict_parse_esc(word, &v) < 0)
 		return 0;
-	while (i < s.n && s.p[i] == ' ')
-		i++;
-	return i;
-}
-
-/* All lines on one; control characters become blanks.  Without repeated enhanced codes. */
-static void
-join_lines(const struct smtp_answer *a, struct buf *b)
-{
-	struct slice rest = buf_get(&a->text), line;
-	bool first = true;
-
-	while (slice_cut(&rest, '\n', &line)) {
-		size_t skip = first ? 0 : esc_length(line);
-
-		if (!first && line.n > skip)
-			buf_char(b, ' ');
-		first = false;
-		for (size_t i = skip; i < line.n; i++) {
-			unsigned char c = (unsigned char)line.p[i];
-
-			buf_char(b, c < ' ' || c == 127 ? ' ' : line.p[i]);
-		}
-	}
+	while (n < s.n && s.p[n] == ' ')
+		n++;
+	return n;
 }
 
 struct verdict
 smtp_answer_verdict(const struct smtp_answer *a)
 {
-	struct buf b = { 0 };
+	struct slice rest = buf_get(&a->text), line;
+	struct buf b = { .cap = 1024 };	/* more than a verdict's text can hold */
 	struct verdict v;
 
-	join_lines(a, &b);
+	for (bool first = true; slice_cut(&rest, '\n', &line); first = false) {
+		if (!first)
+			line = slice_from(line, esc_length(line));
+		if (b.n && line.n)
+			buf_char(&b, ' ');
+		buf_slice(&b, slice_sub(line, 0, b.n < 512 ? 512 - b.n : 0));
+	}
 	v = verdict_parse_reply(a->code, buf_get(&b));
 	buf_fini(&b);
 	return v;
 }
 
-void
-smtp_answer_write(const struct smtp_answer *a, struct buf *b)
-{
-	buf_u64(b, (uint64_t)a->code);
-	if (a->text.n > 1)
-		buf_char(b, ' ');
-	join_lines(a, b);
-}
+static const struct {
+	const char *word;
+	unsigned bit;
+} words[] = {
+	{ "PIPELINING", OFFERS_PIPELINING }, { "8BITMIME", OFFERS_8BITMIME },
+	{ "SIZE", OFFERS_SIZE }, { "DSN", OFFERS_DSN },
+	{ "STARTTLS", OFFERS_STARTTLS }, { "CHUNKING", OFFERS_CHUNKING },
+	{ "SMTPUTF8", OFFERS_SMTPUTF8 }, { "ENHANCEDSTATUSCODES", OFFERS_ENHANCED },
+	{ "XTIERMAIL", OFFERS_XTIERMAIL },
+};
 
 void
 smtp_offer_parse(const struct smtp_answer *a, struct smtp_offer *o)
 {
-	static const struct {
-		const char *word;
-		unsigned bit;
-	} words[] = {
-		{ "PIPELINING", OFFERS_PIPELINING }, { "8BITMIME", OFFERS_8BITMIME },
-		{ "SIZE", OFFERS_SIZE }, { "DSN", OFFERS_DSN },
-		{ "STARTTLS", OFFERS_STARTTLS }, { "CHUNKING", OFFERS_CHUNKING },
-		{ "SMTPUTF8", OFFERS_SMTPUTF8 }, { "ENHANCEDSTATUSCODES", OFFERS_ENHANCED },
-		{ "XTIERMAIL", OFFERS_XTIERMAIL },
-	};
 	struct slice rest = buf_get(&a->text), line, word;
 
 	*o = (struct smtp_offer){ 0 };

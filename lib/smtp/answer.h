@@ -1,26 +1,27 @@
 /* smtp/answer.h: reading the replies of an SMTP or LMTP server (RFC 5321 4.2), for clients.
+ * (smtp/reply.h writes them.)
  *
- * Pure: lines in, one answer out; no I/O.  Lenient where servers are sloppy (bare LF, no text,
- * lines over 512 octets, continuation lines with another code), strict about what cannot be a
- * reply at all.  The text is foreign: it goes into logs by log_value() and into DSNs by
- * mail/dsn, which both escape. */
+ * Pure: lines in, one answer out; no I/O.  Lenient where servers are sloppy (no text, lines
+ * over 512 octets, continuation lines with another code), strict about what cannot be a reply
+ * at all.  The text is foreign: control characters become blanks here. */
 #ifndef SMTP_ANSWER_H
 #define SMTP_ANSWER_H
 #include "base/buf.h"
 #include "mail/verdict.h"
 
-#define SMTP_ANSWER_LINE 4096  /* the longest line that is read */
-#define SMTP_ANSWER_TEXT 16384 /* most text kept of one answer; the rest is dropped */
-#define SMTP_ANSWER_LINES 1000 /* an answer with more lines is no answer */
+#define SMTP_ANSWER_LINE  4096  /* the longest line that is read */
+#define SMTP_ANSWER_TEXT  16384 /* most text kept of one answer; the rest is dropped */
+#define SMTP_ANSWER_LINES 1000  /* an answer with more lines is no answer */
 
+/* A zeroed struct is ready. */
 struct smtp_answer {
 	int code;        /* of the last line, 200..599 */
 	struct buf text; /* the lines' texts, each ended by LF, without code */
 	size_t lines;
 };
 
-/* A zeroed struct is ready.  Feeds one line without its line end.  Returns 1 when the answer
- * is complete, 0 when further lines follow, -EBADMSG when this is no SMTP reply. */
+/* Feeds one line without its line end.  Returns 1 when the answer is complete, 0 when further
+ * lines follow, -EBADMSG when this is no SMTP reply (what follows cannot be trusted). */
 int smtp_answer_line(struct smtp_answer *a, struct slice line) MUSTCHECK;
 /* Ready for the next one; keeps no memory beyond a small buffer. */
 void smtp_answer_clear(struct smtp_answer *a);
@@ -29,10 +30,8 @@ void smtp_answer_fini(struct smtp_answer *a);
 /* The answer as a verdict: class and enhanced code (RFC 2034) of the first line, the texts of
  * all lines joined by blanks, the enhanced code repeated on each of them dropped. */
 struct verdict smtp_answer_verdict(const struct smtp_answer *a);
-/* As the peer said it, on one line, for Diagnostic-Code (RFC 3464 2.3.6): "550 5.1.1 No". */
-void smtp_answer_write(const struct smtp_answer *a, struct buf *b);
 
-/* What a server offers (RFC 5321 4.1.1.1 and the registry of service extensions). */
+/* What a server offers in its answer to EHLO or LHLO (RFC 5321 4.1.1.1). */
 enum {
 	OFFERS_PIPELINING = 1 << 0, /* RFC 2920 */
 	OFFERS_8BITMIME = 1 << 1,   /* RFC 6152 */
@@ -49,6 +48,6 @@ struct smtp_offer {
 	uint64_t size_max; /* of SIZE; 0 = no limit stated */
 	char name[256];    /* what the server calls itself: first word of the first line */
 };
-/* Reads the answer to EHLO or LHLO. */
+/* Unknown words are passed over; words count in any case. */
 void smtp_offer_parse(const struct smtp_answer *a, struct smtp_offer *o);
 #endif

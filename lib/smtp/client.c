@@ -13,16 +13,16 @@
  * It cannot deadlock: nothing here blocks, replies are read while commands are written, and a
  * barrier is left when the number of replies owed is zero, whatever they were.
  *
- * Neighbours: smtp/answer (replies), smtp/client-body (the body's bytes), net/stream. */
+ * Neighbours: client-hello.c (until the server is ready), client-body.c (the body's bytes),
+ * smtp/answer (replies), net/stream. */
 #include <errno.h>
 #include <stdio.h>
-#include "base/base64.h"
 #include "base/must.h"
-#include "base/utf8.h"
 #include "smtp/client-impl.h"
+#include "smtp/params.h"
 
 #define MINUTE 60000u
-const struct smtp_limits smtp_limits_rfc = {
+const struct smtp_client_limits smtp_client_limits_rfc = {
 	.greeting = 5 * MINUTE,	/* RFC 5321 4.5.3.2.1 */
 	.hello = 5 * MINUTE,
 	.mail = 5 * MINUTE,	/* 4.5.3.2.2 */
@@ -33,17 +33,11 @@ const struct smtp_limits smtp_limits_rfc = {
 	.quit = 5000,
 };
 
-enum step { GREETING, EHLO, HELO, STARTTLS, HANDSHAKE, IDLE, RSET, MAIL, RCPT, DATA, BODY, END, QUIT };
 enum group { GOES_ON, ENDS_GROUP };
 
-static void send_hello(struct smtp_client *);
 static void send_word(struct smtp_client *);
 static void send_mail(struct smtp_client *);
 static void send_rcpt(struct smtp_client *);
-static void got_greeting(struct smtp_client *);
-static void got_ehlo(struct smtp_client *);
-static void got_helo(struct smtp_client *);
-static void got_starttls(struct smtp_client *);
 static void got_rset(struct smtp_client *);
 static void got_mail(struct smtp_client *);
 static void got_rcpt(struct smtp_client *);
@@ -51,7 +45,7 @@ static void got_data(struct smtp_client *);
 static void got_body(struct smtp_client *);
 static void got_quit(struct smtp_client *);
 
-#define LIMIT(name) offsetof(struct smtp_limits, name)
+#define LIMIT(name) offsetof(struct smtp_client_limits, name)
 static const struct row {
 	const char *name;
 	void (*send)(struct smtp_client *);
@@ -59,24 +53,23 @@ static const struct row {
 	enum group group;
 	size_t limit;
 } script[] = {
-	[GREETING] = { "greeting", NULL, got_greeting, ENDS_GROUP, LIMIT(greeting) },
-	[EHLO] = { "EHLO", send_hello, got_ehlo, ENDS_GROUP, LIMIT(hello) },
-	[HELO] = { "HELO", send_hello, got_helo, ENDS_GROUP, LIMIT(hello) },
-	[STARTTLS] = { "STARTTLS", send_word, got_starttls, ENDS_GROUP, LIMIT(hello) },
-	[HANDSHAKE] = { "TLS handshake", NULL, NULL, ENDS_GROUP, LIMIT(hello) },
-	[IDLE] = { "idle", NULL, NULL, ENDS_GROUP, 0 },
-	[RSET] = { "RSET", send_word, got_rset, GOES_ON, LIMIT(mail) },
-	[MAIL] = { "MAIL", send_mail, got_mail, GOES_ON, LIMIT(mail) },
-	[RCPT] = { "RCPT", send_rcpt, got_rcpt, GOES_ON, LIMIT(rcpt) },	/* once per recipient */
-	[DATA] = { "DATA", send_word, got_data, ENDS_GROUP, LIMIT(data) },
-	[BODY] = { "end of data", smtp_body_begin, got_body, ENDS_GROUP, LIMIT(dot) },
-	[END] = { "end", NULL, NULL, ENDS_GROUP, 0 },
-	[QUIT] = { "QUIT", send_word, got_quit, ENDS_GROUP, LIMIT(quit) },
+	[CLIENT_GREETING] = { "greeting", NULL, client_got_greeting, ENDS_GROUP, LIMIT(greeting) },
+	[CLIENT_EHLO] = { "EHLO", client_send_hello, client_got_ehlo, ENDS_GROUP, LIMIT(hello) },
+	[CLIENT_HELO] = { "HELO", client_send_hello, client_got_helo, ENDS_GROUP, LIMIT(hello) },
+	[CLIENT_STARTTLS] = { "STARTTLS", send_word, client_got_starttls, ENDS_GROUP, LIMIT(hello) },
+	[CLIENT_HANDSHAKE] = { "TLS handshake", NULL, NULL, ENDS_GROUP, LIMIT(hello) },
+	[CLIENT_IDLE] = { "idle", NULL, NULL, ENDS_GROUP, 0 },
+	[CLIENT_RSET] = { "RSET", send_word, got_rset, GOES_ON, LIMIT(mail) },
+	[CLIENT_MAIL] = { "MAIL", send_mail, got_mail, GOES_ON, LIMIT(mail) },
+	[CLIENT_RCPT] = { "RCPT", send_rcpt, got_rcpt, GOES_ON, LIMIT(rcpt) },	/* once per recipient */
+	[CLIENT_DATA] = { "DATA", send_word, got_data, ENDS_GROUP, LIMIT(data) },
+	[CLIENT_BODY] = { "end of data", client_body_begin, got_body, ENDS_GROUP, LIMIT(dot) },
+	[CLIENT_END] = { "end", NULL, NULL, ENDS_GROUP, 0 },
+	[CLIENT_QUIT] = { "QUIT", send_word, got_quit, ENDS_GROUP, LIMIT(quit) },
 };
 
 static void on_input(struct stream *);
 static void on_drained(struct stream *);
-static void on_secured(struct stream *, int, const char *);
 static void on_closed(struct stream *);
 static void on_late(struct deadline *);
 static void on_start(struct later *);
@@ -84,7 +77,7 @@ static void on_start(struct later *);
 static const struct stream_events stream_events = {
 	.input = on_input,
 	.drained = on_drained,
-	.secured = on_secured,
+	.secured = client_on_secured,
 	.closed = on_closed,
 };
 
@@ -100,26 +93,32 @@ eager(const struct smtp_client *c)
 static void
 advance(const struct smtp_client *c, struct smtp_cursor *cur)
 {
-	switch ((enum step)cur->step) {
-	case RSET:
-		cur->step = MAIL;
+	switch ((enum client_step)cur->step) {
+	case CLIENT_RSET:
+		cur->step = CLIENT_MAIL;
 		break;
-	case MAIL:
-		cur->step = RCPT;
+	case CLIENT_MAIL:
+		cur->step = CLIENT_RCPT;
 		cur->rcpt = 0;
 		break;
-	case RCPT:
+	case CLIENT_RCPT:
 		if (++cur->rcpt == c->tx->nrcpt)
-			cur->step = c->chunking ? BODY : DATA;
+			cur->step = c->chunking ? CLIENT_BODY : CLIENT_DATA;
 		break;
-	case DATA:
-		cur->step = BODY;
+	case CLIENT_DATA:
+		cur->step = CLIENT_BODY;
 		break;
-	case BODY:
-		cur->step = END;
+	case CLIENT_BODY:
+		cur->step = CLIENT_END;
 		break;
-	case GREETING: case EHLO: case HELO: case STARTTLS: case HANDSHAKE: case IDLE: case END:
-	case QUIT:
+	case CLIENT_GREETING:
+	case CLIENT_EHLO:
+	case CLIENT_HELO:
+	case CLIENT_STARTTLS:
+	case CLIENT_HANDSHAKE:
+	case CLIENT_IDLE:
+	case CLIENT_END:
+	case CLIENT_QUIT:
 		break;	/* the got_ function of these says what is next */
 	}
 }
@@ -128,7 +127,7 @@ advance(const struct smtp_client *c, struct smtp_cursor *cur)
 static bool
 must_know(const struct smtp_client *c)
 {
-	return c->send.step == BODY && c->chunking && !eager(c) && c->waiting > 0;
+	return c->send.step == CLIENT_BODY && c->chunking && !eager(c) && c->waiting > 0;
 }
 
 static bool
@@ -142,13 +141,13 @@ may_send(const struct smtp_client *c)
 }
 
 /* Restarts the time limit: for the reply that is awaited, or for the body's progress. */
-static void
-set_limit(struct smtp_client *c)
+void
+client_set_limit(struct smtp_client *c)
 {
 	const char *limits = (const char *)&c->p->limits;
 	uint32_t ms;
 
-	if (c->closing || (!c->waiting && c->recv.step != HANDSHAKE)) {
+	if (c->closing || (!c->waiting && c->recv.step != CLIENT_HANDSHAKE)) {
 		deadline_clear(&c->late);
 		return;
 	}
@@ -159,8 +158,8 @@ set_limit(struct smtp_client *c)
 }
 
 /* Sends as far as the script allows, then writes it all at once. */
-static void
-pump(struct smtp_client *c)
+void
+client_pump(struct smtp_client *c)
 {
 	while (may_send(c)) {
 		const struct row *row = &script[c->send.step];
@@ -175,7 +174,7 @@ pump(struct smtp_client *c)
 	if (c->closing)
 		return;
 	stream_flush(&c->io);
-	set_limit(c);
+	client_set_limit(c);
 }
 
 /* ---- the end of things ---------------------------------------------------------------- */
@@ -187,9 +186,9 @@ tx_finish(struct smtp_client *c)
 	struct smtp_client_tx *tx = c->tx;
 
 	for (size_t i = 0; i < tx->nrcpt; i++)
-		must(tx->rcpts[i].v.kind != VERDICT_NONE);
+		must(tx->rcpts[i].state == CLIENT_RCPT_OVER);
 	c->tx = NULL;
-	c->send.step = c->recv.step = IDLE;
+	c->send.step = c->recv.step = CLIENT_IDLE;
 	if (c->body_left) {	/* the stream of commands is out of step for good */
 		c->dead = true;
 		c->body_left = false;
@@ -208,28 +207,17 @@ tx_rest(struct smtp_client *c, const struct verdict *v, bool remote)
 	for (size_t i = 0; i < c->tx->nrcpt; i++) {
 		struct smtp_client_rcpt *r = &c->tx->rcpts[i];
 
-		if (r->v.kind == VERDICT_NONE || (r->v.kind == OK && c->recv.step <= BODY)) {
+		if (r->state != CLIENT_RCPT_OVER) {
 			r->v = *v;
 			r->remote = remote;
+			r->state = CLIENT_RCPT_OVER;
 		}
 	}
 }
 
-static void
-hello_finish(struct smtp_client *c, const struct verdict *v)
-{
-	c->hello = *v;
-	c->finished = true;
-	c->send.step = c->recv.step = IDLE;
-	if (v->kind != OK)
-		c->dead = true;
-	deadline_clear(&c->late);
-	c->ev->ready(c, &c->hello);
-}
-
 /* The connection is of no more use; whoever waits is told. */
-static void
-broken(struct smtp_client *c, const struct verdict *v, bool remote)
+void
+client_broken(struct smtp_client *c, const struct verdict *v, bool remote)
 {
 	if (c->closing || (c->dead && !c->tx && c->finished && !c->quitting))
 		return;
@@ -240,7 +228,7 @@ broken(struct smtp_client *c, const struct verdict *v, bool remote)
 		tx_rest(c, v, remote);
 		tx_finish(c);
 	} else if (!c->finished) {
-		hello_finish(c, v);
+		client_hello_finish(c, v);
 	} else {
 		c->ev->lost(c);
 	}
@@ -253,7 +241,7 @@ on_late(struct deadline *d)
 	struct verdict v = verdict(TEMP, 451, "4.4.1", "no answer in time: %s",
 	    c->body_left ? "message body" : script[c->recv.step].name);
 
-	broken(c, &v, false);
+	client_broken(c, &v, false);
 }
 
 static void
@@ -267,7 +255,7 @@ on_eof(struct smtp_client *c)
 	else
 		v = verdict(TEMP, 451, "4.4.2", "the server closed the connection: %s",
 		    script[c->recv.step].name);
-	broken(c, &v, false);
+	client_broken(c, &v, false);
 }
 
 /* ---- replies -------------------------------------------------------------------------- */
@@ -282,24 +270,26 @@ answered(struct smtp_client *c)
 		v = smtp_answer_verdict(&c->answer);
 		smtp_answer_clear(&c->answer);
 		v.kind = TEMP;
-		broken(c, &v, true);
+		client_broken(c, &v, true);
 		return;
 	}
 	/* RFC 5321 3.8: 421 may come at any time and ends the session. */
 	if (c->answer.code == 421 && !c->quitting) {
 		v = smtp_answer_verdict(&c->answer);
 		smtp_answer_clear(&c->answer);
-		broken(c, &v, true);
+		client_broken(c, &v, true);
 		return;
 	}
+	if (c->tx)
+		c->tx->unanswered = false;
 	script[c->recv.step].got(c);
 	if (!c->closing)
 		smtp_answer_clear(&c->answer);
 }
 
 /* Called by the got_ functions when the reply to their step is complete, before they act. */
-static void
-replied(struct smtp_client *c)
+void
+client_replied(struct smtp_client *c)
 {
 	advance(c, &c->recv);
 	c->waiting--;
@@ -311,7 +301,7 @@ replied(struct smtp_client *c)
 static void
 tx_step(struct smtp_client *c)
 {
-	if (c->tx && c->waiting == 0 && c->send.step == END)
+	if (c->tx && c->waiting == 0 && c->send.step == CLIENT_END)
 		tx_finish(c);
 }
 
@@ -332,7 +322,7 @@ on_input(struct stream *io)
 			struct verdict v = verdict(TEMP, 451, "4.5.0", "no SMTP reply: %s",
 			    script[c->recv.step].name);
 
-			broken(c, &v, false);
+			client_broken(c, &v, false);
 			break;
 		}
 		if (r > 0)
@@ -346,12 +336,12 @@ on_input(struct stream *io)
 	if (n == -EMSGSIZE) {
 		struct verdict v = verdict(TEMP, 451, "4.5.0", "the server's reply is too long");
 
-		broken(c, &v, false);
+		client_broken(c, &v, false);
 	} else if (stream_eof(io)) {
 		on_eof(c);
 	}
 	if (!c->closing)
-		pump(c);
+		client_pump(c);
 }
 
 static void
@@ -361,138 +351,8 @@ on_drained(struct stream *io)
 
 	if (c->closing || !c->body_left)
 		return;
-	smtp_body_more(c);
-	pump(c);
-}
-
-/* ---- hello ---------------------------------------------------------------------------- */
-
-static void
-send_hello(struct smtp_client *c)
-{
-	buf_printf(stream_out(&c->io), "%s %s\r\n",
-	    c->p->lmtp ? "LHLO" : script[c->send.step].name, c->p->helo);
-}
-
-static void
-send_word(struct smtp_client *c)
-{
-	buf_printf(stream_out(&c->io), "%s\r\n", script[c->send.step].name);
-}
-
-/* A refusal that ends the hello.  A session refused for good is still only this host's
- * word (RFC 5321 3.1, 4.2.4.2): whether to try another one is the owner's business. */
-static void
-hello_refused(struct smtp_client *c)
-{
-	struct verdict v = smtp_answer_verdict(&c->answer);
-
-	hello_finish(c, &v);
-}
-
-static void
-got_greeting(struct smtp_client *c)
-{
-	replied(c);
-	if (c->answer.code / 100 != 2) {
-		hello_refused(c);
-		return;
-	}
-	c->greeted = true;
-	c->send.step = EHLO;
-}
-
-static void
-got_ehlo(struct smtp_client *c)
-{
-	struct verdict v;
-
-	replied(c);
-	if (c->answer.code / 100 == 5 && !c->p->lmtp && c->p->tls != SMTP_TLS_MUST) {
-		c->send.step = HELO;	/* RFC 5321 3.2: a server of old */
-		return;
-	}
-	if (c->answer.code / 100 != 2) {
-		hello_refused(c);
-		return;
-	}
-	smtp_offer_parse(&c->answer, &c->offer);
-	if (c->p->tls != SMTP_TLS_OFF && !stream_secure(&c->io)) {
-		if (c->offer.has & OFFERS_STARTTLS) {
-			c->send.step = STARTTLS;
-			return;
-		}
-		if (c->p->tls == SMTP_TLS_MUST) {
-			v = verdict(TEMP, 451, "4.7.4", "TLS is required and not offered");
-			hello_finish(c, &v);
-			return;
-		}
-	}
-	v = smtp_answer_verdict(&c->answer);
-	hello_finish(c, &v);
-}
-
-static void
-got_helo(struct smtp_client *c)
-{
-	struct verdict v;
-
-	replied(c);
-	if (c->answer.code / 100 != 2) {
-		hello_refused(c);
-		return;
-	}
-	smtp_offer_parse(&c->answer, &c->offer);
-	c->offer.has = 0;	/* whatever the words of a HELO reply look like */
-	v = smtp_answer_verdict(&c->answer);
-	hello_finish(c, &v);
-}
-
-static void
-got_starttls(struct smtp_client *c)
-{
-	struct verdict v;
-
-	replied(c);
-	if (c->answer.code / 100 == 2) {
-		/* RFC 3207 6: what came in plain text behind the 220 must not be believed. */
-		if (stream_peek(&c->io).n == 0 &&
-		    stream_tls_connect(&c->io, c->p->tls_ctx, c->tls_name) == 0) {
-			c->send.step = c->recv.step = HANDSHAKE;
-			set_limit(c);
-			return;
-		}
-		v = verdict(TEMP, 451, "4.7.5", "TLS cannot start: input behind STARTTLS");
-		c->tls_failed = true;
-		hello_finish(c, &v);
-		return;
-	}
-	if (c->p->tls == SMTP_TLS_MUST) {
-		v = smtp_answer_verdict(&c->answer);
-		v = verdict(TEMP, 451, "4.7.4", "TLS is required: %.150s", v.text);
-	} else {
-		v = verdict(OK, 250, "2.0.0", "without TLS");
-	}
-	hello_finish(c, &v);
-}
-
-static void
-on_secured(struct stream *io, int error, const char *why)
-{
-	struct smtp_client *c = CAST(io->data, struct smtp_client, SMTP_CLIENT_MAGIC);
-	struct verdict v;
-
-	if (c->closing || c->finished)
-		return;
-	if (error) {
-		v = verdict(TEMP, 451, "4.7.5", "TLS handshake: %.160s", why ? why : strerror(-error));
-		c->tls_failed = true;
-		hello_finish(c, &v);
-		return;
-	}
-	c->offer = (struct smtp_offer){ 0 };	/* RFC 3207 4.2: forget what was learned before */
-	c->send.step = EHLO;
-	pump(c);
+	client_body_more(c);
+	client_pump(c);
 }
 
 /* ---- the transaction ------------------------------------------------------------------ */
@@ -504,12 +364,14 @@ smtp_client_send(struct smtp_client *c, struct smtp_client_tx *tx)
 	c->tx = tx;
 	c->accepted = 0;
 	c->body_at = 0;
-	c->stuffed = '\n';
+	c->last[0] = '\r', c->last[1] = '\n';
+	tx->unanswered = true;
 	c->body_left = false;
 	c->chunking = (c->offer.has & OFFERS_CHUNKING) != 0;
 	for (size_t i = 0; i < tx->nrcpt; i++) {
 		tx->rcpts[i].v = (struct verdict){ 0 };
 		tx->rcpts[i].remote = tx->rcpts[i].again = false;
+		tx->rcpts[i].state = CLIENT_RCPT_OPEN;
 	}
 	/* Never from inside this function: what is found wrong at once is said next turn. */
 	later_run(&c->start, c->io.loop, on_start);
@@ -529,14 +391,20 @@ on_start(struct later *l)
 		tx_finish(c);
 		return;
 	}
-	if (smtp_tx_unfit(c, &v)) {
+	if (client_tx_unfit(c, &v)) {
 		tx_rest(c, &v, false);
 		tx_finish(c);
 		return;
 	}
-	c->send = (struct smtp_cursor){ c->dirty ? RSET : MAIL, 0 };
+	c->send = (struct smtp_cursor){ c->dirty ? CLIENT_RSET : CLIENT_MAIL, 0 };
 	c->dirty = true;
-	pump(c);
+	client_pump(c);
+}
+
+static void
+send_word(struct smtp_client *c)
+{
+	buf_printf(stream_out(&c->io), "%s\r\n", script[c->send.step].name);
 }
 
 static void
@@ -555,13 +423,49 @@ send_mail(struct smtp_client *c)
 		buf_lit(out, " BODY=8BITMIME");
 	if (tx->smtputf8 && (has & OFFERS_SMTPUTF8))
 		buf_lit(out, " SMTPUTF8");
-	if ((has & OFFERS_DSN) && tx->ret.n)
-		buf_printf(out, " RET=" SFMT, SARG(tx->ret));
-	if ((has & OFFERS_DSN) && tx->envid.n)
-		buf_printf(out, " ENVID=" SFMT, SARG(tx->envid));
+	if ((has & OFFERS_DSN) && tx->ret != SMTP_RET_NONE)
+		buf_str(out, tx->ret == SMTP_RET_FULL ? " RET=FULL" : " RET=HDRS");
+	if ((has & OFFERS_DSN) && tx->envid.n) {
+		buf_lit(out, " ENVID=");
+		smtp_xtext_write(out, tx->envid);
+	}
 	if ((has & OFFERS_XTIERMAIL) && tx->qid.n)
 		buf_printf(out, " XQID=" SFMT, SARG(tx->qid));
 	buf_lit(out, "\r\n");
+}
+
+static void
+write_notify(struct buf *out, unsigned notify)
+{
+	static const struct {
+		unsigned bit;
+		const char *word;
+	} words[] = {
+		{ SMTP_NOTIFY_NEVER, "NEVER" }, { SMTP_NOTIFY_SUCCESS, "SUCCESS" },
+		{ SMTP_NOTIFY_FAILURE, "FAILURE" }, { SMTP_NOTIFY_DELAY, "DELAY" },
+	};
+	const char *before = " NOTIFY=";
+
+	for (size_t i = 0; i < NELEM(words); i++) {
+		if (notify & words[i].bit) {
+			buf_str(out, before);
+			buf_str(out, words[i].word);
+			before = ",";
+		}
+	}
+}
+
+/* RFC 6533 3: raw UTF-8 only where the server takes it. */
+static void
+write_orcpt(const struct smtp_client *c, struct buf *out, const struct smtp_client_rcpt *r)
+{
+	buf_lit(out, " ORCPT=");
+	buf_slice(out, r->orcpt_type);
+	buf_char(out, ';');
+	if (slice_ieq(r->orcpt_type, S("utf-8")))
+		smtp_utf8_addr_write(out, r->orcpt, (c->offer.has & OFFERS_SMTPUTF8) != 0);
+	else
+		smtp_xtext_write(out, r->orcpt);
 }
 
 static void
@@ -574,10 +478,9 @@ send_rcpt(struct smtp_client *c)
 	buf_slice(out, r->address);
 	buf_char(out, '>');
 	if (c->offer.has & OFFERS_DSN) {
-		if (r->notify.n)
-			buf_printf(out, " NOTIFY=" SFMT, SARG(r->notify));
-		if (r->orcpt.n)
-			buf_printf(out, " ORCPT=" SFMT, SARG(r->orcpt));
+		write_notify(out, r->notify);
+		if (r->orcpt_type.n)
+			write_orcpt(c, out, r);
 	}
 	buf_lit(out, "\r\n");
 }
@@ -585,14 +488,14 @@ send_rcpt(struct smtp_client *c)
 static void
 got_rset(struct smtp_client *c)
 {
-	replied(c);	/* servers answer 250 always; another answer shows at MAIL */
+	client_replied(c);	/* servers answer 250 always; another answer shows at MAIL */
 }
 
 /* Nothing further is sent in this transaction. */
 static void
 stop_sending(struct smtp_client *c)
 {
-	c->send.step = END;
+	c->send.step = CLIENT_END;
 }
 
 static void
@@ -600,7 +503,7 @@ got_mail(struct smtp_client *c)
 {
 	struct verdict v;
 
-	replied(c);
+	client_replied(c);
 	if (c->answer.code / 100 == 2)
 		return;
 	v = smtp_answer_verdict(&c->answer);
@@ -616,10 +519,11 @@ got_rcpt(struct smtp_client *c)
 	struct smtp_client_rcpt *r = &c->tx->rcpts[c->recv.rcpt];
 	bool last = c->recv.rcpt + 1 == c->tx->nrcpt;
 
-	replied(c);
-	if (r->v.kind == VERDICT_NONE) {	/* else MAIL was refused */
+	client_replied(c);
+	if (r->state == CLIENT_RCPT_OPEN) {	/* else MAIL was refused */
 		r->v = smtp_answer_verdict(&c->answer);
 		r->remote = true;
+		r->state = r->v.kind == OK ? CLIENT_RCPT_TAKEN : CLIENT_RCPT_OVER;
 		if (r->v.kind == OK) {
 			c->accepted++;
 		} else if (c->accepted && (c->answer.code == 452 || c->answer.code == 552) &&
@@ -627,7 +531,9 @@ got_rcpt(struct smtp_client *c)
 			r->again = true;
 		}
 	}
-	if (last && c->accepted == 0 && (c->send.step == DATA || (c->send.step == BODY && !c->barrier)))
+	/* Nobody to send it to, and it is not sent yet (BODY behind DATA is got_data's). */
+	if (last && c->accepted == 0 &&
+	    (c->send.step == CLIENT_DATA || (c->send.step == CLIENT_BODY && c->chunking)))
 		stop_sending(c);
 	tx_step(c);
 }
@@ -637,8 +543,8 @@ got_data(struct smtp_client *c)
 {
 	struct verdict v;
 
-	replied(c);
-	if (c->send.step == END) {	/* MAIL was refused */
+	client_replied(c);
+	if (c->send.step == CLIENT_END) {	/* MAIL was refused */
 		if (c->answer.code == 354)
 			c->dead = true;	/* it waits for a body that will not come */
 		tx_step(c);
@@ -674,24 +580,26 @@ got_body(struct smtp_client *c)
 	if (v.kind == OK && c->body_left)
 		v = verdict(TEMP, 451, "4.5.0", "accepted before the message was sent");
 	if (!c->p->lmtp || c->accepted == 0 || c->body_left) {
-		replied(c);
+		client_replied(c);
 		for (size_t i = 0; i < c->tx->nrcpt; i++) {
 			r = &c->tx->rcpts[i];
-			if (r->v.kind == OK && r->remote) {
+			if (r->state == CLIENT_RCPT_TAKEN) {
 				r->v = v;
-				r->remote = true;
+				r->state = CLIENT_RCPT_OVER;
 			}
 		}
 		c->dirty = v.kind != OK;
 	} else {
 		if (c->recv.rcpt == c->tx->nrcpt)
 			c->recv.rcpt = 0;
-		while (c->tx->rcpts[c->recv.rcpt].v.kind != OK)
+		while (c->tx->rcpts[c->recv.rcpt].state != CLIENT_RCPT_TAKEN)
 			c->recv.rcpt++;
-		c->tx->rcpts[c->recv.rcpt++].v = v;
+		r = &c->tx->rcpts[c->recv.rcpt++];
+		r->v = v;
+		r->state = CLIENT_RCPT_OVER;
 		if (--c->accepted > 0)
 			return;	/* still the same step */
-		replied(c);
+		client_replied(c);
 		c->dirty = false;
 	}
 	stop_sending(c);
@@ -717,11 +625,11 @@ smtp_client_open(struct smtp_client *c, struct loop *l, int fd,
 		return r;
 	deadline_init(&c->late);
 	later_init(&c->start);
-	c->send.step = c->recv.step = GREETING;
+	c->send.step = c->recv.step = CLIENT_GREETING;
 	c->waiting = 1;
 	c->barrier = true;
 	stream_start(&c->io);
-	set_limit(c);
+	client_set_limit(c);
 	return 0;
 }
 
@@ -741,9 +649,9 @@ smtp_client_quit(struct smtp_client *c)
 		return;
 	}
 	c->quitting = true;
-	c->send.step = QUIT;
+	c->send.step = CLIENT_QUIT;
 	if (!c->busy)
-		pump(c);
+		client_pump(c);
 }
 
 static void

@@ -13,15 +13,16 @@
 #define SMTP_CLIENT_H
 #include "net/stream.h"
 #include "smtp/answer.h"
+#include "smtp/command.h"
 
 enum smtp_tls { SMTP_TLS_OFF, SMTP_TLS_MAY, SMTP_TLS_MUST };
 
 /* Milliseconds to wait for the reply to each command (RFC 5321 4.5.3.2); `block` is for
  * progress while the body is sent. */
-struct smtp_limits {
+struct smtp_client_limits {
 	uint32_t greeting, hello, mail, rcpt, data, block, dot, quit;
 };
-extern const struct smtp_limits smtp_limits_rfc; /* the minimums of RFC 5321 */
+extern const struct smtp_client_limits smtp_client_limits_rfc; /* the minimums of RFC 5321 */
 
 /* What all connections of one kind share; borrowed for the life of the connection. */
 struct smtp_client_params {
@@ -29,7 +30,7 @@ struct smtp_client_params {
 	enum smtp_tls tls;
 	struct tls_ctx *tls_ctx;  /* needed unless tls is off */
 	const char *helo;         /* our name, or an address literal */
-	struct smtp_limits limits;
+	struct smtp_client_limits limits;
 	uint32_t eager;           /* bodies up to this size follow RCPT in the same packet when
 	                             the server takes BDAT; costs the body when all are refused */
 	bool send_8bit;           /* 8-bit bodies to servers without 8BITMIME: send as it is */
@@ -37,22 +38,24 @@ struct smtp_client_params {
 
 /* One recipient of a transaction. */
 struct smtp_client_rcpt {
-	struct slice address;   /* local@domain as it goes between < > */
-	struct slice orcpt;     /* value of ORCPT as on the wire, or empty */
-	struct slice notify;    /* value of NOTIFY as on the wire, or empty */
+	struct slice address;   /* local@domain as it goes between < >, quoted where needed */
+	struct slice orcpt_type; /* "rfc822", "utf-8", or empty: no ORCPT */
+	struct slice orcpt;     /* decoded */
+	unsigned notify;        /* SMTP_NOTIFY_*, 0 = no NOTIFY */
 	void *data;             /* the owner's */
 
 	struct verdict v;       /* out: the outcome */
 	bool remote;            /* out: v is what the server said, not our own finding */
 	bool again;             /* out: refused only because the transaction had too many
 	                           recipients (RFC 5321 4.5.3.1.10): send it in another one */
+	uint8_t state;          /* client.c's */
 };
 
 /* One transaction; the caller's, and everything it points to, until `done`. */
 struct smtp_client_tx {
 	struct slice sender;    /* empty for <> */
-	struct slice envid;     /* value of ENVID as on the wire, or empty */
-	struct slice ret;       /* "FULL", "HDRS" or empty */
+	struct slice envid;     /* decoded, or empty */
+	enum smtp_ret ret;
 	struct slice qid;       /* for XQID when the server offers XTIERMAIL, or empty */
 	bool eightbit;          /* the body has bytes above 0x7f */
 	bool smtputf8;          /* an address or the header needs RFC 6531 */
@@ -62,6 +65,8 @@ struct smtp_client_tx {
 	const char *bytes;      /* or the body in memory; then fd is not looked at */
 	struct smtp_client_rcpt *rcpts;
 	size_t nrcpt;           /* at least 1 */
+	bool unanswered;        /* out: the connection broke before the server answered to any of
+	                           this: it may have been closed for being idle */
 
 	/* Called once, from the loop; the connection may be used for the next transaction (look
 	 * at smtp_client_usable), and may be closed. */
@@ -103,7 +108,7 @@ struct smtp_client {
 	const char *tls_name;           /* borrowed */
 	uint64_t body_at;               /* bytes of the body sent */
 	struct verdict hello;           /* outcome of the hello */
-	char stuffed;                   /* last byte of the body sent, for dot-stuffing */
+	char last[2];                   /* last bytes of the body sent, for dots and the end */
 	unsigned barrier : 1;           /* the sender waits for all replies */
 	unsigned chunking : 1;          /* this transaction uses BDAT */
 	unsigned body_left : 1;         /* the body is being sent */

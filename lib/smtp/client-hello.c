@@ -1,0 +1,139 @@
+/* smtp/client-hello.c: from the connected socket to a server that is ready for transactions:
+ * greeting, EHLO or LHLO (HELO when EHLO is not known), STARTTLS and EHLO again. */
+#include <string.h>
+#include "base/must.h"
+#include "smtp/client-impl.h"
+
+void
+client_hello_finish(struct smtp_client *c, const struct verdict *v)
+{
+	c->hello = *v;
+	c->finished = true;
+	c->send.step = c->recv.step = CLIENT_IDLE;
+	if (v->kind != OK)
+		c->dead = true;
+	deadline_clear(&c->late);
+	c->ev->ready(c, &c->hello);
+}
+
+void
+client_send_hello(struct smtp_client *c)
+{
+	buf_printf(stream_out(&c->io), "%s %s\r\n",
+	    c->p->lmtp ? "LHLO" : c->send.step == CLIENT_HELO ? "HELO" : "EHLO", c->p->helo);
+}
+
+/* A refusal that ends the hello.  A session refused for good is still only this host's
+ * word (RFC 5321 3.1, 4.2.4.2): whether to try another one is the owner's business. */
+static void
+hello_refused(struct smtp_client *c)
+{
+	struct verdict v = smtp_answer_verdict(&c->answer);
+
+	client_hello_finish(c, &v);
+}
+
+void
+client_got_greeting(struct smtp_client *c)
+{
+	client_replied(c);
+	if (c->answer.code / 100 != 2) {
+		hello_refused(c);
+		return;
+	}
+	c->greeted = true;
+	c->send.step = CLIENT_EHLO;
+}
+
+void
+client_got_ehlo(struct smtp_client *c)
+{
+	struct verdict v;
+
+	client_replied(c);
+	if (c->answer.code / 100 == 5 && !c->p->lmtp && c->p->tls != SMTP_TLS_MUST) {
+		c->send.step = CLIENT_HELO;	/* RFC 5321 3.2: a server of old */
+		return;
+	}
+	if (c->answer.code / 100 != 2) {
+		hello_refused(c);
+		return;
+	}
+	smtp_offer_parse(&c->answer, &c->offer);
+	if (c->p->tls != SMTP_TLS_OFF && !stream_secure(&c->io)) {
+		if (c->offer.has & OFFERS_STARTTLS) {
+			c->send.step = CLIENT_STARTTLS;
+			return;
+		}
+		if (c->p->tls == SMTP_TLS_MUST) {
+			v = verdict(TEMP, 451, "4.7.4", "TLS is required and not offered");
+			client_hello_finish(c, &v);
+			return;
+		}
+	}
+	v = smtp_answer_verdict(&c->answer);
+	client_hello_finish(c, &v);
+}
+
+void
+client_got_helo(struct smtp_client *c)
+{
+	struct verdict v;
+
+	client_replied(c);
+	if (c->answer.code / 100 != 2) {
+		hello_refused(c);
+		return;
+	}
+	smtp_offer_parse(&c->answer, &c->offer);
+	c->offer.has = 0;	/* whatever the words of a HELO reply look like */
+	v = smtp_answer_verdict(&c->answer);
+	client_hello_finish(c, &v);
+}
+
+void
+client_got_starttls(struct smtp_client *c)
+{
+	struct verdict v;
+
+	client_replied(c);
+	if (c->answer.code / 100 == 2) {
+		/* RFC 3207 6: what came in plain text behind the 220 must not be believed. */
+		if (stream_peek(&c->io).n == 0 &&
+		    stream_tls_connect(&c->io, c->p->tls_ctx, c->tls_name) == 0) {
+			c->send.step = c->recv.step = CLIENT_HANDSHAKE;
+			client_set_limit(c);
+			return;
+		}
+		v = verdict(TEMP, 451, "4.7.5", "TLS cannot start: input behind STARTTLS");
+		c->tls_failed = true;
+		client_hello_finish(c, &v);
+		return;
+	}
+	if (c->p->tls == SMTP_TLS_MUST) {
+		v = smtp_answer_verdict(&c->answer);
+		v = verdict(TEMP, 451, "4.7.4", "TLS is required: %.150s", v.text);
+	} else {
+		v = verdict(OK, 250, "2.0.0", "without TLS");
+	}
+	client_hello_finish(c, &v);
+}
+
+void
+client_on_secured(struct stream *io, int error, const char *why)
+{
+	struct smtp_client *c = CAST(io->data, struct smtp_client, SMTP_CLIENT_MAGIC);
+	struct verdict v;
+
+	if (c->closing || c->finished)
+		return;
+	if (error) {
+		v = verdict(TEMP, 451, "4.7.5", "TLS handshake: %.160s", why ? why : strerror(-error));
+		c->tls_failed = true;
+		client_hello_finish(c, &v);
+		return;
+	}
+	c->offer = (struct smtp_offer){ 0 };	/* RFC 3207 4.2: forget what was learned before */
+	c->send.step = CLIENT_EHLO;
+	client_pump(c);
+}
