@@ -24,6 +24,7 @@ struct smtp_mail {
 	enum smtp_ret ret;
 	struct slice envid;       /* decoded xtext; p NULL = not given */
 	struct slice auth;        /* decoded; "<>" for none; p NULL = not given */
+	struct slice xqid;        /* our own, LMTP only: lmtpd(8); decoded; p NULL = not given */
 	bool smtputf8;
 };
 
