@@ -39,7 +39,6 @@ libs_imapd          := store imap directory sasl $(low)
 libs_mailq          := job queue $(low)
 libs_jobctl-ctl     := job queue $(low)
 libs_sendmail       := smtp $(low)
-libs_mbench         := smtp imap $(low)
 
 sys_base      := -lpthread
 sys_mail      := -lidn2
@@ -90,7 +89,7 @@ libs_t_mail      := mail base
 libs_t_conf      := conf mail base
 libs_t_net       := net conf mail base
 libs_t_fuzz      := $(all_libs)
-libs_t_tools     := smtp imap $(low)
+libs_t_tools     := $(all_libs)
 libs_t_cmd       := $(all_libs)
 
 define test_rule

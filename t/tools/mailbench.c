@@ -1,0 +1,615 @@
+/* mailbench: the load generator of `make bench`.
+ *
+ *	mailbench WORKLOAD key=value ...
+ * prints one line of key=value figures.  Workloads: e2e (SMTP in until readable by IMAP),
+ * lmtp, login, idle, fill, read.  Keys: host smtp lmtp imap (ports) tls domain user (a printf
+ * pattern with %d) password conns msgs size rcpts users secs n reps. */
+#include <signal.h>
+#include <strings.h>
+#include <sys/resource.h>
+#include "fiber.h"
+
+/* ---- parameters and figures ------------------------------------------------------------- */
+
+static int nargs;
+static char **args;
+
+static const char *
+arg(const char *key, const char *dflt)
+{
+	size_t n = strlen(key);
+
+	for (int i = 0; i < nargs; i++)
+		if (strncmp(args[i], key, n) == 0 && args[i][n] == '=')
+			return args[i] + n + 1;
+	return dflt;
+}
+
+static long
+num(const char *key, long dflt)
+{
+	const char *v = arg(key, NULL);
+
+	return v ? strtol(v, NULL, 10) : dflt;
+}
+
+static const char *host, *domain, *pattern, *password;
+static long conns, msgs, size, rcpts, users;
+static uint64_t stop_at;
+static long next_msg, done_msgs, errors;
+static char first_error[160];
+
+__attribute__((format(printf, 1, 2))) static void
+error(const char *fmt, ...)
+{
+	va_list ap;
+
+	if (errors++)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(first_error, sizeof(first_error), fmt, ap);
+	va_end(ap);
+}
+
+static uint32_t *samples; /* microseconds */
+static size_t nsamples, samples_room;
+
+static void
+sample(uint64_t us)
+{
+	if (nsamples == samples_room) {
+		samples_room = samples_room ? samples_room * 2 : 4096;
+		samples = realloc(samples, samples_room * sizeof(*samples));
+	}
+	samples[nsamples++] = us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
+}
+
+static int
+by_value(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void
+report(const char *what, double count, uint64_t us)
+{
+	struct rusage ru;
+
+	getrusage(RUSAGE_SELF, &ru);
+	printf("count=%.0f seconds=%.4f %s_per_s=%.1f generator_cpu_s=%.3f errors=%ld", count,
+	    (double)us / 1e6, what, count / ((double)us / 1e6),
+	    (double)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) +
+	        (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6,
+	    errors);
+	if (nsamples > 0) {
+		qsort(samples, nsamples, sizeof(*samples), by_value);
+		printf(" p50_ms=%.3f p99_ms=%.3f", samples[nsamples / 2] / 1e3,
+		    samples[nsamples * 99 / 100] / 1e3);
+	}
+	printf("\n");
+	if (errors)
+		fprintf(stderr, "mailbench: %ld errors, the first: %s\n", errors, first_error);
+	fflush(stdout);
+}
+
+static void
+user_name(long i, char *b, size_t n)
+{
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	snprintf(b, n, pattern, (int)(i % users) + 1);
+#pragma GCC diagnostic pop
+}
+
+/* A message of about `want` octets with CRLF line ends and no line that begins with a dot. */
+static size_t
+make_message(char *b, size_t room, size_t want, long id)
+{
+	static const char *const words[] = { "meeting", "report", "invoice", "server", "please",
+		"find", "attached", "quarterly", "figures", "regards", "project", "budget",
+		"release", "schedule", "order", "status", "question", "about", "storage" };
+	static uint64_t run;
+	size_t n;
+	time_t t = 1577836800 + id * 1571;
+	struct tm tm;
+	char date[64];
+	uint64_t x = (uint64_t)id * 2654435761u + 88172645463325252u;
+
+	if (!run)
+		run = now_us();
+	gmtime_r(&t, &tm);
+	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S +0000", &tm);
+	n = (size_t)snprintf(b, room,
+	    "From: Sender Number %ld <sender%ld@outside.test>\r\nTo: Somebody <user@%s>\r\n"
+	    "Subject: %s %s %s %ld\r\nDate: %s\r\nMessage-ID: <%lx.%ld@outside.test>\r\n"
+	    "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n",
+	    id % 500, id % 500, domain, words[id % 19], words[(id / 19) % 19],
+	    words[(id / 7) % 19], id, date, (unsigned long)run, id);
+	while (n + 90 < want) {
+		size_t line = n;
+
+		while (n - line < 68) {
+			x ^= x << 13;
+			x ^= x >> 7;
+			x ^= x << 17;
+			const char *w = words[x % 19];
+			size_t l = strlen(w);
+
+			memcpy(b + n, w, l);
+			n += l;
+			b[n++] = ' ';
+		}
+		b[n++] = '\r';
+		b[n++] = '\n';
+	}
+	memcpy(b + n, "end.\r\n", 6);
+	return n + 6;
+}
+
+/* ---- SMTP and LMTP ------------------------------------------------------------------------ */
+
+static bool lmtp;
+
+static int
+smtp_reply(struct fiber *f, bool *pipelining)
+{
+	for (;;) {
+		char *l = net_line(f, NULL);
+
+		if (!l || strlen(l) < 3)
+			return -1;
+		if (pipelining && strlen(l) > 4 && strncasecmp(l + 4, "PIPELINING", 10) == 0)
+			*pipelining = true;
+		if (l[3] != '-')
+			return atoi(l);
+	}
+}
+
+static bool
+expect(struct fiber *f, int class, const char *what)
+{
+	int code = smtp_reply(f, NULL);
+
+	if (code / 100 == class)
+		return true;
+	error("%s answered %d", what, code);
+	return false;
+}
+
+static bool
+send_one(struct fiber *f, char *message, long id, bool pipelining)
+{
+	char u[128];
+	bool good = true;
+	size_t n = make_message(message, (size_t)size + 1024, (size_t)size, id);
+
+	net_printf(f, "MAIL FROM:<sender%ld@outside.test>\r\n", id % 500);
+	if (!pipelining && (!net_flush(f) || !expect(f, 2, "MAIL")))
+		return false;
+	for (long r = 0; r < rcpts; r++) {
+		user_name(id * rcpts + r, u, sizeof(u));
+		net_printf(f, "RCPT TO:<%s@%s>\r\n", u, domain);
+		if (!pipelining && (!net_flush(f) || !expect(f, 2, "RCPT")))
+			return false;
+	}
+	net_printf(f, "DATA\r\n");
+	if (!net_flush(f))
+		return false;
+	if (pipelining) {
+		good = expect(f, 2, "MAIL");
+		for (long r = 0; r < rcpts; r++)
+			good = expect(f, 2, "RCPT") && good;
+	}
+	if (!expect(f, 3, "DATA") || !good)
+		return false;
+	net_add(f, message, n);
+	net_add(f, ".\r\n", 3);
+	if (!net_flush(f))
+		return false;
+	for (long r = 0; r < (lmtp ? rcpts : 1); r++)
+		good = expect(f, 2, "the final dot") && good;
+	return good;
+}
+
+static void
+sender(struct fiber *f)
+{
+	char *message = malloc((size_t)size + 1024);
+	bool pipelining = false;
+
+	if (!net_open(f, host, (int)num(lmtp ? "lmtp" : "smtp", 0), false) ||
+	    !expect(f, 2, "greeting")) {
+		error("no connection");
+		free(message);
+		return;
+	}
+	net_printf(f, "%s bench.test\r\n", lmtp ? "LHLO" : "EHLO");
+	if (!net_flush(f) || smtp_reply(f, &pipelining) / 100 != 2)
+		error("EHLO refused");
+	while (next_msg < msgs && !f->broken) {
+		long id = next_msg++;
+		uint64_t t = now_us();
+
+		if (!send_one(f, message, id, pipelining)) {
+			error("connection lost");
+			break;
+		}
+		sample(now_us() - t);
+		done_msgs++;
+	}
+	net_printf(f, "QUIT\r\n");
+	net_flush(f);
+	free(message);
+}
+
+/* ---- IMAP --------------------------------------------------------------------------------- */
+
+struct answer {
+	bool good;
+	long exists; /* of SELECT, or MESSAGES of STATUS */
+	uint64_t us, octets;
+	char text[120];
+};
+
+/* Reads up to the tagged reply; literals are skipped unseen. */
+static void
+imap_answer(struct fiber *f, const char *tag, struct answer *a)
+{
+	size_t n, tn = strlen(tag);
+	char *l, *p;
+
+	while ((l = net_line(f, &n))) {
+		a->octets += n + 2;
+		if (n > 0 && l[n - 1] == '}' && (p = strrchr(l, '{'))) {
+			size_t lit = strtoul(p + 1, NULL, 10);
+
+			a->octets += lit;
+			if (!net_skip(f, lit))
+				return;
+			continue;
+		}
+		if (l[0] == '*') {
+			long v;
+
+			if (sscanf(l, "* %ld EXISTS", &v) == 1)
+				a->exists = v;
+			else if (strncmp(l, "* STATUS", 8) == 0 && (p = strstr(l, "MESSAGES ")))
+				a->exists = atol(p + 9);
+		} else if (strncmp(l, tag, tn) == 0 && l[tn] == ' ') {
+			a->good = strncmp(l + tn + 1, "OK", 2) == 0;
+			snprintf(a->text, sizeof(a->text), "%s", l);
+			return;
+		}
+	}
+	snprintf(a->text, sizeof(a->text), "connection lost");
+}
+
+__attribute__((format(printf, 3, 4))) static bool
+imap_command(struct fiber *f, struct answer *a, const char *fmt, ...)
+{
+	char b[512], tag[24];
+	static unsigned n;
+	va_list ap;
+	uint64_t t = now_us();
+
+	va_start(ap, fmt);
+	vsnprintf(b, sizeof(b), fmt, ap);
+	va_end(ap);
+	memset(a, 0, sizeof(*a));
+	snprintf(tag, sizeof(tag), "a%u", ++n);
+	net_printf(f, "%s %s\r\n", tag, b);
+	if (net_flush(f))
+		imap_answer(f, tag, a);
+	a->us = now_us() - t;
+	return a->good;
+}
+
+static bool
+imap_login(struct fiber *f, long user)
+{
+	struct answer a;
+	char u[128];
+	char *l;
+
+	if (!net_open(f, host, (int)num("imap", 0), num("tls", 0)) || !(l = net_line(f, NULL)) ||
+	    strncmp(l, "* OK", 4) != 0) {
+		error("no IMAP greeting");
+		return false;
+	}
+	user_name(user, u, sizeof(u));
+	if (!imap_command(f, &a, "LOGIN %s %s", u, password)) {
+		error("login of %s: %s", u, a.text);
+		return false;
+	}
+	return true;
+}
+
+/* -- e2e: the watchers count what is in the mailboxes; the senders start when all are there */
+static long watchers, watching, delivered, baseline;
+static uint64_t t_start, t_readable;
+
+static void
+watcher(struct fiber *f)
+{
+	struct answer a;
+	long had, have;
+
+	if (!imap_login(f, f->id) || !imap_command(f, &a, "SELECT INBOX")) {
+		watchers--;
+		return;
+	}
+	had = have = a.exists;
+	baseline += had;
+	if (++watching == watchers) {
+		t_start = now_us();
+		for (int i = 0; i < conns; i++)
+			fiber_start(sender, i);
+	}
+	/* One NOOP every 10 ms per mailbox, only after everything has been sent, so that
+	 * looking does not load the server that is measured. */
+	while (delivered < msgs && now_us() < stop_at) {
+		fiber_sleep(f, 10000);
+		if (done_msgs + errors < msgs)
+			continue;
+		memset(&a, 0, sizeof(a));
+		net_printf(f, "n NOOP\r\n");
+		if (!net_flush(f))
+			break;
+		imap_answer(f, "n", &a);
+		if (a.exists > have) {
+			delivered += a.exists - have;
+			have = a.exists;
+			t_readable = now_us();
+		}
+	}
+	imap_command(f, &a, "LOGOUT");
+}
+
+static void
+run_e2e(void)
+{
+	watchers = users < msgs ? users : msgs;
+	for (long i = 0; i < watchers; i++)
+		fiber_start(watcher, (int)i);
+	fiber_run();
+	printf("sent=%ld readable=%ld ", done_msgs, delivered);
+	report("messages", (double)delivered, t_readable - t_start);
+}
+
+static void
+run_lmtp(void)
+{
+	uint64_t t = now_us();
+
+	lmtp = true;
+	for (int i = 0; i < conns; i++)
+		fiber_start(sender, i);
+	fiber_run();
+	report("deliveries", (double)(done_msgs * rcpts), now_us() - t);
+}
+
+static void
+login_client(struct fiber *f)
+{
+	struct answer a;
+
+	for (long i = f->id; now_us() < stop_at; i += conns) {
+		uint64_t t = now_us();
+
+		if (!imap_login(f, i))
+			break;
+		sample(now_us() - t);
+		done_msgs++;
+		imap_command(f, &a, "LOGOUT");
+		net_close(f);
+	}
+}
+
+static void
+run_login(void)
+{
+	uint64_t t = now_us();
+
+	stop_at = t + (uint64_t)num("secs", 3) * 1000000;
+	for (int i = 0; i < conns; i++)
+		fiber_start(login_client, i);
+	fiber_run();
+	report("logins", (double)done_msgs, now_us() - t);
+}
+
+/* -- idle: opens `conns` sessions, prints `ready`, holds them until standard input ends */
+static long opened, next_conn;
+
+static void
+idle_client(struct fiber *f)
+{
+	struct answer a;
+
+	/* a bounded number at a time log in; every one that is ready starts the next */
+	if (imap_login(f, f->id) && imap_command(f, &a, "SELECT INBOX")) {
+		char *l;
+
+		net_printf(f, "i IDLE\r\n");
+		net_flush(f);
+		while ((l = net_line(f, NULL)) && l[0] != '+')
+			;
+		net_forget(f);
+		opened += l != NULL;
+	}
+	if (next_conn < conns)
+		fiber_start(idle_client, (int)next_conn++);
+	if (opened + errors >= conns) {
+		char c;
+
+		printf("ready=%ld errors=%ld\n", opened, errors);
+		fflush(stdout);
+		(void)!read(0, &c, 1);
+		exit(0);
+	}
+	for (;;)
+		fiber_wait(f);
+}
+
+static void
+run_idle(void)
+{
+	for (; next_conn < 20 && next_conn < conns; next_conn++)
+		fiber_start(idle_client, (int)next_conn);
+	fiber_run();
+}
+
+/* -- fill: n messages into a folder of one user by pipelined APPEND (MULTIAPPEND if offered) */
+static void
+fill_client(struct fiber *f)
+{
+	struct answer a;
+	char *message = malloc((size_t)size + 1024);
+	const char *folder = arg("folder", "INBOX");
+	long n = num("n", 1000), batch = 100, user = num("first", 0);
+	bool multi = false;
+	char *l;
+
+	if (!imap_login(f, user))
+		die("%s", first_error);
+	if (strcmp(folder, "INBOX") != 0)
+		imap_command(f, &a, "CREATE %s", folder);
+	net_printf(f, "c CAPABILITY\r\n");
+	net_flush(f);
+	while ((l = net_line(f, NULL)) && l[0] == '*')
+		multi |= strstr(l, "MULTIAPPEND") != NULL;
+	for (long i = 0; i < n; i += batch) {
+		long k = n - i < batch ? n - i : batch;
+
+		for (long j = 0; j < k; j++) {
+			size_t len = make_message(message, (size_t)size + 1024, (size_t)size, i + j);
+
+			if (!multi || j == 0)
+				net_printf(f, "f%ld APPEND %s", j, folder);
+			net_printf(f, " %s {%zu+}\r\n", (i + j) % 3 ? "(\\Seen)" : "()", len);
+			net_add(f, message, len);
+			if (!multi || j == k - 1)
+				net_add(f, "\r\n", 2);
+			if (!multi && !net_flush(f))
+				break;
+		}
+		net_flush(f);
+		for (long j = 0; j < (multi ? 1 : k); j++) {
+			char tag[32];
+
+			memset(&a, 0, sizeof(a));
+			snprintf(tag, sizeof(tag), "f%ld", j);
+			imap_answer(f, tag, &a);
+			if (!a.good)
+				die("APPEND: %s", a.text);
+		}
+		done_msgs += k;
+	}
+	imap_command(f, &a, "LOGOUT");
+	free(message);
+}
+
+static void
+run_fill(void)
+{
+	uint64_t t = now_us();
+
+	fiber_start(fill_client, 0);
+	fiber_run();
+	report("appends", (double)done_msgs, now_us() - t);
+}
+
+/* -- read: the time of each command on one mailbox, min/median/max of `reps` */
+static void
+read_client(struct fiber *f)
+{
+	static const struct {
+		const char *name, *command;
+	} ops[] = {
+		{ "select", "SELECT %s" },
+		{ "flags", "FETCH 1:* (UID FLAGS)" },
+		{ "envelope", "FETCH 1:* (ENVELOPE BODYSTRUCTURE INTERNALDATE RFC822.SIZE)" },
+		{ "search_unseen", "SEARCH UNSEEN" },
+		{ "search_subject", "SEARCH SUBJECT figures" },
+		{ "store_all", "STORE 1:* +FLAGS.SILENT (\\Flagged)" },
+		{ "unstore_all", "STORE 1:* -FLAGS.SILENT (\\Flagged)" },
+	};
+	const char *folder = arg("folder", "INBOX");
+	long reps = num("reps", 5);
+	struct answer a;
+
+	if (!imap_login(f, num("first", 0)) || !imap_command(f, &a, "SELECT %s", folder))
+		die("cannot select %s", folder);
+	printf("messages=%ld", a.exists);
+	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
+		uint64_t octets = 0;
+
+		nsamples = 0;
+		for (long r = 0; r <= reps; r++) {
+			char c[200];
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+			snprintf(c, sizeof(c), ops[i].command, folder);
+#pragma GCC diagnostic pop
+			if (!imap_command(f, &a, "%s", c))
+				error("%s: %s", ops[i].name, a.text);
+			octets = a.octets;
+			if (r > 0) /* the first warms up */
+				sample(a.us);
+		}
+		qsort(samples, nsamples, sizeof(*samples), by_value);
+		printf(" %s_ms=%.3f/%.3f/%.3f %s_octets=%llu", ops[i].name, samples[0] / 1e3,
+		    samples[nsamples / 2] / 1e3, samples[nsamples - 1] / 1e3, ops[i].name,
+		    (unsigned long long)octets);
+	}
+	printf(" errors=%ld\n", errors);
+	if (errors)
+		fprintf(stderr, "mailbench: %s\n", first_error);
+	imap_command(f, &a, "LOGOUT");
+}
+
+static void
+run_read(void)
+{
+	fiber_start(read_client, 0);
+	fiber_run();
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		void (*run)(void);
+	} workloads[] = { { "e2e", run_e2e }, { "lmtp", run_lmtp }, { "login", run_login },
+		{ "idle", run_idle }, { "fill", run_fill }, { "read", run_read } };
+	struct rlimit files;
+
+	args = argv;
+	nargs = argc;
+	host = arg("host", "127.0.0.1");
+	domain = arg("domain", "example.test");
+	pattern = arg("user", "user%04d");
+	password = arg("password", "secret");
+	conns = num("conns", 10);
+	msgs = num("msgs", 1000);
+	size = num("size", 4096);
+	rcpts = num("rcpts", 1);
+	users = num("users", 100);
+	stop_at = now_us() + (uint64_t)num("timeout", 120) * 1000000;
+	if (size < 600)
+		size = 600;
+	signal(SIGPIPE, SIG_IGN);
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+	epfd = epoll_create1(EPOLL_CLOEXEC);
+	for (size_t i = 0; argc > 1 && i < sizeof(workloads) / sizeof(workloads[0]); i++)
+		if (strcmp(argv[1], workloads[i].name) == 0) {
+			workloads[i].run();
+			return errors != 0;
+		}
+	die("usage: mailbench e2e|lmtp|login|idle|fill|read key=value ...");
+}
