@@ -1,0 +1,77 @@
+/* log.c: the line as it arrives on stderr, and values from strangers. */
+#include <unistd.h>
+#include "base/log.h"
+#include "../tap.h"
+
+static char line[8192];
+
+/* Runs one log_event with stderr in a pipe and keeps what came. */
+#define logged(...)                                                                      \
+	do {                                                                             \
+		begin();                                                                 \
+		log_event(__VA_ARGS__);                                                  \
+		end();                                                                   \
+	} while (0)
+
+static int pipes[2], saved;
+
+static void
+begin(void)
+{
+	if (pipe(pipes) < 0)
+		exit(1);
+	saved = dup(2);
+	dup2(pipes[1], 2);
+}
+
+static void
+end(void)
+{
+	ssize_t n;
+
+	dup2(saved, 2);
+	close(saved);
+	close(pipes[1]);
+	n = read(pipes[0], line, sizeof(line) - 1);
+	close(pipes[0]);
+	line[n < 0 ? 0 : n] = '\0';
+}
+
+int
+main(void)
+{
+	char big[6000], want[128];
+
+	log_init("tester", LOG_TO_STDERR, LOG_INFO);
+	logged(LOG_INFO, "rcpt", "sid=%s to=%s code=%d", "abc", log_str("<a@b.c>"), 250);
+	ok(strncmp(line, "ts=20", 5) == 0 && line[13] == 'T' && line[26] == 'Z', "time: %.27s", line);
+	snprintf(want, sizeof(want), " lvl=info who=tester[%d] ev=rcpt sid=abc to=<a@b.c> code=250\n",
+	    (int)getpid());
+	is(line + 27, want, "the rest of the line");
+	logged(LOG_DEBUG, "quiet", "x=1");
+	is(line, "", "below the level nothing is written");
+	log_level(LOG_DEBUG);
+	ok(log_wants(LOG_DEBUG), "wants");
+	logged(LOG_DEBUG, "loud", " ");
+	ok(strstr(line, "ev=loud\n") != NULL, "no fields, no blank at the end");
+	logged(LOG_ERROR, "x", "a=%s", "evil\nts=forged");
+	ok(strchr(line, '\n') == line + strlen(line) - 1, "one event is one line, always");
+	memset(big, 'x', sizeof(big));
+	big[sizeof(big) - 1] = '\0';
+	logged(LOG_WARN, "x", "a=%s", big);
+	ok(strlen(line) <= 4096 && strcmp(line + strlen(line) - 4, "...\n") == 0, "long lines are cut");
+
+	is(log_str("plain@example.org"), "plain@example.org", "a plain value");
+	is(log_str("two words"), "\"two words\"", "quoted");
+	is(log_str(""), "\"\"", "empty");
+	is(log_str(NULL), "\"\"", "NULL");
+	is(log_str("a\"b\\c\nd\re\x01\xe4"), "\"a\\\"b\\\\c\\nd\\x0de\\x01\\xe4\"", "escaped");
+	big[400] = '\0';
+	eq(strlen(log_str(big)), 303, "cut at 300");
+	ok(log_str("a") != log_str("b"), "values rotate");
+	log_context("sid123");
+	is(log_sid(), "sid123", "context");
+	log_context(NULL);
+	is(log_sid(), "", "no context");
+	return done();
+}
