@@ -1,0 +1,321 @@
+/* mail/dsn.c: see dsn.h. */
+#include "base/utf8.h"
+#include "mail/date.h"
+#include "mail/dsn.h"
+
+#define LINE 76
+
+const char *
+dsn_action_word(enum dsn_action a)
+{
+	static const char *const words[] = {
+		[DSN_FAILED] = "failed", [DSN_DELAYED] = "delayed", [DSN_DELIVERED] = "delivered",
+		[DSN_RELAYED] = "relayed", [DSN_EXPANDED] = "expanded",
+	};
+
+	return words[a];
+}
+
+/* ---- small pieces --------------------------------------------------------------------- */
+
+/* Foreign text: no control characters; 8-bit bytes only where the report may have them. */
+static void
+put_text(struct buf *b, const char *s, bool utf8)
+{
+	struct slice rest = slice_str(s);
+
+	while (rest.n) {
+		struct slice at = rest;
+		int32_t cp = utf8_next(&rest);
+
+		if (cp < 0 || (cp > 126 && !utf8))
+			buf_char(b, '?');
+		else if (cp < ' ' || cp == 127)
+			buf_char(b, ' ');
+		else
+			buf_add(b, at.p, at.n - rest.n);
+	}
+}
+
+static void
+put_field(struct buf *b, const char *name, const char *value, bool utf8)
+{
+	buf_str(b, name);
+	buf_lit(b, ": ");
+	put_text(b, value, utf8);
+	buf_lit(b, "\r\n");
+}
+
+static void
+put_date(struct buf *b, const char *name, int64_t at)
+{
+	buf_str(b, name);
+	buf_lit(b, ": ");
+	date_write(b, at, 0);
+	buf_lit(b, "\r\n");
+}
+
+/* An address as "rfc822;..." or "utf-8;..." (RFC 6533 3: in a report that is not UTF-8
+ * itself, as utf-8-addr-xtext). */
+static void
+put_typed(struct buf *b, const char *name, const char *type, const char *address, bool utf8)
+{
+	struct slice rest = slice_str(address);
+
+	buf_printf(b, "%s: %s;", name, utf8_ascii(rest) ? type : "utf-8");
+	while (rest.n) {
+		struct slice at = rest;
+		int32_t cp = utf8_next(&rest);
+
+		if (cp < 0)
+			buf_char(b, '?');
+		else if (cp < ' ' || cp == 127)
+			buf_char(b, ' ');
+		else if (cp > 127 && !utf8)
+			buf_printf(b, "\\x{%X}", (unsigned)cp);
+		else
+			buf_add(b, at.p, at.n - rest.n);
+	}
+	buf_lit(b, "\r\n");
+}
+
+static void
+put_esc(struct buf *b, const struct dsn_rcpt *r)
+{
+	struct verdict v = *r->v;
+
+	/* The class must fit the action (RFC 3464 2.3.4); an expired message was deferred to the
+	 * end and has failed now. */
+	v.kind = r->action == DSN_FAILED ? PERM : r->action == DSN_DELAYED ? TEMP : OK;
+	verdict_esc_write(b, &v);
+}
+
+/* Words wrapped at LINE columns, each line begun with `indent` blanks. */
+static void
+put_wrapped(struct buf *b, const char *text, size_t indent, bool utf8)
+{
+	struct buf clean = { 0 };
+	struct slice rest, word;
+	size_t column = 0;
+
+	put_text(&clean, text, utf8);
+	rest = buf_get(&clean);
+	while (slice_word(&rest, &word)) {
+		if (column && column + 1 + word.n > LINE) {
+			buf_lit(b, "\r\n");
+			column = 0;
+		}
+		if (column == 0) {
+			for (; column < indent; column++)
+				buf_char(b, ' ');
+		} else {
+			buf_char(b, ' ');
+			column++;
+		}
+		buf_slice(b, word);
+		column += word.n;
+	}
+	buf_lit(b, "\r\n");
+	buf_fini(&clean);
+}
+
+/* ---- the report's header -------------------------------------------------------------- */
+
+/* The action that names the report: the most serious one. */
+static enum dsn_action
+gravest(const struct dsn *d)
+{
+	enum dsn_action a = d->rcpts[0].action;
+
+	for (size_t i = 1; i < d->nrcpt; i++)
+		if (d->rcpts[i].action < a)
+			a = d->rcpts[i].action;
+	return a;
+}
+
+static void
+put_header(struct buf *b, const struct dsn *d)
+{
+	static const char *const subjects[] = {
+		[DSN_FAILED] = "Undelivered mail returned to sender",
+		[DSN_DELAYED] = "Delayed mail (still being tried)",
+		[DSN_DELIVERED] = "Mail was delivered", [DSN_RELAYED] = "Mail was relayed",
+		[DSN_EXPANDED] = "Mail was expanded",
+	};
+
+	put_date(b, "Date", d->now);
+	buf_printf(b, "From: Mail Delivery System <MAILER-DAEMON@%s>\r\n", d->host);
+	buf_lit(b, "To: <");
+	put_text(b, d->to, d->utf8);
+	buf_lit(b, ">\r\n");
+	put_field(b, "Subject", subjects[gravest(d)], false);
+	buf_printf(b, "Message-ID: <%s@%s>\r\n", d->message_id, d->host);
+	if (d->about) {
+		put_field(b, "In-Reply-To", d->about, d->utf8);
+		put_field(b, "References", d->about, d->utf8);
+	}
+	buf_lit(b, "Auto-Submitted: auto-replied\r\n");	/* RFC 3834 */
+	buf_lit(b, "MIME-Version: 1.0\r\n");
+	buf_printf(b, "Content-Type: multipart/report; report-type=delivery-status;\r\n"
+	    "\tboundary=\"%s\"\r\n", d->boundary);
+	if (d->utf8 || d->eightbit)
+		buf_lit(b, "Content-Transfer-Encoding: 8bit\r\n");
+	buf_lit(b, "\r\n");
+}
+
+/* ---- for people ----------------------------------------------------------------------- */
+
+static void
+put_paragraph(struct buf *b, const struct dsn *d, enum dsn_action a)
+{
+	static const char *const words[] = {
+		[DSN_FAILED] = "Your message could not be delivered to the following recipients. "
+		    "No further attempts will be made.",
+		[DSN_DELAYED] = "Your message could not be delivered yet to the following recipients. "
+		    "There is nothing for you to do: further attempts are made.",
+		[DSN_DELIVERED] = "Your message was delivered to the following recipients, as you asked "
+		    "to be told.",
+		[DSN_RELAYED] = "Your message was handed to another mail system for the following "
+		    "recipients. It does not confirm deliveries, so you will hear of it again only "
+		    "if that fails.",
+		[DSN_EXPANDED] = "Your message was handed on to the members of the following lists.",
+	};
+	bool first = true;
+
+	for (size_t i = 0; i < d->nrcpt; i++) {
+		const struct dsn_rcpt *r = &d->rcpts[i];
+
+		if (r->action != a)
+			continue;
+		if (first)
+			put_wrapped(b, words[a], 0, false);
+		first = false;
+		buf_lit(b, "\r\n  <");
+		put_text(b, r->address, d->utf8);
+		buf_lit(b, ">");
+		if (r->action > DSN_DELAYED) {
+			buf_lit(b, "\r\n");
+			continue;
+		}
+		buf_lit(b, ":\r\n");
+		if (r->remote && r->mta) {
+			buf_lit(b, "    ");
+			put_text(b, r->mta, d->utf8);
+			buf_lit(b, " said:\r\n");
+		}
+		put_wrapped(b, r->v->text[0] ? r->v->text : "(no reason given)", 4, d->utf8);
+	}
+	if (!first)
+		buf_lit(b, "\r\n");
+}
+
+static void
+put_words(struct buf *b, const struct dsn *d)
+{
+	buf_printf(b, "--%s\r\n", d->boundary);
+	buf_printf(b, "Content-Type: text/plain; charset=%s\r\n", d->utf8 ? "utf-8" : "us-ascii");
+	if (d->utf8)
+		buf_lit(b, "Content-Transfer-Encoding: 8bit\r\n");
+	buf_lit(b, "Content-Description: Notification\r\n\r\n");
+	buf_printf(b, "This is the mail system of %s.\r\n\r\n", d->host);
+	for (int a = DSN_FAILED; a <= DSN_EXPANDED; a++)
+		put_paragraph(b, d, (enum dsn_action)a);
+	if (d->retry_until_at && gravest(d) == DSN_DELAYED) {
+		buf_lit(b, "Attempts go on until ");
+		date_write(b, d->retry_until_at, 0);
+		buf_lit(b, ".\r\n\r\n");
+	}
+	put_wrapped(b, d->full ? "Your message is attached." : "The header of your message is attached.",
+	    0, false);
+}
+
+/* ---- for programs --------------------------------------------------------------------- */
+
+static void
+put_rcpt(struct buf *b, const struct dsn *d, const struct dsn_rcpt *r)
+{
+	const char *semi = r->orcpt ? strchr(r->orcpt, ';') : NULL;
+
+	buf_lit(b, "\r\n");
+	if (semi && semi > r->orcpt) {
+		char type[32];
+
+		slice_cstr(slice(r->orcpt, (size_t)(semi - r->orcpt)), type, sizeof(type));
+		put_typed(b, "Original-Recipient", type, semi + 1, d->utf8);
+	}
+	put_typed(b, "Final-Recipient", "rfc822", r->address, d->utf8);
+	put_field(b, "Action", dsn_action_word(r->action), false);
+	buf_lit(b, "Status: ");
+	put_esc(b, r);
+	buf_lit(b, "\r\n");
+	if (r->remote && r->mta) {
+		buf_lit(b, "Remote-MTA: dns; ");
+		put_text(b, r->mta, d->utf8);
+		buf_lit(b, "\r\n");
+	}
+	if (r->remote || r->action <= DSN_DELAYED) {
+		/* Our own findings are not a reply of SMTP (RFC 3464 2.3.6). */
+		buf_str(b, r->remote ? "Diagnostic-Code: smtp; " : "Diagnostic-Code: x-tiermail; ");
+		if (r->remote) {
+			buf_printf(b, "%d ", verdict_reply(r->v));
+			verdict_esc_write(b, r->v);
+			buf_char(b, ' ');
+		}
+		put_text(b, r->v->text[0] ? r->v->text : "(no text)", d->utf8);
+		buf_lit(b, "\r\n");
+	}
+	if (r->at)
+		put_date(b, "Last-Attempt-Date", r->at);
+	if (d->qid)
+		put_field(b, "Final-Log-ID", d->qid, false);
+	if (r->action == DSN_DELAYED && d->retry_until_at)
+		put_date(b, "Will-Retry-Until", d->retry_until_at);
+}
+
+static void
+put_status(struct buf *b, const struct dsn *d)
+{
+	buf_printf(b, "\r\n--%s\r\n", d->boundary);
+	if (d->utf8)
+		buf_lit(b, "Content-Type: message/global-delivery-status\r\n"
+		    "Content-Transfer-Encoding: 8bit\r\n");
+	else
+		buf_lit(b, "Content-Type: message/delivery-status\r\n");
+	buf_lit(b, "Content-Description: Delivery report\r\n\r\n");
+	if (d->envid)
+		put_field(b, "Original-Envelope-Id", d->envid, d->utf8);
+	buf_printf(b, "Reporting-MTA: dns; %s\r\n", d->host);
+	if (d->received_from) {
+		buf_lit(b, "Received-From-MTA: dns; ");
+		put_text(b, d->received_from, d->utf8);
+		buf_lit(b, "\r\n");
+	}
+	if (d->arrival_at)
+		put_date(b, "Arrival-Date", d->arrival_at);
+	for (size_t i = 0; i < d->nrcpt; i++)
+		put_rcpt(b, d, &d->rcpts[i]);
+}
+
+void
+dsn_write_head(struct buf *b, const struct dsn *d)
+{
+	const char *type = d->full ? "message/rfc822" : "text/rfc822-headers";
+
+	put_header(b, d);
+	put_words(b, d);
+	put_status(b, d);
+	buf_printf(b, "\r\n--%s\r\n", d->boundary);
+	if (d->utf8)	/* RFC 6533 5 */
+		type = d->full ? "message/global" : "message/global-headers";
+	buf_printf(b, "Content-Type: %s\r\n", type);
+	if (d->utf8 || d->eightbit)
+		buf_lit(b, "Content-Transfer-Encoding: 8bit\r\n");
+	buf_printf(b, "Content-Description: %s\r\n\r\n",
+	    d->full ? "The message" : "Header of the message");
+}
+
+void
+dsn_write_tail(struct buf *b, const struct dsn *d)
+{
+	buf_printf(b, "\r\n--%s--\r\n", d->boundary);
+}
