@@ -30,6 +30,16 @@ keyword_skip(struct slice *arg, struct slice keyword)
 	return true;
 }
 
+/* The path, and the blank or the end behind it. */
+static int
+path_take(struct slice *arg, unsigned allow, struct arena *a, struct address *addr, const char **why)
+{
+	if (address_parse_path(arg, allow | ADDRESS_UTF8, a, addr, why) < 0)
+		return -EBADMSG;
+	*why = "white space expected behind the address";
+	return arg->n == 0 || arg->p[0] == ' ' || arg->p[0] == '\t' ? 0 : -EBADMSG;
+}
+
 /* Decoded xtext into the arena. */
 static int
 xtext_take(struct slice value, struct arena *a, struct slice *out)
@@ -164,7 +174,7 @@ smtp_mail_parse(struct slice arg, struct arena *a, struct smtp_mail *m, bool *pa
 	*why = "expected FROM:<address>";
 	if (!keyword_skip(&arg, S("FROM:")))
 		return -EBADMSG;
-	if (smtp_path_parse(&arg, SMTP_PATH_NULL, a, &m->from, why) < 0) {
+	if (path_take(&arg, ADDRESS_NULL, a, &m->from, why) < 0) {
 		*path_bad = true;
 		return -EBADMSG;
 	}
@@ -258,7 +268,7 @@ smtp_rcpt_parse(struct slice arg, struct arena *a, struct smtp_rcpt *r, bool *pa
 	*why = "expected TO:<address>";
 	if (!keyword_skip(&arg, S("TO:")))
 		return -EBADMSG;
-	if (smtp_path_parse(&arg, SMTP_PATH_POSTMASTER, a, &r->to, why) < 0) {
+	if (path_take(&arg, ADDRESS_POSTMASTER, a, &r->to, why) < 0) {
 		*path_bad = true;
 		return -EBADMSG;
 	}
@@ -298,8 +308,8 @@ bool
 smtp_helo_valid(struct slice arg, bool strict)
 {
 	if (strict)
-		return smtp_domain_valid(arg, true);
-	if (arg.n == 0 || arg.n > SMTP_DOMAIN_MAX || !utf8_valid(arg))
+		return address_domain_valid(arg, ADDRESS_LITERAL | ADDRESS_UTF8);
+	if (arg.n == 0 || arg.n > ADDRESS_DOMAIN_MAX || !utf8_valid(arg))
 		return false;
 	for (size_t i = 0; i < arg.n; i++)
 		if ((unsigned char)arg.p[i] <= 0x20 || arg.p[i] == 0x7f || strchr("()<>@,;\\\"", arg.p[i]))

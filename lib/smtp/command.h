@@ -3,7 +3,7 @@
 #ifndef SMTP_COMMAND_H
 #define SMTP_COMMAND_H
 #include "base/arena.h"
-#include "smtp/path.h"
+#include "mail/address.h"
 
 #define SMTP_LINE_MAX 2048  /* RFC 5321 4.5.3.1.4 says 512; extensions add: RFC 3461, 4954, 6531 */
 #define SMTP_AUTH_MAX 12288 /* RFC 4954 4 */
@@ -18,7 +18,7 @@ enum smtp_ret { SMTP_RET_NONE, SMTP_RET_FULL, SMTP_RET_HDRS };
 /* MAIL FROM:<path> [params]: SIZE (RFC 1870), BODY (6152), SMTPUTF8 (6531), RET ENVID (3461),
  * AUTH (4954). */
 struct smtp_mail {
-	struct smtp_path from;
+	struct address from;
 	uint64_t size;            /* 0 = not given */
 	enum smtp_body_type body;
 	enum smtp_ret ret;
@@ -32,7 +32,7 @@ enum { SMTP_NOTIFY_NEVER = 1, SMTP_NOTIFY_SUCCESS = 2, SMTP_NOTIFY_FAILURE = 4, 
 
 /* RCPT TO:<path> [params]: NOTIFY and ORCPT (RFC 3461, 6533). */
 struct smtp_rcpt {
-	struct smtp_path to;
+	struct address to;
 	unsigned notify;          /* SMTP_NOTIFY_*; 0 = not given */
 	struct slice orcpt_type;  /* "rfc822", "utf-8"; p NULL = not given */
 	struct slice orcpt;       /* decoded */
