@@ -16,7 +16,8 @@ struct addr {
 		struct sockaddr_storage ss;
 	};
 };
-/* Numeric addresses and unix: paths only ("*:25" is [::]:25, dual stack).  0 or -EINVAL. */
+/* Numeric addresses and unix: paths only ("*:25" is [::]:25, dual stack; a bare address has
+ * port 0).  0 or -EINVAL. */
 int addr_parse(struct slice s, struct addr *a) MUSTCHECK;
 /* "127.0.0.1:25", "[::1]:25", "unix:/path", "unix:" for an unnamed peer; returns dst. */
 #define ADDR_TEXT 128
@@ -26,8 +27,11 @@ char *addr_host(const struct addr *a, char dst[ADDR_TEXT]);
 int addr_port(const struct addr *a); /* 0 for Unix sockets */
 void addr_set_port(struct addr *a, int port);
 bool addr_loopback(const struct addr *a); /* 127/8, ::1, Unix sockets */
+/* An IPv4 address mapped into IPv6 (::ffff:192.0.2.1) becomes a plain one. */
+void addr_unmap(struct addr *a);
 /* 16 bytes for a per-client table: IPv4 mapped, IPv6 cut to /64. */
 void addr_client_key(const struct addr *a, uint8_t key[16]);
-/* CIDR match: "192.0.2.0/24", "2001:db8::/32", a single address. -EINVAL when net is bad. */
+/* CIDR match: "192.0.2.0/24", "2001:db8::/32", a single address.  1, 0, or -EINVAL when net
+ * is bad. */
 int addr_in(const struct addr *a, struct slice net);
 #endif

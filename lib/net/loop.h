@@ -8,25 +8,32 @@
 #include "base/buf.h"
 #include "base/list.h"
 
-#define LOOP_READ_SIZE 65536 /* the one read buffer, lent to a stream while it reads */
+#define LOOP_READ_SIZE  65536 /* the one read buffer, lent to a stream while it reads */
+#define LOOP_PLAIN_SIZE (LOOP_READ_SIZE + 32768)
 
 struct loop {
 	uv_loop_t uv;
-	char *read_buf;
+	char *read_buf;        /* LOOP_READ_SIZE; a stream may keep it, then there is a new one */
+	char *plain_buf;       /* what TLS made of read_buf, LOOP_PLAIN_SIZE, made on first use */
+	char *packet_buf;      /* the one packet of ipc.h, made on first use */
+	bool lent;             /* read_buf is with a stream that is reading */
+	struct buf cork;       /* TLS records on their way out, of one stream at a time */
+	struct slice cipher;   /* TLS records that came in, for the stream cipher_of */
+	const void *cipher_of;
 	struct list deadlines; /* of struct deadline_queue, one per distinct duration */
 	uv_timer_t tick;       /* drives the deadlines, only armed while there is one */
-	uint64_t now;          /* monotonic ms, refreshed per turn */
 	struct list later;     /* of struct later: run at the end of this turn */
-	uv_check_t check;
-	uv_idle_t idle;
-	bool stopping;
+	uv_check_t check;      /* after polling: runs what the callbacks put on `later` */
+	uv_prepare_t prepare;  /* before polling: what timers and close callbacks put there */
+	uv_idle_t idle;        /* active while `later` is not empty: polling does not block */
 };
 
 void loop_init(struct loop *l);
 void loop_run(struct loop *l);   /* until loop_stop */
 void loop_stop(struct loop *l);  /* leaves loop_run at the end of this turn */
 void loop_fini(struct loop *l);  /* everything must be closed; runs the close callbacks */
-uint64_t loop_now(struct loop *l); /* monotonic ms, cached per turn */
+/* Monotonic ms, cached per turn; libuv's clock, only for differences. */
+uint64_t loop_now(struct loop *l);
 
 /* An exact timer.  timer_fini may be followed by freeing the owner only in `closed`. */
 struct timer {
@@ -39,7 +46,7 @@ void timer_start(struct timer *t, uint64_t ms, uint64_t repeat_ms);
 void timer_stop(struct timer *t);
 void timer_close(struct timer *t, void (*closed)(struct timer *));
 
-/* A coarse deadline (one second): O(1) to move, 40 bytes, no handle.  For session timeouts.
+/* A coarse deadline (one second): O(1) to move, 32 bytes, no handle.  For session timeouts.
  * deadline_set again moves it; fires once. */
 struct deadline {
 	struct list link;
@@ -50,7 +57,8 @@ void deadline_init(struct deadline *d);
 void deadline_set(struct deadline *d, struct loop *l, uint64_t ms, void (*fn)(struct deadline *));
 void deadline_clear(struct deadline *d);
 
-/* Runs fn once at the end of the current loop turn (before polling again): batching point. */
+/* Runs fn once at the end of the current loop turn (before polling again): batching point.
+ * What fn itself puts here runs in the next turn, which does not block. */
 struct later {
 	struct list link;
 	void (*fn)(struct later *);

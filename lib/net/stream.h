@@ -2,16 +2,20 @@
  *
  * Input: the loop owns one read buffer; what the `input` event leaves unread is copied into
  * the stream, so an idle stream holds no input memory.  Slices from stream_line and
- * stream_peek stay valid until the next stream call that takes more input (stream_take of
- * more, or the return to the loop after which new bytes arrive); while reading is stopped
- * (stream_stop) they stay valid until stream_start: that is what keeps a command's line valid
- * across a WAIT.
+ * stream_peek stay valid until the `input` event returns (or, outside of it, until the return
+ * to the loop).  Whoever calls stream_stop before that keeps them valid until stream_start:
+ * that is what keeps a command's line valid across a WAIT.
  *
  * Output: append to stream_out(), then stream_flush() writes at once what the socket takes
  * and queues the rest; the buffer is released when drained.  TLS adds its records on the way.
  *
+ * Events come from the loop only, never from inside a call of the owner.  An error (also one
+ * that a flush met) makes stream_eof true and is followed by an `input` event even while
+ * reading is stopped, since output was lost; `drained` follows too if the owner waits for it.
+ *
  * Life: the owner embeds struct stream, calls stream_init and stream_open, at the end
- * stream_close, and frees itself in the `closed` event, not earlier. */
+ * stream_close or stream_finish (also from inside an event), and frees itself in the `closed`
+ * event, not earlier.  After stream_close or stream_finish `closed` is the only event. */
 #ifndef NET_STREAM_H
 #define NET_STREAM_H
 #include "net/addr.h"
@@ -21,9 +25,12 @@
 struct stream;
 struct stream_events {
 	void (*input)(struct stream *);   /* bytes, end of file or error arrived: look and act */
-	void (*drained)(struct stream *); /* output fell to low water after it was above it; may be NULL */
-	void (*secured)(struct stream *, int error, const char *why); /* handshake over (-errno + reason) */
-	void (*timeout)(struct stream *); /* the idle time is over */
+	/* A flush found more than STREAM_LOW bytes of output, and now it is no more than that:
+	 * always follows such a flush, also when the socket took all at once.  May be NULL. */
+	void (*drained)(struct stream *);
+	/* The handshake is over: 0, or -errno and a reason; may be NULL without TLS. */
+	void (*secured)(struct stream *, int error, const char *why);
+	void (*timeout)(struct stream *); /* the idle time is over; NULL = stream_close */
 	void (*closed)(struct stream *);  /* last event: memory may go */
 };
 
@@ -41,20 +48,25 @@ struct stream {
 	struct tls *tls;          /* NULL = plain */
 	struct tls_ctx *tls_ctx;
 	struct deadline idle;
+	struct later later;       /* events that wait for the end of this turn */
 	struct slice fresh;       /* unread, in the loop's buffer (during `input` only) */
-	struct buf in;            /* unread, kept */
+	struct buf in;            /* input that is kept; read up to in_at */
 	struct buf out;           /* not yet given to the socket (plain text) */
-	struct stream_write *pending; /* given to libuv, not written yet */
-	size_t in_at;             /* read position in `in` */
-	size_t out_queued;        /* bytes in `pending` */
+	size_t in_at;
+	size_t out_queued;        /* bytes with libuv, not written yet */
 	uint32_t idle_ms;
+	uint32_t scanned;         /* so many unread bytes hold no LF */
 	int error;                /* -errno once broken */
-	unsigned reading : 1, eof : 1, closing : 1, handshaking : 1, was_high : 1, shut : 1;
+	uint16_t writes;          /* requests with libuv */
+	unsigned opened : 1, reading : 1, stuffed : 1, eof : 1, closing : 1, finishing : 1;
+	unsigned handshaking : 1, notified : 1, in_event : 1, lent_out : 1;
+	unsigned was_high : 1, tell_input : 1, tell_drained : 1, tell_secured : 1;
 };
 
 /* The socket is taken over (set non-blocking, TCP_NODELAY for TCP). */
 void stream_init(struct stream *s, struct loop *l, const struct stream_events *ev, void *data);
-int stream_open(struct stream *s, int fd) MUSTCHECK; /* 0 or -errno; fd stays the caller's on error */
+/* 0, or -errno: then fd stays the caller's, and the stream needs no stream_close. */
+int stream_open(struct stream *s, int fd) MUSTCHECK;
 void stream_close(struct stream *s);  /* at once; output not yet written is lost; `closed` follows */
 void stream_finish(struct stream *s); /* writes what is queued (5 s at most), then closes */
 
@@ -66,8 +78,10 @@ void stream_idle(struct stream *s, uint32_t ms); /* restarts with every read or 
 /* Input. */
 struct slice stream_peek(struct stream *s);      /* all that is unread, contiguous */
 void stream_take(struct stream *s, size_t n);    /* n bytes are read */
-/* A whole line without its line end.  Returns 1; 0 when none is complete; -EMSGSIZE when
- * more than `max` bytes came without LF.  *ending says how it ended. */
+/* Takes a whole line and gives it without its line end.  Returns 1; 0 when none is complete
+ * (at end of file the incomplete rest is dropped); -EMSGSIZE when the line is longer than
+ * `max` bytes or so many came without LF: then nothing is taken, and the owner closes or skips
+ * with stream_peek and stream_take.  *ending says how it ended; may be NULL. */
 enum line_end { LINE_CRLF, LINE_LF };
 int stream_line(struct stream *s, size_t max, struct slice *line, enum line_end *ending) MUSTCHECK;
 bool stream_eof(struct stream *s);  /* the peer has closed and everything is read, or an error */
@@ -78,6 +92,8 @@ void stream_flush(struct stream *s);
 #define STREAM_HIGH (256 * 1024)
 #define STREAM_LOW  (64 * 1024)
 size_t stream_backlog(const struct stream *s); /* bytes not yet taken by the socket */
+/* Where open streams are counted: a gauge of daemon/'s, NULL = nowhere. */
+extern int64_t *stream_gauge;
 
 /* TLS.  starttls_server refuses (returns -EPROTO) when input is buffered behind the command
  * (RFC 3207 4.2: nothing obtained before the handshake may be kept); call it after the reply is flushed; `secured` follows. */

@@ -1,0 +1,291 @@
+/* net/ipc.c: see ipc.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "base/mem.h"
+#include "base/must.h"
+#include "net/ipc.h"
+#include "net/listen.h"
+
+#define PACKETS    32              /* read in one turn */
+#define SOCKET_BUF (1024 * 1024)
+
+struct queued {
+	struct list link;
+	size_t n, nfds;
+	int fds[IPC_FDS];
+	char bytes[];
+};
+
+static int
+send_now(int fd, const char *p, size_t n, const int *fds, size_t nfds)
+{
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(sizeof(int) * IPC_FDS)];
+	} control;
+	struct iovec vec = { (void *)(uintptr_t)p, n };
+	struct msghdr m = { .msg_iov = &vec, .msg_iovlen = 1 };
+	ssize_t rc;
+
+	if (nfds) {
+		struct cmsghdr *h;
+
+		memset(&control, 0, sizeof(control));
+		m.msg_control = control.room;
+		m.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
+		h = CMSG_FIRSTHDR(&m);
+		h->cmsg_level = SOL_SOCKET;
+		h->cmsg_type = SCM_RIGHTS;
+		h->cmsg_len = CMSG_LEN(sizeof(int) * nfds);
+		memcpy(CMSG_DATA(h), fds, sizeof(int) * nfds);
+	}
+	do
+		rc = sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (rc < 0 && errno == EINTR);
+	return rc < 0 ? -errno : 0;
+}
+
+static void
+queued_free(struct queued *q)
+{
+	for (size_t i = 0; i < q->nfds; i++)
+		close(q->fds[i]);
+	list_remove(&q->link);
+	free(q);
+}
+
+static int
+enqueue(struct ipc *c, struct slice packet, const int *fds, size_t nfds)
+{
+	struct queued *q = mem_new(sizeof(*q) + packet.n);
+
+	list_init(&q->link);
+	q->n = packet.n;
+	memcpy(q->bytes, packet.p, packet.n);
+	while (q->nfds < nfds) {
+		int fd = fcntl(fds[q->nfds], F_DUPFD_CLOEXEC, 0);
+
+		if (fd < 0) {
+			int rc = -errno;
+
+			queued_free(q);
+			return rc;
+		}
+		q->fds[q->nfds++] = fd;
+	}
+	list_push(&c->queue, &q->link);
+	c->queued += q->n;
+	watch_want(&c->watch, true, true);
+	return 0;
+}
+
+int
+ipc_send(struct ipc *c, struct slice packet, const int *fds, size_t nfds)
+{
+	int rc = -EAGAIN;
+
+	must(nfds <= IPC_FDS && packet.n > 0);
+	if (packet.n > IPC_PACKET)
+		return -EMSGSIZE;
+	if (c->closing)
+		return -EPIPE;
+	if (list_empty(&c->queue))
+		rc = send_now(c->fd, packet.p, packet.n, fds, nfds);
+	if (rc == -EAGAIN || rc == -ENOBUFS)
+		rc = enqueue(c, packet, fds, nfds);
+	if (rc == -ECONNRESET || rc == -ENOTCONN)
+		rc = -EPIPE;
+	return rc; /* a dead peer shows in the next read, `closed` follows from there */
+}
+
+static void
+send_queue(struct ipc *c)
+{
+	struct queued *q;
+
+	while ((q = list_first(&c->queue, struct queued, link))) {
+		int rc = send_now(c->fd, q->bytes, q->n, q->fds, q->nfds);
+
+		if (rc == -EAGAIN || rc == -ENOBUFS)
+			return;
+		c->queued -= q->n;
+		queued_free(q);
+		if (rc < 0) {
+			c->error = rc;
+			ipc_close(c);
+			return;
+		}
+	}
+	watch_want(&c->watch, true, false);
+}
+
+/* The descriptors of a message; returns how many. */
+static size_t
+take_fds(struct msghdr *m, int *fds)
+{
+	size_t n = 0;
+
+	for (struct cmsghdr *h = CMSG_FIRSTHDR(m); h; h = CMSG_NXTHDR(m, h)) {
+		size_t bytes = h->cmsg_len - CMSG_LEN(0);
+
+		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
+			continue;
+		must(n * sizeof(int) + bytes <= IPC_FDS * sizeof(int));
+		memcpy(fds + n, CMSG_DATA(h), bytes);
+		n += bytes / sizeof(int);
+	}
+	return n;
+}
+
+/* One packet; false when there is no more for now. */
+static bool
+receive(struct ipc *c)
+{
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(sizeof(int) * IPC_FDS)];
+	} control;
+	struct iovec vec = { c->loop->packet_buf, IPC_PACKET };
+	struct msghdr m = { .msg_iov = &vec, .msg_iovlen = 1, .msg_control = control.room,
+		.msg_controllen = sizeof(control.room) };
+	int fds[IPC_FDS];
+	size_t nfds;
+	ssize_t n = recvmsg(c->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	if (n < 0 && errno == EINTR)
+		return true;
+	if (n < 0 && errno == EAGAIN)
+		return false;
+	if (n <= 0) { /* packets are never empty: 0 is the end */
+		c->error = n < 0 && errno != ECONNRESET ? -errno : 0;
+		ipc_close(c);
+		return false;
+	}
+	nfds = take_fds(&m, fds);
+	if (m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
+		while (nfds)
+			close(fds[--nfds]);
+		c->error = -EMSGSIZE;
+		ipc_close(c);
+		return false;
+	}
+	c->ev->packet(c, slice(c->loop->packet_buf, (size_t)n), fds, nfds);
+	return true;
+}
+
+static void
+on_ready(struct watch *w, bool readable, bool writable, int error)
+{
+	struct ipc *c = CONTAINER(w, struct ipc, watch);
+
+	if (error < 0) {
+		c->error = error;
+		ipc_close(c);
+		return;
+	}
+	if (writable)
+		send_queue(c);
+	if (!readable || c->closing)
+		return;
+	for (int i = 0; i < PACKETS && !c->closing && receive(c); i++)
+		;
+}
+
+int
+ipc_open(struct ipc *c, struct loop *l, int fd, const struct ipc_events *ev, void *data)
+{
+	int size = SOCKET_BUF, rc;
+
+	memset(c, 0, sizeof(*c));
+	c->loop = l;
+	c->ev = ev;
+	c->data = data;
+	c->fd = fd;
+	list_init(&c->queue);
+	/* The kernel cuts these to its limits, which hold several of the largest packets. */
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	if (!l->packet_buf)
+		l->packet_buf = mem_grow(NULL, IPC_PACKET, 1);
+	if ((rc = watch_init(&c->watch, l, fd, on_ready)) < 0)
+		return rc;
+	watch_want(&c->watch, true, false);
+	return 0;
+}
+
+static void
+on_closed(struct watch *w)
+{
+	struct ipc *c = CONTAINER(w, struct ipc, watch);
+
+	c->ev->closed(c, c->error);
+}
+
+void
+ipc_close(struct ipc *c)
+{
+	struct queued *q;
+
+	if (c->closing)
+		return;
+	c->closing = true;
+	while ((q = list_first(&c->queue, struct queued, link)))
+		queued_free(q);
+	c->queued = 0;
+	watch_close(&c->watch, on_closed);
+	close(c->fd);
+	c->fd = -1;
+}
+
+uid_t
+ipc_peer_uid(const struct ipc *c)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+		return (uid_t)-1;
+	return cred.uid;
+}
+
+static int
+path_of(const char *path, struct addr *a)
+{
+	memset(a, 0, sizeof(*a));
+	if (strlen(path) >= sizeof(a->un.sun_path))
+		return -ENAMETOOLONG;
+	a->un.sun_family = AF_UNIX;
+	strcpy(a->un.sun_path, path);
+	a->len = sizeof(a->un);
+	return 0;
+}
+
+int
+ipc_listen(const char *path, int mode)
+{
+	struct addr a;
+	int rc = path_of(path, &a);
+
+	return rc < 0 ? rc : listen_open_type(&a, SOCK_SEQPACKET, mode);
+}
+
+int
+ipc_connect(const char *path)
+{
+	struct addr a;
+	int fd, rc = path_of(path, &a);
+
+	if (rc < 0)
+		return rc;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, &a.sa, a.len) < 0) {
+		rc = -errno;
+		close(fd);
+		return rc;
+	}
+	return fd;
+}
