@@ -1,0 +1,304 @@
+/* address_list.c: address lists of header fields, RFC 5322 3.4 and 4.4, leniently.
+ *
+ * One pass of tokens finds where an element ends and what it is; its pieces are then read
+ * again by piece_text, which undoes quoting.  Each byte is looked at a bounded number of
+ * times.  Nothing recurses: nested comments are a counter. */
+#include "mail/address.h"
+
+enum token { T_END, T_WORD, T_QUOTED, T_SPECIAL };
+
+struct lexer {
+	const char *at, *end;
+	const char *token;    /* where the last token begins */
+	struct slice text;    /* its text: a quoted string without its quotes */
+	struct slice comment; /* the last comment met, without its parentheses */
+	bool blank;           /* blanks or comments stood before the token */
+};
+
+static inline bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static inline bool
+is_special(char c)
+{
+	return c == ',' || c == ';' || c == ':' || c == '<' || c == '>' || c == '@' || c == '.';
+}
+
+/* lx->at is behind the "(". */
+static void
+skip_comment(struct lexer *lx)
+{
+	const char *from = lx->at;
+	size_t depth = 1;
+
+	for (; lx->at < lx->end; lx->at++) {
+		if (*lx->at == '\\') {
+			if (lx->at + 1 < lx->end)
+				lx->at++;
+		} else if (*lx->at == '(') {
+			depth++;
+		} else if (*lx->at == ')' && --depth == 0) {
+			break;
+		}
+	}
+	lx->comment = slice(from, (size_t)(lx->at - from));
+	if (lx->at < lx->end)
+		lx->at++;
+}
+
+static void
+skip_blanks(struct lexer *lx)
+{
+	lx->blank = false;
+	while (lx->at < lx->end) {
+		if (*lx->at == '(') {
+			lx->at++;
+			skip_comment(lx);
+		} else if (is_blank(*lx->at) || *lx->at == ')') {
+			lx->at++;
+		} else {
+			return;
+		}
+		lx->blank = true;
+	}
+}
+
+static enum token
+next_token(struct lexer *lx)
+{
+	char stop;
+
+	skip_blanks(lx);
+	lx->token = lx->at;
+	if (lx->at == lx->end)
+		return T_END;
+	if (*lx->at == '"') {
+		for (lx->at++; lx->at < lx->end && *lx->at != '"'; lx->at++)
+			if (*lx->at == '\\' && lx->at + 1 < lx->end)
+				lx->at++;
+		lx->text = slice(lx->token + 1, (size_t)(lx->at - lx->token - 1));
+		lx->at += lx->at < lx->end;
+		return T_QUOTED;
+	}
+	if (is_special(*lx->at)) {
+		lx->text = slice(lx->at++, 1);
+		return T_SPECIAL;
+	}
+	stop = *lx->at == '[' ? ']' : '\0';
+	for (lx->at++; lx->at < lx->end; lx->at++) {
+		if (stop ? *lx->at == stop :
+			   is_special(*lx->at) || is_blank(*lx->at) || *lx->at == '"' ||
+			    *lx->at == '(' || *lx->at == ')')
+			break;
+	}
+	if (stop && lx->at < lx->end)
+		lx->at++;
+	lx->text = slice(lx->token, (size_t)(lx->at - lx->token));
+	return T_WORD;
+}
+
+/* Text of a quoted string or comment: backslashes and line ends go. */
+static size_t
+unquote(char *dst, struct slice s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] == '\\' && i + 1 < s.n)
+			i++;
+		if (s.p[i] != '\r' && s.p[i] != '\n')
+			dst[n++] = s.p[i];
+	}
+	return n;
+}
+
+static bool
+needs_unquote(struct slice s)
+{
+	return slice_find(s, '\\') < s.n || slice_find(s, '\r') < s.n || slice_find(s, '\n') < s.n;
+}
+
+static struct slice
+quoted_text(struct slice s, struct arena *a)
+{
+	char *dst;
+
+	if (!needs_unquote(s))
+		return s;
+	dst = arena_new(a, s.n);
+	return slice(dst, unquote(dst, s));
+}
+
+/* The text between two positions: of a phrase, where blanks count as one, or of a part of an
+ * address, where they do not count.  Not longer than the source: borrowed when it is one
+ * token. */
+static struct slice
+piece_text(const char *from, const char *to, bool phrase, struct arena *a)
+{
+	struct lexer lx = { .at = from, .end = to };
+	enum token t = next_token(&lx);
+	struct slice first = lx.text;
+	bool quoted = t == T_QUOTED;
+	char *dst;
+	size_t n = 0;
+
+	if (t == T_END)
+		return slice(from, 0);
+	if (next_token(&lx) == T_END)
+		return quoted ? quoted_text(first, a) : first;
+	dst = arena_new(a, (size_t)(to - from));
+	lx = (struct lexer){ .at = from, .end = to };
+	while ((t = next_token(&lx)) != T_END) {
+		if (phrase && lx.blank && n > 0)
+			dst[n++] = ' ';
+		if (t == T_QUOTED) {
+			n += unquote(dst + n, lx.text);
+		} else {
+			memcpy(dst + n, lx.text.p, lx.text.n);
+			n += lx.text.n;
+		}
+	}
+	return slice(dst, n);
+}
+
+struct list_build {
+	struct address_list *list;
+	struct arena *a;
+	size_t room;
+};
+
+static struct address_item *
+add_item(struct list_build *lb, enum address_kind kind)
+{
+	struct address_list *l = lb->list;
+	struct address_item *it;
+
+	if (l->n == lb->room) {
+		size_t room = lb->room ? lb->room * 2 : 4;
+
+		it = arena_array(lb->a, room, sizeof(*it));
+		if (l->n)
+			memcpy(it, l->items, l->n * sizeof(*it));
+		l->items = it;
+		lb->room = room;
+	}
+	it = &l->items[l->n++];
+	*it = (struct address_item){ .kind = kind };
+	return it;
+}
+
+/* local@domain between two positions; `sign` is the last "@" or NULL. */
+static void
+set_mailbox(struct address_item *it, const char *from, const char *sign, const char *to,
+    struct arena *a)
+{
+	if (sign == NULL) {
+		it->mailbox = piece_text(from, to, true, a);
+		return;
+	}
+	it->mailbox = piece_text(from, sign, false, a);
+	it->host = piece_text(sign + 1, to, false, a);
+}
+
+/* Behind "<".  Stops behind ">", or in front of what can only be the next element. */
+static void
+parse_angle(struct lexer *lx, struct address_item *it, struct arena *a)
+{
+	const char *from = lx->at, *sign = NULL, *to = lx->end;
+	bool first = true, route = false;
+
+	while (next_token(lx) != T_END) {
+		char c = *lx->token;
+
+		if (c == '>' || ((c == ',' || c == ';' || c == '<') && !route)) {
+			to = lx->token;
+			if (c != '>')
+				lx->at = lx->token;
+			break;
+		}
+		if (c == '@') {
+			sign = lx->token;
+			route |= first;
+		} else if (c == ':' && route) {
+			it->route = piece_text(from, lx->token, false, a);
+			from = lx->at;
+			sign = NULL;
+			route = false;
+		}
+		first = false;
+	}
+	set_mailbox(it, from, sign, to, a);
+}
+
+/* One element of the list from lx->at on; returns the character that ended it, or NUL. */
+static char
+parse_element(struct lexer *lx, struct list_build *lb, bool group)
+{
+	const char *from = lx->at, *sign = NULL;
+	struct address_item *it = NULL;
+	bool any = false;
+	enum token t;
+	char c = '\0';
+
+	lx->comment = slice(NULL, 0);
+	while ((t = next_token(lx)) != T_END) {
+		c = t == T_SPECIAL ? *lx->token : 'x';
+		if (c == ',' || c == ';')
+			break;
+		if (it != NULL)
+			continue; /* rubbish behind "<...>" */
+		if (c == '<') {
+			it = add_item(lb, ADDRESS_MAILBOX);
+			it->name = piece_text(from, lx->token, true, lb->a);
+			parse_angle(lx, it, lb->a);
+			continue;
+		}
+		if (c == ':' && !group && any && sign == NULL) {
+			it = add_item(lb, ADDRESS_GROUP_START);
+			it->mailbox = piece_text(from, lx->token, true, lb->a);
+			return ':';
+		}
+		if (c == '@')
+			sign = lx->token;
+		any |= c != '>';
+	}
+	if (it == NULL && any) {
+		it = add_item(lb, ADDRESS_MAILBOX);
+		set_mailbox(it, from, sign, lx->token, lb->a);
+	}
+	if (it != NULL && it->name.n == 0 && lx->comment.n > 0)
+		it->name = quoted_text(slice_trim(lx->comment), lb->a);
+	return t == T_END ? '\0' : c;
+}
+
+void
+address_list_parse(struct slice value, size_t max, struct arena *a, struct address_list *list)
+{
+	struct lexer lx = { .at = value.p, .end = value.p + value.n };
+	struct list_build lb = { .list = list, .a = a };
+	bool group = false;
+	char c;
+
+	*list = (struct address_list){ 0 };
+	if (value.n == 0)
+		return;
+	do {
+		if (list->n >= max) {
+			skip_blanks(&lx);
+			list->cut = lx.at < lx.end;
+			break;
+		}
+		c = parse_element(&lx, &lb, group);
+		if (c == ':') {
+			group = true;
+		} else if (c == ';' && group) {
+			(void)add_item(&lb, ADDRESS_GROUP_END);
+			group = false;
+		}
+	} while (c != '\0');
+	if (group)
+		(void)add_item(&lb, ADDRESS_GROUP_END); /* IMAP wants pairs, whatever happened */
+}
