@@ -213,11 +213,18 @@ parse_angle(struct lexer *lx, struct address_item *it, struct arena *a)
 	while (next_token(lx) != T_END) {
 		char c = *lx->token;
 
-		if (c == '>' || ((c == ',' || c == ';' || c == '<') && !route)) {
+		if (c == '>' || ((c == ',' || c == ';') && !route)) {
 			to = lx->token;
 			if (c != '>')
 				lx->at = lx->token;
 			break;
+		}
+		if (c == '<') { /* "<<a@b>>" */
+			from = lx->at;
+			sign = NULL;
+			route = false;
+			first = true;
+			continue;
 		}
 		if (c == '@') {
 			sign = lx->token;

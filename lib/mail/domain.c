@@ -40,11 +40,11 @@ ipv4_valid(struct slice s)
 	uint64_t v;
 	int n = 0;
 
-	while (slice_cut(&s, '.', &part)) {
-		if (part.n > 3 || slice_u64(part, 255, &v) < 0 || (s.n == 0 && n != 3))
+	if (s.n == 0 || s.p[s.n - 1] == '.')
+		return false;
+	for (; slice_cut(&s, '.', &part); n++)
+		if (part.n > 3 || slice_u64(part, 255, &v) < 0)
 			return false;
-		n++;
-	}
 	return n == 4;
 }
 
