@@ -91,7 +91,8 @@ struct smtp_policy {
 	/* Tidings. */
 	void (*reset)(struct smtp_server *);  /* the transaction is over or given up: forget it */
 	void (*refused)(struct smtp_server *, const char *verb, const struct verdict *); /* 4xx and 5xx were said */
-	void (*secured)(struct smtp_server *); /* TLS is on; the session began anew */
+	/* TLS is on and the session began anew; or -errno and why not, the end. */
+	void (*secured)(struct smtp_server *, int error, const char *why);
 	void (*closed)(struct smtp_server *);  /* last call (reset was called): memory may go */
 };
 
@@ -118,8 +119,11 @@ struct smtp_server {
 	uint8_t state;             /* enum smtp_state */
 	uint8_t phase;             /* command lines, body, skipping; see server.c */
 	uint8_t asking;            /* which question is in flight; see server.c */
-	unsigned esmtp : 1, running : 1, waiting : 1, closing : 1, need_tls : 1, need_auth : 1,
-	    authed : 1, last : 1, open : 1, implicit : 1, closed_io : 1, bdat_last : 1;
+	unsigned need_tls : 1, need_auth : 1, authed : 1; /* the owner's */
+	unsigned esmtp : 1;    /* EHLO or LHLO was said */
+	unsigned open : 1;     /* a transaction: from MAIL being asked on */
+	unsigned running : 1, waiting : 1, closing : 1, bye : 1, stopped : 1, progress : 1,
+	    bdat_last : 1, stray : 1;
 };
 
 /* Takes the connected socket over and greets (after the handshake when `implicit`).  Set
