@@ -1,0 +1,177 @@
+/* channel-master/session.c: connections to servers, and the pool of idle ones. */
+#include <stdio.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/must.h"
+#include "master.h"
+
+#define SESSION_MAGIC 0x73657373
+
+static struct list pool = { &pool, &pool };	/* oldest first */
+static size_t nidle, nsessions;
+
+static void on_ready(struct smtp_client *, const struct verdict *);
+static void on_lost(struct smtp_client *);
+static void on_closed(struct smtp_client *);
+
+static const struct smtp_client_events events = {
+	.ready = on_ready,
+	.lost = on_lost,
+	.closed = on_closed,
+};
+
+static struct session *
+session_of(struct smtp_client *c)
+{
+	return CAST(c->data, struct session, SESSION_MAGIC);
+}
+
+static void
+set_params(struct smtp_client_params *p, const struct site *site, enum smtp_tls tls)
+{
+	const struct channel *c = master.channel;
+
+	*p = (struct smtp_client_params){
+		.lmtp = site->lmtp,
+		.tls = tls,
+		.helo = *c->helo ? c->helo : shared.hostname,
+		.limits = master.limits,
+		.eager = site->lmtp ? (uint32_t)mconf.eager : 0,
+		.send_8bit = mconf.eightbit == EIGHTBIT_SEND,
+	};
+	if (tls != SMTP_TLS_OFF)
+		p->tls_ctx = master_tls(tls == SMTP_TLS_MUST && mconf.tls_verify);
+}
+
+struct session *
+session_open(int fd, const struct site *site, enum smtp_tls tls, const char *host,
+    const char *peer, void (*ready)(void *arg, struct session *, const struct verdict *), void *arg)
+{
+	struct session *s = mem_new(sizeof(*s));
+
+	s->magic = SESSION_MAGIC;
+	list_init(&s->link);
+	deadline_init(&s->idle);
+	set_params(&s->params, site, tls);
+	s->key = mem_str(site->key);
+	s->host = mem_str(host);
+	(void)snprintf(s->peer, sizeof(s->peer), "%s", peer);
+	s->ready = ready;
+	s->arg = arg;
+	if ((tls != SMTP_TLS_OFF && !s->params.tls_ctx) ||
+	    smtp_client_open(&s->client, &master.loop, fd, &s->params, s->host, &events, s) < 0) {
+		(void)close(fd);
+		mem_free(&s->key);
+		mem_free(&s->host);
+		mem_free(&s);
+		return NULL;
+	}
+	nsessions++;
+	return s;
+}
+
+static void
+on_ready(struct smtp_client *c, const struct verdict *v)
+{
+	struct session *s = session_of(c);
+
+	s->ready(s->arg, s, v);
+}
+
+static void
+pool_remove(struct session *s)
+{
+	if (list_empty(&s->link))
+		return;
+	list_remove(&s->link);
+	deadline_clear(&s->idle);
+	nidle--;
+}
+
+/* An idle connection was closed by the server. */
+static void
+on_lost(struct smtp_client *c)
+{
+	session_close(session_of(c));
+}
+
+static void
+on_idle(struct deadline *d)
+{
+	struct session *s = CONTAINER(d, struct session, idle);
+
+	pool_remove(s);
+	smtp_client_quit(&s->client);
+}
+
+struct session *
+session_take(const char *key)
+{
+	struct session *s;
+
+	/* The youngest one: the others can grow idle and go. */
+	for (struct list *l = pool.prev; l != &pool; l = l->prev) {
+		s = CONTAINER(l, struct session, link);
+		if (strcmp(s->key, key) == 0) {
+			pool_remove(s);
+			return s;
+		}
+	}
+	return NULL;
+}
+
+void
+session_release(struct session *s)
+{
+	if (!smtp_client_usable(&s->client)) {
+		session_close(s);
+		return;
+	}
+	if (master.draining || mconf.session_idle == 0 ||
+	    (mconf.session_messages && s->client.used >= mconf.session_messages)) {
+		smtp_client_quit(&s->client);
+		return;
+	}
+	list_push(&pool, &s->link);
+	deadline_set(&s->idle, &master.loop, (uint64_t)mconf.session_idle, on_idle);
+	if (++nidle > (size_t)master.channel->slots)
+		on_idle(&list_first(&pool, struct session, link)->idle);
+}
+
+void
+session_close(struct session *s)
+{
+	pool_remove(s);
+	smtp_client_close(&s->client);
+}
+
+static void
+on_closed(struct smtp_client *c)
+{
+	struct session *s = session_of(c);
+
+	must(list_empty(&s->link));
+	deadline_clear(&s->idle);
+	mem_free(&s->key);
+	mem_free(&s->host);
+	s->magic = 0;
+	mem_free(&s);
+	nsessions--;
+	master_job_over();
+}
+
+void
+session_quit_all(void)
+{
+	struct session *s;
+
+	list_each(s, &pool, struct session, link)
+		on_idle(&s->idle);
+}
+
+size_t
+session_count(void)
+{
+	return nsessions;
+}
