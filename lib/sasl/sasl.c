@@ -1,0 +1,98 @@
+/* sasl.c: PLAIN and LOGIN, server side. */
+#include "base/utf8.h"
+#include "sasl/sasl.h"
+
+/* RFC 4616 2: each at most 255 octets; a password may well be longer in practice. */
+#define NAME_MAX_     255
+#define PASSWORD_MAX_ 1024
+
+struct sasl_mech {
+	struct slice name;
+	enum sasl_result (*step)(struct sasl *, struct arena *, const struct slice *, struct slice *,
+	    const char **);
+};
+
+static enum sasl_result
+check(struct sasl *s, const char **why)
+{
+	*why = "user name or password is empty, too long or not UTF-8";
+	if (s->authcid.n == 0 || s->authcid.n > NAME_MAX_ || s->authzid.n > NAME_MAX_ ||
+	    s->password.n == 0 || s->password.n > PASSWORD_MAX_ || !utf8_valid(s->authcid) ||
+	    !utf8_valid(s->authzid) || memchr(s->authcid.p, '\0', s->authcid.n) ||
+	    memchr(s->password.p, '\0', s->password.n))
+		return SASL_BAD;
+	return SASL_CHECK;
+}
+
+/* message = [authzid] NUL authcid NUL passwd */
+static enum sasl_result
+plain(struct sasl *s, struct arena *a, const struct slice *response, struct slice *challenge,
+    const char **why)
+{
+	struct slice rest;
+
+	*challenge = S("");
+	if (response == NULL)
+		return s->step++ == 0 ? SASL_CHALLENGE : SASL_BAD;
+	*why = "expected [authzid] NUL authcid NUL password";
+	rest = arena_slice(a, *response);
+	s->authzid = slice_sub(rest, 0, slice_find(rest, '\0'));
+	if (s->authzid.n == rest.n)
+		return SASL_BAD;
+	rest = slice_from(rest, s->authzid.n + 1);
+	s->authcid = slice_sub(rest, 0, slice_find(rest, '\0'));
+	if (s->authcid.n == rest.n)
+		return SASL_BAD;
+	s->password = slice_from(rest, s->authcid.n + 1);
+	return check(s, why);
+}
+
+/* Two questions; what they are called differs among clients, which do not look. */
+static enum sasl_result
+login(struct sasl *s, struct arena *a, const struct slice *response, struct slice *challenge,
+    const char **why)
+{
+	*why = "expected a user name, then a password";
+	if (response == NULL) {
+		*challenge = S("Username:");
+		return s->step++ == 0 ? SASL_CHALLENGE : SASL_BAD;
+	}
+	if (s->authcid.p == NULL) {
+		s->step = 1;
+		s->authcid = arena_slice(a, *response);
+		*challenge = S("Password:");
+		return s->authcid.n ? SASL_CHALLENGE : SASL_BAD;
+	}
+	s->password = arena_slice(a, *response);
+	s->authzid = S("");
+	return check(s, why);
+}
+
+static const struct sasl_mech mechs[] = {
+	{ { "PLAIN", 5 }, plain }, /* RFC 4616 */
+	{ { "LOGIN", 5 }, login }, /* draft-murchison-sasl-login-00 */
+};
+
+bool
+sasl_start(struct sasl *s, struct slice mech)
+{
+	*s = (struct sasl){ 0 };
+	for (size_t i = 0; i < NELEM(mechs); i++)
+		if (slice_ieq(mech, mechs[i].name))
+			s->mech = &mechs[i];
+	return s->mech != NULL;
+}
+
+const char *
+sasl_names(void)
+{
+	return "PLAIN LOGIN";
+}
+
+enum sasl_result
+sasl_step(struct sasl *s, struct arena *a, const struct slice *response, struct slice *challenge,
+    const char **why)
+{
+	*why = "unexpected response";
+	return s->mech->step(s, a, response, challenge, why);
+}
