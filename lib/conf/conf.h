@@ -55,17 +55,26 @@ struct conf_schema {
 	size_t nsections;
 };
 
-/* The keys all daemons share (tiermail.conf): see conf/shared.h. */
+/* The keys all daemons share (tiermail.conf): see conf/shared.h.  When that schema is among
+ * those given to conf_read, the shared file may hold only its keys, and `path` may set any key
+ * again, which then wins.  Lists are one allocation with their words. */
 
 /* Reads `shared` (tiermail.conf) and then `path` (either may be NULL) into the variables of
  * the schemas.  All or nothing: on an error no variable is changed and *why (heap, caller
  * frees) has every message, one a line, "file:line: text".  With reload true, keys marked
  * RESTART keep their old value and a difference is reported in *why while the call succeeds.
+ * A reload keeps what has not changed where it is, also the structs of repeated sections (by
+ * ARG); old strings stay valid until the next successful conf_read, and the struct of a section
+ * that is gone stays in memory, off the list.  A section whose first key is marked RESTART
+ * comes and goes only by a restart.
  * Returns 0 or -EINVAL / -ENOENT / -EACCES. */
 int conf_read(const struct conf_schema *const *schemas, size_t nschemas, const char *shared,
     const char *path, bool reload, char **why) MUSTCHECK;
 /* Appends the effective configuration, one `key = value   # default|file:line` a line. */
 void conf_print(const struct conf_schema *const *schemas, size_t nschemas, struct buf *out);
+/* Appends what can be configured, a key a line: name (in a repeated section "[section].key"),
+ * type, default or "-" when required, restart|reload, help; separated by tabs. */
+void conf_describe(const struct conf_schema *const *schemas, size_t nschemas, struct buf *out);
 /* Frees every string and list that conf_read has set. */
 void conf_free(const struct conf_schema *const *schemas, size_t nschemas);
 
