@@ -16,6 +16,8 @@ struct dir *dir_new(struct loop *l);   /* from conf/shared.h; connects on first 
 void dir_reload(struct dir *d);        /* settings changed: new connections, empty cache */
 void dir_free(struct dir **d);
 void dir_status(struct dir *d, struct buf *out); /* key=value: server, outstanding, hits, misses */
+/* For daemon.check: what is wrong with the ldap.* settings, a line each; false when something is. */
+bool dir_check(struct buf *why);
 
 enum dir_status { DIR_ACTIVE, DIR_INACTIVE, DIR_DISABLED, DIR_DELETED, DIR_HOLD, DIR_OVERQUOTA };
 

@@ -1,0 +1,196 @@
+/* cache.c: remembered answers and verified passwords (cache.h). */
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include "base/mem.h"
+#include "base/must.h"
+#include "base/random.h"
+#include "directory/cache.h"
+
+struct cached {
+	struct list link;
+	struct record *record;
+	uint64_t until;
+	size_t n;
+	char key[];
+};
+
+void
+cache_init(struct cache *c, size_t max)
+{
+	*c = (struct cache){ .max = max };
+	list_init(&c->lru);
+}
+
+static void
+cache_drop(struct cache *c, struct cached *e)
+{
+	map_take(&c->map, slice(e->key, e->n));
+	list_remove(&e->link);
+	record_unref(&e->record);
+	mem_release(e);
+	c->n--;
+}
+
+void
+cache_clear(struct cache *c)
+{
+	while (!list_empty(&c->lru))
+		cache_drop(c, list_first(&c->lru, struct cached, link));
+}
+
+void
+cache_fini(struct cache *c)
+{
+	cache_clear(c);
+	map_fini(&c->map);
+}
+
+bool
+cache_get(struct cache *c, struct slice key, uint64_t now, struct record **r)
+{
+	struct cached *e = map_get(&c->map, key);
+
+	if (!e || e->until <= now) {
+		if (e)
+			cache_drop(c, e);
+		c->misses++;
+		return false;
+	}
+	list_remove(&e->link);
+	list_push(&c->lru, &e->link);
+	c->hits++;
+	*r = e->record;
+	return true;
+}
+
+void
+cache_put(struct cache *c, struct slice key, struct record *r, uint64_t now, uint64_t age)
+{
+	struct cached *e = map_get(&c->map, key);
+
+	if (e)
+		cache_drop(c, e);
+	if (age == 0 || c->max == 0)
+		return;
+	while (c->n >= c->max)
+		cache_drop(c, list_first(&c->lru, struct cached, link));
+	e = mem_new(sizeof *e + key.n);
+	memcpy(e->key, key.p, key.n);
+	e->n = key.n;
+	e->record = r ? record_ref(r) : NULL;
+	e->until = now + age;
+	list_push(&c->lru, &e->link);
+	map_put(&c->map, slice(e->key, e->n), e);
+	c->n++;
+}
+
+/* ---- verified passwords ---------------------------------------------------------------- */
+
+struct proof {
+	struct list link;
+	uint64_t until;
+	unsigned char mac[PROOF_LEN];
+	size_t n;
+	char dn[];
+};
+
+void
+proofs_init(struct proofs *p, size_t max)
+{
+	*p = (struct proofs){ .max = max };
+	list_init(&p->lru);
+	random_bytes(p->key, sizeof p->key);
+}
+
+static void
+proof_free(struct proofs *p, struct proof *e)
+{
+	map_take(&p->map, slice(e->dn, e->n));
+	list_remove(&e->link);
+	OPENSSL_cleanse(e->mac, sizeof e->mac);
+	mem_release(e);
+	p->n--;
+}
+
+void
+proofs_clear(struct proofs *p)
+{
+	while (!list_empty(&p->lru))
+		proof_free(p, list_first(&p->lru, struct proof, link));
+}
+
+void
+proofs_fini(struct proofs *p)
+{
+	proofs_clear(p);
+	map_fini(&p->map);
+	OPENSSL_cleanse(p->key, sizeof p->key);
+}
+
+/* HMAC-SHA-256(key, dn NUL password). */
+static void
+proof_mac(const struct proofs *p, struct slice dn, struct slice password,
+    unsigned char mac[PROOF_LEN])
+{
+	struct buf text = { 0 };
+	unsigned int n = PROOF_LEN;
+
+	buf_grow(&text, dn.n + 1 + password.n); /* no move may leave a copy behind */
+	buf_slice(&text, dn);
+	buf_char(&text, '\0');
+	buf_slice(&text, password);
+	must(HMAC(EVP_sha256(), p->key, sizeof p->key, (const unsigned char *)text.p, text.n, mac,
+	    &n) && n == PROOF_LEN);
+	OPENSSL_cleanse(text.p, text.n);
+	buf_fini(&text);
+}
+
+bool
+proofs_check(struct proofs *p, struct slice dn, struct slice password, uint64_t now)
+{
+	struct proof *e = map_get(&p->map, dn);
+	unsigned char mac[PROOF_LEN];
+	bool same;
+
+	if (e && e->until <= now) {
+		proof_free(p, e);
+		e = NULL;
+	}
+	if (!e)
+		return false;
+	proof_mac(p, dn, password, mac);
+	same = CRYPTO_memcmp(mac, e->mac, PROOF_LEN) == 0;
+	OPENSSL_cleanse(mac, sizeof mac);
+	return same;
+}
+
+void
+proofs_put(struct proofs *p, struct slice dn, struct slice password, uint64_t now, uint64_t age)
+{
+	struct proof *e;
+
+	proofs_drop(p, dn);
+	if (age == 0 || p->max == 0)
+		return;
+	while (p->n >= p->max)
+		proof_free(p, list_first(&p->lru, struct proof, link));
+	e = mem_new(sizeof *e + dn.n);
+	memcpy(e->dn, dn.p, dn.n);
+	e->n = dn.n;
+	e->until = now + age;
+	proof_mac(p, dn, password, e->mac);
+	list_push(&p->lru, &e->link);
+	map_put(&p->map, slice(e->dn, e->n), e);
+	p->n++;
+}
+
+void
+proofs_drop(struct proofs *p, struct slice dn)
+{
+	struct proof *e = map_get(&p->map, dn);
+
+	if (e)
+		proof_free(p, e);
+}

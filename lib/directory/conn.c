@@ -1,0 +1,352 @@
+/* conn.c: a connection to an LDAP server (conn.h).
+ *
+ *	resolve (names only, on the work pool) -> connect (net/) -> ldap_init_fd -> bind -> up
+ *
+ * Once up, the descriptor is watched for reading, and every message that has arrived is
+ * handed over before we return to the loop: what libldap holds in its buffer would not wake
+ * us again.  Requests are small (64 outstanding at most), so the socket's buffer always
+ * takes them. */
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <lber.h>
+#include <openldap.h>
+
+#include "base/mem.h"
+#include "base/must.h"
+#include "directory/conn.h"
+#include "net/connect.h"
+#include "net/work.h"
+
+#define CONN_MAGIC 0x636f6e6eU
+#define ADDRS_MAX  8
+
+struct conn {
+	uint32_t magic;
+	struct loop *loop;
+	const struct server *server;
+	const struct conn_events *ev;
+	void *data;
+	char *dn, *password;
+	LDAP *ld;
+	struct op op;          /* resolving or connecting */
+	struct watch watch;
+	struct timer timer;    /* until it is up */
+	uint64_t timeout_ms, heard;
+	struct addr addrs[ADDRS_MAX];
+	size_t naddrs, tried;
+	int bind_id;
+	int handles;           /* open watch and timer */
+	bool watching, up, closed;
+};
+
+/* ---- replicas -------------------------------------------------------------------------- */
+
+#define BACKOFF_FIRST 100  /* ms; doubles with each failure */
+#define BACKOFF_MOST  2000
+
+void
+server_failed(struct server *s, uint64_t now)
+{
+	uint64_t wait = s->failures < 8 ? (uint64_t)BACKOFF_FIRST << s->failures : BACKOFF_MOST;
+
+	s->failures++;
+	s->not_before = now + (wait < BACKOFF_MOST ? wait : BACKOFF_MOST);
+}
+
+void
+server_good(struct server *s)
+{
+	s->failures = 0;
+	s->not_before = 0;
+}
+
+/* ---- the end --------------------------------------------------------------------------- */
+
+static void
+handle_closed(struct conn *c)
+{
+	if (--c->handles > 0)
+		return;
+	c->magic = 0;
+	mem_free(&c->dn);
+	mem_free(&c->password);
+	mem_release(c);
+}
+
+static void
+watch_gone(struct watch *w)
+{
+	handle_closed(CONTAINER(w, struct conn, watch));
+}
+
+static void
+timer_gone(struct timer *t)
+{
+	handle_closed(CONTAINER(t, struct conn, timer));
+}
+
+static void
+conn_end(struct conn *c)
+{
+	if (c->closed)
+		return;
+	c->closed = true;
+	c->up = false;
+	op_cancel(&c->op);
+	if (c->password)
+		explicit_bzero(c->password, strlen(c->password));
+	if (c->watching)
+		watch_close(&c->watch, watch_gone);
+	timer_close(&c->timer, timer_gone);
+	if (c->ld)
+		ldap_unbind_ext(c->ld, NULL, NULL); /* closes the descriptor */
+	c->ld = NULL;
+}
+
+void
+conn_close(struct conn **c)
+{
+	if (*c)
+		conn_end(*c);
+	*c = NULL;
+}
+
+static void
+conn_down(struct conn *c, const char *why)
+{
+	void *data = c->data;
+
+	if (c->closed)
+		return;
+	conn_end(c);
+	c->ev->down(c, data, why);
+}
+
+/* ---- messages -------------------------------------------------------------------------- */
+
+static void
+conn_is_up(struct conn *c)
+{
+	c->up = true;
+	timer_stop(&c->timer);
+	c->ev->up(c, c->data);
+}
+
+static void
+bind_answered(struct conn *c, LDAPMessage *m)
+{
+	int code = LDAP_OTHER;
+
+	if (ldap_parse_result(c->ld, m, &code, NULL, NULL, NULL, NULL, 0) != LDAP_SUCCESS)
+		conn_down(c, "malformed answer to our bind");
+	else if (code != LDAP_SUCCESS)
+		conn_down(c, ldap_err2string(code));
+	else
+		conn_is_up(c);
+}
+
+static void
+on_readable(struct watch *w, bool readable UNUSED, bool writable UNUSED, int error UNUSED)
+{
+	struct conn *c = CAST(CONTAINER(w, struct conn, watch), struct conn, CONN_MAGIC);
+	struct timeval none = { 0, 0 };
+	LDAPMessage *m;
+	int rc = 1;
+
+	c->heard = loop_now(c->loop);
+	while (!c->closed &&
+	    (rc = ldap_result(c->ld, LDAP_RES_ANY, LDAP_MSG_ONE, &none, &m)) > 0) {
+		/* Message 0 is unsolicited: the server says good-bye (RFC 4511 4.4.1). */
+		if (ldap_msgid(m) == 0)
+			conn_down(c, "disconnected by the server");
+		else if (!c->up && ldap_msgid(m) == c->bind_id)
+			bind_answered(c, m);
+		else
+			c->ev->message(c, c->data, m);
+		ldap_msgfree(m);
+	}
+	if (!c->closed && rc < 0)
+		conn_down(c, "connection lost");
+}
+
+/* ---- the beginning --------------------------------------------------------------------- */
+
+static void
+on_timeout(struct timer *t)
+{
+	conn_down(CONTAINER(t, struct conn, timer), "timed out while connecting");
+}
+
+static int
+send_bind(struct conn *c)
+{
+	struct berval cred = { 0, NULL };
+
+	cred.bv_val = c->password;
+	cred.bv_len = strlen(c->password);
+	return ldap_sasl_bind(c->ld, c->dn, LDAP_SASL_SIMPLE, &cred, NULL, NULL, &c->bind_id);
+}
+
+/* A descriptor becomes a handle.  Referrals are not chased: they would connect, and block. */
+static const char *
+conn_adopt(struct conn *c, int fd)
+{
+	int version = LDAP_VERSION3;
+	int proto = c->server->where.local ? LDAP_PROTO_IPC : LDAP_PROTO_TCP;
+
+	if (ldap_init_fd(fd, proto, NULL, &c->ld) != LDAP_SUCCESS) {
+		close(fd);
+		c->ld = NULL;
+		return "cannot set up LDAP";
+	}
+	ldap_set_option(c->ld, LDAP_OPT_PROTOCOL_VERSION, &version);
+	ldap_set_option(c->ld, LDAP_OPT_REFERRALS, LDAP_OPT_OFF);
+	ldap_set_option(c->ld, LDAP_OPT_RESTART, LDAP_OPT_OFF);
+	if (watch_init(&c->watch, c->loop, fd, on_readable) < 0)
+		return "cannot watch the socket";
+	c->watching = true;
+	c->handles++;
+	watch_want(&c->watch, true, false);
+	if (c->dn && send_bind(c) != LDAP_SUCCESS)
+		return "cannot send the bind";
+	return NULL;
+}
+
+static void conn_try(struct conn *c);
+
+static void
+on_connected(void *arg, int fd)
+{
+	struct conn *c = CAST(arg, struct conn, CONN_MAGIC);
+	const char *why;
+
+	if (fd < 0 && c->tried < c->naddrs) {
+		conn_try(c);
+		return;
+	}
+	why = fd < 0 ? strerror(-fd) : conn_adopt(c, fd);
+	if (why)
+		conn_down(c, why);
+	else if (!c->dn)
+		conn_is_up(c);
+}
+
+static void
+conn_try(struct conn *c)
+{
+	connect_start(c->loop, &c->addrs[c->tried++], NULL, (uint32_t)c->timeout_ms, &c->op,
+	    on_connected, c);
+}
+
+/* A name is looked up by the system's resolver on a thread of the pool. */
+struct resolving {
+	struct conn *conn;
+	char host[256], port[8];
+	struct addrinfo *found;
+};
+
+static void
+resolve_run(void *arg)
+{
+	struct resolving *r = arg;
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+
+	if (getaddrinfo(r->host, r->port, &hints, &r->found) != 0)
+		r->found = NULL;
+}
+
+static void
+resolve_drop(void *arg)
+{
+	struct resolving *r = arg;
+
+	if (r->found)
+		freeaddrinfo(r->found);
+	mem_release(r);
+}
+
+static void
+resolve_done(void *arg)
+{
+	struct resolving *r = arg;
+	struct conn *c = r->conn;
+
+	for (struct addrinfo *a = r->found; a && c->naddrs < ADDRS_MAX; a = a->ai_next) {
+		if (a->ai_addrlen > sizeof c->addrs[0].ss)
+			continue;
+		memcpy(&c->addrs[c->naddrs].ss, a->ai_addr, a->ai_addrlen);
+		c->addrs[c->naddrs++].len = a->ai_addrlen;
+	}
+	resolve_drop(r);
+	if (c->naddrs)
+		conn_try(c);
+	else
+		conn_down(c, "the host name does not resolve");
+}
+
+static void
+conn_resolve(struct conn *c)
+{
+	const struct ldap_where *w = &c->server->where;
+	struct resolving *r = mem_new(sizeof *r);
+
+	r->conn = c;
+	snprintf(r->host, sizeof r->host, "%s", w->host);
+	snprintf(r->port, sizeof r->port, "%d", w->port);
+	work_start(c->loop, &c->op, resolve_run, resolve_done, resolve_drop, r);
+}
+
+struct conn *
+conn_new(struct loop *l, const struct server *s, const char *dn, const char *password,
+    uint64_t timeout_ms, const struct conn_events *ev, void *data)
+{
+	const struct ldap_where *w = &s->where;
+	struct conn *c = mem_new(sizeof *c);
+	char text[300];
+
+	c->magic = CONN_MAGIC;
+	c->loop = l;
+	c->server = s;
+	c->ev = ev;
+	c->data = data;
+	c->dn = dn ? mem_str(dn) : NULL;
+	c->password = dn ? mem_str(password) : NULL;
+	c->timeout_ms = timeout_ms;
+	c->handles = 1;
+	timer_init(&c->timer, l, on_timeout);
+	timer_start(&c->timer, timeout_ms, 0);
+	if (w->local)
+		snprintf(text, sizeof text, "unix:%s", w->host);
+	else
+		snprintf(text, sizeof text, strchr(w->host, ':') ? "[%s]:%d" : "%s:%d", w->host,
+		    w->port);
+	if (addr_parse(slice_str(text), &c->addrs[0]) == 0) {
+		c->naddrs = 1;
+		conn_try(c);
+	} else {
+		conn_resolve(c);
+	}
+	return c;
+}
+
+bool
+conn_up(const struct conn *c)
+{
+	return c && c->up;
+}
+
+LDAP *
+conn_ldap(struct conn *c)
+{
+	return c->ld;
+}
+
+uint64_t
+conn_heard(const struct conn *c)
+{
+	return c->heard;
+}
