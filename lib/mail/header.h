@@ -59,9 +59,9 @@ struct header_scan {
 	uint64_t header_len;        /* with the empty line, when done; else what passed */
 	char message_id[256];       /* value of the first Message-ID, unfolded and cut; or "" */
 	/* kept */
-	uint8_t state, known;
+	uint8_t state, known, nname;
+	bool cr, blank;
 	uint32_t line;
-	uint8_t nname;
 	char name[24];
 	uint16_t nid;
 };

@@ -1,0 +1,221 @@
+/* date_parse.c: the date-time of RFC 5322 3.3 and 4.3, as it is found and not only as it
+ * should be. */
+#include <errno.h>
+#include "mail/date.h"
+#include "mail/date_names.h"
+
+static const struct {
+	const char *name;
+	int zone;
+} zones[] = { /* RFC 5322 4.3, and the commonest beyond it */
+	{ "UT", 0 }, { "GMT", 0 }, { "UTC", 0 }, { "EST", -300 }, { "EDT", -240 }, { "CST", -360 },
+	{ "CDT", -300 }, { "MST", -420 }, { "MDT", -360 }, { "PST", -480 }, { "PDT", -420 },
+	{ "WET", 0 }, { "CET", 60 }, { "MET", 60 }, { "CEST", 120 }, { "MEST", 120 },
+	{ "EET", 120 }, { "EEST", 180 }, { "BST", 60 }, { "JST", 540 },
+};
+
+/* Blanks and comments, nested. */
+static void
+skip_cfws(struct slice *s)
+{
+	size_t i = 0, depth = 0;
+
+	for (; i < s->n; i++) {
+		char c = s->p[i];
+
+		if (c == '(')
+			depth++;
+		else if (depth && c == '\\')
+			i++;
+		else if (depth && c == ')')
+			depth--;
+		else if (!depth && c != ' ' && c != '\t' && c != '\r' && c != '\n')
+			break;
+	}
+	*s = slice_from(*s, i);
+}
+
+static inline bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static inline bool
+is_alpha(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* The next word of letters; empty when something else stands there. */
+static struct slice
+take_alpha(struct slice *s)
+{
+	size_t n = 0;
+	struct slice w;
+
+	skip_cfws(s);
+	while (n < s->n && is_alpha(s->p[n]))
+		n++;
+	w = slice(s->p, n);
+	*s = slice_from(*s, n);
+	return w;
+}
+
+/* The next number of at most six digits; returns how many digits it had, 0 for none. */
+static size_t
+take_number(struct slice *s, int *v)
+{
+	size_t n = 0;
+	uint64_t x = 0;
+
+	skip_cfws(s);
+	while (n < s->n && is_digit(s->p[n]))
+		n++;
+	if (n == 0 || n > 6 || slice_u64(slice(s->p, n), 999999, &x) < 0)
+		return 0;
+	*v = (int)x;
+	*s = slice_from(*s, n);
+	return n;
+}
+
+static bool
+take_sep(struct slice *s, char c)
+{
+	skip_cfws(s);
+	if (s->n == 0 || s->p[0] != c)
+		return false;
+	*s = slice_from(*s, 1);
+	return true;
+}
+
+static bool
+take_month(struct slice *s, struct civil *c)
+{
+	struct slice w = take_alpha(s);
+
+	c->month = date_month(slice_sub(w, 0, 3));
+	return c->month != 0;
+}
+
+/* RFC 5322 4.3 about years of two and three digits. */
+static bool
+take_year(struct slice *s, struct civil *c)
+{
+	int v;
+	size_t digits = take_number(s, &v);
+
+	if (digits == 0)
+		return false;
+	c->year = digits <= 2 ? (v < 50 ? 2000 + v : 1900 + v) : digits == 3 ? 1900 + v : v;
+	return true;
+}
+
+/* hh:mm[:ss[.fff]]; nothing is midnight. */
+static bool
+take_time(struct slice *s, struct civil *c)
+{
+	struct slice was = *s;
+	int v;
+
+	if (!take_number(s, &c->hour) || !(take_sep(s, ':') || take_sep(s, '.'))) {
+		*s = was;
+		c->hour = 0;
+		return true;
+	}
+	if (!take_number(s, &c->minute))
+		return false;
+	if (take_sep(s, ':') || take_sep(s, '.')) {
+		if (!take_number(s, &c->second))
+			return false;
+		if (s->n && s->p[0] == '.' && take_sep(s, '.'))
+			(void)take_number(s, &v);
+	}
+	return true;
+}
+
+/* "+0100", "+01:00", "GMT", "GMT+0100", "Z" or nothing. */
+static int
+take_zone(struct slice *s, bool *known)
+{
+	struct slice w = take_alpha(s), digits;
+	int sign, zone = 0, h;
+	size_t n;
+
+	*known = false;
+	for (size_t i = 0; i < NELEM(zones); i++) {
+		if (slice_ieq(w, slice_str(zones[i].name))) {
+			zone = zones[i].zone;
+			*known = true;
+		}
+	}
+	if (w.n == 1 && ascii_upper(w.p[0]) == 'Z')
+		*known = true; /* the other military letters were defined the wrong way round */
+	skip_cfws(s);
+	if (s->n < 2 || (s->p[0] != '+' && s->p[0] != '-'))
+		return zone;
+	sign = s->p[0] == '-' ? -1 : 1;
+	digits = slice_from(*s, 1);
+	n = take_number(&digits, &h);
+	if (n == 1 || n == 2) {
+		int m = 0;
+
+		if (digits.n && digits.p[0] == ':' && take_sep(&digits, ':'))
+			(void)take_number(&digits, &m);
+		h = h * 100 + m;
+	} else if (n != 3 && n != 4) {
+		return zone;
+	}
+	if (h / 100 > 23 || h % 100 > 59)
+		return zone;
+	*s = digits;
+	*known = sign > 0 || h != 0; /* "-0000" says that nothing is known */
+	return sign * (h / 100 * 60 + h % 100);
+}
+
+int
+date_parse(struct slice s, struct date *d)
+{
+	struct civil c = { 0 };
+	struct slice w, iso;
+	int zone = 0;
+	bool known = false;
+
+	*d = (struct date){ 0 };
+	iso = slice_trim(s);
+	if (iso.n > 10 && iso.p[4] == '-' && date_iso_parse(iso, d) == 0)
+		return 0;
+	w = take_alpha(&s);
+	if (w.n && (c.month = date_month(slice_sub(w, 0, 3))) == 0) { /* the weekday */
+		while (take_sep(&s, ',') || take_sep(&s, '.'))
+			;
+		skip_cfws(&s);
+		if (s.n && is_alpha(s.p[0]) && !take_month(&s, &c))
+			return -EBADMSG;
+	}
+	if (!take_number(&s, &c.day))
+		return -EBADMSG;
+	if (c.month != 0) { /* asctime: "Sun Nov 22 08:20:01 [zone] 2026" */
+		(void)take_sep(&s, ',');
+		if (!take_time(&s, &c))
+			return -EBADMSG;
+		zone = take_zone(&s, &known);
+		if (!take_year(&s, &c))
+			return -EBADMSG;
+		if (!known)
+			zone = take_zone(&s, &known);
+	} else {
+		(void)take_sep(&s, '-');
+		if (!take_month(&s, &c))
+			return -EBADMSG;
+		(void)(take_sep(&s, '-') || take_sep(&s, '.') || take_sep(&s, ','));
+		if (!take_year(&s, &c))
+			return -EBADMSG;
+		(void)take_sep(&s, ',');
+		if (!take_time(&s, &c))
+			return -EBADMSG;
+		zone = take_zone(&s, &known);
+	}
+	d->nozone = !known;
+	return date_finish(&c, zone, d);
+}
