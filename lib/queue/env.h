@@ -87,17 +87,18 @@ enum qbad qenv_parse(struct slice head, uint64_t size, const char *id, struct ar
     struct qenv *env, const char **why) MUSTCHECK;
 /* How many bytes of header a file has, from its first QENV_FIRST bytes; 0 when they are not
  * the beginning of a finished header. */
-#define QENV_FIRST 64
+#define QENV_FIRST 79 /* the first line has this length exactly */
 uint64_t qenv_header_len(struct slice first);
 
 /* Journal: lines appended behind the body.  qjournal_parse applies every good line to env and
- * stops at the first torn or damaged one; returns the number of bytes that were good. */
-size_t qjournal_parse(struct slice journal, struct arena *a, struct qenv *env);
+ * stops at the first torn or damaged one; returns the number of bytes that were good.  `id` (the
+ * file's, 15 characters) is part of each line's CRC. */
+size_t qjournal_parse(struct slice journal, const char *id, struct arena *a, struct qenv *env);
 /* Appends a line for each recipient with `changed` (and clears it). */
-void qjournal_rcpts(struct buf *b, struct qenv *env);
-void qjournal_attempt(struct buf *b, uint32_t attempts, int64_t next_at);
-void qjournal_notice(struct buf *b, uint32_t notices, int64_t at);
-void qjournal_held(struct buf *b, struct slice why, int64_t at);
+void qjournal_rcpts(struct buf *b, const char *id, struct qenv *env);
+void qjournal_attempt(struct buf *b, const char *id, uint32_t attempts, int64_t next_at);
+void qjournal_notice(struct buf *b, const char *id, uint32_t notices, int64_t at);
+void qjournal_held(struct buf *b, const char *id, struct slice why, int64_t at);
 
 size_t qenv_pending(const struct qenv *env); /* recipients still to be delivered */
 

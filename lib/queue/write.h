@@ -27,7 +27,7 @@ int qwrite_body(struct qwriter *w, const void *p, size_t n);
  * After op_cancel the message is still committed and announced, only `done` is not called. */
 void qwrite_commit_start(struct qwriter **w, struct op *op,
     void (*done)(void *arg, const struct verdict *v), void *arg);
-/* For drains and tools: the same, waiting for it.  Not on a loop's thread while it runs. */
+/* For tools that have not called queue_start: the same, waiting for it. */
 struct verdict qwrite_commit(struct qwriter **w);
 void qwrite_abort(struct qwriter **w); /* NULL is fine */
 #endif

@@ -1,0 +1,386 @@
+/* parse.c: reading the envelope and the journal of a queue file.  Every file may have been
+ * torn by a power cut or damaged since, so nothing here trusts what it reads.  Writing is in
+ * env.c. */
+#include <errno.h>
+#include "base/crc.h"
+#include "base/kv.h"
+#include "queue/impl.h"
+
+#define FIRST_CRC_AT (QENV_FIRST - 14)
+
+static bool
+hex_field(struct slice line, size_t at, struct slice label, size_t width, uint64_t *v)
+{
+	*v = 0;
+	if (!slice_eq(slice_sub(line, at, label.n), label))
+		return false;
+	for (size_t i = at + label.n; i < at + label.n + width; i++) {
+		char c = line.p[i];
+		int d = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+
+		if (d < 0)
+			return false;
+		*v = *v << 4 | (uint64_t)d;
+	}
+	return true;
+}
+
+bool
+qfirst_parse(struct slice line, struct qfirst *f)
+{
+	uint64_t head, body, sum, crc;
+
+	if (line.n < QENV_FIRST || !hex_field(line, 0, S("tiermail-queue 1 head="), 8, &head) ||
+	    !hex_field(line, 30, S(" body="), 16, &body) ||
+	    !hex_field(line, 52, S(" sum="), 8, &sum) ||
+	    !hex_field(line, 65, S(" crc="), 8, &crc) || line.p[QENV_FIRST - 1] != '\n')
+		return false;
+	if (head <= QENV_FIRST || head > QUEUE_HEADER_MAX || body > (uint64_t)1 << 48)
+		return false;
+	*f = (struct qfirst){ (uint32_t)head, (uint32_t)sum, (uint32_t)crc, body };
+	return true;
+}
+
+uint64_t
+qenv_header_len(struct slice first)
+{
+	struct qfirst f;
+
+	return qfirst_parse(first, &f) ? f.head : 0;
+}
+
+/* ---- values -------------------------------------------------------------------------- */
+
+/* The decoded value of `key` in the arena; NULL when absent or badly escaped. */
+static const char *
+get_str(struct slice rest, const char *key, struct arena *a)
+{
+	struct slice v = kv_find(rest, key);
+	char *dst;
+
+	if (v.p == NULL)
+		return NULL;
+	dst = arena_new(a, v.n + 1);
+	return kv_cstr(v, dst, v.n + 1) == 0 ? dst : NULL;
+}
+
+static bool
+get_u64(struct slice rest, const char *key, uint64_t max, uint64_t *v)
+{
+	struct slice s = kv_find(rest, key);
+
+	return s.p && slice_u64(s, max, v) == 0;
+}
+
+static int
+get_word(struct slice rest, const char *key, const char *const *words, size_t n)
+{
+	struct slice s = kv_find(rest, key);
+
+	for (size_t i = 0; s.p && i < n; i++)
+		if (slice_eq(s, slice_str(words[i])))
+			return (int)i;
+	return -1;
+}
+
+static int
+parse_notify(struct slice list)
+{
+	struct slice word;
+	int bits = 0;
+
+	while (slice_cut(&list, ',', &word)) {
+		if (slice_eq(word, S("never")))
+			bits |= QNOTIFY_NEVER;
+		else if (slice_eq(word, S("success")))
+			bits |= QNOTIFY_SUCCESS;
+		else if (slice_eq(word, S("failure")))
+			bits |= QNOTIFY_FAILURE;
+		else if (slice_eq(word, S("delay")))
+			bits |= QNOTIFY_DELAY;
+	}
+	return bits;
+}
+
+/* ---- records ------------------------------------------------------------------------- */
+
+struct parse {
+	struct qenv *env;
+	struct arena *a;
+	const char *id;       /* expected, "" = any */
+	size_t rcpts, room;   /* recipients read, announced by `to` */
+	bool message, from, to, end;
+	const char *why;
+};
+
+static bool
+refuse(struct parse *p, const char *why)
+{
+	p->why = why;
+	return false;
+}
+
+static bool
+rec_message(struct parse *p, struct slice rest)
+{
+	static const char *const bodies[] = { "7bit", "8bit", "binary" };
+	struct slice id = kv_find(rest, "id"), qid = kv_find(rest, "qid");
+	uint64_t at, utf8;
+	int prio, body;
+
+	if (id.n != QUEUE_FILE_ID_LEN || qid.n == 0 || qid.n > QUEUE_ID_LEN)
+		return refuse(p, "bad ids in the header");
+	if (p->id[0] && !slice_eq(id, slice_str(p->id)))
+		return refuse(p, "the header's id is not the file's");
+	slice_cstr(qid, p->env->qid, sizeof(p->env->qid));
+	prio = qprio_parse(kv_find(rest, "prio"));
+	body = get_word(rest, "body", bodies, NELEM(bodies));
+	if (prio < 0 || body < 0 || !get_u64(rest, "at", INT64_MAX, &at) ||
+	    !get_u64(rest, "utf8", 1, &utf8))
+		return refuse(p, "bad message record");
+	p->env->prio = (enum qprio)prio;
+	p->env->body = (enum qbody)body;
+	p->env->arrival_ms = (int64_t)at;
+	p->env->utf8 = utf8;
+	return p->message = true;
+}
+
+static bool
+rec_from(struct parse *p, struct slice rest)
+{
+	static const char *const rets[] = { "", "full", "hdrs" };
+	int ret = get_word(rest, "ret", rets, NELEM(rets));
+
+	p->env->sender = get_str(rest, "sender", p->a);
+	if (p->env->sender == NULL)
+		return refuse(p, "bad sender");
+	p->env->envid = get_str(rest, "envid", p->a);
+	p->env->ret = ret < 0 ? QRET_NONE : (enum qret)ret;
+	return p->from = true;
+}
+
+static bool
+rec_origin(struct parse *p, struct slice rest)
+{
+	p->env->source = get_str(rest, "source", p->a);
+	p->env->client = get_str(rest, "client", p->a);
+	p->env->helo = get_str(rest, "helo", p->a);
+	p->env->auth = get_str(rest, "auth", p->a);
+	return true;
+}
+
+static bool
+rec_to(struct parse *p, struct slice rest)
+{
+	uint64_t n;
+
+	p->env->channel = get_str(rest, "channel", p->a);
+	p->env->dest = get_str(rest, "dest", p->a);
+	if (p->to || p->env->channel == NULL || p->env->dest == NULL ||
+	    !get_u64(rest, "rcpts", QUEUE_RCPT_MAX, &n) || n == 0)
+		return refuse(p, "bad destination record");
+	p->env->rcpts = arena_array(p->a, n, sizeof(*p->env->rcpts));
+	p->room = n;
+	return p->to = true;
+}
+
+static bool
+rec_rcpt(struct parse *p, struct slice rest)
+{
+	struct qrcpt *r;
+	uint64_t n;
+
+	if (p->rcpts >= p->room || !get_u64(rest, "n", p->rcpts, &n) || n != p->rcpts)
+		return refuse(p, "recipients do not count up");
+	r = &p->env->rcpts[p->rcpts++];
+	r->addr = get_str(rest, "addr", p->a);
+	if (r->addr == NULL || r->addr[0] == '\0')
+		return refuse(p, "bad recipient");
+	r->final = get_str(rest, "final", p->a);
+	r->orcpt = get_str(rest, "orcpt", p->a);
+	r->notify = parse_notify(kv_find(rest, "notify"));
+	r->channel = p->env->channel;
+	r->dest = p->env->dest;
+	return true;
+}
+
+static bool
+rec_end(struct parse *p, struct slice rest)
+{
+	(void)rest;
+	if (!p->message || !p->from || !p->to || p->rcpts != p->room)
+		return refuse(p, "records are missing");
+	p->env->nrcpt = p->rcpts;
+	return p->end = true;
+}
+
+static const struct {
+	const char *word;
+	bool (*parse)(struct parse *, struct slice);
+} records[] = {
+	{ "message", rec_message },
+	{ "from", rec_from },
+	{ "origin", rec_origin },
+	{ "to", rec_to },
+	{ "rcpt", rec_rcpt },
+	{ "END", rec_end },
+};
+
+static bool
+parse_record(struct parse *p, struct slice line)
+{
+	size_t n = slice_find(line, ' ');
+
+	for (size_t i = 0; i < NELEM(records); i++)
+		if (slice_eq(slice(line.p, n), slice_str(records[i].word)))
+			return records[i].parse(p, slice_from(line, n));
+	return true; /* a later version's record */
+}
+
+/* Unfinished or damaged?  What was never finished was never acknowledged and will be removed,
+ * so it has to look it: empty, a hole, the blank of a writer, or cut before END. */
+static enum qbad
+unreadable(struct slice head, const char **why)
+{
+	static const char hole[16];
+
+	*why = "no finished header";
+	if (head.n < QENV_FIRST || slice_starts(head, S("tiermail-queue 0")) ||
+	    memcmp(head.p, hole, sizeof(hole)) == 0)
+		return QBAD_TORN;
+	*why = "no readable header";
+	return QBAD_DAMAGED;
+}
+
+static enum qbad
+check_header(struct slice head, uint64_t size, struct qfirst *f, const char **why)
+{
+	uint32_t crc;
+
+	if (!qfirst_parse(head, f))
+		return unreadable(head, why);
+	if (head.n < f->head) {
+		*why = "header is cut";
+		return slice_find_str(head, S("\nEND\n")) < head.n ? QBAD_DAMAGED : QBAD_TORN;
+	}
+	crc = crc32c(0, head.p + QENV_FIRST, f->head - QENV_FIRST);
+	if (crc32c(crc, head.p, FIRST_CRC_AT) != f->crc) {
+		*why = "checksum of the header is wrong";
+		return QBAD_DAMAGED;
+	}
+	if (size < f->head + f->body) {
+		*why = "shorter than its header says";
+		return QBAD_TORN;
+	}
+	return QBAD_NONE;
+}
+
+enum qbad
+qenv_parse(struct slice head, uint64_t size, const char *id, struct arena *a, struct qenv *env,
+    const char **why)
+{
+	struct parse p = { .env = env, .a = a, .id = id };
+	struct slice rest, line;
+	enum qbad bad;
+	struct qfirst f;
+
+	*env = (struct qenv){ 0 };
+	if ((bad = check_header(head, size, &f, why)) != QBAD_NONE)
+		return bad;
+	rest = slice(head.p + QENV_FIRST, f.head - QENV_FIRST);
+	while (!p.end && slice_cut(&rest, '\n', &line))
+		if (!parse_record(&p, line)) {
+			*why = p.why;
+			return QBAD_DAMAGED;
+		}
+	if (!p.end || rest.n) {
+		*why = "no END of the header";
+		return QBAD_DAMAGED;
+	}
+	env->header_len = f.head;
+	env->body_len = f.body;
+	env->body_crc = f.sum;
+	return QBAD_NONE;
+}
+
+/* ---- journal ------------------------------------------------------------------------- */
+
+static bool
+journal_rcpt(struct slice rest, struct arena *a, struct qenv *env)
+{
+	static const char *const words[] = { "pending", "delivered", "failed", "discarded",
+		"deferred" };
+	int state = get_word(rest, "state", words, NELEM(words));
+	struct slice code = kv_find(rest, "code");
+	uint64_t n, at, reply;
+	struct qrcpt *r;
+
+	if (state < 0 || env->nrcpt == 0 || !get_u64(rest, "n", env->nrcpt - 1, &n) ||
+	    !get_u64(rest, "at", INT64_MAX, &at))
+		return false;
+	r = &env->rcpts[n];
+	r->deferred = state == 4;
+	r->state = r->deferred ? QSTATE_PENDING : (enum qstate)state;
+	r->at = (int64_t)at;
+	r->mta = get_str(rest, "mta", a);
+	r->last = NULL;
+	if (code.p) {
+		r->last = arena_new(a, sizeof(*r->last));
+		if (verdict_parse_esc(code, r->last) < 0)
+			return false;
+		if (get_u64(rest, "reply", 599, &reply))
+			r->last->reply = (uint16_t)reply;
+		if (kv_find(rest, "text").p &&
+		    kv_cstr(kv_find(rest, "text"), r->last->text, sizeof(r->last->text)) == -EBADMSG)
+			return false;
+	}
+	return true;
+}
+
+static bool
+journal_record(struct slice line, struct arena *a, struct qenv *env)
+{
+	size_t word = slice_find(line, ' ');
+	struct slice verb = slice(line.p, word), rest = slice_from(line, word);
+	uint64_t n, next;
+
+	if (slice_eq(verb, S("rcpt")))
+		return journal_rcpt(rest, a, env);
+	if (slice_eq(verb, S("attempt"))) {
+		if (!get_u64(rest, "n", QUEUE_ATTEMPTS, &n) ||
+		    !get_u64(rest, "next", INT64_MAX, &next))
+			return false;
+		env->attempts = (uint32_t)n;
+		env->next_at = (int64_t)next;
+	} else if (slice_eq(verb, S("notice"))) {
+		if (!get_u64(rest, "n", 1000, &n))
+			return false;
+		env->notices = (uint32_t)n;
+	} else if (slice_eq(verb, S("held"))) {
+		env->held = get_str(rest, "why", a);
+	} else if (slice_eq(verb, S("released"))) {
+		env->held = NULL;
+	}
+	return true;
+}
+
+size_t
+qjournal_parse(struct slice journal, const char *id, struct arena *a, struct qenv *env)
+{
+	size_t good = 0;
+
+	while (good < journal.n) {
+		struct slice rest = slice_from(journal, good), line;
+		size_t n = slice_find(rest, '\n');
+		uint64_t crc;
+		uint32_t sum = crc32c(0, id, QUEUE_FILE_ID_LEN);
+
+		if (n == rest.n || n < 14 || !hex_field(rest, n - 13, S(" crc="), 8, &crc))
+			break;
+		line = slice(rest.p, n - 13);
+		if (crc32c(sum, line.p, line.n) != crc || !journal_record(line, a, env))
+			break;
+		good += n + 1;
+	}
+	return good;
+}

@@ -1,0 +1,274 @@
+/* queue.c: opening the queue directory, names of files in it, and what is done to whole
+ * files: hold, release, delete, set aside. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <dirent.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/crc.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/must.h"
+#include "base/random.h"
+#include "queue/impl.h"
+#include "queue/scan.h"
+
+#define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+
+static int
+open_dir(int at, const char *path, bool make)
+{
+	int fd;
+
+	if (make && mkdirat(at, path, 0750) < 0 && errno != EEXIST)
+		return -errno;
+	fd = openat(at, path, DIR_FLAGS);
+	return fd < 0 ? -errno : fd;
+}
+
+int
+queue_open(const char *path, bool make, struct queue **out)
+{
+	struct queue *q = mem_new(sizeof(*q));
+	int fd;
+
+	q->root = q->tmp = q->pool = -1;
+	q->path = mem_str(path);
+	list_init(&q->todo);
+	list_init(&q->answered);
+	must(pthread_mutex_init(&q->lock, NULL) == 0 && pthread_cond_init(&q->more, NULL) == 0);
+	must(pthread_mutex_init(&q->pool_lock, NULL) == 0);
+	random_id(q->run);
+	q->give = (uint32_t)random_below(POOL_SLOTS);
+	if ((fd = open_dir(AT_FDCWD, path, make)) < 0)
+		goto fail;
+	q->root = fd;
+	/* A program that only looks needs neither tmp nor pool. */
+	if ((fd = open_dir(q->root, "tmp", make)) < 0 && make)
+		goto fail;
+	q->tmp = fd;
+	if ((fd = open_dir(q->root, "pool", make)) < 0 && make)
+		goto fail;
+	q->pool = fd;
+	*out = q;
+	return 0;
+fail:
+	queue_close(&q);
+	*out = NULL;
+	return fd;
+}
+
+const char *
+queue_path(const struct queue *q)
+{
+	return q->path;
+}
+
+size_t
+queue_busy(const struct queue *q)
+{
+	return q->busy;
+}
+
+void
+queue_announce(struct queue *q, void (*fn)(void *arg, const struct qfile *f), void *arg)
+{
+	q->announce = fn;
+	q->announce_arg = arg;
+}
+
+void
+queue_get_stats(const struct queue *q, struct queue_stats *st)
+{
+	*st = (struct queue_stats){ q->st.commits, q->st.batches, q->st.syncfs, q->st.fdatasync,
+		q->st.errors, q->st.created, q->st.recycled_in, q->st.recycled_out,
+		q->st.unlinked };
+}
+
+/* ---- names and places ------------------------------------------------------------------ */
+
+unsigned
+queue_spread(const char *id)
+{
+	return crc32c(0, id, QUEUE_FILE_ID_LEN) % QUEUE_SPREAD;
+}
+
+void
+queue_file_path(char dst[QUEUE_PATH_MAX], const char *channel, const char *name)
+{
+	(void)snprintf(dst, QUEUE_PATH_MAX, "%.64s/%02x/%.30s", channel, queue_spread(name + 2),
+	    name);
+}
+
+static void
+make_dirs(struct queue *q, const char *path)
+{
+	char dir[QUEUE_PATH_MAX];
+
+	for (const char *p = strchr(path, '/'); p; p = strchr(p + 1, '/')) {
+		slice_cstr(slice(path, (size_t)(p - path)), dir, sizeof(dir));
+		if (mkdirat(q->root, dir, 0750) == 0)
+			q->dir_made = true;
+	}
+}
+
+int
+queue_place(struct queue *q, const char *from, const char *path)
+{
+	if (renameat(q->tmp, from, q->root, path) == 0)
+		return 0;
+	if (errno != ENOENT)
+		return -errno;
+	make_dirs(q, path);
+	return renameat(q->tmp, from, q->root, path) == 0 ? 0 : -errno;
+}
+
+int
+write_all(int fd, const void *p, size_t n, uint64_t at)
+{
+	const char *s = p;
+
+	while (n > 0) {
+		ssize_t w = pwrite(fd, s, n, (off_t)at);
+
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w <= 0)
+			return w < 0 ? -errno : -EIO;
+		s += w;
+		at += (uint64_t)w;
+		n -= (size_t)w;
+	}
+	return 0;
+}
+
+/* A live writer holds a lock on its file in tmp/; what can be locked belongs to nobody.  (A
+ * writer that has not got so far notices that its file was taken away, pool.c.) */
+static bool
+sweep_one(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	bool gone;
+
+	if (fd < 0)
+		return false;
+	gone = flock(fd, LOCK_EX | LOCK_NB) == 0 && unlinkat(dir, name, 0) == 0;
+	(void)close(fd);
+	return gone;
+}
+
+size_t
+queue_sweep(struct queue *q)
+{
+	int fd = openat(q->root, "tmp", DIR_FLAGS);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+	size_t n = 0;
+
+	if (d == NULL) {
+		if (fd >= 0)
+			(void)close(fd);
+		return 0;
+	}
+	while ((e = readdir(d)) != NULL)
+		if (e->d_name[0] != '.')
+			n += sweep_one(dirfd(d), e->d_name);
+	(void)closedir(d);
+	if (n)
+		log_event(LOG_INFO, "queue-sweep", "files=%zu", n);
+	return n;
+}
+
+/* ---- whole files ----------------------------------------------------------------------- */
+
+static int
+journal_held(struct queue *q, const char *path, struct slice why)
+{
+	const char *name = strrchr(path, '/') + 1;
+	struct buf b = { 0 };
+	int fd = openat(q->root, path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW), e = 0;
+
+	if (fd < 0)
+		return -errno;
+	qjournal_held(&b, name + 2, why, clock_now());
+	if (write(fd, b.p, b.n) != (ssize_t)b.n)
+		e = -EIO;
+	(void)close(fd);
+	buf_fini(&b);
+	return e;
+}
+
+static int
+move_name(struct queue *q, const char *from, const char *to)
+{
+	return renameat(q->root, from, q->root, to) == 0 ? 0 : -errno;
+}
+
+int
+queue_hold(struct queue *q, const char *channel, const char *id, uint32_t attempts, struct slice why)
+{
+	char from[QUEUE_PATH_MAX], to[QUEUE_PATH_MAX], name[QUEUE_NAME_LEN + 4];
+	int e;
+
+	queue_file_path(from, channel, queue_name(name, id, attempts, false));
+	queue_file_path(to, channel, queue_name(name, id, attempts, true));
+	if ((e = move_name(q, from, to)) < 0)
+		return e;
+	/* The name is what holds it; the reason is for people. */
+	if (why.n && (e = journal_held(q, to, why)) < 0)
+		log_event(LOG_WARN, "queue-journal", "file=%s error=%s", log_str(to),
+		    log_str(strerror(-e)));
+	return 0;
+}
+
+int
+queue_release(struct queue *q, const char *channel, const char *id, uint32_t attempts)
+{
+	char from[QUEUE_PATH_MAX], to[QUEUE_PATH_MAX], name[QUEUE_NAME_LEN + 4];
+
+	queue_file_path(from, channel, queue_name(name, id, attempts, true));
+	queue_file_path(to, channel, queue_name(name, id, attempts, false));
+	return move_name(q, from, to);
+}
+
+int
+queue_delete(struct queue *q, const char *channel, const char *name)
+{
+	char path[QUEUE_PATH_MAX];
+	struct stat st;
+	int fd, e = 0;
+
+	queue_file_path(path, channel, name);
+	fd = openat(q->root, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		e = -EBUSY;
+	else if (fstat(fd, &st) < 0)
+		e = -errno;
+	else
+		e = pool_give(q, path, (uint64_t)st.st_size);
+	(void)close(fd);
+	return e;
+}
+
+int
+queue_set_aside(struct queue *q, const char *channel, const char *name, const char *why)
+{
+	char id[QUEUE_FILE_ID_LEN + 1], path[QUEUE_PATH_MAX];
+	uint32_t attempts;
+	bool held;
+	int e;
+
+	if (!queue_name_parse(slice_str(name), id, &attempts, &held) || held)
+		return -EINVAL;
+	e = queue_hold(q, channel, id, attempts, slice_str(why));
+	queue_file_path(path, channel, name);
+	log_event(LOG_ERROR, "queue-held", "file=%s why=%s result=%s", log_str(path), log_str(why),
+	    log_str(e < 0 ? strerror(-e) : "ok"));
+	return e;
+}

@@ -1,0 +1,380 @@
+/* read.c: working on a queued message.
+ *
+ * The lock comes first, then the look at the header: a file that was finished and recycled
+ * between the lease and the lock is noticed by its header or by its name having gone, and is
+ * reported as -ENOENT, never as damage. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/crc.h"
+#include "base/mem.h"
+#include "base/must.h"
+#include "queue/impl.h"
+#include "queue/read.h"
+
+#define FIRST_READ  4096
+#define JOURNAL_MAX (16 * 1024 * 1024)
+#define CHECK_READ  (128 * 1024)
+
+/* What the header does not show. */
+struct reader {
+	struct qread r;
+	struct qjob job;
+	struct buf lines;  /* journal lines to be written */
+	uint32_t noticed;
+	bool attempt, keep;
+	int64_t next_at;
+	char path[QUEUE_PATH_MAX];
+};
+
+static struct reader *
+impl(struct qread *r)
+{
+	return CONTAINER(r, struct reader, r);
+}
+
+static void
+reader_free(struct reader *i)
+{
+	if (i->r.fd >= 0)
+		(void)close(i->r.fd); /* and the lock goes */
+	arena_reset(&i->r.arena);
+	buf_fini(&i->lines);
+	mem_free(&i);
+}
+
+/* ---- open ------------------------------------------------------------------------------ */
+
+static int
+read_at(int fd, struct buf *b, size_t n, uint64_t at)
+{
+	while (n > 0) {
+		char *p = buf_reserve(b, n);
+		ssize_t got = pread(fd, p, n, (off_t)at);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (got == 0)
+			return 0;
+		b->n += (size_t)got;
+		at += (uint64_t)got;
+		n -= (size_t)got;
+	}
+	return 0;
+}
+
+static int
+check_body(int fd, const struct qenv *env, const char **why)
+{
+	struct buf b = { 0 };
+	uint64_t at = 0;
+	uint32_t crc = 0;
+	int e = 0;
+
+	while (e == 0 && at < env->body_len) {
+		uint64_t left = env->body_len - at;
+
+		buf_clear(&b);
+		e = read_at(fd, &b, left < CHECK_READ ? left : CHECK_READ, env->header_len + at);
+		if (e == 0 && b.n == 0)
+			break;
+		crc = crc32c(crc, b.p, b.n);
+		at += b.n;
+	}
+	buf_fini(&b);
+	if (e == 0 && (at < env->body_len || crc != env->body_crc)) {
+		*why = "checksum of the message is wrong";
+		return -EBADMSG;
+	}
+	return e;
+}
+
+static int
+read_journal(struct reader *i, uint64_t size)
+{
+	struct qread *r = &i->r;
+	uint64_t at = r->env.header_len + r->env.body_len, n = size - at;
+	struct buf b = { 0 };
+	int e = 0;
+
+	r->journal_at = at;
+	if (n > 0 && (e = read_at(r->fd, &b, n < JOURNAL_MAX ? n : JOURNAL_MAX, at)) == 0)
+		r->journal_at += qjournal_parse(buf_get(&b), r->id, &r->arena, &r->env);
+	buf_fini(&b);
+	return e;
+}
+
+/* The name's countdown may be ahead of the journal, never the other way round for long: the
+ * larger number counts. */
+static int
+load(struct reader *i, uint64_t size, int flags, enum qbad *bad, const char **why)
+{
+	struct qread *r = &i->r;
+	struct buf head = { 0 };
+	uint64_t need;
+	int e;
+
+	*bad = QBAD_NONE;
+	e = read_at(r->fd, &head, FIRST_READ, 0);
+	need = e == 0 ? qenv_header_len(buf_get(&head)) : 0;
+	if (need > head.n && need <= size)
+		e = read_at(r->fd, &head, need - head.n, head.n);
+	if (e == 0 && (*bad = qenv_parse(buf_get(&head), size, r->id, &r->arena, &r->env, why)))
+		e = -EBADMSG;
+	buf_fini(&head);
+	if (e == 0 && flags & QREAD_CHECK) {
+		e = check_body(r->fd, &r->env, why);
+		if (e == -EBADMSG)
+			*bad = QBAD_DAMAGED;
+	}
+	return e < 0 ? e : read_journal(i, size);
+}
+
+/* Takes fd.  On an error *out is set all the same, for the caller to look at and free. */
+static int
+attach(int fd, const char *name, int flags, struct reader **out, enum qbad *bad, const char **why)
+{
+	struct reader *i = *out = mem_new(sizeof(*i));
+	struct stat st;
+	uint32_t attempts;
+	bool held;
+	int e;
+
+	*bad = QBAD_NONE;
+	i->r.fd = fd;
+	list_init(&i->job.link);
+	if (!queue_name_parse(slice_str(name), i->r.id, &attempts, &held))
+		return -EINVAL;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if ((e = load(i, (uint64_t)st.st_size, flags, bad, why)) < 0)
+		return e;
+	(void)snprintf(i->r.name, sizeof(i->r.name), "%s", name);
+	i->r.body_at = i->r.env.header_len;
+	if (i->r.env.attempts < attempts)
+		i->r.env.attempts = attempts;
+	return 0;
+}
+
+int
+qread_open_fd(int fd, const char *name, int flags, struct qread **out, enum qbad *bad,
+    const char **why)
+{
+	struct reader *i;
+	int e = attach(fd, name, flags, &i, bad, why);
+
+	*out = e < 0 ? NULL : &i->r;
+	if (e < 0)
+		reader_free(i);
+	return e;
+}
+
+/* Does the name still lead to what we have open? */
+static bool
+same_file(struct queue *q, const char *path, int fd)
+{
+	struct stat a, b;
+
+	return fstat(fd, &a) == 0 && fstatat(q->root, path, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+}
+
+int
+qread_open(struct queue *q, const char *channel, const char *name, int flags, struct qread **out,
+    const char **why)
+{
+	char path[QUEUE_PATH_MAX];
+	struct reader *i;
+	enum qbad bad;
+	int fd, e;
+
+	*out = NULL;
+	*why = "";
+	if (strlen(name) < 2 + QUEUE_FILE_ID_LEN)
+		return -EINVAL;
+	queue_file_path(path, channel, name);
+	fd = openat(q->root, path,
+	    (flags & QREAD_LOCK ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return -errno;
+	if (flags & QREAD_LOCK && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		(void)close(fd);
+		return -EBUSY;
+	}
+	e = attach(fd, name, flags, &i, &bad, why);
+	if (e == -EBADMSG && !same_file(q, path, fd))
+		e = -ENOENT;
+	if (e < 0) {
+		reader_free(i);
+		return e;
+	}
+	i->r.q = q;
+	i->r.locked = flags & QREAD_LOCK;
+	(void)snprintf(i->r.channel, sizeof(i->r.channel), "%s", channel);
+	*out = &i->r;
+	return 0;
+}
+
+void
+qread_close(struct qread **r)
+{
+	if (*r == NULL)
+		return;
+	reader_free(impl(*r));
+	*r = NULL;
+}
+
+/* ---- results --------------------------------------------------------------------------- */
+
+void
+qread_result(struct qread *r, size_t n, enum qstate state, const struct verdict *v, const char *mta)
+{
+	struct qrcpt *rc;
+
+	must(n < r->env.nrcpt);
+	rc = &r->env.rcpts[n];
+	rc->state = state;
+	rc->deferred = state == QSTATE_PENDING;
+	rc->changed = true;
+	rc->at = clock_now();
+	if (v) {
+		if (rc->last == NULL)
+			rc->last = arena_new(&r->arena, sizeof(*rc->last));
+		*rc->last = *v;
+	}
+	rc->mta = mta ? arena_str(&r->arena, mta) : NULL;
+}
+
+bool
+qread_done(const struct qread *r)
+{
+	return qenv_pending(&r->env) == 0;
+}
+
+void
+qread_noticed(struct qread *r, uint32_t n)
+{
+	impl(r)->noticed = n;
+	r->env.notices = n;
+}
+
+void
+qread_finish(struct qread **rp)
+{
+	struct qread *r = *rp;
+	char path[QUEUE_PATH_MAX];
+	uint64_t size = r->journal_at;
+
+	must(r->locked);
+	queue_file_path(path, r->channel, r->name);
+	(void)pool_give(r->q, path, size);
+	qread_close(rp);
+}
+
+/* ---- on the committer's thread ------------------------------------------------------------ */
+
+static int
+prepare(struct qjob *j)
+{
+	struct reader *i = CONTAINER(j, struct reader, job);
+	struct qread *r = &i->r;
+	char next[QUEUE_PATH_MAX], name[QUEUE_NAME_LEN + 4];
+	int e;
+
+	/* What stands behind the last good line is torn and is overwritten; cutting it off first
+	 * would be one more state to recover from. */
+	if ((e = write_all(r->fd, i->lines.p, i->lines.n, r->journal_at)) < 0)
+		return e;
+	r->journal_at += i->lines.n;
+	buf_clear(&i->lines);
+	if (!i->attempt)
+		return 0;
+	queue_file_path(i->path, r->channel, r->name);
+	queue_name(name, r->id, r->env.attempts, false);
+	queue_file_path(next, r->channel, name);
+	if (strcmp(next, i->path) != 0 && renameat(j->q->root, i->path, j->q->root, next) < 0)
+		return -errno;
+	memcpy(r->name, name, sizeof(name));
+	return 0;
+}
+
+/* The new name is not worth a flush of its own: the journal has the number too. */
+static int
+sync_one(struct qjob *j)
+{
+	struct reader *i = CONTAINER(j, struct reader, job);
+
+	return fdatasync(i->r.fd) < 0 ? -errno : 0;
+}
+
+static void
+settle(struct qjob *j)
+{
+	(void)j;
+}
+
+static void
+answer(struct qjob *j)
+{
+	struct reader *i = CONTAINER(j, struct reader, job);
+	struct verdict v = commit_verdict(j->error);
+	void (*done)(void *, const struct verdict *) = j->done;
+	void *arg = j->arg;
+
+	if (!i->keep)
+		reader_free(i);
+	if (done)
+		done(arg, &v);
+}
+
+static void
+start(struct reader *i, struct op *op, void (*done)(void *arg, const struct verdict *v), void *arg)
+{
+	qjournal_rcpts(&i->lines, i->r.id, &i->r.env);
+	if (i->noticed)
+		qjournal_notice(&i->lines, i->r.id, i->noticed, clock_now());
+	i->noticed = 0;
+	if (i->attempt)
+		qjournal_attempt(&i->lines, i->r.id, i->r.env.attempts, i->next_at);
+	i->job.q = i->r.q;
+	i->job.weight = 1;
+	i->job.prepare = prepare;
+	i->job.sync = sync_one;
+	i->job.settle = settle;
+	i->job.answer = answer;
+	commit_start(&i->job, op, done, arg);
+}
+
+void
+qread_defer_start(struct qread **rp, bool attempt, int64_t next_at, struct op *op,
+    void (*done)(void *arg, const struct verdict *v), void *arg)
+{
+	struct reader *i = impl(*rp);
+
+	must(i->r.locked);
+	*rp = NULL;
+	i->keep = false;
+	i->attempt = attempt;
+	i->next_at = next_at;
+	if (attempt && i->r.env.attempts < QUEUE_ATTEMPTS)
+		i->r.env.attempts++;
+	start(i, op, done, arg);
+}
+
+void
+qread_mark_start(struct qread *r, struct op *op,
+    void (*done)(void *arg, const struct verdict *v), void *arg)
+{
+	struct reader *i = impl(r);
+
+	must(i->r.locked);
+	i->keep = true;
+	i->attempt = false;
+	start(i, op, done, arg);
+}

@@ -1,0 +1,151 @@
+/* The envelope's text form: what is written is read, what was torn or damaged is told apart. */
+#include "../tap.h"
+#include <unistd.h>
+#include "queue/env.h"
+
+#define ID "1qx0abcdefghi00"
+
+static struct verdict temp;
+
+static struct qenv
+sample(struct qrcpt *r)
+{
+	temp = verdict(TEMP, 452, "4.2.2", "mailbox 100%% full = bad");
+	r[0] = (struct qrcpt){ .addr = "a@example.org", .channel = "tcp_lmtp", .dest = "store1" };
+	r[1] = (struct qrcpt){ .addr = "\"two words\"@example.org", .orcpt = "rfc822;x+2By@z",
+		.final = "alias@example.org", .notify = QNOTIFY_SUCCESS | QNOTIFY_DELAY,
+		.channel = "tcp_lmtp", .dest = "store1" };
+	return (struct qenv){ .qid = "1qx0abcdefghi", .source = "tcp_local", .sender = "s@x.example",
+		.envid = "QQ 314=159", .ret = QRET_HDRS, .prio = QPRIO_URGENT, .body = QBODY_8BIT,
+		.utf8 = true, .auth = "u@example.org", .client = "192.0.2.1", .helo = "x.example",
+		.arrival_ms = 1763800000123, .rcpts = r, .nrcpt = 2 };
+}
+
+static enum qbad
+parse(struct buf *b, uint64_t size, struct arena *a, struct qenv *env)
+{
+	const char *why = "";
+
+	return qenv_parse(buf_get(b), size, ID, a, env, &why);
+}
+
+static void
+header(void)
+{
+	static const uint32_t all[] = { 0, 1 };
+	struct qrcpt r[2];
+	struct qenv e = sample(r), back;
+	struct arena a = { 0 };
+	struct buf b = { 0 }, blank = { 0 };
+	size_t missed = 0, torn = 0;
+
+	qenv_write(&b, &e, ID, all, 2);
+	ok(slice_ends(buf_get(&b), S("END\n")), "ends with END");
+	eq(qenv_header_len(slice_sub(buf_get(&b), 0, QENV_FIRST)), b.n, "says its length");
+	eq(parse(&b, b.n, &a, &back), QBAD_NONE, "reads");
+	is(back.qid, e.qid, "qid");
+	is(back.sender, e.sender, "sender");
+	is(back.envid, e.envid, "envid");
+	is(back.auth, e.auth, "auth");
+	is(back.dest, "store1", "destination");
+	ok(back.ret == e.ret && back.prio == e.prio && back.body == e.body && back.utf8, "flags");
+	ok(back.arrival_ms == e.arrival_ms && back.nrcpt == 2, "arrival and number");
+	is(back.rcpts[1].addr, r[1].addr, "an address with a space");
+	is(back.rcpts[1].orcpt, r[1].orcpt, "original address");
+	is(back.rcpts[1].final, r[1].final, "final address");
+	ok(back.rcpts[0].orcpt == NULL && back.rcpts[0].notify == 0, "absent is absent");
+	eq(back.rcpts[1].notify, r[1].notify, "notify");
+
+	qenv_write_blank(&blank, b.n);
+	eq(blank.n, b.n, "the blank has the same length");
+	eq(parse(&blank, blank.n, &a, &back), QBAD_TORN, "and is unfinished");
+	for (size_t i = 0; i < b.n; i++) {
+		struct buf cut = { .p = b.p, .n = i };
+
+		torn += parse(&cut, i, &a, &back) == QBAD_TORN;
+		b.p[i] ^= 4;
+		missed += parse(&b, b.n, &a, &back) != QBAD_DAMAGED;
+		b.p[i] ^= 4;
+	}
+	eq(torn, b.n, "every shorter file is torn");
+	eq(missed, 0, "every flipped bit is damage, never a reason to remove");
+	arena_reset(&a);
+	buf_fini(&b);
+	buf_fini(&blank);
+}
+
+static void
+journal(void)
+{
+	static const uint32_t all[] = { 0, 1 };
+	struct qrcpt r[2];
+	struct qenv e = sample(r), back;
+	struct arena a = { 0 };
+	struct buf b = { 0 }, j = { 0 };
+	size_t first;
+
+	qenv_write(&b, &e, ID, all, 2);
+	r[0].state = QSTATE_DELIVERED;
+	r[0].changed = r[1].changed = r[1].deferred = true;
+	r[0].at = r[1].at = 1763800100;
+	r[1].last = &temp;
+	r[1].mta = "store1 [192.0.2.9]";
+	qjournal_rcpts(&j, ID, &e);
+	qjournal_attempt(&j, ID, 1, 1763803700);
+	first = j.n;
+	qjournal_notice(&j, ID, 2, 1763900000);
+	ok(!r[0].changed && !r[1].changed, "written once");
+	eq(parse(&b, b.n, &a, &back), QBAD_NONE, "header reads");
+	eq(qjournal_parse(buf_get(&j), ID, &a, &back), j.n, "journal reads");
+	eq(back.rcpts[0].state, QSTATE_DELIVERED, "delivered");
+	ok(back.rcpts[1].state == QSTATE_PENDING && back.rcpts[1].deferred, "deferred");
+	is(back.rcpts[1].last->text, temp.text, "words of the verdict");
+	ok(back.rcpts[1].last->kind == TEMP && back.rcpts[1].last->subject == 2 &&
+	    back.rcpts[1].last->reply == 452, "code of the verdict");
+	is(back.rcpts[1].mta, "store1 [192.0.2.9]", "who said it");
+	ok(back.attempts == 1 && back.next_at == 1763803700 && back.notices == 2, "numbers");
+	eq(qenv_pending(&back), 1, "one is pending");
+
+	eq(parse(&b, b.n, &a, &back), QBAD_NONE, "again");
+	eq(qjournal_parse(slice(j.p, j.n - 1), ID, &a, &back), first, "a torn line is not read");
+	eq(back.notices, 0, "nor does it count");
+	eq(qjournal_parse(buf_get(&j), "1qx0abcdefghi01", &a, &back), 0,
+	    "lines of another file's life are not ours");
+	arena_reset(&a);
+	buf_fini(&b);
+	buf_fini(&j);
+}
+
+static void
+names(void)
+{
+	static const struct {
+		uint32_t attempts;
+		const char *start;
+	} sun[] = { { 0, "ZZ" }, { 1, "ZY" }, { 25, "ZA" }, { 35, "Z0" }, { 36, "YZ" },
+		{ 1295, "00" }, { 5000, "00" } };
+	char name[QUEUE_NAME_LEN + 4], id[QUEUE_FILE_ID_LEN + 1];
+	uint32_t n;
+	bool held;
+
+	for (size_t i = 0; i < NELEM(sun); i++) {
+		queue_name(name, ID, sun[i].attempts, false);
+		ok(strncmp(name, sun[i].start, 2) == 0, "%u attempts give %s", sun[i].attempts, name);
+	}
+	ok(queue_name_parse(S("ZY" ID ".00"), id, &n, &held) && n == 1 && !held, "a name");
+	is(id, ID, "its id");
+	ok(queue_name_parse(S("ZZ" ID ".HELD"), id, &n, &held) && held, "held");
+	ok(!queue_name_parse(S("ZZ" ID), id, &n, &held), "no end");
+	ok(!queue_name_parse(S("zz" ID ".00"), id, &n, &held), "lower-case count");
+	ok(!queue_name_parse(S("ZZ1qx0abc/efghi00.00"), id, &n, &held), "a slash");
+	ok(!queue_name_parse(S(""), id, &n, &held), "nothing");
+}
+
+int
+main(void)
+{
+	header();
+	journal();
+	names();
+	return done();
+}
