@@ -1,0 +1,43 @@
+/* lmtpd/conf.c: the keys of lmtpd.conf. */
+#include "lmtpd.h"
+
+struct lmtpd_conf lconf;
+
+#define KEY(name, type, field, dflt, min, max, when, choices, help) \
+	{ name, type, &lconf.field, dflt, min, max, when, choices, help }
+#define MS(s) ((s) * 1000)
+
+static const struct conf_key keys[] = {
+	KEY("workers", CONF_INT, workers, "2", 1, 64, RESTART, NULL,
+	    "Number of worker processes."),
+	KEY("trusted", CONF_LIST, trusted, "127.0.0.1 ::1", 0, 0, RELOAD, NULL,
+	    "Networks whose hosts may deliver over TCP; others need a verified client certificate."),
+	KEY("hosts", CONF_LIST, hosts, "", 0, 0, RELOAD, NULL,
+	    "Values of mailHost that mean this host, besides hostname."),
+	KEY("any_host", CONF_BOOL, any_host, "no", 0, 0, RELOAD, NULL,
+	    "Take mail for users of every mailHost."),
+	KEY("connections", CONF_INT, connections, "1000", 1, 1000000, RELOAD, NULL,
+	    "Most connections of one worker."),
+	KEY("message.size", CONF_SIZE, size_max, "100M", 1024, 4294967295LL - 65536, RELOAD, NULL,
+	    "Largest message."),
+	KEY("message.recipients", CONF_INT, recipients_max, "1000", 1, STORE_TARGETS_MAX, RELOAD, NULL,
+	    "Most recipients of one message."),
+	KEY("message.received", CONF_BOOL, received, "yes", 0, 0, RELOAD, NULL,
+	    "Add a Received field."),
+	KEY("message.keep", CONF_SIZE, keep, "512K", 0, 67108864, RELOAD, NULL,
+	    "Messages up to this size stay in memory until they are complete."),
+	KEY("subaddress", CONF_BOOL, subaddress, "yes", 0, 0, RELOAD, NULL,
+	    "Mail for user+folder goes into the folder when the user has it."),
+	KEY("quota.over", CONF_ENUM, over_quota, "temporary", 0, 0, RELOAD, "temporary|permanent",
+	    "The answer for mail to a mailbox over its quota: 452 4.2.2 or 552 5.2.2."),
+	KEY("quota.bytes", CONF_SIZE, quota_bytes, "0", 0, INT64_MAX, RELOAD, NULL,
+	    "Quota of users who have none in the directory; 0 is no limit."),
+	KEY("quota.messages", CONF_INT, quota_messages, "0", 0, INT64_MAX, RELOAD, NULL,
+	    "The same in messages; 0 is no limit."),
+	KEY("timeout.command", CONF_TIME, t_command, "10m", MS(1), MS(86400), RELOAD, NULL,
+	    "Time limit for the next command."),
+	KEY("timeout.data", CONF_TIME, t_data, "5m", MS(1), MS(86400), RELOAD, NULL,
+	    "Time limit between two pieces of a message."),
+};
+
+const struct conf_schema lmtpd_schema = { keys, NELEM(keys), NULL, 0 };

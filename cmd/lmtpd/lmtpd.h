@@ -1,0 +1,89 @@
+/* lmtpd/lmtpd.h: what the files of this program share.
+ *
+ *	session.c  who may connect, MAIL, RCPT (directory), life
+ *	deliver.c  the body into the file that stored lent us, the commit, a verdict each */
+#ifndef LMTPD_H
+#define LMTPD_H
+#include "daemon/daemon.h"
+#include "directory/directory.h"
+#include "smtp/server.h"
+#include "store/client.h"
+
+/* lmtpd.conf */
+struct lmtpd_conf {
+	int64_t workers;
+	char **trusted;         /* networks whose hosts may deliver over TCP */
+	char **hosts;           /* further values of mailHost that mean this host */
+	bool any_host;          /* accept users of every mailHost */
+	int64_t size_max;
+	int64_t recipients_max;
+	int64_t connections;    /* per worker */
+	int over_quota;         /* enum over_quota */
+	bool subaddress;        /* user+folder@domain goes into the folder */
+	bool received;          /* add a Received field */
+	int64_t quota_bytes, quota_messages; /* for users without one of their own; 0 = none */
+	int64_t keep;           /* bodies up to this size stay in memory until the commit */
+	int64_t t_command, t_data;
+};
+enum over_quota { OVER_QUOTA_TEMP, OVER_QUOTA_PERM };
+extern struct lmtpd_conf lconf;
+extern const struct conf_schema lmtpd_schema;
+
+enum lmtpd_metric {
+	M_SESSIONS, M_CONNECTIONS, M_MESSAGES, M_DELIVERED, M_DEFERRED, M_FAILED, M_DUPLICATES, M_BYTES,
+};
+
+/* A recipient that was accepted at RCPT.  Its strings live in the transaction's arena. */
+struct lrcpt {
+	struct slice address;   /* as it stood in RCPT, for logs */
+	struct slice account, partition, folder;
+	struct store_limits limits;
+	int64_t max_message;    /* 0 = none of its own */
+	bool again;             /* the same mailbox as an earlier one of this message */
+	size_t target;          /* in the request */
+	struct verdict v;       /* decided before the store is asked, or VERDICT_NONE */
+};
+
+#define LSESSION_MAGIC 0x6c6d7470
+struct lsession {
+	uint32_t magic;
+	struct smtp_server srv;
+	struct list link;
+	struct op op;               /* the one wait: directory or store */
+	char sid[14];
+	char peer[ADDR_TEXT];
+	bool trusted;               /* may deliver */
+	bool refused;
+	/* of the transaction */
+	struct lrcpt *rcpts;        /* heap; n of them */
+	size_t nrcpt, room;
+	struct store_body body;     /* fd -1 = none */
+	struct buf bytes;           /* the message, while it is small */
+	uint64_t size;              /* of the message as it will lie in the store */
+	bool spilled;               /* it is in the file already */
+	uint64_t began_ms;
+	struct smtp_rcpt asked;     /* the recipient that the directory is asked about */
+};
+
+/* The worker. */
+struct lmtpd {
+	struct loop *loop;
+	struct dir *dir;
+	struct store_client *store;
+	struct list sessions;
+	size_t nsessions;
+};
+extern struct lmtpd lmtpd;
+
+/* session.c */
+void session_accept(struct daemon_listen *l, int fd);
+void session_limits(void);      /* the configuration is new */
+void session_shutdown_all(void);
+
+/* deliver.c: the policy's body, bytes, end and reset. */
+void deliver_body(struct smtp_server *);
+void deliver_bytes(struct smtp_server *, struct slice);
+void deliver_end(struct smtp_server *);
+void deliver_reset(struct smtp_server *);
+struct lsession *lsession_of(struct smtp_server *);
+#endif

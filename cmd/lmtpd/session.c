@@ -1,0 +1,334 @@
+/* lmtpd/session.c: who may deliver, and to whom.
+ *
+ * RFC 2033 (LMTP) on lib/smtp/server: the grammar, the order of commands and the body's way
+ * are there; here is what this server says to MAIL and RCPT.  MAIL takes one private
+ * parameter, XQID=<id>, offered as XTIERMAIL: the sender's name for the message, so that a
+ * delivery that is repeated is recognised (lmtpd(8)). */
+#include <unistd.h>
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/must.h"
+#include "base/random.h"
+#include "lmtpd.h"
+
+static void ask_mail(struct smtp_server *, const struct smtp_mail *);
+static void ask_rcpt(struct smtp_server *, const struct smtp_rcpt *);
+static void rcpt_found(void *arg, const struct dir_answer *);
+static void add_keywords(struct smtp_server *, struct buf *);
+static void on_refused(struct smtp_server *, const char *, const struct verdict *);
+static void on_secured(struct smtp_server *, int, const char *);
+static void on_closed(struct smtp_server *);
+
+static struct smtp_limits limits;
+static struct smtp_policy policy = {
+	.limits = &limits,
+	.lmtp = true,
+	.keywords = add_keywords,
+	.mail = ask_mail,
+	.rcpt = ask_rcpt,
+	.body = deliver_body,
+	.bytes = deliver_bytes,
+	.end = deliver_end,
+	.reset = deliver_reset,
+	.refused = on_refused,
+	.secured = on_secured,
+	.closed = on_closed,
+};
+
+struct lsession *
+lsession_of(struct smtp_server *srv)
+{
+	return CAST(srv->data, struct lsession, LSESSION_MAGIC);
+}
+
+void
+session_limits(void)
+{
+	policy.hostname = shared.hostname;
+	limits = (struct smtp_limits){
+		.command_ms = (uint32_t)lconf.t_command,
+		.data_ms = (uint32_t)lconf.t_data,
+		.errors = 100,		/* 5xx to recipients are nobody's misbehaviour here */
+		.unknown = 10,
+		.rcpts = (uint32_t)lconf.recipients_max,
+		.size = (uint64_t)lconf.size_max,
+		.normalise = true,	/* accepted once by a relay: not ours to refuse */
+	};
+}
+
+/* ---- coming and going ----------------------------------------------------------------- */
+
+static bool
+is_trusted(const struct addr *peer)
+{
+	if (peer->sa.sa_family == AF_UNIX)
+		return true;	/* the socket's mode has decided */
+	for (char **t = lconf.trusted; t && *t; t++)
+		if (addr_in(peer, slice_str(*t)) > 0)
+			return true;
+	return false;
+}
+
+static struct lsession *
+session_new(struct daemon_listen *l)
+{
+	struct lsession *s = mem_new(sizeof(*s));
+
+	s->magic = LSESSION_MAGIC;
+	s->srv.policy = &policy;
+	s->srv.data = s;
+	s->body.fd = -1;
+	if (l->tls != TLS_OFF)
+		s->srv.tls_ctx = l->tls_ctx;
+	(void)random_id(s->sid);
+	list_push(&lmtpd.sessions, &s->link);
+	lmtpd.nsessions++;
+	metric_add(M_CONNECTIONS, 1);
+	metric_set(M_SESSIONS, (int64_t)lmtpd.nsessions);
+	return s;
+}
+
+static void
+session_free(struct lsession *s)
+{
+	list_remove(&s->link);
+	lmtpd.nsessions--;
+	metric_set(M_SESSIONS, (int64_t)lmtpd.nsessions);
+	mem_free(&s->rcpts);
+	buf_fini(&s->bytes);
+	s->magic = 0;
+	mem_free(&s);
+	if (lmtpd.nsessions == 0 && daemon_draining())
+		daemon_drained();
+}
+
+void
+session_accept(struct daemon_listen *l, int fd)
+{
+	struct lsession *s = session_new(l);
+	struct addr peer = { .len = sizeof(peer.ss) };
+	struct verdict v;
+	int r;
+
+	if (getpeername(fd, &peer.sa, &peer.len) < 0)
+		memset(&peer, 0, sizeof(peer));
+	addr_write(&peer, s->peer);
+	s->trusted = is_trusted(&peer);
+	if (lmtpd.nsessions > (size_t)lconf.connections) {
+		v = verdict(TEMP, 421, "4.3.2", "too many connections");
+		r = smtp_server_refuse(&s->srv, lmtpd.loop, fd, &v);
+	} else if (!s->trusted && l->tls == TLS_OFF) {
+		v = verdict(PERM, 554, "5.7.1", "this host may not deliver here");
+		r = smtp_server_refuse(&s->srv, lmtpd.loop, fd, &v);
+	} else {
+		s->srv.need_tls = !s->trusted;
+		r = smtp_server_open(&s->srv, lmtpd.loop, fd, l->tls == TLS_IMPLICIT);
+		log_event(LOG_DEBUG, "connect", "sid=%s peer=%s", s->sid, log_str(s->peer));
+	}
+	if (r < 0) {
+		log_event(LOG_WARN, "connect", "sid=%s peer=%s error=%s", s->sid, log_str(s->peer),
+		    log_str(strerror(-r)));
+		(void)close(fd);
+		session_free(s);
+	}
+}
+
+static void
+on_secured(struct smtp_server *srv, int error, const char *why)
+{
+	struct lsession *s = lsession_of(srv);
+
+	if (error) {
+		log_event(LOG_INFO, "tls", "sid=%s peer=%s error=%s", s->sid, log_str(s->peer), log_str(why));
+		return;
+	}
+	log_event(LOG_DEBUG, "tls", "sid=%s version=%s cipher=%s", s->sid, stream_tls_version(&srv->io),
+	    stream_tls_cipher(&srv->io));
+	/* architecture.md 3, rule 9: between tiers a verified certificate is what counts. */
+	if (stream_tls_peer_cert(&srv->io))
+		s->trusted = true;
+}
+
+static void
+on_refused(struct smtp_server *srv, const char *verb, const struct verdict *v)
+{
+	struct lsession *s = lsession_of(srv);
+
+	log_event(LOG_INFO, "refused", "sid=%s peer=%s verb=%s reply=%d verdict=%d.%u.%u text=%s", s->sid,
+	    log_str(s->peer), log_str(verb), verdict_reply(v), (int)v->kind, v->subject, v->detail,
+	    log_str(v->text));
+}
+
+static void
+on_closed(struct smtp_server *srv)
+{
+	struct lsession *s = lsession_of(srv);
+
+	op_cancel(&s->op);
+	log_event(LOG_DEBUG, "disconnect", "sid=%s why=%s messages=%u", s->sid,
+	    srv->why ? srv->why : "closed", srv->transactions);
+	session_free(s);
+}
+
+void
+session_shutdown_all(void)
+{
+	struct lsession *s;
+
+	list_each(s, &lmtpd.sessions, struct lsession, link)
+		smtp_server_shutdown(&s->srv, "shutting down");
+}
+
+static void
+add_keywords(struct smtp_server *srv, struct buf *b)
+{
+	(void)srv;
+	buf_lit(b, "XTIERMAIL\n");
+}
+
+/* ---- MAIL ----------------------------------------------------------------------------- */
+
+static void
+ask_mail(struct smtp_server *srv, const struct smtp_mail *m)
+{
+	struct lsession *s = lsession_of(srv);
+	struct verdict v = verdict(OK, 250, "2.1.0", "ok");
+
+	(void)m;
+	s->began_ms = loop_now(srv->loop);
+	if (!s->trusted)
+		v = verdict(PERM, 530, "5.7.0", "a client certificate is required");
+	smtp_server_answer(srv, &v);
+}
+
+/* ---- RCPT ----------------------------------------------------------------------------- */
+
+static void
+ask_rcpt(struct smtp_server *srv, const struct smtp_rcpt *r)
+{
+	struct lsession *s = lsession_of(srv);
+	struct slice domain = r->to.domain;
+
+	if (domain.n == 0)	/* <postmaster>, RFC 5321 4.5.1 */
+		domain = slice_str(shared.default_domain);
+	s->asked = *r;
+	dir_rcpt_start(lmtpd.dir, r->to.local, domain, &s->op, rcpt_found, s);
+}
+
+static struct verdict
+over_quota(void)
+{
+	if (lconf.over_quota == OVER_QUOTA_PERM)
+		return verdict(PERM, 552, "5.2.2", "the mailbox is full");
+	return verdict(TEMP, 452, "4.2.2", "the mailbox is full");
+}
+
+static bool
+here(struct slice host)
+{
+	if (host.n == 0 || lconf.any_host || slice_ieq(host, slice_str(shared.hostname)))
+		return true;
+	for (char **h = lconf.hosts; h && *h; h++)
+		if (slice_ieq(host, slice_str(*h)))
+			return true;
+	return false;
+}
+
+/* May this user get mail here and now? */
+static struct verdict
+judge(const struct dir_user *u, const struct smtp_mail *m)
+{
+	switch (u->status) {
+	case DIR_ACTIVE:
+		break;
+	case DIR_OVERQUOTA:
+		return over_quota();
+	case DIR_INACTIVE:
+	case DIR_HOLD:
+		return verdict(TEMP, 450, "4.2.1", "the mailbox takes no mail at the moment");
+	case DIR_DISABLED:
+		return verdict(PERM, 550, "5.2.1", "the mailbox is disabled");
+	case DIR_DELETED:
+		return verdict(PERM, 550, "5.1.1", "no such user");
+	}
+	if (!here(u->mailhost))	/* the relay's view is old, or ours: neither loses mail */
+		return verdict(TEMP, 450, "4.3.5", "the mailbox is not on this host");
+	if (!(u->delivery & DIR_MAILBOX))
+		return verdict(PERM, 550, "5.2.1", "this user has no mailbox");
+	if (u->account.n > STORE_ACCOUNT_MAX)
+		return verdict(PERM, 550, "5.1.1", "the account's name is too long");
+	if (u->max_message > 0 && m->size > (uint64_t)u->max_message)
+		return verdict(PERM, 552, "5.3.4", "the message is larger than this user takes");
+	return verdict(OK, 250, "2.1.5", "ok");
+}
+
+/* user+folder@domain: the folder, unless the whole is an address of the user's own. */
+static struct slice
+subfolder(const struct dir_user *u, const struct address *to)
+{
+	size_t plus = slice_find(to->local, '+');
+
+	if (!lconf.subaddress || plus == to->local.n)
+		return (struct slice){ 0 };
+	for (size_t i = 0; i < u->naddresses; i++) {
+		size_t at = slice_rfind(u->addresses[i], '@');
+
+		if (slice_ieq(slice_sub(u->addresses[i], 0, at), to->local))
+			return (struct slice){ 0 };
+	}
+	return slice_sub(slice_from(to->local, plus + 1), 0, STORE_NAME_MAX);
+}
+
+static uint64_t
+limit(int64_t own, int64_t dflt)
+{
+	return own == -1 ? 0 : own < 0 ? (uint64_t)dflt : own == 0 ? 1 : (uint64_t)own;
+}
+
+static void
+add_rcpt(struct lsession *s, const struct dir_user *u)
+{
+	struct arena *a = &s->srv.arena;
+	struct lrcpt *r;
+
+	if (s->nrcpt == s->room) {
+		s->room = s->room ? s->room * 2 : 4;
+		s->rcpts = mem_grow(s->rcpts, s->room, sizeof(*s->rcpts));
+	}
+	r = &s->rcpts[s->nrcpt];
+	*r = (struct lrcpt){
+		.account = arena_slice(a, u->account),
+		.partition = arena_slice(a, u->partition),
+		.folder = arena_slice(a, subfolder(u, &s->asked.to)),
+		.limits = { limit(u->quota_bytes, lconf.quota_bytes), limit(u->quota_msgs, lconf.quota_messages) },
+		.max_message = u->max_message,
+	};
+	r->address = slice_str(arena_printf(a, SFMT "@" SFMT, SARG(s->asked.to.local), SARG(s->asked.to.domain)));
+	/* Two addresses of one user: one copy, two answers. */
+	for (size_t i = 0; i < s->nrcpt; i++) {
+		if (!s->rcpts[i].again && slice_eq(s->rcpts[i].account, r->account) &&
+		    slice_eq(s->rcpts[i].folder, r->folder)) {
+			r->again = true;
+			r->target = i;
+			break;
+		}
+	}
+	s->nrcpt++;
+}
+
+static void
+rcpt_found(void *arg, const struct dir_answer *a)
+{
+	struct lsession *s = CAST(arg, struct lsession, LSESSION_MAGIC);
+	struct verdict v = a->v;
+
+	if (v.kind == OK && a->user)
+		v = judge(a->user, &s->srv.mail);
+	else if (v.kind == OK || v.kind == PERM)
+		v = verdict(PERM, 550, "5.1.1", "no such user");
+	if (v.kind == OK)
+		add_rcpt(s, a->user);
+	else
+		metric_add(v.kind == TEMP ? M_DEFERRED : M_FAILED, 1);
+	smtp_server_answer(&s->srv, &v);
+}
