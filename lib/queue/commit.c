@@ -2,9 +2,11 @@
  *
  * It takes everything that is waiting, does the writing, syncs once and answers all.  While it
  * syncs the next group collects, so groups grow with the load and nothing waits for a timer
- * (architecture.md 3, rules 1 and 11).  From SYNCFS_FROM files on one syncfs of the spool's file
- * system is cheaper than two flushes for each (2: measured with spoolbench on ext4); its descriptor stays open because the kernel reports
- * write-back errors to descriptors that were open when they happened. */
+ * (architecture.md 3, rules 1 and 11).  From SYNCFS_FROM files on one syncfs of the spool's
+ * file system is cheaper than two flushes for each (measured with spoolbench on ext4); its
+ * descriptor stays open because the kernel reports write-back errors to descriptors that were
+ * open when they happened.
+ */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>

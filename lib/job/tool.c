@@ -1,0 +1,120 @@
+/* tool.c: asking jobctl from a tool: a blocking socket and a buffer. */
+#include <errno.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include "base/mem.h"
+#include "job/tool.h"
+
+struct job_tool {
+	int fd, timeout_ms;
+	struct buf in;
+	size_t at; /* what has been handed out of `in` */
+};
+
+int
+job_tool_open(const char *path, int timeout_ms, struct job_tool **out)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct job_tool *t;
+	int fd, e;
+
+	*out = NULL;
+	if (strlen(path) >= sizeof(a.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(a.sun_path, path, strlen(path) + 1);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
+		e = -errno;
+		(void)close(fd);
+		return e;
+	}
+	t = mem_new(sizeof(*t));
+	t->fd = fd;
+	t->timeout_ms = timeout_ms;
+	*out = t;
+	return 0;
+}
+
+int
+job_tool_ask(struct job_tool *t, struct slice line)
+{
+	struct buf b = { 0 };
+	size_t at = 0;
+	int e = 0;
+
+	buf_slice(&b, line);
+	buf_char(&b, '\n');
+	while (at < b.n) {
+		ssize_t n = send(t->fd, b.p + at, b.n - at, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			e = -errno;
+			break;
+		}
+		at += (size_t)n;
+	}
+	buf_fini(&b);
+	return e;
+}
+
+/* More input; 0 or -errno (-EPIPE at the end of file). */
+static int
+more(struct job_tool *t)
+{
+	struct pollfd p = { .fd = t->fd, .events = POLLIN };
+	ssize_t n;
+	char *room;
+
+	buf_cut(&t->in, t->at);
+	t->at = 0;
+	do
+		n = poll(&p, 1, t->timeout_ms);
+	while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return n == 0 ? -ETIMEDOUT : -errno;
+	room = buf_reserve(&t->in, 65536);
+	do
+		n = read(t->fd, room, 65536);
+	while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return n == 0 ? -EPIPE : -errno;
+	t->in.n += (size_t)n;
+	return 0;
+}
+
+int
+job_tool_line(struct job_tool *t, struct slice *line)
+{
+	struct slice rest, verb;
+	int e;
+
+	for (;;) {
+		rest = slice_from(buf_get(&t->in), t->at);
+		*line = slice(rest.p, slice_find(rest, '\n'));
+		if (line->n < rest.n)
+			break;
+		if ((e = more(t)) < 0)
+			return e;
+	}
+	t->at += line->n + 1;
+	verb = job_verb(*line, &rest);
+	if (slice_eq(verb, S("ok")))
+		return 0;
+	return slice_eq(verb, S("error")) ? -EREMOTEIO : 1;
+}
+
+void
+job_tool_close(struct job_tool **t)
+{
+	if (*t == NULL)
+		return;
+	(void)close((*t)->fd);
+	buf_fini(&(*t)->in);
+	mem_free(t);
+}
