@@ -122,7 +122,7 @@ def build(s, conf):
         f.write(template(os.path.join(conf, "ldif", "slapd.conf"), {
             "SCHEMA": os.environ.get("SLAPD_SCHEMA", "/etc/ldap/schema"), "CONF": conf,
             "MODULES": os.environ.get("SLAPD_MODULES", "/usr/lib/ldap"),
-            "STATE": state, "BASE": s["base"], "ROOTPW": ssha(s["admin_password"]),
+            "STATE": state, "RUN": s["rundir"], "BASE": s["base"], "ROOTPW": ssha(s["admin_password"]),
             "CERT": tls + "/server.pem", "KEY": tls + "/server.key", "CA": tls + "/ca.pem"}))
     with open(os.path.join(state, "entries.ldif"), "w") as f:
         f.writelines(entries(s, conf))

@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -23,6 +24,7 @@ static struct loop loop;
 static struct watch input;
 static struct buf pending;
 static struct dir *dir;
+static struct arena memory; /* settings and patterns */
 static int number, asked;
 static bool ended;
 
@@ -142,9 +144,9 @@ bench_start(struct slice args, bool auth)
 	slice_word(&args, &out);
 	slice_word(&args, &pattern);
 	slice_word(&args, &password);
-	bench = (struct bench){ .number = number, .n = atoi(n.p), .pattern = mem_strn(pattern.p,
-		pattern.n), .started_us = clock_mono_us(), .cpu_us = cpu_us() };
-	bench.password = auth ? mem_strn(password.p, password.n) : NULL;
+	bench = (struct bench){ .number = number, .n = atoi(n.p), .pattern = arena_cstr(&memory,
+		pattern), .started_us = clock_mono_us(), .cpu_us = cpu_us() };
+	bench.password = auth ? arena_cstr(&memory, password) : NULL;
 	lanes = atoi(out.p);
 	asked++;
 	for (int i = 0; i < lanes && i < 64; i++) {
@@ -177,9 +179,9 @@ setting(struct slice args)
 	if (slice_eq(key, S("urls"))) {
 		size_t n = 0;
 
-		shared.ldap_urls = mem_array(8, sizeof *shared.ldap_urls);
+		shared.ldap_urls = arena_array(&memory, 8, sizeof *shared.ldap_urls);
 		do
-			shared.ldap_urls[n++] = mem_strn(v.p, v.n);
+			shared.ldap_urls[n++] = arena_cstr(&memory, v);
 		while (n < 7 && slice_word(&args, &v));
 		return;
 	}
@@ -262,7 +264,7 @@ from_env(const char *name)
 {
 	const char *v = getenv(name);
 
-	return mem_str(v ? v : "");
+	return arena_str(&memory, v ? v : "");
 }
 
 int
@@ -292,5 +294,6 @@ main(void)
 	dir_free(&dir);
 	loop_fini(&loop);
 	buf_fini(&pending);
+	arena_reset(&memory);
 	return 0;
 }
