@@ -1,11 +1,17 @@
 /* daemon/daemon.h: the skeleton main of every daemon.
  *
  * main.c holds tables and one call: `return daemon_run(&this_daemon, argc, argv);`
- * The skeleton reads the command line (-c FILE, -n check and print, -d debug, -V version),
- * the configuration, opens listeners (or takes them from LISTEN_FDS), forks workers when
+ * The skeleton reads the command line (-c FILE, -n check and print, -k list all keys, -d debug,
+ * -V version), the configuration, opens listeners (or takes them from LISTEN_FDS), forks workers when
  * `workers` > 0, drops privileges, writes RUNDIR/NAME.pid, speaks sd_notify, serves
  * RUNDIR/NAME.ctl, reloads on SIGHUP, drains on SIGTERM/SIGINT and restarts workers that die.
- * Always in the foreground.  Exit codes: 0, EX_USAGE, EX_CONFIG, EX_OSERR. */
+ * Always in the foreground.  Exit codes: 0, EX_USAGE, EX_CONFIG, EX_OSERR.
+ *
+ * FILE is the daemon's own file with tiermail.conf beside it, or tiermail.conf with the daemon's
+ * own file beside it; without -c both are in /etc/tiermail.  The one that is not named may be
+ * absent.  A worker that dies is started again; one that never becomes ready ends the daemon.
+ * Signals are blocked and read from a descriptor: whoever forks by hand unblocks them before
+ * exec (uv_spawn does). */
 #ifndef DAEMON_DAEMON_H
 #define DAEMON_DAEMON_H
 #include "conf/conf.h"
@@ -14,7 +20,9 @@
 #include "net/tls.h"
 
 /* A listener as configured: [listen NAME] sections, same keys for every daemon:
- * address, tls (off|starttls|implicit), role (the daemon's choices), mode. */
+ * address (unix:NAME without a slash is in rundir), tls (off|starttls|implicit), role (the
+ * daemon's choices), mode, certificate, key.  The daemon's file also has drain_timeout and
+ * core, see tiermail.conf(5). */
 struct daemon_listen {
 	char *name;
 	char *address;
@@ -52,7 +60,8 @@ struct daemon {
 	void (*reload)(void);              /* the new configuration is in the variables; may be NULL */
 	void (*drain)(void);               /* stop taking work; call daemon_drained() when done */
 	void (*status)(struct buf *out);   /* one `key=value ...` line per interesting thing; may be NULL */
-	/* A control command beyond status/metrics/reload/drain/ping; returns false if unknown. */
+	/* A control command beyond status/metrics/reload/drain/ping; returns false if unknown.
+	 * Every worker is asked; the answers are put one behind the other. */
 	bool (*control)(struct slice line, struct buf *out);
 	/* -n: further checks of the configuration; appends messages, returns false on errors. */
 	bool (*check)(struct buf *why);
@@ -67,7 +76,8 @@ int daemon_worker(void);                /* 0 .. workers-1 */
 bool daemon_draining(void);
 void daemon_drained(void);              /* everything is finished: leave */
 struct daemon_listen **daemon_listeners(void); /* NULL-terminated */
-/* A client-side TLS context from the shared keys (verified), made at start and reload; borrowed. */
+/* A client-side TLS context from the shared keys (verified); borrowed, replaced on reload.
+ * NULL after logging when the files are no good. */
 struct tls_ctx *daemon_tls_client(void);
 
 /* Metric `i` of daemon.metrics, in this worker's slot. */

@@ -109,7 +109,7 @@ pause_over(struct deadline *d)
 static void
 take_pause(struct listener *l, int error)
 {
-	log_event(LOG_WARN, "accept-paused", "error=%s", log_str(strerror(error)));
+	log_event(LOG_WARN, "accept_paused", "error=%s", log_str(strerror(error)));
 	uv_poll_stop(&l->poll);
 	deadline_set(&l->pause, l->loop, PAUSE_MS, pause_over);
 }

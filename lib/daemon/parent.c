@@ -1,0 +1,505 @@
+/* daemon/parent.c: the process that owns the sockets and looks after the workers.  It speaks
+ * to no client: what can be attacked can be restarted. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/must.h"
+#include "daemon/self.h"
+
+#define BACKOFF_FIRST 100    /* ms before a worker that died early is started again */
+#define BACKOFF_MOST  10000
+#define LIVED_MS      10000  /* who lived so long is started again at once */
+
+/* The parent's end of a worker's channel; outlives the worker by a turn. */
+struct link {
+	struct ipc ipc;
+	struct worker *w;
+};
+
+struct worker {
+	int index;
+	pid_t pid;           /* 0 = none */
+	bool ready;
+	struct link *link;   /* NULL when closed */
+	struct timer timer;  /* to the next start */
+	uint64_t started_ms, backoff;
+	uint64_t restarts;
+};
+
+/* A control line that workers are answering. */
+struct request {
+	struct list link;
+	uint32_t id;
+	struct ctl_conn *conn;  /* NULL when the asker has gone */
+	bool status, watchdog;
+	int left;               /* answers to come */
+	bool known;             /* somebody knew the line */
+	struct buf *text;       /* per worker */
+	bool *waiting;          /* per worker */
+};
+
+static struct worker *workers;
+static struct list requests;
+static uint32_t last_id;
+static struct timer drain_timer, watchdog;
+static bool was_ready;
+static int exit_code;
+static size_t next_ping;
+
+static void worker_spawn(struct worker *w);
+
+/* ---- requests ---------------------------------------------------------------------------- */
+
+static int
+worker_say(struct worker *w, uint32_t id, enum packet_kind kind, struct slice text)
+{
+	struct packet p = { .id = id, .kind = kind };
+	struct buf b = { 0 };
+	int rc;
+
+	if (!w->link)
+		return -EPIPE;
+	buf_add(&b, &p, sizeof(p));
+	buf_slice(&b, text);
+	rc = ipc_send(&w->link->ipc, buf_get(&b), NULL, 0);
+	buf_fini(&b);
+	return rc;
+}
+
+static void
+header(struct buf *out)
+{
+	buf_printf(out, "daemon=%s version=%s pid=%d workers=%lld state=%s uptime=%llu\n",
+	    self.d->name, TIERMAIL_VERSION, (int)getpid(), (long long)self.nworkers,
+	    self.draining ? "draining" : "running",
+	    (unsigned long long)((clock_mono_ms() - self.started_ms) / 1000));
+}
+
+static void
+worker_status(struct buf *out, const struct worker *w, struct slice text)
+{
+	struct slice line;
+
+	buf_printf(out, "worker=%d pid=%d state=%s restarts=%llu\n", w->index, (int)w->pid,
+	    w->ready ? "ready" : w->pid ? "starting" : "waiting", (unsigned long long)w->restarts);
+	while (slice_cut(&text, '\n', &line))
+		buf_printf(out, "worker=%d " SFMT "\n", w->index, SARG(line));
+}
+
+static void
+request_free(struct request *q)
+{
+	for (int64_t i = 0; i < self.nworkers; i++)
+		buf_fini(&q->text[i]);
+	list_remove(&q->link);
+	free(q->text);
+	free(q->waiting);
+	free(q);
+}
+
+static void
+request_over(struct request *q)
+{
+	struct buf out = { 0 };
+
+	if (q->watchdog) {
+		if (q->known)
+			notify_send("WATCHDOG=1\n");
+		request_free(q);
+		return;
+	}
+	if (q->status)
+		header(&out);
+	for (int64_t i = 0; i < self.nworkers; i++) {
+		if (q->status)
+			worker_status(&out, &workers[i], buf_get(&q->text[i]));
+		else
+			buf_slice(&out, buf_get(&q->text[i]));
+	}
+	if (!q->known && !q->status)
+		buf_lit(&out, "error: unknown command, or no worker\n");
+	if (q->conn)
+		control_answer(q->conn, buf_get(&out));
+	buf_fini(&out);
+	request_free(q);
+}
+
+static struct request *
+request_new(struct ctl_conn *conn)
+{
+	struct request *q = mem_new(sizeof(*q));
+
+	q->id = ++last_id;
+	q->text = mem_array((size_t)self.nworkers, sizeof(*q->text));
+	q->waiting = mem_array((size_t)self.nworkers, sizeof(*q->waiting));
+	list_init(&q->link);
+	list_push(&requests, &q->link);
+	if (conn)
+		control_hold(conn, &q->conn);
+	return q;
+}
+
+static void
+request_send(struct request *q, struct worker *w, struct slice line)
+{
+	if (w->ready && worker_say(w, q->id, PACKET_LINE, line) == 0) {
+		q->waiting[w->index] = true;
+		q->left++;
+	}
+}
+
+/* Worker w has said its last word for q. */
+static void
+request_answered(struct request *q, struct worker *w)
+{
+	q->waiting[w->index] = false;
+	if (--q->left == 0)
+		request_over(q);
+}
+
+static void
+ask_all(struct request *q, struct slice line)
+{
+	for (int64_t i = 0; i < self.nworkers; i++)
+		request_send(q, &workers[i], line);
+	if (q->left == 0)
+		request_over(q);
+}
+
+/* `pong` means that a loop which serves clients is turning. */
+static void
+ask_one(struct request *q)
+{
+	for (int64_t i = 0; i < self.nworkers && q->left == 0; i++)
+		request_send(q, &workers[next_ping++ % (size_t)self.nworkers], S("ping"));
+	if (q->left == 0)
+		request_over(q);
+}
+
+/* ---- reload and drain -------------------------------------------------------------------- */
+
+static bool
+reload(struct buf *out)
+{
+	char *why = NULL;
+	bool good;
+
+	notify_reloading();
+	good = config_load(true, &why) == 0;
+	buf_str(out, why ? why : "");
+	config_log(good ? LOG_WARN : LOG_ERROR, good ? "reload_partial" : "reload_failed", why);
+	for (int64_t i = 0; good && i < self.nworkers; i++) {
+		int rc = worker_say(&workers[i], 0, PACKET_RELOAD, S(""));
+
+		(void)rc; /* one that starts now reads the new files anyway */
+	}
+	if (good)
+		log_event(LOG_INFO, "reload", "pid=%d", (int)getpid());
+	buf_str(out, good ? "ok\n" : "error: the old configuration stays\n");
+	notify_send("READY=1\n");
+	return good;
+}
+
+static void
+kill_workers(void)
+{
+	for (int64_t i = 0; i < self.nworkers; i++)
+		if (workers[i].pid > 0)
+			kill(workers[i].pid, SIGKILL);
+}
+
+static void
+leave_if_over(void)
+{
+	for (int64_t i = 0; i < self.nworkers; i++)
+		if (workers[i].pid > 0)
+			return;
+	loop_stop(&self.loop);
+}
+
+static void
+on_drain_over(struct timer *t UNUSED)
+{
+	log_event(LOG_WARN, "drain_timeout", "limit_ms=%lld", (long long)self.drain_timeout);
+	kill_workers();
+}
+
+static void
+drain(void)
+{
+	if (self.draining) { /* asked twice: now */
+		kill_workers();
+		return;
+	}
+	self.draining = true;
+	log_event(LOG_INFO, "drain", "limit_ms=%lld", (long long)self.drain_timeout);
+	notify_send("STOPPING=1\n");
+	setup_close_listeners();
+	timer_start(&drain_timer, (uint64_t)self.drain_timeout, 0);
+	for (int64_t i = 0; i < self.nworkers; i++) {
+		struct worker *w = &workers[i];
+
+		timer_stop(&w->timer);
+		if (w->pid > 0 && worker_say(w, 0, PACKET_DRAIN, S("")) < 0)
+			kill(w->pid, SIGKILL);
+	}
+	leave_if_over();
+}
+
+/* ---- workers ----------------------------------------------------------------------------- */
+
+static void
+on_packet(struct ipc *c, struct slice text, int *fds UNUSED, size_t nfds UNUSED)
+{
+	struct link *link = c->data;
+	struct worker *w = link->w;
+	struct request *q;
+	struct packet p;
+	bool all = true;
+
+	if (!w || text.n < sizeof(p))
+		return;
+	memcpy(&p, text.p, sizeof(p));
+	if (p.kind == PACKET_READY) {
+		w->ready = true;
+		for (int64_t i = 0; i < self.nworkers; i++)
+			all &= workers[i].ready;
+		if (all && !was_ready) {
+			was_ready = true;
+			log_event(LOG_INFO, "ready", "version=%s workers=%lld", TIERMAIL_VERSION,
+			    (long long)self.nworkers);
+			notify_send("READY=1\nSTATUS=running\n");
+		}
+		return;
+	}
+	list_each(q, &requests, struct request, link) {
+		if (q->id != p.id || !q->waiting[w->index])
+			continue;
+		buf_slice(&q->text[w->index], slice_from(text, sizeof(p)));
+		q->known |= !(p.flags & PACKET_UNKNOWN);
+		if (!(p.flags & PACKET_MORE))
+			request_answered(q, w);
+		return;
+	}
+}
+
+static void
+on_link_closed(struct ipc *c, int error UNUSED)
+{
+	struct link *link = c->data;
+
+	if (link->w)
+		link->w->link = NULL;
+	free(link);
+}
+
+static const struct ipc_events events = { .packet = on_packet, .closed = on_link_closed };
+
+static void
+on_restart(struct timer *t)
+{
+	worker_spawn(CONTAINER(t, struct worker, timer));
+}
+
+static void
+worker_died(struct worker *w, int status)
+{
+	bool early = clock_mono_ms() - w->started_ms < LIVED_MS;
+	struct request *q;
+
+	w->pid = 0;
+	w->ready = false;
+	if (w->link) {
+		w->link->w = NULL;
+		ipc_close(&w->link->ipc);
+		w->link = NULL;
+	}
+	counters_restarted((size_t)w->index);
+	list_each(q, &requests, struct request, link)
+		if (q->waiting[w->index])
+			request_answered(q, w);
+	if (!self.draining || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		log_event(LOG_ERROR, "worker_died", "worker=%d signal=%d status=%d", w->index,
+		    WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+		    WIFEXITED(status) ? WEXITSTATUS(status) : 0);
+	if (self.draining) {
+		leave_if_over();
+		return;
+	}
+	if (!was_ready) { /* it never worked: say so instead of trying for ever */
+		exit_code = WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : EX_SOFTWARE;
+		self.draining = true;
+		kill_workers();
+		leave_if_over();
+		return;
+	}
+	w->restarts++;
+	w->backoff = !early || !w->backoff ? BACKOFF_FIRST : w->backoff * 2;
+	if (w->backoff > BACKOFF_MOST)
+		w->backoff = BACKOFF_MOST;
+	timer_start(&w->timer, early ? w->backoff : 0, 0);
+}
+
+/* In the child: what belongs to the parent alone is closed. */
+NORETURN static void
+child(struct worker *w, int channel, pid_t parent)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* kill -9 of the parent takes us along */
+	if (getppid() != parent)
+		_exit(EX_OSERR);
+	signals_forked();
+	control_close_fds();
+	close(uv_backend_fd(&self.loop.uv));
+	for (int64_t i = 0; i < self.nworkers; i++)
+		if (workers[i].link)
+			close(workers[i].link->ipc.fd);
+	worker_main(w->index, channel);
+}
+
+static void
+worker_spawn(struct worker *w)
+{
+	pid_t parent = getpid();
+	struct link *link;
+	int fds[2], rc;
+
+	if (self.draining)
+		return;
+	must(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) == 0);
+	fflush(NULL);
+	w->pid = fork();
+	if (w->pid == 0) {
+		close(fds[0]);
+		child(w, fds[1], parent);
+	}
+	close(fds[1]);
+	w->started_ms = clock_mono_ms();
+	if (w->pid < 0) {
+		log_event(LOG_ERROR, "fork", "error=%s", log_str(strerror(errno)));
+		close(fds[0]);
+		w->pid = 0;
+		timer_start(&w->timer, BACKOFF_MOST, 0);
+		return;
+	}
+	link = mem_new(sizeof(*link));
+	link->w = w;
+	rc = ipc_open(&link->ipc, &self.loop, fds[0], &events, link);
+	must(rc == 0);
+	w->link = link;
+	if (was_ready)
+		log_event(LOG_INFO, "worker_start", "worker=%d pid=%d", w->index, (int)w->pid);
+}
+
+static void
+on_children(void)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (int64_t i = 0; i < self.nworkers; i++)
+			if (workers[i].pid == pid)
+				worker_died(&workers[i], status);
+}
+
+/* ---- events ------------------------------------------------------------------------------ */
+
+static void
+on_signal(int sig)
+{
+	struct buf out = { 0 };
+
+	if (sig == SIGCHLD)
+		on_children();
+	else if (sig == SIGHUP)
+		(void)reload(&out);
+	else
+		drain();
+	buf_fini(&out);
+}
+
+static void
+metrics(struct buf *out)
+{
+	pid_t *pids = mem_array((size_t)self.nworkers, sizeof(*pids));
+	uint64_t restarts = 0;
+
+	for (int64_t i = 0; i < self.nworkers; i++) {
+		pids[i] = workers[i].pid;
+		restarts += workers[i].restarts;
+	}
+	counters_write(out, pids, (size_t)self.nworkers, restarts);
+	free(pids);
+}
+
+static void
+on_ask(struct ctl_conn *c, struct slice line)
+{
+	struct buf out = { 0 };
+	struct request *q;
+
+	if (slice_eq(line, S("metrics"))) {
+		metrics(&out);
+	} else if (slice_eq(line, S("reload"))) {
+		(void)reload(&out);
+	} else if (slice_eq(line, S("drain"))) {
+		buf_lit(&out, "ok\n");
+	} else if (slice_eq(line, S("ping"))) {
+		ask_one(request_new(c));
+		return;
+	} else {
+		q = request_new(c);
+		q->status = slice_eq(line, S("status"));
+		ask_all(q, line);
+		return;
+	}
+	control_answer(c, buf_get(&out));
+	buf_fini(&out);
+	if (slice_eq(line, S("drain")) && !self.draining)
+		drain();
+}
+
+static void
+on_watchdog(struct timer *t UNUSED)
+{
+	struct request *q = request_new(NULL);
+
+	q->watchdog = true;
+	ask_one(q);
+}
+
+int
+parent_run(void)
+{
+	counters_open((size_t)self.nworkers);
+	loop_init(&self.loop);
+	self.current = &self.loop;
+	list_init(&requests);
+	signals_start(&self.loop, true, on_signal);
+	timer_init(&drain_timer, &self.loop, on_drain_over);
+	timer_init(&watchdog, &self.loop, on_watchdog);
+	control_start(&self.loop, self.ctl_fd, on_ask);
+	workers = mem_array((size_t)self.nworkers, sizeof(*workers));
+	for (int64_t i = 0; i < self.nworkers; i++) {
+		workers[i].index = (int)i;
+		timer_init(&workers[i].timer, &self.loop, on_restart);
+	}
+	for (int64_t i = 0; i < self.nworkers; i++)
+		worker_spawn(&workers[i]);
+	if (notify_watchdog_ms())
+		timer_start(&watchdog, notify_watchdog_ms(), notify_watchdog_ms());
+	loop_run(&self.loop);
+	if (exit_code == 0)
+		log_event(LOG_INFO, "stop", "pid=%d", (int)getpid());
+	setup_remove();
+	return exit_code;
+}

@@ -1,0 +1,290 @@
+/* daemon/setup.c: what happens once, before the loop: limits, sockets, privileges, files. */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "base/mem.h"
+#include "daemon/self.h"
+
+#define FIRST_FD 3 /* SD_LISTEN_FDS_START */
+
+static int
+failed(const char *what, const char *name, int rc)
+{
+	log_event(LOG_ERROR, "start_failed", "what=%s name=%s error=%s", what, log_str(name),
+	    log_str(strerror(-rc)));
+	return rc;
+}
+
+void
+setup_limits(void)
+{
+	struct rlimit r;
+
+	umask(027);
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
+		r.rlim_cur = r.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &r);
+	}
+	if (getrlimit(RLIMIT_CORE, &r) == 0) {
+		r.rlim_cur = self.core ? r.rlim_max : 0;
+		(void)setrlimit(RLIMIT_CORE, &r);
+	}
+	setenv("UV_THREADPOOL_SIZE", "16", 0);
+}
+
+/* ---- who to be --------------------------------------------------------------------------- */
+
+/* The configured ids; -1 for "stay". */
+static int
+ids(uid_t *uid, gid_t *gid)
+{
+	struct passwd *pw;
+	struct group *gr;
+
+	*uid = (uid_t)-1;
+	*gid = (gid_t)-1;
+	if (*shared.user) {
+		errno = 0;
+		if (!(pw = getpwnam(shared.user)))
+			return failed("user", shared.user, errno ? -errno : -ENOENT);
+		*uid = pw->pw_uid;
+		*gid = pw->pw_gid;
+	}
+	if (*shared.group) {
+		errno = 0;
+		if (!(gr = getgrnam(shared.group)))
+			return failed("group", shared.group, errno ? -errno : -ENOENT);
+		*gid = gr->gr_gid;
+	}
+	return 0;
+}
+
+/* What cannot be made shows when the last directory is. */
+static void
+make_parents(const char *path)
+{
+	char *part = mem_str(path);
+
+	for (char *p = strchr(part + 1, '/'); p; p = strchr(p + 1, '/')) {
+		*p = '\0';
+		if (mkdir(part, 0755) == 0)
+			(void)chmod(part, 0755);
+		*p = '/';
+	}
+	free(part);
+}
+
+int
+setup_rundir(void)
+{
+	uid_t uid;
+	gid_t gid;
+	int rc;
+
+	make_parents(shared.rundir);
+	if (mkdir(shared.rundir, 0755) < 0)
+		return errno == EEXIST ? 0 : failed("rundir", shared.rundir, -errno);
+	if (chmod(shared.rundir, 0755) < 0)
+		return failed("rundir", shared.rundir, -errno);
+	if (geteuid() != 0)
+		return 0;
+	if ((rc = ids(&uid, &gid)) < 0)
+		return rc;
+	if (chown(shared.rundir, uid, gid) < 0)
+		return failed("rundir", shared.rundir, -errno);
+	return 0;
+}
+
+int
+setup_privileges(void)
+{
+	uid_t uid;
+	gid_t gid;
+	int rc;
+
+	if (geteuid() != 0)
+		return 0;
+	if ((rc = ids(&uid, &gid)) < 0)
+		return rc;
+	if (gid != (gid_t)-1) {
+		rc = uid != (uid_t)-1 ? initgroups(shared.user, gid) : setgroups(0, NULL);
+		if (rc < 0 || setresgid(gid, gid, gid) < 0)
+			return failed("group", shared.group, -errno);
+	}
+	if (uid != (uid_t)-1 && setresuid(uid, uid, uid) < 0)
+		return failed("user", shared.user, -errno);
+	/* Changing ids made the process undumpable: also its own /proc is then root's. */
+	if (uid != (uid_t)-1)
+		prctl(PR_SET_DUMPABLE, 1);
+	return 0;
+}
+
+/* ---- listeners --------------------------------------------------------------------------- */
+
+static bool *inherited; /* per listener: came from systemd, its path is not ours */
+
+static struct daemon_listen *
+listener_named(struct slice name, size_t *at)
+{
+	for (*at = 0; self.listens && self.listens[*at]; ++*at)
+		if (slice_eq(name, slice_str(self.listens[*at]->name)))
+			return self.listens[*at];
+	return NULL;
+}
+
+/* sd_listen_fds_with_names(3): descriptors from 3 on, names in LISTEN_FDNAMES. */
+static void
+take_inherited(void)
+{
+	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+	struct slice names = slice_str(getenv("LISTEN_FDNAMES")), name;
+	uint64_t n = 0;
+	size_t at;
+
+	if (pid && fds && strtol(pid, NULL, 10) == (long)getpid() &&
+	    slice_u64(slice_str(fds), 1000, &n) == 0) {
+		for (int fd = FIRST_FD; fd < FIRST_FD + (int)n; fd++) {
+			struct daemon_listen *l;
+
+			if (!slice_cut(&names, ':', &name))
+				name = S("unknown");
+			(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+			l = listener_named(name, &at);
+			if (l && l->fd < 0) {
+				l->fd = fd;
+				inherited[at] = true;
+				continue;
+			}
+			log_event(LOG_WARN, "socket_unused", "name=%s", log_value(name));
+			close(fd);
+		}
+	}
+	unsetenv("LISTEN_PID");
+	unsetenv("LISTEN_FDS");
+	unsetenv("LISTEN_FDNAMES");
+}
+
+/* A predecessor that was killed a moment ago may still be letting go of the port. */
+static int
+open_patiently(const struct addr *a, int mode)
+{
+	const struct timespec moment = { .tv_nsec = 50 * 1000000 };
+	int fd = listen_open(a, mode);
+
+	for (int tries = 0; fd == -EADDRINUSE && tries < 20; tries++) {
+		nanosleep(&moment, NULL);
+		fd = listen_open(a, mode);
+	}
+	return fd;
+}
+
+/* unix:name without a slash at its front is a socket in rundir. */
+static int
+listen_addr(const char *text, struct addr *a)
+{
+	char *full;
+	int rc;
+
+	if (strncmp(text, "unix:", 5) != 0 || text[5] == '/')
+		return addr_parse(slice_str(text), a);
+	full = mem_printf("unix:%s/%s", shared.rundir, text + 5);
+	rc = addr_parse(slice_str(full), a);
+	free(full);
+	return rc;
+}
+
+int
+setup_listeners(void)
+{
+	size_t n = 0;
+
+	for (; self.listens && self.listens[n]; n++)
+		self.listens[n]->fd = -1;
+	inherited = mem_array(n + 1, sizeof(*inherited));
+	take_inherited();
+	for (size_t i = 0; i < n; i++) {
+		struct daemon_listen *l = self.listens[i];
+		struct addr a;
+
+		if (l->fd >= 0)
+			continue;
+		if (listen_addr(l->address, &a) < 0)
+			return failed("listen", l->address, -EINVAL);
+		l->fd = open_patiently(&a, (int)l->mode);
+		if (l->fd < 0)
+			return failed("listen", l->address, l->fd);
+	}
+	return 0;
+}
+
+void
+setup_close_listeners(void)
+{
+	for (size_t i = 0; self.listens && self.listens[i]; i++) {
+		if (self.listens[i]->fd >= 0)
+			close(self.listens[i]->fd);
+		self.listens[i]->fd = -1;
+	}
+}
+
+/* ---- files in rundir --------------------------------------------------------------------- */
+
+static int
+write_pid(void)
+{
+	char *temp = mem_printf("%s.%d", self.pid_path, (int)getpid());
+	FILE *f = fopen(temp, "we");
+	int rc = f ? 0 : -errno;
+
+	if (f) {
+		(void)fchmod(fileno(f), 0644);
+		fprintf(f, "%d\n", (int)getpid());
+		if (fclose(f) != 0 || rename(temp, self.pid_path) < 0)
+			rc = -errno;
+	}
+	if (rc < 0)
+		unlink(temp);
+	free(temp);
+	return rc;
+}
+
+int
+setup_run_files(void)
+{
+	struct addr a;
+	char *text;
+	int rc;
+
+	self.pid_path = mem_printf("%s/%s.pid", shared.rundir, self.d->name);
+	self.ctl_path = mem_printf("%s/%s.ctl", shared.rundir, self.d->name);
+	text = mem_printf("unix:%s", self.ctl_path);
+	rc = addr_parse(slice_str(text), &a);
+	free(text);
+	self.ctl_fd = rc < 0 ? rc : open_patiently(&a, 0660);
+	if (self.ctl_fd < 0)
+		return failed("control", self.ctl_path, self.ctl_fd);
+	rc = write_pid();
+	return rc < 0 ? failed("pidfile", self.pid_path, rc) : 0;
+}
+
+void
+setup_remove(void)
+{
+	struct addr a;
+
+	unlink(self.ctl_path);
+	unlink(self.pid_path);
+	for (size_t i = 0; self.listens && self.listens[i]; i++)
+		if (!inherited[i] && listen_addr(self.listens[i]->address, &a) == 0 &&
+		    a.sa.sa_family == AF_UNIX)
+			unlink(a.un.sun_path);
+}

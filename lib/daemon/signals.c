@@ -1,0 +1,51 @@
+/* daemon/signals.c: signals as events, by signalfd(2): libuv's own signal handles share a pipe
+ * and a tree with every forked child. */
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+#include "base/must.h"
+#include "daemon/self.h"
+
+static struct watch watch;
+static int signal_fd = -1;
+static sigset_t blocked;
+static void (*handler)(int sig);
+
+static void
+on_signal(struct watch *w UNUSED, bool readable UNUSED, bool writable UNUSED, int error UNUSED)
+{
+	struct signalfd_siginfo info;
+
+	while (read(signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		handler((int)info.ssi_signo);
+}
+
+void
+signals_start(struct loop *l, bool children, void (*fn)(int sig))
+{
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGTERM);
+	sigaddset(&blocked, SIGINT);
+	sigaddset(&blocked, SIGHUP);
+	if (children)
+		sigaddset(&blocked, SIGCHLD);
+	must(sigprocmask(SIG_BLOCK, &blocked, NULL) == 0);
+	signal_fd = signalfd(-1, &blocked, SFD_CLOEXEC | SFD_NONBLOCK);
+	must(signal_fd >= 0);
+	handler = fn;
+	must(watch_init(&watch, l, signal_fd, on_signal) == 0);
+	watch_want(&watch, true, false);
+}
+
+void
+signals_forked(void)
+{
+	close(signal_fd);
+	signal_fd = -1;
+	/* The parent says what to do; a terminal's ^C goes to all of the group. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL);
+	must(sigprocmask(SIG_UNBLOCK, &blocked, NULL) == 0);
+}
