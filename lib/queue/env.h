@@ -31,6 +31,7 @@ struct qrcpt {
 	int notify;           /* QNOTIFY_ bits */
 	const char *channel;  /* writer only: which channel ... */
 	const char *dest;     /* ... and destination: one file for each distinct pair */
+	const char *hold;     /* writer only: why this recipient's file begins as .HELD, or NULL */
 	/* From the journal. */
 	enum qstate state;
 	bool deferred;        /* `last` is a temporary failure of a pending recipient */

@@ -28,6 +28,7 @@
 /* One file: a channel, a destination, and some of the recipients. */
 struct target {
 	const char *channel, *dest;
+	const char *hold;          /* why the file is made as .HELD, or NULL */
 	uint32_t *pick;
 	size_t npick;
 	char id[QUEUE_FILE_ID_LEN + 1];
@@ -87,6 +88,7 @@ copy_env(struct qwriter *w, const struct qenv *from)
 			.notify = r->notify,
 			.channel = r->channel,
 			.dest = r->dest,
+			.hold = copy_str(a, r->hold),
 		};
 	}
 	if (e->qid[0] == '\0')
@@ -103,7 +105,8 @@ target_for(struct qwriter *w, const struct qrcpt *r)
 	/* From the end: neighbours usually go the same way. */
 	for (size_t i = w->ntarget; i-- > 0;) {
 		t = &w->target[i];
-		if (strcmp(t->dest, r->dest) == 0 && strcmp(t->channel, r->channel) == 0)
+		if (strcmp(t->dest, r->dest) == 0 && strcmp(t->channel, r->channel) == 0 &&
+		    !t->hold == !r->hold)
 			return t;
 	}
 	if (w->ntarget == TARGETS_MAX) {
@@ -113,6 +116,7 @@ target_for(struct qwriter *w, const struct qrcpt *r)
 	t = &w->target[w->ntarget];
 	t->channel = arena_str(&w->arena, r->channel);
 	t->dest = arena_str(&w->arena, r->dest);
+	t->hold = r->hold;
 	t->pick = arena_array(&w->arena, w->env.nrcpt, sizeof(*t->pick));
 	t->fd = -1;
 	/* Copy numbers 00 01 .. zz. */
@@ -257,6 +261,21 @@ write_parts(int fd, const struct buf *head, const struct buf *body)
 	return write_all(fd, body->p, body->n, head->n);
 }
 
+/* The first line of the journal of a file that begins its life held. */
+static int
+write_held(struct qwriter *w, struct target *t, uint64_t at)
+{
+	struct buf b = { 0 };
+	int e;
+
+	qjournal_held(&b, t->id, slice_str(t->hold), w->env.arrival_ms / 1000);
+	e = write_all(t->fd, b.p, b.n, at);
+	if (e == 0 && ftruncate(t->fd, (off_t)(at + b.n)) < 0)
+		e = -errno;
+	buf_fini(&b);
+	return e;
+}
+
 /* Header and body of target t in a file of tmp/ named `tmp`; cuts off what is older. */
 static int
 fill(struct qwriter *w, struct target *t, char tmp[TMP_NAME_LEN], struct buf *head)
@@ -286,7 +305,9 @@ fill(struct qwriter *w, struct target *t, char tmp[TMP_NAME_LEN], struct buf *he
 		else if ((e = write_all(t->fd, head->p, head->n, 0)) == 0)
 			e = copy_body(w->target[0].fd, w->head_len, t->fd, head->n, w->size);
 	}
-	if (e == 0 && old > head->n + w->size && ftruncate(t->fd, (off_t)(head->n + w->size)) < 0)
+	if (e == 0 && t->hold)
+		e = write_held(w, t, head->n + w->size);
+	else if (e == 0 && old > head->n + w->size && ftruncate(t->fd, (off_t)(head->n + w->size)) < 0)
 		e = -errno;
 	return e;
 }
@@ -299,7 +320,7 @@ put(struct qwriter *w, struct target *t, struct buf *head)
 
 	e = fill(w, t, tmp, head);
 	if (e == 0) {
-		queue_file_path(t->path, t->channel, queue_name(name, t->id, 0, false));
+		queue_file_path(t->path, t->channel, queue_name(name, t->id, 0, t->hold != NULL));
 		e = queue_place(w->job.q, tmp, t->path);
 	}
 	t->placed = e == 0;
@@ -386,6 +407,8 @@ announce(struct qwriter *w)
 		.arrival_at = w->env.arrival_ms / 1000 };
 
 	for (size_t i = 0; q->announce && i < w->ntarget; i++) {
+		if (w->target[i].hold) /* invisible to jobctl until it is released */
+			continue;
 		f.channel = w->target[i].channel;
 		f.dest = w->target[i].dest;
 		f.nrcpt = (uint32_t)w->target[i].npick;
