@@ -14,7 +14,7 @@ struct dns_params {
 	uint32_t timeout_ms;    /* a whole question */
 };
 struct dns *dns_new(struct loop *l, const struct dns_params *p, char **why) MUSTCHECK;
-void dns_free(struct dns **d);
+void dns_free(struct dns **d); /* cancels what is asked */
 
 enum dns_security { DNS_INSECURE, DNS_SECURE, DNS_BOGUS };
 struct dns_mx { uint16_t preference; char *host; };
@@ -27,8 +27,8 @@ struct dns_answer {
 	struct dns_mx *mx; size_t nmx;       /* sorted by preference, equal ones shuffled; a null
 	                                        MX (RFC 7505) is one entry with host "" */
 };
-/* The answer is borrowed until done returns.  Address literals and names of the hosts file are
- * answered too (in the next turn). */
+/* The answer is borrowed until done returns.  Names of the hosts file and localhost are answered
+ * too; address literals (plain, [192.0.2.1], [IPv6:...]) have addresses and no MX. */
 void dns_mx_start(struct dns *d, const char *name, struct op *op,
     void (*done)(void *arg, const struct dns_answer *), void *arg);
 /* A and AAAA together, IPv6 first as RFC 6724 would when both work. */
