@@ -58,6 +58,7 @@ struct store_reply {
 	uint64_t bytes, messages; /* usage after it */
 	uint32_t uidvalidity;  /* of the destination */
 	uint32_t uid;
+	uint64_t token;        /* internal: the first of the bodies that came along */
 	struct slice partition, path;
 	const struct store_range *uids; size_t nuids; /* see each request */
 	const struct store_range *to;   size_t nto;
@@ -95,6 +96,7 @@ struct store_message {
 	struct slice keywords;   /* names, separated by one SP */
 	struct slice cache;      /* opaque to the store (imap/cache.h); may be empty */
 	uint64_t token;          /* internal */
+	uint32_t uid;            /* internal: of a file that is in its place (reconstruct) */
 };
 struct store_target {
 	struct slice account;    /* uid@domain, lower case */

@@ -92,6 +92,7 @@ struct store_disk_mailbox {
 	uint64_t highestmodseq;
 	uint64_t bytes;
 	int64_t created_at;
+	uint64_t vanished_from; /* tombstones up to this modseq have been dropped */
 	uint16_t nruns;        /* runs of UIDs; STORE_RUNS_UNKNOWN = too many, scan the index */
 	uint16_t account_len;
 	uint16_t name_len;
@@ -144,6 +145,40 @@ struct store_purge_item {
 	uint32_t uid;
 	uint64_t emailid;
 } PACKED;
+
+/* `tomb`: {mailbox BE64, modseq BE64, number BE32} -> this, then struct store_range. */
+struct store_disk_tomb {
+	uint8_t version;
+	uint8_t zero[3];
+	uint32_t at;           /* unix seconds of the expunge */
+} PACKED;
+
+/* `dupe`: {number BE64} -> this, then count keys of 16 bytes.  One row for a batch. */
+struct store_disk_dupe {
+	uint8_t version;
+	uint8_t zero[3];
+	uint32_t at;
+} PACKED;
+
+/* `intent`: {number BE64} -> this, then the old and the new path: a rename of a directory that
+ * is done after the commit, and at start when it was not. */
+struct store_disk_intent {
+	uint8_t version;
+	uint8_t kind;          /* enum store_intent */
+	uint16_t from_len, to_len;
+} PACKED;
+enum store_intent {
+	STORE_INTENT_TREE = 1,     /* the directory with all in it */
+	STORE_INTENT_MESSAGES = 2, /* only its messages' directories: children stay */
+};
+
+/* The tables, in the order of opening. */
+enum store_table {
+	STORE_T_META, STORE_T_ACCOUNT, STORE_T_MAILBOX, STORE_T_NAME, STORE_T_INDEX, STORE_T_CACHE,
+	STORE_T_TOMB, STORE_T_PURGE, STORE_T_DUPE, STORE_T_SUB, STORE_T_INTENT,
+};
+#define STORE_TABLES (STORE_T_INTENT + 1)
+extern const char *const store_table_names[STORE_TABLES];
 
 /* ---- names of files --------------------------------------------------------------- */
 
@@ -210,6 +245,7 @@ struct store_mailbox {
 	uint64_t highestmodseq;
 	uint64_t bytes;
 	int64_t created_at;
+	uint64_t vanished_from;
 	uint8_t attrs, special;
 	uint8_t nkeywords;
 	uint16_t nruns;         /* or STORE_RUNS_UNKNOWN */
