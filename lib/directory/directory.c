@@ -25,6 +25,20 @@ servers_free(struct dir *d)
 	d->nservers = 0;
 }
 
+/* A server whose TLS we could not give is not used at all. */
+static const char *
+server_fault(struct slice url, struct ldap_where *w)
+{
+	const char *why = NULL;
+
+	if (ldap_where_parse(url, w, &why) < 0)
+		return why;
+	if (w->tls || (shared.ldap_starttls && !w->local))
+		return "TLS to directory servers is not supported: use ldapi, or ldap with "
+		       "ldap.starttls = no over a network of your own";
+	return NULL;
+}
+
 static void
 servers_read(struct dir *d)
 {
@@ -35,9 +49,9 @@ servers_read(struct dir *d)
 	d->servers = mem_array(n + 1, sizeof *d->servers);
 	for (size_t i = 0; i < n; i++) {
 		struct server *s = &d->servers[d->nservers];
-		const char *why;
+		const char *why = server_fault(slice_str(shared.ldap_urls[i]), &s->where);
 
-		if (ldap_where_parse(slice_str(shared.ldap_urls[i]), &s->where, &why) < 0) {
+		if (why) {
 			log_event(LOG_ERROR, "ldap_bad_url", "url=%s why=%s",
 			    log_str(shared.ldap_urls[i]), log_str(why));
 			continue;
@@ -55,23 +69,15 @@ dir_check(struct buf *why)
 
 	for (; shared.ldap_urls && shared.ldap_urls[n]; n++) {
 		struct ldap_where w;
-		const char *text;
+		const char *fault = server_fault(slice_str(shared.ldap_urls[n]), &w);
 
-		if (ldap_where_parse(slice_str(shared.ldap_urls[n]), &w, &text) < 0)
-			buf_printf(why, "ldap.url: %s: %s\n", shared.ldap_urls[n], text);
-		else if (w.tls)
-			buf_printf(why, "ldap.url: %s: ldaps is not supported; use ldapi, or "
-			    "ldap over a network of your own\n", shared.ldap_urls[n]);
-		else
+		if (!fault)
 			continue;
+		buf_printf(why, "ldap.url: %s: %s\n", shared.ldap_urls[n], fault);
 		good = false;
 	}
 	if (n == 0) {
 		buf_str(why, "ldap.url: at least one server is needed\n");
-		good = false;
-	}
-	if (shared.ldap_starttls) {
-		buf_str(why, "ldap.starttls: not supported; say no\n");
 		good = false;
 	}
 	return good;

@@ -345,8 +345,10 @@ conn_begin(struct dir *d)
 	d->server = dir_server(d);
 	d->up_at = 0;
 	if (d->server) {
-		d->conn = conn_new(d->loop, d->server, shared.ldap_bind_dn, shared.ldap_password,
-		    (uint64_t)shared.ldap_timeout, &search_events, d);
+		bool bind = shared.ldap_bind_dn && shared.ldap_bind_dn[0];
+
+		d->conn = conn_new(d->loop, d->server, bind ? shared.ldap_bind_dn : NULL,
+		    shared.ldap_password, (uint64_t)shared.ldap_timeout, &search_events, d);
 		return;
 	}
 	while ((f = list_first(&d->waiting, struct fetch, link)))

@@ -95,12 +95,14 @@ ldap_where_parse(struct slice url, struct ldap_where *w, const char **why)
 		return -EINVAL;
 	}
 	if (slice_ends(s, S("/")))
-		s.n--;
+		s.n--; /* ldap://host/ */
 	if (slice_find(s, '/') < s.n || slice_find(s, '?') < s.n) {
 		*why = "an LDAP URL here has no DN, attributes or filter: see ldap.base";
 		return -EINVAL;
 	}
 	if (w->local) {
+		if (s.n == 0)
+			s = S("%2Frun%2Fslapd%2Fldapi"); /* where slapd has it by default */
 		if (read_host(s, w) < 0 || w->host[0] != '/') {
 			*why = "ldapi:// needs the absolute path of a socket, / written as %2F";
 			return -EINVAL;

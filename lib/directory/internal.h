@@ -22,7 +22,7 @@
 #define PASSWORD_MAX 1024
 #define FLIGHT_MAX   64    /* searches outstanding: above 100 slapd would close on us */
 #define WAITING_MAX  10000 /* searches and binds queued; more are refused at once */
-#define BINDERS_MAX  64
+#define BINDERS_MAX  256
 
 enum ask_kind { ASK_DOMAIN, ASK_RCPT, ASK_LOGIN, ASK_AUTH };
 

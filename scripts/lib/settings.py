@@ -30,6 +30,8 @@ def files(s):
                                   "tls": "starttls"},
             "listen submissions": {"address": local("SUBMISSIONS_PORT"), "role": "submission",
                                    "tls": "implicit"},
+            "listen local": {"address": "unix:%s/submit.sock" % run, "role": "local",
+                             "mode": "0666"},
         },
         "jobctl": {"": {}},
         "channels": {

@@ -58,9 +58,9 @@ main(void)
 	good("ldaps://ldap.example.net", false, true, 636, "ldap.example.net");
 	good("ldapi://%2Frun%2fslapd%2Fldapi", true, false, 0, "/run/slapd/ldapi");
 	good("ldapi://%2Fa%25b", true, false, 0, "/a%b");
+	good("ldapi:///", true, false, 0, "/run/slapd/ldapi");
 	bad("http://x");
 	bad("ldap://");
-	bad("ldapi://");
 	bad("ldapi://relative");
 	bad("ldapi://%2");
 	bad("ldapi://%2Fa%00b");

@@ -1,0 +1,30 @@
+#!/usr/bin/env python3
+"""Every event that the code logs is documented in tiermail-log(5), and no other."""
+import glob
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "flow"))
+import tm
+
+os.chdir(tm.TOP)
+with open("man/tiermail-log.5") as f:
+    documented = set(re.findall(r"^\.It Sy (\S+)", f.read(), re.M))
+# A call with the name as a literal; a wrapper marks its own calls by a parameter list that
+# begins alike, so what counts is: some function ending in log or _event, level, "name".
+call = re.compile(r'\b\w*(?:log|event)\w*\(\s*(?:[^",;()]+,\s*)*?LOG_[A-Z]+,\s*"([a-z][a-z0-9_-]*)"')
+used = {}
+for path in sorted(glob.glob("lib/*/*.c") + glob.glob("cmd/*/*.c")):
+    with open(path) as f:
+        text = f.read()
+    for m in call.finditer(text):
+        used.setdefault(m.group(1), f"{path}:{text.count(chr(10), 0, m.start()) + 1}")
+for name, where in sorted(used.items()):
+    tm.ok(name in documented, f"{name} ({where})")
+# Names that reach log_event by a table or variable are strings in the code at least.
+code = "".join(open(p).read() for p in glob.glob("lib/*/*.c") + glob.glob("cmd/*/*.c"))
+gone = [n for n in sorted(documented) if f'"{n}"' not in code]
+if not tm.ok(not gone, "every documented event is still logged"):
+    tm.diag("gone: " + " ".join(gone))
+tm.done()

@@ -1,0 +1,45 @@
+#!/usr/bin/env python3
+"""Man pages: mandoc finds nothing to say; every program and every configuration file has one."""
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "flow"))
+import tm
+
+os.chdir(tm.TOP)
+pages = sorted(glob.glob("man/*.[1-8]"))
+tm.ok(pages, "there are pages")
+mandoc = shutil.which("mandoc")
+for page in pages:
+    if not mandoc:
+        tm.skip(page, "mandoc is not installed")
+        continue
+    r = subprocess.run([mandoc, "-T", "lint", "-W", "warning", page], capture_output=True,
+                       text=True)
+    if not tm.ok(r.returncode == 0, page):
+        tm.diag(r.stdout + r.stderr)
+
+names = {os.path.basename(p) for p in pages}
+for program in sorted({os.path.dirname(p).split("/")[1] for p in glob.glob("cmd/*/*.c")}):
+    tm.ok(names & {program + ".8", program + ".1"}, f"a page for the program {program}")
+for conf in sorted(glob.glob("conf/*.conf")):
+    base = os.path.basename(conf)
+    daemon = base[:-len(".conf")] + ".8"
+    tm.ok(base + ".5" in names or daemon in names, f"a page for {base}")
+
+# What pages refer to exists: .Xr of ours
+ours = {n.rsplit(".", 1)[0]: n.rsplit(".", 1)[1] for n in names}
+wrong = []
+for page in pages:
+    with open(page) as f:
+        for n, line in enumerate(f, 1):
+            m = re.match(r"\.Xr (\S+) (\d)", line)
+            if m and m.group(1).startswith("tiermail") and m.group(1) + "." + m.group(2) not in names:
+                wrong.append(f"{page}:{n}: no {m.group(1)}({m.group(2)})")
+if not tm.ok(not wrong, "references to tiermail pages lead somewhere"):
+    tm.diag("\n".join(wrong))
+tm.done()
