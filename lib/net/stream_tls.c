@@ -74,10 +74,15 @@ static int
 decrypt(struct stream *s, char *p, size_t room, size_t *n)
 {
 	ssize_t got = 0;
+	size_t left;
 
 	*n = 0;
-	while (*n < room && (got = tls_read(s->tls, p + *n, room - *n)) > 0)
-		*n += (size_t)got;
+	do {
+		left = s->loop->cipher.n;
+		while (*n < room && (got = tls_read(s->tls, p + *n, room - *n)) > 0)
+			*n += (size_t)got;
+		/* It also wants to be asked again behind a record without data (a ticket). */
+	} while (got == TLS_WANT_POLLIN && s->loop->cipher.n && s->loop->cipher.n < left);
 	if (got == 0 && *n < room)
 		s->eof = 1;
 	return got < 0 && got != TLS_WANT_POLLIN && got != TLS_WANT_POLLOUT ? -EPROTO : 0;
