@@ -10,7 +10,8 @@
 # t/fuzz/NAME.c one fuzz target.  The tables below say who links what.
 
 SAN     ?=
-B       ?= build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
+FUZZER  ?=
+B       ?= build$(if $(FUZZER),-fuzz,$(if $(SAN),-$(subst $(comma),-,$(SAN))))
 PREFIX  ?= /usr
 DESTDIR ?=
 CFLAGS  ?= -O2 -g
@@ -21,7 +22,8 @@ VERSION := 0.1
 warn     = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings \
            -Wformat=2 -Wvla -Wundef -Wcast-qual -Wimplicit-fallthrough -Wswitch-enum \
            $(if $(WERROR),-Werror)
-san      = $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+san      = $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined) \
+           $(if $(FUZZER),-fsanitize=fuzzer-no-link)
 harden   = -fstack-protector-strong $(if $(SAN),,-D_FORTIFY_SOURCE=2) -fPIE -fno-common
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -Ilib $(warn) $(harden) $(san) $(CFLAGS) -MMD -MP \
              -DTIERMAIL_VERSION='"$(VERSION)"' -DTIERMAIL_PREFIX='"$(PREFIX)"'
@@ -95,18 +97,55 @@ libs_t_cmd       := $(all_libs)
 define test_rule
 $(B)/$(1): $(B)/$(1).o $$(call archive,$$(call libs_for,$(2))) $(3)
 	@mkdir -p $$(@D)
-	$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(call syslibs,$$(call libs_for,$(2)))
+	$$(CC) $$(ALL_LDFLAGS) $(4) -o $$@ $$^ $$(call syslibs,$$(call libs_for,$(2)))
 endef
 $(foreach t,$(unit_src:%.c=%),$(eval $(call test_rule,$(t),$(notdir $(patsubst %/,%,$(dir $(t)))))))
 $(foreach t,$(tool_src:%.c=%),$(eval $(call test_rule,$(t),tools)))
 # A fuzz target is linked with a plain main that replays files; `make fuzz` links libFuzzer.
 $(foreach t,$(filter-out t/fuzz/standalone,$(fuzz_src:%.c=%)),\
-    $(eval $(call test_rule,$(t),fuzz,$(if $(FUZZER),,$(B)/t/fuzz/standalone.o))))
+    $(eval $(call test_rule,$(t),fuzz,$(if $(FUZZER),,$(B)/t/fuzz/standalone.o),$(if $(FUZZER),-fsanitize=fuzzer))))
 
 units: $(unit_tests) $(tools)
 fuzzers: $(fuzz_tests)
 
+# ---- what people type: each is a script that explains itself ----------------------------
+deps:
+	scripts/deps build run
+demo:
+	scripts/demo
+demo-stop:
+	scripts/demo stop
+check:
+	scripts/check
+lint:
+	scripts/lint
+fuzz:
+	scripts/fuzz $(or $(SECONDS),600)
+soak:
+	scripts/soak
+bench:
+	scripts/bench
+
 clean:
 	rm -rf build build-*
+
+# ---- install: DESTDIR and PREFIX as usual; samples never replace a configuration ---------
+tools_bin  := mailq jobctl-ctl storectl
+tools_exec := channel-master
+sysconf     = $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)/tiermail
+inst        = install -D -m
+
+install: all
+	for p in $(programs); do case " $(tools_bin) " in \
+	    *" $$p "*) d=bin ;; *) d=sbin ;; esac; \
+	    case " $(tools_exec) " in *" $$p "*) d=lib/tiermail ;; esac; \
+	    $(inst) 755 $(B)/bin/$$p $(DESTDIR)$(PREFIX)/$$d/$$p || exit 1; done
+	for m in $(wildcard man/*.[1-8]); do \
+	    $(inst) 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$${m##*/} || exit 1; done
+	for c in $(wildcard conf/*.conf); do f=$(DESTDIR)$(sysconf)/$${c##*/}; \
+	    $(inst) 644 $$c $(DESTDIR)$(PREFIX)/share/tiermail/$${c##*/} || exit 1; \
+	    [ -e $$f ] || $(inst) 640 $$c $$f || exit 1; done
+	for c in $(wildcard conf/schema/* conf/ldif/*); do \
+	    $(inst) 644 $$c $(DESTDIR)$(PREFIX)/share/tiermail/$${c#conf/} || exit 1; done
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

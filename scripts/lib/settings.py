@@ -53,6 +53,7 @@ def files(s):
         conf["channels"]["route " + domain] = {
             "channel": "tcp_lmtp" if proto == "lmtp" else "tcp_local",
             "relay": "%s:%s" % (host, port)}
+        conf["smtp-relay"].setdefault("relay", {"domains": ""})["domains"] += domain + " "
     for item in s["set"]:
         name, rest = item.split(".", 1)
         key, value = rest.split("=", 1)
