@@ -109,39 +109,48 @@ base64_parse(struct buf *b, struct slice s)
 }
 
 void
-base64_parse_mime(struct buf *b, struct slice s)
+base64_feed(struct base64_stream *st, struct buf *b, struct slice s, bool last)
 {
 	const unsigned char *in = (const unsigned char *)s.p;
-	char *out = buf_reserve(b, s.n / 4 * 3 + 3), *start = out;
-	uint32_t acc = 0;
-	int have = 0;
+	char *out = buf_reserve(b, s.n / 4 * 3 + 6), *start = out;
 
 	if (out == NULL)
 		return;
-	for (size_t i = 0; i < s.n; i++) {
+	for (size_t i = 0; i < s.n && !st->end; i++) {
 		uint8_t v;
 
-		if (have == 0) {
+		if (st->have == 0) {
 			i += quanta(&out, in + i, s.n - i);
 			if (i == s.n)
 				break;
 		}
 		v = value[in[i]];
 		if (v == PAD)
-			break;
-		if (v == BAD)
+			st->end = true;
+		if (v >= BAD)
 			continue;
-		acc = acc << 6 | v;
-		if (++have == 4) {
-			*out++ = (char)(acc >> 16);
-			*out++ = (char)(acc >> 8);
-			*out++ = (char)acc;
-			have = 0;
+		st->acc = st->acc << 6 | v;
+		if (++st->have == 4) {
+			*out++ = (char)(st->acc >> 16);
+			*out++ = (char)(st->acc >> 8);
+			*out++ = (char)st->acc;
+			st->have = 0;
 		}
 	}
-	if (have >= 2)
-		*out++ = (char)(acc >> (have == 2 ? 4 : 10));
-	if (have == 3)
-		*out++ = (char)(acc >> 2);
+	if (last || st->end) {
+		if (st->have >= 2)
+			*out++ = (char)(st->acc >> (st->have == 2 ? 4 : 10));
+		if (st->have == 3)
+			*out++ = (char)(st->acc >> 2);
+		st->have = 0;
+	}
 	b->n += (size_t)(out - start);
+}
+
+void
+base64_parse_mime(struct buf *b, struct slice s)
+{
+	struct base64_stream st = { 0 };
+
+	base64_feed(&st, b, s, true);
 }

@@ -11,4 +11,11 @@ int base64_parse(struct buf *b, struct slice s) MUSTCHECK;
 /* Lenient, for MIME bodies (RFC 2045 6.8): skips characters outside the alphabet, stops at
  * padding.  Never fails. */
 void base64_parse_mime(struct buf *b, struct slice s);
+/* The same in pieces; ready when zeroed.  `last` ends it. */
+struct base64_stream {
+	uint32_t acc;
+	uint8_t have; /* characters of a quantum */
+	bool end;     /* padding was met */
+};
+void base64_feed(struct base64_stream *st, struct buf *b, struct slice s, bool last);
 #endif

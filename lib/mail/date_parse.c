@@ -3,6 +3,7 @@
 #include <errno.h>
 #include "mail/date.h"
 #include "mail/date_names.h"
+#include "mail/token.h"
 
 static const struct {
 	const char *name;
@@ -13,27 +14,6 @@ static const struct {
 	{ "WET", 0 }, { "CET", 60 }, { "MET", 60 }, { "CEST", 120 }, { "MEST", 120 },
 	{ "EET", 120 }, { "EEST", 180 }, { "BST", 60 }, { "JST", 540 },
 };
-
-/* Blanks and comments, nested. */
-static void
-skip_cfws(struct slice *s)
-{
-	size_t i = 0, depth = 0;
-
-	for (; i < s->n; i++) {
-		char c = s->p[i];
-
-		if (c == '(')
-			depth++;
-		else if (depth && c == '\\')
-			i++;
-		else if (depth && c == ')')
-			depth--;
-		else if (!depth && c != ' ' && c != '\t' && c != '\r' && c != '\n')
-			break;
-	}
-	*s = slice_from(*s, i);
-}
 
 static inline bool
 is_digit(char c)
@@ -54,7 +34,7 @@ take_alpha(struct slice *s)
 	size_t n = 0;
 	struct slice w;
 
-	skip_cfws(s);
+	token_skip(s);
 	while (n < s->n && is_alpha(s->p[n]))
 		n++;
 	w = slice(s->p, n);
@@ -69,7 +49,7 @@ take_number(struct slice *s, int *v)
 	size_t n = 0;
 	uint64_t x = 0;
 
-	skip_cfws(s);
+	token_skip(s);
 	while (n < s->n && is_digit(s->p[n]))
 		n++;
 	if (n == 0 || n > 6 || slice_u64(slice(s->p, n), 999999, &x) < 0)
@@ -77,16 +57,6 @@ take_number(struct slice *s, int *v)
 	*v = (int)x;
 	*s = slice_from(*s, n);
 	return n;
-}
-
-static bool
-take_sep(struct slice *s, char c)
-{
-	skip_cfws(s);
-	if (s->n == 0 || s->p[0] != c)
-		return false;
-	*s = slice_from(*s, 1);
-	return true;
 }
 
 static bool
@@ -118,17 +88,17 @@ take_time(struct slice *s, struct civil *c)
 	struct slice was = *s;
 	int v;
 
-	if (!take_number(s, &c->hour) || !(take_sep(s, ':') || take_sep(s, '.'))) {
+	if (!take_number(s, &c->hour) || !(token_char(s, ':') || token_char(s, '.'))) {
 		*s = was;
 		c->hour = 0;
 		return true;
 	}
 	if (!take_number(s, &c->minute))
 		return false;
-	if (take_sep(s, ':') || take_sep(s, '.')) {
+	if (token_char(s, ':') || token_char(s, '.')) {
 		if (!take_number(s, &c->second))
 			return false;
-		if (s->n && s->p[0] == '.' && take_sep(s, '.'))
+		if (s->n && s->p[0] == '.' && token_char(s, '.'))
 			(void)take_number(s, &v);
 	}
 	return true;
@@ -151,7 +121,7 @@ take_zone(struct slice *s, bool *known)
 	}
 	if (w.n == 1 && ascii_upper(w.p[0]) == 'Z')
 		*known = true; /* the other military letters were defined the wrong way round */
-	skip_cfws(s);
+	token_skip(s);
 	if (s->n < 2 || (s->p[0] != '+' && s->p[0] != '-'))
 		return zone;
 	sign = s->p[0] == '-' ? -1 : 1;
@@ -160,7 +130,7 @@ take_zone(struct slice *s, bool *known)
 	if (n == 1 || n == 2) {
 		int m = 0;
 
-		if (digits.n && digits.p[0] == ':' && take_sep(&digits, ':'))
+		if (digits.n && digits.p[0] == ':' && token_char(&digits, ':'))
 			(void)take_number(&digits, &m);
 		h = h * 100 + m;
 	} else if (n != 3 && n != 4) {
@@ -187,16 +157,16 @@ date_parse(struct slice s, struct date *d)
 		return 0;
 	w = take_alpha(&s);
 	if (w.n && (c.month = date_month(slice_sub(w, 0, 3))) == 0) { /* the weekday */
-		while (take_sep(&s, ',') || take_sep(&s, '.'))
+		while (token_char(&s, ',') || token_char(&s, '.'))
 			;
-		skip_cfws(&s);
+		token_skip(&s);
 		if (s.n && is_alpha(s.p[0]) && !take_month(&s, &c))
 			return -EBADMSG;
 	}
 	if (!take_number(&s, &c.day))
 		return -EBADMSG;
 	if (c.month != 0) { /* asctime: "Sun Nov 22 08:20:01 [zone] 2026" */
-		(void)take_sep(&s, ',');
+		(void)token_char(&s, ',');
 		if (!take_time(&s, &c))
 			return -EBADMSG;
 		zone = take_zone(&s, &known);
@@ -205,13 +175,13 @@ date_parse(struct slice s, struct date *d)
 		if (!known)
 			zone = take_zone(&s, &known);
 	} else {
-		(void)take_sep(&s, '-');
+		(void)token_char(&s, '-');
 		if (!take_month(&s, &c))
 			return -EBADMSG;
-		(void)(take_sep(&s, '-') || take_sep(&s, '.') || take_sep(&s, ','));
+		(void)(token_char(&s, '-') || token_char(&s, '.') || token_char(&s, ','));
 		if (!take_year(&s, &c))
 			return -EBADMSG;
-		(void)take_sep(&s, ',');
+		(void)token_char(&s, ',');
 		if (!take_time(&s, &c))
 			return -EBADMSG;
 		zone = take_zone(&s, &known);

@@ -15,8 +15,8 @@ struct param_list {
 	size_t n;
 };
 
-/* Reads what follows the first ";" (or the whole of a list); comments are skipped, rubbish up
- * to the next ";" too.  Slices borrow from `s` or `a`.  Never fails. */
+/* Reads a list that begins at its first ";" or behind it; comments are skipped, rubbish up to
+ * the next ";" too.  Slices borrow from `s` or `a`.  Never fails. */
 void param_list_parse(struct slice s, struct arena *a, struct param_list *list);
 /* The raw value of exactly that name (case ignored); false when absent. */
 bool param_find(const struct param_list *list, struct slice name, struct slice *value);

@@ -4,7 +4,7 @@
  * does not grow with the body. */
 #ifndef MAIL_TEXT_H
 #define MAIL_TEXT_H
-#include "base/buf.h"
+#include "base/base64.h"
 #include "mail/charset.h"
 #include "mail/mime.h"
 
@@ -14,6 +14,7 @@ struct text_reader {
 	struct slice rest;          /* of the raw body */
 	enum text_encoding encoding;
 	struct charset charset;
+	struct base64_stream base64;
 	struct buf raw;             /* decoded bytes of one piece */
 };
 
