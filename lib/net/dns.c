@@ -52,9 +52,10 @@ on_ready(struct watch *w, bool r UNUSED, bool wr UNUSED, int error UNUSED)
 	ub_process(CONTAINER(w, struct dns, watch)->ctx);
 }
 
-/* zone=ip@port ...; libunbound answers names below "test." itself unless told not to. */
+/* zone=ip@port ...; libunbound answers names below "test." itself unless told not to.  Telling
+ * it finalises the context, so that comes in a second pass. */
 static int
-add_stubs(struct ub_ctx *ctx, struct slice list)
+add_stubs(struct ub_ctx *ctx, struct slice list, bool transparent)
 {
 	struct slice word, zone;
 
@@ -66,8 +67,9 @@ add_stubs(struct ub_ctx *ctx, struct slice list)
 			return UB_SYNTAX;
 		slice_cstr(zone, name, sizeof(name));
 		slice_cstr(word, addr, sizeof(addr));
-		if ((rc = ub_ctx_zone_add(ctx, name, "transparent")) != 0 ||
-		    (rc = ub_ctx_set_stub(ctx, name, addr, 0)) != 0)
+		rc = transparent ? ub_ctx_zone_add(ctx, name, "transparent")
+		                 : ub_ctx_set_stub(ctx, name, addr, 0);
+		if (rc != 0)
 			return rc;
 	}
 	return 0;
@@ -110,7 +112,9 @@ configure(struct ub_ctx *ctx, const struct dns_params *p)
 	if (rc == 0 && p->anchor)
 		rc = ub_ctx_add_ta_file(ctx, p->anchor);
 	if (rc == 0 && p->stubs)
-		rc = add_stubs(ctx, slice_str(p->stubs));
+		rc = add_stubs(ctx, slice_str(p->stubs), false);
+	if (rc == 0 && p->stubs)
+		rc = add_stubs(ctx, slice_str(p->stubs), true);
 	return rc;
 }
 
