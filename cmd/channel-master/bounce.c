@@ -270,7 +270,7 @@ bounce_start(const struct qread *r, const struct outcome *o, enum bounce_kind ki
 
 		if (!reportable(q, &o[i], kind, &n->action))
 			continue;
-		n->address = q->addr;
+		n->address = q->final ? q->final : q->addr;
 		n->orcpt = q->orcpt;
 		n->v = &o[i].v;
 		n->remote = o[i].remote;

@@ -39,8 +39,11 @@ read_conf(const char *file, char **why)
 	                                               : mem_str(file);
 	int r;
 
+	/* Every key has a default. */
 	if (access(own, F_OK) < 0 && errno == ENOENT)
-		mem_free(&own);		/* every key has a default */
+		mem_free(&own);
+	if (access(common, F_OK) < 0 && errno == ENOENT)
+		mem_free(&common);
 	r = conf_read(schemas, NELEM(schemas), common, own, false, why);
 	if (r == 0)
 		r = channels_read(channels, &master.channels, why);
