@@ -87,8 +87,14 @@ config_paths(const char *file)
 		self.own_path = mem_printf("%s/%s", dir, self.d->file);
 	keep_if_there(&self.shared_path);
 	keep_if_there(&self.own_path);
-	free(dir);
+	self.dir = dir;
 	return true;
+}
+
+char *
+daemon_conf_path(const char *file)
+{
+	return mem_printf("%s/%s", self.dir, file);
 }
 
 /* ---- TLS --------------------------------------------------------------------------------- */

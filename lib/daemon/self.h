@@ -11,6 +11,7 @@ struct self {
 	const struct daemon *d;
 	const struct conf_schema *schemas[3];
 	size_t nschemas;
+	char *dir;                      /* of the configuration */
 	char *shared_path, *own_path;   /* NULL = there is no such file */
 	struct daemon_listen **listens; /* filled by conf_read */
 	int64_t drain_timeout;
