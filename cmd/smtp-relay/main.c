@@ -12,8 +12,6 @@ struct relay relay;
 
 static const struct conf_key keys[] = {
 	{ "workers", CONF_INT, &config.workers, "2", 1, 64, RESTART, NULL, "Worker processes." },
-	{ "channels", CONF_PATH, &config.channels, "/etc/tiermail/channels.conf", 0, 0, RELOAD, NULL,
-	    "The channels.conf(5) with static routes." },
 	{ "line_ends", CONF_ENUM, &config.line_ends, "refuse", 0, 0, RELOAD, "refuse|normalise",
 	    "What becomes of a CR or LF that stands alone." },
 	{ "helo", CONF_ENUM, &config.helo, "any", 0, 0, RELOAD, "any|strict",
@@ -98,10 +96,12 @@ limits_set(void)
 static bool
 channels_load(void)
 {
+	char *path = daemon_conf_path("channels.conf"), *why = NULL;
 	struct channels *new;
-	char *why = NULL;
+	int r = channels_read(path, &new, &why);
 
-	if (channels_read(config.channels, &new, &why) < 0) {
+	free(path);
+	if (r < 0) {
 		log_event(LOG_ERROR, "config-error", "text=%s", log_str(why));
 		free(why);
 		return false;
@@ -221,15 +221,16 @@ static bool
 check(struct buf *why)
 {
 	struct channels *c = NULL;
-	char *text = NULL;
+	char *path = daemon_conf_path("channels.conf"), *text = NULL;
 	struct addr any = { .len = sizeof(any.in), .in.sin_family = AF_INET };
 	bool good = true;
 
-	if (channels_read(config.channels, &c, &text) < 0) {
+	if (channels_read(path, &c, &text) < 0) {
 		buf_str(why, text);
 		free(text);
 		good = false;
 	}
+	free(path);
 	channels_free(&c);
 	for (char **n = config.relay_networks; n && *n; n++)
 		if (addr_in(&any, slice_str(*n)) < 0) {

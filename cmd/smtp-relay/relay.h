@@ -23,7 +23,6 @@ enum role { ROLE_MX, ROLE_SUBMISSION, ROLE_LOCAL };
 
 struct config {
 	int64_t workers;
-	char *channels;          /* path of channels.conf */
 	int line_ends;           /* refuse | normalise */
 	int helo;                /* any | strict */
 	int64_t clients, per_client; /* sessions at once: all, and of one address */
