@@ -1,0 +1,180 @@
+/* message.c: the message on standard input: LF or CRLF line ends in, CRLF out; without -i a
+ * line with a lone dot ends it; NULs are left out, a CR inside a line becomes a blank (what
+ * smtp-relay would refuse from a stranger is mended for our own programs). */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+#include "mail/header.h"
+#include "sendmail.h"
+
+#define HEADER_MAX (1024 * 1024)
+#define PIECE      65536
+#define BODY_LINE  (256 * 1024) /* a longer line passes in pieces: nobody can tell */
+
+static char piece[PIECE];
+static size_t at, end;
+static bool over, ignore_dots, broken; /* broken: inside a line that passes in pieces */
+static struct buf line;
+
+static bool
+fill(void)
+{
+	ssize_t n;
+
+	do
+		n = read(STDIN_FILENO, piece, sizeof(piece));
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		die(EX_IOERR, "standard input: %s", strerror(errno));
+	at = 0;
+	end = (size_t)n;
+	return n > 0;
+}
+
+static void
+mend(struct buf *b)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < b->n; i++)
+		if (b->p[i] != '\0')
+			b->p[n++] = b->p[i] == '\r' ? ' ' : b->p[i];
+	b->n = n;
+}
+
+/* The next line into `line`, without its end; *whole tells whether its end is there.  False at
+ * the end of the message. */
+static bool
+next_line(bool *whole)
+{
+	const char *lf = NULL;
+	bool first = !broken;
+
+	buf_clear(&line);
+	if (over)
+		return false;
+	while (lf == NULL && line.n < BODY_LINE) {
+		if (at == end && !fill()) {
+			over = true;
+			break;
+		}
+		lf = memchr(piece + at, '\n', end - at);
+		buf_add(&line, piece + at, lf ? (size_t)(lf - piece) - at : end - at);
+		at = lf ? (size_t)(lf - piece) + 1 : end;
+	}
+	if (over && line.n == 0)
+		return false;
+	*whole = lf != NULL || over;
+	broken = !*whole;
+	if (*whole && line.n && line.p[line.n - 1] == '\r')
+		line.n--;
+	if (line.n && (memchr(line.p, '\r', line.n) || memchr(line.p, '\0', line.n)))
+		mend(&line);
+	if (ignore_dots || !first || !*whole || line.n != 1 || line.p[0] != '.')
+		return true;
+	over = true;
+	return false;
+}
+
+bool
+message_body(struct buf *out)
+{
+	bool whole;
+
+	while (out->n < PIECE) {
+		if (!next_line(&whole))
+			return false;
+		buf_slice(out, buf_get(&line));
+		if (whole)
+			buf_lit(out, "\r\n");
+	}
+	return true;
+}
+
+static bool
+any(struct slice name, const char *const *names)
+{
+	for (; *names; names++)
+		if (slice_ieq(name, slice_str(*names)))
+			return true;
+	return false;
+}
+
+static bool
+has(struct slice header, const char *const *names)
+{
+	struct header_field f;
+
+	while (header_next(&header, &f))
+		if (any(f.name, names))
+			return true;
+	return false;
+}
+
+/* All lines up to the empty one, or to what can be no header. */
+static void
+read_header(struct buf *h, bool *empty_line)
+{
+	bool whole;
+
+	*empty_line = false;
+	while (next_line(&whole)) {
+		if (line.n == 0) {
+			*empty_line = true;
+			return;
+		}
+		buf_slice(h, buf_get(&line));
+		buf_lit(h, "\r\n");
+		if (h->n > HEADER_MAX)
+			die(EX_DATAERR, "the header is too large");
+	}
+}
+
+/* mbox's "From " line, which some programs still send. */
+static struct slice
+without_envelope_line(struct slice h)
+{
+	if (slice_starts(h, S("From ")))
+		return slice_from(h, slice_find(h, '\n') + 1);
+	return h;
+}
+
+void
+message_header(const struct options *o, const char *from, struct rcpts *r, struct buf *out)
+{
+	static const char *const to[] = { "To", "Cc", "Bcc", NULL };
+	static const char *const resent[] = { "Resent-To", "Resent-Cc", "Resent-Bcc", NULL };
+	static const char *const secret[] = { "Bcc", "Resent-Bcc", NULL };
+	static const char *const author[] = { "From", NULL };
+	struct buf text = { 0 }, who = { 0 };
+	struct header_field f;
+	struct slice h, rest;
+	bool empty_line, again;
+
+	ignore_dots = o->ignore_dots;
+	read_header(&text, &empty_line);
+	h = without_envelope_line(buf_get(&text));
+	again = has(h, resent);
+	if (o->name && !has(h, author)) {
+		buf_char(&who, '"');
+		for (const char *p = o->name; *p; p++) {
+			if (*p == '"' || *p == '\\')
+				buf_char(&who, '\\');
+			buf_char(&who, *p);
+		}
+		buf_printf(&who, "\" <%s>", from);
+		header_write(out, "From", buf_get(&who));
+		buf_fini(&who);
+	}
+	for (rest = h; header_next(&rest, &f);) {
+		if (o->from_header && any(f.name, again ? resent : to))
+			(void)rcpts_add(r, f.value);
+		if (!o->from_header || !any(f.name, secret))
+			buf_slice(out, f.whole);
+	}
+	if (empty_line)
+		buf_lit(out, "\r\n");
+	buf_fini(&text);
+}
