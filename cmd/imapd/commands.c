@@ -1,0 +1,36 @@
+/* imapd/commands.c: the table of commands with the rules that are data, in RFC 3501's order. */
+#include "session.h"
+
+const struct command commands[] = {
+	{ "CAPABILITY", cmd_capability, ANY, 0, "RFC 3501 6.1.1" },
+	{ "NOOP", cmd_noop, ANY, 0, "RFC 3501 6.1.2" },
+	{ "LOGOUT", cmd_logout, ANY, QUIET, "RFC 3501 6.1.3" },
+	{ "ID", cmd_id, ANY, 0, "RFC 2971" },
+	{ "STARTTLS", cmd_starttls, NOTAUTH, 0, "RFC 3501 6.2.1" },
+	{ "AUTHENTICATE", cmd_authenticate, NOTAUTH, 0, "RFC 3501 6.2.2, RFC 4959" },
+	{ "LOGIN", cmd_login, NOTAUTH, 0, "RFC 3501 6.2.3" },
+	{ "ENABLE", cmd_enable, AUTH, 0, "RFC 5161" },
+	{ "SELECT", cmd_select, AUTH | SELECTED, QUIET, "RFC 3501 6.3.1" },
+	{ "EXAMINE", cmd_examine, AUTH | SELECTED, QUIET, "RFC 3501 6.3.2" },
+	{ "CREATE", cmd_create, AUTH | SELECTED, 0, "RFC 3501 6.3.3" },
+	{ "DELETE", cmd_delete, AUTH | SELECTED, 0, "RFC 3501 6.3.4" },
+	{ "RENAME", cmd_rename, AUTH | SELECTED, 0, "RFC 3501 6.3.5" },
+	{ "SUBSCRIBE", cmd_subscribe, AUTH | SELECTED, 0, "RFC 3501 6.3.6" },
+	{ "UNSUBSCRIBE", cmd_unsubscribe, AUTH | SELECTED, 0, "RFC 3501 6.3.7" },
+	{ "LIST", cmd_list, AUTH | SELECTED, 0, "RFC 3501 6.3.8, RFC 5258, RFC 5819" },
+	{ "LSUB", cmd_lsub, AUTH | SELECTED, 0, "RFC 3501 6.3.9" },
+	{ "STATUS", cmd_status, AUTH | SELECTED, 0, "RFC 3501 6.3.10" },
+	{ "APPEND", cmd_append, AUTH | SELECTED, 0, "RFC 3501 6.3.11, RFC 4315" },
+	{ "NAMESPACE", cmd_namespace, AUTH | SELECTED, 0, "RFC 2342" },
+	{ "IDLE", cmd_idle, AUTH | SELECTED, 0, "RFC 2177" },
+	{ "CHECK", cmd_noop, SELECTED, 0, "RFC 3501 6.4.1" },
+	{ "CLOSE", cmd_close, SELECTED, QUIET, "RFC 3501 6.4.2" },
+	{ "UNSELECT", cmd_unselect, SELECTED, QUIET, "RFC 3691" },
+	{ "EXPUNGE", cmd_expunge, SELECTED, UIDS | WRITES, "RFC 3501 6.4.3, RFC 4315" },
+	{ "SEARCH", cmd_search, SELECTED, UIDS | SEQS, "RFC 3501 6.4.4, RFC 4731" },
+	{ "FETCH", cmd_fetch, SELECTED, UIDS | SEQS, "RFC 3501 6.4.5" },
+	{ "STORE", cmd_store, SELECTED, UIDS | SEQS | WRITES, "RFC 3501 6.4.6, RFC 7162" },
+	{ "COPY", cmd_copy, SELECTED, UIDS | SEQS, "RFC 3501 6.4.7, RFC 4315" },
+	{ "MOVE", cmd_move, SELECTED, UIDS | WRITES, "RFC 6851" },
+};
+const size_t ncommands = NELEM(commands);
