@@ -1,0 +1,145 @@
+/* heap.c: what is to be done later: a binary heap by time.  Entries and destinations know their
+ * place, so that they can be taken out when something happens earlier. */
+#include "base/mem.h"
+#include "base/must.h"
+#include "job/sched_impl.h"
+
+#define DEST_BIT ((uintptr_t)1)
+
+static struct sched_entry *
+as_entry(uintptr_t x)
+{
+	return (struct sched_entry *)x;
+}
+
+static struct sched_dest *
+as_dest(uintptr_t x)
+{
+	return (struct sched_dest *)(x & ~DEST_BIT);
+}
+
+static uint32_t
+due_of(uintptr_t x)
+{
+	return x & DEST_BIT ? as_dest(x)->due : as_entry(x)->due;
+}
+
+static void
+set(struct sched *s, size_t at, uintptr_t x)
+{
+	s->heap[at] = x;
+	if (x & DEST_BIT)
+		as_dest(x)->heap_at = (uint32_t)at + 1;
+	else
+		as_entry(x)->heap_at = (uint32_t)at + 1;
+}
+
+static void
+up(struct sched *s, size_t at, uintptr_t x)
+{
+	while (at > 0 && due_of(s->heap[(at - 1) / 2]) > due_of(x)) {
+		set(s, at, s->heap[(at - 1) / 2]);
+		at = (at - 1) / 2;
+	}
+	set(s, at, x);
+}
+
+static void
+down(struct sched *s, size_t at, uintptr_t x)
+{
+	for (;;) {
+		size_t child = 2 * at + 1;
+
+		if (child >= s->nheap)
+			break;
+		if (child + 1 < s->nheap && due_of(s->heap[child + 1]) < due_of(s->heap[child]))
+			child++;
+		if (due_of(s->heap[child]) >= due_of(x))
+			break;
+		set(s, at, s->heap[child]);
+		at = child;
+	}
+	set(s, at, x);
+}
+
+static void
+put(struct sched *s, uintptr_t x)
+{
+	if (s->nheap == s->heap_room) {
+		s->heap_room = s->heap_room ? s->heap_room + s->heap_room / 2 : 1024;
+		s->heap = mem_grow(s->heap, s->heap_room, sizeof(*s->heap));
+	}
+	up(s, s->nheap++, x);
+}
+
+static void
+take(struct sched *s, size_t at)
+{
+	uintptr_t last = s->heap[--s->nheap];
+
+	must(at <= s->nheap);
+	if (at == s->nheap)
+		return;
+	if (at > 0 && due_of(s->heap[(at - 1) / 2]) > due_of(last))
+		up(s, at, last);
+	else
+		down(s, at, last);
+}
+
+void
+heap_put_entry(struct sched *s, struct sched_entry *e, uint32_t due)
+{
+	must(e->heap_at == 0);
+	e->due = due;
+	put(s, (uintptr_t)e);
+}
+
+void
+heap_take_entry(struct sched *s, struct sched_entry *e)
+{
+	if (e->heap_at == 0)
+		return;
+	take(s, e->heap_at - 1);
+	e->heap_at = 0;
+}
+
+void
+heap_put_dest(struct sched *s, struct sched_dest *d, uint32_t due)
+{
+	heap_take_dest(s, d);
+	d->due = due;
+	put(s, (uintptr_t)d | DEST_BIT);
+}
+
+void
+heap_take_dest(struct sched *s, struct sched_dest *d)
+{
+	if (d->heap_at == 0)
+		return;
+	take(s, d->heap_at - 1);
+	d->heap_at = 0;
+}
+
+bool
+heap_pop(struct sched *s, uint32_t now, struct sched_entry **e, struct sched_dest **d)
+{
+	uintptr_t x;
+
+	if (s->nheap == 0 || due_of(s->heap[0]) > now)
+		return false;
+	x = s->heap[0];
+	take(s, 0);
+	*e = x & DEST_BIT ? NULL : as_entry(x);
+	*d = x & DEST_BIT ? as_dest(x) : NULL;
+	if (*e)
+		(*e)->heap_at = 0;
+	else
+		(*d)->heap_at = 0;
+	return true;
+}
+
+int64_t
+sched_next_due(const struct sched *s)
+{
+	return s->nheap ? (int64_t)due_of(s->heap[0]) : 0;
+}

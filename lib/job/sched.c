@@ -1,0 +1,510 @@
+/* sched.c: the schedule's entries: what becomes ready, what waits, what is handed out. */
+#include <stdlib.h>
+#include "base/mem.h"
+#include "base/must.h"
+#include "job/sched_impl.h"
+
+#define TURN         16   /* messages a destination gets before the next one's turn */
+#define ACTIONS_MOST 8    /* notices and expiries of a channel under way at a time */
+#define TICK_MOST    4096 /* things that one sched_tick moves */
+#define RETURNS_FREE 3    /* leases that may come back before the message has to wait */
+
+/* ---- life ------------------------------------------------------------------------------- */
+
+struct sched *
+sched_new(void)
+{
+	return mem_new(sizeof(struct sched));
+}
+
+void
+sched_free(struct sched **sp)
+{
+	struct sched *s = *sp;
+
+	if (s == NULL)
+		return;
+	for (size_t i = 0; i < s->nchannels; i++) {
+		dest_free_all(s, s->order[i]);
+		free(s->order[i]->name);
+		free(s->order[i]);
+	}
+	free(s->order);
+	map_fini(&s->channels);
+	slab_free(s);
+	free(s->heap);
+	mem_free(sp);
+}
+
+static const struct channel *
+conf_for(const struct sched *s, const char *name)
+{
+	const struct channel *c = channels_find(s->conf, slice_str(name));
+
+	return c ? c : channels_find(s->conf, S("tcp_local"));
+}
+
+void
+sched_configure(struct sched *s, const struct channels *conf)
+{
+	s->conf = conf;
+	for (size_t i = 0; i < conf->nchannel; i++)
+		(void)sched_channel(s, slice_str(conf->channel[i].name));
+	for (size_t i = 0; i < s->nchannels; i++)
+		s->order[i]->conf = conf_for(s, s->order[i]->name);
+}
+
+struct sched_channel *
+sched_channel_find(const struct sched *s, struct slice name)
+{
+	return map_get(&s->channels, name);
+}
+
+struct sched_channel *
+sched_channel(struct sched *s, struct slice name)
+{
+	struct sched_channel *c = map_get(&s->channels, name);
+
+	if (c)
+		return c;
+	c = mem_new(sizeof(*c));
+	c->name = mem_strn(name.p, name.n);
+	c->conf = conf_for(s, c->name);
+	c->stopped = c->conf->stopped && strcmp(c->conf->name, c->name) == 0;
+	for (int p = 0; p < 3; p++)
+		list_init(&c->ring[p]);
+	list_init(&c->actions);
+	list_init(&c->idle);
+	s->order = mem_grow(s->order, s->nchannels + 1, sizeof(struct sched_channel *));
+	s->order[s->nchannels++] = c;
+	(void)map_put(&s->channels, slice_str(c->name), c);
+	return c;
+}
+
+struct sched_channel *
+sched_channel_next(const struct sched *s, size_t *at)
+{
+	return *at < s->nchannels ? s->order[(*at)++] : NULL;
+}
+
+struct sched_channel *
+sched_of(const struct sched_entry *e)
+{
+	return e->dest->channel;
+}
+
+struct slice
+sched_dest_name(const struct sched_entry *e)
+{
+	return slice(e->dest->name, e->dest->name_len);
+}
+
+const char *
+sched_state_word(enum sched_state st)
+{
+	static const char *const words[] = { "free", "ready", "waiting", "leased", "held" };
+
+	must((size_t)st < NELEM(words));
+	return words[st];
+}
+
+/* ---- notices and expiry ------------------------------------------------------------------ */
+
+/* A message that has never had its chance is tried first, however old it is. */
+static bool
+had_chance(const struct sched_entry *e)
+{
+	return e->attempts > 0 || e->throttled;
+}
+
+static enum job_action
+action_due(const struct sched_entry *e, int64_t now)
+{
+	const struct periods *n = &sched_of(e)->conf->notices;
+	int64_t age = now - e->arrival;
+
+	if (!had_chance(e))
+		return JOB_DELIVER;
+	if (age >= n->s[n->n - 1])
+		return JOB_EXPIRE;
+	if (e->notices < n->n - 1 && age >= n->s[e->notices])
+		return JOB_NOTICE;
+	return JOB_DELIVER;
+}
+
+/* When the next one will be due, however long ago; 0 = not known yet. */
+static int64_t
+action_at(const struct sched_entry *e)
+{
+	const struct periods *n = &sched_of(e)->conf->notices;
+
+	if (!had_chance(e))
+		return 0;
+	return (int64_t)e->arrival + n->s[e->notices < n->n - 1 ? e->notices : n->n - 1];
+}
+
+/* ---- the three places of an entry --------------------------------------------------------- */
+
+void
+entry_unlink(struct sched *s, struct sched_entry *e)
+{
+	struct sched_dest *d = e->dest;
+
+	list_remove(&e->link);
+	heap_take_entry(s, e);
+	switch ((enum sched_state)e->state) {
+	case SCHED_READY:
+		d->channel->ready--;
+		if (e->actions)
+			e->actions = false;
+		else
+			d->nready[e->prio]--;
+		break;
+	case SCHED_WAITING:
+		d->channel->waiting--;
+		d->nwaiting--;
+		break;
+	case SCHED_LEASED:
+		d->channel->leased--;
+		if (e->action == JOB_DELIVER)
+			d->active--;
+		else
+			d->channel->nactions_out--;
+		break;
+	case SCHED_HELD:
+		d->channel->held--;
+		d->nheld--;
+		break;
+	case SCHED_FREE:
+		break;
+	}
+	dest_update(d);
+}
+
+void
+entry_ready(struct sched *s, struct sched_entry *e, int64_t now, bool front)
+{
+	struct sched_dest *d = e->dest;
+	struct list *queue = &d->ready[e->prio];
+
+	e->action = action_due(e, now);
+	if (e->action == JOB_DELIVER && d->parked_until > now) {
+		e->throttled = true;
+		entry_wait(s, e, d->parked_until);
+		return;
+	}
+	e->state = SCHED_READY;
+	d->channel->ready++;
+	if (e->action != JOB_DELIVER) {
+		e->actions = true;
+		queue = &d->channel->actions;
+	} else {
+		d->nready[e->prio]++;
+	}
+	if (front)
+		list_push_front(queue, &e->link);
+	else
+		list_push(queue, &e->link);
+	dest_maybe_idle(s, d);
+	dest_update(d);
+}
+
+static void
+wait_until(struct sched *s, struct sched_entry *e, int64_t due)
+{
+	e->state = SCHED_WAITING;
+	e->dest->nwaiting++;
+	e->dest->channel->waiting++;
+	list_push(&e->dest->waiting, &e->link);
+	heap_put_entry(s, e, due > UINT32_MAX ? UINT32_MAX : (uint32_t)due);
+	dest_maybe_idle(s, e->dest);
+}
+
+/* Waits for its next attempt at `until`, or for the notice or expiry that is due before. */
+void
+entry_wait(struct sched *s, struct sched_entry *e, int64_t until)
+{
+	int64_t at = action_at(e);
+
+	e->next = (uint32_t)until;
+	wait_until(s, e, at && at < until ? at : until);
+}
+
+/* ---- what happens to messages -------------------------------------------------------------- */
+
+struct sched_entry *
+sched_add(struct sched *s, const struct sched_msg *m, int64_t now)
+{
+	struct sched_channel *c;
+	struct sched_entry *e;
+
+	if (sched_find(s, m->id))
+		return NULL;
+	c = sched_channel(s, m->channel);
+	e = entry_new(s, m->id);
+	e->dest = dest_get(s, c, m->dest);
+	e->arrival = (uint32_t)m->at;
+	e->size_k = (uint32_t)((m->size + 1023) / 1024 > UINT32_MAX ? UINT32_MAX : (m->size + 1023) / 1024);
+	e->nrcpt = (uint16_t)(m->nrcpt < UINT16_MAX ? m->nrcpt : UINT16_MAX);
+	e->attempts = (uint16_t)(m->attempts < UINT16_MAX ? m->attempts : UINT16_MAX);
+	e->notices = (uint8_t)(m->notices < UINT8_MAX ? m->notices : UINT8_MAX);
+	e->prio = m->prio < 0 ? 0 : m->prio > 2 ? 2 : (uint8_t)m->prio;
+	if (c->conf->big && m->size > (uint64_t)c->conf->big && e->prio < 2)
+		e->prio++;
+	e->check = m->check;
+	e->next = m->next > 0 ? (uint32_t)m->next : 0;
+	if (m->held)
+		sched_hold(s, e);
+	else if (m->next > now)
+		entry_wait(s, e, m->next);
+	else
+		entry_ready(s, e, now, false);
+	return e;
+}
+
+void
+sched_remove(struct sched *s, struct sched_entry *e)
+{
+	struct sched_dest *d = e->dest;
+
+	entry_unlink(s, e);
+	entry_free(s, e);
+	dest_maybe_idle(s, d);
+}
+
+void
+sched_hold(struct sched *s, struct sched_entry *e)
+{
+	entry_unlink(s, e);
+	e->state = SCHED_HELD;
+	e->held_later = false;
+	e->dest->nheld++;
+	e->dest->channel->held++;
+	dest_maybe_idle(s, e->dest);
+}
+
+void
+sched_release(struct sched *s, struct sched_entry *e, int64_t now)
+{
+	entry_unlink(s, e);
+	e->returns = 0;
+	entry_ready(s, e, now, false);
+}
+
+/* An operator's word counts more than what we think of the destination. */
+void
+sched_retry(struct sched *s, struct sched_entry *e, int64_t now)
+{
+	struct sched_dest *d = e->dest;
+
+	if (d->parked_until) {
+		heap_take_dest(s, d);
+		d->parked_until = 0;
+	}
+	entry_unlink(s, e);
+	e->throttled = false;
+	entry_ready(s, e, now, false);
+}
+
+/* ---- handing out --------------------------------------------------------------------------- */
+
+bool
+sched_has_work(const struct sched_channel *c)
+{
+	if (c->stopped)
+		return false;
+	if (!list_empty(&c->actions) && c->nactions_out < ACTIONS_MOST)
+		return true;
+	return !list_empty(&c->ring[0]) || !list_empty(&c->ring[1]) || !list_empty(&c->ring[2]);
+}
+
+static struct sched_entry *
+lease(struct sched *s, struct sched_entry *e, enum job_action action)
+{
+	struct sched_dest *d = e->dest;
+
+	entry_unlink(s, e);
+	e->state = SCHED_LEASED;
+	e->action = (uint8_t)action;
+	d->channel->leased++;
+	if (action == JOB_DELIVER)
+		d->active++;
+	else
+		d->channel->nactions_out++;
+	dest_maybe_idle(s, d);
+	dest_update(d);
+	return e;
+}
+
+static struct sched_dest *
+choose(struct sched_channel *c, struct sched_dest *prefer, int *prio)
+{
+	bool low_first = ++c->picks % 8 == 0;
+
+	for (int i = 0; i < 3; i++) {
+		int p = low_first ? 2 - i : i;
+
+		if (list_empty(&c->ring[p]))
+			continue;
+		*prio = p;
+		if (prefer && !list_empty(&prefer->ring[p]) && prefer->turn < TURN)
+			return prefer;
+		return CONTAINER(c->ring[p].next, struct sched_dest, ring[p]);
+	}
+	return NULL;
+}
+
+struct sched_entry *
+sched_pick(struct sched *s, struct sched_channel *c, struct sched_dest *prefer, int64_t now)
+{
+	struct sched_dest *d;
+	struct sched_entry *e;
+	int p = 0;
+
+	if (c->stopped)
+		return NULL;
+	if (!list_empty(&c->actions) && c->nactions_out < ACTIONS_MOST) {
+		e = list_first(&c->actions, struct sched_entry, link);
+		return lease(s, e, (enum job_action)e->action);
+	}
+	if ((d = choose(c, prefer, &p)) == NULL)
+		return NULL;
+	if (++d->turn >= TURN) {
+		d->turn = 0;
+		list_remove(&d->ring[p]);
+		list_push(&c->ring[p], &d->ring[p]);
+	}
+	e = list_first(&d->ready[p], struct sched_entry, link);
+	must(e != NULL);
+	/* It may have stood in a long queue. */
+	return lease(s, e, action_due(e, now));
+}
+
+uint32_t
+sched_backoff(const struct sched_entry *e)
+{
+	return periods_get(&sched_of(e)->conf->backoff[e->prio], e->attempts);
+}
+
+/* ---- the end of a lease ---------------------------------------------------------------------- */
+
+/* Not before now, not later than the message's last day. */
+static int64_t
+sane_next(const struct sched_entry *e, int64_t next, int64_t now)
+{
+	const struct periods *n = &sched_of(e)->conf->notices;
+	int64_t last = (int64_t)e->arrival + n->s[n->n - 1];
+
+	if (next > last)
+		next = last;
+	return next > now ? next : now + 1;
+}
+
+static void
+end_drop(struct sched *s, struct sched_entry *e, bool was_action, uint32_t after, int64_t now)
+{
+	e->dest->channel->dropped++;
+	/* A notice that could not be written is due already: it must not come back at once. */
+	if (was_action)
+		wait_until(s, e, now + (after > 30 ? after : 30));
+	else if (after)
+		entry_wait(s, e, now + (after < 86400 ? after : 86400));
+	else
+		entry_ready(s, e, now, true);
+}
+
+static void
+end_retry(struct sched *s, struct sched_entry *e, const struct job_result *r, int64_t now)
+{
+	e->dest->channel->retried++;
+	if (e->attempts < UINT16_MAX)
+		e->attempts++;
+	e->throttled = r->site == JOB_SITE_FAIL;
+	entry_wait(s, e, sane_next(e, r->next, now));
+}
+
+static void
+end_noted(struct sched *s, struct sched_entry *e, int64_t now)
+{
+	const struct periods *n = &sched_of(e)->conf->notices;
+
+	e->dest->channel->noticed++;
+	while (e->notices < n->n - 1 && now - e->arrival >= n->s[e->notices])
+		e->notices++;
+	if (e->next > now)
+		entry_wait(s, e, e->next);
+	else
+		entry_ready(s, e, now, false);
+}
+
+bool
+sched_end(struct sched *s, struct sched_entry *e, const struct job_result *r, int64_t now)
+{
+	struct sched_dest *d = e->dest;
+	bool was_action = e->action != JOB_DELIVER, expired = e->action == JOB_EXPIRE, stays = true;
+
+	must(e->state == SCHED_LEASED);
+	entry_unlink(s, e);
+	e->returns = 0;
+	switch (r->end) {
+	case JOB_DONE:
+		*(expired ? &d->channel->expired : &d->channel->done) += 1;
+		entry_free(s, e);
+		stays = false;
+		break;
+	case JOB_RETRY:
+		end_retry(s, e, r, now);
+		break;
+	case JOB_DROP:
+		end_drop(s, e, was_action, r->after, now);
+		break;
+	case JOB_NOTED:
+		end_noted(s, e, now);
+		break;
+	case JOB_HELD:
+		e->state = SCHED_HELD;
+		d->nheld++;
+		d->channel->held++;
+		break;
+	}
+	if (!was_action)
+		dest_answered(s, d, r->site, now);
+	dest_maybe_idle(s, d);
+	return stays;
+}
+
+/* A message that its master dies of must not bring down one after the other. */
+void
+sched_return(struct sched *s, struct sched_entry *e, int64_t now)
+{
+	must(e->state == SCHED_LEASED);
+	entry_unlink(s, e);
+	if (e->returns < UINT8_MAX)
+		e->returns++;
+	if (e->returns > RETURNS_FREE)
+		entry_wait(s, e, now + 60 * (e->returns - RETURNS_FREE));
+	else
+		entry_ready(s, e, now, true);
+}
+
+/* ---- time -------------------------------------------------------------------------------------- */
+
+int64_t
+sched_tick(struct sched *s, int64_t now)
+{
+	struct sched_entry *e;
+	struct sched_dest *d;
+
+	for (int i = 0; i < TICK_MOST && heap_pop(s, (uint32_t)now, &e, &d); i++) {
+		if (d) {
+			dest_probe(s, d, now);
+			continue;
+		}
+		entry_unlink(s, e);
+		if (action_due(e, now) == JOB_DELIVER && e->next > now)
+			entry_wait(s, e, e->next);
+		else
+			entry_ready(s, e, now, false);
+	}
+	return sched_next_due(s);
+}

@@ -1,0 +1,134 @@
+/* job/sched.h: the schedule: which message goes to whom, when.  All in memory, no I/O, no clock:
+ * jobctl feeds it with events and the time, and asks what to hand out.
+ *
+ *	channel -> destination -> priority -> messages in order of arrival
+ *
+ * Fairness: within a priority destinations take turns (a few messages a turn, so that sessions
+ * are reused); every eighth choice starts at a lower priority, so that none starves.  A
+ * destination's concurrency follows its answers by 1/N steps (mta.md 4.1); one that fails a
+ * whole cohort is dead for a while: its messages wait without an attempt being counted, one of
+ * them probes, and the first success sets all free.
+ * A message costs SCHED_ENTRY_SIZE bytes and about 16 of indexes. */
+#ifndef JOB_SCHED_H
+#define JOB_SCHED_H
+#include "base/list.h"
+#include "base/map.h"
+#include "conf/channels.h"
+#include "job/line.h"
+
+#define SCHED_ID_LEN 15 /* the file's id: message id and copy number */
+
+enum sched_state {
+	SCHED_FREE,    /* not an entry */
+	SCHED_READY,   /* may go as soon as somebody has room */
+	SCHED_WAITING, /* until e->due */
+	SCHED_LEASED,  /* somebody works on it */
+	SCHED_HELD,    /* until it is released */
+};
+
+struct sched_dest;
+struct sched_entry {
+	struct list link;       /* READY: its queue; WAITING: dest->waiting; LEASED: the owner's */
+	struct sched_dest *dest;
+	struct sched_entry *hash_next;
+	uint32_t heap_at;       /* place in the heap + 1, 0 = not there */
+	uint32_t due;           /* WAITING: when something is to be done, unix seconds */
+	uint32_t next;          /* when the next attempt is */
+	uint32_t arrival;
+	uint32_t size_k;        /* KiB, rounded up */
+	uint32_t lease;         /* LEASED: the owner's number for it */
+	uint16_t attempts, nrcpt;
+	uint8_t notices, returns; /* warnings sent; leases that came back without a word */
+	uint8_t state : 3, prio : 2, action : 2, check : 1;
+	uint8_t held_later : 1, delete_later : 1, throttled : 1, actions : 1;
+	char id[SCHED_ID_LEN];
+};
+#define SCHED_ENTRY_SIZE sizeof(struct sched_entry)
+
+struct sched_channel {
+	char *name;
+	const struct channel *conf;    /* borrowed; replaced by sched_configure */
+	struct map dests;
+	struct list ring[3];           /* of destinations that can be served now, per priority */
+	struct list actions;           /* entries with a notice or expiry due */
+	struct list idle;              /* destinations without messages, oldest first */
+	size_t ndests, nidle;
+	size_t ready, waiting, leased, held; /* entries */
+	size_t nactions_out;           /* leases that are notices or expiries */
+	uint32_t picks;
+	bool stopped;
+	uint64_t done, retried, expired, noticed, dropped;
+	void *owner;                   /* jobctl's part */
+};
+
+struct sched_dest {
+	struct sched_channel *channel;
+	struct list ring[3], ready[3], waiting, idle;
+	uint32_t nready[3], nwaiting, nheld, active;
+	float window, fails;           /* concurrency; failed part of a cohort */
+	uint32_t parked_until;         /* dead until then; 0 = alive */
+	uint16_t parks;                /* times in a row */
+	uint16_t turn;                 /* messages given in this turn */
+	uint32_t heap_at, due;         /* as for entries */
+	uint32_t name_len;
+	char name[];                   /* escaped */
+};
+
+struct sched;
+struct sched *sched_new(void);
+void sched_free(struct sched **s);
+/* Gives every channel its configuration (those that have none get tcp_local's); the set before
+ * may be freed afterwards. */
+void sched_configure(struct sched *s, const struct channels *c);
+struct sched_channel *sched_channel(struct sched *s, struct slice name); /* found or made */
+struct sched_channel *sched_channel_find(const struct sched *s, struct slice name);
+struct sched_channel *sched_channel_next(const struct sched *s, size_t *at); /* walk from 0 */
+
+/* A message that is in the spool. */
+struct sched_msg {
+	struct slice channel, dest;  /* dest escaped */
+	const char *id;              /* SCHED_ID_LEN characters */
+	uint64_t size;
+	uint32_t nrcpt, attempts, notices;
+	int prio;
+	int64_t at, next;
+	bool held, check;
+};
+/* Returns the new entry, or NULL when it is known already. */
+struct sched_entry *sched_add(struct sched *s, const struct sched_msg *m, int64_t now);
+struct sched_entry *sched_find(const struct sched *s, const char *id);
+struct sched_channel *sched_of(const struct sched_entry *e);
+
+/* The next message for somebody with room, or NULL.  `prefer`: the destination of the session
+ * that has just become free, or NULL.  The entry is LEASED; the caller puts e->link on a list of
+ * its own.  e->action says what is to be done. */
+struct sched_entry *sched_pick(struct sched *s, struct sched_channel *c, struct sched_dest *prefer,
+    int64_t now);
+bool sched_has_work(const struct sched_channel *c); /* would sched_pick find something? */
+/* Seconds until the next attempt if this one fails. */
+uint32_t sched_backoff(const struct sched_entry *e);
+/* The lease has ended.  False when the entry is gone (done); else, when it is marked to be
+ * deleted or held (delete_later, held_later), the caller does that next. */
+bool sched_end(struct sched *s, struct sched_entry *e, const struct job_result *r, int64_t now);
+/* The owner went away without a word: nothing was counted. */
+void sched_return(struct sched *s, struct sched_entry *e, int64_t now);
+
+/* Operators.  None is for LEASED entries: those are marked (held_later, delete_later). */
+void sched_hold(struct sched *s, struct sched_entry *e);
+void sched_release(struct sched *s, struct sched_entry *e, int64_t now); /* HELD -> READY */
+void sched_retry(struct sched *s, struct sched_entry *e, int64_t now);   /* WAITING -> READY */
+void sched_remove(struct sched *s, struct sched_entry *e);
+
+/* Moves what is due.  Returns when to be called again (unix seconds), 0 = when something is
+ * added.  Bounded work per call: an answer <= now means there is more. */
+int64_t sched_tick(struct sched *s, int64_t now);
+int64_t sched_next_due(const struct sched *s);
+
+/* Walks all entries: start with *at = 0; NULL at the end.  Anything may change meanwhile: an
+ * entry that stays is seen exactly once. */
+struct sched_entry *sched_next(const struct sched *s, size_t *at);
+size_t sched_count(const struct sched *s);
+size_t sched_memory(const struct sched *s); /* bytes, without malloc's own */
+const char *sched_state_word(enum sched_state st);
+struct slice sched_dest_name(const struct sched_entry *e);
+#endif
