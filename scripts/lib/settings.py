@@ -10,7 +10,7 @@ def files(s):
     """{file: {section: {key: value}}}; section "" is the top of the file."""
     p, run, d = s["ports"], s["rundir"], s["dir"]
     tls = d + "/tls"
-    local = lambda name: "127.0.0.1:%d" % p[name]
+    local = lambda name: "127.0.0.1:%d" % p.get(name, 0)
     conf = {
         "tiermail": {
             "": {"hostname": s["hostname"], "rundir": run, "queue": d + "/queue",
