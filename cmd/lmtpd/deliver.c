@@ -170,7 +170,7 @@ log_rcpt(const struct lsession *s, const struct lrcpt *r, const struct store_res
 	struct slice qid = s->srv.mail.xqid;
 
 	log_event(LOG_INFO, "deliver",
-	    "sid=%s qid=%s to=%s account=%s folder=%s verdict=%d.%u.%u reply=%d uid=%u size=%llu dup=%d ms=%llu",
+	    "sid=%s qid=%s to=%s user=%s folder=%s verdict=%d.%u.%u reply=%d uid=%u size=%llu dup=%d ms=%llu",
 	    s->sid, log_value(qid), log_value(r->address), log_value(r->account), log_value(r->folder),
 	    (int)r->v.kind, r->v.subject, r->v.detail, verdict_reply(&r->v), t ? t->uid : 0,
 	    (unsigned long long)s->size, t && t->duplicate,
