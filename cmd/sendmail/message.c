@@ -113,16 +113,36 @@ has(struct slice header, const char *const *names)
 	return false;
 }
 
-/* All lines up to the empty one, or to what can be no header. */
+/* A field, its continuation, or (first) mbox's "From " line, which some programs still send. */
+static bool
+header_line(struct slice s, bool first)
+{
+	struct slice name = slice_trim(slice_sub(s, 0, slice_find(s, ':')));
+
+	if (s.n && (s.p[0] == ' ' || s.p[0] == '\t'))
+		return !first;
+	if (first && slice_starts(s, S("From ")))
+		return true;
+	for (size_t i = 0; i < name.n; i++)
+		if ((unsigned char)name.p[i] <= ' ' || (unsigned char)name.p[i] >= 0x7f)
+			return false;
+	return name.n > 0 && slice_find(s, ':') < s.n;
+}
+
+/* All lines up to the empty one, or to one that can be no header: then *first has it, the first
+ * of the body. */
 static void
-read_header(struct buf *h, bool *empty_line)
+read_header(struct buf *h, struct buf *first)
 {
 	bool whole;
 
-	*empty_line = false;
 	while (next_line(&whole)) {
-		if (line.n == 0) {
-			*empty_line = true;
+		if (line.n == 0)
+			return;
+		if (!header_line(buf_get(&line), h->n == 0)) {
+			buf_slice(first, buf_get(&line));
+			if (whole)
+				buf_lit(first, "\r\n");
 			return;
 		}
 		buf_slice(h, buf_get(&line));
@@ -132,7 +152,6 @@ read_header(struct buf *h, bool *empty_line)
 	}
 }
 
-/* mbox's "From " line, which some programs still send. */
 static struct slice
 without_envelope_line(struct slice h)
 {
@@ -148,13 +167,13 @@ message_header(const struct options *o, const char *from, struct rcpts *r, struc
 	static const char *const resent[] = { "Resent-To", "Resent-Cc", "Resent-Bcc", NULL };
 	static const char *const secret[] = { "Bcc", "Resent-Bcc", NULL };
 	static const char *const author[] = { "From", NULL };
-	struct buf text = { 0 }, who = { 0 };
+	struct buf text = { 0 }, who = { 0 }, first = { 0 };
 	struct header_field f;
 	struct slice h, rest;
-	bool empty_line, again;
+	bool again;
 
 	ignore_dots = o->ignore_dots;
-	read_header(&text, &empty_line);
+	read_header(&text, &first);
 	h = without_envelope_line(buf_get(&text));
 	again = has(h, resent);
 	if (o->name && !has(h, author)) {
@@ -174,7 +193,8 @@ message_header(const struct options *o, const char *from, struct rcpts *r, struc
 		if (!o->from_header || !any(f.name, secret))
 			buf_slice(out, f.whole);
 	}
-	if (empty_line)
-		buf_lit(out, "\r\n");
+	buf_lit(out, "\r\n");
+	buf_slice(out, buf_get(&first));
+	buf_fini(&first);
 	buf_fini(&text);
 }

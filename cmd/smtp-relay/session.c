@@ -297,7 +297,7 @@ static const struct smtp_verb submission_verbs[] = {
 static struct smtp_policy policies[] = {
 	[ROLE_MX] = { CALLS },
 	[ROLE_SUBMISSION] = { CALLS, .verbs = submission_verbs },
-	[ROLE_LOCAL] = { CALLS },
+	[ROLE_LOCAL] = { CALLS, .batch = true },
 };
 
 /* Who is it, and may it come in? */

@@ -343,7 +343,7 @@ dispatch(struct smtp_server *s, struct slice line)
 		return say(s, PERM, 530, "5.7.0", "authentication required");
 	/* RFC 2920 3.1, and what smuggles a second message behind a first: a client that does
 	 * not wait for our answer here is no mail client. */
-	if ((v->flags & SMTP_LAST) && stream_peek(&s->io).n) {
+	if ((v->flags & SMTP_LAST) && !s->policy->batch && stream_peek(&s->io).n) {
 		early = verdict(PERM, 554, "5.5.0", "input behind %s before its answer", v->verb);
 		return server_bye(s, "pipelining", &early);
 	}

@@ -70,6 +70,7 @@ struct smtp_policy {
 	const struct smtp_verb *verbs; /* own commands, or NULL; ended by a NULL verb */
 	const char *hostname;          /* in greeting and EHLO */
 	bool lmtp;
+	bool batch;                    /* a trusted program that need not wait for our answers */
 
 	/* The lines of the EHLO answer behind the first, each ended by LF.  The server itself
 	 * adds PIPELINING, 8BITMIME, ENHANCEDSTATUSCODES, CHUNKING, SIZE, SMTPUTF8, STARTTLS
