@@ -180,17 +180,14 @@ on_ready(struct watch *w, bool readable, bool writable, int error)
 {
 	struct ipc *c = CONTAINER(w, struct ipc, watch);
 
-	if (error < 0) {
-		c->error = error;
-		ipc_close(c);
-		return;
-	}
 	if (writable)
 		send_queue(c);
-	if (!readable || c->closing)
-		return;
-	for (int i = 0; i < PACKETS && !c->closing && receive(c); i++)
+	for (int i = 0; (error || (readable && i < PACKETS)) && !c->closing && receive(c); i++)
 		;
+	if (error && !c->closing) { /* what came before it is read */
+		c->error = error == -EPIPE || error == -ECONNRESET ? 0 : error;
+		ipc_close(c);
+	}
 }
 
 int

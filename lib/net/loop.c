@@ -1,7 +1,9 @@
 /* net/loop.c: see loop.h.  A turn of the loop is: timers, idle, prepare, poll, check, close
  * callbacks (libuv's order); `later` runs at prepare and at check. */
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include "base/mem.h"
 #include "base/must.h"
 #include "net/loop.h"
@@ -254,12 +256,26 @@ deadline_clear(struct deadline *d)
 
 /* ---- foreign descriptors ----------------------------------------------------------------- */
 
+/* libuv stops polling and says EBADF for every POLLERR: the socket knows better. */
+static int
+poll_error(uv_poll_t *h, int status)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+	uv_os_fd_t fd;
+
+	if (status != UV_EBADF || uv_fileno((uv_handle_t *)h, &fd) != 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+		return status;
+	return error ? -error : -EPIPE;
+}
+
 static void
 on_poll(uv_poll_t *h, int status, int events)
 {
 	struct watch *w = CONTAINER(h, struct watch, uv);
 
-	w->fn(w, events & UV_READABLE, events & UV_WRITABLE, status < 0 ? status : 0);
+	w->fn(w, events & UV_READABLE, events & UV_WRITABLE, status < 0 ? poll_error(h, status) : 0);
 }
 
 static void

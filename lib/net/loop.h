@@ -70,7 +70,8 @@ void later_cancel(struct later *t);
 /* Readiness of a foreign descriptor (libldap, libunbound, our ipc). */
 struct watch {
 	uv_poll_t uv;
-	void (*fn)(struct watch *, bool readable, bool writable, int error); /* error: -errno or 0 */
+	/* error: 0, or -errno, and then watching has stopped */
+	void (*fn)(struct watch *, bool readable, bool writable, int error);
 	void (*closed)(struct watch *);
 };
 int watch_init(struct watch *w, struct loop *l, int fd, void (*fn)(struct watch *, bool, bool, int)) MUSTCHECK;
