@@ -223,7 +223,7 @@ take_fitting(struct slice *s, bool base64)
 static void
 write_words(struct buf *out, struct slice s)
 {
-	bool base64 = q_len(s) > (s.n + 2) / 3 * 4, first = true;
+	bool base64 = q_len(s) > (s.n + 2) / 3 * 6, first = true; /* q can be read by eye */
 
 	while (s.n > 0) {
 		struct slice piece = take_fitting(&s, base64);
