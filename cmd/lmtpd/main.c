@@ -74,6 +74,7 @@ static const struct daemon lmtpd_daemon = {
 	.file = "lmtpd.conf",
 	.schema = &lmtpd_schema,
 	.listens = true,
+	.client_certs = true,
 	.workers = &lconf.workers,
 	.metrics = metrics,
 	.start = start,

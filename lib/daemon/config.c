@@ -133,6 +133,8 @@ server_new(const struct daemon_listen *l, char **why)
 		p.cert = l->cert;
 	if (*l->key)
 		p.key = l->key;
+	/* Without a CA of the site's own, nobody could show a certificate that means anything. */
+	p.verify_optional = self.d->client_certs && *shared.tls_ca;
 	c = tls_server_new(&p, &reason);
 	if (!c) {
 		*why = mem_printf("[listen %s]: %s\n", l->name, reason);

@@ -51,6 +51,7 @@ struct daemon {
 	const struct conf_schema *schema;  /* of that file */
 	const char *roles;                 /* "mx|submission", NULL = one role */
 	bool listens;                      /* has [listen] sections */
+	bool client_certs;                 /* its TLS listeners ask for a certificate (tls.ca) */
 	const int64_t *workers;            /* number of workers; NULL = work in this process */
 	const struct metric *metrics;      /* terminated by a NULL name */
 
