@@ -166,7 +166,7 @@ store_begin(struct store_view *v)
 	    mdb_env_set_mapsize(v->r->env, 0) == 0)
 		rc = begin_once(v);
 	if (rc) {
-		log_event(LOG_ERROR, "store-snapshot", "path=%s error=%s", log_str(v->r->path),
+		log_event(LOG_ERROR, "store_snapshot", "path=%s error=%s", log_str(v->r->path),
 		    log_str(mdb_strerror(rc)));
 		return store_errno(rc);
 	}

@@ -61,7 +61,7 @@ store_blocks_next(struct store_blocks *b, size_t *n)
 			break;
 		rec = store_block_parse(slice(d.mv_data, d.mv_size), n);
 		if (!rec)
-			log_event(LOG_ERROR, "store-block", "mailbox=%llx block=%u error=damaged",
+			log_event(LOG_ERROR, "store_block", "mailbox=%llx block=%u error=damaged",
 			    (unsigned long long)b->mailbox, block);
 		else
 			rec = clip(b, rec, n);

@@ -229,7 +229,7 @@ store_part_reader_check(struct store_part *p)
 	int dead = 0;
 
 	if (mdb_reader_check(p->env, &dead) == 0 && dead)
-		log_event(LOG_INFO, "store-readers", "partition=%s dead=%d", log_str(p->name), dead);
+		log_event(LOG_INFO, "store_readers", "partition=%s dead=%d", log_str(p->name), dead);
 }
 
 const char *

@@ -38,8 +38,7 @@ struct store_job {
 	struct store_reply reply;
 	int *fds;                   /* one for each message, the job's to close; NULL = none */
 	bool foreign;               /* the fds are of another partition: copy, not link */
-	void *owner;                /* the submitter's */
-	uint64_t tag;
+	void *owner, *owner2;       /* the submitter's */
 };
 /* Zeroed. */
 struct store_job *store_job_new(void) MUSTCHECK;

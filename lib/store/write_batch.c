@@ -62,7 +62,7 @@ look_at_space(struct store_part *p)
 		return;
 	full = (uint64_t)st.f_bavail * st.f_frsize < p->c.min_free;
 	if (full != p->full)
-		log_event(LOG_WARN, full ? "store-full" : "store-space", "partition=%s free=%llu",
+		log_event(LOG_WARN, full ? "store_full" : "store_space", "partition=%s free=%llu",
 		    log_str(p->name), (unsigned long long)st.f_bavail * st.f_frsize);
 	p->full = full;
 	p->stats.full = full;
@@ -112,7 +112,7 @@ batch_failed(struct store_part *p, struct list *jobs, int rc)
 {
 	struct store_job *j;
 
-	log_event(LOG_ERROR, "store-batch", "partition=%s error=%s", log_str(p->name),
+	log_event(LOG_ERROR, "store_batch", "partition=%s error=%s", log_str(p->name),
 	    log_str(mdb_strerror(rc)));
 	links_undo(p, 0);
 	buf_clear(&p->events);

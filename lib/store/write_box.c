@@ -174,7 +174,7 @@ box_load(struct store_part *p, uint64_t id, struct slice v)
 
 	if (!store_mailbox_crc_ok(v) || store_mailbox_parse(v, id, true, &m) < 0 ||
 	    m.name.n > STORE_NAME_MAX) {
-		log_event(LOG_ERROR, "store-mailbox", "mailbox=%llx error=damaged",
+		log_event(LOG_ERROR, "store_mailbox", "mailbox=%llx error=damaged",
 		    (unsigned long long)id);
 		return NULL;
 	}

@@ -46,7 +46,6 @@ body_fd(struct store_part *p, struct store_job *j, size_t i, const struct store_
 			return copy;
 		close(j->fds[i]);
 		j->fds[i] = copy;
-		j->foreign = false;
 	}
 	return j->fds[i];
 }
@@ -142,7 +141,7 @@ run_deliver(struct store_part *p, struct store_job *j)
 		return;
 	fd = body_fd(p, j, 0, m);
 	if (fd < 0) {
-		log_event(LOG_ERROR, "store-body", "error=%s", log_str(strerror(-fd)));
+		log_event(LOG_ERROR, "store_body", "error=%s", log_str(strerror(-fd)));
 		reply_fail(j, STORE_FAILED, verdict(TEMP, 451, "4.3.0", "message file is not usable"));
 		return;
 	}

@@ -117,7 +117,7 @@ env_open(struct store_part *p, char **why)
 
 		/* Readers take their slots in the lock file: LMDB makes it as the data file. */
 		if (chmod(lock, 0660) < 0)
-			log_event(LOG_WARN, "store-mode", "path=%s error=%s", log_str(lock),
+			log_event(LOG_WARN, "store_mode", "path=%s error=%s", log_str(lock),
 			    log_str(strerror(errno)));
 		mdb_reader_check(p->env, &dead);
 		rc = open_tables(p);

@@ -150,7 +150,7 @@ link_body(struct store_part *p, struct wbox *b, uint32_t uid, int fd)
 	if (rc == -EMLINK)
 		rc = link_copy(p, fd, b, uid);
 	if (rc < 0) {
-		log_event(LOG_ERROR, "store-link", "account=%s mailbox=%llx uid=%u error=%s",
+		log_event(LOG_ERROR, "store_link", "account=%s mailbox=%llx uid=%u error=%s",
 		    log_str(b->acct->name), (unsigned long long)b->id, uid, log_str(strerror(-rc)));
 		return rc;
 	}
@@ -182,7 +182,7 @@ link_messages(struct store_part *p, struct wbox *from, const struct store_record
 				close(fd);
 		}
 		if (rc < 0)
-			log_event(LOG_ERROR, "store-link", "account=%s mailbox=%llx uid=%u error=%s",
+			log_event(LOG_ERROR, "store_link", "account=%s mailbox=%llx uid=%u error=%s",
 			    log_str(from->acct->name), (unsigned long long)from->id, rec[i].uid,
 			    log_str(strerror(-rc)));
 	}
@@ -418,7 +418,7 @@ mend_box(struct store_part *p, uint64_t id, const char *dir)
 			break;
 	}
 	if (n)
-		log_event(LOG_INFO, "store-mend", "mailbox=%llx dir=%s files=%u",
+		log_event(LOG_INFO, "store_mend", "mailbox=%llx dir=%s files=%u",
 		    (unsigned long long)id, log_str(dir), n);
 }
 
@@ -445,6 +445,6 @@ note_mend(struct store_part *p)
 		at += 10u + len;
 	}
 	if (n->more)
-		log_event(LOG_WARN, "store-mend", "more=1");
+		log_event(LOG_WARN, "store_mend", "more=1");
 	note_clear(p);
 }

@@ -50,7 +50,7 @@ acct_prepare(struct store_part *p, struct slice name)
 		int rc = make_box_dir(p, b);
 
 		if (rc < 0)
-			log_event(LOG_ERROR, "store-mkdir", "dir=%s error=%s", log_str(b->dir),
+			log_event(LOG_ERROR, "store_mkdir", "dir=%s error=%s", log_str(b->dir),
 			    log_str(strerror(-rc)));
 		sub_put(p, a, slice_str(folders[i].name), true);
 		if (i == 0)
@@ -59,7 +59,7 @@ acct_prepare(struct store_part *p, struct slice name)
 	known = (struct store_known){ .id = a->d.id, .inbox = a->inbox->id };
 	known.name = slice(mem_str(a->name), strlen(a->name));
 	buf_add(&p->new_accounts, &known, sizeof(known));
-	log_event(LOG_INFO, "store-account", "account=%s id=%llx", log_str(a->name),
+	log_event(LOG_INFO, "store_account", "account=%s id=%llx", log_str(a->name),
 	    (unsigned long long)a->d.id);
 	return a;
 }
@@ -150,7 +150,7 @@ run_create(struct store_part *p, struct store_job *j)
 	}
 	rc = make_box_dir(p, b);
 	if (rc < 0) /* made again with the first message */
-		log_event(LOG_ERROR, "store-mkdir", "dir=%s error=%s", log_str(b->dir),
+		log_event(LOG_ERROR, "store_mkdir", "dir=%s error=%s", log_str(b->dir),
 		    log_str(strerror(-rc)));
 	reply_ok(j);
 	j->reply.account = a->d.id;
@@ -445,7 +445,7 @@ intent_run(struct store_part *p, struct slice row)
 	to = mem_strn(row.p + sizeof(d) + d.from_len, d.to_len);
 	rc = move_dir(p, (enum store_intent)d.kind, from, to);
 	if (rc < 0)
-		log_event(LOG_ERROR, "store-move", "from=%s to=%s error=%s", log_str(from), log_str(to),
+		log_event(LOG_ERROR, "store_move", "from=%s to=%s error=%s", log_str(from), log_str(to),
 		    log_str(strerror(-rc)));
 	mem_free(&from);
 	mem_free(&to);
@@ -477,7 +477,7 @@ intents_run(struct store_part *p)
 	}
 	mdb_txn_abort(txn);
 	if (any && p->c.sync && syncfs(p->syncfd) < 0) {
-		log_event(LOG_ERROR, "store-sync", "error=%s", log_str(strerror(errno)));
+		log_event(LOG_ERROR, "store_sync", "error=%s", log_str(strerror(errno)));
 		buf_clear(&p->done_intents);
 	}
 }

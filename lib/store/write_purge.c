@@ -99,7 +99,7 @@ purge_file(struct purging *g, const struct buf *dir, const struct store_purge_it
 		if (st.st_nlink == 1)
 			buf_add(&g->emails, &email, 8);
 		if (unlinkat(g->p->dirfd, buf_cstr(&path), 0) < 0)
-			log_event(LOG_ERROR, "store-unlink", "path=%s error=%s",
+			log_event(LOG_ERROR, "store_unlink", "path=%s error=%s",
 			    log_str(buf_cstr(&path)), log_str(strerror(errno)));
 		g->files++;
 	}

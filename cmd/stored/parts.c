@@ -1,0 +1,319 @@
+/* The partitions, and the map from accounts to them.
+ *
+ * Each partition knows its accounts; together they are the list of mailboxes of the store, read
+ * into memory at start.  There is no second place that could disagree. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "stored.h"
+
+static struct part **parts;
+static size_t nparts;
+static struct map accounts; /* name -> struct account */
+static void (*all_closed)(void);
+static size_t open_wakeups;
+
+struct part *
+part_named(struct slice name)
+{
+	if (name.n == 0)
+		name = slice_str(conf.default_partition);
+	for (size_t i = 0; i < nparts; i++)
+		if (slice_eq(slice_str(parts[i]->name), name))
+			return parts[i];
+	return NULL;
+}
+
+struct part *
+part_of_id(uint64_t id)
+{
+	for (size_t i = 0; i < nparts; i++)
+		if (store_part_tag(parts[i]->p) >> 48 == id >> 48)
+			return parts[i];
+	return NULL;
+}
+
+size_t
+parts_count(void)
+{
+	return nparts;
+}
+
+struct part *
+part_at(size_t i)
+{
+	return parts[i];
+}
+
+/* ---- accounts -------------------------------------------------------------------------------- */
+
+static struct account *
+account_add(struct part *part, const struct store_known *k)
+{
+	struct account *a = map_get(&accounts, k->name);
+
+	if (!a) {
+		a = mem_new(sizeof(*a));
+		a->name = mem_strn(k->name.p, k->name.n);
+		a->part = part;
+		map_put(&accounts, slice_str(a->name), a);
+	} else if (a->part != part)
+		log_event(LOG_ERROR, "store_account", "account=%s error=%s partitions=%s,%s",
+		    log_str(a->name), "in_two_partitions", a->part->name, part->name);
+	if (a->part == part) {
+		a->id = k->id;
+		a->inbox = k->inbox;
+	}
+	return a;
+}
+
+static void
+on_known(void *arg, const struct store_known *k)
+{
+	(void)account_add(arg, k);
+}
+
+struct account *
+account_get(struct slice name, struct slice partition)
+{
+	struct account *a = map_get(&accounts, name);
+	struct part *part;
+
+	if (a)
+		return a;
+	part = part_named(partition);
+	if (!part)
+		return NULL;
+	return account_add(part, &(struct store_known){ .name = name });
+}
+
+/* ---- the writers' results ------------------------------------------------------------------------ */
+
+/* Runs in the writer's thread. */
+static void
+notify(void *arg)
+{
+	struct part *part = arg;
+
+	wakeup_send(&part->wakeup);
+}
+
+static void
+count(struct part *part)
+{
+	static struct store_part_stats sum[64], now;
+	struct store_part_stats all = { 0 };
+	size_t full = 0;
+
+	for (size_t i = 0; i < nparts && i < NELEM(sum); i++) {
+		if (parts[i] == part) {
+			store_part_stats(part->p, &now);
+			sum[i] = now;
+		}
+		all.delivered += sum[i].delivered;
+		all.duplicates += sum[i].duplicates;
+		all.appended += sum[i].appended;
+		all.copied += sum[i].copied;
+		all.expunged += sum[i].expunged;
+		all.purged += sum[i].purged;
+		all.batches += sum[i].batches;
+		all.failed_batches += sum[i].failed_batches;
+		all.bytes += sum[i].bytes;
+		full += sum[i].full;
+	}
+	metric_set(M_DELIVERED, (int64_t)all.delivered);
+	metric_set(M_DUPLICATES, (int64_t)all.duplicates);
+	metric_set(M_APPENDED, (int64_t)all.appended);
+	metric_set(M_COPIED, (int64_t)all.copied);
+	metric_set(M_EXPUNGED, (int64_t)all.expunged);
+	metric_set(M_PURGED, (int64_t)all.purged);
+	metric_set(M_BATCHES, (int64_t)all.batches);
+	metric_set(M_FAILED, (int64_t)all.failed_batches);
+	metric_set(M_BYTES, (int64_t)all.bytes);
+	metric_set(M_FULL, (int64_t)full);
+}
+
+static void
+on_wakeup(struct wakeup *w)
+{
+	struct part *part = CONTAINER(w, struct part, wakeup);
+	struct store_finished f = { .events = { 0 } };
+	struct store_job *j;
+
+	list_init(&f.jobs);
+	store_part_take(part->p, &f);
+	for (size_t at = 0; at < f.accounts.n; at += sizeof(struct store_known)) {
+		struct store_known k;
+
+		memcpy(&k, f.accounts.p + at, sizeof(k));
+		(void)account_add(part, &k);
+		free((void *)(uintptr_t)k.name.p);
+	}
+	list_each(j, &f.jobs, struct store_job, link) {
+		list_remove(&j->link);
+		job_finished(j);
+	}
+	events_send(&f.events);
+	buf_fini(&f.events);
+	buf_fini(&f.accounts);
+	count(part);
+	server_idle();
+}
+
+/* ---- opening and closing ------------------------------------------------------------------------------ */
+
+static int
+make_dirs(const char *path)
+{
+	char *copy = mem_str(path);
+
+	for (char *s = strchr(copy + 1, '/'); s; s = strchr(s + 1, '/')) {
+		*s = 0;
+		(void)!mkdir(copy, 0750);
+		*s = '/';
+	}
+	(void)!mkdir(copy, 0750);
+	mem_free(&copy);
+	return 0;
+}
+
+static int
+part_open(struct loop *l, const char *name, const char *path)
+{
+	struct part *part = mem_new(sizeof(*part));
+	struct store_part_config c = {
+		.name = name, .path = path, .map_size = (uint64_t)conf.map_size,
+		.min_free = (uint64_t)conf.min_free,
+		.cleanup_age = (uint32_t)(conf.cleanup_age / 1000),
+		.dup_age = (uint32_t)(conf.dup_age / 1000), .purge_rate = (uint32_t)conf.purge_rate,
+		.max_readers = (uint32_t)conf.max_readers, .quota_temp = conf.quota_full == 0,
+		.sync = true, .notify = notify, .arg = part,
+	};
+	char *why = NULL;
+	int rc;
+
+	(void)make_dirs(path);
+	rc = store_part_open(&c, &part->p, &why);
+	if (rc < 0) {
+		log_event(LOG_ERROR, "store_open", "partition=%s error=%s", log_str(name), log_str(why));
+		mem_free(&why);
+		mem_free(&part);
+		return rc;
+	}
+	part->name = store_part_name(part->p);
+	if (part_of_id(store_part_tag(part->p))) {
+		log_event(LOG_ERROR, "store_open", "partition=%s error=%s", log_str(name),
+		    log_str("its ids collide with another partition's: choose another name"));
+		store_part_close(&part->p);
+		mem_free(&part);
+		return -EINVAL;
+	}
+	wakeup_init(&part->wakeup, l, on_wakeup);
+	parts = mem_grow(parts, nparts + 1, sizeof(struct part *));
+	parts[nparts++] = part;
+	store_part_accounts(part->p, on_known, part);
+	return 0;
+}
+
+static int
+part_open_conf(struct loop *l, const struct partition_conf *pc)
+{
+	char *path = *pc->path ? mem_str(pc->path) :
+	    mem_printf("%s/partition/%s", shared.store, pc->name);
+	int rc = part_open(l, pc->name, path);
+
+	mem_free(&path);
+	return rc;
+}
+
+int
+parts_open(struct loop *l)
+{
+	bool have_default = false;
+	int rc = 0;
+
+	for (size_t i = 0; conf.partitions && conf.partitions[i] && rc == 0; i++) {
+		const struct partition_conf *pc = conf.partitions[i];
+
+		have_default |= strcmp(pc->name, conf.default_partition) == 0;
+		rc = part_open_conf(l, pc);
+	}
+	if (rc == 0 && !have_default) {
+		char none[] = "";
+		struct partition_conf pc = { conf.default_partition, none };
+
+		rc = part_open_conf(l, &pc);
+	}
+	for (size_t i = 0; rc == 0 && i < nparts; i++)
+		store_part_start(parts[i]->p);
+	if (rc == 0)
+		log_event(LOG_INFO, "store_open", "partitions=%zu accounts=%zu", nparts, accounts.n);
+	return rc;
+}
+
+static void
+wakeup_closed(struct wakeup *w)
+{
+	struct part *part = CONTAINER(w, struct part, wakeup);
+
+	mem_free(&part);
+	if (--open_wakeups == 0)
+		all_closed();
+}
+
+void
+parts_close(void (*closed)(void))
+{
+	struct account *a;
+	size_t at = 0, n = nparts;
+
+	all_closed = closed;
+	open_wakeups = nparts;
+	while ((a = map_next(&accounts, &at))) {
+		mem_free(&a->name);
+		mem_free(&a);
+	}
+	map_fini(&accounts);
+	accounts = (struct map){ 0 };
+	nparts = 0;
+	for (size_t i = 0; i < n; i++) {
+		store_part_close(&parts[i]->p);
+		wakeup_close(&parts[i]->wakeup, wakeup_closed);
+	}
+	mem_free(&parts);
+}
+
+void
+parts_tick(void)
+{
+	for (size_t i = 0; i < nparts; i++)
+		store_part_reader_check(parts[i]->p);
+}
+
+void
+parts_status(struct buf *out)
+{
+	for (size_t i = 0; i < nparts; i++) {
+		struct store_part_stats s;
+		uint64_t n;
+
+		store_part_stats(parts[i]->p, &s);
+		n = s.batches ? s.batches : 1;
+		buf_printf(out, "partition=%s path=%s full=%d queued=%llu batches=%llu jobs=%llu "
+		    "largest_batch=%llu delivered=%llu duplicates=%llu appended=%llu copied=%llu "
+		    "expunged=%llu purged=%llu failed_batches=%llu sync_us=%llu commit_us=%llu "
+		    "batch_us=%llu accounts_cached=%llu mailboxes_cached=%llu\n",
+		    log_str(parts[i]->name), log_str(store_part_path(parts[i]->p)), s.full,
+		    (unsigned long long)s.queued, (unsigned long long)s.batches,
+		    (unsigned long long)s.jobs, (unsigned long long)s.largest_batch,
+		    (unsigned long long)s.delivered, (unsigned long long)s.duplicates,
+		    (unsigned long long)s.appended, (unsigned long long)s.copied,
+		    (unsigned long long)s.expunged, (unsigned long long)s.purged,
+		    (unsigned long long)s.failed_batches, (unsigned long long)(s.syncfs_us / n),
+		    (unsigned long long)(s.commit_us / n), (unsigned long long)(s.batch_us / n),
+		    (unsigned long long)s.accounts_cached, (unsigned long long)s.mailboxes_cached);
+	}
+}

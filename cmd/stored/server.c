@@ -1,0 +1,351 @@
+/* The socket: clients, bodies, replies, events. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "stored.h"
+
+#define TICK_MS      5000
+#define EVENTS_MOST  (1024 * 1024) /* bytes that may wait for a slow watcher */
+#define BODIES_MOST  4096          /* unnamed files that one client may hold */
+
+struct body {
+	uint64_t token;
+	struct part *part;
+	int fd;
+};
+
+static struct loop *loop;
+static struct listener listener;
+static int listen_fd = -1;
+static struct list clients;
+static size_t nclients;
+static struct timer tick;
+static uint64_t next_token = 1;
+static bool draining, finished;
+
+static struct slice
+token_key(const uint64_t *token)
+{
+	return slice((const char *)token, sizeof(*token));
+}
+
+/* ---- replies ----------------------------------------------------------------------------------- */
+
+static struct buf reply_buf;
+
+static void
+send_reply(struct client *c, uint32_t id, const struct store_reply *r, const int *fds, size_t nfds)
+{
+	if (c->closed || id == 0)
+		return;
+	buf_clear(&reply_buf);
+	store_reply_write(&reply_buf, r);
+	if (store_send(&c->ipc, STORE_V_REPLY, id, buf_get(&reply_buf), fds, nfds) < 0)
+		ipc_close(&c->ipc);
+	if (reply_buf.room > 1024 * 1024)
+		buf_fini(&reply_buf);
+}
+
+void
+reply_to(struct client *c, uint32_t id, const struct store_reply *r)
+{
+	send_reply(c, id, r, NULL, 0);
+}
+
+/* ---- bodies --------------------------------------------------------------------------------------- */
+
+int
+client_body_take(struct client *c, uint64_t token, struct part **home)
+{
+	struct body *b = map_take(&c->bodies, token_key(&token));
+	int fd;
+
+	if (!b)
+		return -1;
+	fd = b->fd;
+	*home = b->part;
+	c->nbodies--;
+	mem_free(&b);
+	return fd;
+}
+
+static void
+give_bodies(struct client *c, uint32_t id, const struct store_request *r)
+{
+	struct part *part = part_named(r->name);
+	struct store_reply reply = { .code = STORE_DONE, .token = next_token };
+	int fds[STORE_BODIES_MAX];
+	size_t n = 0;
+
+	while (part && n < r->count && n < STORE_BODIES_MAX && c->nbodies < BODIES_MOST) {
+		int fd = store_part_body(part->p);
+		struct body *b;
+
+		if (fd < 0) {
+			log_event(LOG_ERROR, "store_body", "partition=%s error=%s",
+			    log_str(part->name), log_str(strerror(-fd)));
+			break;
+		}
+		b = mem_new(sizeof(*b));
+		b->part = part;
+		b->fd = fds[n++] = fd;
+		b->token = next_token++;
+		map_put(&c->bodies, token_key(&b->token), b);
+		c->nbodies++;
+	}
+	if (n)
+		reply.verdict = verdict(OK, 250, "2.0.0", "ready");
+	else {
+		reply.code = part ? STORE_FAILED : STORE_REFUSED;
+		reply.verdict = verdict(TEMP, 452, "4.3.1", part ? "no file for the message" :
+		    "no such partition");
+	}
+	send_reply(c, id, &reply, fds, n);
+}
+
+/* ---- clients ---------------------------------------------------------------------------------------- */
+
+static void
+client_free(struct client *c)
+{
+	struct body *b;
+	size_t at = 0;
+
+	while ((b = map_next(&c->bodies, &at))) {
+		close(b->fd);
+		mem_free(&b);
+	}
+	map_fini(&c->bodies);
+	buf_fini(&c->joiner.b);
+	mem_free(&c->who);
+	mem_free(&c);
+}
+
+void
+client_unref(struct client *c)
+{
+	if (--c->njobs == 0 && c->closed)
+		client_free(c);
+}
+
+static void
+on_closed(struct ipc *ipc, int error)
+{
+	struct client *c = CONTAINER(ipc, struct client, ipc);
+
+	log_event(LOG_INFO, "store_client", "who=%s state=closed requests=%llu error=%s", log_str(c->who),
+	    (unsigned long long)c->requests, log_str(error ? strerror(-error) : ""));
+	c->closed = true;
+	list_remove(&c->link);
+	metric_set(M_CLIENTS, (int64_t)--nclients);
+	parts_tick(); /* its snapshots, if it died */
+	if (c->njobs == 0)
+		client_free(c);
+	server_idle();
+}
+
+static void
+handle(struct client *c, struct store_head *head, struct slice body)
+{
+	struct arena arena = { 0 };
+	struct store_request r = { .verb = (enum store_verb)head->verb, .id = head->id };
+	struct part *home;
+	int fd;
+
+	c->requests++;
+	metric_add(M_REQUESTS, 1);
+	if (r.verb > STORE_V_WATCH) { /* the first few are answered here */
+		route(c, head, body);
+		return;
+	}
+	if (store_request_parse(body, &arena, &r) < 0) {
+		reply_now(c, head->id, STORE_REFUSED, verdict(PERM, 554, "5.5.2", "bad request"));
+		arena_reset(&arena);
+		return;
+	}
+	if (r.verb == STORE_V_BODIES)
+		give_bodies(c, r.id, &r);
+	else if (r.verb == STORE_V_RELEASE && (fd = client_body_take(c, r.modseq, &home)) >= 0)
+		close(fd);
+	else if (r.verb == STORE_V_WATCH)
+		c->watching = r.how;
+	else if (r.verb == STORE_V_HELLO) {
+		mem_free(&c->who);
+		c->who = mem_strn(r.name.p, r.name.n);
+		log_event(LOG_INFO, "store_client", "who=%s state=open uid=%ld", log_str(c->who),
+		    (long)ipc_peer_uid(&c->ipc));
+	}
+	if (r.verb != STORE_V_BODIES)
+		reply_now(c, r.id, STORE_DONE, verdict(OK, 250, "2.0.0", "done"));
+	arena_reset(&arena);
+}
+
+static void
+on_packet(struct ipc *ipc, struct slice packet, int *fds, size_t nfds)
+{
+	struct client *c = CONTAINER(ipc, struct client, ipc);
+	struct store_head head;
+	struct slice body;
+	int rc;
+
+	while (nfds) /* nobody sends us any */
+		close(fds[--nfds]);
+	rc = store_join(&c->joiner, packet, &head, &body);
+	if (rc > 0)
+		handle(c, &head, body);
+	else if (rc < 0) {
+		log_event(LOG_ERROR, "store_protocol", "who=%s", log_str(c->who));
+		ipc_close(ipc);
+	}
+}
+
+static const struct ipc_events events = { on_packet, on_closed };
+
+static void
+on_accept(struct listener *l, int fd)
+{
+	struct client *c = mem_new(sizeof(*c));
+
+	(void)l;
+	c->who = mem_str("");
+	if (ipc_open(&c->ipc, loop, fd, &events, c) < 0) {
+		close(fd);
+		client_free(c);
+		return;
+	}
+	list_init(&c->link);
+	list_push(&clients, &c->link);
+	metric_set(M_CLIENTS, (int64_t)++nclients);
+}
+
+/* ---- events ------------------------------------------------------------------------------------------- */
+
+static void
+send_events(struct client *c, struct slice bytes)
+{
+	if (store_send(&c->ipc, STORE_V_EVENT, 0, bytes, NULL, 0) < 0)
+		ipc_close(&c->ipc);
+}
+
+/* A watcher that does not keep up loses events, and is told so when it has caught up. */
+void
+events_send(const struct buf *ev)
+{
+	const struct store_event resync = { .kind = STORE_EV_RESYNC };
+	struct client *c;
+
+	list_each(c, &clients, struct client, link) {
+		if (!c->watching || c->ipc.closing)
+			continue;
+		if (c->ipc.queued > EVENTS_MOST) {
+			c->missed |= ev->n > 0;
+			continue;
+		}
+		if (c->missed && c->ipc.queued < EVENTS_MOST / 2) {
+			c->missed = false;
+			send_events(c, slice((const char *)&resync, sizeof(resync)));
+		}
+		if (ev->n && !c->missed)
+			send_events(c, buf_get(ev));
+	}
+}
+
+static void
+on_tick(struct timer *t)
+{
+	const struct buf none = { 0 };
+
+	(void)t;
+	parts_tick();
+	events_send(&none);
+	metric_set(M_QUEUED, (int64_t)jobs_waiting());
+}
+
+/* ---- life ----------------------------------------------------------------------------------------------- */
+
+int
+server_start(struct loop *l)
+{
+	char *path = mem_printf("%s/stored.sock", shared.rundir);
+	struct rlimit files;
+
+	loop = l;
+	list_init(&clients);
+	/* Bodies that clients keep ready are open here too. */
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		(void)!setrlimit(RLIMIT_NOFILE, &files);
+	}
+	umask(027);
+	listen_fd = ipc_listen(path, (int)conf.socket_mode);
+	if (listen_fd < 0)
+		log_event(LOG_ERROR, "store_listen", "path=%s error=%s", log_str(path),
+		    log_str(strerror(-listen_fd)));
+	mem_free(&path);
+	if (listen_fd < 0)
+		return listen_fd;
+	timer_init(&tick, l, on_tick);
+	timer_start(&tick, TICK_MS, TICK_MS);
+	return listener_start(&listener, l, listen_fd, on_accept, NULL);
+}
+
+static void
+on_parts_closed(void)
+{
+	daemon_drained();
+}
+
+static void
+tick_closed(struct timer *t)
+{
+	(void)t;
+	parts_close(on_parts_closed);
+}
+
+/* The drain is over when no job is left and every client has gone. */
+void
+server_idle(void)
+{
+	if (!draining || finished || jobs_waiting())
+		return;
+	if (nclients) {
+		struct client *c;
+
+		list_each(c, &clients, struct client, link)
+			ipc_close(&c->ipc);
+		return;
+	}
+	finished = true;
+	timer_close(&tick, tick_closed);
+}
+
+static void
+listener_closed(struct listener *l)
+{
+	(void)l;
+	close(listen_fd);
+	server_idle();
+}
+
+void
+server_drain(void)
+{
+	draining = true;
+	listener_stop(&listener, listener_closed);
+}
+
+void
+server_status(struct buf *out)
+{
+	struct client *c;
+
+	list_each(c, &clients, struct client, link)
+		buf_printf(out, "client=%s requests=%llu jobs=%zu bodies=%zu watching=%d queued=%zu\n",
+		    log_str(c->who), (unsigned long long)c->requests, c->njobs, c->nbodies,
+		    c->watching, c->ipc.queued);
+}

@@ -1,0 +1,182 @@
+/* What each request to stored says. */
+#include <unistd.h>
+
+#include "base/must.h"
+#include "store/client_private.h"
+
+void
+store_ping_start(struct store_client *c, struct op *op, store_done *done, void *arg)
+{
+	struct store_request r = { .verb = STORE_V_PING };
+
+	ask(c, &r, op, done, arg);
+}
+
+/* ---- bodies going in ------------------------------------------------------------------------ */
+
+/* The same bytes always give the same key: FNV-1a twice from different bases, then mixed. */
+void
+store_dup_key(struct slice queue_id, struct slice recipient, uint8_t key[16])
+{
+	uint64_t h[2] = { 0xcbf29ce484222325u, 0x84222325cbf29ce4u };
+
+	for (int i = 0; i < 2; i++) {
+		for (size_t k = 0; k < queue_id.n; k++)
+			h[i] = (h[i] ^ (uint8_t)queue_id.p[k]) * 0x100000001b3u;
+		h[i] = (h[i] ^ 0xff) * 0x100000001b3u;
+		for (size_t k = 0; k < recipient.n; k++)
+			h[i] = (h[i] ^ (uint8_t)recipient.p[k]) * 0x100000001b3u;
+		h[i] = (h[i] ^ h[i] >> 33) * 0xff51afd7ed558ccdu;
+		h[i] = (h[i] ^ h[i] >> 33) * 0xc4ceb9fe1a85ec53u;
+		h[i] ^= h[i] >> 33;
+	}
+	h[0] |= 1; /* never all 0, which means none */
+	memcpy(key, h, 16);
+}
+
+/* The bodies pass to stored: only tokens travel, our descriptors close.  False when one is
+ * from a connection that is gone. */
+static bool
+bodies_pass(struct store_client *c, struct store_message *m, size_t n)
+{
+	bool good = true;
+
+	for (size_t i = 0; i < n; i++) {
+		struct store_body *b = m[i].body;
+
+		good &= b->fd >= 0 && c->conn && b->generation == c->generation;
+		m[i].token = b->token;
+		if (b->fd >= 0)
+			close(b->fd);
+		b->fd = -1;
+	}
+	return good;
+}
+
+void
+store_deliver_start(struct store_client *c, struct store_message *m, const struct store_target *targets,
+    size_t n, struct op *op, store_done *done, void *arg)
+{
+	struct store_request r = { .verb = STORE_V_DELIVER, .messages = m, .nmessages = 1,
+		.ntargets = n };
+
+	must(n > 0 && n <= STORE_TARGETS_MAX);
+	r.targets = (struct store_target *)(uintptr_t)targets;
+	if (bodies_pass(c, m, 1))
+		ask(c, &r, op, done, arg);
+	else
+		ask_nobody(c, op, done, arg);
+}
+
+void
+store_append_start(struct store_client *c, uint64_t mailbox, struct store_message *m, size_t n,
+    struct store_limits limits, struct op *op, store_done *done, void *arg)
+{
+	struct store_request r = { .verb = STORE_V_APPEND, .mailbox = mailbox, .messages = m,
+		.nmessages = n, .limits = limits };
+
+	must(n > 0 && n < UINT16_MAX);
+	if (bodies_pass(c, m, n))
+		ask(c, &r, op, done, arg);
+	else
+		ask_nobody(c, op, done, arg);
+}
+
+/* ---- accounts and folders ------------------------------------------------------------------------ */
+
+void
+store_account_start(struct store_client *c, struct slice account, struct slice partition, struct op *op,
+    store_done *done, void *arg)
+{
+	struct store_request r = { .verb = STORE_V_ACCOUNT, .name = account, .name2 = partition };
+
+	ask(c, &r, op, done, arg);
+}
+
+void
+store_create_start(struct store_client *c, uint64_t account, struct slice name, enum store_special use,
+    struct op *op, store_done *done, void *arg)
+{
+	struct store_request r = { .verb = STORE_V_CREATE, .account = account, .name = name,
+		.how = (uint8_t)use };
+
+	ask(c, &r, op, done, arg);
+}
+
+void
+store_delete_start(struct store_client *c, uint64_t account, struct slice name, struct op *op,
+    store_done *done, void *arg)
+{
+	struct store_request r = { .verb = STORE_V_DELETE, .account = account, .name = name };
+
+	ask(c, &r, op, done, arg);
+}
+
+void
+store_rename_start(struct store_client *c, uint64_t account, struct slice from, struct slice to,
+    struct op *op, store_done *done, void *arg)
+{
+	struct store_request r = { .verb = STORE_V_RENAME, .account = account, .name = from, .name2 = to };
+
+	ask(c, &r, op, done, arg);
+}
+
+void
+store_subscribe_start(struct store_client *c, uint64_t account, struct slice name, bool yes,
+    struct op *op, store_done *done, void *arg)
+{
+	struct store_request r = { .verb = STORE_V_SUBSCRIBE, .account = account, .name = name, .how = yes };
+
+	ask(c, &r, op, done, arg);
+}
+
+/* ---- messages -------------------------------------------------------------------------------------- */
+
+void
+store_flags_start(struct store_client *c, uint64_t mailbox, const struct store_range *uids, size_t n,
+    const struct store_change *change, struct op *op, store_done *done, void *arg)
+{
+	struct store_request r = { .verb = STORE_V_FLAGS, .mailbox = mailbox, .ranges = uids, .nranges = n,
+		.how = (uint8_t)change->how, .flags = change->flags, .keywords = change->keywords,
+		.options = change->conditional ? STORE_CONDITIONAL : 0, .modseq = change->unchangedsince };
+
+	ask(c, &r, op, done, arg);
+}
+
+void
+store_expunge_start(struct store_client *c, uint64_t mailbox, const struct store_range *uids, size_t n,
+    bool any, struct op *op, store_done *done, void *arg)
+{
+	struct store_request r = { .verb = STORE_V_EXPUNGE, .mailbox = mailbox, .ranges = uids,
+		.nranges = n, .options = any ? STORE_ANY : 0 };
+
+	ask(c, &r, op, done, arg);
+}
+
+void
+store_copy_start(struct store_client *c, uint64_t from, const struct store_range *uids, size_t n,
+    uint64_t to, struct store_limits limits, struct op *op, store_done *done, void *arg)
+{
+	struct store_request r = { .verb = STORE_V_COPY, .mailbox = from, .ranges = uids, .nranges = n,
+		.mailbox2 = to, .limits = limits };
+
+	ask(c, &r, op, done, arg);
+}
+
+void
+store_move_start(struct store_client *c, uint64_t from, const struct store_range *uids, size_t n,
+    uint64_t to, struct op *op, store_done *done, void *arg)
+{
+	struct store_request r = { .verb = STORE_V_MOVE, .mailbox = from, .ranges = uids, .nranges = n,
+		.mailbox2 = to };
+
+	ask(c, &r, op, done, arg);
+}
+
+void
+store_claim_start(struct store_client *c, uint64_t mailbox, struct op *op, store_done *done, void *arg)
+{
+	struct store_request r = { .verb = STORE_V_CLAIM, .mailbox = mailbox };
+
+	ask(c, &r, op, done, arg);
+}
