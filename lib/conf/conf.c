@@ -200,6 +200,21 @@ unknown_section(struct reading *r, const struct conf_line *l)
 	free(words);
 }
 
+static bool
+item_is(const struct item *it, const struct conf_line *l)
+{
+	return slice_eq(l->section, slice_str(it->sec->name)) && slice_eq(l->arg, slice_str(it->arg));
+}
+
+static struct item *
+item_find(struct reading *r, const struct conf_line *l)
+{
+	for (size_t i = 0; i < r->nitems; i++)
+		if (item_is(&r->items[i], l))
+			return &r->items[i];
+	return NULL;
+}
+
 static void
 section_begins(struct reading *r, const struct conf_line *l)
 {
@@ -223,13 +238,10 @@ section_begins(struct reading *r, const struct conf_line *l)
 		    sec->name);
 		return;
 	}
-	for (size_t i = 0; i < r->nitems; i++) {
-		it = &r->items[i];
-		if (it->sec == sec && slice_eq(l->arg, slice_str(it->arg))) {
-			buf_printf(&r->why, "%s:%d: section [%s %s] is already at %s\n", l->file,
-			    l->line, sec->name, it->arg, it->where);
-			return;
-		}
+	if ((it = item_find(r, l))) {
+		buf_printf(&r->why, "%s:%d: section [%s %s] is already at %s\n", l->file, l->line,
+		    sec->name, it->arg, it->where);
+		return;
 	}
 	r->lost = false;
 	r->items = mem_grow(r->items, r->nitems + 1, sizeof(*r->items));
@@ -285,13 +297,16 @@ on_line(void *arg, const struct conf_line *l)
 	struct reading *r = arg;
 	char full[2 * NAME_MAX_];
 
-	if (l->section.n == 0) { /* also behind the sections of an included file */
-		r->item = NULL;
-		r->lost = false;
-	}
 	if (l->key.n == 0) {
 		section_begins(r, l);
-	} else if (r->lost) {
+		return;
+	}
+	if (l->section.n == 0 || (r->item && !item_is(r->item, l))) {
+		/* Back from the sections of an included file. */
+		r->item = item_find(r, l);
+		r->lost = false;
+	}
+	if (r->lost) {
 		return; /* said already */
 	} else if (r->item) {
 		key_line(r, l, l->key, r->item->slots, r->item->sec->nkeys);

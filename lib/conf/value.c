@@ -75,29 +75,34 @@ conf_parse_bool(struct slice s, bool *v)
 	return -EINVAL;
 }
 
-/* Levenshtein, two rows; words longer than 63 are never near. */
+static size_t
+least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Edits from a to b, two neighbours exchanged being one; words longer than 63 are never near. */
 static size_t
 distance(struct slice a, struct slice b)
 {
-	size_t row[64];
+	size_t rows[3][64], *two = rows[0], *one = rows[1], *row = rows[2];
 
-	if (a.n >= NELEM(row) || b.n >= NELEM(row))
+	if (a.n >= NELEM(rows[0]) || b.n >= NELEM(rows[0]))
 		return SIZE_MAX;
 	for (size_t j = 0; j <= b.n; j++)
-		row[j] = j;
+		row[j] = two[j] = j;
 	for (size_t i = 1; i <= a.n; i++) {
-		size_t corner = row[0];
+		size_t *free_row = two;
 
+		two = one;
+		one = row;
+		row = free_row;
 		row[0] = i;
 		for (size_t j = 1; j <= b.n; j++) {
-			size_t best = corner + (a.p[i - 1] != b.p[j - 1]);
-
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			corner = row[j];
-			row[j] = best;
+			row[j] = least(one[j - 1] + (a.p[i - 1] != b.p[j - 1]),
+			    least(one[j], row[j - 1]) + 1);
+			if (i > 1 && j > 1 && a.p[i - 1] == b.p[j - 2] && a.p[i - 2] == b.p[j - 1])
+				row[j] = least(row[j], two[j - 2] + 1);
 		}
 	}
 	return row[b.n];
@@ -107,14 +112,14 @@ const char *
 conf_nearest(struct slice s, const char *const *words, size_t n)
 {
 	const char *best = NULL;
-	size_t least = s.n / 3 < 2 ? s.n / 3 : 2;
+	size_t limit = least(s.n / 3, 2);
 
 	for (size_t i = 0; i < n; i++) {
 		size_t d = distance(s, slice_str(words[i]));
 
-		if (d <= least && (!best || d < least)) {
+		if (d <= limit && (!best || d < limit)) {
 			best = words[i];
-			least = d;
+			limit = d;
 		}
 	}
 	return best;
