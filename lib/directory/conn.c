@@ -1,6 +1,7 @@
 /* conn.c: a connection to an LDAP server (conn.h).
  *
- *	resolve (names only, on the work pool) -> connect (net/) -> ldap_init_fd -> bind -> up
+ *	resolve (names only, on the work pool) -> connect (net/) -> ldap_init_fd
+ *	  -> StartTLS -> handshake (when TLS is wanted) -> bind -> up
  *
  * Once up, the descriptor is watched for reading, and every message that has arrived is
  * handed over before we return to the loop: what libldap holds in its buffer would not wake
@@ -19,6 +20,7 @@
 #include "base/must.h"
 #include "directory/conn.h"
 #include "net/connect.h"
+#include "net/tlsfd.h"
 #include "net/work.h"
 
 #define CONN_MAGIC 0x636f6e6eU
@@ -38,9 +40,11 @@ struct conn {
 	uint64_t timeout_ms, heard;
 	struct addr addrs[ADDRS_MAX];
 	size_t naddrs, tried;
-	int bind_id;
+	struct tlsfd *tls;     /* during the handshake; then it belongs to the Sockbuf */
+	int fd;                /* libldap's */
+	int starttls_id, bind_id;
 	int handles;           /* open watch and timer */
-	bool watching, up, closed;
+	bool watching, shaking, up, closed;
 };
 
 /* ---- replicas -------------------------------------------------------------------------- */
@@ -102,6 +106,7 @@ conn_end(struct conn *c)
 	if (c->watching)
 		watch_close(&c->watch, watch_gone);
 	timer_close(&c->timer, timer_gone);
+	tlsfd_free(&c->tls);
 	if (c->ld)
 		ldap_unbind_ext(c->ld, NULL, NULL); /* closes the descriptor */
 	c->ld = NULL;
@@ -126,6 +131,62 @@ conn_down(struct conn *c, const char *why)
 	c->ev->down(c, data, why);
 }
 
+/* ---- TLS below libldap ----------------------------------------------------------------- */
+
+static int
+layer_setup(Sockbuf_IO_Desc *d, void *arg)
+{
+	d->sbiod_pvt = arg;
+	return 0;
+}
+
+static int
+layer_remove(Sockbuf_IO_Desc *d)
+{
+	struct tlsfd *t = d->sbiod_pvt;
+
+	tlsfd_free(&t);
+	d->sbiod_pvt = NULL;
+	return 0;
+}
+
+static int
+layer_ctrl(Sockbuf_IO_Desc *d, int opt, void *arg)
+{
+	if (opt == LBER_SB_OPT_DATA_READY && tlsfd_ready(d->sbiod_pvt))
+		return 1;
+	return LBER_SBIOD_CTRL_NEXT(d, opt, arg);
+}
+
+static ber_slen_t
+layer_result(ssize_t n)
+{
+	if (n < 0)
+		errno = n == -EAGAIN ? EAGAIN : EIO;
+	return n < 0 ? -1 : n;
+}
+
+static ber_slen_t
+layer_read(Sockbuf_IO_Desc *d, void *to, ber_len_t n)
+{
+	return layer_result(tlsfd_read(d->sbiod_pvt, to, n));
+}
+
+static ber_slen_t
+layer_write(Sockbuf_IO_Desc *d, void *from, ber_len_t n)
+{
+	return layer_result(tlsfd_write(d->sbiod_pvt, from, n));
+}
+
+static int
+layer_close(Sockbuf_IO_Desc *d UNUSED)
+{
+	return 0;
+}
+
+static Sockbuf_IO tls_layer = { layer_setup, layer_remove, layer_ctrl, layer_read, layer_write,
+	layer_close };
+
 /* ---- messages -------------------------------------------------------------------------- */
 
 static void
@@ -136,15 +197,92 @@ conn_is_up(struct conn *c)
 	c->ev->up(c, c->data);
 }
 
+static int
+send_bind(struct conn *c)
+{
+	struct berval cred = { 0, NULL };
+
+	cred.bv_val = c->password;
+	cred.bv_len = strlen(c->password);
+	return ldap_sasl_bind(c->ld, c->dn, LDAP_SASL_SIMPLE, &cred, NULL, NULL, &c->bind_id);
+}
+
+/* The transport is as it should be. */
 static void
-bind_answered(struct conn *c, LDAPMessage *m)
+conn_speak(struct conn *c)
+{
+	if (!c->dn)
+		conn_is_up(c);
+	else if (send_bind(c) != LDAP_SUCCESS)
+		conn_down(c, "cannot send the bind");
+}
+
+static void
+handshake_go_on(struct conn *c)
+{
+	Sockbuf *sb = NULL;
+	char why[200];
+
+	switch (tlsfd_handshake(c->tls)) {
+	case TLSFD_READ:
+		watch_want(&c->watch, true, false);
+		return;
+	case TLSFD_WRITE:
+		watch_want(&c->watch, false, true);
+		return;
+	case TLSFD_FAILED:
+		snprintf(why, sizeof why, "TLS: %s", tlsfd_error(c->tls));
+		conn_down(c, why);
+		return;
+	case TLSFD_DONE:
+		break;
+	}
+	watch_want(&c->watch, true, false);
+	c->shaking = false;
+	if (ldap_get_option(c->ld, LDAP_OPT_SOCKBUF, &sb) != LDAP_SUCCESS ||
+	    ber_sockbuf_add_io(sb, &tls_layer, LBER_SBIOD_LEVEL_TRANSPORT, c->tls) < 0) {
+		conn_down(c, "cannot put TLS below LDAP");
+		return;
+	}
+	c->tls = NULL; /* the layer's from now on */
+	conn_speak(c);
+}
+
+static void
+handshake_begin(struct conn *c)
+{
+	char *why = NULL;
+
+	c->tls = tlsfd_new(c->server->tls, c->fd, c->server->where.host, &why);
+	if (!c->tls) {
+		conn_down(c, why);
+		mem_free(&why);
+		return;
+	}
+	c->shaking = true;
+	handshake_go_on(c);
+}
+
+static const char *
+result_fault(struct conn *c, LDAPMessage *m)
 {
 	int code = LDAP_OTHER;
 
 	if (ldap_parse_result(c->ld, m, &code, NULL, NULL, NULL, NULL, 0) != LDAP_SUCCESS)
-		conn_down(c, "malformed answer to our bind");
-	else if (code != LDAP_SUCCESS)
-		conn_down(c, ldap_err2string(code));
+		return "malformed answer";
+	return code == LDAP_SUCCESS ? NULL : ldap_err2string(code);
+}
+
+/* The answer to StartTLS or to our bind, while it is not up. */
+static void
+conn_answered(struct conn *c, LDAPMessage *m)
+{
+	const char *why = result_fault(c, m);
+
+	if (why)
+		conn_down(c, why);
+	else if (ldap_msgid(m) == c->starttls_id)
+		handshake_begin(c);
 	else
 		conn_is_up(c);
 }
@@ -158,13 +296,19 @@ on_readable(struct watch *w, bool readable UNUSED, bool writable UNUSED, int err
 	int rc = 1;
 
 	c->heard = loop_now(c->loop);
-	while (!c->closed &&
+	if (c->shaking) {
+		handshake_go_on(c);
+		return;
+	}
+	while (!c->closed && !c->shaking &&
 	    (rc = ldap_result(c->ld, LDAP_RES_ANY, LDAP_MSG_ONE, &none, &m)) > 0) {
+		int id = ldap_msgid(m);
+
 		/* Message 0 is unsolicited: the server says good-bye (RFC 4511 4.4.1). */
-		if (ldap_msgid(m) == 0)
+		if (id == 0)
 			conn_down(c, "disconnected by the server");
-		else if (!c->up && ldap_msgid(m) == c->bind_id)
-			bind_answered(c, m);
+		else if (!c->up && (id == c->bind_id || id == c->starttls_id))
+			conn_answered(c, m);
 		else
 			c->ev->message(c, c->data, m);
 		ldap_msgfree(m);
@@ -179,16 +323,6 @@ static void
 on_timeout(struct timer *t)
 {
 	conn_down(CONTAINER(t, struct conn, timer), "timed out while connecting");
-}
-
-static int
-send_bind(struct conn *c)
-{
-	struct berval cred = { 0, NULL };
-
-	cred.bv_val = c->password;
-	cred.bv_len = strlen(c->password);
-	return ldap_sasl_bind(c->ld, c->dn, LDAP_SASL_SIMPLE, &cred, NULL, NULL, &c->bind_id);
 }
 
 /* A descriptor becomes a handle.  Referrals are not chased: they would connect, and block. */
@@ -210,9 +344,8 @@ conn_adopt(struct conn *c, int fd)
 		return "cannot watch the socket";
 	c->watching = true;
 	c->handles++;
+	c->fd = fd;
 	watch_want(&c->watch, true, false);
-	if (c->dn && send_bind(c) != LDAP_SUCCESS)
-		return "cannot send the bind";
 	return NULL;
 }
 
@@ -231,8 +364,12 @@ on_connected(void *arg, int fd)
 	why = fd < 0 ? strerror(-fd) : conn_adopt(c, fd);
 	if (why)
 		conn_down(c, why);
-	else if (!c->dn)
-		conn_is_up(c);
+	else if (c->server->where.tls)
+		handshake_begin(c);
+	else if (!c->server->starttls)
+		conn_speak(c);
+	else if (ldap_start_tls(c->ld, NULL, NULL, &c->starttls_id) != LDAP_SUCCESS)
+		conn_down(c, "cannot ask for TLS");
 }
 
 static void

@@ -1,7 +1,8 @@
 /* directory/conn.h: one connection to an LDAP server, never blocking.
  *
  * libldap gets a descriptor that is connected already (ldap_init_fd) and is only asked for
- * messages that have arrived, so none of its own waiting, TLS or reconnecting is ever used.
+ * messages that have arrived, so none of its own waiting, TLS or reconnecting is ever used;
+ * TLS is a layer of ours (libtls) below its reads and writes.
  * A connection ends once: `down` is its last event, and it frees itself. */
 #ifndef DIRECTORY_CONN_H
 #define DIRECTORY_CONN_H
@@ -11,11 +12,14 @@
 #include "net/addr.h"
 #include "net/loop.h"
 #include "net/op.h"
+#include "net/tls.h"
 
 /* A replica, and how it has been lately. */
 struct server {
 	char *url;
 	struct ldap_where where;
+	bool starttls;       /* ask for TLS before anything else (RFC 4511 4.14) */
+	struct tls_ctx *tls; /* for ldaps and starttls; a reference */
 	unsigned failures;   /* in a row */
 	uint64_t not_before; /* monotonic ms: leave it alone until then */
 };

@@ -19,23 +19,36 @@ dir_server(struct dir *d)
 static void
 servers_free(struct dir *d)
 {
-	for (size_t i = 0; i < d->nservers; i++)
+	for (size_t i = 0; i < d->nservers; i++) {
 		mem_free(&d->servers[i].url);
+		tls_unref(&d->servers[i].tls);
+	}
 	mem_free(&d->servers);
 	d->nservers = 0;
 }
 
-/* A server whose TLS we could not give is not used at all. */
-static const char *
-server_fault(struct slice url, struct ldap_where *w)
+/* What a server's certificate is checked with.  NULL with *why (heap). */
+static struct tls_ctx *
+server_tls(char **why)
 {
-	const char *why = NULL;
+	struct tls_params p = { .ca = shared.tls_ca, .verify = true, .ciphers = shared.tls_ciphers,
+		.protocols = shared.tls_protocols == 0 ? "tlsv1.3" : NULL };
 
-	if (ldap_where_parse(url, w, &why) < 0)
+	return tls_client_new(&p, why);
+}
+
+/* Reads a URL into *s.  A server whose TLS we could not give is not used at all. */
+static char *
+server_read(struct server *s, struct slice url)
+{
+	const char *fault;
+	char *why = NULL;
+
+	if (ldap_where_parse(url, &s->where, &fault) < 0)
+		return mem_str(fault);
+	s->starttls = shared.ldap_starttls && !s->where.local && !s->where.tls;
+	if ((s->starttls || s->where.tls) && !(s->tls = server_tls(&why)))
 		return why;
-	if (w->tls || (shared.ldap_starttls && !w->local))
-		return "TLS to directory servers is not supported: use ldapi, or ldap with "
-		       "ldap.starttls = no over a network of your own";
 	return NULL;
 }
 
@@ -49,11 +62,12 @@ servers_read(struct dir *d)
 	d->servers = mem_array(n + 1, sizeof *d->servers);
 	for (size_t i = 0; i < n; i++) {
 		struct server *s = &d->servers[d->nservers];
-		const char *why = server_fault(slice_str(shared.ldap_urls[i]), &s->where);
+		char *why = server_read(s, slice_str(shared.ldap_urls[i]));
 
 		if (why) {
 			log_event(LOG_ERROR, "ldap_bad_url", "url=%s why=%s",
 			    log_str(shared.ldap_urls[i]), log_str(why));
+			mem_free(&why);
 			continue;
 		}
 		s->url = mem_str(shared.ldap_urls[i]);
@@ -62,22 +76,23 @@ servers_read(struct dir *d)
 }
 
 bool
-dir_check(struct buf *why)
+dir_check(struct buf *out)
 {
 	bool good = true;
 	size_t n = 0;
 
 	for (; shared.ldap_urls && shared.ldap_urls[n]; n++) {
-		struct ldap_where w;
-		const char *fault = server_fault(slice_str(shared.ldap_urls[n]), &w);
+		struct server s = { 0 };
+		char *why = server_read(&s, slice_str(shared.ldap_urls[n]));
 
-		if (!fault)
-			continue;
-		buf_printf(why, "ldap.url: %s: %s\n", shared.ldap_urls[n], fault);
-		good = false;
+		if (why)
+			buf_printf(out, "ldap.url: %s: %s\n", shared.ldap_urls[n], why);
+		good = good && !why;
+		mem_free(&why);
+		tls_unref(&s.tls);
 	}
 	if (n == 0) {
-		buf_str(why, "ldap.url: at least one server is needed\n");
+		buf_str(out, "ldap.url: at least one server is needed\n");
 		good = false;
 	}
 	return good;

@@ -17,7 +17,7 @@ void dir_reload(struct dir *d);        /* settings changed: new connections, emp
 void dir_free(struct dir **d);
 void dir_status(struct dir *d, struct buf *out); /* key=value: server, outstanding, hits, misses */
 /* For daemon.check: what is wrong with the ldap.* settings, a line each; false when something is. */
-bool dir_check(struct buf *why);
+bool dir_check(struct buf *out);
 
 enum dir_status { DIR_ACTIVE, DIR_INACTIVE, DIR_DISABLED, DIR_DELETED, DIR_HOLD, DIR_OVERQUOTA };
 

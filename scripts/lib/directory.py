@@ -131,9 +131,10 @@ def build(s, conf):
 
 
 def argv(s):
-    quoted = (s["rundir"] + "/ldapi").replace("%", "%25").replace("/", "%2F")
+    where = "%s ldap://127.0.0.1:%d ldaps://127.0.0.1:%d" % (
+        ldapi(s), s["ports"]["LDAP_PORT"], s["ports"]["LDAPS_PORT"])
     return [tool("slapd"), "-d", "0", "-f", os.path.join(s["dir"], "ldap", "slapd.conf"),
-            "-h", "ldapi://%s ldap://127.0.0.1:%d" % (quoted, s["ports"]["LDAP_PORT"])]
+            "-h", where]
 
 
 def ldapi(s):

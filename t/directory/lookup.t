@@ -187,6 +187,31 @@ tm.ok(tm.wait_for(lambda: t.ask(f"rcpt user0001@{d}")["v"] == "2.1.5", 5),
       "the first replica is dead, the second answers (by TCP, by name)")
 tm.ok(tm.wait_for(lambda: t.ask(f"auth user0007 {pw}")["v"] == "2.1.5", 5), "also for logins")
 
+# ---- TLS
+t.send("set cache_age 0"), t.send("set auth_age 0")
+for how, host in (("yes", "localhost"), ("yes", "127.0.0.1")):
+    t.send(f"set urls ldap://{host}:{sb.env['LDAP_PORT']}"), t.send("set starttls yes")
+    t.send("reload")
+    check(f"rcpt user0001@{d}", f"StartTLS to {host}", v="2.1.5")
+    check(f"auth user0007 {pw}", f"a login over TLS to {host}", v="2.1.5")
+r = t.ask("bench 10000 64 user%")
+tm.is_(r["bad"], "0", "10,000 lookups over TLS")
+tm.diag(f"over TLS: {r['cpu_us_each']} us of our CPU each, {r['per_second']} a second")
+t.send(f"set urls ldaps://localhost:{sb.env['LDAPS_PORT']}"), t.send("set starttls no")
+t.send("reload")
+check(f"rcpt user0001@{d}", "ldaps", v="2.1.5")
+t.send(f"set urls ldaps://127.1:{sb.env['LDAPS_PORT']}"), t.send("reload")
+check(f"rcpt user0001@{d}", "a name that the certificate does not have", v="4.3.0")
+t.send("set ca /etc/hostname"), t.send(f"set urls ldaps://localhost:{sb.env['LDAPS_PORT']}")
+t.send("reload")
+check(f"rcpt user0001@{d}", "no CA that would vouch for it", v="4.3.0")
+t.send(f"set ca {sb.env['CAFILE']}"), t.send("set starttls yes")
+slapd(signal.SIGSTOP)
+t.send(f"set urls ldap://localhost:{sb.env['LDAP_PORT']}"), t.send("reload")
+tm.is_(t.ask(f"rcpt user0001@{d}")["v"], "4.3.0", "a server that hangs before TLS")
+slapd(signal.SIGCONT)
+t.send("set starttls no")
+
 # ---- speed
 t.send(f"set urls {sb.env['LDAP_URL']}"), t.send("set cache_age 60000"), t.send("reload")
 check(f"rcpt user0001@{d}", "connected", v="2.1.5")

@@ -185,6 +185,10 @@ setting(struct slice args)
 		while (n < 7 && slice_word(&args, &v));
 		return;
 	}
+	if (slice_eq(key, S("starttls")))
+		shared.ldap_starttls = slice_eq(v, S("yes"));
+	if (slice_eq(key, S("ca")))
+		shared.tls_ca = arena_cstr(&memory, v);
 	for (size_t i = 0; i < NELEM(keys); i++)
 		if (slice_eq(key, slice_str(keys[i].name)))
 			number_key = keys[i].at;
@@ -278,6 +282,8 @@ main(void)
 	shared.ldap_bind_dn = from_env("LDAP_SERVICE_DN");
 	shared.ldap_password = from_env("LDAP_SERVICE_PASSWORD");
 	shared.default_domain = from_env("DOMAIN");
+	shared.tls_ca = from_env("CAFILE");
+	shared.tls_protocols = 1;
 	shared.ldap_timeout = 5000;
 	shared.ldap_binders = 4;
 	shared.ldap_cache_size = 200000;
