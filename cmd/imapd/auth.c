@@ -144,6 +144,17 @@ limit(int64_t of_user, int64_t dflt)
 	return of_user < 0 ? 0 : of_user == 0 ? 1 : (uint64_t)of_user;
 }
 
+static bool
+is_here(struct slice mailhost)
+{
+	if (conf.any_host || mailhost.n == 0 || slice_ieq(mailhost, slice_str(shared.hostname)))
+		return true;
+	for (char **h = conf.hosts; h && *h; h++)
+		if (slice_ieq(mailhost, slice_str(*h)))
+			return true;
+	return false;
+}
+
 static void
 checked(void *arg, const struct dir_answer *a)
 {
@@ -166,8 +177,7 @@ checked(void *arg, const struct dir_answer *a)
 			refuse(s, "[AUTHENTICATIONFAILED] Wrong name or password", "password"));
 		return;
 	}
-	if (conf.check_mailhost && u->mailhost.n > 0 &&
-	    !slice_ieq(u->mailhost, slice_str(shared.hostname))) {
+	if (!is_here(u->mailhost)) {
 		log_event(LOG_INFO, "login_elsewhere", "sid=%s user=%s mailhost=%s", s->sid,
 		    log_value(u->account), log_value(u->mailhost));
 		session_resume(s, finish(s, "NO", "[CONTACTADMIN] This mailbox is on another host"));

@@ -23,7 +23,8 @@ struct settings {
 	int64_t login_time;     /* timeout.login, ms */
 	int64_t idle_time;      /* timeout.idle, ms */
 	int64_t failure_delay;  /* login.failure_delay, ms */
-	bool check_mailhost;    /* login.check_mailhost */
+	char **hosts;           /* values of mailHost that mean this host */
+	bool any_host;
 	int64_t quota_bytes;    /* quota.bytes: for users without their own */
 	int64_t quota_messages; /* quota.messages */
 };
