@@ -19,7 +19,8 @@ usage(void)
 static void
 print(struct buf *b, FILE *to)
 {
-	(void)fwrite(b->p, 1, b->n, to);
+	if (b->n)
+		(void)fwrite(b->p, 1, b->n, to);
 	buf_fini(b);
 }
 
