@@ -10,7 +10,7 @@ struct lmtpd_conf lconf;
 static const struct conf_key keys[] = {
 	KEY("workers", CONF_INT, workers, "2", 1, 64, RESTART, NULL,
 	    "Number of worker processes."),
-	KEY("trusted", CONF_LIST, trusted, "127.0.0.1 ::1", 0, 0, RELOAD, NULL,
+	KEY("trusted", CONF_LIST, trusted, "127.0.0.0/8 ::1", 0, 0, RELOAD, NULL,
 	    "Networks whose hosts may deliver over TCP; others need a verified client certificate."),
 	KEY("hosts", CONF_LIST, hosts, "", 0, 0, RELOAD, NULL,
 	    "Values of mailHost that mean this host, besides hostname."),
