@@ -35,17 +35,19 @@ die(int code, const char *fmt, ...)
 
 /* tiermail.conf, without its secrets: they are in files that this user may not read.  A
  * configuration that cannot be read at all leaves the defaults. */
+static struct conf_schema plain;
+static const struct conf_schema *const schemas[] = { &plain };
+
 static void
 configure(void)
 {
 	static struct conf_key keys[KEYS_MAX];
 	static char *secrets[KEYS_MAX];
-	struct conf_schema plain = conf_shared_schema;
-	const struct conf_schema *const schemas[] = { &plain };
 	const char *path = conf_file ? conf_file : getenv("TIERMAIL_CONF");
 	char *why = NULL;
 	int r;
 
+	plain = conf_shared_schema;
 	for (size_t i = 0; i < plain.nkeys && i < KEYS_MAX; i++) {
 		keys[i] = conf_shared_schema.keys[i];
 		if (keys[i].type == CONF_SECRET) {
@@ -223,6 +225,7 @@ int
 main(int argc, char **argv)
 {
 	struct options o = { 0 };
+	int code = EX_OK;
 	char *path;
 
 	parse(&o, argc, argv);
@@ -230,15 +233,20 @@ main(int argc, char **argv)
 	path = mem_printf("%s/submit.sock", shared.rundir);
 	switch (mode) {
 	case 's':
-		return talk_through(path);
+		code = talk_through(path);
+		break;
 	case 'm':
-		return send_message(&o, path, argc - optind, argv + optind);
+		code = send_message(&o, path, argc - optind, argv + optind);
+		break;
 	case 'p':
 		(void)execlp("mailq", "mailq", (char *)NULL);
 		die(EX_UNAVAILABLE, "mailq: %s", strerror(errno));
 	case 'i': /* newaliases: there is no alias file */
-		return EX_OK;
+		break;
 	default:
 		die(EX_USAGE, "-b%c is not known here", mode);
 	}
+	mem_free(&path);
+	conf_free(schemas, 1);
+	return code;
 }
