@@ -20,7 +20,7 @@ struct job_master {
 	struct stream io;
 	struct later flush;
 	uint32_t leases;
-	bool closing, lost;
+	bool closing, lost, broken;
 };
 
 static void
@@ -38,6 +38,7 @@ lose(struct job_master *m, int error)
 	if (m->lost || m->closing)
 		return;
 	m->lost = true;
+	m->broken = error != 0;
 	stream_stop(&m->io);
 	m->ev->lost(m->arg, error);
 }
@@ -146,7 +147,7 @@ job_master_end(struct job_master *m, const struct job_result *r)
 {
 	must(m->leases > 0);
 	m->leases--;
-	if (m->lost)
+	if (m->broken)
 		return;
 	job_result_write(stream_out(&m->io), r);
 	later_run(&m->flush, m->loop, flush_now);
@@ -168,7 +169,7 @@ job_master_close(struct job_master **mp)
 		return;
 	later_cancel(&m->flush);
 	m->closing = true;
-	if (m->lost)
+	if (m->broken)
 		stream_close(&m->io);
 	else
 		stream_finish(&m->io);

@@ -12,7 +12,7 @@ struct job_master_events {
 	/* A lease; slices are borrowed during the call. */
 	void (*work)(void *arg, const struct job_work *w);
 	/* No more leases will come: finish what runs, then leave.  error: -errno, or 0 when
-	 * jobctl asked for it.  Results sent after this go nowhere: what the files say counts. */
+	 * jobctl asked for it.  After an error results go nowhere: what the files say counts. */
 	void (*lost)(void *arg, int error);
 };
 /* Connects (Unix socket: at once).  0 or -errno. */
