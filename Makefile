@@ -54,7 +54,7 @@ obj       = $(patsubst %.c,$(B)/%.o,$(1))
 archive   = $(patsubst %,$(B)/lib/%.a,$(filter $(dirs),$(1)))
 syslibs   = $(foreach l,$(1),$(sys_$(l)))
 
-.PHONY: all check demo demo-stop bench fuzz soak lint install clean deps units fuzzers
+.PHONY: all check demo demo-stop bench fuzz soak lint install clean deps units tools fuzzers
 all: $(programs:%=$(B)/bin/%)
 	@:
 
@@ -106,6 +106,7 @@ $(foreach t,$(filter-out t/fuzz/standalone,$(fuzz_src:%.c=%)),\
     $(eval $(call test_rule,$(t),fuzz,$(if $(FUZZER),,$(B)/t/fuzz/standalone.o),$(if $(FUZZER),-fsanitize=fuzzer))))
 
 units: $(unit_tests) $(tools)
+tools: $(tools)
 fuzzers: $(fuzz_tests)
 
 # ---- what people type: each is a script that explains itself ----------------------------
