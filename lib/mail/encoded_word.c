@@ -16,7 +16,7 @@ struct word {
 static bool
 word_parse(struct slice s, struct word *w)
 {
-	struct slice at = s;
+	struct slice at;
 	size_t n;
 
 	if (!slice_starts(s, S("=?")))

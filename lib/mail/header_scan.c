@@ -68,10 +68,10 @@ end_name(struct header_scan *s)
 	s->bad_line |= s->nname == 0;
 	if (s->nname > sizeof(s->name))
 		return;
-	for (uint8_t k = 0; k < HEADER_NKNOWN; k++) {
+	for (unsigned k = 0; k < HEADER_NKNOWN; k++) {
 		if (!slice_ieq(names[k], name))
 			continue;
-		s->known = k;
+		s->known = (uint8_t)k;
 		s->seen |= HEADER_BIT(k);
 		s->count[k]++;
 		if (k == HEADER_MESSAGE_ID && s->count[k] > 1)
