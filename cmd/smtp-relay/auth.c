@@ -68,7 +68,7 @@ auth_checked(void *arg, const struct dir_answer *a)
 		s->account = mem_strn(a->user->account.p, a->user->account.n);
 		s->smtp.authed = 1;
 		metric_add(M_AUTH_OK, 1);
-		log_event(LOG_INFO, "auth", "sid=%s login=%s account=%s result=ok", s->sid, log_value(login),
+		log_event(LOG_INFO, "auth", "sid=%s login=%s user=%s result=ok", s->sid, log_value(login),
 		    log_str(s->account));
 		say(s, OK, 235, "2.7.0", "welcome");
 		smtp_server_resume(&s->smtp, SMTP_NEXT);

@@ -257,7 +257,7 @@ on_refused(struct smtp_server *smtp, const char *verb, const struct verdict *v)
 	metric_add(v->kind == PERM ? M_REJECTED : M_DEFERRED, 1);
 	if (s->rcpt)
 		address_write(&to, &s->rcpt->to);
-	log_event(LOG_INFO, "reject", "sid=%s qid=%s verb=%s to=%s code=%d esc=%d.%d.%d text=%s", s->sid,
+	log_event(LOG_INFO, "reject", "sid=%s qid=%s verb=%s to=%s reply=%d verdict=%d.%d.%d text=%s", s->sid,
 	    s->qid, verb, log_value(buf_get(&to)), verdict_reply(v), v->kind, v->subject, v->detail,
 	    log_str(v->text));
 	buf_fini(&to);
@@ -307,12 +307,15 @@ admit(struct session *s, int fd)
 	struct ucred cred;
 	struct addr peer = { .len = sizeof(peer.ss) };
 	socklen_t len = sizeof(cred);
+	char text[ADDR_TEXT];
 	uint8_t key[16];
 
 	s->slot = -1;
 	if (getpeername(fd, &peer.sa, &peer.len) < 0)
 		peer = (struct addr){ .len = sizeof(peer.sa), .sa.sa_family = AF_UNIX };
 	addr_host(&peer, s->client);
+	addr_write(&peer, text);
+	log_event(LOG_INFO, "connect", "sid=%s peer=%s listen=%s", s->sid, log_str(text), log_str(s->listen->name));
 	s->loopback = addr_loopback(&peer);
 	for (char **n = config.relay_networks; n && *n && peer.sa.sa_family != AF_UNIX; n++)
 		s->trusted |= addr_in(&peer, slice_str(*n)) > 0;
@@ -360,8 +363,6 @@ session_accept(struct daemon_listen *l, int fd)
 	metric_add(M_CONNECTIONS, 1);
 	metric_add(M_SESSIONS, 1);
 	in = admit(s, fd);
-	log_event(LOG_INFO, "connect", "sid=%s client=%s listen=%s", s->sid, log_str(s->client),
-	    log_str(l->name));
 	if (in != CLIENT_OK) {
 		refuse(s, fd, in);
 		return;
