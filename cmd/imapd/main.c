@@ -103,6 +103,7 @@ static const struct daemon imapd_daemon = {
 	.reload = reload,
 	.drain = session_drain_all,
 	.status = status,
+	.check = dir_check,
 };
 
 int

@@ -66,7 +66,7 @@ check(struct buf *why)
 			good = false;
 		}
 	}
-	return good;
+	return dir_check(why) && good;
 }
 
 static const struct daemon lmtpd_daemon = {

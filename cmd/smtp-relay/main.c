@@ -237,7 +237,7 @@ check(struct buf *why)
 			buf_printf(why, "relay.networks: %s is no network\n", *n);
 			good = false;
 		}
-	return good;
+	return dir_check(why) && good;
 }
 
 static const struct daemon this_daemon = {

@@ -231,7 +231,7 @@ dir_status(struct dir *d, struct buf *out)
 		binders += conn_up(d->binders[i].conn);
 	buf_printf(out, "directory server=%s up=%s outstanding=%zu waiting=%zu binders=%zu "
 	    "binding=%zu searches=%llu binds=%llu proved=%llu timeouts=%llu cached=%zu hits=%llu "
-	    "misses=%llu\n", d->server ? d->server->url : "-", conn_up(d->conn) ? "yes" : "no",
+	    "misses=%llu", d->server ? d->server->url : "-", conn_up(d->conn) ? "yes" : "no",
 	    d->nflight, d->nwaiting, binders, d->nbinding, (unsigned long long)d->searches,
 	    (unsigned long long)d->binds, (unsigned long long)d->proved,
 	    (unsigned long long)d->timeouts, d->cache.n, (unsigned long long)d->cache.hits,

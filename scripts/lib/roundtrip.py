@@ -72,7 +72,7 @@ def main():
     sent = time.monotonic()
     body = read(env, tls, msgid)
     print(body.decode(errors="replace").replace("\r\n", "\n").rstrip())
-    print("\nSent in %.0f ms, read back %.0f ms later (three TLS handshakes and two logins "
+    print("\nSent in %.0f ms, read back %.0f ms later (two TLS handshakes and two logins "
           "in it).\n" % (1000 * (sent - start), 1000 * (time.monotonic() - sent)))
     assert email.message_from_bytes(body)["Message-ID"] == msgid
     print("""Point a mail client at it:

@@ -217,7 +217,7 @@ ask(struct slice line)
 		struct buf b = { 0 };
 
 		dir_status(dir, &b);
-		printf("%d " SFMT, number, SARG(buf_get(&b)));
+		printf("%d " SFMT "\n", number, SARG(buf_get(&b)));
 		fflush(stdout);
 		buf_fini(&b);
 		return;
