@@ -51,6 +51,7 @@ status(struct buf *out)
 {
 	buf_printf(out, "sessions=%zu\n", lmtpd.nsessions);
 	dir_status(lmtpd.dir, out);
+	buf_char(out, '\n');
 	store_client_status(lmtpd.store, out);
 }
 
