@@ -30,22 +30,18 @@ put_trace(struct lsession *s)
 	bool tls = stream_secure(&s->srv.io);
 	struct received r = {
 		.helo = slice_str(s->srv.helo),
+		.addr = slice_str(s->host),
 		.by = slice_str(shared.hostname),
 		.with = slice_str(received_with(true, true, tls, false, m->smtputf8)),
 		.id = m->xqid.p ? m->xqid : slice_str(s->sid),
 		.at = clock_now(),
 	};
-	struct addr peer;
-	char addr[ADDR_TEXT];
 
 	buf_lit(&s->bytes, "Return-Path: <");
 	address_write(&s->bytes, &m->from);
 	buf_lit(&s->bytes, ">\r\n");
 	if (!lconf.received)
 		return;
-	stream_peer(&s->srv.io, &peer);
-	if (peer.sa.sa_family != AF_UNIX)
-		r.addr = slice_str(addr_host(&peer, addr));
 	r.zone = date_local_zone(r.at);
 	if (s->nrcpt == 1)
 		r.rcpt = s->rcpts[0].address;

@@ -4,6 +4,7 @@
  *	deliver.c  the body into the file that stored lent us, the commit, a verdict each */
 #ifndef LMTPD_H
 #define LMTPD_H
+#include <arpa/inet.h>
 #include "daemon/daemon.h"
 #include "directory/directory.h"
 #include "smtp/server.h"
@@ -52,6 +53,7 @@ struct lsession {
 	struct op op;               /* the one wait: directory or store */
 	char sid[14];
 	char peer[ADDR_TEXT];
+	char host[INET6_ADDRSTRLEN]; /* the peer's address for Received; "" on a Unix socket */
 	bool trusted;               /* may deliver */
 	bool refused;
 	/* of the transaction */

@@ -107,12 +107,15 @@ session_accept(struct daemon_listen *l, int fd)
 {
 	struct lsession *s = session_new(l);
 	struct addr peer = { .len = sizeof(peer.ss) };
+	char host[ADDR_TEXT];
 	struct verdict v;
 	int r;
 
 	if (getpeername(fd, &peer.sa, &peer.len) < 0)
 		memset(&peer, 0, sizeof(peer));
 	addr_write(&peer, s->peer);
+	if (peer.sa.sa_family != AF_UNIX)
+		slice_cstr(slice_str(addr_host(&peer, host)), s->host, sizeof(s->host));
 	s->trusted = is_trusted(&peer);
 	if (lmtpd.nsessions > (size_t)lconf.connections) {
 		v = verdict(TEMP, 421, "4.3.2", "too many connections");
