@@ -87,18 +87,6 @@ kv_put_i64(struct buf *b, const char *key, int64_t v)
 	buf_i64(b, v);
 }
 
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -1;
-}
-
 /* The byte that starts at value.p[*i]; *i moves past it.  -1 when it is badly escaped. */
 static int
 decode_byte(struct slice value, size_t *i)
@@ -107,8 +95,8 @@ decode_byte(struct slice value, size_t *i)
 
 	if (value.p[*i] != '%')
 		return (unsigned char)value.p[(*i)++];
-	if (value.n - *i < 3 || (high = hex_digit(value.p[*i + 1])) < 0 ||
-	    (low = hex_digit(value.p[*i + 2])) < 0)
+	if (value.n - *i < 3 || (high = ascii_hex(value.p[*i + 1])) < 0 ||
+	    (low = ascii_hex(value.p[*i + 2])) < 0)
 		return -1;
 	*i += 3;
 	return high << 4 | low;

@@ -37,15 +37,6 @@ filter_equal(struct buf *b, const char *attribute, struct slice local, struct sl
 	buf_char(b, ')');
 }
 
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = ascii_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Percent-decodes into w->host. */
 static int
 read_host(struct slice s, struct ldap_where *w)
@@ -56,8 +47,8 @@ read_host(struct slice s, struct ldap_where *w)
 		char c = s.p[i];
 
 		if (c == '%') {
-			int hi = i + 2 < s.n ? hex_digit(s.p[i + 1]) : -1;
-			int lo = i + 2 < s.n ? hex_digit(s.p[i + 2]) : -1;
+			int hi = i + 2 < s.n ? ascii_hex(s.p[i + 1]) : -1;
+			int lo = i + 2 < s.n ? ascii_hex(s.p[i + 2]) : -1;
 
 			if (hi < 0 || lo < 0 || (hi == 0 && lo == 0))
 				return -EINVAL;

@@ -39,13 +39,6 @@ word_parse(struct slice s, struct word *w)
 	return true;
 }
 
-static int
-hex_digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 :
-	    c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static void
 word_decode(struct buf *out, const struct word *w)
 {
@@ -62,9 +55,9 @@ word_decode(struct buf *out, const struct word *w)
 	for (size_t i = 0; i < w->text.n; i++) {
 		char c = w->text.p[i];
 
-		if (c == '=' && i + 2 < w->text.n && hex_digit(w->text.p[i + 1]) >= 0 &&
-		    hex_digit(w->text.p[i + 2]) >= 0) {
-			c = (char)(hex_digit(w->text.p[i + 1]) << 4 | hex_digit(w->text.p[i + 2]));
+		if (c == '=' && i + 2 < w->text.n && ascii_hex(w->text.p[i + 1]) >= 0 &&
+		    ascii_hex(w->text.p[i + 2]) >= 0) {
+			c = (char)(ascii_hex(w->text.p[i + 1]) << 4 | ascii_hex(w->text.p[i + 2]));
 			i += 2;
 		} else if (c == '_') {
 			c = ' ';

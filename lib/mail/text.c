@@ -3,13 +3,6 @@
 
 #define PIECE 65536 /* raw bytes per step */
 
-static int
-hex_digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 :
-	    c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* One line of quoted-printable without its line end; returns false after a soft break. */
 static bool
 qp_line(struct buf *out, struct slice s)
@@ -33,8 +26,8 @@ qp_line(struct buf *out, struct slice s)
 		s = slice_from(s, n);
 		if (s.n == 0)
 			break;
-		if (s.n > 2 && hex_digit(s.p[1]) >= 0 && hex_digit(s.p[2]) >= 0) {
-			*at++ = (char)(hex_digit(s.p[1]) << 4 | hex_digit(s.p[2]));
+		if (s.n > 2 && ascii_hex(s.p[1]) >= 0 && ascii_hex(s.p[2]) >= 0) {
+			*at++ = (char)(ascii_hex(s.p[1]) << 4 | ascii_hex(s.p[2]));
 			s = slice_from(s, 3);
 		} else {
 			*at++ = '=';

@@ -24,7 +24,7 @@ void text_open(struct text_reader *t, struct slice body, struct slice encoding,
     struct slice charset);
 /* The same from a part of a tree; charset from its parameters. */
 void text_open_part(struct text_reader *t, const struct mime *m, const struct mime_part *p);
-/* Appends the next piece (at most about 128 KiB, whole characters).  False at the end:
+/* Appends the next piece (at most about 192 KiB, whole characters).  False at the end:
  * nothing was appended. */
 bool text_next(struct text_reader *t, struct buf *out);
 void text_close(struct text_reader *t);

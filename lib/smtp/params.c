@@ -30,15 +30,6 @@ smtp_param_next(struct slice *at, struct slice *key, struct slice *value, bool *
 	return 1;
 }
 
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = ascii_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* xchar: printable ASCII but "+" and "="; RFC 6533 lets UTF-8 pass too. */
 static bool
 is_xchar(unsigned char c)
@@ -59,7 +50,7 @@ smtp_xtext_parse(struct buf *b, struct slice s)
 			buf_char(b, s.p[i]);
 			continue;
 		}
-		if (i + 2 >= s.n || (hi = hex_digit(s.p[i + 1])) < 0 || (lo = hex_digit(s.p[i + 2])) < 0)
+		if (i + 2 >= s.n || (hi = ascii_hex(s.p[i + 1])) < 0 || (lo = ascii_hex(s.p[i + 2])) < 0)
 			return -EBADMSG;
 		buf_char(b, (char)(hi * 16 + lo));
 		i += 2;
@@ -91,7 +82,7 @@ embedded_parse(struct slice s, size_t *n)
 	size_t i;
 
 	for (i = 0; i < s.n && s.p[i] != '}'; i++) {
-		int d = hex_digit(s.p[i]);
+		int d = ascii_hex(s.p[i]);
 
 		if (d < 0 || i == 6)
 			return -1;
