@@ -87,7 +87,7 @@ start(struct loop *l)
 	if ((e = read_channels(&jobctl.channels)) < 0)
 		return e;
 	if ((e = queue_open(shared.queue, true, &jobctl.queue)) < 0) {
-		log_event(LOG_ERROR, "queue-open", "path=%s error=%s", log_str(shared.queue),
+		log_event(LOG_ERROR, "queue_open", "path=%s error=%s", log_str(shared.queue),
 		    log_str(strerror(-e)));
 		return e;
 	}

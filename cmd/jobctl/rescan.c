@@ -78,7 +78,7 @@ run_names(void *arg)
 	s->at = 0;
 	e = qscan_dir(s->queue, s->channels[s->channel], s->hh, &s->names);
 	if (e < 0)
-		log_event(LOG_ERROR, "scan-dir", "channel=%s dir=%02x error=%s",
+		log_event(LOG_ERROR, "scan_dir", "channel=%s dir=%02x error=%s",
 		    s->channels[s->channel], s->hh, log_str(strerror(-e)));
 }
 

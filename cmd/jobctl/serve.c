@@ -219,7 +219,7 @@ take_result(struct conn *c, struct slice verb, struct slice rest, struct slice l
 	bool marked;
 
 	if (job_result_parse(verb, rest, &r, &why) < 0 || r.id >= c->slots || !c->lease[r.id]) {
-		log_event(LOG_ERROR, "job-line", "channel=%s pid=%u why=%s line=%s", c->chan->sc->name,
+		log_event(LOG_ERROR, "job_line", "channel=%s pid=%u why=%s line=%s", c->chan->sc->name,
 		    c->pid, log_str(*why ? why : "no such lease"), log_value(line));
 		return;
 	}
@@ -232,8 +232,7 @@ take_result(struct conn *c, struct slice verb, struct slice rest, struct slice l
 		finish_marked(e);
 	if (!c->leaving && !jobctl.draining)
 		give_work(c, dest);
-	if (sched_has_work(c->chan->sc))
-		dispatch_soon();
+	dispatch_soon();
 }
 
 static void
@@ -268,7 +267,7 @@ take_new(struct conn *c, struct slice rest, struct slice line)
 	bool held;
 
 	if (job_new_parse(rest, &n, &why) < 0 || !queue_name_parse(n.file, id, &attempts, &held)) {
-		log_event(LOG_ERROR, "job-line", "pid=%u why=%s line=%s", c->pid, log_str(why),
+		log_event(LOG_ERROR, "job_line", "pid=%u why=%s line=%s", c->pid, log_str(why),
 		    log_value(line));
 		return;
 	}
@@ -341,7 +340,7 @@ conn_lost(struct conn *c)
 	later_cancel(&c->flush);
 	walk_stop(c);
 	if (c->kind == CONN_MASTER) {
-		log_event(LOG_INFO, "master-gone", "channel=%s pid=%u leases=%u", c->chan->sc->name,
+		log_event(LOG_INFO, "master_gone", "channel=%s pid=%u leases=%u", c->chan->sc->name,
 		    c->pid, c->nlease);
 		give_back(c);
 		c->chan->masters--;

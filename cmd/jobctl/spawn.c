@@ -83,7 +83,7 @@ ended(struct proc *p, const siginfo_t *si)
 	ch->nprocs--;
 	list_remove(&p->link);
 	list_each(c, &jobctl.conns, struct conn, link) if (c->proc == p) c->proc = NULL;
-	log_event(good ? LOG_INFO : LOG_WARN, "master-end", "channel=%s pid=%u how=%s code=%d",
+	log_event(good ? LOG_INFO : LOG_WARN, "master_end", "channel=%s pid=%u how=%s code=%d",
 	    ch->sc->name, p->pid, si->si_code == CLD_EXITED ? "exit" : "signal", si->si_status);
 	if (good && p->connected)
 		ch->failures = 0;
@@ -122,7 +122,7 @@ spawn(struct chan *ch)
 	if (e == 0 && (fd = (int)syscall(SYS_pidfd_open, pid, 0)) < 0)
 		e = -errno;
 	if (e < 0) {
-		log_event(LOG_ERROR, "master-start", "channel=%s path=%s error=%s", ch->sc->name,
+		log_event(LOG_ERROR, "master_start", "channel=%s path=%s error=%s", ch->sc->name,
 		    log_str(path), log_str(strerror(-e)));
 		mem_free(&path);
 		failed(ch);
@@ -140,7 +140,7 @@ spawn(struct chan *ch)
 	ch->nprocs++;
 	ch->nstarting++;
 	metric_add(M_SPAWNED, 1);
-	log_event(LOG_INFO, "master-start", "channel=%s pid=%u ready=%zu", ch->sc->name, p->pid,
+	log_event(LOG_INFO, "master_start", "channel=%s pid=%u ready=%zu", ch->sc->name, p->pid,
 	    ch->sc->ready);
 }
 

@@ -425,7 +425,7 @@ set_stopped(struct conn *c, struct slice rest, bool stopped)
 		return;
 	}
 	sc->stopped = stopped;
-	log_event(LOG_INFO, stopped ? "channel-stop" : "channel-start", "channel=%s", sc->name);
+	log_event(LOG_INFO, stopped ? "channel_stop" : "channel_start", "channel=%s", sc->name);
 	dispatch_soon();
 	answer(c, NULL);
 }

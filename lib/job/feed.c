@@ -79,7 +79,7 @@ feed_lost(struct job_feed *f, const char *why)
 	f->connected = false;
 	later_cancel(&f->flush);
 	if (!f->ending)
-		log_event(LOG_WARN, "job-lost", "error=%s", log_str(why));
+		log_event(LOG_WARN, "job_lost", "error=%s", log_str(why));
 	stream_close(&f->io);
 }
 
@@ -93,7 +93,7 @@ on_input(struct stream *s)
 	int n;
 
 	while ((n = stream_line(s, JOB_LINE_MAX, &line, &ending)) > 0)
-		log_event(LOG_WARN, "job-says", "line=%s", log_value(line));
+		log_event(LOG_WARN, "job_says", "line=%s", log_value(line));
 	if (n < 0 || stream_eof(s))
 		feed_lost(f, n < 0 ? "bad line" : "closed");
 }
@@ -146,7 +146,7 @@ job_feed_new(struct loop *l, const char *path, const char *who)
 	f->wait_ms = RETRY_FIRST;
 	(void)snprintf(text, sizeof(text), "unix:%s", path);
 	if (addr_parse(slice_str(text), &f->addr) < 0)
-		log_event(LOG_ERROR, "job-path", "path=%s", log_str(path));
+		log_event(LOG_ERROR, "job_path", "path=%s", log_str(path));
 	timer_init(&f->retry, l, retry_fired);
 	later_init(&f->flush);
 	feed_connect(f);

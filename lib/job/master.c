@@ -53,7 +53,7 @@ take_line(struct job_master *m, struct slice line)
 
 	if (slice_eq(verb, S("work"))) {
 		if (job_work_parse(rest, &w, &why) < 0) {
-			log_event(LOG_ERROR, "job-line", "why=%s line=%s", log_str(why),
+			log_event(LOG_ERROR, "job_line", "why=%s line=%s", log_str(why),
 			    log_value(line));
 			lose(m, -EBADMSG);
 			return false;
@@ -66,7 +66,7 @@ take_line(struct job_master *m, struct slice line)
 		lose(m, 0);
 		return false;
 	}
-	log_event(LOG_WARN, "job-says", "line=%s", log_value(line));
+	log_event(LOG_WARN, "job_says", "line=%s", log_value(line));
 	return true;
 }
 

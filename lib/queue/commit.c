@@ -54,7 +54,7 @@ sync_all(struct queue *q, struct list *batch)
 	if (LIKELY(syncfs(q->root) == 0))
 		return;
 	e = -errno;
-	log_event(LOG_ERROR, "queue-sync", "how=syncfs error=%s", log_str(strerror(-e)));
+	log_event(LOG_ERROR, "queue_sync", "how=syncfs error=%s", log_str(strerror(-e)));
 	list_each(j, batch, struct qjob, link) if (j->error == 0) j->error = e;
 }
 
@@ -69,7 +69,7 @@ sync_each(struct queue *q, struct list *batch)
 			continue;
 		q->st.fdatasync++;
 		if ((j->error = j->sync(j)) < 0)
-			log_event(LOG_ERROR, "queue-sync", "how=fsync error=%s",
+			log_event(LOG_ERROR, "queue_sync", "how=fsync error=%s",
 			    log_str(strerror(-j->error)));
 	}
 }
@@ -93,7 +93,7 @@ commit_batch(struct queue *q, struct list *batch, size_t n)
 	{
 		if (j->error) {
 			q->st.errors++;
-			log_event(LOG_ERROR, "queue-commit", "error=%s",
+			log_event(LOG_ERROR, "queue_commit", "error=%s",
 			    log_str(strerror(-j->error)));
 		}
 		j->settle(j);

@@ -179,7 +179,7 @@ queue_sweep(struct queue *q)
 			n += sweep_one(dirfd(d), e->d_name);
 	(void)closedir(d);
 	if (n)
-		log_event(LOG_INFO, "queue-sweep", "files=%zu", n);
+		log_event(LOG_INFO, "queue_sweep", "files=%zu", n);
 	return n;
 }
 
@@ -220,7 +220,7 @@ queue_hold(struct queue *q, const char *channel, const char *id, uint32_t attemp
 		return e;
 	/* The name is what holds it; the reason is for people. */
 	if (why.n && (e = journal_held(q, to, why)) < 0)
-		log_event(LOG_WARN, "queue-journal", "file=%s error=%s", log_str(to),
+		log_event(LOG_WARN, "queue_journal", "file=%s error=%s", log_str(to),
 		    log_str(strerror(-e)));
 	return 0;
 }
@@ -268,7 +268,7 @@ queue_set_aside(struct queue *q, const char *channel, const char *name, const ch
 		return -EINVAL;
 	e = queue_hold(q, channel, id, attempts, slice_str(why));
 	queue_file_path(path, channel, name);
-	log_event(LOG_ERROR, "queue-held", "file=%s why=%s result=%s", log_str(path), log_str(why),
+	log_event(LOG_ERROR, "queue_held", "file=%s why=%s result=%s", log_str(path), log_str(why),
 	    log_str(e < 0 ? strerror(-e) : "ok"));
 	return e;
 }

@@ -84,7 +84,7 @@ qscan_dir(struct queue *q, const char *channel, unsigned hh, struct buf *out)
 		    queue_spread(n.id) == hh)
 			buf_add(out, &n, sizeof(n));
 		else
-			log_event(LOG_WARN, "queue-foreign", "dir=%s name=%s", log_str(path),
+			log_event(LOG_WARN, "queue_foreign", "dir=%s name=%s", log_str(path),
 			    log_str(e->d_name));
 	}
 	(void)closedir(d);
@@ -104,7 +104,7 @@ remove_torn(struct queue *q, const char *path, const char *why)
 	gone = flock(fd, LOCK_EX | LOCK_NB) == 0 && unlinkat(q->root, path, 0) == 0;
 	(void)close(fd);
 	if (gone)
-		log_event(LOG_WARN, "queue-torn", "file=%s why=%s", log_str(path), log_str(why));
+		log_event(LOG_WARN, "queue_torn", "file=%s why=%s", log_str(path), log_str(why));
 }
 
 int

@@ -1,0 +1,323 @@
+#!/usr/bin/env python3
+"""jobctl alone: leases, backoff, restarts, kill -9, operators' verbs.  The spool's files are
+written here by hand, after tiermail-queue(5); the masters are this script (attached by hand) or
+a little program that jobctl starts."""
+import os, shutil, signal, socket, subprocess, sys, tempfile, time
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import tm
+
+DIR = tempfile.mkdtemp(prefix="tm-job-")
+RUN, QUEUE, ETC, LIBEXEC = (os.path.join(DIR, d) for d in ("run", "queue", "etc", "libexec"))
+
+# ---- the spool, after tiermail-queue(5) -----------------------------------------------------
+
+TABLE = []
+for n in range(256):
+    for _ in range(8):
+        n = (n >> 1) ^ (0x82F63B78 if n & 1 else 0)
+    TABLE.append(n)
+
+
+def crc(data, c=0):
+    c ^= 0xFFFFFFFF
+    for b in data:
+        c = TABLE[(c ^ b) & 255] ^ (c >> 8)
+    return c ^ 0xFFFFFFFF
+
+
+def path(channel, name):
+    return f"{QUEUE}/{channel}/{crc(name[2:17].encode()) % 32:02x}/{name}"
+
+
+serial = 0
+
+
+def message(dest, body=b"Subject: x\r\n\r\nhello\r\n", at=None, channel="tcp_local", journal=(), prefix="ZZ",
+            held=False):
+    """Writes a queue file; returns its name."""
+    global serial
+    serial += 1
+    fid = f"1testmsg{serial:05d}00"
+    at = time.time() if at is None else at
+    head = (f"message id={fid} qid={fid[:13]} at={int(at * 1000)} prio=normal body=7bit utf8=0\n"
+            f"from sender=s@example.net\norigin source=test\n"
+            f"to channel={channel} dest={dest} rcpts=1\nrcpt n=0 addr=u@{dest}\nEND\n").encode()
+    first = f"tiermail-queue 1 head={79 + len(head):08x} body={len(body):016x} sum={crc(body):08x}".encode()
+    data = first + b" crc=%08x\n" % crc(first, crc(head)) + head + body
+    for line in journal:
+        data += line.encode() + b" crc=%08x\n" % crc(line.encode(), crc(fid.encode()))
+    name = prefix + fid + (".HELD" if held else ".00")
+    os.makedirs(os.path.dirname(path(channel, name)), exist_ok=True)
+    with open(path(channel, name), "wb") as f:
+        f.write(data)
+    return name
+
+
+def new(name, dest, at=None, channel="tcp_local"):
+    return f"new channel={channel} file={name} dest={dest} size=20 nrcpt=1 prio=1 at={int(at or time.time())}"
+
+
+# ---- the daemon and its peers ------------------------------------------------------------------
+
+daemon = None
+
+
+def start():
+    global daemon
+    log = open(f"{DIR}/log", "ab")
+    daemon = subprocess.Popen([f"{tm.BINDIR}/jobctl", "-c", f"{ETC}/jobctl.conf"], stderr=log, stdin=subprocess.DEVNULL)
+    tm.wait_for(lambda: status().get("scan") == "done", 10, "jobctl to scan")
+
+
+def kill(sig=signal.SIGKILL):
+    daemon.send_signal(sig)
+    return daemon.wait(20)
+
+
+class Peer:
+    """A connection to jobctl."""
+
+    def __init__(self, hello=None):
+        self.s = socket.socket(socket.AF_UNIX)
+        self.s.settimeout(10 * tm.SLOW)
+        self.s.connect(f"{RUN}/jobctl.sock")
+        self.f = self.s.makefile("rb")
+        if hello:
+            self.say(hello)
+
+    def say(self, *lines):
+        self.s.sendall("".join(x + "\n" for x in lines).encode())
+
+    def line(self):
+        return self.f.readline().decode().rstrip("\n")
+
+    def work(self):
+        """The next lease: a dict with its keys."""
+        words = self.line().split(" ")
+        assert words[0] == "work", words
+        return dict(w.split("=", 1) for w in words[1:])
+
+    def silent(self, seconds=0.2):
+        self.s.settimeout(seconds)
+        try:
+            got = self.s.recv(1, socket.MSG_PEEK)
+        except socket.timeout:
+            return True
+        finally:
+            self.s.settimeout(10 * tm.SLOW)
+        return got == b"" and "closed"
+
+    def ask(self, verb):
+        self.say(verb)
+        lines = []
+        while not lines or not lines[-1].startswith(("ok", "error")):
+            lines.append(self.line())
+        return lines
+
+    def close(self):
+        self.f.close()
+        self.s.close()
+
+
+def ask(verb):
+    p = Peer()
+    try:
+        return p.ask(verb)
+    finally:
+        p.close()
+
+
+def keys(line):
+    return dict(w.split("=", 1) for w in line.split(" ")[1:])
+
+
+def status():
+    try:
+        return keys(ask("status")[0])
+    except OSError:
+        return {}
+
+
+def channel(name="tcp_local"):
+    return next(k for k in map(keys, ask("status")[1:-1]) if k["name"] == name)
+
+
+def master(slots=4, chan="tcp_local"):
+    return Peer(f"hello who=test channel={chan} pid={os.getpid()} slots={slots}")
+
+
+# ---- setting up -----------------------------------------------------------------------------------
+
+for d in (RUN, QUEUE, ETC, LIBEXEC):
+    os.makedirs(d)
+with open(f"{ETC}/tiermail.conf", "w") as f:
+    f.write(f"hostname = test.example\nrundir = {RUN}\nqueue = {QUEUE}\nlibexec = {LIBEXEC}\n")
+open(f"{ETC}/jobctl.conf", "w").close()
+with open(f"{ETC}/channels.conf", "w") as f:
+    f.write("[channel tcp_local]\nbackoff = 1h 2h\nnotices = 1d 3d\nmaxjobs = 1\nconcurrency_start = 4\n"
+            "[channel auto]\nmaxjobs = 1\n[channel broken]\nmaxjobs = 1\n")
+# A master of the simplest kind: takes a message, removes it, says so.
+with open(f"{LIBEXEC}/channel-master", "w") as f:
+    f.write(f"""#!{sys.executable}
+import os, socket, sys
+if sys.argv[3] != "auto":
+    sys.exit(1)
+s = socket.socket(socket.AF_UNIX)
+s.connect("{RUN}/jobctl.sock")
+s.sendall(b"hello who=auto channel=auto pid=%d slots=1\\n" % os.getpid())
+f = s.makefile("rb")
+for n in range(3):
+    w = dict(x.split(b"=", 1) for x in f.readline().split()[1:])
+    if not w:
+        break
+    s.sendall(b"done id=%s\\n" % w[b"id"])
+""")
+os.chmod(f"{LIBEXEC}/channel-master", 0o755)
+
+
+def cleanup():
+    if daemon and daemon.poll() is None:
+        kill(signal.SIGTERM)
+    if tm._failed:
+        tm.diag(open(f"{DIR}/log").read()[-6000:])
+    shutil.rmtree(DIR, ignore_errors=True)
+
+
+import atexit
+atexit.register(cleanup)
+
+# ---- live: new, work, done ------------------------------------------------------------------------------
+
+start()
+feeder = Peer("hello who=feeder pid=1")
+m = master(slots=2)
+a, b, c = (message("x.example") for _ in range(3))
+feeder.say(*(new(n, "x.example") for n in (a, b, c)))
+w1, w2 = m.work(), m.work()
+tm.is_([w1["file"], w2["file"]], [a, b], "work comes in order of arrival")
+tm.is_(w1["dest"], "x.example", "with its destination")
+tm.is_((w1["attempt"], w1["backoff"]), ("0", "3600"), "and what a failure would cost")
+tm.ok(m.silent(), "no more leases than slots")
+m.say(f"done id={w1['id']}")
+w3 = m.work()
+tm.is_(w3["file"], c, "a result makes room for the next")
+os.unlink(path("tcp_local", a))
+feeder.say(new(c, "x.example"))
+tm.ok(m.silent(), "an announcement of a known file changes nothing")
+os.unlink(path("tcp_local", b))
+os.unlink(path("tcp_local", c))
+m.say(f"done id={w2['id']}", f"done id={w3['id']}", "done id=99", "nonsense x=1")
+tm.wait_for(lambda: status().get("messages") == "0", 5)
+tm.is_(status().get("messages"), "0", "nothing is left; nonsense is survived")
+
+# ---- leases ------------------------------------------------------------------------------------------------
+
+a = message("x.example")
+feeder.say(new(a, "x.example"))
+tm.is_(m.work()["file"], a, "a lease")
+m2 = master()
+m.close()
+tm.is_(m2.work()["file"], a, "a lost connection gives it to another at once")
+m2.say("drop id=0")
+tm.is_(m2.work()["file"], a, "a dropped lease comes again")
+m2.say(f"drop id=0 after=3600")
+tm.wait_for(lambda: channel()["waiting"] == "1", 5)
+tm.is_(channel()["waiting"], "1", "or later")
+tm.is_(ask(f"retry qid={a[2:15]}")[-1], "ok n=1", "an operator asks for it now")
+w = m2.work()
+tm.is_((w["file"], w["attempt"]), (a, "0"), "it comes, and no attempt was counted")
+
+# ---- kill -9 and a schedule on disk -----------------------------------------------------------------------
+
+kill()
+tm.ok(m2.line() == "", "masters notice that jobctl died")
+m2.close()
+late = message("y.example", journal=[f"attempt n=3 next={int(time.time()) + 5000}"], prefix="ZW")
+old = message("z.example", at=time.time() - 2 * 86400, journal=["attempt n=9 next=1"], prefix="ZQ")
+dead = message("z.example", at=time.time() - 4 * 86400, journal=["attempt n=20 next=1"], prefix="ZF")
+held = message("h.example", held=True)
+torn = message("t.example")
+with open(path("tcp_local", torn), "r+b") as f:
+    f.truncate(50)
+bad = message("t.example")
+with open(path("tcp_local", bad), "r+b") as f:
+    f.seek(120)
+    f.write(b"\xff")
+unheard = message("x.example")
+start()
+feeder.close()
+tm.ok(not os.path.exists(path("tcp_local", torn)), "a torn file is removed")
+tm.ok(os.path.exists(path("tcp_local", bad[:-3] + ".HELD")), "a damaged one is set aside")
+k = channel()
+tm.is_((k["waiting"], k["held"], k["ready"]), ("1", "1", "4"), "schedules survive kill -9")
+msg = next(keys(x) for x in ask(f"list qid={late[2:15]}") if x.startswith("msg"))
+tm.ok(msg["attempts"] == "3" and int(msg["next"]) > time.time() + 4000, "to the second")
+m = master(slots=8)
+got = {w["file"]: w for w in (m.work() for _ in range(4))}
+tm.is_(got[a]["check"], "1", "what a scan found is to be checked")
+tm.ok(unheard in got, "what nobody announced is found")
+tm.is_((got[old].get("action"), got[old].get("notice")), ("notice", "1"), "a delay warning is due")
+tm.is_(got[dead].get("action"), "expire", "one is too old")
+for n in (dead, a):
+    os.unlink(path("tcp_local", n))
+m.say(f"noted id={got[old]['id']}", f"done id={got[dead]['id']}", f"done id={got[a]['id']}",
+      f"retry id={got[unheard]['id']} next={int(time.time()) + 4000}")
+w = m.work()
+tm.is_((w["file"], w.get("action"), w["attempt"]), (old, None, "9"), "after the warning it is tried")
+m.say(f"retry id={w['id']} next={int(time.time()) + 10**6}")
+tm.wait_for(lambda: channel()["waiting"] == "3", 5)
+msg = next(keys(x) for x in ask(f"list qid={old[2:15]}") if x.startswith("msg"))
+tm.ok(msg["attempts"] == "10" and int(msg["next"]) < time.time() + 86400 + 10,
+      "no wait goes beyond the last day")
+tm.is_(msg["file"][:2], "ZP", "the name counts down")
+
+# ---- operators ------------------------------------------------------------------------------------------------
+
+tm.is_(ask("release channel=tcp_local")[-1], "ok n=1", "released")
+w = m.work()
+tm.is_(w["file"], held.replace(".HELD", ".00"), "and handed out")
+tm.ok(os.path.exists(path("tcp_local", w["file"])), "under its old name")
+tm.is_(ask("delete qid=" + held[2:15])[-1], "ok n=1", "deleted while in flight")
+tm.ok(os.path.exists(path("tcp_local", w["file"])), "but not under the master's hands")
+os.rename(path("tcp_local", w["file"]), path("tcp_local", "ZY" + w["file"][2:]))
+m.say(f"retry id={w['id']} next={int(time.time()) + 60}")
+tm.wait_for(lambda: not os.path.exists(path("tcp_local", "ZY" + w["file"][2:])), 5)
+tm.ok(not os.path.exists(path("tcp_local", "ZY" + w["file"][2:])), "only when the lease ends")
+tm.is_(ask("hold dest=y.example")[-1], "ok n=1", "held by destination")
+tm.ok(os.path.exists(path("tcp_local", late[:-3] + ".HELD")), "the name says so")
+tm.is_(ask("stop channel=tcp_local"), ["ok"], "a channel stops")
+feeder = Peer("hello who=feeder pid=1")
+a = message("x.example")
+feeder.say(new(a, "x.example"))
+tm.ok(m.silent(), "and gives no work")
+tm.is_(ask("start channel=tcp_local"), ["ok"], "it starts")
+w = m.work()
+tm.is_(w["file"], a, "and gives it")
+os.unlink(path("tcp_local", a))
+m.say(f"done id={w['id']}")
+tm.is_(ask("start channel=nowhere")[-1], "error why=no%20such%20channel", "an unknown channel")
+tm.ok(ask("delete")[-1].startswith("error"), "delete without a filter is refused")
+tm.ok(ask("list qid=short")[-1].startswith("error"), "a bad id too")
+tm.is_(len(ask("list channel=tcp_local")), 4, "three messages are left")
+
+# ---- masters on demand -------------------------------------------------------------------------------------------
+
+many = [message("auto.example", channel="auto") for _ in range(7)]
+feeder.say(*(new(n, "auto.example", channel="auto") for n in many))
+tm.wait_for(lambda: channel("auto")["done"] == "7", 10, "seven messages")
+tm.is_(channel("auto")["done"], "7", "a master is started, and another when it ends")
+feeder.say(new(message("b.example", channel="broken"), "b.example", channel="broken"))
+tm.wait_for(lambda: int(channel("broken")["failures"]) >= 2, 10)
+tm.ok(2 <= int(channel("broken")["failures"]) <= 20, "one that fails is started again, not too often")
+tm.is_(channel("broken")["ready"], "1", "its message waits")
+
+# ---- the end ------------------------------------------------------------------------------------------------------
+
+a = message("x.example")
+feeder.say(new(a, "x.example"))
+w = m.work()
+daemon.send_signal(signal.SIGTERM)
+tm.is_(m.line(), "leave", "masters are told to leave")
+m.say(f"done id={w['id']}")
+tm.is_(daemon.wait(20), 0, "jobctl waits for their results and ends")
+tm.done()
