@@ -398,6 +398,34 @@ cancelled(void)
 		eq(queue_delete(q, "tcp_lmtp", files[i].name), 0, "cleaned");
 }
 
+/* A recipient whose mail is to be kept makes a file of its own, held from the beginning. */
+static void
+holding(void)
+{
+	struct qrcpt r[3] = { { .addr = "a@x", .channel = "tcp_lmtp", .dest = "store1" },
+		{ .addr = "b@x", .channel = "tcp_lmtp", .dest = "store1", .hold = "being moved" },
+		{ .addr = "c@x", .channel = "tcp_lmtp", .dest = "store1" } };
+	struct qenv e = { .sender = "", .rcpts = r, .nrcpt = 3 };
+	struct qwriter *w = qwrite_begin(q, &e);
+	struct op op = { 0 };
+	struct qread *rd;
+	const char *why;
+	size_t left = 1;
+
+	nfiles = answers = good = 0;
+	add_body(w, 100, 0);
+	qwrite_commit_start(&w, &op, answered, &left);
+	loop_run(&loop);
+	eq(nfiles, 2, "two files");
+	ok(strstr(files[0].name, ".00") && strstr(files[1].name, ".HELD"), "one of them held");
+	eq(qread_open(q, "tcp_lmtp", files[1].name, QREAD_LOOK | QREAD_CHECK, &rd, &why), 0, "reads");
+	ok(rd->env.nrcpt == 1 && strcmp(rd->env.rcpts[0].addr, "b@x") == 0, "with its recipient");
+	is(rd->env.held, "being moved", "and the reason");
+	qread_close(&rd);
+	for (size_t i = 0; i < 2; i++)
+		eq(queue_delete(q, "tcp_lmtp", files[i].name), 0, "cleaned");
+}
+
 int
 main(void)
 {
@@ -414,6 +442,7 @@ main(void)
 	several(3000);
 	several(700 * 1000);
 	deferring();
+	holding();
 	broken();
 	full();
 	sweeping();
