@@ -371,7 +371,7 @@ flags(struct session *s, struct sync *y, const struct store_mailbox *m)
 	const struct store_record *r;
 	size_t n;
 
-	store_blocks_init(&blocks, reader(s), v->mailbox, y->at, view_last_uid(v));
+	store_blocks_init(&blocks, reader(s), v->mailbox, y->at, y->last);
 	while ((r = store_blocks_next(&blocks, &n))) {
 		for (size_t i = 0; i < n; i++) {
 			uint32_t seq;
@@ -436,6 +436,7 @@ view_sync(struct session *s, struct sync *y)
 	    (m.exists == v->exists || !y->expunge)))
 		goto out;
 	if (!y->begun) {
+		y->last = view_last_uid(v); /* new messages are asked for, not told about */
 		news(s, y, &m);
 		y->begun = true;
 		y->at = 1;

@@ -60,7 +60,7 @@ struct sync {
 	bool silent_modseq;        /* of its own changes it wants the MODSEQ alone */
 	/* kept */
 	bool begun, over;
-	uint32_t at;
+	uint32_t at, last;
 	uint64_t until;
 };
 /* Writes EXPUNGE, EXISTS, RECENT, FLAGS and FETCH responses.  1: there is more, call again
