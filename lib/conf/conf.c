@@ -361,6 +361,8 @@ slot_parse(struct reading *r, struct slot *s, const struct item *it)
 	const char *text = s->text ? s->text : s->key->dflt;
 	char *moved = NULL, *reason;
 
+	if (text && !*text && s->is_shared && strcmp(s->key->name, "hostname") == 0)
+		text = s->key->dflt; /* there is no host without a name */
 	if (!text) {
 		if (it)
 			buf_printf(&r->why, "%s: [%s %s] needs the key %s\n", it->where, it->sec->name,
