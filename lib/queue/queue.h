@@ -27,7 +27,8 @@ const char *queue_path(const struct queue *q);
 /* Number of commits asked for and not answered yet (drain waits for 0). */
 size_t queue_busy(const struct queue *q);
 
-/* A committed file, as `new` tells it to jobctl.  Borrowed during the call. */
+/* A committed file, as `new` tells it to jobctl (the name may end in .HELD).  Borrowed during
+ * the call. */
 struct qfile {
 	const char *channel, *dest;
 	char name[QUEUE_NAME_LEN + 4];

@@ -97,13 +97,6 @@ copy_env(struct qwriter *w, const struct qenv *from)
 		e->arrival_ms = clock_now_ms();
 }
 
-static bool
-goes_with(const struct target *t, const struct qrcpt *r)
-{
-	return strcmp(t->dest, r->dest) == 0 && strcmp(t->channel, r->channel) == 0 &&
-	    (t->hold == NULL) == (r->hold == NULL) && (t->hold == NULL || strcmp(t->hold, r->hold) == 0);
-}
-
 static struct target *
 target_for(struct qwriter *w, const struct qrcpt *r)
 {
@@ -283,17 +276,6 @@ write_held(struct qwriter *w, struct target *t, uint64_t at)
 	return e;
 }
 
-/* The journal says why, the name will say that. */
-static int
-write_hold(const struct qwriter *w, const struct target *t, struct buf *head)
-{
-	uint64_t at = head->n + w->size;
-
-	buf_clear(head);
-	qjournal_held(head, t->id, slice_str(t->hold), w->env.arrival_ms / 1000);
-	return write_all(t->fd, head->p, head->n, at);
-}
-
 /* Header and body of target t in a file of tmp/ named `tmp`; cuts off what is older. */
 static int
 fill(struct qwriter *w, struct target *t, char tmp[TMP_NAME_LEN], struct buf *head)
@@ -425,8 +407,6 @@ announce(struct qwriter *w)
 		.arrival_at = w->env.arrival_ms / 1000 };
 
 	for (size_t i = 0; q->announce && i < w->ntarget; i++) {
-		if (w->target[i].hold) /* invisible to jobctl until it is released */
-			continue;
 		f.channel = w->target[i].channel;
 		f.dest = w->target[i].dest;
 		f.nrcpt = (uint32_t)w->target[i].npick;
