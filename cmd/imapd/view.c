@@ -413,10 +413,10 @@ news(struct session *s, struct sync *y, const struct store_mailbox *m)
 	}
 	buf_fini(&runs);
 	recent = count_recent(v);
-	if (v->exists != exists)
+	if (v->exists != exists) {
 		untagged(s, "%u EXISTS", v->exists);
-	if (v->exists != exists || recent != v->recent)
 		untagged(s, "%u RECENT", recent);
+	}
 	v->recent = recent;
 }
 

@@ -76,11 +76,12 @@ imap_set_resolve(struct imap_set *set, uint32_t max)
 
 	for (size_t i = 0; i < set->n; i++) {
 		struct imap_range r = set->r[i];
+		bool star = r.lo == IMAP_STAR || r.hi == IMAP_STAR;
 
-		largest = r.lo > largest ? r.lo : largest;
-		largest = r.hi > largest ? r.hi : largest;
-		if (max == 0 && (r.lo == IMAP_STAR || r.hi == IMAP_STAR))
+		if (star && max == 0)
 			continue;
+		if (!star && (r.lo > largest || r.hi > largest))
+			largest = r.lo > r.hi ? r.lo : r.hi;
 		r.lo = r.lo == IMAP_STAR ? max : r.lo;
 		r.hi = r.hi == IMAP_STAR ? max : r.hi;
 		if (r.lo > r.hi)

@@ -20,7 +20,7 @@ struct imap_set {
 /* Parses the whole of `s`.  0 or -EBADMSG. */
 int imap_set_parse(struct slice s, struct arena *a, struct imap_set *set) MUSTCHECK;
 /* `*` becomes `max` (with max 0, an empty mailbox, ranges with `*` vanish), ranges are put in
- * order and merged.  Returns the largest number named without `*`, to check against. */
+ * order and merged.  Returns the largest number of the ranges without `*`, to check against. */
 uint32_t imap_set_resolve(struct imap_set *set, uint32_t max);
 /* The rest works on resolved sets. */
 bool imap_set_has(const struct imap_set *set, uint32_t n);

@@ -191,7 +191,7 @@ l, t = c.append("INBOX", b"a\0b\r\n")
 like(t, rb"^NO", "NUL in a message")
 l, t = c.append("INBOX", b"Subject: bare\n\nline\n")
 like(t, rb"^OK", "bare line feeds")
-like(c.ok("FETCH 2 BODY.PEEK[]"), rb"\{25\}\r\nSubject: bare\r\n\r\nline\r\n\)$", "become CRLF")
+like(c.ok("FETCH 2 BODY.PEEK[]"), rb"\{23\}\r\nSubject: bare\r\n\r\nline\r\n\)$", "become CRLF")
 c.send(b"x APPEND {5+}\r\nINBOX (\\Draft) {%d+}\r\n%s\r\n" % (len(mail("three")), mail("three").encode()))
 like(c.finish(b"x")[1], rb"^OK", "APPEND with a literal name")
 like(c.tagged("APPEND INBOX foo"), rb"^BAD", "APPEND without a literal")
@@ -290,7 +290,7 @@ c.ok("SELECT INBOX")
 def search(query, want, what=None):
     l, t = c.cmd("SEARCH " + query if isinstance(query, str) else b"SEARCH " + query)
     got = find(l, rb"^\* SEARCH ?(.*)$")
-    is_((got or b"?").decode(), want, what or f"SEARCH {query if isinstance(query, str) else query.decode(errors='replace')}")
+    is_((b"?" if got is None else got).decode(), want, what or f"SEARCH {query if isinstance(query, str) else query.decode(errors='replace')}")
 
 
 for q, want in (("ALL", "1 2 3 4"), ("SEEN", "1"), ("UNSEEN", "2 3 4"), ("FLAGGED", "1"), ("UNFLAGGED", "2 3 4"), ("ANSWERED", "2"),
@@ -314,7 +314,7 @@ for bad in ("SEARCH", "SEARCH BOGUS", "SEARCH OR SEEN", "SEARCH 9", "SEARCH (SEE
     like(c.tagged(bad), rb"^BAD", f"{bad}: BAD")
 like(c.ok("SEARCH RETURN () UNSEEN"), rb'^\* ESEARCH \(TAG "t\d+"\) ALL 2:4$', "ESEARCH")
 like(c.ok("UID SEARCH RETURN (MIN MAX COUNT) 2:3"), rb'UID MIN 2 MAX 3 COUNT 2$', "ESEARCH MIN MAX COUNT")
-like(c.ok("SEARCH RETURN (MIN COUNT) NONE:0" if False else "SEARCH RETURN (MIN COUNT) BCC zzz"), rb'"\) COUNT 0$', "ESEARCH without a match")
+like(c.ok("SEARCH RETURN (MIN COUNT) BCC zzz"), rb'"\) COUNT 0$', "ESEARCH without a match")
 
 # ---- STORE, EXPUNGE, COPY, MOVE ------------------------------------------------------------------------
 like(c.ok("STORE 1 FLAGS (\\Answered)"), rb"^\* 1 FETCH \(FLAGS \(\\Answered \\Recent\)\)$", "STORE FLAGS")
