@@ -1,0 +1,293 @@
+/* The schedule: order, fairness, feedback, backoff, notices, memory.  Time is a number here. */
+#include "../tap.h"
+#include <malloc.h>
+#include "base/clock.h"
+#include "job/sched.h"
+
+#define NOW 1763800000
+
+static struct sched *s;
+static struct channels *conf;
+static struct list leased;
+
+static void
+begin(void)
+{
+	char *why;
+
+	ok(channels_read(NULL, &conf, &why) == 0, "channels");
+	s = sched_new();
+	sched_configure(s, conf);
+	list_init(&leased);
+}
+
+static void
+end(void)
+{
+	sched_free(&s);
+	channels_free(&conf);
+}
+
+static const char *
+id_of(unsigned n)
+{
+	static char id[SCHED_ID_LEN + 1];
+
+	(void)snprintf(id, sizeof(id), "%013u00", n);
+	return id;
+}
+
+static struct sched_entry *
+add(unsigned n, const char *dest, int prio)
+{
+	struct sched_msg m = { .channel = S("tcp_local"), .dest = slice_str(dest), .id = id_of(n),
+		.size = 1000, .nrcpt = 1, .prio = prio, .at = NOW };
+
+	return sched_add(s, &m, NOW);
+}
+
+static struct sched_entry *
+pick(int64_t now)
+{
+	struct sched_entry *e = sched_pick(s, sched_channel(s, S("tcp_local")), NULL, now);
+
+	if (e)
+		list_push(&leased, &e->link);
+	return e;
+}
+
+static unsigned
+number(const struct sched_entry *e)
+{
+	char text[16];
+
+	if (e == NULL)
+		return 0;
+	memcpy(text, e->id, 13);
+	text[13] = '\0';
+	return (unsigned)atoi(text);
+}
+
+static bool
+finish(struct sched_entry *e, enum job_end how, enum job_site site, int64_t now)
+{
+	struct job_result r = { .end = how, .site = site, .next = now + sched_backoff(e) };
+
+	return sched_end(s, e, &r, now);
+}
+
+static void
+order(void)
+{
+	struct sched_entry *e;
+
+	begin();
+	ok(add(1, "a", 1) && add(2, "a", 1) && add(3, "a", 0), "three messages");
+	ok(add(2, "a", 1) == NULL, "one that is known is not added");
+	ok(sched_find(s, id_of(2)) != NULL && sched_find(s, id_of(9)) == NULL, "found by id");
+	e = pick(NOW);
+	eq(number(e), 3, "urgent first");
+	ok(!finish(e, JOB_DONE, JOB_SITE_OK, NOW), "gone");
+	eq(number(pick(NOW)), 1, "then by arrival");
+	eq(number(pick(NOW)), 2, "to the end");
+	ok(pick(NOW) == NULL, "which is nothing");
+	while ((e = list_first(&leased, struct sched_entry, link)) != NULL)
+		sched_return(s, e, NOW);
+	eq(sched_channel(s, S("tcp_local"))->ready, 2, "leases come back");
+	eq(number(pick(NOW)), 1 + (number(list_first(&leased, struct sched_entry, link)) == 2), "in front");
+	end();
+}
+
+/* One destination with a thousand messages, ten with two: nobody waits for the thousand. */
+static void
+fairness(void)
+{
+	unsigned last_small = 0, low = 0;
+	char dest[8];
+
+	begin();
+	for (unsigned i = 1; i <= 1000; i++)
+		(void)add(i, "big", 1);
+	for (unsigned i = 0; i < 20; i++) {
+		(void)snprintf(dest, sizeof(dest), "d%u", i / 2);
+		(void)add(2000 + i, dest, 1);
+	}
+	(void)add(3000, "low", 2);
+	for (unsigned i = 1; i <= 200; i++) {
+		struct sched_entry *e = pick(NOW);
+
+		if (number(e) == 3000)
+			low = i;
+		else if (number(e) >= 2000)
+			last_small = i;
+		(void)finish(e, JOB_DONE, JOB_SITE_OK, NOW);
+	}
+	ok(last_small > 0 && last_small < 60, "small destinations are through after %u", last_small);
+	ok(low > 0 && low <= 8, "a low priority is not starved: %u", low);
+	end();
+}
+
+static void
+feedback(void)
+{
+	struct sched_channel *c;
+	struct sched_entry *e;
+	unsigned n = 0;
+	int64_t at;
+
+	begin();
+	c = sched_channel(s, S("tcp_local"));
+	for (unsigned i = 1; i <= 200; i++)
+		(void)add(i, "x", 1);
+	while (pick(NOW))
+		n++;
+	eq(n, 5, "five at a time at first");
+	for (unsigned i = 0; i < 100; i++) {
+		(void)finish(list_first(&leased, struct sched_entry, link), JOB_DONE, JOB_SITE_OK, NOW);
+		while (pick(NOW))
+			;
+	}
+	n = (unsigned)c->leased;
+	ok(n > 10 && n <= 20, "success widens: %u", n);
+	for (unsigned i = 0; i < n && (e = list_first(&leased, struct sched_entry, link)); i++)
+		(void)finish(e, JOB_RETRY, JOB_SITE_FAIL, NOW);
+	ok(pick(NOW) == NULL, "a failed cohort is dead");
+	eq(c->ready, 0, "everybody waits");
+	eq(c->waiting, 100, "all of them");
+	e = sched_find(s, id_of(200));
+	eq(e->attempts, 0, "without an attempt counted");
+	at = sched_next_due(s);
+	ok(at > NOW && at <= NOW + 60, "a probe in %lld s", (long long)(at - NOW));
+	(void)sched_tick(s, at);
+	e = pick(at);
+	ok(e != NULL && pick(at) == NULL, "of one message");
+	(void)finish(e, JOB_RETRY, JOB_SITE_FAIL, at);
+	ok(pick(at) == NULL && sched_next_due(s) > at + 30, "the next one is later");
+	at = sched_next_due(s);
+	(void)sched_tick(s, at);
+	e = pick(at);
+	(void)finish(e, JOB_DONE, JOB_SITE_OK, at);
+	ok(c->ready > 90, "success sets all free: %zu", c->ready);
+	for (n = 0; pick(at); n++)
+		;
+	eq(n, 5, "and begins again with five");
+	end();
+}
+
+static void
+ageing(void)
+{
+	const int64_t day = 86400;
+	struct sched_entry *e;
+	int64_t at;
+
+	begin();
+	(void)add(1, "x", 1);
+	e = pick(NOW + 20 * day);
+	eq(e->action, JOB_DELIVER, "an old message that was never tried is tried");
+	sched_remove(s, e);
+	(void)add(1, "x", 1);
+	e = pick(NOW);
+	eq(sched_backoff(e), 3600, "an hour at first");
+	(void)finish(e, JOB_RETRY, JOB_SITE_NONE, NOW);
+	ok(pick(NOW + 3599) == NULL && sched_next_due(s) == NOW + 3600, "it waits");
+	e->next = (uint32_t)(NOW + 30 * day);
+	for (unsigned n = 1; n <= 3; n++) {
+		at = NOW + 3 * day * n;
+		if (n == 1)
+			at = sched_tick(s, NOW + 3600) == NOW + 3 * day ? at : 0;
+		(void)sched_tick(s, at);
+		e = pick(at);
+		ok(e && e->action == JOB_NOTICE && e->notices == n - 1, "warning %u", n);
+		(void)finish(e, JOB_NOTED, JOB_SITE_OK, at);
+	}
+	at = NOW + 12 * day;
+	eq(sched_next_due(s), at, "and then its last day");
+	(void)sched_tick(s, at);
+	e = pick(at);
+	eq(e->action, JOB_EXPIRE, "it expires");
+	sched_end(s, e, &(struct job_result){ .end = JOB_DROP }, at);
+	ok(sched_next_due(s) >= at + 30, "a failed expiry is tried again, not at once");
+	(void)sched_tick(s, at + 30);
+	ok(!finish(pick(at + 30), JOB_DONE, JOB_SITE_OK, at), "and is gone");
+	eq(sched_count(s), 0, "nothing is left");
+	end();
+}
+
+static void
+operators(void)
+{
+	struct sched_channel *c;
+	struct sched_entry *e;
+	size_t at = 0, n = 0;
+
+	begin();
+	c = sched_channel(s, S("tcp_local"));
+	for (unsigned i = 1; i <= 10; i++)
+		(void)add(i, "x", 1);
+	sched_hold(s, sched_find(s, id_of(1)));
+	eq(c->held, 1, "held");
+	eq(number(pick(NOW)), 2, "not given");
+	sched_release(s, sched_find(s, id_of(1)), NOW);
+	sched_remove(s, sched_find(s, id_of(3)));
+	c->stopped = true;
+	ok(pick(NOW) == NULL && !sched_has_work(c), "a stopped channel gives nothing");
+	c->stopped = false;
+	while ((e = sched_next(s, &at)) != NULL)
+		n++;
+	eq(n, 9, "a walk sees all");
+	e = pick(NOW);
+	(void)finish(e, JOB_RETRY, JOB_SITE_OK, NOW);
+	eq(c->waiting, 1, "one waits");
+	sched_retry(s, e, NOW);
+	eq(c->waiting, 0, "until it is told to go");
+	for (unsigned i = 0; i < 5; i++) {
+		e = pick(NOW);
+		sched_return(s, e, NOW);
+	}
+	ok(c->waiting > 0, "what kills its master again and again has to wait");
+	end();
+}
+
+static void
+million(void)
+{
+	const unsigned n = 1000000;
+	char dest[40];
+	uint64_t t;
+	size_t before = mallinfo2().uordblks + mallinfo2().hblkhd, after;
+
+	begin();
+	t = clock_mono_us();
+	for (unsigned i = 0; i < n; i++) {
+		(void)snprintf(dest, sizeof(dest), "mail%u.destination.example", i % 10000);
+		(void)add(i + 1, dest, 1);
+	}
+	t = clock_mono_us() - t;
+	after = mallinfo2().uordblks + mallinfo2().hblkhd;
+	eq(sched_count(s), n, "a million messages");
+	printf("# %.1f bytes a message by malloc, %.1f by count, %.2f us each\n",
+	    (double)(after - before) / n, (double)sched_memory(s) / n, (double)t / n);
+	ok((after - before) / n < 256, "under 256 bytes each");
+	t = clock_mono_us();
+	for (unsigned i = 0; i < n; i++)
+		(void)finish(pick(NOW), i % 2 ? JOB_DONE : JOB_RETRY, JOB_SITE_OK, NOW);
+	t = clock_mono_us() - t;
+	printf("# %.2f us for a lease and its end\n", (double)t / n);
+	eq(sched_count(s), n / 2, "half of them are done");
+	after = mallinfo2().uordblks + mallinfo2().hblkhd;
+	ok((after - before) / n < 256, "the others wait, in the same memory");
+	end();
+}
+
+int
+main(void)
+{
+	order();
+	fairness();
+	feedback();
+	ageing();
+	operators();
+	million();
+	return done();
+}
