@@ -76,10 +76,12 @@ static void
 on_writable(struct watch *w, bool r UNUSED, bool wr UNUSED, int error)
 {
 	struct connecting *c = CONTAINER(w, struct connecting, watch);
-	socklen_t len = sizeof(error);
+	int reason = 0;
+	socklen_t len = sizeof(reason);
 
-	if (error == 0 && getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0)
-		error = -error;
+	/* libuv calls every failure of a polled descriptor EBADF; the socket knows better. */
+	if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &reason, &len) == 0 && reason)
+		error = -reason;
 	finish(c, error < 0 ? error : c->fd);
 }
 
