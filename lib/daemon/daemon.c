@@ -74,14 +74,12 @@ load(void)
 static int
 start(void)
 {
-	int rc;
-
 	log_init(self.d->name, self.debug ? LOG_TO_STDERR : (enum log_sink)shared.log_to,
 	    self.debug ? LOG_DEBUG : (enum log_level)shared.log_level);
 	log_event(LOG_INFO, "start", "version=%s", TIERMAIL_VERSION);
 	setup_limits();
-	if ((rc = setup_rundir()) < 0 || (rc = setup_listeners()) < 0 ||
-	    (rc = setup_privileges()) < 0 || (rc = setup_run_files()) < 0)
+	if (setup_rundir() < 0 || setup_listeners() < 0 || setup_privileges() < 0 ||
+	    setup_run_files() < 0)
 		return EX_OSERR;
 	self.nworkers = self.d->workers ? *self.d->workers : 0;
 	return self.nworkers > 0 ? parent_run() : single_run();

@@ -293,14 +293,15 @@ by_preference(const void *x, const void *y)
 static void
 order_mx(struct dns_answer *a)
 {
-	for (size_t i = 0; i < a->nmx && a->nmx > 1;) {
-		if (*a->mx[i].host) {
-			i++;
-			continue;
-		}
-		free(a->mx[i].host);
-		a->mx[i] = a->mx[--a->nmx];
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->nmx; i++) {
+		if (*a->mx[i].host || (n == 0 && i + 1 == a->nmx))
+			a->mx[n++] = a->mx[i];
+		else
+			free(a->mx[i].host);
 	}
+	a->nmx = n;
 	for (size_t i = a->nmx; i > 1; i--) {
 		size_t j = random_below(i);
 		struct dns_mx t = a->mx[i - 1];
