@@ -26,7 +26,7 @@ def answer(sb, to, text="Subject: x\r\n\r\nx\r\n"):
 # ---- the directory, the store and lmtpd stop, one after the other ------------------------
 sb = tm.Sandbox("--users", "5", "--set", "tiermail.ldap.cache_age=0", "--set", "tiermail.ldap.negative_age=0",
                 "--set", "tiermail.ldap.auth_age=0", "--set", "tiermail.ldap.timeout=1s",
-                "--set", "channels.channel tcp_lmtp.backoff=1s", "--set", "channels.dead_time=1s")
+                "--set", "channels.channel tcp_lmtp.backoff=1s")
 to = f"{sb.user(1)}@{sb.domain}"
 tm.is_(answer(sb, to)[0], 250, "a message is accepted")
 tm.ok(tm.wait_for(lambda: sb.count(1) == 1), "and can be read")
