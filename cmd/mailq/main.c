@@ -1,0 +1,290 @@
+/* mailq: lists the queue.
+ *
+ * jobctl knows which messages there are and in what state; sender, recipients and the last
+ * answers stand in the files, which are read here.  When jobctl is away the spool alone is
+ * read.  Nothing is changed. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "conf/shared.h"
+#include "mailq.h"
+
+static struct {
+	const char *conf, *channel, *sender, *rcpt;
+	char **ids;
+	size_t nids;
+	bool json, brief;
+} opt;
+
+static struct queue *queue;
+static struct buf out;
+static size_t total, by_state[4];
+static uint64_t bytes;
+static const char *const states[] = { "ready", "waiting", "leased", "held" };
+
+static NORETURN void
+usage(void)
+{
+	fprintf(stderr, "usage: mailq [-jqV] [-C channel] [-c file] [-f sender] [-r recipient] [qid ...]\n");
+	exit(EX_USAGE);
+}
+
+static void
+flush(void)
+{
+	(void)fwrite(out.p, 1, out.n, stdout);
+	buf_clear(&out);
+}
+
+/* ---- which ones -------------------------------------------------------------------------- */
+
+static bool
+wanted_id(const char *name)
+{
+	for (size_t i = 0; i < opt.nids; i++)
+		if (strncmp(name + 2, opt.ids[i], strlen(opt.ids[i])) == 0)
+			return true;
+	return opt.nids == 0;
+}
+
+static bool
+contains(const char *text, const char *part)
+{
+	return slice_ifind_str(slice_str(text), slice_str(part)) < strlen(text) || *part == '\0';
+}
+
+static bool
+wanted(const struct item *i)
+{
+	bool found = opt.rcpt == NULL;
+
+	if (i->r == NULL)
+		return opt.sender == NULL && opt.rcpt == NULL;
+	if (opt.sender && !contains(i->r->env.sender, opt.sender))
+		return false;
+	for (size_t k = 0; !found && k < i->r->env.nrcpt; k++)
+		found = contains(i->r->env.rcpts[k].addr, opt.rcpt);
+	return found;
+}
+
+static void
+show(struct item *i)
+{
+	if (!wanted(i))
+		return;
+	total++;
+	bytes += i->size;
+	for (size_t k = 0; k < NELEM(states); k++)
+		by_state[k] += strcmp(states[k], i->state) == 0;
+	if (opt.brief)
+		return;
+	if (opt.json)
+		print_json(&out, i);
+	else
+		print_human(&out, i, clock_now());
+	if (out.n > 65536)
+		flush();
+}
+
+/* ---- from jobctl ------------------------------------------------------------------------------ */
+
+static int64_t
+number(struct slice rest, const char *key)
+{
+	uint64_t v = 0;
+
+	return slice_u64(kv_find(rest, key), INT64_MAX, &v) == 0 ? (int64_t)v : 0;
+}
+
+static void
+from_line(struct slice rest)
+{
+	char channel[64], name[QUEUE_NAME_LEN + 4], state[16], mark[16];
+	struct item i = { .channel = channel, .name = name, .state = state };
+	struct qread *r = NULL;
+	const char *why = "";
+	int e;
+
+	if (kv_cstr(kv_find(rest, "channel"), channel, sizeof(channel)) < 0 ||
+	    kv_cstr(kv_find(rest, "file"), name, sizeof(name)) < 0 ||
+	    kv_cstr(kv_find(rest, "state"), state, sizeof(state)) < 0 || strlen(name) < QUEUE_NAME_LEN)
+		return;
+	if (!wanted_id(name) || (opt.channel && strcmp(opt.channel, channel) != 0))
+		return;
+	if (kv_find(rest, "marked").p && kv_cstr(kv_find(rest, "marked"), mark, sizeof(mark)) == 0)
+		i.mark = mark;
+	i.attempts = (uint32_t)number(rest, "attempts");
+	i.at = number(rest, "at");
+	i.next = number(rest, "next");
+	i.size = (uint64_t)number(rest, "size");
+	e = qread_open(queue, channel, name, QREAD_LOOK, &r, &why);
+	if (e == -ENOENT)
+		return; /* delivered meanwhile */
+	if (e < 0)
+		i.trouble = *why ? why : strerror(-e);
+	else
+		i.size = r->env.body_len;
+	i.r = r;
+	show(&i);
+	qread_close(&r);
+}
+
+/* 0, or -errno when jobctl is away. */
+static int
+ask_jobctl(void)
+{
+	char *path = mem_printf("%s/jobctl.sock", shared.rundir);
+	struct job_tool *t;
+	struct slice line, rest;
+	int e = job_tool_open(path, 30000, &t);
+
+	mem_free(&path);
+	if (e < 0)
+		return e;
+	if ((e = job_tool_ask(t, S("list"))) == 0)
+		while ((e = job_tool_line(t, &line)) > 0)
+			if (slice_eq(job_verb(line, &rest), S("msg")))
+				from_line(rest);
+	job_tool_close(&t);
+	return e;
+}
+
+/* ---- from the spool --------------------------------------------------------------------------- */
+
+static void
+from_file(const char *channel, const struct qname *n)
+{
+	char name[QUEUE_NAME_LEN + 4];
+	struct item i = { .channel = channel, .name = queue_name(name, n->id, n->attempts, n->held) };
+	struct qread *r = NULL;
+	const char *why = "";
+	int e;
+
+	if (!wanted_id(name))
+		return;
+	if ((e = qread_open(queue, channel, name, QREAD_LOOK, &r, &why)) == -ENOENT)
+		return;
+	i.state = n->held ? "held" : "ready";
+	i.attempts = n->attempts;
+	if (e < 0) {
+		i.trouble = *why ? why : strerror(-e);
+	} else {
+		i.r = r;
+		i.size = r->env.body_len;
+		i.at = r->env.arrival_ms / 1000;
+		i.next = r->env.next_at;
+		if (!n->held && i.next > clock_now())
+			i.state = "waiting";
+	}
+	show(&i);
+	qread_close(&r);
+}
+
+static void
+read_spool(void)
+{
+	char **channels = queue_channels(queue);
+	struct buf names = { 0 };
+
+	for (char **c = channels; *c; c++) {
+		if (opt.channel && strcmp(opt.channel, *c) != 0)
+			continue;
+		for (unsigned hh = 0; hh < QUEUE_SPREAD; hh++) {
+			const struct qname *n;
+
+			buf_clear(&names);
+			if (qscan_dir(queue, *c, hh, &names) < 0)
+				continue;
+			n = (const struct qname *)(const void *)names.p;
+			for (size_t i = 0; i < names.n / sizeof(*n); i++)
+				from_file(*c, &n[i]);
+		}
+	}
+	buf_fini(&names);
+	queue_channels_free(&channels);
+}
+
+/* ---- main ---------------------------------------------------------------------------------------- */
+
+static void
+options(int argc, char **argv)
+{
+	static const struct option longs[] = { { "json", no_argument, NULL, 'j' },
+		{ "summary", no_argument, NULL, 'q' }, { NULL, 0, NULL, 0 } };
+	int c;
+
+	opt.conf = "/etc/tiermail/tiermail.conf";
+	while ((c = getopt_long(argc, argv, "C:c:f:jqr:V", longs, NULL)) != -1)
+		switch (c) {
+		case 'C': opt.channel = optarg; break;
+		case 'c': opt.conf = optarg; break;
+		case 'f': opt.sender = optarg; break;
+		case 'j': opt.json = true; break;
+		case 'q': opt.brief = true; break;
+		case 'r': opt.rcpt = optarg; break;
+		case 'V': printf("mailq %s\n", TIERMAIL_VERSION); exit(0);
+		default: usage();
+		}
+	opt.ids = argv + optind;
+	opt.nids = (size_t)(argc - optind);
+}
+
+static void
+read_conf(void)
+{
+	const struct conf_schema *schema = &conf_shared_schema;
+	char *why = NULL;
+
+	if (conf_read(&schema, 1, opt.conf, NULL, false, &why) < 0) {
+		fprintf(stderr, "mailq: %s", why ? why : opt.conf);
+		exit(EX_CONFIG);
+	}
+	mem_free(&why);
+}
+
+static void
+summary(void)
+{
+	if (opt.json)
+		return;
+	if (total == 0) {
+		buf_lit(&out, "the queue is empty\n");
+		return;
+	}
+	buf_printf(&out, "%zu message%s, %llu KiB:", total, total == 1 ? "" : "s",
+	    (unsigned long long)(bytes + 1023) / 1024);
+	for (size_t k = 0; k < NELEM(states); k++)
+		buf_printf(&out, " %zu %s%s", by_state[k], states[k], k + 1 < NELEM(states) ? "," : "\n");
+}
+
+int
+main(int argc, char **argv)
+{
+	int e;
+
+	options(argc, argv);
+	log_init("mailq", LOG_TO_STDERR, LOG_ERROR);
+	read_conf();
+	if ((e = queue_open(shared.queue, false, &queue)) < 0) {
+		fprintf(stderr, "mailq: %s: %s\n", shared.queue, strerror(-e));
+		return e == -EACCES ? EX_NOPERM : EX_OSFILE;
+	}
+	if ((e = ask_jobctl()) < 0) {
+		fprintf(stderr, "mailq: jobctl does not answer (%s); the spool says:\n", strerror(-e));
+		total = bytes = 0;
+		memset(by_state, 0, sizeof(by_state));
+		buf_clear(&out);
+		read_spool();
+	}
+	summary();
+	flush();
+	buf_fini(&out);
+	queue_close(&queue);
+	return ferror(stdout) || fflush(stdout) ? EX_IOERR : 0;
+}

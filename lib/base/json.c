@@ -1,0 +1,70 @@
+/* json.c: writing JSON.  See json.h. */
+#include "base/json.h"
+#include "base/utf8.h"
+
+static void
+put_char(struct buf *b, int32_t cp)
+{
+	switch (cp) {
+	case '"': buf_lit(b, "\\\""); break;
+	case '\\': buf_lit(b, "\\\\"); break;
+	case '\n': buf_lit(b, "\\n"); break;
+	case '\r': buf_lit(b, "\\r"); break;
+	case '\t': buf_lit(b, "\\t"); break;
+	default:
+		if (cp < 0)
+			utf8_put(b, 0xfffd);
+		else if (cp < 0x20 || cp == 0x7f)
+			buf_printf(b, "\\u%04x", (unsigned)cp);
+		else
+			utf8_put(b, (uint32_t)cp);
+	}
+}
+
+void
+json_str(struct buf *b, struct slice s)
+{
+	buf_char(b, '"');
+	while (s.n)
+		put_char(b, utf8_next(&s));
+	buf_char(b, '"');
+}
+
+void
+json_key(struct buf *b, const char *key)
+{
+	char last = b->n ? b->p[b->n - 1] : '{';
+
+	if (last != '{' && last != '[')
+		buf_char(b, ',');
+	json_str(b, slice_str(key));
+	buf_char(b, ':');
+}
+
+void
+json_put_str(struct buf *b, const char *key, struct slice value)
+{
+	json_key(b, key);
+	json_str(b, value);
+}
+
+void
+json_put_cstr(struct buf *b, const char *key, const char *value)
+{
+	if (value)
+		json_put_str(b, key, slice_str(value));
+}
+
+void
+json_put_i64(struct buf *b, const char *key, int64_t value)
+{
+	json_key(b, key);
+	buf_i64(b, value);
+}
+
+void
+json_put_bool(struct buf *b, const char *key, bool value)
+{
+	json_key(b, key);
+	buf_str(b, value ? "true" : "false");
+}
