@@ -213,9 +213,9 @@ rcpt_routed(void *arg, const struct route_decision *d)
 		rcpt_add(s, d);
 		log_event(LOG_INFO, "rcpt", "sid=%s qid=%s to=%s channel=%s host=%s", s->sid, s->qid,
 		    log_value(d->address), d->channel, log_str(d->host));
+		s->rcpt = NULL; /* before the answer: behind it the next RCPT may be under way */
 		session_answer(s, OK, 250, "2.1.5", "recipient ok");
 	}
-	s->rcpt = NULL;
 }
 
 static void
@@ -257,6 +257,7 @@ on_refused(struct smtp_server *smtp, const char *verb, const struct verdict *v)
 	metric_add(v->kind == PERM ? M_REJECTED : M_DEFERRED, 1);
 	if (s->rcpt)
 		address_write(&to, &s->rcpt->to);
+	s->rcpt = NULL;
 	log_event(LOG_INFO, "reject", "sid=%s qid=%s verb=%s to=%s reply=%d verdict=%d.%d.%d text=%s", s->sid,
 	    s->qid, verb, log_value(buf_get(&to)), verdict_reply(v), v->kind, v->subject, v->detail,
 	    log_str(v->text));

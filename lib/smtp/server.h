@@ -133,8 +133,8 @@ struct smtp_server {
 int smtp_server_open(struct smtp_server *s, struct loop *l, int fd, bool implicit) MUSTCHECK;
 /* Refuses the connection: one reply instead of the greeting, then closed. */
 int smtp_server_refuse(struct smtp_server *s, struct loop *l, int fd, const struct verdict *v) MUSTCHECK;
-/* The answer to the question in flight.  When a session is being closed meanwhile (shutdown
- * only: a waiting session does not read), the answer is dropped. */
+/* The answer to the question in flight; the next command may be under way when it returns.
+ * While a session is being closed the answer is dropped. */
 void smtp_server_answer(struct smtp_server *s, const struct verdict *v);
 /* From bytes(): the body cannot be kept; the rest is read over, `v` is the answer, end() is not
  * called. */

@@ -170,6 +170,14 @@ c.say("DATA")
 head, text = queued(c.say(".\r\n"[:-2]))
 tm.ok("utf8=1" in head and b"with UTF8SMTP " in text, "it stays so in the queue") or tm.diag(text)
 
+c = Client()
+c.send(f"MAIL FROM:<a@b.test>\r\nRCPT TO:<{me}>\r\nRCPT TO:<nobody@{D}>\r\nRCPT TO:<user0002@{D}>\r\nDATA\r\n")
+codes = [c.reply()[:3] for _ in range(5)]
+tm.is_(codes, ["250", "250", "550", "250", "354"], "a pipelined envelope")
+c.send(f"x: y\r\n\r\n.\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<{me}>\r\nDATA\r\n")
+tm.is_([c.reply()[:3] for _ in range(4)], ["250", "250", "250", "354"], "and the next one behind the message")
+c.s.close()
+
 # ---- BDAT ---------------------------------------------------------------------------------------
 c = Client()
 c.mail()
