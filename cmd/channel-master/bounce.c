@@ -279,8 +279,9 @@ bounce_start(const struct qread *r, const struct outcome *o, enum bounce_kind ki
 		d.nrcpt++;
 	}
 	if (d.nrcpt && *r->env.sender == '\0' && !postmaster_hears(&d)) {
-		log_event(LOG_WARN, "report_dropped", "qid=%s rcpts=%zu reason=\"null sender\"",
-		    r->env.qid, d.nrcpt);
+		if (kind == BOUNCE_RESULT)
+			log_event(LOG_WARN, "report_dropped", "qid=%s rcpts=%zu why=\"null sender\"",
+			    r->env.qid, d.nrcpt);
 		d.nrcpt = 0;
 	}
 	if (d.nrcpt == 0) {
