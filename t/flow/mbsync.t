@@ -9,7 +9,8 @@ COUNT = 2000
 rnd = random.Random(7)
 sb = tm.Sandbox("--users", "3")
 work = os.path.join(sb.dir, "mbsync")
-FOLDERS = ["INBOX", "Archive", "Müll & Co", "日本語", "Deep.er/Nest ed/third"]
+# mbsync passes names through as they are: what is not ASCII is in modified UTF-7 on both sides.
+FOLDERS = ["INBOX", "Archive", "M&APw-ll &- Co", "&ZeVnLIqe-", "Deep.er/Nest ed/third"]
 
 
 def text_part(n):
@@ -59,7 +60,7 @@ def message(i):
     if kind == 9:
         return (head + "\n" + "x" * 3000 + "\n.\n..\n.leading dot\nFrom here\n").encode()
     if kind == 10:
-        return (f"no header at all {i}\njust text\n").encode()
+        return (f"no header at all {i}\n\njust text\n").encode()
     return (head + "Content-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\n"
             + "QUJD" * 15 + "\n").encode()
 
