@@ -2,7 +2,7 @@
 """jobctl alone: leases, backoff, restarts, kill -9, operators' verbs.  The spool's files are
 written here by hand, after tiermail-queue(5); the masters are this script (attached by hand) or
 a little program that jobctl starts."""
-import os, shutil, signal, socket, subprocess, sys, tempfile, time
+import json, os, shutil, signal, socket, subprocess, sys, tempfile, time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tm
 
@@ -51,6 +51,11 @@ def message(dest, body=b"Subject: x\r\n\r\nhello\r\n", at=None, channel="tcp_loc
     with open(path(channel, name), "wb") as f:
         f.write(data)
     return name
+
+
+def count_down(name, prefix):
+    """What a master does to the name when an attempt has failed."""
+    os.rename(path("tcp_local", name), path("tcp_local", prefix + name[2:]))
 
 
 def new(name, dest, at=None, channel="tcp_local"):
@@ -260,10 +265,12 @@ tm.is_((got[old].get("action"), got[old].get("notice")), ("notice", "1"), "a del
 tm.is_(got[dead].get("action"), "expire", "one is too old")
 for n in (dead, a):
     os.unlink(path("tcp_local", n))
+count_down(unheard, "ZY")
 m.say(f"noted id={got[old]['id']}", f"done id={got[dead]['id']}", f"done id={got[a]['id']}",
       f"retry id={got[unheard]['id']} next={int(time.time()) + 4000}")
 w = m.work()
 tm.is_((w["file"], w.get("action"), w["attempt"]), (old, None, "9"), "after the warning it is tried")
+count_down(old, "ZP")
 m.say(f"retry id={w['id']} next={int(time.time()) + 10**6}")
 tm.wait_for(lambda: channel()["waiting"] == "3", 5)
 msg = next(keys(x) for x in ask(f"list qid={old[2:15]}") if x.startswith("msg"))
@@ -279,7 +286,7 @@ tm.is_(w["file"], held.replace(".HELD", ".00"), "and handed out")
 tm.ok(os.path.exists(path("tcp_local", w["file"])), "under its old name")
 tm.is_(ask("delete qid=" + held[2:15])[-1], "ok n=1", "deleted while in flight")
 tm.ok(os.path.exists(path("tcp_local", w["file"])), "but not under the master's hands")
-os.rename(path("tcp_local", w["file"]), path("tcp_local", "ZY" + w["file"][2:]))
+count_down(w["file"], "ZY")
 m.say(f"retry id={w['id']} next={int(time.time()) + 60}")
 tm.wait_for(lambda: not os.path.exists(path("tcp_local", "ZY" + w["file"][2:])), 5)
 tm.ok(not os.path.exists(path("tcp_local", "ZY" + w["file"][2:])), "only when the lease ends")
@@ -299,6 +306,41 @@ tm.is_(ask("start channel=nowhere")[-1], "error why=no%20such%20channel", "an un
 tm.ok(ask("delete")[-1].startswith("error"), "delete without a filter is refused")
 tm.ok(ask("list qid=short")[-1].startswith("error"), "a bad id too")
 tm.is_(len(ask("list channel=tcp_local")), 4, "three messages are left")
+
+# ---- the tools -----------------------------------------------------------------------------------------------------
+
+
+def tool(name, *args):
+    r = subprocess.run([f"{tm.BINDIR}/{name}", "-c", f"{ETC}/tiermail.conf", *args], capture_output=True, text=True,
+                       timeout=30 * tm.SLOW)
+    return r.returncode, r.stdout, r.stderr
+
+
+code, text, err = tool("mailq")
+tm.ok(code == 0 and text.count("<s@example.net>") == 3 and "1 held" in text, "mailq lists them")
+tm.ok("u@y.example" in text and "to x.example, 1 attempt, next in" in text, "with what matters") or tm.diag(text + err)
+code, text, err = tool("mailq", "--json")
+rows = [json.loads(x) for x in text.splitlines()]
+tm.is_(sorted((r["dest"], r["state"], r["attempts"]) for r in rows),
+       [("x.example", "waiting", 1), ("y.example", "held", 3), ("z.example", "waiting", 10)], "as JSON too")
+tm.is_(rows[0]["recipients"][0]["state"], "pending", "with recipients")
+code, text, err = tool("mailq", "--json", "-r", "u@z.")
+tm.is_([json.loads(x)["dest"] for x in text.splitlines()], ["z.example"], "by recipient")
+code, text, err = tool("jobctl-ctl", "--json", "status")
+rows = [json.loads(x) for x in text.splitlines()]
+tm.ok(rows[0]["is"] == "queue" and rows[0]["messages"] == 3, "jobctl-ctl status")
+tm.is_(tool("jobctl-ctl", "hold", "to=u@z.example")[1], "1 message\n", "hold by recipient")
+tm.is_(tool("jobctl-ctl", "release", "sender=S@EXAMPLE", "dest=z.example")[1], "1 message\n", "release by sender")
+w = m.work()
+count_down(w["file"], "ZO")
+m.say(f"retry id={w['id']} next={int(time.time()) + 1000}")
+code, text, err = tool("jobctl-ctl", "show", late[2:15])
+tm.ok(code == 0 and "rcpt n=0 addr=u@y.example" in text and text.count("Subject: x") == 1, "show")
+tm.ok(tool("jobctl-ctl", "show", "1nothing00000")[0] != 0, "show of nothing")
+tm.is_(tool("jobctl-ctl", "delete", "qid=" + late[2:15])[1], "1 message\n", "delete")
+tm.ok(tool("jobctl-ctl", "delete")[0] == 64 and tool("jobctl-ctl", "delete", "foo=1")[0] != 0, "delete wants a filter")
+tm.is_(tool("jobctl-ctl", "stop", "nowhere")[0], 65, "an unknown channel")
+tm.is_(len(ask("list channel=tcp_local")), 3, "two messages are left")
 
 # ---- masters on demand -------------------------------------------------------------------------------------------
 
@@ -320,4 +362,7 @@ daemon.send_signal(signal.SIGTERM)
 tm.is_(m.line(), "leave", "masters are told to leave")
 m.say(f"done id={w['id']}")
 tm.is_(daemon.wait(20), 0, "jobctl waits for their results and ends")
+code, text, err = tool("mailq", "--json")
+tm.ok(code == 0 and "does not answer" in err, "mailq says that jobctl is away")
+tm.ok({json.loads(x).get("dest") for x in text.splitlines()} >= {"x.example", "z.example"}, "and reads the spool")
 tm.done()
