@@ -6,7 +6,7 @@ import json, os, shutil, signal, socket, subprocess, sys, tempfile, time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tm
 
-DIR = tempfile.mkdtemp(prefix="tm-job-")
+DIR = tempfile.mkdtemp(prefix="jobctl-test-")
 RUN, QUEUE, ETC, LIBEXEC = (os.path.join(DIR, d) for d in ("run", "queue", "etc", "libexec"))
 
 # ---- the spool, after tiermail-queue(5) -----------------------------------------------------
@@ -196,6 +196,7 @@ atexit.register(cleanup)
 start()
 feeder = Peer("hello who=feeder pid=1")
 m = master(slots=2)
+tm.wait_for(lambda: status().get("scan") == "done", 5)
 a, b, c = (message("x.example") for _ in range(3))
 feeder.say(*(new(n, "x.example") for n in (a, b, c)))
 w1, w2 = m.work(), m.work()
