@@ -164,10 +164,11 @@ smtp_body_feed(struct smtp_body *b, struct slice in, bool *end)
 				let_out(b, run, p);
 				run = ++p;
 				b->state = b->state == BOL ? DOT : DOT_LF;
-				break;
+			} else {
+				b->state = TEXT;
+				p = text_feed(b, &run, p, stop);
 			}
-			b->state = TEXT;
-			/* FALLTHROUGH */
+			break;
 		case TEXT:
 			p = text_feed(b, &run, p, stop);
 			break;
