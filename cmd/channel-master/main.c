@@ -86,6 +86,8 @@ master_tls(bool verify)
 		.cert = *shared.tls_cert && *shared.tls_key ? shared.tls_cert : NULL,
 		.key = *shared.tls_cert && *shared.tls_key ? shared.tls_key : NULL,
 		.verify = verify,
+		.protocols = shared.tls_protocols == 0 ? "tlsv1.3" : "tlsv1.2,tlsv1.3",
+		.ciphers = shared.tls_ciphers,
 	};
 	char *why = NULL;
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """channel-master alone: jobctl, the servers, the DNS and smtp-relay's submission are played by
 t/cmd/mta.py; the queue is real (t/tools/qput)."""
-import atexit, email, os, shutil, signal, subprocess, sys, tempfile, threading, time
+import atexit, email, os, shutil, signal, ssl, subprocess, sys, tempfile, threading, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../flow")]
@@ -262,4 +262,48 @@ tm.is_((smtp("implicit.test", opts=("-8",), message=MSG + b"\xe4\r\n")[0], bounc
        "8-bit mail for a 7-bit server")
 cm.send_signal(signal.SIGTERM)
 tm.is_(cm.wait(20), 0, "SIGTERM: it leaves")
+
+# ---- TLS
+
+
+def certificate(name, host):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-keyout", f"{DIR}/{name}.key", "-out", f"{DIR}/{name}.pem", "-days", "2", "-subj", f"/CN={host}",
+                    "-addext", f"subjectAltName=DNS:{host}"], check=True, capture_output=True)
+    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ctx.load_cert_chain(f"{DIR}/{name}.pem", f"{DIR}/{name}.key")
+    return ctx
+
+
+one.tls, two.tls = certificate("good", "implicit.test"), certificate("bad", "somebody.else.test")
+one.offers = two.offers = ("PIPELINING", "8BITMIME", "STARTTLS", "CHUNKING")
+dns.table["other.test"] = {"A": ["127.0.0.2"]}
+port2 = Mail(("127.0.0.2", one.port), offers=two.offers, tls=two.tls)
+for mode in ("may", "must"):
+    conf(f"[channel tcp_local]\nport = {one.port}\nbackoff = 1s\ntls = {mode}\n",
+         f"[dns]\nstubs = test=127.0.0.1@{dns.port}\ntimeout = 3s\n")
+    with open(f"{DIR}/tiermail.conf", "a") as f:
+        f.write(f"[tls]\nca = {DIR}/good.pem\n")
+    one.mails.clear()
+    one.secured = port2.secured = 0
+    cm = start("tcp_local")
+    tm.is_((smtp("implicit.test")[0], one.secured), ("done", 1), f"tls = {mode}: a good certificate")
+    tm.ok(one.mails and one.mails[0][2] == MSG, "by BDAT over TLS")
+    verb, r = smtp("other.test")
+    if mode == "may":
+        tm.is_((verb, port2.secured), ("done", 1), "tls = may: any certificate")
+        port2.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)  # without a key: every handshake fails
+        port2.hang_up()
+        time.sleep(0.2)
+        tm.is_(smtp("other.test")[0], "done", "tls = may: plain text when the handshake fails")
+        port2.tls = two.tls
+    else:
+        tm.is_((verb, r.get("site")), ("retry", "fail"), "tls = must: another name is not good enough")
+        one.offers = ("PIPELINING",)
+        one.hang_up()
+        time.sleep(0.2)
+        tm.is_(smtp("implicit.test")[0], "retry", "tls = must: a server without STARTTLS gets nothing")
+    cm.send_signal(signal.SIGTERM)
+    cm.wait(20)
+tm.ok(os.path.getsize(f"{DIR}/log") > 0 and b"ev=bug" not in open(f"{DIR}/log", "rb").read(), "no bug was met")
 tm.done()

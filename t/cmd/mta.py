@@ -6,8 +6,9 @@ class Mail(threading.Thread):
     """An SMTP or LMTP server.  `say` maps a prefix of a command ("RCPT TO:<a", "BODY", "GREET")
     to a reply, a list of replies (one after the other, the last stays), or None: hang up."""
 
-    def __init__(self, address, lmtp=False, offers=("PIPELINING", "8BITMIME", "SIZE 0"), say=None):
+    def __init__(self, address, lmtp=False, offers=("PIPELINING", "8BITMIME", "SIZE 0"), say=None, tls=None):
         super().__init__(daemon=True)
+        self.tls, self.secured = tls, 0
         self.lmtp, self.offers, self.say = lmtp, offers, say or {}
         self.mails, self.connections, self.commands = [], 0, []
         if isinstance(address, str):
@@ -79,6 +80,14 @@ class Mail(threading.Thread):
                     for o in self.offers:
                         f.write(b"250-" + o.encode() + b"\r\n")
                     f.write(b"250 OK\r\n")
+                elif verb == "STAR" and self.tls:
+                    f.write(b"220 2.0.0 go\r\n")
+                    f.flush()
+                    c = self.tls.wrap_socket(c, server_side=True)
+                    self.open.append(c)
+                    self.secured += 1
+                    f = c.makefile("rwb")
+                    continue
                 elif verb == "MAIL":
                     rcpts, sender = [], re.search("<(.*?)>", text)[1]
                     self.answer(f, text, "250 2.1.0 ok")
