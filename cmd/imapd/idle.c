@@ -53,26 +53,35 @@ idle_leave(struct session *s)
 		return;
 	s->idling = false;
 	s->box = NULL;
+	mem_free(&s->partly);
 	metric_add(M_IDLING, -1);
 	list_remove(&s->idle_link);
 	if (box && list_empty(&box->sessions) && !box->busy)
 		box_free(box);
 }
 
-/* Tells the session what is new.  A client that does not read is told later: `drained` comes
- * back here. */
+/* Tells the session what is new.  A client that does not read gets the rest when it does:
+ * `drained` comes back here, and s->partly says where to go on. */
 void
 idle_update(struct session *s)
 {
-	struct sync y = { .expunge = true };
+	struct sync *y = s->partly, first = { .expunge = true };
 	int r = 1;
 
 	if (!s->view)
 		return;
+	if (!y)
+		y = &first;
 	while (r > 0 && stream_backlog(&s->io) < STREAM_HIGH) {
-		r = view_sync(s, &y);
+		r = view_sync(s, y);
 		if (r > 0)
 			stream_flush(&s->io);
+	}
+	if (r > 0 && !s->partly) {
+		s->partly = mem_new(sizeof(*s->partly));
+		*s->partly = first;
+	} else if (r <= 0) {
+		mem_free(&s->partly);
 	}
 	if (s->cmd == NULL)
 		arena_reset(&s->arena);

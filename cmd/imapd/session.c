@@ -12,6 +12,8 @@
 
 /* A cursor may write this much before other sessions get their turn. */
 #define TURN (4 * STREAM_HIGH)
+/* Commands that a client may give before login: silence is limited by time, chatter by this. */
+#define EARLY 100
 
 static void session_run(struct session *s);
 static void session_close(struct session *s);
@@ -35,6 +37,12 @@ command_over(struct session *s)
 	s->uid = false;
 	s->tag = slice(NULL, 0);
 	arena_reset(&s->arena);
+	if (s->state == NOTAUTH || s->early) {
+		/* A password may stand there. */
+		if (s->lex.text.p)
+			explicit_bzero(s->lex.text.p, s->lex.text.n);
+		s->early = s->state == NOTAUTH ? s->early : 0;
+	}
 	imap_lex_reset(&s->lex);
 	s->lex.cap = s->state == NOTAUTH ? 8192 : (size_t)conf.line;
 }
@@ -78,6 +86,10 @@ command_run(struct session *s)
 		return bad_text(s, s->state == NOTAUTH ? "Log in first" :
 			c->states & SELECTED		? "No mailbox is selected" :
 							  "Not after login");
+	if (s->state == NOTAUTH && ++s->early > EARLY) {
+		untagged(s, "BYE Log in, or go");
+		return CLOSE;
+	}
 	s->cmd = c;
 	if (c->flags & WRITES && s->view->readonly)
 		return finish(s, "NO", "[READ-ONLY] The mailbox was opened read-only");

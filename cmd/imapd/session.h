@@ -57,6 +57,7 @@ struct session {
 	uint8_t next;            /* enum next */
 	uint8_t failures;        /* of login */
 	uint8_t bad;             /* BAD answers in a row */
+	uint8_t early;           /* commands before login */
 	bool uid;                /* the command came as UID */
 	bool condstore;          /* RFC 7162 3.1: enabled */
 	bool idling;
@@ -86,6 +87,7 @@ struct session {
 	struct sync *sync;       /* for finish(): what STORE changed itself */
 	const char *final;       /* the tagged answer, while updates go out before it */
 	char *idle_tag;          /* heap; while idling nothing else is kept */
+	struct sync *partly;     /* heap; an update in IDLE that waits for `drained` */
 };
 
 void session_new(struct daemon_listen *l, int fd);

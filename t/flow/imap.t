@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """imapd, command by command, and the traps that others fell into."""
-import base64, re, sys
+import base64, os, re, sys
 import tm
 from imapraw import Raw
 
@@ -451,4 +451,58 @@ like(c.tagged("LIST \"\" " + "%*" * 3000), rb"^OK", "a nasty pattern")
 c.send("".join(f"p{i} NOOP\r\n" for i in range(500)))
 ok(all(c.finish(b"p%d" % i)[1].startswith(b"OK") for i in range(500)), "500 pipelined commands")
 c.close()
+
+# ---- files: not in the page cache, and more than a cache record can hold ---------------------------------------------
+c = Raw(sb, login=10)
+big = mail("cold", "z" * 76 + "\r\n") + ("w" * 76 + "\r\n") * 20000
+c.append("INBOX", big)
+many = "To: " + ",\r\n ".join(f'"Recipient Number {i}" <r{i}@example.org>' for i in range(3000)) + \
+       "\r\nSubject: many\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\npart one\r\n--b--\r\n"
+c.append("INBOX", many)
+c.ok("SELECT INBOX")
+files = [os.path.join(r, f) for r, _, fs in os.walk(sb.env["STORE"]) for f in fs if f.endswith(".msg")]
+for f in files:
+    if os.path.getsize(f) == len(big):
+        fd = os.open(f, os.O_RDONLY)
+        os.fsync(fd)
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(fd)
+ok(find(c.ok("FETCH 1 BODY.PEEK[]"), rb"\{\d+\}\r\n(.*)\)$") == big.encode(), "a message that is not in the page cache")
+l = c.ok("FETCH 2 (ENVELOPE BODYSTRUCTURE BODY.PEEK[1] UID)")
+like(l, rb'"r2999" "example.org".*"mixed".*BODY\[1\] \{8\}\r\npart one', "a message with a header too large for its cache record")
+like(c.ok("SEARCH TO r2999@"), rb"SEARCH 2$", "is searched in the file")
+for i in range(3):
+    c.start("FETCH 1 BODY.PEEK[]")  # and leave in the middle of it
+    c.sock.recv(1000)
+    c.close()
+    c = Raw(sb, login=10)
+    c.ok("SELECT INBOX")
+
+# ---- a large answer in IDLE, to a client that does not read ------------------------------------------------------------
+b = Raw(sb, login=10)
+b.ok("SELECT INBOX")
+for i in range(14):
+    b.ok("COPY 1:* INBOX" if i else "COPY 2 INBOX")
+    if int(find(b.ok("STATUS INBOX (MESSAGES)"), rb"MESSAGES (\d+)")) > 20000:
+        break
+n = int(find(b.ok("STATUS INBOX (MESSAGES)"), rb"MESSAGES (\d+)"))
+c.ok("NOOP")
+c.start("IDLE")
+c.response()
+b.ok("STORE 1:* +FLAGS.SILENT (\\Flagged a-long-keyword-that-fills-the-output)")
+b.ok("NOOP")
+seen = {}
+while len(seen) < n:
+    r = c.response()
+    m = re.match(rb"\* (\d+) FETCH", r)
+    if m:
+        seen[m.group(1)] = seen.get(m.group(1), 0) + 1
+c.send("DONE\r\n")
+l, t = c.finish()
+ok(t.startswith(b"OK") and not find(l, b"FETCH") and max(seen.values()) == 1, f"IDLE tells of {n} changes, each once")
+b.ok("STORE 1:* +FLAGS.SILENT (\\Deleted)")
+is_(len(b.ok("EXPUNGE")), n, "all are expunged")
+is_(len([x for x in c.ok("NOOP") if b"EXPUNGE" in x]), n, "and the other session hears of each")
+c.close()
+b.close()
 tm.done()
