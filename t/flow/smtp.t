@@ -261,6 +261,18 @@ c.say("DATA")
 c.send("x")
 starts(c.reply(), "421 4.4.2", "a body that does not come")
 c = Client()
+c.mail()
+c.say("DATA")
+c.s.settimeout(0.2)
+for _ in range(int(40 * tm.SLOW)):                         # something comes, but far too little
+    try:
+        c.send("x")
+        c.buf += c.s.recv(4096)
+        break
+    except TimeoutError:
+        pass
+starts(c.buf.decode(), "421 4.4.2", "a body that drips")
+c = Client()
 starts(c.say("NOOP " + "x" * 3000), "500 5.5.2", "a long command line")
 starts(c.say("NOOP " + "x" * 30000), "500 5.5.2", "a very long one")
 starts(c.say("NOOP"), "250", "and the session goes on")
@@ -312,6 +324,16 @@ def ask(line):
 tm.ok("tiermail_smtp_messages_accepted_total" in ask("metrics"), "metrics") or tm.diag(ask("metrics"))
 r = subprocess.run([sb.bin("smtp-relay"), "-n", "-c", sb.conf("smtp-relay.conf")], capture_output=True, text=True)
 tm.ok(r.returncode == 0 and "limit.size = 100K" in r.stdout, "-n prints the configuration") or tm.diag(r.stdout + r.stderr)
+conf = open(sb.conf("smtp-relay.conf")).read()
+with open(sb.conf("smtp-relay.conf"), "w") as f:
+    f.write(conf.replace("100K", "200K"))
+os.kill(sb.pid("smtp-relay"), 1)
+tm.ok(tm.wait_for(lambda: "SIZE 204800" in Client().ehlo), "SIGHUP brings the new limit")
+with open(sb.conf("smtp-relay.conf"), "w") as f:
+    f.write(conf.replace("100K", "100X"))
+os.kill(sb.pid("smtp-relay"), 1)
+tm.ok(tm.wait_for(lambda: "100X" in open(os.path.join(sb.env["RUNDIR"], "smtp-relay.log")).read()), "a bad one is told")
+tm.ok("SIZE 204800" in Client().ehlo, "and changes nothing")
 log = open(os.path.join(sb.env["RUNDIR"], "smtp-relay.log")).read()
 for event in ("connect", "tls", "auth", "rcpt", "queued", "reject", "disconnect"):
     tm.ok(f" ev={event} sid=" in log, f"the log has {event}")
