@@ -121,6 +121,15 @@ refuse(struct parse *p, const char *why)
 }
 
 static bool
+id_good(struct slice id)
+{
+	for (size_t i = 0; i < id.n; i++)
+		if (!(id.p[i] >= '0' && id.p[i] <= '9') && !(id.p[i] >= 'a' && id.p[i] <= 'z'))
+			return false;
+	return id.n > 0;
+}
+
+static bool
 rec_message(struct parse *p, struct slice rest)
 {
 	static const char *const bodies[] = { "7bit", "8bit", "binary" };
@@ -128,7 +137,7 @@ rec_message(struct parse *p, struct slice rest)
 	uint64_t at, utf8;
 	int prio, body;
 
-	if (id.n != QUEUE_FILE_ID_LEN || qid.n == 0 || qid.n > QUEUE_ID_LEN)
+	if (id.n != QUEUE_FILE_ID_LEN || qid.n > QUEUE_ID_LEN || !id_good(id) || !id_good(qid))
 		return refuse(p, "bad ids in the header");
 	if (p->id[0] && !slice_eq(id, slice_str(p->id)))
 		return refuse(p, "the header's id is not the file's");
