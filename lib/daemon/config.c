@@ -1,13 +1,20 @@
 /* daemon/config.c: which files, the keys of the skeleton itself, TLS contexts. */
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "daemon/self.h"
 
 #define CONFIG_DIR "/etc/tiermail"
+#define VERIFY_MS  10000
 
 struct self self = { .worker = -1, .ctl_fd = -1 };
 
@@ -77,6 +84,7 @@ config_paths(const char *file)
 	schemas_init();
 	if (file && access(file, F_OK) < 0)
 		return false;
+	self.file = file ? mem_str(file) : NULL;
 	name = name ? name + 1 : file;
 	dir = !file ? mem_str(CONFIG_DIR) : name > file ? mem_strn(file, (size_t)(name - file - 1))
 	                                                : mem_str(".");
@@ -189,6 +197,76 @@ daemon_tls_client(void)
 }
 
 /* ---- reading ----------------------------------------------------------------------------- */
+
+/* What the child says on its standard error until it ends, for VERIFY_MS at most. */
+static void
+listen_to(int fd, struct buf *out)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	uint64_t until = clock_mono_ms() + VERIFY_MS, now;
+	ssize_t n;
+
+	while ((now = clock_mono_ms()) < until && poll(&p, 1, (int)(until - now)) > 0) {
+		n = read(fd, buf_reserve(out, 4096), 4096);
+		if (n == 0 || (n < 0 && errno != EINTR))
+			return;
+		out->n += n > 0 ? (size_t)n : 0;
+	}
+	buf_lit(out, "the check of the configuration takes too long\n");
+}
+
+/* Runs this program with -n. */
+static int
+spawn_check(int out, pid_t *pid)
+{
+	static char name[] = "check", n[] = "-n", c[] = "-c";
+	char *argv[] = { name, n, self.file ? c : NULL, self.file, NULL };
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	sigset_t none;
+	int rc;
+
+	sigemptyset(&none);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setsigmask(&attr, &none);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+	posix_spawn_file_actions_init(&files);
+	posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
+	posix_spawn_file_actions_adddup2(&files, out, 2);
+	rc = posix_spawn(pid, "/proc/self/exe", &files, &attr, argv, environ);
+	posix_spawn_file_actions_destroy(&files);
+	posix_spawnattr_destroy(&attr);
+	return -rc;
+}
+
+bool
+config_verify(char **why)
+{
+	struct buf out = { 0 };
+	int fds[2], status = 0;
+	pid_t pid;
+
+	*why = NULL;
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return true; /* nothing is known against it */
+	if (spawn_check(fds[1], &pid) < 0) {
+		close(fds[0]);
+		close(fds[1]);
+		return true;
+	}
+	close(fds[1]);
+	listen_to(fds[0], &out);
+	close(fds[0]);
+	kill(pid, SIGKILL); /* it has ended, or never will */
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+		buf_fini(&out);
+		return true;
+	}
+	*why = buf_take(&out);
+	return false;
+}
 
 int
 config_load(bool reload, char **why)

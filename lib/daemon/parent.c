@@ -194,7 +194,7 @@ reload(struct buf *out)
 	bool good;
 
 	notify_reloading();
-	good = config_load(true, &why) == 0;
+	good = config_verify(&why) && config_load(true, &why) == 0;
 	buf_str(out, why ? why : "");
 	config_log(good ? LOG_WARN : LOG_ERROR, good ? "reload_partial" : "reload_failed", why);
 	for (int64_t i = 0; good && i < self.nworkers; i++) {

@@ -11,6 +11,7 @@ struct self {
 	const struct daemon *d;
 	const struct conf_schema *schemas[3];
 	size_t nschemas;
+	char *file;                     /* of -c, or NULL */
 	char *dir;                      /* of the configuration */
 	char *shared_path, *own_path;   /* NULL = there is no such file */
 	struct daemon_listen **listens; /* filled by conf_read */
@@ -32,6 +33,9 @@ extern struct self self;
 /* ---- config.c ---- */
 /* Which files: from -c FILE, or the default.  Returns false when FILE does not exist. */
 bool config_paths(const char *file);
+/* Would this program start with the files as they are now?  A child with -n looks, so that a
+ * mistake which only daemon.check finds changes nothing here.  *why (heap) when it would not. */
+bool config_verify(char **why);
 /* Reads them, makes the TLS contexts.  0, or -errno; *why (heap) may hold warnings too. */
 int config_load(bool reload, char **why) MUSTCHECK;
 /* Logs each line of why as `event`, and frees it. */

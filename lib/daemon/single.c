@@ -42,7 +42,7 @@ reload(struct buf *out)
 	bool good;
 
 	notify_reloading();
-	good = worker_reload(&why);
+	good = config_verify(&why) && worker_reload(&why);
 	buf_str(out, why ? why : "");
 	config_log(good ? LOG_WARN : LOG_ERROR, good ? "reload_partial" : "reload_failed", why);
 	if (good)
