@@ -176,6 +176,7 @@ finish(struct smtp_server *s)
 }
 
 static void on_deadline(struct deadline *d);
+static void cut(struct smtp_server *s, const char *why, const char *esc, const char *text);
 
 /* Nothing more to do before input comes: all that PIPELINING asks of a server is to flush
  * here (RFC 2920 3.2). */
@@ -188,6 +189,10 @@ wait_for_input(struct smtp_server *s)
 		if (s->why == NULL)
 			s->why = "eof";
 		finish(s);
+		return;
+	}
+	if (s->ending && !s->open) {
+		cut(s, "shutdown", "4.3.2", s->ending);
 		return;
 	}
 	stream_flush(&s->io);
@@ -305,13 +310,9 @@ smtp_server_shutdown(struct smtp_server *s, const char *text)
 {
 	if (s->closing || s->bye)
 		return;
-	if (s->waiting && s->asking != ASK_TLS) {
-		/* The answer that is due goes out first; then run() closes. */
-		s->why = "shutdown";
-		s->bye = 1;
-	} else {
+	s->ending = text; /* else wait_for_input says it */
+	if (s->asking == ASK_TLS || (!s->waiting && !s->open))
 		cut(s, "shutdown", "4.3.2", text);
-	}
 }
 
 /* ---- opening, TLS, closing ---------------------------------------------------------- */

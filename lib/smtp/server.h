@@ -112,6 +112,7 @@ struct smtp_server {
 	enum smtp_next (*line_fn)(struct smtp_server *, struct slice line); /* takes the next line */
 	const char *verb;          /* in flight, for logs */
 	const char *why;           /* how the session ended: "quit", "eof", "timeout", ... */
+	const char *ending;        /* smtp_server_shutdown's text, until it can be said */
 	uint64_t body_at;          /* ms, when the body began */
 	uint64_t body_got;         /* wire bytes of the body */
 	uint32_t nrcpt;            /* accepted in this transaction */
@@ -146,6 +147,6 @@ enum smtp_next smtp_server_ask(struct smtp_server *s, struct slice text,
     enum smtp_next (*fn)(struct smtp_server *, struct slice line));
 /* For own verbs that returned SMTP_WAIT and have said their answer: goes on. */
 void smtp_server_resume(struct smtp_server *s, enum smtp_next next);
-/* Ends it: at once when nothing is in flight (421 `text`), else after the answer. */
+/* Ends it with 421 `text` (a literal): at once when no transaction is open, else behind it. */
 void smtp_server_shutdown(struct smtp_server *s, const char *text);
 #endif
