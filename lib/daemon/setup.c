@@ -202,10 +202,26 @@ listen_addr(const char *text, struct addr *a)
 	return rc;
 }
 
+/* A socket made by root belongs to whom the daemon becomes: the others run as the same. */
+static int
+give_socket(const struct addr *a)
+{
+	uid_t uid;
+	gid_t gid;
+	int rc;
+
+	if (geteuid() != 0)
+		return 0;
+	if ((rc = ids(&uid, &gid)) < 0)
+		return rc;
+	return chown(a->un.sun_path, uid, gid) < 0 ? failed("listen", a->un.sun_path, -errno) : 0;
+}
+
 int
 setup_listeners(void)
 {
 	size_t n = 0;
+	int rc;
 
 	for (; self.listens && self.listens[n]; n++)
 		self.listens[n]->fd = -1;
@@ -222,6 +238,8 @@ setup_listeners(void)
 		l->fd = open_patiently(&a, (int)l->mode);
 		if (l->fd < 0)
 			return failed("listen", l->address, l->fd);
+		if (a.sa.sa_family == AF_UNIX && (rc = give_socket(&a)) < 0)
+			return rc;
 	}
 	return 0;
 }

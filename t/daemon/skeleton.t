@@ -316,6 +316,24 @@ def systemd():
     ok("STOPPING=1\n" in seen, "STOPPING=1")
 
 
+def privileges():
+    if os.geteuid() != 0:
+        print("# not root: privileges are not tested")
+        return
+    d = Dir("workers = 1", "user = nobody\n")
+    os.chmod(d.dir, 0o755)
+    d.start()
+    with open("/proc/%d/status" % d.workers()[0]) as f:
+        ids = [line.split()[1:] for line in f if line.startswith(("Uid", "Gid"))]
+    ok(all("0" not in i for i in ids), "root becomes the user")
+    owner = os.stat(d.run + "/echo.sock")
+    ok(str(owner.st_uid) == ids[0][0] and owner.st_mode & 0o777 == 0o660, "so do its sockets")
+    same(d.ask("reload"), "ok\n", "and it can reload")
+    d.proc.terminate()
+    same(d.wait(), 0, "stop")
+    same(os.listdir(d.run), [], "and remove its files")
+
+
 def make_cert(d, name):
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
@@ -369,6 +387,7 @@ def main():
         single()
         systemd()
         tls()
+        privileges()
     except Exception as e:  # noqa: BLE001 - whatever it is, the children must go
         ok(False, "%s: %s" % (type(e).__name__, e))
         import traceback
