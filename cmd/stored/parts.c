@@ -20,7 +20,7 @@ struct part *
 part_named(struct slice name)
 {
 	if (name.n == 0)
-		name = slice_str(conf.default_partition);
+		name = slice_str(stored_conf.default_partition);
 	for (size_t i = 0; i < nparts; i++)
 		if (slice_eq(slice_str(parts[i]->name), name))
 			return parts[i];
@@ -181,15 +181,15 @@ make_dirs(const char *path)
 }
 
 static int
-part_open(struct loop *l, const char *name, const char *path)
+part_open(void *arg, const char *name, const char *path)
 {
 	struct part *part = mem_new(sizeof(*part));
 	struct store_part_config c = {
-		.name = name, .path = path, .map_size = (uint64_t)conf.map_size,
-		.min_free = (uint64_t)conf.min_free,
-		.cleanup_age = (uint32_t)(conf.cleanup_age / 1000),
-		.dup_age = (uint32_t)(conf.dup_age / 1000), .purge_rate = (uint32_t)conf.purge_rate,
-		.max_readers = (uint32_t)conf.max_readers, .quota_temp = conf.quota_full == 0,
+		.name = name, .path = path, .map_size = (uint64_t)stored_conf.map_size,
+		.min_free = (uint64_t)stored_conf.min_free,
+		.cleanup_age = (uint32_t)(stored_conf.cleanup_age / 1000),
+		.dup_age = (uint32_t)(stored_conf.dup_age / 1000), .purge_rate = (uint32_t)stored_conf.purge_rate,
+		.max_readers = (uint32_t)stored_conf.max_readers, .quota_temp = stored_conf.quota_full == 0,
 		.sync = true, .notify = notify, .arg = part,
 	};
 	char *why = NULL;
@@ -211,42 +211,18 @@ part_open(struct loop *l, const char *name, const char *path)
 		mem_free(&part);
 		return -EINVAL;
 	}
-	wakeup_init(&part->wakeup, l, on_wakeup);
+	wakeup_init(&part->wakeup, arg, on_wakeup);
 	parts = mem_grow(parts, nparts + 1, sizeof(struct part *));
 	parts[nparts++] = part;
 	store_part_accounts(part->p, on_known, part);
 	return 0;
 }
 
-static int
-part_open_conf(struct loop *l, const struct partition_conf *pc)
-{
-	char *path = *pc->path ? mem_str(pc->path) :
-	    mem_printf("%s/partition/%s", shared.store, pc->name);
-	int rc = part_open(l, pc->name, path);
-
-	mem_free(&path);
-	return rc;
-}
-
 int
 parts_open(struct loop *l)
 {
-	bool have_default = false;
-	int rc = 0;
+	int rc = stored_conf_partitions(part_open, l);
 
-	for (size_t i = 0; conf.partitions && conf.partitions[i] && rc == 0; i++) {
-		const struct partition_conf *pc = conf.partitions[i];
-
-		have_default |= strcmp(pc->name, conf.default_partition) == 0;
-		rc = part_open_conf(l, pc);
-	}
-	if (rc == 0 && !have_default) {
-		char none[] = "";
-		struct partition_conf pc = { conf.default_partition, none };
-
-		rc = part_open_conf(l, &pc);
-	}
 	for (size_t i = 0; rc == 0 && i < nparts; i++)
 		store_part_start(parts[i]->p);
 	if (rc == 0)

@@ -282,7 +282,7 @@ server_start(struct loop *l)
 		(void)!setrlimit(RLIMIT_NOFILE, &files);
 	}
 	umask(027);
-	listen_fd = ipc_listen(path, (int)conf.socket_mode);
+	listen_fd = ipc_listen(path, (int)stored_conf.socket_mode);
 	if (listen_fd < 0)
 		log_event(LOG_ERROR, "store_listen", "path=%s error=%s", log_str(path),
 		    log_str(strerror(-listen_fd)));

@@ -11,23 +11,8 @@
 #include "base/map.h"
 #include "daemon/daemon.h"
 #include "net/ipc.h"
+#include "store/config.h"
 #include "store/write.h"
-
-struct stored_conf {
-	char *default_partition;
-	int64_t map_size, min_free;
-	int64_t cleanup_age, dup_age; /* ms */
-	int64_t purge_rate;
-	int64_t max_readers;
-	int64_t socket_mode;
-	int quota_full;               /* 0 temp, 1 perm */
-	void **partitions;            /* of struct partition_conf, NULL-terminated */
-};
-extern struct stored_conf conf;
-struct partition_conf {
-	char *name;
-	char *path;
-};
 
 enum { M_REQUESTS, M_DELIVERED, M_DUPLICATES, M_APPENDED, M_COPIED, M_EXPUNGED, M_PURGED, M_BATCHES,
 	M_FAILED, M_BYTES, M_CLIENTS, M_QUEUED, M_FULL, M_COUNT };

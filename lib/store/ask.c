@@ -180,3 +180,24 @@ store_claim_start(struct store_client *c, uint64_t mailbox, struct op *op, store
 
 	ask(c, &r, op, done, arg);
 }
+
+/* ---- repair ------------------------------------------------------------------------------------------ */
+
+void
+store_adopt_start(struct store_client *c, uint64_t mailbox, struct store_message *m, size_t n,
+    struct op *op, store_done *done, void *arg)
+{
+	struct store_request r = { .verb = STORE_V_ADOPT, .mailbox = mailbox, .messages = m,
+		.nmessages = n };
+
+	must(n > 0 && n < UINT16_MAX);
+	ask(c, &r, op, done, arg);
+}
+
+void
+store_recount_start(struct store_client *c, uint64_t account, struct op *op, store_done *done, void *arg)
+{
+	struct store_request r = { .verb = STORE_V_RECOUNT, .account = account };
+
+	ask(c, &r, op, done, arg);
+}

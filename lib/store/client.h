@@ -168,4 +168,14 @@ void store_move_start(struct store_client *c, uint64_t from, const struct store_
  * run (or none), uid = the first UID not claimed by anyone. */
 void store_claim_start(struct store_client *c, uint64_t mailbox, struct op *op, store_done *done,
     void *arg);
+
+/* ---- repair: storectl ---------------------------------------------------------------------- */
+
+/* Files that are in place become messages: m->uid, size, dates, cache; body is not used.
+ * r: uid = how many. */
+void store_adopt_start(struct store_client *c, uint64_t mailbox, struct store_message *m, size_t n,
+    struct op *op, store_done *done, void *arg);
+/* Counts and usage of an account are summed up anew.  r: bytes, messages. */
+void store_recount_start(struct store_client *c, uint64_t account, struct op *op, store_done *done,
+    void *arg);
 #endif

@@ -424,6 +424,8 @@ test_away(void)
 int
 main(int argc, char **argv)
 {
+	char socket_path[100];
+
 	(void)argc;
 	log_init("service", LOG_TO_STDERR, LOG_ERROR);
 	if (!service_find(argv[0])) {
@@ -433,7 +435,8 @@ main(int argc, char **argv)
 	service_prepare("map_size = 1G\nmin_free = 0\ncleanup_age = 1h\n");
 	service_start();
 	loop_init(&loop);
-	client = store_client_new(&loop, mem_printf("%s/stored.sock", dir), "test");
+	snprintf(socket_path, sizeof(socket_path), "%s/stored.sock", dir);
+	client = store_client_new(&loop, socket_path, "test");
 	test_account();
 	test_deliver();
 	test_append();
