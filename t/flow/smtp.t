@@ -38,7 +38,10 @@ class Client:
         lines = []
         while True:
             while b"\n" not in self.buf:
-                more = self.s.recv(65536)
+                try:
+                    more = self.s.recv(65536)
+                except ConnectionResetError:
+                    more = b""
                 if not more:
                     return "\n".join(lines) + "EOF"
                 self.buf += more
@@ -279,6 +282,9 @@ starts(c.say("NOOP"), "250", "and the session goes on")
 many = [Client() for _ in range(30)]
 r = Client(greet=False).reply()
 starts(r, "421 4.7.0", "too many connections of one client")
+for pid in set(sb.pids_of("smtp-relay")) - {sb.pid("smtp-relay")}:
+    os.kill(pid, 9)
+tm.ok(tm.wait_for(lambda: Client(greet=False).reply().startswith("220")), "a worker's death gives its sessions back")
 for m in many:
     m.s.close()
 
