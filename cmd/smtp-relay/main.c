@@ -102,7 +102,7 @@ channels_load(void)
 
 	free(path);
 	if (r < 0) {
-		log_event(LOG_ERROR, "config-error", "text=%s", log_str(why));
+		log_event(LOG_ERROR, "config_error", "text=%s", log_str(why));
 		free(why);
 		return false;
 	}
@@ -150,7 +150,7 @@ start(struct loop *l)
 		return -EINVAL;
 	r = queue_open(shared.queue, true, &relay.queue);
 	if (r < 0) {
-		log_event(LOG_ERROR, "queue-error", "path=%s error=%s", log_str(shared.queue), strerror(-r));
+		log_event(LOG_ERROR, "queue_error", "path=%s error=%s", log_str(shared.queue), strerror(-r));
 		return r;
 	}
 	if (daemon_worker() == 0)

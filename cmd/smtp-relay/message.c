@@ -168,7 +168,7 @@ message_committed(void *arg, const struct verdict *v)
 
 	metric_add(M_COMMIT_MS, (int64_t)ms);
 	if (v->kind != OK) {
-		log_event(LOG_ERROR, "queue-error", "sid=%s qid=%s text=%s", s->sid, s->qid, log_str(v->text));
+		log_event(LOG_ERROR, "queue_error", "sid=%s qid=%s text=%s", s->sid, s->qid, log_str(v->text));
 		smtp_server_answer(&s->smtp, v);
 		return;
 	}
@@ -199,6 +199,11 @@ message_end(struct smtp_server *smtp)
 	}
 	if (smtp->failed) {
 		smtp_server_answer(smtp, smtp->failed);
+		return;
+	}
+	/* Of several recipients the store refuses those that cannot take it; one is told now. */
+	if (s->nrcpts == 1 && s->max_message && smtp->body.size > (uint64_t)s->max_message) {
+		session_answer(s, PERM, 552, "5.2.3", "message is larger than this mailbox takes");
 		return;
 	}
 	qwrite_commit_start(&m->w, &s->op, message_committed, s);

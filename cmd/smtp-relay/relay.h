@@ -77,6 +77,7 @@ struct session {
 	/* The transaction; in the server's arena. */
 	char qid[14];
 	struct address from;
+	int64_t max_message;       /* of the last recipient, 0 = no limit of its own */
 	struct qrcpt *rcpts;
 	size_t nrcpts, rcpts_room;
 	struct rcpt_wait *rcpt;    /* being looked up */

@@ -189,6 +189,7 @@ rcpt_add(struct session *s, const struct route_decision *d)
 	q->dest = arena_str(a, d->host);
 	q->channel = arena_str(a, d->channel);
 	q->hold = d->hold;
+	s->max_message = d->max_message;
 	address_write(&as_given, &s->rcpt->to);
 	if (!slice_eq(buf_get(&as_given), d->address))
 		q->final = arena_cstr(a, buf_get(&as_given));
@@ -316,15 +317,15 @@ admit(struct session *s, int fd)
 		peer = (struct addr){ .len = sizeof(peer.sa), .sa.sa_family = AF_UNIX };
 	addr_host(&peer, s->client);
 	addr_write(&peer, text);
-	log_event(LOG_INFO, "connect", "sid=%s peer=%s listen=%s", s->sid, log_str(text), log_str(s->listen->name));
+	if (s->role == ROLE_LOCAL && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0)
+		s->uid = cred.uid;
+	log_event(LOG_INFO, "connect", "sid=%s peer=%s listen=%s uid=%ld", s->sid, log_str(text),
+	    log_str(s->listen->name), s->role == ROLE_LOCAL ? (long)s->uid : -1L);
 	s->loopback = addr_loopback(&peer);
 	for (char **n = config.relay_networks; n && *n && peer.sa.sa_family != AF_UNIX; n++)
 		s->trusted |= addr_in(&peer, slice_str(*n)) > 0;
-	if (s->role == ROLE_LOCAL) {
-		if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0)
-			s->uid = cred.uid;
+	if (s->role == ROLE_LOCAL)
 		return CLIENT_OK; /* this host's own programs are not limited by address */
-	}
 	addr_client_key(&peer, key);
 	return clients_enter(key, daemon_worker(), config.clients, config.per_client, &s->slot);
 }
