@@ -10,7 +10,7 @@ import tm
 
 os.chdir(tm.TOP)
 with open("man/tiermail-log.5") as f:
-    documented = set(re.findall(r"^\.It Sy (\S+)", f.read(), re.M))
+    documented = set(" ".join(re.findall(r"^\.It Sy (.+)", f.read(), re.M)).split()) - {","}
 # A call with the name as a literal; a wrapper marks its own calls by a parameter list that
 # begins alike, so what counts is: some function ending in log or _event, level, "name".
 call = re.compile(r'\b\w*(?:log|event)\w*\(\s*(?:[^",;()]+,\s*)*?LOG_[A-Z]+,\s*"([a-z][a-z0-9_-]*)"')
