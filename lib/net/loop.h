@@ -16,7 +16,8 @@ struct loop {
 	char *read_buf;        /* LOOP_READ_SIZE; a stream may keep it, then there is a new one */
 	char *plain_buf;       /* what TLS made of read_buf, LOOP_PLAIN_SIZE, made on first use */
 	char *packet_buf;      /* the one packet of ipc.h, made on first use */
-	bool lent;             /* read_buf is with a stream that is reading */
+	size_t lead;           /* bytes at its beginning that were there before the read */
+	bool lent;             /* it is with a stream that is reading */
 	struct buf cork;       /* TLS records on their way out, of one stream at a time */
 	struct slice cipher;   /* TLS records that came in, for the stream cipher_of */
 	const void *cipher_of;

@@ -2,7 +2,8 @@
  * stream_tls.c stands between this file and the owner's bytes when there is TLS.
  *
  * Input memory: a small read is copied into s->in at once (an exact allocation of a line or
- * two); a big one is shown in the loop's buffer (s->fresh).  When the owner stops reading with
+ * two); a big one is shown in the loop's buffer (s->fresh), behind the few bytes that were left
+ * of the one before (the lead), so that a body in lines is not copied.  When the owner stops reading with
  * slices of a big read in hand, the stream keeps the loop's buffer itself and the loop gets a
  * new one: borrowed slices never move. */
 #include <errno.h>
@@ -268,7 +269,20 @@ on_alloc(uv_handle_t *h, size_t hint UNUSED, uv_buf_t *b)
 	s->loop->lent = true;
 	if (!s->loop->read_buf)
 		s->loop->read_buf = mem_grow(NULL, LOOP_READ_SIZE, 1);
-	*b = uv_buf_init(s->loop->read_buf, LOOP_READ_SIZE);
+	s->loop->lead = s->tls ? 0 : stream_lead(s, s->loop->read_buf);
+	*b = uv_buf_init(s->loop->read_buf + s->loop->lead,
+	    (unsigned)(LOOP_READ_SIZE - s->loop->lead));
+}
+
+size_t
+stream_lead(const struct stream *s, char *dst)
+{
+	size_t n = s->in.n - s->in_at;
+
+	if (n == 0 || n > SMALL_READ)
+		return 0;
+	memcpy(dst, s->in.p + s->in_at, n);
+	return n;
 }
 
 void
@@ -295,12 +309,13 @@ keep_buffer(struct stream *s, char **lent, size_t n, size_t room)
 }
 
 void
-stream_arrived(struct stream *s, char **lent, size_t n, size_t room)
+stream_arrived(struct stream *s, char **lent, size_t lead, size_t n, size_t room)
 {
-	if (n <= SMALL_READ || s->in_at < s->in.n) {
-		stream_keep(s, *lent, n);
+	if (lead + n <= SMALL_READ || (lead == 0 && s->in_at < s->in.n)) {
+		stream_keep(s, *lent + lead, n);
 		input_event(s);
 	} else {
+		n += lead;
 		buf_fini(&s->in);
 		s->in_at = 0;
 		s->fresh = slice(*lent, n);
@@ -332,7 +347,7 @@ on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *b UNUSED)
 		if (s->tls)
 			stream_tls_arrived(s, slice(l->read_buf, (size_t)n));
 		else
-			stream_arrived(s, &l->read_buf, (size_t)n, LOOP_READ_SIZE);
+			stream_arrived(s, &l->read_buf, l->lead, (size_t)n, LOOP_READ_SIZE);
 		l->lent = false;
 		return;
 	}

@@ -6,8 +6,10 @@
 /* ---- stream.c ---- */
 /* The stream is broken: output is dropped, the owner is told at the end of the turn. */
 void stream_broke(struct stream *s, int error);
-/* n plain bytes arrived in *lent (LOOP_READ_SIZE or more, one of the loop's buffers). */
-void stream_arrived(struct stream *s, char **lent, size_t n, size_t room);
+/* Copies what is unread to dst, where more will be put behind it, unless it is much: how many. */
+size_t stream_lead(const struct stream *s, char *dst);
+/* n plain bytes arrived in *lent (one of the loop's buffers, of `room` bytes) behind the lead. */
+void stream_arrived(struct stream *s, char **lent, size_t lead, size_t n, size_t room);
 /* Keeps bytes for an event that comes at the end of the turn. */
 void stream_keep(struct stream *s, const char *p, size_t n);
 void stream_later(struct stream *s);

@@ -93,17 +93,18 @@ stream_tls_arrived(struct stream *s, struct slice cipher)
 {
 	struct loop *l = s->loop;
 	bool early = s->handshaking;
-	size_t n = 0;
+	size_t n = 0, lead;
 	int rc = 0;
 
 	if (!l->plain_buf)
 		l->plain_buf = mem_grow(NULL, LOOP_PLAIN_SIZE, 1);
+	lead = stream_lead(s, l->plain_buf);
 	l->cipher = cipher;
 	l->cipher_of = s;
 	if (s->handshaking)
 		handshake(s);
 	if (!s->handshaking && !s->error && !s->closing)
-		rc = decrypt(s, l->plain_buf, LOOP_PLAIN_SIZE, &n);
+		rc = decrypt(s, l->plain_buf + lead, LOOP_PLAIN_SIZE - lead, &n);
 	if (l->cipher.n && !s->eof && !s->error) /* libtls would not take it all */
 		rc = -EPROTO;
 	l->cipher_of = NULL;
@@ -117,13 +118,13 @@ stream_tls_arrived(struct stream *s, struct slice cipher)
 		return;
 	if (early || !s->reading) { /* `secured` comes first, at the end of the turn */
 		if (n)
-			stream_keep(s, l->plain_buf, n);
+			stream_keep(s, l->plain_buf + lead, n);
 		if (n || s->eof) {
 			s->tell_input = 1;
 			stream_later(s);
 		}
 	} else if (n) {
-		stream_arrived(s, &l->plain_buf, n, LOOP_PLAIN_SIZE);
+		stream_arrived(s, &l->plain_buf, lead, n, LOOP_PLAIN_SIZE);
 	}
 	/* An end that came behind the last bytes, or alone. */
 	if (s->eof && !early && !s->closing && !s->finishing) {

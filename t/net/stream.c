@@ -197,6 +197,51 @@ test_big(bool tcp)
 	pair_free(&a, &b);
 }
 
+/* Lines of all lengths in big writes: each read ends in the middle of one. */
+static void
+produce_lines(struct end *e)
+{
+	while (e->n < 60000 && stream_backlog(&e->io) < STREAM_HIGH) {
+		buf_printf(stream_out(&e->io), "%06zu %.*s\r\n", e->n, (int)(e->n % 211),
+		    "................................................................................"
+		    "................................................................................"
+		    "................................................................................");
+		e->n++;
+	}
+	stream_flush(&e->io);
+	if (e->n == 60000)
+		stream_finish(&e->io);
+}
+
+static void
+count_lines(struct end *e)
+{
+	struct slice line;
+	char want[8];
+
+	while (stream_line(&e->io, 300, &line, NULL) == 1) {
+		snprintf(want, sizeof(want), "%06zu ", e->n);
+		e->timeouts += line.n != 7 + e->n % 211 || memcmp(line.p, want, 7) != 0;
+		e->n++;
+	}
+	if (stream_eof(&e->io))
+		stream_close(&e->io);
+}
+
+static void
+test_many_lines(bool tcp)
+{
+	pair_open(&a, &b, tcp);
+	a.on_drained = produce_lines;
+	b.script = count_lines;
+	stream_start(&b.io);
+	produce_lines(&a);
+	loop_run(&loop);
+	eq(b.n, 60000, "60,000 lines in big pieces (%s)", tcp ? "TCP" : "Unix");
+	eq(b.timeouts, 0, "and all are right");
+	pair_free(&a, &b);
+}
+
 /* ---- closing ----------------------------------------------------------------------------- */
 
 static void
@@ -384,9 +429,13 @@ main(void)
 	test_slow();
 	test_stop(10, "small");
 	test_stop(20000, "big");
+	test_stop(31000, "bigger");
+	test_stop(70000, "more than a read");
 	test_idle_memory();
 	test_big(false);
 	test_big(true);
+	test_many_lines(true);
+	test_many_lines(false);
 	test_close_inside();
 	test_dead_peer();
 	test_dead_stopped();
