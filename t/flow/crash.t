@@ -68,11 +68,15 @@ def reader():
 def kill_one(victim):
     """SIGKILL to a daemon (its supervisor; the workers die with it) or to one worker alone."""
     pids = sb.pids_of(victim)
-    if not pids:
-        return False
-    if victim == "channel-master" or (len(pids) > 1 and rnd.random() < 0.4):
-        os.kill(rnd.choice(pids), signal.SIGKILL)
+    if victim == "channel-master":
+        workers = pids
+    else:
+        workers = [p for p in pids if p != sb.pid(victim)]
+    if workers and (victim == "channel-master" or rnd.random() < 0.4):
+        os.kill(rnd.choice(workers), signal.SIGKILL)
         return True
+    if victim == "channel-master":
+        return False                    # none was running at this moment
     os.kill(sb.pid(victim), signal.SIGKILL)
     time.sleep(rnd.random() * 0.2)
     return sb.restart(victim)
