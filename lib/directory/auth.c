@@ -250,11 +250,12 @@ binders_pump(struct dir *d)
 	bool any = false;
 	struct ask *a;
 
-	for (size_t i = 0; i < d->nbinders && !list_empty(&d->binding); i++) {
+	for (size_t i = 0; i < d->nbinders; i++) {
 		struct binder *b = &d->binders[i];
 
-		if (conn_up(b->conn) && !b->msgid &&
-		    !binder_start(b, list_first(&d->binding, struct ask, link))) {
+		if (!(a = list_first(&d->binding, struct ask, link)))
+			return;
+		if (conn_up(b->conn) && !b->msgid && !binder_start(b, a)) {
 			conn_close(&b->conn);
 			binder_lost(b, false);
 		}

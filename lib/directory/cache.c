@@ -36,8 +36,10 @@ cache_drop(struct cache *c, struct cached *e)
 void
 cache_clear(struct cache *c)
 {
-	while (!list_empty(&c->lru))
-		cache_drop(c, list_first(&c->lru, struct cached, link));
+	struct cached *e;
+
+	while ((e = list_first(&c->lru, struct cached, link)))
+		cache_drop(c, e);
 }
 
 void
@@ -117,8 +119,10 @@ proof_free(struct proofs *p, struct proof *e)
 void
 proofs_clear(struct proofs *p)
 {
-	while (!list_empty(&p->lru))
-		proof_free(p, list_first(&p->lru, struct proof, link));
+	struct proof *e;
+
+	while ((e = list_first(&p->lru, struct proof, link)))
+		proof_free(p, e);
 }
 
 void

@@ -112,6 +112,7 @@ ask_answer(struct ask *a)
 	if (domain)
 		answer.domain = &domain->domain;
 	if (a->user && a->said != SAY_WRONG && a->said != SAY_AUTH_AWAY) {
+		must(a->domain);
 		user = a->user->user;
 		if (a->domain->domain.status != DIR_ACTIVE)
 			user.status = a->domain->domain.status;
