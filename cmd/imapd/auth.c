@@ -40,6 +40,7 @@ struct login {
 	struct slice account, partition, name;
 	struct store_limits limits;
 	const char *failed; /* the answer that waits for its delay */
+	int tries;          /* stored was away so often */
 };
 
 static struct login *
@@ -48,10 +49,11 @@ login_of(struct session *s)
 	return s->data;
 }
 
-/* The pause before a refusal; session.c closes it when the connection goes first. */
+/* A pause; session.c closes it when the connection goes first. */
 struct delay {
 	struct timer timer; /* first: it is freed by its address */
 	struct session *session;
+	void (*then)(struct session *);
 };
 
 static void
@@ -63,10 +65,31 @@ delay_closed(struct timer *t)
 static void
 delay_over(struct timer *t)
 {
-	struct session *s = CONTAINER(t, struct delay, timer)->session;
+	struct delay *d = CONTAINER(t, struct delay, timer);
+	struct session *s = d->session;
 
 	timer_close(t, delay_closed);
 	s->delay = NULL;
+	log_context(s->sid);
+	d->then(s);
+}
+
+static enum next
+pause_for(struct session *s, int64_t ms, void (*then)(struct session *))
+{
+	struct delay *d = mem_new(sizeof(*d));
+
+	d->session = s;
+	d->then = then;
+	s->delay = &d->timer;
+	timer_init(s->delay, imapd.loop, delay_over);
+	timer_start(s->delay, (uint64_t)ms, 0);
+	return WAIT;
+}
+
+static void
+refused(struct session *s)
+{
 	if (s->failures >= conf.failures) {
 		untagged(s, "BYE Too many failed logins");
 		s->doomed = true;
@@ -78,18 +101,12 @@ delay_over(struct timer *t)
 static enum next
 refuse(struct session *s, const char *why, const char *code)
 {
-	struct delay *d = mem_new(sizeof(*d));
-
 	metric_add(M_LOGIN_FAILED, 1);
 	s->failures++;
 	login_of(s)->failed = why;
 	log_event(LOG_INFO, "login_failed", "sid=%s user=%s code=%s", s->sid,
 	    log_value(login_of(s)->name), code);
-	d->session = s;
-	s->delay = &d->timer;
-	timer_init(s->delay, imapd.loop, delay_over);
-	timer_start(s->delay, (uint64_t)conf.failure_delay, 0);
-	return WAIT;
+	return pause_for(s, conf.failure_delay, refused);
 }
 
 static enum next
@@ -119,6 +136,11 @@ welcome(struct session *s, struct user *u)
 	return NEXT;
 }
 
+#define AWAY_TRIES 20 /* a login waits for stored this often ... */
+#define AWAY_MS    100
+
+static void account_ask(struct session *s);
+
 static void
 account_ready(void *arg, const struct store_reply *r)
 {
@@ -126,6 +148,11 @@ account_ready(void *arg, const struct store_reply *r)
 	struct login *l = login_of(s);
 	struct user *u;
 
+	/* It may be starting: a client should not see that. */
+	if (r->code == STORE_AWAY && l->tries++ < AWAY_TRIES) {
+		pause_for(s, AWAY_MS, account_ask);
+		return;
+	}
 	if (r->verdict.kind != OK) {
 		session_resume(s, finish(s, "NO", "[UNAVAILABLE] %s", r->verdict.text));
 		return;
@@ -133,6 +160,14 @@ account_ready(void *arg, const struct store_reply *r)
 	u = user_open(l->account, r, l->limits);
 	session_resume(s,
 	    u ? welcome(s, u) : finish(s, "NO", "[UNAVAILABLE] The mail store cannot be read"));
+}
+
+static void
+account_ask(struct session *s)
+{
+	struct login *l = login_of(s);
+
+	store_account_start(imapd.store, l->account, l->partition, &s->op, account_ready, s);
 }
 
 /* A limit of the directory in the store's words: 0 there is "nothing more", here "none". */
@@ -191,7 +226,7 @@ checked(void *arg, const struct dir_answer *a)
 	if (known)
 		session_resume(s, welcome(s, known));
 	else
-		store_account_start(imapd.store, l->account, l->partition, &s->op, account_ready, s);
+		account_ask(s);
 }
 
 static enum next

@@ -311,6 +311,9 @@ cmd_fetch(struct session *s, struct imap_in *in)
 		f->want.items |= IMAP_FETCH_UID;
 	if (f->want.items & IMAP_FETCH_MODSEQ)
 		s->condstore = true;
+	/* RFC 7162 3.1: once it is enabled, flags do not go without their MODSEQ. */
+	if (s->condstore && f->want.items & IMAP_FETCH_FLAGS)
+		f->want.items |= IMAP_FETCH_MODSEQ;
 	for (size_t i = 0; i < f->want.nsections; i++)
 		sets_seen = sets_seen || !f->want.sections[i].peek;
 	s->data = f;

@@ -3,9 +3,52 @@
 
 struct storing {
 	struct imap_set uids;
+	struct imap_set own; /* SILENT: those whose flags the client knows */
+	uint64_t before;     /* the account's counter then */
 	bool silent;
 	struct sync sync;
 };
+
+/* SILENT keeps quiet about what the client did itself.  A message that somebody else has
+ * changed since the client last heard of it is told all the same (RFC 3501 6.4.6): it is left
+ * out of `own`. */
+static void
+find_own(struct session *s, struct storing *st)
+{
+	struct store_account account = { 0 };
+	struct imap_set *set = &st->uids;
+	struct store_mailbox m;
+
+	if (store_begin(reader(s)) < 0)
+		return;
+	if (store_find_account(reader(s), slice_str(s->user->account), &account) == 0)
+		st->before = account.modseq;
+	if (store_get_mailbox(reader(s), s->view->mailbox, &m) == 0 &&
+	    m.highestmodseq == s->view->modseq) {
+		st->own = *set; /* nothing happened: the usual case */
+		store_end(reader(s));
+		return;
+	}
+	for (size_t k = 0; k < set->n; k++) {
+		struct store_blocks blocks;
+		const struct store_record *r;
+		uint32_t from = set->r[k].lo;
+		size_t n;
+
+		store_blocks_init(&blocks, reader(s), s->view->mailbox, from, set->r[k].hi);
+		while ((r = store_blocks_next(&blocks, &n)))
+			for (size_t i = 0; i < n; i++) {
+				if (r[i].modseq <= s->view->modseq)
+					continue;
+				if (r[i].uid > from)
+					imap_set_add(&st->own, &s->arena, from, r[i].uid - 1);
+				from = r[i].uid + 1;
+			}
+		if (from <= set->r[k].hi && from > 0)
+			imap_set_add(&st->own, &s->arena, from, set->r[k].hi);
+	}
+	store_end(reader(s));
+}
 
 /* What UNCHANGEDSINCE spared, as the client counts: " [MODIFIED set]". */
 static char *
@@ -49,6 +92,8 @@ stored(void *arg, const struct store_reply *r)
 	st->sync = (struct sync){ .own = &st->uids, .own_modseq = r->modseq, .silent = st->silent,
 		.silent_modseq = st->silent && s->condstore };
 	if (st->silent) {
+		/* When others came in between, what is ours cannot be told from what is theirs. */
+		st->sync.own = r->modseq == st->before + 1 ? &st->own : NULL;
 		s->sync = &st->sync;
 		session_resume(s, finish(s, "OK", "%s", answer));
 		return;
@@ -126,6 +171,8 @@ cmd_store(struct session *s, struct imap_in *in)
 	s->condstore = s->condstore || change.conditional;
 	if (st->uids.n == 0)
 		return finish(s, "OK", "STORE completed, no messages");
+	if (st->silent)
+		find_own(s, st);
 	s->data = st;
 	store_flags_start(imapd.store, s->view->mailbox,
 	    (const struct store_range *)(const void *)st->uids.r, st->uids.n, &change, &s->op, stored,
