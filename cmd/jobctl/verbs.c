@@ -47,6 +47,24 @@ report(const char *what, const struct sched_entry *e, int err)
 	return err == 0;
 }
 
+/* The file is not where it should be.  True when it is elsewhere: e->attempts is right now and
+ * the caller tries again.  False when it has gone, and so has the entry. */
+static bool
+found_elsewhere(struct sched_entry *e)
+{
+	char id[QUEUE_FILE_ID_LEN + 1];
+	uint32_t attempts;
+	bool held;
+
+	entry_id(e, id);
+	if (queue_find(jobctl.queue, sched_of(e)->name, id, &attempts, &held) == 0 &&
+	    held == (e->state == SCHED_HELD) && attempts != e->attempts) {
+		e->attempts = (uint16_t)attempts;
+		return true;
+	}
+	return false;
+}
+
 static bool
 hold_now(struct sched_entry *e)
 {
@@ -54,7 +72,10 @@ hold_now(struct sched_entry *e)
 	int err;
 
 	entry_id(e, id);
-	err = queue_hold(jobctl.queue, sched_of(e)->name, id, e->attempts, S("held by the operator"));
+	do
+		err = queue_hold(jobctl.queue, sched_of(e)->name, id, e->attempts,
+		    S("held by the operator"));
+	while (err == -ENOENT && found_elsewhere(e));
 	if (!report("hold", e, err))
 		return false;
 	sched_hold(jobctl.sched, e);
@@ -68,8 +89,10 @@ delete_now(struct sched_entry *e)
 	int err;
 
 	entry_id(e, id);
-	err = queue_delete(jobctl.queue, sched_of(e)->name,
-	    queue_name(name, id, e->attempts, e->state == SCHED_HELD));
+	do
+		err = queue_delete(jobctl.queue, sched_of(e)->name,
+		    queue_name(name, id, e->attempts, e->state == SCHED_HELD));
+	while (err == -ENOENT && found_elsewhere(e));
 	if (err == -ENOENT)
 		err = 0; /* it has gone another way */
 	if (!report("delete", e, err))
@@ -105,6 +128,7 @@ static bool
 each_release(struct conn *c, struct sched_entry *e)
 {
 	char id[QUEUE_FILE_ID_LEN + 1];
+	int err;
 
 	(void)c;
 	if (e->state == SCHED_LEASED && e->held_later) {
@@ -114,7 +138,10 @@ each_release(struct conn *c, struct sched_entry *e)
 	if (e->state != SCHED_HELD)
 		return false;
 	entry_id(e, id);
-	if (!report("release", e, queue_release(jobctl.queue, sched_of(e)->name, id, e->attempts)))
+	do
+		err = queue_release(jobctl.queue, sched_of(e)->name, id, e->attempts);
+	while (err == -ENOENT && found_elsewhere(e));
+	if (!report("release", e, err))
 		return false;
 	sched_release(jobctl.sched, e, clock_now());
 	return true;

@@ -183,6 +183,27 @@ queue_sweep(struct queue *q)
 	return n;
 }
 
+int
+queue_find(struct queue *q, const char *channel, const char *id, uint32_t *attempts, bool *held)
+{
+	struct buf names = { 0 };
+	const struct qname *n;
+	int e = qscan_dir(q, channel, queue_spread(id), &names);
+
+	n = (const struct qname *)(const void *)names.p;
+	if (e == 0)
+		e = -ENOENT;
+	for (size_t i = 0; i < names.n / sizeof(*n); i++) {
+		if (memcmp(n[i].id, id, QUEUE_FILE_ID_LEN) != 0)
+			continue;
+		*attempts = n[i].attempts;
+		*held = n[i].held;
+		e = 0;
+	}
+	buf_fini(&names);
+	return e;
+}
+
 /* ---- whole files ----------------------------------------------------------------------- */
 
 static int

@@ -49,6 +49,11 @@ size_t queue_sweep(struct queue *q);
 #define QUEUE_PATH_MAX 160
 void queue_file_path(char dst[QUEUE_PATH_MAX], const char *channel, const char *name);
 
+/* Looks for a file under any name: a master that dies between counting an attempt in the name
+ * and telling of it leaves one that nobody expects.  0 with *attempts and *held set; -ENOENT. */
+int queue_find(struct queue *q, const char *channel, const char *id, uint32_t *attempts,
+    bool *held) MUSTCHECK;
+
 /* What operators and jobctl do to files by name; rename or unlink, no sync.  Each returns 0 or
  * -errno; -ENOENT when the file has gone, -EBUSY (delete) while a master works on it. */
 int queue_hold(struct queue *q, const char *channel, const char *id, uint32_t attempts,

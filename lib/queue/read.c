@@ -185,19 +185,15 @@ same_file(struct queue *q, const char *path, int fd)
 	    a.st_ino == b.st_ino && a.st_dev == b.st_dev;
 }
 
-int
-qread_open(struct queue *q, const char *channel, const char *name, int flags, struct qread **out,
+static int
+open_name(struct queue *q, const char *channel, const char *name, int flags, struct reader **out,
     const char **why)
 {
 	char path[QUEUE_PATH_MAX];
-	struct reader *i;
 	enum qbad bad;
 	int fd, e;
 
 	*out = NULL;
-	*why = "";
-	if (strlen(name) < 2 + QUEUE_FILE_ID_LEN)
-		return -EINVAL;
 	queue_file_path(path, channel, name);
 	fd = openat(q->root, path,
 	    (flags & QREAD_LOCK ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW);
@@ -207,11 +203,49 @@ qread_open(struct queue *q, const char *channel, const char *name, int flags, st
 		(void)close(fd);
 		return -EBUSY;
 	}
-	e = attach(fd, name, flags, &i, &bad, why);
-	if (e == -EBADMSG && !same_file(q, path, fd))
+	e = attach(fd, name, flags, out, &bad, why);
+	/* Recycled, or renamed by who had the lock before us. */
+	if ((e == -EBADMSG || flags & QREAD_LOCK) && !same_file(q, path, fd))
 		e = -ENOENT;
+	return e;
+}
+
+/* Its master may have counted an attempt, in the name, and died before it told anybody. */
+static int
+open_renamed(struct queue *q, const char *channel, const char *name, int flags,
+    struct reader **out, const char **why)
+{
+	char id[QUEUE_FILE_ID_LEN + 1], other[QUEUE_NAME_LEN + 4];
+	uint32_t attempts, found;
+	bool held;
+
+	*out = NULL;
+	if (!queue_name_parse(slice_str(name), id, &attempts, &held) || held ||
+	    queue_find(q, channel, id, &found, &held) < 0 || held || found == attempts)
+		return -ENOENT;
+	return open_name(q, channel, queue_name(other, id, found, false), flags, out, why);
+}
+
+int
+qread_open(struct queue *q, const char *channel, const char *name, int flags, struct qread **out,
+    const char **why)
+{
+	struct reader *i;
+	int e;
+
+	*out = NULL;
+	*why = "";
+	if (strlen(name) < 2 + QUEUE_FILE_ID_LEN)
+		return -EINVAL;
+	e = open_name(q, channel, name, flags, &i, why);
+	if (e == -ENOENT && flags & QREAD_LOCK) {
+		if (i)
+			reader_free(i);
+		e = open_renamed(q, channel, name, flags, &i, why);
+	}
 	if (e < 0) {
-		reader_free(i);
+		if (i)
+			reader_free(i);
 		return e;
 	}
 	i->r.q = q;

@@ -243,6 +243,11 @@ deferring(void)
 	ok(r->env.attempts == 1 && r->env.next_at == 1900000000, "attempt and time are kept");
 	ok(r->env.rcpts[0].state == QSTATE_DELIVERED && r->env.rcpts[1].deferred, "states too");
 	is(r->env.rcpts[1].last->text, "not now", "and the words");
+	qread_close(&r);
+	memcpy(f.name, "ZZ", 2);
+	r = lock_file(&f);
+	ok(r && strncmp(r->name, "ZY", 2) == 0, "it is found under its old name too");
+	memcpy(f.name, "ZY", 2);
 	qread_noticed(r, 1);
 	left = 1;
 	qread_mark_start(r, &op, answered, &left);
