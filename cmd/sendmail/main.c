@@ -175,7 +175,10 @@ parse(struct options *o, int argc, char **argv)
 		case 'C': conf_file = optarg; break;
 		case 'F': o->name = optarg; break;
 		case 'N': o->notify = notify_checked(optarg); break;
-		case 'R': o->ret = one_of(strcasecmp(optarg, "hdrs") == 0 ? "HDRS" : optarg, rets, 'R'); break;
+		case 'R':
+			o->ret = one_of(
+			    strcasecmp(optarg, "hdrs") == 0 ? "HDRS" : optarg, rets, 'R');
+			break;
 		case 'V': o->envid = optarg; break;
 		case 'b': mode = optarg[0]; break;
 		case 'f':

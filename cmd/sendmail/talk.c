@@ -173,7 +173,8 @@ talk_chunk(struct slice bytes, bool last)
 	get_answer(&a);
 	v = smtp_answer_verdict(&a);
 	if (v.kind != OK)
-		die(v.kind == PERM && v.subject != 7 ? EX_DATAERR : exit_code(&v), "message: %d %s", a.code, v.text);
+		die(v.kind == PERM && v.subject != 7 ? EX_DATAERR : exit_code(&v),
+		    "message: %d %s", a.code, v.text);
 	smtp_answer_fini(&a);
 }
 

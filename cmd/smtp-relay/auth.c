@@ -58,7 +58,8 @@ auth_checked(void *arg, const struct dir_answer *a)
 	struct slice login = s->sasl.authcid;
 
 	secret_wipe(s->sasl.password);
-	if (a->v.kind == OK && a->user && s->sasl.authzid.n && !slice_ieq(s->sasl.authzid, login) &&
+	if (a->v.kind == OK && a->user && s->sasl.authzid.n &&
+	    !slice_ieq(s->sasl.authzid, login) &&
 	    !slice_ieq(s->sasl.authzid, a->user->account)) {
 		log_event(LOG_INFO, "auth", "sid=%s login=%s authzid=%s result=refused", s->sid,
 		    log_value(login), log_value(s->sasl.authzid));
@@ -68,14 +69,15 @@ auth_checked(void *arg, const struct dir_answer *a)
 		s->account = mem_strn(a->user->account.p, a->user->account.n);
 		s->smtp.authed = 1;
 		metric_add(M_AUTH_OK, 1);
-		log_event(LOG_INFO, "auth", "sid=%s login=%s user=%s result=ok", s->sid, log_value(login),
-		    log_str(s->account));
+		log_event(LOG_INFO, "auth", "sid=%s login=%s user=%s result=ok", s->sid,
+		    log_value(login), log_str(s->account));
 		say(s, OK, 235, "2.7.0", "welcome");
 		smtp_server_resume(&s->smtp, SMTP_NEXT);
 		return;
 	} else {
-		log_event(LOG_INFO, "auth", "sid=%s login=%s result=%s text=%s", s->sid, log_value(login),
-		    a->v.kind == TEMP ? "error" : "failed", log_str(a->v.text));
+		log_event(LOG_INFO, "auth", "sid=%s login=%s result=%s text=%s", s->sid,
+		    log_value(login), a->v.kind == TEMP ? "error" : "failed",
+		    log_str(a->v.text));
 		if (a->v.kind == TEMP) {
 			say(s, TEMP, 454, "4.7.0", "cannot check passwords at present");
 			smtp_server_resume(&s->smtp, SMTP_NEXT);
@@ -104,7 +106,8 @@ auth_step(struct session *s, const struct slice *response)
 		buf_fini(&b);
 		return next;
 	case SASL_CHECK:
-		dir_auth_start(relay.dir, s->sasl.authcid, s->sasl.password, &s->op, auth_checked, s);
+		dir_auth_start(
+		    relay.dir, s->sasl.authcid, s->sasl.password, &s->op, auth_checked, s);
 		return SMTP_WAIT;
 	case SASL_BAD:
 		break;

@@ -37,7 +37,8 @@ clients_init(void)
 {
 	pthread_mutexattr_t a;
 
-	table = mmap(NULL, sizeof(*table), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	table = mmap(
+	    NULL, sizeof(*table), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	must(table != MAP_FAILED);
 	must(pthread_mutexattr_init(&a) == 0);
 	must(pthread_mutexattr_setpshared(&a, PTHREAD_PROCESS_SHARED) == 0);

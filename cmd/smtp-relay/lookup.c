@@ -72,7 +72,8 @@ postmaster_instead(struct lookup *l)
 	if (!l->postmaster || l->asked_again || at == all.n)
 		return false;
 	l->asked_again = true;
-	dir_rcpt_start(relay.dir, slice_sub(all, 0, at), slice_from(all, at + 1), &l->op, on_answer, l);
+	dir_rcpt_start(
+	    relay.dir, slice_sub(all, 0, at), slice_from(all, at + 1), &l->op, on_answer, l);
 	return true;
 }
 

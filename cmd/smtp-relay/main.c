@@ -11,7 +11,8 @@ struct config config;
 struct relay relay;
 
 static const struct conf_key keys[] = {
-	{ "workers", CONF_INT, &config.workers, "2", 1, 64, RESTART, NULL, "Worker processes." },
+	{ "workers", CONF_INT, &config.workers, "2", 1, 64, RESTART, NULL,
+	    "Worker processes." },
 	{ "line_ends", CONF_ENUM, &config.line_ends, "refuse", 0, 0, RELOAD, "refuse|normalise",
 	    "What becomes of a CR or LF that stands alone." },
 	{ "helo", CONF_ENUM, &config.helo, "any", 0, 0, RELOAD, "any|strict",
@@ -62,16 +63,20 @@ static const struct conf_schema schema = { keys, NELEM(keys), NULL, 0 };
 static const struct metric metrics[] = {
 	[M_CONNECTIONS] = { "smtp_connections", COUNTER, "Connections accepted." },
 	[M_SESSIONS] = { "smtp_sessions", GAUGE, "Sessions open." },
-	[M_REFUSED_CONNECTIONS] = { "smtp_connections_refused", COUNTER, "Connections refused by a limit." },
-	[M_ACCEPTED] = { "smtp_messages_accepted", COUNTER, "Messages committed to the queue." },
+	[M_REFUSED_CONNECTIONS] = { "smtp_connections_refused", COUNTER,
+	    "Connections refused by a limit." },
+	[M_ACCEPTED] = { "smtp_messages_accepted", COUNTER,
+	    "Messages committed to the queue." },
 	[M_ACCEPTED_BYTES] = { "smtp_message_bytes", COUNTER, "Octets of accepted messages." },
-	[M_RECIPIENTS] = { "smtp_recipients_accepted", COUNTER, "Recipients of accepted messages." },
+	[M_RECIPIENTS] = { "smtp_recipients_accepted", COUNTER,
+	    "Recipients of accepted messages." },
 	[M_REJECTED] = { "smtp_replies_rejected", COUNTER, "Replies 5xx." },
 	[M_DEFERRED] = { "smtp_replies_deferred", COUNTER, "Replies 4xx." },
 	[M_TLS] = { "smtp_tls_sessions", COUNTER, "Handshakes that succeeded." },
 	[M_AUTH_OK] = { "smtp_auth_ok", COUNTER, "Successful authentications." },
 	[M_AUTH_FAILED] = { "smtp_auth_failed", COUNTER, "Failed authentications." },
-	[M_COMMIT_MS] = { "smtp_body_milliseconds", COUNTER, "Time from DATA to the answer, summed." },
+	[M_COMMIT_MS] = { "smtp_body_milliseconds", COUNTER,
+	    "Time from DATA to the answer, summed." },
 	{ NULL, COUNTER, NULL },
 };
 
@@ -150,7 +155,8 @@ start(struct loop *l)
 		return -EINVAL;
 	r = queue_open(shared.queue, true, &relay.queue);
 	if (r < 0) {
-		log_event(LOG_ERROR, "queue_error", "path=%s error=%s", log_str(shared.queue), strerror(-r));
+		log_event(LOG_ERROR, "queue_error", "path=%s error=%s", log_str(shared.queue),
+		    strerror(-r));
 		return r;
 	}
 	if (daemon_worker() == 0)

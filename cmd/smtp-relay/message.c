@@ -19,6 +19,10 @@ static const char *const sources[] = {
 	[ROLE_MX] = "tcp_local", [ROLE_SUBMISSION] = "tcp_submit", [ROLE_LOCAL] = "local"
 };
 
+static const enum qret rets[] = {
+	[SMTP_RET_NONE] = QRET_NONE, [SMTP_RET_FULL] = QRET_FULL, [SMTP_RET_HDRS] = QRET_HDRS
+};
+
 static void
 write_bytes(struct session *s, const void *p, size_t n)
 {
@@ -48,9 +52,11 @@ write_received(struct session *s)
 		.zone = date_local_zone(now),
 	};
 
-	r.with = slice_str(received_with(false, s->smtp.esmtp, tls, s->account != NULL, s->smtp.mail.smtputf8));
+	r.with = slice_str(received_with(
+	    false, s->smtp.esmtp, tls, s->account != NULL, s->smtp.mail.smtputf8));
 	if (tls) {
-		(void)snprintf(version, sizeof(version), "%s %s", stream_tls_version(io), stream_tls_cipher(io));
+		(void)snprintf(version, sizeof(version), "%s %s", stream_tls_version(io),
+		    stream_tls_cipher(io));
 		r.tls = slice_str(version);
 	}
 	if (s->nrcpts == 1)
@@ -71,7 +77,7 @@ message_begin(struct smtp_server *smtp)
 	struct qenv env = {
 		.source = sources[s->role],
 		.envid = mail->envid.p ? arena_cstr(&smtp->arena, mail->envid) : NULL,
-		.ret = mail->ret == SMTP_RET_FULL ? QRET_FULL : mail->ret == SMTP_RET_HDRS ? QRET_HDRS : QRET_NONE,
+		.ret = rets[mail->ret],
 		.prio = QPRIO_NORMAL,
 		.body = mail->body == SMTP_BODY_8BITMIME ? QBODY_8BIT : QBODY_7BIT,
 		.utf8 = mail->smtputf8,
@@ -168,7 +174,8 @@ message_committed(void *arg, const struct verdict *v)
 
 	metric_add(M_COMMIT_MS, (int64_t)ms);
 	if (v->kind != OK) {
-		log_event(LOG_ERROR, "queue_error", "sid=%s qid=%s text=%s", s->sid, s->qid, log_str(v->text));
+		log_event(LOG_ERROR, "queue_error", "sid=%s qid=%s text=%s", s->sid, s->qid,
+		    log_str(v->text));
 		smtp_server_answer(&s->smtp, v);
 		return;
 	}
@@ -177,8 +184,9 @@ message_committed(void *arg, const struct verdict *v)
 	metric_add(M_ACCEPTED_BYTES, (int64_t)s->smtp.body.size);
 	metric_add(M_RECIPIENTS, (int64_t)s->nrcpts);
 	address_write(&from, &s->from);
-	log_event(LOG_INFO, "queued", "sid=%s qid=%s from=%s nrcpt=%zu size=%llu ms=%llu msgid=%s", s->sid,
-	    s->qid, log_value(buf_get(&from)), s->nrcpts, (unsigned long long)s->smtp.body.size,
+	log_event(LOG_INFO, "queued",
+	    "sid=%s qid=%s from=%s nrcpt=%zu size=%llu ms=%llu msgid=%s", s->sid, s->qid,
+	    log_value(buf_get(&from)), s->nrcpts, (unsigned long long)s->smtp.body.size,
 	    (unsigned long long)ms, log_str(m->scan.message_id));
 	buf_fini(&from);
 	yes = verdict(OK, 250, "2.0.0", "queued as %s", s->qid);
@@ -194,7 +202,8 @@ message_end(struct smtp_server *smtp)
 	if (!m->scan.done)
 		write_missing(s); /* all header, no empty line */
 	if (m->scan.count[HEADER_RECEIVED] > (uint64_t)config.received) {
-		session_answer(s, PERM, 554, "5.4.6", "too many hops: this message goes in circles");
+		session_answer(
+		    s, PERM, 554, "5.4.6", "too many hops: this message goes in circles");
 		return;
 	}
 	if (smtp->failed) {
@@ -203,7 +212,8 @@ message_end(struct smtp_server *smtp)
 	}
 	/* Of several recipients the store refuses those that cannot take it; one is told now. */
 	if (s->nrcpts == 1 && s->max_message && smtp->body.size > (uint64_t)s->max_message) {
-		session_answer(s, PERM, 552, "5.2.3", "message is larger than this mailbox takes");
+		session_answer(
+		    s, PERM, 552, "5.2.3", "message is larger than this mailbox takes");
 		return;
 	}
 	qwrite_commit_start(&m->w, &s->op, message_committed, s);

@@ -108,7 +108,8 @@ void lookup_recipient(void *arg, struct slice local, struct slice domain, struct
 enum clients_answer { CLIENT_OK, CLIENT_ALL_FULL, CLIENT_FULL };
 void clients_init(void);
 void clients_worker(int worker); /* what a dead predecessor of this worker counted is forgotten */
-enum clients_answer clients_enter(const uint8_t key[16], int worker, int64_t all, int64_t each, int *slot);
+enum clients_answer clients_enter(const uint8_t key[16], int worker, int64_t all, int64_t each,
+    int *slot);
 void clients_leave(int slot, int worker);
 /* Counts messages and recipients of a user in the current hour; false when above. */
 bool clients_user(struct slice account, int64_t messages, int64_t rcpts, int64_t max_messages,

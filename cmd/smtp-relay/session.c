@@ -27,7 +27,8 @@ session_of(struct smtp_server *s)
 }
 
 void
-session_answer(struct session *s, enum verdict_kind kind, int code, const char *esc, const char *text)
+session_answer(
+    struct session *s, enum verdict_kind kind, int code, const char *esc, const char *text)
 {
 	struct verdict v = verdict(kind, code, esc, "%s", text);
 
@@ -51,7 +52,8 @@ on_helo(struct smtp_server *smtp, struct slice name)
 {
 	struct session *s = session_of(smtp);
 
-	log_event(LOG_DEBUG, "helo", "sid=%s name=%s esmtp=%d", s->sid, log_value(name), smtp->esmtp);
+	log_event(
+	    LOG_DEBUG, "helo", "sid=%s name=%s esmtp=%d", s->sid, log_value(name), smtp->esmtp);
 	session_answer(s, OK, 250, "2.0.0", "ok");
 }
 
@@ -123,7 +125,8 @@ on_mail(struct smtp_server *smtp, const struct smtp_mail *mail)
 	if (s->role != ROLE_SUBMISSION || (mail->from.flags & ADDRESS_NULL) || any_sender(s))
 		mail_accept(s);
 	else
-		dir_rcpt_start(relay.dir, mail->from.local, mail->from.domain, &s->op, sender_found, s);
+		dir_rcpt_start(
+		    relay.dir, mail->from.local, mail->from.domain, &s->op, sender_found, s);
 }
 
 /* ---- RCPT -------------------------------------------------------------------------------- */
@@ -184,7 +187,9 @@ rcpt_add(struct session *s, const struct route_decision *d)
 	if (rcpt_known(s, d->address))
 		return;
 	q = rcpt_room(s);
-	*q = (struct qrcpt){ .notify = (int)r->notify, .channel = d->channel, .orcpt = orcpt_text(a, r) };
+	*q = (struct qrcpt){
+		.notify = (int)r->notify, .channel = d->channel, .orcpt = orcpt_text(a, r)
+	};
 	q->addr = arena_cstr(a, d->address);
 	q->dest = arena_str(a, d->host);
 	q->channel = arena_str(a, d->channel);
@@ -207,13 +212,15 @@ rcpt_routed(void *arg, const struct route_decision *d)
 	} else if (!d->local && !may_relay(s, s->rcpt->to.domain)) {
 		session_answer(s, PERM, 550, "5.7.1", "relaying denied");
 	} else if (d->max_message && s->smtp.mail.size > (uint64_t)d->max_message) {
-		session_answer(s, PERM, 552, "5.2.3", "message is larger than this mailbox takes");
-	} else if (s->account && !clients_user(slice_str(s->account), 0, 1, 0, config.user_rcpts)) {
+		session_answer(
+		    s, PERM, 552, "5.2.3", "message is larger than this mailbox takes");
+	} else if (s->account &&
+		   !clients_user(slice_str(s->account), 0, 1, 0, config.user_rcpts)) {
 		session_answer(s, TEMP, 450, "4.7.1", "too many recipients this hour");
 	} else {
 		rcpt_add(s, d);
-		log_event(LOG_INFO, "rcpt", "sid=%s qid=%s to=%s channel=%s host=%s", s->sid, s->qid,
-		    log_value(d->address), d->channel, log_str(d->host));
+		log_event(LOG_INFO, "rcpt", "sid=%s qid=%s to=%s channel=%s host=%s", s->sid,
+		    s->qid, log_value(d->address), d->channel, log_str(d->host));
 		s->rcpt = NULL; /* before the answer: behind it the next RCPT may be under way */
 		session_answer(s, OK, 250, "2.1.5", "recipient ok");
 	}
@@ -227,7 +234,8 @@ on_rcpt(struct smtp_server *smtp, const struct smtp_rcpt *rcpt)
 	s->rcpt = arena_new(&smtp->arena, sizeof(*s->rcpt));
 	s->rcpt->rcpt = rcpt;
 	s->rcpt->to = rcpt->to;
-	if (rcpt->to.flags & ADDRESS_POSTMASTER) { /* RFC 5321 4.1.1.3: any case, without a domain */
+	/* RFC 5321 4.1.1.3: in any case, without a domain. */
+	if (rcpt->to.flags & ADDRESS_POSTMASTER) {
 		s->rcpt->to.flags &= ~(unsigned)ADDRESS_POSTMASTER;
 		s->rcpt->to.domain = slice_str(shared.default_domain);
 	}
@@ -259,8 +267,9 @@ on_refused(struct smtp_server *smtp, const char *verb, const struct verdict *v)
 	if (s->rcpt)
 		address_write(&to, &s->rcpt->to);
 	s->rcpt = NULL;
-	log_event(LOG_INFO, "reject", "sid=%s qid=%s verb=%s to=%s reply=%d verdict=%d.%d.%d text=%s", s->sid,
-	    s->qid, verb, log_value(buf_get(&to)), verdict_reply(v), v->kind, v->subject, v->detail,
+	log_event(LOG_INFO, "reject",
+	    "sid=%s qid=%s verb=%s to=%s reply=%d verdict=%d.%d.%d text=%s", s->sid, s->qid,
+	    verb, log_value(buf_get(&to)), verdict_reply(v), v->kind, v->subject, v->detail,
 	    log_str(v->text));
 	buf_fini(&to);
 }

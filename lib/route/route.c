@@ -96,7 +96,9 @@ domain_key(struct arena *a, struct slice domain)
 static void
 decide_fixed(struct query *q, bool local)
 {
-	struct route_decision d = { .local = local, .fixed = true, .v = verdict(OK, 250, "2.1.5", "ok") };
+	struct route_decision d = {
+		.local = local, .fixed = true, .v = verdict(OK, 250, "2.1.5", "ok")
+	};
 
 	d.channel = q->fixed->channel;
 	d.host = q->fixed->relay[0] ? q->fixed->relay : domain_key(&q->arena, q->addr.domain);
@@ -121,7 +123,10 @@ decide_foreign(struct query *q)
 static void
 decide_local(struct query *q, const struct route_found *f)
 {
-	struct route_decision d = { .local = true, .v = f->v, .hold = f->hold, .address = f->address,
+	struct route_decision d = { .local = true,
+		.v = f->v,
+		.hold = f->hold,
+		.address = f->address,
 		.max_message = f->max_message };
 
 	if (f->v.kind == PERM && f->smarthost.n) {

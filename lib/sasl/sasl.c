@@ -8,8 +8,8 @@
 
 struct sasl_mech {
 	struct slice name;
-	enum sasl_result (*step)(struct sasl *, struct arena *, const struct slice *, struct slice *,
-	    const char **);
+	enum sasl_result (*step)(
+	    struct sasl *, struct arena *, const struct slice *, struct slice *, const char **);
 };
 
 static enum sasl_result

@@ -32,7 +32,8 @@ keyword_skip(struct slice *arg, struct slice keyword)
 
 /* The path, and the blank or the end behind it. */
 static int
-path_take(struct slice *arg, unsigned allow, struct arena *a, struct address *addr, const char **why)
+path_take(
+    struct slice *arg, unsigned allow, struct arena *a, struct address *addr, const char **why)
 {
 	if (address_parse_path(arg, allow | ADDRESS_UTF8, a, addr, why) < 0)
 		return -EBADMSG;
@@ -228,7 +229,8 @@ static bool
 is_type_char(char c)
 {
 	c = ascii_lower(c);
-	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+	       c == '.';
 }
 
 /* original-recipient-address = addr-type ";" xtext, or RFC 6533 3 for utf-8. */
@@ -312,7 +314,8 @@ smtp_helo_valid(struct slice arg, bool strict)
 	if (arg.n == 0 || arg.n > ADDRESS_DOMAIN_MAX || !utf8_valid(arg))
 		return false;
 	for (size_t i = 0; i < arg.n; i++)
-		if ((unsigned char)arg.p[i] <= 0x20 || arg.p[i] == 0x7f || strchr("()<>@,;\\\"", arg.p[i]))
+		if ((unsigned char)arg.p[i] <= 0x20 || arg.p[i] == 0x7f ||
+		    strchr("()<>@,;\\\"", arg.p[i]))
 			return false;
 	return true;
 }

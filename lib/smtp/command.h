@@ -28,7 +28,9 @@ struct smtp_mail {
 	bool smtputf8;
 };
 
-enum { SMTP_NOTIFY_NEVER = 1, SMTP_NOTIFY_SUCCESS = 2, SMTP_NOTIFY_FAILURE = 4, SMTP_NOTIFY_DELAY = 8 };
+enum {
+	SMTP_NOTIFY_NEVER = 1, SMTP_NOTIFY_SUCCESS = 2, SMTP_NOTIFY_FAILURE = 4, SMTP_NOTIFY_DELAY = 8
+};
 
 /* RCPT TO:<path> [params]: NOTIFY and ORCPT (RFC 3461, 6533). */
 struct smtp_rcpt {

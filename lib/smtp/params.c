@@ -50,7 +50,8 @@ smtp_xtext_parse(struct buf *b, struct slice s)
 			buf_char(b, s.p[i]);
 			continue;
 		}
-		if (i + 2 >= s.n || (hi = ascii_hex(s.p[i + 1])) < 0 || (lo = ascii_hex(s.p[i + 2])) < 0)
+		if (i + 2 >= s.n || (hi = ascii_hex(s.p[i + 1])) < 0 ||
+		    (lo = ascii_hex(s.p[i + 2])) < 0)
 			return -EBADMSG;
 		buf_char(b, (char)(hi * 16 + lo));
 		i += 2;

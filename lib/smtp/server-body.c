@@ -16,8 +16,12 @@ body_prepare(struct smtp_server *s, bool bdat)
 {
 	const struct smtp_limits *lim = s->policy->limits;
 
-	s->body = (struct smtp_body){ .bdat = bdat, .normalise = lim->normalise, .line_max = lim->line,
-		.size_max = lim->size, .emit = body_bytes, .arg = s };
+	s->body = (struct smtp_body){ .bdat = bdat,
+		.normalise = lim->normalise,
+		.line_max = lim->line,
+		.size_max = lim->size,
+		.emit = body_bytes,
+		.arg = s };
 	smtp_body_begin(&s->body);
 	s->body_at = loop_now(s->loop);
 	s->body_got = 0;
@@ -61,7 +65,8 @@ server_bdat(struct smtp_server *s, struct slice arg)
 	bool last;
 
 	if (smtp_bdat_parse(arg, &size, &last, &why) < 0) {
-		v = verdict(PERM, 501, "5.5.4", "%s", why); /* how many octets follow? Nobody knows. */
+		/* How many octets follow?  Nobody knows. */
+		v = verdict(PERM, 501, "5.5.4", "%s", why);
 		return server_bye(s, "protocol", &v);
 	}
 	s->bdat_last = last;
@@ -135,7 +140,8 @@ chunk_end(struct smtp_server *s)
 	struct verdict v;
 
 	if (s->stray) {
-		v = verdict(PERM, 503, "5.5.1", "%s", s->state == SMTP_GREETED ? "EHLO first" : "no valid recipients");
+		v = verdict(PERM, 503, "5.5.1", "%s",
+		    s->state == SMTP_GREETED ? "EHLO first" : "no valid recipients");
 		s->stray = 0;
 		server_say(s, &v);
 	} else if (s->bdat_last) {
@@ -199,7 +205,8 @@ server_body(struct smtp_server *s)
 		return s->asking == ASK_NOTHING ? STEP_ON : STEP_WAIT;
 	}
 	if (patience_lost(s)) {
-		v = verdict(TEMP, 421, "4.4.2", "%s too slow or too much, closing", s->policy->hostname);
+		v = verdict(TEMP, 421, "4.4.2", "%s too slow or too much, closing",
+		    s->policy->hostname);
 		server_bye(s, "slow", &v);
 		return STEP_CLOSE;
 	}

@@ -20,7 +20,8 @@ server_greet(struct smtp_server *s)
 	struct buf *out = stream_out(&s->io);
 
 	s->state = SMTP_GREETED;
-	buf_printf(out, "220 %s %s ready\r\n", s->policy->hostname, s->policy->lmtp ? "LMTP" : "ESMTP");
+	buf_printf(out, "220 %s %s ready\r\n", s->policy->hostname,
+	    s->policy->lmtp ? "LMTP" : "ESMTP");
 }
 
 /* ---- EHLO, HELO, LHLO --------------------------------------------------- 4.1.1.1 ---- */
@@ -34,7 +35,8 @@ server_hello(struct smtp_server *s)
 	s->state = SMTP_READY;
 	buf_printf(&text, "%s", s->policy->hostname);
 	if (s->esmtp) {
-		buf_lit(&text, "\nPIPELINING\n8BITMIME\nENHANCEDSTATUSCODES\nCHUNKING\nSMTPUTF8\nSIZE");
+		buf_lit(&text,
+		    "\nPIPELINING\n8BITMIME\nENHANCEDSTATUSCODES\nCHUNKING\nSMTPUTF8\nSIZE");
 		if (s->policy->limits->size)
 			buf_printf(&text, " %llu", (unsigned long long)s->policy->limits->size);
 		buf_char(&text, '\n');
@@ -125,7 +127,8 @@ cmd_mail(struct smtp_server *s, struct slice arg)
 	int r;
 
 	if (lim->transactions && s->transactions >= lim->transactions) {
-		v = verdict(TEMP, 421, "4.7.0", "%s too many messages in this session", s->policy->hostname);
+		v = verdict(TEMP, 421, "4.7.0", "%s too many messages in this session",
+		    s->policy->hostname);
 		return server_bye(s, "transactions", &v);
 	}
 	/* The slices live in the arena, as the transaction does; the line does not. */
@@ -242,7 +245,8 @@ static const struct smtp_verb verbs[] = {
 	    "RFC 5321 4.1.1.1" },
 	{ "LHLO", cmd_ehlo, SMTP_ANY, SMTP_PRE_TLS | SMTP_PRE_AUTH | SMTP_LAST | ONLY_LMTP,
 	    "RFC 2033 4.1" },
-	{ "STARTTLS", cmd_starttls, SMTP_READY, SMTP_PRE_TLS | SMTP_PRE_AUTH | SMTP_LAST, "RFC 3207 4" },
+	{ "STARTTLS", cmd_starttls, SMTP_READY, SMTP_PRE_TLS | SMTP_PRE_AUTH | SMTP_LAST,
+	    "RFC 3207 4" },
 	{ "RSET", cmd_rset, SMTP_ANY, SMTP_PRE_TLS | SMTP_PRE_AUTH, "RFC 5321 4.1.1.5" },
 	{ "VRFY", cmd_vrfy, SMTP_ANY, 0, "RFC 5321 4.1.1.6" },
 	{ "EXPN", cmd_expn, SMTP_ANY, 0, "RFC 5321 4.1.1.7" },
@@ -262,8 +266,10 @@ cmd_help(struct smtp_server *s, struct slice arg)
 	(void)arg;
 	for (size_t i = 0; verbs[i].verb && n < sizeof(v.text); i++)
 		if (!(verbs[i].flags & hide))
-			n += (size_t)snprintf(v.text + n, sizeof(v.text) - n, "%s%s", n ? " " : "", verbs[i].verb);
-	for (const struct smtp_verb *own = s->policy->verbs; own && own->verb && n < sizeof(v.text); own++)
+			n += (size_t)snprintf(v.text + n, sizeof(v.text) - n, "%s%s",
+			    n ? " " : "", verbs[i].verb);
+	for (const struct smtp_verb *own = s->policy->verbs;
+	     own && own->verb && n < sizeof(v.text); own++)
 		n += (size_t)snprintf(v.text + n, sizeof(v.text) - n, " %s", own->verb);
 	server_say(s, &v);
 	return SMTP_NEXT;
@@ -291,13 +297,15 @@ unknown(struct smtp_server *s, struct slice verb)
 	struct verdict v;
 
 	/* A browser or a request forged by one: nothing that follows is meant for us. */
-	if (slice_ieq(verb, S("GET")) || slice_ieq(verb, S("POST")) || slice_ieq(verb, S("CONNECT"))) {
+	if (slice_ieq(verb, S("GET")) || slice_ieq(verb, S("POST")) ||
+	    slice_ieq(verb, S("CONNECT"))) {
 		v = verdict(PERM, 521, "5.7.0", "this is no web server");
 		return server_bye(s, "http", &v);
 	}
 	s->unknown++;
 	if (s->policy->limits->unknown && s->unknown >= s->policy->limits->unknown) {
-		v = verdict(TEMP, 421, "4.7.0", "%s too many unknown commands", s->policy->hostname);
+		v = verdict(
+		    TEMP, 421, "4.7.0", "%s too many unknown commands", s->policy->hostname);
 		return server_bye(s, "errors", &v);
 	}
 	return say(s, PERM, 500, "5.5.1", "unknown command");

@@ -199,12 +199,13 @@ wait_for_input(struct smtp_server *s)
 	/* A command must be whole by its time, however its bytes drip; a body has a time for
 	 * each piece and a rate for all. */
 	if (s->progress) {
-		deadline_set(&s->deadline, s->loop, s->phase == PHASE_BODY ? lim->data_ms : lim->command_ms,
-		    on_deadline);
+		deadline_set(&s->deadline, s->loop,
+		    s->phase == PHASE_BODY ? lim->data_ms : lim->command_ms, on_deadline);
 		s->progress = 0;
 	}
 	if (stream_backlog(&s->io) > STREAM_HIGH) {
-		stream_stop(&s->io); /* who does not read our replies gets no more: see on_drained */
+		/* Who does not read our replies gets no more: see on_drained. */
+		stream_stop(&s->io);
 		s->stopped = 1;
 	} else if (s->stopped) {
 		s->stopped = 0;
@@ -230,7 +231,8 @@ run(struct smtp_server *s)
 		return;
 	s->running = 1;
 	while (step == STEP_ON) {
-		if (!s->bye && s->policy->limits->errors && s->errors >= s->policy->limits->errors)
+		if (!s->bye && s->policy->limits->errors &&
+		    s->errors >= s->policy->limits->errors)
 			too_many(s);
 		if (s->bye)
 			step = STEP_CLOSE;
@@ -300,7 +302,8 @@ on_deadline(struct deadline *d)
 	if (s->closing)
 		return;
 	if (s->waiting && s->asking != ASK_TLS)
-		deadline_set(d, s->loop, s->policy->limits->command_ms, on_deadline); /* ours, not the client's */
+		/* Ours, not the client's. */
+		deadline_set(d, s->loop, s->policy->limits->command_ms, on_deadline);
 	else
 		cut(s, "timeout", "4.4.2", "timeout, closing");
 }

@@ -91,7 +91,8 @@ struct smtp_policy {
 
 	/* Tidings. */
 	void (*reset)(struct smtp_server *);  /* the transaction is over or given up: forget it */
-	void (*refused)(struct smtp_server *, const char *verb, const struct verdict *); /* 4xx and 5xx were said */
+	/* 4xx or 5xx was said. */
+	void (*refused)(struct smtp_server *, const char *verb, const struct verdict *);
 	/* TLS is on and the session began anew; or -errno and why not, the end. */
 	void (*secured)(struct smtp_server *, int error, const char *why);
 	void (*closed)(struct smtp_server *);  /* last call (reset was called): memory may go */
@@ -133,7 +134,8 @@ struct smtp_server {
  * stays the caller's then). */
 int smtp_server_open(struct smtp_server *s, struct loop *l, int fd, bool implicit) MUSTCHECK;
 /* Refuses the connection: one reply instead of the greeting, then closed. */
-int smtp_server_refuse(struct smtp_server *s, struct loop *l, int fd, const struct verdict *v) MUSTCHECK;
+int smtp_server_refuse(struct smtp_server *s, struct loop *l, int fd,
+    const struct verdict *v) MUSTCHECK;
 /* The answer to the question in flight; the next command may be under way when it returns.
  * While a session is being closed the answer is dropped. */
 void smtp_server_answer(struct smtp_server *s, const struct verdict *v);

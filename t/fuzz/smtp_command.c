@@ -11,7 +11,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 static void
 one_line(struct slice s)
 {
-	must(slice_find(s, '\n') == s.n && slice_find(s, '\r') == s.n && slice_find(s, '\0') == s.n);
+	must(slice_find(s, '\n') == s.n && slice_find(s, '\r') == s.n &&
+	     slice_find(s, '\0') == s.n);
 }
 
 static void

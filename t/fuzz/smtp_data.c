@@ -59,8 +59,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	if (n == 0)
 		return 0;
 	for (int mode = 0; mode < 4; mode++) {
-		struct smtp_body b = { .bdat = mode & 1, .normalise = mode & 2, .emit = emit, .arg = &whole,
-			.size_max = 100000, .line_max = 200 };
+		struct smtp_body b = { .bdat = mode & 1,
+			.normalise = mode & 2,
+			.emit = emit,
+			.arg = &whole,
+			.size_max = 100000,
+			.line_max = 200 };
 		enum smtp_fault fault;
 		bool end, end2;
 		size_t used;
@@ -77,7 +81,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		for (size_t step = 1; step < 4; step++) {
 			buf_clear(&parts);
 			/* Which of two faults is seen first may differ, not that there is one. */
-			must(feed(&b, in, step, &end2) == used && end2 == end && !b.fault == !fault);
+			must(feed(&b, in, step, &end2) == used && end2 == end &&
+			     !b.fault == !fault);
 			must(fault || slice_eq(buf_get(&parts), buf_get(&whole)));
 		}
 	}

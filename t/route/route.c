@@ -42,8 +42,9 @@ ask(void *arg, struct slice local, struct slice domain, struct op *op,
 	answer = (struct route_found){ .v = verdict(PERM, 550, "5.1.2", "no such domain") };
 	if (slice_eq(domain, S("ours.test"))) {
 		answer.ours = true;
-		answer.v = slice_eq(local, S("nobody")) ? verdict(PERM, 550, "5.1.1", "no such user")
-		                                        : verdict(OK, 250, "2.1.5", "ok");
+		answer.v = slice_eq(local, S("nobody"))
+			       ? verdict(PERM, 550, "5.1.1", "no such user")
+			       : verdict(OK, 250, "2.1.5", "ok");
 		if (slice_eq(local, S("away")))
 			answer.mailhost = S("Store2.Test");
 		if (slice_eq(local, S("postmaster")))
@@ -69,9 +70,9 @@ static void
 decided(void *arg, const struct route_decision *d)
 {
 	(void)arg;
-	snprintf(got, sizeof(got), "%d%s%s %s %s %.*s", verdict_reply(&d->v), d->local ? " local" : "",
-	    d->fixed ? " fixed" : "", d->channel ? d->channel : "-", d->host ? d->host : "-",
-	    SARG(d->address));
+	snprintf(got, sizeof(got), "%d%s%s %s %s %.*s", verdict_reply(&d->v),
+	    d->local ? " local" : "", d->fixed ? " fixed" : "", d->channel ? d->channel : "-",
+	    d->host ? d->host : "-", SARG(d->address));
 	loop_stop(&loop);
 }
 
@@ -128,27 +129,41 @@ main(void)
 	later_init(&later);
 	load("");
 	use();
-	is(decide("user@Ours.Test"), "250 local tcp_lmtp here.test user@ours.test", "a user without mailHost");
-	is(decide("away@ours.test"), "250 local tcp_lmtp store2.test away@ours.test", "a user with mailHost");
+	is(decide("user@Ours.Test"), "250 local tcp_lmtp here.test user@ours.test",
+	    "a user without mailHost");
+	is(decide("away@ours.test"), "250 local tcp_lmtp store2.test away@ours.test",
+	    "a user with mailHost");
 	is(decide("nobody@ours.test"), "550 local - - nobody@ours.test", "no such user");
-	is(decide("postmaster@ours.test"), "250 local tcp_lmtp here.test chief@ours.test", "another address");
-	is(decide("x@half.test"), "250 local tcp_local legacy.test x@half.test", "mailRoutingSmartHost");
+	is(decide("postmaster@ours.test"), "250 local tcp_lmtp here.test chief@ours.test",
+	    "another address");
+	is(decide("x@half.test"), "250 local tcp_local legacy.test x@half.test",
+	    "mailRoutingSmartHost");
 	is(decide("x@down.test"), "451 local - - x@down.test", "an outage is no foreign domain");
-	is(decide("\"a b\"@Else.Test"), "250 tcp_local else.test \"a b\"@else.test", "a foreign domain");
-	is(decide("x@b\xc3\xbc" "cher.test"), "250 tcp_local xn--bcher-kva.test x@b\xc3\xbc" "cher.test", "A-labels");
+	is(decide("\"a b\"@Else.Test"), "250 tcp_local else.test \"a b\"@else.test",
+	    "a foreign domain");
+	is(decide("x@b\xc3\xbc"
+		  "cher.test"),
+	    "250 tcp_local xn--bcher-kva.test x@b\xc3\xbc"
+	    "cher.test",
+	    "A-labels");
 	asks = 0;
 	is(decide("x@[192.0.2.1]"), "250 tcp_local [192.0.2.1] x@[192.0.2.1]", "a literal");
 	eq(asks, 0, "asks nobody");
 
-	load("[route fixed.test]\nchannel = tcp_local\nrelay = 127.0.0.1:2525\n"
-	     "[route *.wild.test]\nchannel = tcp_lmtp\n[route *]\nchannel = tcp_local\nrelay = smart.test:25\n");
+	load(
+	    "[route fixed.test]\nchannel = tcp_local\nrelay = 127.0.0.1:2525\n"
+	    "[route *.wild.test]\nchannel = tcp_lmtp\n[route *]\nchannel = tcp_local\nrelay = smart.test:25\n");
 	use();
 	asks = 0;
-	is(decide("x@fixed.test"), "250 fixed tcp_local 127.0.0.1:2525 x@fixed.test", "a static route");
-	is(decide("x@a.wild.test"), "250 fixed tcp_lmtp a.wild.test x@a.wild.test", "of a parent");
+	is(decide("x@fixed.test"), "250 fixed tcp_local 127.0.0.1:2525 x@fixed.test",
+	    "a static route");
+	is(decide("x@a.wild.test"), "250 fixed tcp_lmtp a.wild.test x@a.wild.test",
+	    "of a parent");
 	eq(asks, 0, "asks nobody");
-	is(decide("x@else.test"), "250 fixed tcp_local smart.test:25 x@else.test", "* for the rest of the world");
-	is(decide("user@ours.test"), "250 local tcp_lmtp here.test user@ours.test", "but not for our own");
+	is(decide("x@else.test"), "250 fixed tcp_local smart.test:25 x@else.test",
+	    "* for the rest of the world");
+	is(decide("user@ours.test"), "250 local tcp_lmtp here.test user@ours.test",
+	    "but not for our own");
 
 	route_start(route, &addr, &op, decided, NULL);
 	op_cancel(&op);

@@ -23,7 +23,9 @@ test_plain(void)
 	struct sasl s;
 
 	eq(one("plain", "\0tim\0tanstaaftanstaaf", 21, &s), SASL_CHECK, "RFC 4616 example");
-	ok(s.authzid.n == 0 && slice_eq(s.authcid, S("tim")) && slice_eq(s.password, S("tanstaaftanstaaf")), "parts");
+	ok(s.authzid.n == 0 && slice_eq(s.authcid, S("tim")) &&
+		slice_eq(s.password, S("tanstaaftanstaaf")),
+	    "parts");
 	eq(one("PLAIN", "Ursel\0Kurt\0xipj3plmq", 20, &s), SASL_CHECK, "with authzid");
 	ok(slice_eq(s.authzid, S("Ursel")) && slice_eq(s.authcid, S("Kurt")), "its parts");
 	eq(one("PLAIN", "\0tim", 4, &s), SASL_BAD, "no password");

@@ -41,7 +41,9 @@ data(struct slice in, size_t step, bool normalise, uint32_t line_max, uint64_t s
 static enum smtp_fault
 bdat(struct slice in, size_t step, bool normalise, uint64_t size_max)
 {
-	struct smtp_body b = { .bdat = true, .normalise = normalise, .size_max = size_max, .emit = emit };
+	struct smtp_body b = {
+		.bdat = true, .normalise = normalise, .size_max = size_max, .emit = emit
+	};
 	bool end = false;
 
 	smtp_body_begin(&b);
@@ -64,7 +66,8 @@ good(const char *what, struct slice in, const char *want)
 	for (size_t step = 0; step < 4; step++) {
 		struct outcome o = data(in, step, false, 998, 0);
 
-		ok(o.end && o.used == in.n && o.fault == SMTP_FAULT_NONE, "%s, step %zu: ends", what, step);
+		ok(o.end && o.used == in.n && o.fault == SMTP_FAULT_NONE, "%s, step %zu: ends",
+		    what, step);
 		is(buf_cstr(&got), want, "%s, step %zu: content", what, step);
 	}
 }
@@ -83,7 +86,8 @@ test_dots(void)
 }
 
 static void
-fault_is(const char *what, struct slice in, bool normalise, uint32_t line, uint64_t size, enum smtp_fault want)
+fault_is(const char *what, struct slice in, bool normalise, uint32_t line, uint64_t size,
+    enum smtp_fault want)
 {
 	for (size_t step = 0; step < 4; step++) {
 		struct outcome o = data(in, step, normalise, line, size);
@@ -149,8 +153,8 @@ test_smuggling(void)
 		for (size_t step = 0; step < 4; step++) {
 			struct outcome o = data(buf_get(&in), step, true, 0, 0);
 
-			ok(o.end && o.used == in.n && !o.fault, "%s normalised, step %zu: one message",
-			    matrix[i].name, step);
+			ok(o.end && o.used == in.n && !o.fault,
+			    "%s normalised, step %zu: one message", matrix[i].name, step);
 			is(buf_cstr(&got), buf_cstr(&want), "%s normalised, step %zu: content",
 			    matrix[i].name, step);
 		}
@@ -179,14 +183,17 @@ test_bdat(void)
 			    "%s in BDAT normalised, step %zu", matrix[i].name, step);
 			for (size_t k = 0; k < got.n; k++)
 				if ((got.p[k] == '\n' && (k == 0 || got.p[k - 1] != '\r')) ||
-				    (got.p[k] == '\r' && (k + 1 == got.n || got.p[k + 1] != '\n'))) {
-					ok(false, "%s in BDAT: a bare CR or LF came out", matrix[i].name);
+				    (got.p[k] == '\r' &&
+					(k + 1 == got.n || got.p[k + 1] != '\n'))) {
+					ok(false, "%s in BDAT: a bare CR or LF came out",
+					    matrix[i].name);
 					break;
 				}
 		}
 	}
 	for (size_t step = 0; step < 3; step++) {
-		eq(bdat(S(".\r\n..\r\nend"), step, false, 0), SMTP_FAULT_NONE, "dots are text, step %zu", step);
+		eq(bdat(S(".\r\n..\r\nend"), step, false, 0), SMTP_FAULT_NONE,
+		    "dots are text, step %zu", step);
 		is(buf_cstr(&got), ".\r\n..\r\nend\r\n", "and the line end is added");
 		eq(bdat(S("a\r\n"), step, false, 0), SMTP_FAULT_NONE, "whole line");
 		is(buf_cstr(&got), "a\r\n", "nothing added");

@@ -33,8 +33,11 @@ test_split(void)
 	ok(smtp_command_split(S("RCPT TO:<a@b>  "), &verb, &arg) && slice_eq(verb, S("RCPT")) &&
 	    slice_eq(arg, S("TO:<a@b>")), "verb and argument");
 	ok(smtp_command_split(S("quit"), &verb, &arg) && arg.n == 0, "no argument");
-	ok(!smtp_command_split(S(""), &verb, &arg) && !smtp_command_split(S("   "), &verb, &arg), "nothing");
-	ok(!smtp_command_split(S("NO\rOP"), &verb, &arg) && !smtp_command_split(slice("A\0", 2), &verb, &arg),
+	ok(!smtp_command_split(S(""), &verb, &arg) &&
+		!smtp_command_split(S("   "), &verb, &arg),
+	    "nothing");
+	ok(!smtp_command_split(S("NO\rOP"), &verb, &arg) &&
+		!smtp_command_split(slice("A\0", 2), &verb, &arg),
 	    "control characters");
 }
 
@@ -44,13 +47,19 @@ test_mail(void)
 	struct smtp_mail m;
 
 	eq(mail("FROM:<a@b.c>", &m), 0, "plain");
-	ok(slice_eq(m.from.local, S("a")) && slice_eq(m.from.domain, S("b.c")) && !m.size && !m.envid.p, "its parts");
+	ok(slice_eq(m.from.local, S("a")) && slice_eq(m.from.domain, S("b.c")) && !m.size &&
+		!m.envid.p,
+	    "its parts");
 	eq(mail("from:<>", &m), 0, "null sender");
 	ok(m.from.flags & ADDRESS_NULL, "says so");
 	eq(mail("FROM: <a@b.c>", &m), 0, "blank behind the colon");
-	eq(mail("FROM:<a@b.c> SIZE=1000 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=a+2Bb AUTH=<>", &m), 0, "all of it");
-	ok(m.size == 1000 && m.body == SMTP_BODY_8BITMIME && m.smtputf8 && m.ret == SMTP_RET_HDRS &&
-	    slice_eq(m.envid, S("a+b")) && slice_eq(m.auth, S("<>")), "values");
+	eq(mail("FROM:<a@b.c> SIZE=1000 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=a+2Bb AUTH=<>",
+	       &m),
+	    0, "all of it");
+	ok(m.size == 1000 && m.body == SMTP_BODY_8BITMIME && m.smtputf8 &&
+		m.ret == SMTP_RET_HDRS && slice_eq(m.envid, S("a+b")) &&
+		slice_eq(m.auth, S("<>")),
+	    "values");
 	eq(mail("FROM:<a@b.c> SIZE=99999999999999999999", &m), 0, "a size beyond 64 bits");
 	ok(m.size == INT64_MAX, "is too large, not small");
 	eq(mail("FROM:<a@b.c> SIZE=999999999999999999999", &m), -EBADMSG, "21 digits");
@@ -76,8 +85,9 @@ test_rcpt(void)
 	eq(rcpt("TO:<postmaster>", &r), 0, "postmaster");
 	eq(rcpt("TO:<>", &r), -EBADMSG, "null path");
 	eq(rcpt("TO:<a@b.c> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;a+2B1@b.c", &r), 0, "DSN");
-	ok(r.notify == (SMTP_NOTIFY_SUCCESS | SMTP_NOTIFY_DELAY) && slice_eq(r.orcpt_type, S("rfc822")) &&
-	    slice_eq(r.orcpt, S("a+1@b.c")), "values");
+	ok(r.notify == (SMTP_NOTIFY_SUCCESS | SMTP_NOTIFY_DELAY) &&
+		slice_eq(r.orcpt_type, S("rfc822")) && slice_eq(r.orcpt, S("a+1@b.c")),
+	    "values");
 	eq(rcpt("TO:<a@b.c> NOTIFY=NEVER", &r), 0, "NEVER");
 	eq(rcpt("TO:<a@b.c> NOTIFY=NEVER,DELAY", &r), -EBADMSG, "NEVER stands alone");
 	eq(rcpt("TO:<a@b.c> NOTIFY=", &r), -EBADMSG, "empty");
@@ -100,18 +110,24 @@ test_bdat(void)
 
 	ok(smtp_bdat_parse(S("86"), &n, &last, &why) == 0 && n == 86 && !last, "BDAT");
 	ok(smtp_bdat_parse(S("0 last"), &n, &last, &why) == 0 && n == 0 && last, "BDAT 0 LAST");
-	ok(smtp_bdat_parse(S(""), &n, &last, &why) < 0 && smtp_bdat_parse(S("x"), &n, &last, &why) < 0 &&
-	    smtp_bdat_parse(S("1 2"), &n, &last, &why) < 0 && smtp_bdat_parse(S("1 LAST x"), &n, &last, &why) < 0 &&
-	    smtp_bdat_parse(S("99999999999999999999"), &n, &last, &why) < 0, "junk");
+	ok(smtp_bdat_parse(S(""), &n, &last, &why) < 0 &&
+		smtp_bdat_parse(S("x"), &n, &last, &why) < 0 &&
+		smtp_bdat_parse(S("1 2"), &n, &last, &why) < 0 &&
+		smtp_bdat_parse(S("1 LAST x"), &n, &last, &why) < 0 &&
+		smtp_bdat_parse(S("99999999999999999999"), &n, &last, &why) < 0,
+	    "junk");
 }
 
 static void
 test_helo(void)
 {
-	ok(smtp_helo_valid(S("mail.example.test"), true) && smtp_helo_valid(S("[127.0.0.1]"), true) &&
-	    smtp_helo_valid(S("[IPv6:::1]"), true), "names and literals");
-	ok(!smtp_helo_valid(S("a b"), false) && !smtp_helo_valid(S(""), false) && !smtp_helo_valid(S("a\"b"), false) &&
-	    !smtp_helo_valid(S("a(b)"), false), "what could break a trace field");
+	ok(smtp_helo_valid(S("mail.example.test"), true) &&
+		smtp_helo_valid(S("[127.0.0.1]"), true) &&
+		smtp_helo_valid(S("[IPv6:::1]"), true),
+	    "names and literals");
+	ok(!smtp_helo_valid(S("a b"), false) && !smtp_helo_valid(S(""), false) &&
+		!smtp_helo_valid(S("a\"b"), false) && !smtp_helo_valid(S("a(b)"), false),
+	    "what could break a trace field");
 	ok(smtp_helo_valid(S("my_host"), false) && smtp_helo_valid(S("[junk"), false) &&
 	    !smtp_helo_valid(S("[junk"), true), "strict or not");
 }
@@ -122,7 +138,8 @@ round_trip(const char *s, bool unitext)
 	struct buf text = { 0 }, back = { 0 };
 
 	smtp_utf8_addr_write(&text, slice_str(s), unitext);
-	ok(smtp_utf8_addr_parse(&back, buf_get(&text)) == 0, "%s can be read back", buf_cstr(&text));
+	ok(smtp_utf8_addr_parse(&back, buf_get(&text)) == 0, "%s can be read back",
+	    buf_cstr(&text));
 	is(buf_cstr(&back), s, "and is the same");
 	buf_fini(&text);
 	buf_fini(&back);
@@ -151,7 +168,9 @@ test_reply(void)
 	smtp_reply_write(&b, 250, NULL, S("a\nb\n"));
 	smtp_reply_write(&b, 250, "2.0.0", S("x\r250 y"));
 	smtp_reply_write(&b, 354, NULL, S(""));
-	is(buf_cstr(&b), "550 5.1.1 no such user\r\n250-a\r\n250 b\r\n250 2.0.0 x 250 y\r\n354 \r\n", "replies");
+	is(buf_cstr(&b),
+	    "550 5.1.1 no such user\r\n250-a\r\n250 b\r\n250 2.0.0 x 250 y\r\n354 \r\n",
+	    "replies");
 	buf_clear(&b);
 	for (int i = 0; i < 700; i++)
 		buf_char(&b, 'x');

@@ -115,12 +115,14 @@ play(void *arg)
 		size_t len = strlen(p->steps[i].send), want = strlen(p->steps[i].expect);
 
 		for (size_t at = 0; at < len; at += p->bytewise ? 1 : len)
-			if (send(p->fd, p->steps[i].send + at, p->bytewise ? 1 : len, MSG_NOSIGNAL) < 0)
+			if (send(p->fd, p->steps[i].send + at, p->bytewise ? 1 : len,
+				MSG_NOSIGNAL) < 0)
 				break;
 		buf_clear(&p->got);
 		while (p->got.n < want) {
 			struct pollfd pfd = { .fd = p->fd, .events = POLLIN };
-			ssize_t n = poll(&pfd, 1, 3000) == 1 ? read(p->fd, c, want - p->got.n) : 0;
+			ssize_t n =
+			    poll(&pfd, 1, 3000) == 1 ? read(p->fd, c, want - p->got.n) : 0;
 
 			if (n <= 0)
 				break;
@@ -135,10 +137,17 @@ play(void *arg)
 	return NULL;
 }
 
-static const struct smtp_limits limits = { .command_ms = 5000, .data_ms = 5000, .errors = 4, .unknown = 3,
-	.rcpts = 3, .size = 64 };
-static struct smtp_policy policy = { .limits = &limits, .hostname = "us.test", .mail = on_mail,
-	.rcpt = on_rcpt, .bytes = on_bytes, .end = on_end, .reset = on_reset, .closed = on_closed };
+static const struct smtp_limits limits = {
+	.command_ms = 5000, .data_ms = 5000, .errors = 4, .unknown = 3, .rcpts = 3, .size = 64
+};
+static struct smtp_policy policy = { .limits = &limits,
+	.hostname = "us.test",
+	.mail = on_mail,
+	.rcpt = on_rcpt,
+	.bytes = on_bytes,
+	.end = on_end,
+	.reset = on_reset,
+	.closed = on_closed };
 
 static void
 script(const char *name, bool lmtp, const struct step *steps, size_t n, const char *want)
@@ -169,7 +178,8 @@ script(const char *name, bool lmtp, const struct step *steps, size_t n, const ch
 			printf("# step %d got: %s\n", p.failed, buf_cstr(&p.got));
 		/* How the body was cut does not matter; what the policy saw does. */
 		if (want)
-			is(buf_cstr(&events), want, "%s, %s: events", name, mode ? "byte by byte" : "at once");
+			is(buf_cstr(&events), want, "%s, %s: events", name,
+			    mode ? "byte by byte" : "at once");
 		buf_fini(&p.got);
 		mem_free(&s);
 	}
@@ -201,41 +211,51 @@ test_mail(void)
 	    { "MAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n", SENDER RCPT GO },
 	    { "hi\r\n.\r\n", QUEUED }, { "QUIT\r\n", BYE });
 	SCRIPT("pipelined second message", false,
-	    "mail:a@b.c rcpt:slow@e.f end reset mail: rcpt:slow@e.f x\r\nend reset closed:quit", HELLO,
-	    { "MAIL FROM:<a@b.c>\r\nRCPT TO:<slow@e.f>\r\nDATA\r\n", SENDER RCPT GO },
+	    "mail:a@b.c rcpt:slow@e.f end reset mail: rcpt:slow@e.f x\r\nend reset closed:quit",
+	    HELLO, { "MAIL FROM:<a@b.c>\r\nRCPT TO:<slow@e.f>\r\nDATA\r\n", SENDER RCPT GO },
 	    { ".\r\nMAIL FROM:<>\r\nRCPT TO:<slow@e.f>\r\nDATA\r\n", QUEUED SENDER RCPT GO },
 	    { "x\r\n.\r\nQUIT\r\n", QUEUED BYE });
-	SCRIPT("LMTP: an answer for each", true, "mail:a@b.c rcpt:d@e.f rcpt:nobody@e.f rcpt:slow@e.f end reset closed:quit",
-	    LHELLO,
+	SCRIPT("LMTP: an answer for each", true,
+	    "mail:a@b.c rcpt:d@e.f rcpt:nobody@e.f rcpt:slow@e.f end reset closed:quit", LHELLO,
 	    { "MAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nRCPT TO:<nobody@e.f>\r\nRCPT TO:<slow@e.f>\r\nDATA\r\n",
-	        SENDER RCPT "550 5.1.1 no such user\r\n" RCPT GO },
+		SENDER RCPT "550 5.1.1 no such user\r\n" RCPT GO },
 	    { ".\r\n", QUEUED QUEUED }, { "QUIT\r\n", BYE });
 	SCRIPT("bare LF", false, "mail:a@b.c rcpt:d@e.f reset closed:eof", HELLO,
 	    { "MAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n", SENDER RCPT GO },
 	    { "\n.\n\r\n.\r\n", "550 5.6.0 message has an LF that is not part of CRLF\r\n" });
 	SCRIPT("too large", true, NULL, LHELLO,
-	    { "MAIL FROM:<a@b.c> SIZE=65\r\n", "552 5.3.4 message is larger than 64 octets\r\n" },
-	    { "MAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n", SENDER RCPT RCPT GO },
+	    { "MAIL FROM:<a@b.c> SIZE=65\r\n",
+		"552 5.3.4 message is larger than 64 octets\r\n" },
+	    { "MAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n",
+		SENDER RCPT RCPT GO },
 	    { "123456789012345678901234567890123456789012345678901234567890123\r\n.\r\n",
-	        "552 5.3.4 message is larger than we take\r\n552 5.3.4 message is larger than we take\r\n" });
+		"552 5.3.4 message is larger than we take\r\n552 5.3.4 message is larger than we take\r\n" });
 	SCRIPT("disk full", false, NULL, HELLO,
-	    { "MAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nBDAT 6\r\nfull\r\n", SENDER RCPT "452 4.3.1 disk full\r\n" },
-	    { "BDAT 3 LAST\r\nx\r\n", "452 4.3.1 disk full\r\n" }, { "NOOP\r\n", "250 2.0.0 ok\r\n" });
+	    { "MAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nBDAT 6\r\nfull\r\n",
+		SENDER RCPT "452 4.3.1 disk full\r\n" },
+	    { "BDAT 3 LAST\r\nx\r\n", "452 4.3.1 disk full\r\n" },
+	    { "NOOP\r\n", "250 2.0.0 ok\r\n" });
 }
 
 static void
 test_bdat(void)
 {
 	SCRIPT("chunks", false, "mail:a@b.c rcpt:d@e.f .\r\n\r\nend reset closed:quit", HELLO,
-	    { "MAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nBDAT 3\r\n.\r\n", SENDER RCPT "250 2.0.0 chunk taken, 3 octets so far\r\n" },
-	    { "BDAT 2\r\n\r\nBDAT 0 LAST\r\n", "250 2.0.0 chunk taken, 5 octets so far\r\n" QUEUED }, { "QUIT\r\n", BYE });
-	SCRIPT("refused chunks are read over", false, "mail:a@b.c rcpt:nobody@e.f reset closed:quit", HELLO,
-	    { "BDAT 6 LAST\r\nQUIT\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<nobody@e.f>\r\nBDAT 6\r\nQUIT\r\nQUIT\r\n",
-	        "503 5.5.1 no valid recipients\r\n" SENDER "550 5.1.1 no such user\r\n503 5.5.1 no valid recipients\r\n" BYE });
-	SCRIPT("only BDAT between chunks", false, NULL, HELLO,
-	    { "MAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nBDAT 0\r\n", SENDER RCPT "250 2.0.0 chunk taken, 0 octets so far\r\n" },
-	    { "DATA\r\n", "503 5.5.1 BDAT or RSET expected\r\n" }, { "RSET\r\n", "250 2.0.0 ok\r\n" },
+	    { "MAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nBDAT 3\r\n.\r\n",
+		SENDER RCPT "250 2.0.0 chunk taken, 3 octets so far\r\n" },
+	    { "BDAT 2\r\n\r\nBDAT 0 LAST\r\n",
+		"250 2.0.0 chunk taken, 5 octets so far\r\n" QUEUED },
 	    { "QUIT\r\n", BYE });
+	SCRIPT("refused chunks are read over", false,
+	    "mail:a@b.c rcpt:nobody@e.f reset closed:quit", HELLO,
+	    { "BDAT 6 LAST\r\nQUIT\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<nobody@e.f>\r\nBDAT 6\r\nQUIT\r\nQUIT\r\n",
+		"503 5.5.1 no valid recipients\r\n" SENDER
+		"550 5.1.1 no such user\r\n503 5.5.1 no valid recipients\r\n" BYE });
+	SCRIPT("only BDAT between chunks", false, NULL, HELLO,
+	    { "MAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nBDAT 0\r\n",
+		SENDER RCPT "250 2.0.0 chunk taken, 0 octets so far\r\n" },
+	    { "DATA\r\n", "503 5.5.1 BDAT or RSET expected\r\n" },
+	    { "RSET\r\n", "250 2.0.0 ok\r\n" }, { "QUIT\r\n", BYE });
 	SCRIPT("unreadable BDAT ends it", false, "closed:protocol", HELLO,
 	    { "BDAT many\r\n", "501 5.5.4 expected BDAT size [LAST]\r\n" });
 }
@@ -244,22 +264,24 @@ static void
 test_order(void)
 {
 	SCRIPT("order", false, "closed:quit", { "", "220 us.test ESMTP ready\r\n" },
-	    { "MAIL FROM:<a@b.c>\r\n", "503 5.5.1 EHLO first\r\n" }, { "LHLO x\r\n", "500 5.5.1 unknown command\r\n" },
-	    { "HELO c.test\r\n", "250 us.test\r\n" }, { "DATA\r\n", "503 5.5.1 MAIL first\r\n" }, { "QUIT\r\n", BYE });
+	    { "MAIL FROM:<a@b.c>\r\n", "503 5.5.1 EHLO first\r\n" },
+	    { "LHLO x\r\n", "500 5.5.1 unknown command\r\n" },
+	    { "HELO c.test\r\n", "250 us.test\r\n" },
+	    { "DATA\r\n", "503 5.5.1 MAIL first\r\n" }, { "QUIT\r\n", BYE });
 	SCRIPT("errors", false, "closed:errors", HELLO,
 	    { "RCPT TO:<a@b.c>\r\nDATA x\r\nEXPN x\r\nMAIL FROM:a@b.c\r\nNOOP\r\n",
-	        "503 5.5.1 MAIL first\r\n503 5.5.1 MAIL first\r\n502 5.5.1 EXPN is not offered here\r\n"
-	        "501 5.1.7 the address must be in angle brackets\r\n421 4.7.0 us.test too many errors\r\n" });
+		"503 5.5.1 MAIL first\r\n503 5.5.1 MAIL first\r\n502 5.5.1 EXPN is not offered here\r\n"
+		"501 5.1.7 the address must be in angle brackets\r\n421 4.7.0 us.test too many errors\r\n" });
 	SCRIPT("unknown", false, "closed:errors", HELLO,
 	    { "A\r\nB\r\nC\r\n", "500 5.5.1 unknown command\r\n500 5.5.1 unknown command\r\n"
 	        "421 4.7.0 us.test too many unknown commands\r\n" });
 	SCRIPT("web", false, "closed:http", { "", "220 us.test ESMTP ready\r\n" },
 	    { "POST / HTTP/1.1\r\n", "521 5.7.0 this is no web server\r\n" });
-	SCRIPT("bare LF command", false, "closed:quit", HELLO, { "NOOP\n", "500 5.5.2 lines end in CRLF\r\n" },
-	    { "QUIT\r\n", BYE });
+	SCRIPT("bare LF command", false, "closed:quit", HELLO,
+	    { "NOOP\n", "500 5.5.2 lines end in CRLF\r\n" }, { "QUIT\r\n", BYE });
 	SCRIPT("recipients", false, NULL, HELLO,
 	    { "MAIL FROM:<a@b.c>\r\nRCPT TO:<a@e.f>\r\nRCPT TO:<b@e.f>\r\nRCPT TO:<c@e.f>\r\nRCPT TO:<d@e.f>\r\n",
-	        SENDER RCPT RCPT RCPT "452 4.5.3 too many recipients\r\n" },
+		SENDER RCPT RCPT RCPT "452 4.5.3 too many recipients\r\n" },
 	    { "RSET\r\n", "250 2.0.0 ok\r\n" });
 	SCRIPT("8-bit addresses", false, NULL, HELLO,
 	    { "MAIL FROM:<\xc3\xa9@b.c>\r\n", "553 5.6.7 this address needs SMTPUTF8\r\n" },
