@@ -121,40 +121,41 @@ message_id(struct slice text, char dst[256])
 }
 
 static bool
-compose(struct bounce *b, const struct qread *r, struct dsn *d)
+compose(struct bounce *b, const struct qread *r, const struct dsn_rcpt *rcpts, size_t nrcpt)
 {
+	struct dsn d = { .rcpts = rcpts, .nrcpt = nrcpt };
 	struct buf returned = { 0 };
 	char boundary[64], id[14], id2[14], about[256];
 	bool failed = false;
 
-	for (size_t i = 0; i < d->nrcpt; i++)
-		failed = failed || d->rcpts[i].action == DSN_FAILED;
-	if (!read_returned(r, failed, &returned, &d->full)) {
+	for (size_t i = 0; i < d.nrcpt; i++)
+		failed = failed || d.rcpts[i].action == DSN_FAILED;
+	if (!read_returned(r, failed, &returned, &d.full)) {
 		buf_fini(&returned);
 		return false;
 	}
 	(void)snprintf(boundary, sizeof(boundary), "=_%s_%016llx", random_id(id),
 	    (unsigned long long)random_u64());
-	d->boundary = boundary;
-	d->message_id = random_id(id2);
-	d->host = shared.hostname;
-	d->to = b->to;
-	d->envid = r->env.envid;
-	d->received_from = r->env.helo;
-	d->qid = r->env.qid;
-	d->about = message_id(buf_get(&returned), about);
-	d->now = clock_now();
-	d->arrival_at = r->env.arrival_ms / 1000;
-	d->retry_until_at = d->arrival_at +
+	d.boundary = boundary;
+	d.message_id = random_id(id2);
+	d.host = shared.hostname;
+	d.to = b->to;
+	d.envid = r->env.envid;
+	d.received_from = r->env.helo;
+	d.qid = r->env.qid;
+	d.about = message_id(buf_get(&returned), about);
+	d.now = clock_now();
+	d.arrival_at = r->env.arrival_ms / 1000;
+	d.retry_until_at = d.arrival_at +
 	    periods_get(&master.channel->notices, master.channel->notices.n - 1);
-	d->utf8 = r->env.utf8;
-	d->eightbit = !utf8_ascii(buf_get(&returned));
-	dsn_write_head(&b->text, d);
+	d.utf8 = r->env.utf8;
+	d.eightbit = !utf8_ascii(buf_get(&returned));
+	dsn_write_head(&b->text, &d);
 	buf_slice(&b->text, buf_get(&returned));
-	dsn_write_tail(&b->text, d);
+	dsn_write_tail(&b->text, &d);
 	buf_fini(&returned);
 	b->tx = (struct smtp_client_tx){
-		.eightbit = d->utf8 || d->eightbit, .smtputf8 = d->utf8, .fd = -1,
+		.eightbit = d.utf8 || d.eightbit, .smtputf8 = d.utf8, .fd = -1,
 		.size = b->text.n, .bytes = b->text.p, .rcpts = &b->rcpt, .nrcpt = 1,
 	};
 	return true;
@@ -248,10 +249,10 @@ send_it(struct bounce *b)
 /* Reports about messages without a sender go to the postmaster if the site wants that, but not
  * about mail to the postmaster itself: that would never end. */
 static bool
-postmaster_hears(const struct dsn *d)
+postmaster_hears(const struct dsn_rcpt *rcpts, size_t n)
 {
-	for (size_t i = 0; i < d->nrcpt; i++)
-		if (slice_ieq(slice_str(d->rcpts[i].address), slice_str(mconf.double_bounce)))
+	for (size_t i = 0; i < n; i++)
+		if (slice_ieq(slice_str(rcpts[i].address), slice_str(mconf.double_bounce)))
 			return false;
 	return *mconf.double_bounce != '\0';
 }
@@ -261,12 +262,12 @@ bounce_start(const struct qread *r, const struct outcome *o, enum bounce_kind ki
     void (*done)(void *arg, const struct verdict *), void *arg)
 {
 	struct dsn_rcpt *rcpts = mem_array(r->env.nrcpt, sizeof(*rcpts));
-	struct dsn d = { .rcpts = rcpts };
 	struct bounce *b;
+	size_t nrcpt = 0;
 
 	for (size_t i = 0; i < r->env.nrcpt; i++) {
 		const struct qrcpt *q = &r->env.rcpts[i];
-		struct dsn_rcpt *n = &rcpts[d.nrcpt];
+		struct dsn_rcpt *n = &rcpts[nrcpt];
 
 		if (!reportable(q, &o[i], kind, &n->action))
 			continue;
@@ -276,15 +277,15 @@ bounce_start(const struct qread *r, const struct outcome *o, enum bounce_kind ki
 		n->remote = o[i].remote;
 		n->mta = o[i].mta[0] ? o[i].mta : q->mta;
 		n->at = o[i].tried ? clock_now() : q->at;
-		d.nrcpt++;
+		nrcpt++;
 	}
-	if (d.nrcpt && *r->env.sender == '\0' && !postmaster_hears(&d)) {
+	if (nrcpt && *r->env.sender == '\0' && !postmaster_hears(rcpts, nrcpt)) {
 		if (kind == BOUNCE_RESULT)
 			log_event(LOG_WARN, "report_dropped", "qid=%s rcpts=%zu why=\"null sender\"",
-			    r->env.qid, d.nrcpt);
-		d.nrcpt = 0;
+			    r->env.qid, nrcpt);
+		nrcpt = 0;
 	}
-	if (d.nrcpt == 0) {
+	if (nrcpt == 0) {
 		mem_free(&rcpts);
 		return NULL;
 	}
@@ -297,7 +298,7 @@ bounce_start(const struct qread *r, const struct outcome *o, enum bounce_kind ki
 	later_init(&b->later);
 	site_submit(&b->site);
 	b->rcpt = (struct smtp_client_rcpt){ .address = slice_str(b->to), .notify = SMTP_NOTIFY_NEVER };
-	if (compose(b, r, &d)) {
+	if (compose(b, r, rcpts, nrcpt)) {
 		send_it(b);
 	} else {
 		b->v = verdict(TEMP, 451, "4.3.0", "the message cannot be read for its report");

@@ -6,12 +6,15 @@
  * MX hosts. */
 #include <errno.h>
 #include "base/mem.h"
+#include "base/utf8.h"
+#include "mail/address.h"
 #include "master.h"
 
 int
 site_parse(const char *text, int port, struct site *s, bool *fixed)
 {
 	struct slice t = slice_str(text), host, digits;
+	struct buf ascii = { 0 };
 	uint64_t n = (uint64_t)port;
 
 	*fixed = true;
@@ -45,10 +48,16 @@ site_parse(const char *text, int port, struct site *s, bool *fixed)
 		else
 			*fixed = false;
 	}
-	if (host.n == 0 || host.n > 255 || (digits.p && slice_u64(digits, 65535, &n) < 0) || n == 0)
+	/* The DNS knows A-labels only; what is no name at all fails there. */
+	if (!utf8_ascii(host) && domain_write_ascii(&ascii, host) == 0)
+		host = buf_get(&ascii);
+	if (host.n == 0 || host.n > 255 || (digits.p && slice_u64(digits, 65535, &n) < 0) || n == 0) {
+		buf_fini(&ascii);
 		return -EINVAL;
+	}
 	s->host = mem_strn(host.p, host.n);
 	s->port = (int)n;
+	buf_fini(&ascii);
 	return 0;
 }
 

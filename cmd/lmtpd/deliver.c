@@ -16,9 +16,11 @@
 #include "lmtpd.h"
 #include "mail/date.h"
 #include "mail/received.h"
+#include "net/work.h"
 
 static void body_lent(void *arg, const struct store_reply *);
 static void stored(void *arg, const struct store_reply *);
+static void commit(struct lsession *, struct slice cache);
 
 /* ---- the beginning -------------------------------------------------------------------- */
 
@@ -142,22 +144,58 @@ deliver_bytes(struct smtp_server *srv, struct slice b)
 
 /* ---- the end -------------------------------------------------------------------------- */
 
-static bool
-build_cache(struct lsession *s, struct buf *cache)
-{
-	struct slice whole = buf_get(&s->bytes);
-	void *map = NULL;
+/* The cache record of a message that is too large for memory: made from the mapped file on a
+ * thread, so that the worker's other sessions go on. */
+struct build {
+	struct lsession *s;
+	void *map;
+	size_t size;
+	struct buf cache;
+};
 
-	if (s->bytes.n == 0) {
-		map = mmap(NULL, (size_t)s->size, PROT_READ, MAP_PRIVATE, s->body.fd, 0);
-		if (map == MAP_FAILED)
-			return false;
-		whole = slice(map, (size_t)s->size);
-	}
-	imap_cache_build(whole, cache);
-	if (map)
-		(void)munmap(map, (size_t)s->size);
-	return true;
+static void
+build_free(void *arg)
+{
+	struct build *b = arg;
+
+	(void)munmap(b->map, b->size);
+	buf_fini(&b->cache);
+	mem_free(&b);
+}
+
+static void
+build_run(void *arg)
+{
+	struct build *b = arg;
+
+	imap_cache_build(slice(b->map, b->size), &b->cache);
+}
+
+static void
+built(void *arg)
+{
+	struct build *b = arg;
+
+	b->s->building = false;
+	commit(b->s, buf_get(&b->cache));
+	build_free(b);
+}
+
+static int
+build_start(struct lsession *s)
+{
+	struct build *b;
+	void *map = mmap(NULL, (size_t)s->size, PROT_READ, MAP_PRIVATE, s->body.fd, 0);
+
+	if (map == MAP_FAILED)
+		return -errno;
+	b = mem_new(sizeof(*b));
+	b->s = s;
+	b->map = map;
+	b->size = (size_t)s->size;
+	s->building = true;
+	work_start(lmtpd.loop, &s->op, build_run, built, build_free, b);
+	return 0;
 }
 
 static void
@@ -244,37 +282,45 @@ fill_targets(struct lsession *s, struct store_target *targets)
 	return n;
 }
 
+/* The message is in its file, the record is made: one request for all. */
+static void
+commit(struct lsession *s, struct slice cache)
+{
+	struct store_target *targets = mem_array(s->nrcpt, sizeof(*targets));
+	struct store_message m = { .body = &s->body, .size = (uint32_t)s->size, .cache = cache };
+	size_t n = fill_targets(s, targets);
+
+	m.internaldate = clock_now();
+	m.zone = (int16_t)date_local_zone(m.internaldate);
+	if (n == 0)
+		answer_all(s, NULL);
+	else
+		store_deliver_start(lmtpd.store, &m, targets, n, &s->op, stored, s);
+	mem_free(&targets);
+}
+
 void
 deliver_end(struct smtp_server *srv)
 {
 	struct lsession *s = lsession_of(srv);
-	struct store_target *targets;
-	struct store_message m = { .body = &s->body };
 	struct store_reply bad = { .code = STORE_FAILED };
-	struct buf cache = { .cap = IMAP_CACHE_MAX + 1024 };
-	size_t n;
-	int r = 0;
+	struct buf cache = { 0 };
+	int r;
 
-	if (!s->spilled)
-		r = spill(s);
-	if (r < 0 || !build_cache(s, &cache)) {
-		bad.verdict = write_failed(s, r < 0 ? r : -errno);
-		answer_all(s, &bad);
-		return;
-	}
-	targets = mem_array(s->nrcpt, sizeof(*targets));
-	n = fill_targets(s, targets);
-	if (n == 0) {
-		answer_all(s, NULL);
+	if (s->spilled) {
+		r = build_start(s);
 	} else {
-		m.size = (uint32_t)s->size;
-		m.internaldate = clock_now();
-		m.zone = (int16_t)date_local_zone(m.internaldate);
-		m.cache = buf_get(&cache);
-		store_deliver_start(lmtpd.store, &m, targets, n, &s->op, stored, s);
+		r = spill(s);
+		if (r == 0) {
+			imap_cache_build(buf_get(&s->bytes), &cache);
+			commit(s, buf_get(&cache));
+			buf_fini(&cache);
+		}
 	}
-	mem_free(&targets);
-	buf_fini(&cache);
+	if (r < 0) {
+		bad.verdict = write_failed(s, r);
+		answer_all(s, &bad);
+	}
 }
 
 static void
@@ -291,6 +337,12 @@ deliver_reset(struct smtp_server *srv)
 	struct lsession *s = lsession_of(srv);
 
 	op_cancel(&s->op);
+	if (s->building) {
+		/* Giving the file back would cut it under the thread that reads it. */
+		(void)close(s->body.fd);
+		s->body.fd = -1;
+		s->building = false;
+	}
 	if (s->body.fd >= 0)
 		store_body_put(lmtpd.store, &s->body);
 	s->nrcpt = 0;

@@ -63,6 +63,7 @@ struct lsession {
 	struct buf bytes;           /* the message, while it is small */
 	uint64_t size;              /* of the message as it will lie in the store */
 	bool spilled;               /* it is in the file already */
+	bool building;              /* a thread reads the file */
 	uint64_t began_ms;
 	struct smtp_rcpt asked;     /* the recipient that the directory is asked about */
 };

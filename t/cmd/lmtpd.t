@@ -123,6 +123,32 @@ c.f = c.s.makefile("rb")
 r = c.say("LHLO x") + c.say("MAIL FROM:<a@b.test>", *rcpt("user0001"), f"BDAT {len(MSG)} LAST", MSG)
 tm.ok(codes(r)[-1] == "250 2.1.5" and "STARTTLS" not in r[0], "mail over TLS") or tm.diag(r)
 
+# ---- a relay that is not trusted by its address
+sb.call("down", sb.dir)
+r = sb.call("up", sb.dir, "--set", "lmtpd.trusted=192.0.2.0/24")
+tm.ok(r.returncode == 0, "again, with no trusted hosts") or tm.diag(r.stdout + r.stderr)
+sb.env = sb.read_env()
+port = int(sb.env["LMTP_PORT"])
+key, req, pem = (f"{sb.dir}/relay.{x}" for x in ("key", "csr", "pem"))
+ca = os.path.dirname(sb.env["CAFILE"])
+subprocess.run(["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", req,
+                "-subj", "/CN=relay.test"], check=True, capture_output=True)
+subprocess.run(["openssl", "x509", "-req", "-in", req, "-CA", f"{ca}/ca.pem", "-CAkey", f"{ca}/ca.key", "-CAcreateserial",
+                "-out", pem, "-days", "2"], check=True, capture_output=True)
+for cert in (False, True):
+    c = Lmtp(("127.0.0.1", port))
+    c.reply()
+    c.say("LHLO x")
+    tm.is_(codes(c.say("MAIL FROM:<a@b.test>")), ["530 5.7.0"], "not without TLS")
+    if cert:
+        ctx.load_cert_chain(pem, key)
+    c.say("STARTTLS")
+    c.s = ctx.wrap_socket(c.s)
+    c.f = c.s.makefile("rb")
+    c.say("LHLO x")
+    tm.is_(codes(c.say("MAIL FROM:<a@b.test>")), ["250 2.1.0" if cert else "530 5.7.0"],
+           "with a certificate" if cert else "nor without a certificate")
+
 # ---- the store goes and comes back
 stored = int(open(f"{sb.env['RUNDIR']}/stored.pid").read())
 c = Lmtp()
