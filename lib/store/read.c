@@ -251,6 +251,29 @@ store_find_account(struct store_view *v, struct slice name, struct store_account
 	return 0;
 }
 
+bool
+store_next_account(struct store_view *v, struct slice *name, struct store_account *a)
+{
+	MDB_cursor *c = store_cursor(v, STORE_T_ACCOUNT);
+	char before[STORE_ACCOUNT_MAX];
+	MDB_val k = { name->n, before }, d;
+	int rc;
+
+	if (name->n > sizeof(before))
+		return false;
+	if (name->n)
+		memcpy(before, name->p, name->n);
+	rc = mdb_cursor_get(c, &k, &d, name->n ? MDB_SET_RANGE : MDB_FIRST);
+	if (rc == 0 && name->n && k.mv_size == name->n && memcmp(k.mv_data, before, name->n) == 0)
+		rc = mdb_cursor_get(c, &k, &d, MDB_NEXT);
+	if (rc != 0)
+		return false;
+	*name = slice(k.mv_data, k.mv_size);
+	if (store_find_account(v, *name, a) < 0)
+		*a = (struct store_account){ 0 };
+	return true;
+}
+
 static size_t
 name_key(uint8_t *key, uint64_t account, struct slice name)
 {

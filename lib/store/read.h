@@ -40,7 +40,9 @@ struct store_account {
 };
 /* 0, -ENOENT (never used yet: see store_account_start), -EBADMSG (damaged). */
 int store_find_account(struct store_view *v, struct slice name, struct store_account *a) MUSTCHECK;
-/* By canonical name; 0 or -ENOENT.  attrs and special may be NULL. */
+/* All accounts in the order of their names; starts behind *name (empty = at the first). */
+bool store_next_account(struct store_view *v, struct slice *name, struct store_account *a);
+/* By canonical name; 0 or -ENOENT. */
 int store_find_mailbox(struct store_view *v, uint64_t account, struct slice name, uint64_t *id)
     MUSTCHECK;
 /* 0, -ENOENT, -EBADMSG. */

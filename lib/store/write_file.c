@@ -97,8 +97,24 @@ links_undo(struct store_part *p, size_t keep)
 	buf_fini(&path);
 }
 
-/* One linkat, with what can be helped: a file in the way belongs to no message (its batch was
- * never committed), a missing directory is made. */
+/* A file stands where a new message goes.  It belongs to no message: its batch was never
+ * committed, or the index has been lost or is older than the files.  It is kept, out of the way. */
+static int
+set_aside(struct store_part *p, const struct wbox *b, uint32_t uid, const char *path)
+{
+	char *to = mem_printf("=aside/%016llx-%u-%llu.msg", (unsigned long long)b->id, uid,
+	    (unsigned long long)p->now);
+	int rc = make_dirs(p, "=aside");
+
+	if (rc == 0 && renameat(p->dirfd, path, p->dirfd, to) < 0)
+		rc = -errno;
+	log_event(LOG_WARN, "store_aside", "path=%s to=%s error=%s", log_str(path), log_str(to),
+	    log_str(rc < 0 ? strerror(-rc) : ""));
+	mem_free(&to);
+	return rc;
+}
+
+/* One linkat, with what can be helped: a file in the way, a missing directory. */
 static int
 link_at(struct store_part *p, int from_fd, const char *from, int flags, struct wbox *b, uint32_t uid)
 {
@@ -116,7 +132,7 @@ link_at(struct store_part *p, int from_fd, const char *from, int flags, struct w
 		}
 		rc = -errno;
 		if (rc == -EEXIST)
-			unlinkat(p->dirfd, buf_cstr(path), 0);
+			rc = set_aside(p, b, uid, buf_cstr(path));
 		else if (rc != -ENOENT || i > 0 || make_hh(p, b, uid, true) < 0)
 			break;
 	}
@@ -309,14 +325,15 @@ remove_tree(int dirfd, const char *path)
  * `note` is a small mapped file that says which mailboxes the running batch links files into.
  * It is written before the first link, without a sync: it is for the death of the process.
  * After a power cut it may be old; what is left over then is found by `storectl check`, and
- * replaced when the UID is given out. */
+ * set aside when the UID is given out. */
 
 #define NOTE_SIZE (1024 * 1024)
+#define NOTE_HEAD 14u
 
 struct note {
 	uint32_t used;          /* bytes behind this header */
 	uint32_t more;          /* some mailboxes did not fit */
-	char entries[NOTE_SIZE - 8]; /* {id u64, length u16, directory} */
+	char entries[NOTE_SIZE - 8]; /* {id u64, first uid u32, length u16, directory} */
 };
 
 int
@@ -356,15 +373,16 @@ note_add(struct store_part *p, struct wbox *b)
 	if (b->noted == p->batch)
 		return;
 	b->noted = p->batch;
-	if (n->used + 10u + len > sizeof(n->entries)) {
+	if (n->used + NOTE_HEAD + len > sizeof(n->entries)) {
 		n->more = 1;
 		return;
 	}
 	memcpy(n->entries + n->used, &b->id, 8);
-	memcpy(n->entries + n->used + 8, &len, 2);
-	memcpy(n->entries + n->used + 10, b->dir, len);
+	memcpy(n->entries + n->used + 8, &b->d.uidnext, 4);
+	memcpy(n->entries + n->used + 12, &len, 2);
+	memcpy(n->entries + n->used + NOTE_HEAD, b->dir, len);
 	/* The length last: a torn entry is not there. */
-	__atomic_store_n(&n->used, n->used + 10u + len, __ATOMIC_RELEASE);
+	__atomic_store_n(&n->used, n->used + NOTE_HEAD + len, __ATOMIC_RELEASE);
 }
 
 void
@@ -401,10 +419,11 @@ sweep(struct store_part *p, const char *dir, uint32_t uidnext)
 }
 
 static void
-mend_box(struct store_part *p, uint64_t id, const char *dir)
+mend_box(struct store_part *p, uint64_t id, uint32_t first, const char *dir)
 {
 	struct wbox *b = box_find(p, id);
-	uint32_t uidnext = b ? b->d.uidnext : 1;
+	/* Never below what the batch began with, whatever has become of the index. */
+	uint32_t uidnext = b && b->d.uidnext > first ? b->d.uidnext : first;
 	unsigned n = 0;
 
 	/* UIDs of one batch are neighbours: up to 256 directories, mostly one. */
@@ -430,19 +449,21 @@ note_mend(struct store_part *p)
 
 	if (n->used > sizeof(n->entries))
 		n->used = 0;
-	while (at + 10 <= n->used) {
+	while (at + NOTE_HEAD <= n->used) {
 		uint64_t id;
+		uint32_t first;
 		uint16_t len;
 		char *dir;
 
 		memcpy(&id, n->entries + at, 8);
-		memcpy(&len, n->entries + at + 8, 2);
-		if (at + 10u + len > n->used)
+		memcpy(&first, n->entries + at + 8, 4);
+		memcpy(&len, n->entries + at + 12, 2);
+		if (at + NOTE_HEAD + len > n->used)
 			break;
-		dir = mem_strn(n->entries + at + 10, len);
-		mend_box(p, id, dir);
+		dir = mem_strn(n->entries + at + NOTE_HEAD, len);
+		mend_box(p, id, first, dir);
 		mem_free(&dir);
-		at += 10u + len;
+		at += NOTE_HEAD + len;
 	}
 	if (n->more)
 		log_event(LOG_WARN, "store_mend", "more=1");
