@@ -10,7 +10,8 @@ sb = tm.Sandbox("--users", "20", *REST, "--set", "smtp-relay.limit.size=100K", "
                 "smtp-relay.auth.delay=0", "--set", "smtp-relay.time.command=1s", "--set",
                 "smtp-relay.time.data=1s", "--set", "smtp-relay.limit.per_client=30", "--set",
                 "smtp-relay.relay.domains=friend.test", "--set",
-                "smtp-relay.submission.any_sender=user0009@example.test")
+                "smtp-relay.submission.any_sender=user0009@example.test", "--set",
+                "smtp-relay.limit.user_messages=15", "--set", "smtp-relay.limit.user_rcpts=30")
 D, D2 = sb.domain, sb.env["DOMAIN2"]
 me = f"user0001@{D}"
 HOST = sb.env["MAILHOST"]
@@ -19,12 +20,10 @@ HOST = sb.env["MAILHOST"]
 class Client:
     """SMTP by hand: bytes out, whole replies in."""
 
-    def __init__(self, port="SMTP", greet=True, path=None):
-        if path:
-            self.s = socket.socket(socket.AF_UNIX)
-            self.s.connect(path)
-        else:
-            self.s = socket.create_connection((sb.host, sb.port(port)), 20 * tm.SLOW)
+    def __init__(self, port="SMTP", greet=True, tls=False):
+        self.s = socket.create_connection((sb.host, sb.port(port)), 20 * tm.SLOW)
+        if tls:
+            self.s = ssl._create_unverified_context().wrap_socket(self.s)
         self.s.settimeout(20 * tm.SLOW)
         self.buf = b""
         if greet:
@@ -251,6 +250,19 @@ s.login("user0003", sb.password)
 tm.is_(s.sendmail(f"user0003@{D}", [me], "Subject: x\r\n\r\nx\r\n"), {}, "implicit TLS with Python's smtplib")
 s.quit()
 
+c = Client("SUBMISSIONS", greet=False, tls=True)
+c.reply()
+c.say("EHLO client.test")
+c.plain("user0005")
+mine = f"user0005@{D}"
+got = [c.say(f"MAIL FROM:<{mine}>") + c.say("RSET") for _ in range(16)]
+tm.ok(got[14].startswith("250") and got[15].startswith("450 4.7.1"), "messages of one user in an hour")
+c = Client("SUBMISSION").tls()
+c.plain("user0006")
+c.say(f"MAIL FROM:<user0006@{D}>")
+got = [c.say(f"RCPT TO:<x{i}@elsewhere.test>") for i in range(31)]
+tm.ok(got[29].startswith("250") and got[30].startswith("450 4.7.1"), "recipients of one user in an hour")
+
 # ---- limits ---------------------------------------------------------------------------------------
 c = Client()
 answers = [c.say("MAIL FROM:junk") for _ in range(20)]
@@ -310,6 +322,8 @@ tm.ok(b"Bcc" not in text and text.endswith(b"\r\n\r\na\r\n.\r\nb\r\n"), "takes B
 tm.ok(f'From: "Me" <{me}>'.encode() in text and b"Message-ID: <" in text, "-F makes From") or tm.diag(text)
 tm.is_(sendmail(f"user0001@{D}", text="x\n.\nQUIT\n")[0], 0, "a lone dot ends the message")
 tm.ok(newest()[1].endswith(b"\r\n\r\nx\r\n"), "and nothing behind it is sent")
+tm.is_(sendmail("-t", text=f"To: nobody@{D}\nResent-To: user0005@{D}\nSubject: x\n\nx\n")[0], 0, "-t takes Resent-To")
+tm.ok("rcpts=1" in newest()[0] and b"To: nobody" in newest()[1], "and then only that")
 tm.is_(sendmail(f"nobody@{D}")[0], 67, "EX_NOUSER")
 tm.is_(sendmail()[0], 64, "EX_USAGE without recipients")
 tm.is_(sendmail("-N", "often", me)[0], 64, "EX_USAGE for a bad -N")
