@@ -56,7 +56,7 @@ struct queue {
 	void *announce_arg;
 
 	pthread_mutex_t pool_lock;  /* the fields below */
-	uint16_t slots[POOL_SLOTS]; /* slots seen full by the last look into pool/ */
+	uint8_t slots[POOL_SLOTS];  /* slots seen full by the last look into pool/ */
 	size_t nslots;
 	uint64_t takes, next_look;  /* an empty pool is not looked into at every take */
 	uint32_t give;              /* where to try next */

@@ -18,10 +18,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/must.h"
+#include "base/random.h"
 #include "queue/impl.h"
 
 #define GIVE_TRIES 4   /* full slots met before the pool counts as full */
-#define LOOK_EVERY 8   /* takes between two looks into an empty pool */
+#define LOOK_EVERY 8  /* takes between two looks into an empty pool */
+#define LOOK_KEEPS 16 /* slots remembered from a look: others take them too */
 
 static void
 slot_name(char dst[8], unsigned slot)
@@ -29,10 +31,13 @@ slot_name(char dst[8], unsigned slot)
 	(void)snprintf(dst, 8, "%02x", slot & 0xff);
 }
 
-/* Sees which slots are full.  With pool_lock held. */
+/* Sees which slots are full, and remembers a few of them, from anywhere, so that two processes
+ * seldom want the same one.  With pool_lock held. */
 static void
 pool_look(struct queue *q)
 {
+	uint8_t full[POOL_SLOTS];
+	size_t n = 0, from;
 	int fd = openat(q->pool, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *e;
@@ -42,14 +47,17 @@ pool_look(struct queue *q)
 			(void)close(fd);
 		return;
 	}
-	while (q->nslots < POOL_SLOTS && (e = readdir(d)) != NULL) {
+	while (n < POOL_SLOTS && (e = readdir(d)) != NULL) {
 		char *end;
 		unsigned long slot = strtoul(e->d_name, &end, 16);
 
 		if (*end == '\0' && end == e->d_name + 2 && slot < POOL_SLOTS)
-			q->slots[q->nslots++] = (uint16_t)slot;
+			full[n++] = (uint8_t)slot;
 	}
 	(void)closedir(d);
+	from = n ? random_below(n) : 0;
+	for (size_t i = 0; i < n && i < LOOK_KEEPS; i++)
+		q->slots[q->nslots++] = full[(from + i) % n];
 }
 
 /* Renames a pooled file to tmp/`name`; false when there is none. */
