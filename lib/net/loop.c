@@ -194,6 +194,7 @@ on_tick(uv_timer_t *h)
 	uint64_t now = loop_now(l);
 	struct deadline_queue *q;
 	struct deadline *d;
+	bool any = false;
 
 	list_each(q, &l->deadlines, struct deadline_queue, link) {
 		while ((d = list_first(&q->items, struct deadline, link)) && d->at <= now) {
@@ -206,9 +207,11 @@ on_tick(uv_timer_t *h)
 		if (list_empty(&q->items)) {
 			list_remove(&q->link);
 			free(q);
+		} else {
+			any = true;
 		}
 	}
-	if (list_empty(&l->deadlines))
+	if (!any)
 		uv_timer_stop(&l->tick);
 }
 

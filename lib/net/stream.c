@@ -442,7 +442,7 @@ stream_line(struct stream *s, size_t max, struct slice *line, enum line_end *end
 		lf = memchr(in.p + s->scanned, '\n', in.n - s->scanned);
 	if (!lf) {
 		/* max bytes and a CR may still become a line that fits */
-		if (in.n > max + 1 || (in.n == max + 1 && in.p[max] != '\r'))
+		if (in.n > max && (in.n - max > 1 || in.p[max] != '\r'))
 			return -EMSGSIZE;
 		s->scanned = (uint32_t)in.n;
 		if (s->eof && in.n)
