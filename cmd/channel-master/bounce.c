@@ -275,7 +275,7 @@ bounce_start(const struct qread *r, const struct outcome *o, enum bounce_kind ki
 		n->orcpt = q->orcpt;
 		n->v = &o[i].v;
 		n->remote = o[i].remote;
-		n->mta = o[i].mta[0] ? o[i].mta : q->mta;
+		n->mta = o[i].mta;
 		n->at = o[i].tried ? clock_now() : q->at;
 		nrcpt++;
 	}

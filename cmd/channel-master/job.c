@@ -6,7 +6,6 @@
  * the recipient is marked; the journal is on disk before jobctl hears of it.  Killed anywhere
  * in between, the file still says what was true before, and the work is done again. */
 #include <errno.h>
-#include <stdio.h>
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -111,7 +110,7 @@ record(struct job *j)
 			state = QSTATE_DELIVERED;
 		else if (o->v.kind == PERM)
 			state = *r->env.sender || *mconf.double_bounce ? QSTATE_FAILED : QSTATE_DISCARDED;
-		qread_result(r, i, state, &o->v, o->remote && o->mta[0] ? o->mta : NULL);
+		qread_result(r, i, state, &o->v, o->remote ? o->mta : NULL);
 	}
 	if (qread_done(r)) {
 		qread_finish(&j->r);
@@ -151,7 +150,7 @@ settle(struct job *j)
 
 /* All pending recipients that nobody has spoken about get this verdict. */
 static void
-outcome_rest(struct job *j, const struct verdict *v, bool remote, const char *mta)
+outcome_rest(struct job *j, const struct verdict *v)
 {
 	for (size_t i = 0; i < j->r->env.nrcpt; i++) {
 		struct outcome *o = &j->outcomes[i];
@@ -160,8 +159,6 @@ outcome_rest(struct job *j, const struct verdict *v, bool remote, const char *mt
 			continue;
 		o->v = *v;
 		o->tried = true;
-		o->remote = remote;
-		(void)snprintf(o->mta, sizeof(o->mta), "%s", mta ? mta : "");
 	}
 }
 
@@ -177,7 +174,7 @@ dialled(void *arg, struct session *s, const struct verdict *v, enum job_site sit
 		next_batch(j);
 		return;
 	}
-	outcome_rest(j, v, false, NULL);
+	outcome_rest(j, v);
 	settle(j);
 }
 
@@ -194,7 +191,7 @@ get_session(struct job *j)
 }
 
 static void
-take_outcome(struct job *j, const struct smtp_client_rcpt *c)
+take_outcome(struct job *j, const struct smtp_client_rcpt *c, const char *mta)
 {
 	struct outcome *o = &j->outcomes[(struct outcome *)c->data - j->outcomes];
 
@@ -204,7 +201,7 @@ take_outcome(struct job *j, const struct smtp_client_rcpt *c)
 	o->tried = true;
 	o->remote = c->remote;
 	o->dsn_passed_on = (j->session->client.offer.has & OFFERS_DSN) != 0;
-	memcpy(o->mta, j->session->peer, sizeof(o->mta));
+	o->mta = mta;
 	if (!c->remote && c->v.kind == TEMP)
 		j->result.site = JOB_SITE_FAIL;	/* the connection broke */
 }
@@ -215,6 +212,7 @@ batch_done(struct smtp_client_tx *tx)
 	struct job *j = CAST(tx->data, struct job, JOB_MAGIC);
 	struct session *s = j->session;
 	struct verdict v;
+	const char *mta;
 
 	if (tx->unanswered && s->client.used > 1 && !j->fresh) {
 		/* Idle for too long, the server had closed it: nobody's fault. */
@@ -224,8 +222,9 @@ batch_done(struct smtp_client_tx *tx)
 		get_session(j);
 		return;
 	}
+	mta = arena_str(&j->r->arena, s->peer);
 	for (size_t i = 0; i < tx->nrcpt; i++)
-		take_outcome(j, &tx->rcpts[i]);
+		take_outcome(j, &tx->rcpts[i], mta);
 	for (size_t i = 0; i < j->r->env.nrcpt; i++) {
 		if (j->r->env.rcpts[i].state != QSTATE_PENDING || j->outcomes[i].tried)
 			continue;
@@ -234,7 +233,7 @@ batch_done(struct smtp_client_tx *tx)
 			return;
 		}
 		v = verdict(TEMP, 451, "4.4.2", "the connection ended before this recipient's turn");
-		outcome_rest(j, &v, false, NULL);
+		outcome_rest(j, &v);
 		break;
 	}
 	j->session = NULL;
@@ -306,7 +305,7 @@ deliver(struct job *j)
 	j->rcpts = mem_array(j->r->env.nrcpt < most ? j->r->env.nrcpt : most, sizeof(*j->rcpts));
 	if (site_find(j->dest, &j->site, &v) < 0) {
 		j->result.site = JOB_SITE_NONE;
-		outcome_rest(j, &v, false, NULL);
+		outcome_rest(j, &v);
 		later_run(&j->later, &master.loop, settle_later);
 		return;
 	}
@@ -324,7 +323,7 @@ recall(struct job *j, size_t i, struct outcome *o)
 	if (q->last && q->deferred) {
 		o->v = *q->last;
 		o->remote = q->mta != NULL;
-		(void)snprintf(o->mta, sizeof(o->mta), "%s", q->mta ? q->mta : "");
+		o->mta = q->mta;
 	} else {
 		o->v = verdict(TEMP, 451, "4.4.1", "no attempt has succeeded yet");
 	}

@@ -130,7 +130,7 @@ struct outcome {
 	bool remote;              /* v is the peer's */
 	bool tried;               /* v is new: this attempt's */
 	bool dsn_passed_on;       /* the peer takes over success reports */
-	char mta[400];            /* the peer */
+	const char *mta;          /* the peer, in the file's arena; NULL = none */
 };
 enum bounce_kind { BOUNCE_RESULT, BOUNCE_DELAY };
 struct bounce;

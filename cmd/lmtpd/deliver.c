@@ -233,6 +233,7 @@ answer_all(struct lsession *s, const struct store_reply *reply)
 				r->v = verdict(TEMP, 452, "4.2.2", "the mailbox is full");
 			metric_add(M_DUPLICATES, t->duplicate);
 		} else if (r->v.kind == VERDICT_NONE) {
+			must(reply != NULL);
 			r->v = reply->verdict;
 		}
 		metric_add(r->v.kind == OK ? M_DELIVERED : r->v.kind == TEMP ? M_DEFERRED : M_FAILED, 1);
