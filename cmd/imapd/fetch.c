@@ -157,6 +157,8 @@ walk(struct session *s, struct fetch *f)
 
 	if (store_get_mailbox(reader(s), v->mailbox, &m) < 0)
 		return OVER;
+	if (f->range < f->uids.n)
+		run = view_find(v, f->at > f->uids.r[f->range].lo ? f->at : f->uids.r[f->range].lo);
 	for (; f->range < f->uids.n; f->range++, f->at = 0) {
 		const struct imap_range *range = &f->uids.r[f->range];
 		struct store_blocks blocks;

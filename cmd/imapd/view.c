@@ -69,9 +69,8 @@ view_free(struct view **v)
 	mem_free(v);
 }
 
-/* The first run whose last UID is not below `uid`. */
-static size_t
-find_uid(const struct view *v, uint32_t uid)
+size_t
+view_find(const struct view *v, uint32_t uid)
 {
 	size_t lo = 0, hi = v->nruns;
 
@@ -89,7 +88,7 @@ find_uid(const struct view *v, uint32_t uid)
 uint32_t
 view_seq(const struct view *v, uint32_t uid)
 {
-	size_t i = find_uid(v, uid);
+	size_t i = view_find(v, uid);
 
 	if (i == v->nruns || v->runs[i].first > uid)
 		return 0;
@@ -262,7 +261,7 @@ count_recent(const struct view *v)
 
 	if (v->recent_hi < v->recent_lo)
 		return 0;
-	for (size_t i = find_uid(v, v->recent_lo); i < v->nruns && v->runs[i].first <= v->recent_hi;
+	for (size_t i = view_find(v, v->recent_lo); i < v->nruns && v->runs[i].first <= v->recent_hi;
 	     i++) {
 		uint32_t lo = v->runs[i].first > v->recent_lo ? v->runs[i].first : v->recent_lo;
 		uint32_t hi = v->runs[i].last < v->recent_hi ? v->runs[i].last : v->recent_hi;

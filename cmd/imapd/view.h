@@ -37,6 +37,8 @@ struct view {
 int view_open(struct store_view *sv, uint64_t mailbox, bool readonly, struct view **v) MUSTCHECK;
 void view_free(struct view **v);
 
+/* Index of the first run whose last UID is not below `uid` (nruns: none). */
+size_t view_find(const struct view *v, uint32_t uid);
 /* Sequence number of a uid, 0 when it is not in the view. */
 uint32_t view_seq(const struct view *v, uint32_t uid);
 uint32_t view_uid(const struct view *v, uint32_t seq); /* 0: none */
