@@ -122,9 +122,8 @@ loop_fini(struct loop *l)
 	uv_close((uv_handle_t *)&l->idle, NULL);
 	uv_run(&l->uv, UV_RUN_DEFAULT);
 	must(uv_loop_close(&l->uv) == 0);
-	while ((q = list_first(&l->deadlines, struct deadline_queue, link))) {
+	list_each(q, &l->deadlines, struct deadline_queue, link) {
 		must(list_empty(&q->items));
-		list_remove(&q->link);
 		free(q);
 	}
 	mem_free(&l->read_buf);
