@@ -167,11 +167,22 @@ flush_now(struct later *t)
 		feed_lost(f, "jobctl does not read");
 }
 
+/* Mail has come: jobctl may be back, and finds by our hello what it was not told. */
+static void
+feed_hurry(struct job_feed *f)
+{
+	if (f->open || f->ending || op_pending(&f->op))
+		return;
+	timer_stop(&f->retry);
+	feed_connect(f);
+}
+
 void
 job_feed_send(struct job_feed *f, const struct job_new *n)
 {
 	if (!f->connected) {
 		f->dropped++;
+		feed_hurry(f);
 		return;
 	}
 	job_new_write(stream_out(&f->io), n);
