@@ -13,6 +13,7 @@
 #include "master.h"
 
 #define JOB_MAGIC 0x6a6f6221
+#define OUR_BATCH 1000 /* recipients in one transaction to our own lmtpd: one copy of the body */
 
 struct job {
 	uint32_t magic;
@@ -261,9 +262,13 @@ static void
 next_batch(struct job *j)
 {
 	const struct qenv *e = &j->r->env;
-	size_t n = 0;
+	size_t n = 0, most = (size_t)mconf.max_recipients;
 
-	for (size_t i = 0; i < e->nrcpt && n < (size_t)mconf.max_recipients; i++)
+	if ((j->session->client.offer.has & OFFERS_XTIERMAIL) && most < OUR_BATCH)
+		most = OUR_BATCH;
+	mem_free(&j->rcpts);	/* another session may take more of them */
+	j->rcpts = mem_array(e->nrcpt < most ? e->nrcpt : most, sizeof(*j->rcpts));
+	for (size_t i = 0; i < e->nrcpt && n < most; i++)
 		if (e->rcpts[i].state == QSTATE_PENDING && !j->outcomes[i].tried)
 			fill_rcpt(&j->rcpts[n++], &e->rcpts[i], &j->outcomes[i]);
 	must(n > 0);
@@ -295,14 +300,12 @@ static void
 deliver(struct job *j)
 {
 	struct verdict v;
-	size_t most = (size_t)mconf.max_recipients;
 
 	if (qread_done(j->r)) {
 		qread_finish(&j->r);
 		job_end(j, JOB_DONE);
 		return;
 	}
-	j->rcpts = mem_array(j->r->env.nrcpt < most ? j->r->env.nrcpt : most, sizeof(*j->rcpts));
 	if (site_find(j->dest, &j->site, &v) < 0) {
 		j->result.site = JOB_SITE_NONE;
 		outcome_rest(j, &v);
