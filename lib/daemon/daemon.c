@@ -12,7 +12,7 @@
 static int
 usage(void)
 {
-	fprintf(stderr, "usage: %s [-dnkV] [-c file]\n", self.d->name);
+	fprintf(stderr, "usage: %s [-dknV] [-c file]\n", self.d->name);
 	return EX_USAGE;
 }
 
