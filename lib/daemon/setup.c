@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <malloc.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +40,7 @@ setup_limits(void)
 		(void)setrlimit(RLIMIT_CORE, &r);
 	}
 	setenv("UV_THREADPOOL_SIZE", "16", 0);
+	mallopt(M_ARENA_MAX, 2); /* the pool's threads wait for disks, not for malloc */
 }
 
 /* ---- who to be --------------------------------------------------------------------------- */

@@ -169,6 +169,33 @@ test_not_tls(void)
 	pair_free(&a, &b);
 }
 
+static void
+test_version(const char *server_words, const char *client_words, const char *want)
+{
+	struct tls_params sp = { .cert = file("cert.pem"), .key = file("key.pem"),
+		.protocols = server_words };
+	struct tls_params cp = { .protocols = client_words };
+	struct tls_ctx *s, *c;
+	char *why;
+
+	s = tls_server_new(&sp, &why);
+	c = tls_client_new(&cp, &why);
+	must(s && c);
+	secure_pair(s, c, NULL);
+	b.script = info_script;
+	b.n = 1;
+	if (want)
+		say(&a, "x");
+	loop_run(&loop);
+	if (want)
+		is(b.text, want, "%s with %s", server_words, client_words);
+	else
+		ok(a.secured_error < 0 && b.secured_error < 0, "%s with %s", server_words, client_words);
+	pair_free(&a, &b);
+	tls_unref(&s);
+	tls_unref(&c);
+}
+
 /* ---- STARTTLS ---------------------------------------------------------------------------- */
 
 static void
@@ -371,6 +398,9 @@ main(void)
 	test_echo();
 	test_client_cert();
 	test_wrong_name();
+	test_version("tlsv1.2,tlsv1.3", "tlsv1.2", "TLSv1.2 0 secure");
+	test_version("tlsv1.2,tlsv1.3", "tlsv1.2,tlsv1.3", "TLSv1.3 0 secure");
+	test_version("tlsv1.3", "tlsv1.2", NULL);
 	test_not_tls();
 	test_starttls("STARTTLS\r\n", 0);
 	test_starttls("STARTTLS\r\nMAIL FROM:<injected@example>\r\n", EPROTO);
