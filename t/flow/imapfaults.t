@@ -102,12 +102,10 @@ for c in cs:
     c.close()
 ok(tm.wait_for(lambda: Raw(sb).tagged(f"LOGIN {sb.user(9)} {sb.password}").startswith(b"OK"), 5), "until some have gone")
 c = Raw(sb)
-for i in range(120):
-    c.send(f"n{i} NOOP\r\n")
+c.send("".join(f"n{i} NOOP\r\n" for i in range(120)))
 like(closed(c), rb"^\* BYE", "a client that chatters and does not log in")
 c = Raw(sb)
-for i in range(25):
-    c.send(f"n{i} BOGUS\r\n")
+c.send("".join(f"n{i} BOGUS\r\n" for i in range(25)))
 like(closed(c), rb"^\* BYE", "bad commands without end")
 c = Raw(sb, login=3)
 like(closed(c), rb"^\* BYE Autologout", "silence ends a session")
