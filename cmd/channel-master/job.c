@@ -201,6 +201,10 @@ take_outcome(struct job *j, const struct smtp_client_rcpt *c, const char *mta)
 	o->v = c->v;
 	o->tried = true;
 	o->remote = c->remote;
+	/* "STARTTLS first", "certificate required": between our tiers that is a mistake in the
+	 * configuration, and no mail is returned for those. */
+	if (o->v.reply == 530 && master.channel->protocol == CHANNEL_LMTP)
+		o->v = verdict(TEMP, 451, "4.7.0", "%.180s", c->v.text);
 	o->dsn_passed_on = (j->session->client.offer.has & OFFERS_DSN) != 0;
 	o->mta = mta;
 	if (!c->remote && c->v.kind == TEMP)

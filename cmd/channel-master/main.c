@@ -80,11 +80,13 @@ struct tls_ctx *
 master_tls(bool verify)
 {
 	struct tls_ctx **ctx = verify ? &master.tls_verified : &master.tls_plain;
+	/* Both certificates are checked between tiers: show ours when we have one, and may read
+	 * its key (jobctl has given up the privileges that its own start had). */
+	bool own = *shared.tls_cert && *shared.tls_key && access(shared.tls_key, R_OK) == 0;
 	struct tls_params p = {
 		.ca = *shared.tls_ca ? shared.tls_ca : NULL,
-		/* Both certificates are checked between tiers: show ours when we have one. */
-		.cert = *shared.tls_cert && *shared.tls_key ? shared.tls_cert : NULL,
-		.key = *shared.tls_cert && *shared.tls_key ? shared.tls_key : NULL,
+		.cert = own ? shared.tls_cert : NULL,
+		.key = own ? shared.tls_key : NULL,
 		.verify = verify,
 		.protocols = shared.tls_protocols == 0 ? "tlsv1.3" : "tlsv1.2,tlsv1.3",
 		.ciphers = shared.tls_ciphers,

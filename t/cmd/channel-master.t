@@ -153,6 +153,14 @@ m, status = parts(submit.mails[1])
 tm.is_((status[1]["Action"], status[1]["Status"]), ("failed", "5.4.7"), "returned to the sender")
 tm.ok("busy" in status[1]["Diagnostic-Code"], "with the last reason")
 
+lmtp.say = {"MAIL": "530 5.7.0 STARTTLS first"}
+file = put(["a@x.test"])
+jobctl.work(file, "relay.test", backoff=1)
+tm.is_(jobctl.result()[0], "retry", "530 between the tiers is a mistake of ours: nothing is returned")
+lmtp.say = {}
+jobctl.work(files("tcp_lmtp")[0], "relay.test", attempt=1)
+jobctl.result()
+
 # ---- the report cannot be queued: the recipient is kept
 submit.say = {"MAIL": "451 4.3.0 disk"}
 lmtp.say = {"RCPT TO:<no": "550 5.1.1 no such user"}
