@@ -35,7 +35,7 @@ static enum next
 selected(struct session *s, uint64_t mailbox, bool readonly, uint32_t recent_lo,
     uint32_t recent_hi)
 {
-	struct store_mailbox m;
+	struct store_mailbox m = { 0 };
 	struct buf *b = out(s);
 	uint32_t unseen;
 	int r;
@@ -105,7 +105,7 @@ do_select(struct session *s, struct imap_in *in, bool readonly)
 	char canonical[STORE_NAME_MAX + 1];
 	bool bad_name = false, condstore = false;
 	struct selecting *sel;
-	struct store_mailbox m;
+	struct store_mailbox m = { 0 };
 	struct slice name;
 	uint64_t id;
 	int r;

@@ -70,7 +70,7 @@ parse_fields(struct imap_in *in, struct imap_section *s)
 static bool
 parse_section(struct imap_in *in, struct imap_section *s)
 {
-	uint32_t path[IMAP_PATH_MAX];
+	uint32_t path[IMAP_PATH_MAX] = { 0 };
 	bool dot = true;
 
 	s->kind = IMAP_SECTION_ALL;

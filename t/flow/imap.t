@@ -427,7 +427,7 @@ like(c.ok("STATUS INBOX (HIGHESTMODSEQ)"), rb"HIGHESTMODSEQ \d+\)", "STATUS HIGH
 c.close()
 
 # ---- limits, bytes one at a time -----------------------------------------------------------------------------------
-like(Raw(sb, login="full").append("INBOX", mail("x" * 2000))[1], rb"^(NO \[OVERQUOTA\]|OK)", "a user with a quota")
+like(Raw(sb, login="full").append("INBOX", mail("x" * 2000))[1], rb"^NO \[OVERQUOTA\]", "a mailbox that is full")
 for step in (1, 7):
     c = Raw(sb, step=step)
     c.ok(f"LOGIN {{9+}}\r\n{sb.user(8):9} {{{len(sb.password)}+}}\r\n{sb.password}" if len(sb.user(8)) == 9 else
