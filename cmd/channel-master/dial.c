@@ -134,7 +134,8 @@ connected(void *arg, int fd)
 	struct verdict v;
 
 	if (fd >= 0) {
-		d->session = session_open(fd, d->site, d->tls, d->host, d->peer, greeted, d);
+		d->session = session_open(fd, d->site, d->tls, d->site->name ? d->site->name : d->host,
+		    d->peer, greeted, d);
 		if (d->session)
 			return;
 		v = verdict(TEMP, 451, "4.3.0", "cannot open a session to %.150s", d->peer);

@@ -433,11 +433,11 @@ job_start(const struct job_work *w)
 	j->backoff = w->backoff;
 	j->notice = w->notice;
 	j->began_ms = loop_now(&master.loop);
-	deadline_clear(&master.leave);
 	if (master.draining) {
 		job_drop(j, 1);
 		return;
 	}
+	deadline_clear(&master.leave);
 	slice_cstr(w->file, file, sizeof(file));
 	r = kv_cstr(w->dest, j->dest, sizeof(j->dest));
 	if (r == 0)

@@ -67,6 +67,7 @@ struct site {
 	char *key;                /* sessions with equal keys may be shared */
 	char *host;               /* name to look up; NULL for a Unix socket */
 	char *path;               /* Unix socket, or NULL */
+	char *name;               /* what its certificate must say; NULL = the host's name */
 	int port;
 	bool mx;                  /* host is a mail domain: MX first */
 	bool lmtp;

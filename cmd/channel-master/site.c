@@ -68,7 +68,8 @@ set_key(struct site *s)
 	if (s->path)
 		s->key = mem_printf("unix:%s %d", s->path, (int)s->tls);
 	else
-		s->key = mem_printf("%s:%d%s %d", s->host, s->port, s->mx ? " mx" : "", (int)s->tls);
+		s->key = mem_printf("%s:%d%s %d %s", s->host, s->port, s->mx ? " mx" : "", (int)s->tls,
+		    s->name ? s->name : "");
 	for (char *p = s->key; *p; p++)
 		*p = ascii_lower(*p);
 }
@@ -92,6 +93,7 @@ site_find(const char *dest, struct site *s, struct verdict *v)
 	if (s->lmtp && (h = channels_host(master.channels, slice_str(dest)))) {
 		text = h->lmtp;
 		s->tls = (enum smtp_tls)h->tls;
+		s->name = mem_str(h->name);	/* the mailHost is what we mean, wherever it listens */
 	} else if (s->lmtp && is_us(dest)) {
 		s->path = mem_printf("%s/lmtpd.sock", shared.rundir);
 		s->tls = SMTP_TLS_OFF;
@@ -125,4 +127,5 @@ site_fini(struct site *s)
 	mem_free(&s->key);
 	mem_free(&s->host);
 	mem_free(&s->path);
+	mem_free(&s->name);
 }
