@@ -460,7 +460,8 @@ run_idle(void)
 	fiber_run();
 }
 
-/* -- fill: n messages into a folder of one user by pipelined APPEND (MULTIAPPEND if offered) */
+/* -- fill: n messages into a folder of one user by pipelined APPEND (MULTIAPPEND if offered)
+ * on `conns` connections */
 static void
 fill_client(struct fiber *f)
 {
@@ -479,9 +480,10 @@ fill_client(struct fiber *f)
 	net_flush(f);
 	while ((l = net_line(f, NULL)) && l[0] == '*')
 		multi |= strstr(l, "MULTIAPPEND") != NULL;
-	for (long i = 0; i < n; i += batch) {
-		long k = n - i < batch ? n - i : batch;
+	while (next_msg < n) {
+		long i = next_msg, k = n - i < batch ? n - i : batch;
 
+		next_msg += k;
 		for (long j = 0; j < k; j++) {
 			size_t len = make_message(message, (size_t)size + 1024, (size_t)size, i + j);
 
@@ -515,7 +517,8 @@ run_fill(void)
 {
 	uint64_t t = now_us();
 
-	fiber_start(fill_client, 0);
+	for (int i = 0; i < conns; i++)
+		fiber_start(fill_client, i);
 	fiber_run();
 	report("appends", (double)done_msgs, now_us() - t);
 }
