@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/must.h"
 #include "store/write_private.h"
 
 #define BATCH_MOST 2048 /* jobs */
@@ -172,6 +173,8 @@ batch_run(struct store_part *p, struct list *jobs, size_t n)
 		if (alone)
 			pthread_mutex_unlock(&p->names);
 	}
+	/* The environment is beyond use: a restart opens it anew, as it was committed last. */
+	must(rc != MDB_PANIC);
 	dup_settled(p, rc == 0);
 	if (rc)
 		batch_failed(p, jobs, rc);
