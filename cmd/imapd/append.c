@@ -7,8 +7,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/log.h"
+#include "base/mem.h"
 #include "imap/cache.h"
+#include "net/work.h"
 #include "session.h"
+
+#define LARGE (512 * 1024) /* messages above are parsed beside the loop */
 
 enum stage { OPENING, TAKING, TAIL, COMMITTING };
 
@@ -22,9 +27,19 @@ struct append {
 	int error;           /* errno of writing */
 	const char *refused; /* the answer when the literal is over; its bytes are thrown away */
 	struct store_body body;
+	struct building *building; /* the work pool reads the file */
 	struct imap_flags flags;
 	int64_t at;
 	int zone;
+};
+
+/* A large message is parsed on the work pool. */
+struct building {
+	struct session *s;
+	int fd;                 /* borrowed from `body`, wherever that is */
+	uint64_t size;
+	struct buf cache;
+	struct store_body body; /* left here when the session goes first */
 };
 
 static enum next take(struct session *s);
@@ -34,6 +49,11 @@ undo(struct session *s)
 {
 	struct append *a = s->data;
 
+	if (a->building) {
+		/* Giving the file back cuts it off, which must not happen under the reader. */
+		a->building->body = a->body;
+		a->body.fd = -1;
+	}
 	if (a->body.fd >= 0)
 		store_body_put(imapd.store, &a->body);
 }
@@ -190,40 +210,99 @@ static void
 appended(void *arg, const struct store_reply *r)
 {
 	struct session *s = arg;
+	struct append *a = s->data;
 
 	if (r->verdict.kind != OK) {
 		session_resume(s, no_store(s, r, "TRYCREATE"));
 		return;
 	}
 	metric_add(M_APPENDED, 1);
+	if (s->condstore && s->view && s->view->mailbox == a->mailbox && r->modseq)
+		untagged(s, "OK [HIGHESTMODSEQ %llu] Highest", (unsigned long long)r->modseq);
 	session_resume(s, finish(s, "OK", "[APPENDUID %u %u] APPEND completed", r->uidvalidity,
 			      r->nuids ? r->uids[0].first : r->uid));
 }
 
-static enum next
-commit(struct session *s, struct append *a)
+/* All is known: stored may link the file. */
+static void
+submit(struct session *s, struct append *a, struct slice cache)
 {
-	struct buf cache = { 0 }, words = { 0 };
+	struct buf words = { 0 };
 	struct store_message m = { .body = &a->body, .size = (uint32_t)a->size,
 		.flags = (uint16_t)a->flags.system, .internaldate = a->at,
-		.zone = (int16_t)a->zone };
-	void *map = mmap(NULL, a->size, PROT_READ, MAP_PRIVATE, a->body.fd, 0);
+		.zone = (int16_t)a->zone, .cache = cache };
 
-	if (map != MAP_FAILED) { /* else the record is built when it is asked for */
-		imap_cache_build(slice(map, a->size), &cache);
-		munmap(map, a->size);
-	}
 	for (size_t i = 0; i < a->flags.nkeywords; i++) {
 		if (i > 0)
 			buf_char(&words, ' ');
 		buf_slice(&words, a->flags.keywords[i]);
 	}
-	m.cache = buf_get(&cache);
 	m.keywords = buf_get(&words);
-	a->stage = COMMITTING;
 	store_append_start(imapd.store, a->mailbox, &m, 1, s->user->limits, &s->op, appended, s);
-	buf_fini(&cache);
 	buf_fini(&words);
+}
+
+/* The cache record of the file; empty when it cannot be had: it is then made when needed. */
+static void
+build(int fd, uint64_t size, struct buf *cache)
+{
+	void *map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+
+	if (map == MAP_FAILED)
+		return;
+	imap_cache_build(slice(map, size), cache);
+	munmap(map, size);
+}
+
+static void
+building_run(void *arg)
+{
+	struct building *g = arg;
+
+	build(g->fd, g->size, &g->cache);
+}
+
+static void
+building_drop(void *arg)
+{
+	struct building *g = arg;
+
+	if (g->body.fd >= 0)
+		store_body_put(imapd.store, &g->body);
+	buf_fini(&g->cache);
+	mem_release(g);
+}
+
+static void
+building_done(void *arg)
+{
+	struct building *g = arg;
+	struct append *a = g->s->data;
+
+	log_context(g->s->sid);
+	a->building = NULL;
+	submit(g->s, a, buf_get(&g->cache));
+	building_drop(g);
+}
+
+static enum next
+commit(struct session *s, struct append *a)
+{
+	struct buf cache = { 0 };
+
+	a->stage = COMMITTING;
+	if (a->size > LARGE) {
+		struct building *g = mem_new(sizeof(*g));
+
+		*g = (struct building){ .s = s, .fd = a->body.fd, .size = a->size };
+		g->body.fd = -1;
+		a->building = g;
+		work_start(imapd.loop, &s->op, building_run, building_done, building_drop, g);
+		return WAIT;
+	}
+	build(a->body.fd, a->size, &cache);
+	submit(s, a, buf_get(&cache));
+	buf_fini(&cache);
 	return WAIT;
 }
 

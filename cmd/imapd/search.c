@@ -9,9 +9,13 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
 #include "imap/write.h"
+#include "net/work.h"
 
 #define SLICE_US 5000
+#define LARGE    (512 * 1024) /* messages above are searched beside the loop */
 
 struct searching {
 	struct imap_search q;
@@ -22,6 +26,20 @@ struct searching {
 	struct imap_set found;  /* UIDs or sequence numbers, as the answer counts */
 	uint64_t modseq;        /* highest of those found */
 	uint64_t first_modseq, last_modseq;
+	struct reading *reading; /* a large message on the work pool */
+};
+
+/* A large message is searched on the work pool.  The keys lie in the session's arena and in
+ * the command's text: when the session goes first, it leaves both here. */
+struct reading {
+	struct session *s;
+	struct imap_key *key;
+	struct candidate c;
+	void *map;
+	size_t size;
+	bool yes;
+	struct arena arena;
+	struct buf text;
 };
 
 static void
@@ -37,7 +55,54 @@ found(struct session *s, struct searching *q, const struct store_record *r)
 	imap_set_add(&q->found, &s->arena, n, n);
 }
 
-/* Decides with the message itself.  Ends the snapshot. */
+static void
+reading_run(void *arg)
+{
+	struct reading *g = arg;
+
+	g->yes = match_key(NULL, g->key, &g->c) == MATCH_YES;
+}
+
+static void
+reading_drop(void *arg)
+{
+	struct reading *g = arg;
+
+	munmap(g->map, g->size);
+	arena_reset(&g->arena);
+	buf_fini(&g->text);
+	mem_release(g);
+}
+
+static void
+reading_done(void *arg)
+{
+	struct reading *g = arg;
+	struct session *s = g->s;
+	struct searching *q = s->data;
+
+	log_context(s->sid);
+	q->reading = NULL;
+	if (g->yes)
+		found(s, q, &g->c.rec);
+	reading_drop(g);
+	session_resume(s, session_pull(s));
+}
+
+static void
+undo(struct session *s)
+{
+	struct searching *q = s->data;
+
+	if (!q->reading)
+		return;
+	q->reading->arena = s->arena;
+	q->reading->text = s->lex.text;
+	s->arena = (struct arena){ 0 };
+	s->lex.text = (struct buf){ 0 };
+}
+
+/* Decides with the message itself.  Ends the snapshot.  A large one is only begun. */
 static bool
 match_file(struct session *s, struct searching *q, struct candidate *c)
 {
@@ -54,6 +119,15 @@ match_file(struct session *s, struct searching *q, struct candidate *c)
 		return false; /* expunged and purged meanwhile */
 	c->file = slice(map, (size_t)st.st_size);
 	c->opened = true;
+	if (st.st_size > LARGE) {
+		struct reading *g = mem_new(sizeof(*g));
+
+		*g = (struct reading){ .s = s, .key = q->q.key, .c = *c, .map = map,
+			.size = (size_t)st.st_size };
+		q->reading = g;
+		work_start(imapd.loop, &s->op, reading_run, reading_done, reading_drop, g);
+		return false;
+	}
 	yes = match_key(reader(s), q->q.key, c) == MATCH_YES;
 	munmap(map, (size_t)st.st_size);
 	return yes;
@@ -186,12 +260,14 @@ search_more(struct session *s)
 	enum walk w = AGAIN;
 
 	q->ends_at = clock_mono_us() + SLICE_US;
-	while (w == AGAIN && clock_mono_us() <= q->ends_at) {
+	while (w == AGAIN && !q->reading && clock_mono_us() <= q->ends_at) {
 		if (store_begin(reader(s)) < 0)
 			return finish(s, "NO", "[UNAVAILABLE] The mail store cannot be read");
 		w = walk(s, q);
 		store_end(reader(s));
 	}
+	if (q->reading)
+		return WAIT;
 	if (w != OVER)
 		return YIELD;
 	if (q->q.esearch)
@@ -222,6 +298,7 @@ cmd_search(struct session *s, struct imap_in *in)
 	else if (s->view->exists > 0)
 		imap_set_add(&q->all, &s->arena, 1, view_last_uid(s->view));
 	s->data = q;
+	s->undo = undo;
 	s->more = search_more;
 	return session_pull(s);
 }
