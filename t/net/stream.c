@@ -90,7 +90,10 @@ wait_script(struct end *e)
 static void
 resume(struct timer *t UNUSED)
 {
+	if (!held.p)
+		return; /* no line yet */
 	buf_slice(&b.got, slice_sub(held, 0, 4));
+	held = slice(NULL, 0);
 	stream_start(&b.io);
 }
 
@@ -117,11 +120,10 @@ test_stop(size_t big, const char *name)
 	stream_start(&a.io);
 	timer_init(&resume_timer, &loop, resume);
 	timer_start(&resume_timer, 5, 5);
-	while (b.got.n < 9)
+	while (b.got.n < 12)
 		uv_run(&loop.uv, UV_RUN_ONCE);
 	timer_close(&resume_timer, timer_gone);
-	ok(b.got.n >= 9 && strncmp(buf_cstr(&b.got), "L0:0L1:0L2:0", b.got.n) == 0,
-	    "%s: slices stay while reading is stopped", name);
+	is(buf_cstr(&b.got), "L0:0L1:0L2:0", "%s: slices stay while reading is stopped", name);
 	stream_close(&a.io);
 	stream_close(&b.io);
 	loop_run(&loop);
