@@ -1,6 +1,7 @@
 /* daemon/config.c: which files, the keys of the skeleton itself, TLS contexts. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -221,11 +222,18 @@ spawn_check(int out, pid_t *pid)
 {
 	static char name[] = "check", n[] = "-n", c[] = "-c";
 	char *argv[] = { name, n, self.file ? c : NULL, self.file, NULL };
+	char exe[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
 	sigset_t none;
 	int rc;
 
+	/* The link itself is no use under a debugger that runs the program inside itself, its text
+	 * is none when the file has been replaced. */
+	exe[len > 0 ? len : 0] = '\0';
+	if (access(exe, X_OK) < 0)
+		strcpy(exe, "/proc/self/exe");
 	sigemptyset(&none);
 	posix_spawnattr_init(&attr);
 	posix_spawnattr_setsigmask(&attr, &none);
@@ -233,7 +241,7 @@ spawn_check(int out, pid_t *pid)
 	posix_spawn_file_actions_init(&files);
 	posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
 	posix_spawn_file_actions_adddup2(&files, out, 2);
-	rc = posix_spawn(pid, "/proc/self/exe", &files, &attr, argv, environ);
+	rc = posix_spawn(pid, exe, &files, &attr, argv, environ);
 	posix_spawn_file_actions_destroy(&files);
 	posix_spawnattr_destroy(&attr);
 	return -rc;
