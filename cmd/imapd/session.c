@@ -115,11 +115,14 @@ lexed(struct session *s, enum imap_lexed what)
 		buf_lit(out(s), "+ Ready for literal data\r\n");
 		return WAIT;
 	case IMAP_LEX_MESSAGE:
-		return append_begin(s);
+		if (!s->idling && !s->cmd)
+			return append_begin(s);
+		untagged(s, "BYE Something else was expected");
+		return CLOSE;
 	case IMAP_LEX_TOO_LONG: {
 		struct imap_in in = { .s = buf_get(&s->lex.text), .arena = &s->arena };
 
-		if (!imap_tag(&in, &s->tag))
+		if (!s->cmd && !imap_tag(&in, &s->tag))
 			s->tag = S("*");
 		return bad_text(s, "Command too long");
 	}
