@@ -325,13 +325,14 @@ rcpt_found(void *arg, const struct dir_answer *a)
 	struct lsession *s = CAST(arg, struct lsession, LSESSION_MAGIC);
 	struct verdict v = a->v;
 
-	if (v.kind == OK && a->user)
+	if (v.kind == OK && a->user) {
 		v = judge(a->user, &s->srv.mail);
-	else if (v.kind == OK || v.kind == PERM)
+		if (v.kind == OK)
+			add_rcpt(s, a->user);
+	} else if (v.kind != TEMP) {
 		v = verdict(PERM, 550, "5.1.1", "no such user");
-	if (v.kind == OK)
-		add_rcpt(s, a->user);
-	else
+	}
+	if (v.kind != OK)
 		metric_add(v.kind == TEMP ? M_DEFERRED : M_FAILED, 1);
 	smtp_server_answer(&s->srv, &v);
 }
