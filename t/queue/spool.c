@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "base/mem.h"
 #include "queue/scan.h"
@@ -14,6 +15,34 @@
 
 static struct queue *q;
 static struct loop loop;
+
+/* In front of libc's: a disk that fails when it is asked to sync. */
+static _Atomic bool disk_fails;
+static _Atomic int syncs;
+
+int syncfs(int fd);
+int fdatasync(int fd);
+
+int
+syncfs(int fd)
+{
+	syncs++;
+	if (!disk_fails)
+		return (int)syscall(SYS_syncfs, fd);
+	errno = EIO;
+	return -1;
+}
+
+int
+fdatasync(int fd)
+{
+	syncs++;
+	if (!disk_fails)
+		return (int)syscall(SYS_fdatasync, fd);
+	errno = EIO;
+	return -1;
+}
+
 static char dir[] = "/tmp/tmt-queue-XXXXXX";
 
 /* ---- helpers --------------------------------------------------------------------------- */
@@ -364,6 +393,52 @@ full(void)
 		eq(queue_delete(q, "tcp_lmtp", files[i].name), 0, "cleaned");
 }
 
+/* Every message of a batch whose sync failed is refused for now, and leaves no trace. */
+static void
+failing(void)
+{
+	struct verdict temp = verdict(TEMP, 451, "4.2.1", "not now");
+	struct op op = { 0 };
+	size_t left = 1;
+	struct qread *r;
+
+	disk_fails = true;
+	commit_n(1, 4000, 1, 1);
+	ok(answers == 1 && good == 0 && nfiles == 0, "one message, and fdatasync fails");
+	commit_n(50, 4000, 1, 1);
+	ok(answers == 50 && good == 0 && nfiles == 0, "fifty, and syncfs fails");
+	eq(count("tmp") + count_channel("tcp_lmtp"), 0, "no file is left");
+	disk_fails = false;
+	commit_n(1, 4000, 1, 1);
+	r = lock_file(&files[0]);
+	qread_result(r, 0, QSTATE_PENDING, &temp, NULL);
+	disk_fails = true;
+	good = 0;
+	qread_defer_start(&r, true, 1900000000, &op, answered, &left);
+	loop_run(&loop);
+	eq(good, 0, "a failed journal is told");
+	disk_fails = false;
+	memcpy(files[0].name, "ZY", 2);
+	eq(queue_delete(q, "tcp_lmtp", files[0].name), 0, "the message is still there");
+}
+
+/* Nothing is answered before it is on disk: one sync at least for each answer or group. */
+static void
+synced(void)
+{
+	struct queue_stats a, b;
+
+	queue_get_stats(q, &a);
+	syncs = 0;
+	commit_n(100, 1000, 1, 1);
+	queue_get_stats(q, &b);
+	ok(syncs > 0 && (uint64_t)syncs >= b.batches - a.batches, "%d syncs for %llu groups", syncs,
+	    (unsigned long long)(b.batches - a.batches));
+	for (size_t i = 0; i < nfiles; i++)
+		if (queue_delete(q, "tcp_lmtp", files[i].name) < 0)
+			ok(false, "delete %s", files[i].name);
+}
+
 static void
 sweeping(void)
 {
@@ -450,6 +525,8 @@ main(void)
 	holding();
 	broken();
 	full();
+	failing();
+	synced();
 	sweeping();
 	cancelled();
 	queue_close(&q);
