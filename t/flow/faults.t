@@ -105,7 +105,9 @@ def try_full(what):
     while n < 60 and last[0] == 250:
         last = answer(sb, to, big.replace("Subject: big", f"Subject: big-{n}"))
         n += last[0] == 250
-        if what == "store" and len(sb.queue_files()) > 3:
+        # a queue that does not get shorter any more, not one that is merely behind
+        if what == "store" and len(sb.queue_files()) > 3 and not tm.wait_for(
+                lambda: len(sb.queue_files()) <= 3, 2):
             break
     if what == "queue":
         # deliveries go on while the queue fills; hold the channel so that it does fill
