@@ -250,12 +250,12 @@ store_part_tag(const struct store_part *p)
 	return p->ids.tag;
 }
 
-/* The counters are the writer's; a torn read of one only makes one sample odd. */
+/* As they were after the last batch. */
 void
 store_part_stats(struct store_part *p, struct store_part_stats *s)
 {
 	pthread_mutex_lock(&p->lock);
-	*s = p->stats;
+	*s = p->shown;
 	s->queued = p->njobs;
 	pthread_mutex_unlock(&p->lock);
 }

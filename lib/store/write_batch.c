@@ -141,6 +141,7 @@ batch_finish(struct store_part *p, struct list *jobs, size_t n)
 	p->stats.accounts_cached = p->accounts.n;
 	p->stats.mailboxes_cached = p->boxes.n;
 	pthread_mutex_lock(&p->lock);
+	p->shown = p->stats;
 	list_splice(&p->out.jobs, jobs);
 	buf_slice(&p->out.events, buf_get(&p->events));
 	buf_slice(&p->out.accounts, buf_get(&p->new_accounts));

@@ -101,7 +101,9 @@ struct store_part {
 	struct store_finished out;
 	bool stop, stop_purge;
 	pthread_mutex_t names;  /* held while directories move, and by the purge */
-	struct store_part_stats stats;
+	struct store_part_stats shown; /* as of the last batch */
+
+	struct store_part_stats stats; /* the writer's own */
 };
 
 /* ---- write_env.c: the environment and rows ------------------------------------------------ */

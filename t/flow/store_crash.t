@@ -58,7 +58,7 @@ load = subprocess.Popen([LOAD, "load", DIR + "/stored.sock", str(MESSAGES), "20"
                          str(RECIPIENTS), str(seed)], stdout=acks, stderr=subprocess.PIPE, text=True)
 kills = 0
 while load.poll() is None and kills < KILLS:
-    time.sleep(random.uniform(0.01, 0.15) * tm.SLOW)
+    time.sleep(random.uniform(0.01, 0.12))
     if load.poll() is not None:
         break
     stored.kill()
