@@ -27,6 +27,7 @@ static struct store_client *client;
 static struct store_reply last;       /* copied from the last answer */
 static struct store_range last_uids[4096], last_to[64];
 static struct store_result last_results[64];
+static char last_path[300];
 static bool answered;
 static struct op the_op;
 
@@ -139,6 +140,7 @@ on_answer(void *arg, const struct store_reply *r)
 		last_to[i] = r->to[i];
 	for (size_t i = 0; i < r->nresults && i < NELEM(last_results); i++)
 		last_results[i] = r->results[i];
+	slice_cstr(r->path, last_path, sizeof(last_path));
 	answered = true;
 	loop_stop(&loop);
 }
