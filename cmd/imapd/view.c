@@ -419,6 +419,27 @@ news(struct session *s, struct sync *y, const struct store_mailbox *m)
 	v->recent = recent;
 }
 
+/* Is every change since v->modseq the arrival of a message from uid `from` on?  Each change of
+ * a mailbox takes a number of its own, so when the new messages account for all the numbers,
+ * no flag of an old one has changed, and a large mailbox need not be scanned for it. */
+static bool
+only_arrivals(struct session *s, const struct store_mailbox *m, uint32_t from)
+{
+	uint64_t since = s->view->modseq, seen = 0;
+	struct store_blocks blocks;
+	const struct store_record *r;
+	size_t n;
+
+	if (m->highestmodseq <= since || m->highestmodseq - since > 64 || from >= m->uidnext)
+		return false;
+	store_blocks_init(&blocks, reader(s), m->id, from, UINT32_MAX);
+	while ((r = store_blocks_next(&blocks, &n)))
+		for (size_t i = 0; i < n; i++)
+			if (r[i].modseq > since && r[i].modseq <= m->highestmodseq)
+				seen |= UINT64_C(1) << (r[i].modseq - since - 1);
+	return seen == UINT64_MAX >> (64 - (m->highestmodseq - since));
+}
+
 int
 view_sync(struct session *s, struct sync *y)
 {
@@ -435,11 +456,17 @@ view_sync(struct session *s, struct sync *y)
 	    (m.exists == v->exists || !y->expunge)))
 		goto out;
 	if (!y->begun) {
+		uint32_t from = v->uidnext;
+
 		y->last = view_last_uid(v); /* new messages are asked for, not told about */
 		news(s, y, &m);
 		y->begun = true;
 		y->at = 1;
 		y->until = m.highestmodseq;
+		if (only_arrivals(s, &m, from)) {
+			v->modseq = y->until;
+			goto out;
+		}
 	}
 	r = flags(s, y, &m);
 	if (r == 0)
