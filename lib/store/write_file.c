@@ -177,32 +177,105 @@ link_body(struct store_part *p, struct wbox *b, uint32_t uid, int fd)
 	return 0;
 }
 
+/* Two directories of messages that a run of copies goes between: names are then short, which
+ * halves the cost of a link. */
+struct pair {
+	int from, to;            /* descriptors, -1 = not open */
+	uint32_t from_hh, to_hh;
+};
+
+static int
+open_hh(struct store_part *p, const struct wbox *b, uint32_t uid)
+{
+	char *dir = mem_printf("%s/%02x", b->dir, uid >> 8 & 0xff);
+	int fd = openat(p->dirfd, dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	mem_free(&dir);
+	return fd;
+}
+
+static void
+pair_close(struct pair *d)
+{
+	if (d->from >= 0)
+		close(d->from);
+	if (d->to >= 0)
+		close(d->to);
+	d->from = d->to = -1;
+}
+
+/* Makes d the directories of these two UIDs; false when one cannot be opened. */
+static bool
+pair_open(struct store_part *p, struct pair *d, struct wbox *from, uint32_t uid, struct wbox *to,
+    uint32_t to_uid)
+{
+	if (d->from >= 0 && d->to >= 0 && d->from_hh == uid >> 8 && d->to_hh == to_uid >> 8)
+		return true;
+	pair_close(d);
+	if (make_hh(p, to, to_uid, false) < 0)
+		return false;
+	d->from_hh = uid >> 8;
+	d->to_hh = to_uid >> 8;
+	d->from = open_hh(p, from, uid);
+	d->to = open_hh(p, to, to_uid);
+	return d->from >= 0 && d->to >= 0;
+}
+
+static bool
+link_quick(struct store_part *p, struct pair *d, struct wbox *from, uint32_t uid, struct wbox *to,
+    uint32_t to_uid)
+{
+	char a[24], b[24];
+
+	if (!pair_open(p, d, from, uid, to, to_uid))
+		return false;
+	snprintf(a, sizeof(a), "%u.msg", uid);
+	snprintf(b, sizeof(b), "%u.msg", to_uid);
+	note_add(p, to);
+	if (linkat(d->from, a, d->to, b, 0) < 0)
+		return false;
+	links_add(p, to, to_uid);
+	return true;
+}
+
+/* The long way, for everything that is not plain. */
+static int
+link_message(struct store_part *p, struct wbox *from, uint32_t uid, struct wbox *to, uint32_t to_uid)
+{
+	struct buf path = { 0 };
+	int rc, fd;
+
+	message_path(&path, from, uid);
+	rc = link_at(p, p->dirfd, buf_cstr(&path), 0, to, to_uid);
+	if (rc == -EMLINK) {
+		fd = openat(p->dirfd, buf_cstr(&path), O_RDONLY | O_CLOEXEC);
+		rc = fd < 0 ? -errno : link_copy(p, fd, to, to_uid);
+		if (fd >= 0)
+			close(fd);
+	}
+	if (rc < 0)
+		log_event(LOG_ERROR, "store_link", "account=%s mailbox=%llx uid=%u error=%s",
+		    log_str(from->acct->name), (unsigned long long)from->id, uid,
+		    log_str(strerror(-rc)));
+	buf_fini(&path);
+	return rc;
+}
+
 int
 link_messages(struct store_part *p, struct wbox *from, const struct store_record *rec, size_t n,
     struct wbox *to, uint32_t first_uid)
 {
-	struct buf path = { 0 };
+	struct pair d = { -1, -1, 0, 0 };
 	int rc = 0;
 
 	p->bulk = true;
 	for (size_t i = 0; i < n && rc == 0; i++) {
-		uint32_t uid = first_uid + (uint32_t)i;
+		uint32_t uid = rec[i].uid, to_uid = first_uid + (uint32_t)i;
 
-		message_path(&path, from, rec[i].uid);
-		rc = link_at(p, p->dirfd, buf_cstr(&path), 0, to, uid);
-		if (rc == -EMLINK) {
-			int fd = openat(p->dirfd, buf_cstr(&path), O_RDONLY | O_CLOEXEC);
-
-			rc = fd < 0 ? -errno : link_copy(p, fd, to, uid);
-			if (fd >= 0)
-				close(fd);
-		}
-		if (rc < 0)
-			log_event(LOG_ERROR, "store_link", "account=%s mailbox=%llx uid=%u error=%s",
-			    log_str(from->acct->name), (unsigned long long)from->id, rec[i].uid,
-			    log_str(strerror(-rc)));
+		if (!link_quick(p, &d, from, uid, to, to_uid))
+			rc = link_message(p, from, uid, to, to_uid);
 	}
-	buf_fini(&path);
+	pair_close(&d);
 	return rc;
 }
 
