@@ -189,7 +189,7 @@ binder_lost(struct binder *b, bool blame)
 	struct ask *a = b->ask;
 
 	if (blame || !b->was_up)
-		server_failed(b->server, loop_now(d->loop));
+		server_failed(b->server, loop_now(d->loop), b->began_at);
 	b->ask = NULL;
 	b->msgid = 0;
 	b->was_up = false;
@@ -270,6 +270,7 @@ binders_pump(struct dir *d)
 		b->server = dir_server(d);
 		if (!b->server)
 			break;
+		b->began_at = loop_now(d->loop);
 		b->conn = conn_new(d->loop, b->server, NULL, NULL, (uint64_t)shared.ldap_timeout,
 		    &binder_events, b);
 		coming++;

@@ -49,16 +49,18 @@ struct conn {
 
 /* ---- replicas -------------------------------------------------------------------------- */
 
-#define BACKOFF_FIRST 100  /* ms; doubles with each failure */
-#define BACKOFF_MOST  2000
+#define BACKOFF_FIRST 20   /* ms; doubles with each failure */
+#define BACKOFF_QUICK 160  /* most, of a server that refuses at once: asking costs little */
+#define BACKOFF_MOST  2500 /* of one that lets us wait */
 
 void
-server_failed(struct server *s, uint64_t now)
+server_failed(struct server *s, uint64_t now, uint64_t began)
 {
-	uint64_t wait = s->failures < 8 ? (uint64_t)BACKOFF_FIRST << s->failures : BACKOFF_MOST;
+	uint64_t most = now - began < BACKOFF_QUICK ? BACKOFF_QUICK : BACKOFF_MOST;
+	uint64_t wait = s->failures < 8 ? (uint64_t)BACKOFF_FIRST << s->failures : most;
 
 	s->failures++;
-	s->not_before = now + (wait < BACKOFF_MOST ? wait : BACKOFF_MOST);
+	s->not_before = now + (wait < most ? wait : most);
 }
 
 void

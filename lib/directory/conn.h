@@ -23,7 +23,8 @@ struct server {
 	unsigned failures;   /* in a row */
 	uint64_t not_before; /* monotonic ms: leave it alone until then */
 };
-void server_failed(struct server *s, uint64_t now);
+/* `began`: when what has failed now was begun. */
+void server_failed(struct server *s, uint64_t now, uint64_t began);
 void server_good(struct server *s);
 
 struct conn;

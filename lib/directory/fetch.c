@@ -264,7 +264,7 @@ conn_lost(struct dir *d, const char *why, bool blame)
 
 	log_event(LOG_WARN, "ldap_down", "server=%s why=%s", log_str(d->server->url), log_str(why));
 	if (blame || !d->up_at)
-		server_failed(d->server, loop_now(d->loop));
+		server_failed(d->server, loop_now(d->loop), d->began_at);
 	conn_close(&d->conn);
 	d->server = NULL;
 	memset(d->by_id, 0, sizeof d->by_id);
@@ -344,6 +344,7 @@ conn_begin(struct dir *d)
 		return;
 	d->server = dir_server(d);
 	d->up_at = 0;
+	d->began_at = loop_now(d->loop);
 	if (d->server) {
 		bool bind = shared.ldap_bind_dn && shared.ldap_bind_dn[0];
 

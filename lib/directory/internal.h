@@ -71,7 +71,7 @@ struct binder {
 	struct server *server;
 	struct ask *ask;         /* whose password is being checked */
 	int msgid;               /* of the bind in progress, 0 = idle */
-	uint64_t sent_us;
+	uint64_t sent_us, began_at;
 	bool was_up;
 };
 
@@ -86,7 +86,7 @@ struct dir {
 
 	struct conn *conn;       /* for searches */
 	struct server *server;   /* of conn */
-	uint64_t up_at;
+	uint64_t began_at, up_at;
 	struct map fetches;      /* by key: waiting and in flight */
 	struct list waiting, flight;
 	struct fetch *by_id[FLIGHT_MAX];
