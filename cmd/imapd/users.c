@@ -21,18 +21,34 @@ add(struct slice account, uint64_t id, struct part *part, struct store_limits li
 	return u;
 }
 
-struct user *
-user_find(struct slice account, struct slice partition, struct store_limits limits)
+static struct user *
+find_in(struct part *part, struct slice account, struct store_limits limits)
 {
-	struct part *part = map_get(&imapd.parts, partition);
 	struct store_account a;
 	int r;
 
-	if (!part || store_begin(part->view) < 0)
+	if (store_begin(part->view) < 0)
 		return NULL;
 	r = store_find_account(part->view, account, &a);
 	store_end(part->view);
 	return r < 0 ? NULL : add(account, a.id, part, limits);
+}
+
+struct user *
+user_find(struct slice account, struct slice partition, struct store_limits limits)
+{
+	struct user *u = NULL;
+	struct part *part;
+	size_t at = 0;
+
+	/* Without a name in the directory he is wherever he was made: there are few partitions. */
+	if (partition.n > 0) {
+		part = map_get(&imapd.parts, partition);
+		return part ? find_in(part, account, limits) : NULL;
+	}
+	while (!u && (part = map_next(&imapd.parts, &at)))
+		u = find_in(part, account, limits);
+	return u;
 }
 
 static struct part *
