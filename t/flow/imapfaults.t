@@ -117,7 +117,7 @@ c.ok("SELECT INBOX")
 os.kill(sb.pid("stored"), signal.SIGKILL)
 like(c.ok("FETCH 1 (FLAGS BODY.PEEK[])"), rb"body", "stored is away: mail can be read")
 t = tm.wait_for(lambda: (lambda t: t if t.startswith(b"NO") else None)(c.tagged("STORE 1 +FLAGS (\\Flagged)")), 5)
-like(t or b"", rb"^NO \[UNAVAILABLE\]", "changes are refused for now")
+like(t or b"", rb"^NO \[UNAVAILABLE\]", "changes are refused until it is back")
 like(c.append("INBOX", mail)[1], rb"^NO \[UNAVAILABLE\]", "APPEND too")
 for cmd in ("CREATE x", "COPY 1 Trash", "EXPUNGE", "SUBSCRIBE x"):
     like(c.tagged(cmd), rb"^NO \[UNAVAILABLE\]", f"{cmd} too")
