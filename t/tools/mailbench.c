@@ -271,9 +271,9 @@ imap_answer(struct fiber *f, const char *tag, struct answer *a)
 			continue;
 		}
 		if (l[0] == '*') {
-			long v;
+			long v = strtol(l + 1, &p, 10);
 
-			if (sscanf(l, "* %ld EXISTS", &v) == 1)
+			if (strcmp(p, " EXISTS") == 0)
 				a->exists = v;
 			else if (strncmp(l, "* STATUS", 8) == 0 && (p = strstr(l, "MESSAGES ")))
 				a->exists = atol(p + 9);
