@@ -150,18 +150,44 @@ batch_finish(struct store_part *p, struct list *jobs, size_t n)
 	p->c.notify(p->c.arg);
 }
 
+/* Runs the jobs.  One of them may become a slow one; those behind it that must wait for it go
+ * back to the head of the queue. */
+static void
+run_all(struct store_part *p, struct list *jobs)
+{
+	struct store_job *j;
+	struct list back;
+	size_t n = 0;
+
+	list_init(&back);
+	list_each(j, jobs, struct store_job, link) {
+		if (p->error)
+			break;
+		if (p->slow.job && j != p->slow.job && slow_conflict(p, j)) {
+			list_remove(&j->link);
+			list_push(&back, &j->link);
+			n++;
+		} else
+			job_run(p, j);
+	}
+	if (n == 0)
+		return;
+	pthread_mutex_lock(&p->lock);
+	list_splice(&back, &p->jobs);
+	list_splice(&p->jobs, &back);
+	p->njobs += n;
+	pthread_mutex_unlock(&p->lock);
+}
+
 static void
 batch_run(struct store_part *p, struct list *jobs, size_t n)
 {
 	uint64_t t0 = clock_mono_us();
-	struct store_job *j = list_first(jobs, struct store_job, link);
-	bool alone = job_alone(j);
+	bool alone = job_alone(list_first(jobs, struct store_job, link));
 	int rc = batch_begin(p);
 
 	if (rc == 0) {
-		list_each(j, jobs, struct store_job, link)
-			if (!p->error)
-				job_run(p, j);
+		run_all(p, jobs);
 		/* Between the commit and the move of the directories the purge must not look. */
 		if (alone)
 			pthread_mutex_lock(&p->names);
@@ -177,11 +203,13 @@ batch_run(struct store_part *p, struct list *jobs, size_t n)
 	/* The environment is beyond use: a restart opens it anew, as it was committed last. */
 	must(rc != MDB_PANIC);
 	dup_settled(p, rc == 0);
+	slow_settled(p, rc == 0);
 	if (rc)
 		batch_failed(p, jobs, rc);
 	else
 		forget_gone(p);
 	note_clear(p);
+	slow_note(p);
 	p->stats.batch_us += clock_mono_us() - t0;
 	batch_finish(p, jobs, n);
 	if (p->boxes.n > BOXES_MOST)
@@ -196,6 +224,8 @@ batch_take(struct store_part *p, struct list *jobs)
 	size_t n = 0;
 
 	list_each(j, &p->jobs, struct store_job, link) {
+		if (slow_conflict(p, j))
+			continue;
 		if (n == BATCH_MOST || (n && job_alone(j)))
 			break;
 		list_remove(&j->link);
@@ -218,12 +248,17 @@ writer_main(void *arg)
 	list_init(&jobs);
 	for (;;) {
 		pthread_mutex_lock(&p->lock);
-		while (list_empty(&p->jobs) && !p->stop)
+		while (list_empty(&p->jobs) && !p->stop && !p->slow.job)
 			pthread_cond_wait(&p->work, &p->lock);
 		n = batch_take(p, &jobs);
 		pthread_mutex_unlock(&p->lock);
-		if (n == 0)
+		if (n)
+			batch_run(p, &jobs, n);
+		else if (!p->slow.job)
 			return NULL;
-		batch_run(p, &jobs, n);
+		if (p->slow.job && slow_step(p)) {
+			list_push(&jobs, &p->slow.job->link);
+			batch_run(p, &jobs, 1);
+		}
 	}
 }

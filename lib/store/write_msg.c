@@ -267,7 +267,7 @@ keywords_mapped(uint64_t bits, const uint64_t map[STORE_KEYWORDS])
 	return to;
 }
 
-static void
+void
 append_copies(struct store_part *p, struct wbox *from, struct wbox *to, const struct store_record *rec,
     size_t n, struct buf *uids)
 {
@@ -337,7 +337,7 @@ two_boxes(struct store_part *p, struct store_job *j, struct wbox **from, struct 
 	return *to && j->req.nranges;
 }
 
-static void
+void
 reply_copied(struct store_job *j, struct wbox *to, const struct buf *uids, uint32_t first)
 {
 	struct store_range *r = arena_new(&j->arena, sizeof(*r));
@@ -363,7 +363,12 @@ run_copy(struct store_part *p, struct store_job *j)
 	struct wbox *from, *to;
 	uint32_t first;
 
-	if (!two_boxes(p, j, &from, &to) || reply_if_full(p, j))
+	if (j == p->slow.job) {
+		slow_finish(p, j);
+		return;
+	}
+	if (!two_boxes(p, j, &from, &to) || reply_if_full(p, j) ||
+	    slow_start(p, j, from, to, &j->req.limits))
 		return;
 	if (copy_records(p, j, from, j->req.ranges, j->req.nranges, to, &j->req.limits, &uids, &first))
 		reply_copied(j, to, &uids, first);
@@ -379,7 +384,11 @@ run_move(struct store_part *p, struct store_job *j)
 	struct wbox *from, *to;
 	uint32_t first;
 
-	if (!two_boxes(p, j, &from, &to))
+	if (j == p->slow.job) {
+		slow_finish(p, j);
+		return;
+	}
+	if (!two_boxes(p, j, &from, &to) || slow_start(p, j, from, to, &j->req.limits))
 		return;
 	if (copy_records(p, j, from, j->req.ranges, j->req.nranges, to, &j->req.limits, &uids, &first)) {
 		reply_copied(j, to, &uids, first);

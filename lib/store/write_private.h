@@ -52,6 +52,19 @@ struct wlink {                  /* a link made by this batch, to be undone if it
 	uint32_t uid;
 };
 
+/* A COPY or MOVE whose links are made in slices: write_slow.c. */
+struct slow {
+	struct store_job *job;  /* NULL = none */
+	struct wacct acct;      /* stand-ins that hold no more than names */
+	struct wbox from, to;
+	uint64_t account;
+	struct buf records;     /* the sources */
+	size_t n, at;
+	uint32_t first;         /* uid of the first copy */
+	int rc;
+	bool finishing;         /* its rows are in the running batch */
+};
+
 struct dup_set;
 struct note;
 
@@ -89,6 +102,7 @@ struct store_part {
 	struct buf done_intents; /* uint64_t: rows to drop in the next batch */
 	struct dup_set *dups;
 	struct note *note;
+	struct slow slow;
 
 	/* Shared. */
 	pthread_t writer, purger;
@@ -215,6 +229,9 @@ void expunge_records(struct store_part *p, struct wbox *b, const struct store_ra
 bool copy_records(struct store_part *p, struct store_job *j, struct wbox *from,
     const struct store_range *ranges, size_t n, struct wbox *to, const struct store_limits *limits,
     struct buf *uids, uint32_t *first);
+void append_copies(struct store_part *p, struct wbox *from, struct wbox *to,
+    const struct store_record *rec, size_t n, struct buf *uids);
+void reply_copied(struct store_job *j, struct wbox *to, const struct buf *uids, uint32_t first);
 void intent_add(struct store_part *p, enum store_intent kind, const char *from, const char *to);
 /* The moves that this batch has promised; after its commit. */
 void intents_run(struct store_part *p);
@@ -227,6 +244,16 @@ void reply_fail(struct store_job *j, enum store_code code, struct verdict v);
 void reply_no_mailbox(struct store_job *j);
 bool reply_if_full(struct store_part *p, struct store_job *j);
 const struct store_range *ranges_keep(struct arena *a, const struct buf *b, size_t *n);
+
+/* ---- write_slow.c ---------------------------------------------------------------------------------------- */
+/* Takes the job out of the batch when it is long; false: run it now. */
+bool slow_start(struct store_part *p, struct store_job *j, struct wbox *from, struct wbox *to,
+    const struct store_limits *limits) MUSTCHECK;
+bool slow_conflict(const struct store_part *p, const struct store_job *j); /* must wait for it */
+bool slow_step(struct store_part *p) MUSTCHECK; /* the next slice; true = ready for its batch */
+void slow_finish(struct store_part *p, struct store_job *j);
+void slow_settled(struct store_part *p, bool committed);
+void slow_note(struct store_part *p);           /* after the note has been cleared */
 
 /* ---- write_purge.c -------------------------------------------------------------------------------------- */
 void purge_add(struct store_part *p, uint64_t mailbox, const struct store_purge_item *items, size_t n);

@@ -1,5 +1,6 @@
 /* stored, its client and a reader together: everything that changes a mailbox. */
 #include "service.h"
+#include "store/check.h"
 
 static uint64_t account, inbox;
 static struct store_reader *reader;
@@ -403,6 +404,107 @@ test_many(void)
 	is(uids(archive), "", "nothing is left");
 }
 
+struct order {
+	struct op op;
+	struct store_reply reply;
+	struct store_range to;
+	int place;
+};
+static int place;
+
+static void
+in_order(void *arg, const struct store_reply *r)
+{
+	struct order *o = arg;
+
+	o->reply = *r;
+	if (r->nto)
+		o->to = r->to[0];
+	o->place = ++place;
+	if (place == 4)
+		loop_stop(&loop);
+}
+
+/* A long COPY: others go on meanwhile, but not those who would meet half of it. */
+static void
+test_slow(void)
+{
+	uint64_t junk = folder("Junk"), from = folder("Archive");
+	struct store_range all = { 1, UINT32_MAX };
+	struct store_change seen = { .how = STORE_ADD, .flags = STORE_SEEN };
+	struct store_body b[100], one;
+	struct store_message m[100], late = { .body = &one, .size = 4 };
+	struct store_target t = { .account = S("ann@example.test") };
+	struct order copy = { .place = 0 }, append_later = { .place = 0 }, other = { .place = 0 },
+		flags = { .place = 0 };
+
+	for (int round = 0; round < 30; round++) {
+		for (int i = 0; i < 100; i++) {
+			b[i] = body_with("slow", 4);
+			m[i] = (struct store_message){ .body = &b[i], .size = 4 };
+		}
+		CALL(store_append_start, from, m, 100, none);
+	}
+	one = body_with("late", 4);
+	store_copy_start(client, from, &all, 1, junk, none, &copy.op, in_order, &copy);
+	store_append_start(client, junk, &late, 1, none, &append_later.op, in_order, &append_later);
+	store_flags_start(client, from, &all, 1, &seen, &flags.op, in_order, &flags);
+	one = body_with("else", 4);
+	store_deliver_start(client, &late, &t, 1, &other.op, in_order, &other);
+	loop_run(&loop);
+	ok(copy.reply.verdict.kind == OK && copy.to.last - copy.to.first == 2999, "a long copy");
+	ok(other.reply.verdict.kind == OK && other.place == 1, "lets others pass");
+	ok(append_later.reply.verdict.kind == OK && append_later.reply.uid == copy.to.last + 1,
+	    "an append to its destination waits");
+	ok(flags.reply.verdict.kind == OK && flags.place > copy.place, "so do flags of its source");
+	ok(mailbox(junk).unseen == mailbox(junk).exists && mailbox(from).unseen == 0,
+	    "the copies are from before");
+	eq(CALL(store_move_start, junk, &all, 1, from), OK, "a long move");
+	ok(mailbox(junk).exists == 0 && mailbox(from).exists == 3000 + 3001, "leaves nothing");
+	is(content(from, mailbox(from).uidnext - 1), "late", "the last one is the last");
+}
+
+static void
+on_finding(void *arg, const char *text)
+{
+	(void)arg;
+	printf("# %s\n", text);
+}
+
+static void
+back_again(void)
+{
+	service_start();
+	for (int i = 0; i < 200 && ping() != OK; i++)
+		usleep(20000);
+}
+
+/* Killed in the middle of it: all or nothing, and no file is left. */
+static void
+test_slow_killed(void)
+{
+	uint64_t from = folder("Archive"), trash = folder("Trash");
+	struct store_range all = { 1, UINT32_MAX };
+	struct store_check c = { .found = on_finding };
+	char path[200], *why = NULL;
+	uint32_t n;
+
+	for (int i = 0; i < 4; i++) {
+		struct order copy = { .place = 0 };
+
+		store_copy_start(client, from, &all, 1, trash, none, &copy.op, in_order, &copy);
+		usleep((unsigned)i * 7000);
+		op_cancel(&copy.op);
+		service_stop(SIGKILL);
+		back_again();
+	}
+	n = mailbox(trash).exists;
+	ok(n % mailbox(from).exists == 0, "killed while it copied: %u copies, all or nothing", n);
+	snprintf(path, sizeof(path), "%s/store/partition/primary", dir);
+	ok(store_check_partition(path, slice(NULL, 0), &c, &why) == 0 && c.findings == 0,
+	    "and nothing is left over");
+}
+
 static void
 test_away(void)
 {
@@ -411,9 +513,7 @@ test_away(void)
 	ok(WIFEXITED(status) && WEXITSTATUS(status) == 0, "stored drains and leaves with 0");
 	eq(ping(), TEMP, "while it is away the answer is TEMP");
 	eq(last.code, STORE_AWAY, "with its code");
-	service_start();
-	for (int i = 0; i < 100 && ping() != OK; i++)
-		usleep(20000);
+	back_again();
 	eq(last.verdict.kind, OK, "the client comes back by itself");
 	eq(deliver("joe@example.test", "", "hello", 0, "q1"), OK, "a delivery is remembered");
 	ok(last_results[0].duplicate, "over the restart");
@@ -447,6 +547,8 @@ main(int argc, char **argv)
 	test_recent();
 	test_watch();
 	test_many();
+	test_slow();
+	test_slow_killed();
 	test_away();
 	store_view_free(&view);
 	store_reader_close(&reader);
