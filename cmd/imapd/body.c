@@ -16,6 +16,7 @@
 
 #define CHUNK (64 * 1024)
 #define COLD_CHUNK (256 * 1024)
+#define LARGE (512 * 1024) /* messages above are parsed beside the loop */
 
 /* ---- open and close ------------------------------------------------------------------------ */
 
@@ -35,21 +36,78 @@ body_close(struct fetch *f)
 	buf_clear(&f->header);
 }
 
-/* Parses the whole file: for messages without a cache record, or too odd for one. */
-static void
-parse(struct fetch *f)
-{
-	struct slice msg = S("");
+/* Parsing the whole file: for messages without a cache record, or too odd for one.  A large one
+ * is parsed on the work pool; everything it makes is in here, so the session may go first. */
+struct parsing {
+	struct session *s;
+	unsigned items; /* of them, what is to be written */
+	void *map;
+	size_t size;
+	struct arena arena;
+	struct mime *mime;
+	struct slice envelope, structure;
+};
 
-	f->mime = arena_new(&f->arena, sizeof(*f->mime));
-	if (f->size > 0) {
-		f->map = mmap(NULL, f->size, PROT_READ, MAP_PRIVATE, f->fd, 0);
-		if (f->map == MAP_FAILED)
-			f->map = NULL;
-		else
-			msg = slice(f->map, f->size);
+static void
+parsing_run(void *arg)
+{
+	struct parsing *g = arg;
+	struct buf b = { 0 };
+
+	g->mime = arena_new(&g->arena, sizeof(*g->mime));
+	mime_parse(g->map ? slice(g->map, g->size) : S(""), &g->arena, g->mime);
+	if (g->items & IMAP_FETCH_ENVELOPE) {
+		imap_envelope_write(&b, mime_header(g->mime, g->mime->root), &g->arena);
+		g->envelope = arena_slice(&g->arena, buf_get(&b));
+		buf_clear(&b);
 	}
-	mime_parse(msg, &f->arena, f->mime);
+	if (g->items & (IMAP_FETCH_BODY | IMAP_FETCH_BODYSTRUCTURE)) {
+		imap_structure_write(&b, g->mime, g->mime->root, true, &g->arena);
+		g->structure = arena_slice(&g->arena, buf_get(&b));
+	}
+	buf_fini(&b);
+}
+
+static void
+parsing_drop(void *arg)
+{
+	struct parsing *g = arg;
+
+	if (g->map)
+		munmap(g->map, g->size);
+	arena_reset(&g->arena);
+	mem_release(g);
+}
+
+/* What was made becomes the message's. */
+static void
+adopt(struct fetch *f, struct parsing *g)
+{
+	f->arena = g->arena;
+	f->map = g->map;
+	f->mime = g->mime;
+	if (g->envelope.p) {
+		f->cache.has |= IMAP_HAS_ENVELOPE;
+		f->cache.envelope = g->envelope;
+	}
+	if (g->structure.p) {
+		f->cache.has |= IMAP_HAS_STRUCTURE;
+		f->cache.structure = g->structure;
+	}
+	mem_release(g);
+}
+
+static struct parsing *
+parsing_new(struct session *s, const struct fetch *f)
+{
+	struct parsing *g = mem_new(sizeof(*g));
+
+	*g = (struct parsing){ .s = s, .items = f->want.items, .size = f->size };
+	if (f->size > 0)
+		g->map = mmap(NULL, f->size, PROT_READ, MAP_PRIVATE, f->fd, 0);
+	if (g->map == MAP_FAILED)
+		g->map = NULL;
+	return g;
 }
 
 static bool
@@ -69,27 +127,13 @@ needs_parse(const struct fetch *f)
 	return false;
 }
 
-int
-body_open(struct session *s, struct fetch *f)
+/* All that FETCH wants beside the sections. */
+static void
+write_items(struct session *s, struct fetch *f)
 {
 	struct store_mailbox m = { 0 };
-	struct stat st;
 	uint32_t seq = view_seq(s->view, f->rec.uid);
 
-	/* This ends the snapshot: f->rec and f->record are copies. */
-	f->fd = store_open_message(reader(s), s->view->mailbox, f->rec.uid);
-	if (f->fd < 0 || fstat(f->fd, &st) < 0) {
-		log_event(LOG_WARN, "message_missing", "sid=%s mailbox=%llu uid=%u error=%s", s->sid,
-		    (unsigned long long)s->view->mailbox, f->rec.uid,
-		    strerror(f->fd < 0 ? -f->fd : errno));
-		body_close(f);
-		return -ENOENT;
-	}
-	f->size = (uint64_t)st.st_size;
-	if (imap_cache_parse(buf_get(&f->record), &f->cache) < 0 || f->cache.size != f->size)
-		f->cache = (struct imap_cache){ 0 };
-	if (needs_parse(f))
-		parse(f);
 	if (f->rec.keywords && store_begin(reader(s)) == 0) {
 		if (store_get_mailbox(reader(s), s->view->mailbox, &m) < 0)
 			m.nkeywords = 0;
@@ -98,7 +142,50 @@ body_open(struct session *s, struct fetch *f)
 	} else {
 		fetch_write_items(s, f, &f->rec, seq, &f->cache, &m);
 	}
-	return 0;
+}
+
+static void
+parsing_done(void *arg)
+{
+	struct parsing *g = arg;
+	struct session *s = g->s;
+	struct fetch *f = s->data;
+
+	log_context(s->sid);
+	adopt(f, g);
+	write_items(s, f);
+	session_resume(s, session_pull(s));
+}
+
+enum next
+body_open(struct session *s, struct fetch *f)
+{
+	struct parsing *g;
+	struct stat st;
+
+	/* This ends the snapshot: f->rec and f->record are copies. */
+	f->fd = store_open_message(reader(s), s->view->mailbox, f->rec.uid);
+	if (f->fd < 0 || fstat(f->fd, &st) < 0) {
+		log_event(LOG_WARN, "message_missing", "sid=%s mailbox=%llu uid=%u error=%s", s->sid,
+		    (unsigned long long)s->view->mailbox, f->rec.uid,
+		    strerror(f->fd < 0 ? -f->fd : errno));
+		body_close(f);
+		return CLOSE;
+	}
+	f->size = (uint64_t)st.st_size;
+	if (imap_cache_parse(buf_get(&f->record), &f->cache) < 0 || f->cache.size != f->size)
+		f->cache = (struct imap_cache){ 0 };
+	if (needs_parse(f)) {
+		g = parsing_new(s, f);
+		if (f->size > LARGE) {
+			work_start(imapd.loop, &s->op, parsing_run, parsing_done, parsing_drop, g);
+			return WAIT;
+		}
+		parsing_run(g);
+		adopt(f, g);
+	}
+	write_items(s, f);
+	return NEXT;
 }
 
 /* ---- finding a section ----------------------------------------------------------------------- */

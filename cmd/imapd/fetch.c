@@ -5,7 +5,6 @@
  * body.c. */
 #include "fetch.h"
 
-#include "imap/structure.h"
 #include "imap/write.h"
 
 static struct fetch *
@@ -27,32 +26,21 @@ undo(struct session *s)
 /* ---- one message -------------------------------------------------------------------------- */
 
 static void
-write_cached(struct session *s, struct fetch *f, unsigned items, const struct imap_cache *c)
+write_cached(struct buf *b, unsigned items, const struct imap_cache *c)
 {
-	struct buf *b = out(s);
-
 	if (items & IMAP_FETCH_ENVELOPE) {
 		buf_lit(b, "ENVELOPE ");
-		if (c->has & IMAP_HAS_ENVELOPE)
-			buf_slice(b, c->envelope);
-		else
-			imap_envelope_write(b, mime_header(f->mime, f->mime->root), &f->arena);
+		buf_slice(b, c->envelope);
 		buf_char(b, ' ');
 	}
 	if (items & IMAP_FETCH_BODY) {
 		buf_lit(b, "BODY ");
-		if (c->has & IMAP_HAS_STRUCTURE)
-			imap_body_from_structure(b, c->structure);
-		else
-			imap_structure_write(b, f->mime, f->mime->root, false, &f->arena);
+		imap_body_from_structure(b, c->structure);
 		buf_char(b, ' ');
 	}
 	if (items & IMAP_FETCH_BODYSTRUCTURE) {
 		buf_lit(b, "BODYSTRUCTURE ");
-		if (c->has & IMAP_HAS_STRUCTURE)
-			buf_slice(b, c->structure);
-		else
-			imap_structure_write(b, f->mime, f->mime->root, true, &f->arena);
+		buf_slice(b, c->structure);
 		buf_char(b, ' ');
 	}
 }
@@ -118,7 +106,7 @@ fetch_write_items(struct session *s, struct fetch *f, const struct store_record 
 	}
 	b->n += (size_t)(e - p);
 	if (items & (IMAP_FETCH_ENVELOPE | IMAP_FETCH_BODY | IMAP_FETCH_BODYSTRUCTURE))
-		write_cached(s, f, items, c);
+		write_cached(b, items, c);
 }
 
 /* The blank behind the last item becomes the end. */
@@ -240,8 +228,11 @@ fetch_more(struct session *s)
 			return finish(s, "NO", "[UNAVAILABLE] The mail store cannot be read");
 		w = walk(s, f);
 		if (w == NEEDS_FILE) {
-			if (body_open(s, f) < 0)
-				f->missing = true;
+			enum next next = body_open(s, f);
+
+			if (next == WAIT)
+				return WAIT;
+			f->missing = f->missing || next == CLOSE;
 			continue;
 		}
 		store_end(reader(s));

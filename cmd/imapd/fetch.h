@@ -34,12 +34,14 @@ struct fetch {
 
 /* Starts the cursor over f->want and f->uids. */
 enum next fetch_start(struct session *s, struct fetch *f);
-/* Writes "* n FETCH (" and the items that need no file, as far as `cache` or `mime` has them. */
+/* Writes "* n FETCH (" and the items that need no file, from the cache. */
 void fetch_write_items(struct session *s, struct fetch *f, const struct store_record *r,
     uint32_t seq, const struct imap_cache *c, const struct store_mailbox *m);
 
-/* body.c: opens the file of f->rec and writes the items.  0, or -errno: not there. */
-int body_open(struct session *s, struct fetch *f);
+/* body.c: opens the file of f->rec and writes the items.  NEXT: go on with body_more; WAIT: a
+ * large message is being parsed, the cursor goes on by itself; CLOSE: there is no such file
+ * (f->fd is -1). */
+enum next body_open(struct session *s, struct fetch *f);
 /* Writes sections until the output is full: NEXT = the message is complete; FULL; WAIT (a cold
  * read is under way, the cursor goes on by itself). */
 enum next body_more(struct session *s, struct fetch *f);

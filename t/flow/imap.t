@@ -477,6 +477,17 @@ ok(find(c.ok("FETCH 1 BODY.PEEK[]"), rb"\{\d+\}\r\n(.*)\)$") == big.encode(), "a
 l = c.ok("FETCH 2 (ENVELOPE BODYSTRUCTURE BODY.PEEK[1] UID)")
 like(l, rb'"r2999" "example.org".*"mixed".*BODY\[1\] \{8\}\r\npart one', "a message with a header too large for its cache record")
 like(c.ok("SEARCH TO r2999@"), rb"SEARCH 2$", "is searched in the file")
+large = many.replace("part one", "part one" + "\r\nv" * 300000)
+c.append("INBOX", large)
+like(c.ok("FETCH 3 (UID ENVELOPE BODY BODY.PEEK[1]<0.8>)"), rb'"r2999" "example.org".*"mixed".*BODY\[1\]<0> \{8\}\r\npart one',
+     "the same in a large message")
+for i in range(3):
+    c.start("FETCH 3 ENVELOPE")
+    c.close()
+    c = Raw(sb, login=10)
+    c.ok("SELECT INBOX")
+c.ok("STORE 3 +FLAGS.SILENT (\\Deleted)")
+c.ok("EXPUNGE")
 like(c.ok("SEARCH BODY wwwwwww"), rb"SEARCH 1$", "a large message is searched beside the loop")
 like(c.ok("SEARCH OR BODY zzznot HEADER X-None y"), rb"SEARCH$", "and not found")
 for i in range(3):
@@ -487,7 +498,7 @@ for i in range(3):
     c.close()
     c = Raw(sb, login=10)
     c.ok("SELECT INBOX")
-    c.ok("UID STORE 3:4000000 +FLAGS.SILENT (\\Deleted)")
+    c.ok("UID STORE 4:4000000 +FLAGS.SILENT (\\Deleted)")
     c.ok("EXPUNGE")
     c.start("FETCH 1 BODY.PEEK[]")  # or in the middle of the answer
     c.sock.recv(1000)
