@@ -1,5 +1,6 @@
 /* Messages coming in: DELIVER, APPEND, and ADOPT for reconstruct. */
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -39,6 +40,12 @@ body_fd(struct store_part *p, struct store_job *j, size_t i, const struct store_
 		return -errno;
 	if (st.st_size != m->size)
 		return -EBADMSG;
+	/* The file carries the internal date: reconstruct has nothing else. */
+	if (m->internaldate && llabs((long long)(m->internaldate - st.st_mtime)) > 2) {
+		const struct timespec times[2] = { { m->internaldate, 0 }, { m->internaldate, 0 } };
+
+		(void)!futimens(j->fds[i], times);
+	}
 	if (j->foreign) {
 		int copy = clone_body(p, j->fds[i]);
 

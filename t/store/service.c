@@ -189,8 +189,13 @@ test_append(void)
 	uint64_t drafts = folder("Drafts");
 	struct store_mailbox box;
 	const struct store_record *rec;
+	struct stat st = { 0 };
+	int fd;
 
 	eq(append(drafts, "draft", STORE_DRAFT | STORE_SEEN, "$Label1 todo"), 1, "append gives uid 1");
+	fd = store_open_message(view, drafts, 1);
+	ok(fd >= 0 && fstat(fd, &st) == 0 && st.st_mtime == 2000, "the file has the internal date");
+	close(fd);
 	ok(last.uidvalidity == mailbox(drafts).uidvalidity, "and uidvalidity");
 	eq(CALL(store_append_start, drafts, m, 3, none), OK, "three at once");
 	ok(last.nuids == 1 && last_uids[0].first == 2 && last_uids[0].last == 4, "get 2:4");
