@@ -134,6 +134,8 @@ batch_failed(struct store_part *p, struct list *jobs, int rc)
 static void
 batch_finish(struct store_part *p, struct list *jobs, size_t n)
 {
+	struct store_job *j;
+
 	p->stats.batches++;
 	p->stats.jobs += n;
 	if (n > p->stats.largest_batch)
@@ -142,6 +144,12 @@ batch_finish(struct store_part *p, struct list *jobs, size_t n)
 	p->stats.mailboxes_cached = p->boxes.n;
 	pthread_mutex_lock(&p->lock);
 	p->shown = p->stats;
+	list_each(j, jobs, struct store_job, link)
+		if (j->req.verb == STORE_V_PURGED) {
+			p->purge_heard++;
+			p->purge_failed = j->reply.verdict.kind != OK;
+			pthread_cond_signal(&p->purge_wake);
+		}
 	list_splice(&p->out.jobs, jobs);
 	buf_slice(&p->out.events, buf_get(&p->events));
 	buf_slice(&p->out.accounts, buf_get(&p->new_accounts));

@@ -114,6 +114,8 @@ struct store_part {
 	size_t njobs;
 	struct store_finished out;
 	bool stop, stop_purge;
+	uint64_t purge_told, purge_heard; /* jobs of the purge: handed over, finished */
+	bool purge_failed;      /* the last one was not committed */
 	pthread_mutex_t names;  /* held while directories move, and by the purge */
 	struct store_part_stats shown; /* as of the last batch */
 

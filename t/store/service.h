@@ -67,7 +67,7 @@ service_prepare(const char *conf)
 	if (!mkdtemp(dir))
 		abort();
 	snprintf(text, sizeof(text), "prefix = %s\nrundir = %s\nstore = %s/store\n"
-	    "hostname = store.test\nlog_level = warn\n", dir, dir, dir);
+	    "hostname = store.test\nlog_level = error\n", dir, dir, dir);
 	write_file("tiermail.conf", text);
 	write_file("stored.conf", conf);
 	snprintf(a.sun_path, sizeof(a.sun_path), "%s/notify", dir);
