@@ -298,6 +298,8 @@ cmd_fetch(struct session *s, struct imap_in *in)
 	if (!imap_space(in) || !imap_sequence(in, &f->uids) || !imap_space(in) ||
 	    !imap_fetch_parse(in, &f->want) || !imap_end(in))
 		return bad(s, in);
+	if (s->uid)
+		view_arrivals(s);
 	if (!view_uids(s->view, &f->uids, s->uid, &s->arena))
 		return bad_text(s, "No such message");
 	if (s->uid)

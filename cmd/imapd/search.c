@@ -288,6 +288,8 @@ cmd_search(struct session *s, struct imap_in *in)
 	if (q->q.bad_charset)
 		return finish(s, "NO",
 		    "[BADCHARSET (US-ASCII UTF-8 ISO-8859-1)] Unknown character set");
+	if (s->uid)
+		view_arrivals(s);
 	if (!match_resolve_sets(q->q.key, s->view, &s->arena))
 		return bad_text(s, "No such message");
 	s->condstore = s->condstore || q->q.modseq;

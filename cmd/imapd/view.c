@@ -456,13 +456,17 @@ view_sync(struct session *s, struct sync *y)
 	    (m.exists == v->exists || !y->expunge)))
 		goto out;
 	if (!y->begun) {
-		uint32_t from = v->uidnext;
+		/* The flags of new messages are asked for, not told; unless the client knew of
+		 * them already and something has happened since. */
+		bool quiet = v->arrived && v->arrived_modseq == m.highestmodseq;
+		uint32_t from = quiet ? v->arrived : v->uidnext;
 
-		y->last = view_last_uid(v); /* new messages are asked for, not told about */
+		y->last = quiet ? from - 1 : view_last_uid(v);
 		news(s, y, &m);
 		y->begun = true;
 		y->at = 1;
 		y->until = m.highestmodseq;
+		v->arrived = 0;
 		if (only_arrivals(s, &m, from)) {
 			v->modseq = y->until;
 			goto out;
@@ -474,4 +478,23 @@ view_sync(struct session *s, struct sync *y)
 out:
 	store_end(reader(s));
 	return r == -ENOENT || r == -EBADMSG ? -ESTALE : r;
+}
+
+void
+view_arrivals(struct session *s)
+{
+	struct view *v = s->view;
+	struct sync y = { 0 };
+	struct store_mailbox m;
+
+	if (store_begin(reader(s)) < 0)
+		return;
+	if (store_get_mailbox(reader(s), v->mailbox, &m) == 0 && m.uidvalidity == v->uidvalidity &&
+	    m.uidnext != v->uidnext) {
+		if (!v->arrived)
+			v->arrived = v->uidnext;
+		v->arrived_modseq = m.highestmodseq;
+		news(s, &y, &m);
+	}
+	store_end(reader(s));
 }

@@ -26,6 +26,8 @@ struct view {
 	uint32_t recent_lo, recent_hi; /* UIDs that are \Recent here; hi < lo: none */
 	uint32_t recent;       /* as last told */
 	uint64_t modseq;       /* flags are known up to here */
+	uint32_t arrived;      /* first UID that came in since then and was told; 0 = none */
+	uint64_t arrived_modseq; /* the mailbox's counter when that was */
 	struct run *runs;
 	size_t nruns;
 	uint8_t nkeywords;     /* as last told */
@@ -68,6 +70,10 @@ struct sync {
 /* Writes EXPUNGE, EXISTS, RECENT, FLAGS and FETCH responses.  1: there is more, call again
  * when the output has room; 0: done; -ESTALE: the mailbox is gone or another one. */
 int view_sync(struct session *s, struct sync *y);
+
+/* Only tells of new messages, which may be done at any time: a command that names UIDs sees
+ * what has come in by now. */
+void view_arrivals(struct session *s);
 
 /* The flags of a record with the mailbox's keywords: "(\Seen foo)".  `m` was read with
  * keywords when the record has any. */
