@@ -106,7 +106,16 @@ c.send("a STARTTLS\r\nb LOGIN x y\r\n")
 like(c.response(), rb"^\* BYE", "plaintext behind STARTTLS closes the connection")
 c.close()
 c = Raw(sb, login=1, tls=True)
-ok(True, "implicit TLS")
+text = mail("by TLS") + "tls " * 500000 + "\r\n"
+like(c.append("Drafts", text)[1], rb"^OK", "implicit TLS: APPEND of 2 MB")
+c.ok("SELECT Drafts")
+ok(find(c.ok("FETCH 1 BODY.PEEK[]"), rb"\{\d+\}\r\n(.*)\)$") == text.encode(), "and FETCH")
+c.start("IDLE")
+c.response()
+d = Raw(sb, login=1, tls=True)
+d.append("Drafts", mail("second"))
+like(c.response(), rb"EXISTS", "and IDLE")
+d.close()
 c.close()
 
 # ---- mailboxes --------------------------------------------------------------------------------------
