@@ -62,6 +62,20 @@ by_status(struct route_found *f, const struct dir_user *u)
 	}
 }
 
+/* mailDeliveryOption: into the mailbox, on to other addresses, or both. */
+static void
+by_delivery(struct route_found *f, const struct dir_user *u)
+{
+	f->account = u->account;
+	f->keep = u->delivery & DIR_MAILBOX;
+	if ((u->delivery & DIR_FORWARD) && u->nforward) {
+		f->forward = u->forward;
+		f->nforward = u->nforward;
+	} else if (!f->keep) {
+		f->v = verdict(PERM, 550, "5.2.1", "this user has no mailbox");
+	}
+}
+
 /* RFC 5321 4.5.1: every domain that we take mail for has a postmaster. */
 static bool
 postmaster_instead(struct lookup *l)
@@ -92,6 +106,8 @@ on_answer(void *arg, const struct dir_answer *a)
 		f.mailhost = a->user->mailhost;
 		f.max_message = a->user->max_message;
 		by_status(&f, a->user);
+		if (f.v.kind == OK)
+			by_delivery(&f, a->user);
 		if (l->asked_again)
 			f.address = slice_str(shared.postmaster);
 	} else if (a->v.kind == PERM && a->domain) {

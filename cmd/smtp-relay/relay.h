@@ -3,6 +3,7 @@
  *	main.c     tables of configuration, metrics and the daemon; start, reload, drain
  *	session.c  a session's life and its commands: policy on lib/smtp/server
  *	auth.c     AUTH
+ *	rcpt.c     RCPT: who may have it, and where it goes; forwarding
  *	message.c  the body: trace, header check, queue
  *	lookup.c   what the directory says of a recipient
  *	clients.c  how many sessions and messages each client and user has, over all workers
@@ -89,6 +90,10 @@ void session_accept(struct daemon_listen *l, int fd);
 void relay_idle(void); /* main.c: a session has gone; when draining, are we done? */
 void session_answer(struct session *s, enum verdict_kind kind, int code, const char *esc,
     const char *text);
+
+/* rcpt.c */
+void rcpt_ask(struct smtp_server *s, const struct smtp_rcpt *rcpt);
+void rcpt_write(const struct session *s, struct buf *b); /* the one being looked up, if any */
 
 /* auth.c */
 enum smtp_next cmd_auth(struct smtp_server *s, struct slice arg);

@@ -15,11 +15,6 @@
 #include "base/random.h"
 #include "relay.h"
 
-struct rcpt_wait {
-	const struct smtp_rcpt *rcpt;
-	struct address to; /* with a domain */
-};
-
 struct session *
 session_of(struct smtp_server *s)
 {
@@ -129,119 +124,6 @@ on_mail(struct smtp_server *smtp, const struct smtp_mail *mail)
 		    relay.dir, mail->from.local, mail->from.domain, &s->op, sender_found, s);
 }
 
-/* ---- RCPT -------------------------------------------------------------------------------- */
-
-static bool
-may_relay(const struct session *s, struct slice domain)
-{
-	if (s->role != ROLE_MX || s->trusted)
-		return true;
-	for (char **d = config.relay_domains; d && *d; d++)
-		if (domain_eq(slice_str(*d), domain))
-			return true;
-	return false;
-}
-
-/* ORCPT as the queue keeps it: "type;address", decoded. */
-static const char *
-orcpt_text(struct arena *a, const struct smtp_rcpt *r)
-{
-	if (r->orcpt_type.p == NULL)
-		return NULL;
-	return arena_printf(a, SFMT ";" SFMT, SARG(r->orcpt_type), SARG(r->orcpt));
-}
-
-static struct qrcpt *
-rcpt_room(struct session *s)
-{
-	struct qrcpt *more;
-
-	if (s->nrcpts == s->rcpts_room) {
-		s->rcpts_room = s->rcpts_room ? s->rcpts_room * 2 : 4;
-		more = arena_array(&s->smtp.arena, s->rcpts_room, sizeof(*more));
-		if (s->nrcpts)
-			memcpy(more, s->rcpts, s->nrcpts * sizeof(*more));
-		s->rcpts = more;
-	}
-	return &s->rcpts[s->nrcpts];
-}
-
-/* A recipient that is there already is accepted and kept once (RFC 5321 lets us). */
-static bool
-rcpt_known(const struct session *s, struct slice addr)
-{
-	for (size_t i = 0; i < s->nrcpts; i++)
-		if (slice_eq(slice_str(s->rcpts[i].addr), addr))
-			return true;
-	return false;
-}
-
-static void
-rcpt_add(struct session *s, const struct route_decision *d)
-{
-	const struct smtp_rcpt *r = s->rcpt->rcpt;
-	struct arena *a = &s->smtp.arena;
-	struct buf as_given = { 0 };
-	struct qrcpt *q;
-
-	if (rcpt_known(s, d->address))
-		return;
-	q = rcpt_room(s);
-	*q = (struct qrcpt){
-		.notify = (int)r->notify, .channel = d->channel, .orcpt = orcpt_text(a, r)
-	};
-	q->addr = arena_cstr(a, d->address);
-	q->dest = arena_str(a, d->host);
-	q->channel = arena_str(a, d->channel);
-	q->hold = d->hold;
-	s->max_message = d->max_message;
-	address_write(&as_given, &s->rcpt->to);
-	if (!slice_eq(buf_get(&as_given), d->address))
-		q->final = arena_cstr(a, buf_get(&as_given));
-	buf_fini(&as_given);
-	s->nrcpts++;
-}
-
-static void
-rcpt_routed(void *arg, const struct route_decision *d)
-{
-	struct session *s = CAST(arg, struct session, SESSION_MAGIC);
-
-	if (d->v.kind != OK) {
-		smtp_server_answer(&s->smtp, &d->v);
-	} else if (!d->local && !may_relay(s, s->rcpt->to.domain)) {
-		session_answer(s, PERM, 550, "5.7.1", "relaying denied");
-	} else if (d->max_message && s->smtp.mail.size > (uint64_t)d->max_message) {
-		session_answer(
-		    s, PERM, 552, "5.2.3", "message is larger than this mailbox takes");
-	} else if (s->account &&
-		   !clients_user(slice_str(s->account), 0, 1, 0, config.user_rcpts)) {
-		session_answer(s, TEMP, 450, "4.7.1", "too many recipients this hour");
-	} else {
-		rcpt_add(s, d);
-		log_event(LOG_INFO, "rcpt", "sid=%s qid=%s to=%s channel=%s host=%s", s->sid,
-		    s->qid, log_value(d->address), d->channel, log_str(d->host));
-		s->rcpt = NULL; /* before the answer: behind it the next RCPT may be under way */
-		session_answer(s, OK, 250, "2.1.5", "recipient ok");
-	}
-}
-
-static void
-on_rcpt(struct smtp_server *smtp, const struct smtp_rcpt *rcpt)
-{
-	struct session *s = session_of(smtp);
-
-	s->rcpt = arena_new(&smtp->arena, sizeof(*s->rcpt));
-	s->rcpt->rcpt = rcpt;
-	s->rcpt->to = rcpt->to;
-	/* RFC 5321 4.1.1.3: in any case, without a domain. */
-	if (rcpt->to.flags & ADDRESS_POSTMASTER) {
-		s->rcpt->to.flags &= ~(unsigned)ADDRESS_POSTMASTER;
-		s->rcpt->to.domain = slice_str(shared.default_domain);
-	}
-	route_start(relay.route, &s->rcpt->to, &s->op, rcpt_routed, s);
-}
-
 /* ---- tidings ----------------------------------------------------------------------------- */
 
 static void
@@ -264,8 +146,7 @@ on_refused(struct smtp_server *smtp, const char *verb, const struct verdict *v)
 	struct buf to = { 0 };
 
 	metric_add(v->kind == PERM ? M_REJECTED : M_DEFERRED, 1);
-	if (s->rcpt)
-		address_write(&to, &s->rcpt->to);
+	rcpt_write(s, &to);
 	s->rcpt = NULL;
 	log_event(LOG_INFO, "reject",
 	    "sid=%s qid=%s verb=%s to=%s reply=%d verdict=%d.%d.%d text=%s", s->sid, s->qid,
@@ -302,7 +183,7 @@ static const struct smtp_verb submission_verbs[] = {
 
 #define CALLS                                                                             \
 	.limits = &relay.limits, .keywords = on_keywords, .helo = on_helo, .mail = on_mail,  \
-	.rcpt = on_rcpt, .body = message_begin, .bytes = message_bytes, .end = message_end,  \
+	.rcpt = rcpt_ask, .body = message_begin, .bytes = message_bytes, .end = message_end,  \
 	.reset = on_reset, .refused = on_refused, .secured = on_secured, .closed = on_closed
 
 static struct smtp_policy policies[] = {

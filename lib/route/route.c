@@ -127,7 +127,8 @@ decide_local(struct query *q, const struct route_found *f)
 		.v = f->v,
 		.hold = f->hold,
 		.address = f->address,
-		.max_message = f->max_message };
+		.max_message = f->max_message,
+		.account = f->account };
 
 	if (f->v.kind == PERM && f->smarthost.n) {
 		d.v = verdict(OK, 250, "2.1.5", "ok");
@@ -136,6 +137,9 @@ decide_local(struct query *q, const struct route_found *f)
 	} else if (f->v.kind == OK) {
 		d.channel = ROUTE_LMTP;
 		d.host = f->mailhost.n ? domain_key(&q->arena, f->mailhost) : q->r->p.hostname;
+		d.forward = f->forward;
+		d.nforward = f->nforward;
+		d.keep = f->keep;
 	}
 	answer(q, &d);
 }

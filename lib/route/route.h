@@ -28,6 +28,11 @@ struct route_found {
 	struct slice smarthost; /* of the domain: where users go whom the directory does not know */
 	const char *hold;       /* a literal: accept, but keep in the queue, for this reason */
 	int64_t max_message;    /* octets, 0 = no limit of its own */
+	struct slice account;   /* the user's name; empty when there is none */
+	/* The user has mail sent on to these addresses; keep: into the mailbox as well. */
+	const struct slice *forward;
+	size_t nforward;
+	bool keep;
 };
 
 struct route_params {
@@ -48,6 +53,12 @@ struct route_decision {
 	struct slice address;   /* local@domain to deliver to, domain in lower case */
 	const char *hold;
 	int64_t max_message;
+	/* As in route_found.  With nforward, channel and host are where the copy for the mailbox
+	 * goes, if `keep`; the other addresses are questions of their own. */
+	struct slice account;
+	const struct slice *forward;
+	size_t nforward;
+	bool keep;
 };
 
 struct route;

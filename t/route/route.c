@@ -17,6 +17,8 @@ static void (*found_fn)(void *, const struct route_found *);
 static void *found_arg;
 static struct route_found answer;
 static int asks;
+static const struct slice forward[2] = { { "a@b.test", 8 }, { "c@d.test", 8 } };
+static size_t nforward;
 
 static void
 answer_now(struct later *t)
@@ -47,6 +49,10 @@ ask(void *arg, struct slice local, struct slice domain, struct op *op,
 			       : verdict(OK, 250, "2.1.5", "ok");
 		if (slice_eq(local, S("away")))
 			answer.mailhost = S("Store2.Test");
+		if (slice_eq(local, S("onward"))) {
+			answer.forward = forward;
+			answer.nforward = 2;
+		}
 		if (slice_eq(local, S("postmaster")))
 			answer.address = S("chief@ours.test");
 	} else if (slice_eq(domain, S("half.test"))) {
@@ -70,6 +76,7 @@ static void
 decided(void *arg, const struct route_decision *d)
 {
 	(void)arg;
+	nforward = d->nforward;
 	snprintf(got, sizeof(got), "%d%s%s %s %s %.*s", verdict_reply(&d->v),
 	    d->local ? " local" : "", d->fixed ? " fixed" : "", d->channel ? d->channel : "-",
 	    d->host ? d->host : "-", SARG(d->address));
@@ -133,6 +140,8 @@ main(void)
 	    "a user without mailHost");
 	is(decide("away@ours.test"), "250 local tcp_lmtp store2.test away@ours.test",
 	    "a user with mailHost");
+	is(decide("onward@ours.test"), "250 local tcp_lmtp here.test onward@ours.test", "a user");
+	ok(nforward == 2, "with two forwarding addresses");
 	is(decide("nobody@ours.test"), "550 local - - nobody@ours.test", "no such user");
 	is(decide("postmaster@ours.test"), "250 local tcp_lmtp here.test chief@ours.test",
 	    "another address");
