@@ -1,4 +1,5 @@
 /* log.c: one line, one write.  Lines are built on the stack, so threads need no lock. */
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@ static const char *prog = "tiermail";
 static enum log_sink out = LOG_TO_STDERR;
 static int most_level = LVL_INFO;
 static _Thread_local char context[32];
+static int pid; /* getpid is a system call, and a line is written for every recipient */
 
 static const struct {
 	const char *name;
@@ -29,9 +31,18 @@ static const struct {
 	[LVL_DEBUG] = { "debug", LOG_DEBUG },
 };
 
+static void
+forked(void)
+{
+	pid = (int)getpid();
+}
+
 void
 log_init(const char *who, enum log_sink sink, enum log_level most)
 {
+	if (pid == 0)
+		(void)pthread_atfork(NULL, NULL, forked);
+	forked();
 	prog = who;
 	out = sink;
 	most_level = (int)most;
@@ -101,7 +112,7 @@ log_event(enum log_level l, const char *event, const char *fmt, ...)
 		memcpy(line, "ts=", 3);
 		n = 3 + stamp(line + 3);
 		r = snprintf(line + n, 200, " lvl=%s who=%.64s[%d] ", levels[l].name, prog,
-		    (int)getpid());
+		    pid ? pid : (int)getpid());
 		n += (size_t)r;
 	}
 	r = snprintf(line + n, 100, "ev=%.64s ", event);

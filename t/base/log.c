@@ -1,4 +1,5 @@
 /* log.c: the line as it arrives on stderr, and values from strangers. */
+#include <sys/wait.h>
 #include <unistd.h>
 #include "base/log.h"
 #include "../tap.h"
@@ -48,6 +49,19 @@ main(void)
 	snprintf(want, sizeof(want), " lvl=info who=tester[%d] ev=rcpt sid=abc to=<a@b.c> code=250\n",
 	    (int)getpid());
 	is(line + 27, want, "the rest of the line");
+	begin();
+	if (fork() == 0) {
+		log_event(LOG_INFO, "child", "pid=%d", (int)getpid());
+		_exit(0);
+	}
+	wait(NULL);
+	end();
+	{
+		const char *a = strchr(line, '['), *b = strstr(line, "pid=");
+
+		ok(a && b && atoi(a + 1) == atoi(b + 4) && atoi(a + 1) != (int)getpid(),
+		    "a child has its own number: %s", line);
+	}
 	logged(LOG_DEBUG, "quiet", "x=1");
 	is(line, "", "below the level nothing is written");
 	log_level(LOG_DEBUG);
