@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "imap/cache.h"
+#include "imap/change.h"
 #include "net/work.h"
 #include "session.h"
 
@@ -28,9 +29,7 @@ struct append {
 	const char *refused; /* the answer when the literal is over; its bytes are thrown away */
 	struct store_body body;
 	struct building *building; /* the work pool reads the file */
-	struct imap_flags flags;
-	int64_t at;
-	int zone;
+	struct imap_append want;
 };
 
 /* A large message is parsed on the work pool. */
@@ -60,29 +59,16 @@ undo(struct session *s)
 
 /* ---- the arguments ---------------------------------------------------------------------- */
 
-/* SP mailbox [SP flag-list] [SP date-time] SP "{n}": false with in->why, or with *refused the
+/* The arguments, and whether the message can go there: false with in->why, or with *refused the
  * text of a NO. */
 static bool
 parse(struct session *s, struct imap_in *in, struct append *a, const char **refused)
 {
 	char canonical[STORE_NAME_MAX + 1];
-	bool bad_name = false;
-	struct slice name;
 
-	if (!imap_space(in) || !imap_mailbox(in, &name, &bad_name) || !imap_space(in))
+	if (!imap_append_parse(in, &a->want))
 		return false;
-	if (imap_next_is(in, '(') && (!imap_flag_list(in, false, &a->flags) || !imap_space(in)))
-		return false;
-	/* The text moves when what follows the literal is gathered. */
-	for (size_t i = 0; i < a->flags.nkeywords; i++)
-		a->flags.keywords[i] = arena_slice(&s->arena, a->flags.keywords[i]);
-	if (imap_next_is(in, '"') && (!imap_date_time(in, &a->at, &a->zone) || !imap_space(in)))
-		return false;
-	if (!imap_next_is(in, '{')) {
-		in->why = "Literal expected";
-		return false;
-	}
-	if (bad_name || store_name_check(name, canonical) < 0) {
+	if (a->want.bad_name || store_name_check(a->want.mailbox, canonical) < 0) {
 		*refused = "[CANNOT] Not a mailbox name";
 	} else if (store_begin(reader(s)) < 0) {
 		*refused = "[UNAVAILABLE] The mail store cannot be read";
@@ -227,19 +213,12 @@ appended(void *arg, const struct store_reply *r)
 static void
 submit(struct session *s, struct append *a, struct slice cache)
 {
-	struct buf words = { 0 };
 	struct store_message m = { .body = &a->body, .size = (uint32_t)a->size,
-		.flags = (uint16_t)a->flags.system, .internaldate = a->at,
-		.zone = (int16_t)a->zone, .cache = cache };
+		.flags = (uint16_t)a->want.flags.system, .internaldate = a->want.at,
+		.zone = (int16_t)a->want.zone, .cache = cache,
+		.keywords = imap_keywords_join(&a->want.flags, &s->arena) };
 
-	for (size_t i = 0; i < a->flags.nkeywords; i++) {
-		if (i > 0)
-			buf_char(&words, ' ');
-		buf_slice(&words, a->flags.keywords[i]);
-	}
-	m.keywords = buf_get(&words);
 	store_append_start(imapd.store, a->mailbox, &m, 1, s->user->limits, &s->op, appended, s);
-	buf_fini(&words);
 }
 
 /* The cache record of the file; empty when it cannot be had: it is then made when needed. */

@@ -1,5 +1,6 @@
 /* imapd/flags.c: STORE, RFC 3501 6.4.6; UNCHANGEDSINCE, RFC 7162 3.1.3. */
 #include "fetch.h"
+#include "imap/change.h"
 
 struct storing {
 	struct imap_set uids;
@@ -108,71 +109,32 @@ stored(void *arg, const struct store_reply *r)
 	session_resume(s, fetch_start(s, f));
 }
 
-/* "(" UNCHANGEDSINCE n ")" */
-static bool
-parse_modifiers(struct imap_in *in, struct store_change *c)
-{
-	int more = 1;
-
-	if (!imap_open(in))
-		return false;
-	for (; more > 0; more = imap_more(in)) {
-		if (!imap_word(in, "UNCHANGEDSINCE")) {
-			in->why = "Unknown STORE modifier";
-			return false;
-		}
-		if (!imap_space(in) || !imap_modseq(in, &c->unchangedsince))
-			return false;
-		c->conditional = true;
-	}
-	return more == 0;
-}
-
-/* ["+" / "-"] "FLAGS" [".SILENT"] SP flags */
-static bool
-parse_change(struct session *s, struct imap_in *in, struct store_change *c, bool *silent)
-{
-	struct imap_flags flags;
-	struct buf words = { 0 };
-
-	c->how = imap_char(in, '+') ? STORE_ADD : imap_char(in, '-') ? STORE_REMOVE : STORE_SET;
-	*silent = imap_word(in, "FLAGS.SILENT");
-	if (!*silent && !imap_word(in, "FLAGS")) {
-		in->why = "FLAGS expected";
-		return false;
-	}
-	if (!imap_space(in) || !imap_flag_list(in, true, &flags) || !imap_end(in))
-		return false;
-	c->flags = (uint16_t)flags.system;
-	for (size_t i = 0; i < flags.nkeywords; i++) {
-		if (i > 0)
-			buf_char(&words, ' ');
-		buf_slice(&words, flags.keywords[i]);
-	}
-	c->keywords = arena_slice(&s->arena, buf_get(&words));
-	buf_fini(&words);
-	return true;
-}
-
 enum next
 cmd_store(struct session *s, struct imap_in *in)
 {
+	static const enum store_how hows[] = {
+		[IMAP_REPLACE] = STORE_SET, [IMAP_ADD] = STORE_ADD, [IMAP_REMOVE] = STORE_REMOVE,
+	};
 	struct storing *st = arena_new(&s->arena, sizeof(*st));
 	struct store_change change = { 0 };
+	struct imap_store want;
 
-	if (!imap_space(in) || !imap_sequence(in, &st->uids) || !imap_space(in))
+	if (!imap_store_parse(in, &want))
 		return bad(s, in);
-	if (imap_next_is(in, '(') && (!parse_modifiers(in, &change) || !imap_space(in)))
-		return bad(s, in);
-	if (!parse_change(s, in, &change, &st->silent))
-		return bad(s, in);
+	st->uids = want.set;
+	st->silent = want.silent;
 	if (!view_uids(s->view, &st->uids, s->uid, &s->arena))
 		return bad_text(s, "No such message");
-	s->condstore = s->condstore || change.conditional;
+	s->condstore = s->condstore || want.conditional;
 	if (st->uids.n == 0)
 		return finish(s, "OK", "STORE completed, no messages");
 	if (st->silent)
 		find_own(s, st);
+	change.how = hows[want.how];
+	change.flags = (uint16_t)want.flags.system;
+	change.keywords = imap_keywords_join(&want.flags, &s->arena);
+	change.conditional = want.conditional;
+	change.unchangedsince = want.unchangedsince;
 	s->data = st;
 	store_flags_start(imapd.store, s->view->mailbox,
 	    (const struct store_range *)(const void *)st->uids.r, st->uids.n, &change, &s->op, stored,

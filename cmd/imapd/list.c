@@ -2,10 +2,9 @@
  * (LIST-EXTENDED), RFC 5819 (LIST-STATUS), RFC 6154 (SPECIAL-USE). */
 #include <stdlib.h>
 
+#include "imap/list.h"
 #include "imap/write.h"
 #include "session.h"
-
-#define PATTERN_MAX 1000 /* bytes of one pattern */
 
 struct entry {
 	struct slice name;
@@ -15,53 +14,16 @@ struct entry {
 	bool child_subscribed; /* something below it is subscribed */
 };
 struct listing {
-	struct slice *patterns; /* UTF-8, the reference in front */
-	size_t npatterns;
-	bool only_subscribed, only_special, recursive; /* selection */
-	bool say_subscribed, say_status;               /* return */
-	unsigned status;
+	struct imap_list want;
 	struct entry *entries;
 	size_t n, room;
 };
 
-/* ---- patterns ------------------------------------------------------------------------------ */
-
-/* `*` matches anything, `%` anything without a separator.  All positions in the pattern that
- * the name may have reached are followed at once: no pattern can make this slow. */
-static bool
-matches(struct slice pattern, struct slice name, bool fold)
-{
-	bool now[PATTERN_MAX + 1] = { true }, next[PATTERN_MAX + 1];
-
-	if (pattern.n > PATTERN_MAX)
-		return false;
-	for (size_t k = 0;; k++) {
-		/* A wildcard may also match nothing. */
-		for (size_t i = 0; i < pattern.n; i++)
-			if (now[i] && (pattern.p[i] == '*' || pattern.p[i] == '%'))
-				now[i + 1] = true;
-		if (k == name.n)
-			return now[pattern.n];
-		memset(next, 0, pattern.n + 1);
-		for (size_t i = 0; i < pattern.n; i++) {
-			char p = pattern.p[i], c = name.p[k];
-
-			if (!now[i])
-				continue;
-			if (p == '*' || (p == '%' && c != STORE_SEPARATOR))
-				next[i] = true;
-			else if (p == c || (fold && ascii_lower(p) == ascii_lower(c)))
-				next[i + 1] = true;
-		}
-		memcpy(now, next, pattern.n + 1);
-	}
-}
-
 static bool
 wanted(const struct listing *l, struct slice name)
 {
-	for (size_t i = 0; i < l->npatterns; i++)
-		if (matches(l->patterns[i], name, slice_eq(name, S("INBOX"))))
+	for (size_t i = 0; i < l->want.npatterns; i++)
+		if (imap_pattern_matches(l->want.patterns[i], name, slice_eq(name, S("INBOX"))))
 			return true;
 	return false;
 }
@@ -181,15 +143,15 @@ write_entry(struct session *s, const struct listing *l, const struct entry *e, b
 		attribute(b, &first, e->children ? "\\HasChildren" : "\\HasNoChildren");
 	if (e->special)
 		attribute(b, &first, store_special_name(e->special));
-	if (e->subscribed && l->say_subscribed)
+	if (e->subscribed && l->want.say_subscribed)
 		attribute(b, &first, "\\Subscribed");
 	buf_lit(b, ") \"/\" ");
 	imap_write_mailbox(b, e->name);
 	if (child_info)
 		buf_lit(b, " (CHILDINFO (\"SUBSCRIBED\"))");
 	buf_lit(b, "\r\n");
-	if (l->say_status && e->exists && !(e->attrs & STORE_NOSELECT))
-		status_write(s, e->name, e->mailbox, l->status);
+	if (l->want.say_status && e->exists && !(e->attrs & STORE_NOSELECT))
+		status_write(s, e->name, e->mailbox, l->want.status);
 }
 
 static void
@@ -197,152 +159,35 @@ write_all(struct session *s, const struct listing *l)
 {
 	for (size_t i = 0; i < l->n; i++) {
 		const struct entry *e = &l->entries[i];
-		bool child_info = l->recursive && l->only_subscribed && e->child_subscribed;
+		bool child_info = l->want.recursive && l->want.only_subscribed && e->child_subscribed;
 
-		if (l->only_subscribed ? !(e->subscribed || child_info) : !e->exists)
+		if (l->want.only_subscribed ? !(e->subscribed || child_info) : !e->exists)
 			continue;
-		if ((l->only_special && !e->special) || !wanted(l, e->name))
+		if ((l->want.only_special && !e->special) || !wanted(l, e->name))
 			continue;
 		write_entry(s, l, e, child_info);
 	}
 }
 
-/* ---- the grammar of LIST ----------------------------------------------------------------------- */
-
-/* Reference and pattern become one pattern; a pattern that cannot be a name matches nothing. */
-static void
-add_pattern(struct session *s, struct listing *l, struct slice reference, struct slice pattern)
-{
-	struct buf b = { 0 };
-	struct slice *p = arena_array(&s->arena, l->npatterns + 1, sizeof(*p)), name;
-
-	buf_slice(&b, reference);
-	buf_slice(&b, pattern);
-	if (imap_mailbox_name(&s->arena, buf_get(&b), &name)) {
-		if (l->npatterns)
-			memcpy(p, l->patterns, l->npatterns * sizeof(*p));
-		p[l->npatterns++] = name;
-		l->patterns = p;
-	}
-	buf_fini(&b);
-}
-
-/* list-select-opts						RFC 5258 3.1 */
-static bool
-parse_select(struct imap_in *in, struct listing *l)
-{
-	int more = 1;
-
-	if (!imap_open(in))
-		return false;
-	if (imap_next_is(in, ')'))
-		more = imap_more(in);
-	for (; more > 0; more = imap_more(in)) {
-		if (imap_word(in, "SUBSCRIBED"))
-			l->only_subscribed = l->say_subscribed = true;
-		else if (imap_word(in, "SPECIAL-USE"))
-			l->only_special = true;
-		else if (imap_word(in, "RECURSIVEMATCH"))
-			l->recursive = true;
-		else if (!imap_word(in, "REMOTE")) {
-			in->why = "Unknown LIST selection option";
-			return false;
-		}
-	}
-	if (l->recursive && !l->only_subscribed && !l->only_special) {
-		in->why = "RECURSIVEMATCH needs another option";
-		return false;
-	}
-	return more == 0;
-}
-
-/* list-return-opts						RFC 5258 3.2, RFC 5819 2 */
-static bool
-parse_return(struct imap_in *in, struct listing *l)
-{
-	int more = 1;
-
-	if (!imap_space(in) || !imap_open(in))
-		return false;
-	if (imap_next_is(in, ')'))
-		more = imap_more(in);
-	for (; more > 0; more = imap_more(in)) {
-		if (imap_word(in, "SUBSCRIBED")) {
-			l->say_subscribed = true;
-		} else if (imap_word(in, "STATUS")) {
-			l->say_status = true;
-			if (!imap_space(in) || !status_items_parse(in, &l->status))
-				return false;
-		} else if (!imap_word(in, "CHILDREN") && !imap_word(in, "SPECIAL-USE")) {
-			in->why = "Unknown LIST return option";
-			return false;
-		}
-	}
-	return more == 0;
-}
-
-static bool
-parse_patterns(struct session *s, struct imap_in *in, struct listing *l, struct slice reference,
-    bool *just_root)
-{
-	struct slice pattern;
-	int more = 1;
-
-	if (!imap_next_is(in, '(')) {
-		if (!imap_list_mailbox(in, &pattern))
-			return false;
-		*just_root = pattern.n == 0;
-		add_pattern(s, l, reference, pattern);
-		return true;
-	}
-	if (!imap_open(in))
-		return false;
-	for (int n = 0; more > 0; more = imap_more(in), n++) {
-		if (n == 100) {
-			in->why = "Too many patterns";
-			return false;
-		}
-		if (!imap_list_mailbox(in, &pattern))
-			return false;
-		add_pattern(s, l, reference, pattern);
-	}
-	return more == 0;
-}
+/* ---- the commands ------------------------------------------------------------------------------ */
 
 enum next
 cmd_list(struct session *s, struct imap_in *in)
 {
 	struct listing *l = arena_new(&s->arena, sizeof(*l));
-	struct slice reference;
-	bool just_root = false, extended;
 
-	if (!imap_space(in))
+	if (!imap_list_parse(in, &l->want))
 		return bad(s, in);
-	extended = imap_next_is(in, '(');
-	if ((extended && (!parse_select(in, l) || !imap_space(in))) ||
-	    !imap_astring(in, &reference) || !imap_space(in) ||
-	    !parse_patterns(s, in, l, reference, &just_root))
-		return bad(s, in);
-	if (imap_char(in, ' ')) {
-		extended = true;
-		if (!imap_word(in, "RETURN") || !parse_return(in, l)) {
-			in->why = in->why ? in->why : "RETURN expected";
-			return bad(s, in);
-		}
-	}
-	if (!imap_end(in))
-		return bad(s, in);
-	if (l->status & STATUS_HIGHESTMODSEQ)
+	if (l->want.status & IMAP_STATUS_HIGHESTMODSEQ)
 		s->condstore = true;
-	/* An empty name asks for the separator and the root.	RFC 3501 6.3.8 */
-	if (just_root && !extended) {
+	if (l->want.root) {
 		untagged(s, "LIST (\\Noselect) \"/\" \"\"");
 		return finish(s, "OK", "LIST completed");
 	}
 	if (store_begin(reader(s)) < 0)
 		return finish(s, "NO", "[UNAVAILABLE] The mail store cannot be read");
 	collect(s, l);
-	if (l->recursive)
+	if (l->want.recursive)
 		mark_superiors(s, l);
 	write_all(s, l);
 	store_end(reader(s));
@@ -354,12 +199,12 @@ enum next
 cmd_lsub(struct session *s, struct imap_in *in)
 {
 	struct listing *l = arena_new(&s->arena, sizeof(*l));
-	struct slice reference, pattern;
+	struct slice pattern = S("");
 
-	if (!imap_space(in) || !imap_astring(in, &reference) || !imap_space(in) ||
-	    !imap_list_mailbox(in, &pattern) || !imap_end(in))
+	if (!imap_lsub_parse(in, &l->want))
 		return bad(s, in);
-	add_pattern(s, l, reference, pattern);
+	if (l->want.npatterns > 0)
+		pattern = l->want.patterns[0];
 	if (store_begin(reader(s)) < 0)
 		return finish(s, "NO", "[UNAVAILABLE] The mail store cannot be read");
 	collect(s, l);

@@ -167,7 +167,8 @@ session_run(struct session *s)
 	if (s->running || s->io.closing || s->io.finishing)
 		return;
 	s->running = true;
-	while (s->next == NEXT && feed(s))
+	/* Who does not read the answers is not asked for more commands: see on_drained. */
+	while (s->next == NEXT && stream_backlog(&s->io) < STREAM_HIGH && feed(s))
 		;
 	s->running = false;
 	stream_flush(&s->io); /* before every wait: nobody waits for a timer */
@@ -178,7 +179,8 @@ session_run(struct session *s)
 		session_close(s);
 	else if (s->next == NEXT && daemon_draining() && s->lex.text.n == 0)
 		session_bye(s, "Server is going down");
-	else if (s->next == WAIT && stream_peek(&s->io).n > LOOP_READ_SIZE)
+	else if ((s->next == WAIT && stream_peek(&s->io).n > LOOP_READ_SIZE) ||
+	    (s->next == NEXT && stream_backlog(&s->io) >= STREAM_HIGH))
 		stream_stop(&s->io); /* the client is far ahead: let TCP hold it */
 }
 
@@ -263,10 +265,13 @@ on_drained(struct stream *io)
 	log_context(s->sid);
 	if (s->idling)
 		idle_update(s);
-	if (!s->full)
-		return;
-	s->full = false;
-	session_resume(s, session_pull(s));
+	if (s->full) {
+		s->full = false;
+		session_resume(s, session_pull(s));
+	} else if (s->next == NEXT) {
+		stream_start(io);
+		session_run(s);
+	}
 }
 
 static void

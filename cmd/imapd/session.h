@@ -166,12 +166,7 @@ void idle_update(struct session *s);
 void idle_leave(struct session *s);
 void idle_events(void *arg, const struct store_event *ev, size_t n);
 
-/* status.c: the items of STATUS, also of LIST-STATUS. */
-enum {
-	STATUS_MESSAGES = 1, STATUS_RECENT = 2, STATUS_UIDNEXT = 4, STATUS_UIDVALIDITY = 8,
-	STATUS_UNSEEN = 16, STATUS_HIGHESTMODSEQ = 32, STATUS_APPENDLIMIT = 64, STATUS_SIZE = 128
-};
-bool status_items_parse(struct imap_in *in, unsigned *items);
+/* status.c: also for LIST-STATUS (IMAP_STATUS_... of imap/list.h). */
 /* Appends an untagged STATUS; inside a snapshot.  False when the mailbox is gone. */
 bool status_write(struct session *s, struct slice name, uint64_t mailbox, unsigned items);
 #endif

@@ -2,40 +2,9 @@
  * 3.1.7) and APPENDLIMIT (RFC 7889 4). */
 #include <errno.h>
 
+#include "imap/list.h"
 #include "imap/write.h"
 #include "session.h"
-
-static const struct {
-	const char *name;
-	unsigned bit;
-} items[] = {
-	{ "MESSAGES", STATUS_MESSAGES }, { "RECENT", STATUS_RECENT }, { "UIDNEXT", STATUS_UIDNEXT },
-	{ "UIDVALIDITY", STATUS_UIDVALIDITY }, { "UNSEEN", STATUS_UNSEEN },
-	{ "HIGHESTMODSEQ", STATUS_HIGHESTMODSEQ }, { "APPENDLIMIT", STATUS_APPENDLIMIT },
-	{ "SIZE", STATUS_SIZE },
-};
-
-bool
-status_items_parse(struct imap_in *in, unsigned *bits)
-{
-	int more = 1;
-
-	*bits = 0;
-	if (!imap_open(in))
-		return false;
-	for (; more > 0; more = imap_more(in)) {
-		size_t i = 0;
-
-		while (i < NELEM(items) && !imap_word(in, items[i].name))
-			i++;
-		if (i == NELEM(items)) {
-			in->why = "Unknown STATUS item";
-			return false;
-		}
-		*bits |= items[i].bit;
-	}
-	return more == 0;
-}
 
 bool
 status_write(struct session *s, struct slice name, uint64_t mailbox, unsigned bits)
@@ -49,26 +18,26 @@ status_write(struct session *s, struct slice name, uint64_t mailbox, unsigned bi
 	buf_lit(b, "* STATUS ");
 	imap_write_mailbox(b, name);
 	buf_lit(b, " (");
-	for (size_t i = 0; i < NELEM(items); i++) {
+	for (unsigned i = 0; i < IMAP_STATUS_ITEMS; i++) {
 		uint64_t v = 0;
 
-		if (!(bits & items[i].bit))
+		if (!(bits >> i & 1))
 			continue;
-		switch (items[i].bit) {
-		case STATUS_MESSAGES: v = m.exists; break;
-		case STATUS_RECENT: v = m.recent; break;
-		case STATUS_UIDNEXT: v = m.uidnext; break;
-		case STATUS_UIDVALIDITY: v = m.uidvalidity; break;
-		case STATUS_UNSEEN: v = m.unseen; break;
-		case STATUS_HIGHESTMODSEQ: v = m.highestmodseq; break;
-		case STATUS_APPENDLIMIT: v = (uint64_t)conf.append; break;
-		case STATUS_SIZE: v = m.bytes; break;
+		switch (1u << i) {
+		case IMAP_STATUS_MESSAGES: v = m.exists; break;
+		case IMAP_STATUS_RECENT: v = m.recent; break;
+		case IMAP_STATUS_UIDNEXT: v = m.uidnext; break;
+		case IMAP_STATUS_UIDVALIDITY: v = m.uidvalidity; break;
+		case IMAP_STATUS_UNSEEN: v = m.unseen; break;
+		case IMAP_STATUS_HIGHESTMODSEQ: v = m.highestmodseq; break;
+		case IMAP_STATUS_APPENDLIMIT: v = (uint64_t)conf.append; break;
+		case IMAP_STATUS_SIZE: v = m.bytes; break;
 		default: break;
 		}
 		if (!first)
 			buf_char(b, ' ');
 		first = false;
-		buf_str(b, items[i].name);
+		buf_str(b, imap_status_names[i]);
 		buf_char(b, ' ');
 		buf_u64(b, v);
 	}
@@ -86,9 +55,9 @@ cmd_status(struct session *s, struct imap_in *in)
 	uint64_t id;
 
 	if (!imap_space(in) || !imap_mailbox(in, &name, &bad_name) || !imap_space(in) ||
-	    !status_items_parse(in, &bits) || !imap_end(in))
+	    !imap_status_parse(in, &bits) || !imap_end(in))
 		return bad(s, in);
-	if (bits & STATUS_HIGHESTMODSEQ)
+	if (bits & IMAP_STATUS_HIGHESTMODSEQ)
 		s->condstore = true; /* RFC 7162 3.1: an enabling command */
 	if (bad_name || store_name_check(name, canonical) < 0)
 		return finish(s, "NO", "[CANNOT] Not a mailbox name");

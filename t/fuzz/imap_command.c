@@ -2,8 +2,10 @@
  * grammar over what it gathered. */
 #include "base/must.h"
 #include "imap/args.h"
+#include "imap/change.h"
 #include "imap/fetch.h"
 #include "imap/lex.h"
+#include "imap/list.h"
 #include "imap/mutf7.h"
 #include "imap/search.h"
 #include "imap/write.h"
@@ -62,6 +64,9 @@ check_args(struct slice s)
 	struct imap_fetch f;
 	struct imap_search q;
 	struct imap_flags flags;
+	struct imap_list list;
+	struct imap_store store;
+	struct imap_append append;
 	struct slice text;
 	struct buf b = { 0 };
 	int64_t at;
@@ -80,6 +85,21 @@ check_args(struct slice s)
 	must(imap_search_parse(&in, &q) || in.why);
 	in = over(s, &a);
 	must(imap_flag_list(&in, true, &flags) || in.why);
+	in = over(s, &a);
+	if (imap_list_parse(&in, &list))
+		for (size_t i = 0; i < list.npatterns; i++)
+			(void)imap_pattern_matches(list.patterns[i], S("INBOX/a/b"), true);
+	else
+		must(in.why);
+	in = over(s, &a);
+	must(imap_lsub_parse(&in, &list) || in.why);
+	in = over(s, &a);
+	if (imap_store_parse(&in, &store))
+		must(imap_keywords_join(&store.flags, &a).n <= s.n);
+	else
+		must(in.why);
+	in = over(s, &a);
+	must(imap_append_parse(&in, &append) || in.why);
 	in = over(s, &a);
 	if (imap_mailbox(&in, &text, &bad) && !bad)
 		imap_write_mailbox(&b, text);
@@ -123,7 +143,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 			struct imap_in args = over(s, &a);
 
 			if (imap_tag(&args, &word) && imap_space(&args) && imap_atom(&args, &word)) {
-				check_args(args.s);
+				check_args(args.s); /* with the blank in front, and without */
 				check_args(slice_from(args.s, 1));
 			}
 			arena_reset(&a);

@@ -1,7 +1,9 @@
 /* The elements of commands: RFC 3501 9. */
 #include "../tap.h"
 #include "imap/args.h"
+#include "imap/change.h"
 #include "imap/fetch.h"
+#include "imap/list.h"
 #include "imap/search.h"
 #include "imap/write.h"
 
@@ -262,6 +264,81 @@ headers(void)
 }
 
 static void
+lists(void)
+{
+	static const struct {
+		const char *pattern, *name;
+		bool yes;
+	} cases[] = {
+		{ "*", "a/b", true },      { "%", "a/b", false },    { "%", "a", true },
+		{ "a/%", "a/b", true },    { "a/%", "a/b/c", false }, { "a*c", "a/b/c", true },
+		{ "%/%", "a/b", true },    { "%%", "a", true },      { "", "", true },
+		{ "", "a", false },        { "a", "A", false },      { "*b*", "aba", true },
+		{ "a%c", "abbc", true },   { "*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaa", false },
+	};
+	struct imap_list l;
+	struct imap_in i;
+	unsigned items;
+
+	for (size_t k = 0; k < NELEM(cases); k++)
+		ok(imap_pattern_matches(slice_str(cases[k].pattern), slice_str(cases[k].name), false) ==
+			cases[k].yes,
+		    "\"%s\" and \"%s\"", cases[k].pattern, cases[k].name);
+	ok(imap_pattern_matches(S("inb%"), S("INBOX"), true), "case ignored");
+	i = in(" \"\" \"\"");
+	ok(imap_list_parse(&i, &l) && l.root, "the root");
+	i = in(" a/ %");
+	ok(imap_list_parse(&i, &l) && l.npatterns == 1 && slice_eq(l.patterns[0], S("a/%")),
+	    "reference in front");
+	i = in(" (SUBSCRIBED RECURSIVEMATCH) \"\" (a \"b c\" &bad) RETURN (CHILDREN STATUS (SIZE))");
+	ok(imap_list_parse(&i, &l) && l.only_subscribed && l.recursive && l.npatterns == 2 &&
+		l.say_status && l.status == IMAP_STATUS_SIZE,
+	    "extended");
+	i = in(" () \"\" \"\"");
+	ok(imap_list_parse(&i, &l) && !l.root, "an extended LIST has no root");
+	i = in(" (RECURSIVEMATCH) \"\" *");
+	ok(!imap_list_parse(&i, &l), "RECURSIVEMATCH alone");
+	i = in(" \"\" * RETURN");
+	ok(!imap_list_parse(&i, &l), "RETURN of nothing");
+	i = in(" \"\" *");
+	ok(imap_lsub_parse(&i, &l) && l.npatterns == 1, "LSUB");
+	i = in("(MESSAGES highestmodseq)");
+	ok(imap_status_parse(&i, &items) &&
+		items == (IMAP_STATUS_MESSAGES | IMAP_STATUS_HIGHESTMODSEQ),
+	    "STATUS items");
+	i = in("()");
+	ok(!imap_status_parse(&i, &items), "no items");
+}
+
+static void
+changes(void)
+{
+	struct imap_store st;
+	struct imap_append a;
+	struct imap_in i;
+
+	i = in(" 1:* (UNCHANGEDSINCE 5) -FLAGS.SILENT (\\Seen a b)");
+	ok(imap_store_parse(&i, &st) && st.how == IMAP_REMOVE && st.silent && st.conditional &&
+		st.unchangedsince == 5 && st.flags.system == IMAP_SEEN,
+	    "STORE");
+	is(text(imap_keywords_join(&st.flags, &arena)), "a b", "keywords");
+	i = in(" 1 flags \\Seen");
+	ok(imap_store_parse(&i, &st) && st.how == IMAP_REPLACE && !st.silent, "FLAGS bare");
+	i = in(" 1 +FLAG (a)");
+	ok(!imap_store_parse(&i, &st), "a wrong word");
+	i = in(" 1 (CHANGEDSINCE 5) FLAGS ()");
+	ok(!imap_store_parse(&i, &st), "a wrong modifier");
+	i = in(" box (\\Draft x) \" 1-Jan-2026 00:00:00 +0000\" {5}");
+	ok(imap_append_parse(&i, &a) && slice_eq(a.mailbox, S("box")) &&
+		a.flags.system == IMAP_DRAFT && a.at == 1767225600,
+	    "APPEND");
+	i = in(" box {5+}");
+	ok(imap_append_parse(&i, &a) && a.at == 0, "APPEND of nothing else");
+	i = in(" box (x)");
+	ok(!imap_append_parse(&i, &a), "APPEND without a literal");
+}
+
+static void
 writers(void)
 {
 	struct buf b = { 0 };
@@ -292,6 +369,8 @@ main(void)
 	fetches();
 	searches();
 	headers();
+	lists();
+	changes();
 	writers();
 	arena_reset(&arena);
 	return done();

@@ -1,0 +1,76 @@
+/* imap/change.c: the grammar of STORE and APPEND. */
+#include "imap/change.h"
+
+#include "base/buf.h"
+
+static bool
+fail(struct imap_in *in, const char *why)
+{
+	if (!in->why)
+		in->why = why;
+	return false;
+}
+
+/* store-modifiers = "(" UNCHANGEDSINCE SP n ")"		RFC 7162 7 */
+static bool
+parse_modifiers(struct imap_in *in, struct imap_store *st)
+{
+	int more = 1;
+
+	if (!imap_open(in))
+		return false;
+	for (; more > 0; more = imap_more(in)) {
+		if (!imap_word(in, "UNCHANGEDSINCE"))
+			return fail(in, "Unknown STORE modifier");
+		if (!imap_space(in) || !imap_modseq(in, &st->unchangedsince))
+			return false;
+		st->conditional = true;
+	}
+	return more == 0;
+}
+
+bool
+imap_store_parse(struct imap_in *in, struct imap_store *st)
+{
+	*st = (struct imap_store){ 0 };
+	if (!imap_space(in) || !imap_sequence(in, &st->set) || !imap_space(in))
+		return false;
+	if (imap_next_is(in, '(') && (!parse_modifiers(in, st) || !imap_space(in)))
+		return false;
+	st->how = imap_char(in, '+') ? IMAP_ADD : imap_char(in, '-') ? IMAP_REMOVE : IMAP_REPLACE;
+	st->silent = imap_word(in, "FLAGS.SILENT");
+	if (!st->silent && !imap_word(in, "FLAGS"))
+		return fail(in, "FLAGS expected");
+	return imap_space(in) && imap_flag_list(in, true, &st->flags) && imap_end(in);
+}
+
+bool
+imap_append_parse(struct imap_in *in, struct imap_append *a)
+{
+	*a = (struct imap_append){ 0 };
+	if (!imap_space(in) || !imap_mailbox(in, &a->mailbox, &a->bad_name) || !imap_space(in))
+		return false;
+	if (imap_next_is(in, '(') && (!imap_flag_list(in, false, &a->flags) || !imap_space(in)))
+		return false;
+	for (size_t i = 0; i < a->flags.nkeywords; i++)
+		a->flags.keywords[i] = arena_slice(in->arena, a->flags.keywords[i]);
+	if (imap_next_is(in, '"') && (!imap_date_time(in, &a->at, &a->zone) || !imap_space(in)))
+		return false;
+	return imap_next_is(in, '{') || fail(in, "Literal expected");
+}
+
+struct slice
+imap_keywords_join(const struct imap_flags *f, struct arena *a)
+{
+	struct buf b = { 0 };
+	struct slice s;
+
+	for (size_t i = 0; i < f->nkeywords; i++) {
+		if (i > 0)
+			buf_char(&b, ' ');
+		buf_slice(&b, f->keywords[i]);
+	}
+	s = arena_slice(a, buf_get(&b));
+	buf_fini(&b);
+	return s;
+}
