@@ -31,14 +31,15 @@ for conf in sorted(glob.glob("conf/*.conf")):
     daemon = base[:-len(".conf")] + ".8"
     tm.ok(base + ".5" in names or daemon in names, f"a page for {base}")
 
-# What pages refer to exists: .Xr of ours
-ours = {n.rsplit(".", 1)[0]: n.rsplit(".", 1)[1] for n in names}
+# What pages refer to exists: .Xr of ours, in the right section
+ours = {n.rsplit(".", 1)[0] for n in names}
 wrong = []
 for page in pages:
     with open(page) as f:
         for n, line in enumerate(f, 1):
             m = re.match(r"\.Xr (\S+) (\d)", line)
-            if m and m.group(1).startswith("tiermail") and m.group(1) + "." + m.group(2) not in names:
+            if m and (m.group(1) in ours or m.group(1).startswith("tiermail")) and \
+                    m.group(1) + "." + m.group(2) not in names:
                 wrong.append(f"{page}:{n}: no {m.group(1)}({m.group(2)})")
 if not tm.ok(not wrong, "references to tiermail pages lead somewhere"):
     tm.diag("\n".join(wrong))
