@@ -126,7 +126,7 @@ ask(struct store_client *c, struct store_request *r, struct op *op, store_done *
 {
 	struct pending *p = pending_new(c, op, done, arg);
 
-	if (!c->conn && loop_now(c->loop) >= c->tried_at + RETRY_MS)
+	if (!c->conn) /* a try costs microseconds, an answer 451 minutes */
 		connect_now(c);
 	buf_clear(&c->out);
 	if (c->conn)
@@ -253,7 +253,7 @@ store_body_start(struct store_client *c, struct slice partition, struct store_bo
 
 	b->fd = -1;
 	p->body = b;
-	if (!c->conn && loop_now(c->loop) >= c->tried_at + RETRY_MS)
+	if (!c->conn)
 		connect_now(c);
 	if (!c->conn) {
 		give_up(c, p);
@@ -411,7 +411,6 @@ connect_now(struct store_client *c)
 	struct conn *k;
 	int fd = ipc_connect(c->socket);
 
-	c->tried_at = loop_now(c->loop);
 	if (fd < 0) {
 		c->retry_ms = c->retry_ms * 2 < RETRY_MAX_MS ? c->retry_ms * 2 : RETRY_MAX_MS;
 		timer_start(&c->retry, c->retry_ms, 0);

@@ -47,7 +47,7 @@ struct store_client {
 	struct stock **stocks;
 	size_t nstocks;
 	struct timer retry;
-	uint64_t retry_ms, tried_at;
+	uint64_t retry_ms;
 	struct later later, serve;
 	struct buf out;        /* the request that is being written */
 	struct arena arena;    /* of the reply that is being told */
