@@ -22,7 +22,6 @@ struct lmtpd_conf {
 	int over_quota;         /* enum over_quota */
 	bool subaddress;        /* user+folder@domain goes into the folder */
 	bool received;          /* add a Received field */
-	int64_t quota_bytes, quota_messages; /* for users without one of their own; 0 = none */
 	int64_t keep;           /* bodies up to this size stay in memory until the commit */
 	int64_t t_command, t_data;
 };

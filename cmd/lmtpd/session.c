@@ -303,7 +303,7 @@ add_rcpt(struct lsession *s, const struct dir_user *u)
 		.account = arena_slice(a, u->account),
 		.partition = arena_slice(a, u->partition),
 		.folder = arena_slice(a, subfolder(u, &s->asked.to)),
-		.limits = { limit(u->quota_bytes, lconf.quota_bytes), limit(u->quota_msgs, lconf.quota_messages) },
+		.limits = { limit(u->quota_bytes, shared.quota_bytes), limit(u->quota_msgs, shared.quota_messages) },
 		.max_message = u->max_message,
 	};
 	r->address = slice_str(arena_printf(a, SFMT "@" SFMT, SARG(s->asked.to.local), SARG(s->asked.to.domain)));

@@ -78,6 +78,11 @@ static const struct conf_key keys[] = {
 	    "Cipher suites: secure, compat, legacy, or an OpenSSL cipher list." },
 	{ "login.insecure_loopback", CONF_BOOL, &shared.insecure_loopback, "no", 0, 0, RELOAD, NULL,
 	    "Accept passwords without TLS from this host itself." },
+
+	{ "quota.bytes", CONF_SIZE, &shared.quota_bytes, "0", 0, INT64_MAX, RELOAD, NULL,
+	    "Quota of users who have none in the directory; 0 is no limit." },
+	{ "quota.messages", CONF_INT, &shared.quota_messages, "0", 0, INT64_MAX, RELOAD, NULL,
+	    "The same in messages; 0 is no limit." },
 };
 
 const struct conf_schema conf_shared_schema = { keys, NELEM(keys), NULL, 0 };

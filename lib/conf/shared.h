@@ -33,6 +33,10 @@ struct conf_shared {
 	int tls_protocols;        /* tls.protocols: tlsv1.3 | tlsv1.2 (and above) */
 	char *tls_ciphers;        /* tls.ciphers: libtls word */
 	bool insecure_loopback;   /* login.insecure_loopback: passwords without TLS from loopback */
+
+	/* quota.bytes, quota.messages: of users who have none in the directory; 0 = no limit.
+	 * Here, not with lmtpd, because APPEND must say the same as delivery. */
+	int64_t quota_bytes, quota_messages;
 };
 extern struct conf_shared shared;
 extern const struct conf_schema conf_shared_schema;

@@ -12,7 +12,7 @@ tm.need("ldapmodify")
 out = Mail(("127.0.0.1", 0), offers=("PIPELINING", "8BITMIME", "DSN", "SIZE 0"))
 sb = tm.Sandbox("--users", "9", "--without", "imapd", "--route", f"out.test=smtp:127.0.0.1:{out.port}",
                 "--set", "tiermail.ldap.cache_age=0", "--set", "tiermail.ldap.negative_age=0",
-                "--set", "channels.channel tcp_lmtp.backoff=1s")
+                "--set", "channels.channel tcp_lmtp.backoff=1s", "--set", "tiermail.quota.messages=3")
 D = sb.domain
 
 
@@ -148,6 +148,22 @@ tm.is_(rcpt(f"user0006@{D}"), "550 5.2.1", "no mailbox and nothing else: refused
 user("user0006", "mailDeliveryOption: forward", f"mailForwardingAddress: user0007@{D}", "mailUserStatus: hold")
 sb.send(6, subject="seven")
 tm.ok(any(f.endswith(".HELD") for f in sb.queue_files()), "a user on hold is not forwarded either")
+
+# ---- the quota of users who have none -------------------------------------------------------------------
+user("user0009", "mailMsgQuota")
+for i in range(3):
+    sb.send(9, subject=f"quota {i}")
+tm.ok(tm.wait_for(lambda: len(inbox("user0009")) == 3, 20), "three messages fit into a mailbox without a quota of its own")
+c = smtplib.LMTP(sb.host, sb.port("LMTP"), local_hostname="t.test")
+try:
+    c.sendmail("out@sender.test", [f"user0009@{D}"], "Subject: x\r\n\r\nx\r\n")
+    answer = "taken"
+except (smtplib.SMTPDataError, smtplib.SMTPRecipientsRefused) as e:
+    answer = str(e)
+tm.ok("4.2.2" in answer, "not a fourth: quota.messages of tiermail.conf") or tm.diag(answer)
+user("user0009", "mailMsgQuota: -1")
+c.sendmail("out@sender.test", [f"user0009@{D}"], "Subject: x\r\n\r\nx\r\n")
+tm.is_(len(inbox("user0009")), 4, "and -1 in the directory is no limit")
 
 # ---- reports name the address that was written to -----------------------------------------------------
 out.say = {"RCPT": "550 5.1.1 gone away"}

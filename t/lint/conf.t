@@ -92,7 +92,7 @@ def main():
             common = used if common is None else common | used
             pages = [p for p in ("man/%s.conf.5" % name, "man/%s.8" % name) if os.path.exists(p)]
             if tm.ok(pages, "%s has a manual" % name):
-                agree(name, own, pages[0])
+                agree(name, own, pages[0], {k for k, _ in used})
             if tm.ok(os.path.exists("conf/%s.conf" % name), "%s has a sample" % name):
                 sample(name, program, tls)
         if common is None:
