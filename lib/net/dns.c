@@ -488,6 +488,23 @@ literal(struct query *q, const char *name)
 	return true;
 }
 
+/* "localhost" and what is below it is this host, whatever a hosts file or a server says
+ * (RFC 6761 6.3). */
+static bool
+loopback(struct query *q, const char *name)
+{
+	struct slice s = slice_str(name);
+
+	if (slice_ends(s, S(".")))
+		s.n--;
+	if (!slice_ieq(s, S("localhost")) &&
+	    !(s.n > 10 && slice_ieq(slice_from(s, s.n - 10), S(".localhost"))))
+		return false;
+	add_addr(q, AF_INET6, &in6addr_loopback);
+	add_addr(q, AF_INET, &(struct in_addr){ htonl(INADDR_LOOPBACK) });
+	return true;
+}
+
 static bool
 nameable(const char *name)
 {
@@ -518,7 +535,7 @@ dns_addr_start(struct dns *d, const char *name, struct op *op,
 {
 	struct query *q = query_new(d, op, done, arg);
 
-	if (literal(q, name)) {
+	if (literal(q, name) || loopback(q, name)) {
 		answer_later(q, 0);
 	} else if (!nameable(name)) {
 		answer_later(q, -ENOENT);

@@ -41,8 +41,9 @@ def mutate(b):
 
 
 def workers():
-    out = tm.subprocess.run(["ps", "-o", "pid=", "--ppid", str(sb.pid("imapd"))], capture_output=True, text=True).stdout
-    return sorted(out.split())
+    parent = str(sb.pid("imapd"))
+    with open(f"/proc/{parent}/task/{parent}/children") as f:
+        return sorted(f.read().split())
 
 
 before, steps = workers(), 0

@@ -183,6 +183,8 @@ main(void)
 	addresses("not a name", -ENOENT, "");
 	addresses("named.example", 0, "192.0.2.77;");
 	addresses("localhost", 0, "::1;127.0.0.1;");
+	addresses("LocalHost.", 0, "::1;127.0.0.1;");
+	addresses("a.localhost", 0, "::1;127.0.0.1;");
 	nsd = start_nsd(port);
 	if (nsd > 0 && nsd_answers(port)) {
 		mx("mail.test", 0, "10 primary.mail.test;20 backup.mail.test;");
