@@ -4,6 +4,8 @@
  * came in during that turn.  A result is answered by the next lease at once, preferably for the
  * same destination, because the master has a session open there. */
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "base/clock.h"
@@ -155,6 +157,21 @@ give_work(struct conn *c, struct sched_dest *prefer)
 	conn_flush(c);
 }
 
+/* Is there such a channel?  A feeder may have read a newer channels.conf than we: then it has
+ * made the channel's directory. */
+static bool
+channel_known(struct slice name)
+{
+	char path[PATH_MAX];
+
+	if (sched_channel_find(jobctl.sched, name))
+		return true;
+	if (!channel_name_ok(name))
+		return false;
+	(void)snprintf(path, sizeof(path), "%s/" SFMT, queue_path(jobctl.queue), SARG(name));
+	return access(path, F_OK) == 0;
+}
+
 /* ---- masters ------------------------------------------------------------------------------------ */
 
 static void
@@ -163,9 +180,12 @@ take_hello(struct conn *c, struct slice rest)
 	const char *why = "";
 	struct job_hello h;
 
-	if (c->kind != CONN_NEW || job_hello_parse(rest, &h, &why) < 0 ||
-	    h.channel.n > CHANNEL_NAME_MAX) {
+	if (c->kind != CONN_NEW || job_hello_parse(rest, &h, &why) < 0) {
 		buf_printf(stream_out(&c->io), "error why=bad%%20hello\n");
+		return;
+	}
+	if (h.channel.n && !channel_known(h.channel)) {
+		buf_printf(stream_out(&c->io), "error why=no%%20such%%20channel\n");
 		return;
 	}
 	c->pid = h.pid;
@@ -266,7 +286,8 @@ take_new(struct conn *c, struct slice rest, struct slice line)
 	uint32_t attempts;
 	bool held;
 
-	if (job_new_parse(rest, &n, &why) < 0 || !queue_name_parse(n.file, id, &attempts, &held)) {
+	if (job_new_parse(rest, &n, &why) < 0 || !queue_name_parse(n.file, id, &attempts, &held) ||
+	    (!channel_known(n.channel) && (why = "no such channel") != NULL)) {
 		log_event(LOG_ERROR, "job_line", "pid=%u why=%s line=%s", c->pid, log_str(why),
 		    log_value(line));
 		return;

@@ -213,13 +213,15 @@ set_periods(struct channel *c, const struct raw_channel *r, struct buf *why)
 		}
 }
 
-static bool
-name_good(const char *name)
+bool
+channel_name_ok(struct slice name)
 {
-	size_t n = strlen(name);
+	size_t n = 0;
 
-	return n > 0 && n <= CHANNEL_NAME_MAX && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == n &&
-	    strcmp(name, "tmp") != 0 && strcmp(name, "pool") != 0;
+	while (n < name.n && name.p[n] && strchr("abcdefghijklmnopqrstuvwxyz0123456789_-", name.p[n]))
+		n++;
+	return n > 0 && n == name.n && n <= CHANNEL_NAME_MAX && !slice_eq(name, S("tmp")) &&
+	    !slice_eq(name, S("pool"));
 }
 
 static void
@@ -233,7 +235,7 @@ add_channel(struct channels *cs, const struct raw_channel *r, struct buf *why)
 	c->relay = mem_str(r->c.relay);
 	c->source = mem_str(r->c.source);
 	c->helo = mem_str(r->c.helo);
-	if (!name_good(c->name))
+	if (!channel_name_ok(slice_str(c->name)))
 		buf_printf(why, "[channel %s]: a name is 1 to %d of a-z 0-9 _ -, not tmp or pool\n",
 		    c->name, CHANNEL_NAME_MAX);
 	lmtp = r->protocol == 1 || (r->protocol == 0 && strcmp(c->name, "tcp_lmtp") == 0);

@@ -63,6 +63,8 @@ void channels_free(struct channels **c);
 /* Appends the effective configuration, for -n. */
 void channels_print(const struct channels *c, struct buf *out);
 
+/* Can it name a channel? */
+bool channel_name_ok(struct slice name);
 /* Borrowed, or NULL. */
 const struct channel *channels_find(const struct channels *c, struct slice name);
 const struct channel_host *channels_host(const struct channels *c, struct slice name);
