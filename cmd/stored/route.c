@@ -32,8 +32,8 @@ static void
 submit(struct client *c, struct part *part, struct store_job *j)
 {
 	j->owner = c;
-	c->njobs++;
 	waiting++;
+	client_busy(c, j->weight);
 	store_part_submit(part->p, j);
 }
 
@@ -71,6 +71,7 @@ void
 job_finished(struct store_job *j)
 {
 	struct client *c = j->owner;
+	size_t weight = j->weight;
 
 	if (c) { /* the purge's have none */
 		waiting--;
@@ -81,7 +82,7 @@ job_finished(struct store_job *j)
 	}
 	store_job_free(&j);
 	if (c)
-		client_unref(c);
+		client_unref(c, weight);
 }
 
 /* One job for the targets that live in `part`; they are copied behind each other. */
@@ -323,6 +324,7 @@ route(struct client *c, struct store_head *head, struct slice body)
 
 	j->req.verb = (enum store_verb)head->verb;
 	j->req.id = head->id;
+	j->weight = body.n;
 	body = arena_slice(&j->arena, body);
 	if (daemon_draining()) {
 		reply_now(c, head->id, STORE_AWAY, verdict(TEMP, 451, "4.3.2", "message store is stopping"));

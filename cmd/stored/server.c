@@ -12,6 +12,9 @@
 #define TICK_MS      5000
 #define EVENTS_MOST  (1024 * 1024) /* bytes that may wait for a slow watcher */
 #define BODIES_MOST  4096          /* unnamed files that one client may hold */
+#define REPLIES_MOST (4u * 1024 * 1024)  /* bytes that may wait for a client that does not read */
+#define JOBS_MOST    4096          /* of one client in the writers; it waits for them then */
+#define WEIGHT_MOST  (64u * 1024 * 1024) /* bytes of their requests */
 
 struct body {
 	uint64_t token;
@@ -126,11 +129,29 @@ client_free(struct client *c)
 	mem_free(&c);
 }
 
-void
-client_unref(struct client *c)
+/* Who asks faster than the writers work is not read for a while. */
+static void
+client_pace(struct client *c)
 {
+	ipc_hold(&c->ipc, c->njobs >= JOBS_MOST || c->weight >= WEIGHT_MOST);
+}
+
+void
+client_busy(struct client *c, size_t weight)
+{
+	c->njobs++;
+	c->weight += weight;
+	client_pace(c);
+}
+
+void
+client_unref(struct client *c, size_t weight)
+{
+	c->weight -= weight;
 	if (--c->njobs == 0 && c->closed)
 		client_free(c);
+	else if (!c->closed)
+		client_pace(c);
 }
 
 static void
@@ -218,6 +239,7 @@ on_accept(struct listener *l, int fd)
 		client_free(c);
 		return;
 	}
+	ipc_limit(&c->ipc, REPLIES_MOST);
 	list_init(&c->link);
 	list_push(&clients, &c->link);
 	metric_set(M_CLIENTS, (int64_t)++nclients);

@@ -28,6 +28,7 @@ struct client {
 	struct map bodies;      /* token -> struct body */
 	size_t nbodies;
 	size_t njobs;           /* in the writers, with this client as their owner */
+	size_t weight;          /* bytes of their requests */
 	uint64_t requests;
 	bool closed, watching;
 	bool missed;            /* events were dropped: a resync is due */
@@ -38,7 +39,8 @@ int server_start(struct loop *l);
 void server_drain(void);
 void server_status(struct buf *out);
 void reply_to(struct client *c, uint32_t id, const struct store_reply *r);
-void client_unref(struct client *c); /* a job of it is over */
+void client_busy(struct client *c, size_t weight);  /* it has a job more */
+void client_unref(struct client *c, size_t weight); /* and one less */
 void events_send(const struct buf *events);
 void server_idle(void);              /* no jobs are left: a drain may be over */
 /* fd, the caller's, or -1; *home is the partition that it was made in. */

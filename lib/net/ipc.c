@@ -47,6 +47,19 @@ send_now(int fd, const char *p, size_t n, const int *fds, size_t nfds)
 	return rc < 0 ? -errno : 0;
 }
 
+static bool
+wants_more(const struct ipc *c)
+{
+	return !c->closing && !c->held && (c->most == 0 || c->queued <= c->most);
+}
+
+static void
+want(struct ipc *c)
+{
+	if (!c->closing)
+		watch_want(&c->watch, wants_more(c), !list_empty(&c->queue));
+}
+
 static void
 queued_free(struct queued *q)
 {
@@ -77,7 +90,7 @@ enqueue(struct ipc *c, struct slice packet, const int *fds, size_t nfds)
 	}
 	list_push(&c->queue, &q->link);
 	c->queued += q->n;
-	watch_want(&c->watch, true, true);
+	want(c);
 	return 0;
 }
 
@@ -109,7 +122,7 @@ send_queue(struct ipc *c)
 		int rc = send_now(c->fd, q->bytes, q->n, q->fds, q->nfds);
 
 		if (rc == -EAGAIN || rc == -ENOBUFS)
-			return;
+			break;
 		c->queued -= q->n;
 		queued_free(q);
 		if (rc < 0) {
@@ -118,7 +131,7 @@ send_queue(struct ipc *c)
 			return;
 		}
 	}
-	watch_want(&c->watch, true, false);
+	want(c);
 }
 
 /* The descriptors of a message; returns how many. */
@@ -158,12 +171,14 @@ receive(struct ipc *c)
 		return true;
 	if (n < 0 && errno == EAGAIN)
 		return false;
-	if (n <= 0) { /* packets are never empty: 0 is the end */
+	nfds = n < 0 ? 0 : take_fds(&m, fds);
+	if (n <= 0) { /* 0 is the end, or an empty packet, which nobody sends us */
+		while (nfds)
+			close(fds[--nfds]);
 		c->error = n < 0 && errno != ECONNRESET ? -errno : 0;
 		ipc_close(c);
 		return false;
 	}
-	nfds = take_fds(&m, fds);
 	if (m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
 		while (nfds)
 			close(fds[--nfds]);
@@ -182,7 +197,7 @@ on_ready(struct watch *w, bool readable, bool writable, int error)
 
 	if (writable)
 		send_queue(c);
-	for (int i = 0; (error || (readable && i < PACKETS)) && !c->closing && receive(c); i++)
+	for (int i = 0; (error ? !c->closing : readable && i < PACKETS && wants_more(c)) && receive(c); i++)
 		;
 	if (error && !c->closing) { /* what came before it is read */
 		c->error = error == -EPIPE || error == -ECONNRESET ? 0 : error;
@@ -210,6 +225,22 @@ ipc_open(struct ipc *c, struct loop *l, int fd, const struct ipc_events *ev, voi
 		return rc;
 	watch_want(&c->watch, true, false);
 	return 0;
+}
+
+void
+ipc_limit(struct ipc *c, size_t most)
+{
+	c->most = most;
+	want(c);
+}
+
+void
+ipc_hold(struct ipc *c, bool hold)
+{
+	if (c->held == hold)
+		return;
+	c->held = hold;
+	want(c);
 }
 
 static void

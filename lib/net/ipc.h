@@ -24,13 +24,19 @@ struct ipc {
 	int fd;
 	struct list queue;     /* packets waiting for room in the socket */
 	size_t queued;         /* bytes in the queue */
-	bool closing;
+	size_t most;           /* see ipc_limit */
+	bool closing, held;
 	int error;
 };
 int ipc_open(struct ipc *c, struct loop *l, int fd, const struct ipc_events *ev, void *data) MUSTCHECK;
 /* Sends or queues.  The descriptors are duplicated by the kernel: the caller keeps its own.
  * 0, or -EMSGSIZE / -EPIPE. */
 int ipc_send(struct ipc *c, struct slice packet, const int *fds, size_t nfds) MUSTCHECK;
+/* Above `most` queued bytes nothing more is read: for the side that answers.  (With limits on
+ * both sides each could wait for the other.)  0 = no limit. */
+void ipc_limit(struct ipc *c, size_t most);
+/* Stops reading, also for the rest of this turn, or goes on. */
+void ipc_hold(struct ipc *c, bool hold);
 void ipc_close(struct ipc *c); /* `closed` follows */
 uid_t ipc_peer_uid(const struct ipc *c);
 /* Opens a listening / a connected SEQPACKET socket (blocking connect on a Unix socket is

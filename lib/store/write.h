@@ -39,6 +39,7 @@ struct store_job {
 	int *fds;                   /* one for each message, the job's to close; NULL = none */
 	bool foreign;               /* the fds are of another partition: copy, not link */
 	void *owner, *owner2;       /* the submitter's */
+	size_t weight;              /* too: bytes of the request */
 };
 /* Zeroed. */
 struct store_job *store_job_new(void) MUSTCHECK;

@@ -136,6 +136,81 @@ test_close_inside(void)
 	eq(packets, 1, "no packet after ipc_close");
 }
 
+/* An empty packet is the end; what rides along must not stay open. */
+static void
+test_empty(void)
+{
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { .room = "" };
+	struct msghdr m = { .msg_control = control.room, .msg_controllen = sizeof(control.room) };
+	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+	int ends[2];
+	char byte;
+
+	must(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
+	h->cmsg_level = SOL_SOCKET;
+	h->cmsg_type = SCM_RIGHTS;
+	h->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(h), &ends[1], sizeof(int));
+	open_pair();
+	eq(sendmsg(a.fd, &m, 0), 0, "an empty packet with a descriptor");
+	close(ends[1]);
+	loop_run(&loop);
+	eq(closed, 2, "ends the connection");
+	eq(read(ends[0], &byte, 1), 0, "and the descriptor is closed");
+	close(ends[0]);
+}
+
+/* b answers each packet; a does not read, so b must stop reading. */
+static struct timer look;
+
+static void
+on_asked(struct ipc *c, struct slice p, int *fds UNUSED, size_t nfds UNUSED)
+{
+	packets++;
+	must(ipc_send(c, p, NULL, 0) == 0);
+}
+
+static void
+on_answer(struct ipc *c, struct slice p UNUSED, int *fds UNUSED, size_t nfds UNUSED)
+{
+	if (++bytes == want_packets)
+		ipc_close(c);
+}
+
+static void
+on_look(struct timer *t UNUSED)
+{
+	ok(packets < want_packets, "who does not read answers is not read (%zu packets)", packets);
+	ok(b.queued <= 2 * IPC_PACKET, "and little waits for it");
+	ipc_hold(&a, false);
+}
+
+static void
+test_limit(void)
+{
+	static const struct ipc_events asked = { .packet = on_asked, .closed = on_closed },
+	    answered = { .packet = on_answer, .closed = on_closed };
+	char *big = mem_new(IPC_PACKET);
+
+	open_pair();
+	a.ev = &answered;
+	b.ev = &asked;
+	ipc_limit(&b, IPC_PACKET);
+	ipc_hold(&a, true);
+	want_packets = 200;
+	for (int i = 0; i < 200; i++)
+		must(ipc_send(&a, slice(big, IPC_PACKET), NULL, 0) == 0);
+	timer_init(&look, &loop, on_look);
+	timer_start(&look, 50, 0);
+	loop_run(&loop);
+	eq(bytes, 200, "when it reads, all is answered");
+	timer_close(&look, NULL);
+	free(big);
+}
+
 static void
 test_listen(void)
 {
@@ -163,6 +238,8 @@ main(void)
 	test_fds();
 	test_flood();
 	test_close_inside();
+	test_empty();
+	test_limit();
 	test_listen();
 	loop_fini(&loop);
 	return done();
