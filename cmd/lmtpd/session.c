@@ -48,7 +48,7 @@ session_limits(void)
 	limits = (struct smtp_limits){
 		.command_ms = (uint32_t)lconf.t_command,
 		.data_ms = (uint32_t)lconf.t_data,
-		.errors = 100,		/* 5xx to recipients are nobody's misbehaviour here */
+		.errors = 100,
 		.unknown = 10,
 		.rcpts = (uint32_t)lconf.recipients_max,
 		.size = (uint64_t)lconf.size_max,

@@ -96,6 +96,9 @@ limits_set(void)
 		.normalise = config.line_ends == 1,
 		.strict_helo = config.helo == 1,
 	};
+	/* Our own programs keep a connection for many messages: channel-master for reports. */
+	relay.local_limits = relay.limits;
+	relay.local_limits.errors = 0;
 }
 
 static bool

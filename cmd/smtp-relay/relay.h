@@ -48,7 +48,7 @@ struct relay {
 	struct job_feed *feed;
 	struct route *route;
 	struct channels *channels, *old_channels; /* the old ones may still be pointed at */
-	struct smtp_limits limits;
+	struct smtp_limits limits, local_limits;
 	struct list sessions;
 	size_t nsessions;
 };

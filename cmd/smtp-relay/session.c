@@ -182,14 +182,14 @@ static const struct smtp_verb submission_verbs[] = {
 };
 
 #define CALLS                                                                             \
-	.limits = &relay.limits, .keywords = on_keywords, .helo = on_helo, .mail = on_mail,  \
-	.rcpt = rcpt_ask, .body = message_begin, .bytes = message_bytes, .end = message_end,  \
+	.keywords = on_keywords, .helo = on_helo, .mail = on_mail, .rcpt = rcpt_ask,          \
+	.body = message_begin, .bytes = message_bytes, .end = message_end,                   \
 	.reset = on_reset, .refused = on_refused, .secured = on_secured, .closed = on_closed
 
 static struct smtp_policy policies[] = {
-	[ROLE_MX] = { CALLS },
-	[ROLE_SUBMISSION] = { CALLS, .verbs = submission_verbs },
-	[ROLE_LOCAL] = { CALLS, .batch = true },
+	[ROLE_MX] = { CALLS, .limits = &relay.limits },
+	[ROLE_SUBMISSION] = { CALLS, .limits = &relay.limits, .verbs = submission_verbs },
+	[ROLE_LOCAL] = { CALLS, .limits = &relay.local_limits, .batch = true },
 };
 
 /* Who is it, and may it come in? */

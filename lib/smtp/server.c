@@ -106,6 +106,7 @@ void
 smtp_server_answer(struct smtp_server *s, const struct verdict *v)
 {
 	enum smtp_asking what = (enum smtp_asking)s->asking;
+	uint32_t errors = s->errors;
 
 	must(s->answers > 0 && what != ASK_NOTHING && what != ASK_OWN);
 	if (--s->answers == 0)
@@ -135,6 +136,9 @@ smtp_server_answer(struct smtp_server *s, const struct verdict *v)
 			break;
 		}
 	}
+	/* A relay that delivers by LMTP cannot know what becomes of its recipients. */
+	if (s->policy->lmtp && (what == ASK_RCPT || what == ASK_END))
+		s->errors = errors;
 	if (s->asking == ASK_NOTHING && s->waiting) {
 		s->waiting = 0;
 		run(s);

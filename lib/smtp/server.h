@@ -55,7 +55,7 @@ struct smtp_limits {
 	uint32_t command_ms;   /* for a whole command line to arrive */
 	uint32_t data_ms;      /* between two pieces of a body */
 	uint32_t data_rate;    /* least bytes a second of a body, after the first data_ms; 0 = off */
-	uint32_t errors;       /* negative answers (5xx) before 421 */
+	uint32_t errors;       /* negative answers (5xx) before 421; LMTP: not those about recipients */
 	uint32_t unknown;      /* unknown commands before 421 */
 	uint32_t transactions; /* messages a session, 0 = no limit */
 	uint32_t rcpts;        /* recipients a message: 452 4.5.3 above */
