@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
+#include "mail/encoded_word.h"
 #include "mail/header.h"
 #include "sendmail.h"
 
@@ -177,13 +178,8 @@ message_header(const struct options *o, const char *from, struct rcpts *r, struc
 	h = without_envelope_line(buf_get(&text));
 	again = has(h, resent);
 	if (o->name && !has(h, author)) {
-		buf_char(&who, '"');
-		for (const char *p = o->name; *p; p++) {
-			if (*p == '"' || *p == '\\')
-				buf_char(&who, '\\');
-			buf_char(&who, *p);
-		}
-		buf_printf(&who, "\" <%s>", from);
+		encoded_word_write(&who, slice_str(o->name), ENCODED_PHRASE);
+		buf_printf(&who, " <%s>", from);
 		header_write(out, "From", buf_get(&who));
 		buf_fini(&who);
 	}

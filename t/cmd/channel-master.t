@@ -220,6 +220,8 @@ dns = Dns({
     "implicit.test": {"A": ["127.0.0.1"]}, "null.test": {"MX": [(0, "")]},
     "loop.test": {"MX": [(10, "relay.test"), (20, "mx2.good.test")]},
     "backup.test": {"MX": [(10, "mx2.good.test"), (20, "relay.test"), (30, "mx1.good.test")]},
+    "six.test": {"AAAA": ["::1"]}, "both.test": {"AAAA": ["::1"], "A": ["127.0.0.1"]},
+    "mx6.test": {"MX": [(10, "away.test"), (20, "six.test")]}, "away.test": {"AAAA": ["::1"], "A": ["127.0.0.3"]},
     "nothing.test": {}, "lost.test": {"MX": [(10, "no.such.test")]}, "no.test": {}, "test": {},
 })
 conf(f"[channel tcp_local]\nport = {one.port}\nbackoff = 1s\n",
@@ -244,6 +246,16 @@ tm.is_(smtp("good.test", opts=("-n", "SUCCESS"))[0], "done", "again")
 tm.is_(one.connections, 1, "over the same connection")
 tm.is_(parts(submit.mails.pop())[1][1]["Action"], "relayed", "relayed to a server without DSN")
 tm.is_(smtp("implicit.test")[0], "done", "a domain without MX is its own host")
+before = len(one.mails)
+tm.is_((smtp("both.test")[0], len(one.mails) - before), ("done", 1), "nobody listens on its AAAA: the A")
+try:
+    six = Mail(("::1", one.port))
+except OSError as e:
+    tm.skip("AAAA", e)
+else:
+    tm.is_((smtp("six.test")[0], len(six.mails)), ("done", 1), "a host with an AAAA only")
+    tm.is_((smtp("mx6.test")[0], len(six.mails)), ("done", 2), "MX hosts with AAAA")
+    six.close()
 tm.is_(smtp("backup.test")[0], "done", "hosts better than ourselves are used")
 tm.is_((smtp("null.test")[0], bounced()), ("done", "5.1.10"), "null MX")
 tm.is_((smtp("loop.test")[0], bounced()), ("done", "5.4.6"), "the best MX is ourselves")

@@ -17,7 +17,7 @@ class Mail(threading.Thread):
             self.sock = socket.socket(socket.AF_UNIX)
             self.sock.bind(address)
         else:
-            self.sock = socket.socket()
+            self.sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self.sock.bind(address)
             self.port = self.sock.getsockname()[1]
@@ -132,7 +132,7 @@ class Mail(threading.Thread):
 
 
 class Dns(threading.Thread):
-    """Answers for MX and A from a table {"name": {"MX": [(10, "host")], "A": ["127.0.0.1"]}}; a
+    """Answers for MX, A and AAAA from a table {"name": {"MX": [(10, "host")], "A": ["127.0.0.1"]}}; a
     name that is not there does not exist."""
 
     def __init__(self, table):
@@ -162,6 +162,8 @@ class Dns(threading.Thread):
                 rrs = [struct.pack(">H", p) + self.name(h) for p, h in entry.get("MX", [])]
             elif entry and qtype == 1:
                 rrs = [socket.inet_aton(a) for a in entry.get("A", [])]
+            elif entry and qtype == 28:
+                rrs = [socket.inet_pton(socket.AF_INET6, a) for a in entry.get("AAAA", [])]
             zone = ".".join(labels[-1:])
             soa = b"" if rrs else (self.name(zone) + struct.pack(">HHIH", 6, 1, 60, 0))
             head = q[:2] + struct.pack(">HHHHH", 0x8580 | (0 if entry is not None else 3), 1, len(rrs), 0 if rrs else 1, 0)
