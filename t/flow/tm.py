@@ -5,7 +5,7 @@
     tm.ok(cond, "what it means")
     tm.done()
 """
-import atexit, imaplib, json, os, shutil, signal, smtplib, socket, subprocess, sys, tempfile, time
+import atexit, imaplib, json, os, re, shutil, signal, smtplib, socket, subprocess, sys, tempfile, time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BINDIR = os.path.abspath(os.environ.get("BINDIR", os.path.join(TOP, "build/bin")))
@@ -42,6 +42,10 @@ def diag(text):
 
 
 def done():
+    """Ends the test: every sandbox is stopped, and what its daemons said last counts too."""
+    for sb in list(Sandbox.all):
+        sb.close()
+    is_(Sandbox.bugs[:3], [], "no daemon has reported a bug (assertion, sanitizer, leak)")
     print(f"1..{_run}", flush=True)
     sys.stdout.flush()
     sys.exit(1 if _failed else 0)
@@ -86,6 +90,10 @@ def nobody_can():
 class Sandbox:
     """A private instance of the suite: up now, down at exit; logs shown when the test fails."""
 
+    all = []    # those that are up
+    bugs = []   # lines of logs that mean a bug of ours
+    REPORT = re.compile(r"(Address|Leak|UndefinedBehavior|Thread)Sanitizer|runtime error:|ev=bug|stack smashing|free\(\): ")
+
     def __init__(self, *args, prepare=None, run_as=()):
         self.dir = tempfile.mkdtemp(prefix="tm-")
         os.chmod(self.dir, 0o755)
@@ -93,6 +101,7 @@ class Sandbox:
         if prepare:
             prepare(self.dir)
         atexit.register(self.close)
+        Sandbox.all.append(self)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
         self.script = os.path.join(TOP, "scripts/sandbox")
         r = self.call("up", self.dir, *args)
@@ -118,12 +127,24 @@ class Sandbox:
         return env
 
     def close(self):
+        if self not in Sandbox.all:
+            return
+        Sandbox.all.remove(self)
         if os.path.isdir(self.dir):
             self.call("down", self.dir)
+            self.look_for_bugs()
             if _failed:
                 self.show_logs()
             if not os.environ.get("TM_KEEP"):
                 shutil.rmtree(self.dir, ignore_errors=True)
+
+    def look_for_bugs(self):
+        rundir = self.env.get("RUNDIR", self.dir) if hasattr(self, "env") else self.dir
+        for root, _, names in os.walk(rundir):
+            for n in names:
+                if n.endswith(".log"):
+                    with open(os.path.join(root, n), errors="replace") as f:
+                        Sandbox.bugs += [f"{n}: {l.strip()}" for l in f if Sandbox.REPORT.search(l)]
 
     def show_logs(self):
         rundir = self.env.get("RUNDIR", self.dir) if hasattr(self, "env") else self.dir

@@ -528,15 +528,15 @@ static void
 read_client(struct fiber *f)
 {
 	static const struct {
-		const char *name, *command;
+		const char *name, *command, *before; /* `before` each, not timed */
 	} ops[] = {
-		{ "select", "SELECT %s" },
-		{ "flags", "FETCH 1:* (UID FLAGS)" },
-		{ "envelope", "FETCH 1:* (ENVELOPE BODYSTRUCTURE INTERNALDATE RFC822.SIZE)" },
-		{ "search_unseen", "SEARCH UNSEEN" },
-		{ "search_subject", "SEARCH SUBJECT figures" },
-		{ "store_all", "STORE 1:* +FLAGS.SILENT (\\Flagged)" },
-		{ "unstore_all", "STORE 1:* -FLAGS.SILENT (\\Flagged)" },
+		{ "select", "SELECT %s", "UNSELECT" },
+		{ "flags", "FETCH 1:* (UID FLAGS)", NULL },
+		{ "envelope", "FETCH 1:* (ENVELOPE BODYSTRUCTURE INTERNALDATE RFC822.SIZE)", NULL },
+		{ "search_unseen", "SEARCH UNSEEN", NULL },
+		{ "search_subject", "SEARCH SUBJECT figures", NULL },
+		{ "store_all", "STORE 1:* +FLAGS.SILENT (\\Flagged)",
+		    "STORE 1:* -FLAGS.SILENT (\\Flagged)" },
 	};
 	const char *folder = arg("folder", "INBOX");
 	long reps = num("reps", 5);
@@ -552,6 +552,8 @@ read_client(struct fiber *f)
 		for (long r = 0; r <= reps; r++) {
 			char c[200];
 
+			if (ops[i].before && !imap_command(f, &a, "%s", ops[i].before))
+				error("%s: %s", ops[i].before, a.text);
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 			snprintf(c, sizeof(c), ops[i].command, folder);
