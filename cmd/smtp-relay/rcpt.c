@@ -18,7 +18,7 @@
 
 struct rcpt_wait {
 	const struct smtp_rcpt *rcpt;
-	struct address to;      /* with a domain */
+	struct address to;	 /* with a domain */
 	struct forward *forward; /* NULL: it is not */
 };
 
@@ -30,10 +30,10 @@ struct forward {
 	} targets[TARGETS_MAX];
 	const char *accounts[TARGETS_MAX + 1]; /* that were entered */
 	size_t ntargets, done, naccounts;
-	size_t before;          /* s->nrcpts when it began */
-	size_t placed;          /* recipients it has brought */
-	struct address target;  /* in flight */
-	struct verdict *bad;    /* why the first address that was refused was */
+	size_t before;	       /* s->nrcpts when it began */
+	size_t placed;	       /* recipients it has brought */
+	struct address target; /* in flight */
+	struct verdict *bad;   /* why the first address that was refused was */
 };
 
 static void target_next(struct session *s);
@@ -281,12 +281,10 @@ rcpt_routed(void *arg, const struct route_decision *d)
 	} else if (!d->local && !may_relay(s, s->rcpt->to.domain)) {
 		session_answer(s, PERM, 550, "5.7.1", "relaying denied");
 	} else if (d->max_message && s->smtp.mail.size > (uint64_t)d->max_message) {
-		session_answer(
-		    s, PERM, 552, "5.2.3", "message is larger than this mailbox takes");
+		session_answer(s, PERM, 552, "5.2.3", "message is larger than this mailbox takes");
 	} else if (s->nrcpts >= QUEUE_RCPT_MAX) {
 		session_answer(s, TEMP, 452, "4.5.3", "too many recipients");
-	} else if (s->account &&
-		   !clients_user(slice_str(s->account), 0, 1, 0, config.user_rcpts)) {
+	} else if (s->account && !clients_user(slice_str(s->account), 0, 1, 0, config.user_rcpts)) {
 		session_answer(s, TEMP, 450, "4.7.1", "too many recipients this hour");
 	} else if (d->nforward) {
 		forward_start(s, d);
