@@ -79,7 +79,7 @@ session_new(struct daemon_listen *l)
 	s->srv.data = s;
 	s->body.fd = -1;
 	if (l->tls != TLS_OFF)
-		s->srv.tls_ctx = l->tls_ctx;
+		s->srv.tls_ctx = tls_ref(l->tls_ctx);	/* a reload replaces the listener's */
 	(void)random_id(s->sid);
 	list_push(&lmtpd.sessions, &s->link);
 	lmtpd.nsessions++;
@@ -94,6 +94,7 @@ session_free(struct lsession *s)
 	list_remove(&s->link);
 	lmtpd.nsessions--;
 	metric_set(M_SESSIONS, (int64_t)lmtpd.nsessions);
+	tls_unref(&s->srv.tls_ctx);
 	mem_free(&s->rcpts);
 	buf_fini(&s->bytes);
 	s->magic = 0;

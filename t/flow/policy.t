@@ -184,6 +184,7 @@ def ask(daemon, line):
         return b"".join(iter(lambda: s.recv(65536), b"")).decode()
 
 
+waiting = {"smtp-relay": Client(), "lmtpd": Client("LMTP", "LHLO client.test")}
 for daemon, unit in (("smtp-relay", "smtp_"), ("lmtpd", "lmtpd_"), ("jobctl", "queue_"), ("stored", "store")):
     pid = sb.pid(daemon)
     metrics = ask(daemon, "metrics")
@@ -200,6 +201,11 @@ for daemon, unit in (("smtp-relay", "smtp_"), ("lmtpd", "lmtpd_"), ("jobctl", "q
     tm.ok("daemon=" + daemon in ask(daemon, "status") and sb.pid(daemon) == pid, f"{daemon}: and it goes on")
     with open(sb.conf(daemon + ".conf"), "w") as f:
         f.write(good)
+for daemon, c in waiting.items():
+    starts(c.say("STARTTLS"), "220", f"{daemon}: a connection from before the reload")
+    c.s = ssl._create_unverified_context().wrap_socket(c.s)
+    c.f = c.s.makefile("rb")
+    starts(c.say("NOOP"), "250", "can still begin TLS")
 sb.send(4, subject="after all that")
 tm.ok(tm.wait_for(lambda: len(stored(4)) == 1, 20), "mail still flows")
 
