@@ -305,7 +305,9 @@ rcpt_ask(struct smtp_server *smtp, const struct smtp_rcpt *rcpt)
 	/* RFC 5321 4.1.1.3: in any case, without a domain. */
 	if (rcpt->to.flags & ADDRESS_POSTMASTER) {
 		s->rcpt->to.flags &= ~(unsigned)ADDRESS_POSTMASTER;
-		s->rcpt->to.domain = slice_str(shared.default_domain);
+		/* A copy: a reload may come before the directory's answer. */
+		s->rcpt->to.domain =
+		    arena_slice(&smtp->arena, slice_str(shared.default_domain));
 	}
 	route_start(relay.route, &s->rcpt->to, &s->op, rcpt_routed, s);
 }
