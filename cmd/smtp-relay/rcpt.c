@@ -306,8 +306,7 @@ rcpt_ask(struct smtp_server *smtp, const struct smtp_rcpt *rcpt)
 	if (rcpt->to.flags & ADDRESS_POSTMASTER) {
 		s->rcpt->to.flags &= ~(unsigned)ADDRESS_POSTMASTER;
 		/* A copy: a reload may come before the directory's answer. */
-		s->rcpt->to.domain =
-		    arena_slice(&smtp->arena, slice_str(shared.default_domain));
+		s->rcpt->to.domain = arena_slice(&smtp->arena, slice_str(shared.default_domain));
 	}
 	route_start(relay.route, &s->rcpt->to, &s->op, rcpt_routed, s);
 }
