@@ -78,8 +78,8 @@ origin_set(const void *field, char *where)
 	o->where = where;
 }
 
-static const char *
-origin_get(const void *field)
+const char *
+conf_where(const void *field)
 {
 	struct origin *o = map_get(&origins, field_key(&field));
 
@@ -549,7 +549,7 @@ print_key(struct buf *out, const struct conf_key *key, const void *field)
 	do
 		buf_char(out, ' ');
 	while (out->n - from < 40);
-	buf_printf(out, " # %s\n", origin_get(field));
+	buf_printf(out, " # %s\n", conf_where(field));
 }
 
 void

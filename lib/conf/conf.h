@@ -72,6 +72,8 @@ int conf_read(const struct conf_schema *const *schemas, size_t nschemas, const c
     const char *path, bool reload, char **why) MUSTCHECK;
 /* Appends the effective configuration, one `key = value   # default|file:line` a line. */
 void conf_print(const struct conf_schema *const *schemas, size_t nschemas, struct buf *out);
+/* Where the value of a variable (a field, in sections) comes from: "file:line" or "default". */
+const char *conf_where(const void *field);
 /* Appends what can be configured, a key a line: name (in a repeated section "[section].key"),
  * type, default or "-" when required, restart|reload, help; separated by tabs. */
 void conf_describe(const struct conf_schema *const *schemas, size_t nschemas, struct buf *out);

@@ -46,7 +46,8 @@ check(struct buf *why)
 
 		if (strncmp((*l)->address, "unix:", 5) != 0 &&
 		    addr_parse(slice_str((*l)->address), &a) < 0) {
-			buf_printf(why, "[listen %s]: %s is not an address\n", (*l)->name, (*l)->address);
+			buf_printf(why, "%s: [listen %s]: %s is not an address\n",
+			    conf_where(&(*l)->address), (*l)->name, (*l)->address);
 			good = false;
 		}
 	}
