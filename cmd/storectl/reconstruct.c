@@ -72,9 +72,9 @@ message_of(struct job *j, const char *dir, uint32_t uid, struct store_message *m
 
 	buf_str(&path, dir);
 	store_message_name(&path, uid);
-	fd = openat(j->dirfd, buf_cstr(&path), O_RDONLY | O_CLOEXEC);
+	fd = openat(j->dirfd, buf_cstr(&path), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	buf_fini(&path);
-	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size > UINT32_MAX) {
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > UINT32_MAX) {
 		if (fd >= 0)
 			close(fd);
 		return false;

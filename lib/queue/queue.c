@@ -151,7 +151,7 @@ write_all(int fd, const void *p, size_t n, uint64_t at)
 static bool
 sweep_one(int dir, const char *name)
 {
-	int fd = openat(dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	int fd = openat(dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	bool gone;
 
 	if (fd < 0)
@@ -211,7 +211,7 @@ journal_held(struct queue *q, const char *path, struct slice why)
 {
 	const char *name = strrchr(path, '/') + 1;
 	struct buf b = { 0 };
-	int fd = openat(q->root, path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW), e = 0;
+	int fd = openat(q->root, path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), e = 0;
 
 	if (fd < 0)
 		return -errno;
@@ -264,7 +264,7 @@ queue_delete(struct queue *q, const char *channel, const char *name)
 	int fd, e = 0;
 
 	queue_file_path(path, channel, name);
-	fd = openat(q->root, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	fd = openat(q->root, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return -errno;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)

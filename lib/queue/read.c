@@ -153,6 +153,11 @@ attach(int fd, const char *name, int flags, struct reader **out, enum qbad *bad,
 		return -EINVAL;
 	if (fstat(fd, &st) < 0)
 		return -errno;
+	if (!S_ISREG(st.st_mode)) {
+		*bad = QBAD_DAMAGED;
+		*why = "not a file";
+		return -EBADMSG;
+	}
 	if ((e = load(i, (uint64_t)st.st_size, flags, bad, why)) < 0)
 		return e;
 	(void)snprintf(i->r.name, sizeof(i->r.name), "%s", name);
@@ -196,7 +201,7 @@ open_name(struct queue *q, const char *channel, const char *name, int flags, str
 	*out = NULL;
 	queue_file_path(path, channel, name);
 	fd = openat(q->root, path,
-	    (flags & QREAD_LOCK ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW);
+	    (flags & QREAD_LOCK ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return -errno;
 	if (flags & QREAD_LOCK && flock(fd, LOCK_EX | LOCK_NB) < 0) {

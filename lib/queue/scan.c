@@ -65,6 +65,17 @@ queue_channels_free(char ***list)
 	*list = NULL;
 }
 
+/* Only files are opened: a FIFO of that name would hold the scan up for ever. */
+static bool
+is_file(DIR *d, const struct dirent *e)
+{
+	struct stat st;
+
+	if (e->d_type != DT_UNKNOWN)
+		return e->d_type == DT_REG;
+	return fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+}
+
 int
 qscan_dir(struct queue *q, const char *channel, unsigned hh, struct buf *out)
 {
@@ -81,7 +92,7 @@ qscan_dir(struct queue *q, const char *channel, unsigned hh, struct buf *out)
 		if (e->d_name[0] == '.')
 			continue;
 		if (queue_name_parse(slice_str(e->d_name), n.id, &n.attempts, &n.held) &&
-		    queue_spread(n.id) == hh)
+		    queue_spread(n.id) == hh && is_file(d, e))
 			buf_add(out, &n, sizeof(n));
 		else
 			log_event(LOG_WARN, "queue_foreign", "dir=%s name=%s", log_str(path),
@@ -96,7 +107,7 @@ qscan_dir(struct queue *q, const char *channel, unsigned hh, struct buf *out)
 static void
 remove_torn(struct queue *q, const char *path, const char *why)
 {
-	int fd = openat(q->root, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	int fd = openat(q->root, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	bool gone;
 
 	if (fd < 0)
@@ -118,9 +129,14 @@ qscan_file(struct queue *q, const char *channel, const struct qname *n, struct q
 
 	*r = NULL;
 	queue_file_path(path, channel, queue_name(name, n->id, n->attempts, n->held));
-	fd = openat(q->root, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return -errno;
+	fd = openat(q->root, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0) {
+		e = -errno;
+		if (e != -ENOENT)
+			log_event(LOG_ERROR, "queue_unreadable", "file=%s error=%s", log_str(path),
+			    log_str(strerror(-e)));
+		return e;
+	}
 	if (fstat(fd, &a) < 0) {
 		(void)close(fd);
 		return -errno;

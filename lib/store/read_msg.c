@@ -1,6 +1,7 @@
 /* Reading messages: index blocks, cache records, tombstones, files. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -266,6 +267,7 @@ int
 store_open_message(struct store_view *v, uint64_t mailbox, uint32_t uid)
 {
 	struct buf path = { 0 };
+	struct stat st;
 	int rc = -ENOENT;
 
 	/* stored renames a directory right after the commit that says so: between the two the
@@ -278,7 +280,7 @@ store_open_message(struct store_view *v, uint64_t mailbox, uint32_t uid)
 		rc = message_path(v, mailbox, uid, &path, &live);
 		if (rc < 0)
 			break;
-		rc = openat(v->r->dirfd, buf_cstr(&path), O_RDONLY | O_CLOEXEC);
+		rc = openat(v->r->dirfd, buf_cstr(&path), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 		if (rc >= 0)
 			break;
 		rc = -errno;
@@ -288,5 +290,9 @@ store_open_message(struct store_view *v, uint64_t mailbox, uint32_t uid)
 			nanosleep(&pause, NULL);
 	}
 	buf_fini(&path);
+	if (rc >= 0 && (fstat(rc, &st) < 0 || !S_ISREG(st.st_mode))) {
+		close(rc);
+		rc = -ENOENT; /* whatever stands there is no message */
+	}
 	return rc;
 }
