@@ -70,6 +70,8 @@ static const struct metric metrics[] = {
 	[M_ACCEPTED_BYTES] = { "smtp_message_bytes", COUNTER, "Octets of accepted messages." },
 	[M_RECIPIENTS] = { "smtp_recipients_accepted", COUNTER,
 	    "Recipients of accepted messages." },
+	[M_FORWARDED] = { "smtp_recipients_forwarded", COUNTER,
+	    "Recipients that forwarding brought." },
 	[M_REJECTED] = { "smtp_replies_rejected", COUNTER, "Replies 5xx." },
 	[M_DEFERRED] = { "smtp_replies_deferred", COUNTER, "Replies 4xx." },
 	[M_TLS] = { "smtp_tls_sessions", COUNTER, "Handshakes that succeeded." },

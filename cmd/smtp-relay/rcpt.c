@@ -128,6 +128,7 @@ rcpt_add(struct session *s, const struct route_decision *d)
 	if (!slice_eq(slice_str(as_given), d->address))
 		q->final = as_given;
 	s->nrcpts++;
+	metric_add(M_FORWARDED, forwarded);
 	log_event(LOG_INFO, "rcpt", "sid=%s qid=%s to=%s channel=%s host=%s%s%s", s->sid, s->qid,
 	    log_value(d->address), d->channel, log_str(d->host), forwarded ? " forwarded=" : "",
 	    forwarded ? log_str(as_given) : "");

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Users of every status, and users who have their mail sent on, with the directory changed
 while the daemons run: what the relay says at RCPT, what lmtpd says, where mail arrives."""
-import email, os, re, smtplib, subprocess, sys
+import email, os, re, smtplib, socket, subprocess, sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../cmd")]
@@ -122,6 +122,13 @@ sb.send([2, 3, f"alias0002@{D}"], subject="three")
 tm.ok(tm.wait_for(lambda: len(out.mails) == 2, 20) and sb.queue_empty(), "several ways to one user")
 tm.is_(subjects("user0003"), ["three", "two"], "one copy")
 tm.is_(subjects("user0002"), ["three", "two"], "of an alias too")
+
+with socket.socket(socket.AF_UNIX) as s:
+    s.connect(f"{sb.env['RUNDIR']}/smtp-relay.ctl")
+    s.sendall(b"metrics\n")
+    text = b"".join(iter(lambda: s.recv(65536), b"")).decode()
+n = int(re.search(r"smtp_recipients_forwarded_total (\d+)", text)[1])
+tm.is_(n, 5, "the metrics count them")
 
 # ---- circles and dead ends ----------------------------------------------------------------------------
 user("user0004", "mailDeliveryOption: forward", f"mailForwardingAddress: alias0005@{D}")
