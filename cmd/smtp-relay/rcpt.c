@@ -31,6 +31,7 @@ struct forward {
 	const char *accounts[TARGETS_MAX + 1]; /* that were entered */
 	size_t ntargets, done, naccounts;
 	size_t before;	       /* s->nrcpts when it began */
+	int64_t max_before;    /* and s->max_message */
 	size_t placed;	       /* recipients it has brought */
 	struct address target; /* in flight */
 	struct verdict *bad;   /* why the first address that was refused was */
@@ -217,6 +218,7 @@ target_routed(void *arg, const struct route_decision *d)
 	if (v.kind == TEMP) {
 		/* All or nothing: the client comes back with it. */
 		s->nrcpts = f->before;
+		s->max_message = f->max_before;
 		smtp_server_answer(&s->smtp, &v);
 		return;
 	}
@@ -263,6 +265,7 @@ forward_start(struct session *s, const struct route_decision *d)
 
 	s->rcpt->forward = f;
 	f->before = s->nrcpts;
+	f->max_before = s->max_message;
 	(void)account_enter(s, d->account);
 	if (d->keep)
 		rcpt_add(s, d);

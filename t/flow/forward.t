@@ -150,6 +150,17 @@ tm.ok(log("ev=forward_failed"), "and the log tells of the other")
 user("user0006", "mailDeliveryOption: forward", f"mailForwardingAddress: inactive@{D}",
      f"mailForwardingAddress: user0007@{D}")
 tm.is_(rcpt(f"user0006@{D}"), "450 4.2.1", "one that cannot be reached now: later, with all")
+user("user0007", "mailMsgMaxBlocks: 1")
+user("user0006", "mailDeliveryOption: forward", f"mailForwardingAddress: user0007@{D}", f"mailForwardingAddress: inactive@{D}")
+c = sb.smtp()
+c.ehlo()
+c.mail("out@sender.test")
+got = [c.rcpt(f"{u}@{D}")[0] for u in ("user0008", "user0006")]
+code, text = c.data("Subject: five\r\n\r\n" + "x\r\n" * 1000)
+tm.is_((got, code), ([250, 450], 250), "what a deferred recipient would have limited says nothing to another")
+c.quit()
+user("user0007", "mailMsgMaxBlocks")
+tm.ok(tm.wait_for(lambda: subjects("user0008") == ["five"], 20), "who gets it")
 user("user0006", "mailDeliveryOption: autoreply")
 tm.is_(rcpt(f"user0006@{D}"), "550 5.2.1", "no mailbox and nothing else: refused, not bounced")
 user("user0006", "mailDeliveryOption: forward", f"mailForwardingAddress: user0007@{D}", "mailUserStatus: hold")
@@ -175,8 +186,8 @@ tm.is_(len(inbox("user0009")), 4, "and -1 in the directory is no limit")
 # ---- reports name the address that was written to -----------------------------------------------------
 out.say = {"RCPT": "550 5.1.1 gone away"}
 sb.send(2, subject="eight", sender=f"user0008@{D}")
-tm.ok(tm.wait_for(lambda: len(inbox("user0008")) == 1, 20), "a report comes back")
-fields = dict(inbox("user0008")[0].get_payload()[1].get_payload()[1].items())
+tm.ok(tm.wait_for(lambda: len(inbox("user0008")) == 2, 20), "a report comes back")
+fields = dict(next(m for m in inbox("user0008") if m.is_multipart()).get_payload()[1].get_payload()[1].items())
 tm.is_((fields.get("Original-Recipient"), fields.get("Status")), (f"rfc822;user0002@{D}", "5.1.1"),
        "about the recipient that the sender knows")
 tm.ok("friend@out.test" not in str(fields), "and does not tell where the mail went on to") or tm.diag(fields)
