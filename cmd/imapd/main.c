@@ -29,7 +29,7 @@ static const struct conf_key keys[] = {
 	{ "limit.append", CONF_SIZE, &conf.append, "50M", 1024, 2047LL * MB, RELOAD, NULL,
 	    "Largest message that APPEND takes." },
 	{ "timeout.login", CONF_TIME, &conf.login_time, "60s", 1000, HOUR, RELOAD, NULL,
-	    "Time a connection may be silent before login." },
+	    "Time until a connection must have logged in." },
 	{ "timeout.idle", CONF_TIME, &conf.idle_time, "31m", 1000, 24 * HOUR, RELOAD, NULL,
 	    "Time a connection may be silent after login; RFC 3501 asks for 30 minutes." },
 	{ "login.failure_delay", CONF_TIME, &conf.failure_delay, "2s", 0, 60000, RELOAD, NULL,

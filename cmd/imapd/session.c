@@ -315,7 +315,10 @@ on_timeout(struct stream *io)
 	log_context(s->sid);
 	/* Waiting for stored or the directory is not the client's fault; not reading is. */
 	if (s->next == WAIT && !s->idling && !s->full && op_pending(&s->op)) {
-		stream_idle(io, (uint32_t)conf.idle_time);
+		if (s->state == NOTAUTH)
+			stream_limit(io, (uint32_t)conf.login_time);
+		else
+			stream_idle(io, (uint32_t)conf.idle_time);
 		return;
 	}
 	log_event(LOG_INFO, "timeout", "sid=%s", s->sid);
@@ -436,7 +439,7 @@ session_new(struct daemon_listen *l, int fd)
 	stream_peer(&s->io, &a);
 	log_event(LOG_INFO, "connect", "sid=%s peer=%s", s->sid, addr_write(&a, peer));
 	command_over(s);
-	stream_idle(&s->io, (uint32_t)conf.login_time);
+	stream_limit(&s->io, (uint32_t)conf.login_time); /* however its bytes drip */
 	if (imapd.nsessions > (size_t)conf.clients) {
 		stream_start(&s->io);
 		session_bye(s, l->tls == TLS_IMPLICIT ? NULL : "[LIMIT] Too many connections");

@@ -161,7 +161,7 @@ on_idle_over(struct deadline *d)
 static void
 touch(struct stream *s)
 {
-	if (s->idle_ms && !s->finishing && !s->closing)
+	if (s->idle_ms && !s->fixed && !s->finishing && !s->closing)
 		deadline_set(&s->idle, s->loop, s->idle_ms, on_idle_over);
 }
 
@@ -169,12 +169,20 @@ void
 stream_idle(struct stream *s, uint32_t ms)
 {
 	s->idle_ms = ms;
+	s->fixed = 0;
 	if (s->finishing || s->closing)
 		return;
 	if (ms)
 		touch(s);
 	else
 		deadline_clear(&s->idle);
+}
+
+void
+stream_limit(struct stream *s, uint32_t ms)
+{
+	stream_idle(s, ms);
+	s->fixed = 1;
 }
 
 /* ---- events ------------------------------------------------------------------------------ */

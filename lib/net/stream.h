@@ -60,7 +60,7 @@ struct stream {
 	uint16_t writes;          /* requests with libuv */
 	unsigned opened : 1, reading : 1, stuffed : 1, eof : 1, closing : 1, finishing : 1;
 	unsigned handshaking : 1, notified : 1, in_event : 1, lent_out : 1;
-	unsigned was_high : 1, tell_input : 1, tell_drained : 1, tell_secured : 1;
+	unsigned fixed : 1, was_high : 1, tell_input : 1, tell_drained : 1, tell_secured : 1;
 };
 
 /* The socket is taken over (set non-blocking, TCP_NODELAY for TCP). */
@@ -74,6 +74,7 @@ void stream_finish(struct stream *s); /* writes what is queued (5 s at most), th
 void stream_start(struct stream *s);
 void stream_stop(struct stream *s);
 void stream_idle(struct stream *s, uint32_t ms); /* restarts with every read or write; 0 = never */
+void stream_limit(struct stream *s, uint32_t ms); /* the same, but nothing restarts it */
 
 /* Input. */
 struct slice stream_peek(struct stream *s);      /* all that is unread, contiguous */

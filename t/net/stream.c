@@ -365,7 +365,6 @@ test_timeout(void)
 	pair_free(&a, &b);
 }
 
-/* Input that nobody takes does not fill the memory. */
 static void
 lazy_script(struct end *e)
 {
@@ -373,6 +372,35 @@ lazy_script(struct end *e)
 		default_script(e);
 }
 
+static void
+on_drip(struct timer *t)
+{
+	if (a.eof)
+		timer_stop(t);
+	else
+		say(&a, ".");
+}
+
+static void
+test_limit(void)
+{
+	struct timer drip;
+
+	pair_open(&a, &b, false);
+	b.script = lazy_script;
+	stream_start(&a.io);
+	stream_start(&b.io);
+	stream_limit(&b.io, 100);
+	timer_init(&drip, &loop, on_drip);
+	timer_start(&drip, 10, 10);
+	loop_run(&loop);
+	eq(b.timeouts, 1, "a limit ends however the input drips");
+	timer_close(&drip, NULL);
+	uv_run(&loop.uv, UV_RUN_NOWAIT);
+	pair_free(&a, &b);
+}
+
+/* Input that nobody takes does not fill the memory. */
 static void
 test_stuffed(void)
 {
@@ -443,6 +471,7 @@ main(void)
 	test_dead_stopped();
 	test_finish();
 	test_timeout();
+	test_limit();
 	test_stuffed();
 	test_addresses();
 	loop_fini(&loop);
