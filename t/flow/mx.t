@@ -8,8 +8,13 @@ sys.path[:0] = [HERE, os.path.join(HERE, "../cmd")]
 import tm
 from mta import Dns, Mail
 
-one = Mail(("127.0.0.1", 0))
-two = Mail(("127.0.0.2", one.port))
+while True:  # the same port on both addresses
+    one = Mail(("127.0.0.1", 0))
+    try:
+        two = Mail(("127.0.0.2", one.port))
+        break
+    except OSError:
+        one.close()
 dns = Dns({
     "good.test": {"MX": [(10, "mx1.good.test"), (20, "mx2.good.test")]},
     "mx1.good.test": {"A": ["127.0.0.1"]}, "mx2.good.test": {"A": ["127.0.0.2"]},
