@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -198,6 +199,17 @@ fiber_run(void)
 	}
 }
 
+/* libtls may want input behind a session ticket although more lies in the socket, and an edge
+ * that has been seen does not come again. */
+static void
+tls_wait(struct fiber *f, int want)
+{
+	struct pollfd p = { .fd = f->fd, .events = want == TLS_WANT_POLLIN ? POLLIN : POLLOUT };
+
+	if (poll(&p, 1, 0) == 0)
+		fiber_wait(f);
+}
+
 static bool
 net_open(struct fiber *f, const char *host, int port, bool tls)
 {
@@ -263,7 +275,7 @@ net_open(struct fiber *f, const char *host, int port, bool tls)
 			net_close(f);
 			return false;
 		}
-		fiber_wait(f);
+		tls_wait(f, r);
 	}
 }
 
@@ -324,7 +336,7 @@ raw_io(struct fiber *f, char *p, size_t n, bool out)
 		if (f->tls) {
 			r = out ? tls_write(f->tls, p, n) : tls_read(f->tls, p, n);
 			if (r == TLS_WANT_POLLIN || r == TLS_WANT_POLLOUT) {
-				fiber_wait(f);
+				tls_wait(f, (int)r);
 				continue;
 			}
 			return r;
