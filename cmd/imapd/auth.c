@@ -220,8 +220,8 @@ checked(void *arg, const struct dir_answer *a)
 	}
 	l->account = arena_slice(&s->arena, u->account);
 	l->partition = arena_slice(&s->arena, u->partition);
-	l->limits = (struct store_limits){ .bytes = limit(u->quota_bytes, conf.quota_bytes),
-		.messages = limit(u->quota_msgs, conf.quota_messages) };
+	l->limits = (struct store_limits){ .bytes = limit(u->quota_bytes, shared.quota_bytes),
+		.messages = limit(u->quota_msgs, shared.quota_messages) };
 	known = user_find(l->account, l->partition, l->limits);
 	if (known)
 		session_resume(s, welcome(s, known));

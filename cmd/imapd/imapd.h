@@ -25,8 +25,6 @@ struct settings {
 	int64_t failure_delay;  /* login.failure_delay, ms */
 	char **hosts;           /* values of mailHost that mean this host */
 	bool any_host;
-	int64_t quota_bytes;    /* quota.bytes: for users without their own */
-	int64_t quota_messages; /* quota.messages */
 };
 extern struct settings conf;
 

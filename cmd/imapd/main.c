@@ -38,10 +38,6 @@ static const struct conf_key keys[] = {
 	    "Values of mailHost that mean this host, besides hostname." },
 	{ "any_host", CONF_BOOL, &conf.any_host, "no", 0, 0, RELOAD, NULL,
 	    "Let users of every mailHost log in." },
-	{ "quota.bytes", CONF_SIZE, &conf.quota_bytes, "0", 0, INT64_MAX, RELOAD, NULL,
-	    "Quota of users who have none of their own; 0 is no limit." },
-	{ "quota.messages", CONF_INT, &conf.quota_messages, "0", 0, INT64_MAX, RELOAD, NULL,
-	    "The same in messages." },
 };
 
 static const struct conf_schema schema = { .keys = keys, .nkeys = NELEM(keys) };
