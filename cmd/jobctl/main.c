@@ -71,6 +71,7 @@ reload(void)
 	sched_configure(jobctl.sched, c);
 	channels_free(&jobctl.channels);
 	jobctl.channels = c;
+	masters_leave(NULL); /* they have read the old ones; new ones take over */
 	dispatch_soon();
 }
 
