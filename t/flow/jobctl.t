@@ -354,6 +354,13 @@ tm.wait_for(lambda: int(channel("broken")["failures"]) >= 2, 10)
 tm.ok(2 <= int(channel("broken")["failures"]) <= 20, "one that fails is started again, not too often")
 tm.is_(channel("broken")["ready"], "1", "its message waits")
 
+# ---- a reload --------------------------------------------------------------------------------------------------
+
+daemon.send_signal(signal.SIGHUP)
+tm.is_(m.line(), "leave", "masters leave when the channels have been read again")
+m.close()
+m = master()
+
 # ---- the end ------------------------------------------------------------------------------------------------------
 
 a = message("x.example")
