@@ -14,6 +14,7 @@ REPORT = re.compile(r"Sanitizer|runtime error:|\bmust=|stack smashing|free\(\): 
 DAEMONS = ("smtp-relay", "lmtpd", "jobctl", "stored", "imapd")
 soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536), hard))
+CROWD = min(2000, hard // 4)  # connections at once
 
 
 # ---- where to connect -----------------------------------------------------------------------
@@ -252,7 +253,7 @@ def usage(sb, name):
 class Health:
     """What the daemons use before, and whether they are back there afterwards."""
 
-    def __init__(self, sb, daemons=DAEMONS, fds=40, mib=64):
+    def __init__(self, sb, daemons=DAEMONS, fds=100, mib=64):  # lmtpd keeps files ready, by the dozen
         self.sb, self.daemons, self.fds, self.mib = sb, daemons, fds, mib
         self.pids = {d: sb.pid(d) for d in daemons}
         self.before = {d: usage(sb, d) for d in daemons}

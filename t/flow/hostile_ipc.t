@@ -122,10 +122,10 @@ while time.monotonic() < end and sent < 60e6:
 mib = hostile.usage(sb, "jobctl")[1] - health.before["jobctl"][1]
 tm.ok(mib < (400 if hostile.SANITIZED else 100), f"jobctl keeps little for an operator who does not read ({mib:.1f} MiB)")
 s.close()
-socks = [unix(sb, "jobctl.sock") for _ in range(2000)]
+socks = [unix(sb, "jobctl.sock") for _ in range(hostile.CROWD)]
 for s in socks[::3]:
     s.sendall(b"hello who=many channel=tcp_lmtp slots=10000\n" if rnd.random() < 0.1 else b"stat")
-tm.is_(job_ask("status")[-1], "ok", "jobctl answers beside 2000 connections")
+tm.is_(job_ask("status")[-1], "ok", f"jobctl answers beside {hostile.CROWD} connections")
 for s in socks:
     s.close()
 health.check("jobctl.sock, thieves and crowds")
@@ -307,9 +307,9 @@ for i in times(60):
     except OSError:
         pass
     s.close()
-socks = [seq() for _ in range(1000)]
+socks = [seq() for _ in range(hostile.CROWD // 2)]
 with seq() as s:
-    tm.ok(ask(s, PING, body())[0], "stored answers beside 1000 connections")
+    tm.ok(ask(s, PING, body())[0], f"stored answers beside {hostile.CROWD // 2} connections")
 for s in socks:
     s.close()
 health.check("stored.sock, floods and hang-ups")
