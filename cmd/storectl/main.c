@@ -1,4 +1,4 @@
-/* storectl: check, list, quota, reconstruct. */
+/* storectl: check, list, quota, reconstruct, snapshot, recover. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 #include "storectl.h"
 
 static const char *conf_path = "/etc/tiermail/tiermail.conf";
-static const char *only = "";   /* account */
+static const char *only = "";   /* account or partition */
 static bool brief;
 
 static _Noreturn void
@@ -21,7 +21,9 @@ usage(void)
 	fprintf(stderr, "usage: storectl [-q] [-c tiermail.conf] check [ACCOUNT]\n"
 	    "       storectl [-c tiermail.conf] list [ACCOUNT]\n"
 	    "       storectl [-c tiermail.conf] quota [-r] [ACCOUNT]\n"
-	    "       storectl [-c tiermail.conf] reconstruct ACCOUNT\n");
+	    "       storectl [-c tiermail.conf] reconstruct ACCOUNT\n"
+	    "       storectl [-c tiermail.conf] snapshot [PARTITION]\n"
+	    "       storectl [-c tiermail.conf] recover [-f | --force] [PARTITION]\n");
 	exit(EX_USAGE);
 }
 
@@ -223,7 +225,7 @@ int
 main(int argc, char **argv)
 {
 	const char *verb;
-	bool recount = false;
+	bool recount = false, force = false;
 	int opt;
 
 	while ((opt = getopt(argc, argv, "+c:qV")) != -1)
@@ -240,6 +242,11 @@ main(int argc, char **argv)
 		recount = true;
 		optind++;
 	}
+	if (strcmp(verb, "recover") == 0 && optind < argc &&
+	    (strcmp(argv[optind], "-f") == 0 || strcmp(argv[optind], "--force") == 0)) {
+		force = true;
+		optind++;
+	}
 	if (optind < argc)
 		only = argv[optind++];
 	if (optind < argc)
@@ -254,5 +261,9 @@ main(int argc, char **argv)
 		return cmd_quota(recount);
 	if (strcmp(verb, "reconstruct") == 0 && *only)
 		return reconstruct(only);
+	if (strcmp(verb, "snapshot") == 0)
+		return take_snapshots(only);
+	if (strcmp(verb, "recover") == 0)
+		return recover(only, force);
 	usage();
 }

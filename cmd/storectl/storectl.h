@@ -22,4 +22,8 @@ void asking_wait(struct asking *a, const char *what);
 
 /* reconstruct.c: makes the index of an account from its files.  Returns an exit code. */
 int reconstruct(const char *account);
+
+/* recover.c: of one partition, or of all when the name is empty.  Return exit codes. */
+int take_snapshots(const char *partition);
+int recover(const char *partition, bool force);
 #endif

@@ -190,13 +190,16 @@ part_open(void *arg, const char *name, const char *path)
 		.cleanup_age = (uint32_t)(stored_conf.cleanup_age / 1000),
 		.dup_age = (uint32_t)(stored_conf.dup_age / 1000), .purge_rate = (uint32_t)stored_conf.purge_rate,
 		.max_readers = (uint32_t)stored_conf.max_readers, .quota_temp = stored_conf.quota_full == 0,
-		.sync = true, .notify = notify, .arg = part,
+		.sync = true, .log = stored_conf.log, .log_segment = (uint64_t)stored_conf.log_segment,
+		.snapshot_interval = (uint32_t)(stored_conf.snapshot_interval / 1000), .notify = notify, .arg = part,
 	};
-	char *why = NULL;
+	char *why = NULL, *snapshots = stored_conf_snapshots(name);
 	int rc;
 
+	c.snapshots = snapshots;
 	(void)make_dirs(path);
 	rc = store_part_open(&c, &part->p, &why);
+	mem_free(&snapshots);
 	if (rc < 0) {
 		log_event(LOG_ERROR, "store_open", "partition=%s error=%s", log_str(name), log_str(why));
 		mem_free(&why);

@@ -299,6 +299,12 @@ dispatch(struct client *c, struct store_job *j)
 		else
 			route_by_id(c, j, r->mailbox);
 		return;
+	case STORE_V_SNAPSHOT:
+		if (part_named(r->name))
+			submit(c, part_named(r->name), j);
+		else
+			refuse(c, j, "no such partition");
+		return;
 	case STORE_V_EXPUNGE:
 	case STORE_V_CLAIM:
 	case STORE_V_ADOPT:

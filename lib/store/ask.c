@@ -201,3 +201,12 @@ store_recount_start(struct store_client *c, uint64_t account, struct op *op, sto
 
 	ask(c, &r, op, done, arg);
 }
+
+void
+store_snapshot_start(struct store_client *c, struct slice partition, struct op *op, store_done *done,
+    void *arg)
+{
+	struct store_request r = { .verb = STORE_V_SNAPSHOT, .name = partition };
+
+	ask(c, &r, op, done, arg);
+}

@@ -178,4 +178,7 @@ void store_adopt_start(struct store_client *c, uint64_t mailbox, struct store_me
 /* Counts and usage of an account are summed up anew.  r: bytes, messages. */
 void store_recount_start(struct store_client *c, uint64_t account, struct op *op, store_done *done,
     void *arg);
+/* A copy of a partition's index is made and synced.  r: path, of the file. */
+void store_snapshot_start(struct store_client *c, struct slice partition, struct op *op,
+    store_done *done, void *arg);
 #endif

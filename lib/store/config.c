@@ -25,6 +25,12 @@ static const struct conf_key keys[] = {
 	    "How long a delivery is remembered, so that it is not made twice." },
 	{ "max_readers", CONF_INT, &stored_conf.max_readers, "4096", 16, 65536, RESTART, NULL,
 	    "Most snapshots of a partition that can be open at the same time." },
+	{ "log", CONF_BOOL, &stored_conf.log, "yes", 0, 0, RESTART, NULL,
+	    "Whether changes of the index are also written to the operation log." },
+	{ "log_segment", CONF_SIZE, &stored_conf.log_segment, "64M", 4096, 4 * GIB, RESTART, NULL,
+	    "The size from which the log goes on in another file." },
+	{ "snapshot_interval", CONF_TIME, &stored_conf.snapshot_interval, "24h", 0, 365 * DAY, RESTART, NULL,
+	    "How often the index of a partition is copied; 0 is only when asked." },
 	{ "quota_full", CONF_ENUM, &stored_conf.quota_full, "temp", 0, 0, RESTART, "temp|perm",
 	    "Whether a full mailbox is a temporary (452) or a permanent (552) failure." },
 	{ "socket_mode", CONF_MODE, &stored_conf.socket_mode, "0660", 0, 0, RESTART, NULL,
@@ -71,4 +77,10 @@ stored_conf_partitions(int (*fn)(void *arg, const char *name, const char *path),
 	if (rc == 0 && !have_default)
 		rc = call(fn, arg, stored_conf.default_partition, "");
 	return rc;
+}
+
+char *
+stored_conf_snapshots(const char *partition)
+{
+	return mem_printf("%s/snapshot/%s", shared.store, partition);
 }

@@ -10,6 +10,8 @@ struct stored_conf {
 	int64_t cleanup_age, dup_age; /* ms */
 	int64_t purge_rate;
 	int64_t max_readers;
+	int64_t log_segment, snapshot_interval; /* bytes, ms */
+	bool log;
 	int64_t socket_mode;
 	int quota_full;               /* 0 temp, 1 perm */
 	void **partitions;            /* of struct partition_conf, NULL-terminated */
@@ -24,4 +26,6 @@ extern const struct conf_schema stored_conf_schema;
 /* The partitions: those of the configuration, and the default one in any case.  Calls fn with
  * name and path until it returns not 0, which is returned. */
 int stored_conf_partitions(int (*fn)(void *arg, const char *name, const char *path), void *arg);
+/* Where the copies of a partition's index are; heap. */
+char *stored_conf_snapshots(const char *partition) MUSTCHECK;
 #endif

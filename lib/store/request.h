@@ -34,11 +34,12 @@ enum store_verb {
 	STORE_V_CLAIM,       /* mailbox */
 	STORE_V_ADOPT,       /* reconstruct: mailbox, messages with uid whose files are there */
 	STORE_V_RECOUNT,     /* reconstruct: account; counts and usage anew from the index */
+	STORE_V_SNAPSHOT,    /* name = partition: a copy of its index */
 	STORE_V_PURGED,      /* internal of stored, never on the socket */
 	STORE_V_REPLY = 64,
 	STORE_V_EVENT,       /* struct store_event, any number */
 };
-#define STORE_V_LAST STORE_V_RECOUNT
+#define STORE_V_LAST STORE_V_SNAPSHOT
 
 struct store_head {
 	uint8_t protocol;

@@ -2,6 +2,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -48,6 +50,22 @@ mend(struct store_part *p)
 	intents_run(p);
 }
 
+/* One writer, and no recovery beside it: the lock goes with the process. */
+static int
+lock_partition(struct store_part *p, char **why)
+{
+	int rc = 0;
+
+	(void)!mkdir(p->path, 0750);
+	p->dirfd = open(p->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (p->dirfd < 0 || flock(p->dirfd, LOCK_EX | LOCK_NB) < 0) {
+		rc = -errno;
+		*why = mem_printf("%s: %s", p->path, errno == EWOULDBLOCK ?
+		    "another stored or storectl recover is at work here" : strerror(errno));
+	}
+	return rc;
+}
+
 int
 store_part_open(const struct store_part_config *c, struct store_part **out, char **why)
 {
@@ -58,19 +76,25 @@ store_part_open(const struct store_part_config *c, struct store_part **out, char
 	p->c = *c;
 	p->name = mem_str(c->name);
 	p->path = mem_str(c->path);
-	p->dirfd = p->syncfd = -1;
+	p->c.snapshots = p->snapshots = c->snapshots ? mem_str(c->snapshots) : NULL;
+	p->dirfd = p->syncfd = p->log.dirfd = p->log.fd = -1;
 	p->dups = dup_new();
 	list_init(&p->jobs);
+	list_init(&p->snap_jobs);
 	list_init(&p->out.jobs);
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_mutex_init(&p->names, NULL);
 	pthread_cond_init(&p->work, NULL);
 	pthread_cond_init(&p->purge_wake, NULL);
-	rc = env_open(p, why);
+	pthread_cond_init(&p->snap_wake, NULL);
+	rc = lock_partition(p, why);
+	if (rc == 0)
+		rc = env_open(p, why);
+	if (rc == 0)
+		rc = log_open(p, why);
 	if (rc == 0) {
-		p->dirfd = open(p->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		p->syncfd = open(p->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		rc = p->dirfd < 0 || p->syncfd < 0 ? -errno : note_open(p);
+		rc = p->syncfd < 0 ? -errno : note_open(p);
 		if (rc < 0)
 			*why = mem_printf("%s: %s", p->path, strerror(-rc));
 	}
@@ -123,6 +147,7 @@ store_part_start(struct store_part *p)
 	must(!p->started);
 	must(pthread_create(&p->writer, NULL, writer_main, p) == 0);
 	must(pthread_create(&p->purger, NULL, purge_main, p) == 0);
+	must(pthread_create(&p->snapper, NULL, snapshot_main, p) == 0);
 	p->started = true;
 }
 
@@ -132,9 +157,12 @@ stop_threads(struct store_part *p)
 	/* The purge first: it hands work to the writer. */
 	pthread_mutex_lock(&p->lock);
 	p->stop_purge = true;
+	p->stop_snap = true;
 	pthread_cond_broadcast(&p->purge_wake);
+	pthread_cond_broadcast(&p->snap_wake);
 	pthread_mutex_unlock(&p->lock);
 	pthread_join(p->purger, NULL);
+	pthread_join(p->snapper, NULL);
 	pthread_mutex_lock(&p->lock);
 	p->stop = true;
 	pthread_cond_broadcast(&p->work);
@@ -178,6 +206,7 @@ store_part_close(struct store_part **pp)
 	}
 	finished_free(&p->out);
 	note_close(p);
+	log_close(p);
 	env_close(p);
 	dup_free(&p->dups);
 	if (p->dirfd >= 0)
@@ -191,11 +220,13 @@ store_part_close(struct store_part **pp)
 	buf_fini(&p->gone);
 	mem_free(&p->links);
 	mem_free(&p->path);
+	mem_free(&p->snapshots);
 	mem_free(&p->name);
 	pthread_mutex_destroy(&p->lock);
 	pthread_mutex_destroy(&p->names);
 	pthread_cond_destroy(&p->work);
 	pthread_cond_destroy(&p->purge_wake);
+	pthread_cond_destroy(&p->snap_wake);
 	mem_free(&p);
 }
 
@@ -205,9 +236,14 @@ void
 store_part_submit(struct store_part *p, struct store_job *j)
 {
 	pthread_mutex_lock(&p->lock);
-	list_push(&p->jobs, &j->link);
-	if (p->njobs++ == 0)
-		pthread_cond_signal(&p->work);
+	if (j->req.verb == STORE_V_SNAPSHOT) {
+		list_push(&p->snap_jobs, &j->link);
+		pthread_cond_signal(&p->snap_wake);
+	} else {
+		list_push(&p->jobs, &j->link);
+		if (p->njobs++ == 0)
+			pthread_cond_signal(&p->work);
+	}
 	pthread_mutex_unlock(&p->lock);
 }
 

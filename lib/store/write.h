@@ -25,6 +25,10 @@ struct store_part_config {
 	uint32_t max_readers;
 	bool quota_temp;        /* over quota is TEMP 452 4.2.2, else PERM 552 5.2.2 */
 	bool sync;              /* false: tests only */
+	bool log;               /* keep the operation log */
+	uint64_t log_segment;   /* bytes of one of its files */
+	const char *snapshots;  /* the directory of the index's copies; NULL = none */
+	uint32_t snapshot_interval; /* seconds; 0 = only when asked */
 	/* Called from the writer's thread when there is something to take. */
 	void (*notify)(void *arg);
 	void *arg;

@@ -1,7 +1,7 @@
 /* The writer's thread: batches.
  *
- * Order within a batch: links (and the note of them), LMDB rows, sync of files and
- * directories, LMDB commit, answers and events.  A failed sync or commit undoes the links and
+ * Order within a batch: links (and the note of them), LMDB rows, the frame of the log, sync of
+ * files and directories, LMDB commit, answers and events.  A failed sync or commit undoes the links and
  * answers TEMP to everybody in the batch. */
 #include <errno.h>
 #include <stdlib.h>
@@ -45,6 +45,7 @@ job_run(struct store_part *p, struct store_job *j)
 	case STORE_V_BODIES:
 	case STORE_V_RELEASE:
 	case STORE_V_WATCH:
+	case STORE_V_SNAPSHOT:
 	case STORE_V_REPLY:
 	case STORE_V_EVENT:
 	default:
@@ -78,6 +79,7 @@ batch_begin(struct store_part *p)
 	p->nlinks = p->nsync = 0;
 	p->bulk = p->dirs_made = p->ids_dirty = false;
 	buf_clear(&p->events);
+	log_begin(p);
 	look_at_space(p);
 	return mdb_txn_begin(p->env, NULL, 0, &p->txn);
 }
@@ -96,6 +98,7 @@ batch_commit(struct store_part *p)
 		return p->error;
 	}
 	t0 = clock_mono_us();
+	log_append(p);
 	rc = sync_files(p);
 	t1 = clock_mono_us();
 	if (rc < 0) {
@@ -116,6 +119,7 @@ batch_failed(struct store_part *p, struct list *jobs, int rc)
 	log_event(LOG_ERROR, "store_batch", "partition=%s error=%s", log_str(p->name),
 	    log_str(mdb_strerror(rc)));
 	links_undo(p, 0);
+	log_undo(p);
 	buf_clear(&p->events);
 	for (size_t at = 0; at < p->new_accounts.n; at += sizeof(struct store_known)) {
 		struct store_known k;

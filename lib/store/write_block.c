@@ -28,8 +28,11 @@ box_flush_tail(struct store_part *p, struct wbox *b)
 	if (t->head.count == 0)
 		return;
 	block_key(key, b->id, t->block);
-	row_put(p, STORE_T_INDEX, key, sizeof(key), &t->head,
-	    sizeof(t->head) + t->head.count * sizeof(t->rec[0]), 0);
+	if (t->head.count > t->logged)
+		log_op(p, OPLOG_RECORDS, STORE_T_INDEX, slice((char *)key, sizeof(key)),
+		    slice((char *)&t->rec[t->logged], (t->head.count - t->logged) * sizeof(t->rec[0])));
+	row_put_logged(p, STORE_T_INDEX, key, sizeof(key), &t->head,
+	    sizeof(t->head) + t->head.count * sizeof(t->rec[0]));
 }
 
 static void
@@ -53,6 +56,7 @@ tail_load(struct store_part *p, struct wbox *b, uint32_t block)
 		memcpy(t->rec, old, n * sizeof(*old));
 		t->head.count = (uint8_t)n;
 	}
+	t->logged = t->head.count;
 }
 
 /* ---- runs of UIDs ----------------------------------------------------------------------------- */
@@ -218,6 +222,7 @@ box_insert(struct store_part *p, struct wbox *b, const struct store_record *rec)
 	t->rec[i] = *rec;
 	t->rec[i].modseq = b->d.highestmodseq;
 	t->head.count++;
+	t->logged = 0;
 	box_flush_tail(p, b);
 	count_in(p, b, rec);
 	b->nruns = STORE_RUNS_UNKNOWN;
@@ -228,6 +233,9 @@ box_insert(struct store_part *p, struct wbox *b, const struct store_record *rec)
 struct walk {
 	const struct store_range *ranges;
 	size_t n, at;
+	struct store_record changed[STORE_BLOCK]; /* in the present block, for the log */
+	uint32_t gone[STORE_BLOCK];
+	size_t nchanged, ngone;
 };
 
 /* Is the uid wanted?  UIDs are asked for in ascending order. */
@@ -246,27 +254,45 @@ static bool
 edit_block(struct walk *w, struct store_record *rec, size_t *n, edit_fn *fn, void *arg)
 {
 	size_t kept = 0;
-	bool changed = false;
 
+	w->nchanged = w->ngone = 0;
 	for (size_t i = 0; i < *n; i++) {
 		enum edit e = wanted(w, rec[i].uid) ? fn(arg, &rec[i]) : EDIT_KEEP;
 
-		changed |= e != EDIT_KEEP;
-		if (e == EDIT_DROP)
+		if (e == EDIT_DROP) {
+			w->gone[w->ngone++] = rec[i].uid;
 			continue;
+		}
+		if (e == EDIT_CHANGED)
+			w->changed[w->nchanged++] = rec[i];
 		if (kept != i)
 			rec[kept] = rec[i];
 		kept++;
 	}
 	*n = kept;
-	return changed;
+	return w->nchanged || w->ngone;
+}
+
+static void
+log_edit(struct store_part *p, const struct walk *w, struct slice key, size_t left)
+{
+	if (left == 0) {
+		log_op(p, OPLOG_DEL, STORE_T_INDEX, key, slice(NULL, 0));
+		return;
+	}
+	if (w->nchanged)
+		log_op(p, OPLOG_RECORDS, STORE_T_INDEX, key,
+		    slice((const char *)w->changed, w->nchanged * sizeof(w->changed[0])));
+	if (w->ngone)
+		log_op(p, OPLOG_GONE, STORE_T_INDEX, key,
+		    slice((const char *)w->gone, w->ngone * sizeof(w->gone[0])));
 }
 
 void
 box_walk(struct store_part *p, struct wbox *b, const struct store_range *ranges, size_t n,
     edit_fn *fn, void *arg)
 {
-	struct walk w = { ranges, n, 0 };
+	struct walk w;
 	struct {
 		struct store_block_head head;
 		struct store_record rec[STORE_BLOCK];
@@ -276,6 +302,9 @@ box_walk(struct store_part *p, struct wbox *b, const struct store_range *ranges,
 	MDB_cursor *c;
 	MDB_val k, d;
 
+	w.ranges = ranges;
+	w.n = n;
+	w.at = 0;
 	box_flush_tail(p, b);
 	if (p->error || (p->error = mdb_cursor_open(p->txn, p->dbi[STORE_T_INDEX], &c)))
 		return;
@@ -298,6 +327,7 @@ box_walk(struct store_part *p, struct wbox *b, const struct store_range *ranges,
 			memcpy(&block, d.mv_data, d.mv_size);
 			if (edit_block(&w, block.rec, &count, fn, arg)) {
 				block.head.count = (uint8_t)count;
+				log_edit(p, &w, slice((char *)key, sizeof(key)), count);
 				k = (MDB_val){ sizeof(key), key };
 				d = (MDB_val){ sizeof(block.head) + count * sizeof(block.rec[0]), &block };
 				rc = count ? mdb_cursor_put(c, &k, &d, MDB_CURRENT) : mdb_cursor_del(c, 0);

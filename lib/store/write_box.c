@@ -417,8 +417,11 @@ flush_dirty(struct store_part *p)
 		row_put(p, STORE_T_ACCOUNT, a->name, strlen(a->name), &a->d, sizeof(a->d), 0);
 	}
 	dup_flush(p);
-	if (p->ids_dirty)
+	if (p->ids_dirty || p->log.changed) {
+		p->ids.batch++;
+		p->log.numbered = true;
 		row_put(p, STORE_T_META, "ids", 3, &p->ids, sizeof(p->ids), 0);
+	}
 }
 
 void

@@ -206,7 +206,8 @@ drop_old_rows(struct store_part *p, uint32_t before)
 			memcpy(&head, d.mv_data, sizeof(head));
 		if (head.at >= before && st.ms_entries <= DUP_MOST)
 			break;
-		if (mdb_cursor_del(c, 0) != 0)
+		row_del_here(p, STORE_T_DUPE, c, &k);
+		if (p->error)
 			break;
 		st.ms_entries--;
 	}
@@ -225,14 +226,12 @@ dup_flush(struct store_part *p)
 		struct slice keys = slice_sub(buf_get(&s->fresh), at, ROW_KEYS * 16);
 		struct store_disk_dupe head = { .version = STORE_VERSION, .at = (uint32_t)p->now };
 		uint8_t number[8];
-		char *row;
 
 		store_be64(number, p->next_dupe++);
-		row = row_reserve(p, STORE_T_DUPE, number, 8, sizeof(head) + keys.n, MDB_APPEND);
-		if (!row)
-			return;
-		memcpy(row, &head, sizeof(head));
-		memcpy(row + sizeof(head), keys.p, keys.n);
+		buf_clear(&p->scratch);
+		buf_add(&p->scratch, &head, sizeof(head));
+		buf_slice(&p->scratch, keys);
+		row_put(p, STORE_T_DUPE, number, 8, p->scratch.p, p->scratch.n, MDB_APPEND);
 	}
 	drop_old_rows(p, before);
 	dup_expire(s, before);

@@ -40,7 +40,7 @@ ids_load(struct store_part *p)
 	}
 	p->ids = (struct store_disk_ids){ .version = STORE_VERSION, .account = tag | 1,
 		.mailbox = tag | 1, .email = tag | 1, .thread = tag | 1, .tag = tag };
-	p->ids_dirty = true;
+	p->ids_dirty = p->fresh = true;
 	return 0;
 }
 
@@ -92,6 +92,14 @@ open_tables(struct store_part *p)
 	return rc;
 }
 
+/* Is it the index itself, not a permission or a full disk? */
+static bool
+damaged(int rc)
+{
+	return rc == MDB_CORRUPTED || rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH ||
+	    rc == MDB_PAGE_NOTFOUND || rc == MDB_INCOMPATIBLE || rc == EIO;
+}
+
 int
 env_open(struct store_part *p, char **why)
 {
@@ -123,7 +131,8 @@ env_open(struct store_part *p, char **why)
 		rc = open_tables(p);
 	}
 	if (rc)
-		*why = mem_printf("%s: %s", index, mdb_strerror(rc));
+		*why = mem_printf("%s: %s%s", index, mdb_strerror(rc), damaged(rc) ?
+		    ": storectl recover makes the index again from a snapshot and the log" : "");
 	mem_free(&lock);
 	mem_free(&index);
 	return rc > 0 ? -rc : rc < 0 ? -EIO : 0;
@@ -145,19 +154,19 @@ row_put(struct store_part *p, enum store_table t, const void *key, size_t nkey, 
 {
 	MDB_val k = { nkey, UNCONST(key) }, d = { n, UNCONST(value) };
 
+	log_op(p, OPLOG_PUT, t, slice(key, nkey), slice(value, n));
 	if (!p->error)
 		p->error = mdb_put(p->txn, p->dbi[t], &k, &d, flags);
 }
 
-void *
-row_reserve(struct store_part *p, enum store_table t, const void *key, size_t nkey, size_t n,
-    unsigned flags)
+void
+row_put_logged(struct store_part *p, enum store_table t, const void *key, size_t nkey, const void *value,
+    size_t n)
 {
-	MDB_val k = { nkey, UNCONST(key) }, d = { n, NULL };
+	MDB_val k = { nkey, UNCONST(key) }, d = { n, UNCONST(value) };
 
 	if (!p->error)
-		p->error = mdb_put(p->txn, p->dbi[t], &k, &d, flags | MDB_RESERVE);
-	return p->error ? NULL : d.mv_data;
+		p->error = mdb_put(p->txn, p->dbi[t], &k, &d, 0);
 }
 
 struct slice
@@ -184,9 +193,19 @@ row_del(struct store_part *p, enum store_table t, const void *key, size_t nkey)
 
 	if (p->error)
 		return;
+	log_op(p, OPLOG_DEL, t, slice(key, nkey), slice(NULL, 0));
 	rc = mdb_del(p->txn, p->dbi[t], &k, NULL);
 	if (rc && rc != MDB_NOTFOUND)
 		p->error = rc;
+}
+
+void
+row_del_here(struct store_part *p, enum store_table t, MDB_cursor *c, const MDB_val *k)
+{
+	if (p->error)
+		return;
+	log_op(p, OPLOG_DEL, t, slice(k->mv_data, k->mv_size), slice(NULL, 0));
+	p->error = mdb_cursor_del(c, 0);
 }
 
 uint64_t

@@ -193,7 +193,7 @@ tombs_drop(struct store_part *p, uint64_t mailbox)
 		return;
 	while (!p->error && mdb_cursor_get(c, &k, &d, MDB_SET_RANGE) == 0 && k.mv_size == 20 &&
 	    store_get64(k.mv_data) == mailbox) {
-		p->error = mdb_cursor_del(c, 0);
+		row_del_here(p, STORE_T_TOMB, c, &k);
 		k = (MDB_val){ sizeof(key), key };
 	}
 	mdb_cursor_close(c);
@@ -418,15 +418,13 @@ intent_add(struct store_part *p, enum store_intent kind, const char *from, const
 		(uint16_t)strlen(to) };
 	uint64_t number = p->next_intent++;
 	uint8_t key[8];
-	char *row;
 
 	store_be64(key, number);
-	row = row_reserve(p, STORE_T_INTENT, key, 8, sizeof(d) + d.from_len + d.to_len, 0);
-	if (!row)
-		return;
-	memcpy(row, &d, sizeof(d));
-	memcpy(row + sizeof(d), from, d.from_len);
-	memcpy(row + sizeof(d) + d.from_len, to, d.to_len);
+	buf_clear(&p->scratch);
+	buf_add(&p->scratch, &d, sizeof(d));
+	buf_add(&p->scratch, from, d.from_len);
+	buf_add(&p->scratch, to, d.to_len);
+	row_put(p, STORE_T_INTENT, key, 8, p->scratch.p, p->scratch.n, 0);
 }
 
 static bool

@@ -153,16 +153,14 @@ tombs_add(struct store_part *p, struct wbox *b, struct slice ranges)
 	while (ranges.n) {
 		struct slice part = slice_sub(ranges, 0, TOMB_RANGES * sizeof(struct store_range));
 		uint8_t key[20];
-		char *row;
 
 		store_be64(key, b->id);
 		store_be64(key + 8, b->d.highestmodseq);
 		store_be32(key + 16, number++);
-		row = row_reserve(p, STORE_T_TOMB, key, sizeof(key), sizeof(head) + part.n, 0);
-		if (!row)
-			return;
-		memcpy(row, &head, sizeof(head));
-		memcpy(row + sizeof(head), part.p, part.n);
+		buf_clear(&p->scratch);
+		buf_add(&p->scratch, &head, sizeof(head));
+		buf_slice(&p->scratch, part);
+		row_put(p, STORE_T_TOMB, key, sizeof(key), p->scratch.p, p->scratch.n, 0);
 		ranges = slice_from(ranges, part.n);
 	}
 }
@@ -190,7 +188,7 @@ tombs_trim(struct store_part *p, struct wbox *b)
 		if ((int64_t)head.at + TOMB_AGE > p->now)
 			break;
 		b->d.vanished_from = store_get64((char *)k.mv_data + 8);
-		p->error = mdb_cursor_del(c, 0);
+		row_del_here(p, STORE_T_TOMB, c, &k);
 	}
 	mdb_cursor_close(c);
 }

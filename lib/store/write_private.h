@@ -4,6 +4,7 @@
 #include <lmdb.h>
 #include <pthread.h>
 #include "base/map.h"
+#include "store/oplog.h"
 #include "store/write.h"
 
 #define UNCONST(p) ((void *)(uintptr_t)(p))
@@ -26,6 +27,7 @@ struct wtail {
 	struct store_record rec[STORE_BLOCK];
 	struct wtail *next;     /* of the free ones */
 	uint32_t block;
+	uint8_t logged;         /* so many records were there before */
 };
 
 /* A mailbox in the writer's memory: the record taken apart. */
@@ -65,12 +67,23 @@ struct slow {
 	bool finishing;         /* its rows are in the running batch */
 };
 
+/* The end of the operation log. */
+struct wlog {
+	struct buf b;           /* the frame of the batch that runs */
+	int dirfd, fd;          /* log/ and the last segment; -1 = none */
+	uint32_t segment;       /* its number */
+	uint64_t at, before;    /* its length; what it was before the last frame */
+	bool changed;           /* the batch changes something */
+	bool numbered;          /* and has been given its number */
+	bool lost;              /* the last frame could not be written */
+};
+
 struct dup_set;
 struct note;
 
 struct store_part {
 	struct store_part_config c;
-	char *name, *path;
+	char *name, *path, *snapshots;
 	int dirfd, syncfd;
 	MDB_env *env;
 	MDB_dbi dbi[STORE_TABLES];
@@ -103,17 +116,21 @@ struct store_part {
 	struct dup_set *dups;
 	struct note *note;
 	struct slow slow;
+	struct wlog log;
+	bool fresh;             /* the index has just been made */
 
 	/* Shared. */
-	pthread_t writer, purger;
+	pthread_t writer, purger, snapper;
 	bool started;
 	pthread_mutex_t lock;
 	pthread_cond_t work;    /* jobs or stop */
-	pthread_cond_t purge_wake;
+	pthread_cond_t purge_wake, snap_wake;
+	struct list snap_jobs;  /* who waits for a snapshot */
+	bool snap_due;          /* one is wanted now: the log has a hole */
 	struct list jobs;       /* waiting */
 	size_t njobs;
 	struct store_finished out;
-	bool stop, stop_purge;
+	bool stop, stop_purge, stop_snap;
 	uint64_t purge_told, purge_heard; /* jobs of the purge: handed over, finished */
 	bool purge_failed;      /* the last one was not committed */
 	pthread_mutex_t names;  /* held while directories move, and by the purge */
@@ -130,9 +147,10 @@ void row_put(struct store_part *p, enum store_table t, const void *key, size_t n
     const void *value, size_t n, unsigned flags);
 struct slice row_get(struct store_part *p, enum store_table t, const void *key, size_t nkey);
 void row_del(struct store_part *p, enum store_table t, const void *key, size_t nkey);
-/* Space for a row of n bytes to be filled in, or NULL after an error. */
-void *row_reserve(struct store_part *p, enum store_table t, const void *key, size_t nkey, size_t n,
-    unsigned flags);
+void row_del_here(struct store_part *p, enum store_table t, MDB_cursor *c, const MDB_val *k);
+/* A row whose change has been logged in shorter form: see log_op. */
+void row_put_logged(struct store_part *p, enum store_table t, const void *key, size_t nkey,
+    const void *value, size_t n);
 #define NEW_ID(p, kind) new_id((p), offsetof(struct store_disk_ids, kind))
 uint64_t new_id(struct store_part *p, size_t counter_at);
 
@@ -260,6 +278,20 @@ void slow_note(struct store_part *p);           /* after the note has been clear
 /* ---- write_purge.c -------------------------------------------------------------------------------------- */
 void purge_add(struct store_part *p, uint64_t mailbox, const struct store_purge_item *items, size_t n);
 void *purge_main(void *arg);
+
+/* ---- write_log.c: the operation log ------------------------------------------------------------------------- */
+int log_open(struct store_part *p, char **why) MUSTCHECK; /* after env_open */
+void log_close(struct store_part *p);
+void log_begin(struct store_part *p);          /* a batch */
+void log_op(struct store_part *p, enum oplog_kind kind, enum store_table t, struct slice key,
+    struct slice value);
+void log_append(struct store_part *p);         /* the batch's frame, before its sync */
+void log_undo(struct store_part *p);           /* the batch has failed */
+void log_trim(struct store_part *p, uint64_t batch); /* segments up to this batch may go; any thread */
+
+/* ---- write_snapshot.c ----------------------------------------------------------------------------------- */
+void *snapshot_main(void *arg);
+void snapshot_want(struct store_part *p);      /* soon; any thread */
 
 /* ---- write_batch.c -------------------------------------------------------------------------------------- */
 void *writer_main(void *arg);

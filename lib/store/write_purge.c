@@ -26,16 +26,13 @@ purge_add(struct store_part *p, uint64_t mailbox, const struct store_purge_item 
 		struct store_disk_purge head = { .version = STORE_VERSION, .count = (uint16_t)part,
 			.mailbox = mailbox };
 		uint8_t key[16];
-		char *row;
 
 		store_be64(key, (uint64_t)p->now + p->c.cleanup_age);
 		store_be64(key + 8, p->next_purge++);
-		row = row_reserve(p, STORE_T_PURGE, key, sizeof(key),
-		    sizeof(head) + part * sizeof(*items), 0);
-		if (!row)
-			return;
-		memcpy(row, &head, sizeof(head));
-		memcpy(row + sizeof(head), items, part * sizeof(*items));
+		buf_clear(&p->scratch);
+		buf_add(&p->scratch, &head, sizeof(head));
+		buf_add(&p->scratch, items, part * sizeof(*items));
+		row_put(p, STORE_T_PURGE, key, sizeof(key), p->scratch.p, p->scratch.n, 0);
 		items += part;
 		n -= part;
 	}

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """stored is killed at random moments under load: nothing acknowledged is lost, nothing is left
-over.  Then the index is taken away, and reconstruct makes it again from the files."""
+over.  Then the index is destroyed and recovered; then index and log are taken away, and reconstruct makes it again from the files."""
 import os, random, shutil, signal, socket, subprocess, sys, tempfile, time, atexit
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tm
@@ -85,9 +85,24 @@ tm.is_(counted, MESSAGES * RECIPIENTS, "no message was delivered twice")
 tm.ok(not os.path.exists(PARTITION + "/=aside") or not os.listdir(PARTITION + "/=aside"),
       "nothing had to be set aside")
 
+stored.kill()
+stored.wait()
+with open(PARTITION + "/index/data.mdb", "r+b") as f:
+    f.write(random.randbytes(16384))
+r = storectl("recover")
+tm.is_(r.returncode, 0, "recover makes the index again: " + (r.stdout.splitlines() or [""])[-2]) or \
+    tm.diag(r.stdout + r.stderr)
+stored = start()
+check("storectl check finds nothing")
+acks.seek(0)
+r = subprocess.run([LOAD, "verify", PARTITION], stdin=acks, capture_output=True, text=True)
+tm.is_(r.returncode, 0, "every acknowledged message is there again") or tm.diag(r.stdout[-2000:] + r.stderr)
+acks.seek(0)
+
 stored.terminate()
 tm.is_(stored.wait(), 0, "stored drains")
 shutil.rmtree(PARTITION + "/index")
+shutil.rmtree(PARTITION + "/log")
 stored = start()
 for n in range(1, 21):
     r = storectl("reconstruct", f"user{n:04d}@example.test")
