@@ -254,18 +254,14 @@ search_send(struct dir *d, struct fetch *f)
 
 static void conn_begin(struct dir *d);
 
-/* The connection is of no use any more: what is in flight is asked again, once.  A server
- * that was up and only closed (an idle limit, a restart) is tried again at once; one that we
- * cannot reach, or that hangs, is left alone for a while. */
+/* Ends the connection: what is in flight waits again, as if nothing of it had been answered. */
 static void
-conn_lost(struct dir *d, const char *why, bool blame)
+take_back(struct dir *d)
 {
 	struct fetch *f;
 
-	log_event(LOG_WARN, "ldap_down", "server=%s why=%s", log_str(d->server->url), log_str(why));
-	if (blame || !d->up_at)
-		server_failed(d->server, loop_now(d->loop), d->began_at);
-	conn_close(&d->conn);
+	if (d->conn)
+		conn_close(&d->conn);
 	d->server = NULL;
 	memset(d->by_id, 0, sizeof d->by_id);
 	while ((f = list_last(&d->flight, struct fetch, link))) {
@@ -278,6 +274,18 @@ conn_lost(struct dir *d, const char *why, bool blame)
 		d->nwaiting++;
 	}
 	d->nflight = 0;
+}
+
+/* The connection is of no use any more: what is in flight is asked again, once.  A server
+ * that was up and only closed (an idle limit, a restart) is tried again at once; one that we
+ * cannot reach, or that hangs, is left alone for a while. */
+static void
+conn_lost(struct dir *d, const char *why, bool blame)
+{
+	log_event(LOG_WARN, "ldap_down", "server=%s why=%s", log_str(d->server->url), log_str(why));
+	if (blame || !d->up_at)
+		server_failed(d->server, loop_now(d->loop), d->began_at);
+	take_back(d);
 	conn_begin(d);
 }
 
@@ -449,19 +457,7 @@ fetch_next(struct dir *d)
 void
 fetch_lost(struct dir *d)
 {
-	struct fetch *f;
-
-	if (d->conn)
-		conn_close(&d->conn);
-	d->server = NULL;
-	memset(d->by_id, 0, sizeof d->by_id);
-	while ((f = list_last(&d->flight, struct fetch, link))) {
-		list_remove(&f->link);
-		list_push_front(&d->waiting, &f->link);
-		f->msgid = 0;
-		d->nwaiting++;
-	}
-	d->nflight = 0;
+	take_back(d);
 }
 
 void
