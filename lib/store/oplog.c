@@ -160,7 +160,8 @@ oplog_block_change(const struct oplog_op *op, struct slice old, struct buf *out)
 	size_t n = 0;
 
 	buf_clear(out);
-	if (op->table != STORE_T_INDEX || op->key.n != 12 || op->value.n == 0 || op->value.n % step)
+	if ((op->kind != OPLOG_RECORDS && op->kind != OPLOG_GONE) || op->table != STORE_T_INDEX ||
+	    op->key.n != 12 || op->value.n == 0 || op->value.n % step)
 		return -EBADMSG;
 	block = store_get32(op->key.p + 8);
 	was = old.n ? store_block_parse(old, &n) : NULL;
