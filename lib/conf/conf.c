@@ -6,6 +6,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "base/utf8.h"
 #include "conf/file.h"
 #include "conf/hostname.h"
 #include "conf/shared.h"
@@ -503,6 +504,21 @@ slots_fini(struct slot *slots, size_t n)
 	free(slots);
 }
 
+/* The messages quote the file, which may hold anything; a terminal or log gets only text. */
+static char *
+printable(struct buf *b)
+{
+	bool text = utf8_valid(buf_get(b));
+
+	for (size_t i = 0; i < b->n; i++) {
+		unsigned char c = (unsigned char)b->p[i];
+
+		if ((c < ' ' && c != '\n') || c == 0x7f || (c > 0x7f && !text))
+			b->p[i] = '?';
+	}
+	return buf_take(b);
+}
+
 int
 conf_read(const struct conf_schema *const *schemas, size_t nschemas, const char *shared_path,
     const char *path, bool reload, char **why)
@@ -525,7 +541,7 @@ conf_read(const struct conf_schema *const *schemas, size_t nschemas, const char 
 	if (rc == 0)
 		store_all(&r, reload);
 	if (r.why.n)
-		*why = buf_take(&r.why);
+		*why = printable(&r.why);
 	buf_fini(&r.why);
 	slots_fini(r.slots, r.nslots);
 	for (size_t i = 0; i < r.nitems; i++) {

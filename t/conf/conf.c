@@ -160,6 +160,7 @@ test_errors(void)
 	bad("nmae = x\n", "own.conf:1: unknown key nmae (did you mean name?)");
 	bad("\n\nzzzz = x\n", "own.conf:3: unknown key zzzz");
 	bad("name = a\nname = b\n", "own.conf:2: name is already set at own.conf:1");
+	bad("[limit]\nnumber = \xd3\x01\n", "own.conf:2: limit.number = ??: not a number");
 	bad("[limit]\nnumber = 11\n", "own.conf:2: limit.number = 11: out of range -10 to 10");
 	bad("limit.number = many\n", "own.conf:1: limit.number = many: not a number");
 	bad("color = gren\n", "own.conf:1: color = gren: not one of red|green|blue (did you mean green?)");

@@ -189,7 +189,7 @@ for daemon, names in FILES.items():
         tm.is_(crashed, [], f"{daemon} -n survives mutations of {name}")
     os.unlink(os.path.join(sb.dir, "etc2", names[0]))
     os.mkdir(os.path.join(sb.dir, "etc2", names[0]))
-    r = subprocess.run([sb.bin(daemon), "-c", os.path.join(sb.dir, "etc2", names[0]), "-n"], capture_output=True, text=True, timeout=20 * tm.SLOW)
+    r = subprocess.run([sb.bin(daemon), "-c", os.path.join(sb.dir, "etc2", names[0]), "-n"], capture_output=True, text=True, errors="replace", timeout=20 * tm.SLOW)
     tm.ok(r.returncode > 0 and names[0] in r.stderr, f"{daemon} -n: a directory is no configuration") or tm.diag((r.returncode, r.stderr))
 
 def checked():
@@ -301,7 +301,7 @@ data = [p for p in glob.glob(sb.env["STORE"] + "/**/data.mdb", recursive=True)][
 intact = content(data)
 for what, bytes_ in (("garbage", rnd.randbytes(20000)), ("a few bytes", intact[:100]), ("zeros", bytes(65536))):
     put(data, bytes_)
-    r = subprocess.run([sb.bin("stored"), "-c", sb.conf("stored.conf")], capture_output=True, text=True, timeout=20 * tm.SLOW)
+    r = subprocess.run([sb.bin("stored"), "-c", sb.conf("stored.conf")], capture_output=True, text=True, errors="replace", timeout=20 * tm.SLOW)
     tm.ok(r.returncode > 0 and "partition" in r.stderr, f"an index that is {what}: stored says so and ends") or \
         tm.diag((r.returncode, r.stderr[-500:]))
     tm.ok(not hostile.REPORT.search(r.stderr), "without a fall") or tm.diag(r.stderr[-2000:])

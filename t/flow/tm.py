@@ -115,7 +115,7 @@ class Sandbox:
         self.host = self.env.get("HOST", "127.0.0.1")
 
     def call(self, *args):
-        return subprocess.run(self.run_as + [self.script, *args], capture_output=True, text=True)
+        return subprocess.run(self.run_as + [self.script, *args], capture_output=True, text=True, errors="replace")
 
     def read_env(self):
         env = {}
@@ -165,7 +165,7 @@ class Sandbox:
     def tool(self, name, *args, **kw):
         """Runs an operator's tool with the sandbox's configuration."""
         return subprocess.run([self.bin(name), "-c", self.conf("tiermail.conf"), *args],
-                              capture_output=True, text=True, **kw)
+                              capture_output=True, text=True, errors="replace", **kw)
 
     def conf(self, name):
         return os.path.join(self.env.get("CONFDIR", os.path.join(self.dir, "etc")), name)
