@@ -152,7 +152,7 @@ take_fds(struct msghdr *m, int *fds)
 	return n;
 }
 
-/* One packet; false when there is no more for now. */
+/* One packet; false when there is no more yet. */
 static bool
 receive(struct ipc *c)
 {
