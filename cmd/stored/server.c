@@ -14,7 +14,7 @@
 #define BODIES_MOST  4096          /* unnamed files that one client may hold */
 #define REPLIES_MOST (4u * 1024 * 1024)  /* bytes that may wait for a client that does not read */
 #define JOBS_MOST    4096          /* of one client in the writers; it waits for them then */
-#define WEIGHT_MOST  (64u * 1024 * 1024) /* bytes of their requests */
+#define WEIGHT_MOST  (16u * 1024 * 1024) /* bytes of their requests */
 
 struct body {
 	uint64_t token;
