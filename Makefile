@@ -3,6 +3,10 @@
 #   make                 every program, into $(B)/bin
 #   make demo            the whole suite, privately, with a message sent and read back
 #   make check           every test              make bench / fuzz / soak / lint
+#   make check-quick     build, lint, units and a dozen flows
+#   make install         PREFIX, DESTDIR, ...    make deb: Debian packages, in $(B)/deb
+#   make html            the manual as HTML, in $(B)/html
+#   make check-deb       them, in a Debian of their own: installed, used, purged (as root, some minutes)
 #   make SAN=address,undefined ...               a sanitizer build, in a tree of its own
 #   make CC=clang WERROR=1 ...
 #
@@ -12,12 +16,22 @@
 SAN     ?=
 FUZZER  ?=
 B       ?= build$(if $(FUZZER),-fuzz,$(if $(SAN),-$(subst $(comma),-,$(SAN))))
-PREFIX  ?= /usr
+PREFIX   = /usr
 DESTDIR ?=
 CFLAGS  ?= -O2 -g
 comma   := ,
 
 VERSION := 0.1
+
+# Where things are: of the system's own for /usr and /usr/local (but /usr/local/etc), all below any
+# other PREFIX.  Each can be given on the command line; tiermail(7) FILES.
+below    = $(if $(filter /usr /usr/local,$(PREFIX)),,$(PREFIX))
+CONFDIR  = $(if $(filter /usr,$(PREFIX)),,$(PREFIX))/etc/tiermail
+RUNDIR   = $(below)/run/tiermail
+QUEUEDIR = $(below)/var/spool/tiermail
+STOREDIR = $(below)/var/lib/tiermail
+LIBEXEC  = $(PREFIX)/lib/tiermail
+UNITDIR  = $(PREFIX)/lib/systemd/system
 
 warn     = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings \
            -Wformat=2 -Wvla -Wundef -Wcast-qual -Wimplicit-fallthrough -Wswitch-enum \
@@ -26,35 +40,47 @@ san      = $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-r
            $(if $(FUZZER),-fsanitize=fuzzer-no-link)
 harden   = -fstack-protector-strong $(if $(SAN),,-D_FORTIFY_SOURCE=2) -fPIE -fno-common
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -Ilib $(warn) $(harden) $(san) $(CFLAGS) -MMD -MP \
-             -DTIERMAIL_VERSION='"$(VERSION)"' -DTIERMAIL_PREFIX='"$(PREFIX)"'
+             -DTIERMAIL_VERSION='"$(VERSION)"'
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(san) $(LDFLAGS)
 
 # ---- who links what: the order is the layers' order, top first ------------------------
 low  := daemon net conf mail base
-libs_smtp-relay     := job queue directory route sasl smtp $(low)
-libs_jobctl         := job queue $(low)
-libs_channel-master := job queue route smtp $(low)
-libs_lmtpd          := store imap directory smtp $(low)
-libs_stored         := store $(low)
-libs_storectl       := store imap $(low)
-libs_imapd          := store imap directory sasl $(low)
-libs_mailq          := job queue $(low)
-libs_jobctl-ctl     := job queue $(low)
+libs_smtp-relay     := expand login job queue directory route mta sasl smtp $(low)
+libs_jobctl         := job queue mta $(low)
+libs_channel-master := expand login job queue directory route mta sasl smtp $(low)
+libs_lmtpd          := login message store imap directory sasl smtp $(low)
+libs_stored         := store-writer store $(low)
+libs_storectl       := aging message store mta backup imap $(low)
+libs_imapd          := login message store imap directory sasl $(low)
+libs_mmpd           := login imap directory pop3 sasl smtp $(low)
+libs_pop3d          := login message store imap directory pop3 sasl $(low)
+libs_mailq          := job queue mta $(low)
+libs_jobctl-ctl     := job queue mta $(low)
+libs_tmctl          := http $(low)
 libs_sendmail       := smtp $(low)
+libs_sievetest      := sieve $(low)
+libs_mtatest        := expand login directory route mta sasl $(low)
 
-sys_base      := -lpthread
+# Debian's node-llhttp brings the parser of HTTP as sources, which lib/http/strict.c includes.
+LLHTTP ?= /usr/share
+llhttp  = -isystem $(LLHTTP)/include/llhttp -isystem $(LLHTTP)/llhttp
+
+sys_base      := -lpthread -lutf8proc
 sys_mail      := -lidn2
-sys_net       := -luv -ltls -lcrypto -lunbound
+sys_net       := -luv -ltls -lssl -lcrypto -lunbound -lz
 sys_directory := -lldap -llber
 sys_store     := -llmdb
+sys_sieve     := -lpcre2-8
 
+# lib/A/*.c is A.a; a room of its own, lib/A/B/*.c, is A-B.a, so that only who says so gets it.
 dirs     := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard lib/*/*.c)))))
+rooms    := $(sort $(foreach r,$(patsubst lib/%/,%,$(dir $(wildcard lib/*/*/*.c))),$(subst /,-,$(r))))
 programs := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard cmd/*/*.c)))))
 obj       = $(patsubst %.c,$(B)/%.o,$(1))
-archive   = $(patsubst %,$(B)/lib/%.a,$(filter $(dirs),$(1)))
+archive   = $(patsubst %,$(B)/lib/%.a,$(filter $(dirs) $(rooms),$(1)))
 syslibs   = $(foreach l,$(1),$(sys_$(l)))
 
-.PHONY: all check demo demo-stop bench fuzz soak lint install clean deps units tools fuzzers
+.PHONY: FORCE all check check-quick demo demo-stop bench fuzz soak lint install uninstall html deb check-deb clean deps units tools fuzzers
 all: $(programs:%=$(B)/bin/%)
 	@:
 
@@ -62,12 +88,31 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
+# The paths are compiled into one file; its stamp changes when they do.
+paths = -DTIERMAIL_CONFDIR='"$(CONFDIR)"' -DTIERMAIL_RUNDIR='"$(RUNDIR)"' \
+        -DTIERMAIL_QUEUE='"$(QUEUEDIR)"' -DTIERMAIL_STORE='"$(STOREDIR)"' \
+        -DTIERMAIL_LIBEXEC='"$(LIBEXEC)"' -DTIERMAIL_BIN='"$(PREFIX)/bin"'
+stamp = $(CONFDIR) $(RUNDIR) $(QUEUEDIR) $(STOREDIR) $(LIBEXEC) $(PREFIX)
+$(B)/paths.stamp: FORCE
+	@mkdir -p $(@D); echo '$(stamp)' | cmp -s - $@ || echo '$(stamp)' >$@
+$(B)/lib/conf/paths.o: $(B)/paths.stamp
+$(B)/lib/conf/paths.o: ALL_CFLAGS += $(paths)
+$(B)/lib/http/%.o: ALL_CFLAGS += $(llhttp)
+
 define lib_rule
 $(B)/lib/$(1).a: $$(call obj,$$(wildcard lib/$(1)/*.c))
 	@rm -f $$@
 	$$(AR) rcs $$@ $$^
 endef
 $(foreach d,$(dirs),$(eval $(call lib_rule,$(d))))
+
+define room_rule
+$(B)/lib/$(subst /,-,$(1)).a: $$(call obj,$$(wildcard lib/$(1)/*.c))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$$(AR) rcs $$@ $$^
+endef
+$(foreach r,$(patsubst lib/%/,%,$(sort $(dir $(wildcard lib/*/*/*.c)))),$(eval $(call room_rule,$(r))))
 
 define cmd_rule
 $(B)/bin/$(1): $$(call obj,$$(wildcard cmd/$(1)/*.c)) $$(call archive,$$(libs_$(1)))
@@ -77,19 +122,29 @@ endef
 $(foreach c,$(programs),$(eval $(call cmd_rule,$(c))))
 
 # ---- tests: t/DIR/NAME.c links lib/DIR and everything below it -------------------------
-all_libs   := store job queue directory route imap sasl smtp daemon net conf mail base
+all_libs   := expand login aging message store-writer store job queue directory route mta sieve backup http imap pop3 sasl smtp daemon net conf mail base
 unit_src   := $(filter-out t/fuzz/% t/tools/%,$(wildcard t/*/*.c))
 unit_tests := $(unit_src:%.c=$(B)/%)
 fuzz_src   := $(wildcard t/fuzz/*.c)
 fuzz_tests := $(filter-out %/standalone,$(fuzz_src:%.c=$(B)/%))
-tool_src   := $(wildcard t/tools/*.c)
-tools      := $(tool_src:%.c=$(B)/%)
+preload_src := t/tools/powercut.c t/tools/tsanclose.c
+tool_src   := $(filter-out $(preload_src),$(wildcard t/tools/*.c))
+preloads   := $(preload_src:%.c=$(B)/%.so)
+tools      := $(tool_src:%.c=$(B)/%) $(preloads)
 # What a test links: its own library and the ones that it may include.
 libs_for    = $(or $(libs_t_$(1)),$(1) $(filter-out $(1),$(low)))
 libs_t_base      := base
 libs_t_mail      := mail base
 libs_t_conf      := conf mail base
 libs_t_net       := net conf mail base
+libs_t_store     := store-writer store $(low)
+libs_t_message   := message store imap $(low)
+libs_t_aging     := aging message store mta imap $(low)
+libs_t_login     := login directory sasl $(low)
+libs_t_job       := job mta $(low)
+libs_t_sieve     := sieve mail base
+libs_t_route     := route mta $(low)
+libs_t_expand    := expand login directory route mta sasl $(low)
 libs_t_fuzz      := $(all_libs)
 libs_t_tools     := $(all_libs)
 libs_t_cmd       := $(all_libs)
@@ -101,6 +156,10 @@ $(B)/$(1): $(B)/$(1).o $$(call archive,$$(call libs_for,$(2))) $(3)
 endef
 $(foreach t,$(unit_src:%.c=%),$(eval $(call test_rule,$(t),$(notdir $(patsubst %/,%,$(dir $(t)))))))
 $(foreach t,$(tool_src:%.c=%),$(eval $(call test_rule,$(t),tools)))
+# What is loaded in front of libc; a sanitizer's runtime would have to come before it.
+$(preloads): $(B)/%.so: %.c
+	@mkdir -p $(@D)
+	$(CC) -std=c17 -D_GNU_SOURCE -Ilib $(warn) $(CFLAGS) -fPIC -shared -MMD -MP -o $@ $<
 # A fuzz target is linked with a plain main that replays files; `make fuzz` links libFuzzer.
 $(foreach t,$(filter-out t/fuzz/standalone,$(fuzz_src:%.c=%)),\
     $(eval $(call test_rule,$(t),fuzz,$(if $(FUZZER),,$(B)/t/fuzz/standalone.o),$(if $(FUZZER),-fsanitize=fuzzer))))
@@ -118,6 +177,8 @@ demo-stop:
 	scripts/demo stop
 check:
 	scripts/check
+check-quick:
+	scripts/check quick
 lint:
 	scripts/lint
 fuzz:
@@ -131,22 +192,22 @@ clean:
 	rm -rf build build-*
 
 # ---- install: DESTDIR and PREFIX as usual; samples never replace a configuration ---------
-tools_bin  := mailq jobctl-ctl storectl
-tools_exec := channel-master
-sysconf     = $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)/tiermail
-inst        = install -D -m
-
+installed = B='$(B)' DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' CONFDIR='$(CONFDIR)' RUNDIR='$(RUNDIR)' \
+    QUEUEDIR='$(QUEUEDIR)' STOREDIR='$(STOREDIR)' LIBEXEC='$(LIBEXEC)' \
+    UNITDIR='$(UNITDIR)' scripts/install
 install: all
-	for p in $(programs); do case " $(tools_bin) " in \
-	    *" $$p "*) d=bin ;; *) d=sbin ;; esac; \
-	    case " $(tools_exec) " in *" $$p "*) d=lib/tiermail ;; esac; \
-	    $(inst) 755 $(B)/bin/$$p $(DESTDIR)$(PREFIX)/$$d/$$p || exit 1; done
-	for m in $(wildcard man/*.[1-8]); do \
-	    $(inst) 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$${m##*/} || exit 1; done
-	for c in $(wildcard conf/*.conf); do f=$(DESTDIR)$(sysconf)/$${c##*/}; \
-	    $(inst) 644 $$c $(DESTDIR)$(PREFIX)/share/tiermail/$${c##*/} || exit 1; \
-	    [ -e $$f ] || $(inst) 640 $$c $$f || exit 1; done
-	for c in $(wildcard conf/schema/* conf/ldif/*); do \
-	    $(inst) 644 $$c $(DESTDIR)$(PREFIX)/share/tiermail/$${c#conf/} || exit 1; done
+	$(installed)
+uninstall:
+	$(installed) uninstall
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+html:
+	scripts/html '$(B)/html'
+
+# ---- Debian packages, in $(B)/deb ----------------------------------------------------
+deb:
+	scripts/deps build deb
+	scripts/deb '$(B)/deb'
+check-deb: deb
+	t/deb/packages.t '$(B)/deb'
+
+-include $(shell find $(B) -name '*.d' -type f 2>/dev/null)

@@ -32,20 +32,20 @@ tap_ok(bool good, const char *file, int line, const char *expr, const char *fmt,
 }
 
 /* Text is what it should be; on failure both are shown. */
-#define is(got, want, ...)                                                               \
-	do {                                                                             \
-		const char *tap_g = (got), *tap_w = (want);                              \
-		if (!ok(tap_g && tap_w && strcmp(tap_g, tap_w) == 0, __VA_ARGS__))       \
-			printf("#  got: %s\n# want: %s\n", tap_g ? tap_g : "(null)",     \
-			    tap_w ? tap_w : "(null)");                                   \
+#define is(got, want, ...)                                                                         \
+	do {                                                                                       \
+		const char *tap_g = (got), *tap_w = (want);                                        \
+		if (!ok(tap_g && tap_w && strcmp(tap_g, tap_w) == 0, __VA_ARGS__))                 \
+			printf("#  got: %s\n# want: %s\n", tap_g ? tap_g : "(null)",               \
+			    tap_w ? tap_w : "(null)");                                             \
 	} while (0)
 
 /* Two integers are equal. */
-#define eq(got, want, ...)                                                               \
-	do {                                                                             \
-		long long tap_g = (long long)(got), tap_w = (long long)(want);           \
-		if (!ok(tap_g == tap_w, __VA_ARGS__))                                    \
-			printf("#  got: %lld\n# want: %lld\n", tap_g, tap_w);            \
+#define eq(got, want, ...)                                                                         \
+	do {                                                                                       \
+		long long tap_g = (long long)(got), tap_w = (long long)(want);                     \
+		if (!ok(tap_g == tap_w, __VA_ARGS__))                                              \
+			printf("#  got: %lld\n# want: %lld\n", tap_g, tap_w);                      \
 	} while (0)
 
 static inline int

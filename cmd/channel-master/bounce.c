@@ -2,11 +2,13 @@
  *
  * A report is mail from the null sender, handed to smtp-relay's local submission, which routes
  * and queues it: its 250 means that it is durable, and only then may the failed recipients
- * leave the queue.  A message from the null sender is never reported (RFC 5321 6.1): it is
+ * leave the queue.  It is set aside until the message's journal says so, so that a kill in between
+ * makes no second one (queue/aside.h).  A message from the null sender is never reported (RFC 5321 6.1): it is
  * dropped on record, or its report goes to a postmaster if the site wants that. */
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
+#include "agent.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -22,9 +24,11 @@
 
 struct bounce {
 	uint32_t magic;
+	void (*settle)(void *);
 	void (*done)(void *, const struct verdict *);
 	void *arg;
 	char qid[QUEUE_ID_LEN + 1]; /* of the message it is about */
+	struct handover handover;
 	char *to;
 	struct buf text;
 	struct site site;
@@ -34,7 +38,8 @@ struct bounce {
 	struct smtp_client_tx tx;
 	struct later later;
 	struct verdict v;
-	bool again;          /* a pooled session was found closed once */
+	bool aside; /* the relay sets it aside */
+	bool again; /* a pooled session was found closed once */
 };
 
 /* ---- who is told ---------------------------------------------------------------------- */
@@ -57,7 +62,7 @@ reportable(const struct qrcpt *q, const struct outcome *o, enum bounce_kind kind
 		return q->notify == 0 || (q->notify & QNOTIFY_FAILURE);
 	}
 	/* RFC 3461 5.2.2: a peer that takes DSN reports the success itself. */
-	*action = master.channel->protocol == CHANNEL_LMTP ? DSN_DELIVERED : DSN_RELAYED;
+	*action = master.agent->action;
 	return o->v.kind == OK && (q->notify & QNOTIFY_SUCCESS) && !o->dsn_passed_on;
 }
 
@@ -84,9 +89,9 @@ read_message(const struct qread *r, uint64_t n, struct buf *b)
 static bool
 read_returned(const struct qread *r, bool failed, struct buf *b, bool *full)
 {
-	uint64_t most = r->env.ret == QRET_FULL ? (uint64_t)mconf.return_max
-	    : r->env.ret == QRET_NONE           ? (uint64_t)mconf.return_size
-	                                        : 0;
+	uint64_t most = r->env.ret == QRET_FULL ? (uint64_t)mconf.return_max :
+	    r->env.ret == QRET_NONE             ? (uint64_t)mconf.return_size :
+						  0;
 	uint64_t size = r->env.body_len;
 
 	/* RFC 3461 4.3: RET is about failures; other reports return the header. */
@@ -147,7 +152,7 @@ compose(struct bounce *b, const struct qread *r, const struct dsn_rcpt *rcpts, s
 	d.now = clock_now();
 	d.arrival_at = r->env.arrival_ms / 1000;
 	d.retry_until_at = d.arrival_at +
-	    periods_get(&master.channel->notices, master.channel->notices.n - 1);
+	    channels_periods_get(&master.channel->notices, master.channel->notices.n - 1);
 	d.utf8 = r->env.utf8;
 	d.eightbit = !utf8_ascii(buf_get(&returned));
 	dsn_write_head(&b->text, &d);
@@ -155,8 +160,14 @@ compose(struct bounce *b, const struct qread *r, const struct dsn_rcpt *rcpts, s
 	dsn_write_tail(&b->text, &d);
 	buf_fini(&returned);
 	b->tx = (struct smtp_client_tx){
-		.eightbit = d.utf8 || d.eightbit, .smtputf8 = d.utf8, .fd = -1,
-		.size = b->text.n, .bytes = b->text.p, .rcpts = &b->rcpt, .nrcpt = 1,
+		.aside = slice_str(b->handover.id),
+		.eightbit = d.utf8 || d.eightbit,
+		.smtputf8 = d.utf8,
+		.fd = -1,
+		.size = b->text.n,
+		.bytes = b->text.p,
+		.rcpts = &b->rcpt,
+		.nrcpt = 1,
 	};
 	return true;
 }
@@ -167,7 +178,7 @@ static void bounce_free(struct bounce *b);
 static void send_it(struct bounce *b);
 
 static void
-finish(struct bounce *b, const struct verdict *v)
+bounce_finish(struct bounce *b, const struct verdict *v)
 {
 	void (*done)(void *, const struct verdict *) = b->done;
 	struct verdict copy = *v;
@@ -177,10 +188,11 @@ finish(struct bounce *b, const struct verdict *v)
 		/* Nobody can be told; keeping the message would not change that. */
 		log_event(LOG_WARN, "report_lost", "qid=%s to=%s verdict=%d.%u.%u text=%s", b->qid,
 		    log_str(b->to), (int)v->kind, v->subject, v->detail, log_str(v->text));
-		copy = verdict(OK, 250, "2.0.0", "report refused");
+		copy = verdict(OUT_REPORT_REFUSED);
 	} else {
-		log_event(v->kind == OK ? LOG_INFO : LOG_WARN, "report", "qid=%s to=%s verdict=%d.%u.%u text=%s",
-		    b->qid, log_str(b->to), (int)v->kind, v->subject, v->detail, log_str(v->text));
+		log_event(v->kind == OK ? LOG_INFO : LOG_WARN, "report",
+		    "qid=%s to=%s verdict=%d.%u.%u text=%s", b->qid, log_str(b->to), (int)v->kind,
+		    v->subject, v->detail, log_str(v->text));
 	}
 	bounce_free(b);
 	done(arg, &copy);
@@ -191,36 +203,52 @@ finish_later(struct later *l)
 {
 	struct bounce *b = CONTAINER(l, struct bounce, later);
 
-	finish(b, &b->v);
+	bounce_finish(b, &b->v);
 }
 
 static void
-sent(struct smtp_client_tx *tx)
+bounce_queued(void *arg, const struct verdict *v)
+{
+	struct bounce *b = CAST(arg, struct bounce, BOUNCE_MAGIC);
+
+	bounce_finish(b, v->kind == OK ? &b->rcpt.v : v);
+}
+
+static void
+bounce_sent(struct smtp_client_tx *tx)
 {
 	struct bounce *b = CAST(tx->data, struct bounce, BOUNCE_MAGIC);
 	struct session *s = b->session;
 
 	b->session = NULL;
-	session_release(s);
+	b->aside = (s->client.offer.has & OFFERS_XASIDE) != 0;
+	master_session_release(s);
 	if (tx->unanswered && !b->again) {
 		b->again = true;
 		send_it(b);
 		return;
 	}
-	finish(b, &b->rcpt.v);
+	if (b->aside && b->rcpt.v.kind == OK) {
+		b->settle(b->arg);
+		handover_show(&b->handover, bounce_queued, b);
+		return;
+	}
+	if (b->aside && b->rcpt.v.kind == TEMP)
+		handover_undo(&b->handover);
+	bounce_finish(b, &b->rcpt.v);
 }
 
 static void
-submit(struct bounce *b, struct session *s)
+bounce_submit(struct bounce *b, struct session *s)
 {
 	b->session = s;
-	b->tx.done = sent;
+	b->tx.done = bounce_sent;
 	b->tx.data = b;
 	smtp_client_send(&s->client, &b->tx);
 }
 
 static void
-dialled(void *arg, struct session *s, const struct verdict *v, enum job_site site)
+bounce_dialled(void *arg, struct session *s, const struct verdict *v, enum job_site site)
 {
 	struct bounce *b = CAST(arg, struct bounce, BOUNCE_MAGIC);
 	struct verdict why = *v;
@@ -228,22 +256,22 @@ dialled(void *arg, struct session *s, const struct verdict *v, enum job_site sit
 	(void)site;
 	b->dial = NULL;
 	if (s) {
-		submit(b, s);
+		bounce_submit(b, s);
 		return;
 	}
-	why.kind = TEMP;	/* our own relay: whatever it says now, it will take it some day */
-	finish(b, &why);
+	why.kind = TEMP; /* our own relay: whatever it says now, it will take it some day */
+	bounce_finish(b, &why);
 }
 
 static void
 send_it(struct bounce *b)
 {
-	struct session *s = b->again ? NULL : session_take(b->site.key);
+	struct session *s = b->again ? NULL : master_session_take(b->site.key);
 
 	if (s)
-		submit(b, s);
+		bounce_submit(b, s);
 	else
-		b->dial = dial_start(&b->site, dialled, b);
+		b->dial = dial_start(&b->site, bounce_dialled, b);
 }
 
 /* Reports about messages without a sender go to the postmaster if the site wants that, but not
@@ -257,9 +285,40 @@ postmaster_hears(const struct dsn_rcpt *rcpts, size_t n)
 	return *mconf.double_bounce != '\0';
 }
 
-struct bounce *
-bounce_start(const struct qread *r, const struct outcome *o, enum bounce_kind kind,
+static struct bounce *
+bounce_new(struct qread *r, enum queue_aside kind, const char *to, void (*settle)(void *arg),
     void (*done)(void *arg, const struct verdict *), void *arg)
+{
+	struct bounce *b = mem_new(sizeof(*b));
+
+	b->magic = BOUNCE_MAGIC;
+	b->settle = settle;
+	b->done = done;
+	b->arg = arg;
+	handover_init(&b->handover, r, kind);
+	memcpy(b->qid, r->env.qid, sizeof(b->qid));
+	b->to = mem_str(to);
+	later_init(&b->later);
+	site_submit(&b->site);
+	b->rcpt =
+	    (struct smtp_client_rcpt){ .address = slice_str(b->to), .notify = SMTP_NOTIFY_NEVER };
+	return b;
+}
+
+static void
+bounce_write(struct bounce *b, const struct qread *r, const struct dsn_rcpt *rcpts, size_t n)
+{
+	if (compose(b, r, rcpts, n)) {
+		send_it(b);
+		return;
+	}
+	b->v = verdict(OUT_REPORT_UNREAD);
+	later_run(&b->later, master.loop, finish_later);
+}
+
+struct bounce *
+bounce_start(struct qread *r, const struct outcome *o, enum bounce_kind kind,
+    void (*settle)(void *arg), void (*done)(void *arg, const struct verdict *), void *arg)
 {
 	struct dsn_rcpt *rcpts = mem_array(r->env.nrcpt, sizeof(*rcpts));
 	struct bounce *b;
@@ -281,29 +340,39 @@ bounce_start(const struct qread *r, const struct outcome *o, enum bounce_kind ki
 	}
 	if (nrcpt && *r->env.sender == '\0' && !postmaster_hears(rcpts, nrcpt)) {
 		if (kind == BOUNCE_RESULT)
-			log_event(LOG_WARN, "report_dropped", "qid=%s rcpts=%zu why=\"null sender\"",
-			    r->env.qid, nrcpt);
+			log_event(LOG_WARN, "report_dropped",
+			    "qid=%s rcpts=%zu why=\"null sender\"", r->env.qid, nrcpt);
 		nrcpt = 0;
 	}
 	if (nrcpt == 0) {
 		mem_free(&rcpts);
 		return NULL;
 	}
-	b = mem_new(sizeof(*b));
-	b->magic = BOUNCE_MAGIC;
-	b->done = done;
-	b->arg = arg;
-	memcpy(b->qid, r->env.qid, sizeof(b->qid));
-	b->to = mem_str(*r->env.sender ? r->env.sender : mconf.double_bounce);
-	later_init(&b->later);
-	site_submit(&b->site);
-	b->rcpt = (struct smtp_client_rcpt){ .address = slice_str(b->to), .notify = SMTP_NOTIFY_NEVER };
-	if (compose(b, r, rcpts, nrcpt)) {
-		send_it(b);
-	} else {
-		b->v = verdict(TEMP, 451, "4.3.0", "the message cannot be read for its report");
-		later_run(&b->later, &master.loop, finish_later);
-	}
+	b = bounce_new(r, QUEUE_ASIDE_REPORT, *r->env.sender ? r->env.sender : mconf.double_bounce,
+	    settle, done, arg);
+	bounce_write(b, r, rcpts, nrcpt);
+	mem_free(&rcpts);
+	return b;
+}
+
+struct bounce *
+bounce_members_start(struct qread *r, const char *to, const struct bounce_member *members, size_t n,
+    void (*settle)(void *arg), void (*done)(void *arg, const struct verdict *), void *arg)
+{
+	struct bounce *b = bounce_new(r, QUEUE_ASIDE_MEMBERS, to, settle, done, arg);
+	struct dsn_rcpt *rcpts = mem_array(n, sizeof(*rcpts));
+	size_t nrcpt = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (!members[i].told && strcmp(members[i].to, to) == 0)
+			rcpts[nrcpt++] =
+			    (struct dsn_rcpt){ .action = members[i].v.kind == PERM ? DSN_FAILED :
+										     DSN_DELAYED,
+				    .address = members[i].address,
+				    .v = &members[i].v,
+				    .at = clock_now() };
+	must(nrcpt > 0);
+	bounce_write(b, r, rcpts, nrcpt);
 	mem_free(&rcpts);
 	return b;
 }
@@ -317,18 +386,4 @@ bounce_free(struct bounce *b)
 	mem_free(&b->to);
 	b->magic = 0;
 	mem_free(&b);
-}
-
-void
-bounce_cancel(struct bounce **bp)
-{
-	struct bounce *b = *bp;
-
-	*bp = NULL;
-	if (!b)
-		return;
-	dial_cancel(&b->dial);
-	if (b->session)
-		session_close(b->session);
-	bounce_free(b);
 }

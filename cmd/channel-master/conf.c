@@ -3,10 +3,13 @@
 
 struct master_conf mconf;
 
-#define KEY(name, type, field, dflt, min, max, choices, help) \
-	{ name, type, &mconf.field, dflt, min, max, RESTART, choices, help }
-#define MS(s) ((s) * 1000)
+#define KEY(name, type, field, dflt, min, max, choices, help)                                      \
+	{                                                                                          \
+		name, type, &mconf.field, dflt, min, max, RESTART, choices, help                   \
+	}
+#define MS(s) ((s)*1000)
 
+/* clang-format off */
 static const struct conf_key keys[] = {
 	KEY("session.idle", CONF_TIME, session_idle, "30s", 0, MS(3600), NULL,
 	    "How long a connection is kept open without work."),
@@ -38,24 +41,20 @@ static const struct conf_key keys[] = {
 	    "Time limit for progress while the message is sent."),
 	KEY("timeout.dot", CONF_TIME, t_dot, "10m", 1, MS(3600), NULL,
 	    "Time limit for the reply after the message."),
-	KEY("dns.resolvers", CONF_STR, resolvers, "", 0, 0, NULL,
-	    "Name servers to ask, as \"address[@port] ...\"; empty takes those of /etc/resolv.conf."),
-	KEY("dns.hosts", CONF_STR, hosts, "", 0, 0, NULL,
-	    "A hosts file to look into first; empty is /etc/hosts."),
-	KEY("dns.stubs", CONF_STR, dns_stubs, "", 0, 0, NULL,
-	    "Zones with name servers of their own, as \"zone=address@port ...\"."),
-	KEY("dns.trust_anchor", CONF_STR, trust_anchor, "", 0, 0, NULL,
-	    "File with the trust anchor for DNSSEC; empty does not validate."),
-	KEY("dns.timeout", CONF_TIME, dns_timeout, "20s", 100, MS(600), NULL,
-	    "Time limit for one question."),
+	KEY("timeout.transaction", CONF_TIME, t_whole, "30m", 1, MS(86400), NULL,
+	    "Time limit for one message on one connection in all, and for the hello; a second for "
+	    "each KiB is added."),
+	KEY("dns.loopback", CONF_BOOL, mx_loopback, "no", 0, 0, NULL,
+	    "Connect to loopback addresses that the MX or address records of a domain name."),
 	KEY("tls.verify", CONF_BOOL, tls_verify, "yes", 0, 0, NULL,
 	    "Check the certificate where the channel or host says tls = must."),
 	KEY("bounce.return_size", CONF_SIZE, return_size, "50K", 0, 1073741824, NULL,
 	    "Reports return whole messages up to this size when the sender did not say RET=."),
 	KEY("bounce.return_max", CONF_SIZE, return_max, "10M", 0, 1073741824, NULL,
 	    "Reports return whole messages up to this size when the sender said RET=FULL."),
-	KEY("bounce.double", CONF_STR, double_bounce, "", 0, 0, NULL,
+	KEY("bounce.double", CONF_STR, double_bounce, "", 0, 0, "address",
 	    "Address for reports about messages with the null sender; empty drops them on record."),
 };
+/* clang-format on */
 
 const struct conf_schema master_schema = { keys, NELEM(keys), NULL, 0 };

@@ -22,20 +22,21 @@ struct dial {
 	void *arg;
 	struct op op;
 	struct later later;
-	struct session *session;  /* in its hello */
+	struct session *session; /* in its hello */
 	char *mx[MX_MAX];
 	size_t nmx, mx_at;
-	char host[256];           /* whose addresses these are */
+	char host[256]; /* whose addresses these are */
 	struct addr addrs[ADDR_MAX];
 	size_t naddrs, at;
 	int64_t tries;
-	bool no_names;            /* so far every host's name was found not to exist */
-	enum smtp_tls tls;        /* for the address in hand */
+	bool no_names;     /* so far every host's name was found not to exist */
+	enum smtp_tls tls; /* of this try; each try is given its own (dial_try) */
 	char peer[400];
 	struct verdict last;
 	enum job_site last_site;
 };
 
+static void try_address(struct dial *d, enum smtp_tls tls);
 static void next_address(struct dial *d);
 static void next_host(struct dial *d);
 
@@ -59,12 +60,12 @@ dial_cancel(struct dial **dp)
 	if (!d)
 		return;
 	if (d->session)
-		session_close(d->session);
+		master_session_close(d->session);
 	dial_free(d);
 }
 
 static void
-finish(struct dial *d, struct session *s, const struct verdict *v, enum job_site site)
+dial_finish(struct dial *d, struct session *s, const struct verdict *v, enum job_site site)
 {
 	void (*done)(void *, struct session *, const struct verdict *, enum job_site) = d->done;
 	struct verdict copy = *v;
@@ -75,15 +76,15 @@ finish(struct dial *d, struct session *s, const struct verdict *v, enum job_site
 }
 
 static void
-fail(struct dial *d)
+dial_fail(struct dial *d)
 {
-	finish(d, NULL, &d->last, d->last_site);
+	dial_finish(d, NULL, &d->last, d->last_site);
 }
 
 static void
-fail_later(struct later *l)
+dial_fail_later(struct later *l)
 {
-	fail(CONTAINER(l, struct dial, later));
+	dial_fail(CONTAINER(l, struct dial, later));
 }
 
 /* ---- connect and hello ---------------------------------------------------------------- */
@@ -103,28 +104,27 @@ greeted(void *arg, struct session *s, const struct verdict *v)
 {
 	struct dial *d = CAST(arg, struct dial, DIAL_MAGIC);
 	struct verdict why = *v;
+	bool again;
 
 	d->session = NULL;
 	if (v->kind == OK) {
-		log_event(LOG_DEBUG, "connect", "channel=%s dest=%s peer=%s tls=%s", master.channel->name,
-		    log_str(d->site->key), log_str(d->peer),
+		log_event(LOG_DEBUG, "connect", "channel=%s dest=%s peer=%s tls=%s",
+		    master.channel->name, log_str(d->site->key), log_str(d->peer),
 		    stream_secure(&s->client.io) ? stream_tls_version(&s->client.io) : "no");
-		finish(d, s, v, JOB_SITE_OK);
+		dial_finish(d, s, v, JOB_SITE_OK);
 		return;
 	}
-	if (s->client.tls_failed && d->tls == SMTP_TLS_MAY) {
-		d->tls = SMTP_TLS_OFF;	/* opportunistic: RFC 3207 4.1 leaves it to us */
-		d->at--;
-	} else {
-		d->tls = d->site->tls;
-	}
+	again = s->client.tls_failed && d->tls == SMTP_TLS_MAY;
 	/* RFC 7504: 521 and 556 say that no mail is taken there at all; another refusal at the
 	 * greeting may be this hour's, and is. */
 	if (!s->client.greeted && v->kind == PERM && v->reply != 521 && v->reply != 556)
 		why.kind = TEMP, why.reply = 451;
-	session_close(s);
+	master_session_close(s);
 	note_failure(d, &why);
-	next_address(d);
+	if (again && d->tries < mconf.max_hosts)
+		try_address(d, SMTP_TLS_OFF); /* opportunistic: RFC 3207 4.1 leaves it to us */
+	else
+		next_address(d);
 }
 
 static void
@@ -134,13 +134,13 @@ connected(void *arg, int fd)
 	struct verdict v;
 
 	if (fd >= 0) {
-		d->session = session_open(fd, d->site, d->tls, d->site->name ? d->site->name : d->host,
-		    d->peer, greeted, d);
+		d->session = master_session_open(fd, d->site, d->tls,
+		    d->site->name ? d->site->name : d->host, d->peer, greeted, d);
 		if (d->session)
 			return;
-		v = verdict(TEMP, 451, "4.3.0", "cannot open a session to %.150s", d->peer);
+		v = verdict(OUT_CONNECT_UNUSED, d->peer);
 	} else {
-		v = verdict(TEMP, 451, "4.4.1", "cannot connect to %.120s: %.60s", d->peer, strerror(-fd));
+		v = verdict(OUT_CONNECT_FAILED, d->peer, strerror(-fd));
 	}
 	note_failure(d, &v);
 	next_address(d);
@@ -161,24 +161,34 @@ set_peer(struct dial *d, const struct addr *a)
 		(void)snprintf(d->peer, sizeof(d->peer), "%s [%s]", d->host, text);
 }
 
+/* The address in hand (the one before d->at), with this TLS for this try alone: what a host's
+ * broken STARTTLS made us leave off must not be left off at the next host. */
+static void
+try_address(struct dial *d, enum smtp_tls tls)
+{
+	const struct addr *a = &d->addrs[d->at - 1];
+	const struct addr *from = NULL;
+	struct addr source;
+
+	d->tls = tls;
+	d->tries++;
+	set_peer(d, a);
+	if (*master.channel->source &&
+	    addr_parse(slice_str(master.channel->source), &source) == 0 &&
+	    source.sa.sa_family == a->sa.sa_family)
+		from = &source;
+	connect_start(master.loop, a, from, (uint32_t)mconf.t_connect, &d->op, connected, d);
+}
+
 static void
 next_address(struct dial *d)
 {
-	const struct addr *from = NULL;
-	struct addr source;
-	struct addr *a;
-
 	if (d->at == d->naddrs || d->tries >= mconf.max_hosts) {
 		next_host(d);
 		return;
 	}
-	a = &d->addrs[d->at++];
-	d->tries++;
-	set_peer(d, a);
-	if (*master.channel->source && addr_parse(slice_str(master.channel->source), &source) == 0 &&
-	    source.sa.sa_family == a->sa.sa_family)
-		from = &source;
-	connect_start(&master.loop, a, from, (uint32_t)mconf.t_connect, &d->op, connected, d);
+	d->at++;
+	try_address(d, d->site->tls);
 }
 
 /* ---- names ---------------------------------------------------------------------------- */
@@ -188,13 +198,12 @@ name_verdict(const char *name, int status, bool mail_domain)
 {
 	switch (status) {
 	case -ENOENT:
-		return verdict(PERM, 550, mail_domain ? "5.1.2" : "5.4.4", "no such %s: %.150s",
-		    mail_domain ? "domain" : "host", name);
+		return mail_domain ? verdict(OUT_DOMAIN_UNKNOWN, name) :
+				     verdict(OUT_HOST_UNKNOWN, name);
 	case -ENODATA:
-		return verdict(PERM, 550, mail_domain ? "5.1.2" : "5.4.4",
-		    "%.150s has no address for mail", name);
-	default:
-		return verdict(TEMP, 451, "4.4.3", "DNS does not answer for %.150s", name);
+		return mail_domain ? verdict(OUT_DOMAIN_NO_HOST, name) :
+				     verdict(OUT_HOST_NO_ADDRESS, name);
+	default: return verdict(OUT_DNS_AWAY, name);
 	}
 }
 
@@ -206,7 +215,8 @@ resolved(void *arg, const struct dns_answer *a)
 
 	d->naddrs = d->at = 0;
 	if (a->status < 0 || a->naddrs == 0) {
-		v = name_verdict(d->host, a->status ? a->status : -ENODATA, d->site->mx && d->nmx == 0);
+		v = name_verdict(d->host, a->status ? a->status : -ENODATA,
+		    d->site->mx && d->nmx == 0);
 		/* One name that may exist keeps hope for the whole. */
 		if (v.kind == TEMP || d->no_names) {
 			d->last = v;
@@ -217,8 +227,19 @@ resolved(void *arg, const struct dns_answer *a)
 		return;
 	}
 	for (size_t i = 0; i < a->naddrs && d->naddrs < ADDR_MAX; i++) {
+		/* A stranger's domain must not lead back into this host, past its front door. */
+		if (d->site->mx && !mconf.mx_loopback && addr_here(&a->addrs[i]))
+			continue;
 		d->addrs[d->naddrs] = a->addrs[i];
 		addr_set_port(&d->addrs[d->naddrs++], d->site->port);
+	}
+	if (d->naddrs == 0) {
+		if (d->no_names) {
+			d->last = verdict(OUT_HOST_LOOP, d->host);
+			d->last_site = JOB_SITE_NONE;
+		}
+		next_host(d);
+		return;
 	}
 	next_address(d);
 }
@@ -226,30 +247,24 @@ resolved(void *arg, const struct dns_answer *a)
 static bool
 have_dns(struct dial *d)
 {
-	struct dns_params p = {
-		.resolvers = *mconf.resolvers ? mconf.resolvers : NULL,
-		.hosts = *mconf.hosts ? mconf.hosts : NULL,
-		.stubs = *mconf.dns_stubs ? mconf.dns_stubs : NULL,
-		.anchor = *mconf.trust_anchor ? mconf.trust_anchor : NULL,
-		.timeout_ms = (uint32_t)mconf.dns_timeout,
-	};
+	struct dns_params p = dns_params_shared();
 	char *why = NULL;
 
 	if (master.dns)
 		return true;
-	master.dns = dns_new(&master.loop, &p, &why);
+	master.dns = dns_new(master.loop, &p, &why);
 	if (master.dns)
 		return true;
 	log_event(LOG_ERROR, "dns", "error=%s", log_str(why));
 	mem_free(&why);
-	d->last = verdict(TEMP, 451, "4.3.5", "the resolver cannot be started");
+	d->last = verdict(OUT_DNS_BROKEN);
 	d->last_site = JOB_SITE_NONE;
-	later_run(&d->later, &master.loop, fail_later);
+	later_run(&d->later, master.loop, dial_fail_later);
 	return false;
 }
 
 static void
-look_up(struct dial *d, const char *host)
+dial_look_up(struct dial *d, const char *host)
 {
 	slice_cstr(slice_str(host), d->host, sizeof(d->host));
 	dns_addr_start(master.dns, d->host, &d->op, resolved, d);
@@ -259,9 +274,9 @@ static void
 next_host(struct dial *d)
 {
 	if (d->mx_at == d->nmx || d->tries >= mconf.max_hosts)
-		fail(d);
+		dial_fail(d);
 	else
-		look_up(d, d->mx[d->mx_at++]);
+		dial_look_up(d, d->mx[d->mx_at++]);
 }
 
 static bool
@@ -301,29 +316,30 @@ mx_found(void *arg, const struct dns_answer *a)
 	const char *domain = d->site->host;
 	struct verdict v;
 
-	if (a->status == 0 && a->nmx == 1 && (*a->mx[0].host == '\0' || strcmp(a->mx[0].host, ".") == 0)) {
-		v = verdict(PERM, 556, "5.1.10", "%.150s does not take mail (null MX)", domain);
-		finish(d, NULL, &v, JOB_SITE_NONE);
+	if (a->status == 0 && a->nmx == 1 &&
+	    (*a->mx[0].host == '\0' || strcmp(a->mx[0].host, ".") == 0)) {
+		v = verdict(OUT_DOMAIN_NULL_MX, domain);
+		dial_finish(d, NULL, &v, JOB_SITE_NONE);
 	} else if (a->status == 0 && a->nmx > 0) {
 		if (use_mx(d, a)) {
 			next_host(d);
 			return;
 		}
-		v = verdict(PERM, 554, "5.4.6", "mail for %.120s loops back to this host", domain);
-		finish(d, NULL, &v, JOB_SITE_NONE);
+		v = verdict(OUT_DOMAIN_LOOP, domain);
+		dial_finish(d, NULL, &v, JOB_SITE_NONE);
 	} else if (a->status == 0 || a->status == -ENODATA) {
-		look_up(d, domain);	/* the implicit MX */
+		dial_look_up(d, domain); /* the implicit MX */
 	} else {
 		v = name_verdict(domain, a->status, true);
-		finish(d, NULL, &v, v.kind == TEMP ? JOB_SITE_FAIL : JOB_SITE_NONE);
+		dial_finish(d, NULL, &v, v.kind == TEMP ? JOB_SITE_FAIL : JOB_SITE_NONE);
 	}
 }
 
 /* ---- */
 
 struct dial *
-dial_start(const struct site *site, void (*done)(void *arg, struct session *,
-    const struct verdict *, enum job_site), void *arg)
+dial_start(const struct site *site,
+    void (*done)(void *arg, struct session *, const struct verdict *, enum job_site), void *arg)
 {
 	struct dial *d = mem_new(sizeof(*d));
 	char text[120];
@@ -334,15 +350,15 @@ dial_start(const struct site *site, void (*done)(void *arg, struct session *,
 	d->arg = arg;
 	d->tls = site->tls;
 	d->no_names = true;
-	d->last = verdict(TEMP, 451, "4.4.4", "no host to connect to");
+	d->last = verdict(OUT_SITE_NO_HOST);
 	d->last_site = JOB_SITE_FAIL;
 	later_init(&d->later);
 	slice_cstr(slice_str(site->host ? site->host : shared.hostname), d->host, sizeof(d->host));
 	if (site->path) {
 		(void)snprintf(text, sizeof(text), "unix:%s", site->path);
 		if (addr_parse(slice_str(text), &d->addrs[0]) < 0) {
-			d->last = verdict(TEMP, 451, "4.3.5", "no socket: %.150s", site->path);
-			later_run(&d->later, &master.loop, fail_later);
+			d->last = verdict(OUT_SITE_NO_SOCKET, site->path);
+			later_run(&d->later, master.loop, dial_fail_later);
 			return d;
 		}
 		d->naddrs = 1;
@@ -351,7 +367,7 @@ dial_start(const struct site *site, void (*done)(void *arg, struct session *,
 		if (site->mx)
 			dns_mx_start(master.dns, site->host, &d->op, mx_found, d);
 		else
-			look_up(d, site->host);
+			dial_look_up(d, site->host);
 	}
 	return d;
 }

@@ -10,47 +10,20 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/must.h"
-#include "master.h"
-
-#define JOB_MAGIC 0x6a6f6221
-#define OUR_BATCH 1000 /* recipients in one transaction to our own lmtpd: one copy of the body */
-
-struct job {
-	uint32_t magic;
-	struct list link;
-	struct job_result result;
-	struct qread *r;
-	enum job_action action;
-	uint32_t attempt, backoff, notice;
-	char dest[JOB_DEST_MAX + 1];
-	struct site site;
-	struct dial *dial;
-	struct session *session;
-	struct bounce *bounce;
-	struct op op;
-	struct later later;
-	struct outcome *outcomes;       /* one per recipient of the file */
-	struct smtp_client_rcpt *rcpts; /* of the batch */
-	struct smtp_client_tx tx;
-	uint64_t began_ms;
-	bool fresh;                     /* a session of the pool was found closed: dial */
-};
-
-static void next_batch(struct job *j);
-static void settle(struct job *j);
+#include "job-impl.h"
 
 /* ---- the end -------------------------------------------------------------------------- */
 
-static void
+void
 job_end(struct job *j, enum job_end end)
 {
 	j->result.end = end;
 	if (master.job)
 		job_master_end(master.job, &j->result);
+	if (j->work)
+		master.agent->end(j);
 	qread_close(&j->r);
-	site_fini(&j->site);
 	mem_free(&j->outcomes);
-	mem_free(&j->rcpts);
 	list_remove(&j->link);
 	master.njobs--;
 	j->magic = 0;
@@ -58,7 +31,7 @@ job_end(struct job *j, enum job_end end)
 	master_job_over();
 }
 
-static void
+void
 job_drop(struct job *j, uint32_t after_s)
 {
 	j->result.after = after_s;
@@ -66,18 +39,44 @@ job_drop(struct job *j, uint32_t after_s)
 	job_end(j, JOB_DROP);
 }
 
-static void
-log_outcome(const struct job *j, size_t i)
+bool
+job_begun(const struct job *j)
 {
-	static const char *const words[] = { [OK] = "delivered", [TEMP] = "deferred", [PERM] = "failed" };
+	for (size_t i = 0; i < j->r->env.nrcpt; i++)
+		if (j->outcomes[i].tried)
+			return true;
+	return false;
+}
+
+void
+job_outcome_rest(struct job *j, const struct verdict *v)
+{
+	for (size_t i = 0; i < j->r->env.nrcpt; i++) {
+		struct outcome *o = &j->outcomes[i];
+
+		if (j->r->env.rcpts[i].state != QSTATE_PENDING || o->tried)
+			continue;
+		o->v = *v;
+		o->tried = true;
+	}
+}
+
+void
+job_log_outcome(const struct job *j, size_t i)
+{
 	const struct qenv *e = &j->r->env;
 	const struct outcome *o = &j->outcomes[i];
+	const char *word = o->v.kind == TEMP ? "deferred" :
+	    o->v.kind == PERM                ? "failed" :
+	    j->moved                         ? "requeued" :
+					       master.agent->word;
 
 	log_event(LOG_INFO, "deliver",
-	    "qid=%s channel=%s to=%s state=%s verdict=%d.%u.%u reply=%d peer=%s attempt=%u ms=%llu delay=%lld text=%s",
-	    e->qid, master.channel->name, log_str(e->rcpts[i].addr), words[o->v.kind], (int)o->v.kind,
+	    "qid=%s channel=%s to=%s state=%s verdict=%d.%u.%u reply=%d peer=%s attempt=%u ms=%llu "
+	    "delay=%lld text=%s",
+	    e->qid, master.channel->name, log_str(e->rcpts[i].addr), word, (int)o->v.kind,
 	    o->v.subject, o->v.detail, verdict_reply(&o->v), log_str(o->mta), j->attempt + 1,
-	    (unsigned long long)(loop_now(&master.loop) - j->began_ms),
+	    (unsigned long long)(loop_now(master.loop) - j->began_ms),
 	    (long long)(clock_now() - e->arrival_ms / 1000), log_str(o->v.text));
 }
 
@@ -90,29 +89,46 @@ deferred(void *arg, const struct verdict *v)
 		job_end(j, JOB_RETRY);
 		return;
 	}
-	log_event(LOG_ERROR, "journal", "channel=%s text=%s", master.channel->name, log_str(v->text));
-	job_drop(j, j->backoff);	/* the file says what it said before */
+	log_event(LOG_ERROR, "journal", "channel=%s text=%s", master.channel->name,
+	    log_str(v->text));
+	job_drop(j, j->backoff); /* the file says what it said before */
 }
 
-/* Everything is decided: into the file. */
+/* Everything is decided: into r. */
+static void
+job_decide(void *arg)
+{
+	struct job *j = CAST(arg, struct job, JOB_MAGIC);
+	struct qread *r = j->r;
+
+	j->decided = true;
+
+	if (j->moved) /* says nothing about the destination */
+		j->result.site = JOB_SITE_NONE;
+	for (size_t i = 0; i < r->env.nrcpt; i++) {
+		const struct outcome *o = &j->outcomes[i];
+		enum qstate state = QSTATE_PENDING;
+
+		if (!o->tried || o->recorded)
+			continue;
+		job_log_outcome(j, i);
+		if (o->v.kind == OK)
+			state = QSTATE_DELIVERED;
+		else if (o->v.kind == PERM)
+			state = *r->env.sender || *mconf.double_bounce ? QSTATE_FAILED :
+									 QSTATE_DISCARDED;
+		qread_result(r, i, state, &o->v, o->remote ? o->mta : NULL);
+	}
+}
+
+/* And into the file. */
 static void
 record(struct job *j)
 {
 	struct qread *r = j->r;
 
-	for (size_t i = 0; i < r->env.nrcpt; i++) {
-		const struct outcome *o = &j->outcomes[i];
-		enum qstate state = QSTATE_PENDING;
-
-		if (!o->tried)
-			continue;
-		log_outcome(j, i);
-		if (o->v.kind == OK)
-			state = QSTATE_DELIVERED;
-		else if (o->v.kind == PERM)
-			state = *r->env.sender || *mconf.double_bounce ? QSTATE_FAILED : QSTATE_DISCARDED;
-		qread_result(r, i, state, &o->v, o->remote ? o->mta : NULL);
-	}
+	if (!j->decided)
+		job_decide(j);
 	if (qread_done(r)) {
 		qread_finish(&j->r);
 		job_end(j, JOB_DONE);
@@ -128,195 +144,27 @@ reported(void *arg, const struct verdict *v)
 	struct job *j = CAST(arg, struct job, JOB_MAGIC);
 
 	j->bounce = NULL;
+	if (j->r->env.report == QREPORT_QUEUED) {
+		job_drop(j, 60); /* the file says so, and the next attempt shows it */
+		return;
+	}
+	j->decided = j->decided && v->kind == OK;
 	for (size_t i = 0; v->kind != OK && i < j->r->env.nrcpt; i++) {
 		struct outcome *o = &j->outcomes[i];
 
 		/* Not reported, so not over. */
 		if (o->tried && o->v.kind == PERM)
-			o->v = verdict(TEMP, 451, "4.3.0", "failed (%.80s), and the report cannot be queued: %.80s",
-			    o->v.text, v->text);
+			o->v = verdict(OUT_REPORT_DEFERRED, o->v.text, v->text);
 	}
 	record(j);
 }
 
-static void
-settle(struct job *j)
+void
+job_settle(struct job *j)
 {
-	j->bounce = bounce_start(j->r, j->outcomes, BOUNCE_RESULT, reported, j);
+	j->bounce = bounce_start(j->r, j->outcomes, BOUNCE_RESULT, job_decide, reported, j);
 	if (!j->bounce)
 		record(j);
-}
-
-/* ---- delivering ----------------------------------------------------------------------- */
-
-/* All pending recipients that nobody has spoken about get this verdict. */
-static void
-outcome_rest(struct job *j, const struct verdict *v)
-{
-	for (size_t i = 0; i < j->r->env.nrcpt; i++) {
-		struct outcome *o = &j->outcomes[i];
-
-		if (j->r->env.rcpts[i].state != QSTATE_PENDING || o->tried)
-			continue;
-		o->v = *v;
-		o->tried = true;
-	}
-}
-
-static void
-dialled(void *arg, struct session *s, const struct verdict *v, enum job_site site)
-{
-	struct job *j = CAST(arg, struct job, JOB_MAGIC);
-
-	j->dial = NULL;
-	j->session = s;
-	j->result.site = site;
-	if (s) {
-		next_batch(j);
-		return;
-	}
-	outcome_rest(j, v);
-	settle(j);
-}
-
-static void
-get_session(struct job *j)
-{
-	j->session = j->fresh ? NULL : session_take(j->site.key);
-	if (j->session) {
-		j->result.site = JOB_SITE_OK;
-		next_batch(j);
-	} else {
-		j->dial = dial_start(&j->site, dialled, j);
-	}
-}
-
-static void
-take_outcome(struct job *j, const struct smtp_client_rcpt *c, const char *mta)
-{
-	struct outcome *o = &j->outcomes[(struct outcome *)c->data - j->outcomes];
-
-	if (c->again)
-		return;		/* in the next batch */
-	o->v = c->v;
-	o->tried = true;
-	o->remote = c->remote;
-	/* "STARTTLS first", "certificate required": between our tiers that is a mistake in the
-	 * configuration, and no mail is returned for those. */
-	if (o->v.reply == 530 && master.channel->protocol == CHANNEL_LMTP)
-		o->v = verdict(TEMP, 451, "4.7.0", "%.180s", c->v.text);
-	o->dsn_passed_on = (j->session->client.offer.has & OFFERS_DSN) != 0;
-	o->mta = mta;
-	if (!c->remote && c->v.kind == TEMP)
-		j->result.site = JOB_SITE_FAIL;	/* the connection broke */
-}
-
-static void
-batch_done(struct smtp_client_tx *tx)
-{
-	struct job *j = CAST(tx->data, struct job, JOB_MAGIC);
-	struct session *s = j->session;
-	struct verdict v;
-	const char *mta;
-
-	if (tx->unanswered && s->client.used > 1 && !j->fresh) {
-		/* Idle for too long, the server had closed it: nobody's fault. */
-		j->fresh = true;
-		j->session = NULL;
-		session_close(s);
-		get_session(j);
-		return;
-	}
-	mta = arena_str(&j->r->arena, s->peer);
-	for (size_t i = 0; i < tx->nrcpt; i++)
-		take_outcome(j, &tx->rcpts[i], mta);
-	for (size_t i = 0; i < j->r->env.nrcpt; i++) {
-		if (j->r->env.rcpts[i].state != QSTATE_PENDING || j->outcomes[i].tried)
-			continue;
-		if (smtp_client_usable(&s->client)) {
-			next_batch(j);
-			return;
-		}
-		v = verdict(TEMP, 451, "4.4.2", "the connection ended before this recipient's turn");
-		outcome_rest(j, &v);
-		break;
-	}
-	j->session = NULL;
-	session_release(s);
-	settle(j);
-}
-
-/* Sets up one recipient of the batch. */
-static void
-fill_rcpt(struct smtp_client_rcpt *c, const struct qrcpt *q, struct outcome *o)
-{
-	const char *semi = q->orcpt ? strchr(q->orcpt, ';') : NULL;
-
-	*c = (struct smtp_client_rcpt){
-		.address = slice_str(q->addr), .notify = (unsigned)q->notify, .data = o,
-	};
-	if (semi && semi > q->orcpt) {
-		c->orcpt_type = slice(q->orcpt, (size_t)(semi - q->orcpt));
-		c->orcpt = slice_str(semi + 1);
-	}
-}
-
-/* The next recipients that are pending and not yet tried: there are some. */
-static void
-next_batch(struct job *j)
-{
-	const struct qenv *e = &j->r->env;
-	size_t n = 0, most = (size_t)mconf.max_recipients;
-
-	if ((j->session->client.offer.has & OFFERS_XTIERMAIL) && most < OUR_BATCH)
-		most = OUR_BATCH;
-	mem_free(&j->rcpts);	/* another session may take more of them */
-	j->rcpts = mem_array(e->nrcpt < most ? e->nrcpt : most, sizeof(*j->rcpts));
-	for (size_t i = 0; i < e->nrcpt && n < most; i++)
-		if (e->rcpts[i].state == QSTATE_PENDING && !j->outcomes[i].tried)
-			fill_rcpt(&j->rcpts[n++], &e->rcpts[i], &j->outcomes[i]);
-	must(n > 0);
-	j->tx = (struct smtp_client_tx){
-		.sender = slice_str(e->sender),
-		.envid = slice_str(e->envid),
-		.ret = e->ret == QRET_FULL ? SMTP_RET_FULL : e->ret == QRET_HDRS ? SMTP_RET_HDRS : SMTP_RET_NONE,
-		.qid = slice_str(e->qid),
-		.eightbit = e->body != QBODY_7BIT,
-		.smtputf8 = e->utf8,
-		.fd = j->r->fd,
-		.at = (int64_t)j->r->body_at,
-		.size = e->body_len,
-		.rcpts = j->rcpts,
-		.nrcpt = n,
-		.done = batch_done,
-		.data = j,
-	};
-	smtp_client_send(&j->session->client, &j->tx);
-}
-
-static void
-settle_later(struct later *l)
-{
-	settle(CONTAINER(l, struct job, later));
-}
-
-static void
-deliver(struct job *j)
-{
-	struct verdict v;
-
-	if (qread_done(j->r)) {
-		qread_finish(&j->r);
-		job_end(j, JOB_DONE);
-		return;
-	}
-	if (site_find(j->dest, &j->site, &v) < 0) {
-		j->result.site = JOB_SITE_NONE;
-		outcome_rest(j, &v);
-		later_run(&j->later, &master.loop, settle_later);
-		return;
-	}
-	get_session(j);
 }
 
 /* ---- warnings and expiry -------------------------------------------------------------- */
@@ -329,10 +177,10 @@ recall(struct job *j, size_t i, struct outcome *o)
 
 	if (q->last && q->deferred) {
 		o->v = *q->last;
-		o->remote = q->mta != NULL;
+		o->remote = q->mta;
 		o->mta = q->mta;
 	} else {
-		o->v = verdict(TEMP, 451, "4.4.1", "no attempt has succeeded yet");
+		o->v = verdict(OUT_NEVER_TRIED);
 	}
 }
 
@@ -348,16 +196,29 @@ noted(void *arg, const struct verdict *v)
 }
 
 static void
+job_notice(void *arg)
+{
+	struct job *j = CAST(arg, struct job, JOB_MAGIC);
+
+	j->decided = true;
+	qread_noticed(j->r, j->notice);
+}
+
+static void
 warned(void *arg, const struct verdict *v)
 {
 	struct job *j = CAST(arg, struct job, JOB_MAGIC);
 
 	j->bounce = NULL;
 	if (v->kind != OK) {
-		job_drop(j, 300);
+		job_drop(j, j->r->env.report == QREPORT_QUEUED ? 60 : 300);
 		return;
 	}
-	qread_noticed(j->r, j->notice);
+	if (j->decided) { /* and written, with the report's mark */
+		job_end(j, JOB_NOTED);
+		return;
+	}
+	job_notice(j);
 	qread_mark_start(j->r, &j->op, noted, j);
 }
 
@@ -366,13 +227,18 @@ warn(struct job *j)
 {
 	static const struct verdict nothing = { .kind = OK };
 
+	if (j->r->env.notices >= j->notice) { /* a master that has died has sent it */
+		job_end(j, JOB_NOTED);
+		return;
+	}
 	for (size_t i = 0; i < j->r->env.nrcpt; i++)
 		recall(j, i, &j->outcomes[i]);
-	j->bounce = bounce_start(j->r, j->outcomes, BOUNCE_DELAY, warned, j);
+	j->bounce = bounce_start(j->r, j->outcomes, BOUNCE_DELAY, job_notice, warned, j);
 	if (!j->bounce)
 		warned(j, &nothing);
 }
 
+/* Too old, or an operator wants it back. */
 static void
 expire(struct job *j)
 {
@@ -382,11 +248,12 @@ expire(struct job *j)
 		if (j->r->env.rcpts[i].state != QSTATE_PENDING)
 			continue;
 		recall(j, i, o);
-		o->v = verdict(PERM, 554, "5.4.7", "not delivered in time; the last attempt: %.140s", o->v.text);
+		o->v = j->action == JOB_RETURN ? verdict(OUT_RETURNED, o->v.text) :
+						 verdict(OUT_EXPIRED, o->v.text);
 		o->remote = false;
 		o->tried = true;
 	}
-	settle(j);
+	job_settle(j);
 }
 
 /* ---- the beginning -------------------------------------------------------------------- */
@@ -395,24 +262,55 @@ static void
 open_failed(struct job *j, int error, const char *file, const char *why)
 {
 	switch (error) {
-	case -ENOENT:
-		job_end(j, JOB_DONE);
-		return;
-	case -EBUSY:
-		job_drop(j, 5);
-		return;
+	case -ENOENT: job_end(j, JOB_DONE); return;
+	case -EBUSY: job_drop(j, 5); return;
 	case -EBADMSG:
-		if (queue_set_aside(master.queue, master.channel->name, file, why ? why : "damaged") == 0) {
+		if (queue_set_aside(master.queue, master.channel->name, file,
+			why ? why : "damaged") == 0) {
 			job_end(j, JOB_HELD);
 			return;
 		}
 		break;
-	default:
-		break;
+	default: break;
 	}
-	log_event(LOG_ERROR, "open", "channel=%s file=%s error=%s", master.channel->name, log_str(file),
-	    log_str(strerror(-error)));
+	log_event(LOG_ERROR, "open", "channel=%s file=%s error=%s", master.channel->name,
+	    log_str(file), log_str(strerror(-error)));
 	job_drop(j, 60);
+}
+
+/* A master that has died may have left a file whose recipients are all done with. */
+static void
+job_deliver(struct job *j)
+{
+	if (qread_done(j->r)) {
+		qread_finish(&j->r);
+		job_end(j, JOB_DONE);
+		return;
+	}
+	master.agent->start(j);
+}
+
+static void
+job_act(struct job *j)
+{
+	switch (j->action) {
+	case JOB_DELIVER:
+	case JOB_REROUTE: job_deliver(j); break;
+	case JOB_NOTICE: warn(j); break;
+	case JOB_RETURN:
+	case JOB_EXPIRE: expire(j); break;
+	}
+}
+
+static void
+recovered(void *arg, const struct verdict *v)
+{
+	struct job *j = CAST(arg, struct job, JOB_MAGIC);
+
+	if (v->kind == OK)
+		job_act(j);
+	else
+		job_drop(j, 60);
 }
 
 void
@@ -426,13 +324,12 @@ job_start(const struct job_work *w)
 	j->magic = JOB_MAGIC;
 	list_push(&master.jobs, &j->link);
 	master.njobs++;
-	later_init(&j->later);
 	j->result = (struct job_result){ .id = w->id, .site = JOB_SITE_NONE };
 	j->action = w->action;
 	j->attempt = w->attempt;
 	j->backoff = w->backoff;
 	j->notice = w->notice;
-	j->began_ms = loop_now(&master.loop);
+	j->began_ms = loop_now(master.loop);
 	if (master.draining) {
 		job_drop(j, 1);
 		return;
@@ -448,15 +345,18 @@ job_start(const struct job_work *w)
 		return;
 	}
 	j->outcomes = mem_array(j->r->env.nrcpt, sizeof(*j->outcomes));
-	switch (j->action) {
-	case JOB_DELIVER:
-		deliver(j);
-		break;
-	case JOB_NOTICE:
-		warn(j);
-		break;
-	case JOB_EXPIRE:
-		expire(j);
-		break;
+	if (!handover_recover(j->r, w->check || master.agent->pieces, &j->op, recovered, j))
+		job_act(j);
+}
+
+void
+jobs_give_back(void)
+{
+	struct job *j;
+
+	list_each(j, &master.jobs, struct job, link)
+	{
+		if (j->work && master.agent->give_back && master.agent->give_back(j))
+			job_drop(j, 1);
 	}
 }

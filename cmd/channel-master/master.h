@@ -1,39 +1,39 @@
 /* channel-master/master.h: what the files of this program share.
  *
- *	jobctl --lease--> job.c --> site.c (where to) --> dial.c (connect, hello)
- *	                    |                               |
- *	                    +--> session.c (pool) <---------+
- *	                    +--> bounce.c (reports) --> smtp-relay's submit.sock
+ *	jobctl --lease--> job.c --> an agent (agent.h): agent-smtp.c, agent-reprocess.c, agent-bitbucket.c
+ *	                    |         agent-smtp.c --> site.c (where to) --> dial.c (connect, hello)
+ *	                    |                |                                 |
+ *	                    |                +--> session.c (pool) <-----------+
+ *	                    +--> bounce.c (reports) --> smtp-relay's submit.sock, by way of handover.c
  *	                    +--> lib/queue (journal, finish) --result--> jobctl */
 #ifndef MASTER_H
 #define MASTER_H
-#include "conf/channels.h"
+#include "mta/channels.h"
 #include "conf/shared.h"
+#include "daemon/daemon.h"
 #include "job/master.h"
+#include "mail/outcome.h"
 #include "net/connect.h"
 #include "net/dns.h"
+#include "queue/aside.h"
 #include "queue/read.h"
 #include "smtp/client.h"
 
 /* channel-master.conf(5 is in channel-master(8)). */
 struct master_conf {
-	int64_t session_idle;    /* ms: a connection without work is kept */
+	int64_t session_idle;     /* ms: a connection without work is kept */
 	int64_t session_messages; /* transactions on one connection, 0 = no limit */
-	int64_t max_recipients;  /* of one transaction */
-	int64_t max_hosts;       /* addresses tried for one delivery */
-	int64_t idle_exit;       /* ms without work before the process leaves */
-	int64_t eager;           /* bytes: LMTP bodies sent without waiting for RCPT */
-	int eightbit;            /* enum eightbit */
-	int64_t t_connect, t_greeting, t_hello, t_mail, t_rcpt, t_data, t_block, t_dot;
-	char *resolvers;         /* "ip[@port] ..." or "" */
-	char *hosts;             /* hosts file or "" */
-	char *dns_stubs;         /* "zone=ip@port ..." */
-	char *trust_anchor;      /* file or "" */
-	int64_t dns_timeout;
-	bool tls_verify;         /* tls = must: check the certificate's name and CA */
-	int64_t return_size;     /* whole message in a report when RET is not given */
-	int64_t return_max;      /* and when RET=FULL */
-	char *double_bounce;     /* address for reports about null senders, "" = drop on record */
+	int64_t max_recipients;   /* of one transaction */
+	int64_t max_hosts;        /* addresses tried for one delivery */
+	int64_t idle_exit;        /* ms without work before the process leaves */
+	int64_t eager;            /* bytes: LMTP bodies sent without waiting for RCPT */
+	int eightbit;             /* enum eightbit */
+	int64_t t_connect, t_greeting, t_hello, t_mail, t_rcpt, t_data, t_block, t_dot, t_whole;
+	bool mx_loopback;    /* what the DNS says may be on this host */
+	bool tls_verify;     /* tls = must: check the certificate's name and CA */
+	int64_t return_size; /* whole message in a report when RET is not given */
+	int64_t return_max;  /* and when RET=FULL */
+	char *double_bounce; /* address for reports about null senders, "" = drop on record */
 };
 enum eightbit { EIGHTBIT_BOUNCE, EIGHTBIT_SEND };
 extern struct master_conf mconf;
@@ -41,35 +41,33 @@ extern const struct conf_schema master_schema;
 
 /* The process. */
 struct master {
-	struct loop loop;
+	struct loop *loop;
 	struct channels *channels;
 	const struct channel *channel;
+	const struct agent *agent; /* of the channel */
 	struct queue *queue;
-	struct dns *dns;              /* NULL until needed */
+	struct dns *dns; /* NULL until needed */
 	struct job_master *job;
-	struct tls_ctx *tls_plain;    /* certificate not verified; NULL until needed */
-	struct tls_ctx *tls_verified;
 	struct smtp_client_limits limits;
-	struct list jobs;             /* of struct job */
+	struct list jobs; /* of struct job */
 	size_t njobs;
-	struct deadline leave;        /* idle exit, and the end of a drain */
+	struct deadline leave; /* idle exit, and the end of a drain */
 	bool draining;
 };
 extern struct master master;
 
 /* main.c */
-void master_job_over(void);       /* a job has ended: perhaps it is time to leave */
-struct tls_ctx *master_tls(bool verify); /* borrowed; NULL after logging when it cannot be made */
+void master_job_over(void); /* a job has ended: perhaps it is time to leave */
 
 /* ---- site.c: where a destination is ------------------------------------------------------- */
 
 struct site {
-	char *key;                /* sessions with equal keys may be shared */
-	char *host;               /* name to look up; NULL for a Unix socket */
-	char *path;               /* Unix socket, or NULL */
-	char *name;               /* what its certificate must say; NULL = the host's name */
+	char *key;  /* sessions with equal keys may be shared */
+	char *host; /* name to look up; NULL for a Unix socket */
+	char *path; /* Unix socket, or NULL */
+	char *name; /* what its certificate must say; NULL = the host's name */
 	int port;
-	bool mx;                  /* host is a mail domain: MX first */
+	bool mx; /* host is a mail domain: MX first */
 	bool lmtp;
 	enum smtp_tls tls;
 };
@@ -78,9 +76,6 @@ int site_find(const char *dest, struct site *s, struct verdict *v) MUSTCHECK;
 /* smtp-relay's local submission. */
 void site_submit(struct site *s);
 void site_fini(struct site *s);
-/* Takes "host:port", "[v6]:port", "[literal]", "unix:/path" or "host" apart into s (host or
- * path, port).  *fixed: a port was given or it is no domain.  0 or -EINVAL. */
-int site_parse(const char *text, int port, struct site *s, bool *fixed) MUSTCHECK;
 
 /* ---- session.c: connections, in use and idle ---------------------------------------------- */
 
@@ -88,57 +83,98 @@ struct session {
 	uint32_t magic;
 	struct smtp_client client;
 	struct smtp_client_params params;
-	struct list link;         /* in the pool while idle */
+	struct list all;  /* of all sessions */
+	struct list link; /* in the pool while idle */
 	struct deadline idle;
 	char *key;
-	char *host;               /* name for TLS and logs */
-	char peer[400];           /* "mx.example [192.0.2.1]", for reports */
+	char *host;     /* name for TLS and logs */
+	char peer[400]; /* "mx.example [192.0.2.1]", for reports */
 	/* While its hello is going on: */
 	void (*ready)(void *arg, struct session *, const struct verdict *);
 	void *arg;
 };
 /* An idle session for this key, or NULL; it is the caller's then. */
-struct session *session_take(const char *key);
-/* Takes the socket over; ready(arg) follows unless session_close comes first.  NULL when the
+struct session *master_session_take(const char *key);
+/* Takes the socket over; ready(arg) follows unless master_session_close comes first.  NULL when the
  * socket is no good (the fd is closed). */
-struct session *session_open(int fd, const struct site *site, enum smtp_tls tls, const char *host,
-    const char *peer, void (*ready)(void *arg, struct session *, const struct verdict *), void *arg);
+struct session *master_session_open(int fd, const struct site *site, enum smtp_tls tls,
+    const char *host, const char *peer,
+    void (*ready)(void *arg, struct session *, const struct verdict *), void *arg);
 /* Back into the pool, or closed when it is of no more use. */
-void session_release(struct session *s);
-void session_close(struct session *s);
-/* QUIT to all idle ones; calls back when the last session has gone. */
-void session_quit_all(void);
-size_t session_count(void);
+void master_session_release(struct session *s);
+void master_session_close(struct session *s);
+/* The process wants to end: QUIT to the idle ones, and nobody waits for a silent server, unless it has
+ * the whole message.  master_job_over follows when the last session has gone. */
+void master_sessions_leave(void);
+size_t master_session_count(void);
 
 /* ---- dial.c: a new session for a site ----------------------------------------------------- */
 
 struct dial;
 /* done(arg, s, v, site): a session that is the callee's, or NULL with v saying why not.  Tries
  * hosts in order of preference.  `site` says what that means for the destination. */
-struct dial *dial_start(const struct site *site, void (*done)(void *arg, struct session *,
-    const struct verdict *, enum job_site), void *arg);
+struct dial *dial_start(const struct site *site,
+    void (*done)(void *arg, struct session *, const struct verdict *, enum job_site), void *arg);
 void dial_cancel(struct dial **d);
 
 /* ---- job.c -------------------------------------------------------------------------------- */
 
 void job_start(const struct job_work *w);
+/* Ends all jobs that wait for a session and have delivered nothing: their leases return. */
+void jobs_give_back(void);
 
 /* ---- bounce.c: reports -------------------------------------------------------------------- */
 
 /* What happened to recipient i of the file, as far as the sender is told. */
 struct outcome {
 	struct verdict v;
-	bool remote;              /* v is the peer's */
-	bool tried;               /* v is new: this attempt's */
-	bool dsn_passed_on;       /* the peer takes over success reports */
-	const char *mta;          /* the peer, in the file's arena; NULL = none */
+	bool remote;        /* v is the peer's */
+	bool tried;         /* v is new: this attempt's */
+	bool dsn_passed_on; /* the peer takes over success reports */
+	bool recorded;      /* v is in the file's journal already */
+	const char *mta;    /* the peer, in the file's arena; NULL = none */
 };
 enum bounce_kind { BOUNCE_RESULT, BOUNCE_DELAY };
 struct bounce;
-/* Must a report be sent about these outcomes?  Then it is composed and handed to smtp-relay;
- * done(arg, v): OK: it is in the queue (or there was nobody to send it to, on record);
- * TEMP: it is not, do not forget the recipients.  NULL: nothing to report. */
-struct bounce *bounce_start(const struct qread *r, const struct outcome *o, enum bounce_kind kind,
+/* Must a report be sent about these outcomes?  Then it is composed and handed to smtp-relay, once,
+ * whoever is killed meanwhile (queue/aside.h).  settle(arg): it is set aside, so put into `r` what
+ * was decided: that is written next.  done(arg, v): OK: it is in the queue (or there was nobody to
+ * send it to, on record), settle may not have been called; TEMP: it is not, do not forget the
+ * recipients.  NULL: nothing to report. */
+struct bounce *bounce_start(struct qread *r, const struct outcome *o, enum bounce_kind kind,
+    void (*settle)(void *arg), void (*done)(void *arg, const struct verdict *), void *arg);
+
+/* A member of a list who cannot be reached, and who is told of it. */
+struct bounce_member {
+	const char *address, *to;
+	struct verdict v;
+	bool told; /* already: passed over */
+};
+/* The same about those of them that are for `to`: there are some. */
+struct bounce *
+bounce_members_start(struct qread *r, const char *to, const struct bounce_member *members, size_t n,
+    void (*settle)(void *arg), void (*done)(void *arg, const struct verdict *), void *arg);
+
+/* ---- handover.c: mail that smtp-relay queues for us, once --------------------------------- */
+
+struct handover {
+	struct qread *r;           /* the message that it is about */
+	char id[QUEUE_ID_LEN + 1]; /* for the relay's XASIDE */
+	struct op op;
+	void (*done)(void *arg, const struct verdict *v);
+	void *arg;
+	bool
+	    keep; /* should its mark not be written, nothing is removed: whoever takes r next sees */
+};
+void handover_init(struct handover *h, struct qread *r, enum queue_aside kind);
+/* The relay has it aside, and the results that go with it are in r: writes them and shows it.
+ * done(arg, v) follows: OK, or TEMP; if then r's journal says QREPORT_QUEUED, the next attempt
+ * shows it, else it is not in the queue. */
+void handover_show(struct handover *h, void (*done)(void *arg, const struct verdict *v), void *arg);
+/* The relay may have it or not: it is removed, now and at the next attempt. */
+void handover_undo(struct handover *h);
+/* Before any work on r: what a master that has died has left.  `check`: the lease says that one
+ * may have died.  False: go on; else done(arg, v) follows, from the loop: TEMP: try again later. */
+bool handover_recover(struct qread *r, bool check, struct op *op,
     void (*done)(void *arg, const struct verdict *), void *arg);
-void bounce_cancel(struct bounce **b);
 #endif

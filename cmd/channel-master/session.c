@@ -1,4 +1,9 @@
-/* channel-master/session.c: connections to servers, and the pool of idle ones. */
+/* channel-master/session.c: connections to servers, and the pool of idle ones.
+ *
+ * Owns every connection of this process; job.c takes one, uses it, and gives it back.  A
+ * connection can fail at any moment; one that is not usable is closed and never goes into the
+ * pool.  The pool has at most as many as the channel has slots, for a while each, and the
+ * youngest is taken first so that the others can go. */
 #include <stdio.h>
 #include <unistd.h>
 #include "base/log.h"
@@ -8,21 +13,22 @@
 
 #define SESSION_MAGIC 0x73657373
 
-static struct list pool = { &pool, &pool };	/* oldest first */
+static struct list sessions = { &sessions, &sessions };
+static struct list pool = { &pool, &pool }; /* oldest first */
 static size_t nidle, nsessions;
 
-static void on_ready(struct smtp_client *, const struct verdict *);
-static void on_lost(struct smtp_client *);
-static void on_closed(struct smtp_client *);
+static void master_session_on_ready(struct smtp_client *, const struct verdict *);
+static void master_session_on_lost(struct smtp_client *);
+static void master_session_on_closed(struct smtp_client *);
 
 static const struct smtp_client_events events = {
-	.ready = on_ready,
-	.lost = on_lost,
-	.closed = on_closed,
+	.ready = master_session_on_ready,
+	.lost = master_session_on_lost,
+	.closed = master_session_on_closed,
 };
 
 static struct session *
-session_of(struct smtp_client *c)
+master_session_of(struct smtp_client *c)
 {
 	return CAST(c->data, struct session, SESSION_MAGIC);
 }
@@ -41,11 +47,11 @@ set_params(struct smtp_client_params *p, const struct site *site, enum smtp_tls 
 		.send_8bit = mconf.eightbit == EIGHTBIT_SEND,
 	};
 	if (tls != SMTP_TLS_OFF)
-		p->tls_ctx = master_tls(tls == SMTP_TLS_MUST && mconf.tls_verify);
+		p->tls_ctx = daemon_tls_client(tls == SMTP_TLS_MUST && mconf.tls_verify);
 }
 
 struct session *
-session_open(int fd, const struct site *site, enum smtp_tls tls, const char *host,
+master_session_open(int fd, const struct site *site, enum smtp_tls tls, const char *host,
     const char *peer, void (*ready)(void *arg, struct session *, const struct verdict *), void *arg)
 {
 	struct session *s = mem_new(sizeof(*s));
@@ -60,21 +66,24 @@ session_open(int fd, const struct site *site, enum smtp_tls tls, const char *hos
 	s->ready = ready;
 	s->arg = arg;
 	if ((tls != SMTP_TLS_OFF && !s->params.tls_ctx) ||
-	    smtp_client_open(&s->client, &master.loop, fd, &s->params, s->host, &events, s) < 0) {
+	    smtp_client_open(&s->client, master.loop, fd, &s->params, s->host, &events, s) < 0) {
 		(void)close(fd);
 		mem_free(&s->key);
 		mem_free(&s->host);
 		mem_free(&s);
 		return NULL;
 	}
+	list_push(&sessions, &s->all);
 	nsessions++;
+	if (master.draining)
+		smtp_client_leave(&s->client);
 	return s;
 }
 
 static void
-on_ready(struct smtp_client *c, const struct verdict *v)
+master_session_on_ready(struct smtp_client *c, const struct verdict *v)
 {
-	struct session *s = session_of(c);
+	struct session *s = master_session_of(c);
 
 	s->ready(s->arg, s, v);
 }
@@ -91,13 +100,13 @@ pool_remove(struct session *s)
 
 /* An idle connection was closed by the server. */
 static void
-on_lost(struct smtp_client *c)
+master_session_on_lost(struct smtp_client *c)
 {
-	session_close(session_of(c));
+	master_session_close(master_session_of(c));
 }
 
 static void
-on_idle(struct deadline *d)
+master_session_on_idle(struct deadline *d)
 {
 	struct session *s = CONTAINER(d, struct session, idle);
 
@@ -106,7 +115,7 @@ on_idle(struct deadline *d)
 }
 
 struct session *
-session_take(const char *key)
+master_session_take(const char *key)
 {
 	struct session *s;
 
@@ -122,10 +131,10 @@ session_take(const char *key)
 }
 
 void
-session_release(struct session *s)
+master_session_release(struct session *s)
 {
 	if (!smtp_client_usable(&s->client)) {
-		session_close(s);
+		master_session_close(s);
 		return;
 	}
 	if (master.draining || mconf.session_idle == 0 ||
@@ -134,27 +143,28 @@ session_release(struct session *s)
 		return;
 	}
 	list_push(&pool, &s->link);
-	deadline_set(&s->idle, &master.loop, (uint64_t)mconf.session_idle, on_idle);
+	deadline_set(&s->idle, master.loop, (uint64_t)mconf.session_idle, master_session_on_idle);
 	if (++nidle > (size_t)master.channel->slots)
-		on_idle(&list_first(&pool, struct session, link)->idle);
+		master_session_on_idle(&list_first(&pool, struct session, link)->idle);
 }
 
 void
-session_close(struct session *s)
+master_session_close(struct session *s)
 {
 	pool_remove(s);
 	smtp_client_close(&s->client);
 }
 
 static void
-on_closed(struct smtp_client *c)
+master_session_on_closed(struct smtp_client *c)
 {
-	struct session *s = session_of(c);
+	struct session *s = master_session_of(c);
 
 	must(list_empty(&s->link));
 	deadline_clear(&s->idle);
 	mem_free(&s->key);
 	mem_free(&s->host);
+	list_remove(&s->all);
 	s->magic = 0;
 	mem_free(&s);
 	nsessions--;
@@ -162,16 +172,16 @@ on_closed(struct smtp_client *c)
 }
 
 void
-session_quit_all(void)
+master_sessions_leave(void)
 {
 	struct session *s;
 
-	list_each(s, &pool, struct session, link)
-		on_idle(&s->idle);
+	list_each(s, &pool, struct session, link) master_session_on_idle(&s->idle);
+	list_each(s, &sessions, struct session, all) smtp_client_leave(&s->client);
 }
 
 size_t
-session_count(void)
+master_session_count(void)
 {
 	return nsessions;
 }

@@ -10,7 +10,10 @@
 #include "mail/address.h"
 #include "master.h"
 
-int
+/* Takes "host:port", "[v6]:port", "[literal]", "unix:/path" or "host" apart into s (host or
+ * path, port).  *fixed: a port was given or it is no domain.  0 or -EINVAL. */
+MUSTCHECK
+static int
 site_parse(const char *text, int port, struct site *s, bool *fixed)
 {
 	struct slice t = slice_str(text), host, digits;
@@ -26,7 +29,7 @@ site_parse(const char *text, int port, struct site *s, bool *fixed)
 		return 0;
 	}
 	digits = (struct slice){ 0 };
-	if (t.n && t.p[0] == '[') {	/* [literal] or [v6]:port */
+	if (t.n && t.p[0] == '[') { /* [literal] or [v6]:port */
 		size_t end = slice_find(t, ']');
 
 		if (end == t.n)
@@ -51,7 +54,8 @@ site_parse(const char *text, int port, struct site *s, bool *fixed)
 	/* The DNS knows A-labels only; what is no name at all fails there. */
 	if (!utf8_ascii(host) && domain_write_ascii(&ascii, host) == 0)
 		host = buf_get(&ascii);
-	if (host.n == 0 || host.n > 255 || (digits.p && slice_u64(digits, 65535, &n) < 0) || n == 0) {
+	if (host.n == 0 || host.n > 255 || (digits.p && slice_u64(digits, 65535, &n) < 0) ||
+	    n == 0) {
 		buf_fini(&ascii);
 		return -EINVAL;
 	}
@@ -68,8 +72,8 @@ set_key(struct site *s)
 	if (s->path)
 		s->key = mem_printf("unix:%s %d", s->path, (int)s->tls);
 	else
-		s->key = mem_printf("%s:%d%s %d %s", s->host, s->port, s->mx ? " mx" : "", (int)s->tls,
-		    s->name ? s->name : "");
+		s->key = mem_printf("%s:%d%s %d %s", s->host, s->port, s->mx ? " mx" : "",
+		    (int)s->tls, s->name ? s->name : "");
 	for (char *p = s->key; *p; p++)
 		*p = ascii_lower(*p);
 }
@@ -93,7 +97,7 @@ site_find(const char *dest, struct site *s, struct verdict *v)
 	if (s->lmtp && (h = channels_host(master.channels, slice_str(dest)))) {
 		text = h->lmtp;
 		s->tls = (enum smtp_tls)h->tls;
-		s->name = mem_str(h->name);	/* the mailHost is what we mean, wherever it listens */
+		s->name = mem_str(h->name); /* the mailHost is what we mean, wherever it listens */
 	} else if (s->lmtp && is_us(dest)) {
 		s->path = mem_printf("%s/lmtpd.sock", shared.rundir);
 		s->tls = SMTP_TLS_OFF;
@@ -103,11 +107,11 @@ site_find(const char *dest, struct site *s, struct verdict *v)
 		text = c->relay;
 	}
 	if (site_parse(text, (int)c->port, s, &fixed) < 0) {
-		*v = verdict(PERM, 550, "5.1.2", "no usable destination: %.150s", text);
+		*v = verdict(OUT_SITE_BAD, text);
 		return -EINVAL;
 	}
 	if (s->path)
-		s->tls = SMTP_TLS_OFF;	/* the kernel knows who is at the other end */
+		s->tls = SMTP_TLS_OFF; /* the kernel knows who is at the other end */
 	s->mx = !s->lmtp && text == dest && !fixed;
 	set_key(s);
 	return 0;

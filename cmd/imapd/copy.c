@@ -1,11 +1,19 @@
-/* imapd/copy.c: COPY, MOVE, EXPUNGE: RFC 3501 6.4.3, 6.4.7, RFC 6851, RFC 4315 (UIDPLUS). */
+/* imapd/copy.c: COPY, MOVE, EXPUNGE: RFC 3501 6.4.3, 6.4.7, RFC 6851, RFC 4315 (UIDPLUS).
+ *
+ * Owns: a request to stored and its answer's codes.  Called by the command table.  Can fail: stored
+ * refuses.  Must stay true: COPYUID is told before the EXPUNGEs of a MOVE.  A set costs its ranges plus
+ * the view's runs here, both bounded by what the client wrote and knows; stored does the work in
+ * slices of its own. */
 #include <errno.h>
 
-#include "session.h"
+#include "notify.h"
+
+#define MOVES (STORE_R_DELETE | STORE_R_EXPUNGE) /* RFC 6851 4.4 */
 
 struct copying {
 	struct imap_set uids;
 	bool move;
+	struct place to;
 };
 
 static void
@@ -38,7 +46,7 @@ copyuid(struct session *s, const struct store_reply *r)
 	buf_char(&b, ' ');
 	write_ranges(&b, r->to, r->nto);
 	buf_lit(&b, "] ");
-	text = arena_cstr(&s->arena, buf_get(&b));
+	text = arena_cstr(&s->imap.arena, buf_get(&b));
 	buf_fini(&b);
 	return text;
 }
@@ -47,76 +55,102 @@ static void
 copied(void *arg, const struct store_reply *r)
 {
 	struct session *s = arg;
-	struct copying *c = s->data;
+	struct copying *c = s->imap.data;
 	const char *code;
 
 	if (r->verdict.kind != OK) {
-		session_resume(s, no_store(s, r, "TRYCREATE"));
+		imap_server_resume(&s->imap, reply_no_store(s, r, "TRYCREATE"));
 		return;
 	}
+	notify_brought(s, c->to.mailbox, r->to, r->nto);
 	code = copyuid(s, r);
 	if (!c->move) {
-		session_resume(s, finish(s, "OK", "%s%sCOPY completed", code, s->uid ? "UID " : ""));
+		imap_server_resume(&s->imap,
+		    imap_server_finish(&s->imap, "OK", "%s%sCOPY completed", code,
+			s->imap.uid ? "UID " : ""));
 		return;
 	}
-	/* RFC 6851 4.3: COPYUID before the EXPUNGEs, which finish() writes. */
+	session_log_deed(s, "move", r, c->to.name);
+	/* RFC 6851 4.3: COPYUID before the EXPUNGEs, which reply_finish() writes. */
 	if (*code)
-		untagged(s, "OK %sMoved", code);
+		imap_server_untagged(&s->imap, "OK %sMoved", code);
 	if (s->condstore && r->modseq)
-		session_resume(s, finish(s, "OK", "[HIGHESTMODSEQ %llu] MOVE completed",
-				      (unsigned long long)r->modseq));
+		imap_server_resume(&s->imap,
+		    imap_server_finish(&s->imap, "OK", "[HIGHESTMODSEQ %llu] MOVE completed",
+			(unsigned long long)r->modseq));
 	else
-		session_resume(s, finish(s, "OK", "MOVE completed"));
+		imap_server_resume(&s->imap, imap_server_finish(&s->imap, "OK", "MOVE completed"));
+}
+
+/* Asks stored, when it is known what the owner may have. */
+static enum imap_next
+copying_more(struct imap_server *imap)
+{
+	struct session *s = session_of(imap);
+	struct copying *c = imap->data;
+	const struct store_range *ranges = (const void *)c->uids.r;
+
+	if (!place_limits(&c->to))
+		return IMAP_WAIT;
+	if (c->to.unlimited)
+		return imap_server_no(imap, "UNAVAILABLE", c->to.unlimited);
+	if (!c->move)
+		store_copy_start(imapd.store, s->view->mailbox, ranges, c->uids.n, c->to.mailbox,
+		    c->to.limits, &imap->op, copied, s);
+	else if (slice_eq(c->to.owner, slice_str(session_owner(s))))
+		store_move_start(imapd.store, s->view->mailbox, ranges, c->uids.n, c->to.mailbox,
+		    &imap->op, copied, s);
+	else
+		store_move_away_start(imapd.store, s->view->mailbox, ranges, c->uids.n,
+		    c->to.mailbox, c->to.limits, &imap->op, copied, s);
+	return IMAP_WAIT;
 }
 
 /* set SP mailbox */
-static enum next
+static enum imap_next
 transfer(struct session *s, struct imap_in *in, bool move)
 {
-	struct copying *c = arena_new(&s->arena, sizeof(*c));
-	char canonical[STORE_NAME_MAX + 1];
-	const struct store_range *ranges;
+	struct copying *c = arena_new(&s->imap.arena, sizeof(*c));
 	bool bad_name = false;
+	struct store_mailbox m;
 	struct slice name;
-	uint64_t to;
 	int r;
 
 	if (!imap_space(in) || !imap_sequence(in, &c->uids) || !imap_space(in) ||
 	    !imap_mailbox(in, &name, &bad_name) || !imap_end(in))
-		return bad(s, in);
-	if (!view_uids(s->view, &c->uids, s->uid, &s->arena))
-		return bad_text(s, "No such message");
-	if (bad_name || store_name_check(name, canonical) < 0)
-		return finish(s, "NO", "[CANNOT] Not a mailbox name");
-	if (store_begin(reader(s)) < 0)
-		return finish(s, "NO", "[UNAVAILABLE] The mail store cannot be read");
-	r = store_find_mailbox(reader(s), s->user->id, slice_str(canonical), &to);
-	store_end(reader(s));
+		return imap_server_syntax(&s->imap, in);
+	if (!view_uids(s->view, &c->uids, s->imap.uid, &s->imap.arena))
+		return imap_server_bad(&s->imap, "No such message");
+	if (bad_name || place_parse(s, name, &c->to) < 0)
+		return imap_server_no(&s->imap, "CANNOT", "Not a mailbox name");
+	r = place_open(&c->to, STORE_R_INSERT, false, &m);
 	if (r < 0)
-		return finish(s, "NO", "[TRYCREATE] No such mailbox");
+		return reply_no_mailbox(&s->imap, r, "TRYCREATE");
+	store_end(c->to.home->view);
+	if (c->to.home != session_home(s))
+		return imap_server_no(&s->imap, "CANNOT", "The mailbox is in another partition");
+	if (move && (s->view->rights & MOVES) != MOVES)
+		return place_no_right(&s->imap);
 	if (c->uids.n == 0)
-		return finish(s, "OK", "Completed, no messages");
+		return imap_server_finish(&s->imap, "OK", "Completed, no messages");
 	c->move = move;
-	s->data = c;
-	ranges = (const void *)c->uids.r;
-	if (move)
-		store_move_start(imapd.store, s->view->mailbox, ranges, c->uids.n, to, &s->op, copied,
-		    s);
-	else
-		store_copy_start(imapd.store, s->view->mailbox, ranges, c->uids.n, to,
-		    s->user->limits, &s->op, copied, s);
-	return WAIT;
+	s->imap.data = c;
+	return imap_server_pull(&s->imap, copying_more);
 }
 
-enum next
-cmd_copy(struct session *s, struct imap_in *in)
+enum imap_next
+cmd_copy(struct imap_server *imap, struct imap_in *in)
 {
+	struct session *s = session_of(imap);
+
 	return transfer(s, in, false);
 }
 
-enum next
-cmd_move(struct session *s, struct imap_in *in)
+enum imap_next
+cmd_move(struct imap_server *imap, struct imap_in *in)
 {
+	struct session *s = session_of(imap);
+
 	return transfer(s, in, true);
 }
 
@@ -125,30 +159,35 @@ expunged(void *arg, const struct store_reply *r)
 {
 	struct session *s = arg;
 
+	session_log_deed(s, "expunge", r, slice(NULL, 0));
 	if (r->verdict.kind != OK)
-		session_resume(s, no_store(s, r, "NONEXISTENT"));
+		imap_server_resume(&s->imap, reply_no_store(s, r, "NONEXISTENT"));
 	else if (s->condstore && r->nuids > 0)
-		session_resume(s, finish(s, "OK", "[HIGHESTMODSEQ %llu] EXPUNGE completed",
-				      (unsigned long long)r->modseq));
+		imap_server_resume(&s->imap,
+		    imap_server_finish(&s->imap, "OK", "[HIGHESTMODSEQ %llu] EXPUNGE completed",
+			(unsigned long long)r->modseq));
 	else
-		session_resume(s, finish(s, "OK", "EXPUNGE completed"));
+		imap_server_resume(&s->imap,
+		    imap_server_finish(&s->imap, "OK", "EXPUNGE completed"));
 }
 
-enum next
-cmd_expunge(struct session *s, struct imap_in *in)
+enum imap_next
+cmd_expunge(struct imap_server *imap, struct imap_in *in)
 {
+	struct session *s = session_of(imap);
 	struct imap_set uids = { 0 };
 
-	if (s->uid && (!imap_space(in) || !imap_sequence(in, &uids)))
-		return bad(s, in);
+	if (s->imap.uid && (!imap_space(in) || !imap_sequence(in, &uids)))
+		return imap_server_syntax(&s->imap, in);
 	if (!imap_end(in))
-		return bad(s, in);
-	if (s->uid) {
-		imap_set_resolve(&uids, view_last_uid(s->view));
+		return imap_server_syntax(&s->imap, in);
+	if (s->imap.uid) {
+		(void)view_uids(s->view, &uids, true, &s->imap.arena);
 		if (uids.n == 0)
-			return finish(s, "OK", "EXPUNGE completed, no messages");
+			return imap_server_finish(&s->imap, "OK", "EXPUNGE completed, no messages");
 	}
 	store_expunge_start(imapd.store, s->view->mailbox,
-	    (const struct store_range *)(const void *)uids.r, uids.n, false, &s->op, expunged, s);
-	return WAIT;
+	    (const struct store_range *)(const void *)uids.r, uids.n, false, &s->imap.op, expunged,
+	    s);
+	return IMAP_WAIT;
 }

@@ -1,150 +1,126 @@
-/* imapd/fetch.c: FETCH, RFC 3501 6.4.5; CHANGEDSINCE, RFC 7162 3.1.4.
+/* imapd/fetch.c: FETCH, RFC 3501 6.4.5; CHANGEDSINCE, RFC 7162 3.1.4; VANISHED, 3.2.6.
  *
- * A pull cursor over the index: what the index and the cache records know goes straight from
- * the map into the output; a message whose file is needed leaves the snapshot and goes through
- * body.c. */
+ * A pull cursor over the index, called by the session until it is done: what the index and the
+ * digests know goes straight from the map into the output; a message whose file is needed, or that
+ * is asked for many sections, leaves the snapshot and goes through body.c.  It stops when the
+ * output is full and after 5 ms.  A message that cannot be read for a reason of ours is passed
+ * over and the command ends in NO; one that is expunged is another matter (RFC 2180 4.1.2).
+ * What must stay true: nothing of the map is kept across the end of a snapshot. */
 #include "fetch.h"
 
-#include "imap/write.h"
+#include "base/clock.h"
+#include "store/acl.h"
+
+#define SLICE_US     5000 /* of the loop, between other sessions' turns */
+#define AHEAD        1024 /* bytes of a digest that are asked for ahead: most whole */
+#define SECTIONS_FEW 4    /* so many selections of a digest are written inside the snapshot */
+/* Bytes of an answer as it mostly is, and from where on room is made for them. */
+#define ROW_INDEX  32
+#define ROW_DIGEST 256
+#define ROOM_LEAST (16 * 1024)
 
 static struct fetch *
 fetch_of(struct session *s)
 {
-	return s->data;
+	return s->imap.data;
 }
 
 static void
-undo(struct session *s)
+fetch_undo(struct imap_server *imap)
 {
+	struct session *s = session_of(imap);
 	struct fetch *f = fetch_of(s);
 
+	if (f->resync)
+		resync_fini(f->resync);
 	body_close(f);
-	buf_fini(&f->record);
+	message_picked_fini(&f->picked);
 	buf_fini(&f->header);
-}
-
-/* ---- one message -------------------------------------------------------------------------- */
-
-static void
-write_cached(struct buf *b, unsigned items, const struct imap_cache *c)
-{
-	if (items & IMAP_FETCH_ENVELOPE) {
-		buf_lit(b, "ENVELOPE ");
-		buf_slice(b, c->envelope);
-		buf_char(b, ' ');
-	}
-	if (items & IMAP_FETCH_BODY) {
-		buf_lit(b, "BODY ");
-		imap_body_from_structure(b, c->structure);
-		buf_char(b, ' ');
-	}
-	if (items & IMAP_FETCH_BODYSTRUCTURE) {
-		buf_lit(b, "BODYSTRUCTURE ");
-		buf_slice(b, c->structure);
-		buf_char(b, ' ');
-	}
-}
-
-/* Room that the numbers and dates of one message can take, keywords apart. */
-#define ITEMS_MAX 320
-
-void
-fetch_write_items(struct session *s, struct fetch *f, const struct store_record *r,
-    uint32_t seq, const struct imap_cache *c, const struct store_mailbox *m)
-{
-	struct buf *b = out(s);
-	unsigned items = f->want.items;
-	char *p = buf_reserve(b, ITEMS_MAX), *e = p;
-
-	if (!p)
-		return;
-	if (f->marked.n > 0 && imap_set_has(&f->marked, r->uid))
-		items |= IMAP_FETCH_FLAGS | (s->condstore ? IMAP_FETCH_MODSEQ : 0);
-	memcpy(e, "* ", 2);
-	e = imap_u32_at(e + 2, seq);
-	memcpy(e, " FETCH (", 8);
-	e += 8;
-	if (items & IMAP_FETCH_UID) {
-		memcpy(e, "UID ", 4);
-		e = imap_u32_at(e + 4, r->uid);
-		*e++ = ' ';
-	}
-	if (items & IMAP_FETCH_MODSEQ) {
-		memcpy(e, "MODSEQ (", 8);
-		e = imap_u64_at(e + 8, r->modseq);
-		memcpy(e, ") ", 2);
-		e += 2;
-	}
-	if (items & IMAP_FETCH_INTERNALDATE) {
-		memcpy(e, "INTERNALDATE ", 13);
-		e = imap_date_time_at(e + 13, r->internaldate, r->zone);
-		*e++ = ' ';
-	}
-	if (items & IMAP_FETCH_SIZE) {
-		memcpy(e, "RFC822.SIZE ", 12);
-		e = imap_u32_at(e + 12, r->size);
-		*e++ = ' ';
-	}
-	if (items & IMAP_FETCH_FLAGS) {
-		memcpy(e, "FLAGS ", 6);
-		e += 6;
-		if (r->keywords == 0) {
-			unsigned system = r->flags & STORE_FLAGS_ALL;
-
-			if (view_is_recent(s->view, r->uid))
-				system |= IMAP_RECENT;
-			*e++ = '(';
-			e = imap_flags_at(e, system);
-			memcpy(e, ") ", 2);
-			e += 2;
-		} else {
-			b->n += (size_t)(e - p);
-			view_flags_write(b, s->view, r, m);
-			buf_char(b, ' ');
-			p = e = b->p + b->n;
-		}
-	}
-	b->n += (size_t)(e - p);
-	if (items & (IMAP_FETCH_ENVELOPE | IMAP_FETCH_BODY | IMAP_FETCH_BODYSTRUCTURE))
-		write_cached(b, items, c);
-}
-
-/* The blank behind the last item becomes the end. */
-static void
-close_items(struct buf *b)
-{
-	if (b->n > 0 && b->p[b->n - 1] == ' ')
-		b->n--;
-	buf_lit(b, ")\r\n");
 }
 
 /* ---- the cursor ----------------------------------------------------------------------------- */
 
+enum fetch_walk { FETCH_OVER, FETCH_ROOM_IS_OUT, FETCH_TIME_IS_OUT, FETCH_NEEDS_FILE };
+
+/* A message whose items, and sections if any, the index and the digest have: writes it.  False:
+ * it needs more. */
 static bool
-knows(const struct imap_cache *c, unsigned items)
+fetch_write_known(struct session *s, struct fetch *f, struct imap_fetch_row *row,
+    struct slice record)
 {
-	if (items & IMAP_FETCH_ENVELOPE && !(c->has & IMAP_HAS_ENVELOPE))
-		return false;
-	return !(items & (IMAP_FETCH_BODY | IMAP_FETCH_BODYSTRUCTURE)) ||
-	    c->has & IMAP_HAS_STRUCTURE;
+	struct message_digest d;
+
+	if (f->want.need) {
+		if (message_digest_parse(record, &d) < 0)
+			d.has = 0;
+		if (!fetch_digest_has(f, &d))
+			return false;
+		if (f->want.nsections > 0 &&
+		    !(f->digest_fields && f->want.nsections <= SECTIONS_FEW &&
+			d.has & MESSAGE_HAS_HEADER))
+			return false;
+		row->digest = &d;
+	}
+	fetch_write_items(f, row);
+	if (f->want.nsections > 0)
+		body_write_kept(s, f, d.header);
+	fetch_close_items(s, row->rec->uid);
+	f->told++;
+	return true;
 }
 
-enum walk { OVER, ROOM_IS_OUT, NEEDS_FILE };
-
-/* Goes through the index inside one snapshot. */
-static enum walk
-walk(struct session *s, struct fetch *f)
+/* The digests of the messages of a block, as many as are likely used: a message whose file must be
+ * read leaves the snapshot, and those behind it are looked up again. */
+static size_t
+fetch_digests(struct session *s, const struct fetch *f, const struct store_record *r, size_t n,
+    struct slice *records)
 {
-	const bool cached = f->want.nsections > 0 ||
-	    f->want.items &
-		(IMAP_FETCH_ENVELOPE | IMAP_FETCH_BODY | IMAP_FETCH_BODYSTRUCTURE);
+	uint64_t ids[STORE_BLOCK];
+
+	if (!f->want.need)
+		return 0;
+	if (f->want.need != IMAP_NEED_CACHE && !f->digest_fields)
+		n = 1;
+	for (size_t i = 0; i < n; i++)
+		ids[i] = r[i].emailid;
+	store_get_caches(session_reader(s), ids, n, AHEAD, records);
+	return n;
+}
+
+/* What of the records is asked for. */
+static enum store_parts
+fetch_parts(const struct fetch *f)
+{
+	const uint32_t states = IMAP_FETCH_BIT(FETCH_MODSEQ) | IMAP_FETCH_BIT(FETCH_FLAGS);
+
+	if (f->want.need == 0 && f->want.nsections == 0 &&
+	    !(f->want.items & ~(states | IMAP_FETCH_BIT(FETCH_UID))))
+		return STORE_STATES;
+	return f->want.items & states || f->want.changedsince || f->marked.n > 0 ? STORE_WHOLE :
+										   STORE_RECORDS;
+}
+
+/* Is it left out, by when it has changed? */
+static bool
+fetch_passes(const struct fetch *f, const struct store_record *r)
+{
+	return (f->want.changedsince && r->modseq <= f->want.since) ||
+	    (f->until && r->modseq > f->until);
+}
+
+/* Goes through the index inside one snapshot.  FETCH_NEEDS_FILE: f->rec, and *record in the map. */
+static enum fetch_walk
+fetch_walk(struct session *s, struct fetch *f, struct slice *record)
+{
 	const struct view *v = s->view;
-	struct imap_cache c = { 0 };
 	struct store_mailbox m;
+	struct imap_fetch_row row = { .s = s, .mailbox = &m };
+	struct fetch_tails tails;
 	size_t run = 0;
 
-	if (store_get_mailbox(reader(s), v->mailbox, &m) < 0)
-		return OVER;
+	if (store_get_mailbox(session_reader(s), v->mailbox, &m) < 0)
+		return FETCH_OVER;
+	memset(tails.n, 0, sizeof(tails.n));
 	if (f->range < f->uids.n)
 		run = view_find(v, f->at > f->uids.r[f->range].lo ? f->at : f->uids.r[f->range].lo);
 	for (; f->range < f->uids.n; f->range++, f->at = 0) {
@@ -153,90 +129,145 @@ walk(struct session *s, struct fetch *f)
 		const struct store_record *r;
 		size_t n;
 
-		store_blocks_init(&blocks, reader(s), v->mailbox,
+		store_blocks_init(&blocks, session_reader(s), v->mailbox,
 		    f->at > range->lo ? f->at : range->lo, range->hi);
+		blocks.parts = fetch_parts(f);
+		blocks.since = f->want.changedsince ? f->want.since : 0;
 		while ((r = store_blocks_next(&blocks, &n))) {
+			struct slice records[STORE_BLOCK] = { 0 };
+			size_t have = fetch_digests(s, f, r, n, records);
+
 			for (size_t i = 0; i < n; i++) {
 				while (run < v->nruns && v->runs[run].last < r[i].uid)
 					run++;
 				if (run == v->nruns || v->runs[run].first > r[i].uid)
 					continue; /* the client does not know it yet */
 				f->found++;
-				if (f->want.changedsince && r[i].modseq <= f->want.since)
+				if (fetch_passes(f, &r[i]))
 					continue;
-				if (cached) {
-					struct slice bytes = store_get_cache(reader(s), r[i].emailid);
-
-					if (imap_cache_parse(bytes, &c) < 0)
-						c.has = 0;
-					if (f->want.nsections > 0 || !knows(&c, f->want.items)) {
-						f->rec = r[i];
-						f->at = r[i].uid + 1;
-						buf_clear(&f->record);
-						buf_slice(&f->record, bytes);
-						return NEEDS_FILE;
-					}
+				f->at = r[i].uid + 1;
+				row.rec = &r[i];
+				row.seq = s->imap.uidonly ?
+				    r[i].uid :
+				    v->runs[run].seq + (r[i].uid - v->runs[run].first);
+				if (f->want.need && i >= have)
+					records[i] =
+					    store_get_cache(session_reader(s), r[i].emailid);
+				if (!fetch_write_known(s, f, &row, records[i])) {
+					f->rec = r[i];
+					*record = records[i];
+					return FETCH_NEEDS_FILE;
 				}
-				fetch_write_items(s, f, &r[i],
-				    v->runs[run].seq + (r[i].uid - v->runs[run].first), &c, &m);
-				close_items(out(s));
-				metric_add(M_FETCHED, 1);
+				if (f->plain) {
+					size_t k = fetch_write_next(f, &row, &tails, n - 1 - i,
+					    v->runs[run].last);
+
+					i += k;
+					f->found += k;
+					f->told += (uint32_t)k;
+					f->at += (uint32_t)k;
+				}
+				if (session_out(s)->n >= STREAM_HIGH)
+					return FETCH_ROOM_IS_OUT;
 			}
 			f->at = r[n - 1].uid + 1;
-			if (out(s)->n >= STREAM_HIGH)
-				return ROOM_IS_OUT;
+			if (clock_mono_us() > f->ends_at)
+				return FETCH_TIME_IS_OUT;
 		}
 	}
-	return OVER;
+	return FETCH_OVER;
 }
 
-static enum next
+static enum imap_next
 fetch_over(struct session *s, struct fetch *f)
 {
 	uint64_t asked = imap_set_count(&f->uids);
 
+	if (f->unasked)
+		return IMAP_NEXT;
 	if (f->sync.own)
 		s->sync = &f->sync;
 	if (f->answer)
-		return finish(s, "OK", "%s", f->answer);
+		return imap_server_finish(&s->imap, "OK", "%s", f->answer);
+	if (f->error < 0)
+		return message_error_passes(f->error) ?
+		    imap_server_no(&s->imap, "UNAVAILABLE", "Some messages cannot be opened now") :
+		    imap_server_no(&s->imap, "SERVERBUG", "Some messages cannot be read");
+	if (f->unknown_cte) /* RFC 3516 4.3: "MUST fail the request" */
+		return imap_server_no(&s->imap, "UNKNOWN-CTE",
+		    "The encoding of some parts is unknown");
 	/* RFC 2180 4.1.2: what another session expunged cannot be had; say so once. */
-	if (!s->uid && (f->missing || f->found < asked))
-		return finish(s, "NO", "[EXPUNGEISSUED] Some messages have been expunged");
-	return finish(s, "OK", "%sFETCH completed", s->uid ? "UID " : "");
+	if (!s->imap.uid && (f->missing || (!f->want.changedsince && f->found < asked)))
+		return imap_server_no(&s->imap, "EXPUNGEISSUED",
+		    "Some messages have been expunged");
+	return imap_server_finish(&s->imap, "OK", "%sFETCH completed", s->imap.uid ? "UID " : "");
 }
 
-static enum next
-fetch_more(struct session *s)
+/* A long answer gets all of its room at once: a buffer that doubles on its way to STREAM_HIGH copies
+ * as much as it holds, and it is given back each time that the client has read it. */
+static void
+fetch_reserve(struct session *s, const struct fetch *f)
 {
+	struct buf *b = session_out(s);
+	uint64_t room;
+
+	if (f->range == f->uids.n || f->want.changedsince)
+		return;
+	room = (uint64_t)f->uids.r[f->range].hi - f->uids.r[f->range].lo + 1;
+	room *= f->want.need ? ROW_DIGEST : ROW_INDEX;
+	if (room > STREAM_HIGH)
+		room = STREAM_HIGH + ROOM_LEAST;
+	if (room > ROOM_LEAST && room > b->n)
+		buf_grow(b, (size_t)room - b->n);
+}
+
+enum imap_next
+fetch_step(struct imap_server *imap)
+{
+	struct session *s = session_of(imap);
 	struct fetch *f = fetch_of(s);
 
+	f->ends_at = clock_mono_us() + SLICE_US;
+	f->plain = fetch_plain(f);
+	fetch_reserve(s, f);
+	if (f->resync && f->resync->stage != RESYNC_OVER) {
+		enum imap_next next = resync_more(s, f->resync);
+
+		if (next != IMAP_NEXT)
+			return next;
+	}
 	for (;;) {
-		enum walk w;
+		struct slice record = { 0 };
+		enum fetch_walk w;
+		enum imap_next next;
 
-		if (f->fd >= 0) {
-			enum next next = body_more(s, f);
-
-			if (next != NEXT)
+		if (f->open) {
+			next = body_more(s, f);
+			if (next != IMAP_NEXT)
 				return next;
-			close_items(out(s));
+			fetch_close_items(s, f->rec.uid);
 			body_close(f);
 			metric_add(M_FETCHED, 1);
-			if (out(s)->n >= STREAM_HIGH)
-				return FULL;
 		}
-		if (store_begin(reader(s)) < 0)
-			return finish(s, "NO", "[UNAVAILABLE] The mail store cannot be read");
-		w = walk(s, f);
-		if (w == NEEDS_FILE) {
-			enum next next = body_open(s, f);
-
-			if (next == WAIT)
-				return WAIT;
-			f->missing = f->missing || next == CLOSE;
-			continue;
-		}
-		store_end(reader(s));
-		return w == ROOM_IS_OUT ? FULL : fetch_over(s, f);
+		if (session_out(s)->n >= STREAM_HIGH)
+			return IMAP_FULL;
+		if (clock_mono_us() > f->ends_at)
+			return IMAP_YIELD;
+		if (store_begin(session_reader(s)) < 0)
+			return f->unasked ?
+			    IMAP_NEXT :
+			    imap_server_no(imap, "UNAVAILABLE", "The mail store cannot be read");
+		w = fetch_walk(s, f, &record);
+		metric_add(M_FETCHED, f->told);
+		f->told = 0;
+		next = w == FETCH_NEEDS_FILE ? body_open(s, f, record) : IMAP_NEXT;
+		store_end(session_reader(s));
+		if (next == IMAP_WAIT)
+			return IMAP_WAIT;
+		if (w == FETCH_ROOM_IS_OUT || w == FETCH_TIME_IS_OUT)
+			return w == FETCH_ROOM_IS_OUT ? IMAP_FULL : IMAP_YIELD;
+		if (w == FETCH_OVER)
+			return fetch_over(s, f);
 	}
 }
 
@@ -254,75 +285,188 @@ seen_set(void *arg, const struct store_reply *r)
 	if (f->marked.n > 0)
 		f->sync.own = &f->marked;
 	f->sync.own_modseq = r->modseq;
-	session_resume(s, session_pull(s));
+	imap_server_resume(&s->imap, IMAP_PULL);
 }
 
 /* The UIDs that BODY[...] without PEEK turns \Seen.		RFC 3501 6.4.5 */
 static void
 find_unseen(struct session *s, struct fetch *f)
 {
-	if (store_begin(reader(s)) < 0)
+	if (store_begin(session_reader(s)) < 0)
 		return;
 	for (size_t k = 0; k < f->uids.n; k++) {
 		struct store_blocks blocks;
 		const struct store_record *r;
 		size_t n;
 
-		store_blocks_init(&blocks, reader(s), s->view->mailbox, f->uids.r[k].lo,
+		store_blocks_init(&blocks, session_reader(s), s->view->mailbox, f->uids.r[k].lo,
 		    f->uids.r[k].hi);
+		blocks.parts = STORE_STATES;
 		while ((r = store_blocks_next(&blocks, &n)))
 			for (size_t i = 0; i < n; i++)
 				if (!(r[i].flags & STORE_SEEN) && view_seq(s->view, r[i].uid) &&
 				    (!f->want.changedsince || r[i].modseq > f->want.since))
-					imap_set_add(&f->marked, &s->arena, r[i].uid, r[i].uid);
+					imap_set_add(&f->marked, &s->imap.arena, r[i].uid,
+					    r[i].uid);
 	}
-	store_end(reader(s));
+	store_end(session_reader(s));
 }
 
-enum next
+/* With CHANGEDSINCE blocks in which nothing has changed are passed over, so messages that are gone are
+ * not met by the walk: they are looked for here.  And only what has changed need be looked at, when
+ * the account's change log knows.				RFC 7162 3.1.4 */
+static void
+fetch_narrow(struct session *s, struct fetch *f)
+{
+	const struct store_range *asked = (const void *)f->uids.r, *r;
+	struct store_view *v = session_reader(s);
+	struct buf gone = { 0 }, changed = { 0 }, runs = { 0 }, left = { 0 };
+	struct store_mailbox m;
+	bool logged = false;
+
+	if (store_begin(v) < 0)
+		return; /* the walk says so */
+	if (store_get_mailbox(v, s->view->mailbox, &m) == 0) {
+		logged = store_changed_logged(v, m.id, f->want.since, view_last_uid(s->view),
+			     &changed) == 0;
+		if (!s->imap.uid)
+			store_uid_runs(v, &m, &runs);
+		r = (const void *)runs.p;
+		store_uids_split(asked, f->uids.n, r, runs.n / sizeof(*r), &gone, &left);
+		f->missing = !s->imap.uid && gone.n > 0;
+	}
+	store_end(v);
+	if (logged) {
+		buf_clear(&left);
+		r = (const void *)changed.p;
+		store_uids_split(asked, f->uids.n, r, changed.n / sizeof(*r), &gone, &left);
+		r = (const void *)left.p;
+		f->uids = (struct imap_set){ 0 };
+		for (size_t i = 0; i < left.n / sizeof(*r); i++)
+			imap_set_add(&f->uids, &s->imap.arena, r[i].first, r[i].last);
+	}
+	buf_fini(&gone);
+	buf_fini(&changed);
+	buf_fini(&runs);
+	buf_fini(&left);
+}
+
+void
+fetch_init(struct fetch *f)
+{
+	*f = (struct fetch){ .message.fd = -1 };
+}
+
+enum imap_next
 fetch_start(struct session *s, struct fetch *f)
 {
-	s->data = f;
-	s->undo = undo;
-	s->more = fetch_more;
-	return session_pull(s);
+	s->imap.data = f;
+	s->imap.undo = fetch_undo;
+	s->imap.more = fetch_step;
+	return IMAP_PULL;
 }
 
-enum next
-cmd_fetch(struct session *s, struct imap_in *in)
+enum imap_next
+fetch_changed(struct session *s, struct fetch *f)
 {
-	struct fetch *f = arena_new(&s->arena, sizeof(*f));
+	fetch_narrow(s, f);
+	return fetch_start(s, f);
+}
+
+/* What goes with what was asked for: RFC 7162 3.1, 3.2.4, RFC 9051 7.5.2. */
+static void
+fetch_add_items(struct session *s, struct imap_fetch *want)
+{
+	if (want->items & IMAP_FETCH_BIT(FETCH_MODSEQ))
+		session_condstore(s);
+	if (s->condstore && want->items & IMAP_FETCH_BIT(FETCH_FLAGS))
+		want->items |= IMAP_FETCH_BIT(FETCH_MODSEQ);
+}
+
+void
+fetch_unasked(struct session *s, struct fetch *f)
+{
+	if (!s->imap.uidonly && (s->condstore || s->enabled & SESSION_REV2))
+		f->want.items |= IMAP_FETCH_BIT(FETCH_UID);
+	fetch_add_items(s, &f->want);
+	body_sections(s, f);
+	f->unasked = true;
+	s->imap.data = f;
+	s->imap.undo = fetch_undo;
+}
+
+/* Of the messages that are there, those of the page.				RFC 9394 3.3 */
+static void
+fetch_page(struct session *s, struct fetch *f)
+{
+	struct imap_set all = f->uids;
+	uint64_t from, n;
+
+	view_present(s->view, &all, &s->imap.arena);
+	n = imap_partial_span(&f->want.partial, imap_set_count(&all), &from);
+	imap_set_cut(&all, from, n, &s->imap.arena, &f->uids);
+}
+
+/* UIDs whose messages are gone may lie above all that are there: "*" is the last that was given. */
+static struct resync *
+fetch_resync(struct session *s, struct imap_set *asked, uint64_t since)
+{
+	struct resync *r = arena_new(&s->imap.arena, sizeof(*r));
+
+	if (asked->saved)
+		(void)view_uids(s->view, asked, true, &s->imap.arena);
+	else
+		(void)imap_set_resolve(asked, s->view->uidnext - 1);
+	r->among = *asked;
+	r->since = since;
+	return r;
+}
+
+enum imap_next
+cmd_fetch(struct imap_server *imap, struct imap_in *in)
+{
+	struct session *s = session_of(imap);
+	struct fetch *f = arena_new(&s->imap.arena, sizeof(*f));
+	struct imap_set asked;
 	bool sets_seen = false;
 
-	f->fd = -1;
+	fetch_init(f);
 	if (!imap_space(in) || !imap_sequence(in, &f->uids) || !imap_space(in) ||
-	    !imap_fetch_parse(in, &f->want) || !imap_end(in))
-		return bad(s, in);
-	if (s->uid)
+	    !imap_fetch_parse(in, fetch_items, fetch_nitems, FETCH_MODSEQ, &f->want) ||
+	    !imap_end(in))
+		return imap_server_syntax(&s->imap, in);
+	/* RFC 7162 3.2.6: "MUST return a tagged BAD" */
+	if (f->want.vanished && (!s->imap.uid || !(s->enabled & SESSION_QRESYNC)))
+		return imap_server_bad(imap, "VANISHED is for UID FETCH, when QRESYNC is enabled");
+	if (s->imap.uid)
 		view_arrivals(s);
-	if (!view_uids(s->view, &f->uids, s->uid, &s->arena))
-		return bad_text(s, "No such message");
-	if (s->uid)
-		f->want.items |= IMAP_FETCH_UID;
-	if (f->want.items & IMAP_FETCH_MODSEQ)
-		s->condstore = true;
-	/* RFC 7162 3.1: once it is enabled, flags do not go without their MODSEQ. */
-	if (s->condstore && f->want.items & IMAP_FETCH_FLAGS)
-		f->want.items |= IMAP_FETCH_MODSEQ;
+	asked = imap_set_copy(&f->uids, &imap->arena); /* resolved in another way */
+	if (!view_uids(s->view, &f->uids, s->imap.uid, &s->imap.arena))
+		return imap_server_bad(&s->imap, "No such message");
+	if (f->want.partial.text.p)
+		fetch_page(s, f);
+	if (s->imap.uid && !s->imap.uidonly)
+		f->want.items |= IMAP_FETCH_BIT(FETCH_UID);
+	fetch_add_items(s, &f->want);
+	if (f->want.vanished)
+		f->resync = fetch_resync(s, &asked, f->want.since);
 	for (size_t i = 0; i < f->want.nsections; i++)
 		sets_seen = sets_seen || !f->want.sections[i].peek;
-	s->data = f;
-	s->undo = undo;
-	s->more = fetch_more;
-	if (sets_seen && !s->view->readonly)
+	body_sections(s, f);
+	if (f->want.changedsince)
+		fetch_narrow(s, f);
+	s->imap.data = f;
+	s->imap.undo = fetch_undo;
+	s->imap.more = fetch_step;
+	if (sets_seen && !s->view->readonly && s->view->rights & STORE_R_SEEN)
 		find_unseen(s, f);
 	if (f->marked.n > 0) {
 		struct store_change change = { .how = STORE_ADD, .flags = STORE_SEEN };
 
 		store_flags_start(imapd.store, s->view->mailbox,
 		    (const struct store_range *)(const void *)f->marked.r, f->marked.n, &change,
-		    &s->op, seen_set, s);
-		return WAIT;
+		    &s->imap.op, seen_set, s);
+		return IMAP_WAIT;
 	}
-	return session_pull(s);
+	return IMAP_PULL;
 }

@@ -1,4 +1,9 @@
-/* imapd/flags.c: STORE, RFC 3501 6.4.6; UNCHANGEDSINCE, RFC 7162 3.1.3. */
+/* imapd/flags.c: STORE, RFC 3501 6.4.6; UNCHANGEDSINCE, RFC 7162 3.1.3.
+ *
+ * Owns: a change on its way to stored, and what of it the client need not hear.  Called by the command
+ * table.  Can fail: stored refuses.  Must stay true: a client that asked for silence still hears of what
+ * others did to the same messages.  Looking for that is a cursor before the request, telling the result is
+ * FETCH's cursor behind it, so that a set of any size holds nobody. */
 #include "fetch.h"
 #include "imap/change.h"
 
@@ -6,49 +11,66 @@ struct storing {
 	struct imap_set uids;
 	struct imap_set own; /* SILENT: those whose flags the client knows */
 	uint64_t before;     /* the account's counter then */
+	bool known;          /* the client knew all of the mailbox then */
 	bool silent;
+	struct store_change change; /* its slices are in the arena */
 	struct sync sync;
 };
 
+/* The set without what others changed: both are ascending. */
+static void
+storing_own(struct session *s, struct storing *st, const struct store_changes *c)
+{
+	const struct imap_set *set = &st->uids;
+
+	for (size_t k = 0; k < set->n; k++) {
+		uint32_t from = set->r[k].lo, hi = set->r[k].hi;
+
+		for (size_t i = store_changes_find(c, from); i < c->n && c->list[i].uid <= hi;
+		     i++) {
+			uint32_t uid = c->list[i].uid;
+
+			if (c->list[i].modseq <= s->view->modseq)
+				continue;
+			if (uid > from)
+				imap_set_add(&st->own, &s->imap.arena, from, uid - 1);
+			from = uid + 1;
+		}
+		if (from > 0 && from <= hi)
+			imap_set_add(&st->own, &s->imap.arena, from, hi);
+	}
+}
+
 /* SILENT keeps quiet about what the client did itself.  A message that somebody else has
  * changed since the client last heard of it is told all the same (RFC 3501 6.4.6): it is left
- * out of `own`. */
-static void
-find_own(struct session *s, struct storing *st)
+ * out of `own`.  When others changed very much the client hears of all.  IMAP_YIELD: not done. */
+static enum imap_next
+storing_look(struct session *s, struct storing *st)
 {
+	struct store_view *v = session_reader(s);
 	struct store_account account = { 0 };
-	struct imap_set *set = &st->uids;
+	struct store_changes *c;
 	struct store_mailbox m;
 
-	if (store_begin(reader(s)) < 0)
-		return;
-	if (store_find_account(reader(s), slice_str(s->user->account), &account) == 0)
+	if (store_find_account(v, slice_str(session_owner(s)), &account) == 0)
 		st->before = account.modseq;
-	if (store_get_mailbox(reader(s), s->view->mailbox, &m) == 0 &&
-	    m.highestmodseq == s->view->modseq) {
-		st->own = *set; /* nothing happened: the usual case */
-		store_end(reader(s));
-		return;
+	if (store_get_mailbox(v, s->view->mailbox, &m) < 0)
+		return IMAP_NEXT; /* stored will say what is the matter */
+	st->known = m.highestmodseq == s->view->modseq;
+	if (st->known || !st->silent) {
+		st->own = st->uids; /* nothing happened: the usual case */
+		return IMAP_NEXT;
 	}
-	for (size_t k = 0; k < set->n; k++) {
-		struct store_blocks blocks;
-		const struct store_record *r;
-		uint32_t from = set->r[k].lo;
-		size_t n;
-
-		store_blocks_init(&blocks, reader(s), s->view->mailbox, from, set->r[k].hi);
-		while ((r = store_blocks_next(&blocks, &n)))
-			for (size_t i = 0; i < n; i++) {
-				if (r[i].modseq <= s->view->modseq)
-					continue;
-				if (r[i].uid > from)
-					imap_set_add(&st->own, &s->arena, from, r[i].uid - 1);
-				from = r[i].uid + 1;
-			}
-		if (from <= set->r[k].hi && from > 0)
-			imap_set_add(&st->own, &s->arena, from, set->r[k].hi);
+	c = store_changes_get(&session_home(s)->changes, s->view->mailbox, s->view->modseq,
+	    m.highestmodseq);
+	while (!c->over) {
+		store_changes_walk(c, v);
+		if (!c->over && line_session_spent(&s->imap.line))
+			return IMAP_YIELD;
 	}
-	store_end(reader(s));
+	if (!c->many)
+		storing_own(s, st, c);
+	return IMAP_NEXT;
 }
 
 /* What UNCHANGEDSINCE spared, as the client counts: " [MODIFIED set]". */
@@ -61,83 +83,123 @@ modified(struct session *s, const struct store_reply *r)
 
 	if (r->nuids == 0)
 		return NULL;
-	for (size_t i = 0; i < r->nuids; i++)
-		for (uint32_t uid = r->uids[i].first; uid <= r->uids[i].last && uid; uid++) {
-			uint32_t n = s->uid ? uid : view_seq(s->view, uid);
-
-			if (n)
-				imap_set_add(&set, &s->arena, n, n);
-		}
+	for (size_t i = 0; i < r->nuids; i++) {
+		if (s->imap.uid)
+			imap_set_add(&set, &s->imap.arena, r->uids[i].first, r->uids[i].last);
+		else
+			view_add_seqs(s->view, &r->uids[i], &set, &s->imap.arena);
+	}
+	if (set.n == 0)
+		return NULL;
 	imap_set_write(&b, &set);
-	text = arena_printf(&s->arena, "[MODIFIED %s] Conditional STORE failed for some",
+	text = arena_printf(&s->imap.arena, "[MODIFIED %s] Conditional STORE failed for some",
 	    buf_cstr(&b));
 	buf_fini(&b);
 	return text;
 }
 
 static void
-stored(void *arg, const struct store_reply *r)
+flags_stored(void *arg, const struct store_reply *r)
 {
 	struct session *s = arg;
-	struct storing *st = s->data;
+	struct storing *st = s->imap.data;
 	struct fetch *f;
 	const char *answer;
+	bool alone;
 
 	if (r->verdict.kind != OK) {
-		session_resume(s, no_store(s, r, "NONEXISTENT"));
+		imap_server_resume(&s->imap, reply_no_store(s, r, "NONEXISTENT"));
 		return;
 	}
+	/* The change took the numbers after the one that was known: nobody was in between. */
+	alone = r->modseq == st->before + (r->uid ? r->uid : 1);
 	answer = modified(s, r);
 	if (!answer)
-		answer = s->uid ? "UID STORE completed" : "STORE completed";
-	st->sync = (struct sync){ .own = &st->uids, .own_modseq = r->modseq, .silent = st->silent,
+		answer = s->imap.uid ? "UID STORE completed" : "STORE completed";
+	st->sync = (struct sync){ .own = &st->uids,
+		.own_first = st->before + 1,
+		.own_modseq = r->modseq,
+		.silent = st->silent,
 		.silent_modseq = st->silent && s->condstore };
+	st->sync.only_own = st->known && alone;
+	view_keywords(s);
 	if (st->silent) {
 		/* When others came in between, what is ours cannot be told from what is theirs. */
-		st->sync.own = r->modseq == st->before + 1 ? &st->own : NULL;
+		st->sync.own = alone ? &st->own : NULL;
 		s->sync = &st->sync;
-		session_resume(s, finish(s, "OK", "%s", answer));
+		imap_server_resume(&s->imap, imap_server_finish(&s->imap, "OK", "%s", answer));
 		return;
 	}
-	f = arena_new(&s->arena, sizeof(*f));
-	f->fd = -1;
-	f->want.items = IMAP_FETCH_FLAGS | (s->uid || s->condstore ? IMAP_FETCH_UID : 0) |
-	    (s->condstore ? IMAP_FETCH_MODSEQ : 0);
+	f = arena_new(&s->imap.arena, sizeof(*f));
+	fetch_init(f);
+	f->want.items = IMAP_FETCH_BIT(FETCH_FLAGS);
+	if (!s->imap.uidonly && (s->imap.uid || s->condstore || s->enabled & SESSION_REV2))
+		f->want.items |= IMAP_FETCH_BIT(FETCH_UID);
+	if (s->condstore)
+		f->want.items |= IMAP_FETCH_BIT(FETCH_MODSEQ);
 	f->uids = st->uids;
 	f->sync = st->sync;
 	f->answer = answer;
-	session_resume(s, fetch_start(s, f));
+	imap_server_resume(&s->imap, fetch_start(s, f));
 }
 
-enum next
-cmd_store(struct session *s, struct imap_in *in)
+static enum imap_next
+storing_more(struct imap_server *imap)
 {
+	struct session *s = session_of(imap);
+	struct storing *st = imap->data;
+	enum imap_next next;
+
+	if (store_begin(session_reader(s)) < 0)
+		return imap_server_no(imap, "UNAVAILABLE", "The mail store cannot be read");
+	next = storing_look(s, st);
+	store_end(session_reader(s));
+	if (next == IMAP_YIELD)
+		return IMAP_YIELD;
+	store_flags_start(imapd.store, s->view->mailbox,
+	    (const struct store_range *)(const void *)st->uids.r, st->uids.n, &st->change,
+	    &imap->op, flags_stored, s);
+	return IMAP_WAIT;
+}
+
+bool
+flags_fit(const struct imap_flags *f)
+{
+	for (size_t i = 0; i < f->nkeywords; i++)
+		if (f->keywords[i].n > STORE_KEYWORD_MAX)
+			return false;
+	return true;
+}
+
+enum imap_next
+cmd_store(struct imap_server *imap, struct imap_in *in)
+{
+	struct session *s = session_of(imap);
 	static const enum store_how hows[] = {
-		[IMAP_REPLACE] = STORE_SET, [IMAP_ADD] = STORE_ADD, [IMAP_REMOVE] = STORE_REMOVE,
+		[IMAP_REPLACE] = STORE_SET,
+		[IMAP_ADD] = STORE_ADD,
+		[IMAP_REMOVE] = STORE_REMOVE,
 	};
-	struct storing *st = arena_new(&s->arena, sizeof(*st));
-	struct store_change change = { 0 };
+	struct storing *st = arena_new(&s->imap.arena, sizeof(*st));
 	struct imap_store want;
 
 	if (!imap_store_parse(in, &want))
-		return bad(s, in);
+		return imap_server_syntax(&s->imap, in);
 	st->uids = want.set;
 	st->silent = want.silent;
-	if (!view_uids(s->view, &st->uids, s->uid, &s->arena))
-		return bad_text(s, "No such message");
-	s->condstore = s->condstore || want.conditional;
+	if (!view_uids(s->view, &st->uids, s->imap.uid, &s->imap.arena))
+		return imap_server_bad(&s->imap, "No such message");
+	if (want.conditional)
+		session_condstore(s);
+	if (!flags_fit(&want.flags))
+		return imap_server_no(imap, "LIMIT", "A keyword is too long");
 	if (st->uids.n == 0)
-		return finish(s, "OK", "STORE completed, no messages");
-	if (st->silent)
-		find_own(s, st);
-	change.how = hows[want.how];
-	change.flags = (uint16_t)want.flags.system;
-	change.keywords = imap_keywords_join(&want.flags, &s->arena);
-	change.conditional = want.conditional;
-	change.unchangedsince = want.unchangedsince;
-	s->data = st;
-	store_flags_start(imapd.store, s->view->mailbox,
-	    (const struct store_range *)(const void *)st->uids.r, st->uids.n, &change, &s->op, stored,
-	    s);
-	return WAIT;
+		return imap_server_finish(&s->imap, "OK", "STORE completed, no messages");
+	st->change.how = hows[want.how];
+	st->change.flags = (uint16_t)want.flags.system;
+	st->change.keywords = imap_keywords_join(&want.flags, &s->imap.arena);
+	st->change.conditional = want.conditional;
+	st->change.unchangedsince = want.unchangedsince;
+	s->imap.data = st;
+	return imap_server_pull(imap, storing_more);
 }

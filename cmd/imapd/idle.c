@@ -1,108 +1,134 @@
-/* imapd/idle.c: IDLE, RFC 2177.  stored's events wake the sessions that idle on a mailbox. */
-#include "base/log.h"
+/* imapd/idle.c: IDLE, RFC 2177.  stored's events wake the sessions that idle on a mailbox, or that NOTIFY lets
+ * listen to the one that they have selected.
+ *
+ * Owns: imapd.boxes, the watchers of each mailbox.  Called by the command table and by the client of
+ * stored.  Can fail: nothing; a mailbox that is gone ends the session.  Must stay true: a session is
+ * in the list of its mailbox exactly while it listens to it (idle_listen).  News are a cursor like any
+ * long answer (notices.c), so that a hundred watchers of one change share the loop with everybody else. */
 #include "base/mem.h"
-#include "session.h"
+#include "metadata.h"
+#include "notify.h"
 
-/* The idling sessions of one mailbox. */
+/* The listening sessions of one mailbox. */
 struct box {
 	uint64_t mailbox;
 	struct list sessions;
-	bool busy; /* idle_events goes through it: it must stay */
+	uint32_t reserved; /* uidnext when the \Recent ones were last asked for */
 };
 
-enum next
-cmd_idle(struct session *s, struct imap_in *in)
-{
-	struct slice key;
+/* ---- the watchers -------------------------------------------------------------------------- */
 
-	if (!imap_end(in))
-		return bad(s, in);
-	s->idle_tag = mem_strn(s->tag.p, s->tag.n);
-	s->idling = true;
-	metric_add(M_IDLING, 1);
-	buf_lit(out(s), "+ idling\r\n");
-	if (s->view) {
-		key = slice((const char *)&s->view->mailbox, sizeof(s->view->mailbox));
-		s->box = map_get(&imapd.boxes, key);
-		if (!s->box) {
-			s->box = mem_new(sizeof(*s->box));
-			s->box->mailbox = s->view->mailbox;
-			list_init(&s->box->sessions);
-			map_put(&imapd.boxes,
-			    slice((const char *)&s->box->mailbox, sizeof(s->box->mailbox)), s->box);
-		}
-		list_push(&s->box->sessions, &s->idle_link);
-		idle_update(s); /* what happened since the last command */
-	}
-	return s->next == CLOSE ? CLOSE : NEXT;
+static struct slice
+box_key(const uint64_t *mailbox)
+{
+	return slice((const char *)mailbox, sizeof(*mailbox));
 }
 
 static void
-box_free(struct box *box)
+box_join(struct session *s)
 {
-	map_take(&imapd.boxes, slice((const char *)&box->mailbox, sizeof(box->mailbox)));
-	mem_release(box);
+	struct box *box = map_get(&imapd.boxes, box_key(&s->view->mailbox));
+
+	if (!box) {
+		box = mem_new(sizeof(*box));
+		box->mailbox = s->view->mailbox;
+		list_init(&box->sessions);
+		map_put(&imapd.boxes, box_key(&box->mailbox), box);
+	}
+	s->box = box;
+	list_push(&box->sessions, &s->idle_link);
 }
 
-void
-idle_leave(struct session *s)
+static void
+box_leave(struct session *s)
 {
 	struct box *box = s->box;
 
-	if (!s->idling)
-		return;
-	s->idling = false;
 	s->box = NULL;
-	mem_free(&s->partly);
-	metric_add(M_IDLING, -1);
 	list_remove(&s->idle_link);
-	if (box && list_empty(&box->sessions) && !box->busy)
-		box_free(box);
+	if (box && list_empty(&box->sessions)) {
+		map_take(&imapd.boxes, box_key(&box->mailbox));
+		mem_release(box);
+	}
 }
 
-/* Tells the session what is new.  A client that does not read gets the rest when it does:
- * `drained` comes back here, and s->partly says where to go on. */
 void
-idle_update(struct session *s)
+idle_listen(struct session *s)
 {
-	struct sync *y = s->partly, first = { .expunge = true };
-	int r = 1;
+	bool wants = s->view && (idle_is_on(s) || (s->notify && s->notify->selected));
 
-	if (!s->view)
+	if (s->box && (!wants || s->box->mailbox != s->view->mailbox))
+		box_leave(s);
+	if (!s->box && wants)
+		box_join(s);
+}
+
+bool
+idle_may_reserve(struct session *s, uint32_t uidnext)
+{
+	if (!s->box)
+		return true;
+	if (s->box->reserved >= uidnext)
+		return false;
+	s->box->reserved = uidnext;
+	return true;
+}
+
+/* ---- the command --------------------------------------------------------------------------- */
+
+void
+idle_over(struct session *s)
+{
+	if (!s->idling)
 		return;
-	if (!y)
-		y = &first;
-	while (r > 0 && stream_backlog(&s->io) < STREAM_HIGH) {
-		r = view_sync(s, y);
-		if (r > 0)
-			stream_flush(&s->io);
-	}
-	if (r > 0 && !s->partly) {
-		s->partly = mem_new(sizeof(*s->partly));
-		*s->partly = first;
-	} else if (r <= 0) {
-		mem_free(&s->partly);
-	}
-	if (s->cmd == NULL)
-		arena_reset(&s->arena);
-	if (r < 0)
-		session_bye(s, "The mailbox has been deleted");
-	else
-		stream_flush(&s->io);
+	metric_add(M_IDLING, -1);
+	s->idling = false;
+	s->telling = NULL;
+	s->updating = NULL;
+	idle_listen(s);
 }
 
 /* "DONE", and nothing else, ends it. */
-enum next
-idle_line(struct session *s, struct slice line)
+static enum imap_next
+idle_line(struct imap_server *imap, struct slice line)
 {
-	bool done = slice_ieq(line, S("DONE"));
-	enum next next;
+	idle_over(session_of(imap));
+	if (slice_ieq(line, S("DONE")))
+		return imap_server_finish(imap, "OK", "IDLE completed");
+	return imap_server_bad(imap, "DONE expected");
+}
 
-	idle_leave(s);
-	s->tag = slice_str(arena_str(&s->arena, s->idle_tag));
-	mem_free(&s->idle_tag);
-	next = done ? finish(s, "OK", "IDLE completed") : bad_text(s, "DONE expected");
-	return next;
+static enum imap_next
+idle_bytes(struct imap_server *imap, struct slice in)
+{
+	return imap_server_line(imap, in, idle_line);
+}
+
+static const struct imap_taker idle_taker = { "idle", idle_bytes, false };
+
+enum imap_next
+cmd_idle(struct imap_server *imap, struct imap_in *in)
+{
+	struct session *s = session_of(imap);
+
+	if (!imap_end(in))
+		return imap_server_syntax(imap, in);
+	buf_lit(imap_server_out(imap), "+ idling\r\n");
+	metric_add(M_IDLING, 1);
+	imap_server_keep(imap);
+	imap->input = &idle_taker;
+	s->idling = true;
+	idle_listen(s);
+	return imap_server_pull(imap, notices_more); /* what happened since the last command */
+}
+
+/* ---- stored's events ------------------------------------------------------------------------ */
+
+void
+idle_wake(struct session *s)
+{
+	s->stale = true;
+	notices_due(s);
 }
 
 void
@@ -112,29 +138,29 @@ idle_events(void *arg, const struct store_event *ev, size_t n)
 
 	(void)arg;
 	for (size_t i = 0; i < n; i++) {
-		if (ev[i].kind == STORE_EV_RESYNC) {
-			list_each(s, &imapd.sessions, struct session, link)
-				if (s->idling)
-					idle_update(s);
+		if (ev[i].kind == STORE_EV_AWAY)
+			store_homes_look(&imapd.homes);
+		else if (ev[i].kind == STORE_EV_RESYNC) {
+			store_homes_look(&imapd.homes);
+			list_each(s, &imapd.sessions, struct session, link) if (s->box)
+			    idle_wake(s);
+			place_look(0);
+			watch_resync();
+			continue;
+		}
+		watch_event(&ev[i]);
+		if (ev[i].kind == STORE_EV_LIST) {
+			place_look(ev[i].account);
+		} else if (ev[i].kind == STORE_EV_ANNOT) {
+			metadata_event(&ev[i]);
 		} else if (ev[i].kind == STORE_EV_MAILBOX || ev[i].kind == STORE_EV_DELETED) {
-			struct box *box = map_get(&imapd.boxes,
-			    slice((const char *)&ev[i].mailbox, sizeof(ev[i].mailbox)));
-			struct list todo;
+			uint64_t mailbox =
+			    ev[i].mailbox; /* a packed struct: not to be pointed at */
+			struct box *box = map_get(&imapd.boxes, box_key(&mailbox));
 
 			if (!box)
 				continue;
-			box->busy = true;
-			list_init(&todo);
-			list_splice(&todo, &box->sessions);
-			while ((s = list_first(&todo, struct session, idle_link))) {
-				list_remove(&s->idle_link);
-				list_push(&box->sessions, &s->idle_link);
-				log_context(s->sid);
-				idle_update(s);
-			}
-			box->busy = false;
-			if (list_empty(&box->sessions))
-				box_free(box);
+			list_each(s, &box->sessions, struct session, idle_link) idle_wake(s);
 		}
 	}
 }

@@ -7,65 +7,81 @@
 #define IMAPD_IMAPD_H
 #include "base/list.h"
 #include "base/map.h"
+#include "daemon/admit.h"
 #include "directory/directory.h"
+#include "login/login.h"
 #include "net/loop.h"
-#include "store/client.h"
-#include "store/read.h"
+#include "store/home.h"
 
 struct settings {
 	int64_t workers;
-	int64_t clients;        /* limit.clients: connections of a worker */
-	int64_t per_user;       /* limit.per_user: of one user in a worker */
-	int64_t failures;       /* limit.failures: wrong passwords on a connection */
-	int64_t bad_commands;   /* limit.bad_commands: in a row before login */
-	int64_t line;           /* limit.line: bytes of a command with its literals */
-	int64_t append;         /* limit.append: bytes of a message */
-	int64_t login_time;     /* timeout.login, ms */
-	int64_t idle_time;      /* timeout.idle, ms */
-	int64_t failure_delay;  /* login.failure_delay, ms */
-	char **hosts;           /* values of mailHost that mean this host */
+	int64_t clients;       /* limit.clients: sessions at once, of all workers */
+	int64_t per_client;    /* limit.per_client: of one address */
+	int64_t per_user;      /* limit.per_user: of one user */
+	int64_t failures;      /* auth.failures: wrong passwords on a connection */
+	int64_t bad_commands;  /* limit.bad_commands: in a row before login */
+	int64_t line;          /* limit.line: bytes of a command with its literals */
+	int64_t append;        /* limit.append: bytes of a message */
+	int64_t metadata;      /* limit.metadata: bytes of an annotation */
+	int64_t subscriptions; /* limit.subscriptions: names of a user */
+	int64_t login_time;    /* timeout.login, ms */
+	int64_t idle_time;     /* timeout.idle, ms */
+	int64_t progress;      /* timeout.progress, ms */
+	int64_t auth_delay;    /* auth.delay, ms */
+	char **proxies;        /* auth.proxies: names of those that act for users */
+	char **hosts;          /* values of mailHost that mean this host */
 	bool any_host;
+	char *comment, *admin; /* metadata.*: annotations of the server; "" = none */
+	char *public_account;  /* whose folders are all people's; "" = nobody's */
 };
 extern struct settings conf;
 
-/* A partition of the store, open for reading. */
-struct part {
-	char *name;
-	struct store_reader *reader;
-	struct store_view *view; /* a snapshot begins and ends within one event */
-};
 /* An account with sessions in this worker. */
 struct user {
 	char *account; /* uid@domain */
 	uint64_t id;
-	struct part *part;
+	struct store_home *part; /* where he is */
 	struct store_limits limits;
 	unsigned sessions;
+	unsigned appending; /* messages that his APPENDs hold, the first of each apart, */
+	uint64_t bringing;  /* and bytes of all of them */
 };
+
+#define LOOKS_MOST 16 /* accounts that are told apart in a turn */
 
 struct imapd {
 	struct loop *loop;
 	struct dir *dir;
+	struct login_door *door;
 	struct store_client *store;
-	struct map users;     /* account -> struct user */
-	struct map parts;     /* name -> struct part */
-	struct map boxes;     /* mailbox id -> struct box, those with a session in IDLE */
+	struct map users; /* account -> struct user */
+	struct store_homes homes;
+	struct map boxes; /* mailbox id -> struct box, those with a session in IDLE */
 	struct list sessions;
+	struct list annotated; /* those that are told of annotations: metadata-news.c */
 	size_t nsessions;
+	size_t guests;         /* of them, those that have somebody else's mailbox selected */
+	struct map watched;    /* account id -> struct watched, those that a session listens to */
+	struct list listeners; /* struct notify that may mean other people's mailboxes */
+	struct later listens;  /* watch.c: some of them are asked for */
+	struct later looks;    /* place.c: at the rights of those in mailboxes of these accounts, */
+	uint64_t look_at[LOOKS_MOST]; /* 0 = of all */
+	size_t nlook_at;
+	bool looking; /* some are still marked: view.look */
 };
 extern struct imapd imapd;
 
+/* clang-format off */
 enum metric_id {
 	M_CONNECTIONS, M_SESSIONS, M_TLS, M_LOGINS, M_LOGIN_FAILED, M_COMMANDS, M_BAD, M_FETCHED,
-	M_APPENDED, M_IDLING
+	M_APPENDED, M_ANNOTATED, M_IDLING, M_NOTIFYING, M_NOTIFIED, M_NOTIFY_OVERFLOWS, M_CONTEXTS, M_DIRECTORY
 };
+/* clang-format on */
 
 /* users.c */
-/* The user of this account when his partition is open and he is known there already; else
- * NULL and user_open_start is needed.  Counts a session; user_drop takes it off. */
-struct user *user_find(struct slice account, struct slice partition, struct store_limits limits);
-/* From the answer to store_account_start.  NULL when the partition cannot be read. */
-struct user *user_open(struct slice account, const struct store_reply *r,
-    struct store_limits limits);
+/* The user of this account, whose id is so in that partition.  Counts a session; user_drop takes it
+ * off. */
+struct user *
+user_new(struct slice account, uint64_t id, struct store_home *part, struct store_limits limits);
 void user_drop(struct user **u);
 #endif

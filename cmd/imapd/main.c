@@ -1,8 +1,8 @@
-/* imapd/main.c: settings, tables, and one call: see imapd(8). */
-#include <errno.h>
-#include <stdlib.h>
-
-#include "base/log.h"
+/* imapd/main.c: settings, tables, and one call: see imapd(8).
+ *
+ * Owns conf and imapd, what all sessions of a worker share; session.c has the sessions.  Called
+ * by lib/daemon.  A start cannot fail: directory and stored may be away and are waited for. */
+#include "daemon/program.h"
 #include "base/mem.h"
 #include "session.h"
 #include "store/watch.h"
@@ -10,32 +10,50 @@
 struct settings conf;
 struct imapd imapd;
 
-#define MB (1024 * 1024)
-#define HOUR (3600 * 1000)
+#define MB            (1024 * 1024)
+#define HOUR          (3600 * 1000)
+
+#define IDLE_LEAST_MS (30 * 60 * 1000)
 
 static const struct conf_key keys[] = {
 	{ "workers", CONF_INT, &conf.workers, "1", 1, 256, RESTART, NULL,
 	    "Number of worker processes." },
-	{ "limit.clients", CONF_INT, &conf.clients, "20000", 1, 1000000, RELOAD, NULL,
-	    "Most connections of a worker." },
-	{ "limit.per_user", CONF_INT, &conf.per_user, "50", 1, 1000000, RELOAD, NULL,
-	    "Most connections of one user in a worker." },
-	{ "limit.failures", CONF_INT, &conf.failures, "3", 1, 100, RELOAD, NULL,
-	    "Failed logins before a connection is closed." },
+	{ "limit.clients", CONF_INT, &conf.clients, "20000", 0, 1000000, RELOAD, NULL,
+	    "Sessions at once over all workers; 0 is no limit." },
+	{ "limit.per_client", CONF_INT, &conf.per_client, "1000", 0, 65535, RELOAD, NULL,
+	    "Sessions at once from one address (IPv6: one /64); 0 is no limit." },
+	{ "limit.per_user", CONF_INT, &conf.per_user, "50", 0, 65535, RELOAD, NULL,
+	    "Sessions at once of one user; 0 is no limit." },
 	{ "limit.bad_commands", CONF_INT, &conf.bad_commands, "20", 1, 255, RELOAD, NULL,
 	    "Bad commands in a row before login until a connection is closed." },
 	{ "limit.line", CONF_SIZE, &conf.line, "128K", 8192, 16 * MB, RELOAD, NULL,
 	    "Longest command with its literals after login." },
 	{ "limit.append", CONF_SIZE, &conf.append, "50M", 1024, 2047LL * MB, RELOAD, NULL,
 	    "Largest message that APPEND takes." },
+	{ "limit.metadata", CONF_SIZE, &conf.metadata, "64K", 1024, MB, RELOAD, NULL,
+	    "Longest value of an annotation that SETMETADATA takes." },
+	{ "limit.subscriptions", CONF_INT, &conf.subscriptions, "5000", 1, 20000, RELOAD, NULL,
+	    "Most names that a user may subscribe to." },
 	{ "timeout.login", CONF_TIME, &conf.login_time, "60s", 1000, HOUR, RELOAD, NULL,
 	    "Time until a connection must have logged in." },
+	{ "timeout.progress", CONF_TIME, &conf.progress, "10s", 1, HOUR, RELOAD, NULL,
+	    "How long a search is silent until it says how far it is." },
 	{ "timeout.idle", CONF_TIME, &conf.idle_time, "31m", 1000, 24 * HOUR, RELOAD, NULL,
 	    "Time a connection may be silent after login; RFC 3501 asks for 30 minutes." },
-	{ "login.failure_delay", CONF_TIME, &conf.failure_delay, "2s", 0, 60000, RELOAD, NULL,
-	    "Pause before a refused login is answered." },
-	{ "hosts", CONF_LIST, &conf.hosts, "", 0, 0, RELOAD, NULL,
+	{ "auth.delay", CONF_TIME, &conf.auth_delay, "2s", 0, 60000, RELOAD, "login.failure_delay",
+	    "How late a wrong password is answered; later after many." },
+	{ "auth.failures", CONF_INT, &conf.failures, "3", 0, 100, RELOAD, "limit.failures",
+	    "Wrong passwords after which a session ends; 0 is no limit." },
+	{ "auth.proxies", CONF_LIST, &conf.proxies, "", 0, 0, RELOAD, "domain",
+	    "Host names of proxies whose certificates (tls.ca) may act for users." },
+	{ "hosts", CONF_LIST, &conf.hosts, "", 0, 0, RELOAD, "domain",
 	    "Values of mailHost that mean this host, besides hostname." },
+	{ "public_account", CONF_STR, &conf.public_account, "", 0, 0, RELOAD, "address",
+	    "The account whose folders are shown as public ones; empty is none." },
+	{ "metadata.comment", CONF_STR, &conf.comment, "", 0, 0, RELOAD, NULL,
+	    "What GETMETADATA says of the server as /shared/comment; empty is nothing." },
+	{ "metadata.admin", CONF_STR, &conf.admin, "", 0, 0, RELOAD, NULL,
+	    "A URI of the server's administrator (/shared/admin); empty is none." },
 	{ "any_host", CONF_BOOL, &conf.any_host, "no", 0, 0, RELOAD, NULL,
 	    "Let users of every mailHost log in." },
 };
@@ -52,58 +70,105 @@ static const struct metric metrics[] = {
 	[M_BAD] = { "imap_commands_bad", COUNTER, "Commands answered with BAD." },
 	[M_FETCHED] = { "imap_messages_fetched", COUNTER, "Messages in answers to FETCH." },
 	[M_APPENDED] = { "imap_messages_appended", COUNTER, "Messages taken by APPEND." },
+	[M_ANNOTATED] = { "imap_annotations_set", COUNTER,
+	    "Annotations set or removed by SETMETADATA." },
 	[M_IDLING] = { "imap_idling", GAUGE, "Sessions in IDLE." },
+	[M_NOTIFYING] = { "imap_notifying", GAUGE, "Sessions that listen by NOTIFY." },
+	[M_NOTIFIED] = { "imap_notifications", COUNTER,
+	    "Responses about mailboxes that are not selected, by NOTIFY." },
+	[M_NOTIFY_OVERFLOWS] = { "imap_notify_overflows", COUNTER,
+	    "NOTIFY ended because too much had happened." },
+	[M_CONTEXTS] = { "imap_contexts", GAUGE, "Searches whose results are followed." },
+	[M_DIRECTORY] = { "imap_directory_blind", GAUGE, DIR_METRIC_HELP },
 	{ NULL, COUNTER, NULL },
 };
 
 static int
-start(struct loop *l)
+imapd_start(struct loop *l)
 {
 	char *socket = mem_printf("%s/stored.sock", shared.rundir);
 
 	imapd.loop = l;
+	admit_open(shared.rundir, &imapd_admit);
 	list_init(&imapd.sessions);
+	list_init(&imapd.annotated);
+	later_init(&imapd.looks);
+	list_init(&imapd.listeners);
+	later_init(&imapd.listens);
 	imapd.dir = dir_new(l);
+	dir_metric(imapd.dir, M_DIRECTORY);
+	imapd.door = login_door_new(l, imapd.dir, &conf.auth_delay);
 	imapd.store = store_client_new(l, socket, "imapd");
+	store_client_actors(imapd.store, session_actor);
 	store_watch(imapd.store, idle_events, NULL);
+	store_homes_init(&imapd.homes, l, imapd.store);
 	mem_release(socket);
 	return 0;
 }
 
 static void
-reload(void)
+imapd_reload(void)
 {
 	dir_reload(imapd.dir);
 }
 
-static void
-status(struct buf *b)
+/* "forget USER": the password was changed, or the account closed. */
+static bool
+imapd_control(struct slice line, struct buf *out)
 {
-	buf_printf(b, "sessions=%zu users=%zu partitions=%zu\n", imapd.nsessions, imapd.users.n,
-	    imapd.parts.n);
+	struct slice verb = S(""), account = S("");
+
+	if (!slice_word(&line, &verb) || !slice_eq(verb, S("forget")) ||
+	    !slice_word(&line, &account))
+		return false;
+	dir_forget(imapd.dir, account);
+	buf_printf(out, "ok sessions=%zu\n", session_end_user(account));
+	return true;
+}
+
+static void
+imapd_status(struct buf *b)
+{
+	buf_printf(b, "sessions=%zu sessions_all=%zu users=%zu partitions=%zu\n", imapd.nsessions,
+	    admit_sessions(), imapd.users.n, imapd.homes.parts.n);
 	dir_status(imapd.dir, b);
 	buf_char(b, '\n');
 	store_client_status(imapd.store, b);
 	buf_char(b, '\n');
 }
 
-static const struct daemon imapd_daemon = {
+/* RFC 3501 5.4: the autologout timer MUST be at least 30 minutes. */
+static bool
+imapd_check(struct buf *why)
+{
+	if (conf.idle_time < IDLE_LEAST_MS)
+		buf_printf(why, "warning: %s: timeout.idle: clients count on 30 minutes\n",
+		    conf_where(&conf.idle_time));
+	return dir_check(why);
+}
+
+static const struct program imapd_program = {
 	.name = "imapd",
+	.about = "IMAP server in front of the message store",
+	.may = "inet store:read",
 	.file = "imapd.conf",
 	.schema = &schema,
 	.listens = true,
 	.workers = &conf.workers,
 	.metrics = metrics,
-	.start = start,
+	.start = imapd_start,
 	.accept = session_new,
-	.reload = reload,
+	.reload = imapd_reload,
 	.drain = session_drain_all,
-	.status = status,
-	.check = dir_check,
+	.status = imapd_status,
+	.sessions = &session_verbs,
+	.control = imapd_control,
+	.paths = store_homes_reach,
+	.check = imapd_check,
 };
 
 int
 main(int argc, char **argv)
 {
-	return daemon_run(&imapd_daemon, argc, argv);
+	return program_run(&imapd_program, argc, argv);
 }

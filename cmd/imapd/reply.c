@@ -1,127 +1,98 @@
-/* imapd/reply.c: answers: tagged lines with the mailbox's news in front (RFC 3501 7.1),
- * response codes (RFC 5530), and the capabilities. */
+/* imapd/reply.c: what goes before and into tagged answers: the mailbox's news (RFC 3501 7.1) and the
+ * response codes for what stored says (RFC 5530). */
+#include "context.h"
+#include "metadata.h"
+#include "notify.h"
+
 #include <errno.h>
 
-#include "session.h"
+#include "base/log.h"
 
-void
-untagged(struct session *s, const char *fmt, ...)
+enum imap_next
+reply_news(struct imap_server *imap)
 {
-	va_list ap;
+	struct session *s = session_of(imap);
+	enum imap_next next = s->updating || notify_has_metadata(s) ? IMAP_NEXT : metadata_news(s);
 
-	buf_lit(out(s), "* ");
-	va_start(ap, fmt);
-	buf_vprintf(out(s), fmt, ap);
-	va_end(ap);
-	buf_lit(out(s), "\r\n");
+	if (next != IMAP_NEXT || !s->view)
+		return next;
+	/* RFC 5465 5: "can be used as a snapshot facility" */
+	if (notify_is_quiet(s) &&
+	    ((imap->cmd->flags & (IMAP_SETS | IMAP_WRITES)) == IMAP_SETS ||
+		imap->cmd->run == cmd_idle))
+		return IMAP_NEXT;
+	if (!s->sync)
+		s->sync = arena_new(&imap->arena, sizeof(*s->sync));
+	s->sync->expunge = imap->uid || !(imap->cmd->flags & IMAP_SEQS);
+	s->sync->uid = imap->uid;
+	next = s->updating ? IMAP_NEXT : view_sync(s, s->sync);
+	if (next == IMAP_NEXT)
+		next = contexts_more(s);
+	if (next != IMAP_CLOSE)
+		return next;
+	imap->doomed = true; /* BYE has been said: the tagged answer follows it */
+	return IMAP_NEXT;
 }
 
-static enum next
-write_final(struct session *s)
-{
-	struct buf *b = out(s);
-
-	buf_slice(b, s->tag);
-	buf_char(b, ' ');
-	buf_str(b, s->final);
-	buf_lit(b, "\r\n");
-	s->final = NULL;
-	return s->doomed ? CLOSE : NEXT;
-}
-
-static enum next
-finish_more(struct session *s)
-{
-	int r = view_sync(s, s->data);
-
-	if (r > 0)
-		return FULL;
-	if (r < 0) {
-		untagged(s, "BYE The mailbox has been deleted");
-		s->doomed = true;
-	}
-	return write_final(s);
-}
-
-enum next
-finish(struct session *s, const char *status, const char *fmt, ...)
-{
-	struct buf text = { 0 };
-	const struct command *c = s->cmd;
-	struct sync *y;
-	va_list ap;
-
-	buf_str(&text, status);
-	buf_char(&text, ' ');
-	va_start(ap, fmt);
-	buf_vprintf(&text, fmt, ap);
-	va_end(ap);
-	s->final = arena_cstr(&s->arena, buf_get(&text));
-	buf_fini(&text);
-	s->bad = 0;
-	if (!s->view || !c || c->flags & QUIET)
-		return write_final(s);
-	/* STORE leaves what it changed itself in s->sync. */
-	y = s->sync ? s->sync : arena_new(&s->arena, sizeof(*y));
-	y->expunge = s->uid || !(c->flags & SEQS);
-	y->uid = s->uid;
-	s->sync = NULL;
-	if (s->undo)
-		s->undo(s);
-	s->undo = NULL;
-	s->data = y;
-	s->more = finish_more;
-	return session_pull(s);
-}
-
-enum next
-bad_text(struct session *s, const char *why)
-{
-	metric_add(M_BAD, 1);
-	if (s->bad < 255)
-		s->bad++;
-	if (s->state == NOTAUTH && s->bad >= conf.bad_commands) {
-		untagged(s, "BYE Too many bad commands");
-		s->doomed = true;
-	}
-	s->final = arena_printf(&s->arena, "BAD %s", why);
-	return write_final(s);
-}
-
-enum next
-bad(struct session *s, const struct imap_in *in)
-{
-	return bad_text(s, in->why ? in->why : "Syntax error");
-}
-
-enum next
-no_store(struct session *s, const struct store_reply *r, const char *missing)
+enum imap_next
+reply_no_store(struct session *s, const struct store_reply *r, const char *missing)
 {
 	static const char *const codes[] = {
-		[STORE_AWAY] = "UNAVAILABLE",      [STORE_EXISTS] = "ALREADYEXISTS",
-		[STORE_OVERQUOTA] = "OVERQUOTA",   [STORE_FULL] = "UNAVAILABLE",
-		[STORE_BADNAME] = "CANNOT",        [STORE_CANNOT] = "CANNOT",
-		[STORE_LIMIT] = "LIMIT",           [STORE_FAILED] = "UNAVAILABLE",
+		[STORE_AWAY] = "UNAVAILABLE",
+		[STORE_EXISTS] = "ALREADYEXISTS",
+		[STORE_OVERQUOTA] = "OVERQUOTA",
+		[STORE_FULL] = "UNAVAILABLE",
+		[STORE_BADNAME] = "CANNOT",
+		[STORE_CANNOT] = "CANNOT",
+		[STORE_LIMIT] = "LIMIT",
+		[STORE_FAILED] = "UNAVAILABLE",
 		[STORE_REFUSED] = "SERVERBUG",
+		[STORE_UNSUPPORTED] = "UNAVAILABLE",
+		[STORE_FORBIDDEN] = "NOPERM",
+		[STORE_DAMAGED] = "CORRUPTION",
 	};
 	const char *code = r->code == STORE_NOMAILBOX ? missing :
-	    (size_t)r->code < NELEM(codes)	      ? codes[r->code] :
+	    (size_t)r->code < NELEM(codes)            ? codes[r->code] :
 							NULL;
 
-	return finish(s, "NO", "[%s] %s", code ? code : "SERVERBUG", r->verdict.text);
+	/* NO would say that nothing has happened, and the client would do it again.  Without an
+	 * answer it looks first (RFC 9051 7.1.5: BYE may come at any time). */
+	if (r->code == STORE_UNSURE) {
+		imap_server_untagged(&s->imap, "BYE [UNAVAILABLE] %s", r->verdict.text);
+		s->imap.line.why = "unsure";
+		return IMAP_CLOSE;
+	}
+	return imap_server_finish(&s->imap, "NO", "[%s] %s", code ? code : "SERVERBUG",
+	    r->verdict.text);
+}
+
+enum imap_next
+reply_no_mailbox(struct imap_server *imap, int rc, const char *missing)
+{
+	switch (rc) {
+	case -ENOENT: return imap_server_no(imap, missing, "No such mailbox");
+	case -EACCES: return place_no_right(imap);
+	case -EBADMSG:
+		return imap_server_no(imap, "CORRUPTION",
+		    "The mailbox is damaged: an administrator can repair it");
+	default: return imap_server_no(imap, "UNAVAILABLE", "The mailbox cannot be read");
+	}
 }
 
 void
-capability_write(struct session *s, struct buf *b)
+session_log_deed(struct session *s, const char *how, const struct store_reply *r, struct slice to)
 {
-	buf_lit(b, "CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ID ENABLE");
-	if (s->state == NOTAUTH) {
-		if (s->listen->tls == TLS_STARTTLS && !stream_secure(&s->io))
-			buf_lit(b, " STARTTLS");
-		buf_str(b, session_password_ok(s) ? " AUTH=PLAIN AUTH=LOGIN" : " LOGINDISABLED");
+	struct store_mailbox m = { 0 };
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < r->nuids; i++)
+		n += (uint64_t)(r->uids[i].last - r->uids[i].first) + 1;
+	if (r->verdict.kind != OK || n == 0 || store_begin(session_reader(s)) < 0)
 		return;
-	}
-	buf_lit(b, " IDLE NAMESPACE UIDPLUS MOVE UNSELECT CHILDREN SPECIAL-USE LIST-EXTENDED "
-		   "LIST-STATUS STATUS=SIZE ESEARCH CONDSTORE APPENDLIMIT=");
-	buf_i64(b, conf.append);
+	if (store_get_mailbox(session_reader(s), s->view->mailbox, &m) < 0)
+		m.name = S("?");
+	log_event(LOG_INFO, "expunge", "sid=%s user=%s mailbox=%s how=%s to=%s messages=%llu",
+	    s->sid, log_str(s->user->account), log_value(m.name), how, log_value(to),
+	    (unsigned long long)n);
+	store_end(session_reader(s));
 }

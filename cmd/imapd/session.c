@@ -1,471 +1,394 @@
-/* imapd/session.c: the life of a connection: accept, TLS, the command loop, the pull cursor,
- * the end.  The table of commands is in commands.c. */
-#include "session.h"
+/* imapd/session.c: the life of a connection: who may come in, what is offered, what is let go.
+ *
+ * Owns: the list of sessions, each session's user and view.  Called by the daemon (accept, drain) and
+ * by imap/server through the policy.  Can fail: taking the descriptor.  Must stay true: session_left
+ * lets go of everything but the struct, whatever was under way.  The commands are in files of their
+ * own, their table in commands.c. */
+#include "metadata.h"
+#include "notify.h"
 
-#include <errno.h>
+#include <malloc.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/must.h"
 #include "base/random.h"
 
-/* A cursor may write this much before other sessions get their turn. */
-#define TURN (4 * STREAM_HIGH)
 /* Commands that a client may give before login: silence is limited by time, chatter by this. */
-#define EARLY 100
+#define EARLY_COMMANDS 100
+/* Bytes of a command before login: names and passwords. */
+#define EARLY_LINE 8192
+/* Sessions that are a crowd, see session_give_back. */
+#define CROWD 50
 
-static void session_run(struct session *s);
-static void session_close(struct session *s);
-static void release(struct session *s);
-static void on_later(struct later *l);
+static struct imap_limits session_limits;
+/* Structs of sessions, of which some only say their last words; and the most of them since memory
+ * was given back, see session_give_back. */
+static size_t session_alive, session_crowd;
 
-/* ---- one command ----------------------------------------------------------------------- */
+/* ---- what imap/server asks ----------------------------------------------------------------- */
 
-/* Forgets the command in flight and gives its memory back. */
-static void
-command_over(struct session *s)
+/* May a password go over this connection, may a proxy speak for others, may the login be given back? */
+static unsigned
+session_when(struct imap_server *imap)
 {
-	if (s->undo)
-		s->undo(s);
-	s->undo = NULL;
-	s->more = NULL;
-	s->data = NULL;
-	s->sync = NULL;
-	s->final = NULL;
-	s->cmd = NULL;
-	s->uid = false;
-	s->tag = slice(NULL, 0);
-	arena_reset(&s->arena);
-	if (s->state == NOTAUTH || s->early) {
-		/* A password may stand there. */
-		if (s->lex.text.p)
-			explicit_bzero(s->lex.text.p, s->lex.text.n);
-		s->early = s->state == NOTAUTH ? s->early : 0;
-	}
-	imap_lex_reset(&s->lex);
-	s->lex.cap = s->state == NOTAUTH ? 8192 : (size_t)conf.line;
-}
+	struct session *s = session_of(imap);
+	unsigned now = 0;
 
-static const struct command *
-find_command(struct slice verb)
-{
-	for (size_t i = 0; i < ncommands; i++)
-		if (slice_ieq(verb, slice_str(commands[i].verb)))
-			return &commands[i];
-	return NULL;
-}
-
-/* A whole command is in s->lex.text: "tag SP [UID SP] verb [SP arguments]". */
-static enum next
-command_run(struct session *s)
-{
-	struct imap_in in = { .s = buf_get(&s->lex.text), .arena = &s->arena };
-	const struct command *c;
-	struct slice verb;
-
-	if (!imap_tag(&in, &s->tag)) {
-		s->tag = S("*");
-		return bad_text(s, "Tag expected");
-	}
-	s->tag = arena_slice(&s->arena, s->tag);
-	if (!imap_space(&in) || !imap_atom(&in, &verb))
-		return bad_text(s, "Command expected");
-	if (slice_ieq(verb, S("UID"))) {
-		s->uid = true;
-		if (!imap_space(&in) || !imap_atom(&in, &verb))
-			return bad_text(s, "Command expected behind UID");
-	}
-	c = find_command(verb);
-	metric_add(M_COMMANDS, 1);
-	if (log_wants(LOG_DEBUG))
-		log_event(LOG_DEBUG, "command", "sid=%s verb=%s", s->sid, log_value(verb));
-	if (!c || (s->uid && !(c->flags & UIDS)))
-		return bad_text(s, "Unknown command");
-	if (!(c->states & s->state) && !(c->states & AUTH && s->state == SELECTED))
-		return bad_text(s, s->state == NOTAUTH ? "Log in first" :
-			c->states & SELECTED		? "No mailbox is selected" :
-							  "Not after login");
-	if (s->state == NOTAUTH && ++s->early > EARLY) {
-		untagged(s, "BYE Log in, or go");
-		return CLOSE;
-	}
-	s->cmd = c;
-	if (c->flags & WRITES && s->view->readonly)
-		return finish(s, "NO", "[READ-ONLY] The mailbox was opened read-only");
-	return c->run(s, &in);
-}
-
-/* ---- the loop ---------------------------------------------------------------------------- */
-
-/* What the lexer said about the bytes it took. */
-static enum next
-lexed(struct session *s, enum imap_lexed what)
-{
-	switch (what) {
-	case IMAP_LEX_DONE:
-		if (s->idling)
-			return idle_line(s, buf_get(&s->lex.text));
-		if (s->cmd) /* AUTHENTICATE waits for a line */
-			return authenticate_line(s, buf_get(&s->lex.text));
-		if (s->lex.text.n == 0)
-			return NEXT; /* empty lines between commands are ignored */
-		return command_run(s);
-	case IMAP_LEX_CONTINUE:
-		buf_lit(out(s), "+ Ready for literal data\r\n");
-		return WAIT;
-	case IMAP_LEX_MESSAGE:
-		if (!s->idling && !s->cmd)
-			return append_begin(s);
-		untagged(s, "BYE Something else was expected");
-		return CLOSE;
-	case IMAP_LEX_TOO_LONG: {
-		struct imap_in in = { .s = buf_get(&s->lex.text), .arena = &s->arena };
-
-		if (!s->cmd && !imap_tag(&in, &s->tag))
-			s->tag = S("*");
-		return bad_text(s, "Command too long");
-	}
-	case IMAP_LEX_FLOOD:
-		untagged(s, "BYE Command too long");
-		return CLOSE;
-	case IMAP_LEX_MORE:
-		break;
-	}
-	return WAIT;
-}
-
-/* Feeds the lexer until a command has run or the input is used up. */
-static bool
-feed(struct session *s)
-{
-	struct slice in = stream_peek(&s->io);
-	enum imap_lexed what;
-	size_t used;
-
-	if (in.n == 0)
-		return false;
-	what = imap_lex_feed(&s->lex, in, &used);
-	stream_take(&s->io, used);
-	if (what == IMAP_LEX_MORE)
-		return true;
-	s->next = (uint8_t)lexed(s, what);
-	if (what == IMAP_LEX_CONTINUE)
-		s->next = NEXT; /* not a command yet: go on feeding */
-	else if (s->next == NEXT)
-		command_over(s);
-	else if (s->next == LINES) {
-		imap_lex_reset(&s->lex);
-		s->next = NEXT;
-	}
-	return true;
+	if (imap->state != IMAP_NOTAUTH)
+		return s->behind ? 0 : SESSION_DIRECT;
+	if (stream_secure(&imap->line.io) || (shared.insecure_loopback && s->loopback))
+		now |= IMAP_PASSWORDS;
+	return s->proxy ? now | SESSION_PROXY : now;
 }
 
 static void
-session_run(struct session *s)
+session_event(struct imap_server *imap, enum imap_event ev)
 {
-	if (s->running || s->io.closing || s->io.finishing)
-		return;
-	s->running = true;
-	/* Who does not read the answers is not asked for more commands: see on_drained. */
-	while (s->next == NEXT && stream_backlog(&s->io) < STREAM_HIGH && feed(s))
-		;
-	s->running = false;
-	stream_flush(&s->io); /* before every wait: nobody waits for a timer */
-	if (s->next == CLOSE) {
-		release(s);
-		stream_finish(&s->io);
-	} else if (s->next == NEXT && stream_eof(&s->io))
-		session_close(s);
-	else if (s->next == NEXT && daemon_draining() && s->lex.text.n == 0)
-		session_bye(s, "Server is going down");
-	else if ((s->next == WAIT && stream_peek(&s->io).n > LOOP_READ_SIZE) ||
-	    (s->next == NEXT && stream_backlog(&s->io) >= STREAM_HIGH))
-		stream_stop(&s->io); /* the client is far ahead: let TCP hold it */
+	static const enum metric_id metrics[] = {
+		[IMAP_EV_COMMAND] = M_COMMANDS,
+		[IMAP_EV_BAD] = M_BAD,
+		[IMAP_EV_TLS] = M_TLS,
+	};
+
+	(void)imap;
+	metric_add(metrics[ev], 1);
+}
+
+/* How sessions are counted: what proxies bring keeps a share of its own. */
+enum { CLASS_IMAP, CLASS_PROXY };
+static const struct admit_class classes[] = {
+	[CLASS_IMAP] = { "imap", 0, true },
+	[CLASS_PROXY] = { "proxy", 25, true },
+};
+const struct admit_service imapd_admit = { "imapd", classes, NELEM(classes), &conf.clients,
+	&conf.per_client, &conf.per_user };
+
+/* Counted for `peer`, whoever it was counted for before. */
+static void
+session_count_for(struct session *s, const struct addr *peer)
+{
+	admit_leave(&s->admit);
+	s->full = admit_enter(&s->admit, CLASS_PROXY, peer) != ADMIT_OK;
 }
 
 void
-session_resume(struct session *s, enum next next)
-{
-	log_context(s->sid);
-	if (next == NEXT)
-		command_over(s);
-	else if (next == LINES)
-		imap_lex_reset(&s->lex);
-	s->next = (uint8_t)(next == LINES ? NEXT : next);
-	if (!s->io.closing && !s->io.finishing)
-		stream_start(&s->io);
-	session_run(s);
-}
-
-enum next
-session_pull(struct session *s)
-{
-	size_t written = 0;
-
-	for (;;) {
-		size_t before = out(s)->n;
-		enum next next = s->more(s);
-
-		if (next != FULL && next != YIELD)
-			return next;
-		written += out(s)->n > before ? out(s)->n - before : 0;
-		stream_flush(&s->io);
-		if (s->io.error)
-			return CLOSE;
-		if (stream_backlog(&s->io) >= STREAM_HIGH) {
-			s->full = true;
-			return WAIT;
-		}
-		if (next == YIELD || written >= TURN)
-			break;
-	}
-	later_run(&s->later, s->io.loop, on_later);
-	return WAIT;
-}
-
-static void
-on_later(struct later *l)
-{
-	struct session *s = CONTAINER(l, struct session, later);
-
-	if (s->next == WAIT && s->more && !s->full)
-		session_resume(s, session_pull(s));
-}
-
-/* ---- events of the stream ------------------------------------------------------------------ */
-
-static void
-on_input(struct stream *io)
-{
-	struct session *s = CAST(io->data, struct session, SESSION_MAGIC);
-
-	log_context(s->sid);
-	if (s->next == WAIT && s->cmd && s->cmd->run == cmd_append) {
-		enum next next = append_input(s);
-
-		if (next != WAIT)
-			session_resume(s, next);
-		else
-			stream_flush(io);
-		return;
-	}
-	if (s->next == WAIT && io->error) {
-		session_close(s);
-		return;
-	}
-	session_run(s);
-}
-
-static void
-on_drained(struct stream *io)
-{
-	struct session *s = CAST(io->data, struct session, SESSION_MAGIC);
-
-	log_context(s->sid);
-	if (s->idling)
-		idle_update(s);
-	if (s->full) {
-		s->full = false;
-		session_resume(s, session_pull(s));
-	} else if (s->next == NEXT) {
-		stream_start(io);
-		session_run(s);
-	}
-}
-
-static void
-greet(struct session *s)
-{
-	struct buf *b = out(s);
-
-	buf_lit(b, "* OK [");
-	capability_write(s, b);
-	buf_printf(b, "] %s ready\r\n", shared.hostname);
-	stream_flush(&s->io);
-}
-
-static void
-on_secured(struct stream *io, int error, const char *why)
-{
-	struct session *s = CAST(io->data, struct session, SESSION_MAGIC);
-	bool again = s->secured;
-
-	log_context(s->sid);
-	if (error) {
-		log_event(LOG_INFO, "tls_failed", "sid=%s error=%s", s->sid, log_str(why));
-		session_close(s);
-		return;
-	}
-	metric_add(M_TLS, 1);
-	s->secured = true;
-	log_event(LOG_DEBUG, "tls", "sid=%s version=%s cipher=%s", s->sid,
-	    log_str(stream_tls_version(io)), log_str(stream_tls_cipher(io)));
-	if (!again && s->listen->tls == TLS_IMPLICIT)
-		greet(s);
-	if (s->next == WAIT)
-		session_resume(s, NEXT);
-}
-
-static void
-on_timeout(struct stream *io)
-{
-	struct session *s = CAST(io->data, struct session, SESSION_MAGIC);
-
-	log_context(s->sid);
-	/* Waiting for stored or the directory is not the client's fault; not reading is. */
-	if (s->next == WAIT && !s->idling && !s->full && op_pending(&s->op)) {
-		if (s->state == NOTAUTH)
-			stream_limit(io, (uint32_t)conf.login_time);
-		else
-			stream_idle(io, (uint32_t)conf.idle_time);
-		return;
-	}
-	log_event(LOG_INFO, "timeout", "sid=%s", s->sid);
-	session_bye(s, "Autologout; idle for too long");
-}
-
-static void
-on_closed(struct stream *io)
-{
-	struct session *s = CAST(io->data, struct session, SESSION_MAGIC);
-
-	log_context("");
-	s->magic = 0;
-	mem_release(s);
-	if (imapd.nsessions == 0 && daemon_draining())
-		daemon_drained();
-}
-
-static const struct stream_events events = {
-	.input = on_input,
-	.drained = on_drained,
-	.secured = on_secured,
-	.timeout = on_timeout,
-	.closed = on_closed,
-};
-
-/* ---- begin and end --------------------------------------------------------------------------- */
-
-bool
-session_password_ok(struct session *s)
+session_forwarded(struct session *s, const struct login_forward *f)
 {
 	struct addr peer;
 
-	if (stream_secure(&s->io))
-		return true;
-	stream_peer(&s->io, &peer);
-	return shared.insecure_loopback && addr_loopback(&peer);
+	if (!login_forward_apply(f, &s->imap.line.io, s->sid, &peer))
+		return;
+	addr_host(&peer, s->peer);
+	session_count_for(s, &peer);
 }
 
 static void
-delay_closed(struct timer *t)
+session_secured(struct imap_server *imap, int error, const char *why)
 {
-	mem_release(t);
+	struct session *s = session_of(imap);
+	const struct stream *io = &imap->line.io;
+
+	if (error)
+		log_event(LOG_INFO, "tls_failed", "sid=%s error=%s", s->sid, log_str(why));
+	else
+		log_event(LOG_DEBUG, "tls", "sid=%s version=%s cipher=%s", s->sid,
+		    log_str(stream_tls_version(io)), log_str(stream_tls_cipher(io)));
+	s->proxy = !error && login_is_proxy(io, conf.proxies, s->sid);
+	if (!error && !s->proxy && s->listen->peer_cert == PEER_CERT_DEMAND) {
+		line_session_close(&imap->line, "role"); /* it is for proxies alone */
+		return;
+	}
+	if (s->proxy) /* its own address is nobody's that a limit is meant for */
+		session_count_for(s, &(struct addr){ .sa.sa_family = AF_UNIX });
 }
 
-/* Lets go of everything but the struct, which the stream's `closed` frees.  Safe twice. */
+/* What belongs to one command. */
 static void
-release(struct session *s)
+session_over(struct imap_server *imap)
 {
-	if (s->delay)
-		timer_close(s->delay, delay_closed);
-	s->delay = NULL;
-	op_cancel(&s->op);
-	later_cancel(&s->later);
-	idle_leave(s);
-	command_over(s);
-	mem_free(&s->idle_tag);
-	view_free(&s->view);
+	struct session *s = session_of(imap);
+
+	idle_over(s);
+	s->sync = NULL;
+	s->telling = NULL;
+	s->updating = NULL;
+	login_free(&s->login); /* an exchange that the client gave up */
+}
+
+static void
+session_left(struct imap_server *imap)
+{
+	struct session *s = session_of(imap);
+
+	login_free(&s->login);
+	admit_leave(&s->admit);
+	notify_end(s);
+	session_deselect(s);
+	metadata_unwatch(s);
 	if (s->user)
 		user_drop(&s->user);
-	if (!list_empty(&s->link)) {
-		list_remove(&s->link);
-		imapd.nsessions--;
-		metric_add(M_SESSIONS, -1);
-		log_event(LOG_INFO, "disconnect", "sid=%s", s->sid);
-	}
-	s->full = false;
+	list_remove(&s->link);
+	imapd.nsessions--;
+	metric_add(M_SESSIONS, -1);
+	if (imap->line.why && strcmp(imap->line.why, "timeout") == 0)
+		log_event(LOG_INFO, "timeout", "sid=%s", s->sid);
+	log_event(LOG_INFO, "disconnect", "sid=%s why=%s in=%llu out=%llu ms=%llu", s->sid,
+	    imap->line.why ? imap->line.why : "closed", (unsigned long long)imap->line.io.got,
+	    (unsigned long long)imap->line.io.sent,
+	    (unsigned long long)(clock_mono_ms() - imap->line.began_ms));
 }
 
-/* The one way out: writes nothing more. */
+/* A crowd has left: what malloc keeps of it (162 MB after 5,000 sessions with TLS) goes back to the
+ * system.  Once for each time that a crowd shrinks to a quarter, because it takes milliseconds.  What
+ * counts are structs that are there: many sessions may leave in one turn, before any is freed. */
 static void
-session_close(struct session *s)
+session_give_back(void)
 {
-	s->next = CLOSE;
-	release(s);
-	stream_close(&s->io);
+	if (session_crowd < CROWD || session_alive > session_crowd / 4)
+		return;
+	session_crowd = session_alive;
+	(void)malloc_trim(0);
+}
+
+static void
+session_closed(struct imap_server *imap)
+{
+	struct session *s = session_of(imap);
+
+	s->magic = 0;
+	tls_unref(&imap->tls_ctx);
+	mem_release(s);
+	session_alive--;
+	session_give_back();
+	if (session_alive == 0 && daemon_draining())
+		daemon_drained();
+}
+
+static struct imap_policy session_policy = {
+	.limits = &session_limits,
+	.commands = imapd_commands,
+	.capabilities = session_capabilities,
+	.when = session_when,
+	.login = auth_login,
+	.sasl = auth_sasl,
+	.sasl_line = auth_sasl_line,
+	.news = reply_news,
+	.over = session_over,
+	.between = notices_between,
+	.event = session_event,
+	.secured = session_secured,
+	.left = session_left,
+	.closed = session_closed,
+};
+
+/* ---- begin and end ------------------------------------------------------------------------- */
+
+void
+session_begin(struct session *s, struct user *u)
+{
+	s->user = u;
+	s->behind = s->proxy;
+	s->proxy = false;
+	imap_server_logged_in(&s->imap);
+}
+
+/* UNAUTHENTICATE: all that came with the user goes; what is the connection's stays: TLS, its place in
+ * the counts, and how often it has tried a wrong password.		RFC 8437 3 */
+enum imap_next
+cmd_unauthenticate(struct imap_server *imap, struct imap_in *in)
+{
+	struct session *s = session_of(imap);
+
+	if (!imap_end(in))
+		return imap_server_syntax(imap, in);
+	if (s->behind)
+		return imap_server_no(imap, "CANNOT", "Not through a proxy");
+	log_event(LOG_INFO, "unauthenticate", "sid=%s user=%s", s->sid, log_str(s->user->account));
+	notify_end(s);
+	session_deselect(s);
+	s->condstore = false;
+	s->enabled = 0;
+	metadata_unwatch(s);
+	admit_user_leave(&s->admit);
+	user_drop(&s->user);
+	imap_server_logged_out(imap);
+	return imap_server_finish(imap, "OK", "UNAUTHENTICATE completed");
 }
 
 void
-session_bye(struct session *s, const char *text)
+session_deselect(struct session *s)
 {
-	if (s->next == CLOSE)
-		return;
-	if (text)
-		untagged(s, "BYE %s", text);
-	s->next = CLOSE;
-	release(s);
-	stream_finish(&s->io);
+	view_free(&s->view);
+	idle_listen(s);
+}
+
+/* Nobody's while the login lasts: the login names its account itself. */
+struct slice
+session_actor(struct op *op)
+{
+	const struct session *s = session_of(CONTAINER(op, struct imap_server, op));
+
+	return slice_str(s->user ? s->user->account : "");
+}
+
+void
+session_condstore(struct session *s)
+{
+	/* Not beyond an EXPUNGE that waits: whoever comes back with it would not be told. */
+	if (!s->condstore && s->view)
+		imap_server_untagged(&s->imap, "OK [HIGHESTMODSEQ %llu] Highest",
+		    (unsigned long long)s->view->synced);
+	s->condstore = true;
+}
+
+/* The keys of the configuration as they are now; a reload changes them for all sessions. */
+static void
+session_read_limits(void)
+{
+	session_limits = (struct imap_limits){
+		.login_ms = (uint32_t)conf.login_time,
+		.idle_ms = (uint32_t)conf.idle_time,
+		.bad = (uint32_t)conf.bad_commands,
+		.early = EARLY_COMMANDS,
+		.line = (uint32_t)conf.line,
+		.early_line = EARLY_LINE,
+		.skip = (uint64_t)conf.append * 2,
+	};
+	session_policy.hostname = shared.hostname;
 }
 
 void
 session_new(struct daemon_listen *l, int fd)
 {
 	struct session *s = mem_new(sizeof(*s));
-	char peer[ADDR_TEXT];
-	struct addr a;
+	char text[ADDR_TEXT];
+	struct addr peer;
+	bool announced = daemon_peer(fd, &peer);
 	int r;
 
+	session_read_limits();
 	s->magic = SESSION_MAGIC;
-	s->state = NOTAUTH;
+	if (++session_alive > session_crowd)
+		session_crowd = session_alive;
 	s->listen = l;
 	random_id(s->sid);
 	list_init(&s->idle_link);
-	later_init(&s->later);
-	stream_init(&s->io, imapd.loop, &events, s);
-	r = stream_open(&s->io, fd);
-	if (r < 0) {
-		log_event(LOG_WARN, "accept_failed", "sid=%s error=%s", s->sid, strerror(-r));
-		close(fd);
-		mem_release(s);
-		return;
-	}
-	log_context(s->sid);
+	list_init(&s->annots_link);
+	s->imap.policy = &session_policy;
+	s->loopback = addr_loopback(&peer) && !announced;
+	addr_host(&peer, s->peer);
 	list_push(&imapd.sessions, &s->link);
 	imapd.nsessions++;
 	metric_add(M_CONNECTIONS, 1);
 	metric_add(M_SESSIONS, 1);
-	stream_peer(&s->io, &a);
-	log_event(LOG_INFO, "connect", "sid=%s peer=%s", s->sid, addr_write(&a, peer));
-	command_over(s);
-	stream_limit(&s->io, (uint32_t)conf.login_time); /* however its bytes drip */
-	if (imapd.nsessions > (size_t)conf.clients) {
-		stream_start(&s->io);
-		session_bye(s, l->tls == TLS_IMPLICIT ? NULL : "[LIMIT] Too many connections");
-		return;
-	}
-	if (l->tls == TLS_IMPLICIT) {
-		s->next = WAIT;
-		r = stream_tls_accept(&s->io, l->tls_ctx);
-		if (r < 0) {
-			session_close(s);
-			return;
-		}
+	log_context(s->sid);
+	log_event(LOG_INFO, "connect", "sid=%s peer=%s", s->sid, addr_write(&peer, text));
+	if (admit_enter(&s->admit, CLASS_IMAP, &peer) != ADMIT_OK) {
+		r = imap_server_reject(&s->imap, imapd.loop, fd,
+		    l->tls == TLS_IMPLICIT ? NULL : "[LIMIT] Too many connections", s->sid);
 	} else {
-		greet(s);
+		if (l->tls != TLS_OFF)
+			s->imap.tls_ctx = tls_ref(l->tls_ctx);
+		r = imap_server_open(&s->imap, imapd.loop, fd, l->tls == TLS_IMPLICIT, s->sid);
 	}
-	stream_start(&s->io);
+	if (r == 0 && announced)
+		stream_announce(&s->imap.line.io, &peer);
+	if (r < 0) {
+		log_event(LOG_WARN, "accept_failed", "sid=%s error=%s", s->sid, strerror(-r));
+		close(fd);
+		session_left(&s->imap);
+		session_closed(&s->imap);
+	}
 }
+
+size_t
+session_end_user(struct slice account)
+{
+	struct session *s;
+	size_t n = 0;
+
+	list_each(s, &imapd.sessions, struct session, link)
+	{
+		if (!s->user || !slice_ieq(slice_str(s->user->account), account))
+			continue;
+		imap_server_bye(&s->imap, "forgotten", "Log in again");
+		n++;
+	}
+	return n;
+}
+
+/* ---- what operators see -------------------------------------------------------------------- */
+
+static void
+session_walk(bool (*each)(void *arg, const struct daemon_session *d), void *arg)
+{
+	struct session *s;
+
+	list_each(s, &imapd.sessions, struct session, link)
+	{
+		struct daemon_session d = {
+			.session = s,
+			.sid = s->sid,
+			.protocol = "imap",
+			.state = s->view ? "selected" :
+			    s->user      ? "authenticated" :
+					   "login",
+			.user = s->user ? s->user->account : NULL,
+			.peer = s->peer,
+			.tls = stream_secure(&s->imap.line.io),
+			.began_ms = s->imap.line.began_ms,
+		};
+
+		if (!each(arg, &d))
+			break;
+	}
+}
+
+static bool
+session_end(void *session, enum daemon_end how)
+{
+	struct session *s = CAST(session, struct session, SESSION_MAGIC);
+	bool before = line_session_ending(&s->imap.line);
+
+	if (how == SESSION_NOW)
+		imap_server_bye(&s->imap, "kicked", "Ended by the administrator");
+	else
+		imap_server_shutdown(&s->imap);
+	return how == SESSION_NOW || (!before && line_session_ending(&s->imap.line));
+}
+
+static void
+session_forget(struct slice account)
+{
+	if (account.n)
+		dir_forget(imapd.dir, account);
+	else
+		dir_forget_all(imapd.dir);
+}
+
+static void
+session_cache(struct buf *out)
+{
+	dir_status(imapd.dir, out);
+	buf_char(out, '\n');
+}
+
+const struct daemon_sessions session_verbs = {
+	.walk = session_walk,
+	.end = session_end,
+	.forget = session_forget,
+	.cache = session_cache,
+	.load = admit_load,
+};
 
 void
 session_drain_all(void)
 {
 	struct session *s;
 
-	list_each(s, &imapd.sessions, struct session, link)
-		if ((s->next == NEXT && s->lex.text.n == 0) || s->idling)
-			session_bye(s, "Server is going down");
-	if (imapd.nsessions == 0)
+	list_each(s, &imapd.sessions, struct session, link) imap_server_shutdown(&s->imap);
+	if (session_alive == 0)
 		daemon_drained();
 }

@@ -1,172 +1,255 @@
-/* imapd/session.h: one connection and its life.
+/* imapd/session.h: what a connection is to imapd: imap/server's session with a user, a view of the
+ * selected mailbox, and its place among the watchers.
  *
- *	NOTAUTH --LOGIN, AUTHENTICATE--> AUTH --SELECT, EXAMINE--> SELECTED
- *	                                  ^--CLOSE, UNSELECT---------'      LOGOUT from anywhere
- *
- * One command is in flight at a time (RFC 3501 5.5 thus never bites).  A handler gets the
- * arguments and answers with finish(), or starts an operation and returns WAIT; the
- * continuation stands below it and ends in session_resume().  Long replies are pull cursors:
- * s->more writes until the output is FULL and is called again when it has drained.  Memory of
- * a command is in s->arena and is gone when it ends; an idle session owns its struct, its
- * view and nothing else.  RFC 3501, 2177, 2342, 2971, 3348, 3691, 4315, 4731, 4959, 5161,
- * 5258, 5819, 6154, 6851, 7162 (CONDSTORE), 7888, 7889. */
+ * The protocol's own matters (lines, literals, order, cursors, time) are imap/server's; here is
+ * what needs the store.  A handler gets the server's session and finds its own by session_of().
+ * RFC 2177, 2342, 2971, 3348, 3501, 3502, 3691, 4315, 4469, 4731, 4959, 5032, 5161, 5182, 5256, 5258, 5267,
+ * 5464, 5465, 5819, 5957, 6154, 6851, 7162 (CONDSTORE), 7377, 7888, 7889, 8437, 8438, 8474, 8508, 8514, 9208, 9394, 9590. */
 #ifndef IMAPD_SESSION_H
 #define IMAPD_SESSION_H
-#include "base/arena.h"
+#include "base/must.h"
 #include "daemon/daemon.h"
-#include "imap/args.h"
-#include "imap/lex.h"
+#include "daemon/sessions.h"
+#include "imap/list.h"
+#include "imap/server.h"
+#include "imap/write.h"
 #include "imapd.h"
-#include "net/op.h"
-#include "net/stream.h"
+#include "login/proxy.h"
 #include "store/watch.h"
 #include "view.h"
 
 #define SESSION_MAGIC 0x494d4150u
 
-enum next {
-	NEXT,  /* the command is over, its tagged answer is written */
-	WAIT,  /* an operation is pending */
-	LINES, /* the command goes on with the next line of input */
-	CLOSE, /* write what is queued, then close */
-	FULL,  /* of a cursor: call again when the output has drained */
-	YIELD  /* of a cursor: its slice of time is over, call again soon */
+/* What ENABLE switches on (RFC 5161): bits.  CONDSTORE is a bool beside them, as much else than ENABLE
+ * switches it on too. */
+enum session_enable {
+	SESSION_CONDSTORE = 1,
+	SESSION_QRESYNC = 2,
+	SESSION_UTF8 = 4,     /* UTF8=ACCEPT, RFC 6855 */
+	SESSION_REV2 = 8,     /* IMAP4rev2, RFC 9051 */
+	SESSION_UIDONLY = 16, /* RFC 9586 */
+	SESSION_METADATA = 32 /* RFC 5464 4.1: it is told of annotations */
 };
-enum state { NOTAUTH = 1, AUTH = 2, SELECTED = 4, ANY = 7 };
 
-struct session;
-enum command_flags {
-	SEQS = 1,    /* uses sequence numbers: no EXPUNGE may be sent (RFC 3501 7.4.1) */
-	UIDS = 2,    /* may follow "UID" */
-	QUIET = 4,   /* no updates of the mailbox at the end */
-	WRITES = 8   /* needs a mailbox that was selected for writing */
+/* Annotations of one's own account, and of somebody else's mailbox that is selected: metadata-news.c. */
+struct session_annots {
+	uint64_t own, own_mailbox; /* modseq of what this session has set last, and where */
+	bool due;                  /* others have set some: */
+	uint64_t mailbox;          /* there; of one's own account anywhere, */
+	uint64_t since;            /* behind this modseq */
+	uint64_t from;             /* those of mailboxes below this one have been told */
+	uint64_t told; /* up to this modseq all have been told, whatever events still come */
 };
-struct command {
-	const char *verb;
-	enum next (*run)(struct session *, struct imap_in *);
-	unsigned states;
-	unsigned flags;
-	const char *source;
-};
-extern const struct command commands[];
-extern const size_t ncommands;
 
 struct session {
 	uint32_t magic;
-	uint8_t state;           /* enum state */
-	uint8_t next;            /* enum next */
-	uint8_t failures;        /* of login */
-	uint8_t bad;             /* BAD answers in a row */
-	uint8_t early;           /* commands before login */
-	bool uid;                /* the command came as UID */
-	bool condstore;          /* RFC 7162 3.1: enabled */
+	uint8_t failures; /* of login */
+	bool condstore;   /* RFC 7162 3.1: enabled */
+	uint8_t enabled;  /* enum session_enable */
+	bool loopback;    /* the peer is on this host */
+	bool proxy;       /* the peer may act for users: until the login */
+	bool behind;      /* ... was one: what comes now comes through it */
+	bool full;        /* limit.per_client of whom it speaks for is reached */
+	bool stale;       /* something has happened in the selected mailbox, which is listened to */
 	bool idling;
-	bool full;               /* the cursor waits for `drained` */
-	bool running;            /* session_run is on the stack */
-	bool doomed;             /* to be closed when the output is written */
-	bool secured;            /* came up with implicit TLS or STARTTLS */
 	char sid[14];
-	struct stream io;
-	struct list link;        /* imapd.sessions */
-	struct list idle_link;   /* box.sessions, while idling */
+	struct imap_server imap;
+	struct list link;      /* imapd.sessions; on no list once it has left */
+	struct list idle_link; /* box.sessions, while listening to the selected mailbox */
 	struct box *box;
-	struct op op;
-	struct later later;
-	struct timer *delay;     /* the pause before a refused login's answer */
+	struct login *login; /* while it lasts */
+	struct admit admit;
+	char peer[ADDR_TEXT]; /* without port, for logs */
 	struct daemon_listen *listen;
 	struct user *user;       /* from AUTH on */
 	struct view *view;       /* SELECTED */
-	/* the command in flight */
-	struct imap_lex lex;
-	struct arena arena;
-	struct slice tag;
-	const struct command *cmd;
-	enum next (*more)(struct session *);
-	void (*undo)(struct session *); /* what the arena does not free; may be NULL */
-	void *data;              /* the command's, in the arena */
-	struct sync *sync;       /* for finish(): what STORE changed itself */
-	const char *final;       /* the tagged answer, while updates go out before it */
-	char *idle_tag;          /* heap; while idling nothing else is kept */
-	struct sync *partly;     /* heap; an update in IDLE that waits for `drained` */
+	struct sync *sync;       /* in the command's arena: the news that go before its answer */
+	struct list annots_link; /* imapd.annotated */
+	struct session_annots annots[2]; /* of one's own account; of the selected mailbox */
+	struct notify *notify;           /* NOTIFY has been used (notify.h) */
+	struct updating *updating; /* in the arena: searches are brought up to date (context.c) */
+	struct telling *telling;   /* in the arena: what is told unasked (notices.c) */
 };
 
+static inline struct session *
+session_of(struct imap_server *imap)
+{
+	return CAST(CONTAINER(imap, struct session, imap), struct session, SESSION_MAGIC);
+}
+
+extern const struct admit_service imapd_admit;
 void session_new(struct daemon_listen *l, int fd);
 void session_drain_all(void);
-/* Goes on after a WAIT. */
-void session_resume(struct session *s, enum next next);
-/* Calls s->more as long as it may write.  What a handler returns when it has a cursor. */
-enum next session_pull(struct session *s);
-/* Stops with "* BYE text" (NULL: without words). */
-void session_bye(struct session *s, const char *text);
+/* Ends all sessions of an account; how many. */
+size_t session_end_user(struct slice account);
+extern const struct daemon_sessions session_verbs;
+/* A proxy has told of its client: he is the peer from now on. */
+void session_forwarded(struct session *s, const struct login_forward *f);
+/* The login succeeded: whose mail it is. */
+void session_begin(struct session *s, struct user *u);
+/* For whom a request to stored is whose answer this op of a session waits for. */
+struct slice session_actor(struct op *op);
+/* No mailbox is selected any more. */
+void session_deselect(struct session *s);
+/* A command that enables CONDSTORE: the first one with a mailbox selected is told from where on the
+ * client may count.							RFC 7162 3.1 */
+void session_condstore(struct session *s);
 
-/* reply.c: answers.  finish("OK", "FETCH completed") writes the mailbox's news and then the
- * tagged line; `text` may begin with a response code. */
-enum next finish(struct session *s, const char *status, const char *fmt, ...) PRINTF(3, 4);
-enum next bad(struct session *s, const struct imap_in *in); /* syntax, with in->why */
-enum next bad_text(struct session *s, const char *why);
+/* First letters of object ids, so that one is never taken for another (RFC 8474 7). */
+#define SESSION_MAILBOXID 'F'
+#define SESSION_EMAILID   'M'
+#define SESSION_THREADID  'T'
+/* "(F0123456789abcdef)": of a mailbox. */
+void session_write_mailboxid(struct buf *b, const struct store_mailbox *m);
+
+/* reply.c */
+/* Who deleted my mail: for the log, when messages have left the selected mailbox; nothing when none
+ * have.  `how` is a literal, `to` empty or where they went. */
+void
+session_log_deed(struct session *s, const char *how, const struct store_reply *r, struct slice to);
 /* NO with the response code that fits what stored says; `missing` is the code for a mailbox
  * that is not there. */
-enum next no_store(struct session *s, const struct store_reply *r, const char *missing);
-void untagged(struct session *s, const char *fmt, ...) PRINTF(2, 3);
-void capability_write(struct session *s, struct buf *b);
+enum imap_next reply_no_store(struct session *s, const struct store_reply *r, const char *missing);
+/* The same for what a reader says, an -errno. */
+enum imap_next reply_no_mailbox(struct imap_server *imap, int rc, const char *missing);
+/* imap_policy.news: what s->sync, if a command left one, does not already know. */
+enum imap_next reply_news(struct imap_server *imap);
 static inline struct buf *
-out(struct session *s)
+session_out(struct session *s)
 {
-	return stream_out(&s->io);
+	return imap_server_out(&s->imap);
+}
+/* Where the selected mailbox is, which may be somebody else's; else one's own account. */
+static inline struct store_home *
+session_home(struct session *s)
+{
+	return s->view && s->view->home ? s->view->home : s->user->part;
+}
+/* Whose it is. */
+static inline const char *
+session_owner(const struct session *s)
+{
+	return s->view && s->view->owner ? s->view->owner : s->user->account;
 }
 static inline struct store_view *
-reader(struct session *s)
+session_reader(struct session *s)
 {
-	return s->user->part->view;
+	return session_home(s)->view;
 }
 
-/* May a password go over this connection? */
-bool session_password_ok(struct session *s);
+/* " FETCH (" behind a message's number, or " UIDFETCH (" behind its UID (RFC 9586 3.3). */
+#define SESSION_FETCH_MOST 11
+static inline char *
+fetch_verb_at(char *p, const struct session *s)
+{
+	size_t n = s->imap.uidonly ? SESSION_FETCH_MOST : 8;
+
+	memcpy(p, s->imap.uidonly ? " UIDFETCH (" : " FETCH (", n);
+	return p + n;
+}
+
+static inline void
+session_write_mailbox(struct session *s, struct slice name)
+{
+	imap_write_mailbox(session_out(s), name, s->imap.utf8);
+}
+
+extern const struct imap_command imapd_commands[];          /* commands.c; ended by a NULL name */
+extern const struct imap_capability session_capabilities[]; /* capability.c; the same */
+/* When a row of it is said, beside enum imap_when. */
+enum session_when {
+	SESSION_PROXY = IMAP_OWN,     /* to a proxy, before it logs somebody in */
+	SESSION_DIRECT = IMAP_OWN * 2 /* after the login of one that came without */
+};
 
 /* Handlers, by file. */
-enum next cmd_capability(struct session *, struct imap_in *);   /* any.c */
-enum next cmd_noop(struct session *, struct imap_in *);
-enum next cmd_logout(struct session *, struct imap_in *);
-enum next cmd_id(struct session *, struct imap_in *);
-enum next cmd_enable(struct session *, struct imap_in *);
-enum next cmd_namespace(struct session *, struct imap_in *);
-enum next cmd_starttls(struct session *, struct imap_in *);     /* auth.c */
-enum next cmd_login(struct session *, struct imap_in *);
-enum next cmd_authenticate(struct session *, struct imap_in *);
-enum next cmd_select(struct session *, struct imap_in *);       /* select.c */
-enum next cmd_examine(struct session *, struct imap_in *);
-enum next cmd_close(struct session *, struct imap_in *);
-enum next cmd_unselect(struct session *, struct imap_in *);
-enum next cmd_create(struct session *, struct imap_in *);       /* mailbox.c */
-enum next cmd_delete(struct session *, struct imap_in *);
-enum next cmd_rename(struct session *, struct imap_in *);
-enum next cmd_subscribe(struct session *, struct imap_in *);
-enum next cmd_unsubscribe(struct session *, struct imap_in *);
-enum next cmd_status(struct session *, struct imap_in *);       /* status.c */
-enum next cmd_list(struct session *, struct imap_in *);         /* list.c */
-enum next cmd_lsub(struct session *, struct imap_in *);
-enum next cmd_append(struct session *, struct imap_in *);       /* append.c */
-enum next cmd_fetch(struct session *, struct imap_in *);        /* fetch.c */
-enum next cmd_search(struct session *, struct imap_in *);       /* search.c */
-enum next cmd_store(struct session *, struct imap_in *);        /* flags.c */
-enum next cmd_copy(struct session *, struct imap_in *);         /* copy.c */
-enum next cmd_move(struct session *, struct imap_in *);
-enum next cmd_expunge(struct session *, struct imap_in *);
-enum next cmd_idle(struct session *, struct imap_in *);         /* idle.c */
+enum imap_next cmd_id(struct imap_server *, struct imap_in *);     /* any.c */
+enum imap_next cmd_enable(struct imap_server *, struct imap_in *); /* capability.c */
+enum imap_next cmd_compress(struct imap_server *, struct imap_in *);
+enum imap_next cmd_namespace(struct imap_server *, struct imap_in *);
+enum imap_next cmd_select(struct imap_server *, struct imap_in *); /* select.c */
+enum imap_next cmd_examine(struct imap_server *, struct imap_in *);
+enum imap_next cmd_close(struct imap_server *, struct imap_in *);
+enum imap_next cmd_unselect(struct imap_server *, struct imap_in *);
+enum imap_next cmd_create(struct imap_server *, struct imap_in *); /* mailbox.c */
+enum imap_next cmd_delete(struct imap_server *, struct imap_in *);
+enum imap_next cmd_rename(struct imap_server *, struct imap_in *);
+enum imap_next cmd_subscribe(struct imap_server *, struct imap_in *);
+enum imap_next cmd_unsubscribe(struct imap_server *, struct imap_in *);
+enum imap_next cmd_status(struct imap_server *, struct imap_in *); /* status.c */
+enum imap_next cmd_list(struct imap_server *, struct imap_in *);   /* list.c */
+enum imap_next cmd_lsub(struct imap_server *, struct imap_in *);
+enum imap_next cmd_append(struct imap_server *, struct imap_in *); /* append.c */
+enum imap_next append_begin(struct imap_server *, struct imap_in *, uint64_t size);
+enum imap_next cmd_replace(struct imap_server *, struct imap_in *);
+enum imap_next replace_begin(struct imap_server *, struct imap_in *, uint64_t size);
+enum imap_next cmd_getquota(struct imap_server *, struct imap_in *); /* quota.c */
+enum imap_next cmd_getquotaroot(struct imap_server *, struct imap_in *);
+enum imap_next cmd_setquota(struct imap_server *, struct imap_in *);
+enum imap_next cmd_setacl(struct imap_server *, struct imap_in *); /* acl.c */
+enum imap_next cmd_deleteacl(struct imap_server *, struct imap_in *);
+enum imap_next cmd_getacl(struct imap_server *, struct imap_in *);
+enum imap_next cmd_listrights(struct imap_server *, struct imap_in *);
+enum imap_next cmd_myrights(struct imap_server *, struct imap_in *);
+enum imap_next cmd_getmetadata(struct imap_server *, struct imap_in *); /* metadata.c */
+enum imap_next cmd_setmetadata(struct imap_server *, struct imap_in *);
+enum imap_next cmd_unauthenticate(struct imap_server *, struct imap_in *); /* session.c */
+enum imap_next cmd_fetch(struct imap_server *, struct imap_in *);          /* fetch.c */
+enum imap_next cmd_search(struct imap_server *, struct imap_in *);         /* tell.c */
+enum imap_next cmd_esearch(struct imap_server *, struct imap_in *);        /* multi.c */
+enum imap_next cmd_cancelupdate(struct imap_server *, struct imap_in *);   /* context.c */
+enum imap_next cmd_sort(struct imap_server *, struct imap_in *);           /* sort.c */
+enum imap_next cmd_thread(struct imap_server *, struct imap_in *);         /* thread.c */
+enum imap_next cmd_store(struct imap_server *, struct imap_in *);          /* flags.c */
+enum imap_next cmd_copy(struct imap_server *, struct imap_in *);           /* copy.c */
+enum imap_next cmd_move(struct imap_server *, struct imap_in *);
+enum imap_next cmd_expunge(struct imap_server *, struct imap_in *);
+enum imap_next cmd_idle(struct imap_server *, struct imap_in *);   /* idle.c */
+enum imap_next cmd_notify(struct imap_server *, struct imap_in *); /* notify.c */
 
-/* auth.c: the next line of an AUTHENTICATE exchange. */
-enum next authenticate_line(struct session *s, struct slice line);
-/* append.c: the lexer stands in front of the message. */
-enum next append_begin(struct session *s);
-/* append.c: takes message bytes while the session is in APPEND. */
-enum next append_input(struct session *s);
+/* flags.c: is each keyword short enough for the store? */
+bool flags_fit(const struct imap_flags *f);
+
+/* auth.c: the policy's answers to LOGIN and AUTHENTICATE. */
+enum imap_next auth_login(struct imap_server *, struct slice name, struct slice password);
+enum imap_next
+auth_sasl(struct imap_server *, struct slice mechanism, const struct slice *response);
+enum imap_next auth_sasl_line(struct imap_server *, struct slice response);
+
 /* idle.c */
-enum next idle_line(struct session *s, struct slice line);
-void idle_update(struct session *s);
-void idle_leave(struct session *s);
+/* May this session ask for the \Recent messages below uidnext?  Of the watchers of one mailbox only
+ * the first does: the others would each ask for nothing. */
+bool idle_may_reserve(struct session *s, uint32_t uidnext);
+/* News have come for it: if it idles it is told now. */
+void idle_wake(struct session *s);
+static inline bool
+idle_is_on(const struct session *s)
+{
+	return s->idling;
+}
+/* The command is over, or the connection.  imap->undo is not for this: what is told meanwhile may need it. */
+void idle_over(struct session *s);
+/* What is selected, IDLE or NOTIFY has changed: does the session listen to its mailbox now? */
+void idle_listen(struct session *s);
 void idle_events(void *arg, const struct store_event *ev, size_t n);
 
-/* status.c: also for LIST-STATUS (IMAP_STATUS_... of imap/list.h). */
-/* Appends an untagged STATUS; inside a snapshot.  False when the mailbox is gone. */
-bool status_write(struct session *s, struct slice name, uint64_t mailbox, unsigned items);
+/* status.c: also for LIST-STATUS. */
+enum status_item { /* rows that others ask for */
+	STATUS_MESSAGES,
+	STATUS_RECENT,
+	STATUS_UIDNEXT,
+	STATUS_UIDVALIDITY,
+	STATUS_UNSEEN,
+	STATUS_HIGHESTMODSEQ
+};
+extern const struct imap_status_item status_items[];
+extern const size_t status_nitems;
+/* What asking for these items means for the session. */
+void status_asked(struct session *s, unsigned items);
+/* Appends an untagged STATUS; inside a snapshot.  0; -ENOENT: no such mailbox; else it cannot be
+ * read. */
+int status_write(struct session *s, struct store_view *v, struct slice name, uint64_t mailbox,
+    unsigned items);
+/* acl.c: an untagged MYRIGHTS. */
+void acl_write_mine(struct session *s, struct slice name, uint32_t rights);
 #endif

@@ -5,7 +5,6 @@
  * Everything is asked of jobctl, in its own protocol (tiermail-job(7)).  Only filters by sender
  * and recipient, and `show`, look into the files, because jobctl does not know what is in them. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -14,37 +13,33 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "conf/shared.h"
-#include "job/tool.h"
-#include "queue/read.h"
+#include "daemon/program.h"
+#include "ctl.h"
+#include "queue/json.h"
 
-static const char *conf_path = "/etc/tiermail/tiermail.conf";
+struct queue *queue;
+uint64_t printed;
 static bool json;
-static struct queue *queue;
 
 struct command {
 	const char *name;
 	int (*run)(const struct command *c, int argc, char **argv);
-	const char *usage;
 };
-static const struct command commands[];
 
 static NORETURN void
 usage(void)
 {
-	fprintf(stderr, "usage: jobctl-ctl [-jV] [-c file] command\n");
-	for (const struct command *c = commands; c->name; c++)
-		fprintf(stderr, "\t%s%s\n", c->name, c->usage);
-	exit(EX_USAGE);
+	exit(program_usage());
 }
 
-static NORETURN void
+NORETURN void
 die(int code, const char *what, const char *why)
 {
 	fprintf(stderr, "jobctl-ctl: %s: %s\n", what, why);
 	exit(code);
 }
 
-static struct job_tool *
+struct job_tool *
 connect_jobctl(void)
 {
 	char *path = mem_printf("%s/jobctl.sock", shared.rundir);
@@ -57,7 +52,7 @@ connect_jobctl(void)
 	return t;
 }
 
-static void
+void
 open_queue(void)
 {
 	int e = queue ? 0 : queue_open(shared.queue, false, &queue);
@@ -92,39 +87,49 @@ print_text(struct slice line)
 	buf_fini(&d);
 }
 
-/* {"is":"channel","name":...}; what is a number becomes one. */
+/* {"is":"channel","name":...}; what is a number becomes one.  The bracket stays open, and what
+ * `file` is to say is left to it. */
 static void
-print_json(struct slice line)
+json_line(struct buf *b, struct slice line, bool file)
 {
 	struct slice rest = line, k, v;
-	struct buf b = { 0 }, d = { 0 };
+	struct buf d = { 0 };
 	char key[64];
 	uint64_t n;
 
-	buf_char(&b, '{');
+	buf_char(b, '{');
 	while (kv_next(&rest, &k, &v)) {
 		buf_clear(&d);
-		if (v.p == NULL) {
-			json_put_str(&b, "is", k);
+		if (!v.p) {
+			json_put_str(b, "is", k);
 			continue;
 		}
 		slice_cstr(k, key, sizeof(key));
-		if (kv_decode(&d, v) < 0)
+		if ((file && (slice_eq(k, S("dest")) || slice_eq(k, S("size")))) ||
+		    kv_decode(&d, v) < 0)
 			continue;
 		if (!slice_eq(k, S("qid")) && slice_u64(buf_get(&d), INT64_MAX, &n) == 0)
-			json_put_i64(&b, key, (int64_t)n);
+			json_put_i64(b, key, (int64_t)n);
 		else
-			json_put_str(&b, key, buf_get(&d));
+			json_put_str(b, key, buf_get(&d));
 	}
-	buf_char(&b, '}');
-	printf(SFMT "\n", SARG(buf_get(&b)));
-	buf_fini(&b);
 	buf_fini(&d);
 }
 
 static void
+print_json(struct slice line)
+{
+	struct buf b = { 0 };
+
+	json_line(&b, line, false);
+	printf(SFMT "}\n", SARG(buf_get(&b)));
+	buf_fini(&b);
+}
+
+void
 print_line(struct slice line)
 {
+	printed++;
 	if (json)
 		print_json(line);
 	else
@@ -133,7 +138,7 @@ print_line(struct slice line)
 
 /* The answer of jobctl to one line, printed; `n` gets the number of its `ok n=`. */
 static int
-ask(struct job_tool *t, struct slice line, uint64_t *n)
+jobctl_ctl_ask(struct job_tool *t, struct slice line, uint64_t *n)
 {
 	struct slice got, rest;
 	int e = job_tool_ask(t, line);
@@ -159,92 +164,6 @@ ask(struct job_tool *t, struct slice line, uint64_t *n)
 	return EX_UNAVAILABLE;
 }
 
-/* ---- filters ----------------------------------------------------------------------------------- */
-
-struct filter {
-	struct buf line;          /* what jobctl is to look at */
-	const char *sender, *to;  /* what we have to look at */
-	bool any;
-};
-
-static void
-take_filter(struct filter *f, const char *arg)
-{
-	struct slice rest = slice_str(arg), key;
-
-	f->any = true;
-	if (strcmp(arg, "all") == 0) {
-		buf_lit(&f->line, " all=1");
-	} else if (strncmp(arg, "sender=", 7) == 0) {
-		f->sender = arg + 7;
-	} else if (strncmp(arg, "to=", 3) == 0) {
-		f->to = arg + 3;
-	} else if (strchr(arg, '=') == NULL) {
-		kv_put(&f->line, "qid", rest);
-	} else {
-		char name[32];
-
-		(void)slice_cut(&rest, '=', &key);
-		slice_cstr(key, name, sizeof(name));
-		kv_put(&f->line, name, rest);
-	}
-}
-
-static bool
-contains(const char *text, const char *part)
-{
-	return *part == '\0' || slice_ifind_str(slice_str(text), slice_str(part)) < strlen(text);
-}
-
-/* Does the file of a `msg` line have the sender and recipient that are asked for? */
-static bool
-file_matches(const struct filter *f, struct slice rest)
-{
-	char channel[64], name[QUEUE_NAME_LEN + 4];
-	bool found = f->to == NULL, sender;
-	const char *why;
-	struct qread *r;
-
-	if (kv_cstr(kv_find(rest, "channel"), channel, sizeof(channel)) < 0 ||
-	    kv_cstr(kv_find(rest, "file"), name, sizeof(name)) < 0 ||
-	    qread_open(queue, channel, name, QREAD_LOOK, &r, &why) < 0)
-		return false;
-	sender = f->sender == NULL || contains(r->env.sender, f->sender);
-	for (size_t k = 0; !found && k < r->env.nrcpt; k++)
-		found = contains(r->env.rcpts[k].addr, f->to);
-	qread_close(&r);
-	return sender && found;
-}
-
-/* Collects the ids (15 characters each) of the messages that match. */
-static int
-collect(const struct filter *f, struct buf *ids, bool print)
-{
-	struct job_tool *t = connect_jobctl();
-	struct slice got, rest, name;
-	struct buf line = { 0 };
-	int e;
-
-	open_queue();
-	buf_lit(&line, "list");
-	buf_slice(&line, buf_get(&f->line));
-	e = job_tool_ask(t, buf_get(&line));
-	while (e >= 0 && (e = job_tool_line(t, &got)) > 0) {
-		(void)job_verb(got, &rest);
-		name = kv_find(rest, "file");
-		if (name.n < QUEUE_NAME_LEN || !file_matches(f, rest))
-			continue;
-		buf_add(ids, name.p + 2, QUEUE_FILE_ID_LEN);
-		if (print)
-			print_line(got);
-	}
-	buf_fini(&line);
-	job_tool_close(&t);
-	if (e < 0)
-		fprintf(stderr, "jobctl-ctl: jobctl: %s\n", strerror(-e));
-	return e < 0 ? EX_UNAVAILABLE : 0;
-}
-
 /* ---- commands ------------------------------------------------------------------------------------ */
 
 static int
@@ -261,7 +180,7 @@ run_plain(const struct command *c, int argc, char **argv)
 	if (argc == 1)
 		kv_put(&line, "channel", slice_str(argv[0]));
 	t = connect_jobctl();
-	e = ask(t, buf_get(&line), &n);
+	e = jobctl_ctl_ask(t, buf_get(&line), &n);
 	buf_fini(&line);
 	job_tool_close(&t);
 	return e;
@@ -280,7 +199,7 @@ run_ids(const struct command *c, const struct filter *f, uint64_t *total)
 {
 	struct buf ids = { 0 }, line = { 0 };
 	struct job_tool *t;
-	int e = collect(f, &ids, false);
+	int e = filter_collect(f, &ids, false);
 
 	t = connect_jobctl();
 	for (size_t i = 0; e == 0 && i < ids.n; i += QUEUE_FILE_ID_LEN) {
@@ -288,7 +207,7 @@ run_ids(const struct command *c, const struct filter *f, uint64_t *total)
 
 		buf_clear(&line);
 		buf_printf(&line, "%s qid=%.15s", c->name, ids.p + i);
-		e = ask(t, buf_get(&line), &n);
+		e = jobctl_ctl_ask(t, buf_get(&line), &n);
 		*total += n;
 	}
 	job_tool_close(&t);
@@ -306,21 +225,24 @@ run_filter(const struct command *c, int argc, char **argv)
 	int e;
 
 	for (int i = 0; i < argc; i++)
-		take_filter(&f, argv[i]);
+		filter_take(&f, argv[i]);
 	if (!f.any)
 		usage();
-	if (f.sender || f.to) {
+	if (f.sender || f.to || f.text) {
 		e = run_ids(c, &f, &n);
 	} else {
 		struct job_tool *t = connect_jobctl();
 
 		buf_str(&line, c->name);
 		buf_slice(&line, buf_get(&f.line));
-		e = ask(t, buf_get(&line), &n);
+		e = jobctl_ctl_ask(t, buf_get(&line), &n);
 		buf_fini(&line);
 		job_tool_close(&t);
 	}
-	if (e == 0 && json)
+	if (e == 0 && n == 0 && f.qid) {
+		fprintf(stderr, "jobctl-ctl: %s: no such message\n", f.qid);
+		e = EX_NOINPUT;
+	} else if (e == 0 && json)
 		printf("{\"messages\":%llu}\n", (unsigned long long)n);
 	else if (e == 0)
 		printf("%llu message%s\n", (unsigned long long)n, n == 1 ? "" : "s");
@@ -337,53 +259,105 @@ run_list(const struct command *c, int argc, char **argv)
 	int e;
 
 	for (int i = 0; i < argc; i++)
-		take_filter(&f, argv[i]);
-	if (f.sender || f.to) {
-		e = collect(&f, &line, true);
+		filter_take(&f, argv[i]);
+	if (f.sender || f.to || f.text) {
+		e = filter_collect(&f, &line, true);
+		printed = line.n;
 	} else {
 		struct job_tool *t = connect_jobctl();
 
 		buf_str(&line, c->name);
 		buf_slice(&line, buf_get(&f.line));
-		e = ask(t, buf_get(&line), &n);
+		e = jobctl_ctl_ask(t, buf_get(&line), &n);
 		job_tool_close(&t);
+	}
+	if (e == 0 && f.qid && printed == 0) {
+		fprintf(stderr, "jobctl-ctl: %s: no such message\n", f.qid);
+		e = EX_NOINPUT;
 	}
 	buf_fini(&line);
 	buf_fini(&f.line);
 	return e;
 }
 
-/* The envelope as it stands in the file, the journal, and the message. */
+/* The destinations with most messages, of all channels or one; or what is said most. */
 static int
-cat_file(struct slice rest)
+run_top(const struct command *c, int argc, char **argv)
 {
-	char channel[64], name[QUEUE_NAME_LEN + 4], chunk[65536];
-	const char *why = "";
-	struct qread *r;
+	if (argc == 1 && strcmp(argv[0], "errors") == 0)
+		return top_errors();
+	return run_plain(c, argc, argv);
+}
+
+/* The file as it is: envelope, message, journal. */
+static int
+show_text(const struct qread *r)
+{
+	char chunk[65536];
 	uint64_t at = 0;
 	ssize_t n;
-	int e;
 
-	if (kv_cstr(kv_find(rest, "channel"), channel, sizeof(channel)) < 0 ||
-	    kv_cstr(kv_find(rest, "file"), name, sizeof(name)) < 0)
-		return EX_PROTOCOL;
-	if ((e = qread_open(queue, channel, name, QREAD_LOOK, &r, &why)) < 0) {
-		fprintf(stderr, "jobctl-ctl: %s: %s\n", name, *why ? why : strerror(-e));
-		return EX_NOINPUT;
-	}
 	while ((n = pread(r->fd, chunk, sizeof(chunk), (off_t)at)) > 0) {
 		(void)fwrite(chunk, 1, (size_t)n, stdout);
 		at += (uint64_t)n;
 	}
-	qread_close(&r);
 	return n < 0 ? EX_IOERR : 0;
+}
+
+/* What `list` says of it, what `mailq --json` says of its file, and the message. */
+static int
+show_json(const struct qread *r, struct slice line)
+{
+	struct buf b = { 0 }, text = { 0 };
+	uint64_t left = r->env.body_len;
+	ssize_t n = 1;
+
+	while (left > 0) {
+		n = pread(r->fd, buf_reserve(&text, left), left, (off_t)(r->body_at + text.n));
+		if (n <= 0)
+			break;
+		text.n += (size_t)n;
+		left -= (uint64_t)n;
+	}
+	json_line(&b, line, true);
+	json_put_i64(&b, "size", (int64_t)r->env.body_len);
+	queue_json_put(&b, &r->env, slice_eq(kv_find(line, "state"), S("held")));
+	json_put_str(&b, "text", buf_get(&text));
+	buf_lit(&b, "}\n");
+	(void)fwrite(b.p, 1, b.n, stdout);
+	buf_fini(&b);
+	buf_fini(&text);
+	return n <= 0 ? EX_IOERR : 0;
+}
+
+/* The file of a `msg` line. */
+static int
+show_file(struct slice line)
+{
+	char channel[64], name[QUEUE_NAME_LEN + 4];
+	const char *why = "";
+	struct qread *r;
+	int e;
+
+	if (kv_cstr(kv_find(line, "channel"), channel, sizeof(channel)) < 0 ||
+	    kv_cstr(kv_find(line, "file"), name, sizeof(name)) < 0)
+		return EX_PROTOCOL;
+	if ((e = qread_open(queue, channel, name, QREAD_LOOK, &r, &why)) < 0) {
+		if (json)
+			print_json(line);
+		fprintf(stderr, "jobctl-ctl: %s: %s\n", name, *why ? why : strerror(-e));
+		return EX_NOINPUT;
+	}
+	e = json ? show_json(r, line) : show_text(r);
+	qread_close(&r);
+	return e;
 }
 
 static int
 run_show(const struct command *c, int argc, char **argv)
 {
 	struct buf line = { 0 }, files = { 0 };
-	struct slice got, rest, all, one;
+	struct slice got, all, one;
 	struct job_tool *t;
 	int e;
 
@@ -396,79 +370,103 @@ run_show(const struct command *c, int argc, char **argv)
 	kv_put(&line, "qid", slice_str(argv[0]));
 	e = job_tool_ask(t, buf_get(&line));
 	while (e >= 0 && (e = job_tool_line(t, &got)) > 0) {
-		print_line(got);
-		(void)job_verb(got, &rest);
-		buf_slice(&files, rest);
+		buf_slice(&files, got);
 		buf_char(&files, '\n');
 	}
 	job_tool_close(&t);
 	if (e < 0)
-		fprintf(stderr, "jobctl-ctl: %s\n", e == -EREMOTEIO ? "an id has 13 or 15 characters" :
-		    strerror(-e));
+		fprintf(stderr, "jobctl-ctl: %s\n",
+		    e == -EREMOTEIO ? "an id has 13 or 15 characters" : strerror(-e));
 	else if (files.n == 0)
 		fprintf(stderr, "jobctl-ctl: %s: no such message\n", argv[0]);
 	e = e < 0 || files.n == 0 ? EX_NOINPUT : 0;
-	for (all = buf_get(&files); e == 0 && !json && slice_cut(&all, '\n', &one);)
-		e = cat_file(one);
+	for (all = buf_get(&files); e == 0 && slice_cut(&all, '\n', &one);) {
+		if (!json)
+			print_text(one);
+		e = show_file(one);
+	}
 	buf_fini(&line);
 	buf_fini(&files);
 	return e;
 }
 
+/* clang-format off */
 static const struct command commands[] = {
-	{ "status", run_plain, "\t\t\tthe queue in numbers, and its channels" },
-	{ "channels", run_plain, "\t\tthe channels" },
-	{ "stop", run_channel, " CHANNEL\t\tno more deliveries" },
-	{ "start", run_channel, " CHANNEL\t\tdeliveries again" },
-	{ "list", run_list, " [FILTER ...]\tmessages, one a line" },
-	{ "show", run_show, " QID\t\tone message: envelope, journal, text" },
-	{ "hold", run_filter, " FILTER ...\tset messages aside" },
-	{ "release", run_filter, " FILTER ...\tgive held messages back" },
-	{ "retry", run_filter, " FILTER ...\ttry waiting messages now" },
-	{ "delete", run_filter, " FILTER ...\tremove messages without notice" },
-	{ "rescan", run_plain, "\t\t\tlook through the spool for unknown files" },
-	{ NULL, NULL, NULL },
+	{ "status", run_plain }, { "channels", run_plain }, { "rescan", run_plain },
+	{ "stop", run_channel }, { "start", run_channel },
+	{ "list", run_list }, { "show", run_show },
+	{ "hold", run_filter }, { "release", run_filter }, { "retry", run_filter },
+	{ "delete", run_filter }, { "return", run_filter }, { "reroute", run_filter },
+	{ "jobs", run_plain }, { "top", run_top },
+	{ NULL, NULL },
 };
+/* clang-format on */
 
 /* ---- main ------------------------------------------------------------------------------------------ */
 
-static void
-read_conf(void)
+static bool
+jobctl_ctl_option(int c, const char *value)
 {
-	const struct conf_schema *schema = &conf_shared_schema;
-	char *why = NULL;
-
-	if (conf_read(&schema, 1, conf_path, NULL, false, &why) < 0) {
-		fprintf(stderr, "jobctl-ctl: %s", why ? why : conf_path);
-		exit(EX_CONFIG);
-	}
-	mem_free(&why);
+	(void)value;
+	json |= c == 'j';
+	return true;
 }
+
+static int
+jobctl_ctl_run(int argc, char **argv)
+{
+	int e;
+
+	for (const struct command *k = commands; argc && k->name; k++) {
+		if (strcmp(k->name, argv[0]) != 0)
+			continue;
+		e = k->run(k, argc - 1, argv + 1);
+		queue_close(&queue);
+		return fflush(stdout) ? EX_IOERR : e;
+	}
+	if (argc)
+		fprintf(stderr, "jobctl-ctl: there is no command %s\n", argv[0]);
+	return program_usage();
+}
+
+static const struct option longs[] = {
+	{ "json", no_argument, NULL, 'j' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static const struct program jobctl_ctl_program = {
+	.name = "jobctl-ctl",
+	.kind = PROGRAM_TOOL,
+	.about = "look at and command the queue",
+	.operands = "[-j] command [argument ...]",
+	.letters = "+j",
+	.longs = longs,
+	.help = "  -j, --json      one JSON object a line\n"
+		"commands:\n"
+		"  status                  the queue in numbers, and its channels\n"
+		"  channels                the channels\n"
+		"  stop CHANNEL            no more deliveries\n"
+		"  start CHANNEL           deliveries again\n"
+		"  list [FILTER ...]       messages, one a line\n"
+		"  show QID                one message: envelope, journal, text\n"
+		"  hold FILTER ...         set messages aside\n"
+		"  release FILTER ...      give held messages back\n"
+		"  retry FILTER ...        try waiting messages now\n"
+		"  delete FILTER ...       remove messages without notice\n"
+		"  return FILTER ...       return messages to their senders now\n"
+		"  reroute FILTER ...      send messages where they would go today\n"
+		"  jobs                    masters: what they do, since when, what they have done\n"
+		"  top [CHANNEL|errors]    who has most messages, or what is said most\n"
+		"  rescan                  look through the spool for unknown files\n"
+		"filters: QID channel=NAME dest=HOST state=ready|waiting|leased|held older=TIME "
+		"newer=TIME sender=TEXT to=TEXT text=TEXT all\n"
+		"options:\n",
+	.option = jobctl_ctl_option,
+	.run = jobctl_ctl_run,
+};
 
 int
 main(int argc, char **argv)
 {
-	static const struct option longs[] = { { "json", no_argument, NULL, 'j' },
-		{ NULL, 0, NULL, 0 } };
-	int c, e = EX_USAGE;
-
-	while ((c = getopt_long(argc, argv, "+c:jV", longs, NULL)) != -1)
-		switch (c) {
-		case 'c': conf_path = optarg; break;
-		case 'j': json = true; break;
-		case 'V': printf("jobctl-ctl %s\n", TIERMAIL_VERSION); return 0;
-		default: usage();
-		}
-	if (optind == argc)
-		usage();
-	log_init("jobctl-ctl", LOG_TO_STDERR, LOG_ERROR);
-	for (const struct command *k = commands; k->name; k++) {
-		if (strcmp(k->name, argv[optind]) != 0)
-			continue;
-		read_conf();
-		e = k->run(k, argc - optind - 1, argv + optind + 1);
-		queue_close(&queue);
-		return fflush(stdout) ? EX_IOERR : e;
-	}
-	usage();
+	return program_run(&jobctl_ctl_program, argc, argv);
 }

@@ -1,15 +1,20 @@
 /* jobctl.h: the job controller: owns the schedule of all queued mail and hands work to masters.
  *
  *	serve.c    the socket: feeders, masters, operators; leases
- *	spawn.c    channel-master processes: started on demand, reaped
+ *	verbs.c    what operators ask, walk.c for many messages, tell.c for what is no message
+ *	pool.c     channel-master processes: started on demand, reaped
+ *	stopped.c  which channels an operator has stopped, on disk
  *	rescan.c   the spool into the schedule, in the background
- *	verbs.c    what operators ask
+ *	clock.c    steps of the system's clock
+ *	table.c    what all of them know and change: no input or output
  *
+ * Each stands on those below it: what they change they tell the table, and what is to be done about that
+ * serve.c does at the end of the turn.
  * It decides and never touches a message's bytes.  Everything is in one process with one loop;
  * only reading the spool runs on a work thread. */
 #ifndef JOBCTL_H
 #define JOBCTL_H
-#include "conf/channels.h"
+#include "mta/channels.h"
 #include "daemon/daemon.h"
 #include "job/line.h"
 #include "job/sched.h"
@@ -18,13 +23,10 @@
 
 struct jobctl {
 	struct loop *loop;
-	struct queue *queue;       /* for hold, release, delete and scans; not started */
+	struct queue *queue; /* for hold, release, delete and scans; not started */
 	struct sched *sched;
 	struct channels *channels;
-	char *master_conf;         /* CONFDIR/channel-master.conf */
-	struct later dispatch;
-	struct timer due;
-	int64_t due_at;            /* what the timer is set to, 0 = not armed */
+	char *master_conf; /* CONFDIR/channel-master.conf */
 	struct list conns;
 	size_t leases;
 	bool draining;
@@ -34,45 +36,58 @@ extern struct jobctl jobctl;
 /* Our part of a sched_channel (its `owner`). */
 struct chan {
 	struct sched_channel *sc;
-	struct list free;          /* masters with room, the next one first */
-	size_t masters;            /* connected */
-	struct list procs;         /* processes that we started and that live */
-	size_t nprocs, nstarting;  /* started but not connected yet */
-	uint64_t spawn_at;         /* not before (loop ms), after a failure */
-	uint32_t failures;         /* in a row */
-	struct timer again;
+	struct list free;         /* masters with room, the next one first */
+	size_t masters;           /* connected */
+	struct list procs;        /* processes that we started and that live */
+	size_t nprocs, nstarting; /* started but not connected yet */
+	uint64_t spawn_at;        /* not before (loop ms), after a failure */
+	uint32_t failures;        /* in a row */
+	enum chan_word { CHAN_SILENT, CHAN_STOP, CHAN_START } word; /* an operator's, stopped.c */
 };
-struct chan *chan_of(struct sched_channel *sc); /* found or made */
 
-enum conn_kind { CONN_NEW, CONN_FEEDER, CONN_MASTER };
+enum conn_kind { CONN_NEW, CONN_FEEDER, CONN_MASTER, CONN_READER };
 struct walk;
 struct conn {
 	uint32_t magic;
 	struct stream io;
-	struct list link;          /* jobctl.conns */
-	struct list room;          /* chan->free, when it has room */
-	struct list leases;        /* of sched_entry.link */
-	struct later flush;
+	struct list link;         /* jobctl.conns */
+	struct list room;         /* chan->free, when it has room */
+	struct list leases;       /* of sched_entry.link */
+	struct later flush, more; /* more: lines that wait for the next turn */
 	struct chan *chan;
 	struct sched_entry **lease; /* by number, `slots` of them; NULL = free */
 	uint32_t slots, nlease, lease_hint;
 	enum conn_kind kind;
 	uint32_t pid;
-	struct proc *proc;         /* if we started it */
+	uint64_t messages, kbytes; /* leases that have ended */
+	int64_t since;             /* unix seconds: busy, or idle */
 	struct walk *walk;         /* a long answer under way */
 	bool leaving;
+	bool sorted; /* `top` was said in this turn */
 };
 
+/* table.c */
+void table_start(void);                           /* behind jobctl.channels and loop */
+struct chan *chan_of(struct sched_channel *sc);   /* found or made */
+void table_on_change(void (*fn)(struct later *)); /* who does something about it */
+void table_changed(void);                         /* work has become ready, or somebody free */
+void table_due(void);                             /* the schedule's next time may be earlier now */
+void table_due_anew(void);                        /* or another one */
+struct table_counts {
+	size_t ready, waiting, leased, held, slow, masters;
+};
+void table_count(struct table_counts *n); /* over all channels */
+void table_metrics(void);
+
 /* serve.c */
-int serve_start(void);             /* opens the socket; 0 or -errno */
-void serve_stop(void);             /* no new connections */
-void serve_due(struct timer *t);   /* jobctl.due's: something is due */
-void dispatch_soon(void);          /* work has become ready: at the end of this turn */
-void due_changed(void);            /* the schedule's next time may be earlier now */
-void conn_flush(struct conn *c);   /* at the end of this turn */
+int serve_start(void);               /* opens the socket; 0 or -errno */
+void conn_flush(struct conn *c);     /* at the end of this turn */
 void masters_leave(struct chan *ch); /* tell them; NULL = of all channels */
 
-/* spawn.c */
+/* clock.c */
+void clock_watch_start(void); /* steps of the system's clock move the schedule along */
+
+/* pool.c */
 struct proc {
 	struct list link;
 	struct chan *chan;
@@ -82,24 +97,58 @@ struct proc {
 	bool connected, watched;
 	uint64_t started;
 };
-void spawn_if_needed(struct chan *ch);
-struct proc *spawn_find(struct chan *ch, uint32_t pid);
-void spawn_connected(struct proc *p);
+void pool_start(void);
+void pool_need(struct chan *ch);                    /* there may be more work than masters */
+void pool_connected(struct chan *ch, uint32_t pid); /* somebody has come, perhaps one of ours */
 
 /* rescan.c */
-void rescan(const char *why);      /* starts a walk over the spool, or another one after it */
+void rescan(const char *why); /* starts a walk over the spool, or another one after it */
 bool rescan_running(void);
 void rescan_close(void);
 
+/* stopped.c */
+int stopped_load(void); /* what operators said before, behind table_start; -errno is logged */
+void stopped_set(struct sched_channel *sc, bool stopped);
+
+/* tell.c */
+void jobctl_status_write(struct buf *out);
+void tell_channels(struct buf *b);
+void tell_jobs(struct buf *b);                   /* a line for each master */
+bool tell_top(struct buf *b, struct slice rest); /* the destinations with most messages */
+
+/* walk.c: a verb over many messages, in steps. */
+void walk_start(struct conn *c, struct slice rest,
+    bool (*each)(struct conn *c, struct sched_entry *e), bool prints); /* each: true, it counts */
+void walk_more(struct conn *c); /* the output has drained: go on with a long answer */
+void walk_stop(struct conn *c);
+void walk_answer(struct conn *c, const char *why); /* error, or ok where it is NULL */
+
 /* verbs.c.  Returns false when the verb is unknown. */
 bool verb_run(struct conn *c, struct slice verb, struct slice rest);
-void walk_more(struct conn *c);    /* the output has drained: go on with a long answer */
-void walk_stop(struct conn *c);
-void status_write(struct buf *out);
+bool verb_reads(struct slice verb); /* it changes nothing and is cheap: for readers */
 /* What was asked of a message while it was leased, now that it is not. */
 void finish_marked(struct sched_entry *e);
 
 /* metrics, in the order of the table in main.c */
-enum { M_MESSAGES, M_READY, M_WAITING, M_LEASED, M_HELD, M_NEW, M_DONE, M_RETRY, M_EXPIRED, M_NOTICED,
-	M_RETURNED, M_MASTERS, M_SPAWNED, M_CRASHED, M_SCANS, M_FOUND, M_MEMORY };
+enum {
+	M_MESSAGES,
+	M_READY,
+	M_WAITING,
+	M_LEASED,
+	M_HELD,
+	M_NEW,
+	M_DONE,
+	M_RETRY,
+	M_EXPIRED,
+	M_NOTICED,
+	M_RETURNED,
+	M_MASTERS,
+	M_SPAWNED,
+	M_CRASHED,
+	M_SCANS,
+	M_FOUND,
+	M_MEMORY,
+	M_SLOW,
+	M_OLDEST
+};
 #endif

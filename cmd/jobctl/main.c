@@ -1,7 +1,14 @@
-/* main.c: tables, start, reload, drain of the job controller. */
+/* jobctl/main.c: metrics, start, reload, drain of the job controller: see jobctl(8).
+ *
+ * Owns jobctl, what the other files of the folder share.  A start fails without channels.conf or
+ * the queue; a reload that fails keeps the old channels.  Masters read channels.conf for
+ * themselves and leave after a reload.  A drain waits for leases, because masters report what
+ * became of them. */
 #include <errno.h>
 #include <stdlib.h>
+#include "base/clock.h"
 #include "base/log.h"
+#include "daemon/program.h"
 #include "base/mem.h"
 #include "jobctl.h"
 
@@ -9,6 +16,7 @@ struct jobctl jobctl;
 
 static const struct conf_schema schema = { NULL, 0, NULL, 0 };
 
+/* clang-format off */
 static const struct metric metrics[] = {
 	[M_MESSAGES] = { "queue_messages", GAUGE, "Messages (files) in the queue." },
 	[M_READY] = { "queue_ready", GAUGE, "Messages that may be delivered now." },
@@ -27,8 +35,36 @@ static const struct metric metrics[] = {
 	[M_SCANS] = { "queue_scans", COUNTER, "Walks over the spool." },
 	[M_FOUND] = { "queue_found", COUNTER, "Messages that a walk over the spool has found." },
 	[M_MEMORY] = { "queue_schedule_bytes", GAUGE, "Memory of the schedule." },
+	[M_SLOW] = { "queue_slow_destinations", GAUGE,
+	    "Destinations that have work and send no news." },
+	[M_OLDEST] = { "queue_oldest_seconds", GAUGE,
+	    "Age of the oldest message that is not held." },
 	{ NULL, COUNTER, NULL },
 };
+/* clang-format on */
+
+/* Each look walks so many entries; of a longer queue the age is known after some looks. */
+#define OLDEST_LOOK 50000
+
+static void
+jobctl_gauges(void)
+{
+	static size_t at;
+	static uint32_t arrival;     /* the least of this walk so far, 0 = none yet */
+	static uint32_t arrival_was; /* of the walk before */
+	struct sched_entry *e = NULL;
+	int64_t now = clock_now();
+
+	for (unsigned n = 0; n < OLDEST_LOOK && (e = sched_next(jobctl.sched, &at)); n++)
+		if (e->state != SCHED_HELD && (!arrival || e->arrival < arrival))
+			arrival = e->arrival;
+	if (!e) {
+		arrival_was = arrival;
+		arrival = 0;
+		at = 0;
+	}
+	metric_set(M_OLDEST, arrival_was && arrival_was < now ? now - arrival_was : 0);
+}
 
 /* ---- configuration -------------------------------------------------------------------------------- */
 
@@ -46,7 +82,7 @@ read_channels(struct channels **out)
 }
 
 static bool
-check(struct buf *out)
+jobctl_check(struct buf *out)
 {
 	char *path = daemon_conf_path("channels.conf"), *why = NULL;
 	struct channels *c = NULL;
@@ -62,7 +98,7 @@ check(struct buf *out)
 
 /* A failed reload keeps the old channels and says so. */
 static void
-reload(void)
+jobctl_reload(void)
 {
 	struct channels *c;
 
@@ -72,19 +108,18 @@ reload(void)
 	channels_free(&jobctl.channels);
 	jobctl.channels = c;
 	masters_leave(NULL); /* they have read the old ones; new ones take over */
-	dispatch_soon();
+	table_changed();
 }
 
 /* ---- life -------------------------------------------------------------------------------------------- */
 
 static int
-start(struct loop *l)
+jobctl_start(struct loop *l)
 {
 	int e;
 
 	jobctl.loop = l;
 	list_init(&jobctl.conns);
-	later_init(&jobctl.dispatch);
 	if ((e = read_channels(&jobctl.channels)) < 0)
 		return e;
 	if ((e = queue_open(shared.queue, true, &jobctl.queue)) < 0) {
@@ -93,21 +128,24 @@ start(struct loop *l)
 		return e;
 	}
 	jobctl.master_conf = daemon_conf_path("channel-master.conf");
-	jobctl.sched = sched_new();
-	sched_configure(jobctl.sched, jobctl.channels);
-	timer_init(&jobctl.due, l, serve_due);
+	table_start();
+	if ((e = stopped_load()) < 0)
+		return e;
+	pool_start();
 	if ((e = serve_start()) < 0) {
-		log_event(LOG_ERROR, "listen", "path=%s/jobctl.sock error=%s", log_str(shared.rundir),
-		    log_str(strerror(-e)));
+		log_event(LOG_ERROR, "listen", "path=%s/jobctl.sock error=%s",
+		    log_str(shared.rundir), log_str(strerror(-e)));
 		return e;
 	}
+	clock_watch_start();
 	rescan("start");
+	table_changed(); /* some masters are to be there without work */
 	return 0;
 }
 
 /* Masters finish what they have and report it; then we go. */
 static void
-drain(void)
+jobctl_drain(void)
 {
 	jobctl.draining = true;
 	rescan_close();
@@ -116,20 +154,23 @@ drain(void)
 		daemon_drained();
 }
 
-static const struct daemon jobctl_daemon = {
+static const struct program jobctl_program = {
 	.name = "jobctl",
+	.about = "job controller: owns the schedule of all queued mail",
+	.may = "spawn queue",
 	.file = "jobctl.conf",
 	.schema = &schema,
 	.metrics = metrics,
-	.start = start,
-	.reload = reload,
-	.drain = drain,
-	.status = status_write,
-	.check = check,
+	.gauges = jobctl_gauges,
+	.start = jobctl_start,
+	.reload = jobctl_reload,
+	.drain = jobctl_drain,
+	.status = jobctl_status_write,
+	.check = jobctl_check,
 };
 
 int
 main(int argc, char **argv)
 {
-	return daemon_run(&jobctl_daemon, argc, argv);
+	return program_run(&jobctl_program, argc, argv);
 }

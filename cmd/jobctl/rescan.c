@@ -18,7 +18,7 @@
 struct found {
 	struct sched_msg m;
 	char id[QUEUE_FILE_ID_LEN + 1];
-	size_t dest_at, dest_len;  /* in scan.dests */
+	size_t dest_at, dest_len; /* in scan.dests */
 };
 
 /* One walk; touched by one side at a time. */
@@ -28,8 +28,8 @@ struct scan {
 	char **channels;
 	size_t channel;
 	unsigned hh;
-	struct buf names;          /* of qname: all of a directory, then the unknown ones */
-	size_t at;                 /* next of them */
+	struct buf names; /* of qname: all of a directory, then the unknown ones */
+	size_t at;        /* next of them */
 	struct found found[CHUNK];
 	size_t nfound;
 	struct buf dests;
@@ -44,7 +44,7 @@ static const char *reason = "start";
 bool
 rescan_running(void)
 {
-	return scan != NULL;
+	return scan;
 }
 
 static void
@@ -133,8 +133,8 @@ static void next_files(struct scan *s);
 static void
 over(struct scan *s)
 {
-	log_event(LOG_INFO, "scan", "why=%s found=%zu held=%zu bad=%zu ms=%llu", reason, s->total, s->held,
-	    s->bad, (unsigned long long)(clock_mono_ms() - s->started));
+	log_event(LOG_INFO, "scan", "why=%s found=%zu held=%zu bad=%zu ms=%llu", reason, s->total,
+	    s->held, s->bad, (unsigned long long)(clock_mono_ms() - s->started));
 	metric_add(M_FOUND, (int64_t)s->total);
 	metric_add(M_SCANS, 1);
 	scan_free(s);
@@ -157,13 +157,13 @@ got_files(void *arg)
 		f->m.channel = slice_str(s->channels[s->channel]);
 		f->m.dest = slice(s->dests.p + f->dest_at, f->dest_len);
 		f->m.id = f->id;
-		if (sched_add(jobctl.sched, &f->m, now) == NULL)
+		if (!sched_add(jobctl.sched, &f->m, now))
 			continue;
 		s->total++;
 		s->held += f->m.held;
 	}
-	dispatch_soon();
-	due_changed();
+	table_changed();
+	table_due();
 	next_files(s);
 }
 
@@ -178,6 +178,23 @@ next_files(struct scan *s)
 	next_dir(s);
 }
 
+/* A file that is held for us, and not by its name: a master has shown a report that was set aside, and
+ * could not tell us.  The name counts; it is looked at again, because operators hold and release
+ * meanwhile. */
+static void
+rescan_known(const struct scan *s, struct sched_entry *e, const struct qname *n)
+{
+	uint32_t attempts;
+	bool held;
+
+	if (e->state != SCHED_HELD || n->held ||
+	    queue_find(s->queue, s->channels[s->channel], n->id, &attempts, &held) < 0 || held)
+		return;
+	e->attempts = (uint16_t)attempts;
+	sched_release(jobctl.sched, e, clock_now());
+	table_changed();
+}
+
 static void
 got_names(void *arg)
 {
@@ -185,9 +202,14 @@ got_names(void *arg)
 	struct qname *n = (struct qname *)(void *)s->names.p;
 	size_t count = s->names.n / sizeof(*n), kept = 0;
 
-	for (size_t i = 0; i < count; i++)
-		if (sched_find(jobctl.sched, n[i].id) == NULL)
+	for (size_t i = 0; i < count; i++) {
+		struct sched_entry *e = sched_find(jobctl.sched, n[i].id);
+
+		if (e)
+			rescan_known(s, e, &n[i]);
+		else
 			n[kept++] = n[i];
+	}
 	s->names.n = kept * sizeof(*n);
 	next_files(s);
 }
@@ -199,7 +221,7 @@ next_dir(struct scan *s)
 		s->hh = 0;
 		s->channel++;
 	}
-	if (s->channels[s->channel] == NULL)
+	if (!s->channels[s->channel])
 		over(s);
 	else
 		work_start(jobctl.loop, &s->op, run_names, got_names, scan_free, s);

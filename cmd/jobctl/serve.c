@@ -15,60 +15,16 @@
 #include "jobctl.h"
 #include "net/listen.h"
 
-#define CONN_MAGIC   0x434f4e4e
-#define OUT_MOST     (64u * 1024 * 1024) /* a peer that does not read */
+#define CONN_MAGIC 0x434f4e4e
+#define READERS_MAX                                                                                \
+	64 /* ordinary users' mailq at a time; each costs a connection and a long answer */
+#define READER_IDLE_MS 30000
+#define OUT_MOST       (64u * 1024 * 1024) /* a peer that does not read */
 
-static struct listener listener;
-static int listen_fd = -1;
+static struct listener listener, reader_listener;
+static size_t readers;
 
 static void give_work(struct conn *c, struct sched_dest *prefer);
-
-/* ---- channels ------------------------------------------------------------------------------- */
-
-static void
-chan_again(struct timer *t)
-{
-	spawn_if_needed(CONTAINER(t, struct chan, again));
-}
-
-struct chan *
-chan_of(struct sched_channel *sc)
-{
-	struct chan *ch = sc->owner;
-
-	if (ch)
-		return ch;
-	ch = sc->owner = mem_new(sizeof(*ch));
-	ch->sc = sc;
-	list_init(&ch->free);
-	list_init(&ch->procs);
-	timer_init(&ch->again, jobctl.loop, chan_again);
-	return ch;
-}
-
-/* ---- time --------------------------------------------------------------------------------- */
-
-void
-serve_due(struct timer *t)
-{
-	(void)t;
-	jobctl.due_at = 0;
-	(void)sched_tick(jobctl.sched, clock_now());
-	dispatch_soon();
-	due_changed();
-}
-
-void
-due_changed(void)
-{
-	int64_t at = sched_next_due(jobctl.sched), now;
-
-	if (at == 0 || (jobctl.due_at && jobctl.due_at <= at))
-		return;
-	now = clock_now();
-	jobctl.due_at = at;
-	timer_start(&jobctl.due, at > now ? (uint64_t)(at - now) * 1000 : 1, 0);
-}
 
 /* ---- dispatch -------------------------------------------------------------------------------- */
 
@@ -78,43 +34,26 @@ dispatch_channel(struct chan *ch)
 	struct conn *c;
 
 	/* Masters in turn, one lease each, so that all of them are busy. */
-	while (sched_has_work(ch->sc) && (c = list_first(&ch->free, struct conn, room)) != NULL) {
+	while (
+	    sched_has_work(ch->sc, clock_now()) && (c = list_first(&ch->free, struct conn, room))) {
 		list_remove(&c->room);
 		list_push(&ch->free, &c->room);
 		give_work(c, NULL);
 	}
-	if (sched_has_work(ch->sc))
-		spawn_if_needed(ch);
+	pool_need(ch);
 }
 
 static void
 dispatch_all(struct later *l)
 {
 	struct sched_channel *sc;
-	size_t at = 0, ready = 0, waiting = 0, leased = 0, held = 0;
+	size_t at = 0;
 
 	(void)l;
-	while ((sc = sched_channel_next(jobctl.sched, &at)) != NULL) {
-		if (!jobctl.draining)
-			dispatch_channel(chan_of(sc));
-		ready += sc->ready;
-		waiting += sc->waiting;
-		leased += sc->leased;
-		held += sc->held;
-	}
-	due_changed();
-	metric_set(M_MESSAGES, (int64_t)sched_count(jobctl.sched));
-	metric_set(M_READY, (int64_t)ready);
-	metric_set(M_WAITING, (int64_t)waiting);
-	metric_set(M_LEASED, (int64_t)leased);
-	metric_set(M_HELD, (int64_t)held);
-	metric_set(M_MEMORY, (int64_t)sched_memory(jobctl.sched));
-}
-
-void
-dispatch_soon(void)
-{
-	later_run(&jobctl.dispatch, jobctl.loop, dispatch_all);
+	while (!jobctl.draining && (sc = sched_channel_next(jobctl.sched, &at)))
+		dispatch_channel(chan_of(sc));
+	table_due();
+	table_metrics();
 }
 
 static uint32_t
@@ -133,8 +72,10 @@ give_work(struct conn *c, struct sched_dest *prefer)
 	char id[QUEUE_FILE_ID_LEN + 1], name[QUEUE_NAME_LEN + 4];
 	struct job_work w;
 
-	if (e == NULL)
+	if (!e)
 		return;
+	if (c->nlease == 0)
+		c->since = clock_now();
 	e->lease = lease_number(c);
 	c->lease[e->lease] = e;
 	list_push(&c->leases, &e->link);
@@ -166,7 +107,7 @@ channel_known(struct slice name)
 
 	if (sched_channel_find(jobctl.sched, name))
 		return true;
-	if (!channel_name_ok(name))
+	if (!channels_name_ok(name))
 		return false;
 	(void)snprintf(path, sizeof(path), "%s/" SFMT, queue_path(jobctl.queue), SARG(name));
 	return access(path, F_OK) == 0;
@@ -201,18 +142,22 @@ take_hello(struct conn *c, struct slice rest)
 	c->chan = chan_of(sched_channel(jobctl.sched, h.channel));
 	c->chan->masters++;
 	metric_add(M_MASTERS, 1);
-	if ((c->proc = spawn_find(c->chan, h.pid)) != NULL)
-		spawn_connected(c->proc);
+	pool_connected(c->chan, h.pid);
 	list_push(&c->chan->free, &c->room);
-	log_event(LOG_INFO, "master", "channel=%s pid=%u slots=%u", c->chan->sc->name, c->pid, c->slots);
-	dispatch_soon();
+	c->since = clock_now();
+	log_event(LOG_INFO, "master", "channel=%s pid=%u slots=%u", c->chan->sc->name, c->pid,
+	    c->slots);
+	table_changed();
 }
 
 static void
 count_result(enum job_end end, enum job_action action)
 {
-	static const int by_end[] = { [JOB_DONE] = M_DONE, [JOB_RETRY] = M_RETRY,
-		[JOB_DROP] = M_RETURNED, [JOB_NOTED] = M_NOTICED, [JOB_HELD] = -1 };
+	static const int by_end[] = { [JOB_DONE] = M_DONE,
+		[JOB_RETRY] = M_RETRY,
+		[JOB_DROP] = M_RETURNED,
+		[JOB_NOTED] = M_NOTICED,
+		[JOB_HELD] = -1 };
 	int m = end == JOB_DONE && action == JOB_EXPIRE ? M_EXPIRED : by_end[end];
 
 	if (m >= 0)
@@ -224,6 +169,10 @@ free_slot(struct conn *c, struct sched_entry *e)
 {
 	c->lease[e->lease] = NULL;
 	c->lease_hint = e->lease;
+	c->messages++;
+	c->kbytes += e->size_k;
+	if (c->nlease == 1)
+		c->since = clock_now();
 	jobctl.leases--;
 	if (c->nlease-- == c->slots && !c->leaving)
 		list_push(&c->chan->free, &c->room);
@@ -239,8 +188,9 @@ take_result(struct conn *c, struct slice verb, struct slice rest, struct slice l
 	bool marked;
 
 	if (job_result_parse(verb, rest, &r, &why) < 0 || r.id >= c->slots || !c->lease[r.id]) {
-		log_event(LOG_ERROR, "job_line", "channel=%s pid=%u why=%s line=%s", c->chan->sc->name,
-		    c->pid, log_str(*why ? why : "no such lease"), log_value(line));
+		log_event(LOG_ERROR, "job_line", "channel=%s pid=%u why=%s line=%s",
+		    c->chan->sc->name, c->pid, log_str(*why ? why : "no such lease"),
+		    log_value(line));
 		return;
 	}
 	e = c->lease[r.id];
@@ -252,11 +202,11 @@ take_result(struct conn *c, struct slice verb, struct slice rest, struct slice l
 		finish_marked(e);
 	if (!c->leaving && !jobctl.draining)
 		give_work(c, dest);
-	dispatch_soon();
+	table_changed();
 }
 
 static void
-leave(struct conn *c)
+serve_leave(struct conn *c)
 {
 	if (c->kind != CONN_MASTER || c->leaving)
 		return;
@@ -266,15 +216,47 @@ leave(struct conn *c)
 	conn_flush(c);
 }
 
+/* It has had nothing to do for a while: is it one of those that stay? */
+static void
+take_idle(struct conn *c)
+{
+	if (c->nlease == 0 && c->chan->masters > (size_t)c->chan->sc->conf->minjobs)
+		serve_leave(c);
+}
+
 void
 masters_leave(struct chan *ch)
 {
 	struct conn *c;
 
-	list_each(c, &jobctl.conns, struct conn, link) if (ch == NULL || c->chan == ch) leave(c);
+	list_each(c, &jobctl.conns, struct conn, link) if (!ch || c->chan == ch) serve_leave(c);
 }
 
 /* ---- feeders ----------------------------------------------------------------------------------- */
+
+/* A report that was set aside has lost .HELD: its master says so when it has done that. */
+static void
+take_shown(const char *id)
+{
+	struct sched_entry *e = sched_find(jobctl.sched, id);
+
+	if (!e || e->state != SCHED_HELD)
+		return;
+	sched_release(jobctl.sched, e, clock_now());
+	table_changed();
+}
+
+/* One that was set aside has been removed. */
+static void
+take_gone(struct slice rest)
+{
+	struct slice id = kv_find(rest, "id");
+	struct sched_entry *e = id.n == SCHED_ID_LEN ? sched_find(jobctl.sched, id.p) : NULL;
+
+	if (e && e->state == SCHED_HELD)
+		sched_remove(jobctl.sched, e);
+	table_changed();
+}
 
 static void
 take_new(struct conn *c, struct slice rest, struct slice line)
@@ -287,23 +269,32 @@ take_new(struct conn *c, struct slice rest, struct slice line)
 	bool held;
 
 	if (job_new_parse(rest, &n, &why) < 0 || !queue_name_parse(n.file, id, &attempts, &held) ||
-	    (!channel_known(n.channel) && (why = "no such channel") != NULL)) {
+	    (!channel_known(n.channel) && (why = "no such channel"))) {
 		log_event(LOG_ERROR, "job_line", "pid=%u why=%s line=%s", c->pid, log_str(why),
 		    log_value(line));
 		return;
 	}
-	m = (struct sched_msg){ .channel = n.channel, .dest = n.dest, .id = id, .size = n.size,
-		.nrcpt = n.nrcpt, .attempts = attempts, .prio = n.prio, .at = n.at, .held = held };
+	m = (struct sched_msg){ .channel = n.channel,
+		.dest = n.dest,
+		.id = id,
+		.size = n.size,
+		.nrcpt = n.nrcpt,
+		.attempts = attempts,
+		.prio = n.prio,
+		.at = n.at,
+		.held = held };
 	if (sched_add(jobctl.sched, &m, clock_now())) {
 		metric_add(M_NEW, 1);
-		dispatch_soon();
+		table_changed();
+	} else if (!held && c->kind == CONN_MASTER) {
+		take_shown(id);
 	}
 }
 
 /* ---- connections ---------------------------------------------------------------------------------- */
 
 static void
-flush_now(struct later *l)
+serve_flush_now(struct later *l)
 {
 	struct conn *c = CONTAINER(l, struct conn, flush);
 
@@ -313,17 +304,23 @@ flush_now(struct later *l)
 void
 conn_flush(struct conn *c)
 {
-	later_run(&c->flush, jobctl.loop, flush_now);
+	later_run(&c->flush, jobctl.loop, serve_flush_now);
 }
 
 static void
-take_line(struct conn *c, struct slice line)
+serve_take_line(struct conn *c, struct slice line)
 {
 	struct slice rest, verb = job_verb(line, &rest);
 
 	/* By frequency. */
-	if (slice_eq(verb, S("new")))
+	if (c->kind == CONN_READER && !verb_reads(verb))
+		buf_lit(stream_out(&c->io), "error why=not%20permitted\n");
+	else if (slice_eq(verb, S("new")))
 		take_new(c, rest, line);
+	else if (c->kind == CONN_MASTER && slice_eq(verb, S("gone")))
+		take_gone(rest);
+	else if (c->kind == CONN_MASTER && slice_eq(verb, S("idle")))
+		take_idle(c);
 	else if (c->kind == CONN_MASTER)
 		take_result(c, verb, rest, line);
 	else if (slice_eq(verb, S("hello")))
@@ -338,9 +335,10 @@ give_back(struct conn *c)
 {
 	struct sched_entry *e;
 
-	while ((e = list_first(&c->leases, struct sched_entry, link)) != NULL) {
+	while ((e = list_first(&c->leases, struct sched_entry, link))) {
 		bool marked = e->held_later || e->delete_later;
 
+		e->check = true; /* its master has died: it may have left a report aside */
 		jobctl.leases--;
 		metric_add(M_RETURNED, 1);
 		sched_return(jobctl.sched, e, clock_now());
@@ -352,13 +350,14 @@ give_back(struct conn *c)
 }
 
 static void
-conn_lost(struct conn *c)
+serve_conn_lost(struct conn *c)
 {
 	if (list_empty(&c->link))
 		return;
 	list_remove(&c->link);
 	list_remove(&c->room);
 	later_cancel(&c->flush);
+	later_cancel(&c->more);
 	walk_stop(c);
 	if (c->kind == CONN_MASTER) {
 		log_event(LOG_INFO, "master_gone", "channel=%s pid=%u leases=%u", c->chan->sc->name,
@@ -366,23 +365,49 @@ conn_lost(struct conn *c)
 		give_back(c);
 		c->chan->masters--;
 		metric_add(M_MASTERS, -1);
-		dispatch_soon();
+		table_changed();
 	}
+	readers -= c->kind == CONN_READER;
 	stream_close(&c->io);
 	if (jobctl.draining && jobctl.leases == 0)
 		daemon_drained();
 }
 
+/* An operator's lines of this turn are done with: one that is dear, or as much as the peer can take. */
+static bool
+serve_enough(const struct conn *c)
+{
+	bool asks = c->kind == CONN_NEW || c->kind == CONN_READER;
+
+	return !c->walk && (c->sorted || (asks && stream_backlog(&c->io) >= STREAM_HIGH));
+}
+
 static void
-on_input(struct stream *s)
+serve_input_more(struct later *l)
+{
+	stream_start(&CONTAINER(l, struct conn, more)->io);
+}
+
+static void
+serve_on_input(struct stream *s)
 {
 	struct conn *c = CAST(s->data, struct conn, CONN_MAGIC);
 	enum line_end ending;
 	struct slice line;
 	int n = 0;
 
-	while (c->walk == NULL && (n = stream_line(s, JOB_LINE_MAX, &line, &ending)) > 0)
-		take_line(c, line);
+	c->sorted = false;
+	while (
+	    !c->walk && !serve_enough(c) && (n = stream_line(s, JOB_LINE_MAX, &line, &ending)) > 0)
+		serve_take_line(c, line);
+	if (serve_enough(c)) {
+		stream_stop(s);
+		stream_flush(s);
+		/* Above the mark `drained` calls. */
+		if (stream_backlog(s) < STREAM_HIGH)
+			later_run(&c->more, jobctl.loop, serve_input_more);
+		return;
+	}
 	if (c->walk) {
 		stream_stop(s);
 		return;
@@ -390,22 +415,24 @@ on_input(struct stream *s)
 	if (stream_out(s)->n)
 		conn_flush(c);
 	if (n < 0 || stream_eof(s) || stream_backlog(s) > OUT_MOST)
-		conn_lost(c);
+		serve_conn_lost(c);
 	else if (jobctl.draining && jobctl.leases == 0)
 		daemon_drained();
 }
 
 static void
-on_drained(struct stream *s)
+serve_on_drained(struct stream *s)
 {
 	struct conn *c = CAST(s->data, struct conn, CONN_MAGIC);
 
 	if (c->walk)
 		walk_more(c);
+	else
+		stream_start(s);
 }
 
 static void
-on_closed(struct stream *s)
+serve_on_closed(struct stream *s)
 {
 	struct conn *c = CAST(s->data, struct conn, CONN_MAGIC);
 
@@ -414,54 +441,69 @@ on_closed(struct stream *s)
 }
 
 static const struct stream_events events = {
-	.input = on_input,
-	.drained = on_drained,
-	.closed = on_closed,
+	.input = serve_on_input,
+	.drained = serve_on_drained,
+	.closed = serve_on_closed,
 };
 
 static void
-on_accept(struct listener *l, int fd)
+serve_on_accept(struct listener *l, int fd)
 {
-	struct conn *c = mem_new(sizeof(*c));
+	struct conn *c;
 
-	(void)l;
+	if (l == &reader_listener && readers >= READERS_MAX) {
+		(void)close(fd);
+		return;
+	}
+	c = mem_new(sizeof(*c));
+
 	c->magic = CONN_MAGIC;
 	list_init(&c->link);
 	list_init(&c->room);
 	list_init(&c->leases);
 	later_init(&c->flush);
+	later_init(&c->more);
 	stream_init(&c->io, jobctl.loop, &events, c);
 	if (stream_open(&c->io, fd) < 0) {
 		(void)close(fd);
 		mem_free(&c);
 		return;
 	}
+	if (l == &reader_listener) {
+		c->kind = CONN_READER;
+		readers++;
+		stream_idle(&c->io, READER_IDLE_MS);
+	}
 	list_push(&jobctl.conns, &c->link);
 	stream_start(&c->io);
 }
 
-int
-serve_start(void)
+/* A listening socket of rundir, or -errno. */
+static int
+serve_open(const char *name, int mode)
 {
-	char *text = mem_printf("unix:%s/jobctl.sock", shared.rundir);
+	char *text = mem_printf("unix:%s/%s", shared.rundir, name);
 	struct addr a;
 	int e = addr_parse(slice_str(text), &a);
 
 	mem_free(&text);
-	if (e == 0)
-		e = listen_open(&a, 0660);
-	if (e < 0)
-		return e;
-	listen_fd = e;
-	return listener_start(&listener, jobctl.loop, listen_fd, on_accept, NULL);
+	return e == 0 ? listen_open(&a, mode) : e;
 }
 
-void
-serve_stop(void)
+/* jobctl.sock is for those who feed, deliver and command, as its group says; mailq.sock is for
+ * everybody, and tells which messages wait, but not who wrote to whom: that is in the files. */
+int
+serve_start(void)
 {
-	if (listen_fd < 0)
-		return;
-	listener_stop(&listener, NULL);
-	(void)close(listen_fd);
-	listen_fd = -1;
+	int fd = serve_open("jobctl.sock", 0660), e;
+
+	table_on_change(dispatch_all);
+	if (fd < 0)
+		return fd;
+	if ((e = listener_start(&listener, jobctl.loop, fd, serve_on_accept, NULL)) < 0)
+		return e;
+	fd = serve_open("mailq.sock", 0666);
+	if (fd < 0)
+		return fd;
+	return listener_start(&reader_listener, jobctl.loop, fd, serve_on_accept, NULL);
 }

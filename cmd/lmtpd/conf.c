@@ -3,21 +3,28 @@
 
 struct lmtpd_conf lconf;
 
-#define KEY(name, type, field, dflt, min, max, when, choices, help) \
-	{ name, type, &lconf.field, dflt, min, max, when, choices, help }
-#define MS(s) ((s) * 1000)
+#define KEY(name, type, field, dflt, min, max, when, choices, help)                                \
+	{                                                                                          \
+		name, type, &lconf.field, dflt, min, max, when, choices, help                      \
+	}
+#define MS(s) ((s)*1000)
 
+/* clang-format off */
 static const struct conf_key keys[] = {
 	KEY("workers", CONF_INT, workers, "2", 1, 64, RESTART, NULL,
 	    "Number of worker processes."),
-	KEY("trusted", CONF_LIST, trusted, "127.0.0.0/8 ::1", 0, 0, RELOAD, NULL,
+	KEY("trusted", CONF_LIST, trusted, "", 0, 0, RELOAD, "network",
 	    "Networks whose hosts may deliver over TCP; others need a verified client certificate."),
-	KEY("hosts", CONF_LIST, hosts, "", 0, 0, RELOAD, NULL,
+	KEY("trusted_names", CONF_LIST, trusted_names, "", 0, 0, RELOAD, "domain",
+	    "Host names whose verified certificates may deliver over TCP."),
+	KEY("hosts", CONF_LIST, hosts, "", 0, 0, RELOAD, "domain",
 	    "Values of mailHost that mean this host, besides hostname."),
 	KEY("any_host", CONF_BOOL, any_host, "no", 0, 0, RELOAD, NULL,
 	    "Take mail for users of every mailHost."),
-	KEY("connections", CONF_INT, connections, "1000", 1, 1000000, RELOAD, NULL,
-	    "Most connections of one worker."),
+	KEY("limit.clients", CONF_INT, clients, "2000", 0, 1000000, RELOAD, "connections",
+	    "Sessions at once over all workers; 0 is no limit."),
+	KEY("limit.per_client", CONF_INT, per_client, "100", 0, 65535, RELOAD, NULL,
+	    "Sessions at once from one address (IPv6: one /64) that is not trusted; 0 is no limit."),
 	KEY("message.size", CONF_SIZE, size_max, "100M", 1024, 4294967295LL - 65536, RELOAD, NULL,
 	    "Largest message."),
 	KEY("message.recipients", CONF_INT, recipients_max, "1000", 1, STORE_TARGETS_MAX, RELOAD, NULL,
@@ -28,12 +35,13 @@ static const struct conf_key keys[] = {
 	    "Messages up to this size stay in memory until they are complete."),
 	KEY("subaddress", CONF_BOOL, subaddress, "yes", 0, 0, RELOAD, NULL,
 	    "Mail for user+folder goes into the folder when the user has it."),
-	KEY("quota.over", CONF_ENUM, over_quota, "temporary", 0, 0, RELOAD, "temporary|permanent",
-	    "The answer for mail to a mailbox over its quota: 452 4.2.2 or 552 5.2.2."),
+	KEY("quota.over", CONF_ENUM, over_quota, "temporary", 0, 0, RELOAD, "temporary|permanent|store",
+	    "The answer for mail to a mailbox over its quota: 452 4.2.2, 552 5.2.2, or stored's."),
 	KEY("timeout.command", CONF_TIME, t_command, "10m", MS(1), MS(86400), RELOAD, NULL,
 	    "Time limit for the next command."),
 	KEY("timeout.data", CONF_TIME, t_data, "5m", MS(1), MS(86400), RELOAD, NULL,
 	    "Time limit between two pieces of a message."),
 };
+/* clang-format on */
 
 const struct conf_schema lmtpd_schema = { keys, NELEM(keys), NULL, 0 };

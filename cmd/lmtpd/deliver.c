@@ -1,26 +1,27 @@
 /* lmtpd/deliver.c: a message on its way into the store.
  *
  * The body goes into a file without a name that stored has lent us; small ones are kept in
- * memory until they are complete and written at once, so that the cache record (imap/cache.h)
+ * memory until they are complete and written at once, so that the digest (message/digest.h)
  * is made without reading anything back.  Then one request to stored names the file and all
  * recipients; its answer comes after the sync, and is our answer. */
 #include <errno.h>
 #include <stdio.h>
-#include <sys/mman.h>
-#include <unistd.h>
+#include <openssl/evp.h>
+
 #include "base/clock.h"
+#include "base/crc.h"
+#include "base/files.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/must.h"
-#include "imap/cache.h"
 #include "lmtpd.h"
 #include "mail/date.h"
 #include "mail/received.h"
-#include "net/work.h"
+#include "message/parse.h"
 
 static void body_lent(void *arg, const struct store_reply *);
-static void stored(void *arg, const struct store_reply *);
-static void commit(struct lsession *, struct slice cache);
+static void deliver_stored(void *arg, const struct store_reply *);
+static void deliver_commit(struct lsession *, struct slice cache);
 
 /* ---- the beginning -------------------------------------------------------------------- */
 
@@ -29,7 +30,7 @@ static void
 put_trace(struct lsession *s)
 {
 	const struct smtp_mail *m = &s->srv.mail;
-	bool tls = stream_secure(&s->srv.io);
+	bool tls = stream_secure(&s->srv.line.io);
 	struct received r = {
 		.helo = slice_str(s->srv.helo),
 		.addr = slice_str(s->host),
@@ -53,12 +54,13 @@ put_trace(struct lsession *s)
 void
 deliver_body(struct smtp_server *srv)
 {
-	struct lsession *s = lsession_of(srv);
-	struct verdict v = verdict(OK, 250, "2.0.0", "ok");
+	struct lsession *s = lmtpd_session_of(srv);
+	struct verdict v = verdict(OUT_OK);
 
 	must(s->nrcpt > 0 && s->body.fd < 0);
 	if (store_body_take(lmtpd.store, s->rcpts[0].partition, &s->body) < 0) {
-		store_body_start(lmtpd.store, s->rcpts[0].partition, &s->body, &s->op, body_lent, s);
+		store_body_start(lmtpd.store, s->rcpts[0].partition, &s->body, &s->op, body_lent,
+		    s);
 		return;
 	}
 	put_trace(s);
@@ -79,48 +81,57 @@ body_lent(void *arg, const struct store_reply *r)
 
 /* ---- the bytes ------------------------------------------------------------------------ */
 
+/* Into the file, and into what the record will say of it: a disk that changes it later is found. */
 static int
-write_all(int fd, struct slice b)
+deliver_write(struct lsession *s, struct slice b)
 {
-	while (b.n) {
-		ssize_t n = write(fd, b.p, b.n);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		b = slice_from(b, (size_t)n);
-	}
-	return 0;
+	s->size += b.n;
+	s->crc = crc32c(s->crc, b.p, b.n);
+	return files_write(s->body.fd, b.p, b.n);
 }
 
 static struct verdict
 write_failed(const struct lsession *s, int error)
 {
 	log_event(LOG_ERROR, "body", "sid=%s error=%s", s->sid, log_str(strerror(-error)));
-	return error == -ENOSPC || error == -EDQUOT
-	    ? verdict(TEMP, 452, "4.3.1", "no space for the message")
-	    : verdict(TEMP, 451, "4.3.0", "the message cannot be written");
+	return error == -ENOSPC || error == -EDQUOT ? verdict(OUT_BODY_NO_SPACE) :
+						      verdict(OUT_BODY_UNWRITTEN);
 }
 
 /* What is in memory goes into the file. */
 static int
-spill(struct lsession *s)
+deliver_spill(struct lsession *s)
 {
-	int r = write_all(s->body.fd, buf_get(&s->bytes));
-
-	s->size += s->bytes.n;
 	s->spilled = true;
-	return r;
+	return deliver_write(s, buf_get(&s->bytes));
+}
+
+static EVP_MD *sha256; /* EVP_sha256() stands for a search in libcrypto, for each message */
+
+/* What the message is, apart from the name that its sender gave it: two messages of one name are
+ * two.  Only what the client sent: our trace differs each time. */
+static void
+deliver_digest(struct lsession *s, struct slice b)
+{
+	if (!s->srv.mail.xqid.n)
+		return;
+	if (!s->digest) {
+		if (!sha256)
+			sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+		s->digest = EVP_MD_CTX_new();
+		must(s->digest && EVP_DigestInit_ex(s->digest, sha256, NULL) == 1);
+	}
+	must(EVP_DigestUpdate(s->digest, b.p, b.n) == 1);
 }
 
 void
 deliver_bytes(struct smtp_server *srv, struct slice b)
 {
-	struct lsession *s = lsession_of(srv);
+	struct lsession *s = lmtpd_session_of(srv);
 	struct verdict v;
 	int r = 0;
 
+	deliver_digest(s, b);
 	if (!s->spilled && s->bytes.n + b.n <= (size_t)lconf.keep) {
 		/* One allocation when the client said how much will come. */
 		if (s->bytes.room < s->bytes.n + b.n && srv->mail.size > b.n &&
@@ -130,12 +141,11 @@ deliver_bytes(struct smtp_server *srv, struct slice b)
 		return;
 	}
 	if (!s->spilled) {
-		r = spill(s);
+		r = deliver_spill(s);
 		buf_fini(&s->bytes);
 	}
 	if (r == 0)
-		r = write_all(s->body.fd, b);
-	s->size += b.n;
+		r = deliver_write(s, b);
 	if (r < 0) {
 		v = write_failed(s, r);
 		smtp_server_fail(srv, &v);
@@ -144,58 +154,24 @@ deliver_bytes(struct smtp_server *srv, struct slice b)
 
 /* ---- the end -------------------------------------------------------------------------- */
 
-/* The cache record of a message that is too large for memory: made from the mapped file on a
- * thread, so that the worker's other sessions go on. */
-struct build {
-	struct lsession *s;
-	void *map;
-	size_t size;
-	struct buf cache;
-};
-
+/* The digest of a message that is too large for memory was made from its file on a thread, so
+ * that the worker's other sessions went on. */
 static void
-build_free(void *arg)
+deliver_parsed(void *arg)
 {
-	struct build *b = arg;
+	struct lsession *s = CAST(arg, struct lsession, LSESSION_MAGIC);
+	struct message_parse *p = s->parse;
 
-	(void)munmap(b->map, b->size);
-	buf_fini(&b->cache);
-	mem_free(&b);
+	s->parse = NULL;
+	deliver_commit(s, buf_get(&p->digest));
+	message_parse_free(&p);
 }
 
 static void
-build_run(void *arg)
+deliver_parse(struct lsession *s)
 {
-	struct build *b = arg;
-
-	imap_cache_build(slice(b->map, b->size), &b->cache);
-}
-
-static void
-built(void *arg)
-{
-	struct build *b = arg;
-
-	b->s->building = false;
-	commit(b->s, buf_get(&b->cache));
-	build_free(b);
-}
-
-static int
-build_start(struct lsession *s)
-{
-	struct build *b;
-	void *map = mmap(NULL, (size_t)s->size, PROT_READ, MAP_PRIVATE, s->body.fd, 0);
-
-	if (map == MAP_FAILED)
-		return -errno;
-	b = mem_new(sizeof(*b));
-	b->s = s;
-	b->map = map;
-	b->size = (size_t)s->size;
-	s->building = true;
-	work_start(lmtpd.loop, &s->op, build_run, built, build_free, b);
-	return 0;
+	s->parse = message_parse_body(lmtpd.store, &s->body, s->size);
+	message_parse_start(s->parse, lmtpd.loop, &s->op, WORK_OWN, deliver_parsed, s);
 }
 
 static void
@@ -204,16 +180,17 @@ log_rcpt(const struct lsession *s, const struct lrcpt *r, const struct store_res
 	struct slice qid = s->srv.mail.xqid;
 
 	log_event(LOG_INFO, "deliver",
-	    "sid=%s qid=%s to=%s user=%s folder=%s verdict=%d.%u.%u reply=%d uid=%u size=%llu dup=%d ms=%llu",
-	    s->sid, log_value(qid), log_value(r->address), log_value(r->account), log_value(r->folder),
-	    (int)r->v.kind, r->v.subject, r->v.detail, verdict_reply(&r->v), t ? t->uid : 0,
-	    (unsigned long long)s->size, t && t->duplicate,
+	    "sid=%s qid=%s to=%s user=%s folder=%s verdict=%d.%u.%u reply=%d uid=%u size=%llu "
+	    "dup=%d ms=%llu",
+	    s->sid, log_value(qid), log_value(r->address), log_value(r->account),
+	    log_value(r->folder), (int)r->v.kind, r->v.subject, r->v.detail, verdict_reply(&r->v),
+	    t ? t->uid : 0, (unsigned long long)s->size, t && t->duplicate,
 	    (unsigned long long)(loop_now(lmtpd.loop) - s->began_ms));
 }
 
 /* One answer for each recipient, in the order of RCPT (RFC 2033 4.2). */
 static void
-answer_all(struct lsession *s, const struct store_reply *reply)
+deliver_answer_all(struct lsession *s, const struct store_reply *reply)
 {
 	size_t n = s->nrcpt;
 
@@ -228,15 +205,18 @@ answer_all(struct lsession *s, const struct store_reply *reply)
 		if (t) {
 			r->v = t->verdict;
 			if (t->code == STORE_OVERQUOTA && lconf.over_quota == OVER_QUOTA_PERM)
-				r->v = verdict(PERM, 552, "5.2.2", "the mailbox is full");
-			else if (t->code == STORE_OVERQUOTA)
-				r->v = verdict(TEMP, 452, "4.2.2", "the mailbox is full");
+				r->v = verdict(OUT_QUOTA_FULL);
+			else if (t->code == STORE_OVERQUOTA && lconf.over_quota == OVER_QUOTA_TEMP)
+				r->v = verdict(OUT_QUOTA_FULL_NOW);
 			metric_add(M_DUPLICATES, t->duplicate);
 		} else if (r->v.kind == VERDICT_NONE) {
-			must(reply != NULL);
+			must(reply);
 			r->v = reply->verdict;
 		}
-		metric_add(r->v.kind == OK ? M_DELIVERED : r->v.kind == TEMP ? M_DEFERRED : M_FAILED, 1);
+		metric_add(r->v.kind == OK ? M_DELIVERED :
+			r->v.kind == TEMP  ? M_DEFERRED :
+					     M_FAILED,
+		    1);
 		log_rcpt(s, r, t);
 	}
 	metric_add(M_MESSAGES, 1);
@@ -254,8 +234,13 @@ static size_t
 fill_targets(struct lsession *s, struct store_target *targets)
 {
 	struct slice qid = s->srv.mail.xqid;
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned int ndigest = 0;
 	struct buf key = { 0 };
 	size_t n = 0;
+
+	if (s->digest)
+		must(EVP_DigestFinal_ex(s->digest, digest, &ndigest) == 1);
 
 	for (size_t i = 0; i < s->nrcpt; i++) {
 		struct lrcpt *r = &s->rcpts[i];
@@ -263,18 +248,22 @@ fill_targets(struct lsession *s, struct store_target *targets)
 		if (r->again)
 			continue;
 		if (r->max_message > 0 && s->size > (uint64_t)r->max_message) {
-			r->v = verdict(PERM, 552, "5.3.4", "the message is larger than this user takes");
+			r->v = verdict(OUT_USER_SIZE);
 			continue;
 		}
 		targets[n] = (struct store_target){
-			.account = r->account, .partition = r->partition, .folder = r->folder,
+			.account = r->account,
+			.partition = r->partition,
+			.folder = r->folder,
 			.limits = r->limits,
 		};
-		if (qid.n) {	/* the mailbox, not the address: aliases are one */
+		if (qid.n) { /* the mailbox, not the address: aliases are one */
 			buf_clear(&key);
 			buf_slice(&key, r->account);
 			buf_char(&key, '\n');
 			buf_slice(&key, r->folder);
+			buf_char(&key, '\n');
+			buf_hex(&key, (const char *)digest, ndigest);
 			store_dup_key(qid, buf_get(&key), targets[n].dup);
 		}
 		r->target = n++;
@@ -285,69 +274,73 @@ fill_targets(struct lsession *s, struct store_target *targets)
 
 /* The message is in its file, the record is made: one request for all. */
 static void
-commit(struct lsession *s, struct slice cache)
+deliver_commit(struct lsession *s, struct slice cache)
 {
 	struct store_target *targets = mem_array(s->nrcpt, sizeof(*targets));
-	struct store_message m = { .body = &s->body, .size = (uint32_t)s->size, .cache = cache };
+	struct store_message m = { .body = &s->body,
+		.size = (uint32_t)s->size,
+		.cache = cache,
+		.digest = s->crc,
+		.sentday = message_digest_sentday(cache) };
 	size_t n = fill_targets(s, targets);
 
 	m.internaldate = clock_now();
 	m.zone = (int16_t)date_local_zone(m.internaldate);
 	if (n == 0)
-		answer_all(s, NULL);
+		deliver_answer_all(s, NULL);
 	else
-		store_deliver_start(lmtpd.store, &m, targets, n, &s->op, stored, s);
+		store_deliver_start(lmtpd.store, &m, targets, n, &s->op, deliver_stored, s);
 	mem_free(&targets);
 }
 
 void
 deliver_end(struct smtp_server *srv)
 {
-	struct lsession *s = lsession_of(srv);
+	struct lsession *s = lmtpd_session_of(srv);
 	struct store_reply bad = { .code = STORE_FAILED };
 	struct buf cache = { 0 };
-	int r;
+	int r = 0;
 
 	if (s->spilled) {
-		r = build_start(s);
+		deliver_parse(s);
 	} else {
-		r = spill(s);
+		r = deliver_spill(s);
 		if (r == 0) {
-			imap_cache_build(buf_get(&s->bytes), &cache);
-			commit(s, buf_get(&cache));
+			message_digest_build(buf_get(&s->bytes), &cache);
+			deliver_commit(s, buf_get(&cache));
 			buf_fini(&cache);
 		}
 	}
 	if (r < 0) {
 		bad.verdict = write_failed(s, r);
-		answer_all(s, &bad);
+		deliver_answer_all(s, &bad);
 	}
 }
 
 static void
-stored(void *arg, const struct store_reply *r)
+deliver_stored(void *arg, const struct store_reply *r)
 {
 	struct lsession *s = CAST(arg, struct lsession, LSESSION_MAGIC);
 
-	answer_all(s, r);
+	deliver_answer_all(s, r);
 }
 
 void
 deliver_reset(struct smtp_server *srv)
 {
-	struct lsession *s = lsession_of(srv);
+	struct lsession *s = lmtpd_session_of(srv);
 
 	op_cancel(&s->op);
-	if (s->building) {
-		/* Giving the file back would cut it under the thread that reads it. */
-		(void)close(s->body.fd);
-		s->body.fd = -1;
-		s->building = false;
-	}
+	if (s->parse)
+		message_parse_leave(s->parse, &s->body);
+	s->parse = NULL;
 	if (s->body.fd >= 0)
 		store_body_put(lmtpd.store, &s->body);
+	EVP_MD_CTX_free(s->digest);
+	s->digest = NULL;
 	s->nrcpt = 0;
 	s->size = 0;
+	s->crc = 0;
 	s->spilled = false;
 	/* A session between messages owns little. */
 	if (s->bytes.room > 16384)

@@ -5,66 +5,81 @@
 #ifndef LMTPD_H
 #define LMTPD_H
 #include <arpa/inet.h>
+#include "daemon/admit.h"
 #include "daemon/daemon.h"
 #include "directory/directory.h"
+#include "login/rules.h"
+#include "mail/outcome.h"
 #include "smtp/server.h"
 #include "store/client.h"
 
 /* lmtpd.conf */
 struct lmtpd_conf {
 	int64_t workers;
-	char **trusted;         /* networks whose hosts may deliver over TCP */
-	char **hosts;           /* further values of mailHost that mean this host */
-	bool any_host;          /* accept users of every mailHost */
+	char **trusted;       /* networks whose hosts may deliver over TCP */
+	char **trusted_names; /* host names whose certificates may deliver */
+	char **hosts;         /* further values of mailHost that mean this host */
+	bool any_host;        /* accept users of every mailHost */
 	int64_t size_max;
 	int64_t recipients_max;
-	int64_t connections;    /* per worker */
-	int over_quota;         /* enum over_quota */
-	bool subaddress;        /* user+folder@domain goes into the folder */
-	bool received;          /* add a Received field */
-	int64_t keep;           /* bodies up to this size stay in memory until the commit */
+	int64_t clients;    /* limit.clients: sessions at once, of all workers */
+	int64_t per_client; /* limit.per_client: of one address that is not trusted */
+	int over_quota;     /* enum writer_over_quota */
+	bool subaddress;    /* user+folder@domain goes into the folder */
+	bool received;      /* add a Received field */
+	int64_t keep;       /* bodies up to this size stay in memory until the commit */
 	int64_t t_command, t_data;
 };
-enum over_quota { OVER_QUOTA_TEMP, OVER_QUOTA_PERM };
+enum over_quota { OVER_QUOTA_TEMP, OVER_QUOTA_PERM, OVER_QUOTA_STORE };
 extern struct lmtpd_conf lconf;
 extern const struct conf_schema lmtpd_schema;
 
 enum lmtpd_metric {
-	M_SESSIONS, M_CONNECTIONS, M_MESSAGES, M_DELIVERED, M_DEFERRED, M_FAILED, M_DUPLICATES, M_BYTES,
+	M_SESSIONS,
+	M_CONNECTIONS,
+	M_MESSAGES,
+	M_DELIVERED,
+	M_DEFERRED,
+	M_FAILED,
+	M_DUPLICATES,
+	M_BYTES,
+	M_DIRECTORY,
 };
 
 /* A recipient that was accepted at RCPT.  Its strings live in the transaction's arena. */
 struct lrcpt {
-	struct slice address;   /* as it stood in RCPT, for logs */
+	struct slice address; /* as it stood in RCPT, for logs */
 	struct slice account, partition, folder;
 	struct store_limits limits;
-	int64_t max_message;    /* 0 = none of its own */
-	bool again;             /* the same mailbox as an earlier one of this message */
-	size_t target;          /* in the request */
-	struct verdict v;       /* decided before the store is asked, or VERDICT_NONE */
+	int64_t max_message; /* 0 = none of its own */
+	bool again;          /* the same mailbox as an earlier one of this message */
+	size_t target;       /* in the request */
+	struct verdict v;    /* decided before the store is asked, or VERDICT_NONE */
 };
 
 #define LSESSION_MAGIC 0x6c6d7470
 struct lsession {
 	uint32_t magic;
 	struct smtp_server srv;
+	struct admit admit;
 	struct list link;
-	struct op op;               /* the one wait: directory or store */
+	struct op op; /* the one wait: directory or store */
 	char sid[14];
 	char peer[ADDR_TEXT];
 	char host[INET6_ADDRSTRLEN]; /* the peer's address for Received; "" on a Unix socket */
-	bool trusted;               /* may deliver */
-	bool refused;
+	bool trusted;                /* may deliver */
 	/* of the transaction */
-	struct lrcpt *rcpts;        /* heap; n of them */
+	struct lrcpt *rcpts; /* heap; n of them */
 	size_t nrcpt, room;
-	struct store_body body;     /* fd -1 = none */
-	struct buf bytes;           /* the message, while it is small */
-	uint64_t size;              /* of the message as it will lie in the store */
-	bool spilled;               /* it is in the file already */
-	bool building;              /* a thread reads the file */
+	struct store_body body;       /* fd -1 = none */
+	struct buf bytes;             /* the message, while it is small */
+	uint64_t size;                /* of the message as it will lie in the store */
+	uint32_t crc;                 /* CRC-32C of what is in the file */
+	struct evp_md_ctx_st *digest; /* of what the client sends, when it named the message */
+	bool spilled;                 /* it is in the file already */
+	struct message_parse *parse;  /* a thread reads the file */
 	uint64_t began_ms;
-	struct smtp_rcpt asked;     /* the recipient that the directory is asked about */
+	struct smtp_rcpt asked; /* the recipient that the directory is asked about */
 };
 
 /* The worker. */
@@ -78,14 +93,15 @@ struct lmtpd {
 extern struct lmtpd lmtpd;
 
 /* session.c */
-void session_accept(struct daemon_listen *l, int fd);
-void session_limits(void);      /* the configuration is new */
-void session_shutdown_all(void);
+extern const struct admit_service lmtpd_admit;
+void lmtpd_session_accept(struct daemon_listen *l, int fd);
+void lmtpd_session_limits(void); /* the configuration is new */
+void lmtpd_session_shutdown_all(void);
 
 /* deliver.c: the policy's body, bytes, end and reset. */
 void deliver_body(struct smtp_server *);
 void deliver_bytes(struct smtp_server *, struct slice);
 void deliver_end(struct smtp_server *);
 void deliver_reset(struct smtp_server *);
-struct lsession *lsession_of(struct smtp_server *);
+struct lsession *lmtpd_session_of(struct smtp_server *);
 #endif

@@ -1,10 +1,16 @@
-/* lmtpd: LMTP (RFC 2033) in front of the message store.  Tables and one call. */
+/* lmtpd: LMTP (RFC 2033) in front of the message store.  Tables and one call; see lmtpd(8).
+ *
+ * Owns lmtpd, what the sessions of a worker share; session.c and deliver.c have the work.  A
+ * start cannot fail: directory and stored may be away, and recipients are then answered with
+ * 4xx. */
 #include "base/log.h"
+#include "daemon/program.h"
 #include "base/mem.h"
 #include "lmtpd.h"
 
 struct lmtpd lmtpd;
 
+/* clang-format off */
 static const struct metric metrics[] = {
 	[M_SESSIONS] = { "lmtpd_sessions", GAUGE, "Connections at this moment." },
 	[M_CONNECTIONS] = { "lmtpd_connections", COUNTER, "Connections accepted." },
@@ -14,40 +20,44 @@ static const struct metric metrics[] = {
 	[M_FAILED] = { "lmtpd_failed", COUNTER, "Recipients answered with 5xx." },
 	[M_DUPLICATES] = { "lmtpd_duplicates", COUNTER, "Recipients that had the message already." },
 	[M_BYTES] = { "lmtpd_bytes", COUNTER, "Octets of messages stored." },
+	[M_DIRECTORY] = { "lmtpd_directory_blind", GAUGE, DIR_METRIC_HELP },
 	{ NULL, COUNTER, NULL },
 };
+/* clang-format on */
 
 static int
-start(struct loop *l)
+lmtpd_start(struct loop *l)
 {
 	char *path = mem_printf("%s/stored.sock", shared.rundir);
 
 	lmtpd.loop = l;
+	admit_open(shared.rundir, &lmtpd_admit);
 	list_init(&lmtpd.sessions);
 	lmtpd.dir = dir_new(l);
+	dir_metric(lmtpd.dir, M_DIRECTORY);
 	lmtpd.store = store_client_new(l, path, "lmtpd");
 	mem_free(&path);
-	session_limits();
+	lmtpd_session_limits();
 	return 0;
 }
 
 static void
-reload(void)
+lmtpd_reload(void)
 {
 	dir_reload(lmtpd.dir);
-	session_limits();
+	lmtpd_session_limits();
 }
 
 static void
-drain(void)
+lmtpd_drain(void)
 {
-	session_shutdown_all();
+	lmtpd_session_shutdown_all();
 	if (lmtpd.nsessions == 0)
 		daemon_drained();
 }
 
 static void
-status(struct buf *out)
+lmtpd_status(struct buf *out)
 {
 	buf_printf(out, "sessions=%zu\n", lmtpd.nsessions);
 	dir_status(lmtpd.dir, out);
@@ -55,39 +65,54 @@ status(struct buf *out)
 	store_client_status(lmtpd.store, out);
 }
 
+/* "forget USER": the entry has changed. */
 static bool
-check(struct buf *why)
+lmtpd_control(struct slice line, struct buf *out)
 {
-	struct addr any;
-	bool good = addr_parse(S("127.0.0.1:0"), &any) == 0;
+	struct slice verb = S(""), account = S("");
 
-	for (char **t = lconf.trusted; t && *t; t++) {
-		if (addr_in(&any, slice_str(*t)) < 0) {
-			buf_printf(why, "trusted: %s is no network\n", *t);
-			good = false;
-		}
-	}
-	return dir_check(why) && good;
+	if (!slice_word(&line, &verb) || !slice_eq(verb, S("forget")) ||
+	    !slice_word(&line, &account))
+		return false;
+	dir_forget(lmtpd.dir, account);
+	buf_lit(out, "ok\n");
+	return true;
 }
 
-static const struct daemon lmtpd_daemon = {
+static bool
+lmtpd_check(struct buf *why)
+{
+	for (char **t = lconf.trusted; t && *t; t++) {
+		struct slice net = slice_str(*t), rest = slice_from(net, slice_find(net, '/'));
+
+		if (slice_eq(rest, S("/0")))
+			buf_printf(why, "warning: %s: trusted = %s: every host may deliver\n",
+			    conf_where(&lconf.trusted), *t);
+	}
+	return dir_check(why);
+}
+
+static const struct program lmtpd_program = {
 	.name = "lmtpd",
+	.about = "LMTP server in front of the message store",
+	.may = "inet",
 	.file = "lmtpd.conf",
 	.schema = &lmtpd_schema,
 	.listens = true,
 	.client_certs = true,
 	.workers = &lconf.workers,
 	.metrics = metrics,
-	.start = start,
-	.accept = session_accept,
-	.reload = reload,
-	.drain = drain,
-	.status = status,
-	.check = check,
+	.start = lmtpd_start,
+	.accept = lmtpd_session_accept,
+	.reload = lmtpd_reload,
+	.drain = lmtpd_drain,
+	.status = lmtpd_status,
+	.control = lmtpd_control,
+	.check = lmtpd_check,
 };
 
 int
 main(int argc, char **argv)
 {
-	return daemon_run(&lmtpd_daemon, argc, argv);
+	return program_run(&lmtpd_program, argc, argv);
 }

@@ -9,20 +9,22 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/random.h"
+#include "daemon/role.h"
 #include "lmtpd.h"
 
 static void ask_mail(struct smtp_server *, const struct smtp_mail *);
 static void ask_rcpt(struct smtp_server *, const struct smtp_rcpt *);
 static void rcpt_found(void *arg, const struct dir_answer *);
 static void add_keywords(struct smtp_server *, struct buf *);
-static void on_refused(struct smtp_server *, const char *, const struct verdict *);
-static void on_secured(struct smtp_server *, int, const char *);
-static void on_closed(struct smtp_server *);
+static void lmtpd_session_on_refused(struct smtp_server *, const char *, const struct verdict *);
+static void lmtpd_session_on_secured(struct smtp_server *, int, const char *);
+static void lmtpd_session_on_closed(struct smtp_server *);
 
 static struct smtp_limits limits;
 static struct smtp_policy policy = {
 	.limits = &limits,
 	.lmtp = true,
+	.bare = true,
 	.keywords = add_keywords,
 	.mail = ask_mail,
 	.rcpt = ask_rcpt,
@@ -30,19 +32,19 @@ static struct smtp_policy policy = {
 	.bytes = deliver_bytes,
 	.end = deliver_end,
 	.reset = deliver_reset,
-	.refused = on_refused,
-	.secured = on_secured,
-	.closed = on_closed,
+	.refused = lmtpd_session_on_refused,
+	.secured = lmtpd_session_on_secured,
+	.closed = lmtpd_session_on_closed,
 };
 
 struct lsession *
-lsession_of(struct smtp_server *srv)
+lmtpd_session_of(struct smtp_server *srv)
 {
 	return CAST(srv->data, struct lsession, LSESSION_MAGIC);
 }
 
 void
-session_limits(void)
+lmtpd_session_limits(void)
 {
 	policy.hostname = shared.hostname;
 	limits = (struct smtp_limits){
@@ -52,7 +54,7 @@ session_limits(void)
 		.unknown = 10,
 		.rcpts = (uint32_t)lconf.recipients_max,
 		.size = (uint64_t)lconf.size_max,
-		.normalise = true,	/* accepted once by a relay: not ours to refuse */
+		.normalise = true, /* accepted once by a relay: not ours to refuse */
 	};
 }
 
@@ -62,7 +64,7 @@ static bool
 is_trusted(const struct addr *peer)
 {
 	if (peer->sa.sa_family == AF_UNIX)
-		return true;	/* the socket's mode has decided */
+		return true; /* the socket's mode has decided */
 	for (char **t = lconf.trusted; t && *t; t++)
 		if (addr_in(peer, slice_str(*t)) > 0)
 			return true;
@@ -70,16 +72,17 @@ is_trusted(const struct addr *peer)
 }
 
 static struct lsession *
-session_new(struct daemon_listen *l)
+lmtpd_session_new(struct daemon_listen *l)
 {
 	struct lsession *s = mem_new(sizeof(*s));
 
 	s->magic = LSESSION_MAGIC;
 	s->srv.policy = &policy;
 	s->srv.data = s;
+	s->srv.sid = s->sid;
 	s->body.fd = -1;
 	if (l->tls != TLS_OFF)
-		s->srv.tls_ctx = tls_ref(l->tls_ctx);	/* a reload replaces the listener's */
+		s->srv.tls_ctx = tls_ref(l->tls_ctx); /* a reload replaces the listener's */
 	(void)random_id(s->sid);
 	list_push(&lmtpd.sessions, &s->link);
 	lmtpd.nsessions++;
@@ -89,10 +92,11 @@ session_new(struct daemon_listen *l)
 }
 
 static void
-session_free(struct lsession *s)
+lmtpd_session_free(struct lsession *s)
 {
 	list_remove(&s->link);
 	lmtpd.nsessions--;
+	admit_leave(&s->admit);
 	metric_set(M_SESSIONS, (int64_t)lmtpd.nsessions);
 	tls_unref(&s->srv.tls_ctx);
 	mem_free(&s->rcpts);
@@ -103,26 +107,43 @@ session_free(struct lsession *s)
 		daemon_drained();
 }
 
-void
-session_accept(struct daemon_listen *l, int fd)
+/* How sessions are counted: a crowd by network leaves the socket and trusted hosts their shares. */
+enum { CLASS_LOCAL, CLASS_TRUSTED, CLASS_NETWORK };
+static const struct admit_class classes[] = {
+	[CLASS_LOCAL] = { "local", 25, false },
+	[CLASS_TRUSTED] = { "trusted", 25, false },
+	[CLASS_NETWORK] = { "network", 0, true },
+};
+const struct admit_service lmtpd_admit = { "lmtpd", classes, NELEM(classes), &lconf.clients,
+	&lconf.per_client, NULL };
+
+static unsigned
+lmtpd_session_class(const struct lsession *s, const struct addr *peer)
 {
-	struct lsession *s = session_new(l);
-	struct addr peer = { .len = sizeof(peer.ss) };
+	if (peer->sa.sa_family == AF_UNIX)
+		return CLASS_LOCAL;
+	return s->trusted ? CLASS_TRUSTED : CLASS_NETWORK;
+}
+
+void
+lmtpd_session_accept(struct daemon_listen *l, int fd)
+{
+	struct lsession *s = lmtpd_session_new(l);
 	char host[ADDR_TEXT];
 	struct verdict v;
+	struct addr peer;
 	int r;
 
-	if (getpeername(fd, &peer.sa, &peer.len) < 0)
-		memset(&peer, 0, sizeof(peer));
+	(void)daemon_peer(fd, &peer);
 	addr_write(&peer, s->peer);
 	if (peer.sa.sa_family != AF_UNIX)
 		slice_cstr(slice_str(addr_host(&peer, host)), s->host, sizeof(s->host));
-	s->trusted = is_trusted(&peer);
-	if (lmtpd.nsessions > (size_t)lconf.connections) {
-		v = verdict(TEMP, 421, "4.3.2", "too many connections");
+	s->trusted = is_trusted(&peer) && !daemon_peer_nobody();
+	if (admit_enter(&s->admit, lmtpd_session_class(s, &peer), &peer) != ADMIT_OK) {
+		v = verdict(OUT_CLIENTS_FULL, shared.hostname);
 		r = smtp_server_refuse(&s->srv, lmtpd.loop, fd, &v);
 	} else if (!s->trusted && l->tls == TLS_OFF) {
-		v = verdict(PERM, 554, "5.7.1", "this host may not deliver here");
+		v = verdict(OUT_LMTP_HOST);
 		r = smtp_server_refuse(&s->srv, lmtpd.loop, fd, &v);
 	} else {
 		s->srv.need_tls = !s->trusted;
@@ -133,61 +154,64 @@ session_accept(struct daemon_listen *l, int fd)
 		log_event(LOG_WARN, "connect", "sid=%s peer=%s error=%s", s->sid, log_str(s->peer),
 		    log_str(strerror(-r)));
 		(void)close(fd);
-		session_free(s);
+		lmtpd_session_free(s);
 	}
 }
 
 static void
-on_secured(struct smtp_server *srv, int error, const char *why)
+lmtpd_session_on_secured(struct smtp_server *srv, int error, const char *why)
 {
-	struct lsession *s = lsession_of(srv);
+	struct lsession *s = lmtpd_session_of(srv);
 
 	if (error) {
-		log_event(LOG_INFO, "tls", "sid=%s peer=%s error=%s", s->sid, log_str(s->peer), log_str(why));
+		log_event(LOG_INFO, "tls", "sid=%s peer=%s error=%s", s->sid, log_str(s->peer),
+		    log_str(why));
 		return;
 	}
-	log_event(LOG_DEBUG, "tls", "sid=%s version=%s cipher=%s", s->sid, stream_tls_version(&srv->io),
-	    stream_tls_cipher(&srv->io));
-	/* architecture.md 3, rule 9: between tiers a verified certificate is what counts. */
-	if (stream_tls_peer_cert(&srv->io))
-		s->trusted = true;
+	log_event(LOG_DEBUG, "tls", "sid=%s version=%s cipher=%s", s->sid,
+	    stream_tls_version(&srv->line.io), stream_tls_cipher(&srv->line.io));
+	/* Between tiers a verified certificate counts, and its role: the authority that signs for
+	 * relays signs for others, too. */
+	if (!s->trusted)
+		s->trusted =
+		    daemon_peer_is(&srv->line.io, TLS_ROLE_RELAY, lconf.trusted_names, s->sid);
 }
 
 static void
-on_refused(struct smtp_server *srv, const char *verb, const struct verdict *v)
+lmtpd_session_on_refused(struct smtp_server *srv, const char *verb, const struct verdict *v)
 {
-	struct lsession *s = lsession_of(srv);
+	struct lsession *s = lmtpd_session_of(srv);
 
-	log_event(LOG_INFO, "refused", "sid=%s peer=%s verb=%s reply=%d verdict=%d.%u.%u text=%s", s->sid,
-	    log_str(s->peer), log_str(verb), verdict_reply(v), (int)v->kind, v->subject, v->detail,
-	    log_str(v->text));
+	log_event(LOG_INFO, "refused", "sid=%s peer=%s verb=%s reply=%d verdict=%d.%u.%u text=%s",
+	    s->sid, log_str(s->peer), log_str(verb), verdict_reply(v), (int)v->kind, v->subject,
+	    v->detail, log_str(v->text));
 }
 
 static void
-on_closed(struct smtp_server *srv)
+lmtpd_session_on_closed(struct smtp_server *srv)
 {
-	struct lsession *s = lsession_of(srv);
+	struct lsession *s = lmtpd_session_of(srv);
 
 	op_cancel(&s->op);
 	log_event(LOG_DEBUG, "disconnect", "sid=%s why=%s messages=%u", s->sid,
-	    srv->why ? srv->why : "closed", srv->transactions);
-	session_free(s);
+	    srv->line.why ? srv->line.why : "closed", srv->transactions);
+	lmtpd_session_free(s);
 }
 
 void
-session_shutdown_all(void)
+lmtpd_session_shutdown_all(void)
 {
 	struct lsession *s;
 
 	list_each(s, &lmtpd.sessions, struct lsession, link)
-		smtp_server_shutdown(&s->srv, "shutting down");
+	    smtp_server_shutdown(&s->srv, "shutting down");
 }
 
 static void
 add_keywords(struct smtp_server *srv, struct buf *b)
 {
 	(void)srv;
-	buf_lit(b, "XTIERMAIL\n");
+	buf_lit(b, "XTIERMAIL\nIGNOREQUOTA\n");
 }
 
 /* ---- MAIL ----------------------------------------------------------------------------- */
@@ -195,13 +219,14 @@ add_keywords(struct smtp_server *srv, struct buf *b)
 static void
 ask_mail(struct smtp_server *srv, const struct smtp_mail *m)
 {
-	struct lsession *s = lsession_of(srv);
-	struct verdict v = verdict(OK, 250, "2.1.0", "ok");
+	struct lsession *s = lmtpd_session_of(srv);
+	struct verdict v = verdict(OUT_MAIL_OK);
 
 	(void)m;
 	s->began_ms = loop_now(srv->loop);
 	if (!s->trusted)
-		v = verdict(PERM, 530, "5.7.0", "a client certificate is required");
+		v = stream_tls_peer_cert(&srv->line.io) ? verdict(OUT_LMTP_CERT_NAME) :
+							  verdict(OUT_LMTP_CERT);
 	smtp_server_answer(srv, &v);
 }
 
@@ -210,60 +235,33 @@ ask_mail(struct smtp_server *srv, const struct smtp_mail *m)
 static void
 ask_rcpt(struct smtp_server *srv, const struct smtp_rcpt *r)
 {
-	struct lsession *s = lsession_of(srv);
+	struct lsession *s = lmtpd_session_of(srv);
 	struct slice domain = r->to.domain;
 
-	if (domain.n == 0)	/* <postmaster>, RFC 5321 4.5.1 */
+	if (domain.n == 0) /* <postmaster>, RFC 5321 4.5.1; programs on this host: <user> */
 		domain = slice_str(shared.default_domain);
 	s->asked = *r;
 	dir_rcpt_start(lmtpd.dir, r->to.local, domain, &s->op, rcpt_found, s);
 }
 
-static struct verdict
-over_quota(void)
-{
-	if (lconf.over_quota == OVER_QUOTA_PERM)
-		return verdict(PERM, 552, "5.2.2", "the mailbox is full");
-	return verdict(TEMP, 452, "4.2.2", "the mailbox is full");
-}
-
-static bool
-here(struct slice host)
-{
-	if (host.n == 0 || lconf.any_host || slice_ieq(host, slice_str(shared.hostname)))
-		return true;
-	for (char **h = lconf.hosts; h && *h; h++)
-		if (slice_ieq(host, slice_str(*h)))
-			return true;
-	return false;
-}
-
 /* May this user get mail here and now? */
 static struct verdict
-judge(const struct dir_user *u, const struct smtp_mail *m)
+judge(const struct dir_user *u, const struct smtp_mail *m, bool ignore_quota)
 {
-	switch (u->status) {
-	case DIR_ACTIVE:
-		break;
-	case DIR_OVERQUOTA:
-		return over_quota();
-	case DIR_INACTIVE:
-	case DIR_HOLD:
-		return verdict(TEMP, 450, "4.2.1", "the mailbox takes no mail at the moment");
-	case DIR_DISABLED:
-		return verdict(PERM, 550, "5.2.1", "the mailbox is disabled");
-	case DIR_DELETED:
-		return verdict(PERM, 550, "5.1.1", "no such user");
-	}
-	if (!here(u->mailhost))	/* the relay's view is old, or ours: neither loses mail */
-		return verdict(TEMP, 450, "4.3.5", "the mailbox is not on this host");
+	enum login_rule rule = login_rule(u->status, LOGIN_DELIVER);
+
+	if (rule != LOGIN_RULE_YES && !(rule == LOGIN_RULE_FULL && ignore_quota))
+		return login_rule_verdict(rule, lconf.over_quota == OVER_QUOTA_PERM);
+	/* The relay's view is old, or ours: neither loses mail. */
+	if (!login_is_here(u->mailhost, lconf.hosts, lconf.any_host))
+		return verdict(OUT_USER_ELSEWHERE);
 	if (!(u->delivery & DIR_MAILBOX))
-		return verdict(PERM, 550, "5.2.1", "this user has no mailbox");
+		return verdict(OUT_USER_NO_MAILBOX);
 	if (u->account.n > STORE_ACCOUNT_MAX)
-		return verdict(PERM, 550, "5.1.1", "the account's name is too long");
+		return verdict(OUT_USER_NAME_LONG);
 	if (u->max_message > 0 && m->size > (uint64_t)u->max_message)
-		return verdict(PERM, 552, "5.3.4", "the message is larger than this user takes");
-	return verdict(OK, 250, "2.1.5", "ok");
+		return verdict(OUT_USER_SIZE);
+	return verdict(OUT_RCPT_OK);
 }
 
 /* user+folder@domain: the folder, unless the whole is an address of the user's own. */
@@ -283,12 +281,6 @@ subfolder(const struct dir_user *u, const struct address *to)
 	return slice_sub(slice_from(to->local, plus + 1), 0, STORE_NAME_MAX);
 }
 
-static uint64_t
-limit(int64_t own, int64_t dflt)
-{
-	return own == -1 ? 0 : own < 0 ? (uint64_t)dflt : own == 0 ? 1 : (uint64_t)own;
-}
-
 static void
 add_rcpt(struct lsession *s, const struct dir_user *u)
 {
@@ -304,16 +296,22 @@ add_rcpt(struct lsession *s, const struct dir_user *u)
 		.account = arena_slice(a, u->account),
 		.partition = arena_slice(a, u->partition),
 		.folder = arena_slice(a, subfolder(u, &s->asked.to)),
-		.limits = { limit(u->quota_bytes, shared.quota_bytes), limit(u->quota_msgs, shared.quota_messages) },
+		.limits = { login_quota(u->quota_bytes, shared.quota_bytes),
+		    login_quota(u->quota_msgs, shared.quota_messages) },
 		.max_message = u->max_message,
 	};
-	r->address = slice_str(arena_printf(a, SFMT "@" SFMT, SARG(s->asked.to.local), SARG(s->asked.to.domain)));
+	if (s->asked.ignore_quota)
+		r->limits = (struct store_limits){ 0 };
+	r->address = slice_str(
+	    arena_printf(a, SFMT "@" SFMT, SARG(s->asked.to.local), SARG(s->asked.to.domain)));
 	/* Two addresses of one user: one copy, two answers. */
 	for (size_t i = 0; i < s->nrcpt; i++) {
 		if (!s->rcpts[i].again && slice_eq(s->rcpts[i].account, r->account) &&
 		    slice_eq(s->rcpts[i].folder, r->folder)) {
 			r->again = true;
 			r->target = i;
+			if (s->asked.ignore_quota) /* the copy is in for both */
+				s->rcpts[i].limits = r->limits;
 			break;
 		}
 	}
@@ -327,11 +325,11 @@ rcpt_found(void *arg, const struct dir_answer *a)
 	struct verdict v = a->v;
 
 	if (v.kind == OK && a->user) {
-		v = judge(a->user, &s->srv.mail);
+		v = judge(a->user, &s->srv.mail, s->asked.ignore_quota);
 		if (v.kind == OK)
 			add_rcpt(s, a->user);
 	} else if (v.kind != TEMP) {
-		v = verdict(PERM, 550, "5.1.1", "no such user");
+		v = login_rule_verdict(LOGIN_RULE_GONE, false);
 	}
 	if (v.kind != OK)
 		metric_add(v.kind == TEMP ? M_DEFERRED : M_FAILED, 1);

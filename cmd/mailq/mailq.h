@@ -6,16 +6,16 @@
 
 /* One message: what its file says and what jobctl knows of it. */
 struct item {
-	const struct qread *r;  /* NULL: the file cannot be read */
+	const struct qread *r; /* NULL: the file cannot be read */
 	const char *channel, *name, *state;
 	uint64_t size;
 	uint32_t attempts;
 	int64_t at, next;
-	const char *mark;       /* to be held or deleted when it comes back, or NULL */
-	const char *trouble;    /* why r is NULL */
+	const char *mark;    /* to be held or deleted when it comes back, or NULL */
+	const char *trouble; /* why r is NULL */
 };
 
 /* print.c */
-void print_human(struct buf *b, const struct item *i, int64_t now);
-void print_json(struct buf *b, const struct item *i);
+void mailq_print_human(struct buf *b, const struct item *i, int64_t now);
+void mailq_print_json(struct buf *b, const struct item *i);
 #endif

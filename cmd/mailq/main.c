@@ -1,10 +1,10 @@
-/* mailq: lists the queue.
+/* mailq: lists the queue.  Who may not read its files, which say who writes to whom, is told what
+ * jobctl tells everybody.
  *
  * jobctl knows which messages there are and in what state; sender, recipients and the last
  * answers stand in the files, which are read here.  When jobctl is away the spool alone is
  * read.  Nothing is changed. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -13,10 +13,11 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "conf/shared.h"
+#include "daemon/program.h"
 #include "mailq.h"
 
 static struct {
-	const char *conf, *channel, *sender, *rcpt;
+	const char *channel, *sender, *rcpt;
 	char **ids;
 	size_t nids;
 	bool json, brief;
@@ -24,16 +25,10 @@ static struct {
 
 static struct queue *queue;
 static struct buf out;
+static size_t seen; /* in the queue, whether they are wanted or not */
 static size_t total, by_state[4];
 static uint64_t bytes;
 static const char *const states[] = { "ready", "waiting", "leased", "held" };
-
-static NORETURN void
-usage(void)
-{
-	fprintf(stderr, "usage: mailq [-jqV] [-C channel] [-c file] [-f sender] [-r recipient] [qid ...]\n");
-	exit(EX_USAGE);
-}
 
 static void
 flush(void)
@@ -54,29 +49,29 @@ wanted_id(const char *name)
 }
 
 static bool
-contains(const char *text, const char *part)
+mailq_contains(const char *text, const char *part)
 {
 	return slice_ifind_str(slice_str(text), slice_str(part)) < strlen(text) || *part == '\0';
 }
 
 static bool
-wanted(const struct item *i)
+mailq_wanted(const struct item *i)
 {
-	bool found = opt.rcpt == NULL;
+	bool found = !opt.rcpt;
 
-	if (i->r == NULL)
-		return opt.sender == NULL && opt.rcpt == NULL;
-	if (opt.sender && !contains(i->r->env.sender, opt.sender))
+	if (!i->r)
+		return !opt.sender && !opt.rcpt;
+	if (opt.sender && !mailq_contains(i->r->env.sender, opt.sender))
 		return false;
 	for (size_t k = 0; !found && k < i->r->env.nrcpt; k++)
-		found = contains(i->r->env.rcpts[k].addr, opt.rcpt);
+		found = mailq_contains(i->r->env.rcpts[k].addr, opt.rcpt);
 	return found;
 }
 
 static void
 show(struct item *i)
 {
-	if (!wanted(i))
+	if (!mailq_wanted(i))
 		return;
 	total++;
 	bytes += i->size;
@@ -85,9 +80,9 @@ show(struct item *i)
 	if (opt.brief)
 		return;
 	if (opt.json)
-		print_json(&out, i);
+		mailq_print_json(&out, i);
 	else
-		print_human(&out, i, clock_now());
+		mailq_print_human(&out, i, clock_now());
 	if (out.n > 65536)
 		flush();
 }
@@ -95,7 +90,7 @@ show(struct item *i)
 /* ---- from jobctl ------------------------------------------------------------------------------ */
 
 static int64_t
-number(struct slice rest, const char *key)
+mailq_number(struct slice rest, const char *key)
 {
 	uint64_t v = 0;
 
@@ -113,22 +108,24 @@ from_line(struct slice rest)
 
 	if (kv_cstr(kv_find(rest, "channel"), channel, sizeof(channel)) < 0 ||
 	    kv_cstr(kv_find(rest, "file"), name, sizeof(name)) < 0 ||
-	    kv_cstr(kv_find(rest, "state"), state, sizeof(state)) < 0 || strlen(name) < QUEUE_NAME_LEN)
+	    kv_cstr(kv_find(rest, "state"), state, sizeof(state)) < 0 ||
+	    strlen(name) < QUEUE_NAME_LEN)
 		return;
+	seen++;
 	if (!wanted_id(name) || (opt.channel && strcmp(opt.channel, channel) != 0))
 		return;
 	if (kv_find(rest, "marked").p && kv_cstr(kv_find(rest, "marked"), mark, sizeof(mark)) == 0)
 		i.mark = mark;
-	i.attempts = (uint32_t)number(rest, "attempts");
-	i.at = number(rest, "at");
-	i.next = number(rest, "next");
-	i.size = (uint64_t)number(rest, "size");
-	e = qread_open(queue, channel, name, QREAD_LOOK, &r, &why);
+	i.attempts = (uint32_t)mailq_number(rest, "attempts");
+	i.at = mailq_number(rest, "at");
+	i.next = mailq_number(rest, "next");
+	i.size = (uint64_t)mailq_number(rest, "size");
+	e = queue ? qread_open(queue, channel, name, QREAD_LOOK, &r, &why) : 0;
 	if (e == -ENOENT)
 		return; /* delivered meanwhile */
 	if (e < 0)
 		i.trouble = *why ? why : strerror(-e);
-	else
+	else if (r)
 		i.size = r->env.body_len;
 	i.r = r;
 	show(&i);
@@ -139,7 +136,7 @@ from_line(struct slice rest)
 static int
 ask_jobctl(void)
 {
-	char *path = mem_printf("%s/jobctl.sock", shared.rundir);
+	char *path = mem_printf("%s/%s", shared.rundir, queue ? "jobctl.sock" : "mailq.sock");
 	struct job_tool *t;
 	struct slice line, rest;
 	int e = job_tool_open(path, 30000, &t);
@@ -161,12 +158,14 @@ static void
 from_file(const char *channel, const struct qname *n)
 {
 	char name[QUEUE_NAME_LEN + 4];
-	struct item i = { .channel = channel, .name = queue_name(name, n->id, n->attempts, n->held) };
+	struct item i = { .channel = channel,
+		.name = queue_name(name, n->id, n->attempts, n->held) };
 	struct qread *r = NULL;
 	const char *why = "";
 	int e;
 
-	if (!wanted_id(name))
+	seen++;
+	if (!wanted_id(name) || (opt.channel && strcmp(opt.channel, channel) != 0))
 		return;
 	if ((e = qread_open(queue, channel, name, QREAD_LOOK, &r, &why)) == -ENOENT)
 		return;
@@ -193,8 +192,6 @@ read_spool(void)
 	struct buf names = { 0 };
 
 	for (char **c = channels; *c; c++) {
-		if (opt.channel && strcmp(opt.channel, *c) != 0)
-			continue;
 		for (unsigned hh = 0; hh < QUEUE_SPREAD; hh++) {
 			const struct qname *n;
 
@@ -212,40 +209,18 @@ read_spool(void)
 
 /* ---- main ---------------------------------------------------------------------------------------- */
 
-static void
-options(int argc, char **argv)
+static bool
+mailq_option(int c, const char *value)
 {
-	static const struct option longs[] = { { "json", no_argument, NULL, 'j' },
-		{ "summary", no_argument, NULL, 'q' }, { NULL, 0, NULL, 0 } };
-	int c;
-
-	opt.conf = "/etc/tiermail/tiermail.conf";
-	while ((c = getopt_long(argc, argv, "C:c:f:jqr:V", longs, NULL)) != -1)
-		switch (c) {
-		case 'C': opt.channel = optarg; break;
-		case 'c': opt.conf = optarg; break;
-		case 'f': opt.sender = optarg; break;
-		case 'j': opt.json = true; break;
-		case 'q': opt.brief = true; break;
-		case 'r': opt.rcpt = optarg; break;
-		case 'V': printf("mailq %s\n", TIERMAIL_VERSION); exit(0);
-		default: usage();
-		}
-	opt.ids = argv + optind;
-	opt.nids = (size_t)(argc - optind);
-}
-
-static void
-read_conf(void)
-{
-	const struct conf_schema *schema = &conf_shared_schema;
-	char *why = NULL;
-
-	if (conf_read(&schema, 1, opt.conf, NULL, false, &why) < 0) {
-		fprintf(stderr, "mailq: %s", why ? why : opt.conf);
-		exit(EX_CONFIG);
+	switch (c) {
+	case 'C': opt.channel = value; break;
+	case 'f': opt.sender = value; break;
+	case 'j': opt.json = true; break;
+	case 'q': opt.brief = true; break;
+	case 'r': opt.rcpt = value; break;
+	default: break;
 	}
-	mem_free(&why);
+	return true;
 }
 
 static void
@@ -254,30 +229,36 @@ summary(void)
 	if (opt.json)
 		return;
 	if (total == 0) {
-		buf_lit(&out, "the queue is empty\n");
+		buf_str(&out, seen ? "no message fits\n" : "the queue is empty\n");
 		return;
 	}
 	buf_printf(&out, "%zu message%s, %llu KiB:", total, total == 1 ? "" : "s",
 	    (unsigned long long)(bytes + 1023) / 1024);
 	for (size_t k = 0; k < NELEM(states); k++)
-		buf_printf(&out, " %zu %s%s", by_state[k], states[k], k + 1 < NELEM(states) ? "," : "\n");
+		buf_printf(&out, " %zu %s%s", by_state[k], states[k],
+		    k + 1 < NELEM(states) ? "," : "\n");
 }
 
-int
-main(int argc, char **argv)
+static int
+mailq_run(int argc, char **argv)
 {
 	int e;
 
-	options(argc, argv);
-	log_init("mailq", LOG_TO_STDERR, LOG_ERROR);
-	read_conf();
-	if ((e = queue_open(shared.queue, false, &queue)) < 0) {
+	opt.ids = argv;
+	opt.nids = (size_t)argc;
+	e = queue_open(shared.queue, false, &queue);
+	if (e < 0 && (e != -EACCES || opt.sender || opt.rcpt)) {
 		fprintf(stderr, "mailq: %s: %s\n", shared.queue, strerror(-e));
 		return e == -EACCES ? EX_NOPERM : EX_OSFILE;
 	}
-	if ((e = ask_jobctl()) < 0) {
-		fprintf(stderr, "mailq: jobctl does not answer (%s); the spool says:\n", strerror(-e));
-		total = bytes = 0;
+	if ((e = ask_jobctl()) < 0 && !queue) {
+		fprintf(stderr, "mailq: jobctl does not answer (%s)\n", strerror(-e));
+		return EX_UNAVAILABLE;
+	}
+	if (e < 0) {
+		fprintf(stderr, "mailq: jobctl does not answer (%s); the spool says:\n",
+		    strerror(-e));
+		seen = total = bytes = 0;
 		memset(by_state, 0, sizeof(by_state));
 		buf_clear(&out);
 		read_spool();
@@ -287,4 +268,32 @@ main(int argc, char **argv)
 	buf_fini(&out);
 	queue_close(&queue);
 	return ferror(stdout) || fflush(stdout) ? EX_IOERR : 0;
+}
+
+static const struct option mailq_longs[] = {
+	{ "json", no_argument, NULL, 'j' },
+	{ "summary", no_argument, NULL, 'q' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static const struct program mailq_program = {
+	.name = "mailq",
+	.kind = PROGRAM_TOOL,
+	.about = "list the mail queue",
+	.operands = "[-jq] [-C channel] [-f sender] [-r recipient] [qid ...]",
+	.letters = "C:f:jqr:",
+	.longs = mailq_longs,
+	.help = "  -C CHANNEL      only this channel\n"
+		"  -f SENDER       only messages whose sender contains this\n"
+		"  -j, --json      one JSON object a line\n"
+		"  -q, --summary   only the counts\n"
+		"  -r RECIPIENT    only messages with a recipient that contains this\n",
+	.option = mailq_option,
+	.run = mailq_run,
+};
+
+int
+main(int argc, char **argv)
+{
+	return program_run(&mailq_program, argc, argv);
 }

@@ -1,8 +1,14 @@
-/* print.c: a message for people, and for programs. */
+/* print.c: a message for people, and for programs: see mailq(1).
+ *
+ * Pure: an item in, text out; called for each message by main.c.  Must stay true: what a stranger
+ * wrote reaches a terminal without control characters, and JSON as strings of its own; each message
+ * is one line of JSON, and keys are only ever added, since programs read them.  What a server
+ * said is quoted as it came, whatever was made of it since (verdict_quote_write). */
 #include <stdio.h>
 #include <time.h>
 #include "base/json.h"
 #include "mailq.h"
+#include "queue/json.h"
 
 /* ---- for people ------------------------------------------------------------------------- */
 
@@ -50,27 +56,26 @@ put_span(struct buf *b, int64_t s)
 
 /* Foreign text on a terminal: no control characters. */
 static void
-put_text(struct buf *b, const char *s)
+mailq_put_text(struct buf *b, const char *s)
 {
 	for (; *s; s++)
 		buf_char(b, (unsigned char)*s < 0x20 || *s == 0x7f ? '?' : *s);
 }
 
 static void
-put_rcpt(struct buf *b, const struct qrcpt *r)
+mailq_put_rcpt(struct buf *b, const struct qrcpt *r)
 {
 	buf_lit(b, "    ");
-	put_text(b, r->addr);
+	mailq_put_text(b, r->addr);
 	if (r->state != QSTATE_PENDING) {
 		buf_printf(b, "  (%s)", qstate_word(r->state));
 	} else if (r->last) {
-		buf_printf(b, "\n        %d ", verdict_reply(r->last));
-		verdict_esc_write(b, r->last);
-		buf_char(b, ' ');
-		put_text(b, r->last->text);
+		buf_lit(b, "\n        ");
+		verdict_quote_write(b, r->last);
+		mailq_put_text(b, r->last->text);
 		if (r->mta) {
 			buf_lit(b, " [");
-			put_text(b, r->mta);
+			mailq_put_text(b, r->mta);
 			buf_char(b, ']');
 		}
 	}
@@ -78,7 +83,7 @@ put_rcpt(struct buf *b, const struct qrcpt *r)
 }
 
 void
-print_human(struct buf *b, const struct item *i, int64_t now)
+mailq_print_human(struct buf *b, const struct item *i, int64_t now)
 {
 	buf_printf(b, "%.13s ", i->name + 2);
 	put_size(b, i->size);
@@ -87,14 +92,14 @@ print_human(struct buf *b, const struct item *i, int64_t now)
 	buf_printf(b, "  %-7s ", i->state);
 	if (i->r) {
 		buf_char(b, '<');
-		put_text(b, i->r->env.sender);
+		mailq_put_text(b, i->r->env.sender);
 		buf_char(b, '>');
 	}
 	buf_lit(b, "\n    ");
 	buf_str(b, i->channel);
 	if (i->r) {
 		buf_lit(b, " to ");
-		put_text(b, i->r->env.dest);
+		mailq_put_text(b, i->r->env.dest);
 	}
 	if (i->attempts)
 		buf_printf(b, ", %u attempt%s", i->attempts, i->attempts == 1 ? "" : "s");
@@ -104,46 +109,22 @@ print_human(struct buf *b, const struct item *i, int64_t now)
 	}
 	if (i->mark)
 		buf_printf(b, ", to be %s", strcmp(i->mark, "hold") == 0 ? "held" : "deleted");
-	if (i->r && i->r->env.held) {
+	if (i->r && i->r->env.held && strcmp(i->state, "held") == 0) {
 		buf_lit(b, ", held: ");
-		put_text(b, i->r->env.held);
+		mailq_put_text(b, i->r->env.held);
 	}
 	if (i->trouble)
 		buf_printf(b, " (%s)", i->trouble);
 	buf_char(b, '\n');
 	for (size_t k = 0; i->r && k < i->r->env.nrcpt; k++)
-		put_rcpt(b, &i->r->env.rcpts[k]);
+		mailq_put_rcpt(b, &i->r->env.rcpts[k]);
 	buf_char(b, '\n');
 }
 
 /* ---- for programs --------------------------------------------------------------------------- */
 
-static void
-json_rcpt(struct buf *b, const struct qrcpt *r)
-{
-	struct buf code = { 0 };
-
-	buf_char(b, '{');
-	json_put_cstr(b, "address", r->addr);
-	json_put_cstr(b, "original", r->final);
-	json_put_cstr(b, "orcpt", r->orcpt);
-	json_put_cstr(b, "state", r->deferred && r->state == QSTATE_PENDING ? "deferred" :
-	    qstate_word(r->state));
-	if (r->at)
-		json_put_i64(b, "at", r->at);
-	if (r->last) {
-		verdict_esc_write(&code, r->last);
-		json_put_i64(b, "reply", verdict_reply(r->last));
-		json_put_str(b, "code", buf_get(&code));
-		json_put_cstr(b, "text", r->last->text);
-		buf_fini(&code);
-	}
-	json_put_cstr(b, "mta", r->mta);
-	buf_char(b, '}');
-}
-
 void
-print_json(struct buf *b, const struct item *i)
+mailq_print_json(struct buf *b, const struct item *i)
 {
 	char path[QUEUE_PATH_MAX];
 
@@ -160,25 +141,7 @@ print_json(struct buf *b, const struct item *i)
 		json_put_i64(b, "next", i->next);
 	json_put_cstr(b, "marked", i->mark);
 	json_put_cstr(b, "trouble", i->trouble);
-	if (i->r) {
-		const struct qenv *e = &i->r->env;
-
-		json_put_cstr(b, "dest", e->dest);
-		json_put_cstr(b, "sender", e->sender);
-		json_put_cstr(b, "priority", qprio_word(e->prio));
-		json_put_cstr(b, "source", e->source);
-		json_put_cstr(b, "client", e->client);
-		json_put_cstr(b, "auth", e->auth);
-		json_put_cstr(b, "envid", e->envid);
-		json_put_cstr(b, "held", e->held);
-		json_key(b, "recipients");
-		buf_char(b, '[');
-		for (size_t k = 0; k < e->nrcpt; k++) {
-			if (k)
-				buf_char(b, ',');
-			json_rcpt(b, &e->rcpts[k]);
-		}
-		buf_char(b, ']');
-	}
+	if (i->r) /* the journal remembers why it once was held */
+		queue_json_put(b, &i->r->env, strcmp(i->state, "held") == 0);
 	buf_lit(b, "}\n");
 }

@@ -1,6 +1,13 @@
 /* sendmail: what programs on a Unix host call to send mail: options and exit codes of the old
- * one, as far as programs use them; the mail goes to smtp-relay.  sendmail(1). */
+ * one, as far as programs use them; the mail goes to smtp-relay.  sendmail(1).
+ *
+ * Main owns the options, the recipients and the order of things: all that can be refused here is
+ * refused before smtp-relay is asked.  Every failure ends the program by sendmail_die with a code
+ * of sysexits.h, because that is what callers look at: EX_TEMPFAIL means to try again, and is said
+ * whenever mail could still go.  It runs as whoever calls it and has no rights of its own, so
+ * nothing is kept: when it has failed, no part of the message is queued. */
 #include <errno.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,15 +16,17 @@
 #include <sysexits.h>
 #include <unistd.h>
 #include "base/mem.h"
+#include "conf/paths.h"
 #include "conf/shared.h"
+#include "daemon/program.h"
 #include "sendmail.h"
 
 static struct arena arena;
-static const char *conf_file;
+static struct options options;
 static char mode = 'm'; /* -b */
 
 void
-die(int code, const char *fmt, ...)
+sendmail_die(int code, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -27,42 +36,6 @@ die(int code, const char *fmt, ...)
 	(void)fputc('\n', stderr);
 	va_end(ap);
 	exit(code);
-}
-
-/* ---- configuration ------------------------------------------------------------------------- */
-
-#define KEYS_MAX 64
-
-/* tiermail.conf, without its secrets: they are in files that this user may not read.  A
- * configuration that cannot be read at all leaves the defaults. */
-static struct conf_schema plain;
-static const struct conf_schema *const schemas[] = { &plain };
-
-static void
-configure(void)
-{
-	static struct conf_key keys[KEYS_MAX];
-	static char *secrets[KEYS_MAX];
-	const char *path = conf_file ? conf_file : getenv("TIERMAIL_CONF");
-	char *why = NULL;
-	int r;
-
-	plain = conf_shared_schema;
-	for (size_t i = 0; i < plain.nkeys && i < KEYS_MAX; i++) {
-		keys[i] = conf_shared_schema.keys[i];
-		if (keys[i].type == CONF_SECRET) {
-			keys[i].type = CONF_STR;
-			keys[i].field = &secrets[i];
-		}
-	}
-	plain.keys = keys;
-	if (path == NULL)
-		path = "/etc/tiermail/tiermail.conf";
-	r = conf_read(schemas, 1, access(path, R_OK) == 0 ? path : NULL, NULL, false, &why);
-	if (r < 0)
-		die(EX_CONFIG, "%s", why);
-	if (conf_file && access(path, R_OK) < 0)
-		die(EX_CONFIG, "%s: %s", path, strerror(errno));
 }
 
 /* ---- addresses ------------------------------------------------------------------------------ */
@@ -91,7 +64,7 @@ rcpt_push(struct rcpts *r, const struct address_item *i)
 }
 
 bool
-rcpts_add(struct rcpts *r, struct slice text)
+sendmail_rcpts_add(struct rcpts *r, struct slice text)
 {
 	struct address_list list;
 	size_t before = r->n;
@@ -116,10 +89,11 @@ sender(const struct options *o, struct address *a)
 		return;
 	}
 	pw = o->sender ? NULL : getpwuid(getuid());
-	if (o->sender == NULL && pw == NULL)
-		die(EX_NOUSER, "who are you? use -f");
-	if (!rcpts_add(&one, slice_str(o->sender ? o->sender : pw->pw_name)) || one.n != 1)
-		die(EX_USAGE, "%s: bad sender address", o->sender ? o->sender : pw->pw_name);
+	if (!o->sender && !pw)
+		sendmail_die(EX_NOUSER, "who are you? use -f");
+	if (!sendmail_rcpts_add(&one, slice_str(o->sender ? o->sender : pw->pw_name)) || one.n != 1)
+		sendmail_die(EX_USAGE, "%s: bad sender address",
+		    o->sender ? o->sender : pw->pw_name);
 	*a = one.a[0];
 	mem_free(&one.a);
 }
@@ -132,7 +106,7 @@ one_of(const char *arg, const char *const *words, char option)
 	for (; *words; words++)
 		if (strcasecmp(arg, *words) == 0)
 			return *words;
-	die(EX_USAGE, "-%c: bad value %s", option, arg);
+	sendmail_die(EX_USAGE, "-%c: bad value %s", option, arg);
 }
 
 static const char *
@@ -149,48 +123,38 @@ notify_checked(const char *arg)
 		n += 1 + 100 * (size_t)(strcmp(one_of(text, words, 'N'), "NEVER") == 0);
 	}
 	if (n == 0 || (n > 100 && n != 101))
-		die(EX_USAGE, "-N: bad value %s", arg);
+		sendmail_die(EX_USAGE, "-N: bad value %s", arg);
 	return arg;
 }
 
-static void
-option_o(struct options *o, const char *arg)
-{
-	/* -oi; the other -o of old (-oem, -odb, ...) say nothing to us. */
-	if (arg[0] == 'i')
-		o->ignore_dots = true;
-}
-
-static void
-parse(struct options *o, int argc, char **argv)
+static bool
+sendmail_option(int c, const char *value)
 {
 	static const char *const bodies[] = { "7BIT", "8BITMIME", NULL };
 	static const char *const rets[] = { "FULL", "HDRS", NULL };
-	int c;
+	struct options *o = &options;
 
-	opterr = 0;
-	while ((c = getopt(argc, argv, "A:B:C:F:GL:N:O:R:UV:X:b:d:e:f:h:imno:p:q::r:tv")) != -1) {
-		switch (c) {
-		case 'B': o->body = one_of(optarg, bodies, 'B'); break;
-		case 'C': conf_file = optarg; break;
-		case 'F': o->name = optarg; break;
-		case 'N': o->notify = notify_checked(optarg); break;
-		case 'R':
-			o->ret = one_of(
-			    strcasecmp(optarg, "hdrs") == 0 ? "HDRS" : optarg, rets, 'R');
-			break;
-		case 'V': o->envid = optarg; break;
-		case 'b': mode = optarg[0]; break;
-		case 'f':
-		case 'r': o->sender = optarg; break;
-		case 'i': o->ignore_dots = true; break;
-		case 'o': option_o(o, optarg); break;
-		case 'q': exit(EX_OK); /* jobctl runs the queue by itself */
-		case 't': o->from_header = true; break;
-		case '?': die(EX_USAGE, "unknown option -%c, or its argument is missing", optopt);
-		default: break; /* known to the old sendmail, without meaning here */
-		}
+	switch (c) {
+	case 'B': o->body = one_of(value, bodies, 'B'); break;
+	case 'C': program_conf(value); break;
+	case 'F': o->name = value; break;
+	case 'N': o->notify = notify_checked(value); break;
+	case 'R':
+		o->ret = one_of(strcasecmp(value, "hdrs") == 0 ? "HDRS" : value, rets, 'R');
+		break;
+	case 'V': o->envid = value; break;
+	case 'b': mode = value[0]; break;
+	case 'f':
+	case 'r': o->sender = value; break;
+	case 'i': o->ignore_dots = true; break;
+	case 'o':
+		o->ignore_dots |= value[0] == 'i';
+		break;         /* the other -o of old say nothing to us */
+	case 'q': exit(EX_OK); /* jobctl runs the queue by itself */
+	case 't': o->from_header = true; break;
+	default: break; /* known to the old sendmail, without meaning here */
 	}
+	return true;
 }
 
 static int
@@ -202,17 +166,17 @@ send_message(const struct options *o, const char *path, int argc, char **argv)
 	bool more;
 
 	for (int i = 0; i < argc; i++)
-		if (!rcpts_add(&rcpts, slice_str(argv[i])))
-			die(EX_USAGE, "%s: bad address", argv[i]);
+		if (!sendmail_rcpts_add(&rcpts, slice_str(argv[i])))
+			sendmail_die(EX_USAGE, "%s: bad address", argv[i]);
 	sender(o, &from);
 	address_write(&text, &from);
-	message_header(o, buf_cstr(&text), &rcpts, &out);
+	sendmail_message_header(o, buf_cstr(&text), &rcpts, &out);
 	if (rcpts.n == 0)
-		die(EX_USAGE, "no recipients");
+		sendmail_die(EX_USAGE, "no recipients");
 	talk_open(path);
 	talk_envelope(o, &from, &rcpts);
 	do {
-		more = message_body(&out);
+		more = sendmail_message_body(&out);
 		talk_chunk(buf_get(&out), !more);
 		buf_clear(&out);
 	} while (more);
@@ -224,32 +188,74 @@ send_message(const struct options *o, const char *path, int argc, char **argv)
 	return EX_OK;
 }
 
+/* mailq of this installation: beside this program (in a build), or where it was installed. */
+static NORETURN void
+run_mailq(void)
+{
+	char exe[PATH_MAX], real[PATH_MAX] = "", *path;
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	const char *conf = program_conf_file();
+	char *slash;
+
+	exe[n > 0 ? n : 0] = '\0';
+	slash = strrchr(exe, '/');
+	path = slash ? mem_printf("%.*s/mailq", (int)(slash - exe), exe) : mem_str("");
+	/* Not a link of that name to this very program. */
+	if (!realpath(path, real) || strcmp(real, exe) == 0) {
+		mem_free(&path);
+		path = mem_printf("%s/mailq", conf_path_bin);
+	}
+	if (conf)
+		(void)execl(path, "mailq", "-c", conf, (char *)NULL);
+	else
+		(void)execl(path, "mailq", (char *)NULL);
+	sendmail_die(EX_UNAVAILABLE, "%s: %s", path, strerror(errno));
+}
+
+static int
+sendmail_run(int argc, char **argv)
+{
+	char *path = mem_printf("%s/submit.sock", shared.rundir);
+	int code = EX_OK;
+
+	switch (mode) {
+	case 's': code = talk_through(path); break;
+	case 'm': code = send_message(&options, path, argc, argv); break;
+	case 'p': run_mailq();
+	case 'i': /* newaliases: there is no alias file */ break;
+	default: sendmail_die(EX_USAGE, "-b%c is not known here", mode);
+	}
+	mem_free(&path);
+	return code;
+}
+
+static const struct program sendmail_program = {
+	.name = "sendmail",
+	.kind = PROGRAM_TOOL,
+	.about = "send mail from programs on this host",
+	.operands =
+	    "[-it] [-B body] [-b mode] [-C file] [-F name] [-f sender] [-N notify] [-R return] "
+	    "[-V envid] [recipient ...]",
+	.letters = "A:B:C:F:GL:N:O:R:UV:X:b:d:e:f:h:imno:p:q::r:tv",
+	.help = "  -C FILE         the tiermail.conf to read\n"
+		"  -f SENDER       the envelope sender\n"
+		"  -i              a lone dot does not end the message\n"
+		"  -t              recipients are in To, Cc and Bcc\n"
+		"  -bp, -bs        list the queue; speak SMTP\n",
+	.option = sendmail_option,
+	.run = sendmail_run,
+};
+
+/* By the names that the old one had links under: mailq, newaliases. */
 int
 main(int argc, char **argv)
 {
-	struct options o = { 0 };
-	int code = EX_OK;
-	char *path;
+	const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
+	const char *name = slash ? slash + 1 : argc > 0 ? argv[0] : "";
 
-	parse(&o, argc, argv);
-	configure();
-	path = mem_printf("%s/submit.sock", shared.rundir);
-	switch (mode) {
-	case 's':
-		code = talk_through(path);
-		break;
-	case 'm':
-		code = send_message(&o, path, argc - optind, argv + optind);
-		break;
-	case 'p':
-		(void)execlp("mailq", "mailq", (char *)NULL);
-		die(EX_UNAVAILABLE, "mailq: %s", strerror(errno));
-	case 'i': /* newaliases: there is no alias file */
-		break;
-	default:
-		die(EX_USAGE, "-b%c is not known here", mode);
-	}
-	mem_free(&path);
-	conf_free(schemas, 1);
-	return code;
+	if (strcmp(name, "mailq") == 0)
+		mode = 'p';
+	else if (strcmp(name, "newaliases") == 0)
+		mode = 'i';
+	return program_run(&sendmail_program, argc, argv);
 }

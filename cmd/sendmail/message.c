@@ -1,12 +1,17 @@
 /* message.c: the message on standard input: LF or CRLF line ends in, CRLF out; without -i a
  * line with a lone dot ends it; NULs are left out, a CR inside a line becomes a blank (what
- * smtp-relay would refuse from a stranger is mended for our own programs). */
+ * smtp-relay would refuse from a stranger is mended for our own programs).
+ *
+ * Owns one piece of input and one line, so a message costs no memory however long it is; only the
+ * header is kept whole, up to HEADER_MAX, because with -t it names the recipients and loses Bcc
+ * before anything is sent.  Reading fails by sendmail_die.  State is in statics: there is one
+ * message in the life of the process. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
-#include "mail/encoded_word.h"
+#include "mail/encoded-word.h"
 #include "mail/header.h"
 #include "sendmail.h"
 
@@ -20,7 +25,7 @@ static bool over, ignore_dots, broken; /* broken: inside a line that passes in p
 static struct buf line;
 
 static bool
-fill(void)
+sendmail_message_fill(void)
 {
 	ssize_t n;
 
@@ -28,14 +33,14 @@ fill(void)
 		n = read(STDIN_FILENO, piece, sizeof(piece));
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
-		die(EX_IOERR, "standard input: %s", strerror(errno));
+		sendmail_die(EX_IOERR, "standard input: %s", strerror(errno));
 	at = 0;
 	end = (size_t)n;
 	return n > 0;
 }
 
 static void
-mend(struct buf *b)
+sendmail_message_mend(struct buf *b)
 {
 	size_t n = 0;
 
@@ -56,8 +61,8 @@ next_line(bool *whole)
 	buf_clear(&line);
 	if (over)
 		return false;
-	while (lf == NULL && line.n < BODY_LINE) {
-		if (at == end && !fill()) {
+	while (!lf && line.n < BODY_LINE) {
+		if (at == end && !sendmail_message_fill()) {
 			over = true;
 			break;
 		}
@@ -67,12 +72,12 @@ next_line(bool *whole)
 	}
 	if (over && line.n == 0)
 		return false;
-	*whole = lf != NULL || over;
+	*whole = lf || over;
 	broken = !*whole;
 	if (*whole && line.n && line.p[line.n - 1] == '\r')
 		line.n--;
 	if (line.n && (memchr(line.p, '\r', line.n) || memchr(line.p, '\0', line.n)))
-		mend(&line);
+		sendmail_message_mend(&line);
 	if (ignore_dots || !first || !*whole || line.n != 1 || line.p[0] != '.')
 		return true;
 	over = true;
@@ -80,7 +85,7 @@ next_line(bool *whole)
 }
 
 bool
-message_body(struct buf *out)
+sendmail_message_body(struct buf *out)
 {
 	bool whole;
 
@@ -149,7 +154,7 @@ read_header(struct buf *h, struct buf *first)
 		buf_slice(h, buf_get(&line));
 		buf_lit(h, "\r\n");
 		if (h->n > HEADER_MAX)
-			die(EX_DATAERR, "the header is too large");
+			sendmail_die(EX_DATAERR, "the header is too large");
 	}
 }
 
@@ -162,7 +167,7 @@ without_envelope_line(struct slice h)
 }
 
 void
-message_header(const struct options *o, const char *from, struct rcpts *r, struct buf *out)
+sendmail_message_header(const struct options *o, const char *from, struct rcpts *r, struct buf *out)
 {
 	static const char *const to[] = { "To", "Cc", "Bcc", NULL };
 	static const char *const resent[] = { "Resent-To", "Resent-Cc", "Resent-Bcc", NULL };
@@ -185,7 +190,7 @@ message_header(const struct options *o, const char *from, struct rcpts *r, struc
 	}
 	for (rest = h; header_next(&rest, &f);) {
 		if (o->from_header && any(f.name, again ? resent : to))
-			(void)rcpts_add(r, f.value);
+			(void)sendmail_rcpts_add(r, f.value);
 		if (!o->from_header || !any(f.name, secret))
 			buf_slice(out, f.whole);
 	}

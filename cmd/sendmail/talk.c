@@ -1,13 +1,18 @@
-/* talk.c: SMTP to smtp-relay over its Unix socket: blocking, one command at a time, the body in
- * chunks (BDAT), so that nothing needs stuffing. */
+/* talk.c: SMTP to smtp-relay over its Unix socket: one command at a time, the body in chunks (BDAT),
+ * so that nothing needs stuffing; and with -bs a pipe between the caller and smtp-relay.
+ *
+ * Owns the connection.  Blocking and without lib/smtp's client, which needs a loop: a program that
+ * sends one message and ends has nothing else to do meanwhile.  Any refusal or loss ends it by
+ * sendmail_die, with the exit code that fits the enhanced status; a hang-up is temporary.  Must
+ * stay true: exit code 0 only after smtp-relay's 250 for the last chunk. */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
 #include "base/utf8.h"
+#include "net/connect-unix.h"
 #include "sendmail.h"
 #include "smtp/answer.h"
 #include "smtp/params.h"
@@ -18,21 +23,17 @@ static struct buf in;
 static int
 dial(const char *path)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = connect_unix(path, SOCK_STREAM);
 
+	if (fd == -ENAMETOOLONG)
+		sendmail_die(EX_CONFIG, "%s: path is too long", path);
 	if (fd < 0)
-		die(EX_OSERR, "socket: %s", strerror(errno));
-	if (strlen(path) >= sizeof(a.sun_path))
-		die(EX_CONFIG, "%s: path is too long", path);
-	memcpy(a.sun_path, path, strlen(path));
-	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
-		die(EX_TEMPFAIL, "%s: %s", path, strerror(errno));
+		sendmail_die(EX_TEMPFAIL, "%s: %s", path, strerror(-fd));
 	return fd;
 }
 
 static void
-put(struct slice s)
+talk_put(struct slice s)
 {
 	while (s.n) {
 		ssize_t n = send(sock, s.p, s.n, MSG_NOSIGNAL);
@@ -40,7 +41,7 @@ put(struct slice s)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			die(EX_TEMPFAIL, "smtp-relay hung up: %s", strerror(errno));
+			sendmail_die(EX_TEMPFAIL, "smtp-relay hung up: %s", strerror(errno));
 		s = slice_from(s, (size_t)n);
 	}
 }
@@ -60,7 +61,7 @@ get_line(void)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			die(EX_TEMPFAIL, "smtp-relay hung up");
+			sendmail_die(EX_TEMPFAIL, "smtp-relay hung up");
 		buf_add(&in, piece, (size_t)n);
 	}
 	taken = lf + 1;
@@ -76,7 +77,7 @@ get_answer(struct smtp_answer *a)
 	while ((r = smtp_answer_line(a, get_line())) == 0)
 		;
 	if (r < 0)
-		die(EX_PROTOCOL, "smtp-relay gave no SMTP answer");
+		sendmail_die(EX_PROTOCOL, "smtp-relay gave no SMTP answer");
 }
 
 static int
@@ -85,14 +86,10 @@ exit_code(const struct verdict *v)
 	if (v->kind != PERM)
 		return EX_TEMPFAIL;
 	switch (v->subject) {
-	case 1:
-		return v->detail == 2 ? EX_NOHOST : EX_NOUSER;
-	case 7:
-		return EX_NOPERM;
-	case 6:
-		return EX_DATAERR;
-	default:
-		return EX_UNAVAILABLE;
+	case 1: return v->detail == 2 ? EX_NOHOST : EX_NOUSER;
+	case 7: return EX_NOPERM;
+	case 6: return EX_DATAERR;
+	default: return EX_UNAVAILABLE;
 	}
 }
 
@@ -104,12 +101,12 @@ command(struct buf *line, const char *what)
 	struct verdict v;
 
 	buf_lit(line, "\r\n");
-	put(buf_get(line));
+	talk_put(buf_get(line));
 	buf_fini(line);
 	get_answer(&a);
 	v = smtp_answer_verdict(&a);
 	if (v.kind != OK)
-		die(exit_code(&v), "%s: %d %s", what, a.code, v.text);
+		sendmail_die(exit_code(&v), "%s: %d %s", what, a.code, v.text);
 	smtp_answer_fini(&a);
 }
 
@@ -122,7 +119,7 @@ talk_open(const char *path)
 	sock = dial(path);
 	get_answer(&a);
 	if (a.code / 100 != 2)
-		die(EX_TEMPFAIL, "smtp-relay: %d %s", a.code, buf_cstr(&a.text));
+		sendmail_die(EX_TEMPFAIL, "smtp-relay: %d %s", a.code, buf_cstr(&a.text));
 	smtp_answer_fini(&a);
 	buf_lit(&line, "EHLO localhost");
 	command(&line, "EHLO");
@@ -167,13 +164,13 @@ talk_chunk(struct slice bytes, bool last)
 	struct verdict v;
 
 	buf_printf(&line, "BDAT %zu%s\r\n", bytes.n, last ? " LAST" : "");
-	put(buf_get(&line));
-	put(bytes);
+	talk_put(buf_get(&line));
+	talk_put(bytes);
 	buf_fini(&line);
 	get_answer(&a);
 	v = smtp_answer_verdict(&a);
 	if (v.kind != OK)
-		die(v.kind == PERM && v.subject != 7 ? EX_DATAERR : exit_code(&v),
+		sendmail_die(v.kind == PERM && v.subject != 7 ? EX_DATAERR : exit_code(&v),
 		    "message: %d %s", a.code, v.text);
 	smtp_answer_fini(&a);
 }
@@ -181,13 +178,13 @@ talk_chunk(struct slice bytes, bool last)
 void
 talk_quit(void)
 {
-	put(S("QUIT\r\n"));
+	talk_put(S("QUIT\r\n"));
 	(void)close(sock);
 }
 
 /* Copies what can be read; false at the end. */
 static bool
-copy(int from, int to)
+talk_copy(int from, int to)
 {
 	char piece[16384];
 	ssize_t n = read(from, piece, sizeof(piece));
@@ -212,10 +209,10 @@ talk_through(const char *path)
 	sock = p[1].fd = dial(path);
 	for (;;) {
 		if (poll(p, 2, -1) < 0 && errno != EINTR)
-			die(EX_OSERR, "poll: %s", strerror(errno));
-		if (p[1].revents && !copy(sock, STDOUT_FILENO))
+			sendmail_die(EX_OSERR, "poll: %s", strerror(errno));
+		if (p[1].revents && !talk_copy(sock, STDOUT_FILENO))
 			return EX_OK;
-		if (p[0].revents && !copy(STDIN_FILENO, sock)) {
+		if (p[0].revents && !talk_copy(STDIN_FILENO, sock)) {
 			(void)shutdown(sock, SHUT_WR);
 			p[0].fd = -1;
 		}

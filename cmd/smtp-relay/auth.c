@@ -1,167 +1,155 @@
-/* auth.c: AUTH (RFC 4954) on submission listeners: the mechanisms of lib/sasl over base64, the
- * password checked by the directory.  Wrong passwords are answered late, and not often. */
+/* smtp-relay/auth.c: AUTH (RFC 4954) on submission listeners: base64 and reply codes around lib/login.
+ *
+ * Owns the session's login while it lasts and its count of failures; session.c calls for the verb.
+ * Can fail: whatever login_answer has a line for.  Must stay true: no password without TLS, no
+ * copy of one left behind; too many failures end the session.  All judgement is lib/login's. */
 #include "base/base64.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "base/secret.h"
 #include "relay.h"
+#include "sasl/sasl.h"
 
-static enum smtp_next auth_line(struct smtp_server *smtp, struct slice line);
+static enum smtp_next relay_auth_line(struct smtp_server *smtp, struct slice line);
 
 /* Passwords only over TLS; tests on loopback may be configured otherwise. */
 bool
-auth_offered(const struct session *s)
+relay_auth_offered(const struct session *s)
 {
 	if (s->role != ROLE_SUBMISSION)
 		return false;
-	return stream_secure(&s->smtp.io) || (shared.insecure_loopback && s->loopback);
+	return stream_secure(&s->smtp.line.io) || (shared.insecure_loopback && s->loopback);
 }
 
+/* Ends the exchange with a row of mail/outcome.h. */
+PRINTF(5, 6)
 static enum smtp_next
-say(struct session *s, enum verdict_kind kind, int code, const char *esc, const char *text)
+relay_auth_say(struct session *s, enum verdict_kind kind, int code, const char *esc,
+    const char *fmt, ...)
 {
-	struct verdict v = verdict(kind, code, esc, "%s", text);
+	struct verdict v;
+	va_list ap;
 
+	va_start(ap, fmt);
+	v = verdict_va(kind, code, esc, fmt, ap);
+	va_end(ap);
+	login_free(&s->login);
 	arena_reset(&s->smtp.arena);
 	return smtp_server_say(&s->smtp, &v);
 }
 
-static void
-secret_wipe(struct slice s)
+/* An account's share is full: it is not let in, though the password was right. */
+bool
+relay_auth_enter(struct session *s, struct slice account)
 {
-	if (s.n) /* our own copy, in the arena */
-		explicit_bzero((char *)(uintptr_t)s.p, s.n);
-}
-
-static void
-auth_late(struct deadline *d)
-{
-	struct session *s = CONTAINER(d, struct session, delay);
-	struct verdict v;
-
-	if (config.auth_failures && s->auth_failed >= config.auth_failures) {
-		v = verdict(TEMP, 421, "4.7.0", "%s too many failures", shared.hostname);
-		smtp_server_say(&s->smtp, &v);
-		s->smtp.why = "auth";
-		smtp_server_resume(&s->smtp, SMTP_CLOSE);
-		return;
+	if (admit_user(&s->admit, account) != ADMIT_OK) {
+		log_event(LOG_INFO, "login_limit", "sid=%s peer=%s user=%s", s->sid, s->client,
+		    log_value(account));
+		return false;
 	}
-	v = verdict(PERM, 535, "5.7.8", "authentication failed");
-	smtp_server_say(&s->smtp, &v);
-	smtp_server_resume(&s->smtp, SMTP_NEXT);
+	mem_free(&s->account);
+	s->account = mem_strn(account.p, account.n);
+	s->smtp.authed = 1;
+	return true;
 }
 
 static void
-auth_checked(void *arg, const struct dir_answer *a)
+relay_auth_done(void *arg, const struct login_result *r)
 {
 	struct session *s = CAST(arg, struct session, SESSION_MAGIC);
-	struct slice login = s->sasl.authcid;
+	const struct login_answer *a = login_answer(r->outcome);
+	bool in = r->outcome == LOGIN_OK, over;
+	struct verdict v = verdict(a->kind, a->reply, a->esc, "%s", a->text);
 
-	secret_wipe(s->sasl.password);
-	if (a->v.kind == OK && a->user && s->sasl.authzid.n &&
-	    !slice_ieq(s->sasl.authzid, login) &&
-	    !slice_ieq(s->sasl.authzid, a->user->account)) {
-		log_event(LOG_INFO, "auth", "sid=%s login=%s authzid=%s result=refused", s->sid,
-		    log_value(login), log_value(s->sasl.authzid));
-		s->auth_failed++;
-	} else if (a->v.kind == OK && a->user) {
-		mem_free(&s->account);
-		s->account = mem_strn(a->user->account.p, a->user->account.n);
-		s->smtp.authed = 1;
-		metric_add(M_AUTH_OK, 1);
-		log_event(LOG_INFO, "auth", "sid=%s login=%s user=%s result=ok", s->sid,
-		    log_value(login), log_str(s->account));
-		say(s, OK, 235, "2.7.0", "welcome");
-		smtp_server_resume(&s->smtp, SMTP_NEXT);
-		return;
-	} else {
-		log_event(LOG_INFO, "auth", "sid=%s login=%s result=%s text=%s", s->sid,
-		    log_value(login), a->v.kind == TEMP ? "error" : "failed",
-		    log_str(a->v.text));
-		if (a->v.kind == TEMP) {
-			say(s, TEMP, 454, "4.7.0", "cannot check passwords at present");
-			smtp_server_resume(&s->smtp, SMTP_NEXT);
-			return;
-		}
-		s->auth_failed++;
-	}
-	metric_add(M_AUTH_FAILED, 1);
+	log_event(LOG_INFO, "auth", "sid=%s service=smtp peer=%s login=%s user=%s mech=%s %s=%s",
+	    s->sid, s->client, log_value(r->name), log_value(r->user.account), r->mechanism,
+	    in ? "result" : "reason", a->log);
+	if (in && !relay_auth_enter(s, r->user.account))
+		v = verdict(OUT_LOGIN_FULL);
+	metric_add(in ? M_AUTH_OK : M_AUTH_FAILED, in || a->counts);
+	s->auth_failed += a->counts;
+	over = a->counts && config.auth_failures && s->auth_failed >= config.auth_failures;
+	login_free(&s->login);
 	arena_reset(&s->smtp.arena);
-	deadline_set(&s->delay, daemon_loop(), (uint64_t)config.auth_delay, auth_late);
+	if (over) {
+		v = verdict(OUT_AUTH_MANY, shared.hostname);
+		s->smtp.line.why = "auth";
+	}
+	smtp_server_say(&s->smtp, &v);
+	smtp_server_resume(&s->smtp, over ? SMTP_CLOSE : SMTP_NEXT);
 }
 
 /* One response, decoded; NULL when there was no initial one. */
 static enum smtp_next
-auth_step(struct session *s, const struct slice *response)
+relay_auth_step(struct session *s, const struct slice *response)
 {
-	struct slice challenge;
 	struct buf b = { 0 };
 	enum smtp_next next;
-	const char *why;
+	struct slice text;
 
-	switch (sasl_step(&s->sasl, &s->smtp.arena, response, &challenge, &why)) {
-	case SASL_CHALLENGE:
-		base64_write(&b, challenge);
-		next = smtp_server_ask(&s->smtp, buf_get(&b), auth_line);
+	switch (login_step(s->login, response, &text)) {
+	case LOGIN_CHALLENGE:
+		base64_write(&b, text);
+		next = smtp_server_ask(&s->smtp, buf_get(&b), relay_auth_line);
 		buf_fini(&b);
 		return next;
-	case SASL_CHECK:
-		dir_auth_start(
-		    relay.dir, s->sasl.authcid, s->sasl.password, &s->op, auth_checked, s);
-		return SMTP_WAIT;
-	case SASL_BAD:
-		break;
+	case LOGIN_WAIT: return SMTP_WAIT;
+	case LOGIN_MALFORMED: break;
 	}
-	return say(s, PERM, 501, "5.5.2", why);
+	return relay_auth_say(s, OUT_AUTH_MALFORMED, SARG(text));
 }
 
 static enum smtp_next
-auth_decode(struct session *s, struct slice text)
+relay_auth_decode(struct session *s, struct slice text)
 {
 	struct buf b = { 0 };
 	enum smtp_next next;
 	struct slice bytes;
 
-	if (slice_eq(text, S("="))) /* an empty initial response: RFC 4954 4 */
-		text = S("");
-	if (base64_parse(&b, text) < 0) {
-		next = say(s, PERM, 501, "5.5.2", "this is not base64");
+	if (!sasl_decode(&b, text)) {
+		next = relay_auth_say(s, OUT_AUTH_BASE64);
 	} else {
 		bytes = buf_get(&b);
-		next = auth_step(s, &bytes);
+		next = relay_auth_step(s, &bytes);
 	}
-	secret_wipe(buf_get(&b));
+	secret_clear(b.p, b.n);
 	buf_fini(&b);
 	return next;
 }
 
 static enum smtp_next
-auth_line(struct smtp_server *smtp, struct slice line)
+relay_auth_line(struct smtp_server *smtp, struct slice line)
 {
-	struct session *s = session_of(smtp);
+	struct session *s = relay_session_of(smtp);
 
 	smtp->verb = "AUTH";
 	line = slice_trim(line);
 	if (slice_eq(line, S("*")))
-		return say(s, PERM, 501, "5.0.0", "authentication given up");
-	return auth_decode(s, line);
+		return relay_auth_say(s, OUT_AUTH_GIVEN_UP);
+	return relay_auth_decode(s, line);
 }
 
 /* AUTH mechanism [initial-response]				RFC 4954 4 */
 enum smtp_next
-cmd_auth(struct smtp_server *smtp, struct slice arg)
+relay_cmd_auth(struct smtp_server *smtp, struct slice arg)
 {
-	struct session *s = session_of(smtp);
+	struct session *s = relay_session_of(smtp);
+	struct login_request r = { .service = "smtp",
+		.purpose = LOGIN_SUBMIT,
+		.peer = s->peer,
+		.tls = stream_secure(&smtp->line.io) };
 	struct slice mech;
 
 	if (s->smtp.authed)
-		return say(s, PERM, 503, "5.5.1", "you are authenticated already");
-	if (!auth_offered(s))
-		return say(s, PERM, 538, "5.7.11", "STARTTLS first");
+		return relay_auth_say(s, OUT_AUTH_ALREADY);
+	if (!relay_auth_offered(s))
+		return relay_auth_say(s, OUT_AUTH_TLS_FIRST);
 	if (!slice_word(&arg, &mech))
-		return say(s, PERM, 501, "5.5.4", "AUTH needs a mechanism");
-	if (!sasl_start(&s->sasl, mech))
-		return say(s, PERM, 504, "5.5.4", "no such mechanism");
+		return relay_auth_say(s, OUT_VERB_NEEDS, "AUTH", "a mechanism");
+	s->login = login_start(relay.door, &r, &s->op, relay_auth_done, s);
+	if (!login_mechanism(s->login, mech))
+		return relay_auth_say(s, OUT_AUTH_MECHANISM);
 	arg = slice_trim(arg);
-	return arg.n ? auth_decode(s, arg) : auth_step(s, NULL);
+	return arg.n ? relay_auth_decode(s, arg) : relay_auth_step(s, NULL);
 }

@@ -1,15 +1,22 @@
 /* smtp-relay: the SMTP server of the access tier.  Tables and the worker's start; the rest is in
- * relay.h's list. */
+ * relay.h's list.
+ *
+ * Owns config and relay, what the sessions of a worker share.  A start fails without
+ * channels.conf or the queue; directory and jobctl may be away.  A check refuses what would make
+ * an open relay.  The channels before a reload are kept for one more, because questions under way
+ * point into them; a drain ends when the last session has gone and every commit is answered. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/log.h"
+#include "daemon/program.h"
 #include "base/mem.h"
 #include "relay.h"
 
 struct config config;
 struct relay relay;
 
+/* clang-format off */
 static const struct conf_key keys[] = {
 	{ "workers", CONF_INT, &config.workers, "2", 1, 64, RESTART, NULL,
 	    "Worker processes." },
@@ -21,15 +28,19 @@ static const struct conf_key keys[] = {
 	    "Sessions at once over all workers; 0 is no limit." },
 	{ "limit.per_client", CONF_INT, &config.per_client, "100", 0, 65535, RELOAD, NULL,
 	    "Sessions at once from one address (IPv6: one /64); 0 is no limit." },
+	{ "limit.per_user", CONF_INT, &config.per_user, "0", 0, 65535, RELOAD, NULL,
+	    "Sessions at once of one user; 0 is no limit." },
 	{ "limit.rcpts", CONF_INT, &config.rcpts, "1000", 100, QUEUE_RCPT_MAX, RELOAD, NULL,
 	    "Recipients of one message." },
+	{ "limit.list", CONF_INT, &config.list, "5000", 100, EXPAND_LEGS, RELOAD, NULL,
+	    "Members of a list above which it is expanded behind the answer, by channel reprocess." },
 	{ "limit.size", CONF_SIZE, &config.size, "50M", 65536, 0x7fffffff, RELOAD, NULL,
 	    "Octets of one message." },
 	{ "limit.line", CONF_INT, &config.line, "8000", 0, 1000000, RELOAD, NULL,
 	    "Octets of one line of a message; 0 is no limit." },
 	{ "limit.header", CONF_SIZE, &config.header, "1M", 4096, 0x7fffffff, RELOAD, NULL,
 	    "Octets of a message's header." },
-	{ "limit.received", CONF_INT, &config.received, "50", 10, 1000, RELOAD, NULL,
+	{ "limit.received", CONF_INT, &config.received, "100", 10, 1000, RELOAD, NULL,
 	    "Received fields above which a message is taken to go in circles." },
 	{ "limit.errors", CONF_INT, &config.errors, "20", 0, 100000, RELOAD, NULL,
 	    "Refused commands after which a session ends; 0 is no limit." },
@@ -48,18 +59,24 @@ static const struct conf_key keys[] = {
 	{ "limit.data_rate", CONF_INT, &config.data_rate, "64", 0, 1000000, RELOAD, NULL,
 	    "Least octets a second of a message that takes longer than time.data; 0 is no limit." },
 	{ "auth.delay", CONF_TIME, &config.auth_delay, "2s", 0, 60000, RELOAD, NULL,
-	    "How late a wrong password is answered." },
+	    "How late a wrong password is answered; later after many." },
 	{ "auth.failures", CONF_INT, &config.auth_failures, "3", 0, 100, RELOAD, NULL,
 	    "Wrong passwords after which a session ends; 0 is no limit." },
-	{ "submission.any_sender", CONF_LIST, &config.any_sender, "", 0, 0, RELOAD, NULL,
+	{ "auth.proxies", CONF_LIST, &config.proxies, "", 0, 0, RELOAD, "domain",
+	    "Host names of proxies whose certificates (tls.ca) may act for users." },
+	{ "queue.min_free", CONF_SIZE, &config.min_free, "64M", 0, INT64_MAX, RELOAD, NULL,
+	    "Free space of the queue below which no mail is taken; below twice as much none by mx; 0 is no limit." },
+	{ "submission.any_sender", CONF_LIST, &config.any_sender, "", 0, 0, RELOAD, "user",
 	    "Accounts (uid@domain) that may send with any sender address; * is everybody." },
-	{ "relay.networks", CONF_LIST, &config.relay_networks, "", 0, 0, RELOAD, NULL,
+	{ "relay.networks", CONF_LIST, &config.relay_networks, "", 0, 0, RELOAD, "network",
 	    "Client addresses (CIDR) that may send anywhere on mx listeners." },
-	{ "relay.domains", CONF_LIST, &config.relay_domains, "", 0, 0, RELOAD, NULL,
+	{ "relay.domains", CONF_LIST, &config.relay_domains, "", 0, 0, RELOAD, "domain",
 	    "Domains outside the directory that mx listeners take mail for." },
 };
+/* clang-format on */
 static const struct conf_schema schema = { keys, NELEM(keys), NULL, 0 };
 
+/* clang-format off */
 static const struct metric metrics[] = {
 	[M_CONNECTIONS] = { "smtp_connections", COUNTER, "Connections accepted." },
 	[M_SESSIONS] = { "smtp_sessions", GAUGE, "Sessions open." },
@@ -77,10 +94,13 @@ static const struct metric metrics[] = {
 	[M_TLS] = { "smtp_tls_sessions", COUNTER, "Handshakes that succeeded." },
 	[M_AUTH_OK] = { "smtp_auth_ok", COUNTER, "Successful authentications." },
 	[M_AUTH_FAILED] = { "smtp_auth_failed", COUNTER, "Failed authentications." },
-	[M_COMMIT_MS] = { "smtp_body_milliseconds", COUNTER,
+	[M_COMMIT_MS] = { "smtp_body_seconds", COUNTER_MS,
 	    "Time from DATA to the answer, summed." },
+	[M_QUEUE_FREE] = { "smtp_queue_free_bytes", GAUGE, "Free space of the queue, as seen last." },
+	[M_DIRECTORY] = { "smtp_directory_blind", GAUGE, DIR_METRIC_HELP },
 	{ NULL, COUNTER, NULL },
 };
+/* clang-format on */
 
 static void
 limits_set(void)
@@ -123,7 +143,7 @@ channels_load(void)
 }
 
 static void
-announce(void *arg, const struct qfile *f)
+relay_announce(void *arg, const struct qfile *f)
 {
 	struct job_new n = {
 		.channel = slice_str(f->channel),
@@ -139,23 +159,23 @@ announce(void *arg, const struct qfile *f)
 	job_feed_send(relay.feed, &n);
 }
 
-static struct route_params
-route_params(void)
+static struct expand_params
+expand_params(void)
 {
-	return (struct route_params){ .channels = relay.channels, .hostname = shared.hostname,
-		.ask = lookup_recipient };
+	return (struct expand_params){ .channels = relay.channels,
+		.directory = expand_directory(relay.dir) };
 }
 
 static int
-start(struct loop *l)
+relay_start(struct loop *l)
 {
-	struct route_params p;
+	struct expand_params p;
 	char *path;
 	int r;
 
 	list_init(&relay.sessions);
 	limits_set();
-	clients_worker(daemon_worker());
+	admit_open(shared.rundir, &relay_admit);
 	if (!channels_load())
 		return -EINVAL;
 	r = queue_open(shared.queue, true, &relay.queue);
@@ -167,25 +187,27 @@ start(struct loop *l)
 	if (daemon_worker() == 0)
 		queue_sweep(relay.queue);
 	queue_start(relay.queue, l);
-	queue_announce(relay.queue, announce, NULL);
+	queue_announce(relay.queue, relay_announce, NULL);
 	path = mem_printf("%s/jobctl.sock", shared.rundir);
 	relay.feed = job_feed_new(l, path, "smtp-relay");
 	mem_free(&path);
 	relay.dir = dir_new(l);
-	p = route_params();
-	relay.route = route_new(l, &p);
+	dir_metric(relay.dir, M_DIRECTORY);
+	relay.door = login_door_new(l, relay.dir, &config.auth_delay);
+	p = expand_params();
+	relay.expand = expand_new(l, &p);
 	return 0;
 }
 
 static void
-reload(void)
+relay_reload(void)
 {
-	struct route_params p;
+	struct expand_params p;
 
 	limits_set();
 	(void)channels_load();
-	p = route_params();
-	route_reload(relay.route, &p);
+	p = expand_params();
+	expand_reload(relay.expand, &p);
 	dir_reload(relay.dir);
 }
 
@@ -198,7 +220,7 @@ relay_idle(void)
 		return;
 	job_feed_close(&relay.feed);
 	queue_close(&relay.queue);
-	route_free(&relay.route);
+	expand_free(&relay.expand);
 	dir_free(&relay.dir);
 	channels_free(&relay.channels);
 	channels_free(&relay.old_channels);
@@ -206,34 +228,47 @@ relay_idle(void)
 }
 
 static void
-drain(void)
+relay_drain(void)
 {
 	struct session *s;
 
-	list_each (s, &relay.sessions, struct session, link)
-		smtp_server_shutdown(&s->smtp, "shutting down");
+	list_each(s, &relay.sessions, struct session, link)
+	    smtp_server_shutdown(&s->smtp, "shutting down");
 	relay_idle();
 }
 
 static void
-status(struct buf *out)
+relay_status(struct buf *out)
 {
 	struct queue_stats st;
 
 	queue_get_stats(relay.queue, &st);
 	buf_printf(out, "sessions=%zu all=%zu commits=%llu batches=%llu errors=%llu jobctl=%s\n",
-	    relay.nsessions, clients_now(), (unsigned long long)st.commits,
+	    relay.nsessions, admit_sessions(), (unsigned long long)st.commits,
 	    (unsigned long long)st.batches, (unsigned long long)st.errors,
 	    job_feed_connected(relay.feed) ? "yes" : "no");
 	dir_status(relay.dir, out);
 }
 
+/* "forget USER": the password was changed, or the account closed. */
 static bool
-check(struct buf *why)
+relay_control(struct slice line, struct buf *out)
+{
+	struct slice verb = S(""), account = S("");
+
+	if (!slice_word(&line, &verb) || !slice_eq(verb, S("forget")) ||
+	    !slice_word(&line, &account))
+		return false;
+	dir_forget(relay.dir, account);
+	buf_printf(out, "ok sessions=%zu\n", relay_session_end_user(account));
+	return true;
+}
+
+static bool
+relay_check(struct buf *why)
 {
 	struct channels *c = NULL;
 	char *path = daemon_conf_path("channels.conf"), *text = NULL;
-	struct addr any = { .len = sizeof(any.in), .in.sin_family = AF_INET };
 	bool good = true;
 
 	if (channels_read(path, &c, &text) < 0) {
@@ -243,33 +278,46 @@ check(struct buf *why)
 	}
 	free(path);
 	channels_free(&c);
-	for (char **n = config.relay_networks; n && *n; n++)
-		if (addr_in(&any, slice_str(*n)) < 0) {
-			buf_printf(why, "relay.networks: %s is no network\n", *n);
-			good = false;
-		}
+	for (char **n = config.relay_networks; n && *n; n++) {
+		struct slice net = slice_str(*n), rest = slice_from(net, slice_find(net, '/'));
+
+		if (!slice_eq(rest, S("/0")))
+			continue;
+		buf_printf(why,
+		    "%s: relay.networks = %s: everybody could send anywhere: an open relay\n",
+		    conf_where(&config.relay_networks), *n);
+		good = false;
+	}
+	for (struct daemon_listen **l = daemon_listeners(); *l; l++)
+		if ((*l)->role == ROLE_SUBMISSION && (*l)->tls == TLS_OFF)
+			buf_printf(why,
+			    "warning: %s: [listen %s] tls = off: nobody can log in there%s\n",
+			    conf_where(&(*l)->tls), (*l)->name,
+			    shared.insecure_loopback ? " but from this host" : "");
 	return dir_check(why) && good;
 }
 
-static const struct daemon this_daemon = {
+static const struct program smtp_relay_program = {
 	.name = "smtp-relay",
+	.about = "SMTP server of the access tier",
+	.may = "inet queue",
 	.file = "smtp-relay.conf",
 	.schema = &schema,
 	.roles = "mx|submission|local",
 	.listens = true,
 	.workers = &config.workers,
 	.metrics = metrics,
-	.start = start,
-	.accept = session_accept,
-	.reload = reload,
-	.drain = drain,
-	.status = status,
-	.check = check,
+	.start = relay_start,
+	.accept = relay_session_accept,
+	.reload = relay_reload,
+	.drain = relay_drain,
+	.status = relay_status,
+	.control = relay_control,
+	.check = relay_check,
 };
 
 int
 main(int argc, char **argv)
 {
-	clients_init(); /* before the fork: the workers share it */
-	return daemon_run(&this_daemon, argc, argv);
+	return program_run(&smtp_relay_program, argc, argv);
 }

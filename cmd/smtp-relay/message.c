@@ -1,170 +1,309 @@
-/* message.c: the body on its way into the queue: our Received field in front (RFC 5321 4.4),
- * for submission Date and Message-ID where they are missing (RFC 6409 8), and the check for
- * loops (RFC 5321 6.3).  The bytes pass once; only the header is looked at. */
+/* message.c: the message on its way into the queue, through the stages of stage.h.
+ *
+ * Called by lib/smtp/server with pieces, as they come.  Here is what holds for all: an empty line where the
+ * header ends without one, the limits of the header and of hops (RFC 5321 6.3), of a list's and a user's
+ * size; and the queue, which is the last stage.  The body passes through; of each byte only the highest
+ * bit is looked at.  Must stay true: what was refused leaves nothing in the queue. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/must.h"
-#include "mail/date.h"
-#include "mail/received.h"
-#include "relay.h"
+#include "base/utf8.h"
+#include "stage.h"
 
-struct message {
-	struct qwriter *w;
-	struct header_scan scan;
-	uint64_t at_us;
-};
+static const struct stage *const stages[] = { &trace_stage, &password_stage, &address_stage,
+	&list_stage };
 
-static const char *const sources[] = {
-	[ROLE_MX] = "tcp_local", [ROLE_SUBMISSION] = "tcp_submit", [ROLE_LOCAL] = "local"
-};
+static const char *const sources
+    [] = { [ROLE_MX] = "tcp_local", [ROLE_SUBMISSION] = "tcp_submit", [ROLE_LOCAL] = "local" };
 
-static const enum qret rets[] = {
-	[SMTP_RET_NONE] = QRET_NONE, [SMTP_RET_FULL] = QRET_FULL, [SMTP_RET_HDRS] = QRET_HDRS
-};
-
-static void
-write_bytes(struct session *s, const void *p, size_t n)
+const char *
+relay_message_source(const struct session *s)
 {
-	struct verdict v;
-	int e = qwrite_body(s->message->w, p, n);
-
-	if (e == 0)
-		return;
-	v = verdict(TEMP, 452, "4.3.1", "cannot keep the message: %s", strerror(-e));
-	smtp_server_fail(&s->smtp, &v);
+	return sources[s->role];
 }
 
-static void
-write_received(struct session *s)
-{
-	const struct stream *io = &s->smtp.io;
-	int64_t now = clock_now();
-	bool tls = stream_secure(io);
-	struct buf b = { 0 };
-	char version[80];
-	struct received r = {
-		.helo = slice_str(s->smtp.helo),
-		.addr = s->role == ROLE_LOCAL ? slice(NULL, 0) : slice_str(s->client),
-		.by = slice_str(shared.hostname),
-		.id = slice_str(s->qid),
-		.at = now,
-		.zone = date_local_zone(now),
-	};
+static const enum qret rets
+    [] = { [SMTP_RET_NONE] = QRET_NONE, [SMTP_RET_FULL] = QRET_FULL, [SMTP_RET_HDRS] = QRET_HDRS };
 
-	r.with = slice_str(received_with(
-	    false, s->smtp.esmtp, tls, s->account != NULL, s->smtp.mail.smtputf8));
-	if (tls) {
-		(void)snprintf(version, sizeof(version), "%s %s", stream_tls_version(io),
-		    stream_tls_cipher(io));
-		r.tls = slice_str(version);
-	}
-	if (s->nrcpts == 1)
-		r.rcpt = slice_str(s->rcpts[0].final ? s->rcpts[0].final : s->rcpts[0].addr);
-	received_write(&b, &r);
-	write_bytes(s, b.p, b.n);
-	buf_fini(&b);
+/* Says what has become of writing. */
+static void
+written(struct session *s, int e)
+{
+	struct verdict v;
+
+	if (e == 0 || s->smtp.failed)
+		return;
+	v = e == -ENOSPC || e == -EDQUOT ? verdict(OUT_QUEUE_FULL) : verdict(OUT_QUEUE_BROKEN);
+	log_event(LOG_ERROR, "queue_error", "sid=%s qid=%s text=%s", s->sid, s->qid,
+	    log_str(strerror(-e)));
+	smtp_server_fail(&s->smtp, &v);
 }
 
 /* DATA or the first BDAT: the envelope is complete. */
 void
-message_begin(struct smtp_server *smtp)
+relay_message_begin(struct smtp_server *smtp)
 {
-	struct session *s = session_of(smtp);
-	const struct smtp_mail *mail = &smtp->mail;
+	struct session *s = relay_session_of(smtp);
 	struct message *m = arena_new(&smtp->arena, sizeof(*m));
+
+	header_scan_init(&m->scan);
+	m->at_us = clock_mono_us();
+	m->nbodies = 1 + s->nbodies;
+	m->gone = arena_array(&smtp->arena, m->nbodies, sizeof(*m->gone));
+	s->message = m;
+	relay_session_answer(s, OUT_BODY_WANTED);
+}
+
+/* Who gets it beside the recipients that are expanded once more, who may be members of a list that is: for
+ * each account, or address, a sum. */
+static struct slice
+message_known(struct session *s)
+{
+	unsigned char sum[EXPAND_SUM];
+	struct buf sums = { 0 };
+	struct slice known;
+	bool again = false;
+
+	for (size_t i = 0; i < s->nrcpts && !again; i++)
+		again = s->rcpts[i].again;
+	for (size_t i = 0; i < s->nrcpts && again; i++) {
+		if (s->rcpts[i].again)
+			continue;
+		expand_leg_sum(sum, s->more[i].who, s->rcpts[i].addr);
+		buf_add(&sums, sum, sizeof(sum));
+	}
+	known = arena_slice(&s->smtp.arena, buf_get(&sums));
+	buf_fini(&sums);
+	return known;
+}
+
+/* Behind the stages is the queue: its file, or files, from here on. */
+static void
+queue_begin(struct session *s)
+{
+	struct smtp_server *smtp = &s->smtp;
+	const struct smtp_mail *mail = &smtp->mail;
+	struct message *m = s->message;
 	struct buf from = { 0 };
 	struct qenv env = {
-		.source = sources[s->role],
+		.source = relay_message_source(s),
 		.envid = mail->envid.p ? arena_cstr(&smtp->arena, mail->envid) : NULL,
 		.ret = rets[mail->ret],
 		.prio = QPRIO_NORMAL,
-		.body = mail->body == SMTP_BODY_8BITMIME ? QBODY_8BIT : QBODY_7BIT,
+		.body = QBODY_7BIT, /* until a byte says otherwise: qwrite_eightbit */
 		.utf8 = mail->smtputf8,
 		.auth = s->account,
 		.client = s->client,
 		.helo = smtp->helo,
 		.arrival_ms = clock_now_ms(),
+		.inside = addresses_inside(s),
 		.rcpts = s->rcpts,
-		.nrcpt = s->nrcpts,
 	};
 
 	memcpy(env.qid, s->qid, sizeof(env.qid));
+	for (size_t i = 0; i < s->nrcpts; i++) {
+		if (mail->aside.p && !s->rcpts[i].hold)
+			s->rcpts[i].hold = QUEUE_ASIDE;
+		if (m->gone[s->rcpts[i].body])
+			continue;
+		s->more[env.nrcpt] = s->more[i];
+		s->rcpts[env.nrcpt++] = s->rcpts[i];
+	}
+	relay.nrcpts -= s->nrcpts - env.nrcpt;
+	s->nrcpts = env.nrcpt;
 	address_write(&from, &s->from);
 	env.sender = buf_cstr(&from);
-	header_scan_init(&m->scan);
-	m->at_us = clock_mono_us();
+	env.known = message_known(s);
 	m->w = qwrite_begin(relay.queue, &env);
 	buf_fini(&from);
-	s->message = m;
-	write_received(s);
-	session_answer(s, OK, 250, "2.0.0", "go ahead");
 }
 
-/* What a message that begins its way here must have, and this one has not. */
-static void
-write_missing(struct session *s)
-{
-	const struct header_scan *h = &s->message->scan;
-	struct buf b = { 0 };
-	int64_t now = clock_now();
+/* ---- through the stages -------------------------------------------------------------------- */
 
-	if (s->role == ROLE_MX)
+/* What the stages make of the fields for one body: each of those that want it takes what the one before has
+ * made.  Borrowed from `fields` or `room`. */
+static struct slice
+stages_fields(struct session *s, unsigned body, struct slice fields, struct buf room[2])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < NELEM(stages); i++) {
+		struct buf *out = &room[n % 2];
+
+		if (!stages[i]->wants(s, body))
+			continue;
+		buf_clear(out);
+		stages[i]->fields(s, body, fields, out);
+		fields = buf_get(out);
+		n++;
+	}
+	return fields;
+}
+
+static void
+stages_begin(struct session *s, unsigned body, struct buf *out)
+{
+	for (size_t i = 0; i < NELEM(stages); i++)
+		if (stages[i]->begin && stages[i]->wants(s, body))
+			stages[i]->begin(s, body, out);
+}
+
+static void
+stages_end(struct session *s, unsigned body, struct buf *out)
+{
+	for (size_t i = NELEM(stages); i-- > 0;)
+		if (stages[i]->end && stages[i]->wants(s, body))
+			stages[i]->end(s, body, out);
+}
+
+static bool
+stages_look(struct session *s, struct slice fields)
+{
+	for (size_t i = 0; i < NELEM(stages); i++)
+		if (stages[i]->look && !stages[i]->look(s, fields))
+			return false;
+	return true;
+}
+
+/* The header of each body, and what stands in front of what passes from here on. */
+static void
+message_head(struct session *s, struct slice fields, bool empty_line)
+{
+	struct message *m = s->message;
+	struct buf room[2] = { { 0 } }, received = { 0 }, front = { 0 };
+
+	trace_received(s, &received);
+	for (unsigned i = 0; i < m->nbodies && !s->smtp.failed; i++) {
+		struct slice made = stages_fields(s, i, fields, room);
+
+		buf_clear(&front);
+		stages_begin(s, i, &front);
+		(void)qwrite_body_of(m->w, i, received.p, received.n);
+		(void)qwrite_body_of(m->w, i, made.p, made.n);
+		if (empty_line || (i && m->text)) /* a text must not become a field */
+			(void)qwrite_body_of(m->w, i, "\r\n", 2);
+		written(s, qwrite_body_of(m->w, i, front.p, front.n));
+	}
+	buf_fini(&room[0]);
+	buf_fini(&room[1]);
+	buf_fini(&received);
+	buf_fini(&front);
+}
+
+/* The last octets, for who adds to them. */
+static void
+message_last(struct message *m, struct slice bytes)
+{
+	struct slice last =
+	    slice_from(bytes, bytes.n > sizeof(m->end) ? bytes.n - sizeof(m->end) : 0);
+
+	memmove(m->end, m->end + last.n, sizeof(m->end) - last.n);
+	memcpy(m->end + sizeof(m->end) - last.n, last.p, last.n);
+}
+
+static void
+message_body_bytes(struct session *s, struct slice bytes)
+{
+	struct message *m = s->message;
+
+	if (!m->w || bytes.n == 0)
 		return;
-	if (!header_seen(h, HEADER_DATE)) {
-		buf_lit(&b, "Date: ");
-		date_write(&b, now, date_local_zone(now));
-		buf_lit(&b, "\r\n");
-	}
-	if (!header_seen(h, HEADER_MESSAGE_ID))
-		buf_printf(&b, "Message-ID: <%s@%s>\r\n", s->qid, shared.hostname);
-	if (!header_seen(h, HEADER_FROM) && s->from.local.n) {
-		buf_lit(&b, "From: ");
-		address_write(&b, &s->from);
-		buf_lit(&b, "\r\n");
-	}
-	if (b.n)
-		write_bytes(s, b.p, b.n);
-	buf_fini(&b);
+	m->eightbit = m->eightbit || !utf8_ascii(bytes);
+	if (m->nbodies > 1)
+		message_last(m, bytes);
+	written(s, qwrite_body(m->w, bytes.p, bytes.n));
 }
 
-/* As long as the header lasts. */
+/* The header is known: the first `len` bytes of what was kept, with its empty line unless
+ * `gap`: then a line that is no field stood there, or nothing at all, and the empty line that
+ * must part header and body is ours to write: what we add in front of a body would else be
+ * read as its header, and the other way round. */
 static void
-header_bytes(struct session *s, struct slice bytes)
+header_end(struct session *s, size_t len, bool gap)
 {
-	struct header_scan *h = &s->message->scan;
-	uint64_t before = h->header_len;
+	struct message *m = s->message;
+	struct slice head = buf_get(&m->head), fields = slice_sub(head, 0, gap ? len : len - 2);
+
+	if (gap) {
+		header_scan_init(&m->scan);
+		header_scan_feed(&m->scan, fields);
+	}
+	m->in_body = true;
+	m->eightbit = m->scan.header_8bit;
+	if (stages_look(s, fields)) {
+		queue_begin(s);
+		message_head(s, fields, !gap || len < head.n);
+		message_body_bytes(s, slice_from(head, len));
+	}
+	buf_fini(&m->head);
+}
+
+/* As long as the header lasts it is kept, at most limit.header of it: where it ends decides what
+ * is written before. */
+static void
+message_header_bytes(struct session *s, struct slice bytes)
+{
+	struct message *m = s->message;
+	struct header_scan *h = &m->scan;
 	struct verdict v;
-	size_t cut;
 
+	buf_slice(&m->head, bytes);
 	header_scan_feed(h, bytes);
-	if (h->done) {
-		/* Before the empty line, which is whole in this slice: body.h never parts CRLF. */
-		cut = (size_t)(h->header_len - before) - 2;
-		write_bytes(s, bytes.p, cut);
-		write_missing(s);
-		bytes = slice_from(bytes, cut);
-	} else if (h->header_len > (uint64_t)config.header) {
-		v = verdict(PERM, 552, "5.3.4", "header is larger than we take");
+	if ((h->bad_line ? h->bad_at : h->header_len) > (uint64_t)config.header) {
+		v = verdict(OUT_HEADER_SIZE);
+		buf_clear(&m->head);
 		smtp_server_fail(&s->smtp, &v);
-		return;
+	} else if (h->bad_line) {
+		header_end(s, (size_t)h->bad_at, true);
+	} else if (h->done) {
+		header_end(s, (size_t)h->header_len, false);
 	}
-	write_bytes(s, bytes.p, bytes.n);
 }
 
 void
-message_bytes(struct smtp_server *smtp, struct slice bytes)
+relay_message_bytes(struct smtp_server *smtp, struct slice bytes)
 {
-	struct session *s = session_of(smtp);
+	struct session *s = relay_session_of(smtp);
 
-	if (s->message->scan.done)
-		write_bytes(s, bytes.p, bytes.n);
+	if (s->message->in_body)
+		message_body_bytes(s, bytes);
 	else
-		header_bytes(s, bytes);
+		message_header_bytes(s, bytes);
+}
+
+/* All header, no empty line: RFC 5322 3.5 lets a message end so. */
+static void
+header_only(struct session *s)
+{
+	struct message *m = s->message;
+
+	if (m->head.n && m->head.p[m->head.n - 1] != '\n')
+		message_header_bytes(s,
+		    S("\r\n")); /* the last line's own end, left off behind BDAT */
+	if (!m->in_body)
+		header_end(s, m->head.n, true);
 }
 
 static void
-message_committed(void *arg, const struct verdict *v)
+message_tail(struct session *s)
+{
+	struct message *m = s->message;
+	struct buf tail = { 0 };
+
+	for (unsigned i = 0; i < m->nbodies && !s->smtp.failed; i++) {
+		buf_clear(&tail);
+		stages_end(s, i, &tail);
+		if (tail.n)
+			written(s, qwrite_body_of(m->w, i, tail.p, tail.n));
+	}
+	buf_fini(&tail);
+}
+
+/* ---- the end ------------------------------------------------------------------------------- */
+
+static void
+relay_message_committed(void *arg, const struct verdict *v)
 {
 	struct session *s = CAST(arg, struct session, SESSION_MAGIC);
 	struct message *m = s->message;
@@ -185,44 +324,92 @@ message_committed(void *arg, const struct verdict *v)
 	metric_add(M_RECIPIENTS, (int64_t)s->nrcpts);
 	address_write(&from, &s->from);
 	log_event(LOG_INFO, "queued",
-	    "sid=%s qid=%s from=%s nrcpt=%zu size=%llu ms=%llu msgid=%s", s->sid, s->qid,
-	    log_value(buf_get(&from)), s->nrcpts, (unsigned long long)s->smtp.body.size,
-	    (unsigned long long)ms, log_str(m->scan.message_id));
+	    "sid=%s qid=%s peer=%s user=%s from=%s nrcpt=%zu size=%llu ms=%llu msgid=%s", s->sid,
+	    s->qid, s->client, log_str(s->account ? s->account : ""), log_value(buf_get(&from)),
+	    s->nrcpts, (unsigned long long)s->smtp.body.size, (unsigned long long)ms,
+	    log_str(m->scan.message_id));
 	buf_fini(&from);
-	yes = verdict(OK, 250, "2.0.0", "queued as %s", s->qid);
+	yes = verdict(OUT_QUEUED, s->qid);
 	smtp_server_answer(&s->smtp, &yes);
 }
 
-void
-message_end(struct smtp_server *smtp)
+/* A list's password was missing.  Too many wrong ones end the session, as at a login. */
+static void
+message_refused(struct session *s)
 {
-	struct session *s = session_of(smtp);
+	struct verdict v = verdict(OUT_GROUP_PASSWORD, s->message->refused);
+
+	if (s->message->wrong && config.auth_failures && s->auth_failed >= config.auth_failures)
+		smtp_server_last(&s->smtp, "too many failures");
+	smtp_server_answer(&s->smtp, &v);
+}
+
+/* All of it is here and may be answered. */
+static void
+message_over(struct session *s)
+{
+	struct smtp_server *smtp = &s->smtp;
 	struct message *m = s->message;
 
-	if (!m->scan.done)
-		write_missing(s); /* all header, no empty line */
-	if (m->scan.count[HEADER_RECEIVED] > (uint64_t)config.received) {
-		session_answer(
-		    s, PERM, 554, "5.4.6", "too many hops: this message goes in circles");
+	if (m->refused) {
+		message_refused(s);
 		return;
 	}
+	/* A list's limit: the client has said less than it sent, or the list is alone (rcpt.c). */
+	if (s->max_list && smtp->body.size > (uint64_t)s->max_list) {
+		relay_session_answer(s, OUT_GROUP_SIZE);
+		return;
+	}
+	/* Of several recipients the store refuses those that cannot take it; one is told now. */
+	if (s->nrcpts == 1 && s->more[0].max_message &&
+	    smtp->body.size > (uint64_t)s->more[0].max_message) {
+		relay_session_answer(s, OUT_USER_SIZE);
+		return;
+	}
+	message_tail(s);
 	if (smtp->failed) {
 		smtp_server_answer(smtp, smtp->failed);
 		return;
 	}
-	/* Of several recipients the store refuses those that cannot take it; one is told now. */
-	if (s->nrcpts == 1 && s->max_message && smtp->body.size > (uint64_t)s->max_message) {
-		session_answer(
-		    s, PERM, 552, "5.2.3", "message is larger than this mailbox takes");
-		return;
-	}
-	qwrite_commit_start(&m->w, &s->op, message_committed, s);
+	/* What is declared onwards is what is there, whatever was said at MAIL (RFC 6152 3). */
+	qwrite_eightbit(m->w, m->eightbit);
+	qwrite_commit_start(&m->w, &s->op, relay_message_committed, s);
+}
+
+static void
+message_on_late(struct deadline *d)
+{
+	message_over(CAST(CONTAINER(d, struct session, late), struct session, SESSION_MAGIC));
 }
 
 void
-message_forget(struct session *s)
+relay_message_end(struct smtp_server *smtp)
 {
-	if (s->message)
+	struct session *s = relay_session_of(smtp);
+	struct message *m = s->message;
+
+	if (!m->in_body && !smtp->failed)
+		header_only(s);
+	if (m->scan.count[HEADER_RECEIVED] > (uint64_t)config.received) {
+		relay_session_answer(s, OUT_HOPS_MANY);
+		return;
+	}
+	if (smtp->failed)
+		smtp_server_answer(smtp, smtp->failed);
+	else if (m->late_ms) /* in whole seconds: there are few lengths then */
+		deadline_set(&s->late, daemon_loop(), (m->late_ms + 999) / 1000 * 1000,
+		    message_on_late);
+	else
+		message_over(s);
+}
+
+void
+relay_message_forget(struct session *s)
+{
+	if (s->message) {
 		qwrite_abort(&s->message->w);
+		addresses_forget(s->message);
+		buf_fini(&s->message->head);
+	}
 	s->message = NULL;
 }

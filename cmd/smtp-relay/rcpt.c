@@ -1,53 +1,40 @@
-/* rcpt.c: RCPT: may this client send there, and where is it?
+/* rcpt.c: RCPT: may this client send there, and who gets it?
  *
- * A user whose mailDeliveryOption says forward is replaced by the mailForwardingAddress values
- * (and stays beside them when it says mailbox too).  Each is routed like a recipient of its
- * own, except that relaying is no question: the owner of the mailbox wants it.  They keep the
- * address of RCPT for reports, and as ORCPT for the next host (RFC 3461 5.2.7.1).
- *
- *	RCPT -> route -> (a forwarding address -> route)* -> one answer
- *
- * An account is entered once for each RCPT, so circles within the directory end; circles by
- * way of other hosts end by limit.received. */
+ * lib/expand makes of the address its legs: a mailbox, the addresses that a user forwards to, the members
+ * of a list.  They become recipients of the message, each with its channel and destination; those of one
+ * file are put together by the queue.  Called by lib/smtp/server for each RCPT, one at a time.  Who is
+ * forwarded keeps the address of RCPT for reports, and as ORCPT for the next host (RFC 3461 5.2.7.1);
+ * who is member of a list with mgrpErrorsTo begins a new life (5.2.7.3): errors go to the list's address,
+ * and what the sender asked of reports ends here.  Must stay true: all legs of an address are taken, or
+ * it is refused as a whole. */
+#include <limits.h>
 #include "base/log.h"
 #include "base/must.h"
 #include "base/utf8.h"
 #include "relay.h"
 
-#define TARGETS_MAX 100 /* forwarding addresses behind one RCPT, directly or not */
+#define HELD_MAX        500000 /* recipients of all transactions, above which lists wait; 300 bytes each */
+#define HELD_CLIENT_MAX 150000 /* the same of one client's */
+#define LIST_MIN        100    /* legs of what counts as a list for that */
+#define BODIES_ALONE    16     /* that a list may make of a message, ... */
+#define BODIES_TOGETHER 4      /* ... and lists and channels for several RCPTs */
+#define LOGGED_MAX      20     /* legs of one RCPT that have a line of their own */
 
 struct rcpt_wait {
 	const struct smtp_rcpt *rcpt;
-	struct address to;	 /* with a domain */
-	struct forward *forward; /* NULL: it is not */
+	struct address to; /* with a domain */
 };
-
-struct forward {
-	/* Addresses, found so far; the first `done` of them are routed. */
-	struct {
-		const char *text;
-		const char *hold; /* because a user on the way is on hold */
-	} targets[TARGETS_MAX];
-	const char *accounts[TARGETS_MAX + 1]; /* that were entered */
-	size_t ntargets, done, naccounts;
-	size_t before;	       /* s->nrcpts when it began */
-	int64_t max_before;    /* and s->max_message */
-	size_t placed;	       /* recipients it has brought */
-	struct address target; /* in flight */
-	struct verdict *bad;   /* why the first address that was refused was */
-};
-
-static void target_next(struct session *s);
-
-/* ---- the list of recipients ---------------------------------------------------------------- */
 
 static bool
-may_relay(const struct session *s, struct slice domain)
+may_relay(const struct session *s, const struct address *to)
 {
 	if (s->role != ROLE_MX || s->trusted)
 		return true;
+	/* The next host might trust us, and follow it. */
+	if (address_leads_on(to->local))
+		return false;
 	for (char **d = config.relay_domains; d && *d; d++)
-		if (domain_eq(slice_str(*d), domain))
+		if (domain_eq(slice_str(*d), to->domain))
 			return true;
 	return false;
 }
@@ -64,244 +51,464 @@ address_text(struct arena *a, const struct address *addr)
 	return text;
 }
 
+/* ---- recipients of the message -------------------------------------------------------------- */
+
 /* ORCPT as the queue keeps it: "type;address", decoded.  Who is forwarded gets one. */
 static const char *
-orcpt_text(struct session *s, bool forwarded)
+orcpt_text(struct session *s, const char *as_given, bool onward)
 {
 	const struct smtp_rcpt *r = s->rcpt->rcpt;
 	struct arena *a = &s->smtp.arena;
-	const char *text;
 
 	if (r->orcpt_type.p)
 		return arena_printf(a, SFMT ";" SFMT, SARG(r->orcpt_type), SARG(r->orcpt));
-	if (!forwarded)
+	if (!onward)
 		return NULL;
-	text = address_text(a, &s->rcpt->to);
-	return arena_printf(a, "%s;%s", utf8_ascii(slice_str(text)) ? "rfc822" : "utf-8", text);
-}
-
-static struct qrcpt *
-rcpt_room(struct session *s)
-{
-	struct qrcpt *more;
-
-	if (s->nrcpts == s->rcpts_room) {
-		s->rcpts_room = s->rcpts_room ? s->rcpts_room * 2 : 4;
-		more = arena_array(&s->smtp.arena, s->rcpts_room, sizeof(*more));
-		if (s->nrcpts)
-			memcpy(more, s->rcpts, s->nrcpts * sizeof(*more));
-		s->rcpts = more;
-	}
-	return &s->rcpts[s->nrcpts];
-}
-
-/* A recipient that is there already is accepted and kept once (RFC 5321 lets us). */
-static bool
-rcpt_known(const struct session *s, struct slice addr)
-{
-	for (size_t i = 0; i < s->nrcpts; i++)
-		if (slice_eq(slice_str(s->rcpts[i].addr), addr))
-			return true;
-	return false;
+	return arena_printf(a, "%s;%s", utf8_ascii(slice_str(as_given)) ? "rfc822" : "utf-8",
+	    as_given);
 }
 
 static void
-rcpt_add(struct session *s, const struct route_decision *d)
+rcpt_room(struct session *s, size_t more)
 {
-	struct forward *f = s->rcpt->forward;
-	bool forwarded = f && f->done > 0;
-	struct arena *a = &s->smtp.arena;
-	const char *as_given = address_text(a, &s->rcpt->to);
+	size_t want = s->nrcpts + more, room = s->rcpts_room ? s->rcpts_room : 4;
+	struct qrcpt *bigger;
+	struct rcpt_more *more_of;
+
+	if (want <= s->rcpts_room)
+		return;
+	while (room < want)
+		room *= 2;
+	bigger = arena_array(&s->smtp.arena, room, sizeof(*bigger));
+	more_of = arena_array(&s->smtp.arena, room, sizeof(*more_of));
+	if (s->nrcpts) {
+		memcpy(bigger, s->rcpts, s->nrcpts * sizeof(*bigger));
+		memcpy(more_of, s->more, s->nrcpts * sizeof(*more_of));
+	}
+	s->more = more_of;
+	s->rcpts = bigger;
+	s->rcpts_room = room;
+}
+
+/* The same string as that of the recipient before, mostly: members of a list share their host. */
+static const char *
+rcpt_share(struct session *s, const char *before, const char *text)
+{
+	if (!text || (before && strcmp(before, text) == 0))
+		return text ? before : NULL;
+	return arena_str(&s->smtp.arena, text);
+}
+
+/* What goes with a recipient: of its list, or what the sender has asked for. */
+static void
+rcpt_terms(struct session *s, struct qrcpt *q, const struct expand_leg *leg, const char *as_given,
+    const char *orcpt)
+{
+	if (leg->sender)
+		return;
+	q->notify = (int)s->rcpt->rcpt->notify;
+	q->orcpt = orcpt;
+	if (strcmp(as_given, leg->address) != 0)
+		q->final = as_given;
+}
+
+/* ---- which body a leg gets ------------------------------------------------------------------- */
+
+/* The bodies of one RCPT's legs: what makes them, as its answer has it, and their numbers. */
+struct rcpt_bodies {
+	struct relay_body from[QUEUE_BODIES];
+	unsigned body[QUEUE_BODIES];
+	size_t n;
+	const struct expand_edit *const *edits; /* the answer's */
+};
+
+/* Is the recipient expanded once more, by this channel? */
+static bool
+rcpt_expands(const char *channel)
+{
+	const struct channel *c = channels_find(relay.channels, slice_str(channel));
+
+	return c && channel_expands(c);
+}
+
+/* What the lists on the way make of it here; where they come again, nothing. */
+static const struct expand_edit *
+rcpt_edit(const struct expand_leg *leg)
+{
+	return leg->later ? NULL : leg->edit;
+}
+
+/* Which of the bodies that were seen is the leg's; a new one, or seen->n where there is no room. */
+static size_t
+rcpt_body_seen(const struct session *s, const struct expand_edit *edit, const char *channel,
+    struct rcpt_bodies *seen)
+{
+	bool whole = !edit && rcpt_expands(channel);
+	struct relay_body want = { edit, whole ? EXPAND_LATER : addresses_channel(s, channel),
+		whole };
+	size_t at = 0;
+
+	while (at < seen->n &&
+	    (seen->from[at].edit != want.edit ||
+		(seen->from[at].channel != want.channel &&
+		    (!seen->from[at].channel || !want.channel ||
+			strcmp(seen->from[at].channel, want.channel) != 0))))
+		at++;
+	if (at == seen->n && at < QUEUE_BODIES) {
+		seen->from[seen->n] = want;
+		seen->body[seen->n++] = want.edit || want.channel ? UINT_MAX : 0; /* not made yet */
+	}
+	return at;
+}
+
+/* Which bodies the legs need: QUEUE_BODIES of them are too many. */
+static void
+rcpt_bodies_look(const struct session *s, const struct expand_result *r, struct rcpt_bodies *seen)
+{
+	seen->n = 0;
+	for (size_t i = 0; i < r->nlegs && seen->n < QUEUE_BODIES; i++) {
+		const struct expand_leg *leg = &r->legs[i];
+
+		(void)rcpt_body_seen(s, rcpt_edit(leg), leg->channel, seen);
+		for (unsigned k = 0; leg->others >> k; k++)
+			if (leg->others >> k & 1)
+				(void)rcpt_body_seen(s, r->edits[k], leg->channel, seen);
+	}
+}
+
+/* What a channel alone makes of the message, when it is there already; else UINT_MAX. */
+static unsigned
+rcpt_body_made(const struct session *s, const struct relay_body *from)
+{
+	for (unsigned i = 0; i < s->nbodies && !from->edit; i++)
+		if (!s->bodies[i].edit && strcmp(s->bodies[i].channel, from->channel) == 0)
+			return i + 1;
+	return UINT_MAX;
+}
+
+/* Each body is written as a whole before the client has its answer.  One recipient may need many, a list of
+ * lists; several may not together.  That of all who are expanded later is one, and always has a place. */
+static bool
+rcpt_bodies_many(const struct session *s, const struct rcpt_bodies *seen)
+{
+	size_t new = 0;
+
+	for (size_t i = 0; i < seen->n; i++)
+		new += !seen->from[i].whole &&
+		    seen->body[i] == UINT_MAX &&rcpt_body_made(s, &seen->from[i]) == UINT_MAX;
+	return new && s->nbodies && s->nbodies + new > BODIES_TOGETHER;
+}
+
+/* The number of the leg's body.  One that only a channel makes is shared by all that go there. */
+static unsigned
+rcpt_body(struct session *s, const struct expand_edit *edit, const char *channel,
+    struct rcpt_bodies *seen)
+{
+	size_t at = rcpt_body_seen(s, edit, channel, seen);
+	const struct relay_body *from = &seen->from[at];
+
+	must(at < QUEUE_BODIES);
+	if (seen->body[at] == UINT_MAX)
+		seen->body[at] = rcpt_body_made(s, from);
+	if (seen->body[at] == UINT_MAX) {
+		must(s->nbodies < QUEUE_BODIES - 1);
+		s->bodies[s->nbodies++] = (struct relay_body){
+			from->edit ? expand_edit_copy(&s->smtp.arena, from->edit) : NULL,
+			from->channel ? arena_str(&s->smtp.arena, from->channel) : NULL, from->whole
+		};
+		seen->body[at] = (unsigned)s->nbodies;
+	}
+	return seen->body[at];
+}
+
+_Static_assert(BODIES_ALONE + 2 <= QUEUE_BODIES, "the first, and the one that is expanded later");
+_Static_assert(QUEUE_BODIES <= 32, "their numbers are bits of rcpt_more.roads");
+/* The bodies of the leg's further roads, as bits. */
+static uint32_t
+rcpt_roads(struct session *s, const struct expand_leg *leg, struct rcpt_bodies *seen)
+{
+	uint32_t bits = 0;
+
+	for (unsigned k = 0; leg->others >> k; k++)
+		if (leg->others >> k & 1)
+			bits |= 1U << rcpt_body(s, seen->edits[k], leg->channel, seen);
+	return bits;
+}
+
+/* ---- recipients ------------------------------------------------------------------------------ */
+
+/* As it was sent, or else by a list that wants no password, which may be missing. */
+static bool
+rcpt_body_better(const struct session *s, unsigned body, const struct expand_leg *leg)
+{
+	const struct expand_edit *edit = body ? s->bodies[body - 1].edit : NULL;
+
+	return edit && !leg->later && (!leg->edit || (edit->closed && !leg->edit->closed));
+}
+
+static bool
+rcpt_body_closed(const struct session *s, unsigned body)
+{
+	const struct expand_edit *edit = body ? s->bodies[body - 1].edit : NULL;
+
+	return edit && edit->closed;
+}
+
+/* One that is there already is accepted and kept once (RFC 5321 lets us).  Whom a list has brought and the
+ * sender names, too, is not bound to what the list says. */
+static void
+rcpt_again(struct session *s, struct qrcpt *q, const struct expand_leg *leg, const char *as_given,
+    const char *orcpt, struct rcpt_bodies *seen)
+{
+	if (!leg->hold)
+		q->hold = NULL;
+	if (rcpt_body_better(s, q->body, leg)) {
+		q->body = rcpt_body(s, leg->edit, leg->channel, seen);
+		s->more[q - s->rcpts].roads = 0;
+	} else if (rcpt_body_closed(s, q->body) && leg->edit && leg->edit->closed) {
+		s->more[q - s->rcpts].roads |= rcpt_roads(s, leg, seen);
+		s->more[q - s->rcpts].roads |= 1U << rcpt_body(s, leg->edit, leg->channel, seen);
+	}
+	if (q->sender && !leg->sender) {
+		q->sender = NULL;
+		rcpt_terms(s, q, leg, as_given, orcpt);
+	}
+}
+
+/* The key of an account; no address begins so. */
+static struct slice
+rcpt_account(struct session *s, const char *who)
+{
+	return who ? slice_str(arena_printf(&s->smtp.arena, "\t%s", who)) : S("");
+}
+
+static void
+rcpt_add(struct session *s, const struct expand_leg *leg, const char *as_given, const char *orcpt,
+    struct rcpt_bodies *seen)
+{
+	static const struct qrcpt nobody;
+	const struct qrcpt *last = s->nrcpts ? &s->rcpts[s->nrcpts - 1] : &nobody;
+	struct slice who = rcpt_account(s, leg->who);
+	uintptr_t known = (uintptr_t)map_get(&s->rcpts_known, slice_str(leg->address));
 	struct qrcpt *q;
 
-	if (f)
-		f->placed++;
-	if (rcpt_known(s, d->address))
+	/* By another of his addresses he gets no copy more. */
+	if (!known && who.n)
+		known = (uintptr_t)map_get(&s->rcpts_known, who);
+	if (known) {
+		rcpt_again(s, &s->rcpts[known - 1], leg, as_given, orcpt, seen);
 		return;
-	q = rcpt_room(s);
-	*q = (struct qrcpt){ .notify = (int)s->rcpt->rcpt->notify };
-	q->orcpt = orcpt_text(s, forwarded);
-	q->addr = arena_cstr(a, d->address);
-	q->dest = arena_str(a, d->host);
-	q->channel = arena_str(a, d->channel);
-	q->hold = forwarded && !d->hold ? f->targets[f->done - 1].hold : d->hold;
-	s->max_message = d->max_message;
-	if (!slice_eq(slice_str(as_given), d->address))
-		q->final = as_given;
+	}
+	q = &s->rcpts[s->nrcpts];
+	*q = (struct qrcpt){ .addr = arena_str(&s->smtp.arena, leg->address) };
+	q->dest = rcpt_share(s, last->dest, leg->host);
+	q->channel = rcpt_share(s, last->channel, leg->channel);
+	q->hold = rcpt_share(s, last->hold, leg->hold);
+	q->sender = rcpt_share(s, last->sender, leg->sender);
+	q->body = rcpt_body(s, rcpt_edit(leg), leg->channel, seen);
+	q->again = (leg->later || !leg->edit) && rcpt_expands(leg->channel);
+	s->more[s->nrcpts] = (struct rcpt_more){ rcpt_roads(s, leg, seen), leg->max_message,
+		leg->who ? arena_str(&s->smtp.arena, leg->who) : NULL };
+	rcpt_terms(s, q, leg, as_given, orcpt);
 	s->nrcpts++;
-	metric_add(M_FORWARDED, forwarded);
-	log_event(LOG_INFO, "rcpt", "sid=%s qid=%s to=%s channel=%s host=%s%s%s", s->sid, s->qid,
-	    log_value(d->address), d->channel, log_str(d->host), forwarded ? " forwarded=" : "",
-	    forwarded ? log_str(as_given) : "");
+	relay.nrcpts++;
+	map_put(&s->rcpts_known, slice_str(q->addr), (void *)(uintptr_t)s->nrcpts); /* they move */
+	if (who.n)
+		map_put(&s->rcpts_known, who, (void *)(uintptr_t)s->nrcpts);
+	metric_add(M_FORWARDED, leg->onward);
 }
 
 static void
-rcpt_accepted(struct session *s)
+rcpt_log(struct session *s, const struct expand_result *r, const char *as_given)
 {
-	s->rcpt = NULL; /* before the answer: behind it the next RCPT may be under way */
-	session_answer(s, OK, 250, "2.1.5", "recipient ok");
-}
+	for (size_t i = 0; i < r->nlegs && r->nlegs <= LOGGED_MAX; i++) {
+		const struct expand_leg *leg = &r->legs[i];
 
-/* ---- forwarding ---------------------------------------------------------------------------- */
-
-/* False: this user was entered before. */
-static bool
-account_enter(struct session *s, struct slice account)
-{
-	struct forward *f = s->rcpt->forward;
-
-	for (size_t i = 0; i < f->naccounts; i++)
-		if (slice_eq(slice_str(f->accounts[i]), account))
-			return false;
-	if (f->naccounts == TARGETS_MAX + 1)
-		return false;
-	f->accounts[f->naccounts++] = arena_cstr(&s->smtp.arena, account);
-	return true;
-}
-
-/* The first one is what the client hears if no other address takes the message. */
-static void
-target_refused(struct session *s, struct slice target, const struct verdict *v)
-{
-	struct forward *f = s->rcpt->forward;
-	struct buf to = { 0 };
-
-	address_write(&to, &s->rcpt->to);
-	log_event(LOG_WARN, "forward_failed",
-	    "sid=%s qid=%s to=%s forward=%s verdict=%d.%d.%d text=%s", s->sid, s->qid,
-	    log_value(buf_get(&to)), log_value(target), v->kind, v->subject, v->detail,
-	    log_str(v->text));
-	buf_fini(&to);
-	if (f->bad)
-		return;
-	f->bad = arena_new(&s->smtp.arena, sizeof(*f->bad));
-	*f->bad = *v;
-	(void)snprintf(f->bad->text, sizeof(f->bad->text), "cannot be forwarded: %.150s", v->text);
-}
-
-/* A user's addresses; they are looked at one after the other. */
-static void
-targets_add(struct session *s, const struct route_decision *d)
-{
-	struct forward *f = s->rcpt->forward;
-	const char *hold = d->hold || !f->done ? d->hold : f->targets[f->done - 1].hold;
-	struct verdict many;
-
-	for (size_t i = 0; i < d->nforward; i++) {
-		if (f->ntargets == TARGETS_MAX) {
-			many = verdict(PERM, 550, "5.4.6", "too many forwarding addresses");
-			target_refused(s, d->forward[i], &many);
-			return;
-		}
-		f->targets[f->ntargets].hold = hold;
-		f->targets[f->ntargets++].text = arena_cstr(&s->smtp.arena, d->forward[i]);
+		log_event(LOG_INFO, "rcpt", "sid=%s qid=%s to=%s channel=%s host=%s%s%s%s%s",
+		    s->sid, s->qid, log_str(leg->address), leg->channel, log_str(leg->host),
+		    leg->onward ? " forwarded=" : "", leg->onward ? log_str(as_given) : "",
+		    leg->list ? " list=" : "", leg->list ? log_str(leg->list) : "");
 	}
+	if (r->nlegs > LOGGED_MAX)
+		log_event(LOG_INFO, "expanded", "sid=%s qid=%s to=%s list=%s legs=%zu failed=%zu",
+		    s->sid, s->qid, log_str(as_given), log_str(r->legs[0].list), r->nlegs,
+		    r->nfailures);
 }
 
-static struct verdict
-target_judge(const struct session *s, const struct route_decision *d)
+/* The key of an address as RCPT gave it; no address begins so. */
+static struct slice
+rcpt_said(struct session *s, const char *as_given)
 {
-	if (d->v.kind == OK && d->max_message && s->smtp.mail.size > (uint64_t)d->max_message)
-		return verdict(PERM, 552, "5.2.3", "message is larger than this mailbox takes");
-	if (d->v.kind == OK && s->nrcpts >= QUEUE_RCPT_MAX)
-		return verdict(TEMP, 452, "4.5.3", "too many recipients");
-	return d->v;
+	return slice_str(arena_printf(&s->smtp.arena, " %s", as_given));
 }
 
+/* The passwords that the message must bring, whoever gets it: legs that were there already have kept what
+ * they came by. */
 static void
-target_routed(void *arg, const struct route_decision *d)
+rcpt_asked(struct session *s, const struct expand_edit *e)
 {
-	struct session *s = CAST(arg, struct session, SESSION_MAGIC);
-	struct forward *f = s->rcpt->forward;
-	struct verdict v = target_judge(s, d);
+	for (size_t i = 0; e && i < e->npasswords; i++) {
+		const struct expand_password *p = &e->passwords[i];
+		size_t at = 0;
 
-	if (v.kind == TEMP) {
-		/* All or nothing: the client comes back with it. */
-		s->nrcpts = f->before;
-		s->max_message = f->max_before;
-		smtp_server_answer(&s->smtp, &v);
-		return;
-	}
-	if (v.kind == PERM) {
-		target_refused(s, slice_str(f->targets[f->done - 1].text), &v);
-	} else if (d->account.n == 0 || account_enter(s, d->account)) {
-		if (!d->nforward || d->keep)
-			rcpt_add(s, d);
-		targets_add(s, d);
-	}
-	target_next(s);
-}
-
-static void
-target_next(struct session *s)
-{
-	struct forward *f = s->rcpt->forward;
-	struct verdict v;
-	const char *why;
-
-	while (f->done < f->ntargets) {
-		struct slice text = slice_str(f->targets[f->done++].text);
-
-		if (address_parse(text, ADDRESS_UTF8, &s->smtp.arena, &f->target, &why) < 0) {
-			v = verdict(PERM, 550, "5.3.5", "the forwarding address is malformed");
-			target_refused(s, text, &v);
+		while (at < s->nasked && strcmp(s->asked[at].list, p->list) != 0)
+			at++;
+		if (!p->needed || !p->asked || at < s->nasked)
 			continue;
+		if (s->nasked == s->asked_room) {
+			struct expand_password *more =
+			    arena_array(&s->smtp.arena, 2 * at + 4, sizeof(*more));
+
+			for (size_t k = 0; k < at; k++)
+				more[k] = s->asked[k];
+			s->asked = more;
+			s->asked_room = 2 * at + 4;
 		}
-		route_start(relay.route, &f->target, &s->op, target_routed, s);
-		return;
+		s->asked[s->nasked++] =
+		    (struct expand_password){ .list = arena_str(&s->smtp.arena, p->list),
+			    .word = arena_slice(&s->smtp.arena, p->word) };
 	}
-	if (f->placed) {
-		rcpt_accepted(s);
-		return;
-	}
-	v = verdict(PERM, 550, "5.4.6", "this user's forwarding goes in a circle");
-	smtp_server_answer(&s->smtp, f->bad ? f->bad : &v);
 }
 
 static void
-forward_start(struct session *s, const struct route_decision *d)
+rcpt_accept(struct session *s, const struct expand_result *r)
 {
-	struct forward *f = arena_new(&s->smtp.arena, sizeof(*f));
+	const char *as_given = address_text(&s->smtp.arena, &s->rcpt->to);
+	const char *orcpt = NULL, *onward = NULL;
+	struct rcpt_bodies seen = { .n = 0, .edits = r->edits };
 
-	s->rcpt->forward = f;
-	f->before = s->nrcpts;
-	f->max_before = s->max_message;
-	(void)account_enter(s, d->account);
-	if (d->keep)
-		rcpt_add(s, d);
-	targets_add(s, d);
-	target_next(s);
+	rcpt_room(s, r->nlegs);
+	for (size_t i = 0; i < r->nlegs; i++) {
+		const char **of = r->legs[i].onward ? &onward : &orcpt;
+
+		if (!*of)
+			*of = orcpt_text(s, as_given, r->legs[i].onward);
+		if (i == 0 || r->legs[i].edit != r->legs[i - 1].edit)
+			rcpt_asked(s, r->legs[i].edit);
+		rcpt_add(s, &r->legs[i], as_given, *of, &seen);
+	}
+	if (r->max_list && (!s->max_list || r->max_list < s->max_list))
+		s->max_list = r->max_list;
+	rcpt_log(s, r, as_given);
+	map_put(&s->rcpts_known, rcpt_said(s, as_given), s);
+	s->nrcpts_asked++;
+	s->rcpt = NULL; /* before the answer: behind it the next RCPT may be under way */
+	relay_session_answer(s, OUT_RCPT_TAKEN);
 }
 
 /* ---- the command -------------------------------------------------------------------------------- */
 
+/* Whom nobody tells: the sender hears of none that others can still be reached beside. */
 static void
-rcpt_routed(void *arg, const struct route_decision *d)
+rcpt_log_failed(const struct session *s, const struct expand_result *r)
+{
+	struct buf to = { 0 };
+
+	address_write(&to, &s->rcpt->to);
+	for (size_t i = 0; i < r->nfailed; i++) {
+		const struct expand_failure *f = &r->failed[i];
+
+		if (f->via == f->address)
+			continue; /* it is the answer */
+		log_event(LOG_WARN, "forward_failed",
+		    "sid=%s qid=%s to=%s via=%s forward=%s verdict=%d.%d.%d text=%s", s->sid,
+		    s->qid, log_value(buf_get(&to)), log_str(f->via), log_str(f->address),
+		    f->v.kind, f->v.subject, f->v.detail, log_str(f->v.text));
+	}
+	buf_fini(&to);
+}
+
+/* Recipients of all transactions of this client. */
+static size_t
+rcpt_held_of(const struct session *s)
+{
+	const struct session *other;
+	uint8_t client[16], key[16];
+	size_t n = 0;
+
+	addr_client_key(&s->peer, client);
+	list_each(other, &relay.sessions, struct session, link)
+	{
+		if (other->nrcpts == 0 || other->role != s->role)
+			continue;
+		addr_client_key(&other->peer, key);
+		if (memcmp(client, key, sizeof(key)) == 0)
+			n += other->nrcpts;
+	}
+	return n;
+}
+
+/* A list that takes no large messages, and nobody knows how large this one is: what would be too much can
+ * be refused only when it is the list's alone. */
+static bool
+rcpt_wants_alone(const struct session *s, int64_t max)
+{
+	return s->smtp.mail.size == 0 && s->nrcpts_asked && max;
+}
+
+/* Legs that are too many beside what there is, or that need too many bodies: all of it is expanded later. */
+static bool
+rcpt_later(const struct session *s, const struct expand_result *r, const struct rcpt_bodies *bodies)
+{
+	if (r->v.kind != OK || (r->nlegs == 1 && r->legs[0].later))
+		return false;
+	return (r->nlegs > 1 && s->nrcpts + r->nlegs > QUEUE_MESSAGE_RCPTS) ||
+	    (r->nlegs >= LIST_MIN &&
+		(relay.nrcpts + r->nlegs > HELD_MAX ||
+		    rcpt_held_of(s) + r->nlegs > HELD_CLIENT_MAX)) ||
+	    bodies->n > BODIES_ALONE || rcpt_bodies_many(s, bodies);
+}
+
+static void
+rcpt_expanded(void *arg, const struct expand_result *r)
 {
 	struct session *s = CAST(arg, struct session, SESSION_MAGIC);
+	struct rcpt_bodies bodies;
+	struct expand_result whole;
+	struct expand_leg leg;
 
-	if (d->v.kind != OK) {
-		smtp_server_answer(&s->smtp, &d->v);
-	} else if (!d->local && !may_relay(s, s->rcpt->to.domain)) {
-		session_answer(s, PERM, 550, "5.7.1", "relaying denied");
-	} else if (d->max_message && s->smtp.mail.size > (uint64_t)d->max_message) {
-		session_answer(s, PERM, 552, "5.2.3", "message is larger than this mailbox takes");
-	} else if (s->nrcpts >= QUEUE_RCPT_MAX) {
-		session_answer(s, TEMP, 452, "4.5.3", "too many recipients");
-	} else if (s->account && !clients_user(slice_str(s->account), 0, 1, 0, config.user_rcpts)) {
-		session_answer(s, TEMP, 450, "4.7.1", "too many recipients this hour");
-	} else if (d->nforward) {
-		forward_start(s, d);
-	} else {
-		rcpt_add(s, d);
-		rcpt_accepted(s);
+	rcpt_log_failed(s, r);
+	rcpt_bodies_look(s, r, &bodies);
+	if (rcpt_later(s, r, &bodies)) {
+		leg = (struct expand_leg){ .channel = EXPAND_LATER,
+			.host = shared.hostname,
+			.address = address_text(&s->smtp.arena, &s->rcpt->to),
+			.edit = r->edit,
+			.later = true };
+		whole = *r;
+		whole.legs = &leg;
+		whole.nlegs = 1;
+		r = &whole;
+		rcpt_bodies_look(s, r, &bodies);
 	}
+	/* Where nobody knows it may be one that has a password. */
+	s->approved_goes = s->approved_goes || r->password || r->v.kind == TEMP;
+	if (r->v.kind != OK)
+		smtp_server_answer(&s->smtp, &r->v);
+	else if (!r->ours && !may_relay(s, &s->rcpt->to))
+		relay_session_answer(s, OUT_RELAY_DENIED);
+	else if (s->nrcpts + r->nlegs > QUEUE_MESSAGE_RCPTS)
+		relay_session_answer(s, OUT_RCPTS_MANY);
+	else if (rcpt_bodies_many(s, &bodies))
+		relay_session_answer(s, OUT_GROUP_EDITS);
+	else if (rcpt_wants_alone(s, r->max_list))
+		relay_session_answer(s, OUT_GROUP_ALONE);
+	else if (s->account && !admit_hourly(slice_str(s->account), 0, 1, 0, config.user_rcpts))
+		relay_session_answer(s, OUT_HOUR_RCPTS);
+	else
+		rcpt_accept(s, r);
 }
 
 void
 rcpt_ask(struct smtp_server *smtp, const struct smtp_rcpt *rcpt)
 {
-	struct session *s = session_of(smtp);
+	struct session *s = relay_session_of(smtp);
+	struct expand_query q = { .source = relay_message_source(s),
+		.auth = slice_str(s->account),
+		.size = smtp->mail.size,
+		.most = (size_t)config.list,
+		.later = true };
+	uint8_t client[16];
 
 	s->rcpt = arena_new(&smtp->arena, sizeof(*s->rcpt));
 	s->rcpt->rcpt = rcpt;
@@ -312,7 +519,26 @@ rcpt_ask(struct smtp_server *smtp, const struct smtp_rcpt *rcpt)
 		/* A copy: a reload may come before the directory's answer. */
 		s->rcpt->to.domain = arena_slice(&smtp->arena, slice_str(shared.default_domain));
 	}
-	route_start(relay.route, &s->rcpt->to, &s->op, rcpt_routed, s);
+	/* Said twice: a list of thousands is looked at once. */
+	if (map_get(&s->rcpts_known, rcpt_said(s, address_text(&smtp->arena, &s->rcpt->to)))) {
+		s->rcpt = NULL;
+		relay_session_answer(s, OUT_RCPT_TAKEN);
+		return;
+	}
+	/* What comes behind a list with a limit, too; nobody is asked for what is put off anyway. */
+	if (rcpt_wants_alone(s, s->max_list)) {
+		s->approved_goes = true; /* it may be a list with a password */
+		relay_session_answer(s, OUT_GROUP_ALONE);
+		return;
+	}
+	q.others = s->nrcpts_asked;
+	if (s->role == ROLE_MX) {
+		addr_client_key(&s->peer, client);
+		q.client = slice((const char *)client, sizeof(client));
+	}
+	q.address = &s->rcpt->to;
+	q.sender = slice_str(address_text(&smtp->arena, &s->from));
+	expand_start(relay.expand, &q, &s->op, rcpt_expanded, s);
 }
 
 void

@@ -3,54 +3,70 @@
  *	main.c     tables of configuration, metrics and the daemon; start, reload, drain
  *	session.c  a session's life and its commands: policy on lib/smtp/server
  *	auth.c     AUTH
- *	rcpt.c     RCPT: who may have it, and where it goes; forwarding
- *	message.c  the body: trace, header check, queue
- *	lookup.c   what the directory says of a recipient
- *	clients.c  how many sessions and messages each client and user has, over all workers
+ *	xclient.c  XCLIENT: a proxy that has asked for the password itself
+ *	rcpt.c     RCPT: who may have it, and who gets it
+ *	message.c  the message: through its stages (stage.h) into the queue
+ *	trace.c    its trace, and what must not be missing
+ *	password.c the passwords of lists
+ *	addresses.c  its addresses, for channels that want them rewritten
+ *	space.c    whether the queue has room
+ *	lists.c    what lists make of it, by expand/text.h
  */
 #ifndef SMTP_RELAY_H
 #define SMTP_RELAY_H
-#include "conf/channels.h"
+#include "base/map.h"
+#include "mta/channels.h"
+#include "daemon/admit.h"
 #include "daemon/daemon.h"
 #include "directory/directory.h"
+#include "expand/expand.h"
 #include "job/feed.h"
+#include "login/login.h"
+#include "login/proxy.h"
 #include "mail/header.h"
+#include "mail/outcome.h"
 #include "queue/write.h"
 #include "route/route.h"
-#include "sasl/sasl.h"
 #include "smtp/server.h"
 
 enum role { ROLE_MX, ROLE_SUBMISSION, ROLE_LOCAL };
 
 struct config {
 	int64_t workers;
-	int line_ends;           /* refuse | normalise */
-	int helo;                /* any | strict */
-	int64_t clients, per_client; /* sessions at once: all, and of one address */
-	int64_t rcpts, size, line, header, received, errors, unknown, transactions;
+	int line_ends; /* refuse | normalise */
+	int helo;      /* any | strict */
+	int64_t clients, per_client,
+	    per_user; /* sessions at once: all, of one address, of a user */
+	int64_t rcpts, list, size, line, header, received, errors, unknown, transactions;
 	int64_t user_messages, user_rcpts; /* an hour */
 	int64_t command_ms, data_ms, data_rate;
+	int64_t min_free; /* of the queue's file system, octets */
 	int64_t auth_delay, auth_failures;
-	char **any_sender;       /* accounts; "*" = all */
+	char **any_sender; /* accounts; "*" = all */
+	char **proxies;    /* auth.proxies: names of those that act for users */
 	char **relay_networks, **relay_domains;
 };
 extern struct config config;
 
+/* clang-format off */
 enum metric_id {
 	M_CONNECTIONS, M_SESSIONS, M_REFUSED_CONNECTIONS, M_ACCEPTED, M_ACCEPTED_BYTES, M_RECIPIENTS,
-	M_FORWARDED, M_REJECTED, M_DEFERRED, M_TLS, M_AUTH_OK, M_AUTH_FAILED, M_COMMIT_MS
+	M_FORWARDED, M_REJECTED, M_DEFERRED, M_TLS, M_AUTH_OK, M_AUTH_FAILED, M_COMMIT_MS, M_QUEUE_FREE, M_DIRECTORY
 };
+/* clang-format on */
 
 /* One per worker. */
 struct relay {
 	struct dir *dir;
+	struct login_door *door;
 	struct queue *queue;
 	struct job_feed *feed;
-	struct route *route;
+	struct expand *expand;
 	struct channels *channels, *old_channels; /* the old ones may still be pointed at */
 	struct smtp_limits limits, local_limits;
 	struct list sessions;
 	size_t nsessions;
+	size_t nrcpts; /* recipients that transactions hold, all together */
 };
 extern struct relay relay;
 
@@ -62,62 +78,87 @@ struct session {
 	struct list link;
 	struct daemon_listen *listen;
 	enum role role;
-	struct op op;              /* of the command in flight */
-	int slot;                  /* in the table of clients; -1 = not counted */
+	struct op op; /* of the command in flight */
+	struct admit admit;
 	uint64_t since_ms;
-	uint32_t messages;         /* accepted in this session */
+	uint32_t messages; /* accepted in this session */
 	char sid[14];
-	char client[ADDR_TEXT];    /* address without port, or "local" */
-	bool loopback, trusted;    /* trusted: relay.networks */
-	uid_t uid;                 /* ROLE_LOCAL */
-	char *account;             /* authenticated: uid@domain; heap */
+	struct addr peer;
+	char client[ADDR_TEXT]; /* address without port, or "local" */
+	bool loopback, trusted; /* trusted: relay.networks */
+	bool proxy;             /* the peer may say XCLIENT: until it has */
+	uid_t uid;              /* ROLE_LOCAL */
+	char *account;          /* authenticated: uid@domain; heap */
 	/* AUTH */
-	struct sasl sasl;
-	uint32_t auth_failed;
-	struct deadline delay;
+	struct login *login;  /* while it lasts */
+	uint32_t auth_failed; /* passwords of lists, too */
+	struct deadline late; /* an answer that waits: message.c */
 	/* The transaction; in the server's arena. */
 	char qid[14];
 	struct address from;
-	int64_t max_message;       /* of the last recipient, 0 = no limit of its own */
+	int64_t max_list; /* least of all lists, 0 = none */
 	struct qrcpt *rcpts;
 	size_t nrcpts, rcpts_room;
-	struct rcpt_wait *rcpt;    /* being looked up */
+	struct rcpt_more {
+		uint32_t roads; /* bodies that it gets where a password of its own is missing */
+		int64_t max_message; /* 0 = no limit of its own */
+		const char *who;     /* the account whose mailbox it is, or NULL */
+	} * more;                    /* of each */
+	size_t nrcpts_asked;         /* RCPT commands that were accepted */
+	struct map rcpts_known;      /* by address: which of rcpts, from 1 */
+	/* What becomes of it for some recipients, by body from 1: what lists make of it, and the channel
+	 * for which its addresses are rewritten; one of the two may be NULL.  Whole: nothing, not even a
+	 * list's password goes, because the channel expands the recipient once more. */
+	struct relay_body {
+		const struct expand_edit *edit;
+		const char *channel;
+		bool whole;
+	} bodies[QUEUE_BODIES - 1];
+	size_t nbodies;
+	/* Passwords of the lists that were asked for, whoever was there already; and whether Approved
+	 * fields go, for one of them may be a password: rcpt.c, for password.c. */
+	struct expand_password *asked;
+	size_t nasked, asked_room;
+	bool approved_goes;
+	struct rcpt_wait *rcpt; /* being looked up */
 	struct message *message;
 };
 
-struct session *session_of(struct smtp_server *s);
-void session_accept(struct daemon_listen *l, int fd);
+struct session *relay_session_of(struct smtp_server *s);
+extern const struct admit_service relay_admit;       /* session.c */
+size_t relay_session_end_user(struct slice account); /* how many sessions end */
+void relay_session_accept(struct daemon_listen *l, int fd);
 void relay_idle(void); /* main.c: a session has gone; when draining, are we done? */
-void session_answer(struct session *s, enum verdict_kind kind, int code, const char *esc,
-    const char *text);
+/* Answers the command under way with a row of mail/outcome.h. */
+void relay_session_answer(struct session *s, enum verdict_kind kind, int code, const char *esc,
+    const char *fmt, ...) PRINTF(5, 6);
+
+/* space.c: may a message of `size` octets (0: nobody knows) be begun by this session? */
+bool space_left(const struct session *s, uint64_t size);
 
 /* rcpt.c */
 void rcpt_ask(struct smtp_server *s, const struct smtp_rcpt *rcpt);
 void rcpt_write(const struct session *s, struct buf *b); /* the one being looked up, if any */
 
+/* addresses.c: the channel, if addresses of the header are rewritten in mail of this session that goes there;
+ * or NULL. */
+const char *addresses_channel(const struct session *s, const char *channel);
+/* Is the mail of our own users, programs and hosts? */
+bool addresses_inside(const struct session *s);
+
 /* auth.c */
-enum smtp_next cmd_auth(struct smtp_server *s, struct slice arg);
-bool auth_offered(const struct session *s);
+enum smtp_next relay_cmd_auth(struct smtp_server *s, struct slice arg);
+bool relay_auth_offered(const struct session *s);
+enum smtp_next relay_cmd_xclient(struct smtp_server *s, struct slice arg); /* xclient.c */
+bool relay_auth_enter(struct session *s, struct slice account);
+/* The client is another one than has connected: as he is counted for, and believed. */
+enum admit_answer relay_session_forwarded(struct session *s, const struct addr *peer);
 
 /* message.c */
-void message_begin(struct smtp_server *s);
-void message_bytes(struct smtp_server *s, struct slice bytes);
-void message_end(struct smtp_server *s);
-void message_forget(struct session *s);
-
-/* lookup.c: the directory, for lib/route. */
-void lookup_recipient(void *arg, struct slice local, struct slice domain, struct op *op,
-    void (*found)(void *, const struct route_found *), void *arg2);
-
-/* clients.c: shared memory, made by clients_init before the workers are forked. */
-enum clients_answer { CLIENT_OK, CLIENT_ALL_FULL, CLIENT_FULL };
-void clients_init(void);
-void clients_worker(int worker); /* what a dead predecessor of this worker counted is forgotten */
-enum clients_answer clients_enter(const uint8_t key[16], int worker, int64_t all, int64_t each,
-    int *slot);
-void clients_leave(int slot, int worker);
-/* Counts messages and recipients of a user in the current hour; false when above. */
-bool clients_user(struct slice account, int64_t messages, int64_t rcpts, int64_t max_messages,
-    int64_t max_rcpts);
-size_t clients_now(void);
+void relay_message_begin(struct smtp_server *s);
+void relay_message_bytes(struct smtp_server *s, struct slice bytes);
+void relay_message_end(struct smtp_server *s);
+void relay_message_forget(struct session *s);
+/* The channel that the session is of, for rewrite rules and records. */
+const char *relay_message_source(const struct session *s);
 #endif

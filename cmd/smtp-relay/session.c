@@ -16,17 +16,21 @@
 #include "relay.h"
 
 struct session *
-session_of(struct smtp_server *s)
+relay_session_of(struct smtp_server *s)
 {
 	return CAST(s->data, struct session, SESSION_MAGIC);
 }
 
 void
-session_answer(
-    struct session *s, enum verdict_kind kind, int code, const char *esc, const char *text)
+relay_session_answer(struct session *s, enum verdict_kind kind, int code, const char *esc,
+    const char *fmt, ...)
 {
-	struct verdict v = verdict(kind, code, esc, "%s", text);
+	struct verdict v;
+	va_list ap;
 
+	va_start(ap, fmt);
+	v = verdict_va(kind, code, esc, fmt, ap);
+	va_end(ap);
 	smtp_server_answer(&s->smtp, &v);
 }
 
@@ -35,27 +39,32 @@ session_answer(
 static void
 on_keywords(struct smtp_server *smtp, struct buf *text)
 {
-	struct session *s = session_of(smtp);
+	struct session *s = relay_session_of(smtp);
 
-	if (auth_offered(s))
-		buf_printf(text, "AUTH %s\n", sasl_names());
+	if (smtp->may_aside)
+		buf_lit(text, "XASIDE\n");
+	if (relay_auth_offered(s))
+		buf_printf(text, "AUTH %s\n", login_mechanisms());
+	if (s->proxy)
+		buf_lit(text, "XCLIENT ADDR PORT LOGIN SESSION\n");
 	buf_lit(text, "DSN\nHELP\n");
 }
 
 static void
 on_helo(struct smtp_server *smtp, struct slice name)
 {
-	struct session *s = session_of(smtp);
+	struct session *s = relay_session_of(smtp);
 
-	log_event(
-	    LOG_DEBUG, "helo", "sid=%s name=%s esmtp=%d", s->sid, log_value(name), smtp->esmtp);
-	session_answer(s, OK, 250, "2.0.0", "ok");
+	log_event(LOG_DEBUG, "helo", "sid=%s name=%s esmtp=%d", s->sid, log_value(name),
+	    smtp->esmtp);
+	relay_session_answer(s, OUT_OK);
 }
 
 static void
-on_secured(struct smtp_server *smtp, int error, const char *why)
+relay_session_on_secured(struct smtp_server *smtp, int error, const char *why)
 {
-	struct session *s = session_of(smtp);
+	struct session *s = relay_session_of(smtp);
+	struct verdict v;
 
 	if (error) {
 		log_event(LOG_INFO, "tls", "sid=%s error=%s", s->sid, log_str(why));
@@ -63,24 +72,39 @@ on_secured(struct smtp_server *smtp, int error, const char *why)
 	}
 	metric_add(M_TLS, 1);
 	mem_free(&s->account);
+	s->proxy =
+	    s->role == ROLE_SUBMISSION && login_is_proxy(&smtp->line.io, config.proxies, s->sid);
 	log_event(LOG_INFO, "tls", "sid=%s version=%s cipher=%s", s->sid,
-	    log_str(stream_tls_version(&smtp->io)), log_str(stream_tls_cipher(&smtp->io)));
+	    log_str(stream_tls_version(&smtp->line.io)),
+	    log_str(stream_tls_cipher(&smtp->line.io)));
+	/* Its own address is nobody's that a limit is meant for; the limit of all holds. */
+	if (s->proxy &&
+	    relay_session_forwarded(s, &(struct addr){ .sa.sa_family = AF_UNIX }) != ADMIT_OK) {
+		v = verdict(OUT_CLIENTS_FULL, shared.hostname);
+		metric_add(M_REFUSED_CONNECTIONS, 1);
+		smtp_server_end(smtp, "refused", &v);
+	}
 }
 
 /* ---- MAIL -------------------------------------------------------------------------------- */
 
+/* The sender is one that may be used; the rules may make another address of it. */
 static void
 mail_accept(struct session *s)
 {
+	struct address by_rules;
 	struct buf b = { 0 };
 
+	if (route_sender(relay.channels, &s->from, relay_message_source(s), &s->smtp.arena,
+		&by_rules))
+		s->from = by_rules;
 	if (log_wants(LOG_DEBUG)) {
 		address_write(&b, &s->from);
 		log_event(LOG_DEBUG, "mail", "sid=%s qid=%s from=%s size=%llu", s->sid, s->qid,
 		    log_value(buf_get(&b)), (unsigned long long)s->smtp.mail.size);
 		buf_fini(&b);
 	}
-	session_answer(s, OK, 250, "2.1.0", "sender ok");
+	relay_session_answer(s, OUT_SENDER_OK);
 }
 
 /* Whose address is it that the user wants to send with? */
@@ -94,7 +118,7 @@ sender_found(void *arg, const struct dir_answer *a)
 	else if (a->user && slice_eq(a->user->account, slice_str(s->account)))
 		mail_accept(s);
 	else
-		session_answer(s, PERM, 553, "5.7.1", "this sender address is not yours");
+		relay_session_answer(s, OUT_SENDER_FOREIGN);
 }
 
 static bool
@@ -109,67 +133,85 @@ any_sender(const struct session *s)
 static void
 on_mail(struct smtp_server *smtp, const struct smtp_mail *mail)
 {
-	struct session *s = session_of(smtp);
+	struct session *s = relay_session_of(smtp);
 
 	random_id(s->qid);
+	if (mail->aside.p)
+		slice_cstr(mail->aside, s->qid, sizeof(s->qid));
 	s->from = mail->from;
-	if (s->account && !clients_user(slice_str(s->account), 1, 0, config.user_messages, 0)) {
-		session_answer(s, TEMP, 450, "4.7.1", "too many messages this hour");
+	if (!space_left(s, mail->size)) {
+		relay_session_answer(s, OUT_QUEUE_FULL);
+		return;
+	}
+	if (s->account && !admit_hourly(slice_str(s->account), 1, 0, config.user_messages, 0)) {
+		relay_session_answer(s, OUT_HOUR_MESSAGES);
 		return;
 	}
 	if (s->role != ROLE_SUBMISSION || (mail->from.flags & ADDRESS_NULL) || any_sender(s))
 		mail_accept(s);
 	else
-		dir_rcpt_start(
-		    relay.dir, mail->from.local, mail->from.domain, &s->op, sender_found, s);
+		dir_rcpt_start(relay.dir, mail->from.local, mail->from.domain, &s->op, sender_found,
+		    s);
 }
 
-/* ---- tidings ----------------------------------------------------------------------------- */
+/* ---- events  ----------------------------------------------------------------------------- */
 
 static void
 on_reset(struct smtp_server *smtp)
 {
-	struct session *s = session_of(smtp);
+	struct session *s = relay_session_of(smtp);
 
 	op_cancel(&s->op);
-	message_forget(s);
+	deadline_clear(&s->late);
+	relay_message_forget(s);
 	s->rcpts = NULL;
-	s->nrcpts = s->rcpts_room = 0;
+	s->more = NULL;
+	relay.nrcpts -= s->nrcpts;
+	s->nrcpts = s->rcpts_room = s->nrcpts_asked = s->nbodies = 0;
+	s->max_list = 0;
+	s->asked = NULL;
+	s->nasked = s->asked_room = 0;
+	s->approved_goes = false;
+	map_fini(&s->rcpts_known);
 	s->rcpt = NULL;
 	s->qid[0] = '\0';
 }
 
 static void
-on_refused(struct smtp_server *smtp, const char *verb, const struct verdict *v)
+relay_session_on_refused(struct smtp_server *smtp, const char *verb, const struct verdict *v)
 {
-	struct session *s = session_of(smtp);
+	struct session *s = relay_session_of(smtp);
 	struct buf to = { 0 };
 
 	metric_add(v->kind == PERM ? M_REJECTED : M_DEFERRED, 1);
 	rcpt_write(s, &to);
 	s->rcpt = NULL;
 	log_event(LOG_INFO, "reject",
-	    "sid=%s qid=%s verb=%s to=%s reply=%d verdict=%d.%d.%d text=%s", s->sid, s->qid,
-	    verb, log_value(buf_get(&to)), verdict_reply(v), v->kind, v->subject, v->detail,
+	    "sid=%s qid=%s verb=%s to=%s reply=%d verdict=%d.%d.%d text=%s", s->sid, s->qid, verb,
+	    log_value(buf_get(&to)), verdict_reply(v), v->kind, v->subject, v->detail,
 	    log_str(v->text));
 	buf_fini(&to);
 }
 
 static void
-on_closed(struct smtp_server *smtp)
+relay_session_on_closed(struct smtp_server *smtp)
 {
-	struct session *s = session_of(smtp);
+	struct session *s = relay_session_of(smtp);
 
 	op_cancel(&s->op);
-	deadline_clear(&s->delay);
-	clients_leave(s->slot, daemon_worker());
+	deadline_clear(&s->late);
+	login_free(&s->login);
+	admit_leave(&s->admit);
 	metric_add(M_SESSIONS, -1);
 	log_event(LOG_INFO, "disconnect", "sid=%s why=%s messages=%u ms=%llu", s->sid,
-	    log_str(smtp->why), s->messages, (unsigned long long)(clock_mono_ms() - s->since_ms));
+	    log_str(smtp->line.why), s->messages,
+	    (unsigned long long)(clock_mono_ms() - s->since_ms));
 	list_remove(&s->link);
 	relay.nsessions--;
 	tls_unref(&smtp->tls_ctx);
 	mem_free(&s->account);
+	relay.nrcpts -= s->nrcpts;
+	map_fini(&s->rcpts_known);
 	mem_free(&s);
 	relay_idle();
 }
@@ -177,14 +219,17 @@ on_closed(struct smtp_server *smtp)
 /* ---- the beginning ------------------------------------------------------------------------ */
 
 static const struct smtp_verb submission_verbs[] = {
-	{ "AUTH", cmd_auth, SMTP_READY, SMTP_PRE_AUTH | SMTP_LAST | SMTP_LONG, "RFC 4954 4" },
+	{ "XCLIENT", relay_cmd_xclient, SMTP_READY, SMTP_PRE_AUTH | SMTP_LAST,
+	    "postfix.org/XCLIENT_README.html" },
+	{ "AUTH", relay_cmd_auth, SMTP_READY, SMTP_PRE_AUTH | SMTP_LAST | SMTP_LONG, "RFC 4954 4" },
 	{ NULL, NULL, 0, 0, NULL },
 };
 
-#define CALLS                                                                             \
-	.keywords = on_keywords, .helo = on_helo, .mail = on_mail, .rcpt = rcpt_ask,          \
-	.body = message_begin, .bytes = message_bytes, .end = message_end,                   \
-	.reset = on_reset, .refused = on_refused, .secured = on_secured, .closed = on_closed
+#define CALLS                                                                                      \
+	.keywords = on_keywords, .helo = on_helo, .mail = on_mail, .rcpt = rcpt_ask,               \
+	.body = relay_message_begin, .bytes = relay_message_bytes, .end = relay_message_end,       \
+	.reset = on_reset, .refused = relay_session_on_refused,                                    \
+	.secured = relay_session_on_secured, .closed = relay_session_on_closed
 
 static struct smtp_policy policies[] = {
 	[ROLE_MX] = { CALLS, .limits = &relay.limits },
@@ -192,71 +237,100 @@ static struct smtp_policy policies[] = {
 	[ROLE_LOCAL] = { CALLS, .limits = &relay.local_limits, .batch = true },
 };
 
-/* Who is it, and may it come in? */
-static enum clients_answer
-admit(struct session *s, int fd)
+/* How sessions are counted: a flood at one listener leaves the others their shares. */
+enum { CLASS_TRUSTED = ROLE_LOCAL + 1 };
+static const struct admit_class classes[] = {
+	[ROLE_MX] = { "mx", 20, true },
+	[ROLE_SUBMISSION] = { "submission", 20, true },
+	[ROLE_LOCAL] = { "local", 10, false },
+	[CLASS_TRUSTED] = { "trusted", 10, true },
+};
+const struct admit_service relay_admit = { "smtp-relay", classes, NELEM(classes), &config.clients,
+	&config.per_client, &config.per_user };
+
+/* Who is it? */
+static void
+relay_session_know(struct session *s, int fd)
 {
+	bool announced = daemon_peer(fd, &s->peer), nobody = daemon_peer_nobody();
 	struct ucred cred;
-	struct addr peer = { .len = sizeof(peer.ss) };
 	socklen_t len = sizeof(cred);
 	char text[ADDR_TEXT];
-	uint8_t key[16];
 
-	s->slot = -1;
-	if (getpeername(fd, &peer.sa, &peer.len) < 0)
-		peer = (struct addr){ .len = sizeof(peer.sa), .sa.sa_family = AF_UNIX };
-	addr_host(&peer, s->client);
-	addr_write(&peer, text);
-	if (s->role == ROLE_LOCAL && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0)
+	addr_host(&s->peer, s->client);
+	addr_write(&s->peer, text);
+	if (s->role == ROLE_LOCAL && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0) {
 		s->uid = cred.uid;
+		/* Programs of the suite share its user or its group; others must not name messages. */
+		s->smtp.may_aside = cred.uid == geteuid() || cred.gid == getegid();
+	}
 	log_event(LOG_INFO, "connect", "sid=%s peer=%s listen=%s uid=%ld", s->sid, log_str(text),
 	    log_str(s->listen->name), s->role == ROLE_LOCAL ? (long)s->uid : -1L);
-	s->loopback = addr_loopback(&peer);
-	for (char **n = config.relay_networks; n && *n && peer.sa.sa_family != AF_UNIX; n++)
-		s->trusted |= addr_in(&peer, slice_str(*n)) > 0;
-	if (s->role == ROLE_LOCAL)
-		return CLIENT_OK; /* this host's own programs are not limited by address */
-	addr_client_key(&peer, key);
-	return clients_enter(key, daemon_worker(), config.clients, config.per_client, &s->slot);
+	s->loopback = addr_loopback(&s->peer) && !announced;
+	for (char **n = config.relay_networks; n && *n && s->peer.sa.sa_family != AF_UNIX; n++)
+		s->trusted |= !nobody && addr_in(&s->peer, slice_str(*n)) > 0;
+}
+
+/* May it come in? */
+static enum admit_answer
+relay_session_admit(struct session *s)
+{
+	bool trusted = s->role == ROLE_MX && s->trusted;
+
+	return admit_enter(&s->admit, trusted ? CLASS_TRUSTED : (unsigned)s->role, &s->peer);
+}
+
+enum admit_answer
+relay_session_forwarded(struct session *s, const struct addr *peer)
+{
+	if (peer->sa.sa_family != AF_UNIX) {
+		s->peer = *peer;
+		addr_host(peer, s->client);
+		s->loopback = false;
+	}
+	admit_leave(&s->admit);
+	return admit_enter(&s->admit, ROLE_SUBMISSION, peer);
 }
 
 static void
-refuse(struct session *s, int fd, enum clients_answer why)
+relay_session_refuse(struct session *s, int fd, enum admit_answer why)
 {
 	struct verdict v;
 
 	metric_add(M_REFUSED_CONNECTIONS, 1);
-	v = why == CLIENT_FULL
-	    ? verdict(TEMP, 421, "4.7.0", "%s too many connections from you", shared.hostname)
-	    : verdict(TEMP, 421, "4.3.2", "%s too many connections", shared.hostname);
+	v = why == ADMIT_CLIENT_FULL ? verdict(OUT_CLIENT_FULL, shared.hostname) :
+				       verdict(OUT_CLIENTS_FULL, shared.hostname);
 	if (smtp_server_refuse(&s->smtp, daemon_loop(), fd, &v) < 0) {
 		(void)close(fd);
-		on_closed(&s->smtp);
+		relay_session_on_closed(&s->smtp);
 	}
 }
 
 void
-session_accept(struct daemon_listen *l, int fd)
+relay_session_accept(struct daemon_listen *l, int fd)
 {
 	struct session *s = mem_new(sizeof(*s));
-	enum clients_answer in;
+	enum admit_answer in;
 
 	s->magic = SESSION_MAGIC;
 	s->listen = l;
 	s->role = (enum role)l->role;
 	s->since_ms = clock_mono_ms();
+	deadline_init(&s->late);
 	s->smtp.data = s;
+	s->smtp.sid = s->sid;
+	s->smtp.sid = s->sid;
 	policies[s->role].hostname = shared.hostname;
 	s->smtp.policy = &policies[s->role];
-	deadline_init(&s->delay);
 	random_id(s->sid);
 	list_push(&relay.sessions, &s->link);
 	relay.nsessions++;
 	metric_add(M_CONNECTIONS, 1);
 	metric_add(M_SESSIONS, 1);
-	in = admit(s, fd);
-	if (in != CLIENT_OK) {
-		refuse(s, fd, in);
+	relay_session_know(s, fd);
+	in = relay_session_admit(s);
+	if (in != ADMIT_OK) {
+		relay_session_refuse(s, fd, in);
 		return;
 	}
 	if (l->tls != TLS_OFF)
@@ -264,6 +338,22 @@ session_accept(struct daemon_listen *l, int fd)
 	s->smtp.need_auth = s->role == ROLE_SUBMISSION;
 	if (smtp_server_open(&s->smtp, daemon_loop(), fd, l->tls == TLS_IMPLICIT) < 0) {
 		(void)close(fd);
-		on_closed(&s->smtp);
+		relay_session_on_closed(&s->smtp);
 	}
+}
+
+size_t
+relay_session_end_user(struct slice account)
+{
+	struct session *s;
+	size_t n = 0;
+
+	list_each(s, &relay.sessions, struct session, link)
+	{
+		if (!s->account || !slice_ieq(slice_str(s->account), account))
+			continue;
+		smtp_server_shutdown(&s->smtp, "log in again");
+		n++;
+	}
+	return n;
 }

@@ -1,4 +1,9 @@
-/* storectl: check, list, quota, reconstruct, snapshot, recover. */
+/* storectl: the operator's tool for the message store, see storectl(8).
+ *
+ * Reads the command line and does what only looks; reconstruct.c, recover.c and upgrade.c do the
+ * rest.  Changes are requests to stored; recover and upgrade alone work without it.  What can
+ * fail is said in words, with an exit code of sysexits; a request that stored refuses ends the
+ * run.  One loop for one request at a time is enough for a tool. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,24 +12,18 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "daemon/program.h"
 #include "store/check.h"
 #include "store/config.h"
 #include "storectl.h"
 
-static const char *conf_path = "/etc/tiermail/tiermail.conf";
-static const char *only = "";   /* account or partition */
+static const char *only = ""; /* account or partition */
 static bool brief;
 
-static _Noreturn void
+static NORETURN void
 usage(void)
 {
-	fprintf(stderr, "usage: storectl [-q] [-c tiermail.conf] check [ACCOUNT]\n"
-	    "       storectl [-c tiermail.conf] list [ACCOUNT]\n"
-	    "       storectl [-c tiermail.conf] quota [-r] [ACCOUNT]\n"
-	    "       storectl [-c tiermail.conf] reconstruct ACCOUNT\n"
-	    "       storectl [-c tiermail.conf] snapshot [PARTITION]\n"
-	    "       storectl [-c tiermail.conf] recover [-f | --force] [PARTITION]\n");
-	exit(EX_USAGE);
+	exit(program_usage());
 }
 
 /* ---- asking stored ------------------------------------------------------------------------------ */
@@ -35,22 +34,41 @@ asking_done(void *arg, const struct store_reply *r)
 	struct asking *a = arg;
 
 	a->reply = *r;
+	a->nuids = a->nto = 0;
+	for (size_t i = 0; i < r->nuids; i++)
+		a->nuids += r->uids[i].last - r->uids[i].first + 1;
+	for (size_t i = 0; i < r->nto; i++)
+		a->nto += r->to[i].last - r->to[i].first + 1;
+	slice_cstr(r->partition, a->partition, sizeof(a->partition));
 	if (r->path.n)
 		slice_cstr(r->path, a->path, sizeof(a->path));
 	a->answered = true;
 	loop_stop(&a->loop);
 }
 
-void
-asking_wait(struct asking *a, const char *what)
+bool
+asking_try(struct asking *a)
 {
 	while (!a->answered)
 		loop_run(&a->loop);
 	a->answered = false;
-	if (a->reply.verdict.kind == OK)
+	return a->reply.verdict.kind == OK;
+}
+
+int
+asking_code(const struct asking *a)
+{
+	return a->reply.code == STORE_AWAY || a->reply.code == STORE_UNSURE ? EX_UNAVAILABLE :
+									      EX_SOFTWARE;
+}
+
+void
+asking_wait(struct asking *a, const char *what)
+{
+	if (asking_try(a))
 		return;
 	fprintf(stderr, "storectl: %s: %s\n", what, a->reply.verdict.text);
-	exit(a->reply.code == STORE_AWAY ? EX_UNAVAILABLE : EX_SOFTWARE);
+	exit(asking_code(a));
 }
 
 void
@@ -96,16 +114,20 @@ check_one(void *arg, const char *name, const char *path)
 }
 
 static int
-cmd_check(void)
+storectl_check(void)
 {
-	stored_conf_partitions(check_one, NULL);
+	sums.rate = (uint64_t)stored_conf.check_rate;
+	store_conf_partitions(check_one, NULL);
 	if (!brief)
 		printf("%llu accounts, %llu mailboxes, %llu messages, %llu bytes, %llu files, "
-		    "%llu waiting for the purge: %llu finding%s\n",
+		       "%llu waiting for the purge: %llu finding%s\n",
 		    (unsigned long long)sums.accounts, (unsigned long long)sums.mailboxes,
 		    (unsigned long long)sums.messages, (unsigned long long)sums.bytes,
 		    (unsigned long long)sums.files, (unsigned long long)sums.waiting,
 		    (unsigned long long)sums.findings, sums.findings == 1 ? "" : "s");
+	if (!brief && sums.bodies)
+		printf("%llu files read, %llu messages without a checksum\n",
+		    (unsigned long long)sums.read, (unsigned long long)sums.unknown);
 	return sums.findings ? 1 : 0;
 }
 
@@ -118,8 +140,8 @@ list_folders(struct store_view *v, uint64_t account)
 {
 	struct store_folder f = { .account = account };
 
-	printf("%-16s %10s %8s %8s %8s %12s  %s\n", "MAILBOX", "VALIDITY", "UIDNEXT", "EXISTS", "UNSEEN",
-	    "BYTES", "NAME");
+	printf("%-16s %10s %8s %8s %8s %12s  %s\n", "MAILBOX", "VALIDITY", "UIDNEXT", "EXISTS",
+	    "UNSEEN", "BYTES", "NAME");
 	while (store_next_folder(v, &f)) {
 		struct store_mailbox m;
 
@@ -173,9 +195,9 @@ list_one(void *arg, const char *name, const char *path)
 }
 
 static int
-cmd_list(bool folders)
+storectl_list(bool folders)
 {
-	stored_conf_partitions(list_one, &folders);
+	store_conf_partitions(list_one, &folders);
 	if (*only && !shown) {
 		fprintf(stderr, "storectl: %s: no such account\n", only);
 		return EX_NOUSER;
@@ -184,7 +206,7 @@ cmd_list(bool folders)
 }
 
 static int
-cmd_quota(bool recount)
+storectl_quota(bool recount)
 {
 	if (recount) {
 		struct asking a;
@@ -198,72 +220,128 @@ cmd_quota(bool recount)
 		asking_wait(&a, only);
 		asking_close(&a);
 	}
-	return cmd_list(false);
+	return storectl_list(false);
 }
 
 /* ---- start ------------------------------------------------------------------------------------------------ */
 
-/* stored.conf stands beside tiermail.conf; a host without one has the defaults. */
-static void
-read_conf(void)
+static bool
+storectl_option(int c, const char *value)
 {
-	const struct conf_schema *schemas[] = { &conf_shared_schema, &stored_conf_schema };
-	const char *slash = strrchr(conf_path, '/');
-	char *own = mem_printf("%.*sstored.conf", slash ? (int)(slash - conf_path + 1) : 0, conf_path);
-	char *why = NULL;
-
-	if (conf_read(schemas, NELEM(schemas), conf_path, access(own, R_OK) == 0 ? own : NULL, false,
-	    &why) < 0) {
-		fprintf(stderr, "storectl: %s", why ? why : conf_path);
-		exit(EX_CONFIG);
-	}
-	mem_free(&why);
-	mem_free(&own);
+	(void)value;
+	brief |= c == 'q';
+	return true;
 }
 
-int
-main(int argc, char **argv)
+/* "-r" or the like between a command and its account. */
+static bool
+storectl_flag(int *argc, char ***argv, const char *brief_word, const char *word)
 {
-	const char *verb;
-	bool recount = false, force = false;
-	int opt;
+	if (*argc == 0 || (strcmp((*argv)[0], brief_word) != 0 && strcmp((*argv)[0], word) != 0))
+		return false;
+	--*argc;
+	++*argv;
+	return true;
+}
 
-	while ((opt = getopt(argc, argv, "+c:qV")) != -1)
-		switch (opt) {
-		case 'c': conf_path = optarg; break;
-		case 'q': brief = true; break;
-		case 'V': printf("storectl %s\n", TIERMAIL_VERSION); return 0;
-		default: usage();
-		}
-	if (optind == argc)
+/* Commands with options of their own.  They get themselves as argv[0]. */
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv, bool quiet);
+} commands[] = {
+	{ "backup", storectl_backup },
+	{ "expire", storectl_expire },
+	{ "export", storectl_export },
+	{ "import", storectl_import },
+	{ "restore", storectl_restore },
+	{ "undelete", storectl_undelete },
+};
+
+static int
+storectl_run(int argc, char **argv)
+{
+	bool recount = false, force = false;
+	const char *verb;
+
+	log_level(LOG_WARN);
+	if (argc == 0)
 		usage();
-	verb = argv[optind++];
-	if (strcmp(verb, "quota") == 0 && optind < argc && strcmp(argv[optind], "-r") == 0) {
-		recount = true;
-		optind++;
-	}
-	if (strcmp(verb, "recover") == 0 && optind < argc &&
-	    (strcmp(argv[optind], "-f") == 0 || strcmp(argv[optind], "--force") == 0)) {
-		force = true;
-		optind++;
-	}
-	if (optind < argc)
-		only = argv[optind++];
-	if (optind < argc)
-		usage();
-	log_init("storectl", LOG_TO_STDERR, LOG_WARN);
-	read_conf();
-	if (strcmp(verb, "check") == 0)
-		return cmd_check();
-	if (strcmp(verb, "list") == 0)
-		return cmd_list(true);
+	verb = argv[0];
+	for (size_t i = 0; i < NELEM(commands); i++)
+		if (strcmp(verb, commands[i].name) == 0)
+			return commands[i].run(argc, argv, brief);
+	argc--;
+	argv++;
+	if (strcmp(verb, "quota") == 0 && argc &&
+	    (strcmp(argv[0], "report") == 0 || strcmp(argv[0], "recount") == 0))
+		return storectl_quota_verb(argc, argv);
 	if (strcmp(verb, "quota") == 0)
-		return cmd_quota(recount);
+		recount = storectl_flag(&argc, &argv, "-r", "--recount");
+	if (strcmp(verb, "check") == 0)
+		sums.bodies = storectl_flag(&argc, &argv, "-b", "--bodies");
+	if (strcmp(verb, "recover") == 0)
+		force = storectl_flag(&argc, &argv, "-f", "--force");
+	if (strcmp(verb, "acl") == 0 && (argc == 2 || argc == 4))
+		return storectl_acl(argv[0], argv[1], argc == 4 ? argv[2] : NULL,
+		    argc == 4 ? argv[3] : NULL);
+	if (argc > 1)
+		usage();
+	if (argc == 1)
+		only = argv[0];
+	if (strcmp(verb, "check") == 0)
+		return storectl_check();
+	if (strcmp(verb, "list") == 0)
+		return storectl_list(true);
+	if (strcmp(verb, "quota") == 0)
+		return storectl_quota(recount);
 	if (strcmp(verb, "reconstruct") == 0 && *only)
 		return reconstruct(only);
 	if (strcmp(verb, "snapshot") == 0)
 		return take_snapshots(only);
 	if (strcmp(verb, "recover") == 0)
 		return recover(only, force);
+	if (strcmp(verb, "upgrade") == 0)
+		return upgrade(only);
 	usage();
+}
+
+/* stored.conf stands beside tiermail.conf; a host without one has the defaults. */
+static const struct program storectl_program = {
+	.name = "storectl",
+	.kind = PROGRAM_TOOL,
+	.about = "look after the message store",
+	.operands = "[-q] command [argument]",
+	.file = "stored.conf",
+	.schema = &store_conf_schema,
+	.letters = "+q",
+	.help =
+	    "  -q              no summary\n"
+	    "commands:\n"
+	    "  acl ACCOUNT FOLDER [IDENTIFIER RIGHTS]\n"
+	    "  backup [-j | --json] [-d | --directory] [-a ACCOUNT] [-p PARTITION] [-s DIRECTORY] "
+	    "TO\n"
+	    "  check [-b | --bodies] [ACCOUNT]\n"
+	    "  expire [-n | --dry-run] [-j | --json] [-p PARTITION] [-r RATE] [ACCOUNT]\n"
+	    "  export [-j | --json] --to maildir|mbox ACCOUNT DIRECTORY\n"
+	    "  import [-n | --dry-run] [-j | --json] [-f FOLDER] --from maildir|maildir++|mbox\n"
+	    "         ACCOUNT PATH\n"
+	    "  list [ACCOUNT]\n"
+	    "  quota [-r] [ACCOUNT]\n"
+	    "  quota report|recount [-j | --json] [ACCOUNT]\n"
+	    "  reconstruct ACCOUNT\n"
+	    "  snapshot [PARTITION]\n"
+	    "  recover [-f | --force] [PARTITION]\n"
+	    "  restore [-n | --dry-run] [-j | --json] [-a ACCOUNT [-t ACCOUNT]] FROM\n"
+	    "  undelete [-n | --dry-run] [-j | --json] [-a | --all] [-f FOLDER] [-t FOLDER]\n"
+	    "           [-w TIME] ACCOUNT\n"
+	    "  upgrade [PARTITION]\n"
+	    "options:\n",
+	.option = storectl_option,
+	.run = storectl_run,
+};
+
+int
+main(int argc, char **argv)
+{
+	return program_run(&storectl_program, argc, argv);
 }

@@ -1,4 +1,9 @@
-/* storectl snapshot and recover. */
+/* storectl snapshot and recover: the way to and back from copies of an index.
+ *
+ * Called by main.  A snapshot is made by stored, which is asked for each partition; recover runs
+ * without it, because it makes the index that stored would have open (lib/store/recover.c does the
+ * work and holds the partition's lock).  Partitions are independent: one that does not get through
+ * is told, the others go on, and the worst exit code is that of the run. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,6 +12,7 @@
 #include <time.h>
 
 #include "base/mem.h"
+#include "message/digest.h"
 #include "store/config.h"
 #include "store/recover.h"
 #include "storectl.h"
@@ -16,7 +22,7 @@ static bool forced;
 static size_t found;
 
 static bool
-wanted(const char *name)
+recover_wanted(const char *name)
 {
 	if (*only && strcmp(only, name) != 0)
 		return false;
@@ -41,7 +47,7 @@ snapshot_one(void *arg, const char *name, const char *path)
 	struct asking *a = arg;
 
 	(void)path;
-	if (!wanted(name))
+	if (!recover_wanted(name))
 		return 0;
 	store_snapshot_start(a->client, slice_str(name), &a->op, asking_done, a);
 	asking_wait(a, name);
@@ -56,7 +62,7 @@ take_snapshots(const char *partition)
 
 	only = partition;
 	asking_open(&a);
-	stored_conf_partitions(snapshot_one, &a);
+	store_conf_partitions(snapshot_one, &a);
 	asking_close(&a);
 	return none();
 }
@@ -64,13 +70,13 @@ take_snapshots(const char *partition)
 /* ---- recover: without stored ------------------------------------------------------------------------ */
 
 static void
-on_line(void *arg, const char *line)
+recover_on_line(void *arg, const char *line)
 {
 	printf("%s: %s\n", (const char *)arg, line);
 }
 
 static void
-say(const char *name, const struct store_recover *r)
+recover_say(const char *name, const struct store_recover *r)
 {
 	char when[40] = "";
 	time_t at = (time_t)r->at;
@@ -80,6 +86,9 @@ say(const char *name, const struct store_recover *r)
 		strftime(when, sizeof(when), ", the last of %Y-%m-%dT%H:%M:%SZ", &tm);
 	printf("%s: %llu batches replayed, up to %llu%s\n", name, (unsigned long long)r->batches,
 	    (unsigned long long)r->batch, when);
+	if (r->digests)
+		printf("%s: %llu digests made from messages\n", name,
+		    (unsigned long long)r->digests);
 }
 
 static int
@@ -87,15 +96,19 @@ recover_one(void *arg, const char *name, const char *path)
 {
 	int *worst = arg, rc;
 	char *snapshots, *why = NULL;
-	struct store_recover r = { .path = path, .map_size = (uint64_t)stored_conf.map_size,
-		.force = forced, .tell = on_line, .arg = (void *)(uintptr_t)name };
+	struct store_recover r = { .path = path,
+		.map_size = (uint64_t)stored_conf.map_size,
+		.digest = message_digest_build,
+		.force = forced,
+		.tell = recover_on_line,
+		.arg = (void *)(uintptr_t)name };
 
-	if (!wanted(name))
+	if (!recover_wanted(name))
 		return 0;
-	snapshots = stored_conf_snapshots(name);
+	snapshots = store_conf_snapshots(name);
 	r.snapshots = snapshots;
 	rc = store_recover(&r, &why);
-	say(name, &r);
+	recover_say(name, &r);
 	if (rc == 0)
 		printf("%s: the index is in place; start stored, then run storectl check\n", name);
 	else {
@@ -116,6 +129,6 @@ recover(const char *partition, bool force)
 	only = partition;
 	forced = force;
 	umask(027);
-	stored_conf_partitions(recover_one, &worst);
+	store_conf_partitions(recover_one, &worst);
 	return none() ? EX_NOINPUT : worst;
 }

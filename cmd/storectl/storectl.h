@@ -5,25 +5,71 @@
 #include "store/client.h"
 #include "store/read.h"
 
+#define PARTITION_ROOM 256 /* bytes of a partition's name with its NUL */
+
 /* Blocking calls on stored: the loop runs until the answer is there. */
 struct asking {
 	struct loop loop;
 	struct store_client *client;
 	struct op op;
-	struct store_reply reply;   /* without its arrays */
-	char path[4096];            /* of the partition, from an account's reply */
+	struct store_reply reply;       /* without its arrays */
+	uint64_t nuids, nto;            /* messages in its ranges */
+	char path[4096];                /* of the partition, from an account's reply */
+	char partition[PARTITION_ROOM]; /* its name, from the same */
 	bool answered;
 };
 void asking_open(struct asking *a);
 void asking_close(struct asking *a);
 void asking_done(void *arg, const struct store_reply *r);
+/* Waits: is the answer OK? */
+bool asking_try(struct asking *a) MUSTCHECK;
+/* The exit code of an answer that is not OK. */
+int asking_code(const struct asking *a);
 /* Waits; exits with a message when the answer is not OK. */
 void asking_wait(struct asking *a, const char *what);
 
 /* reconstruct.c: makes the index of an account from its files.  Returns an exit code. */
 int reconstruct(const char *account);
 
+/* mend.c: the account's damaged records are made again.  How many. */
+unsigned mend(struct asking *a, const char *account);
+
 /* recover.c: of one partition, or of all when the name is empty.  Return exit codes. */
 int take_snapshots(const char *partition);
 int recover(const char *partition, bool force);
+
+/* acl.c: shows what a folder gives to whom; with an identifier, gives it these rights (more with "+" in
+ * front, fewer with "-").  Returns an exit code. */
+int
+storectl_acl(const char *account, const char *folder, const char *identifier, const char *rights);
+
+/* expire.c: old mail goes, by rules.  argv[0] is the command.  Returns an exit code. */
+int storectl_expire(int argc, char **argv, bool quiet);
+
+/* undelete.c: what was expunged comes back.  argv[0] is the command.  Returns an exit code. */
+int storectl_undelete(int argc, char **argv, bool quiet);
+
+/* import.c, export.c: mail of other systems comes, and goes.  The same. */
+int storectl_import(int argc, char **argv, bool quiet);
+int storectl_export(int argc, char **argv, bool quiet);
+
+/* backup.c, restore.c: accounts become a stream, and come back from it.  The same. */
+int storectl_backup(int argc, char **argv, bool quiet);
+int storectl_restore(int argc, char **argv, bool quiet);
+
+/* account.c: finds an account and opens its partition, without stored.  0, or an exit code after saying
+ * why. */
+int storectl_account_find(const char *account, struct store_reader **r, struct store_view **v,
+    uint64_t *id, char *partition) MUSTCHECK;
+/* The same of an account that stored makes when it is not there; opens `a`. */
+int storectl_account_ready(const char *account, struct asking *a, struct store_reader **r,
+    struct store_view **v, uint64_t *id) MUSTCHECK;
+/* A line on standard output, in one write: other processes may write there too.  Empties it. */
+void storectl_say(struct buf *line);
+
+/* quota.c: "report" or "recount", then its options and account.  Returns an exit code. */
+int storectl_quota_verb(int argc, char **argv);
+
+/* upgrade.c: the same. */
+int upgrade(const char *partition);
 #endif

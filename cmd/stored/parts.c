@@ -1,11 +1,13 @@
 /* The partitions, and the map from accounts to them.
  *
  * Each partition knows its accounts; together they are the list of mailboxes of the store, read
- * into memory at start.  There is no second place that could disagree. */
+ * into memory at start.  There is no second place that could disagree.  Called from the loop, and by
+ * the writers' threads only to wake it.  A partition that cannot be opened stops the start: mail for
+ * its accounts would else go into new ones elsewhere.  An account never changes its partition here. */
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 
+#include "base/files.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "stored.h"
@@ -15,6 +17,7 @@ static size_t nparts;
 static struct map accounts; /* name -> struct account */
 static void (*all_closed)(void);
 static size_t open_wakeups;
+static char *warning, *hostname; /* for all partitions, as of the start */
 
 struct part *
 part_named(struct slice name)
@@ -84,6 +87,8 @@ account_get(struct slice name, struct slice partition)
 
 	if (a)
 		return a;
+	if (store_account_check(name) < 0)
+		return NULL;
 	part = part_named(partition);
 	if (!part)
 		return NULL;
@@ -102,7 +107,7 @@ notify(void *arg)
 }
 
 static void
-count(struct part *part)
+parts_count_one(struct part *part)
 {
 	static struct store_part_stats sum[64], now;
 	struct store_part_stats all = { 0 };
@@ -121,7 +126,20 @@ count(struct part *part)
 		all.purged += sum[i].purged;
 		all.batches += sum[i].batches;
 		all.failed_batches += sum[i].failed_batches;
+		if (sum[i].longest_us > all.longest_us)
+			all.longest_us = sum[i].longest_us;
+		if (sum[i].longest_cpu_us > all.longest_cpu_us)
+			all.longest_cpu_us = sum[i].longest_cpu_us;
+		all.steady_points += sum[i].steady_points;
+		all.redone += sum[i].redone;
 		all.bytes += sum[i].bytes;
+		all.unlinked += sum[i].unlinked;
+		all.unmoved += sum[i].unmoved;
+		all.index_used += sum[i].index_used;
+		all.index_size += sum[i].index_size;
+		all.damaged += sum[i].damaged;
+		all.over_quota += sum[i].over_quota;
+		all.warned += sum[i].warned;
 		full += sum[i].full;
 	}
 	metric_set(M_DELIVERED, (int64_t)all.delivered);
@@ -132,8 +150,19 @@ count(struct part *part)
 	metric_set(M_PURGED, (int64_t)all.purged);
 	metric_set(M_BATCHES, (int64_t)all.batches);
 	metric_set(M_FAILED, (int64_t)all.failed_batches);
+	metric_set(M_LONGEST, (int64_t)all.longest_us);
+	metric_set(M_LONGEST_CPU, (int64_t)all.longest_cpu_us);
+	metric_set(M_POINTS, (int64_t)all.steady_points);
+	metric_set(M_REDONE, (int64_t)all.redone);
 	metric_set(M_BYTES, (int64_t)all.bytes);
+	metric_set(M_DAMAGED, (int64_t)all.damaged);
+	metric_set(M_OVER_QUOTA, (int64_t)all.over_quota);
+	metric_set(M_WARNED, (int64_t)all.warned);
+	metric_set(M_UNLINKED, (int64_t)all.unlinked);
+	metric_set(M_UNMOVED, (int64_t)all.unmoved);
 	metric_set(M_FULL, (int64_t)full);
+	metric_set(M_INDEX_USED, (int64_t)all.index_used);
+	metric_set(M_INDEX_SIZE, (int64_t)all.index_size);
 }
 
 static void
@@ -150,58 +179,60 @@ on_wakeup(struct wakeup *w)
 
 		memcpy(&k, f.accounts.p + at, sizeof(k));
 		(void)account_add(part, &k);
-		free((void *)(uintptr_t)k.name.p);
 	}
-	list_each(j, &f.jobs, struct store_job, link) {
+	list_each(j, &f.jobs, struct store_job, link)
+	{
 		list_remove(&j->link);
-		job_finished(j);
+		stored_job_finished(j);
 	}
 	events_send(&f.events);
-	buf_fini(&f.events);
-	buf_fini(&f.accounts);
-	count(part);
+	store_finished_fini(&f);
+	parts_count_one(part);
 	server_idle();
 }
 
 /* ---- opening and closing ------------------------------------------------------------------------------ */
 
 static int
-make_dirs(const char *path)
-{
-	char *copy = mem_str(path);
-
-	for (char *s = strchr(copy + 1, '/'); s; s = strchr(s + 1, '/')) {
-		*s = 0;
-		(void)!mkdir(copy, 0750);
-		*s = '/';
-	}
-	(void)!mkdir(copy, 0750);
-	mem_free(&copy);
-	return 0;
-}
-
-static int
 part_open(void *arg, const char *name, const char *path)
 {
 	struct part *part = mem_new(sizeof(*part));
 	struct store_part_config c = {
-		.name = name, .path = path, .map_size = (uint64_t)stored_conf.map_size,
+		.name = name,
+		.path = path,
+		.map_size = (uint64_t)stored_conf.map_size,
 		.min_free = (uint64_t)stored_conf.min_free,
 		.cleanup_age = (uint32_t)(stored_conf.cleanup_age / 1000),
-		.dup_age = (uint32_t)(stored_conf.dup_age / 1000), .purge_rate = (uint32_t)stored_conf.purge_rate,
-		.max_readers = (uint32_t)stored_conf.max_readers, .quota_temp = stored_conf.quota_full == 0,
-		.sync = true, .log = stored_conf.log, .log_segment = (uint64_t)stored_conf.log_segment,
-		.snapshot_interval = (uint32_t)(stored_conf.snapshot_interval / 1000), .notify = notify, .arg = part,
+		.dup_age = (uint32_t)(stored_conf.dup_age / 1000),
+		.purge_rate = (uint32_t)stored_conf.purge_rate,
+		.slice_us = (uint32_t)stored_conf.slice * 1000,
+		.max_readers = (uint32_t)stored_conf.max_readers,
+		.quota_temp = stored_conf.quota_full == 0,
+		.quota_unenforced = !stored_conf.quota_enforce,
+		.quota_overdraft = stored_conf.quota_overdraft,
+		.quota_grace = (uint32_t)(stored_conf.quota_grace / 1000),
+		.quota_warn = (uint32_t)stored_conf.quota_warn,
+		.quota_text = warning,
+		.hostname = hostname,
+		.no_anyone = !stored_conf.share_anyone,
+		.sync = true,
+		.log = stored_conf.log,
+		.log_segment = (uint64_t)stored_conf.log_segment,
+		.snapshot_interval = (uint32_t)(stored_conf.snapshot_interval / 1000),
+		.steady_interval = (uint32_t)stored_conf.steady_interval,
+		.notify = notify,
+		.arg = part,
 	};
-	char *why = NULL, *snapshots = stored_conf_snapshots(name);
+	char *why = NULL, *snapshots = store_conf_snapshots(name);
 	int rc;
 
 	c.snapshots = snapshots;
-	(void)make_dirs(path);
+	(void)!files_make_dirs(path, 0750); /* what is missing shows when it is opened */
 	rc = store_part_open(&c, &part->p, &why);
 	mem_free(&snapshots);
 	if (rc < 0) {
-		log_event(LOG_ERROR, "store_open", "partition=%s error=%s", log_str(name), log_str(why));
+		log_event(LOG_ERROR, "store_open", "partition=%s error=%s", log_str(name),
+		    log_str(why));
 		mem_free(&why);
 		mem_free(&part);
 		return rc;
@@ -217,19 +248,62 @@ part_open(void *arg, const char *name, const char *path)
 	wakeup_init(&part->wakeup, arg, on_wakeup);
 	parts = mem_grow(parts, nparts + 1, sizeof(struct part *));
 	parts[nparts++] = part;
-	store_part_accounts(part->p, on_known, part);
-	return 0;
+	parts_count_one(part);
+	rc = store_part_accounts(part->p, on_known, part);
+	if (rc < 0) /* mail for those that are missing would go into new ones elsewhere */
+		log_event(LOG_ERROR, "store_open", "partition=%s error=%s", log_str(name),
+		    log_str(strerror(-rc)));
+	return rc;
+}
+
+#define WARNING_MOST 65536 /* bytes of the text */
+
+/* The site's text of the warning, which must have fields and an empty line.  0 or -errno, logged. */
+static int
+warning_read(const char *path)
+{
+	const char *why = NULL;
+	FILE *f = fopen(path, "re");
+	struct buf b = { 0 };
+	char *to = buf_reserve(&b, WARNING_MOST + 1);
+
+	if (!f)
+		why = strerror(errno);
+	else
+		b.n = fread(to, 1, WARNING_MOST + 1, f);
+	if (!why && ferror(f))
+		why = strerror(EIO);
+	else if (!why &&
+	    (b.n > WARNING_MOST || memchr(b.p, '\0', b.n) ||
+		(slice_find_str(buf_get(&b), S("\n\n")) == b.n &&
+		    slice_find_str(buf_get(&b), S("\n\r\n")) == b.n)))
+		why = "it is no Subject field, empty line and text";
+	if (f)
+		fclose(f);
+	if (why)
+		log_event(LOG_ERROR, "quota_text", "path=%s error=%s", log_str(path), log_str(why));
+	else
+		warning = mem_strn(b.p, b.n);
+	buf_fini(&b);
+	return why ? -EINVAL : 0;
 }
 
 int
 parts_open(struct loop *l)
 {
-	int rc = stored_conf_partitions(part_open, l);
+	int rc = stored_conf.quota_text && *stored_conf.quota_text ?
+	    warning_read(stored_conf.quota_text) :
+	    0;
+
+	hostname = mem_str(shared.hostname);
+	if (rc == 0)
+		rc = store_conf_partitions(part_open, l);
 
 	for (size_t i = 0; rc == 0 && i < nparts; i++)
 		store_part_start(parts[i]->p);
 	if (rc == 0)
-		log_event(LOG_INFO, "store_open", "partitions=%zu accounts=%zu", nparts, accounts.n);
+		log_event(LOG_INFO, "store_open", "partitions=%zu accounts=%zu", nparts,
+		    accounts.n);
 	return rc;
 }
 
@@ -263,6 +337,8 @@ parts_close(void (*closed)(void))
 		wakeup_close(&parts[i]->wakeup, wakeup_closed);
 	}
 	mem_free(&parts);
+	mem_free(&warning);
+	mem_free(&hostname);
 }
 
 void
@@ -281,18 +357,23 @@ parts_status(struct buf *out)
 
 		store_part_stats(parts[i]->p, &s);
 		n = s.batches ? s.batches : 1;
-		buf_printf(out, "partition=%s path=%s full=%d queued=%llu batches=%llu jobs=%llu "
-		    "largest_batch=%llu delivered=%llu duplicates=%llu appended=%llu copied=%llu "
+		buf_printf(out,
+		    "partition=%s path=%s full=%d queued=%llu batches=%llu jobs=%llu "
+		    "largest_batch=%llu delivered=%llu duplicates=%llu appended=%llu "
+		    "copied=%llu unlinked=%llu unmoved=%llu "
 		    "expunged=%llu purged=%llu failed_batches=%llu sync_us=%llu commit_us=%llu "
-		    "batch_us=%llu accounts_cached=%llu mailboxes_cached=%llu\n",
+		    "batch_us=%llu longest_us=%llu longest_cpu_us=%llu accounts_cached=%llu "
+		    "mailboxes_cached=%llu\n",
 		    log_str(parts[i]->name), log_str(store_part_path(parts[i]->p)), s.full,
 		    (unsigned long long)s.queued, (unsigned long long)s.batches,
 		    (unsigned long long)s.jobs, (unsigned long long)s.largest_batch,
 		    (unsigned long long)s.delivered, (unsigned long long)s.duplicates,
 		    (unsigned long long)s.appended, (unsigned long long)s.copied,
+		    (unsigned long long)s.unlinked, (unsigned long long)s.unmoved,
 		    (unsigned long long)s.expunged, (unsigned long long)s.purged,
 		    (unsigned long long)s.failed_batches, (unsigned long long)(s.syncfs_us / n),
 		    (unsigned long long)(s.commit_us / n), (unsigned long long)(s.batch_us / n),
+		    (unsigned long long)s.longest_us, (unsigned long long)s.longest_cpu_us,
 		    (unsigned long long)s.accounts_cached, (unsigned long long)s.mailboxes_cached);
 	}
 }

@@ -1,10 +1,15 @@
-/* arena.c: blocks that double from 1 KiB to 64 KiB; what is larger gets a block of its own
- * behind the current one, so that the rest of the current block is not lost. */
+/* arena.c: blocks that double from 1 KiB to 64 KiB; what is larger gets a block of its own behind
+ * the current one, so that the rest of the current block is not lost.
+ *
+ * Called wherever a command or a transaction needs memory.  Out of memory aborts.  What must stay
+ * true: what was given out never moves; arena_reset frees all of it, an arena at rest holds
+ * nothing; arena_wipe clears before it frees, for passwords.  How much a peer can make it take is
+ * the caller's to bound. */
 #include <stdarg.h>
-#include <stdio.h>
 #include "base/arena.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "base/print.h"
 
 #define BLOCK_LEAST 1024
 #define BLOCK_MOST  65536
@@ -50,6 +55,23 @@ arena_more(struct arena *a, size_t n)
 	return k + 1;
 }
 
+/* Begins anew in a block, the only one. */
+static void
+arena_begin(struct arena *a, struct arena_block *k)
+{
+	k->next = NULL;
+	*a = (struct arena){ .blocks = k, .at = (char *)(k + 1), .end = (char *)(k + 1) + k->size };
+}
+
+void
+arena_expect(struct arena *a, size_t n)
+{
+	if (a->total || n > BLOCK_MOST || (a->blocks && n <= a->blocks->size))
+		return;
+	arena_reset(a);
+	arena_begin(a, block_new(n < BLOCK_LEAST ? BLOCK_LEAST : n));
+}
+
 /* Not zeroed: for strings that are written at once. */
 static void *
 arena_raw(struct arena *a, size_t n)
@@ -59,7 +81,7 @@ arena_raw(struct arena *a, size_t n)
 	must(n < PTRDIFF_MAX - 2 * ALIGN);
 	n = (n + ALIGN - 1) & ~(size_t)(ALIGN - 1);
 	a->total += n;
-	if (UNLIKELY(n > (size_t)(a->end - a->at) || a->at == NULL))
+	if (UNLIKELY(n > (size_t)(a->end - a->at) || !a->at))
 		return arena_more(a, n);
 	p = a->at;
 	a->at += n;
@@ -114,14 +136,33 @@ arena_printf(struct arena *a, const char *fmt, ...)
 	int n;
 
 	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	n = print_va(NULL, 0, fmt, ap);
 	va_end(ap);
 	must(n >= 0);
 	p = arena_raw(a, (size_t)n + 1);
 	va_start(ap, fmt);
-	(void)vsnprintf(p, (size_t)n + 1, fmt, ap);
+	(void)print_va(p, (size_t)n + 1, fmt, ap);
 	va_end(ap);
 	return p;
+}
+
+void
+arena_wipe(struct arena *a)
+{
+	for (struct arena_block *k = a->blocks; k; k = k->next)
+		explicit_bzero(k + 1, k->size);
+	arena_reset(a);
+}
+
+void
+arena_rewind(struct arena *a, size_t most)
+{
+	struct arena_block *k = a->blocks;
+
+	if (!k || k->next || k->size > most)
+		arena_reset(a);
+	else
+		arena_begin(a, k);
 }
 
 void
@@ -129,7 +170,7 @@ arena_reset(struct arena *a)
 {
 	struct arena_block *k = a->blocks, *next;
 
-	for (; k != NULL; k = next) {
+	for (; k; k = next) {
 		next = k->next;
 		mem_release(k);
 	}

@@ -1,4 +1,9 @@
-/* base64.c: four characters at a time by table. */
+/* base64.c: four characters at a time by table.
+ *
+ * Called for SASL (strict) and for MIME: encoded words and bodies (lenient, in pieces).  Strict
+ * parsing refuses every spelling that an encoder does not make, so one credential has one form;
+ * the lenient one takes any bytes for something.  What must stay true: output fits what was
+ * reserved for the input, since it is written without a look at the buffer. */
 #include <errno.h>
 #include "base/base64.h"
 
@@ -8,6 +13,7 @@ static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 #define PAD 65
 
 /* Value of each character, by its code; BAD outside the alphabet. */
+/* clang-format off */
 static const uint8_t value[256] = {
 	64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
 	64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
@@ -26,6 +32,7 @@ static const uint8_t value[256] = {
 	64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
 	64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
 };
+/* clang-format on */
 
 void
 base64_write(struct buf *b, struct slice s)
@@ -34,7 +41,7 @@ base64_write(struct buf *b, struct slice s)
 	char *out = s.n > SIZE_MAX / 2 ? NULL : buf_reserve(b, (s.n + 2) / 3 * 4);
 	size_t n = s.n;
 
-	if (out == NULL)
+	if (!out)
 		return;
 	b->n += (n + 2) / 3 * 4;
 	for (; n >= 3; n -= 3, in += 3) {
@@ -84,7 +91,7 @@ base64_parse(struct buf *b, struct slice s)
 	uint8_t v[4];
 	size_t i;
 
-	if (out == NULL)
+	if (!out)
 		return -EBADMSG;
 	i = quanta(&out, in, s.n);
 	b->n += (size_t)(out - start);
@@ -114,7 +121,7 @@ base64_feed(struct base64_stream *st, struct buf *b, struct slice s, bool last)
 	const unsigned char *in = (const unsigned char *)s.p;
 	char *out = buf_reserve(b, s.n / 4 * 3 + 6), *start = out;
 
-	if (out == NULL)
+	if (!out)
 		return;
 	for (size_t i = 0; i < s.n && !st->end; i++) {
 		uint8_t v;

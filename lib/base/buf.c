@@ -1,9 +1,14 @@
-/* buf.c: the one place where owned bytes grow. */
-#include <stdio.h>
+/* buf.c: the one place where owned bytes grow.
+ *
+ * Called everywhere.  Out of memory aborts; the cap that an owner has given does not: nothing is
+ * added, `full` says so, and the owner looks there where it answers.  What must stay true: no
+ * other code computes room, so overflow is checked once, and a buffer over its cap holds whole
+ * additions only. */
 #include <stdlib.h>
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "base/print.h"
 
 #define BUF_LEAST 64
 
@@ -41,7 +46,7 @@ buf_room(struct buf *b, size_t want)
 }
 
 static bool
-buf_fits(struct buf *b, size_t more)
+buf_fits_more(struct buf *b, size_t more)
 {
 	size_t want;
 
@@ -49,9 +54,16 @@ buf_fits(struct buf *b, size_t more)
 		b->full = true;
 		return false;
 	}
-	if (UNLIKELY(want > b->room || b->p == NULL))
+	if (UNLIKELY(want > b->room || !b->p))
 		buf_room(b, want);
 	return true;
+}
+
+/* Mostly there is room. */
+static inline bool
+buf_fits(struct buf *b, size_t more)
+{
+	return (more <= b->room - b->n && b->p && !b->cap) || buf_fits_more(b, more);
 }
 
 void
@@ -132,7 +144,7 @@ buf_hex(struct buf *b, const void *p, size_t n)
 	const unsigned char *in = p;
 	char *out = n > SIZE_MAX / 2 ? NULL : buf_reserve(b, n * 2);
 
-	if (out == NULL)
+	if (!out)
 		return;
 	for (size_t i = 0; i < n; i++) {
 		*out++ = digits[in[i] >> 4];
@@ -159,14 +171,14 @@ buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 	int n;
 
 	va_copy(again, ap);
-	n = vsnprintf(room ? b->p + b->n : NULL, room, fmt, ap);
+	n = print_va(room ? b->p + b->n : NULL, room, fmt, ap);
 	must(n >= 0);
 	if (b->cap && (size_t)n > b->cap - b->n) {
 		b->full = true;
 	} else {
 		if ((size_t)n >= room) {
 			buf_room(b, b->n + (size_t)n + 1);
-			(void)vsnprintf(b->p + b->n, (size_t)n + 1, fmt, again);
+			(void)print_va(b->p + b->n, (size_t)n + 1, fmt, again);
 		}
 		b->n += (size_t)n;
 	}

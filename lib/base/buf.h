@@ -17,8 +17,8 @@ struct buf {
 };
 
 void buf_init(struct buf *b, size_t cap);
-void buf_fini(struct buf *b);  /* frees; the buffer is empty and usable again */
-void buf_clear(struct buf *b); /* keeps the memory, forgets the bytes and `full` */
+void buf_fini(struct buf *b);              /* frees; the buffer is empty and usable again */
+void buf_clear(struct buf *b);             /* keeps the memory, forgets the bytes and `full` */
 void buf_grow(struct buf *b, size_t more); /* room for `more` further bytes (or full) */
 /* Room for n bytes at the end for the caller to write, NULL when over the cap; the caller
  * adds what it wrote to b->n. */
@@ -32,8 +32,8 @@ void buf_i64(struct buf *b, int64_t v);
 void buf_hex(struct buf *b, const void *p, size_t n); /* lower case */
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF(2, 3);
 void buf_vprintf(struct buf *b, const char *fmt, va_list ap) PRINTF(2, 0);
-void buf_cut(struct buf *b, size_t n);    /* drops n bytes from the front (memmove) */
-const char *buf_cstr(struct buf *b);      /* a NUL behind the bytes; valid until the next add */
+void buf_cut(struct buf *b, size_t n);     /* drops n bytes from the front (memmove) */
+const char *buf_cstr(struct buf *b);       /* a NUL behind the bytes; valid until the next add */
 struct slice buf_get(const struct buf *b); /* borrowed, until the next add */
 char *buf_take(struct buf *b);             /* the bytes with a NUL, to free(); b is empty */
 

@@ -26,19 +26,17 @@ struct civil
 civil_from_unix(int64_t at)
 {
 	struct civil c;
-	int64_t days = at / 86400, sec = at % 86400, era, doe, yoe, doy, mp;
+	int64_t days = at / 86400 - (at % 86400 < 0), era;
+	uint32_t sec = (uint32_t)(at - days * 86400), doe, yoe, doy, mp;
 
-	if (sec < 0) {
-		sec += 86400;
-		days--;
-	}
 	c.hour = (int)(sec / 3600);
 	c.minute = (int)(sec / 60 % 60);
 	c.second = (int)(sec % 60);
-	c.weekday = (int)(((days + 4) % 7 + 7) % 7);
 	days += 719468;
 	era = (days >= 0 ? days : days - 146096) / 146097;
-	doe = days - era * 146097;
+	/* Within an era small numbers do: FETCH writes a date for each message. */
+	doe = (uint32_t)(days - era * 146097);
+	c.weekday = (int)((doe + 3) % 7); /* an era has whole weeks, and begins on a Wednesday */
 	yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
 	doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
 	mp = (5 * doy + 2) / 153;

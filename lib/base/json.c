@@ -61,10 +61,3 @@ json_put_i64(struct buf *b, const char *key, int64_t value)
 	json_key(b, key);
 	buf_i64(b, value);
 }
-
-void
-json_put_bool(struct buf *b, const char *key, bool value)
-{
-	json_key(b, key);
-	buf_str(b, value ? "true" : "false");
-}

@@ -11,5 +11,4 @@ void json_key(struct buf *b, const char *key);
 void json_put_str(struct buf *b, const char *key, struct slice value);
 void json_put_cstr(struct buf *b, const char *key, const char *value); /* NULL: nothing */
 void json_put_i64(struct buf *b, const char *key, int64_t value);
-void json_put_bool(struct buf *b, const char *key, bool value);
 #endif

@@ -1,4 +1,9 @@
-/* kv.c: `key=value` words with percent-escaped values.  See kv.h. */
+/* kv.c: `key=value` words with percent-escaped values.  See kv.h.
+ *
+ * Called for the records of queue files and the lines to jobctl.  Parsing a line cannot fail;
+ * decoding a value can.  What must stay true: an escaped value holds no blank, line end or `=`,
+ * whatever its bytes, so a record is always one line and cannot grow another key; an unknown key
+ * is for the caller to pass over, which is how versions meet. */
 #include <errno.h>
 #include "base/kv.h"
 #include "base/must.h"
@@ -142,5 +147,5 @@ kv_cstr(struct slice value, char *dst, size_t cap)
 bool
 kv_is_plain(struct slice value)
 {
-	return value.n == 0 || memchr(value.p, '%', value.n) == NULL;
+	return value.n == 0 || !memchr(value.p, '%', value.n);
 }

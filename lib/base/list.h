@@ -57,13 +57,13 @@ list_splice(struct list *to, struct list *from)
 	to->prev = from->prev;
 	list_init(from);
 }
-#define list_first(h, type, member) \
+#define list_first(h, type, member)                                                                \
 	(list_empty(h) ? (type *)NULL : CONTAINER((h)->next, type, member))
-#define list_last(h, type, member) \
+#define list_last(h, type, member)                                                                 \
 	(list_empty(h) ? (type *)NULL : CONTAINER((h)->prev, type, member))
 /* for each; the current node may be removed in the body */
-#define list_each(it, h, type, member)                                               \
-	for (struct list *it##_l = (h)->next, *it##_n = it##_l->next;                \
-	     it##_l != (h) && ((it) = CONTAINER(it##_l, type, member), 1);           \
+#define list_each(it, h, type, member)                                                             \
+	for (struct list *it##_l = (h)->next, *it##_n = it##_l->next;                              \
+	     it##_l != (h) && ((it) = CONTAINER(it##_l, type, member), 1);                         \
 	     it##_l = it##_n, it##_n = it##_l->next)
 #endif

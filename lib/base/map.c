@@ -1,5 +1,10 @@
-/* map.c: open addressing with linear probing; a taken key leaves a tombstone so that walks
- * and probes stay whole, and the tombstones go when the table is next rebuilt. */
+/* map.c: open addressing with linear probing; a taken key leaves a tombstone so that walks and
+ * probes stay whole, and the tombstones go when the table is next rebuilt.
+ *
+ * Called for tables by name or number in all daemons.  Nothing can fail.  What must stay true: a
+ * key lives as long as its entry; taking never moves an entry, so a walk may take what it stands
+ * on; adding may move all of them.  The hash is seeded for each process: keys come from
+ * strangers. */
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/must.h"
@@ -24,7 +29,7 @@ key_hash(struct slice key)
 static inline bool
 slot_free(const struct map_slot *s)
 {
-	return s->value == NULL && s->hash == 0;
+	return !s->value && s->hash == 0;
 }
 
 static struct map_slot *
@@ -39,7 +44,7 @@ slot_find(const struct map *m, struct slice key, uint64_t h)
 
 		if (slot_free(s))
 			return NULL;
-		if (s->value != NULL && s->hash == h && slice_eq(s->key, key))
+		if (s->value && s->hash == h && slice_eq(s->key, key))
 			return s;
 	}
 }
@@ -58,9 +63,9 @@ map_rebuild(struct map *m)
 	for (size_t j = 0; j < was; j++) {
 		size_t i = old[j].hash & (room - 1);
 
-		if (old[j].value == NULL)
+		if (!old[j].value)
 			continue;
-		while (m->slots[i].value != NULL)
+		while (m->slots[i].value)
 			i = (i + 1) & (room - 1);
 		m->slots[i] = old[j];
 	}
@@ -83,8 +88,8 @@ map_put(struct map *m, struct slice key, void *value)
 	void *old;
 	size_t i;
 
-	must(value != NULL);
-	if (s != NULL) {
+	must(value);
+	if (s) {
 		old = s->value;
 		s->value = value;
 		s->key = key; /* the old key may die with the old value */
@@ -92,7 +97,7 @@ map_put(struct map *m, struct slice key, void *value)
 	}
 	if ((m->n + m->dead + 1) * 4 > m->room * 3)
 		map_rebuild(m);
-	for (i = h & (m->room - 1); m->slots[i].value != NULL; i = (i + 1) & (m->room - 1))
+	for (i = h & (m->room - 1); m->slots[i].value; i = (i + 1) & (m->room - 1))
 		;
 	if (m->slots[i].hash != 0)
 		m->dead--;
@@ -108,7 +113,7 @@ map_take(struct map *m, struct slice key)
 	struct map_slot *next;
 	void *old;
 
-	if (s == NULL)
+	if (!s)
 		return NULL;
 	old = s->value;
 	s->value = NULL;
@@ -128,7 +133,7 @@ map_next(const struct map *m, size_t *at)
 	while (*at < m->room) {
 		struct map_slot *s = &m->slots[(*at)++];
 
-		if (s->value != NULL)
+		if (s->value)
 			return s->value;
 	}
 	return NULL;

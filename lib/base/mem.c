@@ -30,7 +30,7 @@ mem_new(size_t n)
 {
 	void *p = calloc(1, n ? n : 1);
 
-	if (UNLIKELY(p == NULL))
+	if (UNLIKELY(!p))
 		mem_fail();
 	return p;
 }
@@ -45,7 +45,7 @@ void *
 mem_grow(void *p, size_t n, size_t size)
 {
 	p = realloc(p, mem_size(n, size));
-	if (UNLIKELY(p == NULL))
+	if (UNLIKELY(!p))
 		mem_fail();
 	return p;
 }
@@ -63,7 +63,7 @@ mem_strn(const char *s, size_t n)
 
 	must(n < PTRDIFF_MAX);
 	p = malloc(n + 1);
-	if (UNLIKELY(p == NULL))
+	if (UNLIKELY(!p))
 		mem_fail();
 	if (n)
 		memcpy(p, s, n);

@@ -45,8 +45,8 @@ random_below(uint64_t n)
 	return v % n;
 }
 
-#define ID_TIME 10 /* digits: 36^10 microseconds reach to the year 2085 */
-#define ID_PLACE 3 /* digits: 36^3 process numbers */
+#define ID_TIME  10 /* digits: 36^10 microseconds reach to the year 2085 */
+#define ID_PLACE 3  /* digits: 36^3 process numbers */
 
 static uint32_t
 host_number(void)

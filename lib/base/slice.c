@@ -1,4 +1,9 @@
-/* slice.c: comparing, searching and cutting borrowed bytes. */
+/* slice.c: comparing, searching and cutting borrowed bytes.
+ *
+ * Called everywhere.  Only numbers can fail.  What must stay true: any slice may be {NULL, 0}, no
+ * function reads behind n or wants a NUL there, positions out of range mean the end, and "not
+ * found" is the length.  ASCII case alone is folded here, by no locale; other alphabets are
+ * utf8.c's.  The hashes differ from process to process and are not for keeping. */
 #include <errno.h>
 #include <stdatomic.h>
 #include "base/random.h"
@@ -56,7 +61,8 @@ slice_istarts(struct slice s, struct slice prefix)
 bool
 slice_ends(struct slice s, struct slice suffix)
 {
-	return s.n >= suffix.n && (suffix.n == 0 || same(s.p + (s.n - suffix.n), suffix.p, suffix.n));
+	return s.n >= suffix.n &&
+	    (suffix.n == 0 || same(s.p + (s.n - suffix.n), suffix.p, suffix.n));
 }
 
 size_t
@@ -103,7 +109,7 @@ slice_ifind_str(struct slice s, struct slice needle)
 		if (lo == up) {
 			const char *p = memchr(s.p + i, lo, last - i + 1);
 
-			if (p == NULL)
+			if (!p)
 				return s.n;
 			i = (size_t)(p - s.p);
 		} else if (s.p[i] != lo && s.p[i] != up) {
@@ -135,7 +141,7 @@ slice_sub(struct slice s, size_t at, size_t n)
 }
 
 static inline bool
-is_space(char c)
+slice_is_space(char c)
 {
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
@@ -143,9 +149,9 @@ is_space(char c)
 struct slice
 slice_trim(struct slice s)
 {
-	while (s.n && is_space(s.p[s.n - 1]))
+	while (s.n && slice_is_space(s.p[s.n - 1]))
 		s.n--;
-	while (s.n && is_space(s.p[0])) {
+	while (s.n && slice_is_space(s.p[0])) {
 		s.p++;
 		s.n--;
 	}
@@ -206,8 +212,8 @@ slice_cstr(struct slice s, char *dst, size_t cap)
 
 	if (cap == 0)
 		return dst;
-	if (n)
-		memcpy(dst, s.p, n);
+	for (size_t i = 0; i < n; i++)
+		dst[i] = s.p[i] ? s.p[i] : '?';
 	dst[n] = '\0';
 	return dst;
 }
@@ -238,6 +244,28 @@ hash_end(uint64_t h)
 	return h ^ h >> 29;
 }
 
+#ifdef MIX_WORDS
+#define HASH_ODD 0x9e3779b97f4a7c15ULL
+
+/* Eight bytes at a time: whoever does not know the seed does not know what a word is multiplied
+ * with, nor to where its difference to another goes. */
+uint64_t
+slice_hash(struct slice s)
+{
+	uint64_t seed = hash_seed(), h = MIX_WORDS(seed ^ s.n, HASH_ODD), word = 0;
+	const char *p = s.p;
+	size_t n = s.n;
+
+	for (; n >= sizeof(word); n -= sizeof(word), p += sizeof(word)) {
+		memcpy(&word, p, sizeof(word));
+		h = MIX_WORDS(h ^ word, seed);
+	}
+	word = 0;
+	for (size_t i = 0; i < n; i++)
+		word = word << 8 | (unsigned char)p[i];
+	return MIX_WORDS(h ^ word, seed ^ HASH_ODD);
+}
+#else
 uint64_t
 slice_hash(struct slice s)
 {
@@ -247,6 +275,7 @@ slice_hash(struct slice s)
 		h = (h ^ (unsigned char)s.p[i]) * FNV_PRIME;
 	return hash_end(h);
 }
+#endif
 
 uint64_t
 slice_ihash(struct slice s)

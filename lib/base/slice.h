@@ -13,8 +13,8 @@ struct slice {
 	size_t n;
 };
 
-#define S(lit) ((struct slice){ "" lit, sizeof(lit) - 1 }) /* of a string literal */
-#define SFMT   "%.*s"                                      /* printf(SFMT, SARG(s)) */
+#define S(lit)  ((struct slice){ "" lit, sizeof(lit) - 1 }) /* of a string literal */
+#define SFMT    "%.*s"                                      /* printf(SFMT, SARG(s)) */
 #define SARG(s) (int)(s).n, (s).p
 
 static inline struct slice
@@ -52,7 +52,8 @@ bool slice_cut(struct slice *s, char sep, struct slice *head);
 bool slice_word(struct slice *s, struct slice *word);
 /* Decimal digits only, whole slice, no sign.  0, or -EINVAL / -ERANGE (value above max). */
 int slice_u64(struct slice s, uint64_t max, uint64_t *v) MUSTCHECK;
-/* Copies into dst (size cap) with a NUL, cutting; returns dst. */
+/* Copies into dst (size cap) with a NUL, cutting; returns dst.  A NUL within becomes a question mark:
+ * no reader of the text may see less than what was there. */
 char *slice_cstr(struct slice s, char *dst, size_t cap);
 /* FNV-1a with a process-random seed; _ihash folds ASCII case. */
 uint64_t slice_hash(struct slice s);
@@ -72,7 +73,9 @@ ascii_upper(char c)
 static inline int
 ascii_hex(char c)
 {
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 :
-	    c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+	return c >= '0' && c <= '9' ? c - '0' :
+	    c >= 'a' && c <= 'f'    ? c - 'a' + 10 :
+	    c >= 'A' && c <= 'F'    ? c - 'A' + 10 :
+				      -1;
 }
 #endif

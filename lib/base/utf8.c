@@ -1,4 +1,10 @@
-/* utf8.c: decoding, checking and simple case folding. */
+/* utf8.c: decoding, checking and simple case folding.
+ *
+ * Called by the parsers of mail and IMAP for text of strangers.  Nothing can fail: a bad sequence
+ * is one bad byte, then decoding goes on.  What must stay true: only shortest forms are
+ * characters, since others hide what a check would have seen; folding maps one code point to one,
+ * so text grows at most by what bad bytes become.  The tables cover Latin, Greek and Cyrillic.
+ * The index keeps folded text, so a character must fold to one that casemap.h has the same form for. */
 #include "base/utf8.h"
 
 int32_t
@@ -40,16 +46,23 @@ bad:
 	return -1;
 }
 
-/* Length of the ASCII run at the front, eight bytes at a time. */
+#define HIGH_BITS 0x8080808080808080ULL
+
+/* Length of the ASCII run at the front, 32 bytes at a time as long as there are. */
 static size_t
 ascii_run(struct slice s)
 {
+	uint64_t v, four[4];
 	size_t i = 0;
-	uint64_t v;
 
+	for (; i + 32 <= s.n; i += 32) {
+		memcpy(four, s.p + i, 32);
+		if ((four[0] | four[1] | four[2] | four[3]) & HIGH_BITS)
+			break;
+	}
 	for (; i + 8 <= s.n; i += 8) {
 		memcpy(&v, s.p + i, 8);
-		if (v & 0x8080808080808080ULL)
+		if (v & HIGH_BITS)
 			break;
 	}
 	while (i < s.n && !(s.p[i] & 0x80))
@@ -114,12 +127,12 @@ utf8_put(struct buf *b, uint32_t cp)
 static const struct fold {
 	uint16_t first, last, step;
 	int16_t add;
+	/* clang-format off */
 } folds[] = {
 	{ 0x00b5, 0x00b5, 1, 0x3bc - 0xb5 },	/* micro sign */
 	{ 0x00c0, 0x00d6, 1, 32 },
 	{ 0x00d8, 0x00de, 1, 32 },
 	{ 0x0100, 0x012e, 2, 1 },		/* Latin Extended-A: pairs */
-	{ 0x0130, 0x0130, 1, 'i' - 0x130 },	/* I with dot: as i, for search */
 	{ 0x0132, 0x0136, 2, 1 },
 	{ 0x0139, 0x0147, 2, 1 },
 	{ 0x014a, 0x0176, 2, 1 },
@@ -142,8 +155,9 @@ static const struct fold {
 	{ 0x04c1, 0x04cd, 2, 1 },
 	{ 0x04d0, 0x052e, 2, 1 },
 };
+/* clang-format on */
 
-uint32_t
+static uint32_t
 utf8_fold(uint32_t cp)
 {
 	size_t lo = 0, hi = NELEM(folds);
@@ -166,6 +180,32 @@ utf8_fold(uint32_t cp)
 	return cp;
 }
 
+/* Lower case of eight ASCII characters. */
+static inline uint64_t
+lower_eight(uint64_t x)
+{
+	const uint64_t each = UINT64_C(0x0101010101010101);
+	uint64_t from_a = x + (0x80 - 'A') * each, behind_z = x + (0x80 - 'Z' - 1) * each;
+
+	return x | ((from_a & ~behind_z & 0x80 * each) >> 2);
+}
+
+/* Takes the ASCII at the front of *s, as far as `stop`, eight at a time. */
+static char *
+fold_eights(struct slice *s, const char *stop, char *at)
+{
+	uint64_t v;
+
+	for (; stop - s->p >= 8; s->p += 8, s->n -= 8, at += 8) {
+		memcpy(&v, s->p, 8);
+		if (v & 0x8080808080808080ULL)
+			break;
+		v = lower_eight(v);
+		memcpy(at, &v, 8);
+	}
+	return at;
+}
+
 /* No code point folds to a longer one, and a bad byte grows to three. */
 void
 utf8_fold_to(struct buf *b, struct slice s)
@@ -175,8 +215,9 @@ utf8_fold_to(struct buf *b, struct slice s)
 		char *out = buf_reserve(b, run * 3 + 4), *at = out;
 		const char *stop = s.p + run;
 
-		if (out == NULL)
+		if (!out)
 			return;
+		at = fold_eights(&s, stop, at);
 		while (s.n > 0 && s.p < stop) {
 			if (!(*s.p & 0x80)) {
 				*at++ = ascii_lower(*s.p++);
@@ -196,7 +237,7 @@ utf8_from_latin1(struct buf *b, struct slice s)
 {
 	char *out = s.n > SIZE_MAX / 2 ? NULL : buf_reserve(b, s.n * 2), *at = out;
 
-	if (out == NULL)
+	if (!out)
 		return;
 	for (size_t i = 0; i < s.n; i++)
 		at += encode(at, (unsigned char)s.p[i]);

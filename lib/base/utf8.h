@@ -9,10 +9,9 @@ int32_t utf8_next(struct slice *s);
 bool utf8_valid(struct slice s);
 bool utf8_ascii(struct slice s); /* no byte above 0x7f */
 void utf8_put(struct buf *b, uint32_t cp);
-/* Simple case folding for search (RFC 3501 6.4.4 wants case-insensitive): ASCII, Latin-1,
- * Latin Extended-A, Greek and Cyrillic, by table; other code points unchanged. */
-uint32_t utf8_fold(uint32_t cp);
-/* Appends s folded. Bad bytes become U+FFFD. */
+/* Simple case folding, of the text that the index keeps (casemap.h compares): ASCII, Latin-1,
+ * Latin Extended-A, Greek and Cyrillic, by table; other code points unchanged.
+ * Appends s folded; bad bytes become U+FFFD. */
 void utf8_fold_to(struct buf *b, struct slice s);
 /* Appends ISO-8859-1 bytes as UTF-8. */
 void utf8_from_latin1(struct buf *b, struct slice s);

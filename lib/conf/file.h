@@ -13,6 +13,9 @@ struct conf_line {
 
 /* Reads path and what it includes.  Calls `line` for each section and key; appends syntax
  * errors to `why`.  0, or -ENOENT / -EACCES / -EISDIR when path itself cannot be read. */
-int conf_file_read(const char *path, void (*line)(void *arg, const struct conf_line *),
-    void *arg, struct buf *why);
+int conf_file_read(const char *path, void (*line)(void *arg, const struct conf_line *), void *arg,
+    struct buf *why);
+/* Remembers a file for conf_each_file, or forgets them all. */
+void conf_file_note(const char *path);
+void conf_file_forget(void);
 #endif

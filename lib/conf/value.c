@@ -1,15 +1,39 @@
-/* conf/value.c: see value.h, and the parsers of conf.h. */
+/* conf/value.c: see value.h, and the parsers of conf.h.
+ *
+ * Text to values and back, by the type of a key; called by conf.c.  What fails is told in words
+ * with the nearest known one.  A value is parsed before any variable changes, and the old one is
+ * handed back, so that a reload can be given up.  Secrets are wiped and never printed. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 #include "base/mem.h"
 #include "base/must.h"
+#include "conf/file.h"
+#include "conf/form.h"
 #include "conf/value.h"
 
+/* clang-format off */
 static const char *const type_names[] = {
 	[CONF_STR] = "text", [CONF_BOOL] = "yes|no", [CONF_INT] = "number", [CONF_SIZE] = "size",
 	[CONF_TIME] = "time", [CONF_LIST] = "list", [CONF_ENUM] = "word", [CONF_PATH] = "path",
 	[CONF_SECRET] = "secret", [CONF_MODE] = "mode",
+};
+/* clang-format on */
+
+/* What a value that is none of these should have looked like. */
+static const char *const examples[] = {
+	[CONF_STR] = "",
+	[CONF_BOOL] = "",
+	[CONF_INT] = "",
+	[CONF_SIZE] = " (like 4096, 64K, 25M, 1G)",
+	[CONF_TIME] = " (like 500ms, 30s, 5m, 4h, 3d)",
+	[CONF_LIST] = "",
+	[CONF_ENUM] = "",
+	[CONF_PATH] = "",
+	[CONF_SECRET] = "",
+	[CONF_MODE] = " (octal, like 0660)",
 };
 
 struct unit {
@@ -18,8 +42,8 @@ struct unit {
 };
 static const struct unit sizes[] = { { "", 1 }, { "K", 1 << 10 }, { "M", 1 << 20 },
 	{ "G", 1 << 30 }, { "T", (int64_t)1 << 40 } };
-static const struct unit times[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 },
-	{ "h", 3600000 }, { "d", 86400000 }, { "w", 604800000 } };
+static const struct unit times[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 },
+	{ "d", 86400000 }, { "w", 604800000 } };
 
 const char *
 conf_type_name(enum conf_type t)
@@ -41,11 +65,13 @@ parse_unit(struct slice s, const struct unit *units, size_t n, int64_t *v)
 		return -EINVAL;
 	for (size_t i = 0; i < n; i++)
 		if (slice_ieq(slice_from(s, digits), slice_str(units[i].name)))
-			return __builtin_mul_overflow((int64_t)num, units[i].factor, v) ? -EINVAL : 0;
+			return __builtin_mul_overflow((int64_t)num, units[i].factor, v) ? -EINVAL :
+											  0;
 	return -EINVAL;
 }
 
-int
+MUSTCHECK
+static int
 conf_parse_size(struct slice s, int64_t *v)
 {
 	return parse_unit(s, sizes, NELEM(sizes), v);
@@ -61,7 +87,8 @@ conf_parse_time(struct slice s, int64_t *ms)
 	return parse_unit(s, times, NELEM(times), ms);
 }
 
-int
+MUSTCHECK
+static int
 conf_parse_bool(struct slice s, bool *v)
 {
 	static const char *const words[] = { "no", "yes", "false", "true", "off", "on" };
@@ -171,8 +198,8 @@ parse_enum(const struct conf_key *key, struct slice s, int64_t *v, char **why)
 		at += word.n + 1;
 	}
 	near = conf_nearest(s, words, n);
-	*why = near ? mem_printf("not one of %s (did you mean %s?)", key->choices, near)
-	            : mem_printf("not one of %s", key->choices);
+	*why = near ? mem_printf("not one of %s (did you mean %s?)", key->choices, near) :
+		      mem_printf("not one of %s", key->choices);
 	return -EINVAL;
 }
 
@@ -209,6 +236,14 @@ parse_list(struct slice s)
 	return list;
 }
 
+static bool secrets_left;
+
+void
+conf_leave_secrets(void)
+{
+	secrets_left = true;
+}
+
 /* `file:PATH` reads the first line of a file; PATH as any path. */
 static int
 parse_secret(struct slice s, const char *prefix, struct conf_value *v, char **why)
@@ -222,8 +257,13 @@ parse_secret(struct slice s, const char *prefix, struct conf_value *v, char **wh
 		return 0;
 	}
 	s = slice_from(s, 5);
-	path = s.n && s.p[0] == '/' ? mem_strn(s.p, s.n)
-	                            : mem_printf("%s/" SFMT, prefix, SARG(s));
+	path = s.n && s.p[0] == '/' ? mem_strn(s.p, s.n) : mem_printf("%s/" SFMT, prefix, SARG(s));
+	if (secrets_left && access(path, R_OK) < 0) {
+		v->str = mem_str("");
+		free(path);
+		return 0;
+	}
+	conf_file_note(path);
 	f = fopen(path, "re");
 	if (!f || !fgets(line, sizeof(line), f)) {
 		*why = mem_printf("cannot read %s: %s", path, f ? "empty file" : strerror(errno));
@@ -252,8 +292,31 @@ check_range(const struct conf_key *key, int64_t num, char **why)
 	if ((key->min == 0 && key->max == 0) || (num >= key->min && num <= key->max))
 		return 0;
 	*why = mem_printf("out of range %lld to %lld%s", (long long)key->min, (long long)key->max,
-	    key->type == CONF_TIME ? " ms" : key->type == CONF_SIZE ? " bytes" : "");
+	    key->type == CONF_TIME     ? " ms" :
+		key->type == CONF_SIZE ? " bytes" :
+					 "");
 	return -EINVAL;
+}
+
+/* Has the text, or each word of the list, the form that the key asks for? */
+static int
+check_form(const struct conf_key *key, const struct conf_value *v, char **why)
+{
+	const char *like = NULL;
+
+	if (key->type == CONF_PATH) {
+		if (*v->str && access(v->str, R_OK) < 0)
+			*why = mem_printf("%s: %s", v->str, strerror(errno));
+		return *why ? -EINVAL : 0;
+	}
+	if (key->type == CONF_STR && *v->str)
+		like = conf_form_check(key->choices, slice_str(v->str));
+	if (like)
+		*why = mem_str(like);
+	for (char **w = key->type == CONF_LIST ? v->list : NULL; !like && w && *w; w++)
+		if ((like = conf_form_check(key->choices, slice_str(*w))))
+			*why = mem_printf("%s is %s", *w, like);
+	return like ? -EINVAL : 0;
 }
 
 int
@@ -266,40 +329,26 @@ conf_value_parse(const struct conf_key *key, struct slice text, const char *pref
 	*v = (struct conf_value){ 0 };
 	*why = NULL;
 	switch (key->type) {
-	case CONF_STR:
-		v->str = mem_strn(text.p, text.n);
-		break;
-	case CONF_PATH:
-		v->str = parse_path(text, prefix);
-		break;
-	case CONF_SECRET:
-		return parse_secret(text, prefix, v, why);
-	case CONF_LIST:
-		v->list = parse_list(text);
-		break;
-	case CONF_ENUM:
-		return parse_enum(key, text, &v->num, why);
+	case CONF_STR: v->str = mem_strn(text.p, text.n); break;
+	case CONF_PATH: v->str = parse_path(text, prefix); break;
+	case CONF_SECRET: return parse_secret(text, prefix, v, why);
+	case CONF_LIST: v->list = parse_list(text); break;
+	case CONF_ENUM: return parse_enum(key, text, &v->num, why);
 	case CONF_BOOL:
 		rc = conf_parse_bool(text, &yes);
 		v->num = yes;
 		break;
-	case CONF_INT:
-		rc = parse_int(text, &v->num);
-		break;
-	case CONF_SIZE:
-		rc = conf_parse_size(text, &v->num);
-		break;
-	case CONF_TIME:
-		rc = conf_parse_time(text, &v->num);
-		break;
-	case CONF_MODE:
-		rc = parse_mode(text, &v->num);
-		break;
+	case CONF_INT: rc = parse_int(text, &v->num); break;
+	case CONF_SIZE: rc = conf_parse_size(text, &v->num); break;
+	case CONF_TIME: rc = conf_parse_time(text, &v->num); break;
+	case CONF_MODE: rc = parse_mode(text, &v->num); break;
 	}
 	if (rc < 0) {
-		*why = mem_printf("not a %s", type_names[key->type]);
+		*why = mem_printf("not a %s%s", type_names[key->type], examples[key->type]);
 		return rc;
 	}
+	if (key->choices && check_form(key, v, why) < 0)
+		return -EINVAL;
 	return v->str || v->list ? 0 : check_range(key, v->num, why);
 }
 
@@ -364,23 +413,17 @@ conf_value_store(const struct conf_key *key, void *field, struct conf_value v,
 		old->list = *(char ***)field;
 		*(char ***)field = v.list;
 		break;
-	case CONF_BOOL:
-		*(bool *)field = v.num;
-		break;
-	case CONF_ENUM:
-		*(int *)field = (int)v.num;
-		break;
+	case CONF_BOOL: *(bool *)field = v.num; break;
+	case CONF_ENUM: *(int *)field = (int)v.num; break;
 	case CONF_INT:
 	case CONF_SIZE:
 	case CONF_TIME:
-	case CONF_MODE:
-		*(int64_t *)field = v.num;
-		break;
+	case CONF_MODE: *(int64_t *)field = v.num; break;
 	}
 }
 
 static void
-write_text(struct buf *b, const char *s)
+conf_value_write_text(struct buf *b, const char *s)
 {
 	bool plain = s && *s && !strpbrk(s, "\"\\") && s[strlen(s) - 1] != ' ' && s[0] != ' ' &&
 	    s[0] != '#' && !strstr(s, " #") && !strstr(s, "\t#");
@@ -438,32 +481,16 @@ conf_value_write(struct buf *b, const struct conf_key *key, const void *field)
 {
 	switch (key->type) {
 	case CONF_STR:
-	case CONF_PATH:
-		write_text(b, *(char *const *)field);
-		break;
+	case CONF_PATH: conf_value_write_text(b, *(char *const *)field); break;
 	case CONF_SECRET:
 		buf_str(b, *(char *const *)field && **(char *const *)field ? "(secret)" : "\"\"");
 		break;
-	case CONF_LIST:
-		write_list(b, *(char *const *const *)field);
-		break;
-	case CONF_BOOL:
-		buf_str(b, *(const bool *)field ? "yes" : "no");
-		break;
-	case CONF_ENUM:
-		write_choice(b, key->choices, *(const int *)field);
-		break;
-	case CONF_INT:
-		buf_i64(b, number_of(key, field));
-		break;
-	case CONF_SIZE:
-		write_unit(b, number_of(key, field), sizes, NELEM(sizes));
-		break;
-	case CONF_TIME:
-		write_unit(b, number_of(key, field), times, NELEM(times));
-		break;
-	case CONF_MODE:
-		buf_printf(b, "%04llo", (unsigned long long)number_of(key, field));
-		break;
+	case CONF_LIST: write_list(b, *(char *const *const *)field); break;
+	case CONF_BOOL: buf_str(b, *(const bool *)field ? "yes" : "no"); break;
+	case CONF_ENUM: write_choice(b, key->choices, *(const int *)field); break;
+	case CONF_INT: buf_i64(b, number_of(key, field)); break;
+	case CONF_SIZE: write_unit(b, number_of(key, field), sizes, NELEM(sizes)); break;
+	case CONF_TIME: write_unit(b, number_of(key, field), times, NELEM(times)); break;
+	case CONF_MODE: buf_printf(b, "%04llo", (unsigned long long)number_of(key, field)); break;
 	}
 }

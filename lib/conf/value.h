@@ -5,9 +5,9 @@
 
 /* A parsed value that is not in its variable yet. */
 struct conf_value {
-	int64_t num;  /* BOOL INT SIZE TIME ENUM MODE */
-	char *str;    /* STR PATH SECRET; heap */
-	char **list;  /* LIST; heap, the words in one allocation with the array */
+	int64_t num; /* BOOL INT SIZE TIME ENUM MODE */
+	char *str;   /* STR PATH SECRET; heap */
+	char **list; /* LIST; heap, the words in one allocation with the array */
 };
 
 /* Parses `text` for `key`; `prefix` completes paths.  On failure *why (heap) says what would

@@ -1,26 +1,75 @@
 /* daemon/control.c: the control socket RUNDIR/NAME.ctl: one line in, text out, end of file.
- * What the lines mean is decided by parent.c and single.c. */
+ * What the lines mean is decided by parent.c and single.c.  RUNDIR/NAME.metrics beside it asks for the
+ * metrics by itself, so that who collects them may not tell a daemon to stop.
+ *
+ * Owns its connections, and tells the log who has asked what.  An answer may come later, when workers have spoken: the asker is held
+ * by a pointer that becomes NULL when he goes.  A line that is too long, or a minute of silence,
+ * ends a connection.  No child may inherit one, for the asker waits for the end of file. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/mem.h"
-#include "daemon/self.h"
+#include "daemon/daemon-impl.h"
 
-#define LINE_LIMIT 4096
-#define IDLE_MS  60000
+#define LINE_LIMIT   4096 /* more than remote.c sends */
+#define IDLE_MS      60000
+#define METRICS_MOST 32 /* at a time; each makes the workers look */
 
 struct ctl_conn {
 	struct stream io;
 	struct list link;
 	struct ctl_conn **holder; /* who will answer later */
 	bool asked;
+	bool metrics; /* of NAME.metrics */
 };
 
-static struct listener listener;
+static struct listener listener, metrics_listener;
+static size_t nmetrics_conns;
 static struct list conns;
 static void (*ask)(struct ctl_conn *, struct slice line);
 
+/* "@NAME line" is what remote.c has been asked by somebody it knows; nobody else may say that. */
+static struct slice
+control_by(const struct stream *s, struct slice *line, char *by, size_t n)
+{
+	uid_t uid = stream_peer_uid(s);
+	struct slice rest = *line, name;
+
+	if (uid == geteuid() && slice_starts(rest, S("@")) && slice_cut(&rest, ' ', &name)) {
+		*line = rest;
+		slice_cstr(slice_from(name, 1), by, n);
+		return S("remote");
+	}
+	(void)snprintf(by, n, "uid:%ld", (long)uid);
+	return S("local");
+}
+
+/* What only looks, and comes from this host, would fill the log. */
+static enum log_level
+control_level(struct slice from, struct slice line)
+{
+	static const char *const looks[] = { "ping", "status", "metrics" };
+
+	for (size_t i = 0; i < NELEM(looks); i++)
+		if (slice_eq(from, S("local")) && slice_eq(line, slice_str(looks[i])))
+			return LOG_DEBUG;
+	return LOG_INFO;
+}
+
 static void
-on_input(struct stream *s)
+control_take(struct ctl_conn *c, struct slice line)
+{
+	char by[256];
+	struct slice from = control_by(&c->io, &line, by, sizeof(by));
+
+	log_event(control_level(from, line), "control", "by=%s from=" SFMT " line=%s", log_str(by),
+	    SARG(from), log_value(line));
+	c->asked = true;
+	ask(c, line);
+}
+
+static void
+control_on_input(struct stream *s)
 {
 	struct ctl_conn *c = s->data;
 	struct slice line;
@@ -33,40 +82,64 @@ on_input(struct stream *s)
 	}
 	rc = stream_line(s, LINE_LIMIT, &line, NULL);
 	if (rc == 1) {
-		c->asked = true;
-		ask(c, slice_trim(line));
+		control_take(c, slice_trim(line));
 	} else if (rc < 0 || stream_eof(s)) {
 		stream_close(s);
 	}
 }
 
 static void
-on_closed(struct stream *s)
+control_on_closed(struct stream *s)
 {
 	struct ctl_conn *c = s->data;
 
 	if (c->holder)
 		*c->holder = NULL;
+	nmetrics_conns -= c->metrics;
 	list_remove(&c->link);
 	free(c);
 }
 
-static const struct stream_events events = { .input = on_input, .closed = on_closed };
+static const struct stream_events events = { .input = control_on_input,
+	.closed = control_on_closed };
 
-static void
-on_accept(struct listener *l, int fd)
+static struct ctl_conn *
+control_conn(struct loop *l, int fd)
 {
 	struct ctl_conn *c = mem_new(sizeof(*c));
 
-	stream_init(&c->io, l->loop, &events, c);
+	stream_init(&c->io, l, &events, c);
 	if (stream_open(&c->io, fd) < 0) {
 		close(fd);
 		free(c);
-		return;
+		return NULL;
 	}
 	list_push(&conns, &c->link);
 	stream_idle(&c->io, IDLE_MS);
 	stream_start(&c->io);
+	return c;
+}
+
+static void
+control_on_accept(struct listener *l, int fd)
+{
+	(void)control_conn(l->loop, fd);
+}
+
+static void
+control_on_accept_metrics(struct listener *l, int fd)
+{
+	struct ctl_conn *c;
+
+	if (nmetrics_conns >= METRICS_MOST) {
+		close(fd);
+		return;
+	}
+	if (!(c = control_conn(l->loop, fd)))
+		return;
+	c->asked = c->metrics = true;
+	nmetrics_conns++;
+	ask(c, S("metrics"));
 }
 
 void
@@ -76,14 +149,16 @@ control_start(struct loop *l, int fd, void (*fn)(struct ctl_conn *, struct slice
 
 	list_init(&conns);
 	ask = fn;
-	rc = listener_start(&listener, l, fd, on_accept, NULL);
+	rc = listener_start(&listener, l, fd, control_on_accept, NULL);
 	(void)rc; /* a fresh descriptor of our own */
 }
 
 void
-control_stop(void)
+control_start_metrics(struct loop *l, int fd)
 {
-	listener_stop(&listener, NULL);
+	int rc = listener_start(&metrics_listener, l, fd, control_on_accept_metrics, NULL);
+
+	(void)rc; /* likewise */
 }
 
 void
@@ -110,8 +185,8 @@ control_close_fds(void)
 	struct ctl_conn *c;
 	uv_os_fd_t fd;
 
-	list_each(c, &conns, struct ctl_conn, link)
-		if (uv_fileno(&c->io.handle, &fd) == 0)
-			close(fd);
-	close(self.ctl_fd);
+	list_each(c, &conns, struct ctl_conn, link) if (uv_fileno(&c->io.handle, &fd) == 0)
+	    close(fd);
+	close(daemon_self.ctl_fd);
+	close(daemon_self.metrics_fd);
 }

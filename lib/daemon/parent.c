@@ -1,5 +1,11 @@
-/* daemon/parent.c: the process that owns the sockets and looks after the workers.  It speaks
- * to no client: what can be attacked can be restarted. */
+/* daemon/parent.c: the process that owns the sockets and looks after the workers.  It speaks to
+ * no client: what can be attacked can be restarted.
+ *
+ * Owns the workers, their channels, and the control lines that they are answering.  A worker can
+ * die at any moment: its share of an answer counts as given, and it is started again, after a
+ * growing pause when it did not live long; one that never was ready ends the daemon.  Workers
+ * die with the parent.  A new configuration is checked in a process of its own before any worker
+ * hears of it. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,13 +17,14 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/logfile.h"
 #include "base/mem.h"
 #include "base/must.h"
-#include "daemon/self.h"
+#include "daemon/daemon-impl.h"
 
-#define BACKOFF_FIRST 100    /* ms before a worker that died early is started again */
+#define BACKOFF_FIRST 100 /* ms before a worker that died early is started again */
 #define BACKOFF_MOST  10000
-#define LIVED_MS      10000  /* who lived so long is started again at once */
+#define LIVED_MS      10000 /* who lived so long is started again at once */
 
 /* The parent's end of a worker's channel; outlives the worker by a turn. */
 struct link {
@@ -27,10 +34,10 @@ struct link {
 
 struct worker {
 	int index;
-	pid_t pid;           /* 0 = none */
+	pid_t pid; /* 0 = none */
 	bool ready;
-	struct link *link;   /* NULL when closed */
-	struct timer timer;  /* to the next start */
+	struct link *link;  /* NULL when closed */
+	struct timer timer; /* to the next start */
 	uint64_t started_ms, backoff;
 	uint64_t restarts;
 };
@@ -39,12 +46,12 @@ struct worker {
 struct request {
 	struct list link;
 	uint32_t id;
-	struct ctl_conn *conn;  /* NULL when the asker has gone */
-	bool status, watchdog;
-	int left;               /* answers to come */
-	bool known;             /* somebody knew the line */
-	struct buf *text;       /* per worker */
-	bool *waiting;          /* per worker */
+	struct ctl_conn *conn; /* NULL when the asker has gone */
+	bool status, watchdog, metrics;
+	int left;         /* answers to come */
+	bool known;       /* somebody knew the line */
+	struct buf *text; /* per worker */
+	bool *waiting;    /* per worker */
 };
 
 static struct worker *workers;
@@ -60,7 +67,7 @@ static void worker_spawn(struct worker *w);
 /* ---- requests ---------------------------------------------------------------------------- */
 
 static int
-worker_say(struct worker *w, uint32_t id, enum packet_kind kind, struct slice text)
+parent_worker_say(struct worker *w, uint32_t id, enum packet_kind kind, struct slice text)
 {
 	struct packet p = { .id = id, .kind = kind };
 	struct buf b = { 0 };
@@ -79,9 +86,11 @@ static void
 header(struct buf *out)
 {
 	buf_printf(out, "daemon=%s version=%s pid=%d workers=%lld state=%s uptime=%llu\n",
-	    self.d->name, TIERMAIL_VERSION, (int)getpid(), (long long)self.nworkers,
-	    self.draining ? "draining" : "running",
-	    (unsigned long long)((clock_mono_ms() - self.started_ms) / 1000));
+	    daemon_self.d->name, TIERMAIL_VERSION, (int)getpid(), (long long)daemon_self.nworkers,
+	    daemon_self.draining    ? "draining" :
+		daemon_self.leaving ? "leaving" :
+				      "running",
+	    (unsigned long long)((clock_mono_ms() - daemon_self.started_ms) / 1000));
 }
 
 static void
@@ -90,7 +99,10 @@ worker_status(struct buf *out, const struct worker *w, struct slice text)
 	struct slice line;
 
 	buf_printf(out, "worker=%d pid=%d state=%s restarts=%llu\n", w->index, (int)w->pid,
-	    w->ready ? "ready" : w->pid ? "starting" : "waiting", (unsigned long long)w->restarts);
+	    w->ready   ? "ready" :
+		w->pid ? "starting" :
+			 "waiting",
+	    (unsigned long long)w->restarts);
 	while (slice_cut(&text, '\n', &line))
 		buf_printf(out, "worker=%d " SFMT "\n", w->index, SARG(line));
 }
@@ -98,13 +110,15 @@ worker_status(struct buf *out, const struct worker *w, struct slice text)
 static void
 request_free(struct request *q)
 {
-	for (int64_t i = 0; i < self.nworkers; i++)
+	for (int64_t i = 0; i < daemon_self.nworkers; i++)
 		buf_fini(&q->text[i]);
 	list_remove(&q->link);
 	free(q->text);
 	free(q->waiting);
 	free(q);
 }
+
+static void parent_metrics(struct buf *out);
 
 static void
 request_over(struct request *q)
@@ -119,13 +133,15 @@ request_over(struct request *q)
 	}
 	if (q->status)
 		header(&out);
-	for (int64_t i = 0; i < self.nworkers; i++) {
+	for (int64_t i = 0; i < daemon_self.nworkers; i++) {
 		if (q->status)
 			worker_status(&out, &workers[i], buf_get(&q->text[i]));
 		else
 			buf_slice(&out, buf_get(&q->text[i]));
 	}
-	if (!q->known && !q->status)
+	if (q->metrics)
+		parent_metrics(&out);
+	if (!q->known && !q->status && !q->metrics)
 		buf_lit(&out, "error: unknown command, or no worker\n");
 	if (q->conn)
 		control_answer(q->conn, buf_get(&out));
@@ -139,8 +155,8 @@ request_new(struct ctl_conn *conn)
 	struct request *q = mem_new(sizeof(*q));
 
 	q->id = ++last_id;
-	q->text = mem_array((size_t)self.nworkers, sizeof(*q->text));
-	q->waiting = mem_array((size_t)self.nworkers, sizeof(*q->waiting));
+	q->text = mem_array((size_t)daemon_self.nworkers, sizeof(*q->text));
+	q->waiting = mem_array((size_t)daemon_self.nworkers, sizeof(*q->waiting));
 	list_init(&q->link);
 	list_push(&requests, &q->link);
 	if (conn)
@@ -151,7 +167,7 @@ request_new(struct ctl_conn *conn)
 static void
 request_send(struct request *q, struct worker *w, struct slice line)
 {
-	if (w->ready && worker_say(w, q->id, PACKET_LINE, line) == 0) {
+	if (w->ready && parent_worker_say(w, q->id, PACKET_LINE, line) == 0) {
 		q->waiting[w->index] = true;
 		q->left++;
 	}
@@ -169,7 +185,7 @@ request_answered(struct request *q, struct worker *w)
 static void
 ask_all(struct request *q, struct slice line)
 {
-	for (int64_t i = 0; i < self.nworkers; i++)
+	for (int64_t i = 0; i < daemon_self.nworkers; i++)
 		request_send(q, &workers[i], line);
 	if (q->left == 0)
 		request_over(q);
@@ -179,8 +195,8 @@ ask_all(struct request *q, struct slice line)
 static void
 ask_one(struct request *q)
 {
-	for (int64_t i = 0; i < self.nworkers && q->left == 0; i++)
-		request_send(q, &workers[next_ping++ % (size_t)self.nworkers], S("ping"));
+	for (int64_t i = 0; i < daemon_self.nworkers && q->left == 0; i++)
+		request_send(q, &workers[next_ping++ % (size_t)daemon_self.nworkers], S("ping"));
 	if (q->left == 0)
 		request_over(q);
 }
@@ -188,7 +204,7 @@ ask_one(struct request *q)
 /* ---- reload and drain -------------------------------------------------------------------- */
 
 static bool
-reload(struct buf *out)
+parent_reload(struct buf *out)
 {
 	char *why = NULL;
 	bool good;
@@ -196,9 +212,11 @@ reload(struct buf *out)
 	notify_reloading();
 	good = config_verify(&why) && config_load(true, &why) == 0;
 	buf_str(out, why ? why : "");
+	/* The workers could not read it, and keep what they have. */
+	good = good && confine_check(out);
 	config_log(good ? LOG_WARN : LOG_ERROR, good ? "reload_partial" : "reload_failed", why);
-	for (int64_t i = 0; good && i < self.nworkers; i++) {
-		int rc = worker_say(&workers[i], 0, PACKET_RELOAD, S(""));
+	for (int64_t i = 0; good && i < daemon_self.nworkers; i++) {
+		int rc = parent_worker_say(&workers[i], 0, PACKET_RELOAD, S(""));
 
 		(void)rc; /* one that starts now reads the new files anyway */
 	}
@@ -212,7 +230,7 @@ reload(struct buf *out)
 static void
 kill_workers(void)
 {
-	for (int64_t i = 0; i < self.nworkers; i++)
+	for (int64_t i = 0; i < daemon_self.nworkers; i++)
 		if (workers[i].pid > 0)
 			kill(workers[i].pid, SIGKILL);
 }
@@ -220,36 +238,37 @@ kill_workers(void)
 static void
 leave_if_over(void)
 {
-	for (int64_t i = 0; i < self.nworkers; i++)
+	for (int64_t i = 0; i < daemon_self.nworkers; i++)
 		if (workers[i].pid > 0)
 			return;
-	loop_stop(&self.loop);
+	loop_stop(&daemon_self.loop);
 }
 
 static void
-on_drain_over(struct timer *t UNUSED)
+parent_on_drain_over(struct timer *t UNUSED)
 {
-	log_event(LOG_WARN, "drain_timeout", "limit_ms=%lld", (long long)self.drain_timeout);
+	log_event(LOG_WARN, "drain_timeout", "limit_ms=%lld", (long long)daemon_self.drain_timeout);
 	kill_workers();
 }
 
 static void
-drain(void)
+parent_drain(void)
 {
-	if (self.draining) { /* asked twice: now */
+	if (daemon_self.draining) { /* asked twice: now */
 		kill_workers();
 		return;
 	}
-	self.draining = true;
-	log_event(LOG_INFO, "drain", "limit_ms=%lld", (long long)self.drain_timeout);
+	daemon_self.draining = true;
+	log_event(LOG_INFO, "drain", "limit_ms=%lld", (long long)daemon_self.drain_timeout);
 	notify_send("STOPPING=1\n");
 	setup_close_listeners();
-	timer_start(&drain_timer, (uint64_t)self.drain_timeout, 0);
-	for (int64_t i = 0; i < self.nworkers; i++) {
+	remote_stop();
+	timer_start(&drain_timer, (uint64_t)daemon_self.drain_timeout, 0);
+	for (int64_t i = 0; i < daemon_self.nworkers; i++) {
 		struct worker *w = &workers[i];
 
 		timer_stop(&w->timer);
-		if (w->pid > 0 && worker_say(w, 0, PACKET_DRAIN, S("")) < 0)
+		if (w->pid > 0 && parent_worker_say(w, 0, PACKET_DRAIN, S("")) < 0)
 			kill(w->pid, SIGKILL);
 	}
 	leave_if_over();
@@ -258,7 +277,7 @@ drain(void)
 /* ---- workers ----------------------------------------------------------------------------- */
 
 static void
-on_packet(struct ipc *c, struct slice text, int *fds UNUSED, size_t nfds UNUSED)
+parent_on_packet(struct ipc *c, struct slice text, int *fds UNUSED, size_t nfds UNUSED)
 {
 	struct link *link = c->data;
 	struct worker *w = link->w;
@@ -271,17 +290,18 @@ on_packet(struct ipc *c, struct slice text, int *fds UNUSED, size_t nfds UNUSED)
 	memcpy(&p, text.p, sizeof(p));
 	if (p.kind == PACKET_READY) {
 		w->ready = true;
-		for (int64_t i = 0; i < self.nworkers; i++)
+		for (int64_t i = 0; i < daemon_self.nworkers; i++)
 			all &= workers[i].ready;
 		if (all && !was_ready) {
 			was_ready = true;
 			log_event(LOG_INFO, "ready", "version=%s workers=%lld", TIERMAIL_VERSION,
-			    (long long)self.nworkers);
+			    (long long)daemon_self.nworkers);
 			notify_send("READY=1\nSTATUS=running\n");
 		}
 		return;
 	}
-	list_each(q, &requests, struct request, link) {
+	list_each(q, &requests, struct request, link)
+	{
 		if (q->id != p.id || !q->waiting[w->index])
 			continue;
 		buf_slice(&q->text[w->index], slice_from(text, sizeof(p)));
@@ -302,7 +322,7 @@ on_link_closed(struct ipc *c, int error UNUSED)
 	free(link);
 }
 
-static const struct ipc_events events = { .packet = on_packet, .closed = on_link_closed };
+static const struct ipc_events events = { .packet = parent_on_packet, .closed = on_link_closed };
 
 static void
 on_restart(struct timer *t)
@@ -324,20 +344,20 @@ worker_died(struct worker *w, int status)
 		w->link = NULL;
 	}
 	counters_restarted((size_t)w->index);
-	list_each(q, &requests, struct request, link)
-		if (q->waiting[w->index])
-			request_answered(q, w);
-	if (!self.draining || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+	list_each(q, &requests, struct request, link) if (q->waiting[w->index])
+	    request_answered(q, w);
+	if (!daemon_self.draining || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		log_event(LOG_ERROR, "worker_died", "worker=%d signal=%d status=%d", w->index,
 		    WIFSIGNALED(status) ? WTERMSIG(status) : 0,
 		    WIFEXITED(status) ? WEXITSTATUS(status) : 0);
-	if (self.draining) {
+	if (daemon_self.draining) {
 		leave_if_over();
 		return;
 	}
 	if (!was_ready) { /* it never worked: say so instead of trying for ever */
-		exit_code = WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : EX_SOFTWARE;
-		self.draining = true;
+		exit_code =
+		    WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : EX_SOFTWARE;
+		daemon_self.draining = true;
 		kill_workers();
 		leave_if_over();
 		return;
@@ -358,8 +378,8 @@ child(struct worker *w, int channel, pid_t parent)
 		_exit(EX_OSERR);
 	signals_forked();
 	control_close_fds();
-	close(uv_backend_fd(&self.loop.uv));
-	for (int64_t i = 0; i < self.nworkers; i++)
+	close(uv_backend_fd(&daemon_self.loop.uv));
+	for (int64_t i = 0; i < daemon_self.nworkers; i++)
 		if (workers[i].link)
 			close(workers[i].link->ipc.fd);
 	worker_main(w->index, channel);
@@ -372,7 +392,7 @@ worker_spawn(struct worker *w)
 	struct link *link;
 	int fds[2], rc;
 
-	if (self.draining)
+	if (daemon_self.draining)
 		return;
 	must(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) == 0);
 	fflush(NULL);
@@ -392,7 +412,7 @@ worker_spawn(struct worker *w)
 	}
 	link = mem_new(sizeof(*link));
 	link->w = w;
-	rc = ipc_open(&link->ipc, &self.loop, fds[0], &events, link);
+	rc = ipc_open(&link->ipc, &daemon_self.loop, fds[0], &events, link);
 	must(rc == 0);
 	w->link = link;
 	if (was_ready)
@@ -406,7 +426,7 @@ on_children(void)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		for (int64_t i = 0; i < self.nworkers; i++)
+		for (int64_t i = 0; i < daemon_self.nworkers; i++)
 			if (workers[i].pid == pid)
 				worker_died(&workers[i], status);
 }
@@ -414,62 +434,65 @@ on_children(void)
 /* ---- events ------------------------------------------------------------------------------ */
 
 static void
-on_signal(int sig)
+parent_on_signal(int sig)
 {
 	struct buf out = { 0 };
 
 	if (sig == SIGCHLD)
 		on_children();
 	else if (sig == SIGHUP)
-		(void)reload(&out);
+		(void)parent_reload(&out);
 	else
-		drain();
+		parent_drain();
 	buf_fini(&out);
 }
 
 static void
-metrics(struct buf *out)
+parent_metrics(struct buf *out)
 {
-	pid_t *pids = mem_array((size_t)self.nworkers, sizeof(*pids));
+	pid_t *pids = mem_array((size_t)daemon_self.nworkers, sizeof(*pids));
 	uint64_t restarts = 0;
 
-	for (int64_t i = 0; i < self.nworkers; i++) {
+	for (int64_t i = 0; i < daemon_self.nworkers; i++) {
 		pids[i] = workers[i].pid;
 		restarts += workers[i].restarts;
 	}
-	counters_write(out, pids, (size_t)self.nworkers, restarts);
+	counters_write(out, pids, (size_t)daemon_self.nworkers, restarts);
 	free(pids);
 }
 
 static void
-on_ask(struct ctl_conn *c, struct slice line)
+parent_on_ask(struct ctl_conn *c, struct slice line)
 {
 	struct buf out = { 0 };
 	struct request *q;
+	int rc;
 
-	if (slice_eq(line, S("metrics"))) {
-		metrics(&out);
-	} else if (slice_eq(line, S("reload"))) {
-		(void)reload(&out);
+	if (slice_eq(line, S("reload"))) {
+		(void)parent_reload(&out);
 	} else if (slice_eq(line, S("drain"))) {
 		buf_lit(&out, "ok\n");
+	} else if ((rc = admin_spread(line, parent_drain, &out)) != 0) {
+		if (rc > 0)
+			ask_all(request_new(NULL), line);
 	} else if (slice_eq(line, S("ping"))) {
 		ask_one(request_new(c));
 		return;
 	} else {
 		q = request_new(c);
 		q->status = slice_eq(line, S("status"));
+		q->metrics = slice_eq(line, S("metrics")); /* they tell us by their slots */
 		ask_all(q, line);
 		return;
 	}
 	control_answer(c, buf_get(&out));
 	buf_fini(&out);
-	if (slice_eq(line, S("drain")) && !self.draining)
-		drain();
+	if (slice_eq(line, S("drain")) && !daemon_self.draining)
+		parent_drain();
 }
 
 static void
-on_watchdog(struct timer *t UNUSED)
+parent_on_watchdog(struct timer *t UNUSED)
 {
 	struct request *q = request_new(NULL);
 
@@ -480,24 +503,27 @@ on_watchdog(struct timer *t UNUSED)
 int
 parent_run(void)
 {
-	counters_open((size_t)self.nworkers);
-	loop_init(&self.loop);
-	self.current = &self.loop;
+	counters_open((size_t)daemon_self.nworkers);
+	loop_init(&daemon_self.loop);
+	daemon_self.current = &daemon_self.loop;
 	list_init(&requests);
-	signals_start(&self.loop, true, on_signal);
-	timer_init(&drain_timer, &self.loop, on_drain_over);
-	timer_init(&watchdog, &self.loop, on_watchdog);
-	control_start(&self.loop, self.ctl_fd, on_ask);
-	workers = mem_array((size_t)self.nworkers, sizeof(*workers));
-	for (int64_t i = 0; i < self.nworkers; i++) {
+	signals_start(&daemon_self.loop, true, parent_on_signal);
+	timer_init(&drain_timer, &daemon_self.loop, parent_on_drain_over);
+	timer_init(&watchdog, &daemon_self.loop, parent_on_watchdog);
+	confine_plan(false);
+	logfile_start();
+	control_start(&daemon_self.loop, daemon_self.ctl_fd, parent_on_ask);
+	control_start_metrics(&daemon_self.loop, daemon_self.metrics_fd);
+	workers = mem_array((size_t)daemon_self.nworkers, sizeof(*workers));
+	for (int64_t i = 0; i < daemon_self.nworkers; i++) {
 		workers[i].index = (int)i;
-		timer_init(&workers[i].timer, &self.loop, on_restart);
+		timer_init(&workers[i].timer, &daemon_self.loop, on_restart);
 	}
-	for (int64_t i = 0; i < self.nworkers; i++)
+	for (int64_t i = 0; i < daemon_self.nworkers; i++)
 		worker_spawn(&workers[i]);
 	if (notify_watchdog_ms())
 		timer_start(&watchdog, notify_watchdog_ms(), notify_watchdog_ms());
-	loop_run(&self.loop);
+	loop_run(&daemon_self.loop);
 	if (exit_code == 0)
 		log_event(LOG_INFO, "stop", "pid=%d", (int)getpid());
 	setup_remove();

@@ -1,4 +1,9 @@
-/* daemon/setup.c: what happens once, before the loop: limits, sockets, privileges, files. */
+/* daemon/setup.c: what happens once, before the loop: limits, sockets, privileges, files.
+ *
+ * Called by program.c, in the order in which root is needed: sockets before privileges go.
+ * Whatever fails is logged with what it was and ends the start.  Sockets that a supervisor gave
+ * are used and never removed; our own belong to the user that the daemon becomes.  A port that a
+ * killed predecessor still has is waited for, a second. */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -11,14 +16,17 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#include "base/files.h"
 #include "base/log.h"
+#include "base/logfile.h"
 #include "base/mem.h"
-#include "daemon/self.h"
+#include "daemon/daemon-impl.h"
+#include "daemon/remote.h"
 
 #define FIRST_FD 3 /* SD_LISTEN_FDS_START */
 
 static int
-failed(const char *what, const char *name, int rc)
+setup_failed(const char *what, const char *name, int rc)
 {
 	log_event(LOG_ERROR, "start_failed", "what=%s name=%s error=%s", what, log_str(name),
 	    log_str(strerror(-rc)));
@@ -30,13 +38,13 @@ setup_limits(void)
 {
 	struct rlimit r;
 
-	umask(027);
+	umask(*shared.group ? 007 : 027); /* a common group shares the queue: it must write there */
 	if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
 		r.rlim_cur = r.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &r);
 	}
 	if (getrlimit(RLIMIT_CORE, &r) == 0) {
-		r.rlim_cur = self.core ? r.rlim_max : 0;
+		r.rlim_cur = daemon_self.core ? r.rlim_max : 0;
 		(void)setrlimit(RLIMIT_CORE, &r);
 	}
 	setenv("UV_THREADPOOL_SIZE", "16", 0);
@@ -57,32 +65,17 @@ ids(uid_t *uid, gid_t *gid)
 	if (*shared.user) {
 		errno = 0;
 		if (!(pw = getpwnam(shared.user)))
-			return failed("user", shared.user, errno ? -errno : -ENOENT);
+			return setup_failed("user", shared.user, errno ? -errno : -ENOENT);
 		*uid = pw->pw_uid;
 		*gid = pw->pw_gid;
 	}
 	if (*shared.group) {
 		errno = 0;
 		if (!(gr = getgrnam(shared.group)))
-			return failed("group", shared.group, errno ? -errno : -ENOENT);
+			return setup_failed("group", shared.group, errno ? -errno : -ENOENT);
 		*gid = gr->gr_gid;
 	}
 	return 0;
-}
-
-/* What cannot be made shows when the last directory is. */
-static void
-make_parents(const char *path)
-{
-	char *part = mem_str(path);
-
-	for (char *p = strchr(part + 1, '/'); p; p = strchr(p + 1, '/')) {
-		*p = '\0';
-		if (mkdir(part, 0755) == 0)
-			(void)chmod(part, 0755);
-		*p = '/';
-	}
-	free(part);
 }
 
 int
@@ -91,19 +84,21 @@ setup_rundir(void)
 	uid_t uid;
 	gid_t gid;
 	int rc;
+	bool there = access(shared.rundir, F_OK) == 0;
 
-	make_parents(shared.rundir);
-	if (mkdir(shared.rundir, 0755) < 0)
-		return errno == EEXIST ? 0 : failed("rundir", shared.rundir, -errno);
-	if (chmod(shared.rundir, 0755) < 0)
-		return failed("rundir", shared.rundir, -errno);
-	if (geteuid() != 0)
+	if ((rc = files_make_dirs(shared.rundir, 0755)) < 0)
+		return setup_failed("rundir", shared.rundir, rc);
+	if (there || geteuid() != 0)
 		return 0;
 	if ((rc = ids(&uid, &gid)) < 0)
 		return rc;
-	if (chown(shared.rundir, uid, gid) < 0)
-		return failed("rundir", shared.rundir, -errno);
-	return 0;
+	/* Users of their own make their sockets side by side, and remove only their own. */
+	if (*shared.group)
+		rc = chown(shared.rundir, 0, gid) < 0 || chmod(shared.rundir, 01775) < 0 ? -errno :
+											   0;
+	else
+		rc = chown(shared.rundir, uid, gid) < 0 ? -errno : 0;
+	return rc < 0 ? setup_failed("rundir", shared.rundir, rc) : 0;
 }
 
 int
@@ -117,16 +112,16 @@ setup_privileges(void)
 		return 0;
 	if ((rc = ids(&uid, &gid)) < 0)
 		return rc;
+	/* Who turns it over and opens the next one is not root any more. */
+	if ((rc = logfile_give(uid, gid)) < 0)
+		return setup_failed("log", shared.log_to, rc);
 	if (gid != (gid_t)-1) {
 		rc = uid != (uid_t)-1 ? initgroups(shared.user, gid) : setgroups(0, NULL);
 		if (rc < 0 || setresgid(gid, gid, gid) < 0)
-			return failed("group", shared.group, -errno);
+			return setup_failed("group", shared.group, -errno);
 	}
 	if (uid != (uid_t)-1 && setresuid(uid, uid, uid) < 0)
-		return failed("user", shared.user, -errno);
-	/* Changing ids made the process undumpable: also its own /proc is then root's. */
-	if (uid != (uid_t)-1)
-		prctl(PR_SET_DUMPABLE, 1);
+		return setup_failed("user", shared.user, -errno);
 	return 0;
 }
 
@@ -137,9 +132,9 @@ static bool *inherited; /* per listener: came from systemd, its path is not ours
 static struct daemon_listen *
 listener_named(struct slice name, size_t *at)
 {
-	for (*at = 0; self.listens && self.listens[*at]; ++*at)
-		if (slice_eq(name, slice_str(self.listens[*at]->name)))
-			return self.listens[*at];
+	for (*at = 0; daemon_self.listens && daemon_self.listens[*at]; ++*at)
+		if (slice_eq(name, slice_str(daemon_self.listens[*at]->name)))
+			return daemon_self.listens[*at];
 	return NULL;
 }
 
@@ -216,7 +211,28 @@ give_socket(const struct addr *a)
 		return 0;
 	if ((rc = ids(&uid, &gid)) < 0)
 		return rc;
-	return chown(a->un.sun_path, uid, gid) < 0 ? failed("listen", a->un.sun_path, -errno) : 0;
+	return chown(a->un.sun_path, uid, gid) < 0 ?
+	    setup_failed("listen", a->un.sun_path, -errno) :
+	    0;
+}
+
+/* The control socket's counterpart for other hosts. */
+static int
+listen_remotely(void)
+{
+	int port = daemon_remote_port(daemon_self.d->name), rc;
+	struct addr a;
+	char *text;
+
+	if (!*shared.control_address || !port)
+		return 0;
+	text = daemon_remote_address(port);
+	rc = addr_parse(slice_str(text), &a);
+	daemon_self.remote_fd = rc < 0 ? rc : open_patiently(&a, 0);
+	if (daemon_self.remote_fd < 0)
+		rc = setup_failed("control", text, daemon_self.remote_fd);
+	mem_free(&text);
+	return rc < 0 ? rc : 0;
 }
 
 int
@@ -225,34 +241,34 @@ setup_listeners(void)
 	size_t n = 0;
 	int rc;
 
-	for (; self.listens && self.listens[n]; n++)
-		self.listens[n]->fd = -1;
+	for (; daemon_self.listens && daemon_self.listens[n]; n++)
+		daemon_self.listens[n]->fd = -1;
 	inherited = mem_array(n + 1, sizeof(*inherited));
 	take_inherited();
 	for (size_t i = 0; i < n; i++) {
-		struct daemon_listen *l = self.listens[i];
+		struct daemon_listen *l = daemon_self.listens[i];
 		struct addr a;
 
 		if (l->fd >= 0)
 			continue;
 		if (listen_addr(l->address, &a) < 0)
-			return failed("listen", l->address, -EINVAL);
+			return setup_failed("listen", l->address, -EINVAL);
 		l->fd = open_patiently(&a, (int)l->mode);
 		if (l->fd < 0)
-			return failed("listen", l->address, l->fd);
+			return setup_failed("listen", l->address, l->fd);
 		if (a.sa.sa_family == AF_UNIX && (rc = give_socket(&a)) < 0)
 			return rc;
 	}
-	return 0;
+	return listen_remotely();
 }
 
 void
 setup_close_listeners(void)
 {
-	for (size_t i = 0; self.listens && self.listens[i]; i++) {
-		if (self.listens[i]->fd >= 0)
-			close(self.listens[i]->fd);
-		self.listens[i]->fd = -1;
+	for (size_t i = 0; daemon_self.listens && daemon_self.listens[i]; i++) {
+		if (daemon_self.listens[i]->fd >= 0)
+			close(daemon_self.listens[i]->fd);
+		daemon_self.listens[i]->fd = -1;
 	}
 }
 
@@ -261,14 +277,14 @@ setup_close_listeners(void)
 static int
 write_pid(void)
 {
-	char *temp = mem_printf("%s.%d", self.pid_path, (int)getpid());
+	char *temp = mem_printf("%s.%d", daemon_self.pid_path, (int)getpid());
 	FILE *f = fopen(temp, "we");
 	int rc = f ? 0 : -errno;
 
 	if (f) {
 		(void)fchmod(fileno(f), 0644);
 		fprintf(f, "%d\n", (int)getpid());
-		if (fclose(f) != 0 || rename(temp, self.pid_path) < 0)
+		if (fclose(f) != 0 || rename(temp, daemon_self.pid_path) < 0)
 			rc = -errno;
 	}
 	if (rc < 0)
@@ -277,23 +293,36 @@ write_pid(void)
 	return rc;
 }
 
+/* A socket of ours in rundir: its descriptor, or -errno. */
+static int
+run_socket(const char *path, int mode)
+{
+	char *text = mem_printf("unix:%s", path);
+	struct addr a;
+	int rc = addr_parse(slice_str(text), &a);
+
+	free(text);
+	rc = rc < 0 ? rc : open_patiently(&a, mode);
+	return rc < 0 ? setup_failed("control", path, rc) : rc;
+}
+
 int
 setup_run_files(void)
 {
-	struct addr a;
-	char *text;
+	const char *name = daemon_self.d->name;
 	int rc;
 
-	self.pid_path = mem_printf("%s/%s.pid", shared.rundir, self.d->name);
-	self.ctl_path = mem_printf("%s/%s.ctl", shared.rundir, self.d->name);
-	text = mem_printf("unix:%s", self.ctl_path);
-	rc = addr_parse(slice_str(text), &a);
-	free(text);
-	self.ctl_fd = rc < 0 ? rc : open_patiently(&a, 0660);
-	if (self.ctl_fd < 0)
-		return failed("control", self.ctl_path, self.ctl_fd);
+	daemon_self.pid_path = mem_printf("%s/%s.pid", shared.rundir, name);
+	daemon_self.ctl_path = mem_printf("%s/%s.ctl", shared.rundir, name);
+	daemon_self.metrics_path = mem_printf("%s/%s.metrics", shared.rundir, name);
+	daemon_self.ctl_fd = run_socket(daemon_self.ctl_path, *shared.group ? 0600 : 0660);
+	if (daemon_self.ctl_fd < 0)
+		return daemon_self.ctl_fd;
+	daemon_self.metrics_fd = run_socket(daemon_self.metrics_path, 0660);
+	if (daemon_self.metrics_fd < 0)
+		return daemon_self.metrics_fd;
 	rc = write_pid();
-	return rc < 0 ? failed("pidfile", self.pid_path, rc) : 0;
+	return rc < 0 ? setup_failed("pidfile", daemon_self.pid_path, rc) : 0;
 }
 
 void
@@ -301,10 +330,13 @@ setup_remove(void)
 {
 	struct addr a;
 
-	unlink(self.ctl_path);
-	unlink(self.pid_path);
-	for (size_t i = 0; self.listens && self.listens[i]; i++)
-		if (!inherited[i] && listen_addr(self.listens[i]->address, &a) == 0 &&
+	if (!daemon_self.ctl_path) /* a master, which has none of this */
+		return;
+	unlink(daemon_self.ctl_path);
+	unlink(daemon_self.metrics_path);
+	unlink(daemon_self.pid_path);
+	for (size_t i = 0; daemon_self.listens && daemon_self.listens[i]; i++)
+		if (!inherited[i] && listen_addr(daemon_self.listens[i]->address, &a) == 0 &&
 		    a.sa.sa_family == AF_UNIX)
 			unlink(a.un.sun_path);
 }

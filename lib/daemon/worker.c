@@ -1,4 +1,9 @@
-/* daemon/worker.c: the process that does the work, be it a forked worker or the only one. */
+/* daemon/worker.c: the process that does the work, be it a forked worker or the only one.
+ *
+ * Owns what daemon.h shows to a daemon: its loop, its number, whether it drains.  Called by
+ * parent.c in the child and by single.c.  A start that fails ends the process.  A forked worker
+ * answers the parent's lines, and leaves when the parent has gone.  It reads the new
+ * configuration for itself and keeps the old one when that fails. */
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -6,7 +11,7 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "base/mem.h"
-#include "daemon/self.h"
+#include "daemon/daemon-impl.h"
 
 void (*worker_drained)(void);
 
@@ -19,19 +24,19 @@ static bool listening, ended;
 struct loop *
 daemon_loop(void)
 {
-	return self.current;
+	return daemon_self.current;
 }
 
 int
 daemon_worker(void)
 {
-	return self.worker < 0 ? 0 : self.worker;
+	return daemon_self.worker < 0 ? 0 : daemon_self.worker;
 }
 
 bool
 daemon_draining(void)
 {
-	return self.draining;
+	return daemon_self.draining;
 }
 
 void
@@ -49,16 +54,16 @@ daemon_listeners(void)
 {
 	static struct daemon_listen *none;
 
-	return self.listens ? self.listens : &none;
+	return daemon_self.listens ? daemon_self.listens : &none;
 }
 
 /* ---- the work ---------------------------------------------------------------------------- */
 
 static void
-on_accept(struct listener *l, int fd)
+worker_on_accept(struct listener *l, int fd)
 {
 	counters_accepted();
-	self.d->accept(l->data, fd);
+	announce_accept(l->data, fd);
 }
 
 int
@@ -66,17 +71,19 @@ worker_start(struct loop *l, int worker)
 {
 	int rc;
 
-	self.current = l;
-	self.worker = worker;
+	daemon_self.current = l;
+	daemon_self.worker = worker;
 	counters_use(worker < 0 ? 0 : (size_t)worker);
-	if (self.d->start && (rc = self.d->start(l)) < 0)
+	if (daemon_self.d->start && (rc = daemon_self.d->start(l)) < 0)
 		return rc;
-	for (size_t i = 0; self.listens && self.listens[i]; i++) {
-		struct daemon_listen *dl = self.listens[i];
+	for (size_t i = 0; daemon_self.listens && daemon_self.listens[i]; i++) {
+		struct daemon_listen *dl = daemon_self.listens[i];
 
-		if ((rc = listener_start(&dl->listener, l, dl->fd, on_accept, dl)) < 0)
+		if ((rc = listener_start(&dl->listener, l, dl->fd, worker_on_accept, dl)) < 0)
 			return rc;
 	}
+	if (worker <= 0 && (rc = remote_start(l)) < 0)
+		return rc;
 	listening = true;
 	return 0;
 }
@@ -84,14 +91,16 @@ worker_start(struct loop *l, int worker)
 void
 worker_drain(void)
 {
-	if (self.draining)
+	if (daemon_self.draining)
 		return;
-	self.draining = true;
-	for (size_t i = 0; listening && self.listens && self.listens[i]; i++)
-		listener_stop(&self.listens[i]->listener, NULL);
+	daemon_self.draining = true;
+	for (size_t i = 0; listening && daemon_self.listens && daemon_self.listens[i]; i++)
+		listener_stop(&daemon_self.listens[i]->listener, NULL);
 	setup_close_listeners();
-	if (self.d->drain)
-		self.d->drain();
+	remote_stop();
+	announce_drain();
+	if (daemon_self.d->drain)
+		daemon_self.d->drain();
 	else
 		daemon_drained();
 }
@@ -101,30 +110,51 @@ worker_reload(char **why)
 {
 	if (config_load(true, why) < 0)
 		return false;
-	if (self.d->reload)
-		self.d->reload();
+	if (daemon_self.d->reload)
+		daemon_self.d->reload();
+	return true;
+}
+
+/* For tests: does what no confined process may do, see sandbox_probe. */
+static bool
+worker_probe(struct slice what, struct buf *out)
+{
+	char word[16];
+	int rc = what.n < sizeof(word) ? sandbox_probe(slice_cstr(what, word, sizeof(word))) : -1;
+
+	if (rc < 0)
+		return false;
+	buf_printf(out, "probe=%s errno=%d\n", word, rc);
 	return true;
 }
 
 bool
 worker_answer(struct slice line, struct buf *out)
 {
+	if (slice_starts(line, S("probe ")))
+		return worker_probe(slice_from(line, strlen("probe ")), out);
+	if (slice_eq(line, S("metrics"))) {
+		counters_refresh();
+		return true;
+	}
 	if (slice_eq(line, S("ping"))) {
 		buf_lit(out, "pong\n");
 		return true;
 	}
 	if (slice_eq(line, S("status"))) {
-		if (self.d->status)
-			self.d->status(out);
+		if (daemon_self.d->status)
+			daemon_self.d->status(out);
 		return true;
 	}
-	return self.d->control && self.d->control(line, out);
+	if (admin_answer(line, out))
+		return true;
+	return daemon_self.d->control && daemon_self.d->control(line, out);
 }
 
 /* ---- a forked worker --------------------------------------------------------------------- */
 
 static void
-say(uint32_t id, enum packet_kind kind, int flags, struct slice text)
+worker_say(uint32_t id, enum packet_kind kind, int flags, struct slice text)
 {
 	struct packet p = { .id = id, .kind = kind, .flags = (uint16_t)flags };
 	struct buf b = { 0 };
@@ -144,14 +174,14 @@ say_text(uint32_t id, int flags, struct slice text)
 	const size_t most = IPC_PACKET - sizeof(struct packet);
 
 	while (text.n > most) {
-		say(id, PACKET_TEXT, flags | PACKET_MORE, slice_sub(text, 0, most));
+		worker_say(id, PACKET_TEXT, flags | PACKET_MORE, slice_sub(text, 0, most));
 		text = slice_from(text, most);
 	}
-	say(id, PACKET_TEXT, flags, text);
+	worker_say(id, PACKET_TEXT, flags, text);
 }
 
 static void
-answer(uint32_t id, struct slice line)
+worker_answer_request(uint32_t id, struct slice line)
 {
 	struct buf out = { 0 };
 	bool known = worker_answer(line, &out);
@@ -161,7 +191,7 @@ answer(uint32_t id, struct slice line)
 }
 
 static void
-on_packet(struct ipc *c UNUSED, struct slice text, int *fds UNUSED, size_t nfds UNUSED)
+worker_on_packet(struct ipc *c UNUSED, struct slice text, int *fds UNUSED, size_t nfds UNUSED)
 {
 	struct packet p;
 	char *why = NULL;
@@ -170,7 +200,7 @@ on_packet(struct ipc *c UNUSED, struct slice text, int *fds UNUSED, size_t nfds 
 		return;
 	memcpy(&p, text.p, sizeof(p));
 	if (p.kind == PACKET_LINE)
-		answer(p.id, slice_from(text, sizeof(p)));
+		worker_answer_request(p.id, slice_from(text, sizeof(p)));
 	else if (p.kind == PACKET_DRAIN)
 		worker_drain();
 	else if (p.kind == PACKET_RELOAD && !worker_reload(&why))
@@ -185,10 +215,10 @@ on_parent_gone(struct ipc *c UNUSED, int error UNUSED)
 	exit(0);
 }
 
-static const struct ipc_events events = { .packet = on_packet, .closed = on_parent_gone };
+static const struct ipc_events events = { .packet = worker_on_packet, .closed = on_parent_gone };
 
 static void
-leave(void)
+worker_leave(void)
 {
 	loop_stop(&loop);
 }
@@ -199,8 +229,9 @@ worker_main(int worker, int channel)
 	int rc;
 
 	loop_init(&loop);
-	worker_drained = leave;
-	self.current = &loop;
+	worker_drained = worker_leave;
+	daemon_self.current = &loop;
+	confine_files(false);
 	if (ipc_open(&parent, &loop, channel, &events, NULL) < 0)
 		exit(EX_OSERR);
 	if ((rc = worker_start(&loop, worker)) < 0) {
@@ -208,7 +239,8 @@ worker_main(int worker, int channel)
 		    log_str(strerror(-rc)));
 		exit(EX_OSERR);
 	}
-	say(0, PACKET_READY, 0, S(""));
+	sandbox_calls();
+	worker_say(0, PACKET_READY, 0, S(""));
 	loop_run(&loop);
 	exit(0);
 }

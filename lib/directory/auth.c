@@ -18,7 +18,7 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "conf/shared.h"
-#include "directory/internal.h"
+#include "directory/directory-impl.h"
 
 #define PAD_STEP_US 50000
 
@@ -60,7 +60,7 @@ wipe_realloc(void *p, ber_len_t n, void *ctx)
 
 /* libldap keeps requests, passwords and all, in blocks that it frees as they are. */
 void
-auth_wipe_memory(void)
+dir_auth_wipe_memory(void)
 {
 	static BerMemoryFunctions fns = { wipe_malloc, wipe_calloc, wipe_realloc, wipe_free };
 	static bool done;
@@ -72,16 +72,6 @@ auth_wipe_memory(void)
 
 /* ---- the outcome ----------------------------------------------------------------------- */
 
-static void
-auth_good(struct ask *a)
-{
-	enum dir_status s = a->domain->domain.status;
-
-	if (s == DIR_ACTIVE || s == DIR_OVERQUOTA)
-		s = a->user->user.status;
-	ask_ready(a, s == DIR_ACTIVE || s == DIR_OVERQUOTA ? SAY_OK : SAY_INACTIVE);
-}
-
 static uint64_t
 pad_us(const struct dir *d)
 {
@@ -89,7 +79,7 @@ pad_us(const struct dir *d)
 }
 
 void
-auth_fail(struct ask *a, enum say say)
+dir_auth_fail(struct ask *a, enum say say)
 {
 	struct dir *d = a->dir;
 	uint64_t spent = clock_mono_us() - a->started_us, pad = pad_us(d);
@@ -97,7 +87,7 @@ auth_fail(struct ask *a, enum say say)
 
 	a->said = say;
 	if (spent >= pad) {
-		ask_ready(a, say);
+		dir_ask_ready(a, say);
 		return;
 	}
 	a->until = loop_now(d->loop) + (pad - spent) / 1000 + 1;
@@ -121,26 +111,27 @@ static void
 bind_judge(struct dir *d, struct ask *a, int code)
 {
 	struct slice dn = a->user->user.dn;
-	struct slice password = slice(a->password, a->password_len);
+	struct slice password = secret_get(&a->password);
 
 	switch (code) {
 	case LDAP_SUCCESS:
-		proofs_put(&d->proofs, dn, password, loop_now(d->loop), (uint64_t)shared.ldap_auth_age);
-		auth_good(a);
+		dir_proofs_put(&d->proofs, dn, a->user->user.account, password, loop_now(d->loop),
+		    (uint64_t)shared.ldap_auth_age);
+		dir_ask_ready(a, SAY_OK);
 		return;
 	case LDAP_INVALID_CREDENTIALS:
-	case LDAP_INAPPROPRIATE_AUTH:  /* has no password */
-	case LDAP_NO_SUCH_OBJECT:      /* deleted since we looked */
+	case LDAP_INAPPROPRIATE_AUTH:   /* has no password */
+	case LDAP_NO_SUCH_OBJECT:       /* deleted since we looked */
 	case LDAP_CONSTRAINT_VIOLATION: /* locked by password policy */
 	case LDAP_INSUFFICIENT_ACCESS:
 	case LDAP_UNWILLING_TO_PERFORM:
-		proofs_drop(&d->proofs, dn);
-		auth_fail(a, SAY_WRONG);
+		dir_proofs_drop(&d->proofs, dn);
+		dir_auth_fail(a, SAY_WRONG);
 		return;
 	default:
-		log_event(LOG_WARN, "ldap_error", "key=%s error=%s", log_value(a->user->user.account),
-		    log_str(ldap_err2string(code)));
-		ask_ready(a, SAY_AUTH_AWAY);
+		log_event(LOG_WARN, "ldap_error", "key=%s error=%s",
+		    log_value(a->user->user.account), log_str(ldap_err2string(code)));
+		dir_ask_ready(a, SAY_AUTH_AWAY);
 	}
 }
 
@@ -154,7 +145,7 @@ binder_up(struct conn *c UNUSED, void *data)
 	struct binder *b = data;
 
 	b->was_up = true;
-	server_good(b->server);
+	dir_server_good(b->server);
 	binders_pump(b->dir);
 }
 
@@ -168,10 +159,13 @@ binder_message(struct conn *c, void *data, LDAPMessage *m)
 
 	if (ldap_msgid(m) != b->msgid)
 		return;
-	if (ldap_parse_result(conn_ldap(c), m, &code, NULL, NULL, NULL, NULL, 0) != LDAP_SUCCESS)
+	if (ldap_parse_result(dir_conn_ldap(c), m, &code, NULL, NULL, NULL, NULL, 0) !=
+	    LDAP_SUCCESS)
 		code = LDAP_OTHER;
 	b->msgid = 0;
 	b->ask = NULL;
+	dir_turns_unbind(d, &b->turns);
+	d->bind_heard = clock_mono_us();
 	bind_took(d, clock_mono_us() - b->sent_us);
 	if (a) {
 		list_remove(&a->link);
@@ -189,21 +183,23 @@ binder_lost(struct binder *b, bool blame)
 	struct ask *a = b->ask;
 
 	if (blame || !b->was_up)
-		server_failed(b->server, loop_now(d->loop), b->began_at);
+		dir_server_failed(b->server, loop_now(d->loop), b->began_at);
 	b->ask = NULL;
 	b->msgid = 0;
 	b->was_up = false;
+	dir_turns_unbind(d, &b->turns);
 	if (!a)
 		return;
 	list_remove(&a->link);
 	a->binder = NULL;
 	if (a->tried) {
-		ask_ready(a, SAY_AUTH_AWAY);
+		dir_ask_ready(a, SAY_AUTH_AWAY);
 		return;
 	}
 	a->tried = a->queued = true;
 	d->nbinding++;
 	list_push_front(&d->binding, &a->link);
+	dir_turns_push(a, true);
 }
 
 static void
@@ -224,22 +220,38 @@ static const struct conn_events binder_events = { binder_up, binder_message, bin
 static bool
 binder_start(struct binder *b, struct ask *a)
 {
-	struct berval cred = { a->password_len, a->password };
+	struct berval cred = { a->password.n, a->password.p };
 
-	if (ldap_sasl_bind(conn_ldap(b->conn), a->user->user.dn.p, LDAP_SASL_SIMPLE, &cred, NULL,
-		NULL, &b->msgid) != LDAP_SUCCESS) {
+	if (ldap_sasl_bind(dir_conn_ldap(b->conn), a->user->user.dn.p, LDAP_SASL_SIMPLE, &cred,
+		NULL, NULL, &b->msgid) != LDAP_SUCCESS) {
 		b->msgid = 0;
 		return false;
 	}
 	list_remove(&a->link);
 	list_push(&b->dir->bound, &a->link);
 	a->queued = false;
+	a->until = loop_now(b->dir->loop) + (uint64_t)shared.ldap_timeout; /* of the bind itself */
+	b->turns = dir_turns_bind(a);
 	b->dir->nbinding--;
 	b->dir->binds++;
 	b->ask = a;
 	a->binder = b;
 	b->sent_us = clock_mono_us();
 	return true;
+}
+
+/* Connections without work to a server that hangs: nobody shall find that out once more. */
+static void
+binders_leave(struct dir *d, const struct server *server)
+{
+	for (size_t i = 0; i < d->nbinders; i++) {
+		struct binder *b = &d->binders[i];
+
+		if (b->server != server || b->msgid || !dir_conn_up(b->conn))
+			continue;
+		dir_conn_close(&b->conn);
+		b->was_up = false;
+	}
 }
 
 /* Gives waiting asks to idle binders, and connects as many more as are wanted. */
@@ -253,14 +265,15 @@ binders_pump(struct dir *d)
 	for (size_t i = 0; i < d->nbinders; i++) {
 		struct binder *b = &d->binders[i];
 
-		if (!(a = list_first(&d->binding, struct ask, link)))
+		if (d->nbinding == 0)
 			return;
-		if (conn_up(b->conn) && !b->msgid && !binder_start(b, a)) {
-			conn_close(&b->conn);
+		if (dir_conn_up(b->conn) && !b->msgid && (a = dir_turns_next(d)) &&
+		    !binder_start(b, a)) {
+			dir_conn_close(&b->conn);
 			binder_lost(b, false);
 		}
-		any |= b->conn != NULL;
-		coming += b->conn && !conn_up(b->conn);
+		any |= !!b->conn;
+		coming += b->conn && !dir_conn_up(b->conn);
 	}
 	for (size_t i = 0; i < d->nbinders && coming < d->nbinding; i++) {
 		struct binder *b = &d->binders[i];
@@ -271,44 +284,49 @@ binders_pump(struct dir *d)
 		if (!b->server)
 			break;
 		b->began_at = loop_now(d->loop);
-		b->conn = conn_new(d->loop, b->server, NULL, NULL, (uint64_t)shared.ldap_timeout,
-		    &binder_events, b);
+		b->conn = dir_conn_new(d->loop, dir_names(d, b->server), b->server, NULL, NULL,
+		    dir_connect_ms(d), &binder_events, b);
 		coming++;
 		any = true;
 	}
-	while (!any && (a = list_first(&d->binding, struct ask, link)))
-		ask_ready(a, SAY_AUTH_AWAY);
+	if (any || d->nbinding == 0 || dir_server_wait(d))
+		return;
+	while ((a = list_first(&d->binding, struct ask, link)))
+		dir_ask_ready(a, SAY_AUTH_AWAY);
 }
 
 void
-auth_begin(struct ask *a)
+dir_auth_begin(struct ask *a)
 {
 	struct dir *d = a->dir;
 	uint64_t now = loop_now(d->loop);
 
-	if (proofs_check(&d->proofs, a->user->user.dn, slice(a->password, a->password_len), now)) {
+	if (dir_proofs_check(&d->proofs, a->user->user.dn, secret_get(&a->password), now)) {
 		d->proved++;
-		auth_good(a);
+		dir_ask_ready(a, SAY_OK);
 		return;
 	}
 	if (d->nbinding >= WAITING_MAX) {
-		ask_ready(a, SAY_AUTH_AWAY);
+		dir_ask_ready(a, SAY_AUTH_AWAY);
 		return;
 	}
 	a->until = now + (uint64_t)shared.ldap_timeout;
 	a->queued = true;
 	d->nbinding++;
 	list_push(&d->binding, &a->link);
+	dir_turns_push(a, false);
 	dir_wake_at(d, a->until);
 	binders_pump(d);
 }
 
 /* a leaves whatever list of ours it is on. */
 void
-auth_cancel(struct ask *a)
+dir_auth_cancel(struct ask *a)
 {
-	if (a->queued)
+	if (a->queued) {
 		a->dir->nbinding--;
+		dir_turns_leave(a);
+	}
 	a->queued = false;
 	if (a->binder)
 		a->binder->ask = NULL; /* the answer to the bind will be ignored */
@@ -318,13 +336,13 @@ auth_cancel(struct ask *a)
 /* ---- time and the end ------------------------------------------------------------------ */
 
 void
-auth_expire(struct dir *d, uint64_t now)
+dir_auth_expire(struct dir *d, uint64_t now)
 {
 	struct ask *a;
-	bool late = false;
+	bool late = false, hung;
 
 	while ((a = list_first(&d->padding, struct ask, link)) && a->until <= now)
-		ask_ready(a, a->said);
+		dir_ask_ready(a, a->said);
 	while ((a = list_first(&d->bound, struct ask, link)) && a->until <= now) {
 		struct binder *b = a->binder;
 
@@ -332,18 +350,26 @@ auth_expire(struct dir *d, uint64_t now)
 		late = true;
 		log_event(LOG_WARN, "ldap_down", "server=%s why=%s use=bind",
 		    log_str(b->server->url), log_str("no answer in time"));
-		ask_ready(a, SAY_AUTH_AWAY);
-		conn_close(&b->conn);
-		binder_lost(b, true);
+		/* A slow hash under many wrong passwords is late, too; a server that has
+		 * answered somebody meanwhile is not to blame. */
+		hung = d->bind_heard < b->sent_us;
+		if (hung && !a->tried && d->nservers > 1)
+			a->until = now + (uint64_t)shared.ldap_timeout; /* for another server */
+		else
+			dir_ask_ready(a, SAY_AUTH_AWAY);
+		dir_conn_close(&b->conn);
+		binder_lost(b, hung);
+		if (hung)
+			binders_leave(d, b->server);
 	}
 	while ((a = list_first(&d->binding, struct ask, link)) && a->until <= now)
-		ask_ready(a, SAY_AUTH_AWAY);
-	if (late)
+		dir_ask_ready(a, SAY_AUTH_AWAY);
+	if (late || d->nbinding)
 		binders_pump(d);
 }
 
 uint64_t
-auth_next(struct dir *d)
+dir_auth_next(struct dir *d)
 {
 	struct list *lists[] = { &d->padding, &d->bound, &d->binding };
 	uint64_t next = UINT64_MAX;
@@ -358,34 +384,36 @@ auth_next(struct dir *d)
 }
 
 void
-auth_hang_up(struct dir *d)
+dir_auth_hang_up(struct dir *d)
 {
 	for (size_t i = 0; i < BINDERS_MAX; i++) {
 		struct binder *b = &d->binders[i];
 
 		if (!b->conn)
 			continue;
-		conn_close(&b->conn);
+		dir_conn_close(&b->conn);
 		b->was_up = true; /* nobody is to blame */
 		binder_lost(b, false);
 	}
 }
 
 void
-auth_resume(struct dir *d)
+dir_auth_resume(struct dir *d)
 {
 	binders_pump(d);
 }
 
 void
-auth_close(struct dir *d)
+dir_auth_close(struct dir *d)
 {
 	struct list *lists[] = { &d->padding, &d->bound, &d->binding };
 	struct ask *a;
 
-	for (size_t i = 0; i < BINDERS_MAX; i++)
-		conn_close(&d->binders[i].conn);
+	for (size_t i = 0; i < BINDERS_MAX; i++) {
+		dir_conn_close(&d->binders[i].conn);
+		dir_turns_unbind(d, &d->binders[i].turns);
+	}
 	for (size_t i = 0; i < NELEM(lists); i++)
 		while ((a = list_first(lists[i], struct ask, link)))
-			ask_free(a);
+			dir_ask_free(a);
 }

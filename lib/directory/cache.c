@@ -1,4 +1,9 @@
-/* cache.c: remembered answers and verified passwords (cache.h). */
+/* cache.c: remembered answers and verified passwords (cache.h).
+ *
+ * Owns its entries and a reference to each record; fetch.c and lookup.c ask and tell, auth.c for the
+ * passwords.  Nothing can fail.  Must stay true: no more than `max` entries, none older than its
+ * age is given out, no password is kept but as a keyed hash that is compared in constant time.
+ * Two small tables in one file because both forget by the same rule. */
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -17,7 +22,7 @@ struct cached {
 };
 
 void
-cache_init(struct cache *c, size_t max)
+dir_cache_init(struct cache *c, size_t max)
 {
 	*c = (struct cache){ .max = max };
 	list_init(&c->lru);
@@ -28,13 +33,13 @@ cache_drop(struct cache *c, struct cached *e)
 {
 	map_take(&c->map, slice(e->key, e->n));
 	list_remove(&e->link);
-	record_unref(&e->record);
+	dir_record_unref(&e->record);
 	mem_release(e);
 	c->n--;
 }
 
 void
-cache_clear(struct cache *c)
+dir_cache_clear(struct cache *c)
 {
 	struct cached *e;
 
@@ -43,14 +48,26 @@ cache_clear(struct cache *c)
 }
 
 void
-cache_fini(struct cache *c)
+dir_cache_forget(struct cache *c, struct slice account)
 {
-	cache_clear(c);
+	struct cached *e;
+
+	list_each(e, &c->lru, struct cached, link)
+	{
+		if (e->record && slice_ieq(e->record->user.account, account))
+			cache_drop(c, e);
+	}
+}
+
+void
+dir_cache_fini(struct cache *c)
+{
+	dir_cache_clear(c);
 	map_fini(&c->map);
 }
 
 bool
-cache_get(struct cache *c, struct slice key, uint64_t now, struct record **r)
+dir_cache_get(struct cache *c, struct slice key, uint64_t now, struct record **r)
 {
 	struct cached *e = map_get(&c->map, key);
 
@@ -68,7 +85,7 @@ cache_get(struct cache *c, struct slice key, uint64_t now, struct record **r)
 }
 
 void
-cache_put(struct cache *c, struct slice key, struct record *r, uint64_t now, uint64_t age)
+dir_cache_put(struct cache *c, struct slice key, struct record *r, uint64_t now, uint64_t age)
 {
 	struct cached *e = map_get(&c->map, key);
 
@@ -78,10 +95,10 @@ cache_put(struct cache *c, struct slice key, struct record *r, uint64_t now, uin
 		return;
 	while (c->n >= c->max)
 		cache_drop(c, list_first(&c->lru, struct cached, link));
-	e = mem_new(sizeof *e + key.n);
+	e = mem_new(sizeof(*e) + key.n);
 	memcpy(e->key, key.p, key.n);
 	e->n = key.n;
-	e->record = r ? record_ref(r) : NULL;
+	e->record = r ? dir_record_ref(r) : NULL;
 	e->until = now + age;
 	list_push(&c->lru, &e->link);
 	map_put(&c->map, slice(e->key, e->n), e);
@@ -94,16 +111,16 @@ struct proof {
 	struct list link;
 	uint64_t until;
 	unsigned char mac[PROOF_LEN];
-	size_t n;
-	char dn[];
+	size_t n, naccount;
+	char dn[]; /* and the account behind it */
 };
 
 void
-proofs_init(struct proofs *p, size_t max)
+dir_proofs_init(struct proofs *p, size_t max)
 {
 	*p = (struct proofs){ .max = max };
 	list_init(&p->lru);
-	random_bytes(p->key, sizeof p->key);
+	random_bytes(p->key, sizeof(p->key));
 }
 
 static void
@@ -111,13 +128,13 @@ proof_free(struct proofs *p, struct proof *e)
 {
 	map_take(&p->map, slice(e->dn, e->n));
 	list_remove(&e->link);
-	OPENSSL_cleanse(e->mac, sizeof e->mac);
+	OPENSSL_cleanse(e->mac, sizeof(e->mac));
 	mem_release(e);
 	p->n--;
 }
 
 void
-proofs_clear(struct proofs *p)
+dir_proofs_clear(struct proofs *p)
 {
 	struct proof *e;
 
@@ -126,11 +143,23 @@ proofs_clear(struct proofs *p)
 }
 
 void
-proofs_fini(struct proofs *p)
+dir_proofs_forget(struct proofs *p, struct slice account)
 {
-	proofs_clear(p);
+	struct proof *e;
+
+	list_each(e, &p->lru, struct proof, link)
+	{
+		if (slice_ieq(slice(e->dn + e->n, e->naccount), account))
+			proof_free(p, e);
+	}
+}
+
+void
+dir_proofs_fini(struct proofs *p)
+{
+	dir_proofs_clear(p);
 	map_fini(&p->map);
-	OPENSSL_cleanse(p->key, sizeof p->key);
+	OPENSSL_cleanse(p->key, sizeof(p->key));
 }
 
 /* HMAC-SHA-256(key, dn NUL password). */
@@ -145,14 +174,15 @@ proof_mac(const struct proofs *p, struct slice dn, struct slice password,
 	buf_slice(&text, dn);
 	buf_char(&text, '\0');
 	buf_slice(&text, password);
-	must(HMAC(EVP_sha256(), p->key, sizeof p->key, (const unsigned char *)text.p, text.n, mac,
-	    &n) && n == PROOF_LEN);
+	must(HMAC(EVP_sha256(), p->key, sizeof(p->key), (const unsigned char *)text.p, text.n, mac,
+		 &n) &&
+	    n == PROOF_LEN);
 	OPENSSL_cleanse(text.p, text.n);
 	buf_fini(&text);
 }
 
 bool
-proofs_check(struct proofs *p, struct slice dn, struct slice password, uint64_t now)
+dir_proofs_check(struct proofs *p, struct slice dn, struct slice password, uint64_t now)
 {
 	struct proof *e = map_get(&p->map, dn);
 	unsigned char mac[PROOF_LEN];
@@ -166,23 +196,26 @@ proofs_check(struct proofs *p, struct slice dn, struct slice password, uint64_t 
 		return false;
 	proof_mac(p, dn, password, mac);
 	same = CRYPTO_memcmp(mac, e->mac, PROOF_LEN) == 0;
-	OPENSSL_cleanse(mac, sizeof mac);
+	OPENSSL_cleanse(mac, sizeof(mac));
 	return same;
 }
 
 void
-proofs_put(struct proofs *p, struct slice dn, struct slice password, uint64_t now, uint64_t age)
+dir_proofs_put(struct proofs *p, struct slice dn, struct slice account, struct slice password,
+    uint64_t now, uint64_t age)
 {
 	struct proof *e;
 
-	proofs_drop(p, dn);
+	dir_proofs_drop(p, dn);
 	if (age == 0 || p->max == 0)
 		return;
 	while (p->n >= p->max)
 		proof_free(p, list_first(&p->lru, struct proof, link));
-	e = mem_new(sizeof *e + dn.n);
+	e = mem_new(sizeof(*e) + dn.n + account.n);
 	memcpy(e->dn, dn.p, dn.n);
 	e->n = dn.n;
+	memcpy(e->dn + dn.n, account.p, account.n);
+	e->naccount = account.n;
 	e->until = now + age;
 	proof_mac(p, dn, password, e->mac);
 	list_push(&p->lru, &e->link);
@@ -191,7 +224,7 @@ proofs_put(struct proofs *p, struct slice dn, struct slice password, uint64_t no
 }
 
 void
-proofs_drop(struct proofs *p, struct slice dn)
+dir_proofs_drop(struct proofs *p, struct slice dn)
 {
 	struct proof *e = map_get(&p->map, dn);
 

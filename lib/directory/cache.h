@@ -11,31 +11,34 @@
 
 struct cache {
 	struct map map;
-	struct list lru;     /* the next to go is first */
+	struct list lru; /* the next to go is first */
 	size_t n, max;
 	uint64_t hits, misses;
 };
-void cache_init(struct cache *c, size_t max);
-void cache_fini(struct cache *c);
-void cache_clear(struct cache *c);
+void dir_cache_init(struct cache *c, size_t max);
+void dir_cache_fini(struct cache *c);
+void dir_cache_clear(struct cache *c);
+void dir_cache_forget(struct cache *c, struct slice account); /* whatever leads to this user */
 /* True when the answer is known and not older than its age; *r (borrowed) is NULL when the
  * answer is "there is none". */
-bool cache_get(struct cache *c, struct slice key, uint64_t now, struct record **r);
+bool dir_cache_get(struct cache *c, struct slice key, uint64_t now, struct record **r);
 /* Remembers; takes a reference of its own.  age 0 remembers nothing. */
-void cache_put(struct cache *c, struct slice key, struct record *r, uint64_t now, uint64_t age);
+void dir_cache_put(struct cache *c, struct slice key, struct record *r, uint64_t now, uint64_t age);
 
 #define PROOF_LEN 32 /* HMAC-SHA-256 */
 struct proofs {
-	struct map map;      /* by DN */
+	struct map map; /* by DN */
 	struct list lru;
 	size_t n, max;
 	unsigned char key[PROOF_LEN];
 };
-void proofs_init(struct proofs *p, size_t max);
-void proofs_fini(struct proofs *p);
-void proofs_clear(struct proofs *p);
+void dir_proofs_init(struct proofs *p, size_t max);
+void dir_proofs_fini(struct proofs *p);
+void dir_proofs_clear(struct proofs *p);
+void dir_proofs_forget(struct proofs *p, struct slice account);
 /* Was this the password of dn a moment ago?  Compared in constant time. */
-bool proofs_check(struct proofs *p, struct slice dn, struct slice password, uint64_t now);
-void proofs_put(struct proofs *p, struct slice dn, struct slice password, uint64_t now, uint64_t age);
-void proofs_drop(struct proofs *p, struct slice dn);
+bool dir_proofs_check(struct proofs *p, struct slice dn, struct slice password, uint64_t now);
+void dir_proofs_put(struct proofs *p, struct slice dn, struct slice account, struct slice password,
+    uint64_t now, uint64_t age);
+void dir_proofs_drop(struct proofs *p, struct slice dn);
 #endif

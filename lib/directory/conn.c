@@ -1,6 +1,6 @@
 /* conn.c: a connection to an LDAP server (conn.h).
  *
- *	resolve (names only, on the work pool) -> connect (net/) -> ldap_init_fd
+ *	resolve (names only, net/dns.h) -> connect (net/) -> ldap_init_fd
  *	  -> StartTLS -> handshake (when TLS is wanted) -> bind -> up
  *
  * Once up, the descriptor is watched for reading, and every message that has arrived is
@@ -8,7 +8,6 @@
  * us again.  Requests are small (64 outstanding at most), so the socket's buffer always
  * takes them. */
 #include <errno.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -18,13 +17,15 @@
 
 #include "base/mem.h"
 #include "base/must.h"
+#include "conf/shared.h"
 #include "directory/conn.h"
 #include "net/connect.h"
 #include "net/tlsfd.h"
-#include "net/work.h"
 
 #define CONN_MAGIC 0x636f6e6eU
 #define ADDRS_MAX  8
+
+enum { CONN_SIMPLE, CONN_EXTERNAL }; /* ldap.bind */
 
 struct conn {
 	uint32_t magic;
@@ -34,16 +35,17 @@ struct conn {
 	void *data;
 	char *dn, *password;
 	LDAP *ld;
-	struct op op;          /* resolving or connecting */
+	struct op op; /* resolving or connecting */
+	struct later later;
 	struct watch watch;
-	struct timer timer;    /* until it is up */
+	struct timer timer; /* until it is up */
 	uint64_t timeout_ms, heard;
 	struct addr addrs[ADDRS_MAX];
 	size_t naddrs, tried;
-	struct tlsfd *tls;     /* during the handshake; then it belongs to the Sockbuf */
-	int fd;                /* libldap's */
+	struct tlsfd *tls; /* during the handshake; then it belongs to the Sockbuf */
+	int fd;            /* libldap's */
 	int starttls_id, bind_id;
-	int handles;           /* open watch and timer */
+	int handles; /* open watch and timer */
 	bool watching, shaking, up, closed;
 };
 
@@ -54,17 +56,18 @@ struct conn {
 #define BACKOFF_MOST  2500 /* of one that lets us wait */
 
 void
-server_failed(struct server *s, uint64_t now, uint64_t began)
+dir_server_failed(struct server *s, uint64_t now, uint64_t began)
 {
 	uint64_t most = now - began < BACKOFF_QUICK ? BACKOFF_QUICK : BACKOFF_MOST;
 	uint64_t wait = s->failures < 8 ? (uint64_t)BACKOFF_FIRST << s->failures : most;
 
-	s->failures++;
+	if (s->failures++ == 0)
+		s->failing_at = now;
 	s->not_before = now + (wait < most ? wait : most);
 }
 
 void
-server_good(struct server *s)
+dir_server_good(struct server *s)
 {
 	s->failures = 0;
 	s->not_before = 0;
@@ -90,7 +93,7 @@ watch_gone(struct watch *w)
 }
 
 static void
-timer_gone(struct timer *t)
+dir_conn_timer_gone(struct timer *t)
 {
 	handle_closed(CONTAINER(t, struct conn, timer));
 }
@@ -103,11 +106,12 @@ conn_end(struct conn *c)
 	c->closed = true;
 	c->up = false;
 	op_cancel(&c->op);
+	later_cancel(&c->later);
 	if (c->password)
 		explicit_bzero(c->password, strlen(c->password));
 	if (c->watching)
 		watch_close(&c->watch, watch_gone);
-	timer_close(&c->timer, timer_gone);
+	timer_close(&c->timer, dir_conn_timer_gone);
 	tlsfd_free(&c->tls);
 	if (c->ld)
 		ldap_unbind_ext(c->ld, NULL, NULL); /* closes the descriptor */
@@ -115,7 +119,7 @@ conn_end(struct conn *c)
 }
 
 void
-conn_close(struct conn **c)
+dir_conn_close(struct conn **c)
 {
 	if (*c)
 		conn_end(*c);
@@ -202,8 +206,11 @@ conn_is_up(struct conn *c)
 static int
 send_bind(struct conn *c)
 {
-	struct berval cred = { 0, NULL };
+	static char empty[] = "";
+	struct berval cred = { 0, empty };
 
+	if (!c->password) /* RFC 4513 5.2.3: an empty response: as whom TLS says that we are */
+		return ldap_sasl_bind(c->ld, NULL, "EXTERNAL", &cred, NULL, NULL, &c->bind_id);
 	cred.bv_val = c->password;
 	cred.bv_len = strlen(c->password);
 	return ldap_sasl_bind(c->ld, c->dn, LDAP_SASL_SIMPLE, &cred, NULL, NULL, &c->bind_id);
@@ -226,18 +233,13 @@ handshake_go_on(struct conn *c)
 	char why[200];
 
 	switch (tlsfd_handshake(c->tls)) {
-	case TLSFD_READ:
-		watch_want(&c->watch, true, false);
-		return;
-	case TLSFD_WRITE:
-		watch_want(&c->watch, false, true);
-		return;
+	case TLSFD_READ: watch_want(&c->watch, true, false); return;
+	case TLSFD_WRITE: watch_want(&c->watch, false, true); return;
 	case TLSFD_FAILED:
-		snprintf(why, sizeof why, "TLS: %s", tlsfd_error(c->tls));
+		snprintf(why, sizeof(why), "TLS: %s", tlsfd_error(c->tls));
 		conn_down(c, why);
 		return;
-	case TLSFD_DONE:
-		break;
+	case TLSFD_DONE: break;
 	}
 	watch_want(&c->watch, true, false);
 	c->shaking = false;
@@ -322,7 +324,7 @@ on_readable(struct watch *w, bool readable UNUSED, bool writable UNUSED, int err
 /* ---- the beginning --------------------------------------------------------------------- */
 
 static void
-on_timeout(struct timer *t)
+dir_conn_on_timeout(struct timer *t)
 {
 	conn_down(CONTAINER(t, struct conn, timer), "timed out while connecting");
 }
@@ -331,7 +333,7 @@ on_timeout(struct timer *t)
 static const char *
 conn_adopt(struct conn *c, int fd)
 {
-	int version = LDAP_VERSION3;
+	int version = LDAP_VERSION3, finding = LDAP_DEREF_FINDING;
 	int proto = c->server->where.local ? LDAP_PROTO_IPC : LDAP_PROTO_TCP;
 
 	if (ldap_init_fd(fd, proto, NULL, &c->ld) != LDAP_SUCCESS) {
@@ -342,6 +344,9 @@ conn_adopt(struct conn *c, int fd)
 	ldap_set_option(c->ld, LDAP_OPT_PROTOCOL_VERSION, &version);
 	ldap_set_option(c->ld, LDAP_OPT_REFERRALS, LDAP_OPT_OFF);
 	ldap_set_option(c->ld, LDAP_OPT_RESTART, LDAP_OPT_OFF);
+	/* In a DC tree a name can be an alias of another (RFC 4512 2.6); members are not searched so. */
+	if (shared.ldap_schema == 1)
+		ldap_set_option(c->ld, LDAP_OPT_DEREF, &finding);
 	if (watch_init(&c->watch, c->loop, fd, on_readable) < 0)
 		return "cannot watch the socket";
 	c->watching = true;
@@ -354,7 +359,7 @@ conn_adopt(struct conn *c, int fd)
 static void conn_try(struct conn *c);
 
 static void
-on_connected(void *arg, int fd)
+dir_conn_on_connected(void *arg, int fd)
 {
 	struct conn *c = CAST(arg, struct conn, CONN_MAGIC);
 	const char *why;
@@ -378,74 +383,60 @@ static void
 conn_try(struct conn *c)
 {
 	connect_start(c->loop, &c->addrs[c->tried++], NULL, (uint32_t)c->timeout_ms, &c->op,
-	    on_connected, c);
-}
-
-/* A name is looked up by the system's resolver on a thread of the pool. */
-struct resolving {
-	struct conn *conn;
-	char host[256], port[8];
-	struct addrinfo *found;
-};
-
-static void
-resolve_run(void *arg)
-{
-	struct resolving *r = arg;
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
-
-	if (getaddrinfo(r->host, r->port, &hints, &r->found) != 0)
-		r->found = NULL;
+	    dir_conn_on_connected, c);
 }
 
 static void
-resolve_drop(void *arg)
+conn_on_resolved(void *arg, const struct dns_answer *a)
 {
-	struct resolving *r = arg;
+	struct conn *c = CAST(arg, struct conn, CONN_MAGIC);
 
-	if (r->found)
-		freeaddrinfo(r->found);
-	mem_release(r);
-}
-
-static void
-resolve_done(void *arg)
-{
-	struct resolving *r = arg;
-	struct conn *c = r->conn;
-
-	for (struct addrinfo *a = r->found; a && c->naddrs < ADDRS_MAX; a = a->ai_next) {
-		if (a->ai_addrlen > sizeof c->addrs[0].ss)
-			continue;
-		memcpy(&c->addrs[c->naddrs].ss, a->ai_addr, a->ai_addrlen);
-		c->addrs[c->naddrs++].len = a->ai_addrlen;
+	for (size_t i = 0; i < a->naddrs && c->naddrs < ADDRS_MAX; i++) {
+		c->addrs[c->naddrs] = a->addrs[i];
+		addr_set_port(&c->addrs[c->naddrs++], c->server->where.port);
 	}
-	resolve_drop(r);
 	if (c->naddrs)
 		conn_try(c);
 	else
-		conn_down(c, "the host name does not resolve");
+		conn_down(c,
+		    a->status == -EAGAIN ? "DNS does not answer for the host name" :
+					   "the host name does not resolve");
 }
 
 static void
-conn_resolve(struct conn *c)
+conn_on_no_resolver(struct later *l)
 {
-	const struct ldap_where *w = &c->server->where;
-	struct resolving *r = mem_new(sizeof *r);
+	conn_down(CONTAINER(l, struct conn, later), "the resolver cannot be started");
+}
 
-	r->conn = c;
-	snprintf(r->host, sizeof r->host, "%s", w->host);
-	snprintf(r->port, sizeof r->port, "%d", w->port);
-	work_start(c->loop, &c->op, resolve_run, resolve_done, resolve_drop, r);
+/* False when the server has a name, and no address. */
+static bool
+server_addr(const struct server *s, struct addr *a)
+{
+	const struct ldap_where *w = &s->where;
+	char text[300];
+
+	if (w->local)
+		snprintf(text, sizeof(text), "unix:%s", w->host);
+	else
+		snprintf(text, sizeof(text), strchr(w->host, ':') ? "[%s]:%d" : "%s:%d", w->host,
+		    w->port);
+	return addr_parse(slice_str(text), a) == 0;
+}
+
+bool
+dir_server_named(const struct server *s)
+{
+	struct addr a;
+
+	return !server_addr(s, &a);
 }
 
 struct conn *
-conn_new(struct loop *l, const struct server *s, const char *dn, const char *password,
-    uint64_t timeout_ms, const struct conn_events *ev, void *data)
+dir_conn_new(struct loop *l, struct dns *names, const struct server *s, const char *dn,
+    const char *password, uint64_t timeout_ms, const struct conn_events *ev, void *data)
 {
-	const struct ldap_where *w = &s->where;
-	struct conn *c = mem_new(sizeof *c);
-	char text[300];
+	struct conn *c = mem_new(sizeof(*c));
 
 	c->magic = CONN_MAGIC;
 	c->loop = l;
@@ -453,39 +444,49 @@ conn_new(struct loop *l, const struct server *s, const char *dn, const char *pas
 	c->ev = ev;
 	c->data = data;
 	c->dn = dn ? mem_str(dn) : NULL;
-	c->password = dn ? mem_str(password) : NULL;
+	c->password = dn && password ? mem_str(password) : NULL;
 	c->timeout_ms = timeout_ms;
 	c->handles = 1;
-	timer_init(&c->timer, l, on_timeout);
+	later_init(&c->later);
+	timer_init(&c->timer, l, dir_conn_on_timeout);
 	timer_start(&c->timer, timeout_ms, 0);
-	if (w->local)
-		snprintf(text, sizeof text, "unix:%s", w->host);
-	else
-		snprintf(text, sizeof text, strchr(w->host, ':') ? "[%s]:%d" : "%s:%d", w->host,
-		    w->port);
-	if (addr_parse(slice_str(text), &c->addrs[0]) == 0) {
+	if (server_addr(s, &c->addrs[0])) {
 		c->naddrs = 1;
 		conn_try(c);
+	} else if (names) {
+		dns_addr_start(names, s->where.host, &c->op, conn_on_resolved, c);
 	} else {
-		conn_resolve(c);
+		later_run(&c->later, l, conn_on_no_resolver);
 	}
 	return c;
 }
 
+struct conn *
+dir_conn_service(struct loop *l, struct dns *names, const struct server *s, uint64_t timeout_ms,
+    const struct conn_events *ev, void *data)
+{
+	bool named = shared.ldap_bind_dn && shared.ldap_bind_dn[0];
+
+	if (shared.ldap_bind == CONN_EXTERNAL)
+		return dir_conn_new(l, names, s, "", NULL, timeout_ms, ev, data);
+	return dir_conn_new(l, names, s, named ? shared.ldap_bind_dn : NULL, shared.ldap_password,
+	    timeout_ms, ev, data);
+}
+
 bool
-conn_up(const struct conn *c)
+dir_conn_up(const struct conn *c)
 {
 	return c && c->up;
 }
 
 LDAP *
-conn_ldap(struct conn *c)
+dir_conn_ldap(struct conn *c)
 {
 	return c->ld;
 }
 
 uint64_t
-conn_heard(const struct conn *c)
+dir_conn_heard(const struct conn *c)
 {
 	return c->heard;
 }

@@ -1,7 +1,12 @@
-/* filter.c: escaping for filters and the reading of LDAP URLs (RFC 4515 3, RFC 4516 2). */
-#include <errno.h>
-
+/* directory/filter.c: escaping for filters and the reading of LDAP URLs (RFC 4515 3, RFC 4516 2).
+ *
+ * Owns nothing; fetch.c writes filters with it, directory.c reads the words of ldap.url, once each
+ * reload.  Only a URL can be wrong, and is told with why.  Must stay true: whatever a stranger puts
+ * into an address comes out as a value and never as a part of the filter, so all that is not known
+ * to be harmless is escaped, and not what is known to be special. */
 #include "directory/filter.h"
+
+#include <errno.h>
 
 static bool
 harmless(char c)
@@ -11,7 +16,7 @@ harmless(char c)
 }
 
 void
-filter_value(struct buf *b, struct slice value)
+dir_filter_value(struct buf *b, struct slice value)
 {
 	for (size_t i = 0; i < value.n; i++) {
 		if (harmless(value.p[i])) {
@@ -24,15 +29,15 @@ filter_value(struct buf *b, struct slice value)
 }
 
 void
-filter_equal(struct buf *b, const char *attribute, struct slice local, struct slice domain)
+dir_filter_equal(struct buf *b, const char *attribute, struct slice local, struct slice domain)
 {
 	buf_char(b, '(');
 	buf_str(b, attribute);
 	buf_char(b, '=');
-	filter_value(b, local);
+	dir_filter_value(b, local);
 	if (domain.n) {
 		buf_char(b, '@');
-		filter_value(b, domain);
+		dir_filter_value(b, domain);
 	}
 	buf_char(b, ')');
 }
@@ -55,7 +60,7 @@ read_host(struct slice s, struct ldap_where *w)
 			c = (char)(hi << 4 | lo);
 			i += 2;
 		}
-		if (n + 1 >= sizeof w->host)
+		if (n + 1 >= sizeof(w->host))
 			return -EINVAL;
 		w->host[n++] = c;
 	}
@@ -64,7 +69,7 @@ read_host(struct slice s, struct ldap_where *w)
 }
 
 int
-ldap_where_parse(struct slice url, struct ldap_where *w, const char **why)
+dir_where_parse(struct slice url, struct ldap_where *w, const char **why)
 {
 	struct slice s = url;
 	size_t colon;

@@ -5,17 +5,18 @@
 
 /* Appends `value` as an assertion value: everything that is not a letter, a digit or one of
  * a few harmless signs goes in as \XX, so no value can end or widen a filter (RFC 4515 3). */
-void filter_value(struct buf *b, struct slice value);
+void dir_filter_value(struct buf *b, struct slice value);
 /* Appends "(attribute=value)" with value = local, or local@domain when domain is not empty. */
-void filter_equal(struct buf *b, const char *attribute, struct slice local, struct slice domain);
+void
+dir_filter_equal(struct buf *b, const char *attribute, struct slice local, struct slice domain);
 
 /* Where to find an LDAP server: "ldapi://%2Fpath", "ldap://host[:port]", "ldaps://...". */
 struct ldap_where {
-	bool local;        /* ldapi: `host` is the path of a Unix socket */
-	bool tls;          /* ldaps */
+	bool local; /* ldapi: `host` is the path of a Unix socket */
+	bool tls;   /* ldaps */
 	int port;
 	char host[256];
 };
 /* 0, or -EINVAL with *why. */
-int ldap_where_parse(struct slice url, struct ldap_where *w, const char **why) MUSTCHECK;
+int dir_where_parse(struct slice url, struct ldap_where *w, const char **why) MUSTCHECK;
 #endif

@@ -1,76 +1,19 @@
 /* record.c: LDAP entries into records.
  *
- * Values are looked at where libldap keeps them (ldap_get_attribute_ber gives borrowed
- * bytes) and copied once, into one block with the record.  Attributes: tiermail-directory(7). */
+ * What an entry says (attrs.c) is copied once, into one block with the record; fetch.c and search.c call
+ * it for each entry.  What can fail is the entry: without a name, or with a uid that cannot name a
+ * mailbox, it is none, and says why.  What must stay true: a record is immutable, and all its slices lie
+ * in its own block.  Attributes: tiermail-directory(7). */
+#include "base/buf.h"
 #include "base/mem.h"
-#include "base/must.h"
-#include "directory/record.h"
+#include "conf/shared.h"
+#include "directory/attrs.h"
+#include "directory/directory-impl.h"
 
-#define VALUES_MAX 512 /* values of one attribute that we look at */
-#define UID_MAX    128
+#define UIDS_MAX 16
+#define UID_MAX  128
 
-const char *const record_domain_attrs[] = { "sunPreferredDomain", "inetDomainStatus",
-	"mailDomainStatus", "mailDomainCatchallAddress", "mailRoutingSmartHost",
-	"domainUidSeparator", "inetDomainBaseDN", NULL };
-const char *const record_user_attrs[] = { "objectClass", "uid", "mail", "mailAlternateAddress",
-	"mailEquivalentAddress", "mailHost", "mailMessageStore", "inetUserStatus",
-	"mailUserStatus", "mailDeliveryOption", "mailForwardingAddress", "mailQuota",
-	"mailMsgQuota", "mailMsgMaxBlocks", "mailAllowedServiceAccess", NULL };
-
-/* ---- walking an entry ---------------------------------------------------------------- */
-
-typedef void (*attr_fn)(void *arg, struct slice name, const struct berval *values);
-
-static struct slice
-bv(struct berval b)
-{
-	return slice(b.bv_val, b.bv_len);
-}
-
-/* Calls fn for each attribute that has values; *dn is borrowed from the message. */
-static bool
-entry_walk(LDAP *ld, LDAPMessage *m, struct slice *dn, attr_fn fn, void *arg)
-{
-	BerElement *ber = NULL;
-	struct berval name, *values;
-
-	if (ldap_get_dn_ber(ld, m, &ber, &name) != LDAP_SUCCESS)
-		return false;
-	*dn = bv(name);
-	while (ldap_get_attribute_ber(ld, m, ber, &name, &values) == LDAP_SUCCESS && name.bv_val) {
-		if (values && values[0].bv_val)
-			fn(arg, bv(name), values);
-		ber_memfree(values);
-	}
-	ber_free(ber, 0);
-	return true;
-}
-
-/* ---- values --------------------------------------------------------------------------- */
-
-/* An unknown word is treated as inactive: mail waits (a temporary answer) until somebody
- * looks, and nobody logs in. */
-static enum dir_status
-status_read(struct slice s)
-{
-	static const struct {
-		const char *word;
-		enum dir_status status;
-	} words[] = {
-		{ "active", DIR_ACTIVE },
-		{ "inactive", DIR_INACTIVE },
-		{ "disabled", DIR_DISABLED },
-		{ "deleted", DIR_DELETED },
-		{ "removed", DIR_DELETED },
-		{ "hold", DIR_HOLD },
-		{ "overquota", DIR_OVERQUOTA },
-	};
-
-	for (size_t i = 0; i < NELEM(words); i++)
-		if (slice_ieq(s, slice_str(words[i].word)))
-			return words[i].status;
-	return DIR_INACTIVE;
-}
+/* ---- into a record -------------------------------------------------------------------- */
 
 /* The overall status goes before the status of mail. */
 static enum dir_status
@@ -79,33 +22,8 @@ status_both(enum dir_status all, enum dir_status mail)
 	return all != DIR_ACTIVE ? all : mail;
 }
 
-static unsigned
-delivery_read(struct slice s)
-{
-	if (slice_ieq(s, S("mailbox")))
-		return DIR_MAILBOX;
-	if (slice_ieq(s, S("forward")))
-		return DIR_FORWARD;
-	if (slice_ieq(s, S("autoreply")))
-		return DIR_AUTOREPLY;
-	if (slice_ieq(s, S("program")))
-		return DIR_PROGRAM;
-	return slice_ieq(s, S("native")) || slice_ieq(s, S("unix")) ? DIR_NATIVE : 0;
-}
-
-/* -1 = no limit, -2 = default (also for what is no number). */
-static int64_t
-quota_read(struct slice s)
-{
-	uint64_t v;
-
-	if (slice_eq(s, S("-1")))
-		return -1;
-	return slice_u64(s, INT64_MAX, &v) == 0 ? (int64_t)v : -2;
-}
-
 static bool
-printable(struct slice s)
+dir_record_printable(struct slice s)
 {
 	for (size_t i = 0; i < s.n; i++)
 		if ((unsigned char)s.p[i] < ' ' || s.p[i] == 0x7f)
@@ -115,7 +33,7 @@ printable(struct slice s)
 
 /* Copies s to *at and moves *at on. */
 static struct slice
-put(char **at, struct slice s, bool lower)
+dir_record_put(char **at, struct slice s, bool lower)
 {
 	struct slice out = { *at, s.n };
 
@@ -125,15 +43,36 @@ put(char **at, struct slice s, bool lower)
 	return out;
 }
 
+static size_t
+total(const struct value_list *l)
+{
+	size_t sum = l->n * sizeof(l->v[0]);
+
+	for (size_t i = 0; i < l->n; i++)
+		sum += l->v[i].n;
+	return sum;
+}
+
+/* Copies a list: the slices to *list, their bytes to *at; both move on. */
+static struct dir_values
+dir_record_put_list(struct slice **list, char **at, const struct value_list *l, bool lower)
+{
+	struct dir_values out = { *list, l->n };
+
+	for (size_t i = 0; i < l->n; i++)
+		*(*list)++ = dir_record_put(at, l->v[i], lower);
+	return out;
+}
+
 struct record *
-record_ref(struct record *r)
+dir_record_ref(struct record *r)
 {
 	r->refs++;
 	return r;
 }
 
 void
-record_unref(struct record **r)
+dir_record_unref(struct record **r)
 {
 	if (*r && --(*r)->refs == 0)
 		mem_release(*r);
@@ -142,194 +81,141 @@ record_unref(struct record **r)
 
 /* ---- a domain -------------------------------------------------------------------------- */
 
-struct domain_entry {
-	struct slice name, catchall, smarthost, base, separator;
-	enum dir_status all, mail;
-};
-
-static void
-domain_attr(void *arg, struct slice name, const struct berval *values)
+static size_t
+dn_parts(const char *text, LDAPDN *dn)
 {
-	struct domain_entry *e = arg;
-	struct slice v = bv(values[0]);
+	size_t n = 0;
 
-	if (slice_ieq(name, S("sunPreferredDomain")))
-		e->name = v;
-	else if (slice_ieq(name, S("inetDomainStatus")))
-		e->all = status_read(v);
-	else if (slice_ieq(name, S("mailDomainStatus")))
-		e->mail = status_read(v);
-	else if (slice_ieq(name, S("mailDomainCatchallAddress")))
-		e->catchall = v;
-	else if (slice_ieq(name, S("mailRoutingSmartHost")))
-		e->smarthost = v;
-	else if (slice_ieq(name, S("domainUidSeparator")))
-		e->separator = v;
-	else if (slice_ieq(name, S("inetDomainBaseDN")))
-		e->base = v;
+	*dn = NULL;
+	if (ldap_str2dn(text, dn, LDAP_DN_FORMAT_LDAPV3) != LDAP_SUCCESS || !*dn)
+		return 0;
+	while ((*dn)[n])
+		n++;
+	return n;
+}
+
+/* "dc=a,dc=b,BASE" -> "a.b", in e; empty when it is no such DN. */
+static struct slice
+name_of_dn(struct entry *e)
+{
+	struct buf b = { .cap = sizeof(e->made) };
+	char text[1024];
+	LDAPDN base, dn;
+	size_t nbase = dn_parts(shared.ldap_base, &base);
+	size_t n = dn_parts(slice_cstr(e->dn, text, sizeof(text)), &dn);
+
+	for (size_t i = 0; i + nbase < n; i++) {
+		if (i)
+			buf_char(&b, '.');
+		buf_slice(&b, bv(dn[i][0]->la_value));
+	}
+	memcpy(e->made, b.p ? b.p : "", b.n);
+	n = b.full ? 0 : b.n;
+	buf_fini(&b);
+	ldap_dnfree(base);
+	ldap_dnfree(dn);
+	return slice(e->made, n);
 }
 
 struct record *
-record_domain(LDAP *ld, LDAPMessage *m, const char **why)
+dir_record_domain(LDAP *ld, LDAPMessage *m, struct slice asked, const char **why)
 {
-	struct domain_entry e = { .all = DIR_ACTIVE, .mail = DIR_ACTIVE };
-	struct slice dn;
+	static struct entry e;
+	struct slice *list;
 	struct record *r;
 	char *at;
 
-	*why = "malformed entry";
-	if (!entry_walk(ld, m, &dn, domain_attr, &e))
+	if (!dir_attrs_read(ld, m, RECORD_DOMAIN, asked, &e, why))
 		return NULL;
-	*why = "sunPreferredDomain is missing or no domain name";
-	if (e.name.n == 0 || e.name.n > 255 || !printable(e.name))
+	if (dir_schema()->by_dn) {
+		e.name = e.canonical.n ? e.canonical : name_of_dn(&e);
+		e.named = true;
+	}
+	*why = "no attribute or DN that names the domain";
+	if (e.name.n == 0 || e.name.n > 255 || !dir_record_printable(e.name))
+		return NULL;
+	*why = NULL;
+	if (!e.named)
 		return NULL;
 	if (e.base.n == 0)
-		e.base = dn;
-	r = mem_new(sizeof *r + e.name.n + e.catchall.n + e.smarthost.n + e.base.n + 1);
-	at = (char *)(r + 1);
+		e.base = e.dn;
+	r = mem_new(sizeof(*r) + total(&e.routing_hosts) + e.name.n + e.catchall.n + e.smarthost.n +
+	    e.base.n + e.nrules + 1);
+	list = (struct slice *)(r + 1);
+	at = (char *)(list + e.routing_hosts.n);
 	r->refs = 1;
-	r->base = put(&at, e.base, false);
+	r->kind = RECORD_DOMAIN;
+	r->domain.routing_hosts = dir_record_put_list(&list, &at, &e.routing_hosts, true);
+	r->base = dir_record_put(&at, e.base, false);
 	*at++ = '\0'; /* libldap wants a string */
-	r->domain.name = put(&at, e.name, true);
-	r->domain.catchall = put(&at, e.catchall, true);
-	r->domain.smarthost = put(&at, e.smarthost, true);
-	r->domain.status = status_both(e.all, e.mail);
+	r->domain.name = dir_record_put(&at, e.name, true);
+	r->domain.catchall = dir_record_put(&at, e.catchall, true);
+	r->domain.smarthost = dir_record_put(&at, e.smarthost, true);
+	r->domain.services = dir_record_put(&at, slice(e.rules, e.nrules), false);
+	r->domain.status = status_both(e.all, e.own);
 	r->domain.separator = e.separator.n == 1 ? e.separator.p[0] : '@';
 	return r;
 }
 
 /* ---- a user ---------------------------------------------------------------------------- */
 
-struct user_entry {
-	struct slice dn, uid, mail, host, partition, services;
-	struct slice addresses[VALUES_MAX], forward[VALUES_MAX];
-	size_t naddresses, nforward;
-	struct slice uids[16];
-	size_t nuids;
-	enum dir_status all, status;
-	unsigned delivery;
-	int64_t bytes, msgs, blocks;
-	bool is_user;
-};
-
-static void
-collect(struct slice *to, size_t *n, size_t max, const struct berval *values)
-{
-	for (; values->bv_val && *n < max; values++)
-		to[(*n)++] = bv(*values);
-}
-
-static void
-user_attr(void *arg, struct slice name, const struct berval *values)
-{
-	struct user_entry *e = arg;
-	struct slice v = bv(values[0]);
-
-	if (slice_ieq(name, S("objectClass"))) {
-		for (; values->bv_val; values++)
-			e->is_user |= slice_ieq(bv(*values), S("inetMailUser")) ||
-			    slice_ieq(bv(*values), S("mailRecipient"));
-	} else if (slice_ieq(name, S("uid"))) {
-		collect(e->uids, &e->nuids, NELEM(e->uids), values);
-	} else if (slice_ieq(name, S("mail"))) {
-		e->mail = v;
-		collect(e->addresses, &e->naddresses, VALUES_MAX, values);
-	} else if (slice_ieq(name, S("mailAlternateAddress")) ||
-	    slice_ieq(name, S("mailEquivalentAddress"))) {
-		collect(e->addresses, &e->naddresses, VALUES_MAX, values);
-	} else if (slice_ieq(name, S("mailHost"))) {
-		e->host = v;
-	} else if (slice_ieq(name, S("mailMessageStore"))) {
-		e->partition = v;
-	} else if (slice_ieq(name, S("inetUserStatus"))) {
-		e->all = status_read(v);
-	} else if (slice_ieq(name, S("mailUserStatus"))) {
-		e->status = status_read(v);
-	} else if (slice_ieq(name, S("mailDeliveryOption"))) {
-		for (; values->bv_val; values++)
-			e->delivery |= delivery_read(bv(*values));
-	} else if (slice_ieq(name, S("mailForwardingAddress"))) {
-		collect(e->forward, &e->nforward, VALUES_MAX, values);
-	} else if (slice_ieq(name, S("mailQuota"))) {
-		e->bytes = quota_read(v);
-	} else if (slice_ieq(name, S("mailMsgQuota"))) {
-		e->msgs = quota_read(v);
-	} else if (slice_ieq(name, S("mailMsgMaxBlocks"))) {
-		e->blocks = quota_read(v);
-	} else if (slice_ieq(name, S("mailAllowedServiceAccess"))) {
-		e->services = v;
-	}
-}
-
 /* Of several uids the one that names the entry. */
 static struct slice
-main_uid(const struct user_entry *e)
+main_uid(const struct entry *e)
 {
-	for (size_t i = 0; i < e->nuids && e->nuids > 1; i++) {
+	for (size_t i = 0; i < e->uids.n && i < UIDS_MAX && e->uids.n > 1; i++) {
 		struct slice rest = slice_from(e->dn, 4);
 
-		if (slice_istarts(e->dn, S("uid=")) && slice_istarts(rest, e->uids[i]) &&
-		    slice_starts(slice_from(rest, e->uids[i].n), S(",")))
-			return e->uids[i];
+		if (slice_istarts(e->dn, S("uid=")) && slice_istarts(rest, e->uids.v[i]) &&
+		    slice_starts(slice_from(rest, e->uids.v[i].n), S(",")))
+			return e->uids.v[i];
 	}
-	return e->nuids ? e->uids[0] : S("");
+	return e->uids.n ? e->uids.v[0] : S("");
 }
 
 static const char *
-user_fault(const struct user_entry *e)
+uid_fault(struct slice uid)
 {
-	if (e->uid.n == 0)
+	if (uid.n == 0)
 		return "no uid";
-	if (e->uid.n > UID_MAX || !printable(e->uid) || slice_find(e->uid, '/') < e->uid.n ||
-	    e->uid.p[0] == '.')
+	if (uid.n > UID_MAX || !dir_record_printable(uid) || slice_find(uid, '/') < uid.n ||
+	    uid.p[0] == '.')
 		return "a uid that cannot name a mailbox";
 	return NULL;
 }
 
-static size_t
-total(const struct slice *s, size_t n)
-{
-	size_t sum = n * sizeof *s;
-
-	for (size_t i = 0; i < n; i++)
-		sum += s[i].n;
-	return sum;
-}
-
 static struct record *
-user_pack(const struct user_entry *e, const struct dir_domain *domain)
+user_pack(const struct entry *e, struct slice uid, const struct dir_domain *domain)
 {
-	size_t arrays = (e->naddresses + e->nforward) * sizeof(struct slice);
-	struct record *r = mem_new(sizeof *r + total(e->addresses, e->naddresses) +
-	    total(e->forward, e->nforward) + e->dn.n + 2 * e->uid.n + 2 * domain->name.n +
-	    e->mail.n + e->host.n + e->partition.n + e->services.n + 2);
+	size_t arrays = (e->addresses.n + e->forward.n) * sizeof(struct slice);
+	struct record *r = mem_new(sizeof(*r) + total(&e->addresses) + total(&e->forward) +
+	    e->dn.n + 2 * uid.n + 2 * domain->name.n + e->mail.n + e->host.n + e->partition.n +
+	    e->routing.n + e->nrules + 2);
 	struct slice *list = (struct slice *)(r + 1);
 	char *at = (char *)list + arrays, *start;
 	struct dir_user *u = &r->user;
 
 	r->refs = 1;
+	r->kind = RECORD_USER;
 	u->addresses = list;
-	u->naddresses = e->naddresses;
-	for (size_t i = 0; i < e->naddresses; i++)
-		list[i] = put(&at, e->addresses[i], false);
-	u->forward = list + e->naddresses;
-	u->nforward = e->nforward;
-	for (size_t i = 0; i < e->nforward; i++)
-		u->forward[i] = put(&at, e->forward[i], false);
-	u->dn = put(&at, e->dn, false);
+	u->naddresses = dir_record_put_list(&list, &at, &e->addresses, false).n;
+	u->forward = list;
+	u->nforward = dir_record_put_list(&list, &at, &e->forward, false).n;
+	u->dn = dir_record_put(&at, e->dn, false);
 	*at++ = '\0';
-	u->uid = put(&at, e->uid, false);
-	u->domain = put(&at, domain->name, true);
+	u->uid = dir_record_put(&at, uid, false);
+	u->domain = dir_record_put(&at, domain->name, true);
 	start = at;
-	put(&at, e->uid, true);
+	dir_record_put(&at, uid, true);
 	*at++ = '@';
-	put(&at, domain->name, true);
+	dir_record_put(&at, domain->name, true);
 	u->account = slice(start, (size_t)(at - start));
-	u->mail = put(&at, e->mail, false);
-	u->mailhost = put(&at, e->host, true);
-	u->partition = put(&at, e->partition, false);
-	u->services = put(&at, e->services, false);
-	u->status = status_both(e->all, e->status);
+	u->mail = dir_record_put(&at, e->mail, false);
+	u->mailhost = dir_record_put(&at, e->host, true);
+	u->partition = dir_record_put(&at, e->partition, false);
+	u->routing = dir_record_put(&at, e->routing, false);
+	u->services = dir_record_put(&at, slice(e->rules, e->nrules), false);
+	u->status = status_both(e->all, e->own);
 	u->delivery = e->delivery ? e->delivery : DIR_MAILBOX;
 	u->quota_bytes = e->bytes;
 	u->quota_msgs = e->msgs;
@@ -337,25 +223,106 @@ user_pack(const struct user_entry *e, const struct dir_domain *domain)
 	return r;
 }
 
-struct record *
-record_user(LDAP *ld, LDAPMessage *m, const struct dir_domain *domain, const char **why)
-{
-	static struct user_entry e; /* 16 KiB: one loop thread uses it, for this call only */
+/* ---- a group --------------------------------------------------------------------------- */
 
-	e.naddresses = e.nforward = e.nuids = 0;
-	e.uid = e.mail = e.host = e.partition = e.services = S("");
-	e.all = e.status = DIR_ACTIVE;
-	e.delivery = 0;
-	e.bytes = e.msgs = -2;
-	e.blocks = 0;
-	e.is_user = false;
-	*why = "malformed entry";
-	if (!entry_walk(ld, m, &e.dn, user_attr, &e))
+static struct record *
+group_pack(const struct entry *e, const struct dir_domain *domain)
+{
+	struct dir_group g = { 0 };
+	const struct {
+		const struct value_list *from;
+		struct dir_values *to;
+	} lists[] = { { &e->addresses, &g.addresses }, { &e->members, &g.members },
+		{ &e->urls, &g.urls }, { &e->rfc822, &g.rfc822 }, { &e->allowed, &g.allowed },
+		{ &e->disallowed, &g.disallowed }, { &e->allowed_domains, &g.allowed_domains },
+		{ &e->disallowed_domains, &g.disallowed_domains }, { &e->policy, &g.policy },
+		{ &e->moderators, &g.moderators }, { &e->reject_action, &g.reject_action },
+		{ &e->add_fields, &g.add_fields }, { &e->remove_fields, &g.remove_fields } };
+	size_t size = 0, n = 0;
+	struct record *r;
+	struct slice *list;
+	char *at;
+
+	for (size_t i = 0; i < NELEM(lists); i++) {
+		size += total(lists[i].from);
+		n += lists[i].from->n;
+	}
+	r = mem_new(sizeof(*r) + size + e->dn.n + domain->name.n + e->mail.n + e->errors_to.n +
+	    e->reject_text.n + e->prefix.n + e->suffix.n + e->list_password.n + 1);
+	list = (struct slice *)(r + 1);
+	at = (char *)(list + n);
+	for (size_t i = 0; i < NELEM(lists); i++)
+		*lists[i].to = dir_record_put_list(&list, &at, lists[i].from, false);
+	g.dn = dir_record_put(&at, e->dn, false);
+	*at++ = '\0';
+	g.domain = dir_record_put(&at, domain->name, true);
+	g.mail = dir_record_put(&at, e->mail, false);
+	g.errors_to = dir_record_put(&at, e->errors_to, false);
+	g.reject_text = dir_record_put(&at, e->reject_text, false);
+	g.prefix = dir_record_put(&at, e->prefix, false);
+	g.suffix = dir_record_put(&at, e->suffix, false);
+	g.password = dir_record_put(&at, e->list_password, false);
+	g.status = status_both(e->all, e->own);
+	g.max_message = e->max_size > 0 ? e->max_size : 0;
+	r->refs = 1;
+	r->kind = RECORD_GROUP;
+	r->group = g;
+	return r;
+}
+
+/* ---- by the kind of an entry ----------------------------------------------------------- */
+
+struct record *
+dir_record_entry(LDAP *ld, LDAPMessage *m, unsigned kinds, const struct dir_domain *domain,
+    const char **why)
+{
+	static struct entry e;
+	struct slice uid;
+
+	if (!dir_attrs_read(ld, m, kinds, S(""), &e, why))
+		return NULL;
+	/* Every entry has a class, and one that an address found has that address: what is not shown
+	 * is a right that is missing, and no reason to refuse anybody. */
+	*why = "its objectClass may not be read";
+	if (!e.classes)
+		return NULL;
+	*why = "its addresses may not be read";
+	if ((kinds & RECORD_GROUP) && (e.is_user || e.is_group) && e.addresses.n == 0)
 		return NULL;
 	*why = NULL;
 	if (!e.is_user)
+		return e.is_group && (kinds & RECORD_GROUP) ? group_pack(&e, domain) : NULL;
+	uid = main_uid(&e);
+	*why = uid_fault(uid);
+	return *why ? NULL : user_pack(&e, uid, domain);
+}
+
+struct record *
+dir_record_member(LDAP *ld, LDAPMessage *m, const char **why)
+{
+	static struct entry e;
+	struct record *r;
+	char *at;
+
+	if (!dir_attrs_read(ld, m, RECORD_MEMBER, S(""), &e, why))
 		return NULL;
-	e.uid = main_uid(&e);
-	*why = user_fault(&e);
-	return *why ? NULL : user_pack(&e, domain);
+	/* Who gets mail has an address: one that is not shown is a right that is missing. */
+	*why = "its address may not be read";
+	if (e.mail.n == 0 && (!e.classes || e.is_user || e.is_group))
+		return NULL;
+	*why = NULL;
+	r = mem_new(sizeof(*r) + e.mail.n);
+	at = (char *)(r + 1);
+	r->refs = 1;
+	r->kind = RECORD_MEMBER;
+	r->mail = dir_record_put(&at, e.mail, false);
+	return r;
+}
+
+struct dir_values
+dir_record_addresses(const struct record *r)
+{
+	if (r->kind == RECORD_GROUP)
+		return r->group.addresses;
+	return (struct dir_values){ r->user.addresses, r->user.naddresses };
 }

@@ -6,23 +6,39 @@
 
 #include "directory/directory.h"
 
-struct record {
-	unsigned refs;
-	struct slice base;          /* domain: below which its users are */
-	struct dir_domain domain;
-	struct dir_user user;
+/* Bits, so that an attribute can be several kinds'. */
+enum record_kind {
+	RECORD_DOMAIN = 1,
+	RECORD_USER = 2,
+	RECORD_GROUP = 4,
+	RECORD_MEMBER = 8, /* of any class: what is wanted is its address */
+	RECORD_ALL = 15
 };
 
-/* A domain entry.  NULL with *why when it cannot be used.  The reference is the caller's. */
-struct record *record_domain(LDAP *ld, LDAPMessage *m, const char **why);
-/* A user entry of `domain`; NULL with *why when it cannot be used, NULL and *why NULL when
- * it is no user at all (a group, say). */
-struct record *record_user(LDAP *ld, LDAPMessage *m, const struct dir_domain *domain,
-    const char **why);
-struct record *record_ref(struct record *r);
-void record_unref(struct record **r);
+struct record {
+	unsigned refs;
+	enum record_kind kind; /* one of them */
+	struct slice base;     /* domain: below which its users are */
+	struct dir_domain domain;
+	struct dir_user user;
+	struct dir_group group;
+	struct slice mail; /* member: its address, or empty */
+	uint64_t shown_at; /* domain: monotonic ms when a user was last seen below it; 0 = never */
+};
 
-/* What to ask slapd for. */
-extern const char *const record_domain_attrs[];
-extern const char *const record_user_attrs[];
+/* A domain entry.  NULL with *why when it cannot be used, NULL and *why NULL when `asked` is none
+ * of its names but for LDAP's way to compare.  The reference is the caller's. */
+struct record *dir_record_domain(LDAP *ld, LDAPMessage *m, struct slice asked, const char **why);
+/* A user or group entry of `domain`, as `kinds` allow; NULL with *why when it cannot be used, NULL and
+ * *why NULL when it is of neither kind. */
+struct record *dir_record_entry(LDAP *ld, LDAPMessage *m, unsigned kinds,
+    const struct dir_domain *domain, const char **why);
+struct record *dir_record_member(LDAP *ld, LDAPMessage *m, const char **why);
+/* The addresses that a user or group is found by. */
+struct dir_values dir_record_addresses(const struct record *r);
+struct record *dir_record_ref(struct record *r);
+void dir_record_unref(struct record **r);
+
+/* What to ask slapd for; NULL-terminated. */
+const char *const *dir_record_attrs(unsigned kinds);
 #endif

@@ -1,4 +1,9 @@
-/* imap/args.c: RFC 3501 9, the elements of commands. */
+/* imap/args.c: RFC 3501 9, the elements of commands.
+ *
+ * Pure; called by imapd's commands and the other parsers of imap/.  What fails is the client's
+ * text: false, with the first reason, in words for a BAD reply.  Every function takes what it
+ * accepts and never reads past the text; nesting and lists have limits.  Slices point into the
+ * text unless escapes had to go. */
 #include "imap/args.h"
 
 #include "base/civil.h"
@@ -6,7 +11,7 @@
 #include "imap/mutf7.h"
 
 static bool
-fail(struct imap_in *in, const char *why)
+imap_args_fail(struct imap_in *in, const char *why)
 {
 	if (!in->why)
 		in->why = why;
@@ -25,16 +30,16 @@ classify(unsigned char c)
 	if (c <= 0x20 || c >= 0x7f)
 		return 0;
 	switch (c) {
-	case '(': case ')': case '{': case '"': case '\\':
-		return 0;
-	case '%': case '*':
-		return LIST;
-	case ']':
-		return ASTRING | LIST | TAG;
-	case '+':
-		return ATOM | ASTRING | LIST;
-	default:
-		return c >= '0' && c <= '9' ? all | DIGIT : all;
+	case '(':
+	case ')':
+	case '{':
+	case '"':
+	case '\\': return 0;
+	case '%':
+	case '*': return LIST;
+	case ']': return ASTRING | LIST | TAG;
+	case '+': return ATOM | ASTRING | LIST;
+	default: return c >= '0' && c <= '9' ? all | DIGIT : all;
 	}
 }
 
@@ -47,7 +52,7 @@ take_class(struct imap_in *in, unsigned class, struct slice *s, const char *why)
 		n++;
 	*s = slice(in->s.p, n);
 	in->s = slice_from(in->s, n);
-	return n > 0 || fail(in, why);
+	return n > 0 || imap_args_fail(in, why);
 }
 
 bool
@@ -68,7 +73,8 @@ imap_char(struct imap_in *in, char c)
 bool
 imap_space(struct imap_in *in)
 {
-	return imap_char(in, ' ') || fail(in, in->s.n ? "Space expected" : "Missing argument");
+	return imap_char(in, ' ') ||
+	    imap_args_fail(in, in->s.n ? "Space expected" : "Missing argument");
 }
 
 bool
@@ -76,7 +82,7 @@ imap_end(struct imap_in *in)
 {
 	while (imap_char(in, ' '))
 		;
-	return in->s.n == 0 || fail(in, "Unexpected text after the arguments");
+	return in->s.n == 0 || imap_args_fail(in, "Unexpected text after the arguments");
 }
 
 bool
@@ -104,6 +110,17 @@ imap_atom(struct imap_in *in, struct slice *s)
 	return take_class(in, ATOM, s, "Atom expected");
 }
 
+#define OBJECTID_MAX    255 /* bytes of anybody's */
+#define OBJECTID_DIGITS 16  /* behind the letter of ours */
+
+/* RFC 8474 7 */
+static bool
+is_objectid(unsigned char c)
+{
+	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '_' ||
+	    c == '-';
+}
+
 /* ---- strings --------------------------------------------------------------------------- */
 
 static bool
@@ -114,16 +131,16 @@ quoted(struct imap_in *in, struct slice *s)
 
 	for (;; i++) {
 		if (i >= in->s.n)
-			return fail(in, "Quoted string without an end");
+			return imap_args_fail(in, "Quoted string without an end");
 		if (in->s.p[i] == '"')
 			break;
 		if (in->s.p[i] == '\0' || in->s.p[i] == '\r')
-			return fail(in, "Forbidden character in a quoted string");
+			return imap_args_fail(in, "Forbidden character in a quoted string");
 		if (in->s.p[i] == '\\') {
 			i++;
 			escapes++;
 			if (i >= in->s.n || (in->s.p[i] != '"' && in->s.p[i] != '\\'))
-				return fail(in, "Bad escape in a quoted string");
+				return imap_args_fail(in, "Bad escape in a quoted string");
 		}
 	}
 	*s = slice(in->s.p + 1, i - 1);
@@ -142,7 +159,7 @@ quoted(struct imap_in *in, struct slice *s)
 }
 
 static bool
-literal(struct imap_in *in, struct slice *s)
+imap_args_literal(struct imap_in *in, struct slice *s)
 {
 	struct slice digits;
 	uint64_t n;
@@ -154,11 +171,9 @@ literal(struct imap_in *in, struct slice *s)
 		digits.n--;
 	if (slice_u64(digits, UINT32_MAX, &n) < 0 || !slice_starts(in->s, S("\r\n")) ||
 	    n > in->s.n - 2)
-		return fail(in, "Bad literal");
+		return imap_args_fail(in, "Bad literal");
 	*s = slice(in->s.p + 2, (size_t)n);
 	in->s = slice_from(in->s, (size_t)n + 2);
-	if (memchr(s->p, '\0', s->n))
-		return fail(in, "NUL in a literal");
 	return true;
 }
 
@@ -167,9 +182,11 @@ imap_string(struct imap_in *in, struct slice *s)
 {
 	if (imap_next_is(in, '"'))
 		return quoted(in, s);
-	if (imap_next_is(in, '{'))
-		return literal(in, s);
-	return fail(in, "String expected");
+	if (!imap_next_is(in, '{'))
+		return imap_args_fail(in, "String expected");
+	if (!imap_args_literal(in, s))
+		return false;
+	return !memchr(s->p, '\0', s->n) || imap_args_fail(in, "NUL in a literal");
 }
 
 bool
@@ -190,6 +207,16 @@ imap_nstring(struct imap_in *in, struct slice *s, bool *nil)
 }
 
 bool
+imap_nstring8(struct imap_in *in, struct slice *s, bool *nil)
+{
+	*nil = false;
+	if (!slice_starts(in->s, S("~{")))
+		return imap_nstring(in, s, nil);
+	in->s = slice_from(in->s, 1);
+	return imap_args_literal(in, s);
+}
+
+bool
 imap_list_mailbox(struct imap_in *in, struct slice *s)
 {
 	if (imap_next_is(in, '"') || imap_next_is(in, '{'))
@@ -200,12 +227,12 @@ imap_list_mailbox(struct imap_in *in, struct slice *s)
 /* ---- numbers --------------------------------------------------------------------------- */
 
 static bool
-number(struct imap_in *in, uint64_t max, uint64_t *v)
+imap_args_number(struct imap_in *in, uint64_t max, uint64_t *v)
 {
 	struct slice s;
 
 	return take_class(in, DIGIT, &s, "Number expected") &&
-	    (slice_u64(s, max, v) == 0 || fail(in, "Number too large"));
+	    (slice_u64(s, max, v) == 0 || imap_args_fail(in, "Number too large"));
 }
 
 bool
@@ -213,7 +240,7 @@ imap_number(struct imap_in *in, uint32_t *n)
 {
 	uint64_t v;
 
-	if (!number(in, UINT32_MAX, &v))
+	if (!imap_args_number(in, UINT32_MAX, &v))
 		return false;
 	*n = (uint32_t)v;
 	return true;
@@ -222,13 +249,44 @@ imap_number(struct imap_in *in, uint32_t *n)
 bool
 imap_nz_number(struct imap_in *in, uint32_t *n)
 {
-	return imap_number(in, n) && (*n > 0 || fail(in, "Number must not be zero"));
+	return imap_number(in, n) && (*n > 0 || imap_args_fail(in, "Number must not be zero"));
 }
 
 bool
 imap_modseq(struct imap_in *in, uint64_t *n)
 {
-	return number(in, INT64_MAX, n);
+	return imap_args_number(in, INT64_MAX, n);
+}
+
+bool
+imap_objectid(struct imap_in *in, struct slice *s)
+{
+	size_t n = 0;
+
+	while (n < in->s.n && n <= OBJECTID_MAX && is_objectid((unsigned char)in->s.p[n]))
+		n++;
+	if (n == 0 || n > OBJECTID_MAX)
+		return imap_args_fail(in, "Object id expected");
+	*s = slice(in->s.p, n);
+	in->s = slice_from(in->s, n);
+	return true;
+}
+
+uint64_t
+imap_objectid_number(struct slice s, char letter)
+{
+	uint64_t n = 0;
+
+	if (s.n != 1 + OBJECTID_DIGITS || s.p[0] != letter)
+		return 0;
+	for (size_t i = 1; i < s.n; i++) {
+		char c = s.p[i];
+
+		if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
+			return 0;
+		n = n << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+	}
+	return n;
 }
 
 bool
@@ -236,29 +294,67 @@ imap_sequence(struct imap_in *in, struct imap_set *set)
 {
 	size_t n = 0;
 
-	while (n < in->s.n && (classify((unsigned char)in->s.p[n]) & DIGIT || in->s.p[n] == '*' ||
-	    in->s.p[n] == ':' || in->s.p[n] == ','))
+	if (imap_char(in, '$')) {
+		*set = (struct imap_set){ .saved = true };
+		return true;
+	}
+	while (n < in->s.n &&
+	    (classify((unsigned char)in->s.p[n]) & DIGIT || in->s.p[n] == '*' ||
+		in->s.p[n] == ':' || in->s.p[n] == ','))
 		n++;
 	if (imap_set_parse(slice(in->s.p, n), in->arena, set) < 0)
-		return fail(in, "Bad message set");
+		return imap_args_fail(in, "Bad message set");
 	in->s = slice_from(in->s, n);
 	return true;
+}
+
+bool
+imap_partial_range(struct imap_in *in, struct imap_partial *p)
+{
+	struct slice before = in->s;
+	uint32_t a, b;
+
+	p->last = imap_char(in, '-');
+	if (!imap_nz_number(in, &a))
+		return false;
+	if (!imap_char(in, ':') || (p->last && !imap_char(in, '-')))
+		return imap_args_fail(in, "Bad range");
+	if (!imap_nz_number(in, &b))
+		return false;
+	p->lo = a < b ? a : b;
+	p->hi = a < b ? b : a;
+	p->text = slice(before.p, before.n - in->s.n);
+	return true;
+}
+
+uint64_t
+imap_partial_span(const struct imap_partial *p, uint64_t count, uint64_t *from)
+{
+	uint64_t hi = p->hi < count ? p->hi : count;
+
+	*from = 0;
+	if (p->lo > count)
+		return 0;
+	*from = p->last ? count - hi : p->lo - 1;
+	return hi - p->lo + 1;
 }
 
 /* ---- mailbox names --------------------------------------------------------------------- */
 
 bool
-imap_mailbox_name(struct arena *a, struct slice wire, struct slice *name)
+imap_mailbox_name(const struct imap_in *in, struct slice wire, struct slice *name)
 {
 	struct buf b = { 0 };
-	int r = imap_mutf7_parse(&b, wire);
+	bool good = in->utf8 ? utf8_valid(wire) : imap_mutf7_parse(&b, wire) == 0;
 
+	if (in->utf8 && good)
+		buf_slice(&b, wire);
 	/* RFC 3501 5.1: INBOX is special and case-insensitive, also above other mailboxes. */
 	if (b.n >= 5 && slice_istarts(buf_get(&b), S("INBOX")) && (b.n == 5 || b.p[5] == '/'))
 		memcpy(b.p, "INBOX", 5);
-	*name = arena_slice(a, buf_get(&b));
+	*name = arena_slice(in->arena, buf_get(&b));
 	buf_fini(&b);
-	return r == 0;
+	return good;
 }
 
 bool
@@ -268,7 +364,7 @@ imap_mailbox(struct imap_in *in, struct slice *name, bool *bad)
 
 	if (!imap_astring(in, &s))
 		return false;
-	if (!imap_mailbox_name(in->arena, s, name))
+	if (!imap_mailbox_name(in, s, name))
 		*bad = true;
 	return true;
 }
@@ -277,7 +373,7 @@ imap_mailbox(struct imap_in *in, struct slice *name, bool *bad)
 
 /* The next `n` digits as a number, or -1. */
 static int
-digits(struct slice *s, size_t n)
+imap_args_digits(struct slice *s, size_t n)
 {
 	uint64_t v;
 
@@ -301,7 +397,7 @@ month_of(struct slice *s)
 }
 
 static bool
-take(struct slice *s, char c)
+imap_args_take(struct slice *s, char c)
 {
 	if (s->n == 0 || s->p[0] != c)
 		return false;
@@ -315,8 +411,8 @@ rest_of_date(struct slice *s, int day, int32_t *days)
 {
 	int month, year;
 
-	if (!take(s, '-') || (month = month_of(s)) < 0 || !take(s, '-') ||
-	    (year = digits(s, 4)) < 0 || day < 1 || day > civil_month_days(year, month))
+	if (!imap_args_take(s, '-') || (month = month_of(s)) < 0 || !imap_args_take(s, '-') ||
+	    (year = imap_args_digits(s, 4)) < 0 || day < 1 || day > civil_month_days(year, month))
 		return false;
 	*days = (int32_t)civil_days(year, month, day);
 	return true;
@@ -327,10 +423,10 @@ imap_date(struct imap_in *in, int32_t *days)
 {
 	bool q = imap_char(in, '"');
 	size_t n = in->s.n > 1 && classify((unsigned char)in->s.p[1]) & DIGIT ? 2 : 1;
-	int day = digits(&in->s, n);
+	int day = imap_args_digits(&in->s, n);
 
 	if (!rest_of_date(&in->s, day, days) || (q && !imap_char(in, '"')))
-		return fail(in, "Bad date");
+		return imap_args_fail(in, "Bad date");
 	return true;
 }
 
@@ -342,17 +438,18 @@ imap_date_time(struct imap_in *in, int64_t *at, int *zone_min)
 	int32_t days;
 	int day, h, m, sec, zh, zm, sign;
 
-	if (!take(s, '"'))
-		return fail(in, "Date-time expected");
-	day = take(s, ' ') ? digits(s, 1) : digits(s, 2);
-	if (!rest_of_date(s, day, &days) || !take(s, ' ') || (h = digits(s, 2)) < 0 ||
-	    !take(s, ':') || (m = digits(s, 2)) < 0 || !take(s, ':') ||
-	    (sec = digits(s, 2)) < 0 || !take(s, ' '))
-		return fail(in, "Bad date-time");
-	sign = take(s, '-') ? -1 : take(s, '+') ? 1 : 0;
-	if (sign == 0 || (zh = digits(s, 2)) < 0 || (zm = digits(s, 2)) < 0 || !take(s, '"') ||
-	    h > 23 || m > 59 || sec > 60 || zm > 59 || zh > 23)
-		return fail(in, "Bad date-time");
+	if (!imap_args_take(s, '"'))
+		return imap_args_fail(in, "Date-time expected");
+	day = imap_args_take(s, ' ') ? imap_args_digits(s, 1) : imap_args_digits(s, 2);
+	if (!rest_of_date(s, day, &days) || !imap_args_take(s, ' ') ||
+	    (h = imap_args_digits(s, 2)) < 0 || !imap_args_take(s, ':') ||
+	    (m = imap_args_digits(s, 2)) < 0 || !imap_args_take(s, ':') ||
+	    (sec = imap_args_digits(s, 2)) < 0 || !imap_args_take(s, ' '))
+		return imap_args_fail(in, "Bad date-time");
+	sign = imap_args_take(s, '-') ? -1 : imap_args_take(s, '+') ? 1 : 0;
+	if (sign == 0 || (zh = imap_args_digits(s, 2)) < 0 || (zm = imap_args_digits(s, 2)) < 0 ||
+	    !imap_args_take(s, '"') || h > 23 || m > 59 || sec > 60 || zm > 59 || zh > 23)
+		return imap_args_fail(in, "Bad date-time");
 	*zone_min = sign * (zh * 60 + zm);
 	*at = (int64_t)days * 86400 + h * 3600 + m * 60 + sec - *zone_min * 60;
 	return true;
@@ -364,9 +461,9 @@ bool
 imap_open(struct imap_in *in)
 {
 	if (!imap_char(in, '('))
-		return fail(in, "List expected");
+		return imap_args_fail(in, "List expected");
 	if (++in->depth > IMAP_DEPTH_MAX)
-		return fail(in, "Too deeply nested");
+		return imap_args_fail(in, "Too deeply nested");
 	return true;
 }
 
@@ -380,16 +477,18 @@ imap_more(struct imap_in *in)
 	return imap_space(in) ? 1 : -1;
 }
 
-bool
+static bool
 imap_flag(struct imap_in *in, unsigned *bit, struct slice *keyword)
 {
 	static const struct {
 		const char *name;
 		unsigned bit;
+		/* clang-format off */
 	} flags[] = {
 		{ "SEEN", IMAP_SEEN }, { "ANSWERED", IMAP_ANSWERED }, { "FLAGGED", IMAP_FLAGGED },
 		{ "DELETED", IMAP_DELETED }, { "DRAFT", IMAP_DRAFT }, { "RECENT", IMAP_RECENT },
 	};
+	/* clang-format on */
 
 	*bit = 0;
 	*keyword = slice(NULL, 0);
@@ -400,7 +499,7 @@ imap_flag(struct imap_in *in, unsigned *bit, struct slice *keyword)
 			*bit = flags[i].bit;
 			return true;
 		}
-	return fail(in, "Unknown system flag");
+	return imap_args_fail(in, "Unknown system flag");
 }
 
 bool
@@ -417,7 +516,7 @@ imap_flag_list(struct imap_in *in, bool bare, struct imap_flags *f)
 		if (imap_next_is(in, ')'))
 			return imap_more(in) == 0;
 	} else if (!bare) {
-		return fail(in, "Flag list expected");
+		return imap_args_fail(in, "Flag list expected");
 	}
 	while (more > 0) {
 		unsigned bit;
@@ -426,11 +525,12 @@ imap_flag_list(struct imap_in *in, bool bare, struct imap_flags *f)
 		if (!imap_flag(in, &bit, &kw))
 			return false;
 		if (bit == IMAP_RECENT)
-			return fail(in, "\\Recent cannot be set by a client");
+			return imap_args_fail(in, "\\Recent cannot be set by a client");
 		f->system |= bit;
 		if (kw.n > 0) {
 			if (f->nkeywords == room) {
-				struct slice *k = arena_array(in->arena, room ? room * 2 : 8, sizeof(*k));
+				struct slice *k =
+				    arena_array(in->arena, room ? room * 2 : 8, sizeof(*k));
 
 				if (room)
 					memcpy(k, f->keywords, room * sizeof(*k));
@@ -438,7 +538,7 @@ imap_flag_list(struct imap_in *in, bool bare, struct imap_flags *f)
 				room = room ? room * 2 : 8;
 			}
 			if (f->nkeywords == IMAP_ITEMS_MAX)
-				return fail(in, "Too many flags");
+				return imap_args_fail(in, "Too many flags");
 			f->keywords[f->nkeywords++] = kw;
 		}
 		more = list ? imap_more(in) : imap_char(in, ' ');

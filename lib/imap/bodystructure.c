@@ -1,10 +1,12 @@
-/* imap/bodystructure.c: BODY and BODYSTRUCTURE, RFC 3501 7.4.2. */
+/* imap/bodystructure.c: BODY and BODYSTRUCTURE, RFC 3501 7.4.2.
+ *
+ * Pure; called when a digest is built, and BODY is made of what it has stored.  Nothing fails: a
+ * hostile message gives odd but well-formed text, a damaged one a shorter one.  Depth is that of
+ * the MIME parser, MIME_DEPTH_MAX; both walks are linear. */
 #include "imap/structure.h"
 
 #include "base/utf8.h"
-#include "imap/cache.h"
 #include "imap/write.h"
-#include "mail/charset.h"
 
 /* ---- from the tree --------------------------------------------------------------------- */
 
@@ -17,41 +19,27 @@ write_nstring(struct buf *b, struct slice s)
 		buf_lit(b, "NIL");
 }
 
-/* A parameter with 8-bit bytes in the form that RFC 2231 4 has for them.  A name that says
- * "extended" already keeps it and only the offending bytes are escaped. */
+/* One parameter.  RFC 2231 3: continuations are put together for clients; what is beyond ASCII,
+ * or was said so, goes in the extended form. */
 static void
-write_extended(struct buf *b, const struct param *p)
+write_param(struct buf *b, const struct param *p)
 {
-	static const char safe[] = "!#$&+-.^_`|~";
-	bool extended = p->name.n > 0 && p->name.p[p->name.n - 1] == '*';
-	struct buf utf8 = { 0 }, v = { 0 };
+	struct buf name = { 0 }, value = { 0 };
 
-	if (extended) {
-		buf_slice(&utf8, p->value);
-	} else {
-		charset_guess(&utf8, p->value);
-		buf_lit(&v, "utf-8''");
+	if (!utf8_ascii(p->name) || (!p->extended && utf8_ascii(p->value))) {
+		imap_text_write(b, p->name);
+		buf_char(b, ' ');
+		imap_text_write(b, p->value);
+		return;
 	}
-	for (size_t i = 0; i < utf8.n; i++) {
-		unsigned char c = (unsigned char)utf8.p[i];
-		bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
-		    (c >= 'a' && c <= 'z') || (c < 0x80 && c && strchr(safe, c)) ||
-		    (extended && (c == '%' || c == '\'' || c == '*'));
-
-		if (plain)
-			buf_char(&v, (char)c);
-		else
-			buf_printf(&v, "%%%02X", c);
-	}
-	buf_clear(&utf8);
-	buf_slice(&utf8, p->name);
-	if (!extended)
-		buf_char(&utf8, '*');
-	imap_write_string(b, buf_get(&utf8));
+	buf_slice(&name, p->name);
+	buf_char(&name, '*');
+	param_extended_write(&value, p);
+	imap_text_write(b, buf_get(&name));
 	buf_char(b, ' ');
-	imap_write_string(b, buf_get(&v));
-	buf_fini(&utf8);
-	buf_fini(&v);
+	imap_write_string(b, buf_get(&value));
+	buf_fini(&name);
+	buf_fini(&value);
 }
 
 static void
@@ -64,17 +52,9 @@ write_params(struct buf *b, const struct param_list *list, bool text)
 	}
 	buf_char(b, '(');
 	for (size_t i = 0; i < list->n; i++) {
-		const struct param *p = &list->p[i];
-
 		if (i > 0)
 			buf_char(b, ' ');
-		if (!utf8_ascii(p->value) && utf8_ascii(p->name)) {
-			write_extended(b, p);
-			continue;
-		}
-		imap_text_write(b, p->name);
-		buf_char(b, ' ');
-		imap_text_write(b, p->value);
+		write_param(b, &list->p[i]);
 	}
 	buf_char(b, ')');
 }
@@ -159,8 +139,8 @@ write_single(struct buf *b, const struct mime *m, const struct mime_part *p, boo
 }
 
 void
-imap_structure_write(struct buf *b, const struct mime *m, const struct mime_part *p,
-    bool extended, struct arena *a)
+imap_structure_write(struct buf *b, const struct mime *m, const struct mime_part *p, bool extended,
+    struct arena *a)
 {
 	buf_char(b, '(');
 	if (p->kind == MIME_MULTIPART)
@@ -209,7 +189,7 @@ element(struct slice *s)
 }
 
 static void
-copy(struct buf *out, struct slice *s, int n)
+imap_bodystructure_copy(struct buf *out, struct slice *s, int n)
 {
 	while (n-- > 0) {
 		buf_slice(out, element(s));
@@ -238,27 +218,27 @@ body(struct buf *out, struct slice *s, unsigned depth)
 		if (inner.n > 0 && inner.p[0] == ' ')
 			inner = slice_from(inner, 1);
 		buf_char(out, ' ');
-		copy(out, &inner, 1);
+		imap_bodystructure_copy(out, &inner, 1);
 	} else {
 		struct slice at = inner, subtype;
 
 		type = element(&at);
 		at = slice_from(at, 1);
 		subtype = element(&at);
-		copy(out, &inner, 7);
+		imap_bodystructure_copy(out, &inner, 7);
 		if (slice_ieq(type, S("\"message\"")) && slice_ieq(subtype, S("\"rfc822\"")) &&
 		    inner.n > 0 && inner.p[0] == '(') {
 			buf_char(out, ' ');
-			copy(out, &inner, 1);
+			imap_bodystructure_copy(out, &inner, 1);
 			buf_char(out, ' ');
 			body(out, &inner, depth + 1);
 			if (inner.n > 0 && inner.p[0] == ' ')
 				inner = slice_from(inner, 1);
 			buf_char(out, ' ');
-			copy(out, &inner, 1);
+			imap_bodystructure_copy(out, &inner, 1);
 		} else if (slice_ieq(type, S("\"text\""))) {
 			buf_char(out, ' ');
-			copy(out, &inner, 1);
+			imap_bodystructure_copy(out, &inner, 1);
 		}
 	}
 	buf_char(out, ')');

@@ -1,30 +1,30 @@
 /* imap/lex.h: gathers one command, with its literals, from a stream of bytes (RFC 3501 2.2.1,
  * 4.3; LITERAL+ of RFC 7888).
  *
- * Every byte is looked at once however the stream is cut.  The message of an APPEND is never
- * gathered: the lexer stops in front of it and the session streams it to a file. */
+ * Every byte is looked at once however the stream is cut.  The message of an APPEND or
+ * REPLACE is never gathered: the lexer stops in front of it and the session streams it to a file. */
 #ifndef IMAP_LEX_H
 #define IMAP_LEX_H
 #include "base/buf.h"
 
 struct imap_lex {
-	struct buf text;    /* the command so far, literals with their {n} CRLF in front */
-	size_t cap;         /* most bytes of text */
-	size_t line_at;     /* where the current line (after a literal) begins */
-	uint64_t literal;   /* bytes of a literal still to come */
-	uint64_t skipped;   /* bytes of a refused command thrown away */
+	struct buf text;  /* the command so far, literals with their {n} CRLF in front */
+	size_t cap;       /* most bytes of text */
+	size_t line_at;   /* where the current line (after a literal) begins */
+	uint64_t literal; /* bytes of a literal still to come */
+	uint64_t skipped; /* bytes of a refused command thrown away */
 	unsigned nliterals;
-	bool discard;       /* too big: bytes are taken and forgotten until the command ends */
-	bool sync;          /* IMAP_LEX_MESSAGE: the client waits for "+" */
+	bool discard; /* too big: bytes are taken and forgotten until the command ends */
+	bool sync;    /* IMAP_LEX_MESSAGE: the client waits for "+" */
 };
 
 enum imap_lexed {
-	IMAP_LEX_MORE,      /* all bytes taken, the command is not complete */
-	IMAP_LEX_DONE,      /* a command is in `text`, without its last line end */
-	IMAP_LEX_CONTINUE,  /* send "+ ", then go on feeding */
-	IMAP_LEX_MESSAGE,   /* APPEND: `literal` bytes of message follow, see `sync` */
-	IMAP_LEX_TOO_LONG,  /* the command (start of it in `text`) was too long and is over */
-	IMAP_LEX_FLOOD      /* no end in sight: close the connection */
+	IMAP_LEX_MORE,     /* all bytes taken, the command is not complete */
+	IMAP_LEX_DONE,     /* a command is in `text`, without its last line end */
+	IMAP_LEX_CONTINUE, /* send "+ ", then go on feeding */
+	IMAP_LEX_MESSAGE,  /* APPEND, REPLACE: `literal` bytes of a message follow, see `sync` */
+	IMAP_LEX_TOO_LONG, /* the command (start of it in `text`) was too long and is over */
+	IMAP_LEX_FLOOD     /* no end in sight: close the connection */
 };
 
 /* A zeroed struct with `cap` set is ready; imap_lex_reset readies it for the next command and

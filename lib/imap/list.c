@@ -1,13 +1,15 @@
-/* imap/list.c: LIST, LSUB, STATUS: their grammar and the patterns. */
+/* imap/list.c: LIST, LSUB, STATUS, CREATE: their grammar.
+ *
+ * Called by imapd's list.c and status.c with the arguments of a command; the STATUS items are the
+ * program's table.  Fails with a reason fit for BAD; a pattern that cannot be a name is no error,
+ * it matches nothing.  What must stay true: at most IMAP_PATTERNS_MAX patterns, because each is
+ * asked of each folder.  Patterns themselves are pattern.c's. */
 #include "imap/list.h"
 
 #include "base/buf.h"
 
-const char *const imap_status_names[IMAP_STATUS_ITEMS] = { "MESSAGES", "RECENT", "UIDNEXT",
-	"UIDVALIDITY", "UNSEEN", "HIGHESTMODSEQ", "APPENDLIMIT", "SIZE" };
-
 static bool
-fail(struct imap_in *in, const char *why)
+imap_list_fail(struct imap_in *in, const char *why)
 {
 	if (!in->why)
 		in->why = why;
@@ -15,7 +17,8 @@ fail(struct imap_in *in, const char *why)
 }
 
 bool
-imap_status_parse(struct imap_in *in, unsigned *items)
+imap_status_parse(struct imap_in *in, const struct imap_status_item *table, size_t n,
+    unsigned *items)
 {
 	int more = 1;
 
@@ -25,61 +28,68 @@ imap_status_parse(struct imap_in *in, unsigned *items)
 	for (; more > 0; more = imap_more(in)) {
 		size_t i = 0;
 
-		while (i < IMAP_STATUS_ITEMS && !imap_word(in, imap_status_names[i]))
+		while (i < n && !imap_word(in, table[i].name))
 			i++;
-		if (i == IMAP_STATUS_ITEMS)
-			return fail(in, "Unknown STATUS item");
-		*items |= 1u << i;
+		if (i == n)
+			return imap_list_fail(in, "Unknown STATUS item");
+		*items |= IMAP_STATUS_BIT(i);
 	}
 	return more == 0;
 }
 
-/* ---- patterns ---------------------------------------------------------------------------- */
-
-/* All positions in the pattern that the name may have reached are followed at once. */
-bool
-imap_pattern_matches(struct slice pattern, struct slice name, bool fold)
+/* "(" [use-attr *(SP use-attr)] ")" */
+static bool
+parse_uses(struct imap_in *in, struct imap_create *c)
 {
-	bool now[IMAP_PATTERN_MAX + 1] = { true }, next[IMAP_PATTERN_MAX + 1];
+	int more = 1;
 
-	if (pattern.n > IMAP_PATTERN_MAX)
+	if (c->said)
+		return imap_list_fail(in, "USE came twice");
+	c->said = true;
+	if (!imap_space(in) || !imap_open(in))
 		return false;
-	for (size_t k = 0;; k++) {
-		/* A wildcard may also match nothing. */
-		for (size_t i = 0; i < pattern.n; i++)
-			if (now[i] && (pattern.p[i] == '*' || pattern.p[i] == '%'))
-				now[i + 1] = true;
-		if (k == name.n)
-			return now[pattern.n];
-		memset(next, 0, pattern.n + 1);
-		for (size_t i = 0; i < pattern.n; i++) {
-			char p = pattern.p[i], c = name.p[k];
+	if (imap_next_is(in, ')'))
+		more = imap_more(in);
+	for (; more > 0; more = imap_more(in), c->nuses++)
+		if (!imap_char(in, '\\'))
+			return imap_list_fail(in, "Special use expected");
+		else if (!imap_atom(in, &c->use))
+			return false;
+	return more == 0;
+}
 
-			if (!now[i])
-				continue;
-			if (p == '*' || (p == '%' && c != '/'))
-				next[i] = true;
-			else if (p == c || (fold && ascii_lower(p) == ascii_lower(c)))
-				next[i + 1] = true;
+bool
+imap_create_parse(struct imap_in *in, struct imap_create *c)
+{
+	int more = 1;
+
+	*c = (struct imap_create){ 0 };
+	if (in->s.n > 1 && slice_starts(in->s, S(" ("))) {
+		if (!imap_space(in) || !imap_open(in))
+			return false;
+		for (; more > 0; more = imap_more(in)) {
+			if (!imap_word(in, "USE"))
+				return imap_list_fail(in, "Unknown CREATE parameter");
+			if (!parse_uses(in, c))
+				return false;
 		}
-		memcpy(now, next, pattern.n + 1);
+		if (more < 0)
+			return false;
 	}
+	return imap_end(in);
 }
 
 /* Reference and pattern become one pattern; one that cannot be a name matches nothing. */
 static void
-add_pattern(struct imap_in *in, struct imap_list *l, struct slice reference,
-    struct slice pattern)
+add_pattern(struct imap_in *in, struct imap_list *l, struct slice reference, struct slice pattern)
 {
 	struct buf b = { 0 };
 	struct slice name;
 
 	buf_slice(&b, reference);
 	buf_slice(&b, pattern);
-	if (!l->patterns)
-		l->patterns = arena_array(in->arena, IMAP_PATTERNS_MAX, sizeof(*l->patterns));
-	if (imap_mailbox_name(in->arena, buf_get(&b), &name))
-		l->patterns[l->npatterns++] = name;
+	if (imap_mailbox_name(in, buf_get(&b), &name))
+		imap_pattern_compile(&l->patterns[l->npatterns++], in->arena, name);
 	buf_fini(&b);
 }
 
@@ -91,6 +101,7 @@ parse_patterns(struct imap_in *in, struct imap_list *l, struct slice reference)
 	int more = 1;
 
 	if (!imap_next_is(in, '(')) {
+		l->patterns = arena_new(in->arena, sizeof(*l->patterns));
 		if (!imap_list_mailbox(in, &pattern))
 			return false;
 		l->root = pattern.n == 0;
@@ -99,9 +110,10 @@ parse_patterns(struct imap_in *in, struct imap_list *l, struct slice reference)
 	}
 	if (!imap_open(in))
 		return false;
+	l->patterns = arena_array(in->arena, IMAP_PATTERNS_MAX, sizeof(*l->patterns));
 	for (int n = 0; more > 0; more = imap_more(in), n++) {
 		if (n == IMAP_PATTERNS_MAX)
-			return fail(in, "Too many patterns");
+			return imap_list_fail(in, "Too many patterns");
 		if (!imap_list_mailbox(in, &pattern))
 			return false;
 		add_pattern(in, l, reference, pattern);
@@ -129,16 +141,17 @@ parse_select(struct imap_in *in, struct imap_list *l)
 		else if (imap_word(in, "RECURSIVEMATCH"))
 			l->recursive = true;
 		else if (!imap_word(in, "REMOTE"))
-			return fail(in, "Unknown LIST selection option");
+			return imap_list_fail(in, "Unknown LIST selection option");
 	}
 	if (l->recursive && !l->only_subscribed && !l->only_special)
-		return fail(in, "RECURSIVEMATCH needs another option");
+		return imap_list_fail(in, "RECURSIVEMATCH needs another option");
 	return more == 0;
 }
 
 /* list-return-opts						RFC 5258 3.2, RFC 5819 2 */
 static bool
-parse_return(struct imap_in *in, struct imap_list *l)
+imap_list_parse_return(struct imap_in *in, const struct imap_status_item *table, size_t n,
+    struct imap_list *l)
 {
 	int more = 1;
 
@@ -151,17 +164,25 @@ parse_return(struct imap_in *in, struct imap_list *l)
 			l->say_subscribed = true;
 		} else if (imap_word(in, "STATUS")) {
 			l->say_status = true;
-			if (!imap_space(in) || !imap_status_parse(in, &l->status))
+			if (!imap_space(in) || !imap_status_parse(in, table, n, &l->status))
+				return false;
+		} else if (imap_word(in, "MYRIGHTS")) { /* RFC 8440 */
+			l->say_myrights = true;
+		} else if (imap_word(in, "METADATA")) { /* RFC 9590 */
+			if (l->metadata.n)              /* its entries would not be bounded */
+				return imap_list_fail(in, "METADATA is there twice");
+			if (!imap_space(in) || !imap_entries_parse(in, &l->metadata))
 				return false;
 		} else if (!imap_word(in, "CHILDREN") && !imap_word(in, "SPECIAL-USE")) {
-			return fail(in, "Unknown LIST return option");
+			return imap_list_fail(in, "Unknown LIST return option");
 		}
 	}
 	return more == 0;
 }
 
 bool
-imap_list_parse(struct imap_in *in, struct imap_list *l)
+imap_list_parse(struct imap_in *in, const struct imap_status_item *table, size_t n,
+    struct imap_list *l)
 {
 	struct slice reference;
 	bool extended;
@@ -176,8 +197,8 @@ imap_list_parse(struct imap_in *in, struct imap_list *l)
 	if (imap_char(in, ' ')) {
 		extended = true;
 		if (!imap_word(in, "RETURN"))
-			return fail(in, "RETURN expected");
-		if (!parse_return(in, l))
+			return imap_list_fail(in, "RETURN expected");
+		if (!imap_list_parse_return(in, table, n, l))
 			return false;
 	}
 	/* Only the plain form asks for the root with an empty name (RFC 5258 3). */
@@ -191,6 +212,7 @@ imap_lsub_parse(struct imap_in *in, struct imap_list *l)
 	struct slice reference, pattern;
 
 	*l = (struct imap_list){ 0 };
+	l->patterns = arena_new(in->arena, sizeof(*l->patterns));
 	if (!imap_space(in) || !imap_astring(in, &reference) || !imap_space(in) ||
 	    !imap_list_mailbox(in, &pattern) || !imap_end(in))
 		return false;

@@ -1,5 +1,9 @@
 /* imap/mutf7.c: modified UTF-7, RFC 3501 5.1.3: UTF-16 in base64 with `,` for `/`, no padding,
- * between `&` and `-`; `&-` is an ampersand. */
+ * between `&` and `-`; `&-` is an ampersand.
+ *
+ * Called by args.c for each mailbox name that comes in and by write.c for each that goes out.
+ * Parsing refuses every spelling but the one that writing gives: two names of one mailbox would
+ * be two mailboxes to a client.  Writing cannot fail: what is no character goes out as U+FFFD. */
 #include "imap/mutf7.h"
 
 #include <errno.h>

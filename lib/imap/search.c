@@ -1,8 +1,14 @@
-/* imap/search.c: the grammar of SEARCH, RFC 3501 6.4.4 and 9, RFC 4731 3.1, RFC 7162 3.1.5. */
+/* imap/search.c: the grammar of SEARCH, RFC 3501 6.4.4 and 9, RFC 4731 3.1, RFC 5182,
+ * RFC 9394, RFC 7162 3.1.5.
+ *
+ * Pure; called by imapd with its table of keys.  What fails is the client's text; an unknown
+ * charset is no error of grammar and is told apart.  Keys and their nesting are bounded, as the
+ * parser calls itself.  Texts are folded here, once, and cheap keys are put first, because each
+ * message meets them all. */
 #include "imap/search.h"
 
+#include "base/casemap.h"
 #include "base/utf8.h"
-#include "imap/cache.h"
 
 #define KEYS_MAX 2000 /* in one command */
 
@@ -11,56 +17,13 @@ enum charset { ASCII, UTF8, LATIN1 };
 struct parse {
 	struct imap_in *in;
 	struct imap_search *s;
+	const struct imap_key_word *words;
+	size_t nwords;
 	enum charset charset;
-	unsigned nkeys;
-};
-
-enum arg { NONE, TEXT, DAY, NUMBER, KEYWORD, HEADER, SET, MODSEQ };
-
-static const struct word {
-	const char *name;
-	enum imap_key_op op;
-	enum arg arg;
-	unsigned bits; /* flags, or the field of IMAP_KEY_FIELD */
-} words[] = {
-	{ "ALL", IMAP_KEY_ALL, NONE, 0 },
-	{ "ANSWERED", IMAP_KEY_FLAGS, NONE, IMAP_ANSWERED },
-	{ "BCC", IMAP_KEY_FIELD, TEXT, IMAP_BCC },
-	{ "BEFORE", IMAP_KEY_BEFORE, DAY, 0 },
-	{ "BODY", IMAP_KEY_BODY, TEXT, 0 },
-	{ "CC", IMAP_KEY_FIELD, TEXT, IMAP_CC },
-	{ "DELETED", IMAP_KEY_FLAGS, NONE, IMAP_DELETED },
-	{ "DRAFT", IMAP_KEY_FLAGS, NONE, IMAP_DRAFT },
-	{ "FLAGGED", IMAP_KEY_FLAGS, NONE, IMAP_FLAGGED },
-	{ "FROM", IMAP_KEY_FIELD, TEXT, IMAP_FROM },
-	{ "HEADER", IMAP_KEY_HEADER, HEADER, 0 },
-	{ "KEYWORD", IMAP_KEY_KEYWORD, KEYWORD, 0 },
-	{ "LARGER", IMAP_KEY_LARGER, NUMBER, 0 },
-	{ "MODSEQ", IMAP_KEY_MODSEQ, MODSEQ, 0 },
-	{ "NEW", IMAP_KEY_NEW, NONE, 0 },
-	{ "OLD", IMAP_KEY_OLD, NONE, 0 },
-	{ "ON", IMAP_KEY_ON, DAY, 0 },
-	{ "RECENT", IMAP_KEY_RECENT, NONE, 0 },
-	{ "SEEN", IMAP_KEY_FLAGS, NONE, IMAP_SEEN },
-	{ "SENTBEFORE", IMAP_KEY_SENTBEFORE, DAY, 0 },
-	{ "SENTON", IMAP_KEY_SENTON, DAY, 0 },
-	{ "SENTSINCE", IMAP_KEY_SENTSINCE, DAY, 0 },
-	{ "SINCE", IMAP_KEY_SINCE, DAY, 0 },
-	{ "SMALLER", IMAP_KEY_SMALLER, NUMBER, 0 },
-	{ "SUBJECT", IMAP_KEY_FIELD, TEXT, IMAP_SUBJECT },
-	{ "TEXT", IMAP_KEY_TEXT, TEXT, 0 },
-	{ "TO", IMAP_KEY_FIELD, TEXT, IMAP_TO },
-	{ "UID", IMAP_KEY_UID, SET, 0 },
-	{ "UNANSWERED", IMAP_KEY_NOFLAGS, NONE, IMAP_ANSWERED },
-	{ "UNDELETED", IMAP_KEY_NOFLAGS, NONE, IMAP_DELETED },
-	{ "UNDRAFT", IMAP_KEY_NOFLAGS, NONE, IMAP_DRAFT },
-	{ "UNFLAGGED", IMAP_KEY_NOFLAGS, NONE, IMAP_FLAGGED },
-	{ "UNKEYWORD", IMAP_KEY_UNKEYWORD, KEYWORD, 0 },
-	{ "UNSEEN", IMAP_KEY_NOFLAGS, NONE, IMAP_SEEN },
 };
 
 static bool
-fail(struct imap_in *in, const char *why)
+imap_search_fail(struct imap_in *in, const char *why)
 {
 	if (!in->why)
 		in->why = why;
@@ -74,31 +37,27 @@ new_key(struct parse *p, enum imap_key_op op)
 {
 	struct imap_key *k;
 
-	if (++p->nkeys > KEYS_MAX) {
-		fail(p->in, "Too many search keys");
+	if (++p->s->nkeys > KEYS_MAX) {
+		imap_search_fail(p->in, "Too many search keys");
 		return NULL;
 	}
 	k = arena_new(p->in->arena, sizeof(*k));
 	k->op = op;
-	k->cost = op >= IMAP_KEY_AND ? 0 : op >= IMAP_KEY_HEADER ? 2 : op >= IMAP_KEY_SENTBEFORE;
 	return k;
 }
 
-/* Puts `k` into the children of `of`, behind those that cost no more. */
+/* Puts `k` at the end of the children of `of`, whose last one `*last` is. */
 static void
-adopt(struct imap_key *of, struct imap_key *k)
+search_adopt(struct imap_key *of, struct imap_key **last, struct imap_key *k)
 {
-	struct imap_key **at = &of->first;
-
-	while (*at && (*at)->cost <= k->cost)
-		at = &(*at)->next;
-	k->next = *at;
-	*at = k;
-	if (k->cost > of->cost)
-		of->cost = k->cost;
+	if (*last)
+		(*last)->next = k;
+	else
+		of->first = k;
+	*last = k;
 }
 
-/* A string in the command's charset as folded UTF-8. */
+/* A string in the command's charset, as it is compared. */
 static bool
 parse_text(struct parse *p, struct slice *text)
 {
@@ -111,7 +70,7 @@ parse_text(struct parse *p, struct slice *text)
 		utf8_from_latin1(&utf8, s);
 	else
 		buf_slice(&utf8, s);
-	utf8_fold_to(&folded, buf_get(&utf8));
+	casemap_search_to(&folded, buf_get(&utf8));
 	*text = arena_slice(p->in->arena, buf_get(&folded));
 	buf_fini(&utf8);
 	buf_fini(&folded);
@@ -132,62 +91,43 @@ parse_modseq(struct parse *p, struct imap_key *k)
 			return false;
 		if (!imap_word(p->in, "ALL") && !imap_word(p->in, "SHARED") &&
 		    !imap_word(p->in, "PRIV"))
-			return fail(p->in, "Bad MODSEQ entry type");
+			return imap_search_fail(p->in, "Bad MODSEQ entry type");
 		if (!imap_space(p->in))
 			return false;
 	}
 	return imap_modseq(p->in, &k->number);
 }
 
-/* HEADER SP field SP string; the common fields are in the cache. */
 static bool
-parse_header(struct parse *p, struct imap_key *k)
-{
-	static const char *const cached[IMAP_FIELDS] = {
-		[IMAP_SUBJECT] = "subject", [IMAP_FROM] = "from", [IMAP_TO] = "to",
-		[IMAP_CC] = "cc", [IMAP_BCC] = "bcc",
-	};
-
-	if (!imap_space(p->in) || !imap_astring(p->in, &k->name) || !parse_text(p, &k->text))
-		return false;
-	if (k->text.n == 0) /* asks whether the field is there at all: the file knows */
-		return true;
-	for (size_t i = 0; i < NELEM(cached); i++)
-		if (cached[i] && slice_ieq(k->name, slice_str(cached[i]))) {
-			k->op = IMAP_KEY_FIELD;
-			k->field = (int)i;
-			k->cost = 1;
-		}
-	return true;
-}
-
-static bool
-parse_arg(struct parse *p, struct imap_key *k, const struct word *w)
+parse_arg(struct parse *p, struct imap_key *k)
 {
 	uint32_t n;
 
-	switch (w->arg) {
-	case NONE:
-		k->bits = w->bits;
-		return true;
-	case TEXT:
-		k->field = (int)w->bits;
-		return parse_text(p, &k->text);
-	case DAY:
-		return imap_space(p->in) && imap_date(p->in, &k->day);
-	case NUMBER:
+	switch (k->word->arg) {
+	case IMAP_ARG_NONE: return true;
+	case IMAP_ARG_TEXT: return parse_text(p, &k->text);
+	case IMAP_ARG_DAY: return imap_space(p->in) && imap_date(p->in, &k->day);
+	case IMAP_ARG_NUMBER:
 		if (!imap_space(p->in) || !imap_number(p->in, &n))
 			return false;
 		k->number = n;
 		return true;
-	case KEYWORD:
-		return imap_space(p->in) && imap_atom(p->in, &k->name);
-	case HEADER:
-		return parse_header(p, k);
-	case SET:
-		return imap_space(p->in) && imap_sequence(p->in, &k->set);
-	case MODSEQ:
-		return parse_modseq(p, k);
+	case IMAP_ARG_SECONDS:
+		if (!imap_space(p->in) || !imap_nz_number(p->in, &n))
+			return false;
+		k->number = n;
+		return true;
+	case IMAP_ARG_KEYWORD: return imap_space(p->in) && imap_atom(p->in, &k->name);
+	case IMAP_ARG_HEADER:
+		return imap_space(p->in) && imap_astring(p->in, &k->name) &&
+		    parse_text(p, &k->text);
+	case IMAP_ARG_SET:
+		if (!imap_space(p->in) || !imap_sequence(p->in, &k->set))
+			return false;
+		p->s->saved |= k->set.saved;
+		return true;
+	case IMAP_ARG_MODSEQ: return parse_modseq(p, k);
+	case IMAP_ARG_OBJECTID: return imap_space(p->in) && imap_objectid(p->in, &k->name);
 	}
 	return false;
 }
@@ -196,7 +136,7 @@ parse_arg(struct parse *p, struct imap_key *k, const struct word *w)
 static struct imap_key *
 parse_group(struct parse *p)
 {
-	struct imap_key *and = new_key(p, IMAP_KEY_AND);
+	struct imap_key *and = new_key(p, IMAP_KEY_AND), *last = NULL;
 	int more = 1;
 
 	if (!and || !imap_open(p->in))
@@ -206,7 +146,7 @@ parse_group(struct parse *p)
 
 		if (!k)
 			return NULL;
-		adopt(and, k);
+		search_adopt(and, &last, k);
 	}
 	return more == 0 ? and : NULL;
 }
@@ -215,10 +155,10 @@ parse_group(struct parse *p)
 static struct imap_key *
 parse_operator(struct parse *p, enum imap_key_op op)
 {
-	struct imap_key *k = new_key(p, op);
+	struct imap_key *k = new_key(p, op), *last = NULL;
 
 	if (!k || ++p->in->depth > IMAP_DEPTH_MAX) {
-		fail(p->in, "Too deeply nested");
+		imap_search_fail(p->in, "Too deeply nested");
 		return NULL;
 	}
 	for (int n = op == IMAP_KEY_OR ? 2 : 1; n > 0; n--) {
@@ -226,7 +166,7 @@ parse_operator(struct parse *p, enum imap_key_op op)
 
 		if (!child)
 			return NULL;
-		adopt(k, child);
+		search_adopt(k, &last, child);
 	}
 	p->in->depth--;
 	return k;
@@ -235,39 +175,87 @@ parse_operator(struct parse *p, enum imap_key_op op)
 static struct imap_key *
 parse_key(struct parse *p)
 {
-	struct imap_key *k;
+	bool set = imap_next_is(p->in, '*') || imap_next_is(p->in, '$') ||
+	    (p->in->s.n > 0 && p->in->s.p[0] >= '0' && p->in->s.p[0] <= '9');
 
 	if (imap_next_is(p->in, '('))
 		return parse_group(p);
-	if (imap_next_is(p->in, '*') ||
-	    (p->in->s.n > 0 && p->in->s.p[0] >= '0' && p->in->s.p[0] <= '9')) {
-		k = new_key(p, IMAP_KEY_SEQ);
-		return k && imap_sequence(p->in, &k->set) ? k : NULL;
-	}
 	if (imap_word(p->in, "NOT"))
 		return parse_operator(p, IMAP_KEY_NOT);
 	if (imap_word(p->in, "OR"))
 		return parse_operator(p, IMAP_KEY_OR);
-	for (size_t i = 0; i < NELEM(words); i++)
-		if (imap_word(p->in, words[i].name)) {
-			k = new_key(p, words[i].op);
-			return k && parse_arg(p, k, &words[i]) ? k : NULL;
-		}
-	fail(p->in, "Unknown search key");
+	for (size_t i = 0; i < p->nwords; i++) {
+		const struct imap_key_word *w = &p->words[i];
+		struct imap_key *k;
+
+		if (w->name ? !imap_word(p->in, w->name) : !set)
+			continue;
+		k = new_key(p, IMAP_KEY_WORD);
+		if (!k)
+			return NULL;
+		k->word = w;
+		k->cost = w->cost;
+		if (w->name)
+			return parse_arg(p, k) ? k : NULL;
+		if (!imap_sequence(p->in, &k->set))
+			return NULL;
+		p->s->seqs = p->s->seqs || !k->set.saved;
+		p->s->saved |= k->set.saved;
+		return k;
+	}
+	imap_search_fail(p->in, "Unknown search key");
 	return NULL;
+}
+
+/* "(" fetch-att *(SP fetch-att) ")", which the program will look at: up to the parenthesis that ends it. */
+static bool
+imap_search_take_atts(struct imap_in *in, struct slice *atts)
+{
+	bool quoted = false;
+	size_t depth = 0, i = 0;
+
+	do {
+		char c = i < in->s.n ? in->s.p[i] : '\0';
+
+		if (c == '\0' || c == '{' || c == '\r')
+			return imap_search_fail(in, "Data items expected");
+		quoted ^= c == '"';
+		i += quoted && c == '\\';
+		depth += !quoted && c == '(';
+		depth -= !quoted && c == ')';
+		i++;
+	} while (depth > 0);
+	*atts = slice_sub(in->s, 0, i);
+	in->s = slice_from(in->s, i);
+	return true;
+}
+
+/* "UPDATE" has been taken.						RFC 5267 4.3, RFC 5465 7 */
+static bool
+imap_search_parse_update(struct imap_in *in, struct imap_search *s)
+{
+	if (s->update)
+		return imap_search_fail(in, "UPDATE once");
+	s->update = true;
+	if (slice_starts(in->s, S(" (")))
+		(void)imap_char(in, ' ');
+	return !imap_next_is(in, '(') || imap_search_take_atts(in, &s->update_atts);
 }
 
 /* RETURN "(" [option *(SP option)] ")" */
 static bool
-parse_return(struct imap_in *in, struct imap_search *s)
+imap_search_parse_return(struct imap_in *in, struct imap_search *s)
 {
 	static const struct {
 		const char *name;
 		unsigned bit;
+		/* clang-format off */
 	} options[] = {
 		{ "MIN", IMAP_RETURN_MIN }, { "MAX", IMAP_RETURN_MAX }, { "ALL", IMAP_RETURN_ALL },
-		{ "COUNT", IMAP_RETURN_COUNT },
+		{ "COUNT", IMAP_RETURN_COUNT }, { "PARTIAL", IMAP_RETURN_PARTIAL },
+		{ "SAVE", IMAP_RETURN_SAVE },
 	};
+	/* clang-format on */
 	int more = 1;
 
 	s->esearch = true;
@@ -278,10 +266,24 @@ parse_return(struct imap_in *in, struct imap_search *s)
 	for (; more > 0; more = imap_more(in)) {
 		size_t i = 0;
 
+		if (imap_word(in, "CONTEXT")) /* RFC 5267 4.2: a hint */
+			continue;
+		if (imap_word(in, "UPDATE")) {
+			if (!imap_search_parse_update(in, s))
+				return false;
+			continue;
+		}
 		while (i < NELEM(options) && !imap_word(in, options[i].name))
 			i++;
 		if (i == NELEM(options))
-			return fail(in, "Unknown RETURN option");
+			return imap_search_fail(in, "Unknown RETURN option");
+		/* RFC 9394 3.1: "MUST NOT contain more than one PARTIAL or ALL" */
+		if (options[i].bit & (IMAP_RETURN_PARTIAL | IMAP_RETURN_ALL) &&
+		    s->ret & (IMAP_RETURN_PARTIAL | IMAP_RETURN_ALL))
+			return imap_search_fail(in, "PARTIAL or ALL, and once");
+		if (options[i].bit == IMAP_RETURN_PARTIAL &&
+		    (!imap_space(in) || !imap_partial_range(in, &s->partial)))
+			return false;
 		s->ret |= options[i].bit;
 	}
 	if (s->ret == 0)
@@ -295,10 +297,12 @@ parse_charset(struct parse *p)
 	static const struct {
 		const char *name;
 		enum charset charset;
+		/* clang-format off */
 	} charsets[] = {
 		{ "US-ASCII", ASCII }, { "UTF-8", UTF8 }, { "ISO-8859-1", LATIN1 }, { "ASCII", ASCII },
 		{ "UTF8", UTF8 }, { "LATIN1", LATIN1 },
 	};
+	/* clang-format on */
 	struct slice name;
 
 	if (!imap_space(p->in) || !imap_astring(p->in, &name))
@@ -312,31 +316,78 @@ parse_charset(struct parse *p)
 	return true;
 }
 
-bool
-imap_search_parse(struct imap_in *in, struct imap_search *s)
+static bool
+parse_keys(struct parse *p)
 {
-	struct parse p = { .in = in, .s = s };
+	struct imap_key *last = NULL;
 
-	*s = (struct imap_search){ 0 };
-	s->key = new_key(&p, IMAP_KEY_AND);
-	if (!imap_space(in))
-		return false;
-	if (imap_word(in, "RETURN") && (!parse_return(in, s) || !imap_space(in)))
-		return false;
-	if (imap_word(in, "CHARSET")) {
-		if (!parse_charset(&p))
-			return false;
-		if (s->bad_charset)
-			return true;
-		if (!imap_space(in))
-			return false;
-	}
+	p->s->key = new_key(p, IMAP_KEY_AND);
 	do {
-		struct imap_key *k = parse_key(&p);
+		struct imap_key *k = parse_key(p);
 
 		if (!k)
 			return false;
-		adopt(s->key, k);
-	} while (imap_char(in, ' '));
-	return imap_end(in);
+		search_adopt(p->s->key, &last, k);
+	} while (imap_char(p->in, ' '));
+	return imap_end(p->in);
+}
+
+bool
+imap_search_parse_options(struct imap_in *in, struct imap_search *s)
+{
+	struct slice before = in->s;
+
+	*s = (struct imap_search){ 0 };
+	if (!imap_space(in))
+		return false;
+	if (imap_word(in, "RETURN"))
+		return imap_search_parse_return(in, s);
+	in->s = before;
+	return true;
+}
+
+bool
+imap_search_parse_program(struct imap_in *in, const struct imap_key_word *words, size_t nwords,
+    struct imap_search *s)
+{
+	struct parse p = { .in = in, .s = s, .words = words, .nwords = nwords };
+
+	return parse_charset(&p) && (s->bad_charset || (imap_space(in) && parse_keys(&p)));
+}
+
+bool
+imap_search_parse(struct imap_in *in, const struct imap_key_word *words, size_t nwords,
+    struct imap_search *s)
+{
+	struct parse p = { .in = in, .s = s, .words = words, .nwords = nwords };
+
+	if (!imap_search_parse_options(in, s) || !imap_space(in))
+		return false;
+	s->charset = imap_word(in, "CHARSET");
+	if (s->charset)
+		return imap_search_parse_program(in, words, nwords, s);
+	return parse_keys(&p);
+}
+
+void
+imap_search_order(struct imap_key *k)
+{
+	struct imap_key *next, *i = k->first;
+
+	if (k->op == IMAP_KEY_WORD)
+		return;
+	k->first = NULL;
+	k->cost = 0;
+	for (; i; i = next) {
+		struct imap_key **at = &k->first;
+
+		next = i->next;
+		imap_search_order(i);
+		while (*at && (*at)->cost <= i->cost)
+			at = &(*at)->next;
+		i->next = *at;
+		*at = i;
+		if (i->cost > k->cost)
+			k->cost = i->cost;
+	}
 }

@@ -1,4 +1,10 @@
-/* imap/set.c: sequence sets, RFC 3501 9. */
+/* imap/set.c: sequence sets, RFC 3501 9.
+ *
+ * Called by args.c (parsing), by imapd's views and cursors (resolving, asking, adding) and for
+ * answers (writing).  Parsing fails on what is not the grammar; a set has as many ranges as its
+ * text has commas, so the limit of a command's length bounds it.  What must stay true: once
+ * resolved, ranges ascend and do not touch, which imap_set_find and everybody who walks two sets
+ * at a time rely on. */
 #include "imap/set.h"
 
 #include <errno.h>
@@ -8,7 +14,7 @@
 
 /* A number or `*` off the front of *s. */
 static bool
-take_number(struct slice *s, uint32_t *v)
+imap_set_take_number(struct slice *s, uint32_t *v)
 {
 	uint64_t n = 0;
 	size_t i = 0;
@@ -42,12 +48,12 @@ imap_set_parse(struct slice s, struct arena *a, struct imap_set *set)
 	for (;;) {
 		struct imap_range *r = &set->r[set->n];
 
-		if (!take_number(&s, &r->lo))
+		if (!imap_set_take_number(&s, &r->lo))
 			return -EBADMSG;
 		r->hi = r->lo;
 		if (s.n > 0 && s.p[0] == ':') {
 			s = slice_from(s, 1);
-			if (!take_number(&s, &r->hi))
+			if (!imap_set_take_number(&s, &r->hi))
 				return -EBADMSG;
 		}
 		set->n++;
@@ -57,6 +63,18 @@ imap_set_parse(struct slice s, struct arena *a, struct imap_set *set)
 			return -EBADMSG;
 		s = slice_from(s, 1);
 	}
+}
+
+struct imap_set
+imap_set_copy(const struct imap_set *set, struct arena *a)
+{
+	struct imap_set copy = *set;
+
+	copy.r = arena_array(a, set->n + 1, sizeof(*copy.r));
+	copy.room = set->n + 1;
+	if (set->n > 0)
+		memcpy(copy.r, set->r, set->n * sizeof(*copy.r));
+	return copy;
 }
 
 static int
@@ -107,7 +125,8 @@ imap_set_resolve(struct imap_set *set, uint32_t max)
 	return largest;
 }
 
-size_t
+/* Index of the first range whose hi >= n (set->n when there is none). */
+static size_t
 imap_set_find(const struct imap_set *set, uint32_t n)
 {
 	size_t lo = 0, hi = set->n;
@@ -139,6 +158,26 @@ imap_set_count(const struct imap_set *set)
 	for (size_t i = 0; i < set->n; i++)
 		sum += (uint64_t)(set->r[i].hi - set->r[i].lo) + 1;
 	return sum;
+}
+
+void
+imap_set_cut(const struct imap_set *set, uint64_t from, uint64_t n, struct arena *a,
+    struct imap_set *piece)
+{
+	*piece = (struct imap_set){ 0 };
+	for (size_t i = 0; i < set->n && n > 0; i++) {
+		uint64_t have = (uint64_t)(set->r[i].hi - set->r[i].lo) + 1, take;
+
+		if (from >= have) {
+			from -= have;
+			continue;
+		}
+		take = have - from < n ? have - from : n;
+		imap_set_add(piece, a, set->r[i].lo + (uint32_t)from,
+		    set->r[i].lo + (uint32_t)(from + take - 1));
+		from = 0;
+		n -= take;
+	}
 }
 
 void

@@ -15,6 +15,7 @@ struct imap_range {
 struct imap_set {
 	struct imap_range *r;
 	size_t n, room;
+	bool saved; /* "$" (RFC 5182): the program knows which; r is empty until it has said so */
 };
 
 /* Parses the whole of `s`.  0 or -EBADMSG. */
@@ -22,13 +23,16 @@ int imap_set_parse(struct slice s, struct arena *a, struct imap_set *set) MUSTCH
 /* `*` becomes `max` (with max 0, an empty mailbox, ranges with `*` vanish), ranges are put in
  * order and merged.  Returns the largest number of the ranges without `*`, to check against. */
 uint32_t imap_set_resolve(struct imap_set *set, uint32_t max);
+/* Of a parsed or a resolved one, with ranges of its own. */
+struct imap_set imap_set_copy(const struct imap_set *set, struct arena *a);
 /* The rest works on resolved sets. */
 bool imap_set_has(const struct imap_set *set, uint32_t n);
-/* Index of the first range whose hi >= n (set->n when there is none). */
-size_t imap_set_find(const struct imap_set *set, uint32_t n);
 uint64_t imap_set_count(const struct imap_set *set);
 /* Adds at the end: lo must be above everything that is there. */
 void imap_set_add(struct imap_set *set, struct arena *a, uint32_t lo, uint32_t hi);
+/* A piece of a set: of its numbers those from the one at `from` (from 0) on, at most n. */
+void imap_set_cut(const struct imap_set *set, uint64_t from, uint64_t n, struct arena *a,
+    struct imap_set *piece);
 /* Appends "1:3,5". */
 void imap_set_write(struct buf *b, const struct imap_set *set);
 #endif

@@ -1,17 +1,44 @@
-/* imap/write.c: writers for RFC 3501 9. */
+/* imap/write.c: writers for RFC 3501 9.
+ *
+ * Called by imapd for all that it answers, and by envelope.c and bodystructure.c.  Nothing can
+ * fail: what no quoted string can carry becomes a literal.  What must stay true: the text is the
+ * caller's octets and nothing of it can end a line or a string.  The `_at` forms look at no
+ * buffer: the caller has reserved the room, because FETCH of a whole mailbox writes half a
+ * million numbers. */
 #include "imap/write.h"
 
 #include "base/civil.h"
+#include "base/scan.h"
+#include "base/utf8.h"
 #include "imap/args.h"
 #include "imap/mutf7.h"
 
-/* May `s` stand between quotes: no CR, LF, NUL, 8-bit; and not so long that it burdens a
- * client's line buffer. */
+#define QUOTED_MAX 1000 /* longer ones burden a client's line buffer */
+
+bool
+imap_write_plain(struct buf *b, struct slice s)
+{
+	char *p;
+
+	if (s.n > QUOTED_MAX || !scan_plain(s, "\"\\"))
+		return false;
+	p = buf_reserve(b, s.n + 2);
+	if (!p)
+		return true;
+	b->n += s.n + 2;
+	*p++ = '"';
+	if (s.n > 0)
+		memcpy(p, s.p, s.n);
+	p[s.n] = '"';
+	return true;
+}
+
+/* May `s` stand between quotes: no CR, LF, NUL, 8-bit. */
 static bool
 quotable(struct slice s, size_t *escapes)
 {
 	*escapes = 0;
-	if (s.n > 1000)
+	if (s.n > QUOTED_MAX)
 		return false;
 	for (size_t i = 0; i < s.n; i++) {
 		unsigned char c = (unsigned char)s.p[i];
@@ -29,6 +56,8 @@ imap_write_string(struct buf *b, struct slice s)
 	size_t escapes;
 	char *p;
 
+	if (imap_write_plain(b, s))
+		return;
 	if (!quotable(s, &escapes)) {
 		buf_char(b, '{');
 		buf_u64(b, s.n);
@@ -41,11 +70,6 @@ imap_write_string(struct buf *b, struct slice s)
 		return;
 	b->n += s.n + escapes + 2;
 	*p++ = '"';
-	if (escapes == 0) {
-		memcpy(p, s.p ? s.p : "", s.n);
-		p[s.n] = '"';
-		return;
-	}
 	for (size_t i = 0; i < s.n; i++) {
 		if (s.p[i] == '"' || s.p[i] == '\\')
 			*p++ = '\\';
@@ -79,14 +103,33 @@ imap_write_astring(struct buf *b, struct slice s)
 		imap_write_string(b, s);
 }
 
-void
-imap_write_mailbox(struct buf *b, struct slice utf8)
+/* Between quotes, with octets above 0x7f; it has no control characters. */
+static void
+write_utf8_quoted(struct buf *b, struct slice s)
 {
-	struct buf name = { 0 };
+	buf_char(b, '"');
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] == '"' || s.p[i] == '\\')
+			buf_char(b, '\\');
+		buf_char(b, s.p[i]);
+	}
+	buf_char(b, '"');
+}
 
-	imap_mutf7_write(&name, utf8);
-	imap_write_astring(b, buf_get(&name));
-	buf_fini(&name);
+void
+imap_write_mailbox(struct buf *b, struct slice name, bool utf8)
+{
+	struct buf wire = { 0 };
+
+	if (!utf8) {
+		imap_mutf7_write(&wire, name);
+		imap_write_astring(b, buf_get(&wire));
+		buf_fini(&wire);
+	} else if (utf8_ascii(name) || !utf8_valid(name)) {
+		imap_write_astring(b, name); /* what is no UTF-8 goes as a literal */
+	} else {
+		write_utf8_quoted(b, name);
+	}
 }
 
 /* ---- at a pointer ---------------------------------------------------------------------- */
@@ -118,10 +161,52 @@ imap_u64_at(char *p, uint64_t v)
 	return p + n;
 }
 
+static size_t
+digits(uint32_t v)
+{
+	if (v < 10000)
+		return v < 100 ? 1 + (v >= 10) : 3 + (v >= 1000);
+	if (v < 1000000)
+		return 5 + (v >= 100000);
+	return v < 100000000 ? 7 + (v >= 10000000) : 9 + (v >= 1000000000);
+}
+
+/* Straight to its place: where the number ends is known before it is written. */
 char *
 imap_u32_at(char *p, uint32_t v)
 {
-	return imap_u64_at(p, v);
+	size_t n = digits(v);
+	char *t = p + n;
+
+	for (; v >= 100; v /= 100) {
+		t -= 2;
+		memcpy(t, pairs + 2 * (v % 100), 2);
+	}
+	if (v >= 10)
+		memcpy(t - 2, pairs + 2 * v, 2);
+	else
+		t[-1] = (char)('0' + v);
+	return p + n;
+}
+
+char *
+imap_objectid_at(char *p, char letter, uint64_t id)
+{
+	*p++ = letter;
+	for (int shift = 60; shift >= 0; shift -= 4)
+		*p++ = "0123456789abcdef"[id >> shift & 15];
+	return p;
+}
+
+bool
+imap_count_up(char *first, char *end)
+{
+	while (end > first && end[-1] == '9')
+		*--end = '0';
+	if (end == first)
+		return false;
+	end[-1]++;
+	return true;
 }
 
 char *
@@ -130,11 +215,13 @@ imap_flags_at(char *p, unsigned system)
 	static const struct {
 		unsigned bit, n;
 		const char *name;
+		/* clang-format off */
 	} flags[] = {
 		{ IMAP_SEEN, 6, "\\Seen " },         { IMAP_ANSWERED, 10, "\\Answered " },
 		{ IMAP_FLAGGED, 9, "\\Flagged " },   { IMAP_DELETED, 9, "\\Deleted " },
 		{ IMAP_DRAFT, 7, "\\Draft " },       { IMAP_RECENT, 8, "\\Recent " },
 	};
+	/* clang-format on */
 	char *start = p;
 
 	for (size_t i = 0; system && i < NELEM(flags); i++)
@@ -145,46 +232,48 @@ imap_flags_at(char *p, unsigned system)
 	return p > start ? p - 1 : p;
 }
 
-char *
-imap_date_time_at(char *p, int64_t at, int zone_min)
+static void
+day_write(struct imap_day *d, int64_t day)
 {
 	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-	struct civil c = civil_from_unix(at + (int64_t)zone_min * 60);
+	struct civil c = civil_from_unix(day * 86400);
 	unsigned year = c.year < 0 ? 0 : c.year > 9999 ? 9999 : (unsigned)c.year;
-	unsigned zone = (unsigned)(zone_min < 0 ? -zone_min : zone_min);
+	char *p = d->text;
 
-	*p++ = '"';
-	if (c.day < 10) {
-		*p++ = ' ';
-		*p++ = (char)('0' + c.day);
-	} else {
-		memcpy(p, pairs + 2 * c.day, 2);
-		p += 2;
-	}
-	*p++ = '-';
-	memcpy(p, months + 3 * (c.month - 1), 3);
-	p[3] = '-';
-	memcpy(p + 4, pairs + 2 * (year / 100), 2);
-	memcpy(p + 6, pairs + 2 * (year % 100), 2);
-	p[8] = ' ';
-	memcpy(p + 9, pairs + 2 * c.hour, 2);
-	p[11] = ':';
-	memcpy(p + 12, pairs + 2 * c.minute, 2);
-	p[14] = ':';
-	memcpy(p + 15, pairs + 2 * c.second, 2);
-	p[17] = ' ';
-	p[18] = zone_min < 0 ? '-' : '+';
-	memcpy(p + 19, pairs + 2 * (zone / 60 % 100), 2);
-	memcpy(p + 21, pairs + 2 * (zone % 60), 2);
-	p[23] = '"';
-	return p + 24;
+	d->day = day;
+	memcpy(p, pairs + 2 * c.day, 2);
+	if (c.day < 10)
+		p[0] = ' ';
+	p[2] = '-';
+	memcpy(p + 3, months + 3 * (c.month - 1), 3);
+	p[6] = '-';
+	memcpy(p + 7, pairs + 2 * (year / 100), 2);
+	memcpy(p + 9, pairs + 2 * (year % 100), 2);
+	p[11] = ' ';
 }
 
-void
-imap_write_date_time(struct buf *b, int64_t at, int zone_min)
+char *
+imap_date_time_at(char *p, int64_t at, int zone_min, struct imap_day *d)
 {
-	char *p = buf_reserve(b, IMAP_DATE_TIME_MAX);
+	int64_t local = at + (int64_t)zone_min * 60;
+	int64_t day = local / 86400 - (local % 86400 < 0);
+	unsigned sec = (unsigned)(local - day * 86400);
+	unsigned zone = (unsigned)(zone_min < 0 ? -zone_min : zone_min);
 
-	if (p)
-		b->n += (size_t)(imap_date_time_at(p, at, zone_min) - p);
+	if (d->text[0] == '\0' || d->day != day)
+		day_write(d, day);
+	*p++ = '"';
+	memcpy(p, d->text, sizeof(d->text));
+	p += sizeof(d->text);
+	memcpy(p, pairs + 2 * (sec / 3600), 2);
+	p[2] = ':';
+	memcpy(p + 3, pairs + 2 * (sec / 60 % 60), 2);
+	p[5] = ':';
+	memcpy(p + 6, pairs + 2 * (sec % 60), 2);
+	p[8] = ' ';
+	p[9] = zone_min < 0 ? '-' : '+';
+	memcpy(p + 10, pairs + 2 * (zone / 60 % 100), 2);
+	memcpy(p + 12, pairs + 2 * (zone % 60), 2);
+	p[14] = '"';
+	return p + 15;
 }

@@ -1,16 +1,21 @@
 /* dest.c: destinations: their turn, their concurrency, and whether they are alive.
  *
- * Feedback as Postfix's (mta.md 4.1): an answer adds 1/N to the concurrency N, a failure to get a
- * session takes 1/N; failures that add up to a whole cohort mean that it is dead. */
+ * Owns every destination of the schedule, the rings of those that can be served now, and what is
+ * known of each.  Called by sched.c and its neighbours, on one thread; nothing can fail.
+ * Feedback as Postfix's: an answer adds 1/N to the concurrency N, a failure to get a session
+ * takes 1/N; failures that add up to a whole cohort mean that it is dead.  What must stay true:
+ * sched_dest_set_class alone moves a destination between classes, or the shares that keep slow
+ * ones from taking all places would be miscounted; a destination is in a ring exactly while it
+ * can be served (sched_dest_update). */
 #include <stdlib.h>
 #include "base/mem.h"
 #include "base/must.h"
-#include "job/sched_impl.h"
+#include "job/sched-impl.h"
 
 #define IDLE_MOST 1000
 
 static struct slice
-name_of(const struct sched_dest *d)
+sched_dest_name_of(const struct sched_dest *d)
 {
 	return slice(d->name, d->name_len);
 }
@@ -24,18 +29,20 @@ size_of(const struct sched_dest *d)
 static void
 dest_free(struct sched *s, struct sched_dest *d)
 {
-	heap_take_dest(s, d);
-	(void)map_take(&d->channel->dests, name_of(d));
+	sched_heap_take_dest(s, d);
+	(void)map_take(&d->channel->dests, sched_dest_name_of(d));
 	for (int p = 0; p < 3; p++)
 		list_remove(&d->ring[p]);
 	list_remove(&d->idle);
+	list_remove(&d->busy);
+	d->channel->nslow -= d->class == DEST_SLOW;
 	d->channel->ndests--;
 	s->dest_bytes -= size_of(d);
 	free(d);
 }
 
 struct sched_dest *
-dest_get(struct sched *s, struct sched_channel *c, struct slice name)
+sched_dest_get(struct sched *s, struct sched_channel *c, struct slice name)
 {
 	struct sched_dest *d = map_get(&c->dests, name);
 
@@ -52,7 +59,10 @@ dest_get(struct sched *s, struct sched_channel *c, struct slice name)
 	}
 	list_init(&d->waiting);
 	list_init(&d->idle);
-	(void)map_put(&c->dests, name_of(d), d);
+	list_init(&d->busy);
+	/* Our own hosts of the data tier, and this one, are no strangers; slow they may be like others. */
+	d->class = c->conf->protocol != CHANNEL_SMTP ? DEST_PROVEN : DEST_NEW;
+	(void)map_put(&c->dests, sched_dest_name_of(d), d);
 	c->ndests++;
 	s->dest_bytes += size_of(d);
 	return d;
@@ -60,10 +70,11 @@ dest_get(struct sched *s, struct sched_channel *c, struct slice name)
 
 /* A destination without messages is kept for what is known of it, as long as there are few. */
 void
-dest_maybe_idle(struct sched *s, struct sched_dest *d)
+sched_dest_maybe_idle(struct sched *s, struct sched_dest *d)
 {
 	struct sched_channel *c = d->channel;
-	bool idle = d->nready[0] + d->nready[1] + d->nready[2] + d->nwaiting + d->nheld + d->active == 0;
+	bool idle =
+	    d->nready[0] + d->nready[1] + d->nready[2] + d->nwaiting + d->nheld + d->active == 0;
 
 	if (idle == !list_empty(&d->idle))
 		return;
@@ -80,30 +91,126 @@ dest_maybe_idle(struct sched *s, struct sched_dest *d)
 }
 
 void
-dest_free_all(struct sched *s, struct sched_channel *c)
+sched_dest_free_all(struct sched *s, struct sched_channel *c)
 {
 	struct sched_dest *d;
 	size_t at = 0;
 
-	while ((d = map_next(&c->dests, &at)) != NULL)
+	while ((d = map_next(&c->dests, &at)))
 		dest_free(s, d);
 	map_fini(&c->dests);
 }
 
+/* Who has not answered yet is asked by few at a time: an eighth of what unproven destinations may
+ * have together, so that seven of them, however slow, leave room for the next. */
+static bool
+sched_dest_open(const struct sched_dest *d)
+{
+	size_t all = (size_t)(d->channel->conf->slots * d->channel->conf->maxjobs);
+	size_t few = (all - all / 4 + 7) / 8;
+
+	if (d->parked_until || (float)d->active >= d->window)
+		return false;
+	return d->class == DEST_PROVEN || d->active < (few > 2 ? few : 2);
+}
+
 /* In the ring of a priority are exactly the destinations that can be served now. */
 void
-dest_update(struct sched_dest *d)
+sched_dest_update(struct sched_dest *d)
 {
-	bool open = d->parked_until == 0 && (float)d->active < d->window;
+	bool open = sched_dest_open(d);
 
 	for (int p = 0; p < 3; p++) {
 		bool in = !list_empty(&d->ring[p]), should = open && d->nready[p] > 0;
 
 		if (should && !in)
-			list_push(&d->channel->ring[p], &d->ring[p]);
+			sched_dest_turn(d, p);
 		else if (in && !should)
 			list_remove(&d->ring[p]);
 	}
+}
+
+void
+sched_dest_turn(struct sched_dest *d, int prio)
+{
+	struct sched_channel *c = d->channel;
+
+	list_remove(&d->ring[prio]);
+	list_push(&c->ring[d->class][prio], &d->ring[prio]);
+	d->stamp[prio] = ++c->turns;
+}
+
+/* ---- proven, new, slow ------------------------------------------------------------------- */
+
+/* The one mover: its deliveries that are out count in the new class, its places in the rings
+ * are taken anew. */
+static void
+sched_dest_set_class(struct sched_dest *d, enum dest_class class)
+{
+	struct sched_channel *c = d->channel;
+
+	if (d->class == class)
+		return;
+	c->out[d->class] -= d->active;
+	c->out[class] += d->active;
+	c->nslow += class == DEST_SLOW;
+	c->nslow -= d->class == DEST_SLOW;
+	d->class = (uint8_t) class;
+	for (int p = 0; p < 3; p++)
+		list_remove(&d->ring[p]);
+	sched_dest_update(d);
+}
+
+static void
+sched_dest_news(struct sched_dest *d, int64_t now)
+{
+	d->news = (uint32_t)now;
+	list_remove(&d->busy);
+	if (d->active)
+		list_push(&d->channel->busy, &d->busy);
+}
+
+void
+sched_dest_out(struct sched_dest *d, int64_t now)
+{
+	d->channel->out[d->class]++;
+	if (d->active++ == 0)
+		sched_dest_news(d, now);
+}
+
+void
+sched_dest_back(struct sched_dest *d, int64_t now)
+{
+	d->channel->out[d->class]--;
+	d->active--;
+	sched_dest_news(d, now);
+}
+
+void
+sched_dest_look_slow(struct sched_channel *c, int64_t now)
+{
+	struct sched_dest *d;
+
+	while ((d = list_first(&c->busy, struct sched_dest, busy))) {
+		if (now - d->news < SCHED_SLOW_S)
+			return;
+		list_remove(&d->busy);
+		sched_dest_set_class(d, DEST_SLOW);
+	}
+}
+
+bool
+sched_dest_class_room(const struct sched_channel *c, enum dest_class class)
+{
+	size_t all = (size_t)(c->conf->slots * c->conf->maxjobs);
+	size_t unproven = c->out[DEST_NEW] + c->out[DEST_SLOW];
+
+	/* One slot at least for each class: a channel may have only one. */
+	if (class == DEST_PROVEN)
+		return true;
+	if (class == DEST_SLOW && c->out[DEST_SLOW] >= (all / 2 ? all / 2 : 1))
+		return false;
+	return unproven < all - all / 4 || unproven == 0;
 }
 
 /* ---- alive or dead --------------------------------------------------------------------- */
@@ -116,17 +223,17 @@ throttle_all(struct sched *s, struct sched_dest *d, int64_t now)
 	struct sched_entry *e;
 
 	for (int p = 0; p < 3; p++)
-		while ((e = list_first(&d->ready[p], struct sched_entry, link)) != NULL) {
-			entry_unlink(s, e);
+		while ((e = list_first(&d->ready[p], struct sched_entry, link))) {
+			sched_entry_unlink(s, e);
 			e->throttled = true;
-			entry_wait(s, e, now + sched_backoff(e));
+			sched_entry_wait(s, e, now + sched_backoff(e));
 		}
 }
 
 static void
 park(struct sched *s, struct sched_dest *d, int64_t now)
 {
-	bool lmtp = d->channel->conf->protocol == CHANNEL_LMTP;
+	bool lmtp = d->channel->conf->protocol != CHANNEL_SMTP;
 	uint32_t first = lmtp ? 2 : 30, most = lmtp ? 60 : 900;
 	uint32_t shift = d->parks < 10 ? d->parks : 10;
 
@@ -134,7 +241,7 @@ park(struct sched *s, struct sched_dest *d, int64_t now)
 	d->fails = 0;
 	d->window = 1;
 	d->parked_until = (uint32_t)now + (first << shift < most ? first << shift : most);
-	heap_put_dest(s, d, d->parked_until);
+	sched_heap_put_dest(s, d, d->parked_until);
 	throttle_all(s, d, now);
 }
 
@@ -147,20 +254,20 @@ revive(struct sched *s, struct sched_dest *d, int64_t now)
 	d->parked_until = 0;
 	d->fails = 0;
 	d->window = (float)d->channel->conf->dest_start;
-	heap_take_dest(s, d);
+	sched_heap_take_dest(s, d);
 	list_each(e, &d->waiting, struct sched_entry, link)
 	{
 		if (!e->throttled)
 			continue;
-		entry_unlink(s, e);
+		sched_entry_unlink(s, e);
 		e->throttled = false;
-		entry_ready(s, e, now, false);
+		sched_entry_ready(s, e, now, false);
 	}
 }
 
 /* Its time is over: one message shows whether it is back. */
 void
-dest_probe(struct sched *s, struct sched_dest *d, int64_t now)
+sched_dest_probe(struct sched *s, struct sched_dest *d, int64_t now)
 {
 	struct sched_entry *e;
 
@@ -169,29 +276,33 @@ dest_probe(struct sched *s, struct sched_dest *d, int64_t now)
 	{
 		if (!e->throttled)
 			continue;
-		entry_unlink(s, e);
-		entry_ready(s, e, now, true);
+		sched_entry_unlink(s, e);
+		sched_entry_ready(s, e, now, true);
 		break;
 	}
-	dest_update(d);
+	sched_dest_update(d);
 }
 
 void
-dest_answered(struct sched *s, struct sched_dest *d, enum job_site site, int64_t now)
+sched_dest_answered(struct sched *s, struct sched_dest *d, enum job_site site, int64_t now)
 {
+	enum dest_class was = d->class;
 	float step = 1 / d->window, most = (float)d->channel->conf->dest_max;
 
 	if (site == JOB_SITE_OK) {
+		/* Slow no more, but not as good as one that never was. */
+		sched_dest_set_class(d, was == DEST_SLOW ? DEST_NEW : DEST_PROVEN);
 		if (d->parks)
 			revive(s, d, now);
 		else
 			d->window = d->window + step < most ? d->window + step : most;
 		d->fails = 0;
 	} else if (site == JOB_SITE_FAIL && d->parked_until == 0) {
+		sched_dest_set_class(d, DEST_NEW);
 		d->fails += step;
 		d->window = d->window - step > 1 ? d->window - step : 1;
 		if (d->parks || d->fails >= 1)
 			park(s, d, now);
 	}
-	dest_update(d);
+	sched_dest_update(d);
 }

@@ -1,5 +1,9 @@
-/* feed.c: a feeder's connection to jobctl.  What cannot be sent is dropped: the files are in
- * the spool, and jobctl scans it when the feeder says hello again. */
+/* feed.c: a feeder's connection to jobctl.  What cannot be sent is dropped: the files are in the
+ * spool, and jobctl scans it when the feeder says hello again.
+ *
+ * Owns the connection and makes it again, later each time, sooner when mail comes.  Called by
+ * smtp-relay from its loop, for which nothing fails.  A jobctl that does not read is left, so
+ * what waits is bounded. */
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -20,12 +24,11 @@ struct job_feed {
 	struct loop *loop;
 	struct addr addr;
 	char *who;
-	struct op op;          /* connecting */
+	struct op op; /* connecting */
 	struct stream io;
 	struct timer retry;
 	struct later flush;
 	uint32_t wait_ms;
-	uint64_t dropped;
 	bool open, connected, ending;
 };
 
@@ -39,7 +42,7 @@ feed_free(struct job_feed *f)
 }
 
 static void
-timer_gone(struct timer *t)
+job_feed_timer_gone(struct timer *t)
 {
 	feed_free(CONTAINER(t, struct job_feed, retry));
 }
@@ -60,13 +63,13 @@ retry_later(struct job_feed *f)
 /* ---- the stream ------------------------------------------------------------------------- */
 
 static void
-on_closed(struct stream *s)
+job_feed_on_closed(struct stream *s)
 {
 	struct job_feed *f = CAST(s->data, struct job_feed, FEED_MAGIC);
 
 	f->open = false;
 	if (f->ending)
-		timer_close(&f->retry, timer_gone);
+		timer_close(&f->retry, job_feed_timer_gone);
 	else
 		retry_later(f);
 }
@@ -85,7 +88,7 @@ feed_lost(struct job_feed *f, const char *why)
 
 /* jobctl says nothing to feeders except why it refuses a line. */
 static void
-on_input(struct stream *s)
+job_feed_on_input(struct stream *s)
 {
 	struct job_feed *f = CAST(s->data, struct job_feed, FEED_MAGIC);
 	enum line_end ending;
@@ -99,14 +102,14 @@ on_input(struct stream *s)
 }
 
 static const struct stream_events events = {
-	.input = on_input,
-	.closed = on_closed,
+	.input = job_feed_on_input,
+	.closed = job_feed_on_closed,
 };
 
 /* ---- connecting ------------------------------------------------------------------------- */
 
 static void
-on_connected(void *arg, int fd)
+job_feed_on_connected(void *arg, int fd)
 {
 	struct job_feed *f = CAST(arg, struct job_feed, FEED_MAGIC);
 	struct job_hello h = { .who = slice_str(f->who), .pid = (uint32_t)getpid() };
@@ -131,7 +134,7 @@ on_connected(void *arg, int fd)
 static void
 feed_connect(struct job_feed *f)
 {
-	connect_start(f->loop, &f->addr, NULL, 5000, &f->op, on_connected, f);
+	connect_start(f->loop, &f->addr, NULL, 5000, &f->op, job_feed_on_connected, f);
 }
 
 struct job_feed *
@@ -156,7 +159,7 @@ job_feed_new(struct loop *l, const char *path, const char *who)
 /* ---- sending ----------------------------------------------------------------------------- */
 
 static void
-flush_now(struct later *t)
+job_feed_flush_now(struct later *t)
 {
 	struct job_feed *f = CONTAINER(t, struct job_feed, flush);
 
@@ -181,12 +184,11 @@ void
 job_feed_send(struct job_feed *f, const struct job_new *n)
 {
 	if (!f->connected) {
-		f->dropped++;
 		feed_hurry(f);
 		return;
 	}
 	job_new_write(stream_out(&f->io), n);
-	later_run(&f->flush, f->loop, flush_now);
+	later_run(&f->flush, f->loop, job_feed_flush_now);
 }
 
 bool
@@ -195,19 +197,13 @@ job_feed_connected(const struct job_feed *f)
 	return f->connected;
 }
 
-uint64_t
-job_feed_dropped(const struct job_feed *f)
-{
-	return f->dropped;
-}
-
 void
 job_feed_close(struct job_feed **fp)
 {
 	struct job_feed *f = *fp;
 
 	*fp = NULL;
-	if (f == NULL)
+	if (!f)
 		return;
 	f->ending = true;
 	op_cancel(&f->op);
@@ -217,6 +213,6 @@ job_feed_close(struct job_feed **fp)
 		f->connected = false;
 		stream_finish(&f->io);
 	} else if (!f->open) {
-		timer_close(&f->retry, timer_gone);
+		timer_close(&f->retry, job_feed_timer_gone);
 	}
 }

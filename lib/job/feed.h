@@ -13,6 +13,5 @@ struct job_feed;
 struct job_feed *job_feed_new(struct loop *l, const char *path, const char *who);
 void job_feed_send(struct job_feed *f, const struct job_new *n);
 bool job_feed_connected(const struct job_feed *f);
-uint64_t job_feed_dropped(const struct job_feed *f); /* lines not sent since the start */
-void job_feed_close(struct job_feed **f);            /* flushes; frees itself when closed */
+void job_feed_close(struct job_feed **f); /* flushes; frees itself when closed */
 #endif

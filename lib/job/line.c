@@ -1,4 +1,9 @@
-/* line.c: the requests of the job protocol: bytes to struct and struct to bytes. */
+/* line.c: the requests of the job protocol: bytes to struct and struct to bytes.
+ *
+ * Pure; called by jobctl, its feeders, masters and tools.  What fails is the other side's line:
+ * -EBADMSG and why.  Keys that are not known are passed over, because the two ends may be of
+ * different versions; what is missing has the default of the struct.  Slices point into the
+ * line. */
 #include <errno.h>
 #include "job/line.h"
 
@@ -12,7 +17,7 @@ job_verb(struct slice line, struct slice *rest)
 }
 
 static int
-fail(const char **why, const char *text)
+job_line_fail(const char **why, const char *text)
 {
 	*why = text;
 	return -EBADMSG;
@@ -26,7 +31,7 @@ is_key(struct slice key, const char *name)
 }
 
 static bool
-number(struct slice value, uint64_t max, uint64_t *v)
+job_line_number(struct slice value, uint64_t max, uint64_t *v)
 {
 	return value.p && slice_u64(value, max, v) == 0;
 }
@@ -62,26 +67,26 @@ job_new_parse(struct slice rest, struct job_new *n, const char **why)
 		else if (is_key(k, "dest"))
 			n->dest = v;
 		else if (is_key(k, "size")) {
-			if (!number(v, INT64_MAX, &n->size))
-				return fail(why, "bad size");
+			if (!job_line_number(v, INT64_MAX, &n->size))
+				return job_line_fail(why, "bad size");
 		} else if (is_key(k, "nrcpt")) {
-			if (!number(v, 1000000, &u))
-				return fail(why, "bad nrcpt");
+			if (!job_line_number(v, 1000000, &u))
+				return job_line_fail(why, "bad nrcpt");
 			n->nrcpt = (uint32_t)u;
 		} else if (is_key(k, "prio")) {
-			if (!number(v, 2, &u))
-				return fail(why, "bad prio");
+			if (!job_line_number(v, 2, &u))
+				return job_line_fail(why, "bad prio");
 			n->prio = (int)u;
 		} else if (is_key(k, "at")) {
-			if (!number(v, UINT32_MAX, &u))
-				return fail(why, "bad at");
+			if (!job_line_number(v, UINT32_MAX, &u))
+				return job_line_fail(why, "bad at");
 			n->at = (int64_t)u;
 		}
 	}
 	if (n->channel.n == 0 || n->channel.n > 64 || n->file.n == 0 || n->file.n > 64)
-		return fail(why, "channel and file are needed");
+		return job_line_fail(why, "channel and file are needed");
 	if (n->dest.n == 0 || n->dest.n > JOB_DEST_MAX)
-		return fail(why, "dest is missing or too long");
+		return job_line_fail(why, "dest is missing or too long");
 	return 0;
 }
 
@@ -113,12 +118,12 @@ job_hello_parse(struct slice rest, struct job_hello *h, const char **why)
 		else if (is_key(k, "channel"))
 			h->channel = v;
 		else if (is_key(k, "pid")) {
-			if (!number(v, INT32_MAX, &u))
-				return fail(why, "bad pid");
+			if (!job_line_number(v, INT32_MAX, &u))
+				return job_line_fail(why, "bad pid");
 			h->pid = (uint32_t)u;
 		} else if (is_key(k, "slots")) {
-			if (!number(v, 10000, &u) || u == 0)
-				return fail(why, "bad slots");
+			if (!job_line_number(v, 10000, &u) || u == 0)
+				return job_line_fail(why, "bad slots");
 			h->slots = (uint32_t)u;
 		}
 	}
@@ -127,7 +132,7 @@ job_hello_parse(struct slice rest, struct job_hello *h, const char **why)
 
 /* ---- work ------------------------------------------------------------------------------ */
 
-static const char *const actions[] = { "deliver", "notice", "expire" };
+static const char *const actions[] = { "deliver", "notice", "expire", "return", "reroute" };
 
 void
 job_work_write(struct buf *b, const struct job_work *w)
@@ -164,14 +169,14 @@ struct field {
 
 /* 1 when the key is one of them, 0 when it is none, -EBADMSG when its value is bad. */
 static int
-take_number(struct slice k, struct slice v, const struct field *f, size_t n)
+job_line_take_number(struct slice k, struct slice v, const struct field *f, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		uint64_t u;
 
 		if (!is_key(k, f[i].key))
 			continue;
-		if (!number(v, UINT32_MAX, &u))
+		if (!job_line_number(v, UINT32_MAX, &u))
 			return -EBADMSG;
 		*f[i].v = (uint32_t)u;
 		return 1;
@@ -189,8 +194,8 @@ job_work_parse(struct slice rest, struct job_work *w, const char **why)
 
 	*w = (struct job_work){ 0 };
 	while (kv_next(&rest, &k, &v)) {
-		if ((e = take_number(k, v, fields, NELEM(fields))) < 0)
-			return fail(why, "bad number");
+		if ((e = job_line_take_number(k, v, fields, NELEM(fields))) < 0)
+			return job_line_fail(why, "bad number");
 		if (e)
 			continue;
 		if (is_key(k, "file"))
@@ -201,12 +206,12 @@ job_work_parse(struct slice rest, struct job_work *w, const char **why)
 			w->check = slice_eq(v, S("1"));
 		else if (is_key(k, "action")) {
 			if ((e = parse_action(v)) < 0)
-				return fail(why, "unknown action");
+				return job_line_fail(why, "unknown action");
 			w->action = (enum job_action)e;
 		}
 	}
 	if (w->file.n == 0 || w->file.n > 64 || w->dest.n == 0)
-		return fail(why, "file and dest are needed");
+		return job_line_fail(why, "file and dest are needed");
 	return 0;
 }
 
@@ -243,27 +248,27 @@ job_result_parse(struct slice verb, struct slice rest, struct job_result *r, con
 	for (i = 0; i < NELEM(ends) && !slice_eq(verb, slice_str(ends[i])); i++)
 		;
 	if (i == NELEM(ends))
-		return fail(why, "unknown verb");
+		return job_line_fail(why, "unknown verb");
 	r->end = (enum job_end)i;
 	while (kv_next(&rest, &k, &v)) {
-		if ((e = take_number(k, v, fields, NELEM(fields))) < 0)
-			return fail(why, "bad number");
+		if ((e = job_line_take_number(k, v, fields, NELEM(fields))) < 0)
+			return job_line_fail(why, "bad number");
 		if (e) {
 			id |= is_key(k, "id");
 		} else if (is_key(k, "next")) {
-			if (!number(v, UINT32_MAX, &u))
-				return fail(why, "bad next");
+			if (!job_line_number(v, UINT32_MAX, &u))
+				return job_line_fail(why, "bad next");
 			r->next = (int64_t)u;
 			next = true;
 		} else if (is_key(k, "site")) {
 			for (i = 0; i < NELEM(sites) && !slice_eq(v, slice_str(sites[i])); i++)
 				;
 			if (i == NELEM(sites))
-				return fail(why, "bad site");
+				return job_line_fail(why, "bad site");
 			r->site = (enum job_site)i;
 		}
 	}
 	if (!id || (r->end == JOB_RETRY && !next))
-		return fail(why, "id (and next, of retry) are needed");
+		return job_line_fail(why, "id (and next, of retry) are needed");
 	return 0;
 }

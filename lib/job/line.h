@@ -9,7 +9,7 @@
 #include "base/kv.h"
 
 #define JOB_LINE_MAX 4096
-#define JOB_DEST_MAX 400  /* a destination, escaped */
+#define JOB_DEST_MAX 400 /* a destination, escaped */
 
 /* Takes the verb off; rest is ` key=value ...`. */
 struct slice job_verb(struct slice line, struct slice *rest);
@@ -19,8 +19,8 @@ struct job_new {
 	struct slice channel, file, dest;
 	uint64_t size;
 	uint32_t nrcpt;
-	int prio;         /* 0 urgent, 1 normal, 2 non-urgent */
-	int64_t at;       /* arrival, unix seconds */
+	int prio;   /* 0 urgent, 1 normal, 2 non-urgent */
+	int64_t at; /* arrival, unix seconds */
 };
 void job_new_write(struct buf *b, const struct job_new *n);
 int job_new_parse(struct slice rest, struct job_new *n, const char **why) MUSTCHECK;
@@ -34,16 +34,23 @@ void job_hello_write(struct buf *b, const struct job_hello *h);
 int job_hello_parse(struct slice rest, struct job_hello *h, const char **why) MUSTCHECK;
 
 /* jobctl -> master: a lease. */
-enum job_action { JOB_DELIVER, JOB_NOTICE, JOB_EXPIRE };
+enum job_action {
+	JOB_DELIVER,
+	JOB_NOTICE,
+	JOB_EXPIRE,
+	JOB_RETURN, /* an operator wants the sender to be told now */
+	JOB_REROUTE /* ... or the message to go where it would go today */
+};
 struct job_work {
-	uint32_t id;          /* of the lease, on this connection */
-	struct slice file;    /* name in QUEUE/channel/HH */
+	uint32_t id;       /* of the lease, on this connection */
+	struct slice file; /* name in QUEUE/channel/HH */
 	struct slice dest;
-	enum job_action action; /* deliver; send delay warning `notice`; return the pending ones */
-	uint32_t attempt;     /* attempts that have failed before */
-	uint32_t backoff;     /* seconds until the next one if this fails: next = now + backoff */
-	uint32_t notice;      /* JOB_NOTICE: its number, 1 .. */
-	bool check;           /* found by a scan: open with QREAD_CHECK */
+	enum job_action
+	    action;       /* deliver; send delay warning `notice`; return the pending ones; route */
+	uint32_t attempt; /* attempts that have failed before */
+	uint32_t backoff; /* seconds until the next one if this fails: next = now + backoff */
+	uint32_t notice;  /* JOB_NOTICE: its number, 1 .. */
+	bool check;       /* found by a scan, or its master has died: open with QREAD_CHECK */
 };
 void job_work_write(struct buf *b, const struct job_work *w);
 int job_work_parse(struct slice rest, struct job_work *w, const char **why) MUSTCHECK;
@@ -61,11 +68,12 @@ enum job_site { JOB_SITE_OK, JOB_SITE_FAIL, JOB_SITE_NONE };
 struct job_result {
 	uint32_t id;
 	enum job_end end;
-	enum job_site site;   /* FAIL: no connection, no greeting, refused session */
-	int64_t next;         /* RETRY: unix seconds */
-	uint32_t after;       /* DROP: seconds */
+	enum job_site site; /* FAIL: no connection, no greeting, refused session */
+	int64_t next;       /* RETRY: unix seconds */
+	uint32_t after;     /* DROP: seconds */
 };
 void job_result_write(struct buf *b, const struct job_result *r);
 /* `verb` is done, retry, drop, noted or held. */
-int job_result_parse(struct slice verb, struct slice rest, struct job_result *r, const char **why) MUSTCHECK;
+int job_result_parse(struct slice verb, struct slice rest, struct job_result *r,
+    const char **why) MUSTCHECK;
 #endif

@@ -1,5 +1,9 @@
 /* master.c: a master's connection to jobctl.  One connection, for life: when it is lost the
- * leases are back with jobctl, and the master finishes what it does and leaves. */
+ * leases are back with jobctl, and the master finishes what it does and leaves.
+ *
+ * Called by channel-master.  Opening fails with -errno; from then on the end comes as `lost`,
+ * once.  Results that jobctl asked for are still sent when it only said "leave", and are dropped
+ * when the line is broken: the files say it too. */
 #include <errno.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -8,6 +12,7 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "job/master.h"
+#include "net/connect-unix.h"
 #include "net/stream.h"
 
 #define MASTER_MAGIC 0x4d415354
@@ -24,7 +29,7 @@ struct job_master {
 };
 
 static void
-on_closed(struct stream *s)
+job_master_on_closed(struct stream *s)
 {
 	struct job_master *m = CAST(s->data, struct job_master, MASTER_MAGIC);
 
@@ -45,7 +50,7 @@ lose(struct job_master *m, int error)
 
 /* One line of jobctl.  False when nothing more may be read. */
 static bool
-take_line(struct job_master *m, struct slice line)
+job_master_take_line(struct job_master *m, struct slice line)
 {
 	struct slice rest, verb = job_verb(line, &rest);
 	struct job_work w;
@@ -71,7 +76,7 @@ take_line(struct job_master *m, struct slice line)
 }
 
 static void
-on_input(struct stream *s)
+job_master_on_input(struct stream *s)
 {
 	struct job_master *m = CAST(s->data, struct job_master, MASTER_MAGIC);
 	enum line_end ending;
@@ -80,7 +85,7 @@ on_input(struct stream *s)
 
 	/* The stream is only closed behind this loop: a handler that closes us sets closing. */
 	while (!m->closing && !m->lost && (n = stream_line(s, JOB_LINE_MAX, &line, &ending)) > 0)
-		if (!take_line(m, line))
+		if (!job_master_take_line(m, line))
 			return;
 	if (m->closing || m->lost)
 		return;
@@ -89,32 +94,24 @@ on_input(struct stream *s)
 }
 
 static const struct stream_events events = {
-	.input = on_input,
-	.closed = on_closed,
+	.input = job_master_on_input,
+	.closed = job_master_on_closed,
 };
 
 int
 job_master_open(struct loop *l, const char *path, const char *channel, uint32_t slots,
     const struct job_master_events *ev, void *arg, struct job_master **out)
 {
-	struct job_hello h = { .channel = slice_str(channel), .who = S("channel-master"),
-		.pid = (uint32_t)getpid(), .slots = slots };
-	struct addr a = { 0 };
+	struct job_hello h = { .channel = slice_str(channel),
+		.who = S("channel-master"),
+		.pid = (uint32_t)getpid(),
+		.slots = slots };
 	struct job_master *m;
 	int fd, e;
 
-	if (strlen(path) >= sizeof(a.un.sun_path))
-		return -ENAMETOOLONG;
-	a.un.sun_family = AF_UNIX;
-	memcpy(a.un.sun_path, path, strlen(path) + 1);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fd = connect_unix(path, SOCK_STREAM);
 	if (fd < 0)
-		return -errno;
-	if (connect(fd, &a.sa, sizeof(a.un)) < 0) {
-		e = -errno;
-		(void)close(fd);
-		return e;
-	}
+		return fd;
 	m = mem_new(sizeof(*m));
 	m->magic = MASTER_MAGIC;
 	m->loop = l;
@@ -135,7 +132,7 @@ job_master_open(struct loop *l, const char *path, const char *channel, uint32_t 
 }
 
 static void
-flush_now(struct later *t)
+job_master_flush_now(struct later *t)
 {
 	struct job_master *m = CONTAINER(t, struct job_master, flush);
 
@@ -150,13 +147,34 @@ job_master_end(struct job_master *m, const struct job_result *r)
 	if (m->broken)
 		return;
 	job_result_write(stream_out(&m->io), r);
-	later_run(&m->flush, m->loop, flush_now);
+	later_run(&m->flush, m->loop, job_master_flush_now);
 }
 
-uint32_t
-job_master_leases(const struct job_master *m)
+void
+job_master_new(struct job_master *m, const struct job_new *n)
 {
-	return m->leases;
+	if (m->broken)
+		return;
+	job_new_write(stream_out(&m->io), n);
+	later_run(&m->flush, m->loop, job_master_flush_now);
+}
+
+void
+job_master_gone(struct job_master *m, const char *file_id)
+{
+	if (m->broken)
+		return;
+	buf_printf(stream_out(&m->io), "gone id=%s\n", file_id);
+	later_run(&m->flush, m->loop, job_master_flush_now);
+}
+
+void
+job_master_idle(struct job_master *m)
+{
+	if (m->broken)
+		return;
+	buf_lit(stream_out(&m->io), "idle\n");
+	later_run(&m->flush, m->loop, job_master_flush_now);
 }
 
 void
@@ -165,7 +183,7 @@ job_master_close(struct job_master **mp)
 	struct job_master *m = *mp;
 
 	*mp = NULL;
-	if (m == NULL)
+	if (!m)
 		return;
 	later_cancel(&m->flush);
 	m->closing = true;

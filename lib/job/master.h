@@ -20,7 +20,11 @@ int job_master_open(struct loop *l, const char *path, const char *channel, uint3
     const struct job_master_events *ev, void *arg, struct job_master **m) MUSTCHECK;
 /* Sends the end of a lease; lines of one loop turn are written together. */
 void job_master_end(struct job_master *m, const struct job_result *r);
-uint32_t job_master_leases(const struct job_master *m); /* leases out */
+/* A file that was set aside may be delivered now, or has gone (queue/aside.h). */
+void job_master_new(struct job_master *m, const struct job_new *n);
+void job_master_gone(struct job_master *m, const char *file_id);
+/* There has been no work for a while: jobctl may say that this one is not needed (`lost`, 0). */
+void job_master_idle(struct job_master *m);
 /* Leaves: flushes, closes; no event follows.  Leases that are out go back. */
 void job_master_close(struct job_master **m);
 #endif

@@ -1,8 +1,14 @@
-/* sched.c: the schedule's entries: what becomes ready, what waits, what is handed out. */
+/* sched.c: the schedule's entries: what becomes ready, what waits, what is handed out.
+ *
+ * Called by jobctl with events and the time; dest.c has the destinations, heap.c and slab.c the
+ * memory.  Nothing fails and nothing is read or written: the spool is the truth.  An entry is in
+ * exactly one place by its state, and the counts of its channel and destination follow it: only
+ * sched_entry_unlink takes it out.  Times from files are not believed beyond the longest
+ * backoff. */
 #include <stdlib.h>
 #include "base/mem.h"
 #include "base/must.h"
-#include "job/sched_impl.h"
+#include "job/sched-impl.h"
 
 #define TURN         16   /* messages a destination gets before the next one's turn */
 #define ACTIONS_MOST 8    /* notices and expiries of a channel under way at a time */
@@ -22,16 +28,16 @@ sched_free(struct sched **sp)
 {
 	struct sched *s = *sp;
 
-	if (s == NULL)
+	if (!s)
 		return;
 	for (size_t i = 0; i < s->nchannels; i++) {
-		dest_free_all(s, s->order[i]);
+		sched_dest_free_all(s, s->order[i]);
 		free(s->order[i]->name);
 		free(s->order[i]);
 	}
 	free(s->order);
 	map_fini(&s->channels);
-	slab_free(s);
+	sched_slab_free(s);
 	free(s->heap);
 	mem_free(sp);
 }
@@ -71,8 +77,10 @@ sched_channel(struct sched *s, struct slice name)
 	c->name = mem_strn(name.p, name.n);
 	c->conf = conf_for(s, c->name);
 	c->stopped = c->conf->stopped && strcmp(c->conf->name, c->name) == 0;
-	for (int p = 0; p < 3; p++)
-		list_init(&c->ring[p]);
+	for (int k = 0; k < DEST_CLASSES; k++)
+		for (int p = 0; p < 3; p++)
+			list_init(&c->ring[k][p]);
+	list_init(&c->busy);
 	list_init(&c->actions);
 	list_init(&c->idle);
 	s->order = mem_grow(s->order, s->nchannels + 1, sizeof(struct sched_channel *));
@@ -120,9 +128,11 @@ had_chance(const struct sched_entry *e)
 static enum job_action
 action_due(const struct sched_entry *e, int64_t now)
 {
-	const struct periods *n = &sched_of(e)->conf->notices;
+	const struct mta_times *n = &sched_of(e)->conf->notices;
 	int64_t age = now - e->arrival;
 
+	if (e->asked)
+		return (enum job_action)e->asked;
 	if (!had_chance(e))
 		return JOB_DELIVER;
 	if (age >= n->s[n->n - 1])
@@ -136,7 +146,7 @@ action_due(const struct sched_entry *e, int64_t now)
 static int64_t
 action_at(const struct sched_entry *e)
 {
-	const struct periods *n = &sched_of(e)->conf->notices;
+	const struct mta_times *n = &sched_of(e)->conf->notices;
 
 	if (!had_chance(e))
 		return 0;
@@ -146,12 +156,12 @@ action_at(const struct sched_entry *e)
 /* ---- the three places of an entry --------------------------------------------------------- */
 
 void
-entry_unlink(struct sched *s, struct sched_entry *e)
+sched_entry_unlink(struct sched *s, struct sched_entry *e)
 {
 	struct sched_dest *d = e->dest;
 
 	list_remove(&e->link);
-	heap_take_entry(s, e);
+	sched_heap_take_entry(s, e);
 	switch ((enum sched_state)e->state) {
 	case SCHED_READY:
 		d->channel->ready--;
@@ -167,7 +177,7 @@ entry_unlink(struct sched *s, struct sched_entry *e)
 	case SCHED_LEASED:
 		d->channel->leased--;
 		if (e->action == JOB_DELIVER)
-			d->active--;
+			sched_dest_back(d, s->now);
 		else
 			d->channel->nactions_out--;
 		break;
@@ -175,14 +185,13 @@ entry_unlink(struct sched *s, struct sched_entry *e)
 		d->channel->held--;
 		d->nheld--;
 		break;
-	case SCHED_FREE:
-		break;
+	case SCHED_FREE: break;
 	}
-	dest_update(d);
+	sched_dest_update(d);
 }
 
 void
-entry_ready(struct sched *s, struct sched_entry *e, int64_t now, bool front)
+sched_entry_ready(struct sched *s, struct sched_entry *e, int64_t now, bool front)
 {
 	struct sched_dest *d = e->dest;
 	struct list *queue = &d->ready[e->prio];
@@ -190,7 +199,7 @@ entry_ready(struct sched *s, struct sched_entry *e, int64_t now, bool front)
 	e->action = action_due(e, now);
 	if (e->action == JOB_DELIVER && d->parked_until > now) {
 		e->throttled = true;
-		entry_wait(s, e, d->parked_until);
+		sched_entry_wait(s, e, d->parked_until);
 		return;
 	}
 	e->state = SCHED_READY;
@@ -205,8 +214,8 @@ entry_ready(struct sched *s, struct sched_entry *e, int64_t now, bool front)
 		list_push_front(queue, &e->link);
 	else
 		list_push(queue, &e->link);
-	dest_maybe_idle(s, d);
-	dest_update(d);
+	sched_dest_maybe_idle(s, d);
+	sched_dest_update(d);
 }
 
 static void
@@ -216,13 +225,13 @@ wait_until(struct sched *s, struct sched_entry *e, int64_t due)
 	e->dest->nwaiting++;
 	e->dest->channel->waiting++;
 	list_push(&e->dest->waiting, &e->link);
-	heap_put_entry(s, e, due > UINT32_MAX ? UINT32_MAX : (uint32_t)due);
-	dest_maybe_idle(s, e->dest);
+	sched_heap_put_entry(s, e, due > UINT32_MAX ? UINT32_MAX : (uint32_t)due);
+	sched_dest_maybe_idle(s, e->dest);
 }
 
 /* Waits for its next attempt at `until`, or for the notice or expiry that is due before. */
 void
-entry_wait(struct sched *s, struct sched_entry *e, int64_t until)
+sched_entry_wait(struct sched *s, struct sched_entry *e, int64_t until)
 {
 	int64_t at = action_at(e);
 
@@ -232,19 +241,34 @@ entry_wait(struct sched *s, struct sched_entry *e, int64_t until)
 
 /* ---- what happens to messages -------------------------------------------------------------- */
 
+/* A time that was written down while the clock was ahead must not keep a message waiting longer
+ * than its longest backoff. */
+static int64_t
+sane_wait(const struct sched_entry *e, int64_t next, int64_t now)
+{
+	const struct mta_times *p = &sched_of(e)->conf->backoff[e->prio];
+	int64_t most = 0;
+
+	for (uint32_t i = 0; i < p->n; i++)
+		most = p->s[i] > most ? p->s[i] : most;
+	return next > now + most ? now + most : next;
+}
+
 struct sched_entry *
 sched_add(struct sched *s, const struct sched_msg *m, int64_t now)
 {
 	struct sched_channel *c;
 	struct sched_entry *e;
+	int64_t next;
 
 	if (sched_find(s, m->id))
 		return NULL;
 	c = sched_channel(s, m->channel);
-	e = entry_new(s, m->id);
-	e->dest = dest_get(s, c, m->dest);
+	e = sched_entry_new(s, m->id);
+	e->dest = sched_dest_get(s, c, m->dest);
 	e->arrival = (uint32_t)m->at;
-	e->size_k = (uint32_t)((m->size + 1023) / 1024 > UINT32_MAX ? UINT32_MAX : (m->size + 1023) / 1024);
+	e->size_k =
+	    (uint32_t)((m->size + 1023) / 1024 > UINT32_MAX ? UINT32_MAX : (m->size + 1023) / 1024);
 	e->nrcpt = (uint16_t)(m->nrcpt < UINT16_MAX ? m->nrcpt : UINT16_MAX);
 	e->attempts = (uint16_t)(m->attempts < UINT16_MAX ? m->attempts : UINT16_MAX);
 	e->notices = (uint8_t)(m->notices < UINT8_MAX ? m->notices : UINT8_MAX);
@@ -252,13 +276,14 @@ sched_add(struct sched *s, const struct sched_msg *m, int64_t now)
 	if (c->conf->big && m->size > (uint64_t)c->conf->big && e->prio < 2)
 		e->prio++;
 	e->check = m->check;
-	e->next = m->next > 0 ? (uint32_t)m->next : 0;
+	next = sane_wait(e, m->next, now);
+	e->next = next > 0 ? (uint32_t)next : 0;
 	if (m->held)
 		sched_hold(s, e);
-	else if (m->next > now)
-		entry_wait(s, e, m->next);
+	else if (next > now)
+		sched_entry_wait(s, e, next);
 	else
-		entry_ready(s, e, now, false);
+		sched_entry_ready(s, e, now, false);
 	return e;
 }
 
@@ -267,28 +292,28 @@ sched_remove(struct sched *s, struct sched_entry *e)
 {
 	struct sched_dest *d = e->dest;
 
-	entry_unlink(s, e);
-	entry_free(s, e);
-	dest_maybe_idle(s, d);
+	sched_entry_unlink(s, e);
+	sched_entry_free(s, e);
+	sched_dest_maybe_idle(s, d);
 }
 
 void
 sched_hold(struct sched *s, struct sched_entry *e)
 {
-	entry_unlink(s, e);
+	sched_entry_unlink(s, e);
 	e->state = SCHED_HELD;
 	e->held_later = false;
 	e->dest->nheld++;
 	e->dest->channel->held++;
-	dest_maybe_idle(s, e->dest);
+	sched_dest_maybe_idle(s, e->dest);
 }
 
 void
 sched_release(struct sched *s, struct sched_entry *e, int64_t now)
 {
-	entry_unlink(s, e);
+	sched_entry_unlink(s, e);
 	e->returns = 0;
-	entry_ready(s, e, now, false);
+	sched_entry_ready(s, e, now, false);
 }
 
 /* An operator's word counts more than what we think of the destination. */
@@ -298,24 +323,58 @@ sched_retry(struct sched *s, struct sched_entry *e, int64_t now)
 	struct sched_dest *d = e->dest;
 
 	if (d->parked_until) {
-		heap_take_dest(s, d);
+		sched_heap_take_dest(s, d);
 		d->parked_until = 0;
 	}
-	entry_unlink(s, e);
+	sched_entry_unlink(s, e);
 	e->throttled = false;
-	entry_ready(s, e, now, false);
+	sched_entry_ready(s, e, now, false);
+}
+
+void
+sched_act(struct sched *s, struct sched_entry *e, enum job_action action, int64_t now)
+{
+	e->asked = (uint8_t)action;
+	if (e->state == SCHED_LEASED)
+		return;
+	must(e->state == SCHED_READY || e->state == SCHED_WAITING);
+	sched_entry_unlink(s, e);
+	sched_entry_ready(s, e, now, false);
+}
+
+struct sched_dest *
+sched_dest_next(const struct sched_channel *c, size_t *at)
+{
+	return map_next(&c->dests, at);
 }
 
 /* ---- handing out --------------------------------------------------------------------------- */
 
+/* The destination of this priority whose turn it is, of the classes that have room. */
+static struct sched_dest *
+next_dest(const struct sched_channel *c, int prio)
+{
+	struct sched_dest *best = NULL, *d;
+
+	for (int k = 0; k < DEST_CLASSES; k++) {
+		d = list_empty(&c->ring[k][prio]) || !sched_dest_class_room(c, (enum dest_class)k) ?
+		    NULL :
+		    CONTAINER(c->ring[k][prio].next, struct sched_dest, ring[prio]);
+		if (d && (!best || d->stamp[prio] < best->stamp[prio]))
+			best = d;
+	}
+	return best;
+}
+
 bool
-sched_has_work(const struct sched_channel *c)
+sched_has_work(struct sched_channel *c, int64_t now)
 {
 	if (c->stopped)
 		return false;
 	if (!list_empty(&c->actions) && c->nactions_out < ACTIONS_MOST)
 		return true;
-	return !list_empty(&c->ring[0]) || !list_empty(&c->ring[1]) || !list_empty(&c->ring[2]);
+	sched_dest_look_slow(c, now);
+	return next_dest(c, 0) || next_dest(c, 1) || next_dest(c, 2);
 }
 
 static struct sched_entry *
@@ -323,16 +382,16 @@ lease(struct sched *s, struct sched_entry *e, enum job_action action)
 {
 	struct sched_dest *d = e->dest;
 
-	entry_unlink(s, e);
+	sched_entry_unlink(s, e);
 	e->state = SCHED_LEASED;
 	e->action = (uint8_t)action;
 	d->channel->leased++;
 	if (action == JOB_DELIVER)
-		d->active++;
+		sched_dest_out(d, s->now);
 	else
 		d->channel->nactions_out++;
-	dest_maybe_idle(s, d);
-	dest_update(d);
+	sched_dest_maybe_idle(s, d);
+	sched_dest_update(d);
 	return e;
 }
 
@@ -340,16 +399,18 @@ static struct sched_dest *
 choose(struct sched_channel *c, struct sched_dest *prefer, int *prio)
 {
 	bool low_first = ++c->picks % 8 == 0;
+	struct sched_dest *d;
 
 	for (int i = 0; i < 3; i++) {
 		int p = low_first ? 2 - i : i;
 
-		if (list_empty(&c->ring[p]))
+		if (!(d = next_dest(c, p)))
 			continue;
 		*prio = p;
-		if (prefer && !list_empty(&prefer->ring[p]) && prefer->turn < TURN)
+		if (prefer && !list_empty(&prefer->ring[p]) && prefer->turn < TURN &&
+		    sched_dest_class_room(c, (enum dest_class)prefer->class))
 			return prefer;
-		return CONTAINER(c->ring[p].next, struct sched_dest, ring[p]);
+		return d;
 	}
 	return NULL;
 }
@@ -361,21 +422,22 @@ sched_pick(struct sched *s, struct sched_channel *c, struct sched_dest *prefer, 
 	struct sched_entry *e;
 	int p = 0;
 
+	s->now = now;
 	if (c->stopped)
 		return NULL;
 	if (!list_empty(&c->actions) && c->nactions_out < ACTIONS_MOST) {
 		e = list_first(&c->actions, struct sched_entry, link);
 		return lease(s, e, (enum job_action)e->action);
 	}
-	if ((d = choose(c, prefer, &p)) == NULL)
+	sched_dest_look_slow(c, now);
+	if (!(d = choose(c, prefer, &p)))
 		return NULL;
 	if (++d->turn >= TURN) {
 		d->turn = 0;
-		list_remove(&d->ring[p]);
-		list_push(&c->ring[p], &d->ring[p]);
+		sched_dest_turn(d, p);
 	}
 	e = list_first(&d->ready[p], struct sched_entry, link);
-	must(e != NULL);
+	must(e);
 	/* It may have stood in a long queue. */
 	return lease(s, e, action_due(e, now));
 }
@@ -383,7 +445,7 @@ sched_pick(struct sched *s, struct sched_channel *c, struct sched_dest *prefer, 
 uint32_t
 sched_backoff(const struct sched_entry *e)
 {
-	return periods_get(&sched_of(e)->conf->backoff[e->prio], e->attempts);
+	return channels_periods_get(&sched_of(e)->conf->backoff[e->prio], e->attempts);
 }
 
 /* ---- the end of a lease ---------------------------------------------------------------------- */
@@ -392,7 +454,7 @@ sched_backoff(const struct sched_entry *e)
 static int64_t
 sane_next(const struct sched_entry *e, int64_t next, int64_t now)
 {
-	const struct periods *n = &sched_of(e)->conf->notices;
+	const struct mta_times *n = &sched_of(e)->conf->notices;
 	int64_t last = (int64_t)e->arrival + n->s[n->n - 1];
 
 	if (next > last)
@@ -408,9 +470,9 @@ end_drop(struct sched *s, struct sched_entry *e, bool was_action, uint32_t after
 	if (was_action)
 		wait_until(s, e, now + (after > 30 ? after : 30));
 	else if (after)
-		entry_wait(s, e, now + (after < 86400 ? after : 86400));
+		sched_entry_wait(s, e, now + (after < 86400 ? after : 86400));
 	else
-		entry_ready(s, e, now, true);
+		sched_entry_ready(s, e, now, true);
 }
 
 static void
@@ -420,56 +482,58 @@ end_retry(struct sched *s, struct sched_entry *e, const struct job_result *r, in
 	if (e->attempts < UINT16_MAX)
 		e->attempts++;
 	e->throttled = r->site == JOB_SITE_FAIL;
-	entry_wait(s, e, sane_next(e, r->next, now));
+	sched_entry_wait(s, e, sane_next(e, r->next, now));
 }
 
 static void
 end_noted(struct sched *s, struct sched_entry *e, int64_t now)
 {
-	const struct periods *n = &sched_of(e)->conf->notices;
+	const struct mta_times *n = &sched_of(e)->conf->notices;
 
 	e->dest->channel->noticed++;
 	while (e->notices < n->n - 1 && now - e->arrival >= n->s[e->notices])
 		e->notices++;
 	if (e->next > now)
-		entry_wait(s, e, e->next);
+		sched_entry_wait(s, e, e->next);
 	else
-		entry_ready(s, e, now, false);
+		sched_entry_ready(s, e, now, false);
 }
 
 bool
 sched_end(struct sched *s, struct sched_entry *e, const struct job_result *r, int64_t now)
 {
 	struct sched_dest *d = e->dest;
-	bool was_action = e->action != JOB_DELIVER, expired = e->action == JOB_EXPIRE, stays = true;
+	bool was_action = e->action != JOB_DELIVER, stays = true;
+	bool expired = e->action == JOB_EXPIRE || e->action == JOB_RETURN;
 
 	must(e->state == SCHED_LEASED);
-	entry_unlink(s, e);
+	s->now = now;
+	sched_dest_look_slow(d->channel, now); /* before this one's news */
+	sched_entry_unlink(s, e);
 	e->returns = 0;
+	if (e->asked == e->action && r->end != JOB_DROP)
+		e->asked = 0;
 	switch (r->end) {
 	case JOB_DONE:
 		*(expired ? &d->channel->expired : &d->channel->done) += 1;
-		entry_free(s, e);
+		sched_entry_free(s, e);
 		stays = false;
 		break;
-	case JOB_RETRY:
-		end_retry(s, e, r, now);
-		break;
-	case JOB_DROP:
-		end_drop(s, e, was_action, r->after, now);
-		break;
-	case JOB_NOTED:
-		end_noted(s, e, now);
-		break;
+	case JOB_RETRY: end_retry(s, e, r, now); break;
+	case JOB_DROP: end_drop(s, e, was_action, r->after, now); break;
+	case JOB_NOTED: end_noted(s, e, now); break;
 	case JOB_HELD:
 		e->state = SCHED_HELD;
 		d->nheld++;
 		d->channel->held++;
 		break;
 	}
+	/* Asked for while it was out. */
+	if (stays && e->asked && e->state == SCHED_WAITING && r->end != JOB_DROP)
+		sched_act(s, e, (enum job_action)e->asked, now);
 	if (!was_action)
-		dest_answered(s, d, r->site, now);
-	dest_maybe_idle(s, d);
+		sched_dest_answered(s, d, r->site, now);
+	sched_dest_maybe_idle(s, d);
 	return stays;
 }
 
@@ -478,13 +542,14 @@ void
 sched_return(struct sched *s, struct sched_entry *e, int64_t now)
 {
 	must(e->state == SCHED_LEASED);
-	entry_unlink(s, e);
+	s->now = now;
+	sched_entry_unlink(s, e);
 	if (e->returns < UINT8_MAX)
 		e->returns++;
 	if (e->returns > RETURNS_FREE)
-		entry_wait(s, e, now + 60 * (e->returns - RETURNS_FREE));
+		sched_entry_wait(s, e, now + 60 * (e->returns - RETURNS_FREE));
 	else
-		entry_ready(s, e, now, true);
+		sched_entry_ready(s, e, now, true);
 }
 
 /* ---- time -------------------------------------------------------------------------------------- */
@@ -495,16 +560,16 @@ sched_tick(struct sched *s, int64_t now)
 	struct sched_entry *e;
 	struct sched_dest *d;
 
-	for (int i = 0; i < TICK_MOST && heap_pop(s, (uint32_t)now, &e, &d); i++) {
+	for (int i = 0; i < TICK_MOST && sched_heap_pop(s, (uint32_t)now, &e, &d); i++) {
 		if (d) {
-			dest_probe(s, d, now);
+			sched_dest_probe(s, d, now);
 			continue;
 		}
-		entry_unlink(s, e);
+		sched_entry_unlink(s, e);
 		if (action_due(e, now) == JOB_DELIVER && e->next > now)
-			entry_wait(s, e, e->next);
+			sched_entry_wait(s, e, e->next);
 		else
-			entry_ready(s, e, now, false);
+			sched_entry_ready(s, e, now, false);
 	}
 	return sched_next_due(s);
 }

@@ -5,15 +5,21 @@
  *
  * Fairness: within a priority destinations take turns (a few messages a turn, so that sessions
  * are reused); every eighth choice starts at a lower priority, so that none starves.  A
- * destination's concurrency follows its answers by 1/N steps (mta.md 4.1); one that fails a
+ * destination's concurrency follows its answers by 1/N steps; one that fails a
  * whole cohort is dead for a while: its messages wait without an attempt being counted, one of
  * them probes, and the first success sets all free.
+ *
+ * Nobody can take the last slots of a channel (slots x maxjobs) by being slow.  A destination
+ * that has answered lately may use them all; those that are new, together with those that are
+ * slow, leave a quarter free, and one of them has an eighth of the rest at most; those that are
+ * slow (work is out there and none has come back for SCHED_SLOW_S) get half at most.  Slow is seen while it lasts and not at its end: a host that
+ * answered well for a year and now sends a byte a minute is slow half a minute later.
  * A message costs SCHED_ENTRY_SIZE bytes and about 16 of indexes. */
 #ifndef JOB_SCHED_H
 #define JOB_SCHED_H
 #include "base/list.h"
 #include "base/map.h"
-#include "conf/channels.h"
+#include "mta/channels.h"
 #include "job/line.h"
 
 #define SCHED_ID_LEN 15 /* the file's id: message id and copy number */
@@ -26,20 +32,25 @@ enum sched_state {
 	SCHED_HELD,    /* until it is released */
 };
 
+#define SCHED_SLOW_S 30
+enum dest_class { DEST_PROVEN, DEST_NEW, DEST_SLOW, DEST_CLASSES };
+
 struct sched_dest;
 struct sched_entry {
-	struct list link;       /* READY: its queue; WAITING: dest->waiting; LEASED: the owner's */
+	struct list link; /* READY: its queue; WAITING: dest->waiting; LEASED: the owner's */
 	struct sched_dest *dest;
 	struct sched_entry *hash_next;
-	uint32_t heap_at;       /* place in the heap + 1, 0 = not there */
-	uint32_t due;           /* WAITING: when something is to be done, unix seconds */
-	uint32_t next;          /* when the next attempt is */
+	uint32_t heap_at; /* place in the heap + 1, 0 = not there */
+	uint32_t due;     /* WAITING: when something is to be done, unix seconds */
+	uint32_t next;    /* when the next attempt is */
 	uint32_t arrival;
-	uint32_t size_k;        /* KiB, rounded up */
-	uint32_t lease;         /* LEASED: the owner's number for it */
+	uint32_t size_k; /* KiB, rounded up */
+	uint32_t lease;  /* LEASED: the owner's number for it */
 	uint16_t attempts, nrcpt;
 	uint8_t notices, returns; /* warnings sent; leases that came back without a word */
-	uint8_t state : 3, prio : 2, action : 2, check : 1;
+	uint8_t state : 3, prio : 2, action : 3;
+	uint8_t asked : 3,
+	    check : 1; /* asked: by an operator, JOB_RETURN or JOB_REROUTE; 0 = nothing */
 	uint8_t held_later : 1, delete_later : 1, throttled : 1, actions : 1;
 	char id[SCHED_ID_LEN];
 };
@@ -47,31 +58,39 @@ struct sched_entry {
 
 struct sched_channel {
 	char *name;
-	const struct channel *conf;    /* borrowed; replaced by sched_configure */
+	const struct channel *conf; /* borrowed; replaced by sched_configure */
 	struct map dests;
-	struct list ring[3];           /* of destinations that can be served now, per priority */
-	struct list actions;           /* entries with a notice or expiry due */
-	struct list idle;              /* destinations without messages, oldest first */
+	/* Of destinations that could be served now, per class and priority, in their turn. */
+	struct list ring[DEST_CLASSES][3];
+	uint64_t turns;           /* the stamp of the youngest in any ring */
+	struct list busy;         /* with deliveries out, the one without news for longest first */
+	size_t out[DEST_CLASSES]; /* deliveries that are leased */
+	size_t nslow;             /* destinations of class DEST_SLOW */
+	struct list actions;      /* entries with a notice or expiry due */
+	struct list idle;         /* destinations without messages, oldest first */
 	size_t ndests, nidle;
 	size_t ready, waiting, leased, held; /* entries */
-	size_t nactions_out;           /* leases that are notices or expiries */
+	size_t nactions_out;                 /* leases that are notices or expiries */
 	uint32_t picks;
 	bool stopped;
 	uint64_t done, retried, expired, noticed, dropped;
-	void *owner;                   /* jobctl's part */
+	void *owner; /* jobctl's part */
 };
 
 struct sched_dest {
 	struct sched_channel *channel;
-	struct list ring[3], ready[3], waiting, idle;
+	struct list ring[3], ready[3], waiting, idle, busy;
+	uint64_t stamp[3]; /* when it got its place in the ring: order over the classes */
+	uint32_t news;     /* active: when a delivery began as the only one, or ended */
+	uint8_t class;     /* enum dest_class */
 	uint32_t nready[3], nwaiting, nheld, active;
-	float window, fails;           /* concurrency; failed part of a cohort */
-	uint32_t parked_until;         /* dead until then; 0 = alive */
-	uint16_t parks;                /* times in a row */
-	uint16_t turn;                 /* messages given in this turn */
-	uint32_t heap_at, due;         /* as for entries */
+	float window, fails;   /* concurrency; failed part of a cohort */
+	uint32_t parked_until; /* dead until then; 0 = alive */
+	uint16_t parks;        /* times in a row */
+	uint16_t turn;         /* messages given in this turn */
+	uint32_t heap_at, due; /* as for entries */
 	uint32_t name_len;
-	char name[];                   /* escaped */
+	char name[]; /* escaped */
 };
 
 struct sched;
@@ -86,8 +105,8 @@ struct sched_channel *sched_channel_next(const struct sched *s, size_t *at); /* 
 
 /* A message that is in the spool. */
 struct sched_msg {
-	struct slice channel, dest;  /* dest escaped */
-	const char *id;              /* SCHED_ID_LEN characters */
+	struct slice channel, dest; /* dest escaped */
+	const char *id;             /* SCHED_ID_LEN characters */
 	uint64_t size;
 	uint32_t nrcpt, attempts, notices;
 	int prio;
@@ -102,9 +121,9 @@ struct sched_channel *sched_of(const struct sched_entry *e);
 /* The next message for somebody with room, or NULL.  `prefer`: the destination of the session
  * that has just become free, or NULL.  The entry is LEASED; the caller puts e->link on a list of
  * its own.  e->action says what is to be done. */
-struct sched_entry *sched_pick(struct sched *s, struct sched_channel *c, struct sched_dest *prefer,
-    int64_t now);
-bool sched_has_work(const struct sched_channel *c); /* would sched_pick find something? */
+struct sched_entry *
+sched_pick(struct sched *s, struct sched_channel *c, struct sched_dest *prefer, int64_t now);
+bool sched_has_work(struct sched_channel *c, int64_t now); /* would sched_pick find something? */
 /* Seconds until the next attempt if this one fails. */
 uint32_t sched_backoff(const struct sched_entry *e);
 /* The lease has ended.  False when the entry is gone (done); else, when it is marked to be
@@ -118,11 +137,18 @@ void sched_hold(struct sched *s, struct sched_entry *e);
 void sched_release(struct sched *s, struct sched_entry *e, int64_t now); /* HELD -> READY */
 void sched_retry(struct sched *s, struct sched_entry *e, int64_t now);   /* WAITING -> READY */
 void sched_remove(struct sched *s, struct sched_entry *e);
+/* JOB_RETURN or JOB_REROUTE is its next lease, however long it would have waited; of a LEASED entry when that
+ * lease has ended, if it is still there.  Not for HELD entries. */
+void sched_act(struct sched *s, struct sched_entry *e, enum job_action action, int64_t now);
+/* Walks the destinations of a channel: start with *at = 0; NULL at the end.  Nothing changes meanwhile. */
+struct sched_dest *sched_dest_next(const struct sched_channel *c, size_t *at);
 
 /* Moves what is due.  Returns when to be called again (unix seconds), 0 = when something is
  * added.  Bounded work per call: an answer <= now means there is more. */
 int64_t sched_tick(struct sched *s, int64_t now);
 int64_t sched_next_due(const struct sched *s);
+/* The clock was set by so many seconds: what was due in an hour is due in an hour. */
+void sched_shift(struct sched *s, int64_t by);
 
 /* Walks all entries: start with *at = 0; NULL at the end.  Anything may change meanwhile: an
  * entry that stays is seen exactly once. */

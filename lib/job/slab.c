@@ -1,9 +1,15 @@
 /* slab.c: the entries' memory and their index by id.  Entries lie in chunks that never move or
- * shrink, so that a walk by number survives every change. */
+ * shrink, so that a walk by number survives every change.
+ *
+ * Called by sched.c for each message that comes and goes, and by its walks.  Out of memory
+ * aborts, nothing else can fail.  What must stay true: an entry that is freed is in no list and
+ * not in the heap; the index has as many buckets as entries at least.  Memory of a burst is not
+ * given back: free entries are taken again first, and a million of them is what the queue was
+ * sized for. */
 #include <stdlib.h>
 #include "base/mem.h"
 #include "base/must.h"
-#include "job/sched_impl.h"
+#include "job/sched-impl.h"
 
 static size_t
 hash(const char *id, size_t nbucket)
@@ -45,12 +51,12 @@ grow_slab(struct sched *s)
 }
 
 struct sched_entry *
-entry_new(struct sched *s, const char *id)
+sched_entry_new(struct sched *s, const char *id)
 {
 	struct sched_entry *e;
 	size_t at;
 
-	if (s->unused == NULL)
+	if (!s->unused)
 		grow_slab(s);
 	if (s->count >= s->nbucket)
 		grow_index(s);
@@ -67,7 +73,7 @@ entry_new(struct sched *s, const char *id)
 }
 
 void
-entry_free(struct sched *s, struct sched_entry *e)
+sched_entry_free(struct sched *s, struct sched_entry *e)
 {
 	struct sched_entry **p = &s->bucket[hash(e->id, s->nbucket)];
 
@@ -106,7 +112,7 @@ sched_next(const struct sched *s, size_t *at)
 }
 
 void
-slab_free(struct sched *s)
+sched_slab_free(struct sched *s)
 {
 	for (size_t i = 0; i < s->nslab; i++)
 		free(s->slab[i]);

@@ -1,11 +1,15 @@
-/* tool.c: asking jobctl from a tool: a blocking socket and a buffer. */
+/* tool.c: asking jobctl from a tool: a blocking socket and a buffer.
+ *
+ * Called by mailq and jobctl-ctl, one question at a time.  What fails is the connection (-EPIPE,
+ * -ETIMEDOUT when nothing comes in the given time) or the question (-EREMOTEIO, with jobctl's
+ * words in the line).  A line lives until the next one is asked for. */
 #include <errno.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include "base/mem.h"
 #include "job/tool.h"
+#include "net/connect-unix.h"
 
 struct job_tool {
 	int fd, timeout_ms;
@@ -16,22 +20,13 @@ struct job_tool {
 int
 job_tool_open(const char *path, int timeout_ms, struct job_tool **out)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	struct job_tool *t;
-	int fd, e;
+	int fd;
 
 	*out = NULL;
-	if (strlen(path) >= sizeof(a.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(a.sun_path, path, strlen(path) + 1);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fd = connect_unix(path, SOCK_STREAM);
 	if (fd < 0)
-		return -errno;
-	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
-		e = -errno;
-		(void)close(fd);
-		return e;
-	}
+		return fd;
 	t = mem_new(sizeof(*t));
 	t->fd = fd;
 	t->timeout_ms = timeout_ms;
@@ -112,7 +107,7 @@ job_tool_line(struct job_tool *t, struct slice *line)
 void
 job_tool_close(struct job_tool **t)
 {
-	if (*t == NULL)
+	if (!*t)
 		return;
 	(void)close((*t)->fd);
 	buf_fini(&(*t)->in);

@@ -1,5 +1,11 @@
 /* address.c: the addresses of the envelope.  Domains are domain.c, header fields are
- * address_list.c. */
+ * address-list.c.
+ *
+ * Called for MAIL and RCPT (smtp/command), by route, by the configuration and by sendmail.
+ * Parsing fails with a reason fit for a 501.  What must stay true: an address is its meaning,
+ * without quotes and backslashes, and address_write quotes again what needs it, so that what was
+ * parsed and written is the same mailbox to every later reader; nothing that could end a command
+ * or a header line gets through. */
 #include <errno.h>
 #include "base/utf8.h"
 #include "mail/address.h"
@@ -132,8 +138,9 @@ parse_domain(struct slice *at, unsigned allow, struct address *addr, const char 
 			return bad(why, "8-bit character without SMTPUTF8");
 		addr->flags |= ADDRESS_UTF8;
 	}
-	if (!address_domain_valid(addr->domain, allow | (addr->flags & ADDRESS_LITERAL)))
-		return bad(why, addr->flags & ADDRESS_LITERAL ? "bad address literal" : "bad domain");
+	if (!domain_valid(addr->domain, allow | (addr->flags & ADDRESS_LITERAL)))
+		return bad(why,
+		    addr->flags & ADDRESS_LITERAL ? "bad address literal" : "bad domain");
 	return 0;
 }
 
@@ -149,8 +156,13 @@ parse_mailbox(struct slice *at, unsigned allow, struct arena *a, struct address 
 			addr->flags |= ADDRESS_POSTMASTER;
 			return 0;
 		}
-		return bad(why, at->n && at->p[0] != '>' ? "bad character in the local part" :
-							   "the domain is missing");
+		if (allow & ADDRESS_BARE && (at->n == 0 || at->p[0] == '>')) {
+			addr->flags |= ADDRESS_BARE;
+			return 0;
+		}
+		return bad(why,
+		    at->n && at->p[0] != '>' ? "bad character in the local part" :
+					       "the domain is missing");
 	}
 	*at = slice_from(*at, 1);
 	if (parse_domain(at, allow, addr, why) < 0)
@@ -221,6 +233,13 @@ address_parse(struct slice s, unsigned allow, struct arena *a, struct address *a
 	return s.n == 0 ? 0 : bad(why, "bad character behind the address");
 }
 
+bool
+address_leads_on(struct slice local)
+{
+	return slice_find(local, '%') < local.n || slice_find(local, '!') < local.n ||
+	    slice_find(local, '@') < local.n;
+}
+
 void
 address_write_parts(struct buf *b, struct slice local, struct slice domain)
 {
@@ -248,19 +267,6 @@ address_write(struct buf *b, const struct address *addr)
 {
 	if (!(addr->flags & ADDRESS_NULL))
 		address_write_parts(b, addr->local, addr->domain);
-}
-
-void
-address_write_key(struct buf *b, const struct address *addr)
-{
-	if (addr->flags & ADDRESS_NULL)
-		return;
-	utf8_fold_to(b, addr->local);
-	if (addr->domain.n == 0)
-		return;
-	buf_char(b, '@');
-	if (addr->flags & ADDRESS_LITERAL || domain_write_ascii(b, addr->domain) < 0)
-		utf8_fold_to(b, addr->domain);
 }
 
 bool

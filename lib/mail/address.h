@@ -18,7 +18,8 @@ enum {
 	ADDRESS_POSTMASTER = 2, /* <postmaster>, any case, without a domain */
 	ADDRESS_UTF8 = 4,       /* has a byte above 0x7f: needs SMTPUTF8 */
 	ADDRESS_LITERAL = 8,    /* the domain is an address literal, with its brackets */
-	ADDRESS_QUOTED = 16     /* the local part is no dot-string: it is written in quotes */
+	ADDRESS_QUOTED = 16,    /* the local part is no dot-string: it is written in quotes */
+	ADDRESS_BARE = 32       /* "user" without a domain: the owner completes it */
 };
 
 struct address {
@@ -29,7 +30,8 @@ struct address {
 
 /* ---- the envelope --------------------------------------------------------------------- */
 
-/* Takes "<path>" off the front of *at.  `allow` is of the first three flags.  Source routes
+/* Takes "<path>" off the front of *at.  `allow` is of the first three flags and
+ * ADDRESS_BARE.  Source routes
  * are read over (RFC 5321 appendix C).  Slices borrow from *at, or from `a` where quoting had
  * to be undone.  0, or -EBADMSG with *why, a short English reason fit for a 501 or 553 reply
  * (*at is not moved then). */
@@ -38,20 +40,20 @@ int address_parse_path(struct slice *at, unsigned allow, struct arena *a, struct
 /* The same for a whole slice "local@domain" without brackets. */
 int address_parse(struct slice s, unsigned allow, struct arena *a, struct address *addr,
     const char **why) MUSTCHECK;
+/* Does a local part name a further road: user%host, host!user, user@host (RFC 1123 5.2.16)?  Hosts that
+ * know such roads pass it on to whoever stands there. */
+bool address_leads_on(struct slice local);
 /* Appends local@domain, the local part in quotes where it must; nothing for the null path,
  * "postmaster" as written for that. */
 void address_write(struct buf *b, const struct address *addr);
 /* The same for an address in two pieces (local as its meaning); domain empty: no "@". */
 void address_write_parts(struct buf *b, struct slice local, struct slice domain);
-/* Appends local@domain all in lower case (ASCII, and what utf8_fold folds), the domain in
- * A-labels where it can be: the key that caches and tables compare by. */
-void address_write_key(struct buf *b, const struct address *addr);
 /* Local parts are equal byte by byte, domains without regard to case or to A- and U-labels. */
 bool address_eq(const struct address *a, const struct address *b);
 
 /* A host name (LDH labels of at most 63, 255 in all; U-labels with ADDRESS_UTF8) or with
  * ADDRESS_LITERAL an address literal (4.1.3: IPv4, IPv6:..., or Tag:text).  Whole slice. */
-bool address_domain_valid(struct slice s, unsigned allow);
+bool domain_valid(struct slice s, unsigned allow);
 bool domain_eq(struct slice a, struct slice b); /* case and label form ignored */
 /* Appends the domain in lower case as A-labels (for DNS) / as U-labels (for people).  Plain
  * ASCII costs no library call.  0, or -EBADMSG when it is no legal IDNA 2008 name (nothing is
@@ -79,6 +81,5 @@ struct address_list {
 };
 /* Reads the value of From, To, ... (folded or not).  What makes no sense is skipped; it never
  * fails and costs linear time.  Slices borrow from `value` or `a`. */
-void address_list_parse(struct slice value, size_t max, struct arena *a,
-    struct address_list *list);
+void address_list_parse(struct slice value, size_t max, struct arena *a, struct address_list *list);
 #endif

@@ -1,9 +1,15 @@
-/* charset.c: which converter a name means, and the converters. */
+/* charset.c: which converter a name means, and the converters.
+ *
+ * Called piece by piece for bodies (text.c) and whole for encoded words and parameters.  Only
+ * opening can fail, with -ENOTSUP, and then callers guess.  What must stay true: output is valid
+ * UTF-8 whatever came in; a character that a cut tore waits in the converter; cost is linear.
+ * What mail mostly uses goes by tables of our own, since opening iconv's costs more than a
+ * subject is worth. */
 #include <errno.h>
 #include <iconv.h>
 #include "base/utf8.h"
 #include "mail/charset.h"
-#include "mail/charset_tables.h"
+#include "mail/charset-tables.h"
 
 enum { GUESS, UTF8, TABLE_1252, TABLE_15, TABLE_KOI8R, ICONV };
 
@@ -14,6 +20,7 @@ static const struct known {
 	const char *name;
 	int kind;
 	const char *iconv;
+	/* clang-format off */
 } known[] = {
 	{ "utf-8", UTF8, NULL }, { "us-ascii", GUESS, NULL }, { "iso-8859-1", TABLE_1252, NULL },
 	{ "windows-1252", TABLE_1252, NULL }, { "iso-8859-15", TABLE_15, NULL },
@@ -48,11 +55,12 @@ static const struct known {
 	{ "utf-7", ICONV, "UTF-7" }, { "utf-16", ICONV, "UTF-16" }, { "utf-16le", ICONV, "UTF-16LE" },
 	{ "utf-16be", ICONV, "UTF-16BE" }, { "utf-32", ICONV, "UTF-32" },
 };
+/* clang-format on */
 
 static const uint16_t *const tables[] = {
-	[TABLE_1252] = windows_1252,
-	[TABLE_15] = iso_8859_15,
-	[TABLE_KOI8R] = koi8_r,
+	[TABLE_1252] = charset_windows_1252,
+	[TABLE_15] = charset_iso_8859_15,
+	[TABLE_KOI8R] = charset_koi8_r,
 };
 
 int
@@ -82,7 +90,7 @@ charset_open(struct charset *c, struct slice name)
 void
 charset_close(struct charset *c)
 {
-	if (c->iconv != NULL)
+	if (c->iconv)
 		(void)iconv_close(c->iconv);
 	*c = (struct charset){ 0 };
 }
@@ -95,7 +103,7 @@ from_table(struct buf *out, const uint16_t *table, struct slice s)
 {
 	char *dst = s.n > SIZE_MAX / 3 ? NULL : buf_reserve(out, s.n * 3), *at = dst;
 
-	if (dst == NULL)
+	if (!dst)
 		return;
 	for (size_t i = 0; i < s.n; i++) {
 		unsigned c = (unsigned char)s.p[i];
@@ -172,7 +180,7 @@ from_iconv(struct charset *c, struct buf *out, struct slice s, bool last)
 		char *dst = buf_reserve(out, room), *to = dst;
 		size_t r;
 
-		if (dst == NULL)
+		if (!dst)
 			return s.n;
 		r = iconv(c->iconv, &at.arg, &left, &to, &room);
 		out->n += (size_t)(to - dst);
@@ -249,11 +257,30 @@ charset_to_utf8(struct buf *out, struct slice name, struct slice bytes)
 	return r;
 }
 
+/* Text in Windows-1252 makes hardly a valid sequence of UTF-8, text in UTF-8 little else. */
+static bool
+mostly_utf8(struct slice s)
+{
+	size_t good = 0, bad = 0;
+
+	while (s.n > 0) {
+		bool ascii = !(s.p[0] & 0x80);
+
+		if (utf8_next(&s) < 0)
+			bad++;
+		else
+			good += !ascii;
+	}
+	return good >= bad;
+}
+
 void
 charset_guess(struct buf *out, struct slice bytes)
 {
 	if (utf8_valid(bytes))
 		buf_slice(out, bytes);
+	else if (mostly_utf8(bytes))
+		from_utf8(out, bytes);
 	else
-		from_table(out, windows_1252, bytes);
+		from_table(out, charset_windows_1252, bytes);
 }

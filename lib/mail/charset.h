@@ -9,8 +9,9 @@
 
 /* Appends `bytes` as UTF-8.  An unknown charset: -ENOTSUP and nothing is appended. */
 int charset_to_utf8(struct buf *out, struct slice charset, struct slice bytes) MUSTCHECK;
-/* Appends bytes of unknown origin: as they are when they are valid UTF-8, else as
- * Windows-1252. */
+/* Appends bytes of unknown origin: as UTF-8 when they are that but for some damage (at least as
+ * many sequences are whole as bytes are not: a sender cut a character), with U+FFFD for what is
+ * damaged; else as Windows-1252. */
 void charset_guess(struct buf *out, struct slice bytes);
 
 /* In pieces.  An empty charset is us-ascii with charset_guess's leniency per piece. */

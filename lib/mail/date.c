@@ -1,9 +1,14 @@
-/* date.c: writing dates, and the strict forms.  Header dates are date_parse.c. */
+/* date.c: dates as they are written, their days, and RFC 3339.  Header dates are read by
+ * date-parse.c.
+ *
+ * Called for the headers and reports that we write and for the day that SEARCH compares.  Writing
+ * cannot fail: years are held within four digits, since a message may claim any date.  What must
+ * stay true: what is written is read back by date-parse.c as the same moment and zone. */
 #include <errno.h>
 #include <time.h>
 #include "base/civil.h"
 #include "mail/date.h"
-#include "mail/date_names.h"
+#include "mail/date-names.h"
 
 #define LEAST_AT (-62135596800) /* 0001-01-01 */
 #define MOST_AT  253402300799   /* 9999-12-31 */
@@ -73,47 +78,13 @@ date_write(struct buf *b, int64_t at, int zone)
 	buf_add(b, text, (size_t)(p - text));
 }
 
-void
-date_imap_write(struct buf *b, int64_t at, int zone)
-{
-	struct civil c = civil_in_zone(at, zone);
-	char text[40], *p = put2(text, c.day);
-
-	if (text[0] == '0')
-		text[0] = ' ';
-	*p++ = '-';
-	memcpy(p, date_months[c.month - 1], 3);
-	p[3] = '-';
-	p = put4(p + 4, (int)c.year);
-	*p++ = ' ';
-	p = put_time_zone(p, &c, zone);
-	buf_add(b, text, (size_t)(p - text));
-}
-
-void
-date_iso_write(struct buf *b, int64_t at)
-{
-	struct civil c = civil_in_zone(at, 0);
-
-	buf_printf(b, "%04d-%02d-%02dT%02d:%02d:%02dZ", (int)c.year, c.month, c.day, c.hour,
-	    c.minute, c.second);
-}
-
-void
-date_ldap_write(struct buf *b, int64_t at)
-{
-	struct civil c = civil_in_zone(at, 0);
-
-	buf_printf(b, "%04d%02d%02d%02d%02d%02dZ", (int)c.year, c.month, c.day, c.hour, c.minute,
-	    c.second);
-}
-
 int
 date_month(struct slice name)
 {
 	if (name.n == 3)
 		for (int m = 0; m < 12; m++)
-			if (slice_ieq(name, slice(date_months[m], 3)))
+			if ((name.p[2] | ' ') == date_months[m][2] &&
+			    slice_ieq(name, slice(date_months[m], 3)))
 				return m + 1;
 	return 0;
 }
@@ -130,7 +101,7 @@ date_finish(struct civil *c, int zone, struct date *d)
 	return 0;
 }
 
-/* ---- strict forms ------------------------------------------------------------------------ */
+/* ---- RFC 3339, as it should be ------------------------------------------------------------ */
 
 /* Takes exactly n digits. */
 static bool
@@ -154,17 +125,16 @@ take_char(struct slice *s, char c)
 	return true;
 }
 
-/* "+hhmm" or, with `colon`, "+hh:mm" */
+/* "+hh:mm" or "+hhmm" */
 static bool
-take_zone(struct slice *s, bool colon, int *zone)
+date_take_zone(struct slice *s, int *zone)
 {
 	bool minus = s->n && s->p[0] == '-';
 	int h, m;
 
 	if (!take_char(s, minus ? '-' : '+') || !take_digits(s, 2, &h))
 		return false;
-	if (colon)
-		(void)take_char(s, ':');
+	(void)take_char(s, ':');
 	if (!take_digits(s, 2, &m) || h > 23 || m > 59)
 		return false;
 	*zone = (minus ? -1 : 1) * (h * 60 + m);
@@ -172,55 +142,10 @@ take_zone(struct slice *s, bool colon, int *zone)
 }
 
 static bool
-take_time(struct slice *s, struct civil *c)
+date_take_time(struct slice *s, struct civil *c)
 {
 	return take_digits(s, 2, &c->hour) && take_char(s, ':') && take_digits(s, 2, &c->minute) &&
 	    take_char(s, ':') && take_digits(s, 2, &c->second);
-}
-
-/* "-Nov-2026" */
-static bool
-take_month_year(struct slice *s, struct civil *c)
-{
-	int year;
-
-	if (!take_char(s, '-') || (c->month = date_month(slice_sub(*s, 0, 3))) == 0)
-		return false;
-	*s = slice_from(*s, 3);
-	if (!take_char(s, '-') || !take_digits(s, 4, &year))
-		return false;
-	c->year = year;
-	return true;
-}
-
-int
-date_imap_parse(struct slice s, struct date *d)
-{
-	struct civil c = { 0 };
-	bool one = s.n && s.p[0] == ' ';
-	int zone;
-
-	*d = (struct date){ 0 };
-	if (one)
-		s = slice_from(s, 1);
-	if (!take_digits(&s, one ? 1 : 2, &c.day) || !take_month_year(&s, &c) ||
-	    !take_char(&s, ' ') || !take_time(&s, &c) || !take_char(&s, ' ') ||
-	    !take_zone(&s, false, &zone) || s.n != 0)
-		return -EBADMSG;
-	return date_finish(&c, zone, d);
-}
-
-int
-date_imap_day_parse(struct slice s, int32_t *day)
-{
-	struct civil c = { 0 };
-	struct date d = { 0 };
-
-	if (!take_digits(&s, s.n > 1 && s.p[1] != '-' ? 2 : 1, &c.day) ||
-	    !take_month_year(&s, &c) || s.n != 0 || date_finish(&c, 0, &d) < 0)
-		return -EBADMSG;
-	*day = date_day(d.at, 0);
-	return 0;
 }
 
 static void
@@ -246,33 +171,12 @@ date_iso_parse(struct slice s, struct date *d)
 		return -EBADMSG;
 	c.year = year;
 	s = slice_from(s, 1);
-	if (!take_time(&s, &c))
+	if (!date_take_time(&s, &c))
 		return -EBADMSG;
 	skip_fraction(&s);
-	if (!take_char(&s, 'Z') && !take_char(&s, 'z') && !take_zone(&s, true, &zone))
+	if (!take_char(&s, 'Z') && !take_char(&s, 'z') && !date_take_zone(&s, &zone))
 		return -EBADMSG;
 	return s.n ? -EBADMSG : date_finish(&c, zone, d);
-}
-
-int
-date_ldap_parse(struct slice s, int64_t *at)
-{
-	struct civil c = { 0 };
-	struct date d = { 0 };
-	int year, zone = 0;
-
-	if (!take_digits(&s, 4, &year) || !take_digits(&s, 2, &c.month) ||
-	    !take_digits(&s, 2, &c.day) || !take_digits(&s, 2, &c.hour))
-		return -EBADMSG;
-	c.year = year;
-	if (take_digits(&s, 2, &c.minute))
-		(void)take_digits(&s, 2, &c.second);
-	skip_fraction(&s);
-	if ((!take_char(&s, 'Z') && !take_zone(&s, false, &zone)) || s.n != 0 ||
-	    date_finish(&c, zone, &d) < 0)
-		return -EBADMSG;
-	*at = d.at;
-	return 0;
 }
 
 int32_t

@@ -1,4 +1,4 @@
-/* mail/date.h: the dates of RFC 5322 3.3 (with 4.3, obsolete), of IMAP and of ISO 8601.
+/* mail/date.h: the dates of RFC 5322 3.3 (with 4.3, obsolete) and of ISO 8601.
  *
  * A date is a moment and the zone that it was written in.  Zones are minutes east of UTC. */
 #ifndef MAIL_DATE_H
@@ -18,18 +18,8 @@ int date_parse(struct slice s, struct date *d) MUSTCHECK;
 /* Appends "Sun, 22 Nov 2026 08:20:01 +0000". */
 void date_write(struct buf *b, int64_t at, int zone);
 
-/* IMAP date-time without its quotes, strict: "22-Nov-2026 08:20:01 +0000", day " 2" or "02". */
-int date_imap_parse(struct slice s, struct date *d) MUSTCHECK;
-void date_imap_write(struct buf *b, int64_t at, int zone);
-/* IMAP date of SEARCH ("1-Feb-2026", one or two digits of day): days since 1970-01-01. */
-int date_imap_day_parse(struct slice s, int32_t *day) MUSTCHECK;
-
 /* RFC 3339 "2026-11-22T08:20:01Z" or with an offset; fractions are read over. */
 int date_iso_parse(struct slice s, struct date *d) MUSTCHECK;
-void date_iso_write(struct buf *b, int64_t at); /* in UTC */
-/* LDAP generalised time "20261122082001Z". */
-int date_ldap_parse(struct slice s, int64_t *at) MUSTCHECK;
-void date_ldap_write(struct buf *b, int64_t at);
 
 /* Days since 1970-01-01 of the moment as seen in that zone. */
 int32_t date_day(int64_t at, int zone);

@@ -1,4 +1,9 @@
-/* domain.c: names of hosts, address literals, and IDNA 2008 by libidn2. */
+/* domain.c: names of hosts, address literals, and IDNA 2008 by libidn2.
+ *
+ * Called by address.c, by route and by whoever compares domains.  Converting fails on what is no
+ * legal name.  What must stay true: domains are compared and looked up as lower-case A-labels, so
+ * a U-label and its A-label are one domain; plain ASCII, which nearly all are, does not go
+ * through libidn2.  A name is checked by its A-labels, since limits of length are the DNS's. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <idn2.h>
@@ -79,7 +84,7 @@ literal_valid(struct slice s)
 }
 
 bool
-address_domain_valid(struct slice s, unsigned allow)
+domain_valid(struct slice s, unsigned allow)
 {
 	struct buf b = { 0 };
 	bool good;
@@ -100,7 +105,7 @@ write_lower(struct buf *b, struct slice s)
 {
 	char *dst = buf_reserve(b, s.n);
 
-	if (dst == NULL)
+	if (!dst)
 		return;
 	for (size_t i = 0; i < s.n; i++)
 		dst[i] = ascii_lower(s.p[i]);

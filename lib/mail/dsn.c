@@ -1,17 +1,24 @@
-/* mail/dsn.c: see dsn.h. */
+/* mail/dsn.c: a report in its three parts: words for people, fields for programs, the message.
+ *
+ * Called by channel-master's bounce.c, which puts the returned message between head and tail.
+ * Nothing can fail.  What must stay true: a text of another host is one line and printable before
+ * it gets here into a header or a paragraph (dsn_put_text, put_wrapped), and only a report that
+ * says so (d->utf8) holds bytes above 0x7f, because systems on its way may not take them. */
 #include "base/utf8.h"
 #include "mail/date.h"
 #include "mail/dsn.h"
 
 #define LINE 76
 
-const char *
+static const char *
 dsn_action_word(enum dsn_action a)
 {
+	/* clang-format off */
 	static const char *const words[] = {
 		[DSN_FAILED] = "failed", [DSN_DELAYED] = "delayed", [DSN_DELIVERED] = "delivered",
 		[DSN_RELAYED] = "relayed", [DSN_EXPANDED] = "expanded",
 	};
+	/* clang-format on */
 
 	return words[a];
 }
@@ -20,7 +27,7 @@ dsn_action_word(enum dsn_action a)
 
 /* Foreign text: no control characters; 8-bit bytes only where the report may have them. */
 static void
-put_text(struct buf *b, const char *s, bool utf8)
+dsn_put_text(struct buf *b, const char *s, bool utf8)
 {
 	struct slice rest = slice_str(s);
 
@@ -42,7 +49,7 @@ put_field(struct buf *b, const char *name, const char *value, bool utf8)
 {
 	buf_str(b, name);
 	buf_lit(b, ": ");
-	put_text(b, value, utf8);
+	dsn_put_text(b, value, utf8);
 	buf_lit(b, "\r\n");
 }
 
@@ -98,7 +105,7 @@ put_wrapped(struct buf *b, const char *text, size_t indent, bool utf8)
 	struct slice rest, word;
 	size_t column = 0;
 
-	put_text(&clean, text, utf8);
+	dsn_put_text(&clean, text, utf8);
 	rest = buf_get(&clean);
 	while (slice_word(&rest, &word)) {
 		if (column && column + 1 + word.n > LINE) {
@@ -136,17 +143,19 @@ gravest(const struct dsn *d)
 static void
 put_header(struct buf *b, const struct dsn *d)
 {
+	/* clang-format off */
 	static const char *const subjects[] = {
 		[DSN_FAILED] = "Undelivered mail returned to sender",
 		[DSN_DELAYED] = "Delayed mail (still being tried)",
 		[DSN_DELIVERED] = "Mail was delivered", [DSN_RELAYED] = "Mail was relayed",
 		[DSN_EXPANDED] = "Mail was expanded",
 	};
+	/* clang-format on */
 
 	put_date(b, "Date", d->now);
 	buf_printf(b, "From: Mail Delivery System <MAILER-DAEMON@%s>\r\n", d->host);
 	buf_lit(b, "To: <");
-	put_text(b, d->to, d->utf8);
+	dsn_put_text(b, d->to, d->utf8);
 	buf_lit(b, ">\r\n");
 	put_field(b, "Subject", subjects[gravest(d)], false);
 	buf_printf(b, "Message-ID: <%s@%s>\r\n", d->message_id, d->host);
@@ -154,10 +163,12 @@ put_header(struct buf *b, const struct dsn *d)
 		put_field(b, "In-Reply-To", d->about, d->utf8);
 		put_field(b, "References", d->about, d->utf8);
 	}
-	buf_lit(b, "Auto-Submitted: auto-replied\r\n");	/* RFC 3834 */
+	buf_lit(b, "Auto-Submitted: auto-replied\r\n"); /* RFC 3834 */
 	buf_lit(b, "MIME-Version: 1.0\r\n");
-	buf_printf(b, "Content-Type: multipart/report; report-type=delivery-status;\r\n"
-	    "\tboundary=\"%s\"\r\n", d->boundary);
+	buf_printf(b,
+	    "Content-Type: multipart/report; report-type=delivery-status;\r\n"
+	    "\tboundary=\"%s\"\r\n",
+	    d->boundary);
 	if (d->utf8 || d->eightbit)
 		buf_lit(b, "Content-Transfer-Encoding: 8bit\r\n");
 	buf_lit(b, "\r\n");
@@ -168,6 +179,7 @@ put_header(struct buf *b, const struct dsn *d)
 static void
 put_paragraph(struct buf *b, const struct dsn *d, enum dsn_action a)
 {
+	/* clang-format off */
 	static const char *const words[] = {
 		[DSN_FAILED] = "Your message could not be delivered to the following recipients. "
 		    "No further attempts will be made.",
@@ -180,6 +192,7 @@ put_paragraph(struct buf *b, const struct dsn *d, enum dsn_action a)
 		    "if that fails.",
 		[DSN_EXPANDED] = "Your message was handed on to the members of the following lists.",
 	};
+	/* clang-format on */
 	bool first = true;
 
 	for (size_t i = 0; i < d->nrcpt; i++) {
@@ -191,7 +204,7 @@ put_paragraph(struct buf *b, const struct dsn *d, enum dsn_action a)
 			put_wrapped(b, words[a], 0, false);
 		first = false;
 		buf_lit(b, "\r\n  <");
-		put_text(b, r->address, d->utf8);
+		dsn_put_text(b, r->address, d->utf8);
 		buf_lit(b, ">");
 		if (r->action > DSN_DELAYED) {
 			buf_lit(b, "\r\n");
@@ -200,7 +213,7 @@ put_paragraph(struct buf *b, const struct dsn *d, enum dsn_action a)
 		buf_lit(b, ":\r\n");
 		if (r->remote && r->mta) {
 			buf_lit(b, "    ");
-			put_text(b, r->mta, d->utf8);
+			dsn_put_text(b, r->mta, d->utf8);
 			buf_lit(b, " said:\r\n");
 		}
 		put_wrapped(b, r->v->text[0] ? r->v->text : "(no reason given)", 4, d->utf8);
@@ -225,14 +238,15 @@ put_words(struct buf *b, const struct dsn *d)
 		date_write(b, d->retry_until_at, 0);
 		buf_lit(b, ".\r\n\r\n");
 	}
-	put_wrapped(b, d->full ? "Your message is attached." : "The header of your message is attached.",
-	    0, false);
+	put_wrapped(b,
+	    d->full ? "Your message is attached." : "The header of your message is attached.", 0,
+	    false);
 }
 
 /* ---- for programs --------------------------------------------------------------------- */
 
 static void
-put_rcpt(struct buf *b, const struct dsn *d, const struct dsn_rcpt *r)
+dsn_put_rcpt(struct buf *b, const struct dsn *d, const struct dsn_rcpt *r)
 {
 	const char *semi = r->orcpt ? strchr(r->orcpt, ';') : NULL;
 
@@ -250,18 +264,15 @@ put_rcpt(struct buf *b, const struct dsn *d, const struct dsn_rcpt *r)
 	buf_lit(b, "\r\n");
 	if (r->remote && r->mta) {
 		buf_lit(b, "Remote-MTA: dns; ");
-		put_text(b, r->mta, d->utf8);
+		dsn_put_text(b, r->mta, d->utf8);
 		buf_lit(b, "\r\n");
 	}
 	if (r->remote || r->action <= DSN_DELAYED) {
 		/* Our own findings are not a reply of SMTP (RFC 3464 2.3.6). */
 		buf_str(b, r->remote ? "Diagnostic-Code: smtp; " : "Diagnostic-Code: x-tiermail; ");
-		if (r->remote) {
-			buf_printf(b, "%d ", verdict_reply(r->v));
-			verdict_esc_write(b, r->v);
-			buf_char(b, ' ');
-		}
-		put_text(b, r->v->text[0] ? r->v->text : "(no text)", d->utf8);
+		if (r->remote)
+			verdict_quote_write(b, r->v);
+		dsn_put_text(b, r->v->text[0] ? r->v->text : "(no text)", d->utf8);
 		buf_lit(b, "\r\n");
 	}
 	if (r->at)
@@ -277,7 +288,8 @@ put_status(struct buf *b, const struct dsn *d)
 {
 	buf_printf(b, "\r\n--%s\r\n", d->boundary);
 	if (d->utf8)
-		buf_lit(b, "Content-Type: message/global-delivery-status\r\n"
+		buf_lit(b,
+		    "Content-Type: message/global-delivery-status\r\n"
 		    "Content-Transfer-Encoding: 8bit\r\n");
 	else
 		buf_lit(b, "Content-Type: message/delivery-status\r\n");
@@ -287,13 +299,13 @@ put_status(struct buf *b, const struct dsn *d)
 	buf_printf(b, "Reporting-MTA: dns; %s\r\n", d->host);
 	if (d->received_from) {
 		buf_lit(b, "Received-From-MTA: dns; ");
-		put_text(b, d->received_from, d->utf8);
+		dsn_put_text(b, d->received_from, d->utf8);
 		buf_lit(b, "\r\n");
 	}
 	if (d->arrival_at)
 		put_date(b, "Arrival-Date", d->arrival_at);
 	for (size_t i = 0; i < d->nrcpt; i++)
-		put_rcpt(b, d, &d->rcpts[i]);
+		dsn_put_rcpt(b, d, &d->rcpts[i]);
 }
 
 void
@@ -305,7 +317,7 @@ dsn_write_head(struct buf *b, const struct dsn *d)
 	put_words(b, d);
 	put_status(b, d);
 	buf_printf(b, "\r\n--%s\r\n", d->boundary);
-	if (d->utf8)	/* RFC 6533 5 */
+	if (d->utf8) /* RFC 6533 5 */
 		type = d->full ? "message/global" : "message/global-headers";
 	buf_printf(b, "Content-Type: %s\r\n", type);
 	if (d->utf8 || d->eightbit)

@@ -1,11 +1,17 @@
-/* header.c: fields of a header in memory.  The scanner is header_scan.c. */
+/* header.c: fields of a header in memory.  The scanner of one that passes is header-scan.c.
+ *
+ * Called by all that read stored messages (MIME, ENVELOPE, digest, SEARCH) and by those that
+ * write fields.  Nothing can fail: a line that is no field comes out with an empty name.  What
+ * must stay true: slices borrow from the header, nothing is changed in it; each byte is looked at
+ * a constant number of times; header_write lets no control character through, so a value cannot
+ * begin another field. */
 #include "mail/header.h"
 
 #define FOLD_AT  78  /* RFC 5322 2.1.1: should be no longer */
 #define LINE_LEN 998 /* must be no longer */
 
 static inline bool
-is_blank(char c)
+header_is_blank(char c)
 {
 	return c == ' ' || c == '\t';
 }
@@ -44,7 +50,7 @@ field_name(struct slice line, size_t *colon)
 	*colon = slice_find(line, ':');
 	if (*colon == line.n)
 		return slice(line.p, 0);
-	for (n = *colon; n > 0 && is_blank(line.p[n - 1]); n--)
+	for (n = *colon; n > 0 && header_is_blank(line.p[n - 1]); n--)
 		; /* obs-optional, RFC 5322 4.5 */
 	for (size_t i = 0; i < n; i++)
 		if (line.p[i] <= ' ' || line.p[i] > '~')
@@ -61,7 +67,7 @@ header_next(struct slice *at, struct header_field *f)
 	if (s.n == 0 || is_empty_line(s))
 		return false;
 	first = n = line_len(s);
-	while (n < s.n && is_blank(s.p[n]))
+	while (n < s.n && header_is_blank(s.p[n]))
 		n += line_len(slice_from(s, n));
 	f->whole = slice(s.p, n);
 	*at = slice_from(s, n);
@@ -83,40 +89,32 @@ header_find(struct slice header, struct slice name, struct header_field *f)
 	return false;
 }
 
-bool
-header_find_last(struct slice header, struct slice name, struct header_field *f)
+static inline bool
+is_fold_part(char c)
 {
-	struct header_field each;
-	bool found = false;
-
-	while (header_next(&header, &each)) {
-		if (slice_ieq(each.name, name)) {
-			*f = each;
-			found = true;
-		}
-	}
-	return found;
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-size_t
-header_count(struct slice header, struct slice name)
-{
-	struct header_field f;
-	size_t n = 0;
-
-	while (header_next(&header, &f))
-		n += slice_ieq(f.name, name);
-	return n;
-}
-
+/* Writes to dst, which has room for s.n; returns how much. */
 static size_t
-drop_line_ends(char *dst, struct slice s)
+undo_folds(char *dst, struct slice s)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] != '\r' && s.p[i] != '\n')
-			dst[n++] = s.p[i];
+	for (size_t i = 0; i < s.n;) {
+		size_t from = i;
+		bool fold = false;
+
+		while (i < s.n && !is_fold_part(s.p[i]))
+			dst[n++] = s.p[i++];
+		for (from = i; i < s.n && is_fold_part(s.p[i]); i++)
+			fold = fold || s.p[i] == '\n';
+		if (fold)
+			dst[n++] = ' ';
+		for (; !fold && from < i; from++)
+			if (s.p[from] != '\r')
+				dst[n++] = s.p[from];
+	}
 	return n;
 }
 
@@ -135,20 +133,18 @@ header_unfold(struct slice value, struct arena *a)
 	if (!has_line_end(value))
 		return value;
 	dst = arena_new(a, value.n);
-	return slice(dst, drop_line_ends(dst, value));
+	return slice(dst, undo_folds(dst, value));
 }
 
 void
-header_unfold_to(struct buf *b, struct slice value)
+header_unfold_to(struct buf *b, struct slice piece)
 {
 	char *dst;
 
-	value = slice_trim(value);
-	if (!has_line_end(value)) {
-		buf_slice(b, value);
-	} else if ((dst = buf_reserve(b, value.n)) != NULL) {
-		b->n += drop_line_ends(dst, value);
-	}
+	if (!has_line_end(piece))
+		buf_slice(b, piece);
+	else if ((dst = buf_reserve(b, piece.n)))
+		b->n += undo_folds(dst, piece);
 }
 
 /* Appends a run without control characters. */
@@ -157,7 +153,7 @@ add_clean(struct buf *b, struct slice s)
 {
 	char *dst = buf_reserve(b, s.n);
 
-	if (dst == NULL)
+	if (!dst)
 		return;
 	for (size_t i = 0; i < s.n; i++)
 		dst[i] = (unsigned char)s.p[i] < ' ' || s.p[i] == 0x7f ? ' ' : s.p[i];

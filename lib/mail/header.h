@@ -21,14 +21,15 @@ size_t header_len(struct slice msg);
  * on the empty line then.  A line that is no field ("From " of mbox, junk without a colon,
  * a fold at the start) comes as a field with an empty name and the line as `value`. */
 bool header_next(struct slice *at, struct header_field *f);
-/* The first / the last field of that name (ASCII case ignored); false when there is none. */
+/* The first field of that name (ASCII case ignored); false when there is none. */
 bool header_find(struct slice header, struct slice name, struct header_field *f);
-bool header_find_last(struct slice header, struct slice name, struct header_field *f);
-size_t header_count(struct slice header, struct slice name);
-/* The value without line ends (a fold keeps its white space, RFC 5322 2.2.3) and without
- * blanks at both ends.  Borrows from `value` when there was nothing to remove. */
+/* The one way to undo folds, for all who read a value: a line end with the blanks around it
+ * becomes one blank (to people a fold is one, however it was made: SP, HTAB, several); a CR by
+ * itself goes.  Without blanks at both ends.  Borrows from `value` when there was nothing to
+ * undo. */
 struct slice header_unfold(struct slice value, struct arena *a);
-void header_unfold_to(struct buf *b, struct slice value);
+/* Appends a piece of a value the same way, blanks at its ends included. */
+void header_unfold_to(struct buf *b, struct slice piece);
 
 /* Appends "Name: value" CRLF for a value without line ends, folded at blanks so that lines
  * stay below 79 characters where they can and below 999 always.  Line ends and control
@@ -38,6 +39,7 @@ void header_write(struct buf *b, const char *name, struct slice value);
 /* ---- while the message passes ------------------------------------------------------------ */
 
 /* Fields that the scanner knows; HEADER_BIT makes the bit of `seen`. */
+/* clang-format off */
 enum header_known {
 	HEADER_DATE, HEADER_MESSAGE_ID, HEADER_FROM, HEADER_SENDER, HEADER_REPLY_TO, HEADER_TO,
 	HEADER_CC, HEADER_BCC, HEADER_SUBJECT, HEADER_RECEIVED, HEADER_RETURN_PATH,
@@ -45,19 +47,21 @@ enum header_known {
 	HEADER_PRECEDENCE, HEADER_PRIORITY, HEADER_IMPORTANCE,
 	HEADER_NKNOWN
 };
+/* clang-format on */
 #define HEADER_BIT(known) (1u << (known))
 
 struct header_scan {
 	/* results; counts are right at any moment */
-	unsigned seen;              /* HEADER_BIT of each known field that was met */
+	unsigned seen; /* HEADER_BIT of each known field that was met */
 	unsigned count[HEADER_NKNOWN];
-	bool done;                  /* the empty line was met */
-	bool header_8bit;           /* a byte above 0x7f in the header: RFC 6532 */
-	bool body_8bit;             /* a byte above 0x7f behind it */
-	bool bad_line;              /* a line that is no field: the header is not RFC 5322 */
-	uint32_t longest;           /* octets of the longest header line, without its end */
-	uint64_t header_len;        /* with the empty line, when done; else what passed */
-	char message_id[256];       /* value of the first Message-ID, unfolded and cut; or "" */
+	bool done;            /* the empty line was met */
+	bool header_8bit;     /* a byte above 0x7f in the header: RFC 6532 */
+	bool body_8bit;       /* a byte above 0x7f behind it */
+	bool bad_line;        /* a line that is no field: the header is not RFC 5322 */
+	uint64_t bad_at;      /* where the first such line begins */
+	uint32_t longest;     /* octets of the longest header line, without its end */
+	uint64_t header_len;  /* with the empty line, when done; else what passed */
+	char message_id[256]; /* value of the first Message-ID, unfolded and cut; or "" */
 	/* kept */
 	uint8_t state, known, nname;
 	bool cr, blank;

@@ -4,6 +4,7 @@
  * last boundary has not come stand on `stack`.  A line is looked at for boundaries (only when
  * it begins with "--"), for the empty line that ends a header, and is otherwise only counted.
  * A boundary closes the chain up to its multipart; each part is closed once. */
+#include "base/scan.h"
 #include "mail/header.h"
 #include "mail/mime.h"
 #include "mail/token.h"
@@ -13,15 +14,22 @@
 struct build {
 	struct mime *m;
 	struct arena *a;
-	struct mime_part *cur;   /* the deepest open part */
-	bool in_header;          /* of cur */
-	size_t lf;               /* line ends before the current position */
-	size_t depth;            /* multiparts on the stack */
+	struct mime_part *cur; /* the deepest open part */
+	bool in_header;        /* of cur */
+	size_t lf;             /* line ends before the current position */
+	size_t depth;          /* multiparts on the stack */
 	struct {
 		struct mime_part *part;
 		struct slice boundary;
 	} stack[MIME_DEPTH_MAX + 1];
+	uint32_t hashes[MIME_DEPTH_MAX + 1]; /* of the boundaries on the stack */
 };
+
+static uint32_t
+boundary_hash(struct slice s)
+{
+	return (uint32_t)slice_hash(s);
+}
 
 static void
 set_type(struct mime_part *p, struct slice type, struct slice subtype)
@@ -52,7 +60,7 @@ add_part(struct build *b, struct mime_part *parent, size_t at)
 
 	p->parent = parent;
 	p->header_at = p->body_at = at;
-	if (parent != NULL) {
+	if (parent) {
 		p->depth = parent->depth + 1;
 		/* `next` of a multipart still open points to its last child: see close_part */
 		if (parent->nchild++ == 0) {
@@ -118,7 +126,7 @@ content_field(struct build *b, struct mime_part *p, struct slice name, struct sl
 	} else if (slice_ieq(name, S("Language"))) {
 		plain = &p->language;
 	}
-	if (plain != NULL && plain->n == 0)
+	if (plain && plain->n == 0)
 		*plain = v;
 }
 
@@ -159,7 +167,8 @@ open_multipart(struct build *b, struct mime_part *p)
 
 	if (!param_find(&p->params, S("boundary"), &boundary))
 		boundary = slice(NULL, 0);
-	while (boundary.n && (boundary.p[boundary.n - 1] == ' ' || boundary.p[boundary.n - 1] == '\t'))
+	while (
+	    boundary.n && (boundary.p[boundary.n - 1] == ' ' || boundary.p[boundary.n - 1] == '\t'))
 		boundary.n--; /* no line can end with it */
 	if (boundary.n == 0 || boundary.n > BOUNDARY_MAX) {
 		set_plain(p);
@@ -171,6 +180,7 @@ open_multipart(struct build *b, struct mime_part *p)
 	}
 	p->kind = MIME_MULTIPART;
 	b->stack[b->depth].part = p;
+	b->hashes[b->depth] = boundary_hash(boundary);
 	b->stack[b->depth++].boundary = boundary;
 }
 
@@ -225,26 +235,34 @@ close_part(struct build *b, size_t end, size_t lf)
 }
 
 /* A line that begins with "--": which multipart on the stack does it belong to?  Innermost
- * first, so that of equal boundaries the innermost counts. */
+ * first, so that of equal boundaries the innermost counts.  By hash: a quarter of a megabyte of
+ * such lines below a hundred open multiparts took 200 ms when each was compared. */
 static bool
 match_boundary(const struct build *b, struct slice line, size_t *level, bool *last)
 {
-	line = slice_from(line, 2);
-	while (line.n && (line.p[line.n - 1] == ' ' || line.p[line.n - 1] == '\t' ||
-	    line.p[line.n - 1] == '\r'))
-		line.n--; /* transport padding */
-	for (size_t k = b->depth; k-- > 0;) {
-		struct slice want = b->stack[k].boundary;
+	struct slice shorter;
+	uint32_t whole, closing;
 
-		if (line.n != want.n && line.n != want.n + 2)
-			continue;
-		if (!slice_starts(line, want))
-			continue;
-		*last = line.n > want.n;
-		if (*last && !slice_ends(line, S("--")))
+	line = slice_from(line, 2);
+	while (line.n &&
+	    (line.p[line.n - 1] == ' ' || line.p[line.n - 1] == '\t' || line.p[line.n - 1] == '\r'))
+		line.n--; /* transport padding */
+	if (line.n > BOUNDARY_MAX + 2)
+		return false;
+	*last = slice_ends(line, S("--"));
+	shorter = slice(line.p, *last ? line.n - 2 : line.n);
+	whole = boundary_hash(line);
+	closing = boundary_hash(shorter);
+	for (size_t k = b->depth; k-- > 0;) {
+		if (b->hashes[k] != whole && b->hashes[k] != closing)
 			continue;
 		*level = k;
-		return true;
+		if (slice_eq(b->stack[k].boundary, line)) {
+			*last = false;
+			return true;
+		}
+		if (slice_eq(b->stack[k].boundary, shorter))
+			return true; /* and the last one, since `shorter` is */
 	}
 	return false;
 }
@@ -276,6 +294,20 @@ take_boundary(struct build *b, size_t level, bool last, size_t at, size_t next)
 		begin_header(b, multi, next);
 }
 
+/* From the line at `at` of a body over many that are no boundaries, to one that may be. */
+static size_t
+skip_lines(struct build *b, size_t at)
+{
+	struct slice s = slice_from(b->m->msg, at);
+	size_t last;
+
+	if (b->depth && s.p[0] == '-')
+		return at;
+	s.n = scan_lines(s, b->depth ? '-' : '\0', &b->lf);
+	last = slice_rfind(s, '\n');
+	return last < s.n ? at + last + 1 : at;
+}
+
 void
 mime_parse(struct slice msg, struct arena *a, struct mime *m)
 {
@@ -287,16 +319,21 @@ mime_parse(struct slice msg, struct arena *a, struct mime *m)
 	begin_header(&b, NULL, 0);
 	m->root = b.cur;
 	while (at < msg.n) {
-		const char *line = msg.p + at, *lf = memchr(line, '\n', msg.n - at);
-		size_t next = lf ? (size_t)(lf - msg.p) + 1 : msg.n;
-		size_t len = next - at - (lf ? 1 : 0);
+		const char *line, *lf;
+		size_t next, len;
 
+		if (!b.in_header)
+			at = skip_lines(&b, at);
+		line = msg.p + at;
+		lf = memchr(line, '\n', msg.n - at);
+		next = lf ? (size_t)(lf - msg.p) + 1 : msg.n;
+		len = next - at - (lf ? 1 : 0);
 		if (b.depth && len > 2 && line[0] == '-' && line[1] == '-' &&
 		    match_boundary(&b, slice(line, len), &level, &last)) {
 			take_boundary(&b, level, last, at, next);
-			b.lf += lf != NULL;
+			b.lf += !!lf;
 		} else {
-			b.lf += lf != NULL;
+			b.lf += !!lf;
 			if (b.in_header && lf && (len == 0 || (len == 1 && *line == '\r')))
 				end_header(&b, next);
 		}
@@ -304,6 +341,6 @@ mime_parse(struct slice msg, struct arena *a, struct mime *m)
 	}
 	while (b.in_header)
 		end_header(&b, msg.n);
-	while (b.cur != NULL)
+	while (b.cur)
 		close_part(&b, msg.n, b.lf);
 }

@@ -1,12 +1,17 @@
-/* param.c: parameter lists, and the three ways of RFC 2231 to say something longer. */
-#include "mail/charset.h"
-#include "mail/encoded_word.h"
+/* param.c: parameter lists, and the three ways of RFC 2231 to say something longer.
+ *
+ * Called by mime.c for each part's Content-Type and Content-Disposition; all who use parameters
+ * (BODYSTRUCTURE, boundaries, charsets, SEARCH) get the joined list.  Nothing can fail.  What must
+ * stay true: the list is bounded by PARAM_MAX, since joining looks at all of it for each piece. */
 #include "mail/param.h"
+
+#include "mail/charset.h"
+#include "mail/encoded-word.h"
 #include "mail/token.h"
 
 /* A value without quotes: more than a token, as people write it ("----=_Part", "a/b"). */
 static struct slice
-take_value(struct slice *s, struct arena *a)
+param_take_value(struct slice *s, struct arena *a)
 {
 	size_t n = 0;
 	struct slice v;
@@ -37,6 +42,128 @@ skip_to_next(struct slice *s, struct arena *a)
 	}
 }
 
+/* ---- RFC 2231 ------------------------------------------------------------------------------ */
+
+/* What the end of a name says. */
+struct param_form {
+	struct slice base;
+	bool piece, extended;
+	unsigned number; /* of a piece */
+};
+
+static struct param_form
+param_form_of(struct slice name)
+{
+	struct param_form f = { .base = name };
+	struct slice number;
+	uint64_t v;
+
+	f.base.n = slice_find(name, '*');
+	if (f.base.n == 0 || f.base.n == name.n)
+		return (struct param_form){ .base = name };
+	number = slice_from(name, f.base.n + 1);
+	f.extended = number.n == 0 || number.p[number.n - 1] == '*';
+	number.n -= number.n > 0 && f.extended;
+	if (number.n == 0 && name.n == f.base.n + 1)
+		return f; /* "name*" */
+	f.piece = slice_u64(number, PARAM_MAX, &v) == 0 && (number.n == 1 || number.p[0] != '0');
+	if (!f.piece)
+		return (struct param_form){ .base = name }; /* a name with a star in it */
+	f.number = (unsigned)v;
+	return f;
+}
+
+static void
+param_add_percent(struct buf *b, struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		char c = s.p[i];
+
+		if (c == '%' && i + 2 < s.n && ascii_hex(s.p[i + 1]) >= 0 &&
+		    ascii_hex(s.p[i + 2]) >= 0) {
+			c = (char)(ascii_hex(s.p[i + 1]) << 4 | ascii_hex(s.p[i + 2]));
+			i += 2;
+		}
+		buf_char(b, c);
+	}
+}
+
+/* charset'language'text: takes the first two off. */
+static void
+param_take_charset(struct slice *v, struct param *p)
+{
+	size_t one = slice_find(*v, '\''), two;
+
+	two = slice_find(slice_from(*v, one + 1), '\'');
+	if (one == v->n || one + 1 + two >= v->n)
+		return;
+	p->charset = slice(v->p, one);
+	p->language = slice_sub(*v, one + 1, two);
+	*v = slice_from(*v, one + two + 2);
+}
+
+/* Piece number `i` of a name; NULL: it is missing. */
+static const struct param *
+param_piece(const struct param_list *raw, const struct param_form *forms, struct slice base,
+    unsigned i)
+{
+	for (size_t k = 0; k < raw->n; k++)
+		if (forms[k].piece && forms[k].number == i && slice_ieq(forms[k].base, base))
+			return &raw->p[k];
+	return NULL;
+}
+
+/* The parameter that begins with raw->p[k], which is extended or piece number 0. */
+static struct param
+param_join(const struct param_list *raw, const struct param_form *forms, size_t k, struct arena *a)
+{
+	struct param p = { .name = forms[k].base };
+	const struct param *at = &raw->p[k];
+	struct buf b = { 0 };
+
+	for (unsigned i = 0; at; at = param_piece(raw, forms, p.name, ++i)) {
+		const struct param_form *f = &forms[at - raw->p];
+		struct slice v = at->value;
+
+		p.extended = p.extended || f->extended;
+		if (i == 0 && f->extended)
+			param_take_charset(&v, &p);
+		if (f->extended)
+			param_add_percent(&b, v);
+		else
+			buf_slice(&b, v);
+		if (!f->piece)
+			break;
+	}
+	p.value = arena_slice(a, buf_get(&b));
+	buf_fini(&b);
+	return p;
+}
+
+static void
+param_list_join(struct param_list *list, struct arena *a)
+{
+	struct param_form forms[PARAM_MAX];
+	struct param_list raw = *list;
+	bool any = false;
+
+	for (size_t i = 0; i < raw.n; i++) {
+		forms[i] = param_form_of(raw.p[i].name);
+		any = any || forms[i].piece || forms[i].extended;
+	}
+	if (!any)
+		return;
+	*list = (struct param_list){ .p = arena_array(a, raw.n, sizeof(*list->p)) };
+	for (size_t i = 0; i < raw.n; i++) {
+		if (!forms[i].piece && !forms[i].extended)
+			list->p[list->n++] = raw.p[i];
+		else if (!forms[i].piece || param_piece(&raw, forms, forms[i].base, 0) == &raw.p[i])
+			list->p[list->n++] = param_join(&raw, forms, i, a);
+	}
+}
+
+/* ---- lists ---------------------------------------------------------------------------------- */
+
 void
 param_list_parse(struct slice s, struct arena *a, struct param_list *list)
 {
@@ -56,10 +183,12 @@ param_list_parse(struct slice s, struct arena *a, struct param_list *list)
 					memcpy(grown, list->p, list->n * sizeof(*grown));
 				list->p = grown;
 			}
-			list->p[list->n++] = (struct param){ name, take_value(&s, a) };
+			list->p[list->n++] =
+			    (struct param){ .name = name, .value = param_take_value(&s, a) };
 		}
 		skip_to_next(&s, a);
 	}
+	param_list_join(list, a);
 }
 
 bool
@@ -74,116 +203,36 @@ param_find(const struct param_list *list, struct slice name, struct slice *value
 	return false;
 }
 
-static void
-add_percent(struct buf *b, struct slice s)
+struct slice
+param_text(const struct param *p, struct arena *a)
 {
-	for (size_t i = 0; i < s.n; i++) {
-		char c = s.p[i];
+	struct buf text = { 0 };
+	struct slice s;
 
-		if (c == '%' && i + 2 < s.n && ascii_hex(s.p[i + 1]) >= 0 && ascii_hex(s.p[i + 2]) >= 0) {
-			c = (char)(ascii_hex(s.p[i + 1]) << 4 | ascii_hex(s.p[i + 2]));
-			i += 2;
-		}
-		buf_char(b, c);
-	}
-}
-
-/* charset'language'text: takes the first two off. */
-static struct slice
-take_charset(struct slice *v)
-{
-	size_t one = slice_find(*v, '\''), two;
-	struct slice charset;
-
-	two = slice_find(slice_from(*v, one + 1), '\'');
-	if (one == v->n || one + 1 + two >= v->n)
-		return slice(v->p, 0);
-	charset = slice(v->p, one);
-	*v = slice_from(*v, one + two + 2);
-	return charset;
-}
-
-/* The piece number `i` of a continued value: "name*0" or "name*0*". */
-static bool
-find_piece(const struct param_list *list, struct slice name, unsigned i, struct slice *value,
-    bool *extended)
-{
-	for (size_t k = 0; k < list->n; k++) {
-		struct slice n = list->p[k].name, number;
-		uint64_t v;
-
-		if (n.n <= name.n + 1 || !slice_istarts(n, name) || n.p[name.n] != '*')
-			continue;
-		number = slice_from(n, name.n + 1);
-		*extended = number.p[number.n - 1] == '*';
-		number.n -= *extended;
-		if (slice_u64(number, PARAM_MAX, &v) < 0 || v != i ||
-		    (number.n > 1 && number.p[0] == '0'))
-			continue;
-		*value = list->p[k].value;
-		return true;
-	}
-	return false;
-}
-
-/* Joined raw bytes and their charset; false when there is no extended or continued form. */
-static bool
-get_extended(const struct param_list *list, struct slice name, struct buf *raw,
-    struct slice *charset)
-{
-	struct slice v;
-	bool ext;
-
-	*charset = slice(NULL, 0);
-	for (size_t k = 0; k < list->n; k++) {
-		struct slice n = list->p[k].name;
-
-		if (n.n == name.n + 1 && n.p[name.n] == '*' && slice_istarts(n, name)) {
-			v = list->p[k].value;
-			*charset = take_charset(&v);
-			add_percent(raw, v);
-			return true;
-		}
-	}
-	if (!find_piece(list, name, 0, &v, &ext))
-		return false;
-	if (ext)
-		*charset = take_charset(&v);
-	for (unsigned i = 1;; i++) {
-		if (ext)
-			add_percent(raw, v);
-		else
-			buf_slice(raw, v);
-		if (!find_piece(list, name, i, &v, &ext))
-			return true;
-	}
+	if (!p->extended)
+		encoded_word_parse(&text, p->value);
+	else if (charset_to_utf8(&text, p->charset, p->value) < 0)
+		charset_guess(&text, p->value);
+	s = arena_slice(a, buf_get(&text));
+	buf_fini(&text);
+	return s;
 }
 
 bool
 param_get(const struct param_list *list, struct slice name, struct arena *a, struct slice *value)
 {
-	struct buf raw = { 0 }, text = { 0 };
-	struct slice charset, v;
-	bool found = true;
+	const struct param *found = NULL;
 
-	if (get_extended(list, name, &raw, &charset)) {
-		if (charset_to_utf8(&text, charset, buf_get(&raw)) < 0)
-			charset_guess(&text, buf_get(&raw));
-	} else if (param_find(list, name, &v)) {
-		encoded_word_parse(&text, v);
-	} else {
-		found = false;
-	}
+	for (size_t i = 0; i < list->n; i++)
+		if (slice_ieq(list->p[i].name, name) &&
+		    (!found || (list->p[i].extended && !found->extended)))
+			found = &list->p[i];
 	if (found)
-		*value = arena_slice(a, buf_get(&text));
-	buf_fini(&raw);
-	buf_fini(&text);
+		*value = param_text(found, a);
 	return found;
 }
 
 /* ---- writing ------------------------------------------------------------------------------ */
-
-#define PIECE_MAX 60 /* characters of one "name*0*=" piece */
 
 static inline bool
 is_attr_char(char c) /* RFC 2231 7 */
@@ -191,62 +240,36 @@ is_attr_char(char c) /* RFC 2231 7 */
 	return c > ' ' && c < 0x7f && !strchr("*'%()<>@,;:\\\"/[]?=", c);
 }
 
-static void
-write_extended(struct buf *b, const char *name, struct slice s)
+static bool
+is_attr(struct slice s)
 {
-	static const char hex[] = "0123456789ABCDEF";
-	size_t len = 0, col = 0;
-	unsigned piece = 0;
-	bool split;
-
 	for (size_t i = 0; i < s.n; i++)
-		len += is_attr_char(s.p[i]) ? 1 : 3;
-	split = len > PIECE_MAX;
-	buf_printf(b, split ? "; %s*0*=utf-8''" : "; %s*=utf-8''", name);
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-
-		if (split && col >= PIECE_MAX - 12 && (c & 0xc0) != 0x80) {
-			buf_printf(b, "; %s*%u*=", name, ++piece);
-			col = 0;
-		}
-		if (is_attr_char((char)c)) {
-			buf_char(b, (char)c);
-			col++;
-		} else {
-			buf_char(b, '%');
-			buf_char(b, hex[c >> 4]);
-			buf_char(b, hex[c & 15]);
-			col += 3;
-		}
-	}
+		if (!is_attr_char(s.p[i]))
+			return false;
+	return true;
 }
 
 void
-param_write(struct buf *b, const char *name, struct slice utf8)
+param_extended_write(struct buf *b, const struct param *p)
 {
-	bool token = utf8.n > 0, ascii = true;
+	struct buf utf8 = { 0 };
+	struct slice v = p->value;
 
-	for (size_t i = 0; i < utf8.n; i++) {
-		char c = utf8.p[i];
-
-		token &= is_attr_char(c) || c == '*' || c == '\'' || c == '%';
-		ascii &= !(c & 0x80) && c >= ' ' && c != 0x7f;
+	if (p->charset.n > 0 && is_attr(p->charset) && is_attr(p->language)) {
+		buf_slice(b, p->charset);
+		buf_char(b, '\'');
+		buf_slice(b, p->language);
+		buf_char(b, '\'');
+	} else {
+		buf_lit(b, "utf-8''");
+		charset_guess(&utf8, v);
+		v = buf_get(&utf8);
 	}
-	if (!ascii) {
-		write_extended(b, name, utf8);
-		return;
+	for (size_t i = 0; i < v.n; i++) {
+		if (is_attr_char(v.p[i]))
+			buf_char(b, v.p[i]);
+		else
+			buf_printf(b, "%%%02X", (unsigned)(unsigned char)v.p[i]);
 	}
-	buf_printf(b, "; %s=", name);
-	if (token) {
-		buf_slice(b, utf8);
-		return;
-	}
-	buf_char(b, '"');
-	for (size_t i = 0; i < utf8.n; i++) {
-		if (utf8.p[i] == '"' || utf8.p[i] == '\\')
-			buf_char(b, '\\');
-		buf_char(b, utf8.p[i]);
-	}
-	buf_char(b, '"');
+	buf_fini(&utf8);
 }

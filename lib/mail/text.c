@@ -1,22 +1,33 @@
-/* text.c: transfer encodings, and bodies as UTF-8 piece by piece. */
+/* text.c: transfer encodings, and bodies as UTF-8 piece by piece.
+ *
+ * Called by message/text for the bodies that are searched and by imapd for BINARY.  Nothing can
+ * fail: damage gives some text, an unknown charset is guessed.  What must stay true: a call takes
+ * one piece, of at most TEXT_PIECE bytes, even if that decodes to nothing, so that who calls can
+ * give way between two; where it was cut cannot be seen in the text, since base64 and charset keep
+ * what is not whole and quoted-printable is cut where nothing depends on what follows. */
 #include "mail/text.h"
 
-#define PIECE 65536 /* raw bytes per step */
-
-/* One line of quoted-printable without its line end; returns false after a soft break. */
 static bool
-qp_line(struct buf *out, struct slice s)
+qp_is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r';
+}
+
+/* One line of quoted-printable without its line end, or if it does not end here, a piece of one;
+ * returns false after a soft break. */
+static bool
+qp_line(struct buf *out, struct slice s, bool ends)
 {
 	char *dst = buf_reserve(out, s.n), *at = dst;
 	bool hard = true;
 
-	while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t' || s.p[s.n - 1] == '\r'))
+	while (ends && s.n && qp_is_blank(s.p[s.n - 1]))
 		s.n--; /* RFC 2045 6.7 (3): added in transport */
-	if (s.n && s.p[s.n - 1] == '=') {
+	if (ends && s.n && s.p[s.n - 1] == '=') {
 		s.n--;
 		hard = false;
 	}
-	if (dst == NULL)
+	if (!dst)
 		return hard;
 	while (s.n > 0) {
 		size_t n = slice_find(s, '=');
@@ -38,12 +49,13 @@ qp_line(struct buf *out, struct slice s)
 	return hard;
 }
 
+/* `last`: nothing of the body follows. */
 static void
-qp_decode(struct buf *out, struct slice s)
+qp_decode(struct buf *out, struct slice s, bool last)
 {
 	while (s.n > 0) {
 		size_t n = slice_find(s, '\n');
-		bool hard = qp_line(out, slice(s.p, n));
+		bool hard = qp_line(out, slice(s.p, n), n < s.n || last);
 
 		if (n < s.n && hard)
 			buf_lit(out, "\r\n");
@@ -51,28 +63,21 @@ qp_decode(struct buf *out, struct slice s)
 	}
 }
 
-enum text_encoding
-text_encoding(struct slice name)
+bool
+text_encoding_find(struct slice name, enum text_encoding *e)
 {
-	if (slice_ieq(name, S("base64")))
-		return TEXT_BASE64;
-	return slice_ieq(name, S("quoted-printable")) ? TEXT_QP : TEXT_PLAIN;
-}
-
-void
-text_decode(struct buf *out, enum text_encoding e, struct slice body)
-{
-	switch (e) {
-	case TEXT_BASE64: base64_parse_mime(out, body); break;
-	case TEXT_QP: qp_decode(out, body); break;
-	case TEXT_PLAIN: buf_slice(out, body); break;
-	}
+	*e = slice_ieq(name, S("base64"))          ? TEXT_BASE64 :
+	    slice_ieq(name, S("quoted-printable")) ? TEXT_QP :
+						     TEXT_PLAIN;
+	return *e != TEXT_PLAIN || name.n == 0 || slice_ieq(name, S("7bit")) ||
+	    slice_ieq(name, S("8bit")) || slice_ieq(name, S("binary"));
 }
 
 void
 text_open(struct text_reader *t, struct slice body, struct slice encoding, struct slice charset)
 {
-	*t = (struct text_reader){ .rest = body, .encoding = text_encoding(encoding) };
+	*t = (struct text_reader){ .rest = body };
+	(void)text_encoding_find(encoding, &t->encoding);
 	(void)!charset_open(&t->charset, charset); /* unknown: guessed */
 }
 
@@ -85,44 +90,66 @@ text_open_part(struct text_reader *t, const struct mime *m, const struct mime_pa
 	text_open(t, mime_body(m, p), p->encoding, charset);
 }
 
-/* Where a piece can end: behind a line, or failing that not inside "=XX". */
+/* Where a piece can end: behind a line, or failing that not inside "=XX" and before blanks, which
+ * are nothing if the line ends behind them.  Of a whole piece of blanks it is not known: they are kept. */
 static size_t
 qp_piece(struct slice s)
 {
-	size_t n = PIECE;
+	size_t n = TEXT_PIECE;
 
-	if (s.n <= PIECE)
+	if (s.n <= TEXT_PIECE)
 		return s.n;
-	n = slice_rfind(slice(s.p, PIECE), '\n');
-	if (n < PIECE)
+	n = slice_rfind(slice(s.p, TEXT_PIECE), '\n');
+	if (n < TEXT_PIECE)
 		return n + 1;
-	n = slice_rfind(slice(s.p + PIECE - 2, 2), '=');
-	return PIECE - 2 + n;
+	while (n > 0 && qp_is_blank(s.p[n - 1]))
+		n--;
+	if (n > 0 && s.p[n - 1] == '=')
+		n--;
+	else if (n > 1 && s.p[n - 2] == '=')
+		n -= 2;
+	return n > 0 ? n : TEXT_PIECE;
+}
+
+/* The next piece, its transfer encoding undone: good until the next one. */
+static struct slice
+text_piece(struct text_reader *t)
+{
+	size_t n = t->encoding == TEXT_QP ? qp_piece(t->rest) :
+	    t->rest.n < TEXT_PIECE        ? t->rest.n :
+					    TEXT_PIECE;
+	struct slice piece = slice(t->rest.p, n);
+
+	t->rest = slice_from(t->rest, n);
+	if (t->encoding == TEXT_PLAIN)
+		return piece;
+	buf_clear(&t->raw);
+	if (t->encoding == TEXT_BASE64)
+		base64_feed(&t->base64, &t->raw, piece, t->rest.n == 0);
+	else
+		qp_decode(&t->raw, piece, t->rest.n == 0);
+	return buf_get(&t->raw);
 }
 
 bool
 text_next(struct text_reader *t, struct buf *out)
 {
-	size_t was = out->n;
+	struct slice piece;
 
-	while (t->rest.n > 0 && out->n == was && !out->full) {
-		size_t n = t->encoding == TEXT_QP ? qp_piece(t->rest) :
-		    t->rest.n < PIECE ? t->rest.n : PIECE;
-		struct slice piece = slice(t->rest.p, n);
-		bool last = n == t->rest.n;
+	if (t->rest.n == 0 || out->full)
+		return false;
+	piece = text_piece(t);
+	charset_feed(&t->charset, out, piece, t->rest.n == 0);
+	return true;
+}
 
-		t->rest = slice_from(t->rest, n);
-		if (t->encoding != TEXT_PLAIN) {
-			buf_clear(&t->raw);
-			if (t->encoding == TEXT_BASE64)
-				base64_feed(&t->base64, &t->raw, piece, last);
-			else
-				qp_decode(&t->raw, piece);
-			piece = buf_get(&t->raw);
-		}
-		charset_feed(&t->charset, out, piece, last);
-	}
-	return out->n > was;
+bool
+text_next_octets(struct text_reader *t, struct buf *out)
+{
+	if (t->rest.n == 0 || out->full)
+		return false;
+	buf_slice(out, text_piece(t));
+	return true;
 }
 
 void
@@ -152,8 +179,9 @@ text_write_qp(struct buf *out, struct slice s)
 			continue;
 		}
 		/* a dot or "From " at the start of a line does not survive all transports */
-		plain = c == ' ' || c == '\t' ? !ends : c > ' ' && c < 0x7f && c != '=' &&
-		    !(col == 0 && (c == '.' || c == 'F'));
+		plain = c == ' ' || c == '\t' ?
+		    !ends :
+		    c > ' ' && c < 0x7f && c != '=' && !(col == 0 && (c == '.' || c == 'F'));
 		if (col + (plain ? 1 : 3) > 75) {
 			buf_lit(out, "=\r\n");
 			col = 0;

@@ -28,8 +28,9 @@ token_take(struct slice *s)
 	struct slice t;
 
 	token_skip(s);
-	while (n < s->n && (s->p[n] & 0x80 || (s->p[n] > ' ' && s->p[n] < 0x7f &&
-	    !strchr("()<>@,;:\\\"/[]?=", s->p[n]))))
+	while (n < s->n &&
+	    (s->p[n] & 0x80 ||
+		(s->p[n] > ' ' && s->p[n] < 0x7f && !strchr("()<>@,;:\\\"/[]?=", s->p[n]))))
 		n++;
 	t = slice_sub(*s, 0, n);
 	*s = slice_from(*s, n);

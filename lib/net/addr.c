@@ -1,4 +1,8 @@
-/* net/addr.c: see addr.h. */
+/* net/addr.c: see addr.h.
+ *
+ * Pure; used by all that listen, connect, or judge by address.  Only text can fail, with
+ * -EINVAL.  IPv4 and its mapped form are the same address everywhere, else a limit or a list of
+ * networks could be passed by the other form; and a Unix socket is this host. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -103,7 +107,8 @@ addr_write(const struct addr *a, char dst[ADDR_TEXT])
 		return dst;
 	}
 	addr_host(a, host);
-	snprintf(dst, ADDR_TEXT, strchr(host, ':') ? "[%.100s]:%d" : "%.100s:%d", host, addr_port(a));
+	snprintf(dst, ADDR_TEXT, strchr(host, ':') ? "[%.100s]:%d" : "%.100s:%d", host,
+	    addr_port(a));
 	return dst;
 }
 
@@ -168,6 +173,19 @@ addr_loopback(const struct addr *a)
 	if (bits == 32)
 		return b[12] == 127;
 	return bits == 0 || IN6_IS_ADDR_LOOPBACK(&a->in6.sin6_addr);
+}
+
+bool
+addr_here(const struct addr *a)
+{
+	uint8_t b[16];
+	unsigned bits;
+
+	bytes_of(a, b, &bits);
+	if (bits == 32)
+		return b[12] == 127 || b[12] == 0;
+	return bits == 0 || IN6_IS_ADDR_LOOPBACK(&a->in6.sin6_addr) ||
+	    IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr);
 }
 
 void

@@ -27,6 +27,9 @@ char *addr_host(const struct addr *a, char dst[ADDR_TEXT]);
 int addr_port(const struct addr *a); /* 0 for Unix sockets */
 void addr_set_port(struct addr *a, int port);
 bool addr_loopback(const struct addr *a); /* 127/8, ::1, Unix sockets */
+/* Connecting to it ends on this host whatever its interfaces: loopback, 0/8, ::, and their
+ * forms mapped into IPv6. */
+bool addr_here(const struct addr *a);
 /* An IPv4 address mapped into IPv6 (::ffff:192.0.2.1) becomes a plain one. */
 void addr_unmap(struct addr *a);
 /* 16 bytes for a per-client table: IPv4 mapped, IPv6 cut to /64. */

@@ -1,4 +1,8 @@
-/* net/connect.c: see connect.h.  A non-blocking connect(2), a watch for its end, a timer. */
+/* net/connect.c: see connect.h.  A non-blocking connect(2), a watch for its end, a timer.
+ *
+ * Owns the descriptor until `done` has it, and closes it when cancelled.  All that fails, at
+ * once too, comes as -errno by `done` and from the loop.  The struct lives until libuv has
+ * closed its handles, which is later than the op: both have to be over. */
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -13,8 +17,8 @@ struct connecting {
 	struct op *op; /* NULL once cancelled */
 	void (*done)(void *, int);
 	void *arg;
-	int fd;        /* or -errno */
-	int handles;   /* watch and timer that are still open */
+	int fd;      /* or -errno */
+	int handles; /* watch and timer that are still open */
 	bool watching;
 };
 
@@ -38,7 +42,7 @@ timer_closed(struct timer *t)
 }
 
 static void
-release(struct connecting *c)
+connect_release(struct connecting *c)
 {
 	later_cancel(&c->later);
 	if (c->watching)
@@ -48,14 +52,14 @@ release(struct connecting *c)
 
 /* `result` is c->fd when connected, or -errno. */
 static void
-finish(struct connecting *c, int result)
+connect_finish(struct connecting *c, int result)
 {
 	void (*done)(void *, int) = c->done;
 	void *arg = c->arg;
 
 	op_done(c->op);
 	c->op = NULL;
-	release(c);
+	connect_release(c);
 	if (result < 0 && c->fd >= 0)
 		close(c->fd);
 	done(arg, result);
@@ -67,7 +71,7 @@ connect_cancel(struct op *op)
 	struct connecting *c = op->impl;
 
 	c->op = NULL;
-	release(c);
+	connect_release(c);
 	if (c->fd >= 0)
 		close(c->fd);
 }
@@ -82,26 +86,26 @@ on_writable(struct watch *w, bool r UNUSED, bool wr UNUSED, int error)
 	/* libuv calls every failure of a polled descriptor EBADF; the socket knows better. */
 	if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &reason, &len) == 0 && reason)
 		error = -reason;
-	finish(c, error < 0 ? error : c->fd);
+	connect_finish(c, error < 0 ? error : c->fd);
 }
 
 static void
-on_timeout(struct timer *t)
+connect_on_timeout(struct timer *t)
 {
-	finish(CONTAINER(t, struct connecting, timer), -ETIMEDOUT);
+	connect_finish(CONTAINER(t, struct connecting, timer), -ETIMEDOUT);
 }
 
 static void
-on_later(struct later *t)
+connect_on_later(struct later *t)
 {
 	struct connecting *c = CONTAINER(t, struct connecting, later);
 
-	finish(c, c->fd);
+	connect_finish(c, c->fd);
 }
 
 /* Begins; returns 1 when it is under way, 0 when connected already, or -errno. */
 static int
-begin(struct connecting *c, const struct addr *to, const struct addr *from)
+connect_begin(struct connecting *c, const struct addr *to, const struct addr *from)
 {
 	int rc = 0;
 
@@ -136,15 +140,15 @@ connect_start(struct loop *l, const struct addr *to, const struct addr *from, ui
 	c->arg = arg;
 	c->handles = 1;
 	later_init(&c->later);
-	timer_init(&c->timer, l, on_timeout);
+	timer_init(&c->timer, l, connect_on_timeout);
 	op->cancel = connect_cancel;
 	op->impl = c;
-	rc = begin(c, to, from);
+	rc = connect_begin(c, to, from);
 	if (rc == 1) {
 		timer_start(&c->timer, timeout_ms, 0);
 		return;
 	}
 	if (rc < 0)
 		c->fd = rc;
-	later_run(&c->later, l, on_later);
+	later_run(&c->later, l, connect_on_later);
 }

@@ -1,25 +1,34 @@
-/* net/dns.c: see dns.h.  libunbound resolves and validates in a thread of its own and says by
- * a descriptor that answers are ready.  A question for addresses is two of its questions. */
+/* net/dns.c: see dns.h.  libunbound resolves and validates in a thread of its own (dns-context.c) and
+ * says by a descriptor that answers are ready.  A question for addresses is two of its questions.
+ *
+ * Called from the loop of channel-master, and of those who connect to a directory by name.  Whatever
+ * fails is the status of an answer, and a question has one time limit for all its parts; one family
+ * of addresses is better than none.  `done` is called once or, after op_cancel, never, from the loop
+ * also when the answer is known at once. */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <unbound.h>
 #include <unistd.h>
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/random.h"
-#include "net/dns.h"
+#include "conf/shared.h"
+#include "net/dns-impl.h"
 
 enum { TYPE_A = 1, TYPE_MX = 15, TYPE_AAAA = 28, CLASS_IN = 1 };
 enum { NAME_WIRE = 255 };
 
+#define LOOK_MS                                                                                    \
+	1000 /* so often the files of the settings are looked at, when there are questions */
+
 struct dns {
-	struct ub_ctx *ctx;
 	struct loop *loop;
-	struct watch watch;
+	struct dns_context *context;
+	struct dns_params p;
+	char *texts[4]; /* p's */
+	uint64_t looked_at;
 	struct list queries;
-	uint32_t timeout_ms;
 };
 
 struct query;
@@ -33,6 +42,7 @@ struct part { /* one question of libunbound's */
 struct query {
 	struct list link;
 	struct dns *d;
+	struct dns_context *context;
 	struct op *op;
 	void (*done)(void *, const struct dns_answer *);
 	void *arg;
@@ -44,112 +54,103 @@ struct query {
 	struct later later;
 };
 
-/* ---- the context ------------------------------------------------------------------------- */
+/* ---- settings and life ------------------------------------------------------------------- */
+
+static char *
+text_or_null(const char *s)
+{
+	return s ? mem_str(s) : NULL;
+}
 
 static void
-on_ready(struct watch *w, bool r UNUSED, bool wr UNUSED, int error UNUSED)
+settings_free(struct dns *d)
 {
-	ub_process(CONTAINER(w, struct dns, watch)->ctx);
+	for (size_t i = 0; i < NELEM(d->texts); i++)
+		mem_free(&d->texts[i]);
 }
 
-/* zone=ip@port ...; libunbound answers names below "test." itself unless told not to.  Telling
- * it finalises the context, so that comes in a second pass. */
-static int
-add_stubs(struct ub_ctx *ctx, struct slice list, bool transparent)
+/* Makes *p the settings, with texts of our own. */
+static void
+settings_take(struct dns *d, const struct dns_params *p)
 {
-	struct slice word, zone;
+	char *texts[] = { text_or_null(p->resolvers), text_or_null(p->hosts),
+		text_or_null(p->anchor), text_or_null(p->stubs) };
 
-	while (slice_word(&list, &word)) {
-		char name[300], addr[100];
-		int rc;
-
-		if (!slice_cut(&word, '=', &zone) || word.n == 0)
-			return UB_SYNTAX;
-		slice_cstr(zone, name, sizeof(name));
-		slice_cstr(word, addr, sizeof(addr));
-		rc = transparent ? ub_ctx_zone_add(ctx, name, "transparent")
-		                 : ub_ctx_set_stub(ctx, name, addr, 0);
-		if (rc != 0)
-			return rc;
-	}
-	return 0;
+	settings_free(d);
+	memcpy(d->texts, texts, sizeof(texts));
+	d->p = (struct dns_params){ .resolvers = texts[0],
+		.hosts = texts[1],
+		.anchor = texts[2],
+		.stubs = texts[3],
+		.timeout_ms = p->timeout_ms ? p->timeout_ms : 20000 };
 }
 
-static int
-add_resolvers(struct ub_ctx *ctx, const char *resolvers)
+static const char *
+unless_empty(const char *s)
 {
-	struct slice list = slice_str(resolvers), word;
-	char addr[100];
-	int rc = 0;
-
-	if (!resolvers) {
-		(void)ub_ctx_resolvconf(ctx, NULL); /* without one it asks from the root on */
-		return 0;
-	}
-	while (rc == 0 && slice_word(&list, &word))
-		rc = ub_ctx_set_fwd(ctx, slice_cstr(word, addr, sizeof(addr)));
-	return rc;
+	return s && *s ? s : NULL;
 }
 
-/* Options come first: the other calls and the first question fix them. */
-static int
-configure(struct ub_ctx *ctx, const struct dns_params *p)
+struct dns_params
+dns_params_shared(void)
 {
-	static const char *const options[][2] = {
-		{ "msg-cache-size:", "16m" }, { "rrset-cache-size:", "32m" },
-		{ "do-not-query-localhost:", "no" },
+	return (struct dns_params){
+		.resolvers = unless_empty(shared.dns_resolvers),
+		.hosts = unless_empty(shared.dns_hosts),
+		.anchor = unless_empty(shared.dns_anchor),
+		.stubs = unless_empty(shared.dns_stubs),
+		.timeout_ms = (uint32_t)shared.dns_timeout,
 	};
-	int rc = 0;
+}
 
-	for (size_t i = 0; rc == 0 && i < NELEM(options); i++)
-		rc = ub_ctx_set_option(ctx, options[i][0], options[i][1]);
-	if (rc == 0)
-		rc = ub_ctx_async(ctx, 1);
-	if (rc == 0)
-		rc = add_resolvers(ctx, p->resolvers);
-	if (rc == 0 && (ub_ctx_hosts(ctx, p->hosts) != 0 && p->hosts))
-		rc = UB_READFILE;
-	if (rc == 0 && p->anchor)
-		rc = ub_ctx_add_ta_file(ctx, p->anchor);
-	if (rc == 0 && p->stubs)
-		rc = add_stubs(ctx, slice_str(p->stubs), false);
-	if (rc == 0 && p->stubs)
-		rc = add_stubs(ctx, slice_str(p->stubs), true);
-	return rc;
+int
+dns_change(struct dns *d, const struct dns_params *p, char **why)
+{
+	struct dns_context *c = dns_context_new(d->loop, p, why);
+
+	if (!c)
+		return -EINVAL;
+	dns_context_leave(&d->context);
+	d->context = c;
+	settings_take(d, p);
+	return 0;
 }
 
 struct dns *
 dns_new(struct loop *l, const struct dns_params *p, char **why)
 {
 	struct dns *d = mem_new(sizeof(*d));
-	int rc;
 
-	*why = NULL;
 	d->loop = l;
-	d->timeout_ms = p->timeout_ms ? p->timeout_ms : 20000;
 	list_init(&d->queries);
-	d->ctx = ub_ctx_create();
-	rc = d->ctx ? configure(d->ctx, p) : UB_NOMEM;
-	if (rc == 0 && watch_init(&d->watch, l, ub_fd(d->ctx), on_ready) < 0)
-		rc = UB_PIPE;
-	if (rc != 0) {
-		*why = mem_printf("libunbound: %s", ub_strerror(rc));
-		if (d->ctx)
-			ub_ctx_delete(d->ctx);
-		free(d);
-		return NULL;
-	}
-	watch_want(&d->watch, true, false);
+	if (dns_change(d, p, why) < 0)
+		mem_free(&d);
 	return d;
 }
 
-static void
-on_closed(struct watch *w)
+/* The context for a new question.  Files that cannot be used now, half written perhaps, leave the
+ * old one in its place until they change again. */
+static struct dns_context *
+context_now(struct dns *d)
 {
-	struct dns *d = CONTAINER(w, struct dns, watch);
+	uint64_t now = loop_now(d->loop);
+	struct dns_context *c;
+	char *why = NULL;
 
-	ub_ctx_delete(d->ctx);
-	free(d);
+	if (d->looked_at && now - d->looked_at < LOOK_MS)
+		return d->context;
+	d->looked_at = now;
+	if (!dns_context_changed(d->context, &d->p))
+		return d->context;
+	c = dns_context_new(d->loop, &d->p, &why);
+	if (c) {
+		dns_context_leave(&d->context);
+		d->context = c;
+	} else {
+		log_event(LOG_WARN, "dns", "error=%s", log_str(why));
+		mem_free(&why);
+	}
+	return d->context;
 }
 
 void
@@ -161,9 +162,10 @@ dns_free(struct dns **dp)
 	*dp = NULL;
 	if (!d)
 		return;
-	list_each(q, &d->queries, struct query, link)
-		op_cancel(q->op);
-	watch_close(&d->watch, on_closed);
+	list_each(q, &d->queries, struct query, link) op_cancel(q->op);
+	dns_context_leave(&d->context);
+	settings_free(d);
+	mem_free(&d);
 }
 
 /* ---- a question's life ------------------------------------------------------------------- */
@@ -173,14 +175,15 @@ query_stop(struct query *q)
 {
 	for (size_t i = 0; i < q->nparts; i++)
 		if (q->parts[i].open)
-			(void)ub_cancel(q->d->ctx, q->parts[i].id);
+			(void)ub_cancel(q->context->ub, q->parts[i].id);
 	deadline_clear(&q->deadline);
 	later_cancel(&q->later);
 	list_remove(&q->link);
+	dns_context_answered(q->context);
 }
 
 static void
-query_free(struct query *q)
+dns_query_free(struct query *q)
 {
 	for (size_t i = 0; i < q->a.nmx; i++)
 		free(q->a.mx[i].host);
@@ -190,37 +193,37 @@ query_free(struct query *q)
 }
 
 static void
-query_cancel(struct op *op)
+dns_query_cancel(struct op *op)
 {
 	struct query *q = op->impl;
 
 	query_stop(q);
-	query_free(q);
+	dns_query_free(q);
 }
 
 static void
-finish(struct query *q)
+dns_finish(struct query *q)
 {
 	query_stop(q);
 	op_done(q->op);
 	q->done(q->arg, &q->a);
-	query_free(q);
+	dns_query_free(q);
 }
 
 static void
-on_later(struct later *t)
+dns_on_later(struct later *t)
 {
-	finish(CONTAINER(t, struct query, later));
+	dns_finish(CONTAINER(t, struct query, later));
 }
 
 static void
-on_timeout(struct deadline *t)
+dns_on_timeout(struct deadline *t)
 {
 	struct query *q = CONTAINER(t, struct query, deadline);
 
 	q->a.status = q->a.naddrs ? 0 : -EAGAIN; /* one family is better than none */
 	q->a.security = DNS_INSECURE;
-	finish(q);
+	dns_finish(q);
 }
 
 /* ---- answers ----------------------------------------------------------------------------- */
@@ -247,7 +250,7 @@ add_addr(struct query *q, int family, const void *bytes)
 /* A domain name in wire form, uncompressed, as text without the last dot; NULL when a label
  * has bytes that no host name has. */
 static char *
-name_of(const uint8_t *p, size_t n)
+dns_name_of(const uint8_t *p, size_t n)
 {
 	char text[NAME_WIRE + 1];
 	size_t at = 0, len = 0;
@@ -273,7 +276,7 @@ static void
 add_mx(struct query *q, const uint8_t *p, size_t n)
 {
 	struct dns_answer *a = &q->a;
-	char *host = n > 2 ? name_of(p + 2, n - 2) : NULL;
+	char *host = n > 2 ? dns_name_of(p + 2, n - 2) : NULL;
 
 	if (!host)
 		return;
@@ -370,12 +373,12 @@ conclude(struct query *q)
 	order_mx(a);
 	if (a->naddrs > 1)
 		order_addrs(a);
-	finish(q);
+	dns_finish(q);
 }
 
 /* What libunbound found for one part. */
 static int
-take(struct query *q, int type, int err, const struct ub_result *r)
+dns_take(struct query *q, int type, int err, const struct ub_result *r)
 {
 	if (err != 0 || !r) {
 		q->all_secure = false;
@@ -408,13 +411,13 @@ take(struct query *q, int type, int err, const struct ub_result *r)
 }
 
 static void
-on_answer(void *arg, int err, struct ub_result *r)
+dns_on_answer(void *arg, int err, struct ub_result *r)
 {
 	struct part *p = arg;
 	struct query *q = p->q;
 
 	p->open = false;
-	p->status = take(q, p->type, err, r);
+	p->status = dns_take(q, p->type, err, r);
 	ub_resolve_free(r);
 	if (--q->open == 0)
 		conclude(q);
@@ -428,6 +431,8 @@ query_new(struct dns *d, struct op *op, void (*done)(void *, const struct dns_an
 	struct query *q = mem_new(sizeof(*q));
 
 	q->d = d;
+	q->context = context_now(d);
+	dns_context_ask(q->context);
 	q->op = op;
 	q->done = done;
 	q->arg = arg;
@@ -436,9 +441,9 @@ query_new(struct dns *d, struct op *op, void (*done)(void *, const struct dns_an
 	later_init(&q->later);
 	list_init(&q->link);
 	list_push(&d->queries, &q->link);
-	op->cancel = query_cancel;
+	op->cancel = dns_query_cancel;
 	op->impl = q;
-	deadline_set(&q->deadline, d->loop, d->timeout_ms, on_timeout);
+	deadline_set(&q->deadline, d->loop, d->p.timeout_ms, dns_on_timeout);
 	return q;
 }
 
@@ -446,18 +451,18 @@ static void
 answer_later(struct query *q, int status)
 {
 	q->a.status = status;
-	later_run(&q->later, q->d->loop, on_later);
+	later_run(&q->later, q->d->loop, dns_on_later);
 }
 
 static void
-ask(struct query *q, const char *name, int type)
+dns_ask(struct query *q, const char *name, int type)
 {
 	struct part *p = &q->parts[q->nparts++];
 
 	p->q = q;
 	p->type = type;
 	p->status = -EAGAIN;
-	if (ub_resolve_async(q->d->ctx, name, type, CLASS_IN, p, on_answer, &p->id) == 0) {
+	if (ub_resolve_async(q->context->ub, name, type, CLASS_IN, p, dns_on_answer, &p->id) == 0) {
 		p->open = true;
 		q->open++;
 	}
@@ -465,7 +470,7 @@ ask(struct query *q, const char *name, int type)
 
 /* 192.0.2.1, [192.0.2.1], 2001:db8::1, [IPv6:2001:db8::1] */
 static bool
-literal(struct query *q, const char *name)
+dns_literal(struct query *q, const char *name)
 {
 	struct slice s = slice_str(name);
 	uint8_t bytes[16];
@@ -517,13 +522,13 @@ dns_mx_start(struct dns *d, const char *name, struct op *op,
 {
 	struct query *q = query_new(d, op, done, arg);
 
-	if (literal(q, name)) {
+	if (dns_literal(q, name)) {
 		q->a.naddrs = 0;
 		answer_later(q, -ENODATA);
 	} else if (!nameable(name)) {
 		answer_later(q, -ENOENT);
 	} else {
-		ask(q, name, TYPE_MX);
+		dns_ask(q, name, TYPE_MX);
 		if (!q->open)
 			answer_later(q, -EAGAIN);
 	}
@@ -535,13 +540,13 @@ dns_addr_start(struct dns *d, const char *name, struct op *op,
 {
 	struct query *q = query_new(d, op, done, arg);
 
-	if (literal(q, name) || loopback(q, name)) {
+	if (dns_literal(q, name) || loopback(q, name)) {
 		answer_later(q, 0);
 	} else if (!nameable(name)) {
 		answer_later(q, -ENOENT);
 	} else {
-		ask(q, name, TYPE_AAAA);
-		ask(q, name, TYPE_A);
+		dns_ask(q, name, TYPE_AAAA);
+		dns_ask(q, name, TYPE_A);
 		if (!q->open)
 			answer_later(q, -EAGAIN);
 	}

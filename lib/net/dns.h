@@ -1,4 +1,8 @@
-/* net/dns.h: validating DNS by libunbound. */
+/* net/dns.h: validating DNS by libunbound, never blocking.
+ *
+ * Names are looked for in the hosts file and then in DNS, as they stand: no list of domains to
+ * search in, no other service of nsswitch.conf.  When the hosts file, resolv.conf or the anchor
+ * changes, what is asked from then on, within a second, is asked by the new one. */
 #ifndef NET_DNS_H
 #define NET_DNS_H
 #include "net/addr.h"
@@ -7,24 +11,34 @@
 
 struct dns;
 struct dns_params {
-	const char *resolvers;  /* "ip[@port] ..." to forward to; NULL = /etc/resolv.conf */
-	const char *hosts;      /* a hosts file; NULL = /etc/hosts */
-	const char *anchor;     /* trust anchor file; NULL = none */
-	const char *stubs;      /* tests: "zone=ip@port ..." */
-	uint32_t timeout_ms;    /* a whole question */
+	const char *resolvers; /* "ip[@port] ..." to forward to; NULL = /etc/resolv.conf */
+	const char *hosts;     /* a hosts file; NULL = /etc/hosts */
+	const char *anchor;    /* trust anchor file; NULL = none */
+	const char *stubs;     /* tests: "zone=ip@port ..." */
+	uint32_t timeout_ms;   /* a whole question; 0 = 20 s */
 };
+/* Those of tiermail.conf(5); borrowed until a reload. */
+struct dns_params dns_params_shared(void);
+/* NULL with *why (heap); p is copied. */
 struct dns *dns_new(struct loop *l, const struct dns_params *p, char **why) MUSTCHECK;
+/* Other settings, for what is asked from now on.  0, or -EINVAL with *why and the old ones. */
+int dns_change(struct dns *d, const struct dns_params *p, char **why) MUSTCHECK;
 void dns_free(struct dns **d); /* cancels what is asked */
 
 enum dns_security { DNS_INSECURE, DNS_SECURE, DNS_BOGUS };
-struct dns_mx { uint16_t preference; char *host; };
+struct dns_mx {
+	uint16_t preference;
+	char *host;
+};
 struct dns_answer {
-	int status;                /* 0; -ENOENT no such name; -ENODATA no such record; -EAGAIN temporary
+	int status; /* 0; -ENOENT no such name; -ENODATA no such record; -EAGAIN temporary
 	                              (SERVFAIL, timeout, bogus) */
 	enum dns_security security;
 	uint32_t ttl;
-	struct addr *addrs; size_t naddrs;   /* port 0 */
-	struct dns_mx *mx; size_t nmx;       /* sorted by preference, equal ones shuffled; a null
+	struct addr *addrs;
+	size_t naddrs; /* port 0 */
+	struct dns_mx *mx;
+	size_t nmx; /* sorted by preference, equal ones shuffled; a null
 	                                        MX (RFC 7505) is one entry with host "" */
 };
 /* The answer is borrowed until done returns.  Names of the hosts file and localhost are answered

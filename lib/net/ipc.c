@@ -1,14 +1,21 @@
-/* net/ipc.c: see ipc.h. */
+/* net/ipc.c: see ipc.h: packets, what waits to be sent, descriptors on their way.
+ *
+ * Owns the socket, the queue, and duplicates of the descriptors in it.  Called from the loop by
+ * stored and its clients, and by parent and workers.  Sending fails in the caller's hands
+ * (-EPIPE, -EMSGSIZE, no descriptor left); a dead peer comes as `closed`, after what it had sent
+ * was read.  A packet is never cut, and a peer that is held, or has too much waiting, is not
+ * read.  The buffer for reading is the loop's, so a connection costs none. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/mem.h"
 #include "base/must.h"
+#include "net/connect-unix.h"
 #include "net/ipc.h"
 #include "net/listen.h"
 
-#define PACKETS    32              /* read in one turn */
+#define PACKETS    32 /* read in one turn */
 #define SOCKET_BUF (1024 * 1024)
 
 struct queued {
@@ -19,16 +26,18 @@ struct queued {
 };
 
 static int
-send_now(int fd, const char *p, size_t n, const int *fds, size_t nfds)
+send_now(int fd, const struct slice *parts, size_t n, const int *fds, size_t nfds)
 {
 	union {
 		struct cmsghdr align;
 		char room[CMSG_SPACE(sizeof(int) * IPC_FDS)];
 	} control;
-	struct iovec vec = { (void *)(uintptr_t)p, n };
-	struct msghdr m = { .msg_iov = &vec, .msg_iovlen = 1 };
+	struct iovec vec[IPC_PARTS];
+	struct msghdr m = { .msg_iov = vec, .msg_iovlen = n };
 	ssize_t rc;
 
+	for (size_t i = 0; i < n; i++)
+		vec[i] = (struct iovec){ (void *)(uintptr_t)parts[i].p, parts[i].n };
 	if (nfds) {
 		struct cmsghdr *h;
 
@@ -60,6 +69,13 @@ want(struct ipc *c)
 		watch_want(&c->watch, wants_more(c), !list_empty(&c->queue));
 }
 
+/* Of a small packet most is what surrounds it: without that a limit in bytes was five times it. */
+static size_t
+queued_cost(const struct queued *q)
+{
+	return sizeof(*q) + q->n;
+}
+
 static void
 queued_free(struct queued *q)
 {
@@ -70,13 +86,17 @@ queued_free(struct queued *q)
 }
 
 static int
-enqueue(struct ipc *c, struct slice packet, const int *fds, size_t nfds)
+enqueue(struct ipc *c, const struct slice *parts, size_t n, size_t size, const int *fds,
+    size_t nfds)
 {
-	struct queued *q = mem_new(sizeof(*q) + packet.n);
+	struct queued *q = mem_new(sizeof(*q) + size);
 
 	list_init(&q->link);
-	q->n = packet.n;
-	memcpy(q->bytes, packet.p, packet.n);
+	for (size_t i = 0; i < n; i++) {
+		if (parts[i].n)
+			memcpy(q->bytes + q->n, parts[i].p, parts[i].n);
+		q->n += parts[i].n;
+	}
 	while (q->nfds < nfds) {
 		int fd = fcntl(fds[q->nfds], F_DUPFD_CLOEXEC, 0);
 
@@ -89,7 +109,7 @@ enqueue(struct ipc *c, struct slice packet, const int *fds, size_t nfds)
 		q->fds[q->nfds++] = fd;
 	}
 	list_push(&c->queue, &q->link);
-	c->queued += q->n;
+	c->queued += queued_cost(q);
 	want(c);
 	return 0;
 }
@@ -97,17 +117,26 @@ enqueue(struct ipc *c, struct slice packet, const int *fds, size_t nfds)
 int
 ipc_send(struct ipc *c, struct slice packet, const int *fds, size_t nfds)
 {
+	return ipc_send_parts(c, &packet, 1, fds, nfds);
+}
+
+int
+ipc_send_parts(struct ipc *c, const struct slice *parts, size_t n, const int *fds, size_t nfds)
+{
+	size_t size = 0;
 	int rc = -EAGAIN;
 
-	must(nfds <= IPC_FDS && packet.n > 0);
-	if (packet.n > IPC_PACKET)
+	for (size_t i = 0; i < n; i++)
+		size += parts[i].n;
+	must(n <= IPC_PARTS && nfds <= IPC_FDS && size > 0);
+	if (size > IPC_PACKET)
 		return -EMSGSIZE;
 	if (c->closing)
 		return -EPIPE;
 	if (list_empty(&c->queue))
-		rc = send_now(c->fd, packet.p, packet.n, fds, nfds);
+		rc = send_now(c->fd, parts, n, fds, nfds);
 	if (rc == -EAGAIN || rc == -ENOBUFS)
-		rc = enqueue(c, packet, fds, nfds);
+		rc = enqueue(c, parts, n, size, fds, nfds);
 	if (rc == -ECONNRESET || rc == -ENOTCONN)
 		rc = -EPIPE;
 	return rc; /* a dead peer shows in the next read, `closed` follows from there */
@@ -118,12 +147,14 @@ send_queue(struct ipc *c)
 {
 	struct queued *q;
 
-	list_each(q, &c->queue, struct queued, link) {
-		int rc = send_now(c->fd, q->bytes, q->n, q->fds, q->nfds);
+	list_each(q, &c->queue, struct queued, link)
+	{
+		const struct slice bytes = slice(q->bytes, q->n);
+		int rc = send_now(c->fd, &bytes, 1, q->fds, q->nfds);
 
 		if (rc == -EAGAIN || rc == -ENOBUFS)
 			break;
-		c->queued -= q->n;
+		c->queued -= queued_cost(q);
 		queued_free(q);
 		if (rc < 0) {
 			c->error = rc;
@@ -161,7 +192,9 @@ receive(struct ipc *c)
 		char room[CMSG_SPACE(sizeof(int) * IPC_FDS)];
 	} control;
 	struct iovec vec = { c->loop->packet_buf, IPC_PACKET };
-	struct msghdr m = { .msg_iov = &vec, .msg_iovlen = 1, .msg_control = control.room,
+	struct msghdr m = { .msg_iov = &vec,
+		.msg_iovlen = 1,
+		.msg_control = control.room,
 		.msg_controllen = sizeof(control.room) };
 	int fds[IPC_FDS];
 	size_t nfds;
@@ -191,13 +224,14 @@ receive(struct ipc *c)
 }
 
 static void
-on_ready(struct watch *w, bool readable, bool writable, int error)
+ipc_on_ready(struct watch *w, bool readable, bool writable, int error)
 {
 	struct ipc *c = CONTAINER(w, struct ipc, watch);
 
 	if (writable)
 		send_queue(c);
-	for (int i = 0; (error ? !c->closing : readable && i < PACKETS && wants_more(c)) && receive(c); i++)
+	for (int i = 0;
+	     (error ? !c->closing : readable && i < PACKETS && wants_more(c)) && receive(c); i++)
 		;
 	if (error && !c->closing) { /* what came before it is read */
 		c->error = error == -EPIPE || error == -ECONNRESET ? 0 : error;
@@ -221,7 +255,7 @@ ipc_open(struct ipc *c, struct loop *l, int fd, const struct ipc_events *ev, voi
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	if (!l->packet_buf)
 		l->packet_buf = mem_grow(NULL, IPC_PACKET, 1);
-	if ((rc = watch_init(&c->watch, l, fd, on_ready)) < 0)
+	if ((rc = watch_init(&c->watch, l, fd, ipc_on_ready)) < 0)
 		return rc;
 	watch_want(&c->watch, true, false);
 	return 0;
@@ -244,7 +278,7 @@ ipc_hold(struct ipc *c, bool hold)
 }
 
 static void
-on_closed(struct watch *w)
+ipc_on_closed(struct watch *w)
 {
 	struct ipc *c = CONTAINER(w, struct ipc, watch);
 
@@ -261,10 +295,9 @@ ipc_close(struct ipc *c)
 	c->closing = true;
 	/* The analyzer does not follow that queued_free takes q off the list. */
 	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
-	list_each(q, &c->queue, struct queued, link)
-		queued_free(q);
+	list_each(q, &c->queue, struct queued, link) queued_free(q);
 	c->queued = 0;
-	watch_close(&c->watch, on_closed);
+	watch_close(&c->watch, ipc_on_closed);
 	close(c->fd);
 	c->fd = -1;
 }
@@ -304,18 +337,5 @@ ipc_listen(const char *path, int mode)
 int
 ipc_connect(const char *path)
 {
-	struct addr a;
-	int fd, rc = path_of(path, &a);
-
-	if (rc < 0)
-		return rc;
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, &a.sa, a.len) < 0) {
-		rc = -errno;
-		close(fd);
-		return rc;
-	}
-	return fd;
+	return connect_unix(path, SOCK_SEQPACKET);
 }

@@ -9,6 +9,7 @@
 
 #define IPC_PACKET (128 * 1024) /* largest packet */
 #define IPC_FDS    32           /* most descriptors in one packet */
+#define IPC_PARTS  4
 
 struct ipc;
 struct ipc_events {
@@ -22,17 +23,21 @@ struct ipc {
 	const struct ipc_events *ev;
 	void *data;
 	int fd;
-	struct list queue;     /* packets waiting for room in the socket */
-	size_t queued;         /* bytes in the queue */
-	size_t most;           /* see ipc_limit */
+	struct list queue; /* packets waiting for room in the socket */
+	size_t queued;     /* bytes of memory in the queue */
+	size_t most;       /* see ipc_limit */
 	bool closing, held;
 	int error;
 };
-int ipc_open(struct ipc *c, struct loop *l, int fd, const struct ipc_events *ev, void *data) MUSTCHECK;
+int
+ipc_open(struct ipc *c, struct loop *l, int fd, const struct ipc_events *ev, void *data) MUSTCHECK;
 /* Sends or queues.  The descriptors are duplicated by the kernel: the caller keeps its own.
  * 0, or -EMSGSIZE / -EPIPE. */
 int ipc_send(struct ipc *c, struct slice packet, const int *fds, size_t nfds) MUSTCHECK;
-/* Above `most` queued bytes nothing more is read: for the side that answers.  (With limits on
+/* The same, of a packet that lies in pieces, at most IPC_PARTS. */
+int ipc_send_parts(struct ipc *c, const struct slice *parts, size_t n, const int *fds,
+    size_t nfds) MUSTCHECK;
+/* Above `most` bytes in the queue nothing more is read: for the side that answers.  (With limits on
  * both sides each could wait for the other.)  0 = no limit. */
 void ipc_limit(struct ipc *c, size_t most);
 /* Stops reading, also for the rest of this turn, or goes on. */

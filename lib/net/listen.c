@@ -1,4 +1,10 @@
-/* net/listen.c: see listen.h. */
+/* net/listen.c: see listen.h.
+ *
+ * Opened by whoever has the privileges, watched by each worker.  Opening fails with -errno; a
+ * Unix socket is removed only when nobody answers on it, and nobody can connect before its mode
+ * is right.  Without descriptors or memory the listener pauses, the connections wait in the
+ * backlog; an error of one connection ends nothing.  A turn accepts a few, so that the workers
+ * share. */
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -8,9 +14,9 @@
 #include "base/must.h"
 #include "net/listen.h"
 
-#define BACKLOG   4096 /* the kernel cuts it to net.core.somaxconn */
-#define ACCEPTS   8    /* in one turn: the other workers want some too */
-#define PAUSE_MS  1000
+#define BACKLOG  4096 /* the kernel cuts it to net.core.somaxconn */
+#define ACCEPTS  8    /* in one turn: the other workers want some too */
+#define PAUSE_MS 1000
 
 /* Removes the socket of a process that is gone; refuses when somebody answers. */
 static int
@@ -95,14 +101,14 @@ listen_open_type(const struct addr *want, int type, int mode)
 	return fd;
 }
 
-static void on_ready(uv_poll_t *h, int status, int events);
+static void listen_on_ready(uv_poll_t *h, int status, int events);
 
 static void
 pause_over(struct deadline *d)
 {
 	struct listener *l = CONTAINER(d, struct listener, pause);
 
-	uv_poll_start(&l->poll, UV_READABLE, on_ready);
+	uv_poll_start(&l->poll, UV_READABLE, listen_on_ready);
 }
 
 /* Out of descriptors or memory: the connection stays in the backlog; look again soon. */
@@ -115,7 +121,7 @@ take_pause(struct listener *l, int error)
 }
 
 static void
-on_ready(uv_poll_t *h, int status UNUSED, int events UNUSED)
+listen_on_ready(uv_poll_t *h, int status UNUSED, int events UNUSED)
 {
 	struct listener *l = CONTAINER(h, struct listener, poll);
 
@@ -124,7 +130,8 @@ on_ready(uv_poll_t *h, int status UNUSED, int events UNUSED)
 
 		if (fd >= 0) {
 			l->accepted(l, fd);
-		} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+		} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+		    errno == ENOMEM) {
 			take_pause(l, errno);
 			return;
 		} else if (errno != ECONNABORTED && errno != EINTR) {
@@ -147,11 +154,11 @@ listener_start(struct listener *l, struct loop *loop, int fd,
 	l->closed = NULL;
 	l->data = data;
 	deadline_init(&l->pause);
-	return uv_poll_start(&l->poll, UV_READABLE, on_ready);
+	return uv_poll_start(&l->poll, UV_READABLE, listen_on_ready);
 }
 
 static void
-on_closed(uv_handle_t *h)
+listen_on_closed(uv_handle_t *h)
 {
 	struct listener *l = CONTAINER(h, struct listener, poll);
 
@@ -164,5 +171,5 @@ listener_stop(struct listener *l, void (*closed)(struct listener *))
 {
 	deadline_clear(&l->pause);
 	l->closed = closed;
-	uv_close((uv_handle_t *)&l->poll, on_closed);
+	uv_close((uv_handle_t *)&l->poll, listen_on_closed);
 }

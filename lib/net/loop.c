@@ -1,9 +1,16 @@
 /* net/loop.c: see loop.h.  A turn of the loop is: timers, idle, prepare, poll, check, close
- * callbacks (libuv's order); `later` runs at prepare and at check. */
+ * callbacks (libuv's order); `later` runs at prepare and at check.
+ *
+ * Owns the buffers and lists that all sessions of a thread share.  What is put on `later` while
+ * it runs waits for the next turn, and that turn does not block.  Deadlines of one duration
+ * stand in one queue in order of setting, so that thousands of sessions cost one timer of a
+ * second; what must be exact takes a struct timer.  The log is written out before the loop
+ * waits. */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/must.h"
 #include "net/loop.h"
@@ -20,7 +27,7 @@ struct deadline_queue {
 /* ---- later ------------------------------------------------------------------------------- */
 
 static void
-on_idle(uv_idle_t *h UNUSED)
+loop_on_idle(uv_idle_t *h UNUSED)
 {
 }
 
@@ -41,7 +48,7 @@ run_later(struct loop *l)
 	if (list_empty(&l->later))
 		uv_idle_stop(&l->idle);
 	else
-		uv_idle_start(&l->idle, on_idle);
+		uv_idle_start(&l->idle, loop_on_idle);
 }
 
 static void
@@ -53,7 +60,11 @@ on_check(uv_check_t *h)
 static void
 on_prepare(uv_prepare_t *h)
 {
-	run_later(h->data);
+	struct loop *l = h->data;
+
+	l->turn_ends_us = 0;
+	run_later(l);
+	log_flush(); /* before we wait */
 }
 
 void
@@ -89,6 +100,9 @@ loop_init(struct loop *l)
 	l->read_buf = mem_grow(NULL, LOOP_READ_SIZE, 1);
 	list_init(&l->deadlines);
 	list_init(&l->later);
+	list_init(&l->turns_fresh);
+	list_init(&l->turns_worn);
+	later_init(&l->turns);
 	uv_timer_init(&l->uv, &l->tick);
 	uv_check_init(&l->uv, &l->check);
 	uv_prepare_init(&l->uv, &l->prepare);
@@ -102,7 +116,9 @@ loop_init(struct loop *l)
 void
 loop_run(struct loop *l)
 {
+	log_gather();
 	uv_run(&l->uv, UV_RUN_DEFAULT);
+	log_flush();
 }
 
 void
@@ -122,12 +138,16 @@ loop_fini(struct loop *l)
 	uv_close((uv_handle_t *)&l->idle, NULL);
 	uv_run(&l->uv, UV_RUN_DEFAULT);
 	must(uv_loop_close(&l->uv) == 0);
-	list_each(q, &l->deadlines, struct deadline_queue, link) {
+	list_each(q, &l->deadlines, struct deadline_queue, link)
+	{
 		must(list_empty(&q->items));
 		free(q);
 	}
 	mem_free(&l->read_buf);
 	mem_free(&l->plain_buf);
+	if (l->packer)
+		l->packer_free(l->packer);
+	l->packer = NULL;
 	mem_free(&l->packet_buf);
 	buf_fini(&l->cork);
 }
@@ -141,7 +161,7 @@ loop_now(struct loop *l)
 /* ---- exact timers ------------------------------------------------------------------------ */
 
 static void
-on_timer(uv_timer_t *h)
+loop_on_timer(uv_timer_t *h)
 {
 	struct timer *t = CONTAINER(h, struct timer, uv);
 
@@ -168,7 +188,7 @@ timer_init(struct timer *t, struct loop *l, void (*fn)(struct timer *))
 void
 timer_start(struct timer *t, uint64_t ms, uint64_t repeat_ms)
 {
-	uv_timer_start(&t->uv, on_timer, ms, repeat_ms);
+	uv_timer_start(&t->uv, loop_on_timer, ms, repeat_ms);
 }
 
 void
@@ -187,7 +207,7 @@ timer_close(struct timer *t, void (*closed)(struct timer *))
 /* ---- coarse deadlines -------------------------------------------------------------------- */
 
 static void
-on_tick(uv_timer_t *h)
+loop_on_tick(uv_timer_t *h)
 {
 	struct loop *l = h->data;
 	uint64_t now = loop_now(l);
@@ -195,14 +215,16 @@ on_tick(uv_timer_t *h)
 	struct deadline *d;
 	bool any = false;
 
-	list_each(q, &l->deadlines, struct deadline_queue, link) {
+	list_each(q, &l->deadlines, struct deadline_queue, link)
+	{
 		while ((d = list_first(&q->items, struct deadline, link)) && d->at <= now) {
 			list_remove(&d->link);
 			d->fn(d);
 		}
 	}
 	/* A second walk: the functions above may have set deadlines in any queue. */
-	list_each(q, &l->deadlines, struct deadline_queue, link) {
+	list_each(q, &l->deadlines, struct deadline_queue, link)
+	{
 		if (list_empty(&q->items)) {
 			list_remove(&q->link);
 			free(q);
@@ -219,11 +241,9 @@ queue_of(struct loop *l, uint64_t ms)
 {
 	struct deadline_queue *q;
 
-	list_each(q, &l->deadlines, struct deadline_queue, link)
-		if (q->ms == ms)
-			return q;
+	list_each(q, &l->deadlines, struct deadline_queue, link) if (q->ms == ms) return q;
 	if (list_empty(&l->deadlines))
-		uv_timer_start(&l->tick, on_tick, TICK_MS, TICK_MS);
+		uv_timer_start(&l->tick, loop_on_tick, TICK_MS, TICK_MS);
 	q = mem_new(sizeof(*q));
 	q->ms = ms;
 	list_init(&q->items);
@@ -277,7 +297,8 @@ on_poll(uv_poll_t *h, int status, int events)
 {
 	struct watch *w = CONTAINER(h, struct watch, uv);
 
-	w->fn(w, events & UV_READABLE, events & UV_WRITABLE, status < 0 ? poll_error(h, status) : 0);
+	w->fn(w, events & UV_READABLE, events & UV_WRITABLE,
+	    status < 0 ? poll_error(h, status) : 0);
 }
 
 static void

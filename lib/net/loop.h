@@ -11,15 +11,24 @@
 #define LOOP_READ_SIZE  65536 /* the one read buffer, lent to a stream while it reads */
 #define LOOP_PLAIN_SIZE (LOOP_READ_SIZE + 32768)
 
+/* Runs fn once at the end of the current loop turn (before polling again): batching point.
+ * What fn itself puts here runs in the next turn, which does not block. */
+struct later {
+	struct list link;
+	void (*fn)(struct later *);
+};
+
 struct loop {
 	uv_loop_t uv;
-	char *read_buf;        /* LOOP_READ_SIZE; a stream may keep it, then there is a new one */
-	char *plain_buf;       /* what TLS made of read_buf, LOOP_PLAIN_SIZE, made on first use */
-	char *packet_buf;      /* the one packet of ipc.h, made on first use */
-	size_t lead;           /* bytes at its beginning that were there before the read */
-	bool lent;             /* it is with a stream that is reading */
-	struct buf cork;       /* TLS records on their way out, of one stream at a time */
-	struct slice cipher;   /* TLS records that came in, for the stream cipher_of */
+	char *read_buf;   /* LOOP_READ_SIZE; a stream may keep it, then there is a new one */
+	char *plain_buf;  /* what TLS made of read_buf, LOOP_PLAIN_SIZE, made on first use */
+	char *packet_buf; /* the one packet of ipc.h, made on first use */
+	void *packer;     /* stream-deflate.c's, made on first use, */
+	void (*packer_free)(void *);
+	size_t lead;         /* bytes at its beginning that were there before the read */
+	bool lent;           /* it is with a stream that is reading */
+	struct buf cork;     /* TLS records on their way out, of one stream at a time */
+	struct slice cipher; /* TLS records that came in, for the stream cipher_of */
 	const void *cipher_of;
 	struct list deadlines; /* of struct deadline_queue, one per distinct duration */
 	uv_timer_t tick;       /* drives the deadlines, only armed while there is one */
@@ -27,12 +36,16 @@ struct loop {
 	uv_check_t check;      /* after polling: runs what the callbacks put on `later` */
 	uv_prepare_t prepare;  /* before polling: what timers and close callbacks put there */
 	uv_idle_t idle;        /* active while `later` is not empty: polling does not block */
+	struct list turns_fresh, turns_worn; /* line-session.c: who waits for a turn */
+	struct later turns;
+	uint64_t turn_ends_us;  /* of this turn's share for all of them; 0: nobody has begun it */
+	uint64_t slice_ends_us; /* of the one that runs */
 };
 
 void loop_init(struct loop *l);
-void loop_run(struct loop *l);   /* until loop_stop */
-void loop_stop(struct loop *l);  /* leaves loop_run at the end of this turn */
-void loop_fini(struct loop *l);  /* everything must be closed; runs the close callbacks */
+void loop_run(struct loop *l);  /* until loop_stop */
+void loop_stop(struct loop *l); /* leaves loop_run at the end of this turn */
+void loop_fini(struct loop *l); /* everything must be closed; runs the close callbacks */
 /* Monotonic ms, cached per turn; libuv's clock, only for differences. */
 uint64_t loop_now(struct loop *l);
 
@@ -58,12 +71,6 @@ void deadline_init(struct deadline *d);
 void deadline_set(struct deadline *d, struct loop *l, uint64_t ms, void (*fn)(struct deadline *));
 void deadline_clear(struct deadline *d);
 
-/* Runs fn once at the end of the current loop turn (before polling again): batching point.
- * What fn itself puts here runs in the next turn, which does not block. */
-struct later {
-	struct list link;
-	void (*fn)(struct later *);
-};
 void later_init(struct later *t);
 void later_run(struct later *t, struct loop *l, void (*fn)(struct later *)); /* idempotent */
 void later_cancel(struct later *t);
@@ -75,7 +82,8 @@ struct watch {
 	void (*fn)(struct watch *, bool readable, bool writable, int error);
 	void (*closed)(struct watch *);
 };
-int watch_init(struct watch *w, struct loop *l, int fd, void (*fn)(struct watch *, bool, bool, int)) MUSTCHECK;
+int watch_init(struct watch *w, struct loop *l, int fd,
+    void (*fn)(struct watch *, bool, bool, int)) MUSTCHECK;
 void watch_want(struct watch *w, bool read, bool write);
 void watch_close(struct watch *w, void (*closed)(struct watch *)); /* does not close the fd */
 

@@ -16,7 +16,7 @@ struct op {
 static inline bool
 op_pending(const struct op *op)
 {
-	return op->cancel != NULL;
+	return op->cancel;
 }
 /* After this `done` will not be called; harmless when nothing is pending. */
 static inline void

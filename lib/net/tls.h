@@ -6,12 +6,15 @@
 struct tls_ctx; /* server or client; immutable once made; reference counted */
 
 struct tls_params {
-	const char *cert, *key;   /* PEM files; a server needs both, a client may have them */
-	const char *ca;           /* PEM file of trusted CAs; NULL = the system's */
-	const char *protocols;    /* libtls words, NULL = TLS 1.2 and 1.3 */
-	const char *ciphers;      /* libtls word, NULL = "secure" */
-	bool verify;              /* client: certificate and name; server: demand a certificate */
-	bool verify_optional;     /* server: ask for a certificate, accept none */
+	const char *cert, *key; /* PEM files; a server needs both, a client may have them */
+	char *const
+	    *more;      /* server: PEM files, each with a further certificate and its key, chosen by
+	                         * the name that the client asks for; NULL, or NULL-terminated */
+	const char *ca; /* PEM file of trusted CAs; NULL = the system's */
+	const char *protocols; /* libtls words, NULL = TLS 1.2 and 1.3 */
+	const char *ciphers;   /* libtls word, NULL = "secure" */
+	bool verify;           /* client: certificate and name; server: demand a certificate */
+	bool verify_optional;  /* server: ask for a certificate, accept none */
 };
 /* Reads the files.  Returns NULL with *why (heap, caller frees). */
 struct tls_ctx *tls_server_new(const struct tls_params *p, char **why) MUSTCHECK;

@@ -1,34 +1,63 @@
-/* net/tlsfd.c: see tlsfd.h.
+/* net/tlsfd.c: TLS on a descriptor that is somebody else's, see tlsfd.h.
  *
- * libtls cannot say whether it holds decrypted bytes, so each read empties it into a buffer of
- * ours, which can. */
+ * Owns the TLS session and what it has decrypted; called by directory/conn for libldap, which
+ * reads and polls by itself. nobody says whether a session holds decrypted bytes, so each read
+ * empties it into a buffer of ours, which can: who polls the descriptor while bytes wait here
+ * would wait for ever (tlsfd_ready).  Can fail: the handshake and, for good, any later call. */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include "base/buf.h"
 #include "base/mem.h"
-#include "net/tls_ctx.h"
+#include "net/tls-session.h"
 #include "net/tlsfd.h"
 
 #define PIECE 16384 /* the most that a TLS record holds */
 
 struct tlsfd {
-	struct tls *tls;
+	struct tls_session *tls;
+	int fd;
 	struct buf in;
 	size_t at;
 	bool eof, secure;
 };
+
+static ssize_t
+tlsfd_give(struct tls *unused UNUSED, void *to, size_t n, void *arg)
+{
+	const struct tlsfd *t = arg;
+	ssize_t got;
+
+	do {
+		got = read(t->fd, to, n);
+	} while (got < 0 && errno == EINTR);
+	return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) ? TLS_WANT_POLLIN : got;
+}
+
+static ssize_t
+tlsfd_take(struct tls *unused UNUSED, const void *from, size_t n, void *arg)
+{
+	const struct tlsfd *t = arg;
+	ssize_t put;
+
+	do {
+		put = send(t->fd, from, n, MSG_NOSIGNAL);
+	} while (put < 0 && errno == EINTR);
+	return put < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) ? TLS_WANT_POLLOUT : put;
+}
+
+static const struct tls_session_io socket_io = { tlsfd_give, tlsfd_take };
 
 struct tlsfd *
 tlsfd_new(struct tls_ctx *ctx, int fd, const char *name, char **why)
 {
 	struct tlsfd *t = mem_new(sizeof(*t));
 
-	t->tls = tls_client();
-	if (t->tls && tls_configure(t->tls, ctx->config) == 0 &&
-	    tls_connect_socket(t->tls, fd, name) == 0)
+	t->fd = fd;
+	if ((t->tls = tls_session_connect(ctx, &socket_io, t, name)))
 		return t;
-	*why = mem_str(t->tls && tls_error(t->tls) ? tls_error(t->tls) : "cannot set up TLS");
-	tls_free(t->tls);
+	*why = mem_str("cannot set up TLS");
 	free(t);
 	return NULL;
 }
@@ -42,8 +71,8 @@ tlsfd_free(struct tlsfd **tp)
 	if (!t)
 		return;
 	if (t->secure)
-		(void)tls_close(t->tls);
-	tls_free(t->tls);
+		(void)!tls_session_close(t->tls); /* the socket may be gone */
+	tls_session_free(&t->tls);
 	buf_fini(&t->in);
 	free(t);
 }
@@ -51,23 +80,18 @@ tlsfd_free(struct tlsfd **tp)
 enum tlsfd_want
 tlsfd_handshake(struct tlsfd *t)
 {
-	switch (tls_handshake(t->tls)) {
-	case 0:
-		t->secure = true;
-		return TLSFD_DONE;
-	case TLS_WANT_POLLIN:
-		return TLSFD_READ;
-	case TLS_WANT_POLLOUT:
-		return TLSFD_WRITE;
-	default:
-		return TLSFD_FAILED;
+	switch (tls_session_handshake(t->tls)) {
+	case 0: t->secure = true; return TLSFD_DONE;
+	case TLS_WANT_POLLIN: return TLSFD_READ;
+	case TLS_WANT_POLLOUT: return TLSFD_WRITE;
+	default: return TLSFD_FAILED;
 	}
 }
 
 const char *
 tlsfd_error(const struct tlsfd *t)
 {
-	const char *why = tls_error(t->tls);
+	const char *why = tls_session_error(t->tls);
 
 	return why ? why : "TLS failed";
 }
@@ -80,13 +104,13 @@ tlsfd_ready(const struct tlsfd *t)
 
 /* Takes all that libtls has, until it would wait. */
 static int
-fill(struct tlsfd *t)
+tlsfd_fill(struct tlsfd *t)
 {
 	buf_clear(&t->in);
 	t->at = 0;
 	while (!t->eof) {
 		char *to = buf_reserve(&t->in, PIECE);
-		ssize_t n = tls_read(t->tls, to, PIECE);
+		ssize_t n = tls_session_read(t->tls, to, PIECE);
 
 		if (n == TLS_WANT_POLLIN || n == TLS_WANT_POLLOUT)
 			return t->in.n ? 0 : -EAGAIN;
@@ -104,7 +128,7 @@ tlsfd_read(struct tlsfd *t, void *to, size_t n)
 	size_t have;
 	int rc;
 
-	if (t->at == t->in.n && (rc = fill(t)) < 0)
+	if (t->at == t->in.n && (rc = tlsfd_fill(t)) < 0)
 		return rc;
 	have = t->in.n - t->at;
 	if (n > have)
@@ -117,7 +141,7 @@ tlsfd_read(struct tlsfd *t, void *to, size_t n)
 ssize_t
 tlsfd_write(struct tlsfd *t, const void *from, size_t n)
 {
-	ssize_t rc = tls_write(t->tls, from, n);
+	ssize_t rc = tls_session_write(t->tls, from, n);
 
 	if (rc == TLS_WANT_POLLIN || rc == TLS_WANT_POLLOUT)
 		return -EAGAIN;

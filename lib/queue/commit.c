@@ -2,11 +2,9 @@
  *
  * It takes everything that is waiting, does the writing, syncs once and answers all.  While it
  * syncs the next group collects, so groups grow with the load and nothing waits for a timer
- * (architecture.md 3, rules 1 and 11).  From SYNCFS_FROM files on one syncfs of the spool's
- * file system is cheaper than two flushes for each (measured with spoolbench on ext4); its
- * descriptor stays open because the kernel reports write-back errors to descriptors that were
- * open when they happened.
- */
+ * (tiermail(7)).  From SYNCFS_FROM files on one syncfs of the spool's file system is cheaper
+ * than two flushes for each (measured with spoolbench on ext4); its descriptor stays open because
+ * the kernel reports write-back errors to descriptors that were open when they happened. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -15,29 +13,30 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/must.h"
-#include "queue/impl.h"
+#include "mail/outcome.h"
+#include "queue/queue-impl.h"
 
 #define SYNCFS_FROM 2
 #define BATCH_MAX   512
 
 struct verdict
-commit_verdict(int error)
+queue_commit_verdict(int error)
 {
 	if (error == 0)
-		return verdict(OK, 250, "2.6.0", "message queued");
+		return verdict(OUT_QUEUE_COMMITTED);
 	if (error == -ENOSPC || error == -EDQUOT)
-		return verdict(TEMP, 452, "4.3.1", "queue is full, try again later");
-	return verdict(TEMP, 451, "4.3.0", "queue cannot be written, try again later");
+		return verdict(OUT_QUEUE_FULL);
+	return verdict(OUT_QUEUE_BROKEN);
 }
 
 static void
-lock(struct queue *q)
+queue_commit_lock(struct queue *q)
 {
 	must(pthread_mutex_lock(&q->lock) == 0);
 }
 
 static void
-unlock(struct queue *q)
+queue_commit_unlock(struct queue *q)
 {
 	must(pthread_mutex_unlock(&q->lock) == 0);
 }
@@ -112,20 +111,20 @@ committer(void *arg)
 
 	list_init(&batch);
 	for (;;) {
-		lock(q);
+		queue_commit_lock(q);
 		while (list_empty(&q->todo) && !q->quit)
 			must(pthread_cond_wait(&q->more, &q->lock) == 0);
 		for (n = 0; n < BATCH_MAX && (j = list_first(&q->todo, struct qjob, link)); n++) {
 			list_remove(&j->link);
 			list_push(&batch, &j->link);
 		}
-		unlock(q);
+		queue_commit_unlock(q);
 		if (n == 0)
 			return NULL;
 		commit_batch(q, &batch, n);
-		lock(q);
+		queue_commit_lock(q);
 		list_splice(&q->answered, &batch);
-		unlock(q);
+		queue_commit_unlock(q);
 		wakeup_send(&q->wake);
 	}
 }
@@ -133,19 +132,18 @@ committer(void *arg)
 /* ---- on the loop ------------------------------------------------------------------------- */
 
 static void
-answer_all(struct wakeup *w)
+queue_commit_answer_all(struct wakeup *w)
 {
 	struct queue *q = CONTAINER(w, struct queue, wake);
 	struct list done;
 	struct qjob *j;
 
 	list_init(&done);
-	lock(q);
+	queue_commit_lock(q);
 	list_splice(&done, &q->answered);
-	unlock(q);
-	while ((j = list_first(&done, struct qjob, link)) != NULL) {
+	queue_commit_unlock(q);
+	while ((j = list_first(&done, struct qjob, link))) {
 		list_remove(&j->link);
-		q->busy--;
 		if (j->op)
 			op_done(j->op);
 		j->answer(j);
@@ -162,7 +160,7 @@ commit_cancel(struct op *op)
 }
 
 void
-commit_start(struct qjob *j, struct op *op, void (*done)(void *arg, const struct verdict *v),
+queue_commit_start(struct qjob *j, struct op *op, void (*done)(void *arg, const struct verdict *v),
     void *arg)
 {
 	struct queue *q = j->q;
@@ -176,23 +174,10 @@ commit_start(struct qjob *j, struct op *op, void (*done)(void *arg, const struct
 		op->impl = j;
 		op->cancel = commit_cancel;
 	}
-	q->busy++;
-	lock(q);
+	queue_commit_lock(q);
 	list_push(&q->todo, &j->link);
 	must(pthread_cond_signal(&q->more) == 0);
-	unlock(q);
-}
-
-void
-commit_now(struct qjob *j)
-{
-	struct list batch;
-
-	must(!j->q->started); /* the batch's state is the committer's alone */
-	list_init(&batch);
-	list_push(&batch, &j->link);
-	commit_batch(j->q, &batch, 1);
-	list_remove(&j->link);
+	queue_commit_unlock(q);
 }
 
 /* ---- life ---------------------------------------------------------------------------------- */
@@ -205,7 +190,7 @@ queue_start(struct queue *q, struct loop *l)
 	must(!q->started);
 	q->loop = l;
 	q->started = true;
-	wakeup_init(&q->wake, l, answer_all);
+	wakeup_init(&q->wake, l, queue_commit_answer_all);
 	/* Signals are the loop's. */
 	(void)sigfillset(&all);
 	must(pthread_sigmask(SIG_SETMASK, &all, &old) == 0);
@@ -242,18 +227,18 @@ queue_close(struct queue **qp)
 	struct qjob *j;
 
 	*qp = NULL;
-	if (q == NULL)
+	if (!q)
 		return;
 	if (!q->started) {
 		queue_free(q);
 		return;
 	}
-	lock(q);
+	queue_commit_lock(q);
 	q->quit = true;
 	must(pthread_cond_signal(&q->more) == 0);
-	unlock(q);
+	queue_commit_unlock(q);
 	must(pthread_join(q->thread, NULL) == 0);
-	while ((j = list_first(&q->answered, struct qjob, link)) != NULL) {
+	while ((j = list_first(&q->answered, struct qjob, link))) {
 		list_remove(&j->link);
 		if (j->op)
 			op_done(j->op);

@@ -9,29 +9,43 @@
 #include "base/buf.h"
 #include "mail/verdict.h"
 
-#define QUEUE_ID_LEN     13   /* random_id: the message, the same in all its files and log lines */
-#define QUEUE_NAME_LEN   20   /* ZZ + id + copy number (2, base 36) + ".00" */
-#define QUEUE_ATTEMPTS   1295 /* what the countdown in the name can say */
-#define QUEUE_RCPT_MAX   10000
-#define QUEUE_HEADER_MAX (8 * 1024 * 1024)
+#define QUEUE_ID_LEN        13 /* random_id: the message, the same in all its files and log lines */
+#define QUEUE_NAME_LEN      20 /* ZZ + id + copy number (2, base 36) + ".00" */
+#define QUEUE_ATTEMPTS      1295 /* what the countdown in the name can say */
+#define QUEUE_RCPT_MAX      10000
+#define QUEUE_FILE_RCPTS    1000 /* of one file that we write: one transaction of LMTP */
+#define QUEUE_MESSAGE_RCPTS 30000
+#define QUEUE_BODIES        18 /* that recipients of a message can get: each is written as a whole */
+#define QUEUE_HEADER_MAX    (8 * 1024 * 1024)
 
 enum qprio { QPRIO_URGENT, QPRIO_NORMAL, QPRIO_NONURGENT, QPRIO_N };
 enum qbody { QBODY_7BIT, QBODY_8BIT, QBODY_BINARY };
-enum qret { QRET_NONE, QRET_FULL, QRET_HDRS };          /* RFC 3461 4.3; NONE = not given */
-enum qnotify {                                          /* RFC 3461 4.1; 0 = not given */
-	QNOTIFY_NEVER = 1, QNOTIFY_SUCCESS = 2, QNOTIFY_FAILURE = 4, QNOTIFY_DELAY = 8
+enum qret { QRET_NONE, QRET_FULL, QRET_HDRS }; /* RFC 3461 4.3; NONE = not given */
+enum qnotify {                                 /* RFC 3461 4.1; 0 = not given */
+	QNOTIFY_NEVER = 1,
+	QNOTIFY_SUCCESS = 2,
+	QNOTIFY_FAILURE = 4,
+	QNOTIFY_DELAY = 8
 };
+/* A report about this message, or a copy of it, on its way: see queue/aside.h. */
+enum qreport { QREPORT_NONE, QREPORT_TRIED, QREPORT_QUEUED };
 enum qstate { QSTATE_PENDING, QSTATE_DELIVERED, QSTATE_FAILED, QSTATE_DISCARDED };
 
 struct qrcpt {
 	/* From the writer. */
-	const char *addr;     /* active address: where it is sent to */
-	const char *orcpt;    /* ORCPT as given, decoded: "rfc822;user@x"; NULL when absent */
-	const char *final;    /* address as it stood in RCPT TO, when it differs from addr; or NULL */
-	int notify;           /* QNOTIFY_ bits */
-	const char *channel;  /* writer only: which channel ... */
-	const char *dest;     /* ... and destination: one file for each distinct pair */
-	const char *hold;     /* writer only: why this recipient's file begins as .HELD, or NULL */
+	const char *addr;  /* active address: where it is sent to */
+	const char *orcpt; /* ORCPT as given, decoded: "rfc822;user@x"; NULL when absent */
+	const char *final; /* address as it stood in RCPT TO, when it differs from addr; or NULL */
+	int notify;        /* QNOTIFY_ bits */
+	const char *channel; /* writer only: which channel ... */
+	const char *dest;    /* ... and destination: one file for each distinct pair */
+	const char *hold;    /* writer only: why this recipient's file begins as .HELD, or NULL */
+	/* Writer only: envelope sender of this recipient's file, a list's, for errors; NULL: the
+	 * message's.  Such a file has neither ENVID nor RET: they are the other sender's. */
+	const char *sender;
+	bool
+	    again; /* writer only: the channel expands it once more, and who has it is told (env.known) */
+	unsigned body; /* writer only: which of the message's bodies this recipient gets, from 0 */
 	/* From the journal. */
 	enum qstate state;
 	bool deferred;        /* `last` is a temporary failure of a pending recipient */
@@ -41,31 +55,49 @@ struct qrcpt {
 	const char *mta;      /* the host that gave it ("mx1.example [192.0.2.1]"); or NULL */
 };
 
+/* Members of lists that have the message, a piece of them after the other. */
+struct qmembers {
+	struct qmembers *next;
+	struct slice sums; /* of their names, 16 octets each (expand/sums.h) */
+};
+/* Who was told that members of his list cannot be reached. */
+struct qtold {
+	struct qtold *next;
+	const char *to;
+};
+
 struct qenv {
 	char qid[QUEUE_ID_LEN + 1]; /* message id, made by random_id at MAIL */
-	const char *source;   /* source channel or listener role: "tcp_local", "submit", "notice" */
-	const char *sender;   /* without <>; "" is the null sender */
-	const char *envid;    /* ENVID decoded, NULL when absent */
+	const char *source; /* source channel or listener role: "tcp_local", "submit", "notice" */
+	const char *sender; /* without <>; "" is the null sender */
+	const char *envid;  /* ENVID decoded, NULL when absent */
 	enum qret ret;
 	enum qprio prio;
 	enum qbody body;
-	bool utf8;            /* SMTPUTF8 was given */
-	const char *auth;     /* authenticated account, or NULL */
-	const char *client;   /* who gave it: "192.0.2.7", "local", or NULL */
-	const char *helo;     /* its EHLO name, or NULL */
-	int64_t arrival_ms;   /* unix ms */
+	bool utf8;          /* SMTPUTF8 was given */
+	const char *auth;   /* authenticated account, or NULL */
+	const char *client; /* who gave it: "192.0.2.7", "local", or NULL */
+	const char *helo;   /* its EHLO name, or NULL */
+	bool inside; /* from our users, programs or hosts: addresses of its header are rewritten */
+	int64_t arrival_ms; /* unix ms */
 	struct qrcpt *rcpts;
 	size_t nrcpt;
+	struct slice known; /* who gets the message beside the recipients that are expanded: sums */
 
 	/* Of one file (readers; the writer fills them in). */
 	const char *channel, *dest;
 	uint64_t header_len, body_len; /* the body starts at header_len */
 	uint32_t body_crc;
 	/* From the journal. */
-	uint32_t attempts;    /* failed attempts so far */
-	uint32_t notices;     /* delay warnings sent */
-	int64_t next_at;      /* when to try next, 0 = at once */
-	const char *held;     /* why it was held, or NULL */
+	uint32_t attempts;                /* failed attempts so far */
+	uint32_t notices;                 /* delay warnings sent */
+	int64_t next_at;                  /* when to try next, 0 = at once */
+	const char *held;                 /* why it was held, or NULL */
+	enum qreport report;              /* the one that is on its way, ... */
+	char report_id[QUEUE_ID_LEN + 1]; /* ... its id */
+	uint32_t reports;                 /* reports, copies and pieces queued so far */
+	struct qmembers *members; /* those of lists that are in the queue, the last piece first */
+	struct qtold *told;
 };
 
 /* Appends the header of one file (for env->rcpts[i] with i in pick[0..npick)), END included.
@@ -79,7 +111,7 @@ void qenv_write_blank(struct buf *b, size_t len);
 /* What is wrong with a file's header. */
 enum qbad {
 	QBAD_NONE,
-	QBAD_TORN,    /* unfinished: never acknowledged, may be removed */
+	QBAD_TORN,    /* no whole header: never acknowledged, may be removed */
 	QBAD_DAMAGED, /* finished once, damaged since: to be held */
 };
 /* `head` is the beginning of the file (whole header), `size` the file's size, `id` the id part
@@ -99,6 +131,9 @@ size_t qjournal_parse(struct slice journal, const char *id, struct arena *a, str
 void qjournal_rcpts(struct buf *b, const char *id, struct qenv *env);
 void qjournal_attempt(struct buf *b, const char *id, uint32_t attempts, int64_t next_at);
 void qjournal_notice(struct buf *b, const char *id, uint32_t notices, int64_t at);
+void qjournal_report(struct buf *b, const char *id, const char *report, const char *state);
+void qjournal_members(struct buf *b, const char *id, struct slice sums);
+void qjournal_told(struct buf *b, const char *id, const char *to, int64_t at);
 void qjournal_held(struct buf *b, const char *id, struct slice why, int64_t at);
 
 size_t qenv_pending(const struct qenv *env); /* recipients still to be delivered */
@@ -108,9 +143,10 @@ size_t qenv_pending(const struct qenv *env); /* recipients still to be delivered
 /* Writes "ZZ<id>.00" for `attempts`; held: ".HELD". */
 char *queue_name(char dst[QUEUE_NAME_LEN + 4], const char *id, uint32_t attempts, bool held);
 /* Takes a file name apart; false when it is not one of ours. */
-bool queue_name_parse(struct slice name, char id[QUEUE_FILE_ID_LEN + 1], uint32_t *attempts, bool *held);
+bool
+queue_name_parse(struct slice name, char id[QUEUE_FILE_ID_LEN + 1], uint32_t *attempts, bool *held);
 
-const char *qprio_word(enum qprio p);    /* "urgent" "normal" "nonurgent" */
-int qprio_parse(struct slice s);         /* -1 when unknown */
+const char *qprio_word(enum qprio p); /* "urgent" "normal" "nonurgent" */
+int qprio_parse(struct slice s);      /* -1 when unknown */
 const char *qstate_word(enum qstate s);
 #endif

@@ -2,8 +2,9 @@
  *
  * A name is two countdown characters, the file's id and ".00" or ".HELD".  Sun counts down in
  * base 36 from ZZ: ZZ none, ZY one failed attempt, ... ZA 25, Z0 35, YZ 36. */
+#include <stdio.h>
 #include "base/must.h"
-#include "queue/env.h"
+#include "queue/queue-impl.h"
 
 static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
@@ -54,6 +55,37 @@ queue_name_parse(struct slice name, char id[QUEUE_FILE_ID_LEN + 1], uint32_t *at
 	id[QUEUE_FILE_ID_LEN] = '\0';
 	*attempts = QUEUE_ATTEMPTS - (uint32_t)(high * 36 + low);
 	return true;
+}
+
+/* An id that follows from a text, the same whoever asks. */
+void
+queue_id_of(char id[QUEUE_ID_LEN + 1], const char *text)
+{
+	uint64_t v = 14695981039346656037u; /* FNV-1a: spread is all that is asked for */
+
+	for (const char *c = text; *c; c++)
+		v = (v ^ (unsigned char)*c) * 1099511628211u;
+	for (size_t i = 0; i < QUEUE_ID_LEN; i++, v /= 36)
+		id[i] = ascii_lower(digits[v % 36]);
+	id[QUEUE_ID_LEN] = '\0';
+}
+
+/* Copy numbers 00 01 .. zz, then the same with another message id: a name must be unique, what belongs
+ * together stands inside.  Whoever looks for the files of a message can count on. */
+void
+queue_copy_id(char id[QUEUE_FILE_ID_LEN + 1], const char *before, size_t n)
+{
+	char next[QUEUE_ID_LEN + 1], text[32];
+
+	(void)snprintf(next, sizeof(next), "%.*s", QUEUE_ID_LEN, before);
+	if (n && n % COPIES_MAX == 0) {
+		(void)snprintf(text, sizeof(text), "%s further", next);
+		queue_id_of(next, text);
+	}
+	memcpy(id, next, QUEUE_ID_LEN);
+	id[QUEUE_ID_LEN] = ascii_lower(digits[n % COPIES_MAX / 36]);
+	id[QUEUE_ID_LEN + 1] = ascii_lower(digits[n % 36]);
+	id[QUEUE_FILE_ID_LEN] = '\0';
 }
 
 static const char *const prio_words[] = { "urgent", "normal", "nonurgent" };

@@ -1,10 +1,15 @@
-/* parse.c: reading the envelope and the journal of a queue file.  Every file may have been
- * torn by a power cut or damaged since, so nothing here trusts what it reads.  Writing is in
- * env.c. */
+/* parse.c: reading the envelope and the journal of a queue file.  Every file may have been torn
+ * by a power cut or damaged since, so nothing here trusts what it reads.  Writing is in env.c.
+ *
+ * Called by read.c, and so by jobctl, the masters and the tools.  Pure; a file fails as torn (it
+ * was never acknowledged and may go) or as damaged (it may be an accepted message and must stay),
+ * and in doubt it is damaged.  What must stay true: records and keys of a later version are
+ * passed over; the journal counts up to its first line that is not whole. */
 #include <errno.h>
+#include "base/base64.h"
 #include "base/crc.h"
 #include "base/kv.h"
-#include "queue/impl.h"
+#include "queue/queue-impl.h"
 
 #define FIRST_CRC_AT (QENV_FIRST - 14)
 
@@ -25,7 +30,7 @@ hex_field(struct slice line, size_t at, struct slice label, size_t width, uint64
 	return true;
 }
 
-bool
+static bool
 qfirst_parse(struct slice line, struct qfirst *f)
 {
 	uint64_t head, body, sum, crc;
@@ -58,7 +63,7 @@ get_str(struct slice rest, const char *key, struct arena *a)
 	struct slice v = kv_find(rest, key);
 	char *dst;
 
-	if (v.p == NULL)
+	if (!v.p)
 		return NULL;
 	dst = arena_new(a, v.n + 1);
 	return kv_cstr(v, dst, v.n + 1) == 0 ? dst : NULL;
@@ -102,19 +107,33 @@ parse_notify(struct slice list)
 	return bits;
 }
 
+/* Sums of names in the arena; none when they cannot be read. */
+static struct slice
+get_sums(struct slice rest, struct arena *a)
+{
+	struct slice v = kv_find(rest, "sums"), sums = { 0 };
+	struct buf text = { 0 }, b = { 0 };
+
+	if (v.p && kv_decode(&text, v) == 0 && base64_parse(&b, buf_get(&text)) == 0)
+		sums = arena_slice(a, buf_get(&b));
+	buf_fini(&text);
+	buf_fini(&b);
+	return sums;
+}
+
 /* ---- records ------------------------------------------------------------------------- */
 
 struct parse {
 	struct qenv *env;
 	struct arena *a;
-	const char *id;       /* expected, "" = any */
-	size_t rcpts, room;   /* recipients read, announced by `to` */
+	const char *id;     /* expected, "" = any */
+	size_t rcpts, room; /* recipients read, announced by `to` */
 	bool message, from, to, end;
 	const char *why;
 };
 
 static bool
-refuse(struct parse *p, const char *why)
+qparse_refuse(struct parse *p, const char *why)
 {
 	p->why = why;
 	return false;
@@ -138,15 +157,15 @@ rec_message(struct parse *p, struct slice rest)
 	int prio, body;
 
 	if (id.n != QUEUE_FILE_ID_LEN || qid.n > QUEUE_ID_LEN || !id_good(id) || !id_good(qid))
-		return refuse(p, "bad ids in the header");
+		return qparse_refuse(p, "bad ids in the header");
 	if (p->id[0] && !slice_eq(id, slice_str(p->id)))
-		return refuse(p, "the header's id is not the file's");
+		return qparse_refuse(p, "the header's id is not the file's");
 	slice_cstr(qid, p->env->qid, sizeof(p->env->qid));
 	prio = qprio_parse(kv_find(rest, "prio"));
 	body = get_word(rest, "body", bodies, NELEM(bodies));
 	if (prio < 0 || body < 0 || !get_u64(rest, "at", INT64_MAX, &at) ||
 	    !get_u64(rest, "utf8", 1, &utf8))
-		return refuse(p, "bad message record");
+		return qparse_refuse(p, "bad message record");
 	p->env->prio = (enum qprio)prio;
 	p->env->body = (enum qbody)body;
 	p->env->arrival_ms = (int64_t)at;
@@ -161,8 +180,8 @@ rec_from(struct parse *p, struct slice rest)
 	int ret = get_word(rest, "ret", rets, NELEM(rets));
 
 	p->env->sender = get_str(rest, "sender", p->a);
-	if (p->env->sender == NULL)
-		return refuse(p, "bad sender");
+	if (!p->env->sender)
+		return qparse_refuse(p, "bad sender");
 	p->env->envid = get_str(rest, "envid", p->a);
 	p->env->ret = ret < 0 ? QRET_NONE : (enum qret)ret;
 	return p->from = true;
@@ -175,6 +194,7 @@ rec_origin(struct parse *p, struct slice rest)
 	p->env->client = get_str(rest, "client", p->a);
 	p->env->helo = get_str(rest, "helo", p->a);
 	p->env->auth = get_str(rest, "auth", p->a);
+	p->env->inside = slice_eq(kv_find(rest, "inside"), S("1"));
 	return true;
 }
 
@@ -185,12 +205,19 @@ rec_to(struct parse *p, struct slice rest)
 
 	p->env->channel = get_str(rest, "channel", p->a);
 	p->env->dest = get_str(rest, "dest", p->a);
-	if (p->to || p->env->channel == NULL || p->env->dest == NULL ||
+	if (p->to || !p->env->channel || !p->env->dest ||
 	    !get_u64(rest, "rcpts", QUEUE_RCPT_MAX, &n) || n == 0)
-		return refuse(p, "bad destination record");
+		return qparse_refuse(p, "bad destination record");
 	p->env->rcpts = arena_array(p->a, n, sizeof(*p->env->rcpts));
 	p->room = n;
 	return p->to = true;
+}
+
+static bool
+rec_known(struct parse *p, struct slice rest)
+{
+	p->env->known = get_sums(rest, p->a);
+	return true;
 }
 
 static bool
@@ -200,11 +227,11 @@ rec_rcpt(struct parse *p, struct slice rest)
 	uint64_t n;
 
 	if (p->rcpts >= p->room || !get_u64(rest, "n", p->rcpts, &n) || n != p->rcpts)
-		return refuse(p, "recipients do not count up");
+		return qparse_refuse(p, "recipients do not count up");
 	r = &p->env->rcpts[p->rcpts++];
 	r->addr = get_str(rest, "addr", p->a);
-	if (r->addr == NULL || r->addr[0] == '\0')
-		return refuse(p, "bad recipient");
+	if (!r->addr || r->addr[0] == '\0')
+		return qparse_refuse(p, "bad recipient");
 	r->final = get_str(rest, "final", p->a);
 	r->orcpt = get_str(rest, "orcpt", p->a);
 	r->notify = parse_notify(kv_find(rest, "notify"));
@@ -218,7 +245,7 @@ rec_end(struct parse *p, struct slice rest)
 {
 	(void)rest;
 	if (!p->message || !p->from || !p->to || p->rcpts != p->room)
-		return refuse(p, "records are missing");
+		return qparse_refuse(p, "records are missing");
 	p->env->nrcpt = p->rcpts;
 	return p->end = true;
 }
@@ -231,6 +258,7 @@ static const struct {
 	{ "from", rec_from },
 	{ "origin", rec_origin },
 	{ "to", rec_to },
+	{ "known", rec_known },
 	{ "rcpt", rec_rcpt },
 	{ "END", rec_end },
 };
@@ -277,9 +305,12 @@ check_header(struct slice head, uint64_t size, struct qfirst *f, const char **wh
 		*why = "checksum of the header is wrong";
 		return QBAD_DAMAGED;
 	}
+	/* Its header is whole and says how long the message was.  It may be a commit that a power cut
+	 * tore, which nobody was told of; it may be an accepted message that lost its end.  Who
+	 * cannot tell must not remove it. */
 	if (size < f->head + f->body) {
 		*why = "shorter than its header says";
-		return QBAD_TORN;
+		return QBAD_DAMAGED;
 	}
 	return QBAD_NONE;
 }
@@ -339,11 +370,54 @@ journal_rcpt(struct slice rest, struct arena *a, struct qenv *env)
 			return false;
 		if (get_u64(rest, "reply", 599, &reply))
 			r->last->reply = (uint16_t)reply;
+		if (get_u64(rest, "said", 999, &reply)) {
+			r->last->said = (uint16_t)reply;
+			if (get_u64(rest, "class", 5, &reply))
+				r->last->said_class = (uint8_t)reply;
+		}
 		if (kv_find(rest, "text").p &&
-		    kv_cstr(kv_find(rest, "text"), r->last->text, sizeof(r->last->text)) == -EBADMSG)
+		    kv_cstr(kv_find(rest, "text"), r->last->text, sizeof(r->last->text)) ==
+			-EBADMSG)
 			return false;
 	}
 	return true;
+}
+
+static void
+journal_report(struct slice rest, struct qenv *env)
+{
+	struct slice state = kv_find(rest, "state");
+
+	slice_cstr(kv_find(rest, "id"), env->report_id, sizeof(env->report_id));
+	if (slice_eq(state, S("tried"))) {
+		env->report = QREPORT_TRIED;
+	} else if (slice_eq(state, S("queued"))) {
+		env->report = QREPORT_QUEUED;
+		env->reports++;
+	} else if (slice_eq(state, S("shown"))) {
+		env->report = QREPORT_NONE;
+	}
+}
+
+static void
+journal_members(struct slice rest, struct arena *a, struct qenv *env)
+{
+	struct qmembers *m = arena_new(a, sizeof(*m));
+
+	m->sums = get_sums(rest, a);
+	m->next = env->members;
+	env->members = m;
+}
+
+static void
+journal_told(struct slice rest, struct arena *a, struct qenv *env)
+{
+	struct qtold *t = arena_new(a, sizeof(*t));
+
+	if (!(t->to = get_str(rest, "to", a)))
+		return;
+	t->next = env->told;
+	env->told = t;
 }
 
 static bool
@@ -361,10 +435,17 @@ journal_record(struct slice line, struct arena *a, struct qenv *env)
 			return false;
 		env->attempts = (uint32_t)n;
 		env->next_at = (int64_t)next;
+		env->told = NULL; /* of recipients that were settled then */
 	} else if (slice_eq(verb, S("notice"))) {
 		if (!get_u64(rest, "n", 1000, &n))
 			return false;
 		env->notices = (uint32_t)n;
+	} else if (slice_eq(verb, S("report"))) {
+		journal_report(rest, env);
+	} else if (slice_eq(verb, S("members"))) {
+		journal_members(rest, a, env);
+	} else if (slice_eq(verb, S("told"))) {
+		journal_told(rest, a, env);
 	} else if (slice_eq(verb, S("held"))) {
 		env->held = get_str(rest, "why", a);
 	} else if (slice_eq(verb, S("released"))) {

@@ -1,5 +1,10 @@
-/* queue.c: opening the queue directory, names of files in it, and what is done to whole
- * files: hold, release, delete, set aside. */
+/* queue.c: opening the queue directory, names of files in it, and what is done to whole files:
+ * hold, release, delete, set aside.
+ *
+ * Called by smtp-relay, jobctl, channel-master and mailq.  What fails is -errno of the disk;
+ * -ENOENT also means that somebody was quicker.  A file's name says whether it is held and how
+ * often it was tried, so each change is one rename; what is written into it besides is for
+ * people.  Nobody deletes a file that another has locked. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -8,23 +13,27 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/files.h"
 #include "base/clock.h"
 #include "base/crc.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/random.h"
-#include "queue/impl.h"
+#include "queue/queue-impl.h"
 #include "queue/scan.h"
 
-#define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+#define DELETED_KEEP 4096 /* bytes of a deleted message's file that stay, if it is a pooled one */
+#define DIR_FLAGS    (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
 
+/* Files and folders are for the group too as far as the umask lets them: daemons that run as users of
+ * their own share the queue by a common group. */
 static int
-open_dir(int at, const char *path, bool make)
+queue_open_dir(int at, const char *path, bool make)
 {
 	int fd;
 
-	if (make && mkdirat(at, path, 0750) < 0 && errno != EEXIST)
+	if (make && mkdirat(at, path, 0770) < 0 && errno != EEXIST)
 		return -errno;
 	fd = openat(at, path, DIR_FLAGS);
 	return fd < 0 ? -errno : fd;
@@ -43,15 +52,15 @@ queue_open(const char *path, bool make, struct queue **out)
 	must(pthread_mutex_init(&q->lock, NULL) == 0 && pthread_cond_init(&q->more, NULL) == 0);
 	must(pthread_mutex_init(&q->pool_lock, NULL) == 0);
 	random_id(q->run);
-	q->give = (uint32_t)random_below(POOL_SLOTS);
-	if ((fd = open_dir(AT_FDCWD, path, make)) < 0)
+	queue_pool_init(q);
+	if ((fd = queue_open_dir(AT_FDCWD, path, make)) < 0)
 		goto fail;
 	q->root = fd;
 	/* A program that only looks needs neither tmp nor pool. */
-	if ((fd = open_dir(q->root, "tmp", make)) < 0 && make)
+	if ((fd = queue_open_dir(q->root, "tmp", make)) < 0 && make)
 		goto fail;
 	q->tmp = fd;
-	if ((fd = open_dir(q->root, "pool", make)) < 0 && make)
+	if ((fd = queue_open_dir(q->root, "pool", make)) < 0 && make)
 		goto fail;
 	q->pool = fd;
 	*out = q;
@@ -68,12 +77,6 @@ queue_path(const struct queue *q)
 	return q->path;
 }
 
-size_t
-queue_busy(const struct queue *q)
-{
-	return q->busy;
-}
-
 void
 queue_announce(struct queue *q, void (*fn)(void *arg, const struct qfile *f), void *arg)
 {
@@ -85,8 +88,7 @@ void
 queue_get_stats(const struct queue *q, struct queue_stats *st)
 {
 	*st = (struct queue_stats){ q->st.commits, q->st.batches, q->st.syncfs, q->st.fdatasync,
-		q->st.errors, q->st.created, q->st.recycled_in, q->st.recycled_out,
-		q->st.unlinked };
+		q->st.errors, q->st.created, q->st.recycled };
 }
 
 /* ---- names and places ------------------------------------------------------------------ */
@@ -100,50 +102,29 @@ queue_spread(const char *id)
 void
 queue_file_path(char dst[QUEUE_PATH_MAX], const char *channel, const char *name)
 {
-	(void)snprintf(dst, QUEUE_PATH_MAX, "%.64s/%02x/%.30s", channel, queue_spread(name + 2),
-	    name);
+	static const char hex[] = "0123456789abcdef";
+	unsigned hh = queue_spread(name + 2);
+	size_t n = strnlen(channel, 64), len = strnlen(name, 30);
+
+	memcpy(dst, channel, n);
+	dst[n] = '/';
+	dst[n + 1] = hex[hh >> 4];
+	dst[n + 2] = hex[hh & 15];
+	dst[n + 3] = '/';
+	memcpy(dst + n + 4, name, len);
+	dst[n + 4 + len] = '\0';
 }
 
-static void
-make_dirs(struct queue *q, const char *path)
+/* The folders of a file; when they cannot be made, the rename says why. */
+void
+queue_make_dirs(struct queue *q, const char *path)
 {
+	const char *end = strrchr(path, '/');
 	char dir[QUEUE_PATH_MAX];
 
-	for (const char *p = strchr(path, '/'); p; p = strchr(p + 1, '/')) {
-		slice_cstr(slice(path, (size_t)(p - path)), dir, sizeof(dir));
-		if (mkdirat(q->root, dir, 0750) == 0)
-			q->dir_made = true;
-	}
-}
-
-int
-queue_place(struct queue *q, const char *from, const char *path)
-{
-	if (renameat(q->tmp, from, q->root, path) == 0)
-		return 0;
-	if (errno != ENOENT)
-		return -errno;
-	make_dirs(q, path);
-	return renameat(q->tmp, from, q->root, path) == 0 ? 0 : -errno;
-}
-
-int
-write_all(int fd, const void *p, size_t n, uint64_t at)
-{
-	const char *s = p;
-
-	while (n > 0) {
-		ssize_t w = pwrite(fd, s, n, (off_t)at);
-
-		if (w < 0 && errno == EINTR)
-			continue;
-		if (w <= 0)
-			return w < 0 ? -errno : -EIO;
-		s += w;
-		at += (uint64_t)w;
-		n -= (size_t)w;
-	}
-	return 0;
+	slice_cstr(slice(path, end ? (size_t)(end - path) : 0), dir, sizeof(dir));
+	q->dir_made = true; /* perhaps not the last of them, and perhaps by another process */
+	(void)!files_make_dirs_at(q->root, dir, 0770);
 }
 
 /* A live writer holds a lock on its file in tmp/; what can be locked belongs to nobody.  (A
@@ -161,25 +142,49 @@ sweep_one(int dir, const char *name)
 	return gone;
 }
 
-size_t
-queue_sweep(struct queue *q)
+/* Removes those of a folder's files that `mine` and nobody has locked. */
+static size_t
+sweep_dir(struct queue *q, const char *path, bool (*mine)(const char *name))
 {
-	int fd = openat(q->root, "tmp", DIR_FLAGS);
+	int fd = openat(q->root, path, DIR_FLAGS);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *e;
 	size_t n = 0;
 
-	if (d == NULL) {
+	if (!d) {
 		if (fd >= 0)
 			(void)close(fd);
 		return 0;
 	}
-	while ((e = readdir(d)) != NULL)
-		if (e->d_name[0] != '.')
+	while ((e = readdir(d)))
+		if (e->d_name[0] != '.' && mine(e->d_name))
 			n += sweep_one(dirfd(d), e->d_name);
 	(void)closedir(d);
+	return n;
+}
+
+static bool
+sweep_all(const char *name)
+{
+	(void)name;
+	return true;
+}
+
+/* Files that an older version kept: it renamed them to and fro. */
+static bool
+sweep_former(const char *name)
+{
+	return *name != 's';
+}
+
+size_t
+queue_sweep(struct queue *q)
+{
+	size_t n = sweep_dir(q, "tmp", sweep_all);
+
 	if (n)
 		log_event(LOG_INFO, "queue_sweep", "files=%zu", n);
+	(void)sweep_dir(q, "pool", sweep_former);
 	return n;
 }
 
@@ -211,7 +216,8 @@ journal_held(struct queue *q, const char *path, struct slice why)
 {
 	const char *name = strrchr(path, '/') + 1;
 	struct buf b = { 0 };
-	int fd = openat(q->root, path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), e = 0;
+	int fd = openat(q->root, path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK),
+	    e = 0;
 
 	if (fd < 0)
 		return -errno;
@@ -230,7 +236,8 @@ move_name(struct queue *q, const char *from, const char *to)
 }
 
 int
-queue_hold(struct queue *q, const char *channel, const char *id, uint32_t attempts, struct slice why)
+queue_hold(struct queue *q, const char *channel, const char *id, uint32_t attempts,
+    struct slice why)
 {
 	char from[QUEUE_PATH_MAX], to[QUEUE_PATH_MAX], name[QUEUE_NAME_LEN + 4];
 	int e;
@@ -272,7 +279,7 @@ queue_delete(struct queue *q, const char *channel, const char *name)
 	else if (fstat(fd, &st) < 0)
 		e = -errno;
 	else
-		e = pool_give(q, path, (uint64_t)st.st_size);
+		e = queue_unplace(q, path, fd, (uint64_t)st.st_size, DELETED_KEEP);
 	(void)close(fd);
 	return e;
 }

@@ -1,11 +1,11 @@
 /* queue/queue.h: the queue directory: opening, the committer thread, the recycle pool, and
  * what is done to whole files.
  *
- *	QUEUE/CHANNEL/HH/NAME   messages     QUEUE/tmp/   being written    QUEUE/pool/   recycled
+ *	QUEUE/CHANNEL/HH/NAME   messages     QUEUE/tmp/   being written    QUEUE/pool/   for reuse
  *
  * Everything that makes something durable goes through the committer: one thread per process
- * that takes all that is waiting, does it, syncs once, and answers all (architecture.md 3,
- * rule 1).  Programs that only look (mailq) open the queue without starting it.
+ * that takes all that is waiting, does it, syncs once, and answers all (tiermail(7), what
+ * holds everywhere).  Programs that only look (mailq) open the queue without starting it.
  *
  * A process that works on a file holds an exclusive flock(2) on it: that is what keeps two
  * masters apart when jobctl was restarted, and what makes recycling safe. */
@@ -24,18 +24,16 @@ void queue_start(struct queue *q, struct loop *l);
 /* Waits for the committer and frees.  Operations that are pending are cancelled. */
 void queue_close(struct queue **q);
 const char *queue_path(const struct queue *q);
-/* Number of commits asked for and not answered yet (drain waits for 0). */
-size_t queue_busy(const struct queue *q);
 
 /* A committed file, as `new` tells it to jobctl (the name may end in .HELD).  Borrowed during
  * the call. */
 struct qfile {
 	const char *channel, *dest;
 	char name[QUEUE_NAME_LEN + 4];
-	uint64_t size;       /* of the message */
+	uint64_t size; /* of the message */
 	uint32_t nrcpt;
 	enum qprio prio;
-	int64_t arrival_at;  /* unix seconds */
+	int64_t arrival_at; /* unix seconds */
 };
 /* Is told on the loop of every committed file, also when the session that wrote it has gone:
  * smtp-relay and channel-master pass it on to jobctl (job/feed.h). */
@@ -58,13 +56,17 @@ int queue_find(struct queue *q, const char *channel, const char *id, uint32_t *a
  * -errno; -ENOENT when the file has gone, -EBUSY (delete) while a master works on it. */
 int queue_hold(struct queue *q, const char *channel, const char *id, uint32_t attempts,
     struct slice why) MUSTCHECK; /* -> .HELD, with a journal line that says why */
-int queue_release(struct queue *q, const char *channel, const char *id, uint32_t attempts) MUSTCHECK;
+int
+queue_release(struct queue *q, const char *channel, const char *id, uint32_t attempts) MUSTCHECK;
 int queue_delete(struct queue *q, const char *channel, const char *name) MUSTCHECK;
+
+/* Why a file is held that waits to be shown: queue/aside.h. */
+#define QUEUE_ASIDE "a report about a message that is not settled yet"
 
 /* Counters since the start, for metrics. */
 struct queue_stats {
 	uint64_t commits, batches, syncfs, fdatasync, errors;
-	uint64_t created, recycled_in, recycled_out, unlinked;
+	uint64_t created, recycled; /* files made for messages; used again */
 };
 void queue_get_stats(const struct queue *q, struct queue_stats *st);
 #endif

@@ -9,23 +9,30 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/files.h"
 #include "base/clock.h"
 #include "base/crc.h"
 #include "base/mem.h"
 #include "base/must.h"
-#include "queue/impl.h"
+#include "queue/queue-impl.h"
 #include "queue/read.h"
 
-#define FIRST_READ  4096
-#define JOURNAL_MAX (16 * 1024 * 1024)
-#define CHECK_READ  (128 * 1024)
+#define FIRST_READ   4096  /* to look at the envelope */
+#define WORK_READ    16384 /* and to send a small message at once */
+#define JOURNAL_MAX  (16 * 1024 * 1024)
+#define JOURNAL_LINE (1024 * 1024) /* longer than any */
+#define CHECK_READ   (128 * 1024)
 
 /* What the header does not show. */
 struct reader {
 	struct qread r;
 	struct qjob job;
-	struct buf lines;  /* journal lines to be written */
+	struct buf lines; /* journal lines to be written */
+	struct buf head;  /* the beginning of the file, when that is all of the message */
+	ino_t ino;
+	dev_t dev;
 	uint32_t noticed;
+	const char *report; /* its state, to be written; NULL = none */
 	bool attempt, keep;
 	int64_t next_at;
 	char path[QUEUE_PATH_MAX];
@@ -38,12 +45,13 @@ impl(struct qread *r)
 }
 
 static void
-reader_free(struct reader *i)
+qread_reader_free(struct reader *i)
 {
 	if (i->r.fd >= 0)
 		(void)close(i->r.fd); /* and the lock goes */
 	arena_reset(&i->r.arena);
 	buf_fini(&i->lines);
+	buf_fini(&i->head);
 	mem_free(&i);
 }
 
@@ -95,45 +103,58 @@ check_body(int fd, const struct qenv *env, const char **why)
 	return e;
 }
 
+/* What is behind the last good line is overwritten by the next one, so a journal is read to its end or the
+ * message is not worked on. */
 static int
-read_journal(struct reader *i, uint64_t size)
+read_journal(struct reader *i, uint64_t size, enum qbad *bad, const char **why)
 {
 	struct qread *r = &i->r;
 	uint64_t at = r->env.header_len + r->env.body_len, n = size - at;
 	struct buf b = { 0 };
+	size_t good = 0;
 	int e = 0;
 
 	r->journal_at = at;
 	if (n > 0 && (e = read_at(r->fd, &b, n < JOURNAL_MAX ? n : JOURNAL_MAX, at)) == 0)
-		r->journal_at += qjournal_parse(buf_get(&b), r->id, &r->arena, &r->env);
+		good = qjournal_parse(buf_get(&b), r->id, &r->arena, &r->env);
+	r->journal_at += good;
 	buf_fini(&b);
+	if (n > JOURNAL_MAX && good > JOURNAL_MAX - JOURNAL_LINE) {
+		*bad = QBAD_DAMAGED;
+		*why = "its journal is too long to be read";
+		e = -EBADMSG;
+	}
 	return e;
 }
 
 /* The name's countdown may be ahead of the journal, never the other way round for long: the
  * larger number counts. */
 static int
-load(struct reader *i, uint64_t size, int flags, enum qbad *bad, const char **why)
+qread_load(struct reader *i, uint64_t size, int flags, enum qbad *bad, const char **why)
 {
 	struct qread *r = &i->r;
-	struct buf head = { 0 };
+	struct buf *head = &i->head;
+	size_t first = flags & QREAD_LOCK ? WORK_READ : FIRST_READ;
 	uint64_t need;
 	int e;
 
 	*bad = QBAD_NONE;
-	e = read_at(r->fd, &head, FIRST_READ, 0);
-	need = e == 0 ? qenv_header_len(buf_get(&head)) : 0;
-	if (need > head.n && need <= size)
-		e = read_at(r->fd, &head, need - head.n, head.n);
-	if (e == 0 && (*bad = qenv_parse(buf_get(&head), size, r->id, &r->arena, &r->env, why)))
+	e = read_at(r->fd, head, size < first ? size : first, 0);
+	need = e == 0 ? qenv_header_len(buf_get(head)) : 0;
+	if (need > head->n && need <= size)
+		e = read_at(r->fd, head, need - head->n, head->n);
+	if (e == 0 && (*bad = qenv_parse(buf_get(head), size, r->id, &r->arena, &r->env, why)))
 		e = -EBADMSG;
-	buf_fini(&head);
+	if (e == 0 && head->n >= r->env.header_len + r->env.body_len)
+		r->body = head->p + r->env.header_len;
+	else
+		buf_fini(head);
 	if (e == 0 && flags & QREAD_CHECK) {
 		e = check_body(r->fd, &r->env, why);
 		if (e == -EBADMSG)
 			*bad = QBAD_DAMAGED;
 	}
-	return e < 0 ? e : read_journal(i, size);
+	return e < 0 ? e : read_journal(i, size, bad, why);
 }
 
 /* Takes fd.  On an error *out is set all the same, for the caller to look at and free. */
@@ -153,12 +174,14 @@ attach(int fd, const char *name, int flags, struct reader **out, enum qbad *bad,
 		return -EINVAL;
 	if (fstat(fd, &st) < 0)
 		return -errno;
+	i->ino = st.st_ino;
+	i->dev = st.st_dev;
 	if (!S_ISREG(st.st_mode)) {
 		*bad = QBAD_DAMAGED;
 		*why = "not a file";
 		return -EBADMSG;
 	}
-	if ((e = load(i, (uint64_t)st.st_size, flags, bad, why)) < 0)
+	if ((e = qread_load(i, (uint64_t)st.st_size, flags, bad, why)) < 0)
 		return e;
 	(void)snprintf(i->r.name, sizeof(i->r.name), "%s", name);
 	i->r.body_at = i->r.env.header_len;
@@ -176,18 +199,35 @@ qread_open_fd(int fd, const char *name, int flags, struct qread **out, enum qbad
 
 	*out = e < 0 ? NULL : &i->r;
 	if (e < 0)
-		reader_free(i);
+		qread_reader_free(i);
 	return e;
 }
 
-/* Does the name still lead to what we have open? */
-static bool
-same_file(struct queue *q, const char *path, int fd)
+/* Does the name still lead to what we have open?  0, -ENOENT when it leads elsewhere or nowhere,
+ * or another -errno: then nobody knows, and "gone" would make its message forgotten. */
+static int
+still_there(struct queue *q, const char *path, const struct reader *i)
 {
-	struct stat a, b;
+	struct stat there;
 
-	return fstat(fd, &a) == 0 && fstatat(q->root, path, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+	if (fstatat(q->root, path, &there, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return there.st_ino == i->ino && there.st_dev == i->dev ? 0 : -ENOENT;
+}
+
+/* Looking at a message is no news about its file: without O_NOATIME each one that is sent has its
+ * inode written once more.  It is for those who own the file; others do without from then on. */
+static int
+open_work(struct queue *q, const char *path, int flags)
+{
+	int how = (flags & QREAD_LOCK ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+	int fd = openat(q->root, path, how | (q->atime ? 0 : O_NOATIME));
+
+	if (fd < 0 && errno == EPERM && !q->atime) {
+		q->atime = true;
+		fd = openat(q->root, path, how);
+	}
+	return fd < 0 ? -errno : fd;
 }
 
 static int
@@ -200,33 +240,38 @@ open_name(struct queue *q, const char *channel, const char *name, int flags, str
 
 	*out = NULL;
 	queue_file_path(path, channel, name);
-	fd = openat(q->root, path,
-	    (flags & QREAD_LOCK ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (fd < 0)
-		return -errno;
+	if ((fd = open_work(q, path, flags)) < 0)
+		return fd;
 	if (flags & QREAD_LOCK && flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		(void)close(fd);
 		return -EBUSY;
 	}
 	e = attach(fd, name, flags, out, &bad, why);
 	/* Recycled, or renamed by who had the lock before us. */
-	if ((e == -EBADMSG || flags & QREAD_LOCK) && !same_file(q, path, fd))
-		e = -ENOENT;
+	if (e == -EBADMSG || (e == 0 && flags & QREAD_LOCK)) {
+		int there = still_there(q, path, *out);
+
+		e = there < 0 ? there : e;
+	}
 	return e;
 }
 
 /* Its master may have counted an attempt, in the name, and died before it told anybody. */
 static int
-open_renamed(struct queue *q, const char *channel, const char *name, int flags,
-    struct reader **out, const char **why)
+open_renamed(struct queue *q, const char *channel, const char *name, int flags, struct reader **out,
+    const char **why)
 {
 	char id[QUEUE_FILE_ID_LEN + 1], other[QUEUE_NAME_LEN + 4];
 	uint32_t attempts, found;
 	bool held;
+	int e;
 
 	*out = NULL;
-	if (!queue_name_parse(slice_str(name), id, &attempts, &held) || held ||
-	    queue_find(q, channel, id, &found, &held) < 0 || held || found == attempts)
+	if (!queue_name_parse(slice_str(name), id, &attempts, &held) || held)
+		return -ENOENT;
+	if ((e = queue_find(q, channel, id, &found, &held)) < 0)
+		return e;
+	if (held || found == attempts)
 		return -ENOENT;
 	return open_name(q, channel, queue_name(other, id, found, false), flags, out, why);
 }
@@ -245,12 +290,12 @@ qread_open(struct queue *q, const char *channel, const char *name, int flags, st
 	e = open_name(q, channel, name, flags, &i, why);
 	if (e == -ENOENT && flags & QREAD_LOCK) {
 		if (i)
-			reader_free(i);
+			qread_reader_free(i);
 		e = open_renamed(q, channel, name, flags, &i, why);
 	}
 	if (e < 0) {
 		if (i)
-			reader_free(i);
+			qread_reader_free(i);
 		return e;
 	}
 	i->r.q = q;
@@ -263,9 +308,9 @@ qread_open(struct queue *q, const char *channel, const char *name, int flags, st
 void
 qread_close(struct qread **r)
 {
-	if (*r == NULL)
+	if (!*r)
 		return;
-	reader_free(impl(*r));
+	qread_reader_free(impl(*r));
 	*r = NULL;
 }
 
@@ -283,7 +328,7 @@ qread_result(struct qread *r, size_t n, enum qstate state, const struct verdict 
 	rc->changed = true;
 	rc->at = clock_now();
 	if (v) {
-		if (rc->last == NULL)
+		if (!rc->last)
 			rc->last = arena_new(&r->arena, sizeof(*rc->last));
 		*rc->last = *v;
 	}
@@ -304,22 +349,47 @@ qread_noticed(struct qread *r, uint32_t n)
 }
 
 void
+qread_report(struct qread *r, enum qreport state, const char *id)
+{
+	static const char *const words[] = { [QREPORT_NONE] = "shown",
+		[QREPORT_TRIED] = "tried",
+		[QREPORT_QUEUED] = "queued" };
+	struct reader *i = impl(r);
+
+	r->env.report = state;
+	r->env.reports += state == QREPORT_QUEUED;
+	i->report = words[state];
+	memcpy(r->env.report_id, id, sizeof(r->env.report_id));
+}
+
+void
+qread_members(struct qread *r, struct slice sums)
+{
+	qjournal_members(&impl(r)->lines, r->id, sums);
+}
+
+void
+qread_told(struct qread *r, const char *to)
+{
+	qjournal_told(&impl(r)->lines, r->id, to, clock_now());
+}
+
+void
 qread_finish(struct qread **rp)
 {
 	struct qread *r = *rp;
 	char path[QUEUE_PATH_MAX];
-	uint64_t size = r->journal_at;
 
 	must(r->locked);
 	queue_file_path(path, r->channel, r->name);
-	(void)pool_give(r->q, path, size);
+	(void)queue_unplace(r->q, path, r->fd, r->journal_at, r->env.header_len + r->env.body_len);
 	qread_close(rp);
 }
 
 /* ---- on the committer's thread ------------------------------------------------------------ */
 
 static int
-prepare(struct qjob *j)
+qread_prepare(struct qjob *j)
 {
 	struct reader *i = CONTAINER(j, struct reader, job);
 	struct qread *r = &i->r;
@@ -328,7 +398,7 @@ prepare(struct qjob *j)
 
 	/* What stands behind the last good line is torn and is overwritten; cutting it off first
 	 * would be one more state to recover from. */
-	if ((e = write_all(r->fd, i->lines.p, i->lines.n, r->journal_at)) < 0)
+	if ((e = files_write_at(r->fd, i->lines.p, i->lines.n, r->journal_at)) < 0)
 		return e;
 	r->journal_at += i->lines.n;
 	buf_clear(&i->lines);
@@ -345,7 +415,7 @@ prepare(struct qjob *j)
 
 /* The new name is not worth a flush of its own: the journal has the number too. */
 static int
-sync_one(struct qjob *j)
+qread_sync_one(struct qjob *j)
 {
 	struct reader *i = CONTAINER(j, struct reader, job);
 
@@ -353,41 +423,47 @@ sync_one(struct qjob *j)
 }
 
 static void
-settle(struct qjob *j)
+qread_settle(struct qjob *j)
 {
 	(void)j;
 }
 
 static void
-answer(struct qjob *j)
+qread_answer(struct qjob *j)
 {
 	struct reader *i = CONTAINER(j, struct reader, job);
-	struct verdict v = commit_verdict(j->error);
+	struct verdict v = queue_commit_verdict(j->error);
 	void (*done)(void *, const struct verdict *) = j->done;
 	void *arg = j->arg;
 
 	if (!i->keep)
-		reader_free(i);
+		qread_reader_free(i);
+	else if (j->error)
+		buf_clear(&i->lines); /* what they say has not come to pass */
 	if (done)
 		done(arg, &v);
 }
 
 static void
-start(struct reader *i, struct op *op, void (*done)(void *arg, const struct verdict *v), void *arg)
+qread_start(struct reader *i, struct op *op, void (*done)(void *arg, const struct verdict *v),
+    void *arg)
 {
 	qjournal_rcpts(&i->lines, i->r.id, &i->r.env);
 	if (i->noticed)
 		qjournal_notice(&i->lines, i->r.id, i->noticed, clock_now());
 	i->noticed = 0;
+	if (i->report)
+		qjournal_report(&i->lines, i->r.id, i->r.env.report_id, i->report);
+	i->report = NULL;
 	if (i->attempt)
 		qjournal_attempt(&i->lines, i->r.id, i->r.env.attempts, i->next_at);
 	i->job.q = i->r.q;
 	i->job.weight = 1;
-	i->job.prepare = prepare;
-	i->job.sync = sync_one;
-	i->job.settle = settle;
-	i->job.answer = answer;
-	commit_start(&i->job, op, done, arg);
+	i->job.prepare = qread_prepare;
+	i->job.sync = qread_sync_one;
+	i->job.settle = qread_settle;
+	i->job.answer = qread_answer;
+	queue_commit_start(&i->job, op, done, arg);
 }
 
 void
@@ -403,17 +479,17 @@ qread_defer_start(struct qread **rp, bool attempt, int64_t next_at, struct op *o
 	i->next_at = next_at;
 	if (attempt && i->r.env.attempts < QUEUE_ATTEMPTS)
 		i->r.env.attempts++;
-	start(i, op, done, arg);
+	qread_start(i, op, done, arg);
 }
 
 void
-qread_mark_start(struct qread *r, struct op *op,
-    void (*done)(void *arg, const struct verdict *v), void *arg)
+qread_mark_start(struct qread *r, struct op *op, void (*done)(void *arg, const struct verdict *v),
+    void *arg)
 {
 	struct reader *i = impl(r);
 
 	must(i->r.locked);
 	i->keep = true;
 	i->attempt = false;
-	start(i, op, done, arg);
+	qread_start(i, op, done, arg);
 }

@@ -1,4 +1,9 @@
-/* scan.c: walking the spool, and what is done to files that a crash or a bad disk has left. */
+/* scan.c: walking the spool, and what is done to files that a crash or a bad disk has left.
+ *
+ * Blocking; called by jobctl on a thread of the pool, and by mailq.  A file can be finished,
+ * renamed or recycled while it is looked at: it is judged only when the name still leads to it.
+ * What was never finished was never acknowledged and goes; what is damaged is held with a
+ * reason; what is no file of ours stays and is logged. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +14,7 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "base/mem.h"
-#include "queue/impl.h"
+#include "queue/queue-impl.h"
 #include "queue/scan.h"
 
 static DIR *
@@ -20,7 +25,7 @@ open_at(struct queue *q, const char *path)
 
 	if (fd < 0)
 		return NULL;
-	if ((d = fdopendir(fd)) == NULL)
+	if (!(d = fdopendir(fd)))
 		(void)close(fd);
 	return d;
 }
@@ -44,7 +49,7 @@ queue_channels(struct queue *q)
 	struct dirent *e;
 	size_t n = 0;
 
-	while (d && (e = readdir(d)) != NULL) {
+	while (d && (e = readdir(d))) {
 		if (!is_channel(d, e))
 			continue;
 		list = mem_grow(list, n + 2, sizeof(*list));
@@ -84,9 +89,9 @@ qscan_dir(struct queue *q, const char *channel, unsigned hh, struct buf *out)
 	DIR *d;
 
 	(void)snprintf(path, sizeof(path), "%.64s/%02x", channel, hh);
-	if ((d = open_at(q, path)) == NULL)
+	if (!(d = open_at(q, path)))
 		return errno == ENOENT ? 0 : -errno;
-	while ((e = readdir(d)) != NULL) {
+	while ((e = readdir(d))) {
 		struct qname n;
 
 		if (e->d_name[0] == '.')
@@ -149,7 +154,9 @@ qscan_file(struct queue *q, const char *channel, const struct qname *n, struct q
 	}
 	if (e != -EBADMSG || n->held)
 		return e;
-	if (fstatat(q->root, path, &b, AT_SYMLINK_NOFOLLOW) < 0 || a.st_ino != b.st_ino)
+	if (fstatat(q->root, path, &b, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if (a.st_ino != b.st_ino)
 		return -ENOENT; /* finished and recycled while we looked */
 	if (bad == QBAD_TORN)
 		remove_torn(q, path, why);

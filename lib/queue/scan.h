@@ -24,5 +24,6 @@ int qscan_dir(struct queue *q, const char *channel, unsigned hh, struct buf *out
 
 /* Looks into one file.  0: *r has the envelope (QREAD_LOOK; close it).  -ENOENT: gone.
  * -EBADMSG: it was torn and is removed, or damaged and is set aside; both are logged. */
-int qscan_file(struct queue *q, const char *channel, const struct qname *n, struct qread **r) MUSTCHECK;
+int
+qscan_file(struct queue *q, const char *channel, const struct qname *n, struct qread **r) MUSTCHECK;
 #endif

@@ -2,8 +2,8 @@
  *
  *	session's loop                     committer's thread
  *	qwrite_begin, qwrite_body
- *	  (small: memory; large: tmp/)
- *	qwrite_commit_start  ------------> put(): tmp/ file(s): header, body; rename into place
+ *	  (small: memory; large: a file)
+ *	qwrite_commit_start  ------------> qwrite_put(): pool/ or tmp/ file(s): header, body; name
  *	                                   one sync for everybody
  *	announce, done       <------------ or unlink(), TEMP
  *
@@ -14,27 +14,46 @@
 #include <stdio.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include "base/files.h"
 #include "base/clock.h"
 #include "base/crc.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/random.h"
-#include "queue/impl.h"
+#include "net/work.h"
+#include "queue/queue-impl.h"
 #include "queue/write.h"
 
-#define TARGETS_MAX     (36 * 36) /* what two digits of the copy number can tell apart */
+#define TARGETS_FIRST   16                /* files that there is room for at first */
 #define WRITEBACK_EVERY (4 * 1024 * 1024) /* so that the final sync of a large body is short */
 
-/* One file: a channel, a destination, and some of the recipients. */
+/* One file: a channel, a destination, a sender, a body, and some of the recipients. */
 struct target {
 	const char *channel, *dest;
-	const char *hold;          /* why the file is made as .HELD, or NULL */
+	const char *sender; /* a list's; NULL: the message's */
+	const char *hold;   /* why the file is made as .HELD, or NULL */
+	unsigned body;
+	struct slice key; /* all five */
 	uint32_t *pick;
-	size_t npick;
+	size_t npick, room;
 	char id[QUEUE_FILE_ID_LEN + 1];
 	char path[QUEUE_PATH_MAX]; /* its place */
 	int fd;
 	bool placed;
+};
+
+/* What the recipients of one kind get. */
+struct wbody {
+	struct buf bytes;       /* not yet written */
+	uint64_t size, written; /* all; what is in the file */
+	uint64_t flushed;       /* handed to write-back */
+	uint32_t crc;
+	size_t first; /* target with this body, whose file a large one is */
+	int fd;       /* of that file, until it is filled */
+	size_t head_len;
+	uint64_t old_size;
+	char tmp[TMP_NAME_LEN];
 };
 
 struct qwriter {
@@ -42,17 +61,11 @@ struct qwriter {
 	struct arena arena;
 	struct qenv env;
 	struct target *target;
-	size_t ntarget;
-	struct buf body;           /* not yet written */
-	uint64_t size, written;    /* of the body: all; what is in the file */
-	uint64_t flushed;          /* handed to write-back */
-	uint32_t crc;
+	size_t ntarget, room;
+	struct map by_key; /* the target of a key that takes recipients now */
+	struct wbody *bodies;
+	unsigned nbodies;
 	int error;
-	/* A large body's file, for target 0. */
-	int fd;
-	size_t head_len;
-	uint64_t old_size;
-	char tmp[TMP_NAME_LEN];
 };
 
 /* ---- begin ----------------------------------------------------------------------------- */
@@ -73,6 +86,7 @@ copy_env(struct qwriter *w, const struct qenv *from)
 	e->source = copy_str(a, from->source);
 	e->sender = copy_str(a, from->sender);
 	e->envid = copy_str(a, from->envid);
+	e->known = arena_slice(a, from->known);
 	e->auth = copy_str(a, from->auth);
 	e->client = copy_str(a, from->client);
 	e->helo = copy_str(a, from->helo);
@@ -89,6 +103,9 @@ copy_env(struct qwriter *w, const struct qenv *from)
 			.channel = r->channel,
 			.dest = r->dest,
 			.hold = copy_str(a, r->hold),
+			.sender = r->sender,
+			.body = r->body,
+			.again = r->again,
 		};
 	}
 	if (e->qid[0] == '\0')
@@ -97,128 +114,197 @@ copy_env(struct qwriter *w, const struct qenv *from)
 		e->arrival_ms = clock_now_ms();
 }
 
+/* channel, dest, sender and hold, each with a NUL, and the body; one that is absent is told from one that is
+ * empty. */
+static struct slice
+target_key(struct buf *b, const struct qrcpt *r)
+{
+	const char *const parts[] = { r->channel, r->dest, r->sender, r->hold };
+
+	buf_clear(b);
+	for (size_t i = 0; i < NELEM(parts); i++) {
+		buf_str(b, parts[i] ? parts[i] : "-");
+		buf_char(b, parts[i] ? '\0' : '\1');
+	}
+	buf_u64(b, r->body);
+	return buf_get(b);
+}
+
 static struct target *
-target_for(struct qwriter *w, const struct qrcpt *r)
+target_new(struct qwriter *w, const struct qrcpt *r, struct slice key)
 {
 	struct target *t;
 
-	/* From the end: neighbours usually go the same way. */
-	for (size_t i = w->ntarget; i-- > 0;) {
-		t = &w->target[i];
-		if (strcmp(t->dest, r->dest) == 0 && strcmp(t->channel, r->channel) == 0 &&
-		    !t->hold == !r->hold)
-			return t;
-	}
-	if (w->ntarget == TARGETS_MAX) {
-		w->error = -EMSGSIZE;
-		return &w->target[0];
+	if (w->ntarget == w->room) {
+		struct target *more = arena_array(&w->arena, w->room * 2, sizeof(*more));
+
+		memcpy(more, w->target, w->room * sizeof(*more));
+		w->target = more;
+		w->room *= 2;
 	}
 	t = &w->target[w->ntarget];
 	t->channel = arena_str(&w->arena, r->channel);
 	t->dest = arena_str(&w->arena, r->dest);
+	t->sender = copy_str(&w->arena, r->sender);
 	t->hold = r->hold;
-	t->pick = arena_array(&w->arena, w->env.nrcpt, sizeof(*t->pick));
+	t->body = r->body;
+	if (w->bodies[r->body].first == SIZE_MAX)
+		w->bodies[r->body].first = w->ntarget;
+	t->key = arena_slice(&w->arena, key);
 	t->fd = -1;
-	/* Copy numbers 00 01 .. zz. */
-	memcpy(t->id, w->env.qid, QUEUE_ID_LEN);
-	t->id[QUEUE_ID_LEN] = "0123456789abcdefghijklmnopqrstuvwxyz"[w->ntarget / 36];
-	t->id[QUEUE_ID_LEN + 1] = "0123456789abcdefghijklmnopqrstuvwxyz"[w->ntarget % 36];
+	queue_copy_id(t->id, w->ntarget ? w->target[w->ntarget - 1].id : w->env.qid, w->ntarget);
 	w->ntarget++;
 	return t;
 }
 
+/* The number of the target that r belongs to. */
 static size_t
-count_targets(const struct qenv *env)
+target_for(struct qwriter *w, const struct qrcpt *r, struct buf *scratch)
 {
-	return env->nrcpt < TARGETS_MAX ? env->nrcpt : TARGETS_MAX;
+	struct slice key = target_key(scratch, r);
+	size_t at = w->ntarget ? w->ntarget - 1 : 0;
+
+	/* Neighbours usually go the same way. */
+	if (w->ntarget == 0 || !slice_eq(w->target[at].key, key))
+		at = (size_t)(uintptr_t)map_get(&w->by_key, key) - 1;
+	if (at < w->ntarget && w->target[at].npick < QUEUE_FILE_RCPTS)
+		return at;
+	at = w->ntarget;
+	(void)target_new(w, r, key);
+	(void)map_put(&w->by_key, w->target[at].key, (void *)(uintptr_t)(at + 1));
+	return at;
+}
+
+static void
+target_pick(struct qwriter *w, struct target *t, size_t i)
+{
+	if (t->npick == t->room) {
+		size_t room = t->room ? t->room * 2 : 4;
+		uint32_t *more = arena_array(&w->arena, room, sizeof(*more));
+
+		if (t->npick)
+			memcpy(more, t->pick, t->npick * sizeof(*more));
+		t->pick = more;
+		t->room = room;
+	}
+	t->pick[t->npick++] = (uint32_t)i;
+}
+
+static void
+bodies_init(struct qwriter *w)
+{
+	w->nbodies = 1;
+	for (size_t i = 0; i < w->env.nrcpt; i++)
+		if (w->env.rcpts[i].body >= w->nbodies)
+			w->nbodies = w->env.rcpts[i].body + 1;
+	must(w->nbodies <= QUEUE_BODIES);
+	w->bodies = arena_array(&w->arena, w->nbodies, sizeof(*w->bodies));
+	for (unsigned i = 0; i < w->nbodies; i++) {
+		w->bodies[i].first = SIZE_MAX;
+		w->bodies[i].fd = -1;
+	}
 }
 
 struct qwriter *
 qwrite_begin(struct queue *q, const struct qenv *env)
 {
 	struct qwriter *w = mem_new(sizeof(*w));
+	struct buf scratch = { 0 };
 
 	must(env->nrcpt > 0);
-	w->fd = -1;
 	w->job.q = q;
 	list_init(&w->job.link);
 	copy_env(w, env);
-	w->target = arena_array(&w->arena, count_targets(env), sizeof(*w->target));
+	bodies_init(w);
+	w->room = env->nrcpt < TARGETS_FIRST ? env->nrcpt : TARGETS_FIRST;
+	w->target = arena_array(&w->arena, w->room, sizeof(*w->target));
 	for (size_t i = 0; i < w->env.nrcpt; i++) {
-		struct target *t = target_for(w, &w->env.rcpts[i]);
+		struct qrcpt *r = &w->env.rcpts[i];
+		size_t at = target_for(w, r, &scratch); /* it may move the array */
+		struct target *t = &w->target[at];
 
-		w->env.rcpts[i].channel = t->channel;
-		w->env.rcpts[i].dest = t->dest;
-		t->pick[t->npick++] = (uint32_t)i;
+		r->channel = t->channel;
+		r->dest = t->dest;
+		r->sender = t->sender;
+		target_pick(w, t, i);
 	}
+	buf_fini(&scratch);
+	map_fini(&w->by_key);
 	return w;
-}
-
-const char *
-qwrite_qid(const struct qwriter *w)
-{
-	return w->env.qid;
-}
-
-uint64_t
-qwrite_size(const struct qwriter *w)
-{
-	return w->size;
 }
 
 /* ---- body ------------------------------------------------------------------------------ */
 
 static int
-spill_open(struct qwriter *w)
+spill_open(struct qwriter *w, struct wbody *q)
 {
+	const struct target *t = &w->target[q->first];
 	struct buf head = { 0 };
 	int e;
 
-	w->fd = tmp_open(w->job.q, w->tmp, &w->old_size);
-	if (w->fd < 0)
-		return w->fd;
-	qenv_write(&head, &w->env, w->target[0].id, w->target[0].pick, w->target[0].npick);
-	w->head_len = head.n;
+	q->fd = queue_new_open(w->job.q, UINT64_MAX, q->tmp, &q->old_size);
+	if (q->fd < 0)
+		return q->fd;
+	qenv_write(&head, &w->env, t->id, t->pick, t->npick);
+	q->head_len = head.n;
 	buf_clear(&head);
-	qenv_write_blank(&head, w->head_len);
-	e = write_all(w->fd, head.p, head.n, 0);
+	qenv_write_blank(&head, q->head_len);
+	e = files_write_at(q->fd, head.p, head.n, 0);
 	buf_fini(&head);
 	return e;
 }
 
 static int
-spill(struct qwriter *w)
+qwrite_spill(struct qwriter *w, struct wbody *q)
 {
 	int e;
 
-	if (w->fd < 0 && (e = spill_open(w)) < 0)
+	if (q->fd < 0 && (e = spill_open(w, q)) < 0)
 		return e;
-	if ((e = write_all(w->fd, w->body.p, w->body.n, w->head_len + w->written)) < 0)
+	if ((e = files_write_at(q->fd, q->bytes.p, q->bytes.n, q->head_len + q->written)) < 0)
 		return e;
-	w->written += w->body.n;
-	buf_clear(&w->body);
-	if (w->written - w->flushed >= WRITEBACK_EVERY) {
-		(void)sync_file_range(w->fd, (off_t)w->flushed,
-		    (off_t)(w->written - w->flushed), SYNC_FILE_RANGE_WRITE);
-		w->flushed = w->written;
+	q->written += q->bytes.n;
+	buf_clear(&q->bytes);
+	if (q->written - q->flushed >= WRITEBACK_EVERY) {
+		(void)sync_file_range(q->fd, (off_t)q->flushed, (off_t)(q->written - q->flushed),
+		    SYNC_FILE_RANGE_WRITE);
+		q->flushed = q->written;
 	}
 	return 0;
 }
 
 int
+qwrite_body_of(struct qwriter *w, unsigned body, const void *p, size_t n)
+{
+	struct wbody *q = body < w->nbodies ? &w->bodies[body] : NULL;
+
+	if (w->error || !q || q->first == SIZE_MAX)
+		return w->error; /* nobody gets this one */
+	q->crc = crc32c(q->crc, p, n);
+	q->size += n;
+	buf_add(&q->bytes, p, n);
+	if (q->bytes.n > QWRITE_MEMORY / w->nbodies)
+		w->error = qwrite_spill(w, q);
+	return w->error;
+}
+
+int
 qwrite_body(struct qwriter *w, const void *p, size_t n)
 {
-	if (w->error)
-		return w->error;
-	w->crc = crc32c(w->crc, p, n);
-	w->size += n;
-	buf_add(&w->body, p, n);
-	if (w->body.n > QWRITE_MEMORY)
-		w->error = spill(w);
+	for (unsigned i = 0; i < w->nbodies; i++)
+		(void)qwrite_body_of(w, i, p, n);
 	return w->error;
 }
 
 /* ---- on the committer's thread ------------------------------------------------------------ */
+
+/* The two words have one length, so a header that space was left for keeps it. */
+void
+qwrite_eightbit(struct qwriter *w, bool eightbit)
+{
+	must(w->env.body != QBODY_BINARY);
+	w->env.body = eightbit ? QBODY_8BIT : QBODY_7BIT;
+}
 
 static void
 target_close(struct target *t)
@@ -256,9 +342,9 @@ write_parts(int fd, const struct buf *head, const struct buf *body)
 	if (n < 0 && errno != EINTR)
 		return -errno;
 	/* A short write: the plain way finds out why. */
-	if (write_all(fd, head->p, head->n, 0) < 0)
+	if (files_write_at(fd, head->p, head->n, 0) < 0)
 		return -errno;
-	return write_all(fd, body->p, body->n, head->n);
+	return files_write_at(fd, body->p, body->n, head->n);
 }
 
 /* The first line of the journal of a file that begins its life held. */
@@ -269,86 +355,92 @@ write_held(struct qwriter *w, struct target *t, uint64_t at)
 	int e;
 
 	qjournal_held(&b, t->id, slice_str(t->hold), w->env.arrival_ms / 1000);
-	e = write_all(t->fd, b.p, b.n, at);
+	e = files_write_at(t->fd, b.p, b.n, at);
 	if (e == 0 && ftruncate(t->fd, (off_t)(at + b.n)) < 0)
 		e = -errno;
 	buf_fini(&b);
 	return e;
 }
 
-/* Header and body of target t in a file of tmp/ named `tmp`; cuts off what is older. */
+/* Header and body of target t in a file named `tmp`; cuts off what is older. */
 static int
-fill(struct qwriter *w, struct target *t, char tmp[TMP_NAME_LEN], struct buf *head)
+qwrite_fill(struct qwriter *w, struct target *t, char tmp[TMP_NAME_LEN], struct buf *head)
 {
-	uint64_t old = w->old_size;
-	bool first = t == &w->target[0];
+	struct wbody *q = &w->bodies[t->body];
+	struct target *first = &w->target[q->first];
+	uint64_t old = q->old_size;
 	int e;
 
 	buf_clear(head);
 	qenv_write(head, &w->env, t->id, t->pick, t->npick);
 	if (head->n > QUEUE_HEADER_MAX)
 		return -EMSGSIZE;
-	qenv_seal(head->p, head->n, w->size, w->crc);
-	if (first && w->fd >= 0) {
-		must(head->n == w->head_len);
-		t->fd = w->fd;
-		w->fd = -1;
-		memcpy(tmp, w->tmp, TMP_NAME_LEN);
-		e = write_all(t->fd, w->body.p, w->body.n, w->head_len + w->written);
+	qenv_seal(head->p, head->n, q->size, q->crc);
+	if (t == first && q->fd >= 0) {
+		must(head->n == q->head_len);
+		t->fd = q->fd;
+		q->fd = -1;
+		memcpy(tmp, q->tmp, TMP_NAME_LEN);
+		e = files_write_at(t->fd, q->bytes.p, q->bytes.n, q->head_len + q->written);
 		if (e == 0)
-			e = write_all(t->fd, head->p, head->n, 0);
+			e = files_write_at(t->fd, head->p, head->n, 0);
 	} else {
-		if ((t->fd = tmp_open(w->job.q, tmp, &old)) < 0)
+		/* What is to be held stays for long, and under a name that may be there already. */
+		t->fd =
+		    queue_new_open(w->job.q, t->hold ? UINT64_MAX : head->n + q->size, tmp, &old);
+		if (t->fd < 0)
 			return t->fd;
-		if (w->size == w->body.n)
-			e = write_parts(t->fd, head, &w->body);
-		else if ((e = write_all(t->fd, head->p, head->n, 0)) == 0)
-			e = copy_body(w->target[0].fd, w->head_len, t->fd, head->n, w->size);
+		if (q->size == q->bytes.n)
+			e = write_parts(t->fd, head, &q->bytes);
+		else if ((e = files_write_at(t->fd, head->p, head->n, 0)) == 0)
+			e = copy_body(first->fd, q->head_len, t->fd, head->n, q->size);
 	}
 	if (e == 0 && t->hold)
-		e = write_held(w, t, head->n + w->size);
-	else if (e == 0 && old > head->n + w->size && ftruncate(t->fd, (off_t)(head->n + w->size)) < 0)
+		e = write_held(w, t, head->n + q->size);
+	else if (e == 0 && old > head->n + q->size &&
+	    ftruncate(t->fd, (off_t)(head->n + q->size)) < 0)
 		e = -errno;
 	return e;
 }
 
 static int
-put(struct qwriter *w, struct target *t, struct buf *head)
+qwrite_put(struct qwriter *w, struct target *t, struct buf *head)
 {
 	char name[QUEUE_NAME_LEN + 4], tmp[TMP_NAME_LEN] = "";
 	int e;
 
-	e = fill(w, t, tmp, head);
+	e = qwrite_fill(w, t, tmp, head);
 	if (e == 0) {
-		queue_file_path(t->path, t->channel, queue_name(name, t->id, 0, t->hold != NULL));
+		queue_file_path(t->path, t->channel, queue_name(name, t->id, 0, t->hold));
 		e = queue_place(w->job.q, tmp, t->path);
 	}
 	t->placed = e == 0;
 	if (e < 0 && tmp[0])
-		(void)unlinkat(w->job.q->tmp, tmp, 0);
-	/* Only fdatasync needs the descriptor, and copies need that of the first file. */
-	if (w->job.q->use_syncfs && t != &w->target[0])
+		queue_new_drop(w->job.q, tmp);
+	/* Only fdatasync needs the descriptor, and copies need that of the first file with their body. */
+	if (w->job.q->use_syncfs && t != &w->target[w->bodies[t->body].first])
 		target_close(t);
 	return e;
 }
 
 static int
-prepare(struct qjob *j)
+qwrite_prepare(struct qjob *j)
 {
 	struct qwriter *w = CONTAINER(j, struct qwriter, job);
 	struct buf head = { 0 };
 	int e = w->error;
 
 	for (size_t i = 0; e == 0 && i < w->ntarget; i++)
-		e = put(w, &w->target[i], &head);
+		e = qwrite_put(w, &w->target[i], &head);
 	buf_fini(&head);
-	if (j->q->use_syncfs)
-		target_close(&w->target[0]);
+	for (unsigned i = 0; i < w->nbodies && j->q->use_syncfs; i++)
+		if (w->bodies[i].first != SIZE_MAX)
+			target_close(&w->target[w->bodies[i].first]);
 	return e;
 }
 
 static int
-sync_one(struct qjob *j)
+qwrite_sync_one(struct qjob *j)
 {
 	struct qwriter *w = CONTAINER(j, struct qwriter, job);
 	char dir[QUEUE_PATH_MAX];
@@ -372,7 +464,7 @@ sync_one(struct qjob *j)
 }
 
 static void
-settle(struct qjob *j)
+qwrite_settle(struct qjob *j)
 {
 	struct qwriter *w = CONTAINER(j, struct qwriter, job);
 
@@ -387,57 +479,94 @@ settle(struct qjob *j)
 
 /* ---- end ------------------------------------------------------------------------------------ */
 
+/* A spilled body that nobody wants.  The time that a file system takes to free it grows with its length,
+ * so it goes beside the loop; the writer and the queue may be gone by then. */
+struct wdrop {
+	struct op op;
+	int dir, fd;
+	char tmp[TMP_NAME_LEN];
+};
+
+static void
+wdrop_run(void *arg)
+{
+	struct wdrop *d = arg;
+
+	if (d->dir >= 0)
+		(void)unlinkat(d->dir, d->tmp, 0);
+	(void)close(d->fd);
+}
+
+static void
+wdrop_done(void *arg)
+{
+	struct wdrop *d = arg;
+
+	if (d->dir >= 0)
+		(void)close(d->dir);
+	mem_free(&d);
+}
+
+static void
+wbody_drop(struct queue *q, struct wbody *b)
+{
+	struct wdrop *d = mem_new(sizeof(*d));
+
+	d->fd = b->fd;
+	d->dir = queue_new_stays(b->tmp) ? -1 : fcntl(q->root, F_DUPFD_CLOEXEC, 0);
+	memcpy(d->tmp, b->tmp, sizeof(d->tmp));
+	b->fd = -1;
+	if (q->loop) {
+		work_start(q->loop, &d->op, wdrop_run, wdrop_done, wdrop_done, d);
+		return;
+	}
+	wdrop_run(d);
+	wdrop_done(d);
+}
+
 static void
 qwriter_free(struct qwriter *w)
 {
-	if (w->fd >= 0) {
-		(void)unlinkat(w->job.q->tmp, w->tmp, 0);
-		(void)close(w->fd);
+	for (unsigned i = 0; i < w->nbodies; i++) {
+		struct wbody *q = &w->bodies[i];
+
+		if (q->fd >= 0)
+			wbody_drop(w->job.q, q);
+		buf_fini(&q->bytes);
 	}
-	buf_fini(&w->body);
 	arena_reset(&w->arena);
 	mem_free(&w);
 }
 
 static void
-announce(struct qwriter *w)
+qwrite_announce(struct qwriter *w)
 {
 	struct queue *q = w->job.q;
-	struct qfile f = { .size = w->size, .prio = w->env.prio,
-		.arrival_at = w->env.arrival_ms / 1000 };
+	struct qfile f = { .prio = w->env.prio, .arrival_at = w->env.arrival_ms / 1000 };
 
 	for (size_t i = 0; q->announce && i < w->ntarget; i++) {
+		f.size = w->bodies[w->target[i].body].size;
 		f.channel = w->target[i].channel;
 		f.dest = w->target[i].dest;
 		f.nrcpt = (uint32_t)w->target[i].npick;
-		queue_name(f.name, w->target[i].id, 0, w->target[i].hold != NULL);
+		queue_name(f.name, w->target[i].id, 0, w->target[i].hold);
 		q->announce(q->announce_arg, &f);
 	}
 }
 
 static void
-answer(struct qjob *j)
+qwrite_answer(struct qjob *j)
 {
 	struct qwriter *w = CONTAINER(j, struct qwriter, job);
-	struct verdict v = commit_verdict(j->error);
+	struct verdict v = queue_commit_verdict(j->error);
 	void (*done)(void *, const struct verdict *) = j->done;
 	void *arg = j->arg;
 
 	if (j->error == 0)
-		announce(w);
+		qwrite_announce(w);
 	qwriter_free(w);
 	if (done)
 		done(arg, &v);
-}
-
-static void
-set_job(struct qwriter *w)
-{
-	w->job.prepare = prepare;
-	w->job.sync = sync_one;
-	w->job.settle = settle;
-	w->job.answer = answer;
-	w->job.weight = w->ntarget;
 }
 
 void
@@ -447,30 +576,18 @@ qwrite_commit_start(struct qwriter **wp, struct op *op,
 	struct qwriter *w = *wp;
 
 	*wp = NULL;
-	set_job(w);
-	commit_start(&w->job, op, done, arg);
-}
-
-struct verdict
-qwrite_commit(struct qwriter **wp)
-{
-	struct qwriter *w = *wp;
-	struct verdict v;
-
-	*wp = NULL;
-	set_job(w);
-	commit_now(&w->job);
-	v = commit_verdict(w->job.error);
-	if (w->job.error == 0)
-		announce(w);
-	qwriter_free(w);
-	return v;
+	w->job.prepare = qwrite_prepare;
+	w->job.sync = qwrite_sync_one;
+	w->job.settle = qwrite_settle;
+	w->job.answer = qwrite_answer;
+	w->job.weight = w->ntarget;
+	queue_commit_start(&w->job, op, done, arg);
 }
 
 void
 qwrite_abort(struct qwriter **wp)
 {
-	if (*wp == NULL)
+	if (!*wp)
 		return;
 	qwriter_free(*wp);
 	*wp = NULL;

@@ -1,72 +1,49 @@
-/* route/route.h: where a message for an address goes: which channel, which destination.
+/* route/route.h: what the rewrite rules make of an address: which channel, which destination.
  *
- * The one entry is route_start; it fills a struct route_decision.  In this first form the order
- * is
- *	1. a static [route] of channels.conf(5) for the domain or one of its parents,
- *	2. a domain of the directory: the LMTP channel, to the user's mailHost,
- *	3. the static [route] "*", if there is one,
- *	4. any other domain: the SMTP channel, to the domain.
- * The rewrite rules of mta.cnf take the place of this order behind the same entry.
- * The directory is asked through a callback, so that this library knows no LDAP. */
+ * Pure.  The rules (tiermail-rewrite(5), or those made of channels.conf(5), mta/channels.h) make a
+ * channel of the address, and perhaps another address.  Where they come to this host's own channel, l, or
+ * to one with aliaslocal, the directory says who takes the mail: expand/ asks it.  Destination is what
+ * the rules name for a channel's host name, else a source route's first host, else the domain. */
 #ifndef ROUTE_ROUTE_H
 #define ROUTE_ROUTE_H
-#include "conf/channels.h"
+#include "mta/channels.h"
 #include "mail/address.h"
 #include "mail/verdict.h"
-#include "net/loop.h"
-#include "net/op.h"
 
 #define ROUTE_LMTP "tcp_lmtp"
 #define ROUTE_SMTP "tcp_local"
 
-/* What the directory says of an address; borrowed while `found` runs. */
-struct route_found {
-	bool ours;              /* the domain is in the directory; if not, the rest is not looked at */
-	struct verdict v;       /* OK; PERM no such user, disabled ...; TEMP overquota, outage ... */
-	struct slice mailhost;  /* of the user; empty: this host */
-	struct slice address;   /* deliver to this instead; empty: as asked */
-	struct slice smarthost; /* of the domain: where users go whom the directory does not know */
-	const char *hold;       /* a literal: accept, but keep in the queue, for this reason */
-	int64_t max_message;    /* octets, 0 = no limit of its own */
-	struct slice account;   /* the user's name; empty when there is none */
-	/* The user has mail sent on to these addresses; keep: into the mailbox as well. */
-	const struct slice *forward;
-	size_t nforward;
-	bool keep;
-};
-
-struct route_params {
-	const struct channels *channels;
-	const char *hostname;   /* mailHost of users without one */
-	/* As net/op.h: answers once, never from inside. */
-	void (*ask)(void *arg, struct slice local, struct slice domain, struct op *op,
-	    void (*found)(void *arg2, const struct route_found *), void *arg2);
+struct route_query {
+	const struct address *address;
+	const char *source;    /* the channel that it comes from, for the rules */
+	struct slice mailhost; /* of the user, where that is known */
+	/* Whether domains are ours, for $V and $Z; MTA_LATER: ask again when it is known. */
+	enum mta_answer (*local_domain)(void *arg, struct slice domain);
 	void *arg;
 };
-
-/* Borrowed while `done` runs. */
-struct route_decision {
-	struct verdict v;       /* OK: the rest is set; else why the address is not taken */
-	bool local;             /* the domain is ours: relaying is no question */
-	bool fixed;             /* by a static route */
-	const char *channel, *host; /* channel and destination */
-	struct slice address;   /* local@domain to deliver to, domain in lower case */
-	const char *hold;
-	int64_t max_message;
-	/* As in route_found.  With nforward, channel and host are where the copy for the mailbox
-	 * goes, if `keep`; the other addresses are questions of their own. */
-	struct slice account;
-	const struct slice *forward;
-	size_t nforward;
-	bool keep;
+struct route_way {
+	enum mta_result result; /* MTA_RW_OK: the rest is set; MTA_RW_LATER; else v says why not */
+	struct verdict v;       /* also with MTA_RW_OK, when no program delivers that channel */
+	bool directory;         /* the directory says more: no channel and host */
+	const char *channel, *host;
+	struct address address; /* to deliver to, domain in lower case */
+	struct slice text;      /* the same written */
 };
+/* All is made in the arena. */
+void route_rewrite(const struct channels *c, const struct route_query *q, struct arena *a,
+    struct route_way *way);
 
-struct route;
-struct route *route_new(struct loop *l, const struct route_params *p);
-/* Later questions are decided by the new tables; those under way by the old. */
-void route_reload(struct route *r, const struct route_params *p);
-void route_free(struct route **r);
-/* The address is copied. */
-void route_start(struct route *r, const struct address *addr, struct op *op,
-    void (*done)(void *arg, const struct route_decision *), void *arg);
+/* The name that DNS and tables go by: lower case, A-labels where it can be. */
+const char *route_domain_key(struct arena *a, struct slice domain);
+
+/* What the rules say of a domain without asking the directory, if they can.  Channel and host are made
+ * in the arena. */
+bool route_fixed(const struct channels *c, struct slice domain, struct arena *a,
+    const char **channel, const char **host);
+
+/* The sender of an envelope by the rules.  The directory is not asked: no domain is ours here, for
+ * $V and $Z.  True when they made another address of it, in the arena; a sender of which they make no
+ * address stays as it is. */
+bool route_sender(const struct channels *c, const struct address *from, const char *source,
+    struct arena *a, struct address *out);
 #endif

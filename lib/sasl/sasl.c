@@ -1,4 +1,5 @@
-/* sasl.c: PLAIN and LOGIN, server side. */
+/* sasl.c: PLAIN, LOGIN and EXTERNAL, server side. */
+#include "base/base64.h"
 #include "base/utf8.h"
 #include "sasl/sasl.h"
 
@@ -8,12 +9,12 @@
 
 struct sasl_mech {
 	struct slice name;
-	enum sasl_result (*step)(
-	    struct sasl *, struct arena *, const struct slice *, struct slice *, const char **);
+	enum sasl_result (*step)(struct sasl *, struct arena *, const struct slice *,
+	    struct slice *, const char **);
 };
 
 static enum sasl_result
-check(struct sasl *s, const char **why)
+sasl_check(struct sasl *s, const char **why)
 {
 	*why = "user name or password is empty, too long or not UTF-8";
 	if (s->authcid.n == 0 || s->authcid.n > NAME_MAX_ || s->authzid.n > NAME_MAX_ ||
@@ -32,7 +33,7 @@ plain(struct sasl *s, struct arena *a, const struct slice *response, struct slic
 	struct slice rest;
 
 	*challenge = S("");
-	if (response == NULL)
+	if (!response)
 		return s->step++ == 0 ? SASL_CHALLENGE : SASL_BAD;
 	*why = "expected [authzid] NUL authcid NUL password";
 	rest = arena_slice(a, *response);
@@ -44,7 +45,7 @@ plain(struct sasl *s, struct arena *a, const struct slice *response, struct slic
 	if (s->authcid.n == rest.n)
 		return SASL_BAD;
 	s->password = slice_from(rest, s->authcid.n + 1);
-	return check(s, why);
+	return sasl_check(s, why);
 }
 
 /* Two questions; what they are called differs among clients, which do not look. */
@@ -53,11 +54,11 @@ login(struct sasl *s, struct arena *a, const struct slice *response, struct slic
     const char **why)
 {
 	*why = "expected a user name, then a password";
-	if (response == NULL) {
+	if (!response) {
 		*challenge = S("Username:");
 		return s->step++ == 0 ? SASL_CHALLENGE : SASL_BAD;
 	}
-	if (s->authcid.p == NULL) {
+	if (!s->authcid.p) {
 		s->step = 1;
 		s->authcid = arena_slice(a, *response);
 		*challenge = S("Password:");
@@ -65,22 +66,41 @@ login(struct sasl *s, struct arena *a, const struct slice *response, struct slic
 	}
 	s->password = arena_slice(a, *response);
 	s->authzid = S("");
-	return check(s, why);
+	return sasl_check(s, why);
+}
+
+/* One response, the authorisation identity.  Empty would be the proxy's own, and it has no mail. */
+static enum sasl_result
+external(struct sasl *s, struct arena *a, const struct slice *response, struct slice *challenge,
+    const char **why)
+{
+	*challenge = S("");
+	if (!response)
+		return s->step++ == 0 ? SASL_CHALLENGE : SASL_BAD;
+	*why = "expected an authorization identity";
+	s->authzid = arena_slice(a, *response);
+	if (s->authzid.n == 0 || s->authzid.n > NAME_MAX_ || !utf8_valid(s->authzid) ||
+	    memchr(s->authzid.p, '\0', s->authzid.n))
+		return SASL_BAD;
+	return SASL_TRUST;
 }
 
 static const struct sasl_mech mechs[] = {
 	{ { "PLAIN", 5 }, plain }, /* RFC 4616 */
 	{ { "LOGIN", 5 }, login }, /* draft-murchison-sasl-login-00 */
 };
+static const struct sasl_mech external_mech = { { "EXTERNAL", 8 }, external };
 
 bool
-sasl_start(struct sasl *s, struct slice mech)
+sasl_start(struct sasl *s, struct slice mech, bool may_external)
 {
 	*s = (struct sasl){ 0 };
+	if (may_external && slice_ieq(mech, external_mech.name))
+		s->mech = &external_mech;
 	for (size_t i = 0; i < NELEM(mechs); i++)
 		if (slice_ieq(mech, mechs[i].name))
 			s->mech = &mechs[i];
-	return s->mech != NULL;
+	return s->mech;
 }
 
 const char *
@@ -95,4 +115,13 @@ sasl_step(struct sasl *s, struct arena *a, const struct slice *response, struct 
 {
 	*why = "unexpected response";
 	return s->mech->step(s, a, response, challenge, why);
+}
+
+bool
+sasl_decode(struct buf *b, struct slice text)
+{
+	if (slice_eq(text, S("=")))
+		text = S("");
+	buf_grow(b, text.n + 1); /* no move may leave a copy behind */
+	return base64_parse(b, text) == 0;
 }

@@ -1,4 +1,9 @@
-/* smtp/answer.c: see answer.h. */
+/* smtp/answer.c: see answer.h.
+ *
+ * Owns the text of one answer; called by the client for each line, and by sendmail(1).  Fails on
+ * what is no reply at all, and on more lines than any server needs; then nothing that follows can be
+ * believed and the caller hangs up.  Must stay true: a server cannot make us keep more than
+ * SMTP_ANSWER_TEXT, nor put more than a verdict's words into a report, however much it says. */
 #include <errno.h>
 #include "smtp/answer.h"
 
@@ -66,7 +71,7 @@ struct verdict
 smtp_answer_verdict(const struct smtp_answer *a)
 {
 	struct slice rest = buf_get(&a->text), line;
-	struct buf b = { .cap = 1024 };	/* more than a verdict's text can hold */
+	struct buf b = { .cap = 1024 }; /* more than a verdict's text can hold */
 	struct verdict v;
 
 	for (bool first = true; slice_cut(&rest, '\n', &line); first = false) {
@@ -84,13 +89,16 @@ smtp_answer_verdict(const struct smtp_answer *a)
 static const struct {
 	const char *word;
 	unsigned bit;
+	/* clang-format off */
 } words[] = {
 	{ "PIPELINING", OFFERS_PIPELINING }, { "8BITMIME", OFFERS_8BITMIME },
 	{ "SIZE", OFFERS_SIZE }, { "DSN", OFFERS_DSN },
 	{ "STARTTLS", OFFERS_STARTTLS }, { "CHUNKING", OFFERS_CHUNKING },
 	{ "SMTPUTF8", OFFERS_SMTPUTF8 }, { "ENHANCEDSTATUSCODES", OFFERS_ENHANCED },
 	{ "XTIERMAIL", OFFERS_XTIERMAIL },
+	{ "XASIDE", OFFERS_XASIDE },
 };
+/* clang-format on */
 
 void
 smtp_offer_parse(const struct smtp_answer *a, struct smtp_offer *o)

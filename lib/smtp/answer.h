@@ -42,6 +42,7 @@ enum {
 	OFFERS_SMTPUTF8 = 1 << 6,   /* RFC 6531 */
 	OFFERS_ENHANCED = 1 << 7,   /* RFC 2034 */
 	OFFERS_XTIERMAIL = 1 << 8,  /* our own lmtpd: MAIL ... XQID=, lmtpd(8) */
+	OFFERS_XASIDE = 1 << 9,     /* our own smtp-relay: MAIL ... XASIDE=, smtp-relay(8) */
 };
 struct smtp_offer {
 	unsigned has;      /* OFFERS_... */

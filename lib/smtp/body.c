@@ -1,6 +1,14 @@
-/* body.c: the body reader.  Whole lines are found with memchr and leave in runs as long as the
- * input allows; only what a line end, a dot or a piece's border demands is done by state. */
+/* smtp/body.c: the body reader of body.h.
+ *
+ * Owns nothing but its state between two pieces of input, so a body costs no memory however long it
+ * is; called by server-body.c with whatever has arrived.  What is wrong in a body is a fault, kept
+ * until its end is found.  Must stay true: however the input is cut into pieces, what comes out and
+ * where it ends is the same (t/smtp/body.c cuts it in several ways).  Whole lines are found many
+ * at a time (base/scan.h) and leave in runs as long as the input allows, for nearly all octets of mail
+ * are neither line end nor dot; only what those, or a piece's border, demand is done by state. */
 #include "base/must.h"
+#include "base/scan.h"
+#include "mail/outcome.h"
 #include "smtp/body.h"
 
 enum {
@@ -38,7 +46,7 @@ let_out(struct smtp_body *b, const char *from, const char *to)
 
 	if (n == 0 || b->fault)
 		return;
-	if (memchr(from, '\0', n) != NULL) {
+	if (memchr(from, '\0', n)) {
 		fault(b, SMTP_FAULT_NUL);
 	} else if (b->size_max && n > b->size_max - b->size) {
 		fault(b, SMTP_FAULT_SIZE);
@@ -57,7 +65,7 @@ line_grow(struct smtp_body *b, size_t n)
 }
 
 static void
-line_end(struct smtp_body *b)
+smtp_body_line_end(struct smtp_body *b)
 {
 	static const char crlf[2] = { '\r', '\n' };
 
@@ -83,7 +91,7 @@ static void
 bare_lf(struct smtp_body *b)
 {
 	if (b->normalise) {
-		line_end(b);
+		smtp_body_line_end(b);
 		b->state = BOL_LF;
 	} else {
 		fault(b, SMTP_FAULT_BARE_LF);
@@ -91,22 +99,63 @@ bare_lf(struct smtp_body *b)
 	}
 }
 
-/* From inside a line as far as its end; *run is where the bytes begin that are still to be let
+/* How much of `in` (clean, from inside a line) can be taken before a line is too long. */
+static size_t
+lines_fit(const struct smtp_body *b, struct slice in)
+{
+	const char *at = in.p, *stop = in.p + in.n, *lf;
+	size_t had = b->line;
+
+	if (b->line_max == 0)
+		return in.n;
+	for (; had <= b->line_max && (size_t)(stop - at) > b->line_max - had; had = 0) {
+		size_t most = b->line_max - had + 2; /* with its CRLF */
+
+		lf = memrchr(at, '\n', most < (size_t)(stop - at) ? most : (size_t)(stop - at));
+		if (!lf)
+			return (size_t)(at - in.p);
+		at = lf + 1;
+	}
+	return had <= b->line_max ? in.n : 0;
+}
+
+/* Many lines that have nothing odd, from inside a line.  Returns `p` when there are none. */
+static const char *
+lines_feed(struct smtp_body *b, const char *p, const char *stop)
+{
+	struct slice in = slice(p, scan_crlf(slice(p, (size_t)(stop - p))));
+	const char *lf;
+
+	in.n = lines_fit(b, in);
+	if (in.n == 0)
+		return p;
+	lf = memrchr(p, '\n', in.n);
+	if (lf)
+		b->line = 0;
+	line_grow(b, lf ? (size_t)(p + in.n - (lf + 1)) : in.n);
+	b->state = p[in.n - 1] == '\n' ? BOL : TEXT;
+	return p + in.n;
+}
+
+/* From inside a line to where something odd may be, or as far as its end; *run is where the bytes begin that are still to be let
  * out.  Returns where to go on. */
 static const char *
 text_feed(struct smtp_body *b, const char **run, const char *p, const char *stop)
 {
-	const char *lf = memchr(p, '\n', (size_t)(stop - p));
-	const char *lim = lf ? lf : stop;
-	const char *cr = memchr(p, '\r', (size_t)(lim - p));
+	const char *from = p, *lf, *lim, *cr;
 
+	if (!b->fault && (p = lines_feed(b, from, stop)) > from)
+		return p;
+	lf = memchr(p, '\n', (size_t)(stop - p));
+	lim = lf ? lf : stop;
+	cr = memchr(p, '\r', (size_t)(lim - p));
 	if (LIKELY(lf && cr && cr + 1 == lf)) {
 		line_grow(b, (size_t)(cr - p));
 		b->line = 0;
 		b->state = BOL;
 		return lf + 1;
 	}
-	if (cr == NULL && lf == NULL) {
+	if (!cr && !lf) {
 		line_grow(b, (size_t)(stop - p));
 		return stop;
 	}
@@ -141,7 +190,7 @@ mark_feed(struct smtp_body *b, char c, bool *took)
 	} else if (c == '\n' && b->state == DOT_CR) {
 		return true;
 	} else if (c == '\n') {
-		line_end(b);
+		smtp_body_line_end(b);
 	} else {
 		bare_cr(b);
 		*took = false;
@@ -169,9 +218,7 @@ smtp_body_feed(struct smtp_body *b, struct slice in, bool *end)
 				p = text_feed(b, &run, p, stop);
 			}
 			break;
-		case TEXT:
-			p = text_feed(b, &run, p, stop);
-			break;
+		case TEXT: p = text_feed(b, &run, p, stop); break;
 		default:
 			over = mark_feed(b, *p, &took);
 			p += took;
@@ -196,25 +243,19 @@ smtp_body_finish(struct smtp_body *b)
 	if (b->state == CR)
 		bare_cr(b);
 	if (b->state == TEXT && b->size)
-		line_end(b);
+		smtp_body_line_end(b);
 }
 
 struct verdict
 smtp_fault_verdict(enum smtp_fault f)
 {
 	switch (f) {
-	case SMTP_FAULT_BARE_CR:
-		return verdict(PERM, 550, "5.6.0", "message has a CR that is not part of CRLF");
-	case SMTP_FAULT_BARE_LF:
-		return verdict(PERM, 550, "5.6.0", "message has an LF that is not part of CRLF");
-	case SMTP_FAULT_NUL:
-		return verdict(PERM, 550, "5.6.0", "message has a NUL octet");
-	case SMTP_FAULT_LONG:
-		return verdict(PERM, 550, "5.6.0", "message has a line that is too long");
-	case SMTP_FAULT_SIZE:
-		return verdict(PERM, 552, "5.3.4", "message is larger than we take");
-	case SMTP_FAULT_NONE:
-		break;
+	case SMTP_FAULT_BARE_CR: return verdict(OUT_BODY_BARE_CR);
+	case SMTP_FAULT_BARE_LF: return verdict(OUT_BODY_BARE_LF);
+	case SMTP_FAULT_NUL: return verdict(OUT_BODY_NUL);
+	case SMTP_FAULT_LONG: return verdict(OUT_BODY_LINE_LONG);
+	case SMTP_FAULT_SIZE: return verdict(OUT_SIZE);
+	case SMTP_FAULT_NONE: break;
 	}
-	return verdict(OK, 250, "2.6.0", "message is well formed");
+	return verdict(OUT_BODY_WELL_FORMED);
 }

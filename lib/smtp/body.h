@@ -13,27 +13,27 @@
 
 enum smtp_fault {
 	SMTP_FAULT_NONE,
-	SMTP_FAULT_BARE_CR,  /* 550 5.6.0 */
-	SMTP_FAULT_BARE_LF,  /* 550 5.6.0 */
-	SMTP_FAULT_NUL,      /* 550 5.6.0 */
-	SMTP_FAULT_LONG,     /* 550 5.6.0 */
-	SMTP_FAULT_SIZE,     /* 552 5.3.4 */
+	SMTP_FAULT_BARE_CR, /* 550 5.6.0 */
+	SMTP_FAULT_BARE_LF, /* 550 5.6.0 */
+	SMTP_FAULT_NUL,     /* 550 5.6.0 */
+	SMTP_FAULT_LONG,    /* 550 5.6.0 */
+	SMTP_FAULT_SIZE,    /* 552 5.3.4 */
 };
 
 struct smtp_body {
 	/* given */
-	bool bdat;          /* chunks: no dots, no end mark */
+	bool bdat; /* chunks: no dots, no end mark */
 	bool normalise;
-	uint32_t line_max;  /* octets without CRLF, 0 = no limit */
-	uint64_t size_max;  /* octets that come out, 0 = no limit */
+	uint32_t line_max; /* octets without CRLF, 0 = no limit */
+	uint64_t size_max; /* octets that come out, 0 = no limit */
 	void (*emit)(void *arg, struct slice bytes);
 	void *arg;
 	/* kept */
 	enum smtp_fault fault;
 	uint8_t state;
-	uint32_t line;      /* octets of the line so far */
-	uint64_t size;      /* octets that came out */
-	uint64_t chunk;     /* BDAT: octets of this chunk still to come */
+	uint32_t line;  /* octets of the line so far */
+	uint64_t size;  /* octets that came out */
+	uint64_t chunk; /* BDAT: octets of this chunk still to come */
 };
 
 /* Zeroes the kept part; the given part is set by the caller, before or after. */

@@ -1,26 +1,35 @@
 /* smtp/client-hello.c: from the connected socket to a server that is ready for transactions:
- * greeting, EHLO or LHLO (HELO when EHLO is not known), STARTTLS and EHLO again. */
+ * greeting, EHLO or LHLO (HELO when EHLO is not known), STARTTLS and EHLO again.
+ *
+ * The steps of client.c's script up to CLIENT_IDLE; each got_ function reads one answer and sets the
+ * next step, and all ways end in smtp_client_hello_finish, once.  Fails by what the server says or
+ * by TLS; the verdict goes to the owner, who knows whether there is another host to try.  Must stay
+ * true: what was learned in plain text is forgotten when TLS begins (RFC 3207 4.2), and with
+ * SMTP_TLS_MUST nothing but the hello is ever said without it. */
 #include <string.h>
 #include "base/must.h"
 #include "smtp/client-impl.h"
 
 void
-client_hello_finish(struct smtp_client *c, const struct verdict *v)
+smtp_client_hello_finish(struct smtp_client *c, const struct verdict *v)
 {
 	c->hello = *v;
 	c->finished = true;
 	c->send.step = c->recv.step = CLIENT_IDLE;
 	if (v->kind != OK)
 		c->dead = true;
-	deadline_clear(&c->late);
+	smtp_client_no_limit(c);
 	c->ev->ready(c, &c->hello);
 }
 
 void
-client_send_hello(struct smtp_client *c)
+smtp_client_send_hello(struct smtp_client *c)
 {
 	buf_printf(stream_out(&c->io), "%s %s\r\n",
-	    c->p->lmtp ? "LHLO" : c->send.step == CLIENT_HELO ? "HELO" : "EHLO", c->p->helo);
+	    c->p->lmtp                      ? "LHLO" :
+		c->send.step == CLIENT_HELO ? "HELO" :
+					      "EHLO",
+	    c->p->helo);
 }
 
 /* A refusal that ends the hello.  A session refused for good is still only this host's
@@ -30,13 +39,13 @@ hello_refused(struct smtp_client *c)
 {
 	struct verdict v = smtp_answer_verdict(&c->answer);
 
-	client_hello_finish(c, &v);
+	smtp_client_hello_finish(c, &v);
 }
 
 void
-client_got_greeting(struct smtp_client *c)
+smtp_client_got_greeting(struct smtp_client *c)
 {
-	client_replied(c);
+	smtp_client_replied(c);
 	if (c->answer.code / 100 != 2) {
 		hello_refused(c);
 		return;
@@ -46,13 +55,13 @@ client_got_greeting(struct smtp_client *c)
 }
 
 void
-client_got_ehlo(struct smtp_client *c)
+smtp_client_got_ehlo(struct smtp_client *c)
 {
 	struct verdict v;
 
-	client_replied(c);
+	smtp_client_replied(c);
 	if (c->answer.code / 100 == 5 && !c->p->lmtp && c->p->tls != SMTP_TLS_MUST) {
-		c->send.step = CLIENT_HELO;	/* RFC 5321 3.2: a server of old */
+		c->send.step = CLIENT_HELO; /* RFC 5321 3.2: a server of old */
 		return;
 	}
 	if (c->answer.code / 100 != 2) {
@@ -66,61 +75,61 @@ client_got_ehlo(struct smtp_client *c)
 			return;
 		}
 		if (c->p->tls == SMTP_TLS_MUST) {
-			v = verdict(TEMP, 451, "4.7.4", "TLS is required and not offered");
-			client_hello_finish(c, &v);
+			v = verdict(OUT_TLS_NOT_THERE);
+			smtp_client_hello_finish(c, &v);
 			return;
 		}
 	}
 	v = smtp_answer_verdict(&c->answer);
-	client_hello_finish(c, &v);
+	smtp_client_hello_finish(c, &v);
 }
 
 void
-client_got_helo(struct smtp_client *c)
+smtp_client_got_helo(struct smtp_client *c)
 {
 	struct verdict v;
 
-	client_replied(c);
+	smtp_client_replied(c);
 	if (c->answer.code / 100 != 2) {
 		hello_refused(c);
 		return;
 	}
 	smtp_offer_parse(&c->answer, &c->offer);
-	c->offer.has = 0;	/* whatever the words of a HELO reply look like */
+	c->offer.has = 0; /* whatever the words of a HELO reply look like */
 	v = smtp_answer_verdict(&c->answer);
-	client_hello_finish(c, &v);
+	smtp_client_hello_finish(c, &v);
 }
 
 void
-client_got_starttls(struct smtp_client *c)
+smtp_client_got_starttls(struct smtp_client *c)
 {
 	struct verdict v;
 
-	client_replied(c);
+	smtp_client_replied(c);
 	if (c->answer.code / 100 == 2) {
 		/* RFC 3207 6: what came in plain text behind the 220 must not be believed. */
 		if (stream_peek(&c->io).n == 0 &&
 		    stream_tls_connect(&c->io, c->p->tls_ctx, c->tls_name) == 0) {
 			c->send.step = c->recv.step = CLIENT_HANDSHAKE;
-			client_set_limit(c);
+			smtp_client_set_limit(c);
 			return;
 		}
-		v = verdict(TEMP, 451, "4.7.5", "TLS cannot start: input behind STARTTLS");
+		v = verdict(OUT_TLS_INJECTED);
 		c->tls_failed = true;
-		client_hello_finish(c, &v);
+		smtp_client_hello_finish(c, &v);
 		return;
 	}
 	if (c->p->tls == SMTP_TLS_MUST) {
 		v = smtp_answer_verdict(&c->answer);
-		v = verdict(TEMP, 451, "4.7.4", "TLS is required: %.150s", v.text);
+		v = verdict(OUT_TLS_REFUSED, v.text);
 	} else {
-		v = verdict(OK, 250, "2.0.0", "without TLS");
+		v = verdict(OUT_TLS_WITHOUT);
 	}
-	client_hello_finish(c, &v);
+	smtp_client_hello_finish(c, &v);
 }
 
 void
-client_on_secured(struct stream *io, int error, const char *why)
+smtp_client_on_secured(struct stream *io, int error, const char *why)
 {
 	struct smtp_client *c = CAST(io->data, struct smtp_client, SMTP_CLIENT_MAGIC);
 	struct verdict v;
@@ -128,12 +137,12 @@ client_on_secured(struct stream *io, int error, const char *why)
 	if (c->closing || c->finished)
 		return;
 	if (error) {
-		v = verdict(TEMP, 451, "4.7.5", "TLS handshake: %.160s", why ? why : strerror(-error));
+		v = verdict(OUT_TLS_HANDSHAKE, why ? why : strerror(-error));
 		c->tls_failed = true;
-		client_hello_finish(c, &v);
+		smtp_client_hello_finish(c, &v);
 		return;
 	}
-	c->offer = (struct smtp_offer){ 0 };	/* RFC 3207 4.2: forget what was learned before */
+	c->offer = (struct smtp_offer){ 0 }; /* RFC 3207 4.2: forget what was learned before */
 	c->send.step = CLIENT_EHLO;
-	client_pump(c);
+	smtp_client_pump(c);
 }

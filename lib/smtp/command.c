@@ -1,5 +1,11 @@
-/* command.c: command lines into structs. */
+/* command.c: command lines into structs.
+ *
+ * Pure; called by the server's side of SMTP and LMTP.  What fails is the client's text:
+ * -EBADMSG, or -ENOTSUP for a parameter that we do not have, with why.  What is decoded is one
+ * line of printable text, since it goes into queue files, logs and reports.  A parameter may
+ * come once. */
 #include <errno.h>
+#include "base/scan.h"
 #include "base/utf8.h"
 #include "smtp/command.h"
 #include "smtp/params.h"
@@ -9,7 +15,7 @@ smtp_command_split(struct slice line, struct slice *verb, struct slice *arg)
 {
 	size_t n;
 
-	for (size_t i = 0; i < line.n; i++)
+	for (size_t i = scan_plain(line, "\x7f\x7f") ? line.n : 0; i < line.n; i++)
 		if (((unsigned char)line.p[i] < 0x20 && line.p[i] != '\t') || line.p[i] == 0x7f)
 			return false;
 	line = slice_trim(line);
@@ -32,8 +38,8 @@ keyword_skip(struct slice *arg, struct slice keyword)
 
 /* The path, and the blank or the end behind it. */
 static int
-path_take(
-    struct slice *arg, unsigned allow, struct arena *a, struct address *addr, const char **why)
+path_take(struct slice *arg, unsigned allow, struct arena *a, struct address *addr,
+    const char **why)
 {
 	if (address_parse_path(arg, allow | ADDRESS_UTF8, a, addr, why) < 0)
 		return -EBADMSG;
@@ -52,7 +58,7 @@ xtext_take(struct slice value, struct arena *a, struct slice *out)
 		*out = arena_slice(a, buf_get(&b));
 	else
 		r = -EBADMSG;
-	if (r == 0 && out->p == NULL)
+	if (r == 0 && !out->p)
 		out->p = "";
 	buf_fini(&b);
 	return r;
@@ -60,7 +66,7 @@ xtext_take(struct slice value, struct arena *a, struct slice *out)
 
 /* What is decoded goes into the header of our queue file, logs and DSNs: one line of text. */
 static bool
-printable(struct slice s)
+smtp_command_printable(struct slice s)
 {
 	for (size_t i = 0; i < s.n; i++)
 		if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
@@ -127,7 +133,7 @@ mail_envid(struct slice value, struct arena *a, struct smtp_mail *m, const char 
 	*why = "ENVID is not xtext of at most 100 octets";
 	if (value.n > 100 || xtext_take(value, a, &m->envid) < 0)
 		return -EBADMSG;
-	return printable(m->envid) ? 0 : -EBADMSG;
+	return smtp_command_printable(m->envid) ? 0 : -EBADMSG;
 }
 
 static int
@@ -136,7 +142,7 @@ mail_auth(struct slice value, struct arena *a, struct smtp_mail *m, const char *
 	*why = "AUTH is not xtext of at most 500 octets";
 	if (value.n > 500 || xtext_take(value, a, &m->auth) < 0)
 		return -EBADMSG;
-	return printable(m->auth) ? 0 : -EBADMSG;
+	return smtp_command_printable(m->auth) ? 0 : -EBADMSG;
 }
 
 static int
@@ -145,7 +151,19 @@ mail_xqid(struct slice value, struct arena *a, struct smtp_mail *m, const char *
 	*why = "XQID is not xtext of at most 100 octets";
 	if (value.n > 100 || xtext_take(value, a, &m->xqid) < 0)
 		return -EBADMSG;
-	return printable(m->xqid) ? 0 : -EBADMSG;
+	return smtp_command_printable(m->xqid) ? 0 : -EBADMSG;
+}
+
+/* What random_id makes. */
+static int
+mail_aside(struct slice value, struct arena *a, struct smtp_mail *m, const char **why)
+{
+	*why = "XASIDE is not an id of 13 letters and digits";
+	for (size_t i = 0; i < value.n; i++)
+		if (!strchr("0123456789abcdefghijklmnopqrstuvwxyz", value.p[i]))
+			return -EBADMSG;
+	m->aside = arena_slice(a, value);
+	return value.n == 13 ? 0 : -EBADMSG;
 }
 
 static const struct {
@@ -159,6 +177,7 @@ static const struct {
 	{ { "ENVID", 5 }, mail_envid },       /* RFC 3461 4.4 */
 	{ { "AUTH", 4 }, mail_auth },         /* RFC 4954 5 */
 	{ { "XQID", 4 }, mail_xqid },         /* our own: lmtpd(8) */
+	{ { "XASIDE", 6 }, mail_aside },      /* our own: smtp-relay(8) */
 };
 
 int
@@ -229,8 +248,7 @@ static bool
 is_type_char(char c)
 {
 	c = ascii_lower(c);
-	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
-	       c == '.';
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
 }
 
 /* original-recipient-address = addr-type ";" xtext, or RFC 6533 3 for utf-8. */
@@ -249,18 +267,19 @@ rcpt_orcpt(struct slice value, struct arena *a, struct smtp_rcpt *r, const char 
 	for (size_t i = 0; i < semi; i++)
 		if (!is_type_char(value.p[i]))
 			return -EBADMSG;
-	bad = slice_ieq(r->orcpt_type, S("utf-8")) ? smtp_utf8_addr_parse(&b, text)
-	                                           : smtp_xtext_parse(&b, text);
+	bad = slice_ieq(r->orcpt_type, S("utf-8")) ? smtp_utf8_addr_parse(&b, text) :
+						     smtp_xtext_parse(&b, text);
 	r->orcpt = arena_slice(a, buf_get(&b));
-	bad |= b.full || !printable(r->orcpt);
+	bad |= b.full || !smtp_command_printable(r->orcpt);
 	buf_fini(&b);
 	return bad ? -EBADMSG : 0;
 }
 
 int
-smtp_rcpt_parse(struct slice arg, struct arena *a, struct smtp_rcpt *r, bool *path_bad,
+smtp_rcpt_parse(struct slice arg, bool bare, struct arena *a, struct smtp_rcpt *r, bool *path_bad,
     const char **why)
 {
+	unsigned allow = ADDRESS_POSTMASTER | (bare ? ADDRESS_BARE : 0);
 	struct slice key, value;
 	bool has_value;
 	int n;
@@ -270,7 +289,7 @@ smtp_rcpt_parse(struct slice arg, struct arena *a, struct smtp_rcpt *r, bool *pa
 	*why = "expected TO:<address>";
 	if (!keyword_skip(&arg, S("TO:")))
 		return -EBADMSG;
-	if (path_take(&arg, ADDRESS_POSTMASTER, a, &r->to, why) < 0) {
+	if (path_take(&arg, allow, a, &r->to, why) < 0) {
 		*path_bad = true;
 		return -EBADMSG;
 	}
@@ -279,6 +298,10 @@ smtp_rcpt_parse(struct slice arg, struct arena *a, struct smtp_rcpt *r, bool *pa
 			n = r->notify ? -EBADMSG : rcpt_notify(value, r, why);
 		} else if (slice_ieq(key, S("ORCPT"))) {
 			n = r->orcpt_type.p ? -EBADMSG : rcpt_orcpt(value, a, r, why);
+		} else if (slice_ieq(key, S("IGNOREQUOTA"))) {
+			*why = "IGNOREQUOTA stands alone, once";
+			n = r->ignore_quota || has_value ? -EBADMSG : 1;
+			r->ignore_quota = true;
 		} else {
 			*why = "unknown parameter";
 			n = -ENOTSUP;
@@ -310,7 +333,7 @@ bool
 smtp_helo_valid(struct slice arg, bool strict)
 {
 	if (strict)
-		return address_domain_valid(arg, ADDRESS_LITERAL | ADDRESS_UTF8);
+		return domain_valid(arg, ADDRESS_LITERAL | ADDRESS_UTF8);
 	if (arg.n == 0 || arg.n > ADDRESS_DOMAIN_MAX || !utf8_valid(arg))
 		return false;
 	for (size_t i = 0; i < arg.n; i++)

@@ -19,25 +19,30 @@ enum smtp_ret { SMTP_RET_NONE, SMTP_RET_FULL, SMTP_RET_HDRS };
  * AUTH (4954). */
 struct smtp_mail {
 	struct address from;
-	uint64_t size;            /* 0 = not given */
+	uint64_t size; /* 0 = not given */
 	enum smtp_body_type body;
 	enum smtp_ret ret;
-	struct slice envid;       /* decoded xtext; p NULL = not given */
-	struct slice auth;        /* decoded; "<>" for none; p NULL = not given */
-	struct slice xqid;        /* our own, LMTP only: lmtpd(8); decoded; p NULL = not given */
+	struct slice envid; /* decoded xtext; p NULL = not given */
+	struct slice auth;  /* decoded; "<>" for none; p NULL = not given */
+	struct slice aside; /* our own, from channel-master: smtp-relay(8); p NULL = not given */
+	struct slice xqid;  /* our own, LMTP only: lmtpd(8); decoded; p NULL = not given */
 	bool smtputf8;
 };
 
 enum {
-	SMTP_NOTIFY_NEVER = 1, SMTP_NOTIFY_SUCCESS = 2, SMTP_NOTIFY_FAILURE = 4, SMTP_NOTIFY_DELAY = 8
+	SMTP_NOTIFY_NEVER = 1,
+	SMTP_NOTIFY_SUCCESS = 2,
+	SMTP_NOTIFY_FAILURE = 4,
+	SMTP_NOTIFY_DELAY = 8
 };
 
-/* RCPT TO:<path> [params]: NOTIFY and ORCPT (RFC 3461, 6533). */
+/* RCPT TO:<path> [params]: NOTIFY and ORCPT (RFC 3461, 6533), IGNOREQUOTA (draft-murchison-lmtp-ignorequota). */
 struct smtp_rcpt {
 	struct address to;
-	unsigned notify;          /* SMTP_NOTIFY_*; 0 = not given */
-	struct slice orcpt_type;  /* "rfc822", "utf-8"; p NULL = not given */
-	struct slice orcpt;       /* decoded */
+	unsigned notify;         /* SMTP_NOTIFY_*; 0 = not given */
+	struct slice orcpt_type; /* "rfc822", "utf-8"; p NULL = not given */
+	struct slice orcpt;      /* decoded */
+	bool ignore_quota;
 };
 
 /* `arg` excludes verb and line end.  Slices borrow from `arg` or live in `a`.
@@ -45,8 +50,9 @@ struct smtp_rcpt {
  * -ENOTSUP with *why for an unknown parameter or value (555 5.5.4). */
 int smtp_mail_parse(struct slice arg, struct arena *a, struct smtp_mail *m, bool *path_bad,
     const char **why) MUSTCHECK;
-int smtp_rcpt_parse(struct slice arg, struct arena *a, struct smtp_rcpt *r, bool *path_bad,
-    const char **why) MUSTCHECK;
+/* `bare`: "TO:<user>" without a domain is taken, too. */
+int smtp_rcpt_parse(struct slice arg, bool bare, struct arena *a, struct smtp_rcpt *r,
+    bool *path_bad, const char **why) MUSTCHECK;
 /* BDAT chunk-size [LAST] (RFC 3030 2). */
 int smtp_bdat_parse(struct slice arg, uint64_t *size, bool *last, const char **why) MUSTCHECK;
 

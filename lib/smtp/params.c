@@ -1,4 +1,9 @@
-/* params.c: ESMTP parameters and their encodings. */
+/* smtp/params.c: ESMTP parameters and their encodings: see params.h.
+ *
+ * Owns nothing; called for each MAIL and RCPT by the server's parser (command.c), by the client and
+ * by sendmail(1).  Input that is malformed is refused with words for a 501; what writing makes is
+ * always read back by parsing as it was (t/smtp/command.c).  Must stay true: nothing decoded goes
+ * into a line again without being encoded, so that no ENVID or ORCPT makes a command. */
 #include <errno.h>
 #include <stdio.h>
 #include "base/utf8.h"

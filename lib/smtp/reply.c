@@ -1,5 +1,4 @@
 /* reply.c: writing replies. */
-#include <stdio.h>
 #include "smtp/reply.h"
 
 /* One line: "250-5.1.1 text" CRLF. */
@@ -11,16 +10,20 @@ reply_line(struct buf *b, int code, char sep, const char *esc, struct slice text
 
 	if (text.n > SMTP_REPLY_MAX - fixed)
 		text.n = SMTP_REPLY_MAX - fixed;
-	buf_char(b, (char)('0' + code / 100 % 10));
-	buf_char(b, (char)('0' + code / 10 % 10));
-	buf_char(b, (char)('0' + code % 10));
-	buf_char(b, sep);
+	p = buf_reserve(b, 4);
+	if (!p)
+		return;
+	p[0] = (char)('0' + code / 100 % 10);
+	p[1] = (char)('0' + code / 10 % 10);
+	p[2] = (char)('0' + code % 10);
+	p[3] = sep;
+	b->n += 4;
 	if (esc) {
 		buf_str(b, esc);
 		buf_char(b, ' ');
 	}
 	p = buf_reserve(b, text.n);
-	if (p == NULL)
+	if (!p)
 		return;
 	for (size_t i = 0; i < text.n; i++) {
 		unsigned char c = (unsigned char)text.p[i];
@@ -53,11 +56,12 @@ smtp_reply_write(struct buf *b, int code, const char *esc, struct slice text)
 void
 smtp_reply_verdict(struct buf *b, const struct verdict *v)
 {
-	char esc[16];
+	char text[24] = "";
+	struct buf esc = { .p = text, .room = sizeof(text), .cap = sizeof(text) - 1 };
 	int code = verdict_reply(v);
 
 	/* 3xx has no enhanced code: RFC 2034 4. */
 	if (code / 100 != 3)
-		(void)snprintf(esc, sizeof(esc), "%d.%u.%u", (int)v->kind, v->subject, v->detail);
-	smtp_reply_write(b, code, code / 100 == 3 ? NULL : esc, slice_str(v->text));
+		verdict_esc_write(&esc, v);
+	smtp_reply_write(b, code, code / 100 == 3 ? NULL : text, slice_str(v->text));
 }

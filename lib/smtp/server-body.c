@@ -1,4 +1,10 @@
-/* server-body.c: DATA (RFC 5321 4.1.1.4) and BDAT (RFC 3030) of the server. */
+/* smtp/server-body.c: DATA (RFC 5321 4.1.1.4) and BDAT (RFC 3030) of the server.
+ *
+ * Between the question whether a body may begin and the answer at its end; server.c calls it with
+ * what arrives, body.c cleans it, the owner gets the bytes.  A fault of the body, a refusal and a
+ * limit are answered at its end alone, and all octets are read until then: an answer in the middle
+ * would make commands of what follows.  Must stay true: each body gets one answer, in LMTP one for
+ * each accepted recipient; a chunk that nobody wants is read over, and nothing of it gets out. */
 #include "smtp/server-impl.h"
 
 /* Clean bytes on their way to the owner. */
@@ -7,7 +13,7 @@ body_bytes(void *arg, struct slice bytes)
 {
 	struct smtp_server *s = arg;
 
-	if (s->failed == NULL)
+	if (!s->failed)
 		s->policy->bytes(s, bytes);
 }
 
@@ -32,32 +38,32 @@ ask_body(struct smtp_server *s)
 {
 	struct verdict yes;
 
-	server_ask(s, ASK_BODY, 1);
+	smtp_server_put_question(s, ASK_BODY, 1);
 	if (s->policy->body) {
 		s->policy->body(s);
 		return;
 	}
-	yes = verdict(OK, 250, "2.0.0", "ok");
+	yes = verdict(OUT_OK);
 	smtp_server_answer(s, &yes);
 }
 
 enum smtp_next
-server_data(struct smtp_server *s, struct slice arg)
+smtp_server_data(struct smtp_server *s, struct slice arg)
 {
 	struct verdict v;
 
 	if (arg.n) {
-		v = verdict(PERM, 501, "5.5.4", "DATA takes no argument");
+		v = verdict(OUT_VERB_TAKES_NONE, "DATA");
 		return smtp_server_say(s, &v);
 	}
 	body_prepare(s, false);
 	ask_body(s);
-	return server_asked(s);
+	return smtp_server_asked(s);
 }
 
 /* Every BDAT that can be read is followed by its octets, whatever we think of it. */
 enum smtp_next
-server_bdat(struct smtp_server *s, struct slice arg)
+smtp_server_bdat(struct smtp_server *s, struct slice arg)
 {
 	struct verdict v;
 	const char *why;
@@ -66,8 +72,8 @@ server_bdat(struct smtp_server *s, struct slice arg)
 
 	if (smtp_bdat_parse(arg, &size, &last, &why) < 0) {
 		/* How many octets follow?  Nobody knows. */
-		v = verdict(PERM, 501, "5.5.4", "%s", why);
-		return server_bye(s, "protocol", &v);
+		v = verdict(OUT_ARGUMENT_BAD, why);
+		return smtp_server_bye(s, "protocol", &v);
 	}
 	s->bdat_last = last;
 	s->stray = 0;
@@ -76,7 +82,7 @@ server_bdat(struct smtp_server *s, struct slice arg)
 		s->body.chunk = size;
 		s->state = SMTP_IN_BDAT;
 		ask_body(s);
-		return server_asked(s);
+		return smtp_server_asked(s);
 	}
 	if (s->state != SMTP_IN_BDAT) {
 		body_prepare(s, true);
@@ -90,47 +96,47 @@ server_bdat(struct smtp_server *s, struct slice arg)
 }
 
 void
-server_body_judged(struct smtp_server *s, const struct verdict *v)
+smtp_server_body_judged(struct smtp_server *s, const struct verdict *v)
 {
 	if (s->body.bdat) {
 		if (v->kind != OK)
 			smtp_server_fail(s, v);
 		s->phase = PHASE_BODY;
 	} else if (v->kind == OK) {
-		smtp_reply_write(stream_out(&s->io), 354, NULL, S("end with CRLF.CRLF"));
+		smtp_reply_write(stream_out(&s->line.io), 354, NULL, S("end with CRLF.CRLF"));
 		s->phase = PHASE_BODY;
 	} else {
-		server_say(s, v);
+		smtp_server_put_reply(s, v);
 	}
 }
 
 /* ---- the end -------------------------------------------------------------------------- */
 
 void
-server_end_judged(struct smtp_server *s, const struct verdict *v)
+smtp_server_end_judged(struct smtp_server *s, const struct verdict *v)
 {
-	server_say(s, v);
+	smtp_server_put_reply(s, v);
 	if (s->answers == 0)
-		server_forget(s);
+		smtp_server_forget(s);
 }
 
 /* The whole body has arrived. */
 static void
-body_end(struct smtp_server *s)
+smtp_server_body_end(struct smtp_server *s)
 {
 	uint32_t n = s->policy->lmtp ? s->nrcpt : 1;
 	struct verdict v;
 
 	s->transactions++;
-	if (s->failed == NULL && s->body.fault == SMTP_FAULT_NONE) {
-		server_ask(s, ASK_END, n);
+	if (!s->failed && s->body.fault == SMTP_FAULT_NONE) {
+		smtp_server_put_question(s, ASK_END, n);
 		s->policy->end(s);
 		return;
 	}
 	v = s->failed ? *s->failed : smtp_fault_verdict(s->body.fault);
 	for (uint32_t i = 0; i < n; i++)
-		server_say(s, &v);
-	server_forget(s);
+		smtp_server_put_reply(s, &v);
+	smtp_server_forget(s);
 }
 
 /* A chunk has arrived. */
@@ -140,22 +146,21 @@ chunk_end(struct smtp_server *s)
 	struct verdict v;
 
 	if (s->stray) {
-		v = verdict(PERM, 503, "5.5.1", "%s",
-		    s->state == SMTP_GREETED ? "EHLO first" : "no valid recipients");
+		v = s->state == SMTP_GREETED ? verdict(OUT_ORDER_FIRST, "EHLO") :
+					       verdict(OUT_ORDER_NO_RCPT);
 		s->stray = 0;
-		server_say(s, &v);
+		smtp_server_put_reply(s, &v);
 	} else if (s->bdat_last) {
 		smtp_body_finish(&s->body);
-		body_end(s);
+		smtp_server_body_end(s);
 	} else {
 		if (s->failed)
 			v = *s->failed;
 		else if (s->body.fault)
 			v = smtp_fault_verdict(s->body.fault);
 		else
-			v = verdict(OK, 250, "2.0.0", "chunk taken, %llu octets so far",
-			    (unsigned long long)s->body.size);
-		server_say(s, &v);
+			v = verdict(OUT_CHUNK_TAKEN, (unsigned long long)s->body.size);
+		smtp_server_put_reply(s, &v);
 	}
 }
 
@@ -173,16 +178,16 @@ patience_lost(const struct smtp_server *s)
 	return lim->size && s->body_got / 2 > lim->size + (32u << 20);
 }
 
-enum smtp_step
-server_body(struct smtp_server *s)
+enum line_next
+smtp_server_body(struct smtp_server *s)
 {
-	struct slice in = stream_peek(&s->io);
+	struct slice in = stream_peek(&s->line.io);
 	struct verdict v;
 	bool end = s->body.bdat && s->body.chunk == 0;
 	size_t n;
 
 	if (in.n == 0 && !end)
-		return STEP_DRY;
+		return LINE_DRY;
 	s->progress = 1;
 	if (!end) {
 		/* A stray chunk is read over: nothing of it may come out. */
@@ -193,7 +198,7 @@ server_body(struct smtp_server *s)
 		} else {
 			n = smtp_body_feed(&s->body, in, &end);
 		}
-		stream_take(&s->io, n);
+		stream_take(&s->line.io, n);
 		s->body_got += n;
 	}
 	if (end) {
@@ -201,14 +206,13 @@ server_body(struct smtp_server *s)
 		if (s->body.bdat)
 			chunk_end(s);
 		else
-			body_end(s);
-		return s->asking == ASK_NOTHING ? STEP_ON : STEP_WAIT;
+			smtp_server_body_end(s);
+		return s->asking == ASK_NOTHING ? LINE_ON : LINE_WAIT;
 	}
 	if (patience_lost(s)) {
-		v = verdict(TEMP, 421, "4.4.2", "%s too slow or too much, closing",
-		    s->policy->hostname);
-		server_bye(s, "slow", &v);
-		return STEP_CLOSE;
+		v = verdict(OUT_CLIENT_SLOW, s->policy->hostname);
+		smtp_server_bye(s, "slow", &v);
+		return LINE_CLOSE;
 	}
-	return STEP_ON;
+	return LINE_ON;
 }

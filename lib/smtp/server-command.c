@@ -1,23 +1,36 @@
-/* server-command.c: the commands of SMTP and LMTP that the server answers itself or by asking
- * its owner.  RFC 5321 4.1.1, RFC 2033 (LHLO), RFC 3207 (STARTTLS), RFC 6531 (SMTPUTF8). */
+/* smtp/server-command.c: the commands of SMTP and LMTP, and the line they come in.
+ * RFC 5321 4.1.1, RFC 2033 (LHLO), RFC 3207 (STARTTLS), RFC 6531 (SMTPUTF8).
+ *
+ * One table says for each verb its states, flags and source; the dispatcher refuses by it, so that
+ * no handler checks what is data.  A handler answers itself or asks the owner (smtp_policy), and
+ * then nothing is read before smtp_server_answer.  What a client does wrong is a row of
+ * mail/outcome.h; of ours only the start of TLS can fail, and ends the session.  Must stay true:
+ * what outlives the command is copied into the transaction's arena, for the line moves. */
 #include <errno.h>
 #include <stdio.h>
 #include "base/mem.h"
 #include "smtp/server-impl.h"
 
+/* Answers with a row of mail/outcome.h. */
+PRINTF(5, 6)
 static enum smtp_next
-say(struct smtp_server *s, enum verdict_kind kind, int code, const char *esc, const char *text)
+smtp_cmd_say(struct smtp_server *s, enum verdict_kind kind, int code, const char *esc,
+    const char *fmt, ...)
 {
-	struct verdict v = verdict(kind, code, esc, "%s", text);
+	struct verdict v;
+	va_list ap;
 
-	server_say(s, &v);
+	va_start(ap, fmt);
+	v = verdict_va(kind, code, esc, fmt, ap);
+	va_end(ap);
+	smtp_server_put_reply(s, &v);
 	return SMTP_NEXT;
 }
 
 void
-server_greet(struct smtp_server *s)
+smtp_server_greet(struct smtp_server *s)
 {
-	struct buf *out = stream_out(&s->io);
+	struct buf *out = stream_out(&s->line.io);
 
 	s->state = SMTP_GREETED;
 	buf_printf(out, "220 %s %s ready\r\n", s->policy->hostname,
@@ -26,26 +39,32 @@ server_greet(struct smtp_server *s)
 
 /* ---- EHLO, HELO, LHLO --------------------------------------------------- 4.1.1.1 ---- */
 
+static void
+smtp_server_extensions(const struct smtp_server *s, struct buf *text)
+{
+	buf_lit(text, "\nPIPELINING\n8BITMIME\nENHANCEDSTATUSCODES\nCHUNKING\nSMTPUTF8\nSIZE");
+	if (s->policy->limits->size)
+		buf_printf(text, " %llu", (unsigned long long)s->policy->limits->size);
+}
+
 /* The answer to EHLO: what we offer. */
 void
-server_hello(struct smtp_server *s)
+smtp_server_hello(struct smtp_server *s)
 {
 	struct buf text = { 0 };
 
 	s->state = SMTP_READY;
 	buf_printf(&text, "%s", s->policy->hostname);
 	if (s->esmtp) {
-		buf_lit(&text,
-		    "\nPIPELINING\n8BITMIME\nENHANCEDSTATUSCODES\nCHUNKING\nSMTPUTF8\nSIZE");
-		if (s->policy->limits->size)
-			buf_printf(&text, " %llu", (unsigned long long)s->policy->limits->size);
+		if (!s->policy->proxy)
+			smtp_server_extensions(s, &text);
 		buf_char(&text, '\n');
-		if (s->tls_ctx && !stream_secure(&s->io))
+		if (s->tls_ctx && !stream_secure(&s->line.io))
 			buf_lit(&text, "STARTTLS\n");
 		if (s->policy->keywords)
 			s->policy->keywords(s, &text);
 	}
-	smtp_reply_write(stream_out(&s->io), 250, NULL, buf_get(&text));
+	smtp_reply_write(stream_out(&s->line.io), 250, NULL, buf_get(&text));
 	buf_fini(&text);
 }
 
@@ -55,29 +74,29 @@ hello(struct smtp_server *s, struct slice arg, bool esmtp)
 	struct verdict yes;
 
 	if (!smtp_helo_valid(arg, s->policy->limits->strict_helo))
-		return say(s, PERM, 501, "5.5.4", "expected a host name or [address]");
-	server_forget(s);
+		return smtp_cmd_say(s, OUT_HELO_BAD);
+	smtp_server_forget(s);
 	s->esmtp = esmtp;
 	mem_free(&s->helo);
 	s->helo = mem_strn(arg.p, arg.n);
-	server_ask(s, ASK_HELO, 1);
+	smtp_server_put_question(s, ASK_HELO, 1);
 	if (s->policy->helo) {
-		s->policy->helo(s, arg);
+		s->policy->helo(s, slice_str(s->helo)); /* the line may move */
 	} else {
-		yes = verdict(OK, 250, "2.0.0", "ok");
+		yes = verdict(OUT_OK);
 		smtp_server_answer(s, &yes);
 	}
-	return server_asked(s);
+	return smtp_server_asked(s);
 }
 
 static enum smtp_next
-cmd_helo(struct smtp_server *s, struct slice arg)
+smtp_cmd_helo(struct smtp_server *s, struct slice arg)
 {
 	return hello(s, arg, false);
 }
 
 static enum smtp_next
-cmd_ehlo(struct smtp_server *s, struct slice arg)
+smtp_cmd_ehlo(struct smtp_server *s, struct slice arg)
 {
 	return hello(s, arg, true);
 }
@@ -85,40 +104,37 @@ cmd_ehlo(struct smtp_server *s, struct slice arg)
 /* ---- STARTTLS ----------------------------------------------------------- RFC 3207 --- */
 
 static enum smtp_next
-cmd_starttls(struct smtp_server *s, struct slice arg)
+smtp_cmd_starttls(struct smtp_server *s, struct slice arg)
 {
 	int r;
 
-	if (stream_secure(&s->io))
-		return say(s, PERM, 503, "5.5.1", "TLS is on already");
-	if (s->tls_ctx == NULL)
-		return say(s, PERM, 502, "5.5.1", "STARTTLS is not offered here");
+	if (stream_secure(&s->line.io))
+		return smtp_cmd_say(s, OUT_TLS_ALREADY);
+	if (!s->tls_ctx)
+		return smtp_cmd_say(s, OUT_VERB_NOT_OFFERED, "STARTTLS");
 	if (arg.n)
-		return say(s, PERM, 501, "5.5.4", "STARTTLS takes no argument");
-	say(s, OK, 220, "2.0.0", "go ahead");
-	stream_flush(&s->io);
-	r = stream_tls_accept(&s->io, s->tls_ctx);
+		return smtp_cmd_say(s, OUT_VERB_TAKES_NONE, "STARTTLS");
+	smtp_cmd_say(s, OUT_TLS_BEGINS);
+	r = line_session_starttls(&s->line, s->tls_ctx);
 	if (r < 0) {
-		s->why = "tls";
+		s->line.why = "tls";
 		return SMTP_CLOSE;
 	}
-	server_ask(s, ASK_TLS, 0);
 	return SMTP_WAIT;
 }
 
 /* ---- MAIL --------------------------------------------------------------- 4.1.1.2 ---- */
 
-/* What a parser's error is in SMTP: 501, 553 or 555. */
+/* What a parser's error is when it does not lie in the address. */
 static enum smtp_next
-bad_argument(struct smtp_server *s, int error, bool path_bad, const char *esc, const char *why)
+bad_argument(struct smtp_server *s, int error, const char *why)
 {
-	if (error == -ENOTSUP)
-		return say(s, PERM, 555, "5.5.4", why);
-	return path_bad ? say(s, PERM, 501, esc, why) : say(s, PERM, 501, "5.5.4", why);
+	return error == -ENOTSUP ? smtp_cmd_say(s, OUT_PARAMETER_UNKNOWN, why) :
+				   smtp_cmd_say(s, OUT_ARGUMENT_BAD, why);
 }
 
 static enum smtp_next
-cmd_mail(struct smtp_server *s, struct slice arg)
+smtp_cmd_mail(struct smtp_server *s, struct slice arg)
 {
 	const struct smtp_limits *lim = s->policy->limits;
 	struct verdict v;
@@ -127,44 +143,46 @@ cmd_mail(struct smtp_server *s, struct slice arg)
 	int r;
 
 	if (lim->transactions && s->transactions >= lim->transactions) {
-		v = verdict(TEMP, 421, "4.7.0", "%s too many messages in this session",
-		    s->policy->hostname);
-		return server_bye(s, "transactions", &v);
+		v = verdict(OUT_MESSAGES_MANY, s->policy->hostname);
+		return smtp_server_bye(s, "transactions", &v);
 	}
 	/* The slices live in the arena, as the transaction does; the line does not. */
 	arg = arena_slice(&s->arena, arg);
 	r = smtp_mail_parse(arg, &s->arena, &s->mail, &path_bad, &why);
-	if (r == 0 && s->mail.xqid.p && !s->policy->lmtp) {
+	if (r == 0 &&
+	    ((s->mail.xqid.p && !s->policy->lmtp) || (s->mail.aside.p && !s->may_aside))) {
 		r = -ENOTSUP;
 		why = "unknown parameter";
 	}
 	if (r < 0) {
-		bad_argument(s, r, path_bad, "5.1.7", why);
-		server_forget(s);
+		if (path_bad && r != -ENOTSUP)
+			smtp_cmd_say(s, OUT_SENDER_BAD, why);
+		else
+			bad_argument(s, r, why);
+		smtp_server_forget(s);
 		return SMTP_NEXT;
 	}
 	if ((s->mail.from.flags & ADDRESS_UTF8) && !s->mail.smtputf8) {
-		say(s, PERM, 553, "5.6.7", "this address needs SMTPUTF8");
-		server_forget(s);
+		smtp_cmd_say(s, OUT_RCPT_NOT_ASCII);
+		smtp_server_forget(s);
 		return SMTP_NEXT;
 	}
 	if (lim->size && s->mail.size > lim->size) {
-		v = verdict(PERM, 552, "5.3.4", "message is larger than %llu octets",
-		    (unsigned long long)lim->size);
-		server_say(s, &v);
-		server_forget(s);
+		v = verdict(OUT_SIZE_DECLARED, (unsigned long long)lim->size);
+		smtp_server_put_reply(s, &v);
+		smtp_server_forget(s);
 		return SMTP_NEXT;
 	}
 	s->open = 1;
-	server_ask(s, ASK_MAIL, 1);
+	smtp_server_put_question(s, ASK_MAIL, 1);
 	s->policy->mail(s, &s->mail);
-	return server_asked(s);
+	return smtp_server_asked(s);
 }
 
 /* ---- RCPT --------------------------------------------------------------- 4.1.1.3 ---- */
 
 static enum smtp_next
-cmd_rcpt(struct smtp_server *s, struct slice arg)
+smtp_cmd_rcpt(struct smtp_server *s, struct slice arg)
 {
 	struct smtp_rcpt *rcpt;
 	const char *why;
@@ -172,92 +190,97 @@ cmd_rcpt(struct smtp_server *s, struct slice arg)
 	int r;
 
 	if (s->policy->limits->rcpts && s->nrcpt >= s->policy->limits->rcpts)
-		return say(s, TEMP, 452, "4.5.3", "too many recipients");
+		return smtp_cmd_say(s, OUT_RCPTS_MANY);
 	arg = arena_slice(&s->arena, arg);
 	rcpt = arena_new(&s->arena, sizeof(*rcpt));
-	r = smtp_rcpt_parse(arg, &s->arena, rcpt, &path_bad, &why);
+	r = smtp_rcpt_parse(arg, s->policy->bare, &s->arena, rcpt, &path_bad, &why);
+	if (r >= 0 && rcpt->ignore_quota && !s->policy->lmtp) {
+		r = -ENOTSUP;
+		why = "unknown parameter";
+	}
 	if (r < 0)
-		return bad_argument(s, r, path_bad, "5.1.3", why);
+		return path_bad && r != -ENOTSUP ? smtp_cmd_say(s, OUT_RCPT_BAD, why) :
+						   bad_argument(s, r, why);
 	if ((rcpt->to.flags & ADDRESS_UTF8) && !s->mail.smtputf8)
-		return say(s, PERM, 553, "5.6.7", "this address needs SMTPUTF8");
-	server_ask(s, ASK_RCPT, 1);
+		return smtp_cmd_say(s, OUT_RCPT_NOT_ASCII);
+	smtp_server_put_question(s, ASK_RCPT, 1);
 	s->policy->rcpt(s, rcpt);
-	return server_asked(s);
+	return smtp_server_asked(s);
 }
 
 /* ---- the small ones ----------------------------------------------- 4.1.1.5 - 4.1.1.10 */
 
 static enum smtp_next
-cmd_rset(struct smtp_server *s, struct slice arg)
+smtp_cmd_rset(struct smtp_server *s, struct slice arg)
 {
 	if (arg.n)
-		return say(s, PERM, 501, "5.5.4", "RSET takes no argument");
-	server_forget(s);
-	return say(s, OK, 250, "2.0.0", "ok");
+		return smtp_cmd_say(s, OUT_VERB_TAKES_NONE, "RSET");
+	smtp_server_forget(s);
+	return smtp_cmd_say(s, OUT_OK);
 }
 
 static enum smtp_next
-cmd_vrfy(struct smtp_server *s, struct slice arg)
+smtp_cmd_vrfy(struct smtp_server *s, struct slice arg)
 {
 	if (arg.n == 0)
-		return say(s, PERM, 501, "5.5.4", "VRFY needs an argument");
-	if (s->policy->vrfy == NULL) /* RFC 5321 3.5.3: 252 neither confirms nor denies */
-		return say(s, OK, 252, "2.0.0", "cannot verify, but will take mail and try");
-	server_ask(s, ASK_VRFY, 1);
+		return smtp_cmd_say(s, OUT_VERB_NEEDS, "VRFY", "an argument");
+	if (!s->policy->vrfy) /* RFC 5321 3.5.3: 252 neither confirms nor denies */
+		return smtp_cmd_say(s, OUT_VRFY_PERHAPS);
+	smtp_server_put_question(s, ASK_VRFY, 1);
 	s->policy->vrfy(s, arena_slice(&s->arena, arg));
-	return server_asked(s);
+	return smtp_server_asked(s);
 }
 
 static enum smtp_next
-cmd_expn(struct smtp_server *s, struct slice arg)
+smtp_cmd_expn(struct smtp_server *s, struct slice arg)
 {
 	(void)arg;
-	return say(s, PERM, 502, "5.5.1", "EXPN is not offered here");
+	return smtp_cmd_say(s, OUT_VERB_NOT_OFFERED, "EXPN");
 }
 
 static enum smtp_next
-cmd_noop(struct smtp_server *s, struct slice arg)
+smtp_cmd_noop(struct smtp_server *s, struct slice arg)
 {
 	(void)arg;
-	return say(s, OK, 250, "2.0.0", "ok");
+	return smtp_cmd_say(s, OUT_OK);
 }
 
 static enum smtp_next
-cmd_quit(struct smtp_server *s, struct slice arg)
+smtp_cmd_quit(struct smtp_server *s, struct slice arg)
 {
-	struct verdict v = verdict(OK, 221, "2.0.0", "%s bye", s->policy->hostname);
+	struct verdict v = verdict(OUT_BYE, s->policy->hostname);
 
 	(void)arg;
-	return server_bye(s, "quit", &v);
+	return smtp_server_bye(s, "quit", &v);
 }
 
-static enum smtp_next cmd_help(struct smtp_server *s, struct slice arg);
+static enum smtp_next smtp_cmd_help(struct smtp_server *s, struct slice arg);
 
 /* BDAT is legal anywhere, because its octets must be read over even when it is refused. */
 static const struct smtp_verb verbs[] = {
-	{ "MAIL", cmd_mail, SMTP_READY, 0, "RFC 5321 4.1.1.2" },
-	{ "RCPT", cmd_rcpt, SMTP_IN_MAIL | SMTP_IN_RCPT, 0, "RFC 5321 4.1.1.3" },
-	{ "DATA", server_data, SMTP_IN_RCPT, SMTP_LAST, "RFC 5321 4.1.1.4" },
-	{ "BDAT", server_bdat, SMTP_ANY, SMTP_PRE_TLS | SMTP_PRE_AUTH, "RFC 3030 2" },
-	{ "EHLO", cmd_ehlo, SMTP_ANY, SMTP_PRE_TLS | SMTP_PRE_AUTH | SMTP_LAST | ONLY_SMTP,
+	{ "MAIL", smtp_cmd_mail, SMTP_READY, 0, "RFC 5321 4.1.1.2" },
+	{ "RCPT", smtp_cmd_rcpt, SMTP_IN_MAIL | SMTP_IN_RCPT, 0, "RFC 5321 4.1.1.3" },
+	{ "DATA", smtp_server_data, SMTP_IN_RCPT, SMTP_LAST, "RFC 5321 4.1.1.4" },
+	{ "BDAT", smtp_server_bdat, SMTP_ANY, SMTP_PRE_TLS | SMTP_PRE_AUTH, "RFC 3030 2" },
+	{ "EHLO", smtp_cmd_ehlo, SMTP_ANY, SMTP_PRE_TLS | SMTP_PRE_AUTH | SMTP_LAST | ONLY_SMTP,
 	    "RFC 5321 4.1.1.1" },
-	{ "HELO", cmd_helo, SMTP_ANY, SMTP_PRE_TLS | SMTP_PRE_AUTH | SMTP_LAST | ONLY_SMTP,
+	{ "HELO", smtp_cmd_helo, SMTP_ANY, SMTP_PRE_TLS | SMTP_PRE_AUTH | SMTP_LAST | ONLY_SMTP,
 	    "RFC 5321 4.1.1.1" },
-	{ "LHLO", cmd_ehlo, SMTP_ANY, SMTP_PRE_TLS | SMTP_PRE_AUTH | SMTP_LAST | ONLY_LMTP,
+	{ "LHLO", smtp_cmd_ehlo, SMTP_ANY, SMTP_PRE_TLS | SMTP_PRE_AUTH | SMTP_LAST | ONLY_LMTP,
 	    "RFC 2033 4.1" },
-	{ "STARTTLS", cmd_starttls, SMTP_READY, SMTP_PRE_TLS | SMTP_PRE_AUTH | SMTP_LAST,
+	{ "STARTTLS", smtp_cmd_starttls, SMTP_READY, SMTP_PRE_TLS | SMTP_PRE_AUTH | SMTP_LAST,
 	    "RFC 3207 4" },
-	{ "RSET", cmd_rset, SMTP_ANY, SMTP_PRE_TLS | SMTP_PRE_AUTH, "RFC 5321 4.1.1.5" },
-	{ "VRFY", cmd_vrfy, SMTP_ANY, 0, "RFC 5321 4.1.1.6" },
-	{ "EXPN", cmd_expn, SMTP_ANY, 0, "RFC 5321 4.1.1.7" },
-	{ "HELP", cmd_help, SMTP_ANY, SMTP_PRE_TLS | SMTP_PRE_AUTH, "RFC 5321 4.1.1.8" },
-	{ "NOOP", cmd_noop, SMTP_ANY, SMTP_PRE_TLS | SMTP_PRE_AUTH, "RFC 5321 4.1.1.9" },
-	{ "QUIT", cmd_quit, SMTP_ANY, SMTP_PRE_TLS | SMTP_PRE_AUTH, "RFC 5321 4.1.1.10" },
+	{ "RSET", smtp_cmd_rset, SMTP_ANY, SMTP_PRE_TLS | SMTP_PRE_AUTH, "RFC 5321 4.1.1.5" },
+	{ "VRFY", smtp_cmd_vrfy, SMTP_ANY, 0, "RFC 5321 4.1.1.6" },
+	{ "EXPN", smtp_cmd_expn, SMTP_ANY, 0, "RFC 5321 4.1.1.7" },
+	{ "HELP", smtp_cmd_help, SMTP_ANY, SMTP_PRE_TLS | SMTP_PRE_AUTH, "RFC 5321 4.1.1.8" },
+	{ "NOOP", smtp_cmd_noop, SMTP_ANY, SMTP_PRE_TLS | SMTP_PRE_AUTH, "RFC 5321 4.1.1.9" },
+	{ "QUIT", smtp_cmd_quit, SMTP_ANY, SMTP_PRE_TLS | SMTP_PRE_AUTH, "RFC 5321 4.1.1.10" },
 	{ NULL, NULL, 0, 0, NULL },
 };
 
 static enum smtp_next
-cmd_help(struct smtp_server *s, struct slice arg)
+smtp_cmd_help(struct smtp_server *s, struct slice arg)
 {
 	struct verdict v = { .kind = OK, .reply = 214, .subject = 0 };
 	unsigned hide = s->policy->lmtp ? ONLY_SMTP : ONLY_LMTP;
@@ -266,12 +289,12 @@ cmd_help(struct smtp_server *s, struct slice arg)
 	(void)arg;
 	for (size_t i = 0; verbs[i].verb && n < sizeof(v.text); i++)
 		if (!(verbs[i].flags & hide))
-			n += (size_t)snprintf(v.text + n, sizeof(v.text) - n, "%s%s",
-			    n ? " " : "", verbs[i].verb);
-	for (const struct smtp_verb *own = s->policy->verbs;
-	     own && own->verb && n < sizeof(v.text); own++)
+			n += (size_t)snprintf(v.text + n, sizeof(v.text) - n, "%s%s", n ? " " : "",
+			    verbs[i].verb);
+	for (const struct smtp_verb *own = s->policy->verbs; own && own->verb && n < sizeof(v.text);
+	     own++)
 		n += (size_t)snprintf(v.text + n, sizeof(v.text) - n, " %s", own->verb);
-	server_say(s, &v);
+	smtp_server_put_reply(s, &v);
 	return SMTP_NEXT;
 }
 
@@ -292,41 +315,40 @@ verb_find(const struct smtp_server *s, struct slice verb)
 }
 
 static enum smtp_next
-unknown(struct smtp_server *s, struct slice verb)
+smtp_cmd_unknown(struct smtp_server *s, struct slice verb)
 {
 	struct verdict v;
 
 	/* A browser or a request forged by one: nothing that follows is meant for us. */
 	if (slice_ieq(verb, S("GET")) || slice_ieq(verb, S("POST")) ||
 	    slice_ieq(verb, S("CONNECT"))) {
-		v = verdict(PERM, 521, "5.7.0", "this is no web server");
-		return server_bye(s, "http", &v);
+		v = verdict(OUT_NOT_HTTP);
+		return smtp_server_bye(s, "http", &v);
 	}
 	s->unknown++;
 	if (s->policy->limits->unknown && s->unknown >= s->policy->limits->unknown) {
-		v = verdict(
-		    TEMP, 421, "4.7.0", "%s too many unknown commands", s->policy->hostname);
-		return server_bye(s, "errors", &v);
+		v = verdict(OUT_UNKNOWN_MANY, s->policy->hostname);
+		return smtp_server_bye(s, "errors", &v);
 	}
-	return say(s, PERM, 500, "5.5.1", "unknown command");
+	return smtp_cmd_say(s, OUT_VERB_UNKNOWN);
 }
 
 static enum smtp_next
 out_of_order(struct smtp_server *s, const struct smtp_verb *v)
 {
 	if (s->state == SMTP_GREETED)
-		return say(s, PERM, 503, "5.5.1", s->policy->lmtp ? "LHLO first" : "EHLO first");
+		return smtp_cmd_say(s, OUT_ORDER_FIRST, s->policy->lmtp ? "LHLO" : "EHLO");
 	if (s->state == SMTP_IN_BDAT)
-		return say(s, PERM, 503, "5.5.1", "BDAT or RSET expected");
+		return smtp_cmd_say(s, OUT_ORDER_BDAT);
 	if (v->states == SMTP_READY)
-		return say(s, PERM, 503, "5.5.1", "a transaction is open");
+		return smtp_cmd_say(s, OUT_ORDER_OPEN);
 	if (v->states == SMTP_IN_RCPT && s->state == SMTP_IN_MAIL)
-		return say(s, PERM, 503, "5.5.1", "no valid recipients");
-	return say(s, PERM, 503, "5.5.1", "MAIL first");
+		return smtp_cmd_say(s, OUT_ORDER_NO_RCPT);
+	return smtp_cmd_say(s, OUT_ORDER_FIRST, "MAIL");
 }
 
 static enum smtp_next
-dispatch(struct smtp_server *s, struct slice line)
+smtp_cmd_dispatch(struct smtp_server *s, struct slice line)
 {
 	const struct smtp_verb *v;
 	struct slice verb, arg;
@@ -335,25 +357,25 @@ dispatch(struct smtp_server *s, struct slice line)
 	s->verb = "command";
 	if (!smtp_command_split(line, &verb, &arg)) {
 		s->unknown++;
-		return say(s, PERM, 500, "5.5.2", "no command");
+		return smtp_cmd_say(s, OUT_LINE_EMPTY);
 	}
 	v = verb_find(s, verb);
-	if (v == NULL)
-		return unknown(s, verb);
+	if (!v)
+		return smtp_cmd_unknown(s, verb);
 	s->verb = v->verb;
 	if (line.n > SMTP_LINE_MAX && !(v->flags & SMTP_LONG))
-		return say(s, PERM, 500, "5.5.2", "line too long");
+		return smtp_cmd_say(s, OUT_LINE_LONG);
 	if (!(v->states & s->state))
 		return out_of_order(s, v);
-	if (s->need_tls && !stream_secure(&s->io) && !(v->flags & SMTP_PRE_TLS))
-		return say(s, PERM, 530, "5.7.0", "STARTTLS first");
+	if (s->need_tls && !stream_secure(&s->line.io) && !(v->flags & SMTP_PRE_TLS))
+		return smtp_cmd_say(s, OUT_TLS_FIRST);
 	if (s->need_auth && !s->authed && !(v->flags & SMTP_PRE_AUTH))
-		return say(s, PERM, 530, "5.7.0", "authentication required");
+		return smtp_cmd_say(s, OUT_AUTH_FIRST);
 	/* RFC 2920 3.1, and what smuggles a second message behind a first: a client that does
 	 * not wait for our answer here is no mail client. */
-	if ((v->flags & SMTP_LAST) && !s->policy->batch && stream_peek(&s->io).n) {
-		early = verdict(PERM, 554, "5.5.0", "input behind %s before its answer", v->verb);
-		return server_bye(s, "pipelining", &early);
+	if ((v->flags & SMTP_LAST) && !s->policy->batch && stream_peek(&s->line.io).n) {
+		early = verdict(OUT_INPUT_EARLY, v->verb);
+		return smtp_server_bye(s, "pipelining", &early);
 	}
 	return v->fn(s, arg);
 }
@@ -363,56 +385,56 @@ line_taken(struct smtp_server *s, struct slice line)
 {
 	enum smtp_next (*fn)(struct smtp_server *, struct slice) = s->line_fn;
 
-	if (fn == NULL)
-		return dispatch(s, line);
+	if (!fn)
+		return smtp_cmd_dispatch(s, line);
 	s->line_fn = NULL;
 	return fn(s, line);
 }
 
-enum smtp_step
-server_command(struct smtp_server *s)
+enum line_next
+smtp_server_command(struct smtp_server *s)
 {
 	enum line_end ending = LINE_CRLF;
 	enum smtp_next next;
 	struct slice line;
-	int r = stream_line(&s->io, SMTP_AUTH_MAX, &line, &ending);
+	int r = stream_line(&s->line.io, SMTP_AUTH_MAX, &line, &ending);
 
 	if (r == 0)
-		return STEP_DRY;
+		return LINE_DRY;
 	s->progress = 1;
 	if (r < 0) {
 		s->phase = PHASE_SKIP;
-		return STEP_ON;
+		return LINE_ON;
 	}
 	if (ending == LINE_LF && !s->policy->limits->normalise) {
 		s->verb = "command";
 		s->line_fn = NULL;
-		next = say(s, PERM, 500, "5.5.2", "lines end in CRLF");
+		next = smtp_cmd_say(s, OUT_LINE_BARE_LF);
 	} else {
 		next = line_taken(s, line);
 	}
-	if (next == SMTP_WAIT && s->asking == ASK_NOTHING)
-		server_ask(s, ASK_OWN, 0);
-	return next == SMTP_NEXT ? STEP_ON : next == SMTP_WAIT ? STEP_WAIT : STEP_CLOSE;
+	if (next == SMTP_WAIT && s->asking == ASK_NOTHING && s->line.state != LINE_HANDSHAKE)
+		smtp_server_put_question(s, ASK_OWN, 0);
+	return next == SMTP_NEXT ? LINE_ON : next == SMTP_WAIT ? LINE_WAIT : LINE_CLOSE;
 }
 
 /* Reads over the rest of a line that is too long; its answer comes when it is over. */
-enum smtp_step
-server_skip(struct smtp_server *s)
+enum line_next
+smtp_server_skip(struct smtp_server *s)
 {
-	struct slice in = stream_peek(&s->io);
+	struct slice in = stream_peek(&s->line.io);
 	size_t n = slice_find(in, '\n');
 
 	if (in.n == 0)
-		return STEP_DRY;
+		return LINE_DRY;
 	if (n == in.n) {
-		stream_take(&s->io, n);
-		return STEP_DRY;
+		stream_take(&s->line.io, n);
+		return LINE_DRY;
 	}
-	stream_take(&s->io, n + 1);
+	stream_take(&s->line.io, n + 1);
 	s->phase = PHASE_COMMAND;
 	s->line_fn = NULL;
 	s->verb = "command";
-	say(s, PERM, 500, "5.5.2", "line too long");
-	return STEP_ON;
+	smtp_cmd_say(s, OUT_LINE_LONG);
+	return LINE_ON;
 }

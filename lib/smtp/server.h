@@ -16,7 +16,7 @@
 #define SMTP_SERVER_H
 #include "base/arena.h"
 #include "mail/verdict.h"
-#include "net/stream.h"
+#include "net/line-session.h"
 #include "smtp/body.h"
 #include "smtp/command.h"
 #include "smtp/reply.h"
@@ -30,7 +30,7 @@ enum smtp_state {
 	SMTP_GREETED = 1, /* before EHLO */
 	SMTP_READY = 2,
 	SMTP_IN_MAIL = 4,
-	SMTP_IN_RCPT = 8, /* at least one recipient accepted */
+	SMTP_IN_RCPT = 8,  /* at least one recipient accepted */
 	SMTP_IN_BDAT = 16, /* between two chunks */
 	SMTP_ANY = 31,
 };
@@ -52,11 +52,11 @@ struct smtp_verb {
 };
 
 struct smtp_limits {
-	uint32_t command_ms;   /* for a whole command line to arrive */
-	uint32_t data_ms;      /* between two pieces of a body */
-	uint32_t data_rate;    /* least bytes a second of a body, after the first data_ms; 0 = off */
-	uint32_t errors;       /* negative answers (5xx) before 421; LMTP: not those about recipients */
-	uint32_t unknown;      /* unknown commands before 421 */
+	uint32_t command_ms; /* for a whole command line to arrive */
+	uint32_t data_ms;    /* between two pieces of a body */
+	uint32_t data_rate;  /* least bytes a second of a body, after the first data_ms; 0 = off */
+	uint32_t errors;  /* negative answers (5xx) before 421; LMTP: not those about recipients */
+	uint32_t unknown; /* unknown commands before 421 */
 	uint32_t transactions; /* messages a session, 0 = no limit */
 	uint32_t rcpts;        /* recipients a message: 452 4.5.3 above */
 	uint32_t line;         /* body line, octets without CRLF, 0 = no limit */
@@ -70,18 +70,23 @@ struct smtp_policy {
 	const struct smtp_verb *verbs; /* own commands, or NULL; ended by a NULL verb */
 	const char *hostname;          /* in greeting and EHLO */
 	bool lmtp;
-	bool batch;                    /* a trusted program that need not wait for our answers */
+	bool bare;  /* RCPT TO:<user> without a domain is asked, too */
+	bool batch; /* a trusted program that need not wait for our answers */
 
 	/* The lines of the EHLO answer behind the first, each ended by LF.  The server itself
 	 * adds PIPELINING, 8BITMIME, ENHANCEDSTATUSCODES, CHUNKING, SIZE, SMTPUTF8, STARTTLS
 	 * (when s->tls_ctx is set and TLS is off). */
 	void (*keywords)(struct smtp_server *, struct buf *);
+	/* For a session that becomes somebody else's behind its AUTH: the extensions are not the
+	 * server's, and keywords adds all but STARTTLS. */
+	bool proxy;
 
 	/* Questions: answered by smtp_server_answer.  NULL = yes. */
-	void (*helo)(struct smtp_server *, struct slice name); /* verb in s->esmtp, s->helo set after */
+	void (*helo)(struct smtp_server *,
+	    struct slice name); /* verb in s->esmtp, s->helo set after */
 	void (*mail)(struct smtp_server *, const struct smtp_mail *);
 	void (*rcpt)(struct smtp_server *, const struct smtp_rcpt *);
-	void (*body)(struct smtp_server *);  /* DATA or the first BDAT: may it begin? */
+	void (*body)(struct smtp_server *); /* DATA or the first BDAT: may it begin? */
 	/* Clean bytes of the body (body.h).  When they cannot be kept: smtp_server_fail. */
 	void (*bytes)(struct smtp_server *, struct slice);
 	/* The body is complete and well formed.  SMTP: one answer; LMTP: one for each accepted
@@ -89,48 +94,53 @@ struct smtp_policy {
 	void (*end)(struct smtp_server *);
 	void (*vrfy)(struct smtp_server *, struct slice arg); /* NULL = 252 */
 
-	/* Tidings. */
-	void (*reset)(struct smtp_server *);  /* the transaction is over or given up: forget it */
+	/* Events. */
+	void (*reset)(struct smtp_server *); /* the transaction is over or given up: forget it */
 	/* 4xx or 5xx was said. */
 	void (*refused)(struct smtp_server *, const char *verb, const struct verdict *);
 	/* TLS is on and the session began anew; or -errno and why not, the end. */
 	void (*secured)(struct smtp_server *, int error, const char *why);
-	void (*closed)(struct smtp_server *);  /* last call (reset was called): memory may go */
+	/* The session has ended, output may still go out: what an own verb waits for is given up, so that a
+	 * client that goes while it waits is seen.  NULL: what is being committed is committed. */
+	void (*release)(struct smtp_server *);
+	void (*closed)(struct smtp_server *); /* last call (reset was called): memory may go */
 };
 
 struct smtp_server {
-	struct stream io;
+	struct line_session line; /* line.why: "quit", "eof", "timeout", ... when it is closed */
 	const struct smtp_policy *policy;
-	void *data;                /* the owner's */
+	void *data;      /* the owner's */
+	const char *sid; /* the owner's id, for log_context; may be NULL */
 	struct loop *loop;
-	struct tls_ctx *tls_ctx;   /* STARTTLS is offered when set; borrowed */
-	struct deadline deadline;
-	struct arena arena;        /* the transaction's: reset with it */
+	struct tls_ctx *tls_ctx; /* STARTTLS is offered when set; borrowed */
+	struct arena arena;      /* the transaction's: reset with it */
 	struct smtp_body body;
-	struct smtp_mail mail;     /* of the transaction; in the arena */
-	struct verdict *failed;    /* in the arena: the body cannot be kept, this is why */
-	char *helo;                /* heap; NULL before */
-	enum smtp_next (*line_fn)(struct smtp_server *, struct slice line); /* takes the next line */
-	const char *verb;          /* in flight, for logs */
-	const char *why;           /* how the session ended: "quit", "eof", "timeout", ... */
-	const char *ending;        /* smtp_server_shutdown's text, until it can be said */
-	uint64_t body_at;          /* ms, when the body began */
-	uint64_t body_got;         /* wire bytes of the body */
-	uint32_t nrcpt;            /* accepted in this transaction */
-	uint32_t answers;          /* answers still due for the question in flight */
-	uint32_t errors, unknown, transactions;
-	uint8_t state;             /* enum smtp_state */
-	uint8_t phase;             /* command lines, body, skipping; see server.c */
-	uint8_t asking;            /* which question is in flight; see server.c */
+	struct smtp_mail mail;  /* of the transaction; in the arena */
+	struct verdict *failed; /* in the arena: the body cannot be kept, this is why */
+	char *helo;             /* heap; NULL before */
+	enum smtp_next (
+	    *line_fn)(struct smtp_server *, struct slice line); /* takes the next line */
+	const char *verb;                                       /* in flight, for logs */
+	const char *ending; /* smtp_server_shutdown's text, until it can be said */
+	const char *last;   /* smtp_server_last's */
+	uint64_t body_at;   /* ms, when the body began */
+	uint64_t body_got;  /* wire bytes of the body */
+	uint64_t asked_ms;  /* loop_now, when the question in flight was asked */
+	uint32_t nrcpt;     /* accepted in this transaction */
+	uint32_t answers;   /* answers still due for the question in flight */
+	uint32_t unknown, transactions;
+	uint8_t state;  /* enum smtp_state */
+	uint8_t phase;  /* command lines, body, skipping; see server.c */
+	uint8_t asking; /* which question is in flight; see server.c */
 	unsigned need_tls : 1, need_auth : 1, authed : 1; /* the owner's */
-	unsigned esmtp : 1;    /* EHLO or LHLO was said */
-	unsigned open : 1;     /* a transaction: from MAIL being asked on */
-	unsigned running : 1, waiting : 1, closing : 1, bye : 1, stopped : 1, progress : 1,
-	    bdat_last : 1, stray : 1;
+	unsigned may_aside : 1;                           /* the owner's: MAIL may have XASIDE */
+	unsigned esmtp : 1;                               /* EHLO or LHLO was said */
+	unsigned open : 1; /* a transaction: from MAIL being asked on */
+	unsigned bye : 1, progress : 1, bdat_last : 1, stray : 1;
 };
 
 /* Takes the connected socket over and greets (after the handshake when `implicit`).  Set
- * policy, data, tls_ctx, need_tls, need_auth before; the rest is zeroed.  0 or -errno (the fd
+ * policy, data, sid, tls_ctx, need_tls, need_auth before; the rest is zeroed.  0 or -errno (the fd
  * stays the caller's then). */
 int smtp_server_open(struct smtp_server *s, struct loop *l, int fd, bool implicit) MUSTCHECK;
 /* Refuses the connection: one reply instead of the greeting, then closed. */
@@ -149,6 +159,14 @@ enum smtp_next smtp_server_ask(struct smtp_server *s, struct slice text,
     enum smtp_next (*fn)(struct smtp_server *, struct slice line));
 /* For own verbs that returned SMTP_WAIT and have said their answer: goes on. */
 void smtp_server_resume(struct smtp_server *s, enum smtp_next next);
+/* Of an own verb that has returned SMTP_WAIT, after its answer is said: the stream is somebody else's
+ * from now on; `closed` is not called. */
+void smtp_server_leave(struct smtp_server *s, const struct stream_events *ev, void *data);
+/* The answer to the question in flight is the last one: 421 `text` (a literal) comes behind it, and nothing
+ * that the client has sent ahead is looked at. */
+void smtp_server_last(struct smtp_server *s, const char *text);
+/* From `secured`: says `v`, and the session ends.  `why` is a literal for the log. */
+void smtp_server_end(struct smtp_server *s, const char *why, const struct verdict *v);
 /* Ends it with 421 `text` (a literal): at once when no transaction is open, else behind it. */
 void smtp_server_shutdown(struct smtp_server *s, const char *text);
 #endif

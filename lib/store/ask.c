@@ -1,15 +1,20 @@
-/* What each request to stored says. */
+/* What each request to stored says: a struct store_request for each verb.
+ *
+ * Called by lmtpd, imapd and storectl, from their loop.  Nothing fails here but a body whose
+ * connection is gone; what stored answers, and STORE_AWAY, come by client.c.  The numbers that
+ * name mailboxes and accounts are the caller's view: stored looks whether they still are true. A
+ * duplicate's key must stay the same in all versions, retries come after an upgrade too. */
 #include <unistd.h>
 
 #include "base/must.h"
-#include "store/client_private.h"
+#include "store/client-impl.h"
 
 void
 store_ping_start(struct store_client *c, struct op *op, store_done *done, void *arg)
 {
 	struct store_request r = { .verb = STORE_V_PING };
 
-	ask(c, &r, op, done, arg);
+	store_ask(c, &r, op, done, arg);
 }
 
 /* ---- bodies going in ------------------------------------------------------------------------ */
@@ -44,6 +49,8 @@ bodies_pass(struct store_client *c, struct store_message *m, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		struct store_body *b = m[i].body;
 
+		if (!b) /* restore: another message has the octets */
+			continue;
 		good &= b->fd >= 0 && c->conn && b->generation == c->generation;
 		m[i].token = b->token;
 		if (b->fd >= 0)
@@ -54,53 +61,103 @@ bodies_pass(struct store_client *c, struct store_message *m, size_t n)
 }
 
 void
-store_deliver_start(struct store_client *c, struct store_message *m, const struct store_target *targets,
-    size_t n, struct op *op, store_done *done, void *arg)
+store_deliver_start(struct store_client *c, struct store_message *m,
+    const struct store_target *targets, size_t n, struct op *op, store_done *done, void *arg)
 {
-	struct store_request r = { .verb = STORE_V_DELIVER, .messages = m, .nmessages = 1,
+	struct store_request r = { .verb = STORE_V_DELIVER,
+		.messages = m,
+		.nmessages = 1,
 		.ntargets = n };
 
 	must(n > 0 && n <= STORE_TARGETS_MAX);
 	r.targets = (struct store_target *)(uintptr_t)targets;
 	if (bodies_pass(c, m, 1))
-		ask(c, &r, op, done, arg);
+		store_ask(c, &r, op, done, arg);
 	else
-		ask_nobody(c, op, done, arg);
+		store_ask_nobody(c, op, done, arg);
 }
 
 void
 store_append_start(struct store_client *c, uint64_t mailbox, struct store_message *m, size_t n,
     struct store_limits limits, struct op *op, store_done *done, void *arg)
 {
-	struct store_request r = { .verb = STORE_V_APPEND, .mailbox = mailbox, .messages = m,
-		.nmessages = n, .limits = limits };
+	struct store_request r = { .verb = STORE_V_APPEND,
+		.mailbox = mailbox,
+		.messages = m,
+		.nmessages = n,
+		.limits = limits };
 
-	must(n > 0 && n < UINT16_MAX);
+	must(n > 0 && n <= STORE_MESSAGES_MAX);
 	if (bodies_pass(c, m, n))
-		ask(c, &r, op, done, arg);
+		store_ask(c, &r, op, done, arg);
 	else
-		ask_nobody(c, op, done, arg);
+		store_ask_nobody(c, op, done, arg);
+}
+
+void
+store_replace_start(struct store_client *c, uint64_t from, uint32_t uid, uint64_t to,
+    struct store_message *m, struct store_limits limits, struct op *op, store_done *done, void *arg)
+{
+	struct store_range range = { uid, uid };
+	struct store_request r = { .verb = STORE_V_REPLACE,
+		.mailbox = from,
+		.mailbox2 = to,
+		.ranges = &range,
+		.nranges = 1,
+		.messages = m,
+		.nmessages = 1,
+		.limits = limits };
+
+	if (bodies_pass(c, m, 1))
+		store_ask(c, &r, op, done, arg);
+	else
+		store_ask_nobody(c, op, done, arg);
+}
+
+void
+store_restore_start(struct store_client *c, const struct store_restoring *what,
+    struct store_message *m, size_t n, struct op *op, store_done *done, void *arg)
+{
+	const struct store_range given = { 1, what->last };
+	struct store_request r = { .verb = STORE_V_RESTORE,
+		.mailbox = what->mailbox,
+		.count = what->uidvalidity,
+		.since = what->modseq,
+		.ranges = &given,
+		.nranges = what->last > 0,
+		.messages = m,
+		.nmessages = n };
+
+	must(n <= STORE_MESSAGES_MAX);
+	if (bodies_pass(c, m, n))
+		store_ask(c, &r, op, done, arg);
+	else
+		store_ask_nobody(c, op, done, arg);
 }
 
 /* ---- accounts and folders ------------------------------------------------------------------------ */
 
 void
-store_account_start(struct store_client *c, struct slice account, struct slice partition, struct op *op,
-    store_done *done, void *arg)
+store_account_start(struct store_client *c, struct slice account, struct slice partition,
+    struct op *op, store_done *done, void *arg)
 {
-	struct store_request r = { .verb = STORE_V_ACCOUNT, .name = account, .name2 = partition };
+	struct store_request r = { .verb = STORE_V_ACCOUNT,
+		.name = account,
+		.partition = partition };
 
-	ask(c, &r, op, done, arg);
+	store_ask(c, &r, op, done, arg);
 }
 
 void
-store_create_start(struct store_client *c, uint64_t account, struct slice name, enum store_special use,
-    struct op *op, store_done *done, void *arg)
+store_create_start(struct store_client *c, uint64_t account, struct slice name,
+    enum store_special use, struct op *op, store_done *done, void *arg)
 {
-	struct store_request r = { .verb = STORE_V_CREATE, .account = account, .name = name,
-		.how = (uint8_t)use };
+	struct store_request r = { .verb = STORE_V_CREATE,
+		.account = account,
+		.name = name,
+		.use = (uint8_t)use };
 
-	ask(c, &r, op, done, arg);
+	store_ask(c, &r, op, done, arg);
 }
 
 void
@@ -109,104 +166,220 @@ store_delete_start(struct store_client *c, uint64_t account, struct slice name, 
 {
 	struct store_request r = { .verb = STORE_V_DELETE, .account = account, .name = name };
 
-	ask(c, &r, op, done, arg);
+	store_ask(c, &r, op, done, arg);
 }
 
 void
 store_rename_start(struct store_client *c, uint64_t account, struct slice from, struct slice to,
     struct op *op, store_done *done, void *arg)
 {
-	struct store_request r = { .verb = STORE_V_RENAME, .account = account, .name = from, .name2 = to };
+	struct store_request r = { .verb = STORE_V_RENAME,
+		.account = account,
+		.name = from,
+		.name2 = to };
 
-	ask(c, &r, op, done, arg);
+	store_ask(c, &r, op, done, arg);
 }
 
 void
 store_subscribe_start(struct store_client *c, uint64_t account, struct slice name, bool yes,
     struct op *op, store_done *done, void *arg)
 {
-	struct store_request r = { .verb = STORE_V_SUBSCRIBE, .account = account, .name = name, .how = yes };
+	struct store_request r = { .verb = STORE_V_SUBSCRIBE,
+		.account = account,
+		.name = name,
+		.yes = yes };
 
-	ask(c, &r, op, done, arg);
+	store_ask(c, &r, op, done, arg);
 }
 
 /* ---- messages -------------------------------------------------------------------------------------- */
 
 void
-store_flags_start(struct store_client *c, uint64_t mailbox, const struct store_range *uids, size_t n,
-    const struct store_change *change, struct op *op, store_done *done, void *arg)
+store_flags_start(struct store_client *c, uint64_t mailbox, const struct store_range *uids,
+    size_t n, const struct store_change *change, struct op *op, store_done *done, void *arg)
 {
-	struct store_request r = { .verb = STORE_V_FLAGS, .mailbox = mailbox, .ranges = uids, .nranges = n,
-		.how = (uint8_t)change->how, .flags = change->flags, .keywords = change->keywords,
-		.options = change->conditional ? STORE_CONDITIONAL : 0, .modseq = change->unchangedsince };
+	struct store_request r = { .verb = STORE_V_FLAGS,
+		.mailbox = mailbox,
+		.ranges = uids,
+		.nranges = n,
+		.how = (uint8_t)change->how,
+		.flags = change->flags,
+		.keywords = change->keywords,
+		.options = change->conditional ? STORE_CONDITIONAL : 0,
+		.since = change->unchangedsince };
 
-	ask(c, &r, op, done, arg);
+	store_ask(c, &r, op, done, arg);
 }
 
 void
-store_expunge_start(struct store_client *c, uint64_t mailbox, const struct store_range *uids, size_t n,
-    bool any, struct op *op, store_done *done, void *arg)
+store_expunge_start(struct store_client *c, uint64_t mailbox, const struct store_range *uids,
+    size_t n, bool any, struct op *op, store_done *done, void *arg)
 {
-	struct store_request r = { .verb = STORE_V_EXPUNGE, .mailbox = mailbox, .ranges = uids,
-		.nranges = n, .options = any ? STORE_ANY : 0 };
+	struct store_request r = { .verb = STORE_V_EXPUNGE,
+		.mailbox = mailbox,
+		.ranges = uids,
+		.nranges = n,
+		.options = any ? STORE_ANY : 0 };
 
-	ask(c, &r, op, done, arg);
+	store_ask(c, &r, op, done, arg);
 }
 
 void
 store_copy_start(struct store_client *c, uint64_t from, const struct store_range *uids, size_t n,
     uint64_t to, struct store_limits limits, struct op *op, store_done *done, void *arg)
 {
-	struct store_request r = { .verb = STORE_V_COPY, .mailbox = from, .ranges = uids, .nranges = n,
-		.mailbox2 = to, .limits = limits };
+	struct store_request r = { .verb = STORE_V_COPY,
+		.mailbox = from,
+		.ranges = uids,
+		.nranges = n,
+		.mailbox2 = to,
+		.limits = limits };
 
-	ask(c, &r, op, done, arg);
+	store_ask(c, &r, op, done, arg);
 }
 
 void
 store_move_start(struct store_client *c, uint64_t from, const struct store_range *uids, size_t n,
     uint64_t to, struct op *op, store_done *done, void *arg)
 {
-	struct store_request r = { .verb = STORE_V_MOVE, .mailbox = from, .ranges = uids, .nranges = n,
+	struct store_request r = { .verb = STORE_V_MOVE,
+		.mailbox = from,
+		.ranges = uids,
+		.nranges = n,
 		.mailbox2 = to };
 
-	ask(c, &r, op, done, arg);
+	store_ask(c, &r, op, done, arg);
 }
 
 void
-store_claim_start(struct store_client *c, uint64_t mailbox, struct op *op, store_done *done, void *arg)
+store_move_away_start(struct store_client *c, uint64_t from, const struct store_range *uids,
+    size_t n, uint64_t to, struct store_limits limits, struct op *op, store_done *done, void *arg)
 {
-	struct store_request r = { .verb = STORE_V_CLAIM, .mailbox = mailbox };
+	struct store_request r = { .verb = STORE_V_MOVE,
+		.mailbox = from,
+		.ranges = uids,
+		.nranges = n,
+		.mailbox2 = to,
+		.limits = limits };
 
-	ask(c, &r, op, done, arg);
+	store_ask(c, &r, op, done, arg);
+}
+
+void
+store_reserve_start(struct store_client *c, uint64_t mailbox, struct op *op, store_done *done,
+    void *arg)
+{
+	struct store_request r = { .verb = STORE_V_RESERVE, .mailbox = mailbox };
+
+	store_ask(c, &r, op, done, arg);
+}
+
+void
+store_acl_start(struct store_client *c, uint64_t mailbox, struct slice identifier,
+    enum store_how how, uint32_t rights, struct op *op, store_done *done, void *arg)
+{
+	struct store_request r = { .verb = STORE_V_ACL,
+		.mailbox = mailbox,
+		.name = identifier,
+		.how = (uint8_t)how,
+		.count = rights };
+
+	store_ask(c, &r, op, done, arg);
+}
+
+void
+store_annotate_start(struct store_client *c, uint64_t account, uint64_t mailbox,
+    const struct store_annotation *list, size_t n, struct op *op, store_done *done, void *arg)
+{
+	struct store_request r = { .verb = STORE_V_ANNOTATE,
+		.account = account,
+		.mailbox = mailbox,
+		.annotations = (struct store_annotation *)(uintptr_t)list,
+		.nannotations = n };
+
+	must(n > 0 && n <= STORE_ANNOT_REQUEST);
+	store_ask(c, &r, op, done, arg);
 }
 
 /* ---- repair ------------------------------------------------------------------------------------------ */
 
 void
-store_adopt_start(struct store_client *c, uint64_t mailbox, struct store_message *m, size_t n,
+store_relink_start(struct store_client *c, uint64_t mailbox, struct store_message *m, size_t n,
     struct op *op, store_done *done, void *arg)
 {
-	struct store_request r = { .verb = STORE_V_ADOPT, .mailbox = mailbox, .messages = m,
+	struct store_request r = { .verb = STORE_V_RELINK,
+		.mailbox = mailbox,
+		.messages = m,
 		.nmessages = n };
 
-	must(n > 0 && n < UINT16_MAX);
-	ask(c, &r, op, done, arg);
+	must(n > 0 && n <= STORE_MESSAGES_MAX);
+	store_ask(c, &r, op, done, arg);
 }
 
 void
-store_recount_start(struct store_client *c, uint64_t account, struct op *op, store_done *done, void *arg)
+store_settle_start(struct store_client *c, uint64_t mailbox, const struct store_range *uids,
+    size_t n, struct op *op, store_done *done, void *arg)
+{
+	struct store_request r = { .verb = STORE_V_SETTLE,
+		.mailbox = mailbox,
+		.ranges = uids,
+		.nranges = n };
+
+	store_ask(c, &r, op, done, arg);
+}
+
+void
+store_forget_start(struct store_client *c, struct slice partition, const uint64_t *emails, size_t n,
+    struct op *op, store_done *done, void *arg)
+{
+	struct store_request r = { .verb = STORE_V_FORGET,
+		.partition = partition,
+		.emails = emails,
+		.nemails = n };
+
+	store_ask(c, &r, op, done, arg);
+}
+
+void
+store_mend_start(struct store_client *c, const struct store_mending *m, struct op *op,
+    store_done *done, void *arg)
+{
+	struct store_request r = { .verb = STORE_V_MEND,
+		.partition = m->partition,
+		.name = m->account,
+		.name2 = m->folder,
+		.account = m->id,
+		.mailbox = m->mailbox,
+		.since = m->modseq,
+		.count = m->uidvalidity };
+
+	store_ask(c, &r, op, done, arg);
+}
+
+void
+store_recount_start(struct store_client *c, uint64_t account, struct op *op, store_done *done,
+    void *arg)
 {
 	struct store_request r = { .verb = STORE_V_RECOUNT, .account = account };
 
-	ask(c, &r, op, done, arg);
+	store_ask(c, &r, op, done, arg);
 }
 
 void
-store_snapshot_start(struct store_client *c, struct slice partition, struct op *op, store_done *done,
-    void *arg)
+store_snapshot_start(struct store_client *c, struct slice partition, struct op *op,
+    store_done *done, void *arg)
 {
-	struct store_request r = { .verb = STORE_V_SNAPSHOT, .name = partition };
+	struct store_request r = { .verb = STORE_V_SNAPSHOT, .partition = partition };
 
-	ask(c, &r, op, done, arg);
+	store_ask(c, &r, op, done, arg);
+}
+
+void
+store_watch_returns(struct store_client *c,
+    void (*fn)(void *arg, const struct store_event *ev, size_t n), void *arg)
+{
+	c->watch_quiet = true;
+	c->watch_fn = fn;
+	c->watch_arg = arg;
 }

@@ -1,20 +1,66 @@
-/* The client side of stored's protocol: the connection, requests in flight, bodies.
- * What each request says is in ask.c. */
+/* The client side of stored's protocol: the connection, and requests in flight.
+ *
+ * Owns one connection and every request on it; what each request says is in ask.c, the bodies that
+ * stored lends are in client-bodies.c.  Called from
+ * the loop of lmtpd, imapd and storectl.  What can fail is the connection, at any moment: then
+ * every request ends with STORE_AWAY, or STORE_UNSURE when it was a change that stored may have made
+ * before it died, from the loop, and the connection is made again.  What must
+ * stay true: `done` is called once or, after op_cancel, never, and the memory outlives the
+ * callbacks that run in it, though each may free the client; that is what `holds` counts. */
+#include "store/client-impl.h"
+
 #include <errno.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/must.h"
-#include "store/client_private.h"
 
 #define RETRY_MS     50
 #define RETRY_MAX_MS 1000
 
-static void connect_now(struct store_client *c);
-static void fail_later(struct later *l);
-static void serve_later(struct later *l);
-static void stock_fill(struct store_client *c, struct stock *s);
+static void store_client_fail_later(struct later *l);
+static void store_client_memory_free(struct store_client *c);
+
+/* ---- state ------------------------------------------------------------------------------------ */
+
+static const char *const state_names[] = {
+	[STORE_CLIENT_AWAY] = "away",
+	[STORE_CLIENT_GREETING] = "greeting",
+	[STORE_CLIENT_READY] = "ready",
+	[STORE_CLIENT_FOREIGN] = "foreign",
+	[STORE_CLIENT_FREED] = "freed",
+};
+
+/* The only mover. */
+static void
+store_client_set(struct store_client *c, enum store_client_state to)
+{
+	must(c->state != STORE_CLIENT_FREED);
+	log_event(LOG_DEBUG, "store_state", "from=%s to=%s", state_names[c->state],
+	    state_names[to]);
+	c->state = to;
+}
+
+bool
+store_client_is_freed(const struct store_client *c)
+{
+	return c->state == STORE_CLIENT_FREED;
+}
+
+void
+store_client_hold(struct store_client *c)
+{
+	c->holds++;
+}
+
+void
+store_client_drop(struct store_client *c)
+{
+	must(c->holds > 0);
+	if (--c->holds == 0)
+		store_client_memory_free(c);
+}
 
 static struct slice
 id_key(const uint32_t *id)
@@ -25,8 +71,19 @@ id_key(const uint32_t *id)
 /* ---- requests in flight ------------------------------------------------------------------------- */
 
 static void
-pending_free(struct store_client *c, struct pending *p)
+unsent_free(struct pending *p)
 {
+	if (!p->unsent)
+		return;
+	buf_fini(&p->unsent->words);
+	buf_fini(&p->unsent->body);
+	mem_free(&p->unsent);
+}
+
+void
+store_pending_free(struct store_client *c, struct pending *p)
+{
+	unsent_free(p);
 	map_take(&c->by_id, id_key(&p->id));
 	list_remove(&p->link);
 	c->npending--;
@@ -42,14 +99,14 @@ on_cancel(struct op *op)
 }
 
 /* The one place that calls `done`.  p is gone then, and perhaps the client. */
-static void
-finish(struct store_client *c, struct pending *p, const struct store_reply *r)
+void
+store_client_finish(struct store_client *c, struct pending *p, const struct store_reply *r)
 {
 	struct op *op = p->op;
 	store_done *done = p->done;
 	void *arg = p->arg;
 
-	pending_free(c, p);
+	store_pending_free(c, p);
 	if (!op)
 		return;
 	op_done(op);
@@ -57,7 +114,7 @@ finish(struct store_client *c, struct pending *p, const struct store_reply *r)
 }
 
 struct pending *
-pending_new(struct store_client *c, struct op *op, store_done *done, void *arg)
+store_pending_new(struct store_client *c, struct op *op, store_done *done, void *arg)
 {
 	struct pending *p = mem_new(sizeof(*p));
 
@@ -83,222 +140,170 @@ pending_new(struct store_client *c, struct op *op, store_done *done, void *arg)
 static void
 fail_all(struct store_client *c)
 {
+	const struct store_reply unsure = { .code = STORE_UNSURE,
+		.verdict = verdict(OUT_STORE_UNSURE) };
 	const struct store_reply away = { .code = STORE_AWAY,
-		.verdict = verdict(TEMP, 451, "4.3.0", "message store is not available") };
+		.verdict = c->stranger || c->state == STORE_CLIENT_GREETING ?
+		    verdict(OUT_STORE_HANGS_UP) :
+		    verdict(OUT_STORE_AWAY) };
 	struct pending *p;
 	size_t n = 0;
 
-	list_each(p, &c->failed, struct pending, link)
-		n++;
-	c->busy++;
-	while (n-- && !c->freed && (p = list_first(&c->failed, struct pending, link)))
-		finish(c, p, &away);
-	c->busy--;
-	if (!c->freed && !list_empty(&c->failed))
-		later_run(&c->later, c->loop, fail_later);
+	list_each(p, &c->failed, struct pending, link) n++;
+	store_client_hold(c);
+	while (
+	    n-- && !store_client_is_freed(c) && (p = list_first(&c->failed, struct pending, link)))
+		store_client_finish(c, p, p->unsure ? &unsure : &away);
+	if (!store_client_is_freed(c) && !list_empty(&c->failed))
+		later_run(&c->later, c->loop, store_client_fail_later);
+	store_client_drop(c);
 }
 
 static void
-fail_later(struct later *l)
+store_client_fail_later(struct later *l)
 {
-	struct store_client *c = CONTAINER(l, struct store_client, later);
-
-	fail_all(c);
-	client_release(c);
+	fail_all(CONTAINER(l, struct store_client, later));
 }
 
-static void
-give_up(struct store_client *c, struct pending *p)
+void
+store_pending_give_up(struct store_client *c, struct pending *p)
 {
 	list_remove(&p->link);
 	list_push(&c->failed, &p->link);
-	later_run(&c->later, c->loop, fail_later);
+	later_run(&c->later, c->loop, store_client_fail_later);
 }
 
 void
-ask_nobody(struct store_client *c, struct op *op, store_done *done, void *arg)
+store_ask_nobody(struct store_client *c, struct op *op, store_done *done, void *arg)
 {
-	give_up(c, pending_new(c, op, done, arg));
+	store_pending_give_up(c, store_pending_new(c, op, done, arg));
 }
 
 void
-ask(struct store_client *c, struct store_request *r, struct op *op, store_done *done, void *arg)
+store_client_actors(struct store_client *c, store_actor *actor)
 {
-	struct pending *p = pending_new(c, op, done, arg);
+	c->actor = actor;
+}
 
-	if (!c->conn) /* a try costs microseconds, an answer 451 minutes */
-		connect_now(c);
+/* Sends *r as `id`.  The session whose turn it is gives the trace. */
+int
+store_client_send(struct store_client *c, const struct store_request *r, uint32_t id)
+{
+	const struct store_label label = { .verb = r->verb,
+		.id = id,
+		.actor = r->actor,
+		.trace = slice_str(log_sid()) };
+	int rc;
+
 	buf_clear(&c->out);
-	if (c->conn)
-		store_request_write(&c->out, r);
-	if (!c->conn || store_send(&c->conn->ipc, r->verb, p->id, buf_get(&c->out), NULL, 0) < 0)
-		give_up(c, p);
+	store_request_write(&c->out, r);
+	rc = store_send(&c->conn->ipc, &label, buf_get(&c->out), NULL, 0);
 	if (c->out.room > 256 * 1024)
 		buf_fini(&c->out);
+	return rc;
 }
 
-/* ---- bodies ------------------------------------------------------------------------------------------ */
-
-static struct stock *
-stock_get(struct store_client *c, struct slice partition)
+/* A verb of a level that stored has not agreed to is not sent: `done` has the same answer. */
+static bool
+store_client_offers(const struct store_client *c, const struct store_request *r)
 {
-	struct stock *s;
+	const struct store_verb_info *v = store_verb_find(r->verb);
 
-	for (size_t i = 0; i < c->nstocks; i++)
-		if (slice_eq(slice_str(c->stocks[i]->name), partition))
-			return c->stocks[i];
-	s = mem_new(sizeof(*s));
-	s->name = mem_strn(partition.p, partition.n);
-	s->index = (uint32_t)c->nstocks;
-	s->want = 2 * STORE_BODIES_MAX;
-	list_init(&s->waiting);
-	c->stocks = mem_grow(c->stocks, c->nstocks + 1, sizeof(*c->stocks));
-	c->stocks[c->nstocks++] = s;
-	return s;
+	return v && v->since <= c->level;
 }
 
+/* Whoever hangs up on HELLO has done nothing: that can be said of a change only if it was not sent
+ * behind it. */
 static void
-stock_empty(struct stock *s)
+unsent_new(struct pending *p, const struct store_request *r)
 {
-	while (s->n)
-		close(s->bodies[--s->n].fd);
-	s->asked = 0;
+	const struct store_verb_info *v = store_verb_find(r->verb);
+	struct slice trace = slice_str(log_sid());
+	struct unsent *u = p->unsent = mem_new(sizeof(*u));
+
+	buf_slice(&u->words, r->actor);
+	buf_slice(&u->words, trace);
+	store_request_write(&u->body, r);
+	u->since = v->since;
+	u->label = (struct store_label){ .verb = r->verb, .id = p->id };
+	u->label.actor = slice(u->words.p, r->actor.n);
+	u->label.trace = slice_from(buf_get(&u->words), r->actor.n);
 }
 
-/* Hands what is there to those who wait. */
+/* HELLO is answered: what has waited for that goes out, in its order. */
 static void
-stock_serve(struct store_client *c, struct stock *s)
+unsent_send(struct store_client *c)
 {
-	static const struct store_reply fine = { .verdict = { .kind = OK, .reply = 250, .subject = 0 } };
 	struct pending *p;
 
-	while (!c->freed && s->n && (p = list_first(&s->waiting, struct pending, link))) {
-		if (p->op)
-			*p->body = s->bodies[--s->n];
-		finish(c, p, &fine);
-	}
-	if (!c->freed)
-		stock_fill(c, s);
-}
+	list_each(p, &c->pending, struct pending, link)
+	{
+		const struct unsent *u = p->unsent;
 
-static void
-bodies_came(struct store_client *c, struct stock *s, const struct store_reply *r, const int *fds,
-    size_t nfds)
-{
-	s->asked -= s->asked < STORE_BODIES_MAX ? s->asked : STORE_BODIES_MAX;
-	for (size_t i = 0; i < nfds; i++) {
-		if (s->n == NELEM(s->bodies)) {
-			close(fds[i]);
+		if (!u)
 			continue;
-		}
-		s->bodies[s->n++] = (struct store_body){ .fd = fds[i], .generation = c->generation,
-			.token = r->token + i, .partition = s->index };
+		if (!c->conn || u->since > c->level ||
+		    store_send(&c->conn->ipc, &u->label, buf_get(&u->body), NULL, 0) < 0)
+			store_pending_give_up(c, p);
+		else
+			p->unsure = true;
+		unsent_free(p);
 	}
-	if (nfds == 0) {
-		/* No such partition, or stored has no files left: nobody gets one now. */
-		c->busy++;
-		for (struct pending *p; !c->freed && (p = list_first(&s->waiting, struct pending, link));)
-			finish(c, p, r);
-		c->busy--;
-		return;
-	}
-	stock_serve(c, s);
-}
-
-static void
-stock_fill(struct store_client *c, struct stock *s)
-{
-	struct store_request r = { .verb = STORE_V_BODIES, .name = slice_str(s->name),
-		.count = STORE_BODIES_MAX };
-
-	while (c->conn && s->n + s->asked + STORE_BODIES_MAX <= s->want) {
-		struct pending *p = pending_new(c, NULL, NULL, NULL);
-
-		p->stock = s;
-		s->asked += STORE_BODIES_MAX;
-		buf_clear(&c->out);
-		store_request_write(&c->out, &r);
-		if (store_send(&c->conn->ipc, r.verb, p->id, buf_get(&c->out), NULL, 0) < 0) {
-			pending_free(c, p);
-			s->asked -= STORE_BODIES_MAX;
-			return;
-		}
-	}
-}
-
-int
-store_body_take(struct store_client *c, struct slice partition, struct store_body *b)
-{
-	struct stock *s = stock_get(c, partition);
-
-	b->fd = -1;
-	if (s->n) {
-		*b = s->bodies[--s->n];
-		if (s->n < s->want / 2)
-			stock_fill(c, s);
-		return 0;
-	}
-	/* Somebody must wait: keep more from now on. */
-	if (s->asked && s->want < NELEM(s->bodies))
-		s->want *= 2;
-	return -EAGAIN;
 }
 
 void
-store_body_start(struct store_client *c, struct slice partition, struct store_body *b, struct op *op,
-    store_done *done, void *arg)
+store_ask(struct store_client *c, struct store_request *r, struct op *op, store_done *done,
+    void *arg)
 {
-	struct stock *s = stock_get(c, partition);
-	struct pending *p = pending_new(c, op, done, arg);
+	struct pending *p = store_pending_new(c, op, done, arg);
+	const struct store_verb_info *v = store_verb_find(r->verb);
+	bool change = v && v->flags & STORE_VF_CHANGE;
 
-	b->fd = -1;
-	p->body = b;
-	if (!c->conn)
-		connect_now(c);
-	if (!c->conn) {
-		give_up(c, p);
-		return;
-	}
-	list_remove(&p->link);
-	list_push(&s->waiting, &p->link);
-	stock_fill(c, s);
-	if (s->n) /* taken since, or there all the time: answer from the loop */
-		later_run(&c->serve, c->loop, serve_later);
+	r->actor = c->actor && op && r->verb != STORE_V_ACCOUNT ? c->actor(op) : slice(NULL, 0);
+	if (!c->conn) /* a try costs microseconds, an answer 451 minutes */
+		store_client_connect(c);
+	if (c->conn && change && c->state == STORE_CLIENT_GREETING)
+		unsent_new(p, r);
+	else if (!c->conn || !store_client_offers(c, r) || store_client_send(c, r, p->id) < 0)
+		store_pending_give_up(c, p);
+	else
+		p->unsure = change;
 }
 
-static void
-serve_later(struct later *l)
+/* ---- the connection ------------------------------------------------------------------------------------- */
+
+void
+store_client_serve_later(struct later *l)
 {
 	struct store_client *c = CONTAINER(l, struct store_client, serve);
 	const struct store_event resync = { .kind = STORE_EV_RESYNC };
 
-	c->busy++;
+	store_client_hold(c);
 	if (c->resync && c->watch_fn)
 		c->watch_fn(c->watch_arg, &resync, 1);
 	c->resync = false;
-	for (size_t i = 0; !c->freed && i < c->nstocks; i++)
-		stock_serve(c, c->stocks[i]);
-	c->busy--;
-	client_release(c);
+	for (size_t i = 0; !store_client_is_freed(c) && i < c->nstocks; i++)
+		store_stock_serve(c, c->stocks[i]);
+	store_client_drop(c);
 }
 
-void
-store_body_put(struct store_client *c, struct store_body *b)
+/* From here on later verbs may be asked, if stored knows them. */
+static void
+store_client_greeted(struct store_client *c, const struct store_reply *r)
 {
-	struct stock *s;
-
-	if (b->fd < 0)
+	c->stranger = false;
+	if (store_client_is_freed(c))
 		return;
-	s = b->partition < c->nstocks ? c->stocks[b->partition] : NULL;
-	if (s && c->conn && b->generation == c->generation && s->n < NELEM(s->bodies) &&
-	    ftruncate(b->fd, 0) == 0 && lseek(b->fd, 0, SEEK_SET) == 0)
-		s->bodies[s->n++] = *b;
-	else
-		close(b->fd);
-	b->fd = -1;
+	if (r->verdict.kind == OK) {
+		c->level = r->level < STORE_LEVEL ? r->level : STORE_LEVEL;
+		store_client_set(c, STORE_CLIENT_READY);
+	} else {
+		log_event(LOG_ERROR, "store_protocol", "what=hello error=%s",
+		    log_str(r->verdict.text));
+		store_client_set(c, STORE_CLIENT_FOREIGN);
+	}
+	unsent_send(c);
 }
-
-/* ---- the connection ------------------------------------------------------------------------------------- */
 
 static void
 on_reply(struct conn *k, uint32_t id, struct slice body, const int *fds, size_t nfds)
@@ -312,57 +317,67 @@ on_reply(struct conn *k, uint32_t id, struct slice body, const int *fds, size_t 
 		log_event(LOG_ERROR, "store_protocol", "what=reply");
 		ipc_close(&k->ipc);
 	} else if (stock) {
-		pending_free(c, p);
-		bodies_came(c, stock, &r, fds, nfds);
+		store_pending_free(c, p);
+		store_stock_came(c, stock, &r, fds, nfds);
 		nfds = 0;
+	} else if (p && p->hello) {
+		store_pending_free(c, p);
+		store_client_greeted(c, &r);
 	} else if (p)
-		finish(c, p, &r);
+		store_client_finish(c, p, &r);
 	while (nfds)
 		close(fds[--nfds]);
 }
 
+/* Records may be longer than ours, in a later version: what follows is left out. */
 static void
 on_events(struct store_client *c, struct slice body)
 {
+	struct store_event_head h;
 	struct store_event *ev;
-	size_t n = body.n / sizeof(*ev);
+	size_t n;
 
-	if (!c->watch_fn || n == 0)
+	if (!c->watch_fn || body.n <= sizeof(h))
 		return;
+	memcpy(&h, body.p, sizeof(h));
+	body = slice_from(body, sizeof(h));
+	if (h.size < sizeof(*ev))
+		return;
+	n = body.n / h.size;
 	ev = arena_array(&c->arena, n, sizeof(*ev));
-	memcpy(ev, body.p, n * sizeof(*ev));
+	for (size_t i = 0; i < n; i++)
+		memcpy(&ev[i], body.p + i * h.size, sizeof(*ev));
 	c->watch_fn(c->watch_arg, ev, n);
 }
 
 static void
-on_packet(struct ipc *ipc, struct slice packet, int *fds, size_t nfds)
+store_client_on_packet(struct ipc *ipc, struct slice packet, int *fds, size_t nfds)
 {
 	struct conn *k = CONTAINER(ipc, struct conn, ipc);
 	struct store_client *c = k->c;
-	struct store_head head;
+	struct store_label label;
 	struct slice body;
-	int rc = c ? store_join(&k->joiner, packet, &head, &body) : 0;
+	int rc = store_join(&k->joiner, packet, &label, &body);
 
-	if (rc > 0 && head.verb == STORE_V_REPLY) {
-		c->busy++;
-		on_reply(k, head.id, body, fds, nfds);
+	store_client_hold(c);
+	if (rc > 0 && label.verb == STORE_V_REPLY) {
+		on_reply(k, label.id, body, fds, nfds);
 		nfds = 0;
-	} else if (rc > 0 && head.verb == STORE_V_EVENT) {
-		c->busy++;
+	} else if (rc > 0 && label.verb == STORE_V_EVENT)
 		on_events(c, body);
-	} else if (rc < 0)
+	else if (rc < 0) {
+		log_event(LOG_ERROR, "store_protocol", "what=packet error=%s",
+		    log_str(strerror(-rc)));
 		ipc_close(ipc);
+	}
 	while (nfds)
 		close(fds[--nfds]);
-	if (rc <= 0 || (head.verb != STORE_V_REPLY && head.verb != STORE_V_EVENT))
-		return;
-	c->busy--;
 	arena_reset(&c->arena);
-	client_release(c);
+	store_client_drop(c);
 }
 
 static void
-on_closed(struct ipc *ipc, int error)
+store_client_on_closed(struct ipc *ipc, int error)
 {
 	struct conn *k = CONTAINER(ipc, struct conn, ipc);
 	struct store_client *c = k->c;
@@ -370,43 +385,61 @@ on_closed(struct ipc *ipc, int error)
 	(void)error;
 	buf_fini(&k->joiner.b);
 	mem_free(&k);
-	if (!c)
-		return;
-	c->nhandles--;
-	if (c->freed) {
-		client_release(c);
+	c->conn = NULL;
+	if (store_client_is_freed(c)) {
+		store_client_drop(c);
 		return;
 	}
-	c->conn = NULL;
-	log_event(LOG_WARN, "store_away", "pending=%zu", c->npending);
+	/* The first version hangs up on what it does not understand. */
+	c->stranger = c->state == STORE_CLIENT_GREETING;
+	store_client_set(c, STORE_CLIENT_AWAY);
+	log_event(LOG_WARN, "store_away", "pending=%zu%s", c->npending,
+	    c->stranger ? " error=\"it hung up before it answered HELLO: it stops, or is of an "
+			  "older version\"" :
+			  "");
 	for (size_t i = 0; i < c->nstocks; i++) {
-		stock_empty(c->stocks[i]);
+		store_stock_empty(c->stocks[i]);
 		list_splice(&c->failed, &c->stocks[i]->waiting);
 	}
 	list_splice(&c->failed, &c->pending);
 	fail_all(c);
-	if (c->freed)
-		client_release(c);
-	else
-		timer_start(&c->retry, c->retry_ms = RETRY_MS, 0);
+	if (!store_client_is_freed(c) && c->watch_fn)
+		c->watch_fn(c->watch_arg, &(struct store_event){ .kind = STORE_EV_AWAY }, 1);
+	if (!store_client_is_freed(c)) {
+		c->retry_ms = c->stranger ? RETRY_MAX_MS : RETRY_MS;
+		timer_start(&c->retry, c->retry_ms, 0);
+	}
+	store_client_drop(c);
 }
 
 static void
-say(struct store_client *c, enum store_verb verb, struct slice name, uint8_t how)
+store_client_say_watch(struct store_client *c)
 {
-	struct store_request r = { .verb = verb, .name = name, .how = how };
+	const struct store_request r = { .verb = STORE_V_WATCH, .yes = !!c->watch_fn };
 
-	if (!c->conn)
-		return;
-	buf_clear(&c->out);
-	store_request_write(&c->out, &r);
-	(void)!store_send(&c->conn->ipc, verb, 0, buf_get(&c->out), NULL, 0);
+	if (c->conn && !c->watch_quiet)
+		(void)!store_client_send(c, &r, 0);
 }
 
-static const struct ipc_events conn_events = { on_packet, on_closed };
-
 static void
-connect_now(struct store_client *c)
+store_client_say_hello(struct store_client *c)
+{
+	const struct store_request r = { .verb = STORE_V_HELLO,
+		.name = slice_str(c->who),
+		.min = STORE_LEVEL_MIN,
+		.max = STORE_LEVEL,
+		.pid = (uint32_t)getpid() };
+	struct pending *p = store_pending_new(c, NULL, NULL, NULL);
+
+	p->hello = true;
+	if (store_client_send(c, &r, p->id) < 0)
+		store_pending_free(c, p); /* the connection is dead, which shows by itself */
+}
+
+static const struct ipc_events conn_events = { store_client_on_packet, store_client_on_closed };
+
+void
+store_client_connect(struct store_client *c)
 {
 	struct conn *k;
 	int fd = ipc_connect(c->socket);
@@ -426,16 +459,18 @@ connect_now(struct store_client *c)
 	}
 	timer_stop(&c->retry);
 	c->conn = k;
-	c->nhandles++;
+	store_client_hold(c);
+	store_client_set(c, STORE_CLIENT_GREETING);
 	c->generation++;
-	say(c, STORE_V_HELLO, slice_str(c->who), 0);
+	c->level = STORE_LEVEL_MIN;
+	store_client_say_hello(c);
 	if (c->watch_fn) {
-		say(c, STORE_V_WATCH, slice(NULL, 0), 1);
+		store_client_say_watch(c);
 		c->resync = c->generation > 1;
-		later_run(&c->serve, c->loop, serve_later);
+		later_run(&c->serve, c->loop, store_client_serve_later);
 	}
 	for (size_t i = 0; c->conn && i < c->nstocks; i++)
-		stock_fill(c, c->stocks[i]);
+		store_stock_fill(c, c->stocks[i]);
 }
 
 static void
@@ -444,7 +479,7 @@ on_retry(struct timer *t)
 	struct store_client *c = CONTAINER(t, struct store_client, retry);
 
 	if (!c->conn)
-		connect_now(c);
+		store_client_connect(c);
 }
 
 /* ---- life -------------------------------------------------------------------------------------------------- */
@@ -463,8 +498,9 @@ store_client_new(struct loop *l, const char *socket, const char *who)
 	later_init(&c->later);
 	later_init(&c->serve);
 	timer_init(&c->retry, l, on_retry);
-	c->nhandles = 1;
-	connect_now(c);
+	c->state = STORE_CLIENT_AWAY;
+	c->holds = 2; /* the owner's and the timer's */
+	store_client_connect(c);
 	return c;
 }
 
@@ -476,24 +512,21 @@ free_pendings(struct store_client *c, struct list *l)
 	while ((p = list_first(l, struct pending, link))) {
 		if (p->op)
 			op_done(p->op);
-		pending_free(c, p);
+		store_pending_free(c, p);
 	}
 }
 
-/* The last of: freed by the owner, handles closed, callbacks returned. */
-void
-client_release(struct store_client *c)
+static void
+store_client_memory_free(struct store_client *c)
 {
 	void (*closed)(void *) = c->closed;
 	void *arg = c->closed_arg;
 
-	if (!c->freed || c->nhandles || c->busy)
-		return;
 	free_pendings(c, &c->pending);
 	free_pendings(c, &c->failed);
 	for (size_t i = 0; i < c->nstocks; i++) {
 		free_pendings(c, &c->stocks[i]->waiting);
-		stock_empty(c->stocks[i]);
+		store_stock_empty(c->stocks[i]);
 		mem_free(&c->stocks[i]->name);
 		mem_free(&c->stocks[i]);
 	}
@@ -511,10 +544,7 @@ client_release(struct store_client *c)
 static void
 retry_closed(struct timer *t)
 {
-	struct store_client *c = CONTAINER(t, struct store_client, retry);
-
-	c->nhandles--;
-	client_release(c);
+	store_client_drop(CONTAINER(t, struct store_client, retry));
 }
 
 void
@@ -526,31 +556,21 @@ store_client_free(struct store_client **cp, void (*closed)(void *arg), void *arg
 	*cp = NULL;
 	if (!c)
 		return;
-	c->freed = true;
+	store_client_set(c, STORE_CLIENT_FREED);
 	c->closed = closed;
 	c->closed_arg = arg;
 	later_cancel(&c->later);
 	later_cancel(&c->serve);
 	/* From here on no `done`: the owners' ops are free at once. */
-	list_each(p, &c->pending, struct pending, link)
-		if (p->op)
-			op_cancel(p->op);
-	list_each(p, &c->failed, struct pending, link)
-		if (p->op)
-			op_cancel(p->op);
+	list_each(p, &c->pending, struct pending, link) if (p->op) op_cancel(p->op);
+	list_each(p, &c->failed, struct pending, link) if (p->op) op_cancel(p->op);
 	for (size_t i = 0; i < c->nstocks; i++)
-		list_each(p, &c->stocks[i]->waiting, struct pending, link)
-			if (p->op)
-				op_cancel(p->op);
+		list_each(p, &c->stocks[i]->waiting, struct pending, link) if (p->op)
+		    op_cancel(p->op);
 	if (c->conn)
 		ipc_close(&c->conn->ipc);
 	timer_close(&c->retry, retry_closed);
-}
-
-bool
-store_client_ready(const struct store_client *c)
-{
-	return c->conn != NULL;
+	store_client_drop(c);
 }
 
 void
@@ -560,7 +580,7 @@ store_client_status(const struct store_client *c, struct buf *out)
 
 	for (size_t i = 0; i < c->nstocks; i++)
 		n += c->stocks[i]->n;
-	buf_printf(out, "store=%s pending=%zu bodies=%zu connects=%u", c->conn ? "ready" : "away",
+	buf_printf(out, "store=%s pending=%zu bodies=%zu connects=%u", state_names[c->state],
 	    c->npending, n, c->generation);
 }
 
@@ -568,10 +588,10 @@ void
 store_watch(struct store_client *c, void (*fn)(void *arg, const struct store_event *ev, size_t n),
     void *arg)
 {
-	bool before = c->watch_fn != NULL;
+	bool before = c->watch_fn;
 
 	c->watch_fn = fn;
 	c->watch_arg = arg;
-	if (before != (fn != NULL))
-		say(c, STORE_V_WATCH, slice(NULL, 0), fn != NULL);
+	if (before != !!fn)
+		store_client_say_watch(c);
 }

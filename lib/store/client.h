@@ -4,9 +4,9 @@
  * flight.  Every x_start follows net/op.h: `done` is called once, from the loop, never from
  * inside x_start, never after op_cancel (the request itself still happens then).  Slices and
  * arrays in arguments are only read inside x_start.  While stored is away the answer is a
- * TEMP verdict with code STORE_AWAY at once; the client connects again by itself.  When the
- * connection breaks with requests in flight, those end with STORE_AWAY too, and whether they
- * happened is not known (deliveries are safe to repeat with the same dup key). */
+ * TEMP verdict with code STORE_AWAY at once, and nothing has happened; the client connects again by
+ * itself.  When the connection breaks with changes in flight, those end with STORE_UNSURE: whether
+ * they happened is not known (deliveries are safe to repeat with the same dup key). */
 #ifndef STORE_CLIENT_H
 #define STORE_CLIENT_H
 #include "mail/verdict.h"
@@ -17,54 +17,71 @@
 struct store_client;
 
 /* Connects in the background.  `socket` is RUNDIR/stored.sock; `who` names us in stored's log. */
-struct store_client *store_client_new(struct loop *l, const char *socket, const char *who) MUSTCHECK;
+struct store_client *
+store_client_new(struct loop *l, const char *socket, const char *who) MUSTCHECK;
 /* Pending operations are dropped without `done`.  `closed` (or NULL) follows when the handles
  * are closed. */
 void store_client_free(struct store_client **c, void (*closed)(void *arg), void *arg);
-bool store_client_ready(const struct store_client *c);
 /* Appends "store=ready pending=3 ...". */
 void store_client_status(const struct store_client *c, struct buf *out);
 
 /* What protocols want to know beyond the verdict. */
 enum store_code {
 	STORE_DONE = 0,
-	STORE_AWAY,       /* stored does not answer: 451 4.3.0 */
-	STORE_NOMAILBOX,  /* NONEXISTENT / TRYCREATE */
-	STORE_EXISTS,     /* ALREADYEXISTS */
-	STORE_OVERQUOTA,  /* OVERQUOTA; 452 4.2.2 or 552 5.2.2 */
-	STORE_FULL,       /* the partition is: 452 4.3.1 */
-	STORE_BADNAME,    /* CANNOT: not a name for a folder */
-	STORE_CANNOT,     /* CANNOT: INBOX, into itself, ... */
-	STORE_LIMIT,      /* LIMIT: keywords, depth, number of folders */
-	STORE_FAILED,     /* an I/O error, logged by stored: 451 4.3.0 */
-	STORE_REFUSED,    /* a bad request: a bug of the client */
+	STORE_AWAY,        /* stored does not answer: 451 4.3.0 */
+	STORE_NOMAILBOX,   /* NONEXISTENT / TRYCREATE */
+	STORE_EXISTS,      /* ALREADYEXISTS */
+	STORE_OVERQUOTA,   /* OVERQUOTA; 452 4.2.2 or 552 5.2.2 */
+	STORE_FULL,        /* the partition is: 452 4.3.1 */
+	STORE_BADNAME,     /* CANNOT: not a name for a folder */
+	STORE_CANNOT,      /* CANNOT: INBOX, into itself, ... */
+	STORE_LIMIT,       /* LIMIT: keywords, depth, number of folders, requests at once */
+	STORE_FAILED,      /* an I/O error, logged by stored: 451 4.3.0 */
+	STORE_REFUSED,     /* a bad request: a bug of the client */
+	STORE_UNSUPPORTED, /* one of the two is of an older version: 451 4.3.5 */
+	STORE_FORBIDDEN,   /* not for this program, or not for this actor: 451 4.7.1 */
+	STORE_DAMAGED,     /* CORRUPTION: it is there, its record is no good: 451 4.3.0 */
+	STORE_UNSURE,      /* stored died with it in hand; never on the wire: 451 4.3.0 */
 };
+#define STORE_CODE_LAST STORE_DAMAGED
 
-struct store_result {          /* of one target of a delivery */
+struct store_result { /* of one target of a delivery */
 	struct verdict verdict;
 	enum store_code code;
 	uint64_t mailbox;
 	uint32_t uid;
-	bool duplicate;        /* OK, because it had been delivered before */
+	bool duplicate; /* OK, because it had been delivered before */
 };
 /* All that an answer can hold; fields not meant by the request are 0.  Borrowed until `done`
  * returns. */
 struct store_reply {
 	struct verdict verdict;
 	enum store_code code;
-	uint64_t account;      /* id */
-	uint64_t mailbox;      /* id */
+	uint64_t account; /* id */
+	uint64_t mailbox; /* id */
 	uint64_t modseq;
 	uint64_t bytes, messages; /* usage after it */
-	uint32_t uidvalidity;  /* of the destination */
+	uint32_t uidvalidity;     /* of the destination */
 	uint32_t uid;
-	uint64_t token;        /* internal: the first of the bodies that came along */
+	uint64_t token;    /* internal: the first of the bodies that came along */
+	uint32_t failed;   /* settle: messages that could not be looked at */
+	uint16_t level;    /* internal, hello: the level of the protocol that both speak */
+	uint64_t features; /* internal, hello */
 	struct slice partition, path;
-	const struct store_range *uids; size_t nuids; /* see each request */
-	const struct store_range *to;   size_t nto;
-	const struct store_result *results; size_t nresults;
+	const struct store_range *uids;
+	size_t nuids; /* see each request */
+	const struct store_range *to;
+	size_t nto;
+	const struct store_result *results;
+	size_t nresults;
 };
 typedef void store_done(void *arg, const struct store_reply *r);
+
+/* For whom a request is: called for each, with the op that its x_start was given, gives the login
+ * (uid@domain; borrowed until it is sent), or "" when the program asks for itself.  stored refuses
+ * what is not that login's.  Without this function a program always asks for itself. */
+typedef struct slice store_actor(struct op *op);
+void store_client_actors(struct store_client *c, store_actor *actor);
 
 void store_ping_start(struct store_client *c, struct op *op, store_done *done, void *arg);
 
@@ -72,10 +89,10 @@ void store_ping_start(struct store_client *c, struct op *op, store_done *done, v
  * Files without a name, made by stored in a partition, to write a message into (CRLF line
  * ends, exactly as IMAP will send it).  A few are kept ready for each partition in use. */
 struct store_body {
-	int fd;                /* read and write, at offset 0, empty; -1 = none */
-	uint32_t generation;   /* of the connection */
+	int fd;              /* read and write, at offset 0, empty; -1 = none */
+	uint32_t generation; /* of the connection */
 	uint64_t token;
-	uint32_t partition;    /* index, internal */
+	uint32_t partition; /* index, internal */
 };
 /* Takes one that is ready: 0, or -EAGAIN: use store_body_start.  partition "" is the default
  * one; any partition will do for a message with recipients in several. */
@@ -94,18 +111,24 @@ struct store_message {
 	int16_t zone;            /* of internaldate, minutes east */
 	int64_t internaldate;    /* unix seconds; 0 = now */
 	struct slice keywords;   /* names, separated by one SP */
-	struct slice cache;      /* opaque to the store (imap/cache.h); may be empty */
+	uint16_t sentday;        /* of the Date field: struct store_record; 0 = not known */
+	uint32_t digest;         /* CRC-32C of the body; 0 = not known */
+	struct slice cache;      /* opaque to the store (message/digest.h); may be empty */
 	uint64_t token;          /* internal */
-	uint32_t uid;            /* internal: of a file that is in its place (reconstruct) */
+	uint32_t uid; /* restore; internal: of a file that is in its place (reconstruct) */
+	/* restore: a message of the partition that has the octets; no body then */
+	uint64_t from;
+	uint32_t from_uid;
+	uint32_t savedate; /* restore; 0 = now */
 };
 struct store_target {
-	struct slice account;    /* uid@domain, lower case */
-	struct slice partition;  /* for a new account; "" = the default */
-	struct slice folder;     /* "" = INBOX; a folder that does not exist is INBOX too */
-	struct slice keywords;   /* added to the message's */
-	uint16_t flags;          /* added to the message's */
+	struct slice account;   /* uid@domain, lower case */
+	struct slice partition; /* for a new account; "" = the default */
+	struct slice folder;    /* "" = INBOX; a folder that does not exist is INBOX too */
+	struct slice keywords;  /* added to the message's */
+	uint16_t flags;         /* added to the message's */
 	struct store_limits limits;
-	uint8_t dup[16];         /* store_dup_key, or all 0: do not look for duplicates */
+	uint8_t dup[16]; /* store_dup_key, or all 0: do not look for duplicates */
 };
 /* The same message for the same recipient gives the same key, in every process and always. */
 void store_dup_key(struct slice queue_id, struct slice recipient, uint8_t key[16]);
@@ -120,6 +143,24 @@ void store_deliver_start(struct store_client *c, struct store_message *m,
 void store_append_start(struct store_client *c, uint64_t mailbox, struct store_message *m, size_t n,
     struct store_limits limits, struct op *op, store_done *done, void *arg);
 
+/* A message comes into `to` and the message `uid` of `from` goes, both or neither.  Not found: done, with
+ * nuids = 0.  r: uidvalidity of `to`, uids = the new UID, modseq of `from`. */
+void store_replace_start(struct store_client *c, uint64_t from, uint32_t uid, uint64_t to,
+    struct store_message *m, struct store_limits limits, struct op *op, store_done *done,
+    void *arg);
+
+/* Messages come back under the UIDs that they have, which are ascending and behind all that the mailbox has
+ * given out; all or none.  r: uid = the next UID, uidvalidity. */
+#define STORE_DATE_MOST INT64_C(253402300799) /* unix seconds: the end of the year 9999 */
+struct store_restoring {
+	uint64_t mailbox;
+	uint32_t uidvalidity; /* 0 = as it is; another only of a mailbox that never had a message */
+	uint32_t last;        /* the last UID that it had given out, 0 = that of the messages */
+	uint64_t modseq;      /* what is changed now is newer than this */
+};
+void store_restore_start(struct store_client *c, const struct store_restoring *r,
+    struct store_message *m, size_t n, struct op *op, store_done *done, void *arg);
+
 /* ---- accounts and folders ------------------------------------------------------------------- */
 
 /* Makes the account ready: at first use INBOX, Sent, Drafts, Junk, Trash and Archive are made
@@ -133,8 +174,8 @@ void store_create_start(struct store_client *c, uint64_t account, struct slice n
 void store_delete_start(struct store_client *c, uint64_t account, struct slice name, struct op *op,
     store_done *done, void *arg);
 /* With everything below it.  Renaming INBOX moves its messages into a new folder. */
-void store_rename_start(struct store_client *c, uint64_t account, struct slice from, struct slice to,
-    struct op *op, store_done *done, void *arg);
+void store_rename_start(struct store_client *c, uint64_t account, struct slice from,
+    struct slice to, struct op *op, store_done *done, void *arg);
 void store_subscribe_start(struct store_client *c, uint64_t account, struct slice name, bool yes,
     struct op *op, store_done *done, void *arg);
 
@@ -145,12 +186,14 @@ enum store_how { STORE_SET, STORE_ADD, STORE_REMOVE };
 struct store_change {
 	enum store_how how;
 	uint16_t flags;
-	struct slice keywords;    /* names, separated by one SP; made known when new (not for REMOVE) */
-	bool conditional;         /* UNCHANGEDSINCE was given */
+	struct slice
+	    keywords;     /* names, separated by one SP; made known when new (not for REMOVE) */
+	bool conditional; /* UNCHANGEDSINCE was given */
 	uint64_t unchangedsince;
 };
-/* r: modseq of the mailbox after it (every message that changed has it; unchanged ones keep
- * theirs), uids = those that UNCHANGEDSINCE spared (MODIFIED). */
+/* Many messages are changed a part at a time, each with a modseq of its own; messages that are as
+ * wanted keep theirs.  r: modseq of the mailbox after it, uid = how many it took (0 = one): when others
+ * change nothing meanwhile, the last so many; uids = those that UNCHANGEDSINCE spared (MODIFIED). */
 void store_flags_start(struct store_client *c, uint64_t mailbox, const struct store_range *uids,
     size_t n, const struct store_change *change, struct op *op, store_done *done, void *arg);
 /* Expunges messages with \Deleted: those in `uids` (UID EXPUNGE), or all when n is 0.  With
@@ -164,17 +207,54 @@ void store_copy_start(struct store_client *c, uint64_t from, const struct store_
     size_t n, uint64_t to, struct store_limits limits, struct op *op, store_done *done, void *arg);
 void store_move_start(struct store_client *c, uint64_t from, const struct store_range *uids,
     size_t n, uint64_t to, struct op *op, store_done *done, void *arg);
+/* Into a mailbox of another account, whose limits these are. */
+void store_move_away_start(struct store_client *c, uint64_t from, const struct store_range *uids,
+    size_t n, uint64_t to, struct store_limits limits, struct op *op, store_done *done, void *arg);
 /* This session is the first to be told of the recent messages (RFC 3501 2.3.2): r: uids = one
- * run (or none), uid = the first UID not claimed by anyone. */
-void store_claim_start(struct store_client *c, uint64_t mailbox, struct op *op, store_done *done,
+ * run (or none), uid = the first UID not reserved by anyone. */
+void store_reserve_start(struct store_client *c, uint64_t mailbox, struct op *op, store_done *done,
     void *arg);
+
+/* What the mailbox gives to an identifier (store/acl.h): `how` with these rights; none: it goes. */
+void store_acl_start(struct store_client *c, uint64_t mailbox, struct slice identifier,
+    enum store_how how, uint32_t rights, struct op *op, store_done *done, void *arg);
+
+/* Annotations of a mailbox of the account, or (0) of the server, are set or removed: all or none.  Private
+ * ones are the actor's.  STORE_LIMIT: there are too many; STORE_CANNOT: not a use that this mailbox can have
+ * (RFC 6154 5.4).  r: modseq of the account. */
+struct store_annotation;
+void store_annotate_start(struct store_client *c, uint64_t account, uint64_t mailbox,
+    const struct store_annotation *list, size_t n, struct op *op, store_done *done, void *arg);
 
 /* ---- repair: storectl ---------------------------------------------------------------------- */
 
 /* Files that are in place become messages: m->uid, size, dates, cache; body is not used.
  * r: uid = how many. */
-void store_adopt_start(struct store_client *c, uint64_t mailbox, struct store_message *m, size_t n,
+void store_relink_start(struct store_client *c, uint64_t mailbox, struct store_message *m, size_t n,
     struct op *op, store_done *done, void *arg);
+/* Of these messages, below the uidnext of before the files were listed, stored looks at the files:
+ * those whose file is missing are dropped, those whose file is not what the record says (cut,
+ * grown, emptied, not a file) are moved to =aside and dropped; a UID alone that no message has and
+ * whose file is no message file is moved too.  r: uids = dropped for want of a file, to = set
+ * aside, failed = could not be looked at and are as they were. */
+void store_settle_start(struct store_client *c, uint64_t mailbox, const struct store_range *uids,
+    size_t n, struct op *op, store_done *done, void *arg);
+/* Cache records that no message and no file that waits for the purge has (store_check_orphans). */
+void store_forget_start(struct store_client *c, struct slice partition, const uint64_t *emails,
+    size_t n, struct op *op, store_done *done, void *arg);
+/* The record of an account, or of one of its folders, is made again when it is damaged; when it is good
+ * nothing happens.  r: account, uid = how many were. */
+struct store_mending {
+	struct slice partition, account;
+	struct slice folder; /* "" = the account's own */
+	/* What good records of its mailboxes say (store_mend_walk): */
+	uint64_t id;          /* of the account; 0 = none says it */
+	uint64_t mailbox;     /* that is called `folder`; 0 = none is */
+	uint64_t modseq;      /* the largest */
+	uint32_t uidvalidity; /* the same */
+};
+void store_mend_start(struct store_client *c, const struct store_mending *m, struct op *op,
+    store_done *done, void *arg);
 /* Counts and usage of an account are summed up anew.  r: bytes, messages. */
 void store_recount_start(struct store_client *c, uint64_t account, struct op *op, store_done *done,
     void *arg);

@@ -1,12 +1,19 @@
-/* Frames and operations of the operation log. */
+/* Frames and operations of the operation log; what an operation does to a block is in oplog-block.c.
+ *
+ * Pure but for the list of segments.  The writer makes frames (writer/oplog-write.c), recovery
+ * reads them.  What can fail is reading: a frame that is torn or damaged is passed over, and the
+ * caller is told how many bytes that were.  Replaying an operation twice must change nothing
+ * more. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/crc.h"
 #include "base/mem.h"
+#include "base/must.h"
 #include "store/oplog.h"
 
 struct op_head {
@@ -18,63 +25,85 @@ struct op_head {
 /* ---- writing --------------------------------------------------------------------------------- */
 
 void
-oplog_begin(struct buf *b)
+store_oplog_begin(struct buf *b)
 {
 	const struct oplog_head none = { 0 };
+	const struct oplog_head2 none2 = { 0 };
 
 	buf_clear(b);
 	buf_add(b, &none, sizeof(none));
+	buf_add(b, &none2, sizeof(none2));
 }
 
 void
-oplog_op_write(struct buf *b, const struct oplog_op *op)
+store_oplog_op_write(struct buf *b, const struct oplog_op *op)
 {
 	struct op_head h = { (uint8_t)op->kind, (uint8_t)op->table, (uint16_t)op->key.n,
 		(uint32_t)op->value.n };
 
-	buf_add(b, &h, sizeof(h));
-	buf_slice(b, op->key);
-	buf_slice(b, op->value);
+	char *p = buf_reserve(b, sizeof(h) + op->key.n + op->value.n);
+
+	must(p); /* a frame without it would be a lie */
+	memcpy(p, &h, sizeof(h));
+	memcpy(p + sizeof(h), op->key.p, op->key.n);
+	if (op->value.n)
+		memcpy(p + sizeof(h) + op->key.n, op->value.p, op->value.n);
+	b->n += sizeof(h) + op->key.n + op->value.n;
 }
 
 void
-oplog_finish(struct buf *b, uint64_t batch, int64_t at)
+store_oplog_finish(struct buf *b, uint64_t batch, int64_t at, uint64_t epoch, uint64_t committed)
 {
-	struct oplog_head h = { .magic = OPLOG_MAGIC, .version = OPLOG_VERSION, .batch = batch,
-		.at = at, .length = (uint32_t)(b->n - sizeof(h)) };
+	struct oplog_head2 h2 = { epoch, committed };
+	struct oplog_head h = { .magic = OPLOG_MAGIC,
+		.version = OPLOG_VERSION,
+		.record = OPLOG_RECORD,
+		.batch = batch,
+		.at = at,
+		.length = (uint32_t)(b->n - sizeof(h) - sizeof(h2)) };
 
-	h.crc = crc32c(crc32c(0, &h, sizeof(h)), b->p + sizeof(h), h.length);
+	memcpy(b->p + sizeof(h), &h2, sizeof(h2));
+	h.crc = crc32c(crc32c(0, &h, sizeof(h)), b->p + sizeof(h), sizeof(h2) + h.length);
 	memcpy(b->p, &h, sizeof(h));
 }
 
 /* ---- reading ----------------------------------------------------------------------------------- */
 
 int
-oplog_frame_parse(struct slice bytes, struct oplog_frame *f)
+store_oplog_frame_parse(struct slice bytes, struct oplog_frame *f)
 {
+	struct oplog_head2 h2 = { 0 };
 	struct oplog_head h;
 	uint32_t crc;
+	size_t more;
 
 	if (bytes.n < sizeof(h))
 		return -EAGAIN;
 	memcpy(&h, bytes.p, sizeof(h));
-	if (h.magic != OPLOG_MAGIC || h.version != OPLOG_VERSION || h.zero || h.length > OPLOG_MOST)
+	more = h.version == 1 ? 0 : sizeof(h2);
+	if (h.magic != OPLOG_MAGIC || h.version < 1 || h.version > OPLOG_VERSION ||
+	    (h.version == 1 ? h.record != 0 : h.record < OPLOG_RECORD) || h.length > OPLOG_MOST)
 		return -EBADMSG;
-	if (h.length > bytes.n - sizeof(h))
+	if (more + h.length > bytes.n - sizeof(h))
 		return -EAGAIN;
 	crc = h.crc;
 	h.crc = 0;
-	if (crc32c(crc32c(0, &h, sizeof(h)), bytes.p + sizeof(h), h.length) != crc)
+	if (crc32c(crc32c(0, &h, sizeof(h)), bytes.p + sizeof(h), more + h.length) != crc)
 		return -EBADMSG;
+	if (more)
+		memcpy(&h2, bytes.p + sizeof(h), sizeof(h2));
 	f->batch = h.batch;
+	f->epoch = h2.epoch;
+	f->committed = h2.committed;
+	f->record = h.record;
 	f->at = h.at;
-	f->ops = slice_sub(bytes, sizeof(h), h.length);
-	f->size = sizeof(h) + h.length;
+	f->ops = slice_sub(bytes, sizeof(h) + more, h.length);
+	f->size = sizeof(h) + more + h.length;
 	return 0;
 }
 
 int
-oplog_op_parse(struct slice *ops, struct oplog_op *op)
+store_oplog_op_parse(struct slice *ops, struct oplog_op *op)
 {
 	struct op_head h;
 
@@ -83,7 +112,7 @@ oplog_op_parse(struct slice *ops, struct oplog_op *op)
 	if (ops->n < sizeof(h))
 		return -EBADMSG;
 	memcpy(&h, ops->p, sizeof(h));
-	if (h.kind < OPLOG_PUT || h.kind > OPLOG_GONE || h.table >= STORE_TABLES || h.nkey == 0 ||
+	if (h.kind < OPLOG_PUT || h.kind > OPLOG_LAST || h.nkey == 0 ||
 	    (size_t)h.nkey + h.nvalue > ops->n - sizeof(h))
 		return -EBADMSG;
 	op->kind = (enum oplog_kind)h.kind;
@@ -95,7 +124,7 @@ oplog_op_parse(struct slice *ops, struct oplog_op *op)
 }
 
 bool
-oplog_next(struct slice segment, size_t *at, struct oplog_frame *f, size_t *skipped)
+store_oplog_next(struct slice segment, size_t *at, struct oplog_frame *f, size_t *skipped)
 {
 	const uint32_t magic = OPLOG_MAGIC;
 
@@ -105,7 +134,7 @@ oplog_next(struct slice segment, size_t *at, struct oplog_frame *f, size_t *skip
 		if (!p)
 			return false;
 		look = (size_t)(p - segment.p);
-		if (oplog_frame_parse(slice_from(segment, look), f) == 0) {
+		if (store_oplog_frame_parse(slice_from(segment, look), f) == 0) {
 			*skipped = look - *at;
 			*at = look + f->size;
 			return true;
@@ -114,86 +143,10 @@ oplog_next(struct slice segment, size_t *at, struct oplog_frame *f, size_t *skip
 	return false;
 }
 
-/* ---- index blocks --------------------------------------------------------------------------------- */
-
-static int
-cmp_record(const void *a, const void *b)
-{
-	const struct store_record *x = a, *y = b;
-
-	return x->uid < y->uid ? -1 : x->uid > y->uid;
-}
-
-static bool
-put_record(struct store_record *rec, size_t *n, const struct store_record *with)
-{
-	for (size_t i = 0; i < *n; i++)
-		if (rec[i].uid == with->uid) {
-			rec[i] = *with;
-			return true;
-		}
-	if (*n == STORE_BLOCK)
-		return false;
-	rec[(*n)++] = *with;
-	return true;
-}
-
-static void
-drop_record(struct store_record *rec, size_t *n, uint32_t uid)
-{
-	for (size_t i = 0; i < *n; i++)
-		if (rec[i].uid == uid) {
-			memmove(rec + i, rec + i + 1, (*n - i - 1) * sizeof(*rec));
-			(*n)--;
-			return;
-		}
-}
-
-int
-oplog_block_change(const struct oplog_op *op, struct slice old, struct buf *out)
-{
-	struct store_block_head head = { .version = STORE_VERSION };
-	size_t step = op->kind == OPLOG_RECORDS ? sizeof(struct store_record) : sizeof(uint32_t);
-	const struct store_record *was;
-	struct store_record rec[STORE_BLOCK], with;
-	uint32_t block, uid;
-	size_t n = 0;
-
-	buf_clear(out);
-	if ((op->kind != OPLOG_RECORDS && op->kind != OPLOG_GONE) || op->table != STORE_T_INDEX ||
-	    op->key.n != 12 || op->value.n == 0 || op->value.n % step)
-		return -EBADMSG;
-	block = store_get32(op->key.p + 8);
-	was = old.n ? store_block_parse(old, &n) : NULL;
-	if (old.n && !was)
-		return -EBADMSG;
-	if (n)
-		memcpy(rec, was, n * sizeof(*rec));
-	for (size_t at = 0; at < op->value.n; at += step) {
-		memcpy(&uid, op->value.p + at, sizeof(uid)); /* a record begins with it */
-		if (uid / STORE_BLOCK != block)
-			return -EBADMSG;
-		if (op->kind == OPLOG_GONE) {
-			drop_record(rec, &n, uid);
-			continue;
-		}
-		memcpy(&with, op->value.p + at, sizeof(with));
-		if (!put_record(rec, &n, &with))
-			return -EBADMSG;
-	}
-	if (n == 0)
-		return 0;
-	qsort(rec, n, sizeof(*rec), cmp_record);
-	head.count = (uint8_t)n;
-	buf_add(out, &head, sizeof(head));
-	buf_add(out, rec, n * sizeof(*rec));
-	return 0;
-}
-
 /* ---- segments ----------------------------------------------------------------------------------------- */
 
 uint32_t
-oplog_segment_parse(const char *name)
+store_oplog_segment_parse(const char *name)
 {
 	struct slice s = slice_str(name);
 	uint64_t v;
@@ -202,6 +155,22 @@ oplog_segment_parse(const char *name)
 	    slice_u64(slice(s.p, s.n - 4), UINT32_MAX - 1, &v) < 0)
 		return 0;
 	return (uint32_t)v;
+}
+
+uint64_t
+store_oplog_first_batch(int dirfd, uint32_t segment)
+{
+	struct oplog_head h = { 0 };
+	char name[32];
+	int fd;
+
+	snprintf(name, sizeof(name), OPLOG_SEGMENT, segment);
+	fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || pread(fd, &h, sizeof(h), 0) != (ssize_t)sizeof(h) || h.magic != OPLOG_MAGIC)
+		h.batch = 0;
+	if (fd >= 0)
+		close(fd);
+	return h.batch;
 }
 
 static int
@@ -213,7 +182,7 @@ cmp_number(const void *a, const void *b)
 }
 
 uint32_t *
-oplog_segments(int dirfd, size_t *n)
+store_oplog_segments(int dirfd, size_t *n)
 {
 	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -221,7 +190,7 @@ oplog_segments(int dirfd, size_t *n)
 
 	*n = 0;
 	for (struct dirent *e; d && (e = readdir(d));) {
-		uint32_t number = oplog_segment_parse(e->d_name);
+		uint32_t number = store_oplog_segment_parse(e->d_name);
 
 		if (!number)
 			continue;

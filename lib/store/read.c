@@ -1,22 +1,29 @@
-/* Reading a partition: the map, snapshots, accounts, folders.  Messages are in read_msg.c.
+/* Reading a partition: the map, snapshots, accounts, folders.  Messages are in read-msg.c.
  *
- * LMDB is opened with MDB_NOTLS: a reader slot belongs to a transaction, not to a thread, so
- * that one thread can own many views and a view can move between threads. */
+ * Owns the list of open partitions of the process; called by everybody who reads: imapd, storectl,
+ * check.  LMDB is opened with MDB_NOTLS: a reader slot belongs to a transaction, not to a thread, so
+ * that one thread can own many views and a view can move between threads.  What is not there is
+ * -ENOENT, what is damaged -EBADMSG, what cannot be read another -errno: never one for the other. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/must.h"
-#include "store/read_private.h"
+#include "store/damage.h"
+#include "store/env.h"
+#include "store/lockfile.h"
+#include "store/read-impl.h"
+#include "store/steady.h"
 
 static struct list readers = { &readers, &readers };
 
-int
-store_errno(int rc)
+static int
+reader_errno(int rc)
 {
 	if (rc == 0)
 		return 0;
@@ -31,68 +38,115 @@ store_errno(int rc)
 	}
 }
 
-/* A table that was opened in a read transaction lives on only if that one is committed. */
+/* The tables that are there: more than we know, or fewer, when the store is not of our version.  A
+ * table that was opened in a read transaction lives on only if that one is committed. */
 static int
-open_tables(struct store_reader *r)
+store_open_tables(struct store_reader *r, char **why)
 {
 	MDB_txn *txn;
 	int rc = mdb_txn_begin(r->env, NULL, MDB_RDONLY, &txn);
 
 	if (rc)
 		return rc;
-	for (size_t i = 0; i < STORE_TABLES; i++) {
-		rc = mdb_dbi_open(txn, store_table_names[i], 0, &r->dbi[i]);
-		if (rc) {
-			mdb_txn_abort(txn);
-			return rc;
+	rc = store_env_format(txn, &r->format, why);
+	if (rc == 0 && r->format.major == 0)
+		rc = MDB_NOTFOUND; /* stored has not begun yet */
+	for (enum store_table t = 0; t < STORE_TABLES && rc == 0; t++)
+		if (r->format.tables & 1u << t) {
+			rc = mdb_dbi_open(txn, store_tables[t].name, 0, &r->dbi[t]);
+			if (rc == MDB_NOTFOUND && store_tables[t].optional) {
+				r->format.tables &= ~(1u << t);
+				rc = 0;
+			}
 		}
+	if (rc) {
+		mdb_txn_abort(txn);
+		return rc;
 	}
 	return mdb_txn_commit(txn);
 }
 
 static void
-reader_free(struct store_reader *r)
+store_reader_free(struct store_reader *r)
 {
 	if (r->env)
 		mdb_env_close(r->env);
+	store_steady_unwatch(r->steady);
 	if (r->dirfd >= 0)
 		close(r->dirfd);
 	mem_free(&r->path);
 	mem_free(&r);
 }
 
+/* The files that the index's names lead to now. */
+static void
+index_files(const struct store_reader *r, uint64_t *data, uint64_t *lock, uint64_t *steady)
+{
+	struct stat st;
+
+	*data = fstatat(r->dirfd, "index/data.mdb", &st, 0) == 0 ? st.st_ino : 0;
+	*lock = fstatat(r->dirfd, "index/lock.mdb", &st, 0) == 0 ? st.st_ino : 0;
+	*steady = fstatat(r->dirfd, "index/steady", &st, 0) == 0 ? st.st_ino : 0;
+}
+
+bool
+store_reader_current(const struct store_reader *r)
+{
+	uint64_t data, lock, steady;
+
+	index_files(r, &data, &lock, &steady);
+	return data == r->data_ino && lock == r->lock_ino && steady == r->steady_ino &&
+	    !(r->steady && store_steady_is_suspect(r->steady));
+}
+
 int
 store_reader_open(const char *path, struct store_reader **out, char **why)
 {
 	struct store_reader *r;
-	char *index;
+	char *index, *reason = NULL;
+	uint64_t steady;
 	int rc;
 
 	*out = NULL;
-	list_each(r, &readers, struct store_reader, link)
-		if (strcmp(r->path, path) == 0) {
-			r->refs++;
-			*out = r;
-			return 0;
-		}
+	list_each(r, &readers, struct store_reader, link) if (strcmp(r->path, path) == 0)
+	{
+		r->refs++;
+		*out = r;
+		return 0;
+	}
 	r = mem_new(sizeof(*r));
 	r->path = mem_str(path);
 	r->refs = 1;
 	index = mem_printf("%s/index", path);
 	r->dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	rc = r->dirfd < 0 ? errno : mdb_env_create(&r->env);
+	rc = r->dirfd < 0 ? errno : store_damage_emptied(index) ? STORE_SHORT : 0;
+	r->steady = store_steady_watch(index, &r->steady_ino);
+	if (rc == 0)
+		rc = store_steady_trust(index);
+	if (rc == 0)
+		rc = mdb_env_create(&r->env);
 	if (rc == 0)
 		rc = mdb_env_set_maxdbs(r->env, STORE_TABLES + 4);
 	if (rc == 0)
 		rc = mdb_env_open(r->env, index, MDB_RDONLY | MDB_NOTLS, 0640);
 	if (rc == 0)
-		rc = open_tables(r);
-	if (rc) {
-		*why = mem_printf("%s: %s", r->dirfd < 0 ? path : index, mdb_strerror(rc));
-		mem_free(&index);
-		reader_free(r);
-		return store_errno(rc);
+		rc = store_damage_look(r->env);
+	if (rc == 0)
+		rc = store_open_tables(r, &reason);
+	if (rc && r->env && !reason) {
+		mdb_env_close(r->env);
+		r->env = NULL;
+		reason = store_lockfile_blame(index, rc);
 	}
+	if (rc) {
+		*why = mem_printf("%s: %s", r->dirfd < 0 ? path : index,
+		    reason ? reason : store_damage_text(rc));
+		mem_free(&reason);
+		mem_free(&index);
+		store_reader_free(r);
+		return reader_errno(rc);
+	}
+	index_files(r, &r->data_ino, &r->lock_ino, &steady);
 	mem_free(&index);
 	list_push(&readers, &r->link);
 	*out = r;
@@ -108,7 +162,7 @@ store_reader_close(struct store_reader **rp)
 	if (!r || --r->refs > 0)
 		return;
 	list_remove(&r->link);
-	reader_free(r);
+	store_reader_free(r);
 }
 
 /* ---- snapshots ---------------------------------------------------------------------------- */
@@ -147,12 +201,25 @@ begin_once(struct store_view *v)
 	return mdb_txn_begin(v->r->env, NULL, MDB_RDONLY, &v->txn);
 }
 
+/* What is in memory may be whole, but pages of it are read again from a disk that did not take them. */
+static int
+begin_suspect(struct store_reader *r)
+{
+	if (!r->suspect)
+		log_event(LOG_ERROR, "store_snapshot", "path=%s error=%s", log_str(r->path),
+		    log_str(store_damage_text(STORE_SUSPECT)));
+	r->suspect = true;
+	return -EIO;
+}
+
 int
 store_begin(struct store_view *v)
 {
 	int rc;
 
 	must(!v->begun);
+	if (v->r->steady && store_steady_is_suspect(v->r->steady))
+		return begin_suspect(v->r);
 	rc = begin_once(v);
 	if (rc == MDB_READERS_FULL) {
 		int dead;
@@ -168,13 +235,14 @@ store_begin(struct store_view *v)
 	if (rc) {
 		log_event(LOG_ERROR, "store_snapshot", "path=%s error=%s", log_str(v->r->path),
 		    log_str(mdb_strerror(rc)));
-		return store_errno(rc);
+		return reader_errno(rc);
 	}
 	__atomic_add_fetch(&v->r->begun, 1, __ATOMIC_ACQ_REL);
 	v->begun = true;
 	v->bound = 0;
 	v->blocks = NULL;
-	v->last = NULL;
+	v->walk.n = v->last.n = 0;
+	v->arrivals.known = false;
 	return 0;
 }
 
@@ -195,12 +263,6 @@ store_refresh(struct store_view *v)
 	return store_begin(v);
 }
 
-bool
-store_begun(const struct store_view *v)
-{
-	return v->begun;
-}
-
 /* The view's cursor on a table, bound to this snapshot at first use. */
 MDB_cursor *
 store_cursor(struct store_view *v, enum store_table t)
@@ -217,15 +279,25 @@ store_cursor(struct store_view *v, enum store_table t)
 	return v->cursors[t];
 }
 
+/* 0, -ENOENT, or what is wrong with the index. */
+static int
+fetch_row(struct store_view *v, enum store_table t, const void *key, size_t n, struct slice *value)
+{
+	MDB_val k = { n, UNCONST(key) }, d = { 0, NULL };
+	int rc;
+
+	must(v->begun);
+	rc = mdb_get(v->txn, v->r->dbi[t], &k, &d);
+	*value = rc == 0 ? slice(d.mv_data, d.mv_size) : slice(NULL, 0);
+	return reader_errno(rc);
+}
+
 struct slice
 store_fetch(struct store_view *v, enum store_table t, const void *key, size_t n)
 {
-	MDB_val k = { n, UNCONST(key) }, d;
+	struct slice value;
 
-	must(v->begun);
-	if (mdb_get(v->txn, v->r->dbi[t], &k, &d) != 0)
-		return slice(NULL, 0);
-	return slice(d.mv_data, d.mv_size);
+	return fetch_row(v, t, key, n, &value) == 0 ? value : slice(NULL, 0);
 }
 
 /* ---- accounts and folders ------------------------------------------------------------------- */
@@ -234,20 +306,28 @@ int
 store_find_account(struct store_view *v, struct slice name, struct store_account *a)
 {
 	struct store_disk_account d;
+	struct store_news_list news;
 	struct slice value;
+	int rc;
 
 	if (store_account_check(name) < 0)
 		return -ENOENT;
-	value = store_fetch(v, STORE_T_ACCOUNT, name.p, name.n);
-	if (!value.p)
-		return -ENOENT;
-	if (value.n != sizeof(d))
+	rc = fetch_row(v, STORE_T_ACCOUNT, name.p, name.n, &value);
+	if (rc < 0)
+		return rc;
+	if (!store_account_crc_ok(value) || store_account_parse(value, &d, &news) < 0)
 		return -EBADMSG;
-	memcpy(&d, value.p, sizeof(d));
-	if (d.version != STORE_VERSION)
-		return -EBADMSG;
-	*a = (struct store_account){ .id = d.id, .modseq = d.modseq, .bytes = d.bytes,
-		.messages = d.messages, .mailboxes = d.mailboxes, .created_at = d.created_at };
+	*a = (struct store_account){ .id = d.id,
+		.modseq = d.modseq,
+		.bytes = d.bytes,
+		.messages = d.messages,
+		.mailboxes = d.mailboxes,
+		.created_at = d.created_at,
+		.warned = d.warned,
+		.refused = d.over_since,
+		.changes_from = store_has(v, STORE_T_CHANGE) ? d.changes_from : UINT64_MAX,
+		.vanished_from = d.vanished_from,
+		.news = news };
 	return 0;
 }
 
@@ -291,13 +371,15 @@ store_find_mailbox(struct store_view *v, uint64_t account, struct slice name, ui
 	uint8_t key[8 + STORE_NAME_MAX];
 	struct store_disk_name d;
 	struct slice value;
+	int rc;
 
 	if (name.n == 0 || name.n > STORE_NAME_MAX)
 		return -ENOENT;
-	value = store_fetch(v, STORE_T_NAME, key, name_key(key, account, name));
-	if (value.n != sizeof(d))
-		return -ENOENT;
-	memcpy(&d, value.p, sizeof(d));
+	rc = fetch_row(v, STORE_T_NAME, key, name_key(key, account, name), &value);
+	if (rc < 0)
+		return rc;
+	if (store_value_read(value, sizeof(d), &d, sizeof(d)) < 0)
+		return -EBADMSG;
 	*id = d.mailbox;
 	return 0;
 }
@@ -307,18 +389,17 @@ store_get_mailbox(struct store_view *v, uint64_t id, struct store_mailbox *m)
 {
 	uint8_t key[8];
 	struct slice value;
+	int rc;
 
 	store_be64(key, id);
-	value = store_fetch(v, STORE_T_MAILBOX, key, 8);
-	if (!value.p)
-		return -ENOENT;
-	return store_mailbox_parse(value, id, true, m);
+	rc = fetch_row(v, STORE_T_MAILBOX, key, 8, &value);
+	return rc < 0 ? rc : store_mailbox_parse(value, id, true, m);
 }
 
 /* Steps to the first row of the account behind `name` ("" = its first).  False at the end. */
 static bool
-next_name(struct store_view *v, enum store_table t, uint64_t account, struct slice name,
-    MDB_val *k, MDB_val *d)
+next_name(struct store_view *v, enum store_table t, uint64_t account, struct slice name, MDB_val *k,
+    MDB_val *d)
 {
 	MDB_cursor *c = store_cursor(v, t);
 	uint8_t key[8 + STORE_NAME_MAX];
@@ -336,7 +417,7 @@ next_name(struct store_view *v, enum store_table t, uint64_t account, struct sli
 /* Is there a folder below `name`?  Children need not follow their parent directly ("a b"
  * sorts between "a" and "a/c"), so that this is a search of its own. */
 static bool
-has_children(struct store_view *v, uint64_t account, struct slice name)
+store_has_children(struct store_view *v, uint64_t account, struct slice name)
 {
 	uint8_t key[8 + STORE_NAME_MAX + 1];
 	size_t n = name_key(key, account, name);
@@ -351,17 +432,18 @@ has_children(struct store_view *v, uint64_t account, struct slice name)
 bool
 store_next_folder(struct store_view *v, struct store_folder *f)
 {
-	struct store_disk_name row;
+	struct store_disk_name row = { 0 };
 	MDB_val k, d;
 
-	if (!next_name(v, STORE_T_NAME, f->account, f->name, &k, &d) || d.mv_size != sizeof(row))
+	if (!next_name(v, STORE_T_NAME, f->account, f->name, &k, &d))
 		return false;
-	memcpy(&row, d.mv_data, sizeof(row));
+	if (d.mv_size >= sizeof(row)) /* a damaged one leads nowhere, and the walk goes on */
+		memcpy(&row, d.mv_data, sizeof(row));
 	f->name = slice((const char *)k.mv_data + 8, k.mv_size - 8);
 	f->mailbox = row.mailbox;
 	f->attrs = row.attrs;
 	f->special = row.special;
-	f->children = has_children(v, f->account, f->name);
+	f->children = store_has_children(v, f->account, f->name);
 	return true;
 }
 
@@ -383,5 +465,5 @@ store_subscribed(struct store_view *v, uint64_t account, struct slice name)
 
 	if (name.n == 0 || name.n > STORE_NAME_MAX)
 		return false;
-	return store_fetch(v, STORE_T_SUB, key, name_key(key, account, name)).p != NULL;
+	return store_fetch(v, STORE_T_SUB, key, name_key(key, account, name)).p;
 }

@@ -1,69 +1,36 @@
-/* The road back after an index is lost: snapshot, then the log.  The new index grows in
- * index.new and takes its place only when it is complete and synced. */
+/* The road back after an index is lost: snapshot, then the log.
+ *
+ * Called by storectl recover while stored is away, under the partition's lock.  What can fail is
+ * everything on disk; the first reason is kept and told.  The new index grows in index.new and
+ * takes its place only when it is complete and synced; until then the old one is untouched.  A
+ * hole in the log stops it unless it is forced, and so does an index that opens and has more than the
+ * new one would: batches are not in the log when it was not kept, or has gone.  Numbers that others may
+ * have seen are not given again. */
 #include <errno.h>
 #include <fcntl.h>
-#include <lmdb.h>
+#include <signal.h>
 #include <stdio.h>
-#include <sys/file.h>
-#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "base/mem.h"
-#include "store/oplog.h"
+#include "store/damage.h"
+#include "store/env.h"
+#include "store/config.h"
 #include "store/recover.h"
+#include "store/remake.h"
+#include "store/replay.h"
 #include "store/snapshot.h"
-
-#define TXN_BYTES (16u * 1024 * 1024) /* of operations in one transaction */
+#include "store/steady.h"
 
 struct work {
 	struct store_recover *r;
-	int dirfd, logfd;
-	MDB_env *env;
-	MDB_txn *txn;
-	MDB_dbi dbi[STORE_TABLES];
-	size_t pending;        /* bytes in txn */
-	struct buf block;
-	char **why;
+	struct store_remake new;
+	struct store_replay replay; /* has the tables; the transaction is that of `new` */
 };
-
-static void
-tell(struct work *w, const char *fmt, ...) PRINTF(2, 3);
-
-static void
-tell(struct work *w, const char *fmt, ...)
-{
-	struct buf b = { 0 };
-	va_list ap;
-
-	va_start(ap, fmt);
-	buf_vprintf(&b, fmt, ap);
-	va_end(ap);
-	w->r->tell(w->r->arg, buf_cstr(&b));
-	buf_fini(&b);
-}
-
-/* Of LMDB or errno, to -errno; the first reason stays. */
-static int
-fail(struct work *w, int rc, const char *what)
-{
-	if (!*w->why)
-		*w->why = mem_printf("%s: %s", what, mdb_strerror(rc));
-	return rc > 0 ? -rc : -EIO;
-}
-
-static void
-remove_index(int at, const char *name)
-{
-	static const char *const files[] = { "data.mdb", "lock.mdb" };
-	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	for (size_t i = 0; fd >= 0 && i < NELEM(files); i++)
-		unlinkat(fd, files[i], 0);
-	if (fd >= 0)
-		close(fd);
-	unlinkat(at, name, AT_REMOVEDIR);
-}
 
 /* ---- the beginning ----------------------------------------------------------------------------- */
 
@@ -79,8 +46,7 @@ copy_file(const char *from, const char *to)
 		char bytes[65536];
 
 		n = read(in, bytes, sizeof(bytes));
-		if (n < 0 || (n > 0 && write(out, bytes, (size_t)n) != n))
-			rc = errno ? errno : EIO;
+		rc = n < 0 ? errno : n > 0 ? -files_write(out, bytes, (size_t)n) : 0;
 	}
 	if (in >= 0)
 		close(in);
@@ -94,7 +60,7 @@ static void
 take_snapshot(struct work *w, const char *data)
 {
 	size_t n;
-	struct snapshot *list = snapshot_list(w->r->snapshots, &n);
+	struct snapshot *list = store_snapshot_list(w->r->snapshots, &n);
 
 	for (size_t i = n; i-- > 0 && w->r->from == 0;) {
 		char *path = mem_printf("%s/%s", w->r->snapshots, list[i].name);
@@ -102,273 +68,334 @@ take_snapshot(struct work *w, const char *data)
 		int rc = copy_file(path, data);
 
 		if (rc == 0)
-			rc = snapshot_look(data, &batch);
+			rc = store_snapshot_look(data, &batch);
 		if (rc == 0) {
 			w->r->from = w->r->batch = batch;
-			tell(w, "snapshot %s with batch %llu", path, (unsigned long long)batch);
+			store_remake_tell(&w->new, "snapshot %s with batch %llu", path,
+			    (unsigned long long)batch);
 		} else {
-			tell(w, "snapshot %s is no good: %s", path, mdb_strerror(rc));
+			store_remake_tell(&w->new, "snapshot %s is no good: %s", path,
+			    store_damage_text(rc));
 			unlink(data);
 		}
 		mem_free(&path);
 	}
-	snapshot_list_free(&list, n);
+	store_snapshot_list_free(&list, n);
+}
+
+static int
+tables_open(struct work *w, unsigned major)
+{
+	w->replay.major = major;
+	return store_env_tables(w->new.txn, major, w->replay.dbi);
 }
 
 static int
 open_new(struct work *w)
 {
-	char *index = mem_printf("%s/index.new", w->r->path), *data = mem_printf("%s/data.mdb", index);
-	int rc;
+	char *data = mem_printf("%s/index.new/data.mdb", w->r->path);
+	struct store_format f;
+	int rc = store_remake_dir(&w->new);
 
-	remove_index(w->dirfd, "index.new");
-	rc = mkdirat(w->dirfd, "index.new", 0750) < 0 ? errno : 0;
 	if (rc == 0) {
 		take_snapshot(w, data);
-		rc = mdb_env_create(&w->env);
+		rc = store_remake_open(&w->new, store_map_size(w->r->path, w->r->map_size));
 	}
-	if (rc == 0)
-		rc = mdb_env_set_mapsize(w->env, w->r->map_size);
-	if (rc == 0)
-		rc = mdb_env_set_maxdbs(w->env, STORE_TABLES + 4);
-	if (rc == 0)
-		rc = mdb_env_open(w->env, index, MDB_NOSYNC | MDB_NOLOCK, 0640);
-	if (rc == 0)
-		rc = mdb_txn_begin(w->env, NULL, 0, &w->txn);
-	for (size_t i = 0; i < STORE_TABLES && rc == 0; i++)
-		rc = mdb_dbi_open(w->txn, store_table_names[i], MDB_CREATE, &w->dbi[i]);
-	rc = rc ? fail(w, rc, index) : 0;
+	if (rc == 0) {
+		rc = store_env_format(w->new.txn, &f, w->new.why);
+		if (rc == 0 && f.major)
+			rc = tables_open(w, f.major);
+		rc = rc ? store_remake_fail(&w->new, rc, "index.new") : 0;
+	}
 	mem_free(&data);
-	mem_free(&index);
 	return rc;
 }
 
 /* ---- the log -------------------------------------------------------------------------------------- */
 
-static int
-apply(struct work *w, const struct oplog_op *op)
+/* The batch of the last steady point of the index that was; 0: not known. */
+static uint64_t
+batch_synced(const struct work *w)
 {
-	MDB_val k = { op->key.n, (void *)(uintptr_t)op->key.p }, d = { 0 };
-	struct slice value = op->value;
-	int rc;
+	char *index = mem_printf("%s/index", w->r->path);
+	struct store_steady s;
+	int rc = store_steady_read(index, &s);
 
-	if (op->kind == OPLOG_RECORDS || op->kind == OPLOG_GONE) {
-		rc = mdb_get(w->txn, w->dbi[op->table], &k, &d);
-		if (rc && rc != MDB_NOTFOUND)
-			return rc;
-		value = rc ? slice(NULL, 0) : slice(d.mv_data, d.mv_size);
-		if (oplog_block_change(op, value, &w->block) < 0)
-			return EBADMSG;
-		value = buf_get(&w->block);
-	}
-	if (op->kind == OPLOG_DEL || (op->kind != OPLOG_PUT && value.n == 0)) {
-		rc = mdb_del(w->txn, w->dbi[op->table], &k, NULL);
-		return rc == MDB_NOTFOUND ? 0 : rc;
-	}
-	d = (MDB_val){ value.n, (void *)(uintptr_t)value.p };
-	return mdb_put(w->txn, w->dbi[op->table], &k, &d, 0);
+	mem_free(&index);
+	return rc == 0 ? s.batch : 0;
 }
 
 static int
-replay(struct work *w, const struct oplog_frame *f)
+digests_all(struct work *w)
 {
-	struct slice ops = f->ops;
-	struct oplog_op op;
-	int more = 1, rc = 0;
+	int rc = 0;
 
-	while (rc == 0 && (more = oplog_op_parse(&ops, &op)) > 0)
-		rc = apply(w, &op);
-	if (rc == 0 && more < 0)
-		rc = EBADMSG;
-	w->pending += f->size;
-	if (rc == 0 && w->pending > TXN_BYTES) {
-		rc = mdb_txn_commit(w->txn);
-		w->txn = NULL;
-		w->pending = 0;
-		if (rc == 0)
-			rc = mdb_txn_begin(w->env, NULL, 0, &w->txn);
-	}
-	w->r->batch = f->batch;
-	w->r->at = f->at;
-	w->r->batches++;
-	return rc ? fail(w, rc, "a batch of the log") : 0;
-}
-
-/* Batches are missing between the last one and `next`.  False: stop. */
-static bool
-hole(struct work *w, const char *segment, uint64_t next)
-{
-	tell(w, "%s: batches %llu to %llu are missing or damaged", segment,
-	    (unsigned long long)w->r->batch + 1, (unsigned long long)next - 1);
-	w->r->holes++;
-	return w->r->force;
-}
-
-static int
-replay_bytes(struct work *w, const char *segment, struct slice bytes, bool last)
-{
-	struct oplog_frame f;
-	size_t at = 0, skipped;
-
-	while (oplog_next(bytes, &at, &f, &skipped)) {
-		int rc;
-
-		if (f.batch <= w->r->batch)
-			continue;
-		if (f.batch != w->r->batch + 1 && !hole(w, segment, f.batch)) {
-			*w->why = mem_str("the log has a hole");
-			return -EUCLEAN;
-		}
-		rc = replay(w, &f);
-		if (rc < 0)
-			return rc;
-	}
-	if (last && at < bytes.n)
-		tell(w, "%s: the last %zu bytes are an unfinished or damaged batch: left out", segment,
-		    bytes.n - at);
-	return 0;
-}
-
-static int
-replay_segment(struct work *w, uint32_t number, bool last)
-{
-	char name[32];
-	struct stat st;
-	void *map = NULL;
-	int fd, rc = 0;
-
-	snprintf(name, sizeof(name), OPLOG_SEGMENT, number);
-	fd = openat(w->logfd, name, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		rc = fail(w, errno, name);
-	else if (st.st_size > 0) {
-		map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-		if (map == MAP_FAILED)
-			rc = fail(w, errno, name);
-		else {
-			rc = replay_bytes(w, name, slice(map, (size_t)st.st_size), last);
-			munmap(map, (size_t)st.st_size);
-		}
-	}
-	if (fd >= 0)
-		close(fd);
-	return rc;
+	if (w->r->digest && w->replay.major == STORE_MAJOR)
+		rc = store_digests_make(&w->replay, w->r->digest, &w->r->digests);
+	return rc ? store_remake_fail(&w->new, rc, "index.new") : 0;
 }
 
 static int
 replay_all(struct work *w)
 {
-	uint32_t *segments = NULL;
-	size_t n = 0;
-	int rc = 0;
+	struct store_replay *p = &w->replay;
+	int rc;
 
-	w->logfd = openat(w->dirfd, "log", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (w->logfd >= 0)
-		segments = oplog_segments(w->logfd, &n);
-	for (size_t i = 0; i < n && rc == 0; i++)
-		rc = replay_segment(w, segments[i], i == n - 1);
-	mem_free(&segments);
-	if (rc == 0 && w->r->batch == 0)
-		rc = fail(w, ENOENT, "there is neither a good snapshot nor a log");
+	p->synced = batch_synced(w);
+	p->dirfd = w->new.dirfd;
+	p->logfd = openat(w->new.dirfd, "log", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	p->env = w->new.env;
+	p->txn = w->new.txn;
+	p->batch = w->r->batch;
+	p->force = w->r->force;
+	p->tell = w->r->tell;
+	p->arg = w->r->arg;
+	p->why = w->new.why;
+	rc = store_replay(p);
+	if (rc == 0)
+		rc = digests_all(w);
+	if (p->logfd >= 0)
+		close(p->logfd);
+	w->new.txn = p->txn;
+	w->r->batch = p->batch;
+	w->r->batches = p->batches;
+	w->r->holes = p->holes;
+	w->r->at = p->at;
+	if (rc == 0 && p->batch == 0)
+		rc = store_remake_fail(&w->new, ENOENT,
+		    "there is neither a good snapshot nor a log");
+	return rc;
+}
+
+/* What was lost behind the end of the log may have been seen by others: numbers of batches come
+ * again, but in another epoch. */
+static int
+epoch_next(struct work *w)
+{
+	MDB_val k = { 3, (void *)(uintptr_t) "ids" }, d;
+	struct store_disk_ids ids;
+	int rc = mdb_get(w->new.txn, w->replay.dbi[STORE_T_META], &k, &d);
+
+	if (rc || w->replay.major < 2)
+		return rc;
+	if (store_value_read(slice(d.mv_data, d.mv_size), STORE_IDS_V1, &ids, sizeof(ids)) < 0)
+		return MDB_INVALID;
+	ids.log++;
+	d = (MDB_val){ sizeof(ids), &ids };
+	return mdb_put(w->new.txn, w->replay.dbi[STORE_T_META], &k, &d, 0);
+}
+
+/* ---- the index that is there -------------------------------------------------------------------- */
+
+/* Its last batch, 0: it is of no use.  It may be damaged in any way, and LMDB then ends the process: so
+ * another one looks. */
+static uint64_t
+batch_of_index(const char *data)
+{
+	const struct rlimit no_core = { 0, 0 };
+	uint64_t batch = 0;
+	int fds[2], null;
+	pid_t pid;
+
+	if (pipe(fds) < 0)
+		return 0;
+	pid = fork();
+	if (pid == 0) {
+		signal(SIGSEGV, SIG_DFL);
+		(void)!setrlimit(RLIMIT_CORE, &no_core);
+		null = open("/dev/null", O_WRONLY);
+		if (null >= 0)
+			dup2(null, STDERR_FILENO);
+		if (store_snapshot_look(data, &batch) == 0 &&
+		    write(fds[1], &batch, sizeof(batch)) < 0)
+			_exit(1);
+		_exit(0);
+	}
+	close(fds[1]);
+	if (pid < 0 || read(fds[0], &batch, sizeof(batch)) != (ssize_t)sizeof(batch))
+		batch = 0;
+	close(fds[0]);
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+	return batch;
+}
+
+/* Has it batches that the new one has not?  After a power cut it counts as far as its steady point. */
+static int
+check_newer(struct work *w)
+{
+	char *index = mem_printf("%s/index", w->r->path);
+	char *data = mem_printf("%s/data.mdb", index);
+	int rc = store_steady_trust(index);
+	bool is_torn = rc == STORE_TORN || rc == STORE_SUSPECT;
+	uint64_t batch = is_torn ? w->replay.synced : rc == 0 ? batch_of_index(data) : 0;
+
+	mem_free(&data);
+	mem_free(&index);
+	if (batch <= w->r->batch)
+		return 0;
+	store_remake_tell(&w->new,
+	    "the index that is there has batch %llu, a snapshot and the log lead to batch %llu",
+	    (unsigned long long)batch, (unsigned long long)w->r->batch);
+	if (w->r->force)
+		return 0;
+	*w->new.why =
+	    mem_printf("%llu batches that the index has and the log has not would be lost "
+		       "(log = no, or the log was moved away): start stored with that "
+		       "index; if it is damaged, --force does without them",
+		(unsigned long long)(batch - w->r->batch));
+	return -EEXIST;
+}
+
+/* Its tables are those of its steady point; what came behind has gone with the log. */
+static int
+rewound_mark(struct work *w, const char *index)
+{
+	char *steady = mem_printf("%s/steady", index);
+	MDB_env *env = NULL;
+	int rc = mdb_env_create(&env);
+
+	if (rc == 0)
+		rc = mdb_env_set_mapsize(env, store_map_size(w->r->path, w->r->map_size));
+	if (rc == 0)
+		rc = mdb_env_set_maxdbs(env, STORE_TABLES + 4);
+	if (rc == 0)
+		rc = mdb_env_open(env, index, MDB_NOLOCK, 0640);
+	if (rc == 0)
+		rc = mdb_txn_begin(env, NULL, 0, &w->new.txn);
+	if (rc == 0)
+		rc = store_env_tables(w->new.txn, STORE_MAJOR, w->replay.dbi);
+	w->replay.major = STORE_MAJOR;
+	if (rc == 0)
+		rc = epoch_next(w);
+	if (rc == 0) {
+		rc = mdb_txn_commit(w->new.txn);
+		w->new.txn = NULL;
+	}
+	if (rc == 0 && unlink(steady) < 0)
+		rc = errno;
+	if (w->new.txn)
+		mdb_txn_abort(w->new.txn);
+	w->new.txn = NULL;
+	if (env)
+		mdb_env_close(env);
+	mem_free(&steady);
+	return rc;
+}
+
+/* After a power cut, and without the log that was to be done again: the steady point is the newest that
+ * there is, newer than any snapshot.  1: it is in place; 0: nothing of the kind; -errno. */
+static int
+recover_point(struct work *w)
+{
+	char *index = mem_printf("%s/index", w->r->path);
+	struct store_steady s;
+	int rc = store_steady_read(index, &s), trust = store_steady_trust(index);
+
+	if (rc < 0 || (trust != STORE_TORN && trust != STORE_SUSPECT) || !s.logged ||
+	    !store_replay_is_lost(w->r->path, &s))
+		rc = 0;
+	else if (!w->r->force) {
+		*w->new.why = mem_printf("the power was cut, and the log that has what came behind "
+					 "batch %llu is not there: put back %s/log; --force goes "
+					 "on without it",
+		    (unsigned long long)s.batch, w->r->path);
+		rc = -EEXIST;
+	} else {
+		rc = -store_steady_rewind(index, &s);
+		if (rc == 0)
+			rc = rewound_mark(w, index);
+		if (rc)
+			rc = store_remake_fail(&w->new, rc, index);
+		else {
+			store_remake_tell(&w->new,
+			    "the index is as of batch %llu; what came behind is lost: run storectl "
+			    "reconstruct for each account, mail is found by its files",
+			    (unsigned long long)s.batch);
+			w->r->batch = s.batch;
+			rc = 1;
+		}
+	}
+	mem_free(&index);
 	return rc;
 }
 
 /* ---- the end ------------------------------------------------------------------------------------------ */
 
-/* Whoever runs this: the files belong to whom the partition belongs. */
+/* The old index to SNAPSHOTS/bad. */
 static void
-give(int at, const char *name, const struct stat *owner)
-{
-	if (geteuid() == 0)
-		(void)!fchownat(at, name, owner->st_uid, owner->st_gid, 0);
-}
-
-static int
-finish_new(struct work *w)
-{
-	char *path = NULL, *why = NULL;
-	struct stat owner;
-	uint64_t batch;
-	int rc = mdb_txn_commit(w->txn);
-
-	w->txn = NULL;
-	if (rc == 0)
-		rc = mdb_env_sync(w->env, 1);
-	if (rc == 0 && fstat(w->dirfd, &owner) < 0)
-		rc = errno;
-	if (rc)
-		return fail(w, rc, "index.new");
-	give(w->dirfd, "index.new", &owner);
-	give(w->dirfd, "index.new/data.mdb", &owner);
-	/* The next recovery need not come by this log's damage again. */
-	if (snapshot_make(w->env, w->r->snapshots, &path, &batch, &why) == 0) {
-		give(AT_FDCWD, path, &owner);
-		give(AT_FDCWD, w->r->snapshots, &owner);
-	} else
-		tell(w, "no snapshot of the new index: %s", why);
-	mem_free(&path);
-	mem_free(&why);
-	return 0;
-}
-
-/* The old index to SNAPSHOTS/bad, the new one in its place. */
-static int
-install(struct work *w)
+keep_bad(struct work *w)
 {
 	char *bad = mem_printf("%s/bad", w->r->snapshots);
-	int rc = 0;
 
-	remove_index(w->dirfd, "index.bad");
-	if (renameat(w->dirfd, "index", w->dirfd, "index.bad") < 0 && errno != ENOENT)
-		rc = fail(w, errno, "index");
-	if (rc == 0 && renameat(w->dirfd, "index.new", w->dirfd, "index") < 0)
-		rc = fail(w, errno, "index.new");
-	if (rc == 0 && fsync(w->dirfd) < 0)
-		rc = fail(w, errno, w->r->path);
-	if (rc == 0 && faccessat(w->dirfd, "index.bad", F_OK, 0) == 0) {
-		remove_index(AT_FDCWD, bad);
-		if (renameat(w->dirfd, "index.bad", AT_FDCWD, bad) == 0)
-			tell(w, "the old index is %s", bad);
-		else
-			tell(w, "the old index is %s/index.bad", w->r->path);
-	}
+	store_remake_remove(AT_FDCWD, bad);
+	if (renameat(w->new.dirfd, "index.bad", AT_FDCWD, bad) == 0)
+		store_remake_tell(&w->new, "the old index is %s", bad);
+	else
+		store_remake_tell(&w->new, "the old index is %s/index.bad", w->r->path);
 	mem_free(&bad);
+}
+
+/* Frames that the new index cannot follow must not be taken for its own. */
+static void
+keep_log(struct work *w)
+{
+	char *name = mem_printf("log-%llu", (unsigned long long)w->r->batch);
+
+	store_remake_tell(&w->new, "the log was followed to batch %llu, where its format changes",
+	    (unsigned long long)w->r->batch);
+	if (renameat(w->new.dirfd, "log", w->new.dirfd, name) < 0)
+		store_remake_tell(&w->new, "%s/log: %s; move it away", w->r->path, strerror(errno));
+	else
+		store_remake_tell(&w->new, "the log is %s/%s", w->r->path, name);
+	store_remake_tell(&w->new,
+	    "run storectl upgrade, start stored, and run storectl reconstruct "
+	    "for each account");
+	mem_free(&name);
+}
+
+static int
+recover_run(struct work *w)
+{
+	int rc = recover_point(w);
+
+	if (rc)
+		return rc < 0 ? rc : 0;
+	rc = open_new(w);
+	if (rc == 0)
+		rc = replay_all(w);
+	if (rc == 0)
+		rc = check_newer(w);
+	if (rc == 0) {
+		rc = epoch_next(w);
+		rc = rc ? store_remake_fail(&w->new, rc, "index.new") : 0;
+	}
+	if (rc == 0)
+		rc = store_remake_finish(&w->new);
+	if (rc == 0)
+		rc = store_remake_install(&w->new, "index.bad");
+	if (rc == 0 && store_remake_there(&w->new, "index.bad"))
+		keep_bad(w);
+	if (rc == 0 && w->replay.left)
+		keep_log(w);
 	return rc;
 }
 
 int
 store_recover(struct store_recover *r, char **why)
 {
-	struct work w = { .r = r, .dirfd = -1, .logfd = -1, .why = why };
-	int rc = 0;
+	struct work w = { .r = r,
+		.new = { .path = r->path,
+		    .snapshots = r->snapshots,
+		    .tell = r->tell,
+		    .arg = r->arg,
+		    .why = why } };
+	int rc = store_remake_begin(&w.new);
 
-	*why = NULL;
-	w.dirfd = open(r->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (w.dirfd < 0)
-		rc = fail(&w, errno, r->path);
-	else if (flock(w.dirfd, LOCK_EX | LOCK_NB) < 0) {
-		*why = mem_printf("%s: stored is at work here; stop it first", r->path);
-		rc = -EBUSY;
-	}
-	if (rc == 0) {
-		rc = open_new(&w);
-		if (rc == 0)
-			rc = replay_all(&w);
-		if (rc == 0)
-			rc = finish_new(&w);
-		if (w.txn)
-			mdb_txn_abort(w.txn);
-		if (w.env)
-			mdb_env_close(w.env);
-		if (rc == 0)
-			rc = install(&w);
-		if (rc < 0)
-			remove_index(w.dirfd, "index.new");
-	}
-	if (w.logfd >= 0)
-		close(w.logfd);
-	if (w.dirfd >= 0)
-		close(w.dirfd);
-	buf_fini(&w.block);
+	if (rc == 0)
+		rc = recover_run(&w);
+	w.replay.txn = NULL; /* that of `new` */
+	store_replay_fini(&w.replay);
+	store_remake_end(&w.new);
 	return rc;
 }

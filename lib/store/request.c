@@ -1,345 +1,224 @@
 /* Requests and replies as bytes: tiermail-store(7).
  *
- * One fixed struct for all requests and one for all replies, each followed by counted tails
- * in a fixed order.  That is a few dozen bytes more than a struct for each verb, and one
- * parser to check instead of twenty. */
-#include <errno.h>
-
-#include "net/ipc.h"
+ * Owns the tables of fields; which of them a request has stands in verbs.c.  Called by the client
+ * in every daemon and by stored's loop, for each packet.  Fails on packets that are damaged and,
+ * apart from that, on what only a later version understands, which is answered in words.  What
+ * must stay true: nothing of a packet is believed before it is checked here, so that stored's
+ * writers meet only what can be done. */
 #include "store/request.h"
 
-struct wire_request {
-	uint64_t account, mailbox, mailbox2, modseq;
-	uint64_t limit_bytes, limit_messages;
-	uint32_t count;
-	uint32_t nranges;
-	uint16_t flags;
-	uint8_t how, options;
-	uint16_t nmessages, ntargets;
-	uint16_t name_len, name2_len, keywords_len;
-	uint16_t zero;
-} PACKED; /* name name2 keywords ranges messages targets */
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
 
-struct wire_message {
-	uint64_t token;
-	int64_t internaldate;
-	uint32_t uid, size, cache_len;
-	uint16_t flags;
-	int16_t zone;
-	uint16_t keywords_len;
-	uint16_t zero;
-} PACKED; /* keywords cache */
+#include "net/ipc.h"
+#include "store/fields.h"
 
-struct wire_target {
-	uint64_t limit_bytes, limit_messages;
-	uint8_t dup[16];
-	uint16_t flags;
-	uint16_t account_len, partition_len, folder_len, keywords_len;
-	uint16_t zero;
-} PACKED; /* account partition folder keywords */
+/* clang-format off */
+#define PLAIN(kind, tag, member)     { #member, tag, STORE_K_##kind, false, offsetof(T, member), 0, 0, NULL }
+#define OPTIONAL(kind, tag, member)  { #member, tag, STORE_K_##kind, true, offsetof(T, member), 0, 0, NULL }
+#define ARRAY(kind, tag, member)     { #member, tag, STORE_K_##kind, false, offsetof(T, member), offsetof(T, n##member), 0, NULL }
+#define ANSWERED(kind, tag, member)  { #member, tag, STORE_K_##kind, true, offsetof(T, member), offsetof(T, n##member), 0, NULL }
+#define LIST(tag, member, most, of)  { #member, tag, STORE_K_LIST, false, offsetof(T, member), offsetof(T, n##member), most, of }
+#define VERDICT(tag)                 { "verdict", tag, STORE_K_VERDICT, false, offsetof(T, verdict), offsetof(T, code), 0, NULL }
 
-struct wire_verdict {
-	uint8_t kind, subject;
-	uint16_t detail, reply;
-	uint8_t code;
-	uint8_t text_len;
-} PACKED; /* text */
-
-struct wire_reply {
-	uint64_t account, mailbox, modseq, bytes, messages, token;
-	uint32_t uidvalidity, uid;
-	uint32_t nuids, nto;
-	uint16_t nresults, partition_len, path_len;
-	uint16_t zero;
-} PACKED; /* verdict partition path uids to results */
-
-struct wire_result {
-	uint64_t mailbox;
-	uint32_t uid;
-	uint8_t duplicate;
-	uint8_t zero[3];
-} PACKED; /* verdict */
-
-/* ---- taking apart ------------------------------------------------------------------------- */
-
-struct cursor {
-	struct slice rest;
-	bool bad;
+#define T struct store_message
+static const struct store_field message_list[] = {
+	PLAIN(U64,  1, token),
+	PLAIN(U32,  2, size),
+	PLAIN(U16,  3, flags),
+	PLAIN(U16,  4, zone),
+	PLAIN(U64,  5, internaldate),
+	PLAIN(TEXT, 6, keywords),
+	PLAIN(TEXT, 7, cache),
+	PLAIN(U32,  8, uid),
+	OPTIONAL(U16, 9, sentday),
+	OPTIONAL(U32, 10, digest),
+	PLAIN(U64,  11, from),
+	PLAIN(U32,  12, from_uid),
+	OPTIONAL(U32, 13, savedate),
 };
+#undef T
+#define T struct store_target
+static const struct store_field target_list[] = {
+	PLAIN(TEXT, 1, account),
+	PLAIN(TEXT, 2, partition),
+	PLAIN(TEXT, 3, folder),
+	PLAIN(TEXT, 4, keywords),
+	PLAIN(U16,  5, flags),
+	PLAIN(U64,  6, limits.bytes),
+	PLAIN(U64,  7, limits.messages),
+	PLAIN(KEY,  8, dup),
+};
+#undef T
+static const struct store_fields message_fields = { message_list, NELEM(message_list), sizeof(struct store_message) };
+static const struct store_fields target_fields = { target_list, NELEM(target_list), sizeof(struct store_target) };
 
-static struct slice
-take(struct cursor *c, size_t n)
+#define T struct store_annotation
+static const struct store_field annotation_list[] = {
+	PLAIN(TEXT, 1, name),
+	PLAIN(TEXT, 2, value),
+	PLAIN(BOOL, 3, shared),
+	PLAIN(BOOL, 4, gone),
+};
+#undef T
+static const struct store_fields annotation_fields = { annotation_list, NELEM(annotation_list), sizeof(struct store_annotation) };
+
+#define T struct store_request
+static const struct store_field request_list[] = {
+	PLAIN(U64,    STORE_F_ACCOUNT, account),
+	PLAIN(U64,    STORE_F_MAILBOX, mailbox),
+	PLAIN(U64,    STORE_F_MAILBOX2, mailbox2),
+	PLAIN(U64,    STORE_F_SINCE, since),
+	PLAIN(U64,    STORE_F_TOKEN, token),
+	PLAIN(U64,    STORE_F_LIMIT_BYTES, limits.bytes),
+	PLAIN(U64,    STORE_F_LIMIT_MESSAGES, limits.messages),
+	PLAIN(U32,    STORE_F_COUNT, count),
+	PLAIN(U16,    STORE_F_FLAGS, flags),
+	PLAIN(U8,     STORE_F_HOW, how),
+	PLAIN(U8,     STORE_F_USE, use),
+	PLAIN(BOOL,   STORE_F_YES, yes),
+	PLAIN(U8,     STORE_F_OPTIONS, options),
+	PLAIN(TEXT,   STORE_F_NAME, name),
+	PLAIN(TEXT,   STORE_F_NAME2, name2),
+	PLAIN(TEXT,   STORE_F_PARTITION, partition),
+	PLAIN(TEXT,   STORE_F_KEYWORDS, keywords),
+	ARRAY(RANGES, STORE_F_RANGES, ranges),
+	LIST(         STORE_F_MESSAGES, messages, STORE_MESSAGES_MAX, &message_fields),
+	LIST(         STORE_F_TARGETS, targets, STORE_TARGETS_MAX, &target_fields),
+	ARRAY(IDS,    STORE_F_EMAILS, emails),
+	PLAIN(U16,    STORE_F_MIN, min),
+	PLAIN(U16,    STORE_F_MAX, max),
+	OPTIONAL(U64, STORE_F_FEATURES, features),
+	OPTIONAL(U32, STORE_F_PID, pid),
+	LIST(         STORE_F_ANNOTATIONS, annotations, STORE_ANNOT_REQUEST, &annotation_fields),
+};
+#undef T
+static const struct store_fields request_fields = { request_list, NELEM(request_list), sizeof(struct store_request) };
+
+#define T struct store_result
+static const struct store_field result_list[] = {
+	OPTIONAL(U64, 1, mailbox),
+	OPTIONAL(U32, 2, uid),
+	OPTIONAL(BOOL, 3, duplicate),
+	VERDICT(4),
+};
+#undef T
+static const struct store_fields result_fields = { result_list, NELEM(result_list), sizeof(struct store_result) };
+
+/* A client that does not know one of these does without. */
+#define T struct store_reply
+static const struct store_field reply_list[] = {
+	OPTIONAL(U64,    1, account),
+	OPTIONAL(U64,    2, mailbox),
+	OPTIONAL(U64,    3, modseq),
+	OPTIONAL(U64,    4, bytes),
+	OPTIONAL(U64,    5, messages),
+	OPTIONAL(U64,    6, token),
+	OPTIONAL(U32,    7, uidvalidity),
+	OPTIONAL(U32,    8, uid),
+	OPTIONAL(U32,    9, failed),
+	OPTIONAL(U16,   10, level),
+	OPTIONAL(U64,   11, features),
+	OPTIONAL(TEXT,  12, partition),
+	OPTIONAL(TEXT,  13, path),
+	ANSWERED(SPANS, 14, uids),
+	ANSWERED(SPANS, 15, to),
+	LIST(           16, results, STORE_TARGETS_MAX, &result_fields),
+	VERDICT(17),
+};
+#undef T
+static const struct store_fields reply_fields = { reply_list, NELEM(reply_list), sizeof(struct store_reply) };
+/* clang-format on */
+
+_Static_assert(sizeof(bool) == 1, "duplicate is a byte on the wire");
+
+/* ---- requests ------------------------------------------------------------------------------- */
+
+void
+store_request_write(struct buf *b, const struct store_request *r)
 {
-	struct slice s = { c->rest.p, n };
+	const struct store_verb_info *v = store_verb_find(r->verb);
 
-	if (c->bad || n > c->rest.n) {
-		c->bad = true;
-		return slice(NULL, 0);
-	}
-	c->rest = slice(c->rest.p + n, c->rest.n - n);
-	return s;
+	if (v)
+		store_fields_write(b, &request_fields, v->needs | v->may, v->needs, r);
+}
+
+/* The first field that the verb needs and that is not there, or NULL. */
+static const char *
+missing(const struct store_verb_info *v, uint64_t had)
+{
+	uint64_t none = v->needs & ~had;
+
+	return none ? store_field_find(&request_fields, (unsigned)__builtin_ctzll(none))->name :
+		      NULL;
 }
 
 static void
-take_struct(struct cursor *c, void *to, size_t n)
+flags_known(struct store_request *r)
 {
-	struct slice s = take(c, n);
-
-	if (s.p)
-		memcpy(to, s.p, n);
-	else
-		memset(to, 0, n);
-}
-
-static const struct store_range *
-take_ranges(struct cursor *c, struct arena *a, size_t n)
-{
-	struct slice s = n <= STORE_BODY_MAX / sizeof(struct store_range) ?
-	    take(c, n * sizeof(struct store_range)) : (c->bad = true, slice(NULL, 0));
-	struct store_range *r;
-
-	if (!s.p || n == 0)
-		return NULL;
-	r = arena_array(a, n, sizeof(*r));
-	memcpy(r, s.p, n * sizeof(*r));
-	return r;
-}
-
-static bool
-ascending(const struct store_range *r, size_t n)
-{
-	uint32_t last = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		if (r[i].first <= last || r[i].first > r[i].last)
-			return false;
-		last = r[i].last;
-	}
-	return true;
-}
-
-static void
-message_parse(struct cursor *c, struct store_message *m)
-{
-	struct wire_message w;
-
-	take_struct(c, &w, sizeof(w));
-	m->token = w.token;
-	m->internaldate = w.internaldate;
-	m->uid = w.uid;
-	m->size = w.size;
-	m->flags = w.flags & STORE_FLAGS_ALL;
-	m->zone = w.zone;
-	m->keywords = take(c, w.keywords_len);
-	m->cache = take(c, w.cache_len);
-}
-
-static void
-target_parse(struct cursor *c, struct store_target *t)
-{
-	struct wire_target w;
-
-	take_struct(c, &w, sizeof(w));
-	t->limits = (struct store_limits){ w.limit_bytes, w.limit_messages };
-	memcpy(t->dup, w.dup, sizeof(t->dup));
-	t->flags = w.flags & STORE_FLAGS_ALL;
-	t->account = take(c, w.account_len);
-	t->partition = take(c, w.partition_len);
-	t->folder = take(c, w.folder_len);
-	t->keywords = take(c, w.keywords_len);
+	r->flags &= STORE_FLAGS_ALL;
+	for (size_t i = 0; i < r->nmessages; i++)
+		r->messages[i].flags &= STORE_FLAGS_ALL;
+	for (size_t i = 0; i < r->ntargets; i++)
+		r->targets[i].flags &= STORE_FLAGS_ALL;
 }
 
 int
-store_request_parse(struct slice body, struct arena *a, struct store_request *r)
+store_request_parse(struct slice body, struct arena *a, struct store_request *r, const char **why)
 {
-	struct cursor c = { body, false };
-	struct wire_request w;
+	static char text[80];
+	const struct store_verb_info *v = store_verb_find(r->verb);
+	const char *name;
+	uint64_t had;
+	uint16_t unknown = 0;
+	int rc;
 
-	take_struct(&c, &w, sizeof(w));
-	r->account = w.account;
-	r->mailbox = w.mailbox;
-	r->mailbox2 = w.mailbox2;
-	r->modseq = w.modseq;
-	r->limits = (struct store_limits){ w.limit_bytes, w.limit_messages };
-	r->count = w.count;
-	r->flags = w.flags & STORE_FLAGS_ALL;
-	r->how = w.how;
-	r->options = w.options;
-	r->name = take(&c, w.name_len);
-	r->name2 = take(&c, w.name2_len);
-	r->keywords = take(&c, w.keywords_len);
-	r->ranges = take_ranges(&c, a, w.nranges);
-	r->nranges = w.nranges;
-	/* Every item costs its bytes in the body: check before making room for them. */
-	if (c.bad || !ascending(r->ranges, r->nranges) ||
-	    c.rest.n < w.nmessages * sizeof(struct wire_message) +
-	    w.ntargets * sizeof(struct wire_target))
+	*why = text;
+	if (!v) {
+		snprintf(text, sizeof(text), "verb %u is not known here", (unsigned)r->verb);
+		return -EOPNOTSUPP;
+	}
+	rc = store_fields_parse(body, &request_fields, v->needs | v->may, a, r, &had, &unknown);
+	if (rc == -EOPNOTSUPP)
+		snprintf(text, sizeof(text), "field %u of %s is not known here", unknown, v->name);
+	else if (rc < 0)
+		snprintf(text, sizeof(text), "%s is damaged", v->name);
+	if (rc < 0)
+		return rc;
+	name = missing(v, had);
+	if (name) {
+		snprintf(text, sizeof(text), "%s has no %s", v->name, name);
 		return -EBADMSG;
-	r->nmessages = w.nmessages;
-	r->messages = w.nmessages ? arena_array(a, w.nmessages, sizeof(*r->messages)) : NULL;
-	for (size_t i = 0; i < r->nmessages; i++)
-		message_parse(&c, &r->messages[i]);
-	r->ntargets = w.ntargets;
-	r->targets = w.ntargets ? arena_array(a, w.ntargets, sizeof(*r->targets)) : NULL;
-	for (size_t i = 0; i < r->ntargets; i++)
-		target_parse(&c, &r->targets[i]);
-	return c.bad || c.rest.n ? -EBADMSG : 0;
+	}
+	flags_known(r);
+	*why = v->check ? v->check(r) : NULL;
+	return *why ? -EBADMSG : 0;
 }
 
-static bool
-verdict_read(struct cursor *c, struct verdict *v, enum store_code *code)
-{
-	struct wire_verdict w;
-	struct slice text;
+/* ---- replies ---------------------------------------------------------------------------------- */
 
-	take_struct(c, &w, sizeof(w));
-	text = take(c, w.text_len);
-	if (c->bad || (w.kind != OK && w.kind != TEMP && w.kind != PERM) || w.code > STORE_REFUSED)
-		return false;
-	*v = (struct verdict){ .kind = (enum verdict_kind)w.kind, .reply = w.reply,
-		.subject = w.subject, .detail = w.detail };
-	slice_cstr(text, v->text, sizeof(v->text));
-	*code = (enum store_code)w.code;
-	return true;
+void
+store_reply_write(struct buf *b, const struct store_reply *r)
+{
+	store_fields_write(b, &reply_fields, UINT64_MAX, 0, r);
 }
 
 int
 store_reply_parse(struct slice body, struct arena *a, struct store_reply *r)
 {
-	struct cursor c = { body, false };
-	struct wire_reply w;
-	struct store_result *results;
+	uint64_t had;
+	uint16_t unknown;
+	int rc;
 
 	*r = (struct store_reply){ 0 };
-	take_struct(&c, &w, sizeof(w));
-	if (!verdict_read(&c, &r->verdict, &r->code))
-		return -EBADMSG;
-	r->account = w.account;
-	r->mailbox = w.mailbox;
-	r->modseq = w.modseq;
-	r->bytes = w.bytes;
-	r->messages = w.messages;
-	r->token = w.token;
-	r->uidvalidity = w.uidvalidity;
-	r->uid = w.uid;
-	r->partition = take(&c, w.partition_len);
-	r->path = take(&c, w.path_len);
-	r->uids = take_ranges(&c, a, w.nuids);
-	r->nuids = w.nuids;
-	r->to = take_ranges(&c, a, w.nto);
-	r->nto = w.nto;
-	if (c.bad || c.rest.n < w.nresults * sizeof(struct wire_result))
-		return -EBADMSG;
-	results = w.nresults ? arena_array(a, w.nresults, sizeof(*results)) : NULL;
-	for (size_t i = 0; i < w.nresults; i++) {
-		struct wire_result wr;
-
-		take_struct(&c, &wr, sizeof(wr));
-		if (!verdict_read(&c, &results[i].verdict, &results[i].code))
+	rc = store_fields_parse(body, &reply_fields, UINT64_MAX, a, r, &had, &unknown);
+	if (rc < 0 || !r->verdict.kind)
+		return rc < 0 ? rc : -EBADMSG;
+	for (size_t i = 0; i < r->nresults; i++)
+		if (!r->results[i].verdict.kind)
 			return -EBADMSG;
-		results[i].mailbox = wr.mailbox;
-		results[i].uid = wr.uid;
-		results[i].duplicate = wr.duplicate;
-	}
-	r->results = results;
-	r->nresults = w.nresults;
-	return c.bad || c.rest.n ? -EBADMSG : 0;
-}
-
-/* ---- putting together ------------------------------------------------------------------------- */
-
-static void
-ranges_write(struct buf *b, const struct store_range *r, size_t n)
-{
-	if (n)
-		buf_add(b, r, n * sizeof(*r));
-}
-
-void
-store_request_write(struct buf *b, const struct store_request *r)
-{
-	struct wire_request w = {
-		.account = r->account, .mailbox = r->mailbox, .mailbox2 = r->mailbox2,
-		.modseq = r->modseq, .limit_bytes = r->limits.bytes,
-		.limit_messages = r->limits.messages, .count = r->count,
-		.nranges = (uint32_t)r->nranges, .flags = r->flags, .how = r->how,
-		.options = r->options, .nmessages = (uint16_t)r->nmessages,
-		.ntargets = (uint16_t)r->ntargets, .name_len = (uint16_t)r->name.n,
-		.name2_len = (uint16_t)r->name2.n, .keywords_len = (uint16_t)r->keywords.n,
-	};
-
-	buf_add(b, &w, sizeof(w));
-	buf_slice(b, r->name);
-	buf_slice(b, r->name2);
-	buf_slice(b, r->keywords);
-	ranges_write(b, r->ranges, r->nranges);
-	for (size_t i = 0; i < r->nmessages; i++) {
-		const struct store_message *m = &r->messages[i];
-		struct wire_message wm = {
-			.token = m->token, .internaldate = m->internaldate, .uid = m->uid,
-			.size = m->size, .cache_len = (uint32_t)m->cache.n, .flags = m->flags,
-			.zone = m->zone, .keywords_len = (uint16_t)m->keywords.n,
-		};
-
-		buf_add(b, &wm, sizeof(wm));
-		buf_slice(b, m->keywords);
-		buf_slice(b, m->cache);
-	}
-	for (size_t i = 0; i < r->ntargets; i++) {
-		const struct store_target *t = &r->targets[i];
-		struct wire_target wt = {
-			.limit_bytes = t->limits.bytes, .limit_messages = t->limits.messages,
-			.flags = t->flags, .account_len = (uint16_t)t->account.n,
-			.partition_len = (uint16_t)t->partition.n,
-			.folder_len = (uint16_t)t->folder.n,
-			.keywords_len = (uint16_t)t->keywords.n,
-		};
-
-		memcpy(wt.dup, t->dup, sizeof(wt.dup));
-		buf_add(b, &wt, sizeof(wt));
-		buf_slice(b, t->account);
-		buf_slice(b, t->partition);
-		buf_slice(b, t->folder);
-		buf_slice(b, t->keywords);
-	}
-}
-
-static void
-verdict_put(struct buf *b, const struct verdict *v, enum store_code code)
-{
-	size_t n = strlen(v->text);
-	struct wire_verdict w = { (uint8_t)v->kind, v->subject, v->detail, v->reply, (uint8_t)code,
-		(uint8_t)n };
-
-	buf_add(b, &w, sizeof(w));
-	buf_add(b, v->text, n);
-}
-
-void
-store_reply_write(struct buf *b, const struct store_reply *r)
-{
-	struct wire_reply w = {
-		.account = r->account, .mailbox = r->mailbox, .modseq = r->modseq,
-		.bytes = r->bytes, .messages = r->messages, .token = r->token,
-		.uidvalidity = r->uidvalidity, .uid = r->uid, .nuids = (uint32_t)r->nuids,
-		.nto = (uint32_t)r->nto, .nresults = (uint16_t)r->nresults,
-		.partition_len = (uint16_t)r->partition.n, .path_len = (uint16_t)r->path.n,
-	};
-
-	buf_add(b, &w, sizeof(w));
-	verdict_put(b, &r->verdict, r->code);
-	buf_slice(b, r->partition);
-	buf_slice(b, r->path);
-	ranges_write(b, r->uids, r->nuids);
-	ranges_write(b, r->to, r->nto);
-	for (size_t i = 0; i < r->nresults; i++) {
-		const struct store_result *res = &r->results[i];
-		struct wire_result wr = { .mailbox = res->mailbox, .uid = res->uid,
-			.duplicate = res->duplicate };
-
-		buf_add(b, &wr, sizeof(wr));
-		verdict_put(b, &res->verdict, res->code);
-	}
+	return 0;
 }
 
 /* ---- keywords ----------------------------------------------------------------------------------- */
@@ -373,52 +252,103 @@ store_keyword_ok(struct slice word)
 /* ---- pieces -------------------------------------------------------------------------------------- */
 
 int
-store_send(struct ipc *c, enum store_verb verb, uint32_t id, struct slice body, const int *fds,
+store_send(struct ipc *c, const struct store_label *l, struct slice body, const int *fds,
     size_t nfds)
 {
-	char packet[sizeof(struct store_head) + STORE_PIECE];
+	struct slice actor = slice_sub(l->actor, 0, STORE_ACTOR_MAX);
+	struct slice trace = slice_sub(l->trace, 0, STORE_TRACE_MAX);
 	int rc;
 
 	do {
 		size_t n = body.n < STORE_PIECE ? body.n : STORE_PIECE;
-		struct store_head h = { STORE_PROTOCOL, (uint8_t)verb,
-			body.n > n ? STORE_MORE : 0, id };
+		struct store_head h = { .protocol = STORE_PROTOCOL,
+			.verb = (uint8_t)l->verb,
+			.flags = body.n > n ? STORE_MORE : 0,
+			.id = l->id,
+			.actor_len = (uint8_t)actor.n,
+			.trace_len = (uint8_t)trace.n };
+		const struct slice parts[] = { slice((const char *)&h, sizeof(h)), actor, trace,
+			slice(body.p, n) };
 
-		memcpy(packet, &h, sizeof(h));
-		if (n)
-			memcpy(packet + sizeof(h), body.p, n);
-		rc = ipc_send(c, slice(packet, sizeof(h) + n), fds, nfds);
+		rc = ipc_send_parts(c, parts, NELEM(parts), fds, nfds);
 		body = slice_from(body, n);
+		actor = trace = slice(NULL, 0);
 		nfds = 0;
 	} while (rc == 0 && body.n);
 	return rc;
 }
 
+/* The first version closed the connection when it met another; this one does better by it. */
 int
-store_join(struct store_joiner *j, struct slice packet, struct store_head *head, struct slice *body)
+store_refuse_old(struct ipc *c, uint32_t id, const struct verdict *v)
 {
-	struct slice piece = slice_from(packet, sizeof(*head));
+	size_t n = strlen(v->text);
+	struct {
+		uint8_t protocol, verb;
+		uint16_t flags;
+		uint32_t id;
+		uint8_t fields[72]; /* of the first version's reply, all 0 */
+		uint8_t kind, subject;
+		uint16_t detail, reply;
+		uint8_t code, text_len;
+	} PACKED old = { .protocol = 1,
+		.verb = STORE_V_REPLY,
+		.id = id,
+		.kind = (uint8_t)v->kind,
+		.subject = v->subject,
+		.detail = v->detail,
+		.reply = v->reply,
+		.code = STORE_AWAY,
+		.text_len = (uint8_t)n };
+	const struct slice parts[] = { slice((const char *)&old, sizeof(old)), slice(v->text, n) };
 
-	if (packet.n < sizeof(*head))
+	return ipc_send_parts(c, parts, NELEM(parts), NULL, 0);
+}
+
+/* What stands behind the head: the actor, the trace, the body. */
+static int
+label_split(const struct store_head *h, struct slice rest, struct store_label *l,
+    struct slice *body)
+{
+	if (h->actor_len > STORE_ACTOR_MAX || h->trace_len > STORE_TRACE_MAX ||
+	    rest.n < (size_t)h->actor_len + h->trace_len)
 		return -EBADMSG;
-	memcpy(head, packet.p, sizeof(*head));
-	if (head->protocol != STORE_PROTOCOL)
+	l->actor = slice(rest.p, h->actor_len);
+	l->trace = slice(rest.p + h->actor_len, h->trace_len);
+	*body = slice_from(rest, (size_t)h->actor_len + h->trace_len);
+	return 1;
+}
+
+int
+store_join(struct store_joiner *j, struct slice packet, struct store_label *l, struct slice *body)
+{
+	struct slice piece = slice_from(packet, sizeof(struct store_head));
+	struct store_head h;
+
+	*l = (struct store_label){ 0 };
+	if (packet.n >= 8 && packet.p[0] != STORE_PROTOCOL) {
+		memcpy(&l->id, packet.p + 4, sizeof(l->id));
+		l->verb = (uint8_t)packet.p[0];
+		return -EPROTONOSUPPORT;
+	}
+	if (packet.n < sizeof(h))
 		return -EBADMSG;
+	memcpy(&h, packet.p, sizeof(h));
+	l->verb = h.verb;
+	l->id = h.id;
 	if (!j->joining) {
-		*body = piece;
-		if (!(head->flags & STORE_MORE))
-			return 1;
+		if (!(h.flags & STORE_MORE))
+			return label_split(&h, piece, l, body);
 		buf_fini(&j->b); /* of the body before: large ones are rare */
-		j->head = *head;
+		j->head = h;
 		j->joining = true;
-	} else if (head->id != j->head.id || head->verb != j->head.verb)
+	} else if (h.id != j->head.id || h.verb != j->head.verb || h.actor_len || h.trace_len)
 		return -EBADMSG;
 	if (j->b.n + piece.n > STORE_BODY_MAX)
 		return -EBADMSG;
 	buf_slice(&j->b, piece);
-	if (head->flags & STORE_MORE)
+	if (h.flags & STORE_MORE)
 		return 0;
 	j->joining = false;
-	*body = buf_get(&j->b);
-	return 1;
+	return label_split(&j->head, buf_get(&j->b), l, body);
 }

@@ -1,77 +1,91 @@
 /* store/request.h: requests to stored and its replies, bytes <-> structs: tiermail-store(7).
  *
- * A packet on the SEQPACKET socket is a struct store_head and a piece of a body; a body that
- * does not fit in one packet goes on in the next (STORE_MORE), pieces of different bodies are
- * never mixed.  Bodies are packed little-endian structs with counted tails.  Nothing here
- * does I/O. */
+ * A packet on the SEQPACKET socket is a struct store_head, in the first packet of a body the
+ * actor's and the trace's bytes, and a piece of the body; a body that does not fit in one packet
+ * goes on in the next (STORE_MORE), pieces of different bodies are never mixed.  Bodies are
+ * fields (fields.h); which ones a request has is in its verb's line (verbs.h). */
 #ifndef STORE_REQUEST_H
 #define STORE_REQUEST_H
 #include "base/arena.h"
+#include "store/annot.h"
 #include "store/client.h"
+#include "store/verbs.h"
 
-#define STORE_PROTOCOL   1
-#define STORE_PIECE      (96 * 1024)       /* bytes of a body in one packet */
-#define STORE_BODY_MAX   (16 * 1024 * 1024) /* longest body */
-#define STORE_BODIES_MAX 16                /* files in one reply */
-
-enum store_verb {
-	STORE_V_PING = 1,
-	STORE_V_HELLO,       /* name = who */
-	STORE_V_BODIES,      /* name = partition, count */
-	STORE_V_RELEASE,     /* modseq = token */
-	STORE_V_WATCH,       /* how = 1 or 0 */
-	STORE_V_DELIVER,     /* messages[0], targets */
-	STORE_V_APPEND,      /* mailbox, messages, limits */
-	STORE_V_ACCOUNT,     /* name = account, name2 = partition */
-	STORE_V_CREATE,      /* account, name, how = use */
-	STORE_V_DELETE,      /* account, name */
-	STORE_V_RENAME,      /* account, name, name2 */
-	STORE_V_SUBSCRIBE,   /* account, name, how = 1 or 0 */
-	STORE_V_FLAGS,       /* mailbox, ranges, how, flags, keywords, STORE_CONDITIONAL + modseq */
-	STORE_V_EXPUNGE,     /* mailbox, ranges, STORE_ANY */
-	STORE_V_COPY,        /* mailbox, ranges, mailbox2, limits */
-	STORE_V_MOVE,        /* mailbox, ranges, mailbox2 */
-	STORE_V_CLAIM,       /* mailbox */
-	STORE_V_ADOPT,       /* reconstruct: mailbox, messages with uid whose files are there */
-	STORE_V_RECOUNT,     /* reconstruct: account; counts and usage anew from the index */
-	STORE_V_SNAPSHOT,    /* name = partition: a copy of its index */
-	STORE_V_PURGED,      /* internal of stored, never on the socket */
-	STORE_V_REPLY = 64,
-	STORE_V_EVENT,       /* struct store_event, any number */
-};
-#define STORE_V_LAST STORE_V_SNAPSHOT
+#define STORE_PROTOCOL     2                  /* of the packets: this layout, for good */
+#define STORE_LEVEL_MIN    2                  /* of the verbs and fields: what we can speak, */
+#define STORE_LEVEL        2                  /* and like best; agreed in HELLO */
+#define STORE_PIECE        (96 * 1024)        /* bytes of a body in one packet */
+#define STORE_BODY_MAX     (16 * 1024 * 1024) /* longest body */
+#define STORE_BODIES_MAX   16                 /* files in one reply */
+#define STORE_MESSAGES_MAX 4096               /* in one request */
+#define STORE_ACTOR_MAX    STORE_ACCOUNT_MAX
+#define STORE_TRACE_MAX    64
 
 struct store_head {
 	uint8_t protocol;
 	uint8_t verb;
-	uint16_t flags;      /* STORE_MORE */
-	uint32_t id;         /* chosen by the client, unique among its pending requests */
+	uint16_t flags; /* STORE_MORE */
+	uint32_t id;    /* chosen by the client, unique among its pending requests; 0 = no reply */
+	uint8_t actor_len; /* both 0 but in the first packet of a body */
+	uint8_t trace_len;
+	uint16_t zero;
+	uint32_t zero2;
 } PACKED;
+_Static_assert(sizeof(struct store_head) == 16, "store_head is 16 bytes on the wire");
 #define STORE_MORE 1
 
-#define STORE_CONDITIONAL 1  /* options of FLAGS */
-#define STORE_ANY         2  /* options of EXPUNGE: whether \Deleted or not */
+/* What a packet's head says, with the two texts behind it. */
+struct store_label {
+	unsigned verb;
+	uint32_t id;
+	struct slice actor; /* the login for which this is asked; "" = for the program itself */
+	struct slice trace; /* the session's id in logs, "" = none */
+};
+
+#define STORE_CONDITIONAL 1 /* options of FLAGS */
+#define STORE_ANY         2 /* options of EXPUNGE: whether \Deleted or not */
 
 struct store_request {
 	enum store_verb verb;
 	uint32_t id;
-	uint64_t account, mailbox, mailbox2, modseq;
+	struct slice actor, trace;
+	/* The fields.  Which of them a verb has: verbs.c. */
+	uint64_t account, mailbox, mailbox2;
+	uint64_t
+	    since; /* FLAGS with STORE_CONDITIONAL: only messages not changed after it; MEND: a modseq */
+	uint64_t token; /* RELEASE */
 	struct store_limits limits;
-	uint32_t count;
-	uint16_t flags;
-	uint8_t how, options;
-	struct slice name, name2, keywords;
-	const struct store_range *ranges; size_t nranges;
-	struct store_message *messages;   size_t nmessages;
-	struct store_target *targets;     size_t ntargets;
+	uint32_t count; /* BODIES: files; MEND: a UIDVALIDITY; ACL: rights */
+	uint16_t flags; /* enum store_flag */
+	uint8_t how;    /* enum store_how */
+	uint8_t use;    /* enum store_special */
+	bool yes;       /* WATCH, SUBSCRIBE: on or off */
+	uint8_t options;
+	struct slice name, name2, partition, keywords;
+	const struct store_range *ranges;
+	size_t nranges;
+	struct store_message *messages;
+	size_t nmessages;
+	struct store_target *targets;
+	size_t ntargets;
+	const uint64_t *emails;
+	size_t nemails;
+	struct store_annotation *annotations;
+	size_t nannotations;
+	/* HELLO */
+	uint16_t min, max; /* levels that the client speaks */
+	uint64_t features; /* none yet */
+	uint32_t pid;
 };
 
-/* The body.  Appends. */
+/* The body of r->verb.  Appends. */
 void store_request_write(struct buf *b, const struct store_request *r);
-/* Checks every length, every count, ranges for order; what needs memory is made in `a`,
- * slices borrow from `body`.  verb and id come from the head and are left alone.
- * 0 or -EBADMSG. */
-int store_request_parse(struct slice body, struct arena *a, struct store_request *r) MUSTCHECK;
+/* Checks every length and count, ranges for order, that what the verb needs is there, and what
+ * the verb's own check says; what needs memory is made in `a`, slices borrow from `body`.  *r has
+ * verb and label already and is else zeroed.  0; -EBADMSG; -EOPNOTSUPP: a verb or a critical field
+ * that we do not know.  *why says which, static until the next call. */
+int store_request_parse(struct slice body, struct arena *a, struct store_request *r,
+    const char **why) MUSTCHECK;
 
 void store_reply_write(struct buf *b, const struct store_reply *r);
 int store_reply_parse(struct slice body, struct arena *a, struct store_reply *r) MUSTCHECK;
@@ -82,17 +96,21 @@ bool store_keyword_ok(struct slice word); /* an IMAP atom, not too long */
 
 /* ---- pieces ------------------------------------------------------------------------------- */
 struct ipc;
-/* Sends head and body in as many packets as it takes; descriptors go with the first.
+/* Sends label and body in as many packets as it takes; descriptors go with the first.
  * 0 or -errno. */
-int store_send(struct ipc *c, enum store_verb verb, uint32_t id, struct slice body, const int *fds,
+int store_send(struct ipc *c, const struct store_label *l, struct slice body, const int *fds,
     size_t nfds) MUSTCHECK;
-/* Puts pieces together.  Returns 1 when a body is complete (*body borrows from `packet` or
- * from b until the next call), 0 when more follows, -EBADMSG. */
+/* A refusal that a peer of protocol 1 understands, to its request `id`. */
+int store_refuse_old(struct ipc *c, uint32_t id, const struct verdict *v) MUSTCHECK;
+/* Puts pieces together.  Returns 1 when a body is complete (*body and the label's texts borrow
+ * from `packet` or from b until the next call), 0 when more follows, -EBADMSG, or
+ * -EPROTONOSUPPORT: a packet of another protocol, l->verb is its number and l->id the id, if it is
+ * protocol 1. */
 struct store_joiner {
-	struct buf b;
+	struct buf b; /* actor, trace, the pieces so far */
 	struct store_head head;
 	bool joining;
 };
-int store_join(struct store_joiner *j, struct slice packet, struct store_head *head,
+int store_join(struct store_joiner *j, struct slice packet, struct store_label *l,
     struct slice *body) MUSTCHECK;
 #endif

@@ -1,4 +1,9 @@
-/* Copies of an index. */
+/* Copies of an index: their names, making one, looking whether one is good, removing old ones.
+ *
+ * Called by stored's snapshot thread and by recovery, outside of the writer's transactions.
+ * What can fail is the disk: then the reason is told and the older copies stay.  A copy has its
+ * name only when it is synced and was read back; one that is looked at is opened without locks,
+ * as nobody else writes it. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -7,9 +12,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "base/civil.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "store/damage.h"
 #include "store/snapshot.h"
 
 /* ---- names -------------------------------------------------------------------------------------- */
@@ -21,8 +28,9 @@ name_parse(const char *name, struct snapshot *s)
 	unsigned long long batch;
 	int year, end = 0;
 
-	if (sscanf(name, "%4d%2d%2dT%2d%2d%2dZ-%llu.mdb%n", &year, &c.month, &c.day, &c.hour, &c.minute,
-	    &c.second, &batch, &end) != 7 || end == 0 || name[end])
+	if (sscanf(name, "%4d%2d%2dT%2d%2d%2dZ-%llu.mdb%n", &year, &c.month, &c.day, &c.hour,
+		&c.minute, &c.second, &batch, &end) != 7 ||
+	    end == 0 || name[end])
 		return false;
 	c.year = year;
 	s->at = civil_to_unix(&c);
@@ -41,7 +49,7 @@ cmp_snapshot(const void *a, const void *b)
 }
 
 struct snapshot *
-snapshot_list(const char *dir, size_t *n)
+store_snapshot_list(const char *dir, size_t *n)
 {
 	DIR *d = opendir(dir);
 	struct snapshot *list = NULL, s;
@@ -62,7 +70,7 @@ snapshot_list(const char *dir, size_t *n)
 }
 
 void
-snapshot_list_free(struct snapshot **list, size_t n)
+store_snapshot_list_free(struct snapshot **list, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		mem_free(&(*list)[i].name);
@@ -70,25 +78,25 @@ snapshot_list_free(struct snapshot **list, size_t n)
 }
 
 uint64_t
-snapshot_newest(const char *dir)
+store_snapshot_newest(const char *dir)
 {
 	size_t n = 0;
-	struct snapshot *list = dir ? snapshot_list(dir, &n) : NULL;
+	struct snapshot *list = dir ? store_snapshot_list(dir, &n) : NULL;
 	uint64_t batch = n ? list[n - 1].batch : 0;
 
-	snapshot_list_free(&list, n);
+	store_snapshot_list_free(&list, n);
 	return batch;
 }
 
 /* ---- making -------------------------------------------------------------------------------------- */
 
 int
-snapshot_look(const char *path, uint64_t *batch)
+store_snapshot_look(const char *path, uint64_t *batch)
 {
 	MDB_env *env = NULL;
 	MDB_txn *txn = NULL;
 	MDB_dbi dbi;
-	MDB_val k = { 3, (void *)(uintptr_t)"ids" }, d;
+	MDB_val k = { 3, (void *)(uintptr_t) "ids" }, d;
 	struct store_disk_ids ids;
 	int rc = mdb_env_create(&env);
 
@@ -97,15 +105,17 @@ snapshot_look(const char *path, uint64_t *batch)
 	if (rc == 0)
 		rc = mdb_env_open(env, path, MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK, 0640);
 	if (rc == 0)
+		rc = store_damage_look(env);
+	if (rc == 0)
 		rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
 	if (rc == 0)
-		rc = mdb_dbi_open(txn, store_table_names[STORE_T_META], 0, &dbi);
+		rc = mdb_dbi_open(txn, store_tables[STORE_T_META].name, 0, &dbi);
 	if (rc == 0)
 		rc = mdb_get(txn, dbi, &k, &d);
-	if (rc == 0 && d.mv_size != sizeof(ids))
+	if (rc == 0 &&
+	    store_value_read(slice(d.mv_data, d.mv_size), STORE_IDS_V1, &ids, sizeof(ids)) < 0)
 		rc = MDB_INVALID;
 	if (rc == 0) {
-		memcpy(&ids, d.mv_data, sizeof(ids));
 		*batch = ids.batch;
 		rc = ids.version == STORE_VERSION ? 0 : MDB_VERSION_MISMATCH;
 	}
@@ -114,20 +124,6 @@ snapshot_look(const char *path, uint64_t *batch)
 	if (env)
 		mdb_env_close(env);
 	return rc;
-}
-
-static void
-make_dirs(const char *dir)
-{
-	char *copy = mem_str(dir);
-
-	for (char *s = strchr(copy + 1, '/'); s; s = strchr(s + 1, '/')) {
-		*s = 0;
-		(void)!mkdir(copy, 0750);
-		*s = '/';
-	}
-	(void)!mkdir(copy, 0750);
-	mem_free(&copy);
 }
 
 static int
@@ -161,19 +157,19 @@ copy_to(MDB_env *env, const char *path)
 }
 
 int
-snapshot_make(MDB_env *env, const char *dir, char **path, uint64_t *batch, char **why)
+store_snapshot_make(MDB_env *env, const char *dir, char **path, uint64_t *batch, char **why)
 {
 	struct civil c = civil_from_unix(clock_now());
-	char *time = mem_printf("%04d%02d%02dT%02d%02d%02dZ", (int)c.year, c.month, c.day, c.hour, c.minute,
-	    c.second);
+	char *time = mem_printf("%04d%02d%02dT%02d%02d%02dZ", (int)c.year, c.month, c.day, c.hour,
+	    c.minute, c.second);
 	char *new = mem_printf("%s/%s.new", dir, time);
 	int rc;
 
 	*path = NULL;
-	make_dirs(dir);
+	(void)!files_make_dirs(dir, 0750); /* what is missing shows when a file is opened there */
 	rc = copy_to(env, new);
 	if (rc == 0)
-		rc = snapshot_look(new, batch);
+		rc = store_snapshot_look(new, batch);
 	if (rc == 0) {
 		*path = mem_printf("%s/%s-%llu.mdb", dir, time, (unsigned long long)*batch);
 		rc = rename(new, *path) < 0 ? errno : sync_dir(dir);
@@ -189,7 +185,7 @@ snapshot_make(MDB_env *env, const char *dir, char **path, uint64_t *batch, char 
 }
 
 uint64_t
-snapshot_prune(const char *dir)
+store_snapshot_prune(const char *dir)
 {
 	DIR *d = opendir(dir);
 	struct snapshot *list;
@@ -199,13 +195,13 @@ snapshot_prune(const char *dir)
 	for (struct dirent *e; d && (e = readdir(d));)
 		if (slice_ends(slice_str(e->d_name), S(".new")))
 			unlinkat(dirfd(d), e->d_name, 0);
-	list = snapshot_list(dir, &n);
+	list = store_snapshot_list(dir, &n);
 	for (size_t i = 0; d && i + SNAPSHOTS_KEPT < n; i++)
 		unlinkat(dirfd(d), list[i].name, 0);
 	if (n)
 		oldest = list[n > SNAPSHOTS_KEPT ? n - SNAPSHOTS_KEPT : 0].batch;
 	if (d)
 		closedir(d);
-	snapshot_list_free(&list, n);
+	store_snapshot_list_free(&list, n);
 	return oldest;
 }

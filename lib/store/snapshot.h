@@ -9,21 +9,22 @@
 #define SNAPSHOTS_KEPT 3
 
 struct snapshot {
-	char *name;            /* of the file */
+	char *name; /* of the file */
 	uint64_t batch;
-	int64_t at;            /* unix seconds */
+	int64_t at; /* unix seconds */
 };
-/* Ascending by batch; heap, for snapshot_list_free.  NULL when there is none. */
-struct snapshot *snapshot_list(const char *dir, size_t *n) MUSTCHECK;
-void snapshot_list_free(struct snapshot **list, size_t n);
-uint64_t snapshot_newest(const char *dir); /* its batch, 0 = none */
+/* Ascending by batch; heap, for store_snapshot_list_free.  NULL when there is none. */
+struct snapshot *store_snapshot_list(const char *dir, size_t *n) MUSTCHECK;
+void store_snapshot_list_free(struct snapshot **list, size_t n);
+uint64_t store_snapshot_newest(const char *dir); /* its batch, 0 = none */
 
 /* Copies the environment into `dir` (made when missing), syncs it, opens the copy to see that
  * it is good, and gives it its name.  0 with *path (heap) and *batch, or -errno with *why. */
-int snapshot_make(MDB_env *env, const char *dir, char **path, uint64_t *batch, char **why) MUSTCHECK;
+int store_snapshot_make(MDB_env *env, const char *dir, char **path, uint64_t *batch,
+    char **why) MUSTCHECK;
 /* The batch that a copy holds: 0, or an LMDB code when it is no good. */
-int snapshot_look(const char *path, uint64_t *batch) MUSTCHECK;
+int store_snapshot_look(const char *path, uint64_t *batch) MUSTCHECK;
 /* Removes all but the last few, and what was never finished.  Returns the batch of the oldest
  * that stays, 0 = none. */
-uint64_t snapshot_prune(const char *dir);
+uint64_t store_snapshot_prune(const char *dir);
 #endif

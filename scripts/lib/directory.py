@@ -6,6 +6,7 @@ before slapd starts, which takes about 2 s for 100,000 users.
 import base64
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 
@@ -17,9 +18,17 @@ SPECIAL = {
     "disabled": ["mailUserStatus: disabled"],
     "inactive": ["inetUserStatus: inactive"],
     "hold": ["mailUserStatus: hold"],
-    "forward": ["mailDeliveryOption: forward", "mailForwardingAddress: user0001@@DOMAIN@"],
+    "forward": ["mailDeliveryOption: forward", "mailForwardingAddress: @FIRST@@@DOMAIN@"],
     "catchall": [],
 }
+
+
+# --admin: who they are, and the groups that say so.
+ADMINS = {
+    "admin": "cn=Top-Level Admins,@BASE@",
+    "orgadmin": "cn=Organization Admins,o=@DOMAIN@,@BASE@",
+}
+NUMBER = re.compile(r"(%0?[0-9]*d)(.*)$")
 
 
 def ssha(password):
@@ -51,8 +60,8 @@ def template(path, words):
     return text.lstrip("\n")
 
 
-def certificates(d, names, addresses):
-    """A private CA and one server certificate, both ECDSA P-256."""
+def certificates(d, names, addresses, ca=None):
+    """A private CA, or that of the folder `ca`, and one server certificate, both ECDSA P-256."""
     os.makedirs(d, exist_ok=True)
     path = lambda n: os.path.join(d, n)
     if os.path.exists(path("server.pem")):
@@ -66,14 +75,18 @@ def certificates(d, names, addresses):
                 "keyUsage = critical, digitalSignature\n"
                 "extendedKeyUsage = serverAuth, clientAuth\nsubjectAltName = %s\n" % ", ".join(
                     ["DNS:" + n for n in names] + ["IP:" + a for a in addresses]))
-    run(["openssl", "req", "-x509", "-config", path("req.cnf"), "-extensions", "ca", *key,
-         "-subj", "/CN=tiermail sandbox CA", "-keyout", path("ca.key"), "-out", path("ca.pem")],
-        **quiet)
+    if ca:
+        shutil.copy(os.path.join(ca, "ca.pem"), path("ca.pem"))
+    else:
+        run(["openssl", "req", "-x509", "-config", path("req.cnf"), "-extensions", "ca", *key,
+             "-subj", "/CN=tiermail sandbox CA", "-keyout", path("ca.key"), "-out",
+             path("ca.pem")], **quiet)
+        os.chmod(path("ca.key"), 0o600)
     run(["openssl", "req", "-x509", "-config", path("req.cnf"), "-extensions", "server", *key,
-         "-subj", "/CN=" + names[0], "-CA", path("ca.pem"), "-CAkey", path("ca.key"),
+         "-subj", "/CN=" + names[0], "-CA", path("ca.pem"),
+         "-CAkey", os.path.join(ca or d, "ca.key"),
          "-keyout", path("server.key"), "-out", path("server.pem")], **quiet)
-    for n in ("ca.key", "server.key"):
-        os.chmod(path(n), 0o600)
+    os.chmod(path("server.key"), 0o600)
 
 
 def entries(s, conf):
@@ -93,19 +106,26 @@ def entries(s, conf):
         one = template(ldif + "/user.ldif", {
             "BASE": base, "DOMAIN": domain, "MAILHOST": s["hostname"], "USERPW": pw})
         count = s["users"] if domain == s["domain"] else min(s["users"], 10)
-        pieces = one.replace("@ALIAS@", "alias@NUMBER@").replace("@UID@", "user@NUMBER@")
+        before, number, after = s["pattern"].partition("%")[0], *NUMBER.search(s["pattern"]).groups()
+        pieces = one.replace("@ALIAS@", "alias@NUMBER@").replace("@UID@", before + "@NUMBER@" + after)
         pieces = pieces.split("@NUMBER@")
         for start in range(1, count + 1, 1000):
-            yield "".join(("%04d" % n).join(pieces)
+            yield "".join((number % n).join(pieces)
                           for n in range(start, min(start + 1000, count + 1)))
-        for uid, lines in SPECIAL.items():
+        admins = ADMINS if s.get("admin") and domain == s["domain"] else {}
+        for uid, lines in [*SPECIAL.items(), *((uid, []) for uid in admins)]:
             text = one.replace("@UID@", uid).replace("@ALIAS@", uid + "-alias")
             for line in lines:
-                line = line.replace("@DOMAIN@", domain)
+                line = line.replace("@DOMAIN@", domain).replace("@FIRST@", s["pattern"] % 1)
                 attr = line.split(":")[0] + ":"
                 kept = [x for x in text.rstrip("\n").split("\n") if not x.startswith(attr)]
                 text = "\n".join(kept + [line]) + "\n\n"
             yield text
+        for uid, group in admins.items():
+            text = ("dn: %s\nobjectClass: groupOfNames\ncn: %s\n"
+                    "member: uid=%s,ou=People,o=@DOMAIN@,@BASE@\n\n" %
+                    (group, group.split(",")[0].split("=")[1], uid))
+            yield text.replace("@DOMAIN@", domain).replace("@BASE@", base)
 
 
 def build(s, conf):
@@ -131,8 +151,8 @@ def build(s, conf):
 
 
 def argv(s):
-    where = "%s ldap://127.0.0.1:%d ldaps://127.0.0.1:%d" % (
-        ldapi(s), s["ports"]["LDAP_PORT"], s["ports"]["LDAPS_PORT"])
+    where = "%s ldap://%s:%d ldaps://%s:%d" % (
+        ldapi(s), s["host"], s["ports"]["LDAP_PORT"], s["host"], s["ports"]["LDAPS_PORT"])
     return [tool("slapd"), "-d", "0", "-f", os.path.join(s["dir"], "ldap", "slapd.conf"),
             "-h", where]
 

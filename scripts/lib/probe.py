@@ -5,8 +5,8 @@ import socket
 import ldap_ber
 
 
-def tcp(port):
-    return socket.create_connection(("127.0.0.1", port), timeout=5)
+def tcp(s, port):
+    return socket.create_connection((s.get("host", "127.0.0.1"), s["ports"][port]), timeout=5)
 
 
 def unix(path, kind=socket.SOCK_STREAM):
@@ -44,8 +44,8 @@ def ctl(s, name, line=b"ping"):
             answer += got
 
 
-def smtp(port, hello=b"EHLO probe.test"):
-    return talk(tcp(port), [(None, b"220 "), (hello, b"250 "), (b"QUIT", b"221 ")])
+def smtp(s, port, hello=b"EHLO probe.test"):
+    return talk(tcp(s, port), [(None, b"220 "), (hello, b"250 "), (b"QUIT", b"221 ")])
 
 
 def slapd(s):
@@ -54,16 +54,30 @@ def slapd(s):
 
 
 def smtp_relay(s):
-    return smtp(s["ports"]["SMTP_PORT"]) or smtp(s["ports"]["SUBMISSION_PORT"])
+    return smtp(s, "SMTP_PORT") or smtp(s, "SUBMISSION_PORT")
 
 
 def lmtpd(s):
-    return smtp(s["ports"]["LMTP_PORT"], b"LHLO probe.test")
+    return smtp(s, "LMTP_PORT", b"LHLO probe.test")
 
 
 def imapd(s):
-    return talk(tcp(s["ports"]["IMAP_PORT"]),
+    return talk(tcp(s, "IMAP_PORT"),
                 [(None, b"* OK"), (b"a NOOP", b"a OK"), (b"b LOGOUT", b"* BYE")])
+
+
+def pop3d(s):
+    return talk(tcp(s, "POP3_PORT"), [(None, b"+OK"), (b"QUIT", b"+OK")])
+
+
+def mmpd(s):
+    return talk(tcp(s, "MMP_IMAP_PORT"),
+                [(None, b"* OK"), (b"a NOOP", b"a OK"), (b"b LOGOUT", b"* BYE")]) or \
+        talk(tcp(s, "MMP_POP3_PORT"), [(None, b"+OK"), (b"QUIT", b"+OK")])
+
+
+def tmctl_serve(s):
+    return talk(tcp(s, "METRICS_PORT"), [(b"HEAD / HTTP/1.0\r\n", b"HTTP/1.1 200")])
 
 
 def stored(s):
@@ -74,8 +88,8 @@ def jobctl(s):
     unix(s["rundir"] + "/jobctl.sock").close()
 
 
-QUESTIONS = {"slapd": slapd, "smtp-relay": smtp_relay, "lmtpd": lmtpd, "imapd": imapd,
-             "stored": stored, "jobctl": jobctl}
+QUESTIONS = {"slapd": slapd, "smtp-relay": smtp_relay, "lmtpd": lmtpd, "imapd": imapd, "pop3d": pop3d, "mmpd": mmpd,
+             "stored": stored, "jobctl": jobctl, "tmctl-serve": tmctl_serve}
 
 
 def ask(s, name):

@@ -1,16 +1,24 @@
 """The configuration files of a sandbox: sections and keys as each daemon's sample in conf/
 explains them, with --set and --route applied."""
+import grp
 import os
 import re
 
+import members
+
 ROUTE = re.compile(r"^([^=]+)=(smtp|lmtp):(.+):(\d+)$")
+
+
+def service(s):
+    return "uid=%s,ou=services,%s" % (members.SERVICES[s.get("role")], s["base"])
 
 
 def files(s):
     """{file: {section: {key: value}}}; section "" is the top of the file."""
     p, run, d = s["ports"], s["rundir"], s["dir"]
     tls = d + "/tls"
-    local = lambda name: "127.0.0.1:%d" % p.get(name, 0)
+    local = lambda name: "%s:%d" % (s["host"], p.get(name, 0))
+    proxies = " ".join(s.get("names", [s["hostname"]]))
     conf = {
         "tiermail": {
             "": {"hostname": s["hostname"], "rundir": run, "queue": d + "/queue",
@@ -18,7 +26,7 @@ def files(s):
                  "log_to": "stderr", "log_level": os.environ.get("SANDBOX_LOG", "info"),
                  "default_domain": s["domain"], "postmaster": "postmaster@" + s["domain"]},
             "ldap": {"url": s["ldapi"], "base": s["base"],
-                     "bind_dn": "uid=tiermail,ou=services," + s["base"],
+                     "bind_dn": service(s),
                      "password": s["service_password"]},
             "tls": {"certificate": tls + "/server.pem", "key": tls + "/server.key",
                     "ca": tls + "/ca.pem"},
@@ -36,18 +44,39 @@ def files(s):
         "jobctl": {"": {}},
         "channels": {
             "host " + s["hostname"]: {"lmtp": "unix:%s/lmtpd.sock" % run},
+            **{"host " + name: {"lmtp": at, "tls": "must"} for name, at in s.get("stores", {}).items()
+               if name != s["hostname"]},
         },
         "channel-master": {"": {}},
         "lmtpd": {
+            "": {"trusted": "127.0.0.0/8 ::1", "trusted_names": " ".join(s.get("names", [s["hostname"]]))},
             "listen local": {"address": "unix:%s/lmtpd.sock" % run},
             "listen tcp": {"address": local("LMTP_PORT"), "tls": "starttls"},
         },
+        # All daemons of a sandbox are one user, stored's own, which plays every role: no peer.*.
         "stored": {"": {}},
         "imapd": {
+            "auth": {"proxies": proxies},
             "listen imap": {"address": local("IMAP_PORT"), "tls": "starttls"},
-            "listen imaps": {"address": local("IMAPS_PORT"), "tls": "implicit"},
+            "listen imaps": {"address": local("IMAPS_PORT"), "tls": "implicit", "peer_certificate": "ask"},
         },
+        "pop3d": {
+            "auth": {"proxies": proxies},
+            "listen pop3": {"address": local("POP3_PORT"), "tls": "starttls"},
+            "listen pop3s": {"address": local("POP3S_PORT"), "tls": "implicit", "peer_certificate": "ask"},
+        },
+        "mmpd": {
+            "listen imap": {"address": local("MMP_IMAP_PORT"), "role": "imap", "tls": "starttls"},
+            "listen imaps": {"address": local("MMP_IMAPS_PORT"), "role": "imap", "tls": "implicit"},
+            "listen pop3": {"address": local("MMP_POP3_PORT"), "role": "pop3", "tls": "starttls"},
+            "listen pop3s": {"address": local("MMP_POP3S_PORT"), "role": "pop3", "tls": "implicit"},
+            **{"host " + name: {"address": at, "imap_port": imap, "pop3_port": pop3}
+               for name, (at, imap, pop3) in s.get("readers", {}).items()},
+        },
+        "tmctl-serve": {"listen metrics": {"address": local("METRICS_PORT")}},
     }
+    if s.get("role") == "relay":  # nothing is stored here
+        del conf["channels"]["host " + s["hostname"]]
     for r in s["routes"]:
         domain, proto, host, port = ROUTE.match(r).groups()
         conf["channels"]["route " + domain] = {
@@ -71,13 +100,21 @@ def quote(value):
     return '"%s"' % value.replace("\\", "\\\\").replace('"', '\\"')
 
 
-def write(s):
-    etc = s["dir"] + "/etc"
+def group_of(s):
+    """The group that the daemons of a sandbox share when root starts them, or None."""
+    name = files(s)["tiermail"][""]["group"]
+    return grp.getgrnam(name).gr_gid if name and os.getuid() == 0 else None
+
+
+def write(s, etc):
+    group = group_of(s)
     os.makedirs(etc, exist_ok=True)
     for name, sections in files(s).items():
         path = "%s/%s.conf" % (etc, name)
         with open(path + ".new", "w") as f:
-            os.chmod(f.name, 0o600)
+            os.chmod(f.name, 0o600 if group is None else 0o640)
+            if group is not None:
+                os.chown(f.name, 0, group)
             f.write("# written by scripts/sandbox\n")
             for section in sorted(sections, key=lambda x: x != ""):
                 if section:
@@ -89,14 +126,16 @@ def write(s):
 
 def environment(s):
     """What goes into DIR/env."""
-    run = {"HOST": "127.0.0.1", **s["ports"], "LDAP_URL": s["ldapi"],
+    run = {"HOST": s["host"], **s["ports"], "LDAP_URL": s["ldapi"],
            "LDAP_BASE": s["base"], "LDAP_ADMIN_DN": "cn=admin," + s["base"],
            "LDAP_ADMIN_PASSWORD": s["admin_password"],
-           "LDAP_SERVICE_DN": "uid=tiermail,ou=services," + s["base"],
+           "LDAP_SERVICE_DN": service(s),
            "LDAP_SERVICE_PASSWORD": s["service_password"],
            "CAFILE": s["dir"] + "/tls/ca.pem", "DOMAIN": s["domain"], "DOMAIN2": s["domain2"],
            "DOMAIN_ALIAS": s["domain_alias"], "MAILHOST": s["hostname"], "USERS": s["users"],
-           "USER_PATTERN": "user%04d", "PASSWORD": s["password"], "RUNDIR": s["rundir"],
+           "USER_PATTERN": s["pattern"], "PASSWORD": s["password"], "RUNDIR": s["rundir"],
            "CONFDIR": s["dir"] + "/etc", "STORE": s["dir"] + "/store",
            "QUEUE": s["dir"] + "/queue", "BINDIR": s["bindir"]}
+    if s.get("metrics"):
+        run["METRICS_URL"] = "http://%s:%d/metrics" % (s["host"], s["ports"]["METRICS_PORT"])
     return "".join("%s='%s'\n" % (k, str(v).replace("'", "'\\''")) for k, v in run.items())

@@ -5,26 +5,32 @@
 
 static const struct {
 	const char *plain, *coded;
+	/* clang-format off */
 } pairs[] = {
 	{ "", "" }, { "f", "Zg==" }, { "fo", "Zm8=" }, { "foo", "Zm9v" }, { "foob", "Zm9vYg==" },
 	{ "fooba", "Zm9vYmE=" }, { "foobar", "Zm9vYmFy" }, { "\377\376\375", "//79" },
 	{ "\373\360", "+/A=" },
 };
+/* clang-format on */
 
+/* clang-format off */
 static const char *const bad[] = {
 	"Z", "Zg", "Zg=", "Zg===", "Zm9vZg", "Zm 8=", "Zm8=Zm8=", "Z===", "====", "=", "Zg=v",
 	"Zm9=", /* bits behind the end are not 0 */
 	"Zh==", "Zm9v\r\n", "Zm\xff=", "Zm-_",
 };
+/* clang-format on */
 
 static const struct {
 	const char *in, *out;
+	/* clang-format off */
 } mime[] = {
 	{ "Zm9v\r\nYmFy\r\n", "foobar" }, { "Z m 9 v", "foo" }, { "Zm9vYg", "foob" },
 	{ "Zm9vYmE", "fooba" },
 	{ "Zg==Zm9v", "f" }, { "!!!!", "" }, { "Zm9vY", "foo" }, { "", "" }, { "Zm9v=", "foo" },
 	{ "A", "" },
 };
+/* clang-format on */
 
 int
 main(void)

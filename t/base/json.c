@@ -11,13 +11,12 @@ main(void)
 	json_put_cstr(&b, "a", "x\"y\\z");
 	json_put_cstr(&b, "none", NULL);
 	json_put_i64(&b, "n", -5);
-	json_put_bool(&b, "yes", true);
 	json_put_str(&b, "ctl", S("\x01\n\t\x7f"));
 	json_put_str(&b, "utf8", S("gr\xc3\xbc\xc3\x9f"));
 	json_put_str(&b, "bad", S("a\xff\xc3"));
 	buf_char(&b, '}');
 	is(buf_cstr(&b),
-	    "{\"a\":\"x\\\"y\\\\z\",\"n\":-5,\"yes\":true,\"ctl\":\"\\u0001\\n\\t\\u007f\","
+	    "{\"a\":\"x\\\"y\\\\z\",\"n\":-5,\"ctl\":\"\\u0001\\n\\t\\u007f\","
 	    "\"utf8\":\"gr\xc3\xbc\xc3\x9f\",\"bad\":\"a\xef\xbf\xbd\xef\xbf\xbd\"}",
 	    "an object");
 	buf_fini(&b);

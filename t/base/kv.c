@@ -16,11 +16,10 @@ main(void)
 	kv_put(&b, "empty", S(""));
 	kv_put_u64(&b, "n", 18446744073709551615ull);
 	kv_put_i64(&b, "i", -5);
-	is(buf_cstr(&b),
-	    "verb a=plain b=two%20words%3D100%25 empty= n=18446744073709551615 i=-5",
+	is(buf_cstr(&b), "verb a=plain b=two%20words%3D100%25 empty= n=18446744073709551615 i=-5",
 	    "written with escapes");
 	rest = buf_get(&b);
-	ok(kv_next(&rest, &k, &v) && slice_eq(k, S("verb")) && v.p == NULL, "a bare word");
+	ok(kv_next(&rest, &k, &v) && slice_eq(k, S("verb")) && !v.p, "a bare word");
 	ok(kv_next(&rest, &k, &v) && slice_eq(k, S("a")) && slice_eq(v, S("plain")), "a pair");
 	ok(kv_is_plain(v), "nothing to decode");
 	ok(kv_next(&rest, &k, &v) && !kv_is_plain(v), "an escaped value");
@@ -30,7 +29,7 @@ main(void)
 	ok(kv_next(&rest, &k, &v) && v.p && v.n == 0, "an empty value is not an absent one");
 	v = kv_find(buf_get(&b), "i");
 	ok(slice_eq(v, S("-5")), "found by key");
-	ok(kv_find(buf_get(&b), "x").p == NULL, "absent key");
+	ok(!kv_find(buf_get(&b), "x").p, "absent key");
 	eq(kv_cstr(S("a%0"), text, sizeof(text)), -74, "cut escape");
 	eq(kv_cstr(S("a%zz"), text, sizeof(text)), -74, "bad digits");
 	eq(kv_cstr(S("a%00b"), text, sizeof(text)), -74, "NUL is refused in strings");

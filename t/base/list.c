@@ -15,8 +15,8 @@ show(struct list *h)
 	size_t at = 0;
 
 	out[0] = '\0';
-	list_each(n, h, struct node, link)
-		at += (size_t)snprintf(out + at, sizeof(out) - at, "%d", n->v);
+	list_each(n, h, struct node, link) at +=
+	    (size_t)snprintf(out + at, sizeof(out) - at, "%d", n->v);
 	return out;
 }
 
@@ -32,7 +32,7 @@ main(void)
 		n[i].v = i;
 		list_init(&n[i].link);
 	}
-	ok(list_empty(&a) && list_first(&a, struct node, link) == NULL, "empty");
+	ok(list_empty(&a) && !list_first(&a, struct node, link), "empty");
 	is(show(&a), "", "nothing to walk");
 	list_push(&a, &n[1].link);
 	list_push(&a, &n[2].link);
@@ -52,9 +52,7 @@ main(void)
 	ok(list_empty(&b), "leaves the other empty");
 	list_splice(&a, &b);
 	is(show(&a), "0234", "splice of nothing");
-	list_each(it, &a, struct node, link)
-		if (it->v % 2 == 0)
-			list_remove(&it->link);
+	list_each(it, &a, struct node, link) if (it->v % 2 == 0) list_remove(&it->link);
 	is(show(&a), "3", "removal in a walk");
 	return done();
 }

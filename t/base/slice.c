@@ -7,18 +7,38 @@ static void
 test_compare(void)
 {
 	struct slice none = { 0 };
+	char bytes[40];
+	bool same = true, apart = true;
 
 	ok(slice_eq(none, S("")), "empty slices are equal, NULL or not");
 	ok(!slice_eq(S("a"), S("A")) && slice_ieq(S("aZ9@"), S("Az9@")), "eq and ieq");
 	ok(!slice_ieq(S("["), S("{")), "only letters fold");
 	ok(slice_cmp(S("a"), S("ab")) < 0 && slice_cmp(S("b"), S("ab")) > 0 &&
-	    slice_cmp(none, S("")) == 0, "cmp");
+		slice_cmp(none, S("")) == 0,
+	    "cmp");
 	ok(slice_starts(S("MAIL FROM"), S("MAIL")) && !slice_starts(S("MA"), S("MAIL")), "starts");
 	ok(slice_istarts(S("mail from"), S("MAIL")), "istarts");
 	ok(slice_ends(S("a.msg"), S(".msg")) && !slice_ends(S("g"), S(".msg")) &&
-	    slice_ends(none, none), "ends");
+		slice_ends(none, none),
+	    "ends");
 	ok(slice_hash(S("a")) != slice_hash(S("A")) && slice_ihash(S("a")) == slice_ihash(S("A")),
 	    "hash and ihash");
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (char)(i * 7);
+	for (size_t i = 1; i <= 40; i++) {
+		char other[41];
+
+		memcpy(other + 1, bytes, i);
+		same &= slice_hash(slice(bytes, i)) == slice_hash(slice(other + 1, i));
+		apart &= slice_hash(slice(bytes, i)) != slice_hash(slice(bytes, i - 1));
+		for (size_t k = 0; k < i; k++) {
+			other[k + 1] ^= 1;
+			apart &= slice_hash(slice(bytes, i)) != slice_hash(slice(other + 1, i));
+			other[k + 1] ^= 1;
+		}
+	}
+	ok(same, "the hash is that of the bytes, wherever they lie");
+	ok(apart, "each byte and the length have a part in it");
 }
 
 static void
@@ -56,6 +76,8 @@ test_cut(void)
 	eq(slice_trim(S(" \t")).n, 0, "trim of blanks");
 	is(slice_cstr(S("0123456789abcdefgh"), out, sizeof(out)), "0123456789abcde", "cstr cuts");
 	is(slice_cstr(slice_sub(S("012345"), 2, 3), out, sizeof(out)), "234", "sub");
+	is(slice_cstr(slice("a\0b", 3), out, sizeof(out)), "a?b",
+	    "a NUL does not hide what follows");
 	eq(slice_sub(S("012345"), 9, 3).n, 0, "sub behind the end");
 	eq(slice_from(S("012345"), 7).n, 0, "from behind the end");
 }

@@ -5,6 +5,7 @@
 static const struct {
 	const char *bytes;
 	bool good;
+	/* clang-format off */
 } edges[] = {
 	{ "plain ascii, long enough for a word", true }, { "\xc2\x80", true }, { "\xdf\xbf", true },
 	{ "\xe0\xa0\x80", true }, { "\xef\xbf\xbf", true }, { "\xed\x9f\xbf", true },
@@ -16,6 +17,7 @@ static const struct {
 	{ "abc\xc3", false }, { "\xe2\x82", false }, { "\xf0\x9f\x98", false },	/* cut */
 	{ "0123456789abcdef\xc3(", false },
 };
+/* clang-format on */
 
 static const char *
 fold(const char *s)
@@ -54,11 +56,12 @@ main(void)
 	is(buf_cstr(&b), "\xef\xbf\xbd", "a surrogate is replaced");
 	ok(utf8_ascii(S("0123456789")) && !utf8_ascii(S("0123456789\xc3\xa4")), "ascii");
 	is(fold("ABCxyz09[]"), "abcxyz09[]", "fold ASCII");
-	is(fold("\xc3\x84\xc3\x96\xc3\x9c\xc3\x9f\xc3\x97"), "\xc3\xa4\xc3\xb6\xc3\xbc\xc3\x9f\xc3\x97",
-	    "fold Latin-1, not the times sign");
+	is(fold("\xc3\x84\xc3\x96\xc3\x9c\xc3\x9f\xc3\x97"),
+	    "\xc3\xa4\xc3\xb6\xc3\xbc\xc3\x9f\xc3\x97", "fold Latin-1, not the times sign");
 	is(fold("\xc5\xa0\xc5\xbd\xc4\x8c\xc5\xb8"), "\xc5\xa1\xc5\xbe\xc4\x8d\xc3\xbf",
 	    "fold Latin Extended-A");
-	is(fold("\xce\x91\xce\xa9\xce\x86\xcf\x82"), "\xce\xb1\xcf\x89\xce\xac\xcf\x83", "fold Greek");
+	is(fold("\xce\x91\xce\xa9\xce\x86\xcf\x82"), "\xce\xb1\xcf\x89\xce\xac\xcf\x83",
+	    "fold Greek");
 	is(fold("\xd0\x9f\xd0\xaf\xd0\x81"), "\xd0\xbf\xd1\x8f\xd1\x91", "fold Cyrillic");
 	is(fold("a\xff\xc3"), "a\xef\xbf\xbd\xef\xbf\xbd", "fold bad bytes");
 	buf_clear(&b);

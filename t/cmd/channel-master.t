@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """channel-master alone: jobctl, the servers, the DNS and smtp-relay's submission are played by
 t/cmd/mta.py; the queue is real (t/tools/qput)."""
-import atexit, email, os, shutil, signal, ssl, subprocess, sys, tempfile, threading, time
+import atexit, email, os, shutil, signal, socket, ssl, subprocess, sys, tempfile, threading, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../flow")]
@@ -12,9 +12,7 @@ QPUT = os.path.join(os.path.dirname(tm.BINDIR), "t/tools/qput")
 for p in (os.path.join(tm.BINDIR, "channel-master"), QPUT):
     if not os.path.exists(p):
         tm.skip_all(f"{p} is not built")
-DIR = tempfile.mkdtemp(prefix="cm-")
-if not os.environ.get("KEEP"):
-    atexit.register(shutil.rmtree, DIR, True)
+DIR = tm.tempdir()
 QUEUE = f"{DIR}/q"
 MSG = b"From: s@y.test\r\nMessage-ID: <m1@y.test>\r\nSubject: hello\r\n\r\n.dot\r\nbody\r\n"
 masters = []
@@ -31,6 +29,7 @@ def conf(channels="", own=""):
 
 def start(channel):
     log = open(f"{DIR}/log", "ab")
+    tm.watch_log(f"{DIR}/log")
     p = subprocess.Popen([f"{tm.BINDIR}/channel-master", "-d", "-c", f"{DIR}/channel-master.conf", channel],
                          stdout=log, stderr=log)
     masters.append(p)
@@ -95,7 +94,7 @@ jobctl.work(file, "relay.test", backoff=60)
 before = time.time()
 verb, r = jobctl.result()
 tm.is_(verb, "retry", "delivered, failed and deferred: retry")
-tm.ok(59 <= int(r["next"]) - before <= 62, "next is now and the backoff")
+tm.ok(before + 59 <= int(r["next"]) <= time.time() + 61, "next is now and the backoff")
 tm.is_(len(submit.mails), 1, "one report")
 sender, to, _ = submit.mails[0]
 tm.is_((sender, to), ("", ["s@y.test"]), "from the null sender to the sender")
@@ -114,6 +113,27 @@ jobctl.work(name[0], "relay.test", attempt=1, backoff=60)
 tm.is_(jobctl.result()[0], "done", "the second attempt ends it")
 tm.is_([m[1] for m in lmtp.mails], [["late@x.test"]], "and goes to nobody else")
 tm.is_(len(submit.mails), 1, "no second report")
+
+# ---- what lay in the spool is not what was queued
+lmtp.say = {}
+lmtp.mails.clear()
+body = b"Subject: rot\r\n\r\n" + b"0123456789abcdef" * 5000 + b"\r\n"
+for offers in (lmtp.offers, ("PIPELINING",)):
+    lmtp.offers = offers
+    lmtp.hang_up()
+    file = put(["a@x.test"], message=body)
+    where = next(os.path.join(d, file) for d, _, ns in os.walk(QUEUE) if file in ns)
+    with open(where, "r+b") as f:
+        f.seek(os.path.getsize(where) - 40000)
+        f.write(b"X")
+    n = lmtp.connections
+    jobctl.work(file, "relay.test")
+    tm.is_((jobctl.result()[0], len(lmtp.mails)), ("held", 0), f"a flipped byte is not delivered ({offers})")
+    tm.is_(lmtp.connections, n + 1, "though it was begun")
+    held = [f for f in files("tcp_lmtp") if f.endswith(".HELD")]
+    tm.ok(len(held) == 1 and held[0][2:17] == file[2:17], "the file is set aside")
+    os.unlink(where[:-len(file)] + held[0])
+lmtp.offers = ("PIPELINING", "CHUNKING", "8BITMIME", "SIZE 0", "XTIERMAIL")
 
 # ---- who is told, who is not
 lmtp.say = {"RCPT TO:<no": "550 5.1.1 no such user"}
@@ -186,12 +206,11 @@ os.unlink(f"{path[:-3]}.HELD")
 
 # ---- kill -9 between the body and its reply
 go = threading.Event()
-lmtp.say = {"BODY": lambda: (go.wait(20), "250 ok")[1]}
+lmtp.say = {"BODY": lambda: (go.wait(tm.LONG), "250 ok")[1]}
 lmtp.mails.clear()
 file = put(["a@x.test"])
 jobctl.work(file, "relay.test")
-while not any(c.startswith("BDAT") for c in lmtp.commands[-2:]):
-    time.sleep(0.01)
+tm.wait_for(lambda: any(c.startswith("BDAT") for c in lmtp.commands[-2:]), what="BDAT")
 cm.kill()
 cm.wait()
 go.set()
@@ -201,7 +220,7 @@ cm = start("tcp_lmtp")
 jobctl.work(file, "relay.test")
 tm.is_(jobctl.result()[0], "done", "and the next one delivers it")
 cm.send_signal(signal.SIGTERM)
-tm.is_(cm.wait(20), 0, "SIGTERM: it leaves")
+tm.is_(cm.wait(tm.LONG), 0, "SIGTERM: it leaves")
 lmtp.close()
 cm = start("tcp_lmtp")
 jobctl.work(put(["a@x.test"]), "relay.test", backoff=1)
@@ -210,7 +229,7 @@ tm.is_((verb, r.get("site")), ("retry", "fail"), "nobody listens: deferred, and 
 tm.ok("Connection refused" in open(f"{DIR}/log").read(), "with the reason")
 jobctl.conn.close()
 jobctl.f.close()
-tm.is_(cm.wait(20), 0, "it leaves when jobctl has gone")
+tm.is_(cm.wait(tm.LONG), 0, "it leaves when jobctl has gone")
 
 # ---- SMTP
 one, two = Mail(("127.0.0.1", 0)), Mail(("127.0.0.2", 0))
@@ -225,7 +244,7 @@ dns = Dns({
     "nothing.test": {}, "lost.test": {"MX": [(10, "no.such.test")]}, "no.test": {}, "test": {},
 })
 conf(f"[channel tcp_local]\nport = {one.port}\nbackoff = 1s\n",
-     f"[dns]\nstubs = test=127.0.0.1@{dns.port}\ntimeout = 3s\n[session]\nidle = 60s\n")
+     f"[dns]\nstubs = test=127.0.0.1@{dns.port}\ntimeout = 3s\nloopback = yes\n[session]\nidle = 60s\n")
 cm = start("tcp_local")
 
 
@@ -281,7 +300,7 @@ one.hang_up()
 tm.is_((smtp("implicit.test", opts=("-8",), message=MSG + b"\xe4\r\n")[0], bounced()), ("done", "5.6.3"),
        "8-bit mail for a 7-bit server")
 cm.send_signal(signal.SIGHUP)
-tm.is_(cm.wait(20), 0, "SIGHUP: it leaves, so that the next one is configured anew")
+tm.is_(cm.wait(tm.LONG), 0, "SIGHUP: it leaves, so that the next one is configured anew")
 
 # ---- TLS
 
@@ -298,10 +317,11 @@ def certificate(name, host):
 one.tls, two.tls = certificate("good", "implicit.test"), certificate("bad", "somebody.else.test")
 one.offers = two.offers = ("PIPELINING", "8BITMIME", "STARTTLS", "CHUNKING")
 dns.table["other.test"] = {"A": ["127.0.0.2"]}
+dns.table["pair.test"] = {"MX": [(10, "other.test"), (20, "implicit.test")]}
 port2 = Mail(("127.0.0.2", one.port), offers=two.offers, tls=two.tls)
 for mode in ("may", "must"):
     conf(f"[channel tcp_local]\nport = {one.port}\nbackoff = 1s\ntls = {mode}\n",
-         f"[dns]\nstubs = test=127.0.0.1@{dns.port}\ntimeout = 3s\n")
+         f"[dns]\nstubs = test=127.0.0.1@{dns.port}\ntimeout = 3s\nloopback = yes\n")
     with open(f"{DIR}/tiermail.conf", "a") as f:
         f.write(f"[tls]\nca = {DIR}/good.pem\n")
     one.mails.clear()
@@ -314,16 +334,54 @@ for mode in ("may", "must"):
         tm.is_((verb, port2.secured), ("done", 1), "tls = may: any certificate")
         port2.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)  # without a key: every handshake fails
         port2.hang_up()
-        time.sleep(0.2)
         tm.is_(smtp("other.test")[0], "done", "tls = may: plain text when the handshake fails")
+        port2.hang_up()
+        # Only at that host: the next one in line is spoken to over TLS again.
+        port2.say["GREET"] = ["220 test", "421 4.3.2 not now"]
+        one.secured, n = 0, len(one.mails)
+        one.hang_up()
+        tm.is_((smtp("pair.test")[0], one.secured, len(one.mails) - n), ("done", 1, 1),
+               "tls = may: a broken handshake at one host leaves TLS on at the next")
+        del port2.say["GREET"]
         port2.tls = two.tls
     else:
         tm.is_((verb, r.get("site")), ("retry", "fail"), "tls = must: another name is not good enough")
         one.offers = ("PIPELINING",)
         one.hang_up()
-        time.sleep(0.2)
         tm.is_(smtp("implicit.test")[0], "retry", "tls = must: a server without STARTTLS gets nothing")
     cm.send_signal(signal.SIGTERM)
-    cm.wait(20)
+    cm.wait(tm.LONG)
+
+# ---- a drain does not wait for who never answers
+hole = socket.socket()
+hole.bind(("127.0.0.1", 0))
+hole.listen(0)                                             # connections are made, nothing is ever said
+conf(f"[channel tcp_local]\nbackoff = 1s\n", f"[dns]\nstubs = test=127.0.0.1@{dns.port}\n")
+cm = start("tcp_local")
+jobctl.work(put(["a@x.test"], channel="tcp_local", dest=f"127.0.0.1:{hole.getsockname()[1]}"),
+            f"127.0.0.1:{hole.getsockname()[1]}", backoff=1)
+c, _ = hole.accept()
+watch = tm.Stopwatch()
+cm.send_signal(signal.SIGTERM)
+tm.is_((jobctl.result()[0], cm.wait(tm.LONG)), ("drop", 0), "a lease without an answer goes back")
+tm.ok(watch.took() < 5, "at once")
+c.close()
+hole.close()
+
+# ---- what the DNS says must not lead back into this host
+conf(f"[channel tcp_local]\nport = {one.port}\nbackoff = 1s\n",
+     f"[dns]\nstubs = test=127.0.0.1@{dns.port}\ntimeout = 3s\n")
+dns.table["zero.test"] = {"A": ["0.0.0.0"]}
+dns.table["zeromx.test"] = {"MX": [(10, "zero.test"), (20, "six.test"), (30, "mx2.good.test")]}
+one.hang_up()
+n, seen = len(one.mails), one.connections
+cm = start("tcp_local")
+for dest in ("implicit.test", "zero.test", "zeromx.test", "six.test"):
+    bounces = len(submit.mails)
+    tm.is_(smtp(dest, sender="s@x.test")[0], "done", f"{dest}: this host is no host of it")
+    tm.ok(len(submit.mails) == bounces + 1 and b"Status: 5.4.6" in submit.mails[-1][2], "so it is returned")
+tm.is_((len(one.mails), one.connections), (n, seen), "and nobody was connected to")
+cm.send_signal(signal.SIGTERM)
+cm.wait(tm.LONG)
 tm.ok(os.path.getsize(f"{DIR}/log") > 0 and b"ev=bug" not in open(f"{DIR}/log", "rb").read(), "no bug was met")
 tm.done()

@@ -1,5 +1,8 @@
 """Servers that do as they are told, for the tests of channel-master: SMTP/LMTP, DNS, jobctl."""
-import os, queue, re, socket, socketserver, struct, threading
+import os, queue, re, socket, socketserver, struct, sys, threading
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../flow"))
+import tm
 
 
 class Mail(threading.Thread):
@@ -22,7 +25,7 @@ class Mail(threading.Thread):
             self.sock.bind(address)
             self.port = self.sock.getsockname()[1]
         self.sock.listen(64)
-        self.open = []
+        self.open, self.serving = [], []
         self.start()
 
     def run(self):
@@ -33,7 +36,9 @@ class Mail(threading.Thread):
                 return
             self.connections += 1
             self.open.append(c)
-            threading.Thread(target=self.serve, args=(c,), daemon=True).start()
+            self.serving = [t for t in self.serving if t.is_alive()]
+            self.serving.append(threading.Thread(target=self.serve, args=(c,), daemon=True))
+            self.serving[-1].start()
 
     def close(self):
         self.sock.shutdown(socket.SHUT_RDWR)
@@ -41,12 +46,15 @@ class Mail(threading.Thread):
         self.hang_up()
 
     def hang_up(self):
+        """Ends all connections; over when the clients have closed theirs, and know it."""
         for c in self.open:
             try:
-                c.shutdown(socket.SHUT_RDWR)
+                c.shutdown(socket.SHUT_WR)
             except OSError:
                 pass
         self.open.clear()
+        for t in self.serving:
+            t.join(tm.LONG)
 
     def answer(self, f, what, default):
         for prefix in sorted(self.say, key=len, reverse=True):
@@ -109,7 +117,10 @@ class Mail(threading.Thread):
                                 break
                             body += line[1:] if line.startswith(b".") else line
                     else:
-                        body = f.read(int(text.split()[1]))
+                        size = int(text.split()[1])
+                        body = f.read(size)
+                        if len(body) < size:
+                            return
                     for r in (rcpts if self.lmtp else [None]) or [None]:
                         a = self.answer(f, f"BODY {r}" if r else "BODY", "250 2.0.0 ok")
                         if a[0] == "2":
@@ -183,13 +194,13 @@ class Jobctl:
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.bind(path)
         self.sock.listen(4)
-        self.sock.settimeout(20)
+        self.sock.settimeout(tm.LONG)
         self.id = 0
         self.conn = None
 
     def accept(self):
         self.conn, _ = self.sock.accept()
-        self.conn.settimeout(20)
+        self.conn.settimeout(tm.LONG)
         self.f = self.conn.makefile("rb")
         self.hello = self.f.readline().decode().rstrip()
 

@@ -62,7 +62,7 @@ write_file(const char *name, const char *text)
 	n = (n + 1) % 4;
 	snprintf(path[n], sizeof(path[n]), "%s/%s", dir, name);
 	f = fopen(path[n], "we");
-	must(f != NULL);
+	must(f);
 	fputs(text, f);
 	must(fclose(f) == 0);
 	return path[n];
@@ -130,7 +130,8 @@ test_types(void)
 	eq(c.time, 90000, "default time");
 	eq(c.mode, 0640, "default mode");
 	eq(c.color, 1, "default word");
-	ok(strcmp(c.list[0], "a") == 0 && strcmp(c.list[1], "b") == 0 && !c.list[2], "default list");
+	ok(strcmp(c.list[0], "a") == 0 && strcmp(c.list[1], "b") == 0 && !c.list[2],
+	    "default list");
 	ok(shared.hostname && *shared.hostname, "the host has a name");
 
 	good("name = \"two  words # no comment\" # comment\n"
@@ -141,7 +142,8 @@ test_types(void)
 	eq(c.number, -3, "number");
 	eq(c.size, 4096, "size");
 	eq(c.time, 5 * 86400000LL, "time");
-	good("limit.size = 1G\nlist = x, y,z \\\n  w\nname = a\"b c\"d\ncolor = BLUE\nmode = 2775\n");
+	good("limit.size = 1G\nlist = x, y,z \\\n  w\nname = a\"b c\"d\ncolor = BLUE\nmode = "
+	     "2775\n");
 	eq(c.size, 1 << 30, "a dotted key");
 	is(c.list[3], "w", "a line that goes on");
 	is(c.name, "ab cd", "quotes inside");
@@ -163,10 +165,12 @@ test_errors(void)
 	bad("[limit]\nnumber = \xd3\x01\n", "own.conf:2: limit.number = ??: not a number");
 	bad("[limit]\nnumber = 11\n", "own.conf:2: limit.number = 11: out of range -10 to 10");
 	bad("limit.number = many\n", "own.conf:1: limit.number = many: not a number");
-	bad("color = gren\n", "own.conf:1: color = gren: not one of red|green|blue (did you mean green?)");
+	bad("color = gren\n",
+	    "own.conf:1: color = gren: not one of red|green|blue (did you mean green?)");
 	bad("flag = perhaps\n", "own.conf:1: flag = perhaps: not a yes|no");
-	bad("limit.time = 5\n", "own.conf:1: limit.time = 5: not a time");
-	bad("mode = 0999\n", "own.conf:1: mode = 0999: not a mode");
+	bad("limit.time = 5\n",
+	    "own.conf:1: limit.time = 5: not a time (like 500ms, 30s, 5m, 4h, 3d)");
+	bad("mode = 0999\n", "own.conf:1: mode = 0999: not a mode (octal, like 0660)");
 	bad("[limt]\nnumber = 1\n", "own.conf:1: unknown section limt (did you mean limit?)");
 	bad("[thing]\n", "own.conf:1: section needs a name: [thing NAME]");
 	bad("[limit x]\n", "own.conf:1: section limit takes no name");
@@ -178,12 +182,14 @@ test_errors(void)
 	bad("just words\n", "own.conf:1: not a line of the form key = value");
 	bad("name = \"open\n", "own.conf:1: a quote is not closed");
 	bad("name = x \\", "own.conf:1: the file ends in a line that goes on");
-	bad("nmae = 1\nflag = on\nfalg = 3\n", "own.conf:1: unknown key nmae (did you mean name?)\n"
+	bad("nmae = 1\nflag = on\nfalg = 3\n",
+	    "own.conf:1: unknown key nmae (did you mean name?)\n"
 	    "own.conf:3: unknown key falg (did you mean flag?)");
 	bad("secret = file:/nonexistent/x\n",
 	    "own.conf:1: secret = ...: cannot read /nonexistent/x: No such file or directory");
-	bad("include missing.conf\n", "own.conf:1: cannot read missing.conf: No such file or directory");
-	bad("include own.conf\n", "own.conf:1: too many includes inside each other");
+	bad("include missing.conf\n",
+	    "own.conf:1: cannot read missing.conf: No such file or directory");
+	bad("include own.conf\n", "own.conf:1: include: this file is being read already");
 }
 
 static void
@@ -192,7 +198,8 @@ test_all_or_nothing(void)
 	char *why;
 
 	good("name = before\n");
-	bad("name = after\nlimit.number = 99\n", "own.conf:2: limit.number = 99: out of range -10 to 10");
+	bad("name = after\nlimit.number = 99\n",
+	    "own.conf:2: limit.number = 99: out of range -10 to 10");
 	is(c.name, "before", "an error changes nothing");
 	eq(conf_read(schemas, NELEM(schemas), NULL, "/nonexistent/own.conf", false, &why), -ENOENT,
 	    "a missing file");
@@ -257,13 +264,16 @@ test_reload(void)
 	char *why;
 	int rc;
 
-	good("name = same\nlimit.size = 1K\n[thing one]\ntext = 1\n[thing two]\ntext=2\n[fixed f]\n");
+	good("name = same\nlimit.size = 1K\n[thing one]\ntext = 1\n[thing two]\ntext=2\n[fixed "
+	     "f]\n");
 	one = things[0];
 	one->private = 77;
 	name = c.name;
 	text = one->text;
-	rc = read_text(NULL, "name = same\nlimit.size = 2K\nlimit.time = 1s\n[thing three]\ntext=3\n"
-	    "[thing one]\ntext=changed\n[fixed g]\n", true, &why);
+	rc = read_text(NULL,
+	    "name = same\nlimit.size = 2K\nlimit.time = 1s\n[thing three]\ntext=3\n"
+	    "[thing one]\ntext=changed\n[fixed g]\n",
+	    true, &why);
 	eq(rc, 0, "reload");
 	ok(c.name == name, "what is the same stays where it is");
 	eq(c.size, 1024, "a restart key keeps its value");
@@ -275,7 +285,8 @@ test_reload(void)
 	ok(!things[2], "one is gone");
 	ok(fixed[0] && !fixed[1] && strcmp(fixed[0]->arg, "f") == 0, "fixed sections stay");
 	why = shorten(why);
-	is(why, "own.conf:2: limit.size has changed: needs a restart\n"
+	is(why,
+	    "own.conf:2: limit.size has changed: needs a restart\n"
 	    "own.conf:8: [fixed g] is new: needs a restart\n[fixed f] is gone: needs a restart",
 	    "and it is said");
 	mem_free(&why);
@@ -290,20 +301,21 @@ test_print(void)
 	struct buf out = { 0 }, again = { 0 };
 	char *why;
 
-	good("name = \"a # b\"\nsecret = hush\nlist = p q\nlimit.time = 2h\n[thing t]\ntext = \" x\"\n");
+	good("name = \"a # b\"\nsecret = hush\nlist = p q\nlimit.time = 2h\n[thing t]\ntext = \" "
+	     "x\"\n");
 	conf_print(schemas, NELEM(schemas), &out);
-	ok(strstr(buf_cstr(&out), "limit.time = 2h") != NULL, "printed with units");
-	ok(strstr(buf_cstr(&out), "hush") == NULL, "secrets are not printed");
-	ok(strstr(buf_cstr(&out), "own.conf:1\n") != NULL, "with their origin");
-	ok(strstr(buf_cstr(&out), "mode = 0640") != NULL, "modes");
+	ok(strstr(buf_cstr(&out), "limit.time = 2h"), "printed with units");
+	ok(!strstr(buf_cstr(&out), "hush"), "secrets are not printed");
+	ok(strstr(buf_cstr(&out), "own.conf:1\n"), "with their origin");
+	ok(strstr(buf_cstr(&out), "mode = 0640"), "modes");
 	conf_free(schemas, NELEM(schemas));
 	eq(read_text(NULL, buf_cstr(&out), false, &why), 0, "what is printed can be read");
 	mem_free(&why);
 	is(c.name, "a # b", "and is the same");
 	is(things[0]->text, " x", "in sections too");
 	conf_describe(schemas, NELEM(schemas), &again);
-	ok(strstr(buf_cstr(&again), "limit.size\tsize\t25M\trestart\tA size.\n") != NULL, "described");
-	ok(strstr(buf_cstr(&again), "[thing].text\ttext\t-\treload\tT.\n") != NULL, "also sections");
+	ok(strstr(buf_cstr(&again), "limit.size\tsize\t25M\trestart\tA size.\n"), "described");
+	ok(strstr(buf_cstr(&again), "[thing].text\ttext\t-\treload\tT.\n"), "also sections");
 	buf_fini(&out);
 	buf_fini(&again);
 }
@@ -313,7 +325,7 @@ main(void)
 {
 	char cmd[100];
 
-	must(mkdtemp(dir) != NULL && chdir(dir) == 0);
+	must(mkdtemp(dir) && chdir(dir) == 0);
 	test_types();
 	test_errors();
 	test_all_or_nothing();

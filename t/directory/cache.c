@@ -6,7 +6,7 @@
 static struct record *
 record(void)
 {
-	struct record *r = mem_new(sizeof *r);
+	struct record *r = mem_new(sizeof(*r));
 
 	r->refs = 1;
 	return r;
@@ -18,38 +18,39 @@ answers(void)
 	struct record *a = record(), *b = record(), *got;
 	struct cache c;
 
-	cache_init(&c, 3);
-	ok(!cache_get(&c, S("a"), 0, &got), "nothing is known");
-	cache_put(&c, S("a"), a, 0, 100);
-	ok(cache_get(&c, S("a"), 99, &got) && got == a, "known until its age");
-	ok(!cache_get(&c, S("a"), 100, &got), "and not longer");
+	dir_cache_init(&c, 3);
+	ok(!dir_cache_get(&c, S("a"), 0, &got), "nothing is known");
+	dir_cache_put(&c, S("a"), a, 0, 100);
+	ok(dir_cache_get(&c, S("a"), 99, &got) && got == a, "known until its age");
+	ok(!dir_cache_get(&c, S("a"), 100, &got), "and not longer");
 	eq(a->refs, 1, "given back");
-	cache_put(&c, S("n"), NULL, 0, 50);
-	ok(cache_get(&c, S("n"), 49, &got) && !got, "a negative answer");
-	cache_put(&c, S("n"), b, 50, 50);
-	ok(cache_get(&c, S("n"), 60, &got) && got == b, "replaced by a better one");
-	cache_put(&c, S("zero"), a, 0, 0);
-	ok(!cache_get(&c, S("zero"), 0, &got), "no age, no memory");
+	dir_cache_put(&c, S("n"), NULL, 0, 50);
+	ok(dir_cache_get(&c, S("n"), 49, &got) && !got, "a negative answer");
+	dir_cache_put(&c, S("n"), b, 50, 50);
+	ok(dir_cache_get(&c, S("n"), 60, &got) && got == b, "replaced by a better one");
+	dir_cache_put(&c, S("zero"), a, 0, 0);
+	ok(!dir_cache_get(&c, S("zero"), 0, &got), "no age, no memory");
 
-	cache_put(&c, S("x"), a, 60, 1000);
-	cache_put(&c, S("y"), a, 60, 1000);
-	ok(cache_get(&c, S("n"), 61, &got), "the oldest is used again");
-	cache_put(&c, S("z"), a, 60, 1000);
-	ok(!cache_get(&c, S("x"), 62, &got), "the longest unused had to go");
-	ok(cache_get(&c, S("n"), 62, &got) && cache_get(&c, S("y"), 62, &got) &&
-	    cache_get(&c, S("z"), 62, &got), "the others are there");
+	dir_cache_put(&c, S("x"), a, 60, 1000);
+	dir_cache_put(&c, S("y"), a, 60, 1000);
+	ok(dir_cache_get(&c, S("n"), 61, &got), "the oldest is used again");
+	dir_cache_put(&c, S("z"), a, 60, 1000);
+	ok(!dir_cache_get(&c, S("x"), 62, &got), "the longest unused had to go");
+	ok(dir_cache_get(&c, S("n"), 62, &got) && dir_cache_get(&c, S("y"), 62, &got) &&
+		dir_cache_get(&c, S("z"), 62, &got),
+	    "the others are there");
 	eq(c.n, 3, "as many as there is room for");
-	cache_clear(&c);
-	ok(c.n == 0 && !cache_get(&c, S("y"), 62, &got), "all forgotten");
+	dir_cache_clear(&c);
+	ok(c.n == 0 && !dir_cache_get(&c, S("y"), 62, &got), "all forgotten");
 	ok(a->refs == 1 && b->refs == 1, "nothing is held");
-	cache_fini(&c);
-	record_unref(&a);
-	record_unref(&b);
+	dir_cache_fini(&c);
+	dir_record_unref(&a);
+	dir_record_unref(&b);
 
-	cache_init(&c, 0);
-	cache_put(&c, S("a"), NULL, 0, 100);
-	ok(!cache_get(&c, S("a"), 1, &got), "a cache of no size");
-	cache_fini(&c);
+	dir_cache_init(&c, 0);
+	dir_cache_put(&c, S("a"), NULL, 0, 100);
+	ok(!dir_cache_get(&c, S("a"), 1, &got), "a cache of no size");
+	dir_cache_fini(&c);
 }
 
 static void
@@ -57,24 +58,27 @@ passwords(void)
 {
 	struct proofs p;
 
-	proofs_init(&p, 2);
-	ok(!proofs_check(&p, S("uid=a"), S("secret"), 0), "nobody is known");
-	proofs_put(&p, S("uid=a"), S("secret"), 0, 100);
-	ok(proofs_check(&p, S("uid=a"), S("secret"), 99), "the right password");
-	ok(!proofs_check(&p, S("uid=a"), S("secre"), 1), "a part of it");
-	ok(!proofs_check(&p, S("uid=a"), S("secret "), 1), "more than it");
-	ok(!proofs_check(&p, S("uid=a"), S(""), 1), "none");
-	ok(!proofs_check(&p, S("uid=b"), S("secret"), 1), "of somebody else");
-	ok(proofs_check(&p, S("uid=a"), S("secret"), 1), "still the right one");
-	ok(!proofs_check(&p, S("uid=a"), S("secret"), 100), "but not for ever");
-	proofs_put(&p, S("uid=a"), S("x"), 0, 100);
-	proofs_put(&p, S("uid=b"), S("x"), 0, 100);
-	proofs_put(&p, S("uid=c"), S("x"), 0, 100);
-	ok(!proofs_check(&p, S("uid=a"), S("x"), 1) && proofs_check(&p, S("uid=b"), S("x"), 1),
+	dir_proofs_init(&p, 2);
+	ok(!dir_proofs_check(&p, S("uid=a"), S("secret"), 0), "nobody is known");
+	dir_proofs_put(&p, S("uid=a"), S("a@x"), S("secret"), 0, 100);
+	ok(dir_proofs_check(&p, S("uid=a"), S("secret"), 99), "the right password");
+	ok(!dir_proofs_check(&p, S("uid=a"), S("secre"), 1), "a part of it");
+	ok(!dir_proofs_check(&p, S("uid=a"), S("secret "), 1), "more than it");
+	ok(!dir_proofs_check(&p, S("uid=a"), S(""), 1), "none");
+	ok(!dir_proofs_check(&p, S("uid=b"), S("secret"), 1), "of somebody else");
+	ok(dir_proofs_check(&p, S("uid=a"), S("secret"), 1), "still the right one");
+	ok(!dir_proofs_check(&p, S("uid=a"), S("secret"), 100), "but not for ever");
+	dir_proofs_put(&p, S("uid=a"), S("a@x"), S("x"), 0, 100);
+	dir_proofs_put(&p, S("uid=b"), S("b@x"), S("x"), 0, 100);
+	dir_proofs_put(&p, S("uid=c"), S("c@x"), S("x"), 0, 100);
+	ok(!dir_proofs_check(&p, S("uid=a"), S("x"), 1) &&
+		dir_proofs_check(&p, S("uid=b"), S("x"), 1),
 	    "the first had to go");
-	proofs_drop(&p, S("uid=b"));
-	ok(!proofs_check(&p, S("uid=b"), S("x"), 1), "dropped");
-	proofs_fini(&p);
+	dir_proofs_forget(&p, S("C@X"));
+	ok(!dir_proofs_check(&p, S("uid=c"), S("x"), 1), "a user is forgotten");
+	dir_proofs_drop(&p, S("uid=b"));
+	ok(!dir_proofs_check(&p, S("uid=b"), S("x"), 1), "dropped");
+	dir_proofs_fini(&p);
 }
 
 int

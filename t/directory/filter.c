@@ -8,7 +8,7 @@ value(const char *s, size_t n)
 	static struct buf b;
 
 	buf_clear(&b);
-	filter_value(&b, slice(s, n));
+	dir_filter_value(&b, slice(s, n));
 	return buf_cstr(&b);
 }
 
@@ -18,7 +18,7 @@ good(const char *url, bool local, bool tls, int port, const char *host)
 	struct ldap_where w;
 	const char *why;
 
-	if (!ok(ldap_where_parse(slice_str(url), &w, &why) == 0, "%s", url))
+	if (!ok(dir_where_parse(slice_str(url), &w, &why) == 0, "%s", url))
 		return;
 	is(w.host, host, "its host");
 	ok(w.local == local && w.tls == tls && w.port == port, "its kind and port");
@@ -30,7 +30,7 @@ bad(const char *url)
 	struct ldap_where w;
 	const char *why;
 
-	ok(ldap_where_parse(slice_str(url), &w, &why) < 0 && *why, "refused: %s", url);
+	ok(dir_where_parse(slice_str(url), &w, &why) < 0 && *why, "refused: %s", url);
 }
 
 int
@@ -44,10 +44,10 @@ main(void)
 	is(value("a\0b\\", 4), "a\\00b\\5c", "NUL and backslash");
 	is(value("\xc3\xa9", 2), "\\c3\\a9", "UTF-8");
 	is(value("", 0), "", "nothing");
-	filter_equal(&b, "mail", S("a b"), S("x.test"));
+	dir_filter_equal(&b, "mail", S("a b"), S("x.test"));
 	is(buf_cstr(&b), "(mail=a\\20b@x.test)", "an address");
 	buf_clear(&b);
-	filter_equal(&b, "uid", S("jane"), S(""));
+	dir_filter_equal(&b, "uid", S("jane"), S(""));
 	is(buf_cstr(&b), "(uid=jane)", "a uid");
 	buf_fini(&b);
 
@@ -71,7 +71,7 @@ main(void)
 	bad("ldap://[::1]x");
 	bad("ldap://host/dc=example");
 	bad("ldap://host?uid");
-	memset(longest + 7, 'x', sizeof longest - 8);
+	memset(longest + 7, 'x', sizeof(longest) - 8);
 	bad(longest);
 	return done();
 }

@@ -99,13 +99,13 @@ while (sum(kills.values()) < KILLS or len(acked) < MESSAGES) and time.monotonic(
             failed += 1
 stop.set()
 for t in threads:
-    t.join(30 * tm.SLOW)
+    t.join(tm.LONG)
 tm.diag(f"acknowledged {len(acked)}, kills {dict(kills)}, refusals {dict(refused)}")
 tm.ok(sum(kills.values()) >= KILLS - 4 and len(kills) == len(VICTIMS), "every daemon was killed, at least 20 kills in all")
 tm.ok(len(acked) >= MESSAGES, f"at least {MESSAGES} messages were acknowledged")
 r = sb.call("status", sb.dir)
 tm.ok(r.returncode == 0, "every daemon answers") or tm.diag(r.stdout)
-tm.ok(sb.queue_empty(120), "the queue is empty in the end")
+tm.ok(sb.queue_empty(), "the queue is empty in the end")
 
 found = {}                # user -> Counter of ids
 for u in range(1, USERS + 1):

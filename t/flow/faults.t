@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """What is broken around the suite gets a temporary answer, loses nothing, and heals by itself:
 full disks, unwritable directories, a stopped directory, store or LMTP server."""
-import os, shutil, smtplib, subprocess, time
+import os, smtplib, struct, subprocess
 import tm
+from crc32c import crc32c
 
 root = os.geteuid() == 0
 
@@ -25,18 +26,18 @@ def answer(sb, to, text="Subject: x\r\n\r\nx\r\n"):
 
 # ---- the directory, the store and lmtpd stop, one after the other ------------------------
 sb = tm.Sandbox("--users", "5", "--set", "tiermail.ldap.cache_age=0", "--set", "tiermail.ldap.negative_age=0",
-                "--set", "tiermail.ldap.auth_age=0", "--set", "tiermail.ldap.timeout=1s",
+                "--set", "tiermail.ldap.auth_age=0", "--set", f"tiermail.ldap.timeout={2 * tm.SHORT:.0f}s",
                 "--set", "channels.channel tcp_lmtp.backoff=1s")
 to = f"{sb.user(1)}@{sb.domain}"
 tm.is_(answer(sb, to)[0], 250, "a message is accepted")
 tm.ok(tm.wait_for(lambda: sb.count(1) == 1), "and can be read")
 
 slapd = sb.pid("slapd")
-os.kill(slapd, 19)                                         # SIGSTOP: hangs
+tm.freeze(slapd)
 tm.is_(answer(sb, to)[0], 451, "the directory hangs: 451 at RCPT, no bounce")
 os.kill(slapd, 18)
 tm.ok(tm.wait_for(lambda: answer(sb, to)[0] == 250), "it goes on without a restart")
-os.kill(slapd, 9)
+sb.kill("slapd")
 code, words = answer(sb, to)
 tm.ok(code == 451 and "4.3.0" in words, "the directory is gone: 451 4.3.0")
 try:
@@ -61,11 +62,11 @@ tm.ok(tm.wait_for(login), "logins work again")
 for victim in ("lmtpd", "stored"):
     tm.ok(sb.queue_empty(), "nothing is under way")
     before = sb.count(1)
-    os.kill(sb.pid(victim), 9)
+    sb.kill(victim)
     tm.is_(answer(sb, to)[0], 250, f"{victim} is gone: the relay accepts and keeps")
     tm.ok(sb.queue_files(), "the message waits in the queue")
     tm.ok(sb.restart(victim), f"{victim} starts again")
-    tm.ok(tm.wait_for(lambda: sb.count(1) == before + 1, 30), "the message arrives by itself")
+    tm.ok(tm.wait_for(lambda: sb.count(1) == before + 1), "the message arrives by itself")
 tm.ok(sb.queue_empty(), "the queue is empty")
 sb.close()
 
@@ -79,13 +80,47 @@ else:
     tm.is_(answer(sb, to)[0], 250, "as an ordinary user: a message is accepted")
     tm.ok(sb.queue_empty(), "and delivered")
     tmp, pool = (os.path.join(sb.env["QUEUE"], d) for d in ("tmp", "pool"))
-    os.chmod(tmp, 0o500)
+    for d in (tmp, pool):
+        os.chmod(d, 0o500)
     code, words = answer(sb, to)
-    tm.ok(code in (451, 452) and " 4.3" in " " + words, "the queue cannot be written: a temporary answer") or tm.diag((code, words))
-    os.chmod(tmp, 0o700)
+    tm.is_((code, words.split()[0]), (451, "4.3.0"), "the queue cannot be written: a temporary answer")
+    for d in (tmp, pool):
+        os.chmod(d, 0o700)
     tm.is_(answer(sb, to)[0], 250, "and it works again at once")
     tm.ok(sb.queue_empty(), "delivered")
     sb.close()
+
+# ---- the index could not be synced ---------------------------------------------------------------
+# stored's mark, made by hand: the newer of two points, flag 2, and its checksum.
+def mark_suspect(path):
+    with open(path, "r+b") as f:
+        data = f.read()
+        at = max((0, 4096), key=lambda a: struct.unpack_from("<Q", data, a + 16)[0])
+        slot = bytearray(data[at:at + 208])
+        slot[6] |= 2
+        slot[8:12] = bytes(4)
+        slot[8:12] = struct.pack("<I", crc32c(slot))
+        f.seek(at)
+        f.write(slot)
+
+
+sb = tm.Sandbox("--users", "2", "--set", "stored.steady_interval=1h")
+to = f"{sb.user(1)}@{sb.domain}"
+answer(sb, to)
+tm.ok(tm.wait_for(lambda: sb.count(1) == 1), "a message is there")
+c = sb.imap(1)
+tm.is_(c.select("INBOX")[0], "OK", "and its mailbox selected")
+mark_suspect(os.path.join(sb.env.get("STORE", os.path.join(sb.dir, "store")), "partition/primary/index/steady"))
+got = c.status("INBOX", "(MESSAGES)")
+tm.ok(got[0] == "NO" and b"[UNAVAILABLE]" in got[1][0], "the index could not be synced: a session that has it open reads it no more") or tm.diag(got)
+r = sb.tool("storectl", "check")
+tm.ok(r.returncode != 0 and "its disk has failed" in r.stdout + r.stderr, "and nobody opens it") or tm.diag(r.stdout + r.stderr)
+sb.kill("stored")
+tm.ok(sb.restart("stored"), "stored puts it back, though imapd had it open")
+tm.ok(tm.wait_for(lambda: sb.count(1) == 1), "and it is read again")
+tm.is_(answer(sb, to)[0], 250, "a message is taken")
+tm.ok(tm.wait_for(lambda: sb.count(1) == 2), "and stored")
+sb.close()
 
 # ---- full disks ------------------------------------------------------------------------------
 def full(what, users="5"):
@@ -116,7 +151,7 @@ def try_full(what):
         n += last[0] == 250
         # a queue that does not get shorter any more, not one that is merely behind
         if what == "store" and len(sb.queue_files()) > 3 and not tm.wait_for(
-                lambda: len(sb.queue_files()) <= 3, 2):
+                lambda: len(sb.queue_files()) <= 3, 10):
             break
     if what == "queue":
         # deliveries go on while the queue fills; hold the channel so that it does fill
@@ -125,7 +160,7 @@ def try_full(what):
         while n < 90 and last[0] == 250:
             last = answer(sb, to, big.replace("Subject: big", f"Subject: big-{n}"))
             n += last[0] == 250
-        tm.ok(last[0] in (451, 452), "the queue's disk is full: a temporary answer") or tm.diag(last)
+        tm.is_((last[0], last[1].split()[0]), (452, "4.3.1"), "the queue's disk is full: a temporary answer")
         sb.tool("jobctl-ctl", "start", "tcp_lmtp")
     else:
         tm.ok(sb.queue_files(), "the store's disk is full: mail waits in the queue")
@@ -136,7 +171,7 @@ def try_full(what):
         tm.is_(c.expunge()[0], "OK", "deleting works on a full disk")
         c.logout()
     seen = have if what == "store" else 0
-    tm.ok(sb.queue_empty(60), "the queue empties by itself when there is room")
+    tm.ok(sb.queue_empty(), "the queue empties by itself when there is room")
     tm.is_(seen + sb.count(1), n, "every message that got a 250 was delivered")
     tm.is_(answer(sb, to)[0], 250, "and mail is accepted again")
     r = sb.tool("storectl", "check")

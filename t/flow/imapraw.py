@@ -1,5 +1,6 @@
 """An IMAP client by hand for the flow tests: raw lines and literals, in whole or split writes."""
 import re, socket, ssl
+import tm
 
 LITERAL = re.compile(rb"\{(\d+)\}$")
 
@@ -8,7 +9,7 @@ class Raw:
     """c = Raw(sb); c.ok("SELECT INBOX") gives the untagged lines, literals inlined."""
 
     def __init__(self, sb, login=None, tls=False, step=0, greet=True):
-        self.sock = socket.create_connection((sb.host, sb.port("IMAPS" if tls else "IMAP")), timeout=30)
+        self.sock = socket.create_connection((sb.host, sb.port("IMAPS" if tls else "IMAP")), timeout=tm.LONG)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls:
             self.sock = self.context(sb).wrap_socket(self.sock, server_hostname="localhost")

@@ -6,7 +6,7 @@ import tm
 from imapraw import Raw
 
 sb = tm.Sandbox("--users", "5", "--without", "lmtpd", "--without", "jobctl", "--without", "smtp-relay",
-                "--set", "imapd.login.failure_delay=1ms", "--set", "tiermail.log_level=warn")
+                "--set", "imapd.auth.delay=1ms", "--set", "tiermail.log_level=warn")
 rnd = random.Random(int(os.environ.get("SEED", "1")))
 STEPS = int(os.environ.get("STEPS", "1500"))
 commands = r"""CAPABILITY|NOOP|LOGOUT|ID ("a" "b")|ENABLE CONDSTORE|STARTTLS|AUTHENTICATE PLAIN|AUTHENTICATE LOGIN dXNlcg==|LOGIN a "b"
@@ -66,7 +66,7 @@ while steps < STEPS:
                     c.sock.recv(100000)
                 except socket.timeout:
                     pass
-                c.sock.settimeout(30)
+                c.sock.settimeout(tm.LONG)
     except (OSError, EOFError, AssertionError):
         pass
     if c:

@@ -2,11 +2,11 @@
 """jobctl alone: leases, backoff, restarts, kill -9, operators' verbs.  The spool's files are
 written here by hand, after tiermail-queue(5); the masters are this script (attached by hand) or
 a little program that jobctl starts."""
-import json, os, shutil, signal, socket, subprocess, sys, tempfile, time
+import json, os, re, signal, socket, subprocess, sys, time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tm
 
-DIR = tempfile.mkdtemp(prefix="jobctl-test-")
+DIR = tm.tempdir()
 RUN, QUEUE, ETC, LIBEXEC = (os.path.join(DIR, d) for d in ("run", "queue", "etc", "libexec"))
 
 # ---- the spool, after tiermail-queue(5) -----------------------------------------------------
@@ -70,13 +70,14 @@ daemon = None
 def start():
     global daemon
     log = open(f"{DIR}/log", "ab")
+    tm.watch_log(f"{DIR}/log")
     daemon = subprocess.Popen([f"{tm.BINDIR}/jobctl", "-c", f"{ETC}/jobctl.conf"], stderr=log, stdin=subprocess.DEVNULL)
-    tm.wait_for(lambda: status().get("scan") == "done", 10, "jobctl to scan")
+    tm.wait_for(lambda: status().get("scan") == "done", what="jobctl to scan")
 
 
 def kill(sig=signal.SIGKILL):
     daemon.send_signal(sig)
-    return daemon.wait(20)
+    return daemon.wait(tm.LONG)
 
 
 class Peer:
@@ -84,7 +85,7 @@ class Peer:
 
     def __init__(self, hello=None):
         self.s = socket.socket(socket.AF_UNIX)
-        self.s.settimeout(10 * tm.SLOW)
+        self.s.settimeout(tm.LONG)
         self.s.connect(f"{RUN}/jobctl.sock")
         self.f = self.s.makefile("rb")
         if hello:
@@ -109,7 +110,7 @@ class Peer:
         except socket.timeout:
             return True
         finally:
-            self.s.settimeout(10 * tm.SLOW)
+            self.s.settimeout(tm.LONG)
         return got == b"" and "closed"
 
     def ask(self, verb):
@@ -183,9 +184,6 @@ os.chmod(f"{LIBEXEC}/channel-master", 0o755)
 def cleanup():
     if daemon and daemon.poll() is None:
         kill(signal.SIGTERM)
-    if tm._failed:
-        tm.diag(open(f"{DIR}/log").read()[-6000:])
-    shutil.rmtree(DIR, ignore_errors=True)
 
 
 import atexit
@@ -196,7 +194,7 @@ atexit.register(cleanup)
 start()
 feeder = Peer("hello who=feeder pid=1")
 m = master(slots=2)
-tm.wait_for(lambda: status().get("scan") == "done", 5)
+tm.wait_for(lambda: status().get("scan") == "done")
 a, b, c = (message("x.example") for _ in range(3))
 feeder.say(*(new(n, "x.example") for n in (a, b, c)))
 w1, w2 = m.work(), m.work()
@@ -213,7 +211,7 @@ tm.ok(m.silent(), "an announcement of a known file changes nothing")
 os.unlink(path("tcp_local", b))
 os.unlink(path("tcp_local", c))
 m.say(f"done id={w2['id']}", f"done id={w3['id']}", "done id=99", "nonsense x=1")
-tm.wait_for(lambda: status().get("messages") == "0", 5)
+tm.wait_for(lambda: status().get("messages") == "0")
 tm.is_(status().get("messages"), "0", "nothing is left; nonsense is survived")
 
 # ---- leases ------------------------------------------------------------------------------------------------
@@ -227,7 +225,7 @@ tm.is_(m2.work()["file"], a, "a lost connection gives it to another at once")
 m2.say("drop id=0")
 tm.is_(m2.work()["file"], a, "a dropped lease comes again")
 m2.say(f"drop id=0 after=3600")
-tm.wait_for(lambda: channel()["waiting"] == "1", 5)
+tm.wait_for(lambda: channel()["waiting"] == "1")
 tm.is_(channel()["waiting"], "1", "or later")
 tm.is_(ask(f"retry qid={a[2:15]}")[-1], "ok n=1", "an operator asks for it now")
 w = m2.work()
@@ -273,7 +271,7 @@ w = m.work()
 tm.is_((w["file"], w.get("action"), w["attempt"]), (old, None, "9"), "after the warning it is tried")
 count_down(old, "ZP")
 m.say(f"retry id={w['id']} next={int(time.time()) + 10**6}")
-tm.wait_for(lambda: channel()["waiting"] == "3", 5)
+tm.wait_for(lambda: channel()["waiting"] == "3")
 msg = next(keys(x) for x in ask(f"list qid={old[2:15]}") if x.startswith("msg"))
 tm.ok(msg["attempts"] == "10" and int(msg["next"]) < time.time() + 86400 + 10,
       "no wait goes beyond the last day")
@@ -289,7 +287,7 @@ tm.is_(ask("delete qid=" + held[2:15])[-1], "ok n=1", "deleted while in flight")
 tm.ok(os.path.exists(path("tcp_local", w["file"])), "but not under the master's hands")
 count_down(w["file"], "ZY")
 m.say(f"retry id={w['id']} next={int(time.time()) + 60}")
-tm.wait_for(lambda: not os.path.exists(path("tcp_local", "ZY" + w["file"][2:])), 5)
+tm.wait_for(lambda: not os.path.exists(path("tcp_local", "ZY" + w["file"][2:])))
 tm.ok(not os.path.exists(path("tcp_local", "ZY" + w["file"][2:])), "only when the lease ends")
 tm.is_(ask("hold dest=y.example")[-1], "ok n=1", "held by destination")
 tm.ok(os.path.exists(path("tcp_local", late[:-3] + ".HELD")), "the name says so")
@@ -313,7 +311,7 @@ tm.is_(len(ask("list channel=tcp_local")), 4, "three messages are left")
 
 def tool(name, *args):
     r = subprocess.run([f"{tm.BINDIR}/{name}", "-c", f"{ETC}/tiermail.conf", *args], capture_output=True, text=True,
-                       timeout=30 * tm.SLOW)
+                       timeout=tm.LONG)
     return r.returncode, r.stdout, r.stderr
 
 
@@ -337,6 +335,13 @@ count_down(w["file"], "ZO")
 m.say(f"retry id={w['id']} next={int(time.time()) + 1000}")
 code, text, err = tool("jobctl-ctl", "show", late[2:15])
 tm.ok(code == 0 and "rcpt n=0 addr=u@y.example" in text and text.count("Subject: x") == 1, "show")
+code, text, err = tool("jobctl-ctl", "-j", "show", late[2:15])
+row = json.loads(text)
+of_file = next(r for r in map(json.loads, tool("mailq", "--json")[1].splitlines()) if r["qid"] == late[2:15])
+tm.is_((code, row["is"], row["state"], row["file"]), (0, "msg", "held", os.path.basename(of_file["file"])), "show as JSON")
+same = ("qid", "channel", "dest", "sender", "size", "attempts", "recipients", "priority")
+tm.is_([row[k] for k in same], [of_file[k] for k in same], "says what mailq --json says")
+tm.ok(row["text"].count("Subject: x") == 1 and len(row["text"]) == row["size"], "and the message")
 tm.ok(tool("jobctl-ctl", "show", "1nothing00000")[0] != 0, "show of nothing")
 tm.is_(tool("jobctl-ctl", "delete", "qid=" + late[2:15])[1], "1 message\n", "delete")
 tm.ok(tool("jobctl-ctl", "delete")[0] == 64 and tool("jobctl-ctl", "delete", "foo=1")[0] != 0, "delete wants a filter")
@@ -347,10 +352,10 @@ tm.is_(len(ask("list channel=tcp_local")), 3, "two messages are left")
 
 many = [message("auto.example", channel="auto") for _ in range(7)]
 feeder.say(*(new(n, "auto.example", channel="auto") for n in many))
-tm.wait_for(lambda: channel("auto")["done"] == "7", 10, "seven messages")
+tm.wait_for(lambda: channel("auto")["done"] == "7", what="seven messages")
 tm.is_(channel("auto")["done"], "7", "a master is started, and another when it ends")
 feeder.say(new(message("b.example", channel="broken"), "b.example", channel="broken"))
-tm.wait_for(lambda: int(channel("broken")["failures"]) >= 2, 10)
+tm.wait_for(lambda: int(channel("broken")["failures"]) >= 2)
 tm.ok(2 <= int(channel("broken")["failures"]) <= 20, "one that fails is started again, not too often")
 tm.is_(channel("broken")["ready"], "1", "its message waits")
 
@@ -361,6 +366,50 @@ tm.is_(m.line(), "leave", "masters leave when the channels have been read again"
 m.close()
 m = master()
 
+# ---- reports that are set aside --------------------------------------------------------------------------------------
+
+
+def shown(name):
+    """It loses .HELD, as a master does it."""
+    os.rename(path("tcp_local", name), path("tcp_local", name[:-5] + ".00"))
+    return name[:-5] + ".00"
+
+
+def state(name):
+    return [re.search(r"state=(\S+)", x)[1] for x in ask(f"list qid={name[2:17]}") if x.startswith("msg")]
+
+
+def held():
+    n = message("r.example", held=True)
+    feeder.say(new(n, "r.example"))
+    tm.wait_for(lambda: state(n) == ["held"])
+    return n
+
+
+a = held()
+feeder.say(new(a[:-5] + ".00", "r.example"))
+tm.is_(state(a), ["held"], "a feeder does not release what is held")
+m.say(new(shown(a), "r.example"))
+w = m.work()
+tm.is_(w["file"][2:17], a[2:17], "a master that has shown a report does")
+os.unlink(path("tcp_local", w["file"]))
+m.say(f"done id={w['id']}")
+a = held()
+os.unlink(path("tcp_local", a))
+m.say(f"gone id={a[2:17]}")
+tm.ok(tm.wait_for(lambda: state(a) == []), "and it tells of one that it has removed")
+a = held()
+shown(a)
+ask("rescan")
+w = m.work()
+tm.is_(w["file"][2:17], a[2:17], "what a master could not tell is found by a scan")
+tm.ok("check" not in w, "a lease like others")
+m.close()
+m = master()
+w = m.work()
+tm.is_((w["file"][2:17], w.get("check")), (a[2:17], "1"), "the master has died: the next one is to look what it has left")
+m.say(f"done id={w['id']}")
+
 # ---- the end ------------------------------------------------------------------------------------------------------
 
 a = message("x.example")
@@ -369,7 +418,11 @@ w = m.work()
 daemon.send_signal(signal.SIGTERM)
 tm.is_(m.line(), "leave", "masters are told to leave")
 m.say(f"done id={w['id']}")
-tm.is_(daemon.wait(20), 0, "jobctl waits for their results and ends")
+tm.is_(daemon.wait(tm.LONG), 0, "jobctl waits for their results and ends")
+os.replace(f"{QUEUE}/jobctl.state", f"{QUEUE}/jobctl.state.old")
+os.mkdir(f"{QUEUE}/jobctl.state")
+r = subprocess.run([f"{tm.BINDIR}/jobctl", "-c", f"{ETC}/jobctl.conf"], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=tm.LONG)
+tm.ok(r.returncode != 0 and "ev=channel_state" in r.stderr, "which channels were stopped cannot be read: it does not start") or tm.diag(r)
 code, text, err = tool("mailq", "--json")
 tm.ok(code == 0 and "does not answer" in err, "mailq says that jobctl is away")
 tm.ok({json.loads(x).get("dest") for x in text.splitlines()} >= {"x.example", "z.example"}, "and reads the spool")

@@ -22,7 +22,7 @@ dns = Dns({
     "plain.test": {"A": ["127.0.0.1"]}, "null.test": {"MX": [(0, "")]}, "test": {},
 })
 sb = tm.Sandbox("--users", "3", "--without", "imapd", "--set", f"channel-master.dns.stubs=test=127.0.0.1@{dns.port}",
-                "--set", "channel-master.dns.timeout=2s", "--set", f"channels.channel tcp_local.port={one.port}",
+                "--set", "channel-master.dns.timeout=2s", "--set", "channel-master.dns.loopback=yes", "--set", f"channels.channel tcp_local.port={one.port}",
                 "--set", "channels.channel tcp_local.backoff=1s",
                 "--set", "smtp-relay.relay.networks=127.0.0.0/8", "--set", "channels.channel tcp_local.maxjobs=1",
                 "--set", "channels.channel tcp_local.slots=2", "--set", "channels.channel tcp_lmtp.backoff=1s")
@@ -38,20 +38,20 @@ def send(*to, **kw):
 
 
 send("a@good.test")
-tm.ok(tm.wait_for(lambda: one.mails, 20), "to the best MX host")
+tm.ok(tm.wait_for(lambda: one.mails), "to the best MX host")
 tm.is_((one.mails[0][0], one.mails[0][1], len(two.mails)), (me, ["a@good.test"], 0), "and to no other")
 for i in range(60):
     send(f"b{i}@good.test")
-tm.ok(tm.wait_for(lambda: len(one.mails) == 61, 30), "60 more")
+tm.ok(tm.wait_for(lambda: len(one.mails) == 61), "60 more")
 tm.ok(one.connections <= 3, f"over the same connections ({one.connections})")
 send("a@half.test")
-tm.ok(tm.wait_for(lambda: two.mails, 20), "a host whose AAAA and A do not answer is passed over")
+tm.ok(tm.wait_for(lambda: two.mails), "a host whose AAAA and A do not answer is passed over")
 send("a@plain.test")
-tm.ok(tm.wait_for(lambda: len(one.mails) == 62, 20), "a domain without MX")
+tm.ok(tm.wait_for(lambda: len(one.mails) == 62), "a domain without MX")
 send("a@null.test")
-tm.ok(tm.wait_for(lambda: reports() == 1, 20), "a null MX: returned at once")
+tm.ok(tm.wait_for(lambda: reports() == 1), "a null MX: returned at once")
 send("a@unknown.test")
-tm.ok(tm.wait_for(lambda: reports() == 2, 20), "no such domain: returned at once")
+tm.ok(tm.wait_for(lambda: reports() == 2), "no such domain: returned at once")
 tm.ok(sb.queue_empty(), "the queue is empty")
 
 # ---- everything away, then back
@@ -61,9 +61,9 @@ two.hang_up()
 before = len(one.mails) + len(two.mails)
 for i in range(5):
     send(f"c{i}@good.test")
-tm.ok(tm.wait_for(lambda: "state=deferred" in open(f"{sb.env['RUNDIR']}/jobctl.log").read(), 20), "both hosts refuse: deferred")
+tm.ok(tm.wait_for(lambda: "state=deferred" in open(f"{sb.env['RUNDIR']}/jobctl.log").read()), "both hosts refuse: deferred")
 one.say = two.say = {}
-tm.ok(tm.wait_for(lambda: len(one.mails) + len(two.mails) == before + 5, 60), "all of it arrives when they are back")
-tm.ok(sb.queue_empty(60), "the queue is empty")
+tm.ok(tm.wait_for(lambda: len(one.mails) + len(two.mails) == before + 5), "all of it arrives when they are back")
+tm.ok(sb.queue_empty(), "the queue is empty")
 tm.is_(reports(), 2, "and nothing was returned")
 tm.done()

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The index of a busy store is destroyed while stored is dead.  `storectl recover` makes it again
 from a snapshot and the operation log: messages, flags, folders and subscriptions are as before."""
-import os, re, signal, time
+import os, re, time
 import tm
 
 sb = tm.Sandbox("--users", "6", "--set", "stored.log_segment=64k", "--set", "stored.cleanup_age=0")
@@ -53,7 +53,7 @@ def check(what):
     def clean():
         r = sb.tool("storectl", "check")
         return r.returncode == 0 or (tm.diag(r.stdout[-1500:] + r.stderr[-500:]) and False)
-    tm.ok(tm.wait_for(clean, 5), what)
+    tm.ok(tm.wait_for(clean), what)
 
 
 def work(c, tag):
@@ -79,8 +79,7 @@ def work(c, tag):
 
 
 def lose(bad):
-    os.kill(sb.pid("stored"), signal.SIGKILL)
-    tm.wait_for(lambda: not sb.pids_of("stored"))
+    sb.kill("stored")
     with open(PARTITION + "/index/data.mdb", "r+b") as f:
         f.write(bad)
 
@@ -92,7 +91,7 @@ def back(what):
 
 users = range(1, 5)
 send(users, 10)
-tm.ok(tm.wait_for(lambda: all(sb.count(u) == 10 for u in users), 20), "mail for four users")
+tm.ok(tm.wait_for(lambda: all(sb.count(u) == 10 for u in users)), "mail for four users")
 for u in users:
     c = sb.imap(u)
     work(c, "First")
@@ -100,7 +99,7 @@ for u in users:
 r = sb.tool("storectl", "snapshot")
 tm.is_(r.returncode, 0, "a snapshot") or tm.diag(r.stdout + r.stderr)
 send(users, 10)
-tm.ok(tm.wait_for(lambda: all(sb.count(u) == 17 for u in users), 20), "more mail") or \
+tm.ok(tm.wait_for(lambda: all(sb.count(u) == 17 for u in users)), "more mail") or \
     tm.diag([sb.count(u) for u in users])
 for u in users:
     c = sb.imap(u)
@@ -135,7 +134,7 @@ tm.ok(r.returncode == 75 and "stop it first" in r.stdout, "no recovery beside a 
 
 # The file goes altogether.
 send(users, 1)
-tm.wait_for(lambda: all(sb.count(u) == before_n + 1 for u in users for before_n in [14]), 10)
+tm.wait_for(lambda: all(sb.count(u) == before_n + 1 for u in users for before_n in [14]))
 c = sb.imap(1)
 work(c, "Third")
 c.logout()
@@ -150,5 +149,5 @@ back("stored starts again")
 tm.ok({u: state(u) for u in users} == before, "all is as before")
 check("storectl check finds nothing")
 send([5], 1)
-tm.ok(tm.wait_for(lambda: sb.count(5) == 1, 10), "and mail is delivered")
+tm.ok(tm.wait_for(lambda: sb.count(5) == 1), "and mail is delivered")
 tm.done()

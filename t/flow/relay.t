@@ -23,12 +23,12 @@ def inbox(sb, user):
 me = f"{here.user(1)}@{here.domain}"
 here.send([f"{there.user(1)}@there.test", "nobody@there.test", f"{there.user(2)}@there.test"], subject="over there",
           sender=me, body="hello\r\n.dot\r\n")
-tm.ok(tm.wait_for(lambda: inbox(there, 1) and inbox(there, 2), 30), "two recipients get it on the other instance")
+tm.ok(tm.wait_for(lambda: inbox(there, 1) and inbox(there, 2)), "two recipients get it on the other instance")
 m = (inbox(there, 1) or [email.message_from_string("")])[0]
 tm.is_(m["Return-Path"], f"<{me}>", "with the sender's address")
 tm.ok(any("with ESMTPS" in r for r in m.get_all("Received", [])), "it went over TLS")
 tm.is_(m.get_payload(), "hello\r\n.dot\r\n", "unchanged")
-tm.ok(tm.wait_for(lambda: inbox(here, 1), 30), "the sender hears of the third")
+tm.ok(tm.wait_for(lambda: inbox(here, 1)), "the sender hears of the third")
 r = inbox(here, 1)
 status = dict(r[0].get_payload()[1].get_payload()[1].items()) if r else {}
 tm.is_((status.get("Final-Recipient"), status.get("Status")), ("rfc822;nobody@there.test", "5.1.1"), "5.1.1, of the other instance")
@@ -40,6 +40,6 @@ for i in range(n):
     here.send(f"{there.user(3)}@there.test", subject=f"n{i}", sender=me)
     if i == n // 2:
         tm.ok(there.restart("smtp-relay"), "the next hop restarts in the middle")
-tm.ok(here.queue_empty(120) and there.queue_empty(60), "everything went out")
+tm.ok(here.queue_empty() and there.queue_empty(), "everything went out")
 tm.is_(sorted({m["Subject"] for m in inbox(there, 3)}), sorted(f"n{i}" for i in range(n)), "and arrived")
 tm.done()

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """stored is killed at random moments under load: nothing acknowledged is lost, nothing is left
 over.  Then the index is destroyed and recovered; then index and log are taken away, and reconstruct makes it again from the files."""
-import os, random, shutil, signal, socket, subprocess, sys, tempfile, time, atexit
+import os, random, shutil, signal, socket, subprocess, sys, time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tm
 
@@ -14,8 +14,7 @@ for program in (LOAD, STORED, STORECTL):
 seed = int(os.environ.get("SEED", time.time_ns() % 1000000))
 random.seed(seed)
 tm.diag(f"SEED={seed}")
-DIR = tempfile.mkdtemp(prefix="tm-")
-atexit.register(shutil.rmtree, DIR, True)
+DIR = tm.tempdir()
 PARTITION = DIR + "/store/partition/primary"
 MESSAGES, RECIPIENTS, KILLS = 3000, 3, 12
 
@@ -30,8 +29,9 @@ write("tiermail.conf", f"prefix = {DIR}\nrundir = {DIR}\nstore = {DIR}/store\nho
 write("stored.conf", "map_size = 1G\nmin_free = 0\ncleanup_age = 0\n")
 ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 ready.bind(DIR + "/notify")
-ready.settimeout(20 * tm.SLOW)
+ready.settimeout(tm.LONG)
 log = open(DIR + "/log", "a")
+tm.watch_log(DIR + "/log")
 
 
 def start():
@@ -66,7 +66,7 @@ while load.poll() is None and kills < KILLS:
     kills += 1
     stored = start()
 try:
-    err = load.communicate(timeout=120 * tm.SLOW)[1]
+    err = load.communicate(timeout=tm.LONG)[1]
 except subprocess.TimeoutExpired:
     load.kill()
     err = "the load did not end"

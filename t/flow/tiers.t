@@ -30,13 +30,13 @@ def lmtpd_log(text):
 
 
 sb.send(1, subject="by the socket")
-tm.ok(tm.wait_for(lambda: stored() == 1, 20), "over the Unix socket")
+tm.ok(tm.wait_for(lambda: stored() == 1), "over the Unix socket")
 channels(f"lmtp = 127.0.0.1:{port}\ntls = off\n")
 sb.send(1, subject="without TLS")
-tm.ok(tm.wait_for(lambda: lmtpd_log("verb=MAIL reply=530"), 20), "without TLS lmtpd refuses a host that is not trusted")
+tm.ok(tm.wait_for(lambda: lmtpd_log("verb=MAIL reply=530")), "without TLS lmtpd refuses a host that is not trusted")
 tm.ok(stored() == 1 and sb.queue_files(), "and the mail is kept")
 channels(f"lmtp = 127.0.0.1:{port}\ntls = must\n")
-tm.ok(tm.wait_for(lambda: stored() == 2, 30), "with TLS and both certificates it arrives")
+tm.ok(tm.wait_for(lambda: stored() == 2), "with TLS and both certificates it arrives")
 tm.ok(sb.queue_empty(), "the queue is empty")
 with open(f"{sb.env['RUNDIR']}/lmtpd.log") as f:
     tm.ok("ev=bug" not in f.read(), "no bug was met")

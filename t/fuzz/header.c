@@ -1,7 +1,7 @@
 /* Fuzz: headers in memory and in pieces, encoded words, what is written from them. */
 #include "base/must.h"
 #include "base/utf8.h"
-#include "mail/encoded_word.h"
+#include "mail/encoded-word.h"
 #include "mail/header.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);

@@ -2,7 +2,7 @@
  * sections agree with the tree, every body can be read as text. */
 #include "base/must.h"
 #include "base/utf8.h"
-#include "mail/encoded_word.h"
+#include "mail/encoded-word.h"
 #include "mail/mime.h"
 #include "mail/text.h"
 
@@ -35,7 +35,9 @@ check_params(const struct param_list *l, struct arena *a)
 	for (size_t i = 0; i < l->n; i++) {
 		if (param_get(l, l->p[i].name, a, &v)) {
 			must(utf8_valid(v));
-			param_write(&b, "x", v);
+			buf_clear(&b);
+			param_extended_write(&b, &l->p[i]);
+			must(utf8_ascii(buf_get(&b)));
 		}
 	}
 	(void)param_get(l, S("filename"), a, &v);
@@ -51,7 +53,7 @@ check_part(const struct mime *m, const struct mime_part *p, struct arena *a)
 	must(p->body_at + p->body_len <= m->msg.n);
 	must(p->lines <= p->body_len);
 	must(p->type.n > 0 && p->subtype.n > 0 && p->depth < MIME_DEPTH_MAX + 1);
-	for (const struct mime_part *c = p->child; c != NULL; c = c->next) {
+	for (const struct mime_part *c = p->child; c; c = c->next) {
 		must(c->parent == p && c->depth == p->depth + 1);
 		must(c->header_at >= p->body_at);
 		must(c->body_at + c->body_len <= p->body_at + p->body_len || c->body_len == 0);
@@ -80,7 +82,8 @@ check_sections(const struct mime *m)
 		for (size_t n = 0; n <= 3; n++)
 			for (int w = MIME_BODY; w <= MIME_MIME; w++)
 				if (mime_section(m, path, n, (enum mime_section)w, &s) == 0)
-					must(s.n == 0 || (s.p >= m->msg.p && s.p + s.n <= m->msg.p + m->msg.n));
+					must(s.n == 0 ||
+					    (s.p >= m->msg.p && s.p + s.n <= m->msg.p + m->msg.n));
 	}
 }
 
@@ -92,7 +95,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	size_t parts = 0;
 
 	mime_parse(slice((const char *)data, n), &a, &m);
-	for (const struct mime_part *p = m.root; p != NULL; p = mime_next(&m, p)) {
+	for (const struct mime_part *p = m.root; p; p = mime_next(&m, p)) {
 		check_part(&m, p, &a);
 		parts++;
 	}

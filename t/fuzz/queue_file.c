@@ -3,7 +3,7 @@
  * follows is the journal.  A header that reads must be written and read back the same. */
 #include "base/crc.h"
 #include "base/must.h"
-#include "queue/impl.h"
+#include "queue/queue-impl.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 static bool
 same(const char *a, const char *b)
 {
-	return (a == NULL) == (b == NULL) && (a == NULL || strcmp(a, b) == 0);
+	return (!a) == (!b) && (!a || strcmp(a, b) == 0);
 }
 
 static void
@@ -28,7 +28,8 @@ round_trip(struct qenv *e, struct arena *a)
 	qenv_write(&b, e, ID, pick, e->nrcpt);
 	must(qenv_parse(buf_get(&b), b.n, ID, a, &back, &why) == QBAD_NONE);
 	must(back.nrcpt == e->nrcpt && same(back.sender, e->sender) && same(back.envid, e->envid) &&
-	    same(back.auth, e->auth) && same(back.dest, e->dest) && back.arrival_ms == e->arrival_ms);
+	    same(back.auth, e->auth) && same(back.dest, e->dest) &&
+	    back.arrival_ms == e->arrival_ms);
 	for (size_t i = 0; i < e->nrcpt; i++)
 		must(same(back.rcpts[i].addr, e->rcpts[i].addr) &&
 		    same(back.rcpts[i].orcpt, e->rcpts[i].orcpt) &&

@@ -81,8 +81,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		for (size_t step = 1; step < 4; step++) {
 			buf_clear(&parts);
 			/* Which of two faults is seen first may differ, not that there is one. */
-			must(feed(&b, in, step, &end2) == used && end2 == end &&
-			     !b.fault == !fault);
+			must(
+			    feed(&b, in, step, &end2) == used && end2 == end && !b.fault == !fault);
 			must(fault || slice_eq(buf_get(&parts), buf_get(&whole)));
 		}
 	}

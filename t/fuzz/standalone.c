@@ -41,7 +41,7 @@ room(size_t n)
 {
 	void *p = malloc(n ? n : 1);
 
-	if (p == NULL)
+	if (!p)
 		die("malloc");
 	return p;
 }
@@ -64,8 +64,8 @@ run(const uint8_t *p, size_t n)
 
 	if (n)
 		memcpy(copy, p, n);
-	if (keep != NULL) {
-		if ((f = fopen(keep, "wb")) == NULL || fwrite(copy, 1, n, f) != n || fclose(f) != 0)
+	if (keep) {
+		if (!(f = fopen(keep, "wb")) || fwrite(copy, 1, n, f) != n || fclose(f) != 0)
 			die(keep);
 	}
 	alarm(SLOW);
@@ -80,12 +80,12 @@ add_file(const char *path)
 	struct input in = { room(INPUT_MAX), 0 };
 	FILE *f = fopen(path, "rb");
 
-	if (f == NULL)
+	if (!f)
 		die(path);
 	in.n = fread(in.p, 1, INPUT_MAX, f);
 	fclose(f);
 	corpus = realloc(corpus, (ncorpus + 1) * sizeof(*corpus));
-	if (corpus == NULL)
+	if (!corpus)
 		die("realloc");
 	in.p = realloc(in.p, in.n ? in.n : 1);
 	corpus[ncorpus++] = in;
@@ -143,9 +143,7 @@ change(struct input *in)
 		memmove(in->p + at, in->p + at + len, in->n - at - len);
 		in->n -= len;
 		break;
-	case 3: /* cut the end off */
-		in->n = at;
-		break;
+	case 3: /* cut the end off */ in->n = at; break;
 	case 4: /* double a piece */
 		len = len > 64 && roll(4) ? roll(64) : len;
 		if (in->n + len > INPUT_MAX)

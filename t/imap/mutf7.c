@@ -6,6 +6,7 @@
 
 static const struct {
 	const char *wire, *utf8;
+	/* clang-format off */
 } pairs[] = {
 	{ "INBOX", "INBOX" },
 	{ "Peter&-Paul", "Peter&Paul" },
@@ -18,6 +19,7 @@ static const struct {
 	{ "&APwA9g-", "\xc3\xbc\xc3\xb6" },
 	{ "", "" },
 };
+/* clang-format on */
 
 static int
 parse(const char *s, char dst[64])
@@ -33,10 +35,12 @@ parse(const char *s, char dst[64])
 int
 main(void)
 {
+	/* clang-format off */
 	static const char *const wrong[] = {
 		"&", "&AA", "&Jjo", "a&b", "&AEE-", "&Jjo!-", "&U,BTFw-&ZeVnLIqe-", "&2D0-", "&3gA-",
 		"\xc3\xbc", "&AP-", "a\tb", "&AAA-",
 	};
+	/* clang-format on */
 	char text[64];
 
 	for (size_t i = 0; i < NELEM(pairs); i++) {

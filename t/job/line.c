@@ -14,12 +14,24 @@ rest_of(struct buf *b, const char *verb)
 static void
 round_trips(void)
 {
-	struct job_new n = { S("tcp_lmtp"), S("ZZ1qx0abcdefghi00.00"), S("store 1"), 123456789012, 3,
-		2, 1763800000 }, n2;
-	struct job_hello h = { .channel = S("tcp_local"), .who = S("x"), .pid = 7, .slots = 16 }, h2;
-	struct job_work w = { .id = 5, .file = S("ZZ1qx0abcdefghi00.00"), .dest = S("store%201"),
-		.action = JOB_NOTICE, .attempt = 4, .backoff = 3600, .notice = 2, .check = true }, w2;
-	struct job_result r = { .id = 9, .end = JOB_RETRY, .site = JOB_SITE_FAIL, .next = 1763803600 },
+	struct job_new n = { S("tcp_lmtp"), S("ZZ1qx0abcdefghi00.00"), S("store 1"), 123456789012,
+		3, 2, 1763800000 },
+		       n2;
+	struct job_hello h = { .channel = S("tcp_local"), .who = S("x"), .pid = 7, .slots = 16 },
+			 h2;
+	struct job_work w = { .id = 5,
+		.file = S("ZZ1qx0abcdefghi00.00"),
+		.dest = S("store%201"),
+		.action = JOB_NOTICE,
+		.attempt = 4,
+		.backoff = 3600,
+		.notice = 2,
+		.check = true },
+			w2;
+	struct job_result r = { .id = 9,
+		.end = JOB_RETRY,
+		.site = JOB_SITE_FAIL,
+		.next = 1763803600 },
 			  r2;
 	struct slice rest, verb;
 	struct buf b = { 0 };
@@ -28,7 +40,8 @@ round_trips(void)
 	job_new_write(&b, &n);
 	eq(job_new_parse(rest_of(&b, "new"), &n2, &why), 0, "reads");
 	ok(slice_eq(n2.channel, n.channel) && slice_eq(n2.file, n.file) && n2.size == n.size &&
-	    n2.nrcpt == 3 && n2.prio == 2 && n2.at == n.at, "every field");
+		n2.nrcpt == 3 && n2.prio == 2 && n2.at == n.at,
+	    "every field");
 	ok(slice_eq(n2.dest, S("store%201")), "the destination stays escaped");
 	buf_clear(&b);
 	job_hello_write(&b, &h);
@@ -38,8 +51,9 @@ round_trips(void)
 	job_work_write(&b, &w);
 	eq(job_work_parse(rest_of(&b, "work"), &w2, &why), 0, "reads");
 	ok(w2.id == 5 && slice_eq(w2.file, w.file) && slice_eq(w2.dest, w.dest) &&
-	    w2.action == JOB_NOTICE && w2.attempt == 4 && w2.backoff == 3600 && w2.notice == 2 &&
-	    w2.check, "every field");
+		w2.action == JOB_NOTICE && w2.attempt == 4 && w2.backoff == 3600 &&
+		w2.notice == 2 && w2.check,
+	    "every field");
 	for (int end = JOB_DONE; end <= JOB_HELD; end++) {
 		buf_clear(&b);
 		r.end = (enum job_end)end;
@@ -47,8 +61,9 @@ round_trips(void)
 		job_result_write(&b, &r);
 		verb = job_verb(slice_sub(buf_get(&b), 0, b.n - 1), &rest);
 		eq(job_result_parse(verb, rest, &r2, &why), 0, SFMT " reads", SARG(verb));
-		ok(r2.id == 9 && r2.end == r.end && r2.site == JOB_SITE_FAIL && r2.after == r.after &&
-		    (end != JOB_RETRY || r2.next == r.next), "every field");
+		ok(r2.id == 9 && r2.end == r.end && r2.site == JOB_SITE_FAIL &&
+			r2.after == r.after && (end != JOB_RETRY || r2.next == r.next),
+		    "every field");
 	}
 	buf_fini(&b);
 }
@@ -56,30 +71,34 @@ round_trips(void)
 static void
 refusals(void)
 {
-	static const char *const news[] = { "", " channel=x file=y", " channel=x file=y dest=",
-		" channel=x file=y dest=z size=-1", " channel=x file=y dest=z prio=3",
-		" channel=x file=y dest=z at=99999999999999" };
+	static const char *const news[] = { "", " channel=x file=y",
+		" channel=x file=y dest=", " channel=x file=y dest=z size=-1",
+		" channel=x file=y dest=z prio=3", " channel=x file=y dest=z at=99999999999999" };
 	static const char *const works[] = { "", " id=1 file=x", " id=x file=x dest=y",
 		" id=1 file=x dest=y action=dance", " id=4294967296 file=x dest=y" };
 	static const char *const results[] = { "done", "retry id=1", "done id=", "fly id=1",
 		"done id=1 site=perhaps", "retry id=1 next=soon" };
 	const char *why;
+	int bad;
 
 	for (size_t i = 0; i < NELEM(news); i++) {
 		struct job_new n;
 
-		ok(job_new_parse(slice_str(news[i]), &n, &why) < 0, "new%s: %s", news[i], why);
+		bad = job_new_parse(slice_str(news[i]), &n, &why); /* before why is read */
+		ok(bad < 0, "new%s: %s", news[i], why);
 	}
 	for (size_t i = 0; i < NELEM(works); i++) {
 		struct job_work w;
 
-		ok(job_work_parse(slice_str(works[i]), &w, &why) < 0, "work%s: %s", works[i], why);
+		bad = job_work_parse(slice_str(works[i]), &w, &why); /* before why is read */
+		ok(bad < 0, "work%s: %s", works[i], why);
 	}
 	for (size_t i = 0; i < NELEM(results); i++) {
 		struct slice rest, verb = job_verb(slice_str(results[i]), &rest);
 		struct job_result r;
 
-		ok(job_result_parse(verb, rest, &r, &why) < 0, "%s: %s", results[i], why);
+		bad = job_result_parse(verb, rest, &r, &why); /* before why is read */
+		ok(bad < 0, "%s: %s", results[i], why);
 	}
 }
 

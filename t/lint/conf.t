@@ -21,7 +21,12 @@ KEY_LINE = re.compile(r"^#[ \t]?(\[[a-z]|[a-z_.0-9]+[ \t]*=)", re.M)
 
 
 def run(*args):
+    args = [*PROGRAMS.get(args[0], [args[0]]), *args[1:]]
     return subprocess.run(args, capture_output=True, text=True, timeout=60)
+
+
+# Daemons in another program's file: NAME is what stands for both.
+PROGRAMS = {os.path.join(tm.BINDIR, "tmctl-serve"): [os.path.join(tm.BINDIR, "tmctl"), "serve"]}
 
 
 def described(program):
@@ -67,7 +72,7 @@ def sample(name, program, tls):
     for what, body in (("as it is", text), ("with all its keys", KEY_LINE.sub(r"\1", text))):
         with tempfile.TemporaryDirectory() as d:
             with open(d + "/tiermail.conf", "w") as f:
-                f.write("prefix = %s\n[tls]\ncertificate = %s\nkey = %s\n" % (d, *tls))
+                f.write("prefix = %s\n[ldap]\nbase = dc=example\n[tls]\ncertificate = %s\nkey = %s\n" % (d, *tls))
             with open(d + "/%s.conf" % name, "w") as f:
                 f.write(body)
             r = run(program, "-n", "-c", d + "/%s.conf" % name)
@@ -76,7 +81,7 @@ def sample(name, program, tls):
 
 
 def main():
-    programs = {os.path.basename(p): p for p in sorted(glob.glob(tm.BINDIR + "/*"))}
+    programs = {os.path.basename(p): p for p in sorted(glob.glob(tm.BINDIR + "/*") + list(PROGRAMS))}
     shared = documented("man/tiermail.conf.5")
     with tempfile.TemporaryDirectory() as d:
         tls = d + "/cert.pem", d + "/key.pem"
@@ -106,7 +111,7 @@ def main():
                 section = m.group(1) + "." if m else section
                 m = re.match(r"#([a-z_]+) =", line)
                 keys |= {section + m.group(1)} if m else set()
-        skeleton = {"drain_timeout", "core"} | {k for k, s in common if s}
+        skeleton = {"drain_timeout", "core", "sandbox", "proxy.networks"} | {k for k, s in common if s}
         tm.is_(sorted(keys), sorted({k for k, s in common if not s} - skeleton),
                "conf/tiermail.conf shows every shared key")
     tm.done()

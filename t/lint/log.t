@@ -15,7 +15,7 @@ with open("man/tiermail-log.5") as f:
 # begins alike, so what counts is: some function ending in log or _event, level, "name".
 call = re.compile(r'\b\w*(?:log|event)\w*\(\s*(?:[^",;()]+,\s*)*?LOG_[A-Z]+,\s*"([a-z][a-z0-9_-]*)"')
 used = {}
-for path in sorted(glob.glob("lib/*/*.c") + glob.glob("cmd/*/*.c")):
+for path in sorted(glob.glob("lib/**/*.c", recursive=True) + glob.glob("cmd/*/*.c")):
     with open(path) as f:
         text = f.read()
     for m in call.finditer(text):
@@ -23,7 +23,7 @@ for path in sorted(glob.glob("lib/*/*.c") + glob.glob("cmd/*/*.c")):
 for name, where in sorted(used.items()):
     tm.ok(name in documented, f"{name} ({where})")
 # Names that reach log_event by a table or variable are strings in the code at least.
-code = "".join(open(p).read() for p in glob.glob("lib/*/*.c") + glob.glob("cmd/*/*.c"))
+code = "".join(open(p).read() for p in glob.glob("lib/**/*.c", recursive=True) + glob.glob("cmd/*/*.c"))
 gone = [n for n in sorted(documented) if f'"{n}"' not in code]
 if not tm.ok(not gone, "every documented event is still logged"):
     tm.diag("gone: " + " ".join(gone))

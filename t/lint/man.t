@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Man pages: mandoc finds nothing to say; every program and every configuration file has one."""
+"""Man pages: mandoc finds nothing to say; every program and every configuration file has one; each has
+examples."""
 import glob
 import os
 import re
@@ -30,6 +31,13 @@ for conf in sorted(glob.glob("conf/*.conf")):
     base = os.path.basename(conf)
     daemon = base[:-len(".conf")] + ".8"
     tm.ok(base + ".5" in names or daemon in names, f"a page for {base}")
+
+def text_of(page):
+    with open(page) as f:
+        return f.read()
+
+
+tm.is_([p for p in pages if "\n.Sh EXAMPLES\n" not in text_of(p)], [], "every page has examples")
 
 # What pages refer to exists: .Xr of ours, in the right section
 ours = {n.rsplit(".", 1)[0] for n in names}

@@ -13,6 +13,7 @@ static const struct {
 	const char *in;
 	unsigned allow;
 	const char *out, *written;
+	/* clang-format off */
 } paths[] = {
 	{ "<a@b.c>", 0, "a|b.c|", "a@b.c" },
 	{ "<a@b>", 0, "a|b|", "a@b" },
@@ -54,6 +55,7 @@ static const struct {
 	{ "<\xc3@b.c>", ALL, "-", NULL }, { "<a@\xff.c>", ALL, "-", NULL },
 	{ "<" L64 "@" D63 "." D63 "." D63 ".c>", ALL, "-", NULL },
 };
+/* clang-format on */
 
 static const char *
 shown(const struct address *a)
@@ -62,8 +64,9 @@ shown(const struct address *a)
 	unsigned f = a->flags;
 
 	snprintf(out, sizeof(out), "%.*s|%.*s|%s%s%s%s%s", SARG(a->local), SARG(a->domain),
-	    f & ADDRESS_NULL ? "N" : "", f & ADDRESS_POSTMASTER ? "P" : "", f & ADDRESS_UTF8 ? "U" : "",
-	    f & ADDRESS_LITERAL ? "L" : "", f & ADDRESS_QUOTED ? "Q" : "");
+	    f & ADDRESS_NULL ? "N" : "", f & ADDRESS_POSTMASTER ? "P" : "",
+	    f & ADDRESS_UTF8 ? "U" : "", f & ADDRESS_LITERAL ? "L" : "",
+	    f & ADDRESS_QUOTED ? "Q" : "");
 	return out;
 }
 
@@ -82,8 +85,9 @@ test_paths(void)
 		if (r == 0)
 			ok(at.n == 0, "and nothing is left");
 		else
-			ok(*why != '\0' && at.n == strlen(paths[i].in), "with a reason, and unmoved");
-		if (paths[i].written != NULL) {
+			ok(*why != '\0' && at.n == strlen(paths[i].in),
+			    "with a reason, and unmoved");
+		if (paths[i].written) {
 			buf_clear(&b);
 			address_write(&b, &a);
 			is(buf_cstr(&b), paths[i].written, "written");
@@ -107,7 +111,7 @@ test_parse(void)
 	    "empty is the null path where allowed");
 	ok(address_parse(S(""), 0, &arena, &a, &why) < 0, "and an error elsewhere");
 	ok(address_parse(S("x@B.C"), 0, &arena, &a, &why) == 0 &&
-	    address_parse(S("\"x\"@b.c"), 0, &arena, &o, &why) == 0 && address_eq(&a, &o),
+		address_parse(S("\"x\"@b.c"), 0, &arena, &o, &why) == 0 && address_eq(&a, &o),
 	    "equal: domain case and needless quotes do not count");
 	ok(address_parse(S("X@b.c"), 0, &arena, &o, &why) == 0 && !address_eq(&a, &o),
 	    "different: case of the local part");
@@ -120,37 +124,66 @@ test_domains(void)
 	struct address a;
 	const char *why;
 
-	ok(domain_write_ascii(&b, S("B\xc3\x9c" "cher.Example")) == 0, "U-label to A-label");
+	ok(domain_write_ascii(&b,
+	       S("B\xc3\x9c"
+		 "cher.Example")) == 0,
+	    "U-label to A-label");
 	is(buf_cstr(&b), "xn--bcher-kva.example", "lower case and punycode");
 	buf_clear(&b);
 	ok(domain_write_utf8(&b, S("XN--BCHER-KVA.example")) == 0, "and back");
-	is(buf_cstr(&b), "b\xc3\xbc" "cher.example", "U-label");
+	is(buf_cstr(&b),
+	    "b\xc3\xbc"
+	    "cher.example",
+	    "U-label");
 	buf_clear(&b);
 	ok(domain_write_utf8(&b, S("Plain.Example")) == 0, "plain");
 	is(buf_cstr(&b), "plain.example", "lower case");
 	ok(domain_write_ascii(&b, S("\xff.example")) < 0, "no UTF-8, no name");
 	ok(domain_write_ascii(&b, S("a\xe2\x80\xae.example")) < 0, "a disallowed character");
-	ok(domain_eq(S("xn--bcher-kva.example"), S("B\xc3\x9c" "CHER.example")), "domain_eq over forms");
+	ok(domain_eq(S("xn--bcher-kva.example"),
+	       S("B\xc3\x9c"
+		 "CHER.example")),
+	    "domain_eq over forms");
 	ok(!domain_eq(S("a.example"), S("b.example")), "different domains");
-	ok(address_parse(S("J\xc3\x96rg@B\xc3\xbc" "cher.example"), ADDRESS_UTF8, &arena, &a, &why) == 0,
+	ok(address_parse(S("J\xc3\x96rg@B\xc3\xbc"
+			   "cher.example"),
+	       ADDRESS_UTF8, &arena, &a, &why) == 0,
 	    "SMTPUTF8 address");
 	buf_clear(&b);
-	address_write_key(&b, &a);
-	is(buf_cstr(&b), "j\xc3\xb6rg@xn--bcher-kva.example", "its key");
+	address_write(&b, &a);
+	is(buf_cstr(&b),
+	    "J\xc3\x96rg@B\xc3\xbc"
+	    "cher.example",
+	    "as it was written");
 	ok(address_parse(S("A@[IPv6:2001:DB8::1]"), 0, &arena, &a, &why) == 0, "literal");
 	buf_clear(&b);
-	address_write_key(&b, &a);
-	is(buf_cstr(&b), "a@[ipv6:2001:db8::1]", "its key");
+	address_write(&b, &a);
+	is(buf_cstr(&b), "A@[IPv6:2001:DB8::1]", "as it was written");
+	ok(address_parse(S("A@[IPv6:2001:DB8::1\0\r\nX]"), 0, &arena, &a, &why) < 0,
+	    "nothing hides behind a NUL in an address literal");
 	buf_clear(&b);
 	address_write_parts(&b, S("a\r\nb"), S("c.d"));
 	is(buf_cstr(&b), "\"ab\"@c.d", "line ends are never written");
 	buf_fini(&b);
 }
 
+static void
+test_roads(void)
+{
+	static const char *const roads[] = { "a%b", "b!a", "a@b", "%", "a%b%c" };
+	static const char *const plain[] = { "a", "", "a+b", "a=b", "a.b" };
+
+	for (size_t i = 0; i < NELEM(roads); i++)
+		ok(address_leads_on(slice_str(roads[i])), "%s leads on", roads[i]);
+	for (size_t i = 0; i < NELEM(plain); i++)
+		ok(!address_leads_on(slice_str(plain[i])), "'%s' does not", plain[i]);
+}
+
 int
 main(void)
 {
 	test_paths();
+	test_roads();
 	test_parse();
 	test_domains();
 	arena_reset(&arena);

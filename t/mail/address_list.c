@@ -6,6 +6,7 @@
 /* Each item as name|route|mailbox|host in brackets, groups as {name ... }. */
 static const struct {
 	const char *in, *out;
+	/* clang-format off */
 } lists[] = {
 	{ "", "" },
 	{ " \r\n\t ", "" },
@@ -64,6 +65,7 @@ static const struct {
 	{ "\"\\", "[||\\|]" },
 	{ "<<<<a@b>>>>", "[||a|b]" },
 };
+/* clang-format on */
 
 static const char *
 shown(const struct address_list *l)
@@ -88,8 +90,8 @@ shown(const struct address_list *l)
 int
 main(void)
 {
-	static const char *const seeds[] = { "(", "\"", "<", "@", ",", ":", "a:", "a@b,", "\\", "<@:",
-		"((()", "[", ";:", "<a", "a;" };
+	static const char *const seeds[] = { "(", "\"", "<", "@", ",", ":", "a:", "a@b,", "\\",
+		"<@:", "((()", "[", ";:", "<a", "a;" };
 	struct arena a = { 0 };
 	struct address_list l;
 	struct buf b = { 0 };

@@ -69,18 +69,30 @@ static const char failed_text[] =
 static void
 test_failed(void)
 {
-	struct verdict no = verdict(PERM, 550, "5.1.1", "no such user here, and there never was one, "
+	struct verdict no = verdict(PERM, 550, "5.1.1",
+	    "no such user here, and there never was one, "
 	    "not even a long time ago when users were few");
 	struct verdict yes = verdict(OK, 250, "2.1.5", "delivered");
+	/* clang-format off */
 	struct dsn_rcpt rcpts[] = {
 		{ .action = DSN_FAILED, .address = "bob@b.example", .orcpt = "rfc822;Bob@old.example", .v = &no,
 		    .remote = true, .mta = "mx.b.example [192.0.2.1]", .at = 1795335600 },
 		{ .action = DSN_DELIVERED, .address = "cy@b.example", .v = &yes },
 	};
+	/* clang-format on */
 	struct dsn d = {
-		.host = "mx.example", .boundary = "=_b", .message_id = "id1", .to = "ann@a.example",
-		.envid = "env 1", .received_from = "client.example", .qid = "q1", .about = "<m1@a.example>",
-		.now = 1795335601, .arrival_at = 1795335501, .rcpts = rcpts, .nrcpt = 2,
+		.host = "mx.example",
+		.boundary = "=_b",
+		.message_id = "id1",
+		.to = "ann@a.example",
+		.envid = "env 1",
+		.received_from = "client.example",
+		.qid = "q1",
+		.about = "<m1@a.example>",
+		.now = 1795335601,
+		.arrival_at = 1795335501,
+		.rcpts = rcpts,
+		.nrcpt = 2,
 	};
 	struct buf b = { 0 };
 
@@ -96,9 +108,16 @@ test_delayed(void)
 	struct verdict later = verdict(TEMP, 451, "4.4.1", "cannot connect");
 	struct dsn_rcpt rcpt = { .action = DSN_DELAYED, .address = "bob@b.example", .v = &later };
 	struct dsn d = {
-		.host = "mx.example", .boundary = "=_b", .message_id = "id1", .to = "ann@a.example",
-		.now = 1795335601, .retry_until_at = 1795508301, .full = true, .eightbit = true,
-		.rcpts = &rcpt, .nrcpt = 1,
+		.host = "mx.example",
+		.boundary = "=_b",
+		.message_id = "id1",
+		.to = "ann@a.example",
+		.now = 1795335601,
+		.retry_until_at = 1795508301,
+		.full = true,
+		.eightbit = true,
+		.rcpts = &rcpt,
+		.nrcpt = 1,
 	};
 	struct buf b = { 0 };
 	const char *s;
@@ -106,9 +125,12 @@ test_delayed(void)
 	dsn_write_head(&b, &d);
 	s = buf_cstr(&b);
 	ok(strstr(s, "Subject: Delayed mail (still being tried)\r\n"), "delayed: the subject");
-	ok(strstr(s, "Action: delayed\r\nStatus: 4.4.1\r\nDiagnostic-Code: x-tiermail; cannot connect\r\n"),
+	ok(strstr(s,
+	       "Action: delayed\r\nStatus: 4.4.1\r\nDiagnostic-Code: x-tiermail; cannot "
+	       "connect\r\n"),
 	    "our own finding is no SMTP reply");
-	ok(strstr(s, "Will-Retry-Until: Tue, 24 Nov 2026 08:18:21 +0000\r\n"), "how long it will be tried");
+	ok(strstr(s, "Will-Retry-Until: Tue, 24 Nov 2026 08:18:21 +0000\r\n"),
+	    "how long it will be tried");
 	ok(strstr(s, "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 8bit\r\n"),
 	    "the message itself, 8-bit");
 	buf_fini(&b);
@@ -119,11 +141,21 @@ static void
 test_utf8(void)
 {
 	struct verdict no = verdict(PERM, 550, "5.1.1", "gibt es nicht: m\xc3\xbcller\r\nBcc: x@y");
-	struct dsn_rcpt rcpt = { .action = DSN_FAILED, .address = "m\xc3\xbcller@b.example", .v = &no,
-		.orcpt = "utf-8;m\xc3\xbcller@b.example", .remote = true, .mta = "evil\r\nX: y" };
+	struct dsn_rcpt rcpt = { .action = DSN_FAILED,
+		.address = "m\xc3\xbcller@b.example",
+		.v = &no,
+		.orcpt = "utf-8;m\xc3\xbcller@b.example",
+		.remote = true,
+		.mta = "evil\r\nX: y" };
 	struct dsn d = {
-		.host = "mx.example", .boundary = "=_b", .message_id = "id1", .to = "\xc3\xa4nn@a.example",
-		.now = 1795335601, .utf8 = true, .rcpts = &rcpt, .nrcpt = 1,
+		.host = "mx.example",
+		.boundary = "=_b",
+		.message_id = "id1",
+		.to = "\xc3\xa4nn@a.example",
+		.now = 1795335601,
+		.utf8 = true,
+		.rcpts = &rcpt,
+		.nrcpt = 1,
 	};
 	struct buf b = { 0 };
 	const char *s;
@@ -131,7 +163,8 @@ test_utf8(void)
 	dsn_write_head(&b, &d);
 	s = buf_cstr(&b);
 	ok(strstr(s, "To: <\xc3\xa4nn@a.example>\r\n"), "UTF-8 in the header");
-	ok(strstr(s, "Content-Type: message/global-delivery-status\r\n"), "message/global-delivery-status");
+	ok(strstr(s, "Content-Type: message/global-delivery-status\r\n"),
+	    "message/global-delivery-status");
 	ok(strstr(s, "Final-Recipient: utf-8;m\xc3\xbcller@b.example\r\n"), "type utf-8, raw");
 	ok(strstr(s, "Content-Type: message/global-headers\r\n"), "message/global-headers");
 	ok(strstr(s, "Remote-MTA: dns; evil  X: y\r\n"), "no line of its own for a peer");

@@ -12,7 +12,7 @@ show(struct buf *b, const struct mime_part *p)
 	    p->body_len, p->lines);
 	if (p->kind != MIME_LEAF) {
 		buf_char(b, p->kind == MIME_MESSAGE ? '{' : '(');
-		for (const struct mime_part *c = p->child; c != NULL; c = c->next) {
+		for (const struct mime_part *c = p->child; c; c = c->next) {
 			if (c != p->child)
 				buf_char(b, ' ');
 			show(b, c);
@@ -37,6 +37,7 @@ shape(struct slice msg)
 
 static const struct {
 	const char *msg, *want, *what;
+	/* clang-format off */
 } shapes[] = {
 	{ "", "text/plain[0+0,0]", "nothing" },
 	{ "\r\n", "text/plain[2+0,0]", "an empty header" },
@@ -97,6 +98,7 @@ static const struct {
 	{ "Content-Type: multipart/mixed; boundary=b\n\n--b\n\nx\n--b--\n",
 	  "multipart/mixed[43+13,4](text/plain[1+1,1])", "LF alone" },
 };
+/* clang-format on */
 
 static void
 test_shapes(void)
@@ -111,8 +113,8 @@ static const char big[] =
     "Content-Type: multipart/mixed; boundary=o\r\n\r\n"
     "--o\r\n\r\nfirst\r\n"
     "--o\r\nContent-Type: message/rfc822\r\n\r\n"
-      "Subject: inner\r\nContent-Type: multipart/alternative; boundary=i\r\n\r\n"
-      "--i\r\n\r\nplain\r\n--i\r\nContent-Type: text/html\r\n\r\n<html>\r\n--i--\r\n\r\n"
+    "Subject: inner\r\nContent-Type: multipart/alternative; boundary=i\r\n\r\n"
+    "--i\r\n\r\nplain\r\n--i\r\nContent-Type: text/html\r\n\r\n<html>\r\n--i--\r\n\r\n"
     "--o\r\nContent-Type: message/rfc822\r\n\r\nSubject: simple\r\n\r\njust text\r\n"
     "--o\r\nContent-Type: multipart/mixed; boundary=n\r\n\r\n--n\r\n\r\ndeep\r\n--n--\r\n"
     "--o--\r\n";
@@ -142,7 +144,8 @@ test_sections(void)
 
 	mime_parse(slice_str(big), &arena, &m);
 	is(section(&m, "", MIME_BODY), big, "BODY[]");
-	is(section(&m, "", MIME_HEADER), "Content-Type: multipart/mixed; boundary=o\r\n\r\n", "[HEADER]");
+	is(section(&m, "", MIME_HEADER), "Content-Type: multipart/mixed; boundary=o\r\n\r\n",
+	    "[HEADER]");
 	ok(strncmp(section(&m, "", MIME_TEXT), "--o\r\n", 5) == 0, "[TEXT]");
 	is(section(&m, "", MIME_MIME), "-", "[MIME] needs a part");
 	is(section(&m, "1", MIME_BODY), "first", "[1]");
@@ -152,7 +155,8 @@ test_sections(void)
 	ok(strncmp(section(&m, "2", MIME_BODY), "Subject: inner", 14) == 0, "[2]");
 	is(section(&m, "2", MIME_MIME), "Content-Type: message/rfc822\r\n\r\n", "[2.MIME]");
 	is(section(&m, "2", MIME_HEADER),
-	    "Subject: inner\r\nContent-Type: multipart/alternative; boundary=i\r\n\r\n", "[2.HEADER]");
+	    "Subject: inner\r\nContent-Type: multipart/alternative; boundary=i\r\n\r\n",
+	    "[2.HEADER]");
 	ok(strncmp(section(&m, "2", MIME_TEXT), "--i\r\n", 5) == 0, "[2.TEXT]");
 	is(section(&m, "2.1", MIME_BODY), "plain", "[2.1]");
 	is(section(&m, "2.2", MIME_BODY), "<html>", "[2.2]");
@@ -165,7 +169,7 @@ test_sections(void)
 	is(section(&m, "4.1", MIME_BODY), "deep", "[4.1]");
 	is(section(&m, "0", MIME_BODY), "-", "[0]");
 	is(section(&m, "5", MIME_BODY), "-", "[5]");
-	for (struct mime_part *p = m.root; p != NULL; p = mime_next(&m, p))
+	for (struct mime_part *p = m.root; p; p = mime_next(&m, p))
 		n++;
 	eq(n, 10, "the walk meets every part");
 	eq(m.nparts, 10, "and they were counted");
@@ -192,13 +196,16 @@ test_fields(void)
 	ok(slice_eq(m.root->id, S("<1@2>")), "id");
 	ok(slice_eq(m.root->description, S("two words")), "description, unfolded");
 	ok(slice_eq(m.root->disposition, S("attachment")), "disposition");
-	ok(param_find(&m.root->dparams, S("FILENAME"), &v) && slice_eq(v, S("x.txt")), "its parameter");
+	ok(param_find(&m.root->dparams, S("FILENAME"), &v) && slice_eq(v, S("x.txt")),
+	    "its parameter");
 	ok(param_find(&m.root->params, S("charset"), &v) && slice_eq(v, S("utf-8")), "charset");
 	eq(m.root->params.n, 2, "two parameters");
-	ok(slice_eq(m.root->md5, S("abc==")) && slice_eq(m.root->location, S("http://x/")), "md5, location");
+	ok(slice_eq(m.root->md5, S("abc==")) && slice_eq(m.root->location, S("http://x/")),
+	    "md5, location");
 	at = m.root->language;
 	ok(mime_languages(&at, &v) && slice_eq(v, S("de")) && mime_languages(&at, &v) &&
-	    slice_eq(v, S("en")) && !mime_languages(&at, &v), "languages");
+		slice_eq(v, S("en")) && !mime_languages(&at, &v),
+	    "languages");
 	arena_reset(&arena);
 }
 
@@ -211,9 +218,10 @@ test_limits(void)
 	size_t n = 0;
 
 	for (int i = 0; i < 3000; i++)
-		buf_printf(&b, "Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n", i, i);
+		buf_printf(&b, "Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n", i,
+		    i);
 	mime_parse(buf_get(&b), &arena, &m);
-	for (struct mime_part *p = m.root; p != NULL; p = mime_next(&m, p))
+	for (struct mime_part *p = m.root; p; p = mime_next(&m, p))
 		deepest = p->depth > deepest ? p->depth : deepest;
 	ok(m.cut && deepest < MIME_DEPTH_MAX, "3000 levels: depth %u", deepest);
 	buf_clear(&b);
@@ -226,7 +234,7 @@ test_limits(void)
 	for (int i = 0; i < 300000; i++)
 		buf_lit(&b, "--b\r\n");
 	mime_parse(buf_get(&b), &arena, &m);
-	for (struct mime_part *p = m.root; p != NULL; p = mime_next(&m, p))
+	for (struct mime_part *p = m.root; p; p = mime_next(&m, p))
 		n++;
 	ok(m.cut && n == MIME_PARTS_MAX && m.nparts == n, "300000 parts: %zu", n);
 	buf_clear(&b);
@@ -239,9 +247,42 @@ test_limits(void)
 	buf_fini(&b);
 }
 
+/* A boundary at every distance from the start of a body, behind lines that begin like one. */
+static void
+test_places(void)
+{
+	struct buf b = { 0 };
+	bool good = true;
+	struct mime m;
+
+	for (size_t n = 0; n < 400; n++) {
+		size_t lines = 1;
+
+		buf_clear(&b);
+		buf_lit(&b, MULTI("b"));
+		buf_lit(&b, "--b\r\n\r\n");
+		for (size_t i = 0; i < n; i++) {
+			bool end = i % 29 == 28;
+
+			buf_str(&b, end ? (i % 2 ? "\r\n-" : "\n--") : "y");
+			lines += end;
+		}
+		buf_lit(&b, "\r\n--b\r\n\r\nsecond\r\n--b--\r\n");
+		for (int i = 0; i < 200; i++)
+			buf_lit(&b, "behind\r\n");
+		mime_parse(buf_get(&b), &arena, &m);
+		good = good && m.root->nchild == 2 && m.root->child->lines == (n ? lines : 0) &&
+		    slice_eq(mime_body(&m, m.root->child->next), S("second"));
+	}
+	ok(good, "a boundary at every place");
+	arena_reset(&arena);
+	buf_fini(&b);
+}
+
 int
 main(void)
 {
+	test_places();
 	test_shapes();
 	test_sections();
 	test_fields();

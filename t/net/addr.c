@@ -37,7 +37,8 @@ test_key(void)
 	struct addr a, b;
 
 	ok(addr_parse(S("[2001:db8:1:2:3::4]:1"), &a) == 0 &&
-	    addr_parse(S("[2001:db8:1:2:ffff::9]:2"), &b) == 0, "two of one /64");
+		addr_parse(S("[2001:db8:1:2:ffff::9]:2"), &b) == 0,
+	    "two of one /64");
 	addr_client_key(&a, x);
 	addr_client_key(&b, y);
 	ok(memcmp(x, y, 16) == 0, "have the same client key");
@@ -57,12 +58,22 @@ test_loopback(void)
 	static const char *const yes[] = { "127.0.0.1:25", "127.9.9.9", "[::1]:25", "unix:/x",
 		"[::ffff:127.0.0.1]:1" };
 	static const char *const no[] = { "192.0.2.1:25", "[2001:db8::1]:25", "0.0.0.0:25" };
+	static const char *const here[] = { "127.0.0.1:25", "0.0.0.0:25", "0.1.2.3:25", "[::]:25",
+		"[::1]:25", "[::ffff:127.0.0.1]:1", "[::ffff:0.0.0.0]:1" };
+	static const char *const away[] = { "192.0.2.1:25", "[2001:db8::1]:25", "10.0.0.1:25" };
 	struct addr a;
 
 	for (size_t i = 0; i < NELEM(yes); i++)
-		ok(addr_parse(slice_str(yes[i]), &a) == 0 && addr_loopback(&a), "%s is loopback", yes[i]);
+		ok(addr_parse(slice_str(yes[i]), &a) == 0 && addr_loopback(&a), "%s is loopback",
+		    yes[i]);
 	for (size_t i = 0; i < NELEM(no); i++)
 		ok(addr_parse(slice_str(no[i]), &a) == 0 && !addr_loopback(&a), "%s is not", no[i]);
+	for (size_t i = 0; i < NELEM(here); i++)
+		ok(addr_parse(slice_str(here[i]), &a) == 0 && addr_here(&a), "%s is this host",
+		    here[i]);
+	for (size_t i = 0; i < NELEM(away); i++)
+		ok(addr_parse(slice_str(away[i]), &a) == 0 && !addr_here(&a), "%s may be another",
+		    away[i]);
 }
 
 int

@@ -30,7 +30,8 @@ answered(void *arg UNUSED, const struct dns_answer *a)
 		n += (size_t)snprintf(text + n, sizeof(text) - n, "%d %s;", a->mx[i].preference,
 		    a->mx[i].host);
 	for (size_t i = 0; i < a->naddrs; i++)
-		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s;", addr_host(&a->addrs[i], one));
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s;",
+		    addr_host(&a->addrs[i], one));
 	loop_stop(&loop);
 }
 
@@ -64,7 +65,7 @@ write_file(const char *name, const char *body)
 
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	f = fopen(path, "we");
-	must(f != NULL);
+	must(f);
 	fputs(body, f);
 	must(fclose(f) == 0);
 }
@@ -88,16 +89,20 @@ start_nsd(int port)
 	pid_t pid;
 
 	snprintf(conf, sizeof(conf),
-	    "server:\n ip-address: 127.0.0.1@%d\n username: \"\"\n chroot: \"\"\n zonesdir: \"%s\"\n"
-	    " database: \"\"\n pidfile: \"%s/pid\"\n xfrdfile: \"%s/xfrd\"\n zonelistfile: \"%s/zl\"\n"
+	    "server:\n ip-address: 127.0.0.1@%d\n username: \"\"\n chroot: \"\"\n zonesdir: "
+	    "\"%s\"\n"
+	    " database: \"\"\n pidfile: \"%s/pid\"\n xfrdfile: \"%s/xfrd\"\n zonelistfile: "
+	    "\"%s/zl\"\n"
 	    " xfrdir: \"%s\"\n logfile: \"%s/log\"\nremote-control:\n control-enable: no\n"
-	    "zone:\n name: mail.test\n zonefile: mail.test.zone\n", port, dir, dir, dir, dir, dir, dir);
+	    "zone:\n name: mail.test\n zonefile: mail.test.zone\n",
+	    port, dir, dir, dir, dir, dir, dir);
 	write_file("nsd.conf", conf);
 	write_file("mail.test.zone",
 	    "$ORIGIN mail.test.\n$TTL 60\n"
 	    "@ SOA ns.mail.test. root.mail.test. 1 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\n"
 	    "@ MX 20 backup\n@ MX 10 Primary\nprimary A 192.0.2.1\nprimary AAAA ::1\n"
-	    "backup A 192.0.2.2\nnull MX 0 .\nalias CNAME primary\nmixed MX 0 .\nmixed MX 5 backup\n"
+	    "backup A 192.0.2.2\nnull MX 0 .\nalias CNAME primary\nmixed MX 0 .\nmixed MX 5 "
+	    "backup\n"
 	    "empty TXT \"x\"\n");
 	snprintf(path, sizeof(path), "%s/nsd.conf", dir);
 	pid = fork();
@@ -124,7 +129,7 @@ nsd_answers(int port)
 	addr_set_port(&a, port);
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
 	must(connect(fd, &a.sa, a.len) == 0);
-	for (int i = 0; i < 100 && !yes; i++) {
+	for (int i = 0; i < 1000 && !yes; i++) {
 		(void)!send(fd, ask, sizeof(ask) - 1, 0);
 		yes = recv(fd, reply, sizeof(reply), 0) > 12;
 		if (!yes)
@@ -132,6 +137,34 @@ nsd_answers(int port)
 	}
 	close(fd);
 	return yes;
+}
+
+/* The hosts file is another one: the next question is asked of it.  What was under way comes to
+ * its end with the settings that it was asked with. */
+static void
+test_change(struct dns_params *p)
+{
+	struct op op = { 0 };
+	char *why = NULL;
+
+	dns = dns_new(&loop, p, &why);
+	must(dns);
+	write_file("hosts", "192.0.2.78 named.example\n192.0.2.79 more.example\n");
+	addresses("named.example", 0, "192.0.2.78;");
+	calls = 0;
+	dns_addr_start(dns, "more.example", &op, answered, NULL);
+	write_file("hosts2", "192.0.2.80 named.example\n");
+	p->hosts = "/nowhere";
+	ok(dns_change(dns, p, &why) == -EINVAL && why, "settings that are wrong are refused");
+	mem_free(&why);
+	p->hosts = mem_printf("%s/hosts2", dir);
+	ok(dns_change(dns, p, &why) == 0 && !why, "others are taken");
+	loop_run(&loop);
+	ok(calls == 1 && op_pending(&op) == 0, "what was asked before is answered");
+	is(text, "192.0.2.79;", "by the old ones");
+	addresses("named.example", 0, "192.0.2.80;");
+	dns_free(&dns);
+	free((char *)(uintptr_t)p->hosts);
 }
 
 static void
@@ -148,7 +181,7 @@ test_timeout(void)
 	snprintf(stubs, sizeof(stubs), "silent.test=127.0.0.1@%d", addr_port(&a));
 	p.stubs = stubs;
 	dns = dns_new(&loop, &p, &why);
-	must(dns != NULL);
+	must(dns);
 	mx("silent.test", -EAGAIN, "");
 	calls = 0;
 	dns_mx_start(dns, "other.silent.test", &op, answered, NULL);
@@ -168,13 +201,13 @@ main(void)
 	int port = free_port();
 	pid_t nsd;
 
-	must(mkdtemp(dir) != NULL);
+	must(mkdtemp(dir));
 	loop_init(&loop);
 	snprintf(stubs, sizeof(stubs), "mail.test=127.0.0.1@%d", port);
 	snprintf(hosts, sizeof(hosts), "%s/hosts", dir);
 	write_file("hosts", "192.0.2.77 named.example\n");
 	dns = dns_new(&loop, &p, &why);
-	must(dns != NULL);
+	must(dns);
 	addresses("192.0.2.9", 0, "192.0.2.9;");
 	addresses("[192.0.2.9]", 0, "192.0.2.9;");
 	addresses("[IPv6:2001:db8::9]", 0, "2001:db8::9;");
@@ -205,6 +238,7 @@ main(void)
 		waitpid(nsd, NULL, 0);
 	}
 	dns_free(&dns);
+	test_change(&p);
 	test_timeout();
 	loop_fini(&loop);
 	snprintf(cmd, sizeof(cmd), "rm -r %s", dir);

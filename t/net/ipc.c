@@ -101,6 +101,7 @@ test_flood(void)
 {
 	char *big = mem_new(IPC_PACKET);
 	int fd = memfd_create("x", MFD_CLOEXEC);
+	size_t before;
 
 	open_pair();
 	for (int i = 1; i <= 100; i++) {
@@ -117,6 +118,11 @@ test_flood(void)
 	eq(ipc_send(&a, slice(big, IPC_PACKET + 1), NULL, 0), -EMSGSIZE, "too big is refused");
 	for (int i = 0; i < 100; i++)
 		must(ipc_send(&a, slice(big, IPC_PACKET), &fd, 1) == 0);
+	before = a.queued;
+	for (int i = 0; i < 100; i++)
+		must(ipc_send(&a, slice(big, 1), NULL, 0) == 0);
+	ok(a.queued - before > 100 * sizeof(struct list),
+	    "small packets count with what they cost");
 	ipc_close(&a);
 	loop_run(&loop);
 	eq(closed, 2, "closing with a full queue");
@@ -192,7 +198,7 @@ static void
 test_limit(void)
 {
 	static const struct ipc_events asked = { .packet = on_asked, .closed = on_closed },
-	    answered = { .packet = on_answer, .closed = on_closed };
+				       answered = { .packet = on_answer, .closed = on_closed };
 	char *big = mem_new(IPC_PACKET);
 
 	open_pair();
@@ -217,7 +223,7 @@ test_listen(void)
 	char dir[] = "/tmp/tiermail-ipc-XXXXXX", path[100];
 	int fd, c;
 
-	must(mkdtemp(dir) != NULL);
+	must(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/s", dir);
 	eq(ipc_connect(path), -ENOENT, "nobody there");
 	fd = ipc_listen(path, 0600);

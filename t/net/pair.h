@@ -16,12 +16,12 @@ struct end {
 	const char *name;
 	void (*script)(struct end *);
 	void (*on_drained)(struct end *);
-	struct buf got;      /* what default_script has read */
+	struct buf got; /* what default_script has read */
 	int inputs, drained, timeouts, secured, secured_error;
 	char why[200];
 	bool closed, eof;
 	struct end *peer;
-	size_t n;            /* for scripts */
+	size_t n; /* for scripts */
 	char text[100];
 };
 
@@ -93,8 +93,11 @@ end_secured(struct stream *s, int error, const char *why)
 	}
 }
 
-static const struct stream_events end_events = { .input = end_input, .drained = end_drained,
-	.secured = end_secured, .timeout = end_timeout, .closed = end_closed };
+static const struct stream_events end_events = { .input = end_input,
+	.drained = end_drained,
+	.secured = end_secured,
+	.timeout = end_timeout,
+	.closed = end_closed };
 
 static void
 end_open(struct end *e, const char *name, int fd)

@@ -1,10 +1,12 @@
 /* Streams with TLS: implicit, STARTTLS and its injection, verification, big and tiny pieces. */
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/stat.h>
 #include "pair.h"
 
 static struct end a, b; /* a: client, b: server */
-static struct tls_ctx *server, *client, *strict, *demanding, *with_cert;
+static struct tls_ctx *server, *client, *strict, *demanding, *with_cert, *foreign;
+static size_t cost_left;
 static char dir[] = "/tmp/tiermail-tls-XXXXXX";
 
 /* ---- certificates ------------------------------------------------------------------------ */
@@ -23,14 +25,19 @@ file(const char *name)
 static bool
 make_certs(void)
 {
-	char cmd[600];
+	char cmd[1200];
 
-	must(mkdtemp(dir) != NULL);
+	must(mkdtemp(dir));
 	snprintf(cmd, sizeof(cmd),
 	    "cd %s && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes "
 	    "-keyout key.pem -out cert.pem -days 2 -subj /CN=mail.example "
+	    "-addext subjectAltName=DNS:mail.example,IP:192.0.2.7,IP:2001:db8::7 >/dev/null 2>&1 "
+	    "&& "
+	    "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes "
+	    "-keyout other.pem -out foreign.pem -days 2 -subj /CN=mail.example "
 	    "-addext subjectAltName=DNS:mail.example >/dev/null 2>&1 && "
-	    "openssl ecparam -name prime256v1 -genkey -noout -out other.pem", dir);
+	    "openssl ecparam -name prime256v1 -genkey -noout -out other.pem",
+	    dir);
 	return system(cmd) == 0;
 }
 
@@ -54,15 +61,18 @@ test_contexts(void)
 	ok(!tls_server_new(&p, &why) && why, "unknown ciphers");
 	mem_free(&why);
 	p.ciphers = NULL;
-	ok((server = tls_server_new(&p, &why)) != NULL, "a good server");
+	ok((server = tls_server_new(&p, &why)), "a good server");
 	p.ca = file("cert.pem");
 	p.verify = true;
-	ok((demanding = tls_server_new(&p, &why)) != NULL, "a server that wants certificates");
-	ok((with_cert = tls_client_new(&p, &why)) != NULL, "a client with a certificate");
+	ok((demanding = tls_server_new(&p, &why)), "a server that wants certificates");
+	ok((with_cert = tls_client_new(&p, &why)), "a client with a certificate");
 	p.cert = p.key = NULL;
-	ok((strict = tls_client_new(&p, &why)) != NULL, "a client that verifies");
+	ok((strict = tls_client_new(&p, &why)), "a client that verifies");
 	p = (struct tls_params){ 0 };
-	ok((client = tls_client_new(&p, &why)) != NULL, "a client that does not");
+	ok((client = tls_client_new(&p, &why)), "a client that does not");
+	p.ca = file("foreign.pem");
+	p.verify = true;
+	ok((foreign = tls_client_new(&p, &why)), "a client that believes somebody else");
 }
 
 /* ---- sessions ---------------------------------------------------------------------------- */
@@ -110,7 +120,8 @@ test_echo(void)
 	say(&a, "hello world"); /* queued until the handshake is over */
 	loop_run(&loop);
 	is(buf_cstr(&a.got), "hello world", "echo through TLS");
-	ok(a.secured == 1 && b.secured == 1 && !a.secured_error && !b.secured_error, "both secured");
+	ok(a.secured == 1 && b.secured == 1 && !a.secured_error && !b.secured_error,
+	    "both secured");
 	pair_free(&a, &b);
 }
 
@@ -137,6 +148,39 @@ test_client_cert(void)
 	say(&a, "x");
 	loop_run(&loop);
 	ok(b.secured_error < 0, "no client certificate: %s", b.why);
+	pair_free(&a, &b);
+}
+
+static void
+test_name(const char *name, int want)
+{
+	secure_pair(server, strict, name);
+	b.script = echo_script;
+	a.script = until_script;
+	a.n = 2;
+	say(&a, "hi");
+	loop_run(&loop);
+	eq(a.secured_error, want, "the name %s", name);
+	is(buf_cstr(&a.got), want ? "" : "hi", "and what is said behind it");
+	pair_free(&a, &b);
+}
+
+static void
+test_wrong_ca(void)
+{
+	secure_pair(server, foreign, "mail.example");
+	say(&a, "a password");
+	loop_run(&loop);
+	eq(a.secured_error, -EPROTO, "a certificate of an unknown CA is refused: %s", a.why);
+	ok(b.secured_error < 0 || b.eof, "the server notices");
+	is(buf_cstr(&b.got), "", "and has got nothing");
+	pair_free(&a, &b);
+
+	pair_open(&a, &b, true);
+	eq(stream_tls_connect(&a.io, strict, NULL), -EINVAL, "no name, and a client that verifies");
+	stream_close(&a.io);
+	stream_close(&b.io);
+	loop_run(&loop);
 	pair_free(&a, &b);
 }
 
@@ -172,7 +216,8 @@ test_not_tls(void)
 static void
 test_version(const char *server_words, const char *client_words, const char *want)
 {
-	struct tls_params sp = { .cert = file("cert.pem"), .key = file("key.pem"),
+	struct tls_params sp = { .cert = file("cert.pem"),
+		.key = file("key.pem"),
 		.protocols = server_words };
 	struct tls_params cp = { .protocols = client_words };
 	struct tls_ctx *s, *c;
@@ -190,7 +235,8 @@ test_version(const char *server_words, const char *client_words, const char *wan
 	if (want)
 		is(b.text, want, "%s with %s", server_words, client_words);
 	else
-		ok(a.secured_error < 0 && b.secured_error < 0, "%s with %s", server_words, client_words);
+		ok(a.secured_error < 0 && b.secured_error < 0, "%s with %s", server_words,
+		    client_words);
 	pair_free(&a, &b);
 	tls_unref(&s);
 	tls_unref(&c);
@@ -304,7 +350,7 @@ hand_on(struct end *e)
 	struct slice in = stream_peek(&e->io);
 	struct end *to = e == &left ? &right : &left;
 
-	for (size_t i = 0; i < in.n && !to->closed && !to->io.closing; i++) {
+	for (size_t i = 0; i < in.n && !to->closed && to->io.state != STREAM_CLOSED; i++) {
 		buf_char(stream_out(&to->io), in.p[i]);
 		stream_flush(&to->io);
 	}
@@ -347,7 +393,7 @@ static void
 close_script(struct end *e)
 {
 	stream_close(&e->io);
-	if (!e->peer->io.closing)
+	if (e->peer->io.state != STREAM_CLOSED)
 		stream_close(&e->peer->io);
 }
 
@@ -375,7 +421,7 @@ test_reload(void)
 	stream_start(&b.io);
 	eq(stream_tls_accept(&b.io, brief), 0, "accept");
 	tls_unref(&brief);
-	ok(brief == NULL, "the owner lets the context go");
+	ok(!brief, "the owner lets the context go");
 	eq(stream_tls_connect(&a.io, client, NULL), 0, "connect");
 	b.script = echo_script;
 	a.script = until_script;
@@ -384,6 +430,66 @@ test_reload(void)
 	loop_run(&loop);
 	is(buf_cstr(&a.got), "hi", "the session goes on");
 	pair_free(&a, &b);
+}
+
+/* ---- what a session costs ---------------------------------------------------------------- */
+
+#define COST_PIECE 20000
+#define COST_PAIRS 50
+/* What libssl keeps of both sides of a connection.  Buffers that are not given back would be 66 KiB more,
+ * a context of its own for the client at least 26 (900 with the system's CA certificates). */
+#define COST_MOST (62 * 1024)
+
+static struct end cost[COST_PAIRS][2];
+
+static void
+cost_script(struct end *e)
+{
+	struct slice in = stream_peek(&e->io);
+
+	e->n += in.n;
+	stream_take(&e->io, in.n);
+	if (e->n == COST_PIECE && --cost_left == 0)
+		loop_stop(&loop);
+}
+
+static void
+test_cost(void)
+{
+	static char piece[COST_PIECE];
+	struct mallinfo2 before, after;
+
+	/* What is made once, and the loop's buffers. */
+	test_name("mail.example", 0);
+	before = mallinfo2();
+	cost_left = (size_t)2 * COST_PAIRS;
+	for (size_t i = 0; i < COST_PAIRS; i++) {
+		struct end *c = &cost[i][0], *s = &cost[i][1];
+
+		pair_open(c, s, true);
+		c->script = s->script = cost_script;
+		stream_start(&c->io);
+		stream_start(&s->io);
+		must(stream_tls_accept(&s->io, server) == 0);
+		must(stream_tls_connect(&c->io, strict, "mail.example") == 0);
+		buf_add(stream_out(&c->io), piece, sizeof(piece));
+		buf_add(stream_out(&s->io), piece, sizeof(piece));
+		stream_flush(&c->io);
+		stream_flush(&s->io);
+	}
+	loop_run(&loop);
+	after = mallinfo2();
+	eq(cost_left, 0, "%d pairs have spoken", COST_PAIRS);
+	ok((after.uordblks - before.uordblks) / COST_PAIRS < COST_MOST,
+	    "an idle pair has %zu octets of memory",
+	    (after.uordblks - before.uordblks) / COST_PAIRS);
+	for (size_t i = 0; i < COST_PAIRS; i++) {
+		stream_close(&cost[i][0].io);
+		stream_close(&cost[i][1].io);
+	}
+	loop_run(&loop);
+	for (size_t i = 0; i < COST_PAIRS; i++)
+		pair_free(&cost[i][0], &cost[i][1]);
 }
 
 int
@@ -398,6 +504,14 @@ main(void)
 	test_echo();
 	test_client_cert();
 	test_wrong_name();
+	test_wrong_ca();
+	test_name("mail.example", 0);
+	test_name("MAIL.example", 0);
+	test_name("192.0.2.7", 0);
+	test_name("2001:db8::7", 0);
+	test_name("192.0.2.8", -EPROTO);
+	test_name("example", -EPROTO);
+	test_name("a.mail.example", -EPROTO);
 	test_version("tlsv1.2,tlsv1.3", "tlsv1.2", "TLSv1.2 0 secure");
 	test_version("tlsv1.2,tlsv1.3", "tlsv1.2,tlsv1.3", "TLSv1.3 0 secure");
 	test_version("tlsv1.3", "tlsv1.2", NULL);
@@ -408,15 +522,18 @@ main(void)
 	test_pieces();
 	test_close_inside();
 	test_reload();
+	test_cost();
 	tls_unref(&server);
 	tls_unref(&client);
 	tls_unref(&strict);
 	tls_unref(&demanding);
 	tls_unref(&with_cert);
+	tls_unref(&foreign);
 	loop_fini(&loop);
 	unlink(file("key.pem"));
 	unlink(file("cert.pem"));
 	unlink(file("other.pem"));
+	unlink(file("foreign.pem"));
 	rmdir(dir);
 	return done();
 }

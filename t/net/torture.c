@@ -56,7 +56,7 @@ send_some(struct side *x)
 	size_t n = rnd(4) ? rnd(300) : rnd(90000);
 	char *p;
 
-	if (x->e.closed || x->e.io.closing || stream_backlog(&x->e.io) > STREAM_HIGH)
+	if (x->e.closed || x->e.io.state == STREAM_CLOSED || stream_backlog(&x->e.io) > STREAM_HIGH)
 		return;
 	if (n > EACH - x->sent)
 		n = EACH - x->sent;
@@ -73,7 +73,7 @@ on_kick(struct later *t)
 {
 	struct side *x = CONTAINER(t, struct side, kick);
 
-	if (x->e.closed || x->e.io.closing)
+	if (x->e.closed || x->e.io.state == STREAM_CLOSED)
 		return;
 	if (x->holding && rnd(3) == 0) { /* the command is done */
 		x->wrong += !is_right(x->held, x->held_at);
@@ -85,7 +85,7 @@ on_kick(struct later *t)
 	else
 		stream_flush(&x->e.io);
 	check_end(x);
-	if (!x->e.io.closing)
+	if (x->e.io.state != STREAM_CLOSED)
 		later_run(&x->kick, &loop, on_kick);
 }
 
@@ -94,7 +94,7 @@ script(struct end *e)
 {
 	struct side *x = CONTAINER(e, struct side, e);
 
-	while (!x->holding && !e->io.closing) {
+	while (!x->holding && e->io.state != STREAM_CLOSED) {
 		struct slice in = stream_peek(&e->io);
 		size_t n = in.n ? 1 + rnd(in.n) : 0;
 
@@ -116,7 +116,7 @@ script(struct end *e)
 	}
 	if (stream_eof(&e->io))
 		stream_close(&e->io);
-	else if (!e->io.closing && !x->holding && stream_peek(&e->io).n) {
+	else if (e->io.state != STREAM_CLOSED && !x->holding && stream_peek(&e->io).n) {
 		stream_stop(&e->io); /* so that start brings another event */
 		x->held = slice(NULL, 0);
 		x->holding = true;
@@ -134,8 +134,9 @@ run(struct tls_ctx *server, struct tls_ctx *client, const char *name)
 		memset(a, 0, 2 * sizeof(*a));
 		pair_open(&a->e, &b->e, i % 2);
 		a->e.script = b->e.script = script;
-		if (server && i % 4 && (stream_tls_accept(&a->e.io, server) < 0 ||
-		    stream_tls_connect(&b->e.io, client, NULL) < 0))
+		if (server && i % 4 &&
+		    (stream_tls_accept(&a->e.io, server) < 0 ||
+			stream_tls_connect(&b->e.io, client, NULL) < 0))
 			must(!"TLS");
 		stream_start(&a->e.io);
 		stream_start(&b->e.io);
@@ -163,11 +164,13 @@ main(void)
 
 	loop_init(&loop);
 	run(NULL, NULL, "plain");
-	must(mkdtemp(dir) != NULL);
+	must(mkdtemp(dir));
 	snprintf(cert, sizeof(cert), "%s/cert.pem", dir);
 	snprintf(key, sizeof(key), "%s/key.pem", dir);
-	snprintf(cmd, sizeof(cmd), "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 "
-	    "-nodes -keyout %s -out %s -days 2 -subj /CN=x >/dev/null 2>&1", key, cert);
+	snprintf(cmd, sizeof(cmd),
+	    "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 "
+	    "-nodes -keyout %s -out %s -days 2 -subj /CN=x >/dev/null 2>&1",
+	    key, cert);
 	if (system(cmd) == 0) {
 		server = tls_server_new(&p, &why);
 		p.cert = p.key = NULL;

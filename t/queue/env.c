@@ -1,7 +1,7 @@
 /* The envelope's text form: what is written is read, what was torn or damaged is told apart. */
 #include "../tap.h"
 #include <unistd.h>
-#include "queue/env.h"
+#include "queue/queue-impl.h"
 
 #define ID "1qx0abcdefghi00"
 
@@ -12,13 +12,26 @@ sample(struct qrcpt *r)
 {
 	temp = verdict(TEMP, 452, "4.2.2", "mailbox 100%% full = bad");
 	r[0] = (struct qrcpt){ .addr = "a@example.org", .channel = "tcp_lmtp", .dest = "store1" };
-	r[1] = (struct qrcpt){ .addr = "\"two words\"@example.org", .orcpt = "rfc822;x+2By@z",
-		.final = "alias@example.org", .notify = QNOTIFY_SUCCESS | QNOTIFY_DELAY,
-		.channel = "tcp_lmtp", .dest = "store1" };
-	return (struct qenv){ .qid = "1qx0abcdefghi", .source = "tcp_local", .sender = "s@x.example",
-		.envid = "QQ 314=159", .ret = QRET_HDRS, .prio = QPRIO_URGENT, .body = QBODY_8BIT,
-		.utf8 = true, .auth = "u@example.org", .client = "192.0.2.1", .helo = "x.example",
-		.arrival_ms = 1763800000123, .rcpts = r, .nrcpt = 2 };
+	r[1] = (struct qrcpt){ .addr = "\"two words\"@example.org",
+		.orcpt = "rfc822;x+2By@z",
+		.final = "alias@example.org",
+		.notify = QNOTIFY_SUCCESS | QNOTIFY_DELAY,
+		.channel = "tcp_lmtp",
+		.dest = "store1" };
+	return (struct qenv){ .qid = "1qx0abcdefghi",
+		.source = "tcp_local",
+		.sender = "s@x.example",
+		.envid = "QQ 314=159",
+		.ret = QRET_HDRS,
+		.prio = QPRIO_URGENT,
+		.body = QBODY_8BIT,
+		.utf8 = true,
+		.auth = "u@example.org",
+		.client = "192.0.2.1",
+		.helo = "x.example",
+		.arrival_ms = 1763800000123,
+		.rcpts = r,
+		.nrcpt = 2 };
 }
 
 static enum qbad
@@ -39,10 +52,18 @@ header(void)
 	struct buf b = { 0 }, blank = { 0 };
 	size_t missed = 0, torn = 0;
 
+	e.known = S("0123456789abcdef");
+	e.inside = true;
+	qenv_write(&b, &e, ID, all, 2);
+	eq(parse(&b, b.n, &a, &back), QBAD_NONE, "reads");
+	ok(back.known.n == 0 && back.inside, "who gets it otherwise is told where it counts");
+	buf_clear(&b);
+	r[0].again = true;
 	qenv_write(&b, &e, ID, all, 2);
 	ok(slice_ends(buf_get(&b), S("END\n")), "ends with END");
 	eq(qenv_header_len(slice_sub(buf_get(&b), 0, QENV_FIRST)), b.n, "says its length");
 	eq(parse(&b, b.n, &a, &back), QBAD_NONE, "reads");
+	ok(slice_eq(back.known, e.known), "there");
 	is(back.qid, e.qid, "qid");
 	is(back.sender, e.sender, "sender");
 	is(back.envid, e.envid, "envid");
@@ -53,7 +74,7 @@ header(void)
 	is(back.rcpts[1].addr, r[1].addr, "an address with a space");
 	is(back.rcpts[1].orcpt, r[1].orcpt, "original address");
 	is(back.rcpts[1].final, r[1].final, "final address");
-	ok(back.rcpts[0].orcpt == NULL && back.rcpts[0].notify == 0, "absent is absent");
+	ok(!back.rcpts[0].orcpt && back.rcpts[0].notify == 0, "absent is absent");
 	eq(back.rcpts[1].notify, r[1].notify, "notify");
 
 	qenv_write_blank(&blank, b.n);
@@ -67,7 +88,11 @@ header(void)
 		missed += parse(&b, b.n, &a, &back) != QBAD_DAMAGED;
 		b.p[i] ^= 4;
 	}
-	eq(torn, b.n, "every shorter file is torn");
+	eq(torn, b.n, "every file without its whole header is torn");
+	qenv_seal(b.p, b.n, 100, 0);
+	eq(parse(&b, b.n + 99, &a, &back), QBAD_DAMAGED,
+	    "a whole header and a cut message is damage: it may have been acknowledged");
+	eq(parse(&b, b.n + 100, &a, &back), QBAD_NONE, "its full length is not");
 	eq(missed, 0, "every flipped bit is damage, never a reason to remove");
 	arena_reset(&a);
 	buf_fini(&b);
@@ -82,7 +107,7 @@ journal(void)
 	struct qenv e = sample(r), back;
 	struct arena a = { 0 };
 	struct buf b = { 0 }, j = { 0 };
-	size_t first;
+	size_t first, noticed;
 
 	qenv_write(&b, &e, ID, all, 2);
 	r[0].state = QSTATE_DELIVERED;
@@ -92,8 +117,14 @@ journal(void)
 	r[1].mta = "store1 [192.0.2.9]";
 	qjournal_rcpts(&j, ID, &e);
 	qjournal_attempt(&j, ID, 1, 1763803700);
+	qjournal_report(&j, ID, "0123456789abc", "tried");
+	qjournal_report(&j, ID, "0123456789abc", "queued");
+	qjournal_members(&j, ID, S("0123456789abcdef0123456789ABCDEF"));
+	qjournal_members(&j, ID, S("fedcba9876543210"));
+	qjournal_told(&j, ID, "owner=1@example.org", 1763803800);
 	first = j.n;
 	qjournal_notice(&j, ID, 2, 1763900000);
+	noticed = j.n;
 	ok(!r[0].changed && !r[1].changed, "written once");
 	eq(parse(&b, b.n, &a, &back), QBAD_NONE, "header reads");
 	eq(qjournal_parse(buf_get(&j), ID, &a, &back), j.n, "journal reads");
@@ -101,10 +132,22 @@ journal(void)
 	ok(back.rcpts[1].state == QSTATE_PENDING && back.rcpts[1].deferred, "deferred");
 	is(back.rcpts[1].last->text, temp.text, "words of the verdict");
 	ok(back.rcpts[1].last->kind == TEMP && back.rcpts[1].last->subject == 2 &&
-	    back.rcpts[1].last->reply == 452, "code of the verdict");
+		back.rcpts[1].last->reply == 452,
+	    "code of the verdict");
 	is(back.rcpts[1].mta, "store1 [192.0.2.9]", "who said it");
 	ok(back.attempts == 1 && back.next_at == 1763803700 && back.notices == 2, "numbers");
+	ok(back.report == QREPORT_QUEUED && back.reports == 1, "a report is on its way");
 	eq(qenv_pending(&back), 1, "one is pending");
+	ok(back.members && back.members->next && !back.members->next->next, "two pieces of a list");
+	ok(slice_eq(back.members->sums, S("fedcba9876543210")) &&
+		slice_eq(back.members->next->sums, S("0123456789abcdef0123456789ABCDEF")),
+	    "with their sums");
+	ok(back.told && !back.told->next, "one was told of it");
+	is(back.told->to, "owner=1@example.org", "he");
+	qjournal_attempt(&j, ID, 2, 1763904000);
+	eq(qjournal_parse(buf_get(&j), ID, &a, &back), j.n, "the journal goes on");
+	ok(!back.told, "behind the next attempt he is told of others");
+	j.n = noticed;
 
 	eq(parse(&b, b.n, &a, &back), QBAD_NONE, "again");
 	eq(qjournal_parse(slice(j.p, j.n - 1), ID, &a, &back), first, "a torn line is not read");
@@ -130,7 +173,8 @@ names(void)
 
 	for (size_t i = 0; i < NELEM(sun); i++) {
 		queue_name(name, ID, sun[i].attempts, false);
-		ok(strncmp(name, sun[i].start, 2) == 0, "%u attempts give %s", sun[i].attempts, name);
+		ok(strncmp(name, sun[i].start, 2) == 0, "%u attempts give %s", sun[i].attempts,
+		    name);
 	}
 	ok(queue_name_parse(S("ZY" ID ".00"), id, &n, &held) && n == 1 && !held, "a name");
 	is(id, ID, "its id");

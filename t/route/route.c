@@ -1,104 +1,44 @@
-/* Decisions of lib/route, with a directory of three answers. */
+/* What lib/route makes of addresses: channel and destination, and what the directory is wanted for. */
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/mem.h"
 #include "route/route.h"
 #include "../tap.h"
 
-static struct loop loop;
 static struct channels *channels;
-static struct route *route;
+static struct arena arena;
+static bool known; /* does the caller know already which domains are ours? */
 
-/* ---- the directory: answers later, as the real one does ----------------------------------- */
-
-static struct later later;
-static struct op *asked;
-static void (*found_fn)(void *, const struct route_found *);
-static void *found_arg;
-static struct route_found answer;
-static int asks;
-static const struct slice forward[2] = { { "a@b.test", 8 }, { "c@d.test", 8 } };
-static size_t nforward;
-
-static void
-answer_now(struct later *t)
-{
-	(void)t;
-	op_done(asked);
-	found_fn(found_arg, &answer);
-}
-
-static void
-ask_cancel(struct op *op)
-{
-	(void)op;
-	later_cancel(&later);
-}
-
-static void
-ask(void *arg, struct slice local, struct slice domain, struct op *op,
-    void (*found)(void *, const struct route_found *), void *arg2)
+static enum mta_answer
+local_domain(void *arg, struct slice domain)
 {
 	(void)arg;
-	asks++;
-	answer = (struct route_found){ .v = verdict(PERM, 550, "5.1.2", "no such domain") };
-	if (slice_eq(domain, S("ours.test"))) {
-		answer.ours = true;
-		answer.v = slice_eq(local, S("nobody"))
-			       ? verdict(PERM, 550, "5.1.1", "no such user")
-			       : verdict(OK, 250, "2.1.5", "ok");
-		if (slice_eq(local, S("away")))
-			answer.mailhost = S("Store2.Test");
-		if (slice_eq(local, S("onward"))) {
-			answer.forward = forward;
-			answer.nforward = 2;
-		}
-		if (slice_eq(local, S("postmaster")))
-			answer.address = S("chief@ours.test");
-	} else if (slice_eq(domain, S("half.test"))) {
-		answer.ours = true;
-		answer.smarthost = S("legacy.test");
-	} else if (slice_eq(domain, S("down.test"))) {
-		answer.v = verdict(TEMP, 451, "4.3.0", "directory away");
-	}
-	asked = op;
-	op->cancel = ask_cancel;
-	found_fn = found;
-	found_arg = arg2;
-	later_run(&later, &loop, answer_now);
-}
-
-/* ---- asking ------------------------------------------------------------------------------------ */
-
-static char got[256];
-
-static void
-decided(void *arg, const struct route_decision *d)
-{
-	(void)arg;
-	nforward = d->nforward;
-	snprintf(got, sizeof(got), "%d%s%s %s %s %.*s", verdict_reply(&d->v),
-	    d->local ? " local" : "", d->fixed ? " fixed" : "", d->channel ? d->channel : "-",
-	    d->host ? d->host : "-", SARG(d->address));
-	loop_stop(&loop);
+	if (!known)
+		return MTA_LATER;
+	if (slice_eq(domain, S("down.test")))
+		return MTA_TEMP;
+	return slice_eq(domain, S("ours.test")) ? MTA_YES : MTA_NO;
 }
 
 static const char *
 decide(const char *text)
 {
-	struct arena a = { 0 };
 	struct address addr;
-	struct op op = { 0 };
+	struct route_query q = { .address = &addr,
+		.source = "tcp_local",
+		.local_domain = local_domain };
+	struct route_way w;
 	const char *why;
 
-	got[0] = '\0';
-	if (address_parse(slice_str(text), ADDRESS_UTF8, &a, &addr, &why) < 0)
+	if (address_parse(slice_str(text), ADDRESS_UTF8, &arena, &addr, &why) < 0)
 		return why;
-	route_start(route, &addr, &op, decided, NULL);
-	arena_reset(&a); /* the address is copied */
-	loop_run(&loop);
-	ok(!op_pending(&op), "%s: the op is over", text);
-	return got;
+	route_rewrite(channels, &q, &arena, &w);
+	if (w.result != MTA_RW_OK)
+		return mta_result_name(w.result);
+	if (w.directory)
+		return arena_printf(&arena, "directory " SFMT, SARG(w.text));
+	return arena_printf(&arena, "%d %s %s " SFMT, verdict_reply(&w.v), w.channel, w.host,
+	    SARG(w.text));
 }
 
 static void
@@ -115,39 +55,18 @@ load(const char *text)
 	unlink(path);
 }
 
-static void
-use(void)
-{
-	struct route_params p = { .channels = channels, .hostname = "here.test", .ask = ask };
-
-	if (route)
-		route_reload(route, &p);
-	else
-		route = route_new(&loop, &p);
-}
-
 int
 main(void)
 {
-	struct address addr = { .local = S("user"), .domain = S("ours.test") };
-	struct op op = { 0 };
+	const char *channel, *host;
 
-	loop_init(&loop);
-	later_init(&later);
 	load("");
-	use();
-	is(decide("user@Ours.Test"), "250 local tcp_lmtp here.test user@ours.test",
-	    "a user without mailHost");
-	is(decide("away@ours.test"), "250 local tcp_lmtp store2.test away@ours.test",
-	    "a user with mailHost");
-	is(decide("onward@ours.test"), "250 local tcp_lmtp here.test onward@ours.test", "a user");
-	ok(nforward == 2, "with two forwarding addresses");
-	is(decide("nobody@ours.test"), "550 local - - nobody@ours.test", "no such user");
-	is(decide("postmaster@ours.test"), "250 local tcp_lmtp here.test chief@ours.test",
-	    "another address");
-	is(decide("x@half.test"), "250 local tcp_local legacy.test x@half.test",
-	    "mailRoutingSmartHost");
-	is(decide("x@down.test"), "451 local - - x@down.test", "an outage is no foreign domain");
+	is(decide("user@ours.test"), mta_result_name(MTA_RW_LATER), "the directory is asked first");
+	is(decide("x@[192.0.2.1]"), "250 tcp_local [192.0.2.1] x@[192.0.2.1]",
+	    "but not of a literal");
+	known = true;
+	is(decide("user@ours.test"), "directory user@ours.test", "of ours it says more");
+	is(decide("x@down.test"), mta_result_name(MTA_RW_TEMP), "an outage is no foreign domain");
 	is(decide("\"a b\"@Else.Test"), "250 tcp_local else.test \"a b\"@else.test",
 	    "a foreign domain");
 	is(decide("x@b\xc3\xbc"
@@ -155,31 +74,23 @@ main(void)
 	    "250 tcp_local xn--bcher-kva.test x@b\xc3\xbc"
 	    "cher.test",
 	    "A-labels");
-	asks = 0;
-	is(decide("x@[192.0.2.1]"), "250 tcp_local [192.0.2.1] x@[192.0.2.1]", "a literal");
-	eq(asks, 0, "asks nobody");
+	ok(!route_fixed(channels, S("ours.test"), &arena, &channel, &host),
+	    "what the directory decides is not fixed");
 
-	load(
-	    "[route fixed.test]\nchannel = tcp_local\nrelay = 127.0.0.1:2525\n"
-	    "[route *.wild.test]\nchannel = tcp_lmtp\n[route *]\nchannel = tcp_local\nrelay = smart.test:25\n");
-	use();
-	asks = 0;
-	is(decide("x@fixed.test"), "250 fixed tcp_local 127.0.0.1:2525 x@fixed.test",
-	    "a static route");
-	is(decide("x@a.wild.test"), "250 fixed tcp_lmtp a.wild.test x@a.wild.test",
-	    "of a parent");
-	eq(asks, 0, "asks nobody");
-	is(decide("x@else.test"), "250 fixed tcp_local smart.test:25 x@else.test",
+	load("[route fixed.test]\nchannel = tcp_local\nrelay = 127.0.0.1:2525\n"
+	     "[route *.wild.test]\nchannel = tcp_lmtp\n[route *]\nchannel = tcp_local\nrelay = "
+	     "smart.test:25\n");
+	known = false;
+	is(decide("x@fixed.test"), "250 tcp_local 127.0.0.1:2525 x@fixed.test", "a static route");
+	is(decide("x@a.wild.test"), "250 tcp_lmtp a.wild.test x@a.wild.test", "of a parent");
+	ok(route_fixed(channels, S("a.wild.test"), &arena, &channel, &host) &&
+		strcmp(channel, "tcp_lmtp") == 0 && strcmp(host, "a.wild.test") == 0,
+	    "which is fixed");
+	known = true;
+	is(decide("x@else.test"), "250 tcp_local smart.test:25 x@else.test",
 	    "* for the rest of the world");
-	is(decide("user@ours.test"), "250 local tcp_lmtp here.test user@ours.test",
-	    "but not for our own");
-
-	route_start(route, &addr, &op, decided, NULL);
-	op_cancel(&op);
-	got[0] = '\0';
-	is(got, "", "a cancelled question is not answered");
-	route_free(&route);
+	is(decide("user@ours.test"), "directory user@ours.test", "but not for our own");
 	channels_free(&channels);
-	loop_fini(&loop);
+	arena_reset(&arena);
 	return done();
 }

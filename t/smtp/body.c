@@ -23,7 +23,9 @@ struct outcome {
 static struct outcome
 data(struct slice in, size_t step, bool normalise, uint32_t line_max, uint64_t size_max)
 {
-	struct smtp_body b = { .normalise = normalise, .line_max = line_max, .size_max = size_max,
+	struct smtp_body b = { .normalise = normalise,
+		.line_max = line_max,
+		.size_max = size_max,
 		.emit = emit };
 	struct outcome o = { 0 };
 
@@ -41,9 +43,10 @@ data(struct slice in, size_t step, bool normalise, uint32_t line_max, uint64_t s
 static enum smtp_fault
 bdat(struct slice in, size_t step, bool normalise, uint64_t size_max)
 {
-	struct smtp_body b = {
-		.bdat = true, .normalise = normalise, .size_max = size_max, .emit = emit
-	};
+	struct smtp_body b = { .bdat = true,
+		.normalise = normalise,
+		.size_max = size_max,
+		.emit = emit };
 	bool end = false;
 
 	smtp_body_begin(&b);
@@ -144,7 +147,7 @@ test_smuggling(void)
 		buf_slice(&in, matrix[i].mark);
 		buf_str(&in, SECOND ".\r\n");
 		fault_is(matrix[i].name, buf_get(&in), false, 0, 0, matrix[i].fault);
-		if (matrix[i].normal == NULL) {
+		if (!matrix[i].normal) {
 			fault_is(matrix[i].name, buf_get(&in), true, 0, 0, matrix[i].fault);
 			continue;
 		}
@@ -205,10 +208,48 @@ test_bdat(void)
 	buf_fini(&in);
 }
 
+/* Long bodies, of which whole runs are taken: what is odd at every place gives the same as byte by
+ * byte, which takes none. */
+static void
+test_runs(void)
+{
+	static const char *const odd[] = { "x", "\r", "\n", "\r\n.", "\n.", "\r\n..", "\r\n.\r\n",
+		"\n.\n", "\r\r\n", "\r\n\r\n" };
+	struct buf want = { 0 };
+	char text[400];
+	bool good = true;
+
+	for (size_t k = 0; k < NELEM(odd); k++)
+		for (size_t at = 0; at + 8 < sizeof(text); at++)
+			for (unsigned limit = 0; limit < 80; limit += limit ? 17 : 40) {
+				struct slice in = slice(text, sizeof(text));
+				struct outcome slow, fast;
+
+				memset(text, 'x', sizeof(text));
+				for (size_t i = 60; i + 2 < sizeof(text); i += 62)
+					memcpy(text + i, "\r\n", 2);
+				memcpy(text + at, odd[k], strlen(odd[k]));
+				memcpy(text + sizeof(text) - 5, "\r\n.\r\n", 5);
+				slow = data(in, 1, at % 2, limit, 0);
+				buf_clear(&want);
+				buf_slice(&want, buf_get(&got));
+				fast = data(in, 0, at % 2, limit, 0);
+				good = good && slow.used == fast.used && slow.end == fast.end &&
+				    slow.fault == fast.fault &&
+				    (fast.fault || slice_eq(buf_get(&want), buf_get(&got)));
+				fast = data(in, 97, at % 2, limit, 0);
+				good = good && slow.used == fast.used && slow.fault == fast.fault &&
+				    (fast.fault || slice_eq(buf_get(&want), buf_get(&got)));
+			}
+	ok(good, "what is odd at every place of a long body");
+	buf_fini(&want);
+}
+
 int
 main(void)
 {
 	test_dots();
+	test_runs();
 	test_limits();
 	test_smuggling();
 	test_bdat();

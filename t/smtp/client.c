@@ -17,11 +17,12 @@
 /* ---- the server ----------------------------------------------------------------------- */
 
 struct answer {
-	const char *prefix;   /* of the command line, or "GREET", "BODY" */
-	const char *reply;    /* lines with CRLF; "" = none; NULL = drop the connection */
+	const char *prefix; /* of the command line, or "GREET", "BODY" */
+	const char *reply;  /* lines with CRLF; "" = none; NULL = drop the connection;
+	                         "~" = a reply that comes a byte every 10 ms and never ends */
 };
 struct script {
-	const char *offers;   /* words of EHLO, blank-separated; NULL: EHLO is unknown */
+	const char *offers; /* words of EHLO, blank-separated; NULL: EHLO is unknown */
 	bool lmtp;
 	struct answer answers[12];
 };
@@ -31,7 +32,7 @@ static struct seen {
 	size_t n;
 	int commits;
 	char text[1 << 20];
-} *seen;
+} * seen;
 
 static const struct answer *
 find(const struct script *s, const char *line)
@@ -57,6 +58,12 @@ answer(FILE *f, const struct script *s, const char *what, const char *dflt)
 
 	if (a && !a->reply)
 		_exit(0);
+	while (a && *a->reply == '~')
+		for (const char *p = "250-wait\r\n"; *p; p++) {
+			if (fputc(*p, f) == EOF || fflush(f) == EOF)
+				_exit(0);
+			usleep(10000);
+		}
 	say(f, a ? a->reply : dflt);
 	return a ? a->reply : dflt;
 }
@@ -102,7 +109,8 @@ serve(int fd, const struct script *s)
 			}
 			fputs("250-test at your service\r\n", f);
 			snprintf(words, sizeof(words), "%s", s->offers);
-			for (char *w = strtok_r(words, " ", &save); w; w = strtok_r(NULL, " ", &save)) {
+			for (char *w = strtok_r(words, " ", &save); w;
+			     w = strtok_r(NULL, " ", &save)) {
 				for (char *e = w; *e; e++)
 					*e = *e == '_' ? ' ' : *e;
 				fprintf(f, "250-%s\r\n", w);
@@ -122,7 +130,8 @@ serve(int fd, const struct script *s)
 			nrcpt = 0;
 		} else if (sscanf(line, "BDAT %lu", &size) == 1) {
 			while (size > 0) {
-				size_t n = fread(body, 1, size < sizeof(body) ? size : sizeof(body), in);
+				size_t n =
+				    fread(body, 1, size < sizeof(body) ? size : sizeof(body), in);
 
 				if (n == 0)
 					_exit(0);
@@ -149,7 +158,7 @@ static struct loop loop;
 static struct smtp_client client;
 static struct smtp_client_params params;
 static struct verdict hello;
-static int todo;          /* transactions still to send */
+static int todo; /* transactions still to send */
 static bool lost;
 static struct smtp_client_tx tx;
 static struct smtp_client_rcpt rcpts[8];
@@ -224,9 +233,14 @@ set_up(size_t nrcpt)
 {
 	static const char *const to[] = { "a@x", "b@x", "c@x", "d@x" };
 
-	params = (struct smtp_client_params){ .helo = "me.example", .limits = smtp_client_limits_rfc };
-	tx = (struct smtp_client_tx){ .sender = S("s@y"), .bytes = message, .size = sizeof(message) - 1,
-		.rcpts = rcpts, .nrcpt = nrcpt, .done = tx_done };
+	params =
+	    (struct smtp_client_params){ .helo = "me.example", .limits = smtp_client_limits_rfc };
+	tx = (struct smtp_client_tx){ .sender = S("s@y"),
+		.bytes = message,
+		.size = sizeof(message) - 1,
+		.rcpts = rcpts,
+		.nrcpt = nrcpt,
+		.done = tx_done };
 	memset(rcpts, 0, sizeof(rcpts));
 	for (size_t i = 0; i < nrcpt; i++)
 		rcpts[i].address = slice_str(to[i]);
@@ -251,20 +265,24 @@ outcome(void)
 	return text;
 }
 
-static const char *const full = "PIPELINING SIZE_1000 8BITMIME DSN CHUNKING SMTPUTF8 ENHANCEDSTATUSCODES XTIERMAIL";
+static const char *const full =
+    "PIPELINING SIZE_1000 8BITMIME DSN CHUNKING SMTPUTF8 ENHANCEDSTATUSCODES XTIERMAIL";
 
 /* ---- tests ---------------------------------------------------------------------------- */
 
 static void
 test_plain(void)
 {
-	struct script bare = { .offers = "" }, old = { .offers = NULL }, pipe = { .offers = "PIPELINING" };
+	struct script bare = { .offers = "" }, old = { .offers = NULL },
+		      pipe = { .offers = "PIPELINING" };
 
 	set_up(2);
 	talk(&bare, 1);
 	is(outcome(), "2.0.0 2.0.0", "a server without extensions");
-	is(seen->text, "EHLO me.example\r\nMAIL FROM:<s@y>\r\nRCPT TO:<a@x>\r\nRCPT TO:<b@x>\r\nDATA\r\n"
-	    "Subject: x\r\n\r\n..dot\r\ntext\r\n...two\r\n.\r\nQUIT\r\n", "what it was sent");
+	is(seen->text,
+	    "EHLO me.example\r\nMAIL FROM:<s@y>\r\nRCPT TO:<a@x>\r\nRCPT TO:<b@x>\r\nDATA\r\n"
+	    "Subject: x\r\n\r\n..dot\r\ntext\r\n...two\r\n.\r\nQUIT\r\n",
+	    "what it was sent");
 	talk(&old, 1);
 	is(outcome(), "2.0.0 2.0.0", "a server that knows HELO only");
 	ok(strstr(seen->text, "HELO me.example\r\nMAIL"), "HELO follows EHLO");
@@ -289,11 +307,14 @@ test_params(void)
 	rcpts[1].orcpt = S("o+b@z");
 	talk(&s, 2);
 	is(outcome(), "2.0.0 2.0.0", "all parameters");
-	ok(strstr(seen->text, "MAIL FROM:<s@y> SIZE=33 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=id+3D1 XQID=abc123\r\n"),
+	ok(strstr(seen->text,
+	       "MAIL FROM:<s@y> SIZE=33 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=id+3D1 "
+	       "XQID=abc123\r\n"),
 	    "parameters of MAIL");
 	ok(strstr(seen->text, "RCPT TO:<a@x> NOTIFY=SUCCESS,DELAY\r\n"), "NOTIFY");
 	ok(strstr(seen->text, "RCPT TO:<b@x> ORCPT=rfc822;o+2Bb@z\r\n"), "ORCPT");
-	ok(strstr(seen->text, "BDAT 33 LAST\r\nSubject: x\r\n\r\n.dot\r\n"), "BDAT without stuffing");
+	ok(strstr(seen->text, "BDAT 33 LAST\r\nSubject: x\r\n\r\n.dot\r\n"),
+	    "BDAT without stuffing");
 	params.eager = 1000;
 	talk(&s, 2);
 	eq(seen->commits, 2, "eager bodies");
@@ -307,11 +328,15 @@ test_unfit(void)
 	set_up(1);
 	tx.eightbit = true;
 	talk(&bare, 1);
+	is(outcome(), "2.0.0", "ASCII that was declared 8-bit, for a server without 8BITMIME");
+	tx.bytes = "a: b\r\n\r\n\xe4\r\n";
+	tx.size = strlen(tx.bytes);
+	talk(&bare, 1);
 	is(outcome(), "5.6.3", "8-bit for a server without 8BITMIME");
 	params.send_8bit = true;
 	talk(&bare, 1);
 	is(outcome(), "2.0.0", "sent as it is when told so");
-	tx.eightbit = false;
+	set_up(1);
 	tx.smtputf8 = true;
 	talk(&bare, 1);
 	is(outcome(), "2.0.0", "SMTPUTF8 asked for without need");
@@ -333,6 +358,7 @@ test_refusals(void)
 	static const struct {
 		struct answer a[3];
 		const char *want;
+		/* clang-format off */
 	} cases[] = {
 		{ { { "MAIL", "550 5.7.1 no\r\n" } }, "5.7.1 5.7.1 5.7.1" },
 		{ { { "MAIL", "451 4.7.1 later\r\n" }, { "RCPT", "503 5.5.1 MAIL first\r\n" } }, "4.7.1 4.7.1 4.7.1" },
@@ -348,6 +374,7 @@ test_refusals(void)
 		{ { { "BODY", NULL } }, "4.4.2 4.4.2 4.4.2" },
 		{ { { "BODY", "hello\r\n" } }, "4.5.0 4.5.0 4.5.0" },
 	};
+	/* clang-format on */
 
 	for (size_t m = 0; m < NELEM(modes); m++) {
 		for (size_t i = 0; i < NELEM(cases); i++) {
@@ -358,11 +385,13 @@ test_refusals(void)
 			params.eager = m == 3 ? 1000 : 0;
 			talk(&s, 1);
 			is(outcome(), cases[i].want, "[%s] %s answered %.3s", modes[m],
-			    cases[i].a[0].prefix, cases[i].a[0].reply ? cases[i].a[0].reply : "closing");
+			    cases[i].a[0].prefix,
+			    cases[i].a[0].reply ? cases[i].a[0].reply : "closing");
 		}
 	}
 	for (size_t m = 0; m < 2; m++) {
-		struct script no = { .offers = modes[m], .answers = { { "DATA", "554 5.6.0 no\r\n" } } };
+		struct script no = { .offers = modes[m],
+			.answers = { { "DATA", "554 5.6.0 no\r\n" } } };
 		struct script drop = { .offers = modes[m], .answers = { { "DATA", NULL } } };
 
 		set_up(1);
@@ -410,14 +439,17 @@ test_lmtp(void)
 
 	for (size_t m = 0; m < NELEM(modes); m++) {
 		struct script good = { .offers = modes[m], .lmtp = true };
-		struct script mixed = { .offers = modes[m], .lmtp = true, .answers = {
-			{ "RCPT TO:<b", "550 5.1.1 no\r\n" },
-			{ "BODY", "250 2.1.5 a\r\n452 4.2.2 full\r\n" } } };
-		struct script half = { .offers = modes[m], .lmtp = true, .answers = {
-			{ "BODY", "250 2.1.5 a\r\n" }, { "QUIT", "221 bye\r\n" } } };
-		struct script nobody = { .offers = modes[m], .lmtp = true, .answers = {
-			{ "RCPT", "550 5.1.1 no\r\n" }, { "DATA", "503 5.5.1 no\r\n" },
-			{ "BODY", "503 5.5.1 no\r\n" } } };
+		struct script mixed = { .offers = modes[m],
+			.lmtp = true,
+			.answers = { { "RCPT TO:<b", "550 5.1.1 no\r\n" },
+			    { "BODY", "250 2.1.5 a\r\n452 4.2.2 full\r\n" } } };
+		struct script half = { .offers = modes[m],
+			.lmtp = true,
+			.answers = { { "BODY", "250 2.1.5 a\r\n" }, { "QUIT", "221 bye\r\n" } } };
+		struct script nobody = { .offers = modes[m],
+			.lmtp = true,
+			.answers = { { "RCPT", "550 5.1.1 no\r\n" }, { "DATA", "503 5.5.1 no\r\n" },
+			    { "BODY", "503 5.5.1 no\r\n" } } };
 
 		set_up(3);
 		params.eager = 1000;
@@ -430,7 +462,8 @@ test_lmtp(void)
 		is(outcome(), "2.1.5 5.1.1 4.2.2", "[%s] each its own", modes[m]);
 		params.limits.dot = 1;
 		talk(&half, 1);
-		is(outcome(), "2.1.5 4.4.1 4.4.1", "[%s] what was said stays, the rest is not known", modes[m]);
+		is(outcome(), "2.1.5 4.4.1 4.4.1",
+		    "[%s] what was said stays, the rest is not known", modes[m]);
 		params.limits.dot = 60000;
 		talk(&nobody, 2);
 		is(outcome(), "5.1.1 5.1.1 5.1.1", "[%s] all refused, twice", modes[m]);
@@ -447,7 +480,10 @@ test_large(void)
 	int fd = mkstemp(name);
 
 	for (size_t i = 0; i < n; i++)
-		big[i] = i % 40 == 38 ? '\r' : i % 40 == 39 ? '\n' : i % 40 == 0 && i % 120 == 0 ? '.' : 'x';
+		big[i] = i % 40 == 38           ? '\r' :
+		    i % 40 == 39                ? '\n' :
+		    i % 40 == 0 && i % 120 == 0 ? '.' :
+						  'x';
 	memcpy(big + n - 2, "\r\n", 2);
 	for (size_t i = 0; i < n; i += 120)
 		stuffed++;
@@ -465,11 +501,93 @@ test_large(void)
 		talk(&s, 1);
 		is(outcome(), "2.0.0", "[%s] a large body from a file", modes[m]);
 		at = strstr(seen->text, m ? "LAST\r\n" : "DATA\r\n") + 6;
-		eq(strstr(at, "QUIT") - at, (long long)want, "all of it, dots doubled where they must");
+		eq(strstr(at, "QUIT") - at, (long long)want,
+		    "all of it, dots doubled where they must");
 		ok(m == 0 || memcmp(at, big, n) == 0, "and unchanged");
 	}
 	close(fd);
 	mem_free(&big);
+}
+
+/* RFC 2920 3.1: who says 354 with nobody to deliver to gets a dot, and the connection lives. */
+static void
+test_nobody(void)
+{
+	struct script s = { .offers = "PIPELINING",
+		.answers = { { "RCPT", "550 5.1.1 no\r\n" }, { "BODY", "554 5.5.1 nobody\r\n" } } };
+	struct script m = { .offers = "PIPELINING", .answers = { { "MAIL", "550 5.7.1 no\r\n" } } };
+
+	set_up(2);
+	talk(&s, 2);
+	is(outcome(), "5.1.1 5.1.1", "354 after all recipients were refused: their own verdicts");
+	eq(client.used, 2, "the connection serves the next message");
+	is(strstr(seen->text, "DATA"),
+	    "DATA\r\n.\r\nRSET\r\nMAIL FROM:<s@y>\r\nRCPT TO:<a@x>\r\n"
+	    "RCPT TO:<b@x>\r\nDATA\r\n.\r\nQUIT\r\n",
+	    "a lone dot ends DATA");
+	set_up(2);
+	talk(&m, 2);
+	is(outcome(), "5.7.1 5.7.1", "354 after MAIL was refused: MAIL's verdict");
+	eq(client.used, 2, "the connection serves the next message");
+}
+
+static uint64_t
+talk_ms(const struct script *s)
+{
+	struct timespec a, b;
+
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	talk(s, 1);
+	clock_gettime(CLOCK_MONOTONIC, &b);
+	return (uint64_t)(b.tv_sec - a.tv_sec) * 1000 + (uint64_t)b.tv_nsec / 1000000 -
+	    (uint64_t)a.tv_nsec / 1000000;
+}
+
+/* Bytes do not renew a limit: a reply is there in time or it is not.  The others' limits are so much
+ * longer that the time tells which of them has ended it, on a busy machine too. */
+static void
+test_dribble(void)
+{
+	static const struct smtp_client_limits others = { 60000, 60000, 60000, 60000, 60000, 60000,
+		60000, 60000, 0 };
+	static const struct {
+		const char *at, *says;
+		size_t limit;
+	} rows[] = {
+		{ "EHLO", "no answer in time: EHLO", offsetof(struct smtp_client_limits, hello) },
+		{ "MAIL", "no answer in time: MAIL", offsetof(struct smtp_client_limits, mail) },
+		{ "RCPT", "no answer in time: RCPT", offsetof(struct smtp_client_limits, rcpt) },
+		{ "DATA", "no answer in time: DATA", offsetof(struct smtp_client_limits, data) },
+		{ "BODY", "no answer in time: end of data",
+		    offsetof(struct smtp_client_limits, dot) },
+	};
+	uint64_t ms;
+
+	for (size_t i = 0; i < NELEM(rows); i++) {
+		struct script s = { .offers = i ? "" : NULL, .answers = { { rows[i].at, "~" } } };
+
+		set_up(1);
+		params.limits = others;
+		memcpy((char *)&params.limits + rows[i].limit, &(uint32_t){ 200 }, 4);
+		rcpts[0].v = (struct verdict){ 0 };
+		ms = talk_ms(&s);
+		is(i ? rcpts[0].v.text : hello.text, rows[i].says,
+		    "a reply to %s that dribbles for ever", rows[i].at);
+		ok(ms >= 190 && ms < 30000, "ends at its limit (%llu ms)", (unsigned long long)ms);
+	}
+}
+
+/* Each step is in time, all of them are not. */
+static void
+test_whole(void)
+{
+	struct script s = { .offers = "PIPELINING", .answers = { { "RCPT", "~" } } };
+
+	set_up(4);
+	params.limits.whole = 200;
+	ok(talk_ms(&s) < 30000,
+	    "a transaction has a limit of its own, whatever each recipient may take");
+	is(rcpts[3].v.text, "too slow in all: RCPT", "and says so");
 }
 
 static void
@@ -494,6 +612,9 @@ main(void)
 	test_hello();
 	test_lmtp();
 	test_large();
+	test_nobody();
+	test_dribble();
+	test_whole();
 	test_quit();
 	return done();
 }

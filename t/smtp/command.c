@@ -22,7 +22,7 @@ rcpt(const char *arg, struct smtp_rcpt *r)
 	const char *why = NULL;
 	bool path_bad;
 
-	return smtp_rcpt_parse(slice_str(arg), &arena, r, &path_bad, &why);
+	return smtp_rcpt_parse(slice_str(arg), false, &arena, r, &path_bad, &why);
 }
 
 static void
@@ -31,10 +31,10 @@ test_split(void)
 	struct slice verb, arg;
 
 	ok(smtp_command_split(S("RCPT TO:<a@b>  "), &verb, &arg) && slice_eq(verb, S("RCPT")) &&
-	    slice_eq(arg, S("TO:<a@b>")), "verb and argument");
+		slice_eq(arg, S("TO:<a@b>")),
+	    "verb and argument");
 	ok(smtp_command_split(S("quit"), &verb, &arg) && arg.n == 0, "no argument");
-	ok(!smtp_command_split(S(""), &verb, &arg) &&
-		!smtp_command_split(S("   "), &verb, &arg),
+	ok(!smtp_command_split(S(""), &verb, &arg) && !smtp_command_split(S("   "), &verb, &arg),
 	    "nothing");
 	ok(!smtp_command_split(S("NO\rOP"), &verb, &arg) &&
 		!smtp_command_split(slice("A\0", 2), &verb, &arg),
@@ -53,12 +53,14 @@ test_mail(void)
 	eq(mail("from:<>", &m), 0, "null sender");
 	ok(m.from.flags & ADDRESS_NULL, "says so");
 	eq(mail("FROM: <a@b.c>", &m), 0, "blank behind the colon");
-	eq(mail("FROM:<a@b.c> SIZE=1000 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=a+2Bb AUTH=<>",
-	       &m),
+	eq(mail("FROM:<> XASIDE=0123456789xyz", &m), 0, "an id to be set aside under");
+	ok(slice_eq(m.aside, S("0123456789xyz")), "says which");
+	eq(mail("FROM:<> XASIDE=0123456789xy", &m), -EBADMSG, "too short");
+	eq(mail("FROM:<> XASIDE=../456789xyz", &m), -EBADMSG, "not of letters and digits");
+	eq(mail("FROM:<a@b.c> SIZE=1000 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=a+2Bb AUTH=<>", &m),
 	    0, "all of it");
-	ok(m.size == 1000 && m.body == SMTP_BODY_8BITMIME && m.smtputf8 &&
-		m.ret == SMTP_RET_HDRS && slice_eq(m.envid, S("a+b")) &&
-		slice_eq(m.auth, S("<>")),
+	ok(m.size == 1000 && m.body == SMTP_BODY_8BITMIME && m.smtputf8 && m.ret == SMTP_RET_HDRS &&
+		slice_eq(m.envid, S("a+b")) && slice_eq(m.auth, S("<>")),
 	    "values");
 	eq(mail("FROM:<a@b.c> SIZE=99999999999999999999", &m), 0, "a size beyond 64 bits");
 	ok(m.size == INT64_MAX, "is too large, not small");
@@ -89,6 +91,10 @@ test_rcpt(void)
 		slice_eq(r.orcpt_type, S("rfc822")) && slice_eq(r.orcpt, S("a+1@b.c")),
 	    "values");
 	eq(rcpt("TO:<a@b.c> NOTIFY=NEVER", &r), 0, "NEVER");
+	ok(rcpt("TO:<a@b.c>", &r) == 0 && !r.ignore_quota, "a quota holds");
+	ok(rcpt("TO:<a@b.c> IgnoreQuota NOTIFY=NEVER", &r) == 0 && r.ignore_quota, "IGNOREQUOTA");
+	eq(rcpt("TO:<a@b.c> IGNOREQUOTA=1", &r), -EBADMSG, "with a value");
+	eq(rcpt("TO:<a@b.c> IGNOREQUOTA IGNOREQUOTA", &r), -EBADMSG, "twice");
 	eq(rcpt("TO:<a@b.c> NOTIFY=NEVER,DELAY", &r), -EBADMSG, "NEVER stands alone");
 	eq(rcpt("TO:<a@b.c> NOTIFY=", &r), -EBADMSG, "empty");
 	eq(rcpt("TO:<a@b.c> NOTIFY=DELAY,", &r), -EBADMSG, "comma at the end");
@@ -122,14 +128,14 @@ static void
 test_helo(void)
 {
 	ok(smtp_helo_valid(S("mail.example.test"), true) &&
-		smtp_helo_valid(S("[127.0.0.1]"), true) &&
-		smtp_helo_valid(S("[IPv6:::1]"), true),
+		smtp_helo_valid(S("[127.0.0.1]"), true) && smtp_helo_valid(S("[IPv6:::1]"), true),
 	    "names and literals");
 	ok(!smtp_helo_valid(S("a b"), false) && !smtp_helo_valid(S(""), false) &&
 		!smtp_helo_valid(S("a\"b"), false) && !smtp_helo_valid(S("a(b)"), false),
 	    "what could break a trace field");
 	ok(smtp_helo_valid(S("my_host"), false) && smtp_helo_valid(S("[junk"), false) &&
-	    !smtp_helo_valid(S("[junk"), true), "strict or not");
+		!smtp_helo_valid(S("[junk"), true),
+	    "strict or not");
 }
 
 static void
@@ -169,8 +175,7 @@ test_reply(void)
 	smtp_reply_write(&b, 250, "2.0.0", S("x\r250 y"));
 	smtp_reply_write(&b, 354, NULL, S(""));
 	is(buf_cstr(&b),
-	    "550 5.1.1 no such user\r\n250-a\r\n250 b\r\n250 2.0.0 x 250 y\r\n354 \r\n",
-	    "replies");
+	    "550 5.1.1 no such user\r\n250-a\r\n250 b\r\n250 2.0.0 x 250 y\r\n354 \r\n", "replies");
 	buf_clear(&b);
 	for (int i = 0; i < 700; i++)
 		buf_char(&b, 'x');

@@ -1,16 +1,10 @@
 /* The server core over a socket: order of commands, pipelining, DATA and BDAT, LMTP, limits.
- * Each script is played twice: every group at once, and byte by byte. */
-#include <errno.h>
-#include <poll.h>
-#include <pthread.h>
-#include <sys/socket.h>
-#include <unistd.h>
+ * Each script is played twice: see script.h. */
 #include "base/mem.h"
 #include "smtp/server.h"
-#include "../tap.h"
+#include "../script.h"
 
 static struct loop loop;
-static struct buf events; /* what the policy saw */
 static struct later later;
 static struct smtp_server *waiting;
 static struct verdict answer;
@@ -38,9 +32,9 @@ answer_later(struct smtp_server *s, struct verdict v, unsigned n)
 static void
 on_mail(struct smtp_server *s, const struct smtp_mail *m)
 {
-	buf_lit(&events, "mail:");
-	address_write(&events, &m->from);
-	buf_char(&events, ' ');
+	buf_lit(&script_events, "mail:");
+	address_write(&script_events, &m->from);
+	buf_char(&script_events, ' ');
 	answer_later(s, verdict(OK, 250, "2.1.0", "sender ok"), 1);
 }
 
@@ -51,9 +45,9 @@ on_rcpt(struct smtp_server *s, const struct smtp_rcpt *r)
 
 	if (slice_eq(r->to.local, S("nobody")))
 		v = verdict(PERM, 550, "5.1.1", "no such user");
-	buf_lit(&events, "rcpt:");
-	address_write(&events, &r->to);
-	buf_char(&events, ' ');
+	buf_lit(&script_events, "rcpt:");
+	address_write(&script_events, &r->to);
+	buf_char(&script_events, ' ');
 	if (slice_eq(r->to.local, S("slow")))
 		answer_later(s, v, 1);
 	else
@@ -65,15 +59,22 @@ on_bytes(struct smtp_server *s, struct slice b)
 {
 	struct verdict v = verdict(TEMP, 452, "4.3.1", "disk full");
 
-	buf_slice(&events, b);
-	if (slice_starts(b, S("full")))
+	buf_slice(&script_events, b);
+	/* The word may come in pieces: looked for in all that has come. */
+	if (memmem(script_events.p, script_events.n, "full", 4))
 		smtp_server_fail(s, &v);
 }
 
 static void
 on_end(struct smtp_server *s)
 {
-	buf_lit(&events, "end ");
+	buf_lit(&script_events, "end ");
+	if (memmem(script_events.p, script_events.n, "enough", 6)) {
+		smtp_server_last(s, "enough of you");
+		answer_later(s, verdict(PERM, 550, "5.7.2", "not you"),
+		    s->policy->lmtp ? s->nrcpt : 1);
+		return;
+	}
 	answer_later(s, verdict(OK, 250, "2.0.0", "queued"), s->policy->lmtp ? s->nrcpt : 1);
 }
 
@@ -81,65 +82,24 @@ static void
 on_reset(struct smtp_server *s)
 {
 	(void)s;
-	buf_lit(&events, "reset ");
+	buf_lit(&script_events, "reset ");
 }
 
 static void
 on_closed(struct smtp_server *s)
 {
-	buf_printf(&events, "closed:%s", s->why ? s->why : "?");
+	buf_printf(&script_events, "closed:%s", s->line.why ? s->line.why : "?");
 	loop_stop(&loop);
 }
 
 /* ---- scripts ------------------------------------------------------------------------------ */
 
-struct step { const char *send, *expect; };
-
-struct player {
-	const struct step *steps;
-	size_t n;
-	int fd;
-	bool bytewise;
-	struct buf got;
-	int failed; /* index of the step, or -1 */
-};
-
-/* The client: sends a group, reads what is expected, goes on. */
-static void *
-play(void *arg)
-{
-	struct player *p = arg;
-	char c[4096];
-
-	for (size_t i = 0; i < p->n && p->failed < 0; i++) {
-		size_t len = strlen(p->steps[i].send), want = strlen(p->steps[i].expect);
-
-		for (size_t at = 0; at < len; at += p->bytewise ? 1 : len)
-			if (send(p->fd, p->steps[i].send + at, p->bytewise ? 1 : len,
-				MSG_NOSIGNAL) < 0)
-				break;
-		buf_clear(&p->got);
-		while (p->got.n < want) {
-			struct pollfd pfd = { .fd = p->fd, .events = POLLIN };
-			ssize_t n =
-			    poll(&pfd, 1, 3000) == 1 ? read(p->fd, c, want - p->got.n) : 0;
-
-			if (n <= 0)
-				break;
-			buf_add(&p->got, c, (size_t)n);
-		}
-		if (!slice_eq(buf_get(&p->got), slice_str(p->steps[i].expect)))
-			p->failed = (int)i;
-	}
-	shutdown(p->fd, SHUT_WR);
-	while (p->failed < 0 && read(p->fd, c, sizeof(c)) > 0)
-		p->failed = 999; /* said more than was expected */
-	return NULL;
-}
-
-static const struct smtp_limits limits = {
-	.command_ms = 5000, .data_ms = 5000, .errors = 4, .unknown = 3, .rcpts = 3, .size = 64
-};
+static const struct smtp_limits limits = { .command_ms = 5000,
+	.data_ms = 5000,
+	.errors = 4,
+	.unknown = 3,
+	.rcpts = 3,
+	.size = 64 };
 static struct smtp_policy policy = { .limits = &limits,
 	.hostname = "us.test",
 	.mail = on_mail,
@@ -150,54 +110,41 @@ static struct smtp_policy policy = { .limits = &limits,
 	.closed = on_closed };
 
 static void
-script(const char *name, bool lmtp, const struct step *steps, size_t n, const char *want)
+serve(int fd)
 {
-	policy.lmtp = lmtp;
-	for (int mode = 0; mode < 2; mode++) {
-		struct smtp_server *s = mem_new(sizeof(*s));
-		struct player p = { .steps = steps, .n = n, .bytewise = mode == 1, .failed = -1 };
-		pthread_t thread;
-		int fds[2];
+	struct smtp_server *s = mem_new(sizeof(*s));
 
-		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
-			abort();
-		p.fd = fds[1];
-		buf_clear(&events);
-		loop_init(&loop);
-		later_init(&later);
-		s->policy = &policy;
-		if (smtp_server_open(s, &loop, fds[0], false) < 0)
-			abort();
-		pthread_create(&thread, NULL, play, &p);
-		loop_run(&loop);
-		pthread_join(thread, NULL);
-		close(fds[1]);
-		loop_fini(&loop);
-		ok(p.failed < 0, "%s, %s: dialogue", name, mode ? "byte by byte" : "at once");
-		if (p.failed >= 0)
-			printf("# step %d got: %s\n", p.failed, buf_cstr(&p.got));
-		/* How the body was cut does not matter; what the policy saw does. */
-		if (want)
-			is(buf_cstr(&events), want, "%s, %s: events", name,
-			    mode ? "byte by byte" : "at once");
-		buf_fini(&p.got);
-		mem_free(&s);
-	}
+	loop_init(&loop);
+	later_init(&later);
+	s->policy = &policy;
+	if (smtp_server_open(s, &loop, fd, false) < 0)
+		abort();
+	loop_run(&loop);
+	loop_fini(&loop);
+	mem_free(&s);
 }
-#define SCRIPT(name, lmtp, want, ...)                                                     \
-	do {                                                                              \
-		static const struct step steps_[] = { __VA_ARGS__ };                      \
-		script(name, lmtp, steps_, NELEM(steps_), want);                          \
+
+/* How a body was cut does not matter; what the policy saw does. */
+#define SCRIPT(name, is_lmtp, want, ...)                                                           \
+	do {                                                                                       \
+		policy.lmtp = is_lmtp;                                                             \
+		SCRIPT_RUN(name, want, serve, __VA_ARGS__);                                        \
 	} while (0)
 
-#define HELLO                                                                             \
-	{ "", "220 us.test ESMTP ready\r\n" },                                            \
-	{ "EHLO c.test\r\n", "250-us.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n"          \
-	    "250-ENHANCEDSTATUSCODES\r\n250-CHUNKING\r\n250-SMTPUTF8\r\n250 SIZE 64\r\n" }
-#define LHELLO                                                                            \
-	{ "", "220 us.test LMTP ready\r\n" },                                             \
-	{ "LHLO c.test\r\n", "250-us.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n"          \
-	    "250-ENHANCEDSTATUSCODES\r\n250-CHUNKING\r\n250-SMTPUTF8\r\n250 SIZE 64\r\n" }
+#define HELLO                                                                                      \
+	{ "", "220 us.test ESMTP ready\r\n" },                                                     \
+	{                                                                                          \
+		"EHLO c.test\r\n",                                                                 \
+		    "250-us.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n"                            \
+		    "250-ENHANCEDSTATUSCODES\r\n250-CHUNKING\r\n250-SMTPUTF8\r\n250 SIZE 64\r\n"   \
+	}
+#define LHELLO                                                                                     \
+	{ "", "220 us.test LMTP ready\r\n" },                                                      \
+	{                                                                                          \
+		"LHLO c.test\r\n",                                                                 \
+		    "250-us.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n"                            \
+		    "250-ENHANCEDSTATUSCODES\r\n250-CHUNKING\r\n250-SMTPUTF8\r\n250 SIZE 64\r\n"   \
+	}
 #define SENDER "250 2.1.0 sender ok\r\n"
 #define RCPT   "250 2.1.5 ok\r\n"
 #define GO     "354 end with CRLF.CRLF\r\n"
@@ -217,19 +164,25 @@ test_mail(void)
 	    { "x\r\n.\r\nQUIT\r\n", QUEUED BYE });
 	SCRIPT("LMTP: an answer for each", true,
 	    "mail:a@b.c rcpt:d@e.f rcpt:nobody@e.f rcpt:slow@e.f end reset closed:quit", LHELLO,
-	    { "MAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nRCPT TO:<nobody@e.f>\r\nRCPT TO:<slow@e.f>\r\nDATA\r\n",
+	    { "MAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nRCPT TO:<nobody@e.f>\r\nRCPT "
+	      "TO:<slow@e.f>\r\nDATA\r\n",
 		SENDER RCPT "550 5.1.1 no such user\r\n" RCPT GO },
 	    { ".\r\n", QUEUED QUEUED }, { "QUIT\r\n", BYE });
 	SCRIPT("bare LF", false, "mail:a@b.c rcpt:d@e.f reset closed:eof", HELLO,
 	    { "MAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n", SENDER RCPT GO },
 	    { "\n.\n\r\n.\r\n", "550 5.6.0 message has an LF that is not part of CRLF\r\n" });
 	SCRIPT("too large", true, NULL, LHELLO,
-	    { "MAIL FROM:<a@b.c> SIZE=65\r\n",
-		"552 5.3.4 message is larger than 64 octets\r\n" },
+	    { "MAIL FROM:<a@b.c> SIZE=65\r\n", "552 5.3.4 message is larger than 64 octets\r\n" },
 	    { "MAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n",
 		SENDER RCPT RCPT GO },
 	    { "123456789012345678901234567890123456789012345678901234567890123\r\n.\r\n",
-		"552 5.3.4 message is larger than we take\r\n552 5.3.4 message is larger than we take\r\n" });
+		"552 5.3.4 message is larger than we take\r\n552 5.3.4 message is larger than we "
+		"take\r\n" });
+	SCRIPT("an answer that is the last one, whatever was sent ahead", false,
+	    "mail:a@b.c rcpt:d@e.f enough\r\nend reset closed:errors", HELLO,
+	    { "MAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n", SENDER RCPT GO },
+	    { "enough\r\n.\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\n",
+		"550 5.7.2 not you\r\n421 4.3.2 us.test enough of you\r\n" });
 	SCRIPT("disk full", false, NULL, HELLO,
 	    { "MAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nBDAT 6\r\nfull\r\n",
 		SENDER RCPT "452 4.3.1 disk full\r\n" },
@@ -248,7 +201,8 @@ test_bdat(void)
 	    { "QUIT\r\n", BYE });
 	SCRIPT("refused chunks are read over", false,
 	    "mail:a@b.c rcpt:nobody@e.f reset closed:quit", HELLO,
-	    { "BDAT 6 LAST\r\nQUIT\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<nobody@e.f>\r\nBDAT 6\r\nQUIT\r\nQUIT\r\n",
+	    { "BDAT 6 LAST\r\nQUIT\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<nobody@e.f>\r\nBDAT "
+	      "6\r\nQUIT\r\nQUIT\r\n",
 		"503 5.5.1 no valid recipients\r\n" SENDER
 		"550 5.1.1 no such user\r\n503 5.5.1 no valid recipients\r\n" BYE });
 	SCRIPT("only BDAT between chunks", false, NULL, HELLO,
@@ -266,21 +220,25 @@ test_order(void)
 	SCRIPT("order", false, "closed:quit", { "", "220 us.test ESMTP ready\r\n" },
 	    { "MAIL FROM:<a@b.c>\r\n", "503 5.5.1 EHLO first\r\n" },
 	    { "LHLO x\r\n", "500 5.5.1 unknown command\r\n" },
-	    { "HELO c.test\r\n", "250 us.test\r\n" },
-	    { "DATA\r\n", "503 5.5.1 MAIL first\r\n" }, { "QUIT\r\n", BYE });
+	    { "HELO c.test\r\n", "250 us.test\r\n" }, { "DATA\r\n", "503 5.5.1 MAIL first\r\n" },
+	    { "QUIT\r\n", BYE });
 	SCRIPT("errors", false, "closed:errors", HELLO,
 	    { "RCPT TO:<a@b.c>\r\nDATA x\r\nEXPN x\r\nMAIL FROM:a@b.c\r\nNOOP\r\n",
-		"503 5.5.1 MAIL first\r\n503 5.5.1 MAIL first\r\n502 5.5.1 EXPN is not offered here\r\n"
-		"501 5.1.7 the address must be in angle brackets\r\n421 4.7.0 us.test too many errors\r\n" });
+		"503 5.5.1 MAIL first\r\n503 5.5.1 MAIL first\r\n502 5.5.1 EXPN is not offered "
+		"here\r\n"
+		"501 5.1.7 the address must be in angle brackets\r\n421 4.7.0 us.test too many "
+		"errors\r\n" });
 	SCRIPT("unknown", false, "closed:errors", HELLO,
-	    { "A\r\nB\r\nC\r\n", "500 5.5.1 unknown command\r\n500 5.5.1 unknown command\r\n"
-	        "421 4.7.0 us.test too many unknown commands\r\n" });
+	    { "A\r\nB\r\nC\r\n",
+		"500 5.5.1 unknown command\r\n500 5.5.1 unknown command\r\n"
+		"421 4.7.0 us.test too many unknown commands\r\n" });
 	SCRIPT("web", false, "closed:http", { "", "220 us.test ESMTP ready\r\n" },
 	    { "POST / HTTP/1.1\r\n", "521 5.7.0 this is no web server\r\n" });
 	SCRIPT("bare LF command", false, "closed:quit", HELLO,
 	    { "NOOP\n", "500 5.5.2 lines end in CRLF\r\n" }, { "QUIT\r\n", BYE });
 	SCRIPT("recipients", false, NULL, HELLO,
-	    { "MAIL FROM:<a@b.c>\r\nRCPT TO:<a@e.f>\r\nRCPT TO:<b@e.f>\r\nRCPT TO:<c@e.f>\r\nRCPT TO:<d@e.f>\r\n",
+	    { "MAIL FROM:<a@b.c>\r\nRCPT TO:<a@e.f>\r\nRCPT TO:<b@e.f>\r\nRCPT TO:<c@e.f>\r\nRCPT "
+	      "TO:<d@e.f>\r\n",
 		SENDER RCPT RCPT RCPT "452 4.5.3 too many recipients\r\n" },
 	    { "RSET\r\n", "250 2.0.0 ok\r\n" });
 	SCRIPT("8-bit addresses", false, NULL, HELLO,
@@ -293,32 +251,98 @@ test_order(void)
 static void
 test_barrier(void)
 {
-	static const struct step steps[] = { { "EHLO c.test\r\nMAIL FROM:<a@b.c>\r\n",
-	    "220 us.test ESMTP ready\r\n554 5.5.0 input behind EHLO before its answer\r\n" } };
-	struct smtp_server *s = mem_new(sizeof(*s));
-	struct player p = { .steps = steps, .n = 1, .failed = -1 };
-	int fds[2];
+	static const char said[] = "EHLO c.test\r\nMAIL FROM:<a@b.c>\r\n";
+	char got[4096] = "";
+	int fd, ours = script_pair(&fd);
 
 	policy.lmtp = false;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+	if (write(fd, said, strlen(said)) < 0)
 		abort();
-	if (write(fds[1], steps[0].send, strlen(steps[0].send)) < 0)
+	buf_clear(&script_events);
+	serve(ours);
+	if (read(fd, got, sizeof(got) - 1) < 0)
 		abort();
+	is(got, "220 us.test ESMTP ready\r\n554 5.5.0 input behind EHLO before its answer\r\n",
+	    "input behind EHLO");
+	is(buf_cstr(&script_events), "closed:pipelining", "ends the session");
+	close(fd);
+}
+
+/* Implicit TLS: `secured` comes before the greeting, and may have ended the session. */
+static void
+test_refused_secured(void)
+{
+	struct verdict v = verdict(TEMP, 421, "4.3.2", "full");
+	char got[200] = "";
+	struct smtp_server *s = mem_new(sizeof(*s));
+	int fd, ours = script_pair(&fd);
+
 	loop_init(&loop);
-	later_init(&later);
-	buf_clear(&events);
 	s->policy = &policy;
-	if (smtp_server_open(s, &loop, fds[0], false) < 0)
+	if (smtp_server_open(s, &loop, ours, false) < 0)
 		abort();
+	smtp_server_end(s, "refused", &v);
+	s->line.ev->greet(&s->line);
+	line_session_finish(&s->line, "refused");
 	loop_run(&loop);
 	loop_fini(&loop);
-	buf_reserve(&p.got, 4096);
-	p.got.n = (size_t)read(fds[1], p.got.p, 4096);
-	is(buf_cstr(&p.got), steps[0].expect, "input behind EHLO");
-	is(buf_cstr(&events), "closed:pipelining", "ends the session");
-	buf_fini(&p.got);
-	close(fds[1]);
+	if (read(fd, got, sizeof(got) - 1) < 0)
+		abort();
+	is(got, "220 us.test ESMTP ready\r\n421 4.3.2 full\r\n",
+	    "no greeting behind the last words");
+	close(fd);
 	mem_free(&s);
+}
+
+/* ---- an end while an own verb waits ------------------------------------------------------- */
+
+static void
+end_now(struct later *t)
+{
+	(void)t;
+	line_session_close(&waiting->line, "kicked");
+	buf_lit(&script_events, "ended ");
+}
+
+static enum smtp_next
+on_wait(struct smtp_server *s, struct slice arg)
+{
+	(void)arg;
+	waiting = s;
+	later_run(&later, &loop, end_now);
+	return SMTP_WAIT;
+}
+
+static void
+on_release(struct smtp_server *s)
+{
+	(void)s;
+	buf_lit(&script_events, "release ");
+}
+
+static void
+test_release(void)
+{
+	static const struct smtp_verb verbs[] = { { "WAIT", on_wait, SMTP_ANY, 0, "here" },
+		{ NULL, NULL, 0, 0, NULL } };
+	int fd, ours;
+
+	policy.lmtp = false;
+	policy.verbs = verbs;
+	for (int i = 0; i < 2; i++) {
+		policy.release = i ? on_release : NULL;
+		ours = script_pair(&fd);
+		if (write(fd, "WAIT\r\n", 6) < 0)
+			abort();
+		buf_clear(&script_events);
+		serve(ours);
+		is(buf_cstr(&script_events),
+		    i ? "release ended closed:kicked" : "ended closed:kicked",
+		    i ? "who can give up is told so at once" : "who cannot is not asked");
+		close(fd);
+	}
+	policy.release = NULL;
+	policy.verbs = NULL;
 }
 
 int
@@ -328,6 +352,8 @@ main(void)
 	test_bdat();
 	test_order();
 	test_barrier();
-	buf_fini(&events);
+	test_refused_secured();
+	test_release();
+	buf_fini(&script_events);
 	return done();
 }

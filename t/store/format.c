@@ -1,9 +1,10 @@
-/* Names of files and folders, records, requests and replies as bytes. */
+/* Names of files and folders, and records, as bytes. */
 #include <errno.h>
 
 #include "../tap.h"
 #include "base/crc.h"
-#include "store/request.h"
+#include "base/mem.h"
+#include "store/format.h"
 
 static void
 test_names(void)
@@ -12,7 +13,7 @@ test_names(void)
 	char name[STORE_NAME_MAX + 1], longer[300];
 
 	store_folder_dir(&b, S("joe@example.test"), S("a/100%/\xc3\xa9"));
-	ok(strstr(buf_cstr(&b), "/=joe@example.test/=a/=100%25/=\xc3\xa9") != NULL, "folder: %s",
+	ok(strstr(buf_cstr(&b), "/=joe@example.test/=a/=100%25/=\xc3\xa9"), "folder: %s",
 	    buf_cstr(&b));
 	ok(strncmp(b.p, "=user/", 6) == 0, "below =user");
 	buf_clear(&b);
@@ -21,23 +22,29 @@ test_names(void)
 	buf_clear(&b);
 	store_component_write(&b, S("a/b%\x01"));
 	is(buf_cstr(&b), "=a%2Fb%25%01", "component");
-	ok(store_component_parse(buf_get(&b), &back) == 0 && slice_eq(buf_get(&back), S("a/b%\x01")),
+	ok(store_component_parse(buf_get(&b), &back) == 0 &&
+		slice_eq(buf_get(&back), S("a/b%\x01")),
 	    "and back");
-	ok(store_component_parse(S("00"), &back) < 0 && store_component_parse(S("=a%2"), &back) < 0 &&
-	    store_component_parse(S("=%zz"), &back) < 0, "what is none");
+	ok(store_component_parse(S("00"), &back) < 0 &&
+		store_component_parse(S("=a%2"), &back) < 0 &&
+		store_component_parse(S("=%zz"), &back) < 0,
+	    "what is none");
 	ok(store_name_check(S("inbox"), name) == 0 && strcmp(name, "INBOX") == 0, "inbox is INBOX");
-	ok(store_name_check(S("Inbox/x"), name) == 0 && strcmp(name, "INBOX/x") == 0, "and its children");
+	ok(store_name_check(S("Inbox/x"), name) == 0 && strcmp(name, "INBOX/x") == 0,
+	    "and its children");
 	ok(store_name_check(S("inboxes"), name) == 0 && strcmp(name, "inboxes") == 0, "no more");
 	ok(store_name_check(S(""), name) < 0 && store_name_check(S("/a"), name) < 0 &&
-	    store_name_check(S("a/"), name) < 0 && store_name_check(S("a//b"), name) < 0 &&
-	    store_name_check(S("a\nb"), name) < 0 && store_name_check(S("\xff"), name) < 0,
+		store_name_check(S("a/"), name) < 0 && store_name_check(S("a//b"), name) < 0 &&
+		store_name_check(S("a\nb"), name) < 0 && store_name_check(S("\xff"), name) < 0,
 	    "names that are refused");
 	memset(longer, 'x', sizeof(longer));
-	ok(store_name_check(slice(longer, 200), name) < 0 && store_name_check(slice(longer, 199), name) == 0,
+	ok(store_name_check(slice(longer, 200), name) < 0 &&
+		store_name_check(slice(longer, 199), name) == 0,
 	    "a component has its limit");
 	ok(store_account_check(S("joe@example.test")) == 0 && store_account_check(S("Joe@x")) < 0 &&
-	    store_account_check(S("a/b")) < 0 && store_account_check(S("")) < 0 &&
-	    store_account_check(S("a b")) < 0, "accounts");
+		store_account_check(S("a/b")) < 0 && store_account_check(S("")) < 0 &&
+		store_account_check(S("a b")) < 0,
+	    "accounts");
 	buf_fini(&b);
 	buf_fini(&back);
 }
@@ -45,8 +52,14 @@ test_names(void)
 static void
 test_mailbox(void)
 {
-	struct store_disk_mailbox d = { .version = STORE_VERSION, .nkeywords = 2, .exists = 5,
-		.nruns = 2, .account_len = 3, .name_len = 5 };
+	struct store_disk_mailbox d = { .version = STORE_VERSION,
+		.nkeywords = 2,
+		.exists = 5,
+		.nruns = 2,
+		.head = sizeof(struct store_disk_mailbox),
+		.objectid = 77,
+		.account_len = 3,
+		.name_len = 5 };
 	struct store_range runs[2] = { { 1, 3 }, { 9, 10 } };
 	struct store_mailbox m;
 	struct buf b = { 0 };
@@ -54,13 +67,19 @@ test_mailbox(void)
 
 	buf_add(&b, &d, sizeof(d));
 	buf_add(&b, runs, sizeof(runs));
-	buf_lit(&b, "joeINBOX\x01" "a\x02" "bc");
+	buf_lit(&b,
+	    "joeINBOX\x01"
+	    "a\x02"
+	    "bc");
 	crc = crc32c(0, b.p, b.n);
 	memcpy(b.p + offsetof(struct store_disk_mailbox, crc), &crc, 4);
 	ok(store_mailbox_crc_ok(buf_get(&b)), "a good checksum");
-	ok(store_mailbox_parse(buf_get(&b), 7, true, &m) == 0 && m.id == 7 && m.exists == 5, "parsed");
+	ok(store_mailbox_parse(buf_get(&b), 7, true, &m) == 0 && m.id == 7 && m.exists == 5 &&
+		m.objectid == 77,
+	    "parsed");
 	ok(slice_eq(m.account_name, S("joe")) && slice_eq(m.name, S("INBOX")) &&
-	    slice_eq(m.keywords[1], S("bc")) && store_mailbox_run(&m, 1).last == 10, "all of it");
+		slice_eq(m.keywords[1], S("bc")) && store_mailbox_run(&m, 1).last == 10,
+	    "all of it");
 	b.p[b.n - 1] ^= 1;
 	ok(!store_mailbox_crc_ok(buf_get(&b)), "a changed byte is seen");
 	for (size_t n = 0; n < b.n; n++)
@@ -71,94 +90,52 @@ test_mailbox(void)
 	buf_fini(&b);
 }
 
+/* What a store says of its tables, to an older and to a newer program. */
 static void
-test_request(void)
+test_format(void)
 {
-	struct store_range r[2] = { { 1, 5 }, { 7, 7 } };
-	struct store_message m = { .token = 9, .size = 10, .flags = STORE_SEEN, .zone = -60,
-		.internaldate = 5, .keywords = S("a b"), .cache = S("cache") };
-	struct store_target t[2] = { { .account = S("joe@x"), .folder = S("f"), .limits = { 1, 2 },
-		.dup = { 1 } }, { .account = S("ann@x"), .partition = S("p"), .keywords = S("k") } };
-	struct store_request q = { .mailbox = 3, .mailbox2 = 4, .modseq = 5, .ranges = r, .nranges = 2,
-		.messages = &m, .nmessages = 1, .targets = t, .ntargets = 2, .name = S("n") }, back = { 0 };
-	struct arena a = { 0 };
+	struct store_disk_format head = { .version = 1,
+		.major = STORE_MAJOR,
+		.minor = 9,
+		.ntables = 2 };
+	struct store_disk_table meta = { 1, 1, 0, 4 }, extra = { 1, 2, 1, 5 };
+	struct store_format f;
 	struct buf b = { 0 };
-	bool any = false;
+	char *why = NULL;
 
-	store_request_write(&b, &q);
-	ok(store_request_parse(buf_get(&b), &a, &back) == 0, "a request comes back");
-	ok(back.nranges == 2 && back.ranges[1].first == 7 && back.messages[0].zone == -60 &&
-	    slice_eq(back.messages[0].cache, S("cache")) && slice_eq(back.targets[1].partition, S("p")) &&
-	    back.targets[0].limits.messages == 2 && back.modseq == 5, "as it was");
-	for (size_t n = 0; n < b.n; n++)
-		any |= store_request_parse(slice(b.p, n), &a, &back) == 0;
-	ok(!any, "no shorter one is taken");
-	buf_char(&b, 'x');
-	ok(store_request_parse(buf_get(&b), &a, &back) < 0, "nor a longer one");
+	ok(store_format_check(slice(NULL, 0), &f, &why) == 0 && f.major == 1 &&
+		f.tables & 1u << STORE_T_TOMBSTONE && !(f.tables & 1u << STORE_T_CHANGE),
+	    "format 1 had no row");
+	store_format_write(&b, 5, 0);
+	ok(store_format_check(buf_get(&b), &f, &why) == 0 && f.major == STORE_MAJOR &&
+		f.tables & 1u << STORE_T_CHANGE && !(f.tables & 1u << STORE_T_TOMBSTONE),
+	    "our own");
+	for (size_t n = 1; n < b.n; n++, mem_free(&why))
+		if (store_format_check(slice(b.p, n), &f, &why) == 0)
+			ok(false, "a row cut off at %zu", n);
 	buf_clear(&b);
-	r[1].first = 5;
-	store_request_write(&b, &q);
-	ok(store_request_parse(buf_get(&b), &a, &back) < 0, "ranges must ascend");
+	buf_add(&b, &head, sizeof(head));
+	buf_add(&b, &meta, sizeof(meta));
+	buf_lit(&b, "meta");
+	buf_add(&b, &extra, sizeof(extra));
+	buf_lit(&b, "extra");
+	ok(store_format_check(buf_get(&b), &f, &why) == 0 && f.minor == 9 &&
+		f.tables == 1u << STORE_T_META,
+	    "a table that is not known and may be done without");
+	b.p[b.n - 7] = 0;
+	ok(store_format_check(buf_get(&b), &f, &why) < 0 && strstr(why, "table extra"),
+	    "one that is critical is refused by name");
+	mem_free(&why);
+	b.p[b.n - 7] = 1;
+	b.p[sizeof(head)] = 2;
+	ok(store_format_check(buf_get(&b), &f, &why) < 0 && strstr(why, "table meta of version 2"),
+	    "a known one of a later version too");
+	mem_free(&why);
+	b.p[2] = STORE_MAJOR + 1;
+	ok(store_format_check(buf_get(&b), &f, &why) < 0 && strstr(why, "needs a newer"),
+	    "and a later major format");
+	mem_free(&why);
 	buf_fini(&b);
-	arena_reset(&a);
-}
-
-static void
-test_reply(void)
-{
-	struct store_range r = { 1, 5 };
-	struct store_result res = { .verdict = verdict(TEMP, 452, "4.2.2", "mailbox full"),
-		.code = STORE_OVERQUOTA, .uid = 4 };
-	struct store_reply q = { .verdict = verdict(OK, 250, "2.0.0", "done"), .uids = &r, .nuids = 1,
-		.results = &res, .nresults = 1, .path = S("/p") }, back;
-	struct arena a = { 0 };
-	struct buf b = { 0 };
-
-	store_reply_write(&b, &q);
-	ok(store_reply_parse(buf_get(&b), &a, &back) == 0, "a reply comes back");
-	ok(back.uids[0].last == 5 && verdict_reply(&back.results[0].verdict) == 452 &&
-	    back.results[0].code == STORE_OVERQUOTA && slice_eq(back.path, S("/p")), "as it was");
-	is(back.results[0].verdict.text, "mailbox full", "with its words");
-	buf_fini(&b);
-	arena_reset(&a);
-}
-
-static void
-test_pieces(void)
-{
-	struct store_head h = { STORE_PROTOCOL, STORE_V_COPY, STORE_MORE, 5 }, got;
-	struct store_joiner j = { .b = { 0 } };
-	char packet[64];
-	struct slice body;
-
-	memcpy(packet, &h, 8);
-	memcpy(packet + 8, "one ", 4);
-	eq(store_join(&j, slice(packet, 12), &got, &body), 0, "the first piece");
-	h.flags = 0;
-	memcpy(packet, &h, 8);
-	memcpy(packet + 8, "two", 3);
-	ok(store_join(&j, slice(packet, 11), &got, &body) == 1 && slice_eq(body, S("one two")),
-	    "and the second make one");
-	ok(store_join(&j, slice(packet, 11), &got, &body) == 1 && slice_eq(body, S("two")), "or one alone");
-	eq(store_join(&j, slice(packet, 7), &got, &body), -EBADMSG, "half a head is none");
-	buf_fini(&j.b);
-}
-
-static void
-test_keywords(void)
-{
-	struct slice rest = S(" a  $Junk "), word;
-	uint8_t k1[16], k2[16];
-
-	ok(store_keyword_next(&rest, &word) && slice_eq(word, S("a")) && store_keyword_next(&rest, &word) &&
-	    slice_eq(word, S("$Junk")) && !store_keyword_next(&rest, &word), "words");
-	ok(store_keyword_ok(S("$Junk")) && !store_keyword_ok(S("a(b")) && !store_keyword_ok(S("\\Seen")) &&
-	    !store_keyword_ok(S("")), "atoms only");
-	store_dup_key(S("q1"), S("joe@x"), k1);
-	store_dup_key(S("q1"), S("joe@x"), k2);
-	ok(memcmp(k1, k2, 16) == 0, "duplicate keys repeat");
-	store_dup_key(S("q1j"), S("oe@x"), k2);
-	ok(memcmp(k1, k2, 16) != 0, "and keep their parts apart");
 }
 
 int
@@ -166,9 +143,6 @@ main(void)
 {
 	test_names();
 	test_mailbox();
-	test_request();
-	test_reply();
-	test_pieces();
-	test_keywords();
+	test_format();
 	return done();
 }

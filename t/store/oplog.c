@@ -3,6 +3,7 @@
 #include <dirent.h>
 
 #include "service.h"
+#include "store/block.h"
 #include "store/check.h"
 #include "store/oplog.h"
 #include "store/recover.h"
@@ -15,11 +16,11 @@ frame_add(struct buf *log, uint64_t batch, const char *key, const char *value)
 	struct buf b = { 0 };
 	struct oplog_op op = { OPLOG_PUT, STORE_T_SUB, slice_str(key), slice_str(value) };
 
-	oplog_begin(&b);
-	oplog_op_write(&b, &op);
+	store_oplog_begin(&b);
+	store_oplog_op_write(&b, &op);
 	op = (struct oplog_op){ OPLOG_DEL, STORE_T_NAME, slice_str(key), slice(NULL, 0) };
-	oplog_op_write(&b, &op);
-	oplog_finish(&b, batch, 1000 + (int64_t)batch);
+	store_oplog_op_write(&b, &op);
+	store_oplog_finish(&b, batch, 1000 + (int64_t)batch, 3, batch - 1);
 	buf_slice(log, buf_get(&b));
 	buf_fini(&b);
 }
@@ -36,35 +37,41 @@ test_frames(void)
 	first = log.n;
 	frame_add(&log, 8, "another key", "");
 	frame_add(&log, 9, "third", "x");
-	eq(oplog_frame_parse(buf_get(&log), &f), 0, "a frame");
-	ok(f.batch == 7 && f.at == 1007 && f.size == first, "with its batch, time and size");
-	eq(oplog_op_parse(&f.ops, &op), 1, "has an operation");
+	eq(store_oplog_frame_parse(buf_get(&log), &f), 0, "a frame");
+	ok(f.batch == 7 && f.at == 1007 && f.epoch == 3 && f.committed == 6 && f.size == first,
+	    "with its batch, time, epoch and size");
+	eq(store_oplog_op_parse(&f.ops, &op), 1, "has an operation");
 	ok(op.kind == OPLOG_PUT && op.table == STORE_T_SUB && slice_eq(op.key, S("key")) &&
-	    slice_eq(op.value, S("value")), "as it was written");
-	ok(oplog_op_parse(&f.ops, &op) == 1 && op.kind == OPLOG_DEL && op.value.n == 0, "and another");
-	eq(oplog_op_parse(&f.ops, &op), 0, "and no more");
+		slice_eq(op.value, S("value")),
+	    "as it was written");
+	ok(store_oplog_op_parse(&f.ops, &op) == 1 && op.kind == OPLOG_DEL && op.value.n == 0,
+	    "and another");
+	eq(store_oplog_op_parse(&f.ops, &op), 0, "and no more");
 	for (size_t n = 0; n < first; n++)
-		if (oplog_frame_parse(slice(log.p, n), &f) != -EAGAIN) {
+		if (store_oplog_frame_parse(slice(log.p, n), &f) != -EAGAIN) {
 			ok(false, "cut off at %zu", n);
 			break;
 		}
 	ok(true, "cut off anywhere it waits for more");
 
 	for (uint64_t batch = 7; batch <= 9; batch++)
-		ok(oplog_next(buf_get(&log), &at, &f, &skipped) && f.batch == batch && skipped == 0,
+		ok(store_oplog_next(buf_get(&log), &at, &f, &skipped) && f.batch == batch &&
+			skipped == 0,
 		    "batch %llu in turn", (unsigned long long)batch);
-	ok(!oplog_next(buf_get(&log), &at, &f, &skipped) && at == log.n, "the end");
+	ok(!store_oplog_next(buf_get(&log), &at, &f, &skipped) && at == log.n, "the end");
 
 	at = 0;
 	for (int i = 0; i < 2; i++)
-		ok(oplog_next(slice(log.p, log.n - 1), &at, &f, &skipped), "a torn log: frame %d", i);
-	ok(!oplog_next(slice(log.p, log.n - 1), &at, &f, &skipped) && at < log.n - 1,
+		ok(store_oplog_next(slice(log.p, log.n - 1), &at, &f, &skipped),
+		    "a torn log: frame %d", i);
+	ok(!store_oplog_next(slice(log.p, log.n - 1), &at, &f, &skipped) && at < log.n - 1,
 	    "its tail is left out, and where it begins is known");
 
 	log.p[first + sizeof(struct oplog_head) + 9] ^= 1;
 	at = 0;
-	ok(oplog_next(buf_get(&log), &at, &f, &skipped) && f.batch == 7, "before a damaged frame");
-	ok(oplog_next(buf_get(&log), &at, &f, &skipped) && f.batch == 9 && skipped > 0,
+	ok(store_oplog_next(buf_get(&log), &at, &f, &skipped) && f.batch == 7,
+	    "before a damaged frame");
+	ok(store_oplog_next(buf_get(&log), &at, &f, &skipped) && f.batch == 9 && skipped > 0,
 	    "the next good one is found behind it");
 	buf_fini(&log);
 }
@@ -72,33 +79,101 @@ test_frames(void)
 static void
 test_blocks(void)
 {
-	struct store_record rec[3] = { { .uid = 33, .size = 1 }, { .uid = 35, .size = 2 },
-		{ .uid = 34, .size = 3 } };
-	const uint32_t gone[] = { 33, 34, 70 }, only = 35;
-	struct buf a = { 0 }, b = { 0 };
-	const struct store_record *got;
+	struct {
+		uint32_t uid;
+		char record[STORE_RECORD];
+	} PACKED rec[3] = { { 33, "one" }, { 35, "two" }, { 34, "three" } };
+	uint32_t gone = store_uid_bit(33) | store_uid_bit(34), rest = store_uid_bit(35);
+	struct store_group states[] = { { store_uid_bit(33) | store_uid_bit(34), 0, 0, 7 },
+		{ store_uid_bit(35), 0, 0, 8 } },
+			   seen = { gone, STORE_SEEN, 5, 99 };
+	struct buf a = { 0 }, b = { 0 }, s = { 0 };
+	struct store_record room[STORE_BLOCK];
 	uint8_t key[12];
 	struct oplog_op op = { OPLOG_RECORDS, STORE_T_INDEX, slice((char *)key, 12),
 		slice((char *)rec, 2 * sizeof(rec[0])) };
-	size_t n;
 
 	store_be64(key, 5);
 	store_be32(key + 8, 1);
-	eq(oplog_block_change(&op, slice(NULL, 0), &a), 0, "records into an empty block");
+	eq(store_oplog_block_change(&op, OPLOG_RECORD, slice(NULL, 0), &a), 0,
+	    "records into an empty block");
 	op.value = slice((char *)&rec[2], sizeof(rec[0]));
-	eq(oplog_block_change(&op, buf_get(&a), &b), 0, "one more between them");
-	got = store_block_parse(buf_get(&b), &n);
-	ok(got && n == 3 && got[0].uid == 33 && got[1].uid == 34 && got[2].uid == 35, "in order");
-	ok(oplog_block_change(&op, buf_get(&b), &a) == 0 && slice_eq(buf_get(&a), buf_get(&b)),
+	eq(store_oplog_block_change(&op, OPLOG_RECORD, buf_get(&a), &b), 0,
+	    "one more between them");
+	ok(store_block_records(buf_get(&b), 1, room) == 3 && room[1].uid == 34 &&
+		memcmp((char *)&room[1] + STORE_RECORD_AT, "three", 5) == 0 &&
+		memcmp((char *)&room[2] + STORE_RECORD_AT, "two", 3) == 0,
+	    "in order");
+	ok(store_oplog_block_change(&op, OPLOG_RECORD, buf_get(&b), &a) == 0 &&
+		slice_eq(buf_get(&a), buf_get(&b)),
 	    "twice is once");
+	ok(store_oplog_block_change(&op, OPLOG_RECORD + 4, buf_get(&b), &a) == -EBADMSG,
+	    "records of another length than the frame's are refused");
+
+	op = (struct oplog_op){ OPLOG_STATE, STORE_T_STATE, op.key,
+		slice((const char *)states, sizeof(states)) };
+	eq(store_oplog_block_change(&op, OPLOG_RECORD, slice(NULL, 0), &a), 0, "their states");
+	op.value = slice((const char *)&seen, sizeof(seen));
+	ok(store_oplog_block_change(&op, OPLOG_RECORD, buf_get(&a), &s) == 0 &&
+		store_block_read(buf_get(&b), buf_get(&s), 1, room) == 3,
+	    "states of two");
+	ok(room[0].flags == STORE_SEEN && room[1].keywords == 5 && room[1].modseq == 99 &&
+		room[2].flags == 0 && store_states_modseq(buf_get(&s)) == 99,
+	    "are theirs, and the row's head is as new");
+	ok(store_oplog_block_change(&op, OPLOG_RECORD, buf_get(&s), &a) == 0 &&
+		slice_eq(buf_get(&a), buf_get(&s)),
+	    "twice is once");
+	op.table = STORE_T_INDEX;
+	ok(store_oplog_block_change(&op, OPLOG_RECORD, buf_get(&b), &a) == -EBADMSG,
+	    "the index has no states");
+	seen.uids = 0;
+	op.table = STORE_T_STATE;
+	ok(store_oplog_block_change(&op, OPLOG_RECORD, buf_get(&s), &a) == -EBADMSG,
+	    "nor has nobody one");
+
+	op.kind = OPLOG_GONE;
+	op.value = slice((const char *)&gone, sizeof(gone));
+	eq(store_oplog_block_change(&op, OPLOG_RECORD, buf_get(&s), &a), 0, "two are gone");
+	op.table = STORE_T_INDEX;
+	ok(store_oplog_block_change(&op, OPLOG_RECORD, buf_get(&b), &s) == 0 &&
+		store_block_read(buf_get(&s), buf_get(&a), 1, room) == 1 && room[0].uid == 35,
+	    "from both rows");
+	op.value = slice((const char *)&rest, sizeof(rest));
+	ok(store_oplog_block_change(&op, OPLOG_RECORD, buf_get(&s), &b) == 0 && b.n == 0,
+	    "the last one takes the block along");
+	buf_fini(&a);
+	buf_fini(&b);
+	buf_fini(&s);
+}
+
+/* The same for an index of format 1, which had all in one row. */
+static void
+test_blocks_v1(void)
+{
+	struct store_record_v1 rec[] = { { .uid = 35, .size = 2 }, { .uid = 34, .flags = 4 } };
+	const uint32_t gone[] = { 34, 70 };
+	struct buf a = { 0 }, b = { 0 };
+	struct store_record room[STORE_BLOCK];
+	uint8_t key[12];
+	struct oplog_op op = { OPLOG_RECORDS, STORE_T_INDEX, slice((char *)key, 12),
+		slice((char *)rec, sizeof(rec)) };
+
+	store_be64(key, 5);
+	store_be32(key + 8, 1);
+	ok(store_oplog_block_change(&op, 0, slice(NULL, 0), &a) == 0 &&
+		store_block_read_v1(buf_get(&a), 1, room) == 2 && room[0].uid == 34 &&
+		room[0].flags == 4 && room[1].size == 2,
+	    "format 1: records");
 	op.kind = OPLOG_GONE;
 	op.value = slice((const char *)gone, sizeof(gone));
-	ok(oplog_block_change(&op, buf_get(&b), &a) == -EBADMSG, "a UID of another block is refused");
-	op.value.n = 8;
-	ok(oplog_block_change(&op, buf_get(&b), &a) == 0 && store_block_parse(buf_get(&a), &n) && n == 1,
-	    "two are gone");
-	op.value = slice((const char *)&only, 4);
-	ok(oplog_block_change(&op, buf_get(&a), &b) == 0 && b.n == 0, "the last one takes the block along");
+	ok(store_oplog_block_change(&op, 0, buf_get(&a), &b) == -EBADMSG,
+	    "a UID of another block is refused");
+	op.value.n = 4;
+	ok(store_oplog_block_change(&op, 0, buf_get(&a), &b) == 0 &&
+		store_block_read_v1(buf_get(&b), 1, room) == 1 && room[0].uid == 35,
+	    "one is gone");
+	op.table = STORE_T_STATE;
+	ok(store_oplog_block_change(&op, 0, slice(NULL, 0), &a) == -EBADMSG, "it has no states");
 	buf_fini(&a);
 	buf_fini(&b);
 }
@@ -114,14 +189,25 @@ on_line(void *arg, const char *line)
 	printf("# %s\n", line);
 }
 
+static void
+make_digest(struct slice message, struct buf *out)
+{
+	if (slice_eq(message, S("log me")))
+		buf_lit(out, "cache");
+}
+
 static int
 run_recover(struct store_recover *r, bool force)
 {
 	char *why = NULL;
 	int rc;
 
-	*r = (struct store_recover){ .path = part, .snapshots = snapshots, .map_size = 1 << 30,
-		.force = force, .tell = on_line };
+	*r = (struct store_recover){ .path = part,
+		.snapshots = snapshots,
+		.map_size = 1 << 30,
+		.digest = make_digest,
+		.force = force,
+		.tell = on_line };
 	rc = store_recover(r, &why);
 	if (why)
 		printf("# %s\n", why);
@@ -144,7 +230,7 @@ findings(void)
 	return c.findings;
 }
 
-/* The record of a mailbox, of its account and all of its messages. */
+/* The record of a mailbox, of its account and all of its messages, with their digests. */
 static void
 state_of(uint64_t mailbox, struct buf *out)
 {
@@ -161,11 +247,20 @@ state_of(uint64_t mailbox, struct buf *out)
 		abort();
 	v = store_view_new(r);
 	if (store_begin(v) == 0 && store_get_mailbox(v, mailbox, &m) == 0) {
-		buf_printf(out, "%u %u %u %u %llu %llu %.*s ", m.uidvalidity, m.uidnext, m.exists, m.unseen,
-		    (unsigned long long)m.highestmodseq, (unsigned long long)m.bytes, SARG(m.name));
+		buf_printf(out, "%u %u %u %u %llu %llu %.*s ", m.uidvalidity, m.uidnext, m.exists,
+		    m.unseen, (unsigned long long)m.highestmodseq, (unsigned long long)m.bytes,
+		    SARG(m.name));
 		store_blocks_init(&b, v, mailbox, 1, UINT32_MAX);
 		while ((rec = store_blocks_next(&b, &n)))
-			buf_add(out, rec, n * sizeof(*rec));
+			for (size_t i = 0; i < n; i++) {
+				struct slice cache = store_get_cache(v, rec[i].emailid);
+				const char *places = cache.p + cache.n;
+
+				/* The places there are rows of their own in the log. */
+				(void)store_cache_places(cache, &places);
+				buf_add(out, &rec[i], sizeof(rec[i]));
+				buf_add(out, cache.p, (size_t)(places - cache.p));
+			}
 	}
 	store_view_free(&v);
 	store_reader_close(&r);
@@ -174,8 +269,7 @@ state_of(uint64_t mailbox, struct buf *out)
 static void
 wait_up(void)
 {
-	for (int i = 0; i < 200 && ping() != OK; i++)
-		usleep(20000);
+	service_again();
 }
 
 static int
@@ -226,23 +320,35 @@ count(const char *directory, const char *end)
 	return n;
 }
 
-/* The last segment; its size. */
+/* Behind the last frame of a file: what follows is room. */
+static off_t
+frames_end(const char *path)
+{
+	static char bytes[4 * 1024 * 1024];
+	int fd = open(path, O_RDONLY);
+	ssize_t n = fd < 0 ? -1 : read(fd, bytes, sizeof(bytes));
+	struct oplog_frame f;
+	size_t at = 0, skipped;
+
+	if (fd >= 0)
+		close(fd);
+	while (n > 0 && store_oplog_next(slice(bytes, (size_t)n), &at, &f, &skipped))
+		;
+	return (off_t)at;
+}
+
+/* The last segment, and where its frames end. */
 static off_t
 segment(char path[200])
 {
-	struct stat st = { 0 };
-
 	for (unsigned n = 1; n < 1000; n++) {
-		struct stat at;
 		char name[200];
 
 		snprintf(name, sizeof(name), "%s/log/" OPLOG_SEGMENT, part, n);
-		if (stat(name, &at) == 0) {
+		if (access(name, R_OK) == 0)
 			memcpy(path, name, sizeof(name));
-			st = at;
-		}
 	}
-	return st.st_size;
+	return frames_end(path);
 }
 
 static void
@@ -271,15 +377,17 @@ test_recover(void)
 	destroy_index();
 	eq(run_recover(&r, false), 0, "from the log alone");
 	ok(r.from == 0 && r.batches > 40, "batch by batch");
+	eq(r.digests, 38, "with the digests of what is there, which are not in it");
 	service_start();
 	wait_up();
 	state_of(inbox, &after);
-	ok(before.n > 1000 && slice_eq(buf_get(&before), buf_get(&after)), "everything is as it was");
+	ok(before.n > 1000 && slice_eq(buf_get(&before), buf_get(&after)),
+	    "everything is as it was");
 	eq(findings(), 0, "the check finds nothing");
 
 	eq(CALL(store_snapshot_start, S("primary")), OK, "a snapshot");
 	ok(access(last_path, R_OK) == 0, "is a file");
-	eq(CALL(store_snapshot_start, S("nowhere")), PERM, "not of a partition that is not");
+	eq(CALL(store_snapshot_start, S("nowhere")), TEMP, "not of a partition that is not");
 	for (int i = 0; i < 30; i++)
 		deliver("joe@example.test");
 	flag(inbox, 50, STORE_FLAGGED);
@@ -293,7 +401,9 @@ test_recover(void)
 	if (fd < 0 || pwrite(fd, "TLOG torn", 9, size) != 9)
 		abort();
 	eq(run_recover(&r, false), 0, "from a snapshot and a log with a torn tail");
-	ok(r.from > 0 && r.batches > 30 && r.batch == r.from + r.batches, "only what came after it");
+	ok(r.from > 0 && r.batches > 30 && r.batch == r.from + r.batches,
+	    "only what came after it");
+	eq(r.digests, 30, "and digests of that alone");
 	service_start();
 	wait_up();
 	state_of(inbox, &after);
@@ -310,7 +420,8 @@ test_recover(void)
 		deliver("joe@example.test");
 	service_stop(SIGKILL);
 	destroy_index();
-	if (pread(fd, &byte, 1, size + 60) != 1 || (byte ^= 1, pwrite(fd, &byte, 1, size + 60)) != 1)
+	if (pread(fd, &byte, 1, size + 60) != 1 ||
+	    (byte ^= 1, pwrite(fd, &byte, 1, size + 60)) != 1)
 		abort();
 	eq(run_recover(&r, false), -EUCLEAN, "a damaged batch in the middle stops it");
 	ok(r.holes == 1, "and is told");
@@ -368,7 +479,7 @@ test_keep(void)
 	wait_up();
 	eq(findings() > 900, 0, "the index can be read");
 
-	/* A power cut: the log ends before the index does. */
+	/* The last frame is torn. */
 	deliver("joe@example.test");
 	deliver("joe@example.test");
 	service_stop(SIGKILL);
@@ -398,6 +509,7 @@ main(int argc, char **argv)
 	log_init("oplog", LOG_TO_STDERR, LOG_ERROR);
 	test_frames();
 	test_blocks();
+	test_blocks_v1();
 	if (!service_find(argv[0]))
 		return done();
 	service_prepare("map_size = 1G\nmin_free = 0\nlog_segment = 8k\n");

@@ -11,9 +11,13 @@ static int
 deliver(const char *name, const char *folder, const char *text, uint64_t limit, const char *dup)
 {
 	struct store_body b = body_with(text, strlen(text));
-	struct store_message m = { .body = &b, .size = (uint32_t)strlen(text), .internaldate = 1000,
-		.zone = 60, .cache = S("cache bytes") };
-	struct store_target t = { .account = slice_str(name), .folder = slice_str(folder),
+	struct store_message m = { .body = &b,
+		.size = (uint32_t)strlen(text),
+		.internaldate = 1000,
+		.zone = 60,
+		.cache = S("cache bytes") };
+	struct store_target t = { .account = slice_str(name),
+		.folder = slice_str(folder),
 		.limits = { limit, 0 } };
 
 	if (dup)
@@ -25,8 +29,11 @@ static uint32_t
 append(uint64_t mailbox, const char *text, uint16_t flags, const char *keywords)
 {
 	struct store_body b = body_with(text, strlen(text));
-	struct store_message m = { .body = &b, .size = (uint32_t)strlen(text), .flags = flags,
-		.keywords = slice_str(keywords), .internaldate = 2000 };
+	struct store_message m = { .body = &b,
+		.size = (uint32_t)strlen(text),
+		.flags = flags,
+		.keywords = slice_str(keywords),
+		.internaldate = 2000 };
 
 	return CALL(store_append_start, mailbox, &m, 1, none) == OK ? last.uid : 0;
 }
@@ -57,6 +64,7 @@ uids(uint64_t id)
 {
 	static char text[400];
 	struct buf runs = { 0 };
+	struct store_mailbox m;
 	struct store_blocks b;
 	const struct store_record *rec;
 	size_t n, len = 0, from_index = 0;
@@ -64,15 +72,18 @@ uids(uint64_t id)
 	text[0] = 0;
 	if (store_refresh(view) < 0)
 		return "?";
-	if (store_uid_runs(view, id, &runs) < 0)
+	if (store_get_mailbox(view, id, &m) == 0)
+		store_uid_runs(view, &m, &runs);
+	else
 		len += (size_t)snprintf(text, sizeof(text), "?");
 	for (size_t at = 0; at + 8 <= runs.n; at += 8) {
 		struct store_range r;
 
 		memcpy(&r, runs.p + at, 8);
 		if (len < sizeof(text) - 30)
-			len += (size_t)snprintf(text + len, sizeof(text) - len, r.first == r.last ? "%s%u" :
-			    "%s%u:%u", len ? " " : "", r.first, r.last);
+			len += (size_t)snprintf(text + len, sizeof(text) - len,
+			    r.first == r.last ? "%s%u" : "%s%u:%u", len ? " " : "", r.first,
+			    r.last);
 		from_index += r.last - r.first + 1;
 	}
 	store_blocks_init(&b, view, id, 1, UINT32_MAX);
@@ -112,14 +123,15 @@ test_account(void)
 	ok(account && inbox, "with ids");
 	eq(CALL(store_account_start, S("joe@example.test"), S("")), OK, "and found again");
 	ok(last.account == account && last.mailbox == inbox, "under the same ids");
-	eq(CALL(store_account_start, S("Joe@example.test"), S("")), PERM, "upper case is refused");
-	eq(CALL(store_account_start, S("ann@example.test"), S("nowhere")), PERM,
+	eq(CALL(store_account_start, S("Joe@example.test"), S("")), TEMP, "upper case is refused");
+	eq(CALL(store_account_start, S("ann@example.test"), S("nowhere")), TEMP,
 	    "and so is an unknown partition");
 	snprintf(path, sizeof(path), "%s/store/partition/primary", dir);
 	ok(store_reader_open(path, &reader, &why) == 0, "the reader opens %s", why ? why : "");
 	view = store_view_new(reader);
 	ok(store_begin(view) == 0 && store_find_account(view, S("joe@example.test"), &a) == 0 &&
-	    a.id == account, "it finds the account");
+		a.id == account,
+	    "it finds the account");
 	eq(a.mailboxes, 6, "with six mailboxes");
 	f.account = account;
 	while (store_next_folder(view, &f)) {
@@ -127,8 +139,10 @@ test_account(void)
 		buf_printf(&names, "(%s) ", f.special ? store_special_name(f.special) : "");
 		ok(store_subscribed(view, account, f.name), "and subscribed");
 	}
-	is(buf_cstr(&names), "Archive(\\Archive) Drafts(\\Drafts) INBOX() Junk(\\Junk) "
-	    "Sent(\\Sent) Trash(\\Trash) ", "the default folders with their uses");
+	is(buf_cstr(&names),
+	    "Archive(\\Archive) Drafts(\\Drafts) INBOX() Junk(\\Junk) "
+	    "Sent(\\Sent) Trash(\\Trash) ",
+	    "the default folders with their uses");
 	buf_fini(&names);
 }
 
@@ -152,19 +166,22 @@ test_deliver(void)
 	eq(deliver("joe@example.test", "", "hello", 0, "q1"), OK, "again");
 	ok(last_results[0].duplicate, "is a duplicate");
 	box = mailbox(inbox);
-	ok(box.exists == 1 && box.unseen == 1 && box.recent == 1 && box.uidnext == 2 && box.bytes == 5 &&
-	    box.first_unseen == 1, "the counts of the mailbox");
+	ok(box.exists == 1 && box.unseen == 1 && box.recent == 1 && box.uidnext == 2 &&
+		box.bytes == 5 && box.first_unseen == 1,
+	    "the counts of the mailbox");
 	rec = store_get_record(view, inbox, 1);
 	ok(rec && rec->size == 5 && rec->internaldate == 1000 && rec->zone == 60 && rec->flags == 0,
 	    "its record");
-	ok(rec && slice_eq(store_get_cache(view, rec->emailid), S("cache bytes")), "its cache");
+	ok(rec && slice_starts(store_get_cache(view, rec->emailid), S("cache bytes")), "its cache");
 	ok(rec && rec->modseq == box.highestmodseq, "its modseq");
 
 	eq(CALL(store_deliver_start, &m, t, 3), OK, "three recipients");
 	eq(last.nresults, 3, "three results");
-	ok(last_results[0].verdict.kind == OK && last_results[1].verdict.kind == OK, "two are delivered");
+	ok(last_results[0].verdict.kind == OK && last_results[1].verdict.kind == OK,
+	    "two are delivered");
 	ok(last_results[2].verdict.kind == PERM && last_results[2].verdict.subject == 2 &&
-	    last_results[2].code == STORE_OVERQUOTA, "one has no room");
+		last_results[2].code == STORE_OVERQUOTA,
+	    "one has no room");
 	ann = last_results[1].mailbox;
 	fd = store_open_message(view, ann, 1);
 	ok(fd >= 0 && fstat(fd, &st) == 0 && st.st_nlink == 2, "one file, two names");
@@ -192,7 +209,8 @@ test_append(void)
 	struct stat st = { 0 };
 	int fd;
 
-	eq(append(drafts, "draft", STORE_DRAFT | STORE_SEEN, "$Label1 todo"), 1, "append gives uid 1");
+	eq(append(drafts, "draft", STORE_DRAFT | STORE_SEEN, "$Label1 todo"), 1,
+	    "append gives uid 1");
 	fd = store_open_message(view, drafts, 1);
 	ok(fd >= 0 && fstat(fd, &st) == 0 && st.st_mtime == 2000, "the file has the internal date");
 	close(fd);
@@ -203,10 +221,13 @@ test_append(void)
 	box = mailbox(drafts);
 	ok(box.exists == 4 && box.unseen == 3 && box.first_unseen == 2, "counts");
 	ok(box.nkeywords == 2 && slice_eq(box.keywords[0], S("$Label1")) &&
-	    slice_eq(box.keywords[1], S("todo")), "keywords by name");
+		slice_eq(box.keywords[1], S("todo")),
+	    "keywords by name");
 	rec = store_get_record(view, drafts, 1);
-	ok(rec && rec->keywords == 3 && rec->flags == (STORE_DRAFT | STORE_SEEN), "flags and keywords");
-	eq(CALL(store_append_start, drafts, &w, 1, none), TEMP, "a size that is not the file's is refused");
+	ok(rec && rec->keywords == 3 && rec->flags == (STORE_DRAFT | STORE_SEEN),
+	    "flags and keywords");
+	eq(CALL(store_append_start, drafts, &w, 1, none), TEMP,
+	    "a size that is not the file's is refused");
 	eq(CALL(store_append_start, inbox ^ 0xffff, &w, 1, none), TEMP, "a body is used once");
 	is(uids(drafts), "1:4", "nothing else was added");
 }
@@ -216,18 +237,24 @@ test_flags(void)
 {
 	struct store_range all = { 1, UINT32_MAX }, some[2] = { { 2, 2 }, { 4, 9 } };
 	struct store_change seen = { .how = STORE_ADD, .flags = STORE_SEEN },
-		unseen = { .how = STORE_REMOVE, .flags = STORE_SEEN },
-		set = { .how = STORE_SET, .flags = STORE_DELETED, .keywords = S("new todo") },
-		old = { .how = STORE_ADD, .flags = STORE_ANSWERED, .conditional = true };
+			    unseen = { .how = STORE_REMOVE, .flags = STORE_SEEN },
+			    set = { .how = STORE_SET,
+				    .flags = STORE_DELETED,
+				    .keywords = S("new todo") },
+			    old = { .how = STORE_ADD,
+				    .flags = STORE_ANSWERED,
+				    .conditional = true };
 	uint64_t drafts = folder("Drafts"), modseq;
 	struct store_mailbox box;
 
 	eq(CALL(store_flags_start, drafts, some, 2, &seen), OK, "flags are added");
 	modseq = last.modseq;
 	box = mailbox(drafts);
-	ok(box.unseen == 1 && box.first_unseen == 3 && box.highestmodseq == modseq, "counts follow");
+	ok(box.unseen == 1 && box.first_unseen == 3 && box.highestmodseq == modseq,
+	    "counts follow");
 	eq(store_first_unseen(view, &box), 3, "first unseen");
-	eq(store_get_record(view, drafts, 1)->modseq < modseq, 1, "the untouched keep their modseq");
+	eq(store_get_record(view, drafts, 1)->modseq < modseq, 1,
+	    "the untouched keep their modseq");
 	eq(CALL(store_flags_start, drafts, some, 2, &seen), OK, "the same again");
 	ok(last.modseq == modseq, "changes nothing");
 	eq(CALL(store_flags_start, drafts, &all, 1, &unseen), OK, "all unseen");
@@ -235,7 +262,8 @@ test_flags(void)
 	ok(box.unseen == 4 && box.first_unseen == 1, "counts follow again");
 	eq(CALL(store_flags_start, drafts, some, 2, &set), OK, "flags and keywords are set");
 	ok(store_refresh(view) == 0 && store_get_record(view, drafts, 4)->keywords == (4 | 2) &&
-	    store_get_record(view, drafts, 4)->flags == STORE_DELETED, "in the record");
+		store_get_record(view, drafts, 4)->flags == STORE_DELETED,
+	    "in the record");
 	old.unchangedsince = modseq + 1;
 	eq(CALL(store_flags_start, drafts, &all, 1, &old), OK, "UNCHANGEDSINCE");
 	ok(last.nuids == 2 && last_uids[0].first == 2 && last_uids[1].first == 4,
@@ -251,7 +279,8 @@ test_expunge(void)
 	struct buf gone = { 0 };
 
 	eq(CALL(store_expunge_start, drafts, &two, 1, false), OK, "UID EXPUNGE");
-	ok(last.nuids == 1 && last_uids[0].first == 2 && last_uids[0].last == 2, "takes what is deleted");
+	ok(last.nuids == 1 && last_uids[0].first == 2 && last_uids[0].last == 2,
+	    "takes what is deleted");
 	is(uids(drafts), "1 3:4", "the runs know");
 	is(content(drafts, 2), "a", "the file is still there");
 	eq(CALL(store_expunge_start, drafts, NULL, 0, false), OK, "EXPUNGE");
@@ -273,7 +302,8 @@ test_copy(void)
 
 	eq(CALL(store_copy_start, drafts, &all, 1, trash, none), OK, "copy");
 	ok(last.nuids == 2 && last_uids[1].first == 3 && last.nto == 1 && last_to[0].first == 1 &&
-	    last_to[0].last == 2, "tells both sets");
+		last_to[0].last == 2,
+	    "tells both sets");
 	is(content(trash, 2), content(drafts, 3), "the content is the same");
 	(void)!store_refresh(view);
 	emailid = store_get_record(view, drafts, 3)->emailid;
@@ -287,7 +317,8 @@ test_copy(void)
 	is(uids(trash), "1:3", "to there");
 	eq(CALL(store_copy_start, trash, &all, 1, trash, none), OK, "a copy into the same mailbox");
 	is(uids(trash), "1:6", "doubles it");
-	eq(CALL(store_copy_start, trash, &all, 1, trash ^ 0x7777, none), PERM, "no such destination");
+	eq(CALL(store_copy_start, trash, &all, 1, trash ^ 0x7777, none), PERM,
+	    "no such destination");
 	eq(last.code, STORE_NOMAILBOX, "is said");
 	eq(CALL(store_move_start, trash, &all, 1, inbox), OK, "everything to the inbox");
 	is(uids(trash), "", "empties it");
@@ -304,8 +335,10 @@ test_folders(void)
 	ok((a = folder("a")) && (ab = folder("a/b")), "makes the superiors");
 	eq(CALL(store_create_start, account, S("a/b"), STORE_USE_NONE), PERM, "not twice");
 	eq(last.code, STORE_EXISTS, "says why");
-	eq(CALL(store_create_start, account, S("a//b"), STORE_USE_NONE), PERM, "no empty component");
-	eq(CALL(store_create_start, account, S("InBoX"), STORE_USE_NONE), PERM, "INBOX in any case");
+	eq(CALL(store_create_start, account, S("a//b"), STORE_USE_NONE), PERM,
+	    "no empty component");
+	eq(CALL(store_create_start, account, S("InBoX"), STORE_USE_NONE), PERM,
+	    "INBOX in any case");
 	(void)!store_refresh(view);
 	while (store_next_folder(view, &f))
 		children |= slice_eq(f.name, S("a")) && f.children;
@@ -324,7 +357,8 @@ test_folders(void)
 	is(content(ab, 1), "middle", "an open session can still read it");
 	is(content(folder("x/y z%/c"), 1), "deep", "the child is not touched");
 	eq(append(id, "no", 0, ""), 0, "nothing goes into a bare name");
-	eq(CALL(store_create_start, account, S("x/y z%"), STORE_USE_NONE), OK, "it can be made again");
+	eq(CALL(store_create_start, account, S("x/y z%"), STORE_USE_NONE), OK,
+	    "it can be made again");
 	eq(mailbox(folder("x/y z%")).exists, 0, "empty");
 	eq(CALL(store_delete_start, account, S("x/y z%/c")), OK, "delete the child");
 	eq(CALL(store_delete_start, account, S("x/y z%")), OK, "and the parent");
@@ -336,7 +370,8 @@ test_folders(void)
 	eq(CALL(store_subscribe_start, account, S("not/there"), true), OK, "subscribe to nothing");
 	ok(store_refresh(view) == 0 && store_subscribed(view, account, S("not/there")), "is kept");
 	eq(CALL(store_subscribe_start, account, S("not/there"), false), OK, "unsubscribe");
-	ok(store_refresh(view) == 0 && !store_subscribed(view, account, S("not/there")), "is kept too");
+	ok(store_refresh(view) == 0 && !store_subscribed(view, account, S("not/there")),
+	    "is kept too");
 	(void)a;
 }
 
@@ -348,10 +383,10 @@ test_recent(void)
 	append(sent, "1", 0, "");
 	append(sent, "2", 0, "");
 	eq(mailbox(sent).recent, 2, "two are recent");
-	eq(CALL(store_claim_start, sent), OK, "claim");
+	eq(CALL(store_reserve_start, sent), OK, "claim");
 	ok(last.nuids == 1 && last_uids[0].first == 1 && last_uids[0].last == 2 && last.uid == 3,
 	    "gives both");
-	eq(CALL(store_claim_start, sent), OK, "claim again");
+	eq(CALL(store_reserve_start, sent), OK, "claim again");
 	eq(last.nuids, 0, "gives none");
 }
 
@@ -402,7 +437,7 @@ test_many(void)
 	eq(CALL(store_expunge_start, archive, odd, 500, true), OK, "every other one goes");
 	eq(last.nuids, 500, "500 runs are told");
 	eq(mailbox(archive).nruns == STORE_RUNS_UNKNOWN, 1, "too many holes to remember");
-	ok(strstr(uids(archive), "differs") == NULL, "the scan agrees with the index");
+	ok(!strstr(uids(archive), "differs"), "the scan agrees with the index");
 	eq(CALL(store_move_start, archive, &all, 1, inbox), OK, "the rest moves");
 	ok(last.nuids == 500 && last.nto == 1 && last_to[0].last - last_to[0].first == 499,
 	    "500 UIDs in a row");
@@ -441,7 +476,7 @@ test_slow(void)
 	struct store_message m[100], late = { .body = &one, .size = 4 };
 	struct store_target t = { .account = S("ann@example.test") };
 	struct order copy = { .place = 0 }, append_later = { .place = 0 }, other = { .place = 0 },
-		flags = { .place = 0 };
+		     flags = { .place = 0 };
 
 	for (int round = 0; round < 30; round++) {
 		for (int i = 0; i < 100; i++) {
@@ -480,8 +515,7 @@ static void
 back_again(void)
 {
 	service_start();
-	for (int i = 0; i < 200 && ping() != OK; i++)
-		usleep(20000);
+	service_again();
 }
 
 /* Killed in the middle of it: all or nothing, and no file is left. */
@@ -537,7 +571,7 @@ main(int argc, char **argv)
 		printf("1..0 # SKIP stored is not built\n");
 		return 0;
 	}
-	service_prepare("map_size = 1G\nmin_free = 0\ncleanup_age = 1h\n");
+	service_prepare("map_size = 1G\nmin_free = 0\ncleanup_age = 1h\nslice = 0\n");
 	service_start();
 	loop_init(&loop);
 	snprintf(socket_path, sizeof(socket_path), "%s/stored.sock", dir);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -18,17 +19,30 @@
 #include "store/watch.h"
 #include "../tap.h"
 
+#define SERVICE_PATIENCE 120 /* seconds: only a test that fails waits so long */
+
+/* Looks again and again until it is so; its value is whether it is in the end. */
+#define AWAIT(cond)                                                                                \
+	({                                                                                         \
+		bool is_so;                                                                        \
+		for (int tries_ = 0; !(is_so = (cond)) && tries_ < SERVICE_PATIENCE * 100;         \
+		     tries_++)                                                                     \
+			usleep(10000);                                                             \
+		is_so;                                                                             \
+	})
+
 static char dir[64];      /* of the instance */
-static char program[500];  /* stored */
+static char program[500]; /* stored */
 static pid_t stored_pid;
 static int notify_fd = -1;
 static struct loop loop;
 static struct store_client *client;
-static struct store_reply last;       /* copied from the last answer */
+static struct store_reply last; /* copied from the last answer */
 static struct store_range last_uids[4096], last_to[64];
 static struct store_result last_results[64];
 static char last_path[300];
 static bool answered;
+static bool freeze_then; /* stored stops (SIGSTOP) when its next answer is here; service_thaw */
 static struct op the_op;
 
 /* Finds bin/stored beside this test's own build. */
@@ -60,14 +74,18 @@ write_file(const char *name, const char *text)
 static inline void
 service_prepare(const char *conf)
 {
+	const char *tmp = getenv("TMPDIR");
 	char text[600];
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 
-	snprintf(dir, sizeof(dir), "/tmp/tiermail-t-XXXXXX");
+	/* The name of a socket in it must not get too long. */
+	snprintf(dir, sizeof(dir), "%s/tiermail-t-XXXXXX", tmp && strlen(tmp) < 40 ? tmp : "/tmp");
 	if (!mkdtemp(dir))
 		abort();
-	snprintf(text, sizeof(text), "prefix = %s\nrundir = %s\nstore = %s/store\n"
-	    "hostname = store.test\nlog_level = error\n", dir, dir, dir);
+	snprintf(text, sizeof(text),
+	    "prefix = %s\nrundir = %s\nstore = %s/store\n"
+	    "hostname = store.test\nlog_level = error\n",
+	    dir, dir, dir);
 	write_file("tiermail.conf", text);
 	write_file("stored.conf", conf);
 	snprintf(a.sun_path, sizeof(a.sun_path), "%s/notify", dir);
@@ -91,7 +109,7 @@ service_start(void)
 		_exit(127);
 	}
 	for (;;) {
-		struct timeval limit = { 20, 0 };
+		struct timeval limit = { SERVICE_PATIENCE, 0 };
 		ssize_t n;
 
 		setsockopt(notify_fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
@@ -127,6 +145,59 @@ service_remove(void)
 		printf("# %s stays\n", dir);
 }
 
+/* A number of stored's status, told by its control socket; UINT64_MAX: it did not answer. */
+static inline uint64_t
+status_number(const char *name)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct timeval limit = { SERVICE_PATIENCE, 0 };
+	char text[16384], *at = NULL;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	size_t n = 0;
+	ssize_t got = 1;
+
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s/stored.ctl", dir);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0 && write(fd, "status\n", 7) == 7)
+		while (n < sizeof(text) - 1 && (got = read(fd, text + n, sizeof(text) - 1 - n)) > 0)
+			n += (size_t)got;
+	close(fd);
+	text[n] = 0;
+	if (got == 0)
+		at = strstr(text, name);
+	return at ? strtoull(at + strlen(name), NULL, 10) : UINT64_MAX;
+}
+
+/* ---- the whole set-up ----------------------------------------------------------------------- */
+
+/* A stored with this configuration, and `client` of it called `name`.  When stored is not built the
+ * program ends, and says that it is skipped. */
+static inline void
+service_open(const char *argv0, const char *name, const char *conf)
+{
+	char path[100];
+
+	log_init(name, LOG_TO_STDERR, LOG_ERROR);
+	if (!service_find(argv0)) {
+		printf("1..0 # SKIP stored is not built\n");
+		exit(0);
+	}
+	service_prepare(conf);
+	service_start();
+	loop_init(&loop);
+	snprintf(path, sizeof(path), "%s/stored.sock", dir);
+	client = store_client_new(&loop, path, name);
+}
+
+static inline void
+service_close(void)
+{
+	store_client_free(&client, NULL, NULL);
+	loop_fini(&loop);
+	service_stop(SIGTERM);
+	service_remove();
+}
+
 /* ---- blocking calls ------------------------------------------------------------------------ */
 
 static inline void
@@ -141,6 +212,8 @@ on_answer(void *arg, const struct store_reply *r)
 	for (size_t i = 0; i < r->nresults && i < NELEM(last_results); i++)
 		last_results[i] = r->results[i];
 	slice_cstr(r->path, last_path, sizeof(last_path));
+	if (freeze_then)
+		kill(stored_pid, SIGSTOP);
 	answered = true;
 	loop_stop(&loop);
 }
@@ -153,8 +226,8 @@ await(void)
 }
 
 /* CALL(store_x_start, arguments...): the answer is in `last`; its verdict's kind is the value. */
-#define CALL(fn, ...)                                                                    \
-	(answered = false, fn(client, __VA_ARGS__, &the_op, on_answer, NULL), await(),   \
+#define CALL(fn, ...)                                                                              \
+	(answered = false, fn(client, __VA_ARGS__, &the_op, on_answer, NULL), await(),             \
 	    (int)last.verdict.kind)
 
 static inline int
@@ -164,6 +237,20 @@ ping(void)
 	store_ping_start(client, &the_op, on_answer, NULL);
 	await();
 	return (int)last.verdict.kind;
+}
+
+/* After a start: until the client has found it again. */
+static inline void
+service_again(void)
+{
+	(void)AWAIT(ping() == OK);
+}
+
+static inline void
+service_thaw(void)
+{
+	freeze_then = false;
+	kill(stored_pid, SIGCONT);
 }
 
 static inline struct store_body

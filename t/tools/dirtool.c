@@ -4,8 +4,12 @@
  * LDAP_BASE, LDAP_SERVICE_DN, LDAP_SERVICE_PASSWORD, DOMAIN).  Lines on standard input are
  * questions, all asked at once; each answer is one line that begins with the question's number:
  *	domain NAME | rcpt LOCAL@DOMAIN | login NAME | auth LOGIN PASSWORD
+ *	authfrom ADDRESS LOGIN PASSWORD
  *	bench N OUTSTANDING PATTERN	N recipients PATTERN (printf, of 1..N) with CPU time
+ *	benchexpand N OUTSTANDING PATTERN	the same through lib/expand: routing decisions
  *	benchauth N OUTSTANDING PATTERN PASSWORD
+ *	modify DN FILTER|- add|delete|replace ATTR VALUE|- BEFORE|-	as LDAP_ADMIN_DN
+ *	modifyro ...			the same as LDAP_SERVICE_DN, which may not
  *	set KEY VALUE (before `reload`)	reload		status */
 #include <errno.h>
 #include <stdio.h>
@@ -19,11 +23,17 @@
 #include "base/mem.h"
 #include "conf/shared.h"
 #include "directory/directory.h"
+#include "directory/modify.h"
+#include "expand/expand.h"
 
 static struct loop loop;
 static struct watch input;
 static struct buf pending;
 static struct dir *dir;
+static struct channels *channels;
+static struct expand *expand;
+static struct dir_writer *writer, *readonly;
+static const struct addr from = { .len = sizeof(from.sa), .sa.sa_family = AF_UNIX };
 static struct arena memory; /* settings and patterns */
 static int number, asked;
 static bool ended;
@@ -45,7 +55,7 @@ static void
 answered(void *arg, const struct dir_answer *a)
 {
 	static const char *const statuses[] = { "active", "inactive", "disabled", "deleted", "hold",
-		"overquota" };
+		"overquota", "defer" };
 	struct question *q = arg;
 
 	printf("%d v=%d.%d.%d", q->number, (int)a->v.kind, a->v.subject, a->v.detail);
@@ -56,9 +66,9 @@ answered(void *arg, const struct dir_answer *a)
 		const struct dir_user *u = a->user;
 
 		printf(" account=" SFMT " status=%s mailhost=" SFMT " alias=%d quota=%lld "
-		       "delivery=%u addresses=%zu", SARG(u->account), statuses[u->status],
-		    SARG(u->mailhost), a->alias, (long long)u->quota_bytes, u->delivery,
-		    u->naddresses);
+		       "delivery=%u addresses=%zu",
+		    SARG(u->account), statuses[u->status], SARG(u->mailhost), a->alias,
+		    (long long)u->quota_bytes, u->delivery, u->naddresses);
 		if (u->nforward)
 			printf(" forward=" SFMT, SARG(u->forward[0]));
 	}
@@ -75,6 +85,7 @@ struct bench {
 	int number;
 	int n, next, over, bad;
 	const char *pattern, *password;
+	bool expand;
 	uint64_t started_us, cpu_us;
 	struct lane {
 		struct bench *bench;
@@ -96,12 +107,11 @@ cpu_us(void)
 static void bench_next(struct lane *l);
 
 static void
-bench_answered(void *arg, const struct dir_answer *a)
+bench_over(struct lane *l, bool bad)
 {
-	struct lane *l = arg;
 	struct bench *b = l->bench;
 
-	b->bad += a->v.kind != OK || !a->user;
+	b->bad += bad;
 	if (++b->over < b->n) {
 		bench_next(l);
 		return;
@@ -115,6 +125,27 @@ bench_answered(void *arg, const struct dir_answer *a)
 }
 
 static void
+bench_answered(void *arg, const struct dir_answer *a)
+{
+	bench_over(arg, a->v.kind != OK || !a->user);
+}
+
+static void
+bench_expanded(void *arg, const struct expand_result *r)
+{
+	bench_over(arg, r->v.kind != OK || r->nlegs != 1);
+}
+
+static void
+bench_expand(struct lane *l, struct slice local)
+{
+	const struct address to = { .local = local, .domain = slice_str(shared.default_domain) };
+	struct expand_query q = { .address = &to, .source = "tcp_local", .sender = S("a@b.test") };
+
+	expand_start(expand, &q, &l->op, bench_expanded, l);
+}
+
+static void
 bench_next(struct lane *l)
 {
 	char text[64];
@@ -123,19 +154,21 @@ bench_next(struct lane *l)
 
 	if (i >= l->bench->n)
 		return;
-	n = at ? snprintf(text, sizeof text, "%.*s%04d", (int)(at - l->bench->pattern),
-		     l->bench->pattern, i + 1)
-	       : snprintf(text, sizeof text, "%s", l->bench->pattern);
-	if (l->bench->password)
-		dir_auth_start(dir, slice(text, (size_t)n), slice_str(l->bench->password), &l->op,
-		    bench_answered, l);
+	n = at ? snprintf(text, sizeof(text), "%.*s%04d", (int)(at - l->bench->pattern),
+		     l->bench->pattern, i + 1) :
+		 snprintf(text, sizeof(text), "%s", l->bench->pattern);
+	if (l->bench->expand)
+		bench_expand(l, slice(text, (size_t)n));
+	else if (l->bench->password)
+		dir_auth_start(dir, slice(text, (size_t)n), slice_str(l->bench->password), &from,
+		    &l->op, bench_answered, l);
 	else
 		dir_rcpt_start(dir, slice(text, (size_t)n), slice_str(shared.default_domain),
 		    &l->op, bench_answered, l);
 }
 
 static void
-bench_start(struct slice args, bool auth)
+bench_start(struct slice args, bool auth, bool expanding)
 {
 	struct slice n = S(""), out = S(""), pattern = S(""), password = S("");
 	int lanes;
@@ -144,8 +177,12 @@ bench_start(struct slice args, bool auth)
 	slice_word(&args, &out);
 	slice_word(&args, &pattern);
 	slice_word(&args, &password);
-	bench = (struct bench){ .number = number, .n = atoi(n.p), .pattern = arena_cstr(&memory,
-		pattern), .started_us = clock_mono_us(), .cpu_us = cpu_us() };
+	bench = (struct bench){ .number = number,
+		.n = atoi(n.p),
+		.pattern = arena_cstr(&memory, pattern),
+		.started_us = clock_mono_us(),
+		.cpu_us = cpu_us() };
+	bench.expand = expanding;
 	bench.password = auth ? arena_cstr(&memory, password) : NULL;
 	lanes = atoi(out.p);
 	asked++;
@@ -156,6 +193,57 @@ bench_start(struct slice args, bool auth)
 }
 
 /* ---- questions ------------------------------------------------------------------------- */
+
+/* ---- changes --------------------------------------------------------------------------- */
+
+static void
+changed(void *arg, const struct dir_modified *m)
+{
+	static const char *const results[] = { "modified", "assertion", "no_entry", "denied",
+		"away", "unknown" };
+	struct question *q = arg;
+
+	printf("%d result=%s", q->number, results[m->result]);
+	for (size_t i = 0; i < m->nbefore; i++)
+		printf(" before_" SFMT "=" SFMT, SARG(m->before[i].attribute),
+		    SARG(m->before[i].value));
+	printf(" text=%s\n", m->why);
+	fflush(stdout);
+	mem_release(q);
+	asked--;
+	maybe_leave();
+}
+
+static void
+change(struct slice args, struct dir_writer *as)
+{
+	struct slice dn = S(""), filter = S(""), how = S(""), attr = S(""), value = S(""),
+		     before = S("");
+	struct question *q = mem_new(sizeof(*q));
+	struct dir_modify m = { .nchanges = 1 };
+	struct dir_change c = { .values = &value };
+	const char *read[2] = { NULL, NULL };
+
+	slice_word(&args, &dn);
+	slice_word(&args, &filter);
+	slice_word(&args, &how);
+	slice_word(&args, &attr);
+	slice_word(&args, &value);
+	slice_word(&args, &before);
+	q->number = number;
+	asked++;
+	c.how = slice_eq(how, S("add")) ? DIR_ADD :
+	    slice_eq(how, S("delete"))  ? DIR_DELETE :
+					  DIR_REPLACE;
+	c.attribute = arena_cstr(&memory, attr);
+	c.nvalues = !slice_eq(value, S("-"));
+	m.dn = dn;
+	m.changes = &c;
+	m.assertion = slice_eq(filter, S("-")) ? NULL : arena_cstr(&memory, filter);
+	read[0] = slice_eq(before, S("-")) ? NULL : arena_cstr(&memory, before);
+	m.before = read;
+	dir_modify_start(as, &m, &q->op, changed, q);
+}
 
 static void
 setting(struct slice args)
@@ -179,7 +267,7 @@ setting(struct slice args)
 	if (slice_eq(key, S("urls"))) {
 		size_t n = 0;
 
-		shared.ldap_urls = arena_array(&memory, 8, sizeof *shared.ldap_urls);
+		shared.ldap_urls = arena_array(&memory, 8, sizeof(*shared.ldap_urls));
 		do
 			shared.ldap_urls[n++] = arena_cstr(&memory, v);
 		while (n < 7 && slice_word(&args, &v));
@@ -222,12 +310,16 @@ ask(struct slice line)
 		buf_fini(&b);
 		return;
 	}
+	if (slice_starts(verb, S("modify"))) {
+		change(line, verb.n > 6 ? readonly : writer);
+		return;
+	}
 	if (slice_starts(verb, S("bench"))) {
-		bench_start(line, verb.n > 5);
+		bench_start(line, slice_eq(verb, S("benchauth")), slice_eq(verb, S("benchexpand")));
 		return;
 	}
 	slice_word(&line, &name);
-	q = mem_new(sizeof *q);
+	q = mem_new(sizeof(*q));
 	q->number = number;
 	q->started = clock_mono_us();
 	asked++;
@@ -239,8 +331,15 @@ ask(struct slice line)
 		    answered, q);
 	else if (slice_eq(verb, S("login")))
 		dir_login_start(dir, name, &q->op, answered, q);
-	else
-		dir_auth_start(dir, name, slice_trim(line), &q->op, answered, q);
+	else if (slice_eq(verb, S("authfrom"))) {
+		struct addr client;
+		struct slice login = S("");
+
+		slice_word(&line, &login);
+		if (addr_parse(name, &client) == 0)
+			dir_auth_start(dir, login, slice_trim(line), &client, &q->op, answered, q);
+	} else
+		dir_auth_start(dir, name, slice_trim(line), &from, &q->op, answered, q);
 }
 
 static void
@@ -274,7 +373,8 @@ from_env(const char *name)
 int
 main(void)
 {
-	char *urls[] = { from_env("LDAP_URL"), NULL };
+	char *urls[] = { from_env("LDAP_URL"), NULL }, *why = NULL;
+	struct expand_params params;
 
 	log_init("dirtool", LOG_TO_STDERR, LOG_DEBUG);
 	shared.ldap_urls = urls;
@@ -284,20 +384,36 @@ main(void)
 	shared.default_domain = from_env("DOMAIN");
 	shared.tls_ca = from_env("CAFILE");
 	shared.tls_protocols = 1;
+	shared.dns_hosts = from_env("DNS_HOSTS");
+	shared.dns_stubs = from_env("DNS_STUBS");
 	shared.ldap_timeout = 5000;
 	shared.ldap_binders = 4;
 	shared.ldap_cache_size = 200000;
 	shared.ldap_cache_age = 60000;
 	shared.ldap_negative_age = 10000;
 	shared.ldap_auth_age = 60000;
+	shared.hostname = mem_str("mail.example.test");
+	shared.postmaster = mem_str("");
 	loop_init(&loop);
 	dir = dir_new(&loop);
+	if (channels_read("/nonexistent", &channels, &why) < 0)
+		return 1;
+	params = (struct expand_params){ channels, expand_directory(dir) };
+	expand = expand_new(&loop, &params);
+	writer = dir_writer_new(dir, from_env("LDAP_ADMIN_DN"), from_env("LDAP_ADMIN_PASSWORD"));
+	readonly = dir_writer_new(dir, shared.ldap_bind_dn, shared.ldap_password);
 	if (watch_init(&input, &loop, 0, on_input) < 0)
 		return 1;
 	watch_want(&input, true, false);
 	loop_run(&loop);
 	watch_close(&input, NULL);
+	dir_writer_free(&writer);
+	dir_writer_free(&readonly);
+	expand_free(&expand);
 	dir_free(&dir);
+	channels_free(&channels);
+	mem_free(&shared.hostname);
+	mem_free(&shared.postmaster);
 	loop_fini(&loop);
 	buf_fini(&pending);
 	arena_reset(&memory);

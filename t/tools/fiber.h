@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 struct fiber {
-	struct fiber *next; /* in the run queue */
+	struct fiber *next;     /* in the run queue */
 	struct fiber *sleeping; /* in the list of sleepers */
 	uint64_t wake_us;
 	void (*fn)(struct fiber *);
@@ -43,6 +43,8 @@ static uint64_t now_us(void);
 
 /* Connection of the running fiber.  All return false once the connection is lost. */
 static bool net_open(struct fiber *f, const char *host, int port, bool tls);
+static void net_listen(struct fiber *f, const char *host, int port); /* f->fd is for accept4 */
+static void net_take(struct fiber *f, int fd); /* a connection that was accepted */
 static void net_close(struct fiber *f);
 static void net_add(struct fiber *f, const void *p, size_t n); /* buffered */
 __attribute__((format(printf, 2, 3))) static void net_printf(struct fiber *f, const char *fmt, ...);
@@ -62,7 +64,7 @@ static struct fiber *running, *run_head, **run_tail = &run_head;
 static ucontext_t main_context;
 static struct tls_config *tls_conf;
 static struct fiber *sleepers; /* by ->sleeping */
-static unsigned source; /* spreads clients over loopback source addresses */
+static unsigned source;        /* spreads clients over loopback source addresses */
 
 static void
 die(const char *fmt, ...)
@@ -277,6 +279,40 @@ net_open(struct fiber *f, const char *host, int port, bool tls)
 		}
 		tls_wait(f, r);
 	}
+}
+
+static void
+net_watch(struct fiber *f)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+		.data.ptr = f };
+
+	epoll_ctl(epfd, EPOLL_CTL_ADD, f->fd, &ev);
+}
+
+static void
+net_listen(struct fiber *f, const char *host, int port)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+	int one = 1;
+
+	if (inet_pton(AF_INET, host, &at.sin_addr) != 1)
+		die("%s is no IPv4 address", host);
+	f->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	setsockopt(f->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (bind(f->fd, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(f->fd, 1024) < 0)
+		die("port %d: %s", port, strerror(errno));
+	net_watch(f);
+}
+
+static void
+net_take(struct fiber *f, int fd)
+{
+	int one = 1;
+
+	f->fd = fd;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	net_watch(f);
 }
 
 static void

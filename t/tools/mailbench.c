@@ -1,9 +1,11 @@
 /* mailbench: the load generator of `make bench`.
  *
  *	mailbench WORKLOAD key=value ...
- * prints one line of key=value figures.  Workloads: e2e (SMTP in until readable by IMAP),
- * lmtp, login, idle, fill, read.  Keys: host smtp lmtp imap (ports) tls domain user (a printf
- * pattern with %d) password conns msgs size rcpts users secs n reps. */
+ * prints one line of key=value figures.  Workloads: e2e (SMTP in until readable by IMAP), relay
+ * (SMTP in until all has come out again by SMTP, at port `sink`), lmtp, login, idle, fill, append,
+ * read, pop3 (sessions: login, STAT, UIDL, `retr` messages, `dele` of them, QUIT).  Keys: host smtp lmtp
+ * imap pop3 sink (ports) tls domain user (a printf pattern with %d) password conns msgs size rcpts
+ * users secs n reps op pids retr dele. */
 #include <signal.h>
 #include <strings.h>
 #include <sys/resource.h>
@@ -81,7 +83,7 @@ report(const char *what, double count, uint64_t us)
 	printf("count=%.0f seconds=%.4f %s_per_s=%.1f generator_cpu_s=%.3f errors=%ld", count,
 	    (double)us / 1e6, what, count / ((double)us / 1e6),
 	    (double)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) +
-	        (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6,
+		(double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6,
 	    errors);
 	if (nsamples > 0) {
 		qsort(samples, nsamples, sizeof(*samples), by_value);
@@ -125,8 +127,8 @@ make_message(char *b, size_t room, size_t want, long id)
 	    "From: Sender Number %ld <sender%ld@outside.test>\r\nTo: Somebody <user@%s>\r\n"
 	    "Subject: %s %s %s %ld\r\nDate: %s\r\nMessage-ID: <%lx.%ld@outside.test>\r\n"
 	    "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n",
-	    id % 500, id % 500, domain, words[id % 19], words[(id / 19) % 19],
-	    words[(id / 7) % 19], id, date, (unsigned long)run, id);
+	    id % 500, id % 500, domain, words[id % 19], words[(id / 19) % 19], words[(id / 7) % 19],
+	    id, date, (unsigned long)run, id);
 	while (n + 90 < want) {
 		size_t line = n;
 
@@ -390,6 +392,99 @@ run_lmtp(void)
 	report("deliveries", (double)(done_msgs * rcpts), now_us() - t);
 }
 
+/* -- relay: the next hop is here; whoever sees the last message ends the program */
+
+static long relayed;
+static uint64_t relay_began;
+
+__attribute__((noreturn)) static void
+relay_over(void)
+{
+	if (relayed < msgs)
+		error("%ld of %ld came out", relayed, msgs);
+	printf("sent=%ld relayed=%ld ", done_msgs, relayed);
+	report("messages", (double)relayed, now_us() - relay_began);
+	exit(errors != 0);
+}
+
+static void
+relay_timeout(struct fiber *f)
+{
+	fiber_sleep(f, stop_at - now_us());
+	relay_over();
+}
+
+/* The text up to the dot. */
+static bool
+sink_data(struct fiber *f)
+{
+	char *l;
+
+	net_printf(f, "354 go on\r\n");
+	if (!net_flush(f))
+		return false;
+	while ((l = net_line(f, NULL)))
+		if (strcmp(l, ".") == 0)
+			return true;
+	return false;
+}
+
+/* Answers are gathered as long as commands are there. */
+static void
+sink_client(struct fiber *f)
+{
+	char *l;
+
+	net_take(f, f->id);
+	net_printf(f, "220 sink.test ESMTP\r\n");
+	while (f->in_at < f->in_end || net_flush(f)) {
+		bool over = false;
+
+		if (!(l = net_line(f, NULL)))
+			break;
+		if (strncasecmp(l, "QUIT", 4) == 0)
+			break;
+		if (strncasecmp(l, "EHLO", 4) == 0)
+			net_printf(f, "250-sink.test\r\n250-PIPELINING\r\n250 8BITMIME\r\n");
+		else if (strncasecmp(l, "DATA", 4) != 0)
+			net_printf(f, "250 2.0.0 well\r\n");
+		else if (!sink_data(f))
+			break;
+		else {
+			net_printf(f, "250 2.0.0 taken\r\n");
+			over = ++relayed >= msgs;
+		}
+		if (over && net_flush(f)) {
+			fiber_sleep(f, 20000); /* the client notes it: that is part of the work */
+			relay_over();
+		}
+	}
+}
+
+static void
+sink_listener(struct fiber *f)
+{
+	int fd;
+
+	net_listen(f, host, (int)num("sink", 0));
+	for (;;) {
+		while ((fd = accept4(f->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+			fiber_start(sink_client, fd);
+		fiber_wait(f);
+	}
+}
+
+static void
+run_relay(void)
+{
+	relay_began = now_us();
+	fiber_start(sink_listener, 0);
+	fiber_start(relay_timeout, 0);
+	for (int i = 0; i < conns; i++)
+		fiber_start(sender, i);
+	fiber_run();
+}
+
 static void
 login_client(struct fiber *f)
 {
@@ -419,6 +514,99 @@ run_login(void)
 	report("logins", (double)done_msgs, now_us() - t);
 }
 
+/* -- pop3: whole sessions, one command after the other as most clients do */
+static bool
+pop3_ok(struct fiber *f)
+{
+	char *l = net_line(f, NULL);
+
+	if (l && strncmp(l, "+OK", 3) == 0)
+		return true;
+	error("POP3: %s", l ? l : "connection lost");
+	return false;
+}
+
+/* A command and its +OK, and with `many` the lines behind it; how many, -1: it failed. */
+__attribute__((format(printf, 3, 4))) static long
+pop3_command(struct fiber *f, bool many, const char *fmt, ...)
+{
+	char b[512];
+	va_list ap;
+	long n = 0;
+	size_t len;
+	char *l;
+
+	va_start(ap, fmt);
+	vsnprintf(b, sizeof(b), fmt, ap);
+	va_end(ap);
+	net_printf(f, "%s\r\n", b);
+	if (!net_flush(f) || !pop3_ok(f))
+		return -1;
+	while (many) {
+		l = net_line(f, &len);
+		if (!l) {
+			error("POP3: %s broke off", b);
+			return -1;
+		}
+		if (len == 1 && l[0] == '.')
+			break;
+		n++;
+	}
+	return n;
+}
+
+static bool
+pop3_session(struct fiber *f, long user, long retr, long dele)
+{
+	char name[128];
+	long there;
+
+	user_name(user, name, sizeof(name));
+	if (!net_open(f, host, (int)num("pop3", 0), num("tls", 0)) || !pop3_ok(f) ||
+	    pop3_command(f, false, "USER %s", name) < 0 ||
+	    pop3_command(f, false, "PASS %s", password) < 0 || pop3_command(f, false, "STAT") < 0 ||
+	    (there = pop3_command(f, true, "UIDL")) < 0)
+		return false;
+	if (there < retr)
+		error("POP3: %ld messages in the mailbox of %s", there, name);
+	for (long i = 1; i <= retr; i++)
+		if (pop3_command(f, true, "RETR %ld", i) < 0)
+			return false;
+	for (long i = 1; i <= dele; i++)
+		if (pop3_command(f, false, "DELE %ld", i) < 0)
+			return false;
+	return pop3_command(f, false, "QUIT") >= 0;
+}
+
+/* Each fiber has users of its own, so that none meets another in a mailbox. */
+static void
+pop3_client(struct fiber *f)
+{
+	long retr = num("retr", 0), dele = num("dele", 0);
+
+	for (long i = f->id; now_us() < stop_at; i = i + conns < users ? i + conns : f->id) {
+		uint64_t t = now_us();
+
+		if (!pop3_session(f, i, retr, dele))
+			break;
+		sample(now_us() - t);
+		done_msgs++;
+		net_close(f);
+	}
+}
+
+static void
+run_pop3(void)
+{
+	uint64_t t = now_us();
+
+	stop_at = t + (uint64_t)num("secs", 3) * 1000000;
+	for (int i = 0; i < conns; i++)
+		fiber_start(pop3_client, i);
+	fiber_run();
+	report("sessions", (double)done_msgs, now_us() - t);
+}
+
 /* -- idle: opens `conns` sessions, prints `ready`, holds them until standard input ends */
 static long opened, next_conn;
 
@@ -436,7 +624,7 @@ idle_client(struct fiber *f)
 		while ((l = net_line(f, NULL)) && l[0] != '+')
 			;
 		net_forget(f);
-		opened += l != NULL;
+		opened += !!l;
 	}
 	if (next_conn < conns)
 		fiber_start(idle_client, (int)next_conn++);
@@ -468,7 +656,7 @@ fill_client(struct fiber *f)
 	struct answer a;
 	char *message = malloc((size_t)size + 1024);
 	const char *folder = arg("folder", "INBOX");
-	long n = num("n", 1000), batch = 100, user = num("first", 0);
+	long n = num("n", 1000), batch = num("batch", 100), user = num("first", 0);
 	bool multi = false;
 	char *l;
 
@@ -479,13 +667,14 @@ fill_client(struct fiber *f)
 	net_printf(f, "c CAPABILITY\r\n");
 	net_flush(f);
 	while ((l = net_line(f, NULL)) && l[0] == '*')
-		multi |= strstr(l, "MULTIAPPEND") != NULL;
+		multi |= !!strstr(l, "MULTIAPPEND");
 	while (next_msg < n) {
 		long i = next_msg, k = n - i < batch ? n - i : batch;
 
 		next_msg += k;
 		for (long j = 0; j < k; j++) {
-			size_t len = make_message(message, (size_t)size + 1024, (size_t)size, i + j);
+			size_t len =
+			    make_message(message, (size_t)size + 1024, (size_t)size, i + j);
 
 			if (!multi || j == 0)
 				net_printf(f, "f%ld APPEND %s", j, folder);
@@ -523,53 +712,166 @@ run_fill(void)
 	report("appends", (double)done_msgs, now_us() - t);
 }
 
-/* -- read: the time of each command on one mailbox, min/median/max of `reps` */
+/* -- append: single messages by APPEND to the INBOX of each client's user, one answer at a time */
+static void
+append_client(struct fiber *f)
+{
+	char *message = malloc((size_t)size + 1024);
+	struct answer a;
+
+	if (!imap_login(f, f->id))
+		die("%s", first_error);
+	while (next_msg < msgs && !f->broken) {
+		size_t n = make_message(message, (size_t)size + 1024, (size_t)size, next_msg++);
+		uint64_t t = now_us();
+
+		net_printf(f, "p APPEND INBOX {%zu+}\r\n", n);
+		net_add(f, message, n);
+		net_add(f, "\r\n", 2);
+		memset(&a, 0, sizeof(a));
+		if (net_flush(f))
+			imap_answer(f, "p", &a);
+		if (!a.good)
+			error("APPEND: %s", a.text);
+		sample(now_us() - t);
+		done_msgs++;
+	}
+	imap_command(f, &a, "LOGOUT");
+	free(message);
+}
+
+static void
+run_append(void)
+{
+	uint64_t t = now_us();
+
+	for (int i = 0; i < conns; i++)
+		fiber_start(append_client, i);
+	fiber_run();
+	report("appends", (double)done_msgs, now_us() - t);
+}
+
+/* -- read: the time of one command (`op`) on one mailbox, min/median/max of `reps`, and the CPU time
+ * that the processes `pids` have spent on it */
+
+/* In microseconds, with threads that have ended. */
+static uint64_t
+cpu_us(void)
+{
+	char *pids = strdup(arg("pids", "")), *save = NULL;
+	uint64_t us = 0;
+
+	for (char *p = strtok_r(pids, ",", &save); p; p = strtok_r(NULL, ",", &save)) {
+		struct timespec t;
+		clockid_t clock;
+
+		if (clock_getcpuclockid((pid_t)strtol(p, NULL, 10), &clock) == 0 &&
+		    clock_gettime(clock, &t) == 0)
+			us += (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+	}
+	free(pids);
+	return us;
+}
+
+/* $ is the folder, # its number of messages, % that less 99.  `before` each time, not timed: commands
+ * with semicolons between them, of which one may fail. */
+#define REMADE(box) "DELETE " box ";CREATE " box ";"
+static const struct op {
+	const char *name, *command, *before;
+} ops[] = {
+	{ "select", "SELECT $", "UNSELECT" },
+	{ "flags", "FETCH 1:* (UID FLAGS)", NULL },
+	{ "envelope", "FETCH 1:* (ENVELOPE BODYSTRUCTURE INTERNALDATE RFC822.SIZE)", NULL },
+	{ "headers", "FETCH %:* (BODY.PEEK[HEADER.FIELDS (FROM SUBJECT DATE)])", NULL },
+	{ "search_unseen", "SEARCH UNSEEN", NULL },
+	{ "search_subject", "SEARCH SUBJECT figures", NULL },
+	{ "search_from", "SEARCH FROM sender77", NULL },
+	{ "search_id", "SEARCH HEADER Message-ID nowhere.to.be@found", NULL },
+	{ "search_since", "SEARCH SINCE 1-Jan-2000 BEFORE 2-Jan-2000", NULL },
+	{ "search_sent", "SEARCH SENTSINCE 1-Mar-2021 SENTBEFORE 1-Apr-2021", NULL },
+	{ "store_one", "STORE 77 +FLAGS (\\Flagged)", "STORE 77 -FLAGS (\\Flagged)" },
+	{ "store_all", "STORE 1:* +FLAGS.SILENT (\\Flagged)",
+	    "STORE 1:* -FLAGS.SILENT (\\Flagged)" },
+	{ "copy", "COPY 1:10000 bench-copy", REMADE("bench-copy") "NOOP" },
+	{ "move", "MOVE 1:* bench-to",
+	    REMADE("bench-to") REMADE("bench-from") "COPY 1:10000 bench-from;SELECT bench-from" },
+	{ "expunge", "EXPUNGE",
+	    REMADE(
+		"bench-from") "COPY 1:10000 bench-from;SELECT bench-from;STORE 1:* +FLAGS.SILENT "
+			      "(\\Deleted)" },
+};
+
+static void
+op_write(char *out, size_t room, const char *c, size_t len, const char *folder, long exists)
+{
+	size_t n = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < len && n < room; i++) {
+		char one[2] = { c[i], 0 };
+
+		if (c[i] == '%')
+			n += (size_t)snprintf(out + n, room - n, "%ld",
+			    exists > 99 ? exists - 99 : 1);
+		else
+			n += (size_t)snprintf(out + n, room - n, "%s", c[i] == '$' ? folder : one);
+	}
+}
+
+static void
+op_prepare(struct fiber *f, const struct op *op, const char *folder, long exists)
+{
+	char c[300];
+	struct answer a;
+
+	/* What ends in another folder begins in this one again. */
+	if (op->before && strstr(op->before, "SELECT ") &&
+	    !imap_command(f, &a, "SELECT %s", folder))
+		error("SELECT: %s", a.text);
+	for (const char *p = op->before; p && *p;) {
+		size_t n = strcspn(p, ";");
+
+		op_write(c, sizeof(c), p, n, folder, exists);
+		imap_command(f, &a, "%s", c);
+		p += n + (p[n] == ';');
+	}
+}
+
 static void
 read_client(struct fiber *f)
 {
-	static const struct {
-		const char *name, *command, *before; /* `before` each, not timed */
-	} ops[] = {
-		{ "select", "SELECT %s", "UNSELECT" },
-		{ "flags", "FETCH 1:* (UID FLAGS)", NULL },
-		{ "envelope", "FETCH 1:* (ENVELOPE BODYSTRUCTURE INTERNALDATE RFC822.SIZE)", NULL },
-		{ "search_unseen", "SEARCH UNSEEN", NULL },
-		{ "search_subject", "SEARCH SUBJECT figures", NULL },
-		{ "store_all", "STORE 1:* +FLAGS.SILENT (\\Flagged)",
-		    "STORE 1:* -FLAGS.SILENT (\\Flagged)" },
-	};
-	const char *folder = arg("folder", "INBOX");
-	long reps = num("reps", 5);
+	const char *folder = arg("folder", "INBOX"), *name = arg("op", "select");
+	long reps = num("reps", 5), exists;
+	const struct op *op = ops;
+	uint64_t cpu = 0, octets = 0;
 	struct answer a;
 
+	while (op < ops + sizeof(ops) / sizeof(ops[0]) && strcmp(op->name, name) != 0)
+		op++;
+	if (op == ops + sizeof(ops) / sizeof(ops[0]))
+		die("no op %s", name);
 	if (!imap_login(f, num("first", 0)) || !imap_command(f, &a, "SELECT %s", folder))
 		die("cannot select %s", folder);
-	printf("messages=%ld", a.exists);
-	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
-		uint64_t octets = 0;
+	exists = a.exists;
+	for (long r = 0; r <= reps; r++) {
+		char c[300];
+		uint64_t before;
 
-		nsamples = 0;
-		for (long r = 0; r <= reps; r++) {
-			char c[200];
-
-			if (ops[i].before && !imap_command(f, &a, "%s", ops[i].before))
-				error("%s: %s", ops[i].before, a.text);
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-			snprintf(c, sizeof(c), ops[i].command, folder);
-#pragma GCC diagnostic pop
-			if (!imap_command(f, &a, "%s", c))
-				error("%s: %s", ops[i].name, a.text);
-			octets = a.octets;
-			if (r > 0) /* the first warms up */
-				sample(a.us);
+		op_prepare(f, op, folder, exists);
+		op_write(c, sizeof(c), op->command, strlen(op->command), folder, exists);
+		before = cpu_us();
+		if (!imap_command(f, &a, "%s", c))
+			error("%s: %s", op->name, a.text);
+		octets = a.octets;
+		if (r > 0) { /* the first warms up */
+			sample(a.us);
+			cpu += cpu_us() - before;
 		}
-		qsort(samples, nsamples, sizeof(*samples), by_value);
-		printf(" %s_ms=%.3f/%.3f/%.3f %s_octets=%llu", ops[i].name, samples[0] / 1e3,
-		    samples[nsamples / 2] / 1e3, samples[nsamples - 1] / 1e3, ops[i].name,
-		    (unsigned long long)octets);
 	}
-	printf(" errors=%ld\n", errors);
+	qsort(samples, nsamples, sizeof(*samples), by_value);
+	printf("messages=%ld ms=%.3f/%.3f/%.3f cpu_ms=%.3f octets=%llu errors=%ld\n", exists,
+	    samples[0] / 1e3, samples[nsamples / 2] / 1e3, samples[nsamples - 1] / 1e3,
+	    (double)cpu / 1e3 / (double)reps, (unsigned long long)octets, errors);
 	if (errors)
 		fprintf(stderr, "mailbench: %s\n", first_error);
 	imap_command(f, &a, "LOGOUT");
@@ -588,8 +890,9 @@ main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		void (*run)(void);
-	} workloads[] = { { "e2e", run_e2e }, { "lmtp", run_lmtp }, { "login", run_login },
-		{ "idle", run_idle }, { "fill", run_fill }, { "read", run_read } };
+	} workloads[] = { { "e2e", run_e2e }, { "relay", run_relay }, { "lmtp", run_lmtp },
+		{ "login", run_login }, { "idle", run_idle }, { "fill", run_fill },
+		{ "append", run_append }, { "read", run_read }, { "pop3", run_pop3 } };
 	struct rlimit files;
 
 	args = argv;
@@ -616,5 +919,5 @@ main(int argc, char **argv)
 			workloads[i].run();
 			return errors != 0;
 		}
-	die("usage: mailbench e2e|lmtp|login|idle|fill|read key=value ...");
+	die("usage: mailbench e2e|relay|lmtp|login|idle|fill|append|read|pop3 key=value ...");
 }

@@ -10,11 +10,25 @@
 #include "base/clock.h"
 #include "queue/write.h"
 
+static struct loop loop;
+static bool failed;
+
 static void
 announce(void *arg, const struct qfile *f)
 {
 	(void)arg;
-	printf("%s %s %s %llu %u\n", f->channel, f->name, f->dest, (unsigned long long)f->size, f->nrcpt);
+	printf("%s %s %s %llu %u\n", f->channel, f->name, f->dest, (unsigned long long)f->size,
+	    f->nrcpt);
+}
+
+static void
+committed(void *arg, const struct verdict *v)
+{
+	(void)arg;
+	failed = v->kind != OK;
+	if (failed)
+		fprintf(stderr, "qput: %s\n", v->text);
+	loop_stop(&loop);
 }
 
 static int
@@ -33,12 +47,16 @@ int
 main(int argc, char **argv)
 {
 	static struct qrcpt rcpts[QUEUE_RCPT_MAX];
-	struct qenv env = { .source = "test", .sender = "", .client = "local", .helo = "test.example",
-		.arrival_ms = clock_now_ms(), .prio = QPRIO_NORMAL };
+	struct qenv env = { .source = "test",
+		.sender = "",
+		.client = "local",
+		.helo = "test.example",
+		.arrival_ms = clock_now_ms(),
+		.prio = QPRIO_NORMAL };
 	struct qrcpt like = { .channel = "tcp_lmtp", .dest = "" };
 	struct queue *q;
 	struct qwriter *w;
-	struct verdict v;
+	struct op op = { 0 };
 	char piece[65536];
 	size_t n;
 	int c;
@@ -72,14 +90,14 @@ main(int argc, char **argv)
 		rcpts[env.nrcpt++].addr = argv[i];
 	}
 	env.rcpts = rcpts;
+	loop_init(&loop);
 	queue_announce(q, announce, NULL);
+	queue_start(q, &loop);
 	w = qwrite_begin(q, &env);
 	while ((n = fread(piece, 1, sizeof(piece), stdin)) > 0)
 		if (qwrite_body(w, piece, n) < 0)
 			return 75;
-	v = qwrite_commit(&w);
-	queue_close(&q);
-	if (v.kind != OK)
-		fprintf(stderr, "qput: %s\n", v.text);
-	return v.kind == OK ? 0 : 75;
+	qwrite_commit_start(&w, &op, committed, NULL);
+	loop_run(&loop);
+	return failed ? 75 : 0;
 }

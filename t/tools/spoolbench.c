@@ -53,7 +53,8 @@ done(void *arg, const struct verdict *v)
 static void
 next(struct session *s)
 {
-	static struct qrcpt r = { .addr = "user0001@example.org", .channel = "tcp_lmtp",
+	static struct qrcpt r = { .addr = "user0001@example.org",
+		.channel = "tcp_lmtp",
 		.dest = "store1.example.org" };
 	struct qenv e = { .source = "bench", .sender = "s@example.net", .rcpts = &r, .nrcpt = 1 };
 	struct qwriter *w;
@@ -81,14 +82,16 @@ main(int argc, char **argv)
 	char path[300];
 
 	if (argc < 5) {
-		fprintf(stderr, "usage: spoolbench DIR MESSAGES BYTES SESSIONS [keep|finish|create]\n");
+		fprintf(stderr,
+		    "usage: spoolbench DIR MESSAGES BYTES SESSIONS [keep|finish|create]\n");
 		return 64;
 	}
 	n = left = strtoull(argv[2], NULL, 10);
 	size = strtoull(argv[3], NULL, 10);
 	sessions = strtoull(argv[4], NULL, 10);
 	mode = argc < 6 || strcmp(argv[5], "finish") == 0 ? FINISH :
-	    strcmp(argv[5], "create") == 0 ? CREATE : KEEP;
+	    strcmp(argv[5], "create") == 0                ? CREATE :
+							    KEEP;
 	body = mem_new(size + 1);
 	memset(body, 'x', size);
 	if (queue_open(argv[1], true, &q) < 0)
@@ -109,10 +112,9 @@ main(int argc, char **argv)
 	t = clock_mono_us() - t;
 	queue_get_stats(q, &st);
 	printf("messages=%zu bytes=%zu sessions=%zu rate=%.0f batches=%llu syncfs=%llu fsync=%llu "
-	       "created=%llu recycled=%llu unlinked=%llu\n",
+	       "created=%llu recycled=%llu\n",
 	    n, size, sessions, (double)n * 1e6 / (double)t, (unsigned long long)st.batches,
 	    (unsigned long long)st.syncfs, (unsigned long long)st.fdatasync,
-	    (unsigned long long)st.created, (unsigned long long)st.recycled_out,
-	    (unsigned long long)st.unlinked);
+	    (unsigned long long)st.created, (unsigned long long)st.recycled);
 	return 0;
 }

@@ -2,6 +2,7 @@
  *
  *	storeload load SOCKET MESSAGES USERS INFLIGHT SIZE RECIPIENTS SEED   acknowledgements on stdout
  *	storeload verify PARTITION                      reads those lines, looks for each message
+ *	storeload dump PARTITION                        all that the index and the files say
  *
  * A message whose answer is temporary is sent again under the same duplicate key, as
  * channel-master would.  An acknowledgement is `account mailbox uid number`; uid 0 means that
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/crc.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "store/client.h"
@@ -20,7 +22,8 @@
 
 static struct loop loop;
 static struct store_client *client;
-static unsigned long messages, users, inflight, size, recipients, next_number, finished, retries, seed;
+static unsigned long messages, users, inflight, size, recipients, next_number, finished, retries,
+    seed;
 static char *filler;
 
 struct slot {
@@ -103,7 +106,8 @@ send_body(struct slot *s)
 	char names[RCPT_MAX][64], key[64];
 	size_t n = 0;
 	int len = snprintf(filler, 64, "Subject: number %lu\r\n", s->number);
-	struct store_message m = { .body = &s->body, .size = (uint32_t)size,
+	struct store_message m = { .body = &s->body,
+		.size = (uint32_t)size,
 		.cache = slice(filler, size < 700 ? size : 700) };
 
 	filler[len] = 'x';
@@ -170,8 +174,10 @@ load(char **arg)
 	}
 	loop_run(&loop);
 	took = (double)(clock_mono_us() - began) / 1e6;
-	fprintf(stderr, "%lu messages, %lu recipients each: %.2f s, %.0f messages/s, %.0f deliveries/s, "
-	    "%lu retries\n", messages, recipients, took, (double)messages / took,
+	fprintf(stderr,
+	    "%lu messages, %lu recipients each: %.2f s, %.0f messages/s, %.0f deliveries/s, "
+	    "%lu retries\n",
+	    messages, recipients, took, (double)messages / took,
 	    (double)(messages * recipients) / took, retries);
 	return fflush(stdout) == 0 ? 0 : 1;
 }
@@ -223,6 +229,84 @@ verify(const char *partition)
 	return bad ? 1 : 0;
 }
 
+/* ---- dump --------------------------------------------------------------------------------------- */
+
+/* CRC-32C of a message's file; -1: it cannot be read. */
+static long long
+file_crc(struct store_view *v, uint64_t mailbox, uint32_t uid)
+{
+	int fd = store_open_message(v, mailbox, uid);
+	uint32_t crc = 0;
+	char bytes[65536];
+	ssize_t n = -1;
+
+	while (fd >= 0 && (n = read(fd, bytes, sizeof(bytes))) > 0)
+		crc = crc32c(crc, bytes, (size_t)n);
+	if (fd >= 0)
+		close(fd);
+	return n < 0 ? -1 : (long long)crc;
+}
+
+/* The records are copied out: no snapshot is kept while files are read. */
+static void
+dump_folder(struct store_view *v, uint64_t id, struct slice account, struct slice name)
+{
+	struct buf list = { 0 };
+	struct store_mailbox m;
+	struct store_blocks b;
+	const struct store_record *rec;
+	size_t n;
+
+	if (store_refresh(v) < 0 || store_get_mailbox(v, id, &m) < 0)
+		return;
+	printf("folder " SFMT " " SFMT " %llx %u %u %llu\n", SARG(account), SARG(name),
+	    (unsigned long long)id, m.uidvalidity, m.uidnext, (unsigned long long)m.highestmodseq);
+	store_blocks_init(&b, v, id, 1, UINT32_MAX);
+	while ((rec = store_blocks_next(&b, &n)))
+		buf_add(&list, rec, n * sizeof(*rec));
+	store_end(v);
+	for (size_t at = 0; at < list.n; at += sizeof(struct store_record)) {
+		struct store_record r;
+
+		memcpy(&r, list.p + at, sizeof(r));
+		printf("message %u %u %llu %lld\n", r.uid, r.flags, (unsigned long long)r.modseq,
+		    file_crc(v, id, r.uid));
+	}
+	buf_fini(&list);
+}
+
+static int
+dump(const char *partition)
+{
+	struct store_reader *r;
+	struct store_view *v;
+	struct store_account a;
+	char *why = NULL, account[STORE_ACCOUNT_MAX + 1] = "", name[STORE_NAME_MAX + 1];
+	struct slice next = { 0 };
+
+	if (store_reader_open(partition, &r, &why) < 0) {
+		fprintf(stderr, "%s\n", why);
+		return 2;
+	}
+	v = store_view_new(r);
+	while (store_refresh(v) == 0 && store_next_account(v, &next, &a)) {
+		struct store_folder f = { .account = a.id };
+
+		slice_cstr(next, account, sizeof(account));
+		next = slice_str(account);
+		while (store_next_folder(v, &f)) {
+			slice_cstr(f.name, name, sizeof(name));
+			f.name = slice_str(name);
+			dump_folder(v, f.mailbox, next, f.name);
+			if (store_refresh(v) < 0)
+				break;
+		}
+	}
+	store_view_free(&v);
+	store_reader_close(&r);
+	return fflush(stdout) == 0 ? 0 : 1;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -231,7 +315,11 @@ main(int argc, char **argv)
 		return load(argv + 2);
 	if (argc == 3 && strcmp(argv[1], "verify") == 0)
 		return verify(argv[2]);
-	fprintf(stderr, "usage: storeload load SOCKET MESSAGES USERS INFLIGHT SIZE RECIPIENTS SEED\n"
-	    "       storeload verify PARTITION\n");
+	if (argc == 3 && strcmp(argv[1], "dump") == 0)
+		return dump(argv[2]);
+	fprintf(stderr,
+	    "usage: storeload load SOCKET MESSAGES USERS INFLIGHT SIZE RECIPIENTS SEED\n"
+	    "       storeload verify PARTITION\n"
+	    "       storeload dump PARTITION\n");
 	return 2;
 }

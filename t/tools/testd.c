@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/mem.h"
-#include "daemon/daemon.h"
+#include "daemon/program.h"
 #include "net/stream.h"
 
 struct session {
@@ -78,7 +78,8 @@ on_closed(struct stream *s)
 		daemon_drained();
 }
 
-static const struct stream_events events = { .input = on_input, .secured = on_secured,
+static const struct stream_events events = { .input = on_input,
+	.secured = on_secured,
 	.closed = on_closed };
 
 static int
@@ -143,12 +144,21 @@ test_check(struct buf *why)
 int
 main(int argc, char **argv)
 {
-	static const struct daemon testd = {
-		.name = "testd", .file = "testd.conf", .schema = &schema, .roles = "echo|other",
-		.listens = true, .workers = &nworkers, .metrics = metrics, .start = test_start,
-		.accept = test_accept, .drain = test_drain, .status = test_status,
-		.control = test_control, .check = test_check,
+	static const struct program testd = {
+		.name = "testd",
+		.file = "testd.conf",
+		.schema = &schema,
+		.roles = "echo|other",
+		.listens = true,
+		.workers = &nworkers,
+		.metrics = metrics,
+		.start = test_start,
+		.accept = test_accept,
+		.drain = test_drain,
+		.status = test_status,
+		.control = test_control,
+		.check = test_check,
 	};
 
-	return daemon_run(&testd, argc, argv);
+	return program_run(&testd, argc, argv);
 }

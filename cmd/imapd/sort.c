@@ -1,0 +1,447 @@
+/* imapd/sort.c: SORT, RFC 5256 3; SORT=DISPLAY, RFC 5957; ESORT, RFC 5267 3 (without CONTEXT=SORT).
+ *
+ *	searching -> gathering -> sorting -> telling
+ *
+ * Each stage but the third is a cursor on the loop; many rows are sorted on the work pool, as their
+ * user's share, told to stop when the session goes.  Memory: of a message 28 bytes, 8 for each key,
+ * and the octets of its texts, all of which together are bounded by TEXTS_EACH a message: a mailbox of
+ * longer ones is answered NO [LIMIT].  What must stay true: texts are compared by i;unicode-casemap
+ * (RFC 5256 1), and what cannot be read is empty and comes first. */
+#include "context.h"
+#include "search.h"
+
+#include "base/casemap.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "imap/sort.h"
+#include "imap/subject.h"
+#include "imap/write.h"
+#include "mail/address.h"
+#include "mail/encoded-word.h"
+#include "net/work.h"
+
+#define TEXTS_LEAST (1024 * 1024)
+#define TEXTS_EACH  128 /* octets of a text, on the average */
+
+struct sorted {
+	struct imap_sort by;
+	struct gather gather;
+	struct imap_rows rows;
+	uint32_t *uids; /* of the rows, */
+	size_t room;
+	uint32_t *order; /* and their order */
+	enum { SORT_SEARCHES, SORT_GATHERS, SORT_SORTS, SORT_BEGINS, SORT_TELLS } stage;
+	size_t told, tell_to;       /* of `order`: what is listed */
+	struct arena arena;         /* scratch of a message, */
+	struct buf decoded, single; /* and this */
+};
+
+static void
+sorted_free(void *arg)
+{
+	struct sorted *w = arg;
+
+	gather_fini(&w->gather);
+	imap_rows_fini(&w->rows);
+	mem_free(&w->uids);
+	mem_free(&w->order);
+	arena_reset(&w->arena);
+	buf_fini(&w->decoded);
+	buf_fini(&w->single);
+	mem_release(w);
+}
+
+/* ---- gathering ---------------------------------------------------------------------------------- */
+
+static const struct {
+	enum message_field field;
+	bool display;
+} sort_fields[IMAP_BY_N] = {
+	[IMAP_BY_CC] = { MESSAGE_CC, false },
+	[IMAP_BY_DISPLAYFROM] = { MESSAGE_FROM, true },
+	[IMAP_BY_DISPLAYTO] = { MESSAGE_TO, true },
+	[IMAP_BY_FROM] = { MESSAGE_FROM, false },
+	[IMAP_BY_SUBJECT] = { MESSAGE_SUBJECT, false },
+	[IMAP_BY_TO] = { MESSAGE_TO, false },
+};
+
+/* A value with its encoded words decoded; it mostly has none. */
+static struct slice
+sort_decode(struct sorted *w, struct slice value)
+{
+	if (utf8_ascii(value) && slice_find(value, '=') == value.n)
+		return value;
+	buf_clear(&w->decoded);
+	encoded_word_parse(&w->decoded, value);
+	return buf_get(&w->decoded);
+}
+
+static void
+sort_subject(struct sorted *w, struct slice value)
+{
+	bool reply;
+
+	casemap_to(&w->rows.texts, imap_base_subject(sort_decode(w, value), &w->single, &reply));
+}
+
+/* "the sort value for the address is ..."					RFC 5957 3 */
+static void
+sort_display(struct sorted *w, const struct address_item *first)
+{
+	size_t before = w->rows.texts.n;
+
+	if (first->name.n > 0)
+		casemap_to(&w->rows.texts, sort_decode(w, first->name));
+	if (w->rows.texts.n > before)
+		return;
+	casemap_to(&w->rows.texts, first->mailbox);
+	if (first->mailbox.n > 0 && first->host.n > 0) {
+		buf_char(&w->rows.texts, '@');
+		casemap_to(&w->rows.texts, first->host);
+	}
+}
+
+static void
+sort_address(struct sorted *w, struct slice value, bool display)
+{
+	struct address_list list;
+
+	address_list_parse(value, 1, &w->arena, &list);
+	if (list.n > 0 && display)
+		sort_display(w, &list.items[0]);
+	else if (list.n > 0)
+		casemap_to(&w->rows.texts, list.items[0].mailbox);
+	if (w->arena.total > 0)
+		arena_reset(&w->arena);
+}
+
+static void
+sort_text(struct sorted *w, unsigned key, const struct message_order *o)
+{
+	enum imap_sort_by by = w->by.keys[key].by;
+	struct slice value = o->value[sort_fields[by].field];
+	size_t from = w->rows.texts.n;
+
+	if (value.p && by == IMAP_BY_SUBJECT)
+		sort_subject(w, value);
+	else if (value.p)
+		sort_address(w, value, sort_fields[by].display);
+	imap_rows_text(&w->rows, key, from);
+}
+
+static void
+sort_take(void *arg, const struct store_record *r, const struct message_order *o)
+{
+	struct sorted *w = arg;
+
+	if (w->rows.n == w->room) {
+		w->room = w->room ? w->room * 2 : 256;
+		w->uids = mem_grow(w->uids, w->room, sizeof(*w->uids));
+	}
+	w->uids[w->rows.n] = r->uid;
+	imap_rows_begin(&w->rows);
+	for (unsigned i = 0; i < w->by.n; i++)
+		switch (w->by.keys[i].by) {
+		case IMAP_BY_ARRIVAL: imap_rows_number(&w->rows, i, r->internaldate); break;
+		case IMAP_BY_SIZE: imap_rows_number(&w->rows, i, r->size); break;
+		case IMAP_BY_DATE: /* RFC 5256 2.2 */
+			imap_rows_number(&w->rows, i, o->dated ? o->sent_at : r->internaldate);
+			break;
+		case IMAP_BY_CC:
+		case IMAP_BY_DISPLAYFROM:
+		case IMAP_BY_DISPLAYTO:
+		case IMAP_BY_FROM:
+		case IMAP_BY_SUBJECT:
+		case IMAP_BY_TO: sort_text(w, i, o); break;
+		case IMAP_BY_N: break;
+		}
+}
+
+static void
+sort_gather(struct searching *q, struct sorted *w)
+{
+	uint64_t n = imap_set_count(&q->found);
+	unsigned texts = 0;
+
+	gather_init(&w->gather);
+	w->gather.take = sort_take;
+	w->gather.arg = w;
+	for (unsigned i = 0; i < w->by.n; i++) {
+		w->gather.date |= w->by.keys[i].by == IMAP_BY_DATE;
+		if (imap_sort_is_text(w->by.keys[i].by)) {
+			w->gather.fields |= 1u << sort_fields[w->by.keys[i].by].field;
+			texts++;
+		}
+	}
+	w->rows.by = &w->by;
+	buf_init(&w->rows.texts, TEXTS_LEAST + TEXTS_EACH * texts * n);
+}
+
+/* ---- sorting ------------------------------------------------------------------------------------ */
+
+/* On a pool thread, or at once. */
+static void
+sort_run(void *arg)
+{
+	struct searching *q = arg;
+	struct sorted *w = q->further;
+
+	w->order = mem_array(w->rows.n + 1, sizeof(*w->order));
+	if (!imap_rows_sort(&w->rows, w->order, work_stopped))
+		return; /* nobody will look */
+	for (size_t i = 0; i < w->rows.n; i++)
+		w->order[i] = w->uids[w->order[i]];
+}
+
+static void
+sort_drop(void *arg)
+{
+	search_release(arg);
+}
+
+static void
+sort_done(void *arg)
+{
+	struct searching *q = arg;
+	struct session *s = q->session;
+	struct sorted *w = q->further;
+
+	log_context(s->sid);
+	w->stage = SORT_BEGINS;
+	search_release(q);
+	imap_server_resume(&s->imap, IMAP_PULL);
+}
+
+/* ---- telling ------------------------------------------------------------------------------------ */
+
+static uint32_t
+sort_number(const struct session *s, uint32_t uid)
+{
+	return s->imap.uid ? uid : view_seq(s->view, uid);
+}
+
+/* " 2 84 882".  False: the output is full. */
+static bool
+sort_tell_numbers(struct session *s, struct sorted *w)
+{
+	struct buf *b = session_out(s);
+
+	while (w->told < w->tell_to) {
+		char *p = buf_reserve(b, 1 + IMAP_U32_MAX);
+
+		if (b->n >= STREAM_HIGH || !p)
+			return false;
+		*p++ = ' ';
+		p = imap_u32_at(p, sort_number(s, w->order[w->told++]));
+		b->n = (size_t)(p - b->p);
+	}
+	return true;
+}
+
+/* "2,84:86,1": a sequence-set in their order (RFC 5267 3.1), so that a range stands for such as follow
+ * one another in it. */
+static bool
+sort_tell_set(struct session *s, struct sorted *w, size_t first)
+{
+	struct buf *b = session_out(s);
+
+	while (w->told < w->tell_to) {
+		uint32_t lo = sort_number(s, w->order[w->told]), hi = lo;
+
+		if (b->n >= STREAM_HIGH)
+			return false;
+		if (w->told++ > first)
+			buf_char(b, ',');
+		while (w->told < w->tell_to && sort_number(s, w->order[w->told]) == hi + 1) {
+			hi++;
+			w->told++;
+		}
+		buf_u64(b, lo);
+		if (hi > lo) {
+			buf_char(b, ':');
+			buf_u64(b, hi);
+		}
+	}
+	return true;
+}
+
+/* Of the messages that are named (RFC 7162 3.1.5 with 4731 3.2). */
+static uint64_t
+sort_modseq(struct session *s, const struct searching *q, const struct sorted *w)
+{
+	const struct store_record *r;
+	uint64_t modseq = 0;
+
+	if (q->q.ret & (IMAP_RETURN_ALL | IMAP_RETURN_COUNT | IMAP_RETURN_PARTIAL) ||
+	    store_begin(session_reader(s)) < 0)
+		return q->modseq;
+	if (q->q.ret & IMAP_RETURN_MIN &&
+	    (r = store_get_record(session_reader(s), s->view->mailbox, w->order[0])))
+		modseq = r->modseq;
+	if (q->q.ret & IMAP_RETURN_MAX &&
+	    (r = store_get_record(session_reader(s), s->view->mailbox, w->order[w->rows.n - 1])) &&
+	    r->modseq > modseq)
+		modseq = r->modseq;
+	store_end(session_reader(s));
+	return modseq;
+}
+
+/* "* SORT 2 84 882 (MODSEQ 7)" */
+static bool
+sort_tell(struct session *s, struct searching *q, struct sorted *w)
+{
+	struct buf *b = session_out(s);
+
+	if (w->stage == SORT_BEGINS) {
+		w->tell_to = w->rows.n;
+		buf_lit(b, "* SORT");
+	}
+	w->stage = SORT_TELLS;
+	if (!sort_tell_numbers(s, w))
+		return false;
+	if (q->q.modseq && w->rows.n > 0) {
+		buf_lit(b, " (MODSEQ ");
+		buf_u64(b, q->modseq);
+		buf_char(b, ')');
+	}
+	buf_lit(b, "\r\n");
+	return true;
+}
+
+/* The rows that are listed: all, or the page that was asked for; from *first on. */
+static size_t
+sort_listed(const struct searching *q, const struct sorted *w, size_t *first)
+{
+	uint64_t from = 0, n = w->rows.n;
+
+	if (q->q.ret & IMAP_RETURN_PARTIAL)
+		n = imap_partial_span(&q->q.partial, w->rows.n, &from);
+	*first = (size_t)from;
+	return (size_t)(from + n);
+}
+
+/* MIN and MAX are the first and the last in the order (RFC 5267 3). */
+static bool
+sort_tell_esearch(struct session *s, struct searching *q, struct sorted *w)
+{
+	struct buf *b = session_out(s);
+	size_t n = w->rows.n, first, end = sort_listed(q, w, &first);
+
+	if (q->q.ret == IMAP_RETURN_SAVE) /* RFC 5182 2.1: then nothing is told */
+		return true;
+	if (w->stage == SORT_BEGINS) {
+		w->told = first;
+		w->tell_to = end;
+		tell_esearch_head(s);
+		if (n > 0 && q->q.ret & IMAP_RETURN_MIN)
+			tell_item(b, "MIN", sort_number(s, w->order[0]));
+		if (n > 0 && q->q.ret & IMAP_RETURN_MAX)
+			tell_item(b, "MAX", sort_number(s, w->order[n - 1]));
+		if (n > 0 && q->q.ret & IMAP_RETURN_ALL)
+			buf_lit(b, " ALL ");
+		if (q->q.ret & IMAP_RETURN_PARTIAL)
+			tell_partial(b, &q->q.partial, end == first);
+	}
+	w->stage = SORT_TELLS;
+	if (q->q.ret & (IMAP_RETURN_ALL | IMAP_RETURN_PARTIAL) && !sort_tell_set(s, w, first))
+		return false;
+	if (q->q.ret & IMAP_RETURN_PARTIAL)
+		buf_char(b, ')');
+	if (q->q.ret & IMAP_RETURN_COUNT)
+		tell_item(b, "COUNT", n);
+	if (q->q.modseq && n > 0)
+		tell_item(b, "MODSEQ", sort_modseq(s, q, w));
+	buf_lit(b, "\r\n");
+	return true;
+}
+
+/* ---- "$" ---------------------------------------------------------------------------------------- */
+
+/* Of a page that is put in the order of UIDs again: so many, as that is done at once. */
+#define SAVED_PAGE 65536
+
+/* As search_save(). */
+static bool
+sort_save(struct session *s, struct searching *q, const struct sorted *w)
+{
+	struct imap_set set = { 0 };
+	size_t n = w->rows.n, first, end = sort_listed(q, w, &first);
+
+	if (search_saves_all(q))
+		return view_save(s->view, &q->found);
+	if (!(q->q.ret & IMAP_RETURN_PARTIAL))
+		end = first;
+	if (end - first > SAVED_PAGE)
+		return false;
+	set.r = arena_array(&q->arena, end - first + 2, sizeof(*set.r));
+	for (size_t i = first; i < end; i++)
+		set.r[set.n++] = (struct imap_range){ w->order[i], w->order[i] };
+	if (n > 0 && q->q.ret & IMAP_RETURN_MIN)
+		set.r[set.n++] = (struct imap_range){ w->order[0], w->order[0] };
+	if (n > 0 && q->q.ret & IMAP_RETURN_MAX)
+		set.r[set.n++] = (struct imap_range){ w->order[n - 1], w->order[n - 1] };
+	imap_set_resolve(&set, UINT32_MAX);
+	return view_save(s->view, &set);
+}
+
+/* ---- the command -------------------------------------------------------------------------------- */
+
+static enum imap_next
+sort_more(struct imap_server *imap)
+{
+	struct session *s = session_of(imap);
+	struct searching *q = s->imap.data;
+	struct sorted *w = q->further;
+
+	if (w->stage == SORT_SORTS)
+		return IMAP_WAIT;
+	while (w->stage < SORT_SORTS) {
+		switch (w->stage == SORT_SEARCHES ? search_go(s, q) : gather_go(s, q, &w->gather)) {
+		case SEARCH_WAITS: return IMAP_WAIT;
+		case SEARCH_YIELDS: return IMAP_YIELD;
+		case SEARCH_FAILED: return search_refuse(s, q);
+		case SEARCH_DONE: break;
+		}
+		if (w->stage++ == SORT_SEARCHES) {
+			sort_gather(q, w);
+			continue;
+		}
+		if (w->rows.texts.full)
+			return imap_server_no(&s->imap, "LIMIT",
+			    "The texts to sort by are too long");
+		if (w->rows.n >= GATHER_MANY) {
+			q->refs++;
+			work_start_for(imapd.loop, &s->imap.op, s->user->id, sort_run, sort_done,
+			    sort_drop, q);
+			return IMAP_WAIT;
+		}
+		sort_run(q);
+		w->stage = SORT_BEGINS;
+	}
+	if (!(q->q.esearch ? sort_tell_esearch(s, q, w) : sort_tell(s, q, w)))
+		return IMAP_FULL;
+	if (q->q.ret & IMAP_RETURN_SAVE && !q->unreadable && !sort_save(s, q, w))
+		return search_not_saved(s);
+	if (q->q.update) /* RFC 5267 4.3.1: "MAY refuse to provide updates" */
+		context_refuse(s, s->imap.tag, "An order is not followed");
+	return search_finish(s, q, "SORT");
+}
+
+enum imap_next
+cmd_sort(struct imap_server *imap, struct imap_in *in)
+{
+	struct session *s = session_of(imap);
+	struct imap_in own;
+	struct searching *q = search_new(s, in, &own);
+	struct sorted *w = mem_new(sizeof(*w));
+
+	gather_init(&w->gather);
+	q->by_uid = true;
+	q->further = w;
+	q->further_free = sorted_free;
+	if (!imap_search_parse_options(&own, &q->q) || !imap_sort_parse(&own, &w->by) ||
+	    !imap_search_parse_program(&own, match_words, match_nwords, &q->q))
+		return imap_server_syntax(&s->imap, &own);
+	return search_begin(s, q, sort_more);
+}

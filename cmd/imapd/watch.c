@@ -1,0 +1,409 @@
+/* imapd/watch.c: the accounts that sessions with NOTIFY listen to, RFC 5465 6.
+ *
+ * Owns: imapd.watched, who listens to which account, and imapd.listeners, who might listen to more when somebody
+ * shares something.  Called by NOTIFY and by stored's events.  Can fail: the index cannot be read, or a session
+ * would listen to too many.  Must stay true: an event costs those who listen to its account, and only one about
+ * folders those who might; a watch ends with its session's NOTIFY, an account with its last watch. */
+#include "notify.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "store/watch.h"
+
+#define LOOKS_TURN 64 /* sessions that look for one who shares, in a turn */
+
+static struct slice
+watched_key(const uint64_t *account)
+{
+	return slice((const char *)account, sizeof(*account));
+}
+
+static struct watched *
+watched_get(struct store_home *home, uint64_t account, struct slice name)
+{
+	struct watched *w = map_get(&imapd.watched, watched_key(&account));
+
+	if (w)
+		return w;
+	w = mem_new(sizeof(*w));
+	w->account = account;
+	w->name = mem_strn(name.p, name.n);
+	w->home = home;
+	list_init(&w->watchers);
+	map_put(&imapd.watched, watched_key(&w->account), w);
+	return w;
+}
+
+static void
+watched_put(struct watched *w)
+{
+	if (!list_empty(&w->watchers))
+		return;
+	map_take(&imapd.watched, watched_key(&w->account));
+	tree_free(&w->tree);
+	mem_release(w->name);
+	mem_release(w);
+}
+
+int
+watch_begin(struct session *s, const struct watching *w)
+{
+	struct store_view *own = session_own(s), *v = w->account->home->view;
+
+	if (store_begin(own) < 0)
+		return -EIO;
+	if (v == own || store_begin(v) == 0)
+		return 0;
+	store_end(own);
+	return -EIO;
+}
+
+void
+watch_finish(struct session *s, const struct watching *w)
+{
+	if (w->account->home->view != session_own(s))
+		store_end(w->account->home->view);
+	store_end(session_own(s));
+}
+
+struct slice
+watch_name(struct session *s, const struct watching *w, struct slice folder)
+{
+	return w->own ? folder :
+			slice_str(arena_printf(&s->imap.arena, "%s" SFMT, w->prefix, SARG(folder)));
+}
+
+uint32_t
+watch_rights(const struct watching *w, const struct store_mailbox *m)
+{
+	return w->own ? STORE_R_ALL :
+			store_rights(w->account->home->view, m, slice_str(w->s->user->account));
+}
+
+/* ---- one account ------------------------------------------------------------------------------------ */
+
+/* What may be looked at now of somebody else's: what goes later can be told then, and nothing else.
+ * The walk is in the order of names, so the ids are sorted behind it. */
+static int
+id_order(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static int
+watch_see(struct watching *w)
+{
+	struct store_view *v = w->account->home->view;
+	struct store_folder f = { .account = w->account->account };
+	struct buf ids = { 0 };
+	struct store_mailbox m;
+	size_t looked = 0;
+
+	while (looked < NOTIFY_FOLDERS && store_next_folder(v, &f)) {
+		looked++;
+		if (f.mailbox && store_get_mailbox(v, f.mailbox, &m) == 0 &&
+		    watch_rights(w, &m) & STORE_R_LOOKUP)
+			buf_add(&ids, &f.mailbox, sizeof(f.mailbox));
+	}
+	w->nseen = ids.n / sizeof(*w->seen);
+	w->seen = mem_array(w->nseen + 1, sizeof(*w->seen));
+	if (w->nseen)
+		memcpy(w->seen, ids.p, ids.n);
+	buf_fini(&ids);
+	qsort(w->seen, w->nseen, sizeof(*w->seen), id_order);
+	return looked < NOTIFY_FOLDERS ? 0 : -E2BIG;
+}
+
+static void
+watch_free(struct watching *w)
+{
+	list_remove(&w->link);
+	list_remove(&w->at);
+	watched_put(w->account);
+	mem_release(w->prefix);
+	mem_release(w->seen);
+	mem_release(w);
+}
+
+/* Inside the snapshots. */
+static int
+watch_ready(struct watching *w, const struct notify *n)
+{
+	struct store_account a;
+	int rc = store_find_account(w->account->home->view, slice_str(w->account->name), &a);
+
+	if (rc < 0)
+		return -EIO;
+	w->modseq = w->named = w->annotated = a.modseq;
+	if (!(n->any & (IMAP_NOTIFY_NAMES | IMAP_NOTIFY_SUBSCRIPTIONS)))
+		return 0;
+	rc = tree_start(w->account, w->own && n->any & IMAP_NOTIFY_SUBSCRIPTIONS);
+	if (rc == 0 && !w->own && n->any & IMAP_NOTIFY_NAMES)
+		rc = watch_see(w);
+	return rc;
+}
+
+int
+watch_join(struct session *s, struct notify *n, struct store_home *home, uint64_t account,
+    struct slice owner)
+{
+	struct buf prefix = { 0 };
+	struct watching *w;
+	int rc;
+
+	if (n->nwatches > NOTIFY_ACCOUNTS)
+		return -E2BIG;
+	w = mem_new(sizeof(*w));
+	w->s = s;
+	w->own = account == s->user->id;
+	w->account = watched_get(home, account, owner);
+	list_push(&n->watches, &w->link);
+	list_push(&w->account->watchers, &w->at);
+	if (!w->own)
+		place_prefix(s, owner, &prefix);
+	w->prefix = mem_strn(prefix.p ? prefix.p : "", prefix.n);
+	buf_fini(&prefix);
+	n->nwatches++;
+	rc = watch_ready(w, n);
+	return rc;
+}
+
+static size_t
+sight_find(const struct watching *w, uint64_t mailbox)
+{
+	size_t lo = 0, hi = w->nseen;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (w->seen[mid] < mailbox)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+bool
+watch_sees(struct watching *w, uint64_t mailbox, bool now)
+{
+	size_t i = sight_find(w, mailbox);
+	bool before = i < w->nseen && w->seen[i] == mailbox;
+
+	if (now == before)
+		return before;
+	if (now && w->nseen < NOTIFY_FOLDERS) {
+		w->seen = mem_grow(w->seen, w->nseen + 1, sizeof(*w->seen));
+		memmove(w->seen + i + 1, w->seen + i, (w->nseen - i) * sizeof(*w->seen));
+		w->seen[i] = mailbox;
+		w->nseen++;
+	} else if (!now) {
+		w->nseen--;
+		memmove(w->seen + i, w->seen + i + 1, (w->nseen - i) * sizeof(*w->seen));
+	}
+	return before;
+}
+
+/* ---- others --------------------------------------------------------------------------------------- */
+
+static bool
+watch_has(const struct notify *n, uint64_t account)
+{
+	struct watching *w;
+
+	list_each(w, &n->watches, struct watching,
+	    link) if (w->account->account == account) return true;
+	return false;
+}
+
+static struct watching *
+watch_newest(const struct notify *n)
+{
+	return CONTAINER(n->watches.prev, struct watching, link);
+}
+
+/* Those of a partition who share something that is meant; *left of them may be looked at. */
+static int
+watch_guests(struct session *s, struct notify *n, struct store_home *home, size_t *left)
+{
+	struct slice login = slice_str(s->user->account), owner;
+	uint64_t account = 0;
+	int rc = 0;
+
+	while (rc == 0 && store_next_sharer(home->view, login, &account, &owner)) {
+		struct buf prefix = { 0 };
+
+		if ((*left)-- == 0)
+			return -E2BIG;
+		place_prefix(s, owner, &prefix);
+		if (notify_means(s, n, buf_get(&prefix)) && !watch_has(n, account)) {
+			rc = watch_join(s, n, home, account, owner);
+			if (n == s->notify)
+				watch_newest(n)->fresh = watch_newest(n)->nseen;
+		}
+		buf_fini(&prefix);
+	}
+	return rc;
+}
+
+int
+watch_look(struct session *s, struct notify *n)
+{
+	struct store_view *own = session_own(s);
+	struct store_home *home;
+	size_t at = 0, left = NOTIFY_LOOKS;
+	int rc = 0;
+
+	n->look = false;
+	if (!n->guests)
+		return 0;
+	store_homes_open(&imapd.homes);
+	while (rc == 0 && (home = map_next(&imapd.homes.parts, &at))) {
+		if (store_begin(own) < 0)
+			return -EIO;
+		if (home->view == own || store_begin(home->view) == 0) {
+			rc = watch_guests(s, n, home, &left);
+			if (home->view != own)
+				store_end(home->view);
+		}
+		store_end(own);
+	}
+	return rc;
+}
+
+int
+watch_start(struct session *s, struct notify *n)
+{
+	int rc = 0;
+
+	if (n->any) {
+		if (store_begin(session_own(s)) < 0)
+			return -EIO;
+		rc = watch_join(s, n, s->user->part, s->user->id, slice_str(s->user->account));
+		store_end(session_own(s));
+	}
+	if (rc == 0 && n->guests) {
+		list_push(&imapd.listeners, &n->guest_link);
+		rc = watch_look(s, n);
+	}
+	return rc;
+}
+
+void
+watch_end(struct notify *n)
+{
+	struct watching *w;
+
+	list_each(w, &n->watches, struct watching, link) watch_free(w);
+	n->nwatches = 0;
+}
+
+/* ---- stored's events ----------------------------------------------------------------------------- */
+
+/* Does this account, to which the session does not listen, share something with its user? */
+static bool
+watch_shares(struct session *s, uint64_t account)
+{
+	struct store_home *home;
+	struct slice owner;
+	bool shares = false;
+	size_t at = 0;
+
+	while (!shares && (home = map_next(&imapd.homes.parts, &at))) {
+		uint64_t next = account - 1;
+
+		if (store_begin(home->view) < 0)
+			continue;
+		shares =
+		    store_next_sharer(home->view, slice_str(s->user->account), &next, &owner) &&
+		    next == account;
+		store_end(home->view);
+	}
+	return shares;
+}
+
+/* Folders of an account have changed, or who may look at them: those who might listen to it look, some in each
+ * turn.  What one has not looked at when another event comes is looked for among all. */
+static void
+watch_looks(struct later *l)
+{
+	struct notify *n;
+	size_t done = 0;
+	bool more = false;
+
+	list_each(n, &imapd.listeners, struct notify, guest_link)
+	{
+		if (!n->asked)
+			continue;
+		if (done == LOOKS_TURN) {
+			more = true;
+			break;
+		}
+		done++;
+		/* One's own: a subscription may mean somebody else by now. */
+		n->look |= n->asked == UINT64_MAX ? true :
+		    n->asked == n->s->user->id    ? n->subscribed > 0 :
+		    watch_has(n, n->asked)        ? false :
+						    watch_shares(n->s, n->asked);
+		n->asked = 0;
+		if (n->look)
+			notices_due(n->s);
+	}
+	if (more)
+		later_run(l, imapd.loop, watch_looks);
+}
+
+static void
+watch_ask(uint64_t account)
+{
+	struct notify *n;
+
+	list_each(n, &imapd.listeners, struct notify, guest_link) n->asked =
+	    n->asked && n->asked != account ? UINT64_MAX : account;
+	if (!list_empty(&imapd.listeners))
+		later_run(&imapd.listens, imapd.loop, watch_looks);
+}
+
+/* `annots`: some of this mailbox have been set, or of one with a higher id. */
+static void
+watched_due(struct watched *a, bool annots, uint64_t mailbox)
+{
+	struct watching *w;
+
+	list_each(w, &a->watchers, struct watching, at)
+	{
+		w->annots |= annots;
+		if (annots && mailbox < w->annots_from) /* telling has stopped behind it */
+			w->annots_from = mailbox;
+		if (!w->s->notify)
+			continue;
+		w->s->notify->due = true;
+		notices_due(w->s);
+	}
+}
+
+void
+watch_event(const struct store_event *ev)
+{
+	uint64_t account = ev->account; /* a packed struct: not to be pointed at */
+	struct watched *a = map_get(&imapd.watched, watched_key(&account));
+
+	if (a)
+		watched_due(a, ev->kind == STORE_EV_ANNOT, ev->mailbox);
+	if (ev->kind == STORE_EV_LIST)
+		watch_ask(account);
+}
+
+void
+watch_resync(void)
+{
+	struct watched *a;
+	size_t at = 0;
+
+	while ((a = map_next(&imapd.watched, &at)))
+		watched_due(a, true, 0);
+}

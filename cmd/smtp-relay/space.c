@@ -1,0 +1,64 @@
+/* space.c: is there room in the queue for another message?
+ *
+ * Asked at MAIL, before anything is written: a file system that is full fails in the middle of messages, of
+ * masters' journals and of reports.  Mail from elsewhere, which comes again by itself, is put off first.
+ * A file system below a gigabyte keeps an eighth of itself free, not more: else it might never take anything.
+ * The kernel's answer is believed for a second, while there is room by it.  What cannot be told is no reason to refuse. */
+#include <sys/statvfs.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "conf/shared.h"
+#include "relay.h"
+
+#define ASK_EVERY_MS 1000
+#define SAY_EVERY_MS 60000
+#define SMALL        ((uint64_t)1 << 30)
+
+/* What is free, now or a second ago, and in *share what a file system of this size keeps at most. */
+static uint64_t
+space_free(uint64_t *share, bool anew)
+{
+	static uint64_t bytes, whole, asked_ms;
+	uint64_t now = clock_mono_ms();
+	struct statvfs st;
+
+	if (anew || asked_ms == 0 || now - asked_ms >= ASK_EVERY_MS) {
+		asked_ms = now ? now : 1;
+		bytes = UINT64_MAX;
+		if (statvfs(shared.queue, &st) == 0) {
+			bytes = (uint64_t)st.f_bavail * (uint64_t)st.f_frsize;
+			whole = (uint64_t)st.f_blocks * (uint64_t)st.f_frsize;
+			metric_set(M_QUEUE_FREE, (int64_t)(bytes < INT64_MAX ? bytes : INT64_MAX));
+		}
+	}
+	*share = whole < SMALL ? whole / 8 : UINT64_MAX;
+	return bytes;
+}
+
+static bool
+space_is_left(const struct session *s, uint64_t size, bool anew)
+{
+	static uint64_t said_ms;
+	uint64_t now = clock_mono_ms(), least = (uint64_t)config.min_free, share = 0;
+	uint64_t is = space_free(&share, anew);
+
+	if (least > share)
+		least = share;
+	if (s->role == ROLE_MX)
+		least *= 2;
+	if (is >= least && is - least >= size)
+		return true;
+	if (anew && (said_ms == 0 || now - said_ms >= SAY_EVERY_MS)) {
+		said_ms = now ? now : 1;
+		log_event(LOG_ERROR, "queue_space", "path=%s free=%llu least=%llu",
+		    log_str(shared.queue), (unsigned long long)is, (unsigned long long)least);
+	}
+	return false;
+}
+
+bool
+space_left(const struct session *s, uint64_t size)
+{
+	return config.min_free == 0 || space_is_left(s, size, false) ||
+	    space_is_left(s, size, true);
+}

@@ -1,0 +1,62 @@
+/* smtp-relay/stage.h: what the stages of a message share; for message.c and the stages.
+ *
+ *	bytes --> trace --> password --> address --> list --> queue
+ *
+ * The header is kept until its end is known (limit.header bounds it); then each stage looks at it once and
+ * may refuse the message, and those that want to make a new one of it, for each body that recipients get:
+ * the members of a list get another than those beside it, and a channel may want other addresses.  The body itself passes through; a stage can only
+ * put something in front of it and behind.  Where no stage wants a message, that is a straight copy. */
+#ifndef SMTP_RELAY_STAGE_H
+#define SMTP_RELAY_STAGE_H
+#include "relay.h"
+
+struct message {
+	struct qwriter *w; /* from the end of the header on */
+	struct header_scan scan;
+	struct buf head; /* the header so far, until in_body */
+	bool in_body;
+	bool eightbit; /* a byte above 0x7f has passed */
+	char end[4];   /* the last octets of the body */
+	size_t nbodies;
+	bool *gone;                  /* bodies that nobody gets after all; by number */
+	struct approved *words;      /* password.c */
+	const char *refused;         /* by this list, whose password is missing; or NULL */
+	bool wrong;                  /* a word was brought that is no list's */
+	uint64_t late_ms;            /* how late the message is answered */
+	struct addresses *addresses; /* addresses.c */
+	struct expand_text **text;   /* lists.c: by body */
+	uint64_t at_us;
+};
+
+struct stage {
+	/* The header is here: its fields, without the empty line.  False: the message is refused, and
+	 * smtp_server_fail knows why.  The next three are not called then. */
+	bool (*look)(struct session *s, struct slice fields);
+	bool (*wants)(const struct session *s, unsigned body);
+	/* Appends the fields as they are to be. */
+	void (*fields)(struct session *s, unsigned body, struct slice fields, struct buf *out);
+	/* Appends what stands in front of the body, and behind it; for all bodies, or NULL. */
+	void (*begin)(struct session *s, unsigned body, struct buf *out);
+	void (*end)(struct session *s, unsigned body, struct buf *out);
+};
+
+extern const struct stage trace_stage, password_stage, address_stage, list_stage;
+/* addresses.c: the message has gone. */
+void addresses_forget(struct message *m);
+/* trace.c: our Received field. */
+void trace_received(struct session *s, struct buf *out);
+
+/* What the lists on the way to those who get this body make of the message; or NULL. */
+static inline const struct expand_edit *
+stage_edit(const struct session *s, unsigned body)
+{
+	return body ? s->bodies[body - 1].edit : NULL;
+}
+
+/* It is for a channel that does itself what stages do. */
+static inline bool
+stage_whole(const struct session *s, unsigned body)
+{
+	return body && s->bodies[body - 1].whole;
+}
+#endif

@@ -1,0 +1,52 @@
+/* backup.h: what a run of storectl backup has in hand. */
+#ifndef STORECTL_BACKUP_H
+#define STORECTL_BACKUP_H
+#include "backup/stream.h"
+#include "base/kv.h"
+#include "idmap.h"
+#include "storectl.h"
+
+struct backup_run {
+	const char *partition, *account, *state; /* "" = all; none */
+	bool json, quiet;
+};
+struct backup_folder {
+	uint64_t mailbox;
+	uint32_t uidvalidity, uidnext;
+	uint8_t attrs, special;
+	bool subscribed;
+	char name[STORE_NAME_MAX + 1];
+};
+/* What the change log says of a mailbox since the last time. */
+struct backup_change {
+	uint64_t mailbox;
+	struct store_range range; /* of messages that came; {0, 0}: the folder itself */
+};
+struct backing { /* a stream */
+	const struct backup_run *run;
+	const char *to;
+	int fd;
+	struct backup_writer writer;
+	struct buf out, line;
+	int rc; /* not 0: it is over */
+	/* of the partition in hand */
+	struct store_view *view;
+	struct idmap seen;          /* contents that are in the stream */
+	struct idmap before, after; /* by account: `at` is its modseq, the last time and now,
+				     * `mailbox` when it was made */
+	/* of the account and folder in hand */
+	const char *account, *folder;
+	struct buf changes; /* struct backup_change, sorted */
+	struct buf records; /* struct store_record */
+	char *keywords[STORE_KEYWORDS];
+	uint64_t partitions, accounts, folders, messages, octets, states, written, failed;
+	uint64_t left_out; /* of those, what is not in the stream though it should */
+};
+
+/* backup-account.c: b->line becomes a frame; what is gathered is written; an account, whole or what has
+ * changed in it. */
+void backup_frame(struct backing *b, char kind);
+void backup_flush(struct backing *b);
+void backup_seen(struct idmap *m, uint64_t account, uint64_t modseq, uint64_t made);
+void backup_account(struct backing *b, const char *name);
+#endif

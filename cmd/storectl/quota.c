@@ -1,0 +1,144 @@
+/* storectl quota report, recount: what accounts use, and that summed up anew.
+ *
+ * Reads the partitions; a recount is a request to stored for each account, one after the other, so that
+ * others have their turns.  The limits are the directory's, which this program does not ask.  Accounts are
+ * gathered by name before the first recount: no snapshot is kept while stored is waited for. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "daemon/program.h"
+#include "store/config.h"
+#include "storectl.h"
+
+struct quota_run {
+	const char *account; /* "" = all */
+	bool json, recount;
+	size_t met;
+	struct buf names; /* of accounts, each with a NUL: those to be counted */
+};
+
+static const char *
+quota_since(const struct store_account *a)
+{
+	return a->refused ? "refused" : a->warned ? "warned" : "ok";
+}
+
+static void
+quota_show(const struct quota_run *q, const char *partition, struct slice name,
+    const struct store_account *a)
+{
+	struct buf b = { 0 };
+
+	if (q->json) {
+		buf_char(&b, '{');
+		json_put_str(&b, "account", name);
+		json_put_cstr(&b, "partition", partition);
+		json_put_i64(&b, "messages", (int64_t)a->messages);
+		json_put_i64(&b, "bytes", (int64_t)a->bytes);
+		json_put_cstr(&b, "state", quota_since(a));
+		buf_char(&b, '}');
+	} else {
+		buf_printf(&b, "%-32.*s %-12s %10llu %14llu %s", SARG(name), partition,
+		    (unsigned long long)a->messages, (unsigned long long)a->bytes, quota_since(a));
+	}
+	printf("%s\n", buf_cstr(&b));
+	buf_fini(&b);
+}
+
+static void
+quota_meet(struct quota_run *q, const char *partition, struct slice name,
+    const struct store_account *a)
+{
+	q->met++;
+	if (!q->recount) {
+		quota_show(q, partition, name, a);
+		return;
+	}
+	buf_slice(&q->names, name);
+	buf_char(&q->names, '\0');
+}
+
+static int
+quota_partition(void *arg, const char *partition, const char *path)
+{
+	struct quota_run *q = arg;
+	struct slice name = slice(NULL, 0), one = slice_str(q->account);
+	struct store_account a;
+	struct store_reader *r;
+	struct store_view *v;
+	char *why = NULL;
+
+	if (store_reader_open(path, &r, &why) < 0) {
+		fprintf(stderr, "storectl: partition %s: %s\n", partition, why);
+		exit(EX_NOINPUT);
+	}
+	v = store_view_new(r);
+	if (store_begin(v) < 0)
+		exit(EX_OSERR);
+	if (one.n && store_find_account(v, one, &a) == 0)
+		quota_meet(q, partition, one, &a);
+	while (!one.n && store_next_account(v, &name, &a))
+		quota_meet(q, partition, name, &a);
+	store_view_free(&v);
+	store_reader_close(&r);
+	return 0;
+}
+
+/* What stored has counted; before and after differ only where something was wrong. */
+static void
+quota_recount(const struct quota_run *q, struct asking *ask, const char *account)
+{
+	uint64_t bytes, messages;
+
+	store_account_start(ask->client, slice_str(account), S(""), &ask->op, asking_done, ask);
+	asking_wait(ask, account);
+	store_recount_start(ask->client, ask->reply.account, &ask->op, asking_done, ask);
+	asking_wait(ask, account);
+	bytes = ask->reply.bytes;
+	messages = ask->reply.messages;
+	if (q->json) {
+		struct buf b = { 0 };
+
+		buf_char(&b, '{');
+		json_put_cstr(&b, "account", account);
+		json_put_i64(&b, "messages", (int64_t)messages);
+		json_put_i64(&b, "bytes", (int64_t)bytes);
+		buf_char(&b, '}');
+		printf("%s\n", buf_cstr(&b));
+		buf_fini(&b);
+	} else {
+		printf("%-32s %10llu %14llu\n", account, (unsigned long long)messages,
+		    (unsigned long long)bytes);
+	}
+}
+
+int
+storectl_quota_verb(int argc, char **argv)
+{
+	struct quota_run q = { .account = "", .recount = strcmp(argv[0], "recount") == 0 };
+	struct asking ask;
+
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "-j") == 0 || strcmp(argv[i], "--json") == 0)
+			q.json = true;
+		else if (*q.account || argv[i][0] == '-')
+			return program_usage();
+		else
+			q.account = argv[i];
+	(void)store_conf_partitions(quota_partition, &q);
+	if (*q.account && !q.met) {
+		fprintf(stderr, "storectl: %s: no such account\n", q.account);
+		return EX_NOUSER;
+	}
+	if (!q.recount)
+		return 0;
+	asking_open(&ask);
+	for (size_t at = 0; at < q.names.n; at += strlen(q.names.p + at) + 1)
+		quota_recount(&q, &ask, q.names.p + at);
+	asking_close(&ask);
+	buf_fini(&q.names);
+	return 0;
+}

@@ -1,0 +1,67 @@
+/* restore.h: what a run of storectl restore has in hand. */
+#ifndef STORECTL_RESTORE_H
+#define STORECTL_RESTORE_H
+#include "backup/stream.h"
+#include "base/kv.h"
+#include "idmap.h"
+#include "put.h"
+
+struct restore_run {
+	const char *account, *to; /* the one that is wanted, "" = all; and under which name */
+	bool dry, json, quiet;
+};
+/* A message in hand, while its octets come. */
+struct restore_message {
+	uint32_t uid, size;
+	uint32_t crc; /* 0 = not known */
+	uint64_t email;
+	struct put_meta meta;
+	struct buf keywords, octets;
+	bool same; /* its octets were in the stream before */
+	bool open; /* they are to come */
+};
+struct restoring { /* a stream */
+	const struct restore_run *run;
+	const char *from;
+	int fd;
+	struct backup_reader frames;
+	struct buf in;       /* octets of the stream, from frames.at on */
+	struct idmap emails; /* where each content is */
+	int rc;              /* not 0: it is over */
+	uint64_t made_at;    /* unix seconds */
+	/* of the account in hand; not `wanted`: its frames are only counted */
+	bool wanted, opened;
+	char account[STORE_ACCOUNT_MAX + 1];
+	struct asking ask;
+	struct store_reader *reader;
+	struct store_view *view;
+	uint64_t id, modseq;
+	struct put put;
+	/* of the folder in hand */
+	char folder[STORE_NAME_MAX + 1];
+	uint64_t mailbox;              /* 0 = it has no messages */
+	uint32_t uidvalidity, uidnext; /* as in the stream */
+	uint32_t now_next;             /* the next UID that it has now, */
+	uint32_t now_validity;         /* and its UIDVALIDITY */
+	bool keeps;                    /* UIDs */
+	struct have have;
+	struct restore_message m;
+	bool began, ended;
+	uint64_t accounts, folders, messages, merged, there, states, gone, failed;
+};
+
+/* restore-message.c: the account is open, and the folder. */
+void restore_folder(struct restoring *r, struct slice line);
+void restore_rights(struct restoring *r, struct slice line);
+void restore_message(struct restoring *r, struct slice line);
+void restore_octets(struct restoring *r, struct slice text);
+void restore_state(struct restoring *r, struct slice line);
+void restore_gone(struct restoring *r, struct slice line);
+/* What is gathered is on disk. */
+void restore_flush(struct restoring *r);
+/* restore.c */
+void restore_bad(struct restoring *r, const char *why);
+void restore_placed(void *arg, uint64_t email, uint64_t mailbox, uint32_t uid);
+uint64_t restore_number(struct slice line, const char *key);
+uint32_t restore_number32(struct slice line, const char *key); /* 0 also if it is larger */
+#endif

@@ -1,0 +1,4 @@
+/* http/strict.c: llhttp's state machine, strict. */
+#include "http/strict-impl.h"
+
+#include <llhttp.c>

@@ -1,0 +1,59 @@
+/* job/sched-impl.h: what the files of the schedule share; nobody else includes it. */
+#ifndef JOB_SCHED_IMPL_H
+#define JOB_SCHED_IMPL_H
+#include "job/sched.h"
+
+#define SLAB_ENTRIES 1024
+
+/* A thing in the heap: an entry or, with the lowest bit set, a destination. */
+struct sched {
+	struct map channels;
+	struct sched_channel **order; /* the channels, for walks */
+	size_t nchannels;
+	const struct channels *conf;
+
+	struct sched_entry **slab; /* chunks of SLAB_ENTRIES, never moved */
+	size_t nslab;
+	struct sched_entry *unused;  /* by hash_next */
+	struct sched_entry **bucket; /* hash by id */
+	size_t nbucket, count;
+
+	uintptr_t *heap; /* by due; [0] is the earliest */
+	size_t nheap, heap_room;
+	size_t dest_bytes;
+	int64_t now; /* of the call under way that deals with leases */
+};
+
+/* heap.c */
+void sched_heap_put_entry(struct sched *s, struct sched_entry *e, uint32_t due);
+void sched_heap_take_entry(struct sched *s, struct sched_entry *e);
+void sched_heap_put_dest(struct sched *s, struct sched_dest *d, uint32_t due);
+void sched_heap_take_dest(struct sched *s, struct sched_dest *d);
+/* The earliest, if due at `now`: one of the two is set. */
+bool sched_heap_pop(struct sched *s, uint32_t now, struct sched_entry **e, struct sched_dest **d);
+
+/* slab.c */
+struct sched_entry *sched_entry_new(struct sched *s, const char *id);
+void sched_entry_free(struct sched *s, struct sched_entry *e);
+void sched_slab_free(struct sched *s);
+
+/* dest.c */
+struct sched_dest *sched_dest_get(struct sched *s, struct sched_channel *c, struct slice name);
+void sched_dest_update(struct sched_dest *d);         /* keeps its places in the rings right */
+void sched_dest_turn(struct sched_dest *d, int prio); /* to the end of its ring */
+/* A delivery to it was handed out / came back (d->active is the count without / with it). */
+void sched_dest_out(struct sched_dest *d, int64_t now);
+void sched_dest_back(struct sched_dest *d, int64_t now);
+void sched_dest_look_slow(struct sched_channel *c, int64_t now); /* who has become slow by now? */
+/* May another delivery be handed out to this class? */
+bool sched_dest_class_room(const struct sched_channel *c, enum dest_class class);
+void sched_dest_maybe_idle(struct sched *s, struct sched_dest *d);
+void sched_dest_answered(struct sched *s, struct sched_dest *d, enum job_site site, int64_t now);
+void sched_dest_probe(struct sched *s, struct sched_dest *d, int64_t now); /* its park is over */
+void sched_dest_free_all(struct sched *s, struct sched_channel *c);
+
+/* sched.c */
+void sched_entry_ready(struct sched *s, struct sched_entry *e, int64_t now, bool front);
+void sched_entry_wait(struct sched *s, struct sched_entry *e, int64_t until);
+void sched_entry_unlink(struct sched *s, struct sched_entry *e); /* out of queue, list and heap */
+#endif

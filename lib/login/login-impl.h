@@ -1,0 +1,70 @@
+/* login/login-impl.h: what login.c and delay.c share.  Not for anybody else. */
+#ifndef LOGIN_IMPL_H
+#define LOGIN_IMPL_H
+#include "base/list.h"
+#include "base/map.h"
+#include "login/login.h"
+#include "net/op.h"
+#include "sasl/sasl.h"
+
+#define LOGIN_MAGIC 0x4c4f4749U
+
+enum login_state {
+	LOGIN_TALKING,  /* the mechanism wants more */
+	LOGIN_QUEUED,   /* another of the same pair is at it */
+	LOGIN_PACED,    /* the last failure of the pair is too fresh */
+	LOGIN_CHECKING, /* the directory has it */
+	LOGIN_DELAYED,  /* refused; the answer waits */
+	LOGIN_OVER
+};
+
+struct login {
+	uint32_t magic;
+	enum login_state state;
+	struct login_door *door;
+	struct login_request request;
+	struct op *outer; /* the caller's */
+	struct op op;     /* the directory's */
+	login_done done;
+	void *arg;
+	struct list link; /* queue of the pair, or the door's pausing */
+	uint64_t until;   /* PACED, DELAYED: monotonic ms */
+	struct login_pair *pair;
+	enum login_outcome outcome;
+	const char *mechanism;
+	struct sasl sasl;
+	struct arena exchange; /* what the mechanism keeps: wiped */
+	char *name;            /* as given; heap */
+	struct secret password;
+	char *account; /* heap, once the password was right */
+};
+
+/* A name and an address. */
+struct login_pair {
+	struct list queue; /* logins that wait for their turn */
+	struct login *turn;
+	size_t n;
+	char key[]; /* 16 bytes of address, then the name in lower case */
+};
+
+struct login_door {
+	struct loop *loop;
+	struct dir *dir;
+	const int64_t *delay_ms;
+	struct map pairs;
+	struct list pausing; /* in the order of `until` */
+	struct timer timer;
+};
+
+/* delay.c: l waits for its turn; login_go follows, now or later. */
+void login_queue(struct login *l);
+void login_pause(struct login *l, uint64_t ms); /* login_go follows */
+void login_leave_queue(struct login *l);        /* the next of the pair has its turn */
+/* The failure of l is counted; how late it is to be answered, ms. */
+uint64_t login_count(struct login *l);
+void login_forgive(struct login *l);
+/* How long a login must wait before the pair may be tried again, ms. */
+uint64_t login_pace(const struct login *l);
+/* login.c: the wait is over. */
+void login_go(struct login *l);
+#endif

@@ -1,0 +1,303 @@
+/* login/login.c: one login from its first byte to its outcome.
+ *
+ * Owns the exchange, the name and the password of one attempt; a session of any daemon starts it and
+ * frees it, at any moment.  Waits for its turn and for delays (delay.c) and for the directory.
+ * Can fail: the directory, which is LOGIN_AWAY and counts against nobody.  Must stay true: the
+ * password is wiped as soon as the directory has it and on every other way out; `done` is
+ * called once, never from inside a call of the session; what is refused before the password was
+ * checked takes as long as what is refused after it. */
+#include "login/login.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/must.h"
+#include "conf/shared.h"
+#include "login/access.h"
+#include "login/login-impl.h"
+
+static const char *const states[] = { "talking", "queued", "paced", "checking", "delayed", "over" };
+
+static void
+login_move(struct login *l, enum login_state to)
+{
+	log_event(LOG_DEBUG, "login_state", "name=%s from=%s to=%s", log_value(slice_str(l->name)),
+	    states[l->state], states[to]);
+	l->state = to;
+}
+
+/* ---- life -------------------------------------------------------------------------------- */
+
+static void
+login_wipe(struct login *l)
+{
+	secret_wipe(&l->password);
+	arena_wipe(&l->exchange);
+	l->sasl = (struct sasl){ .mech = l->sasl.mech };
+}
+
+/* Nothing is pending afterwards. */
+static void
+login_stop(struct login *l)
+{
+	op_cancel(&l->op);
+	login_leave_queue(l);
+	login_wipe(l);
+	l->state = LOGIN_OVER;
+}
+
+static void
+login_cancelled(struct op *op)
+{
+	struct login *l = CAST(op->impl, struct login, LOGIN_MAGIC);
+
+	op->impl = NULL;
+	login_stop(l);
+}
+
+struct login *
+login_start(struct login_door *door, const struct login_request *r, struct op *op, login_done done,
+    void *arg)
+{
+	struct login *l = mem_new(sizeof(*l));
+
+	l->magic = LOGIN_MAGIC;
+	l->door = door;
+	l->request = *r;
+	l->outer = op;
+	l->done = done;
+	l->arg = arg;
+	l->mechanism = "password";
+	list_init(&l->link);
+	return l;
+}
+
+void
+login_free(struct login **lp)
+{
+	struct login *l = *lp;
+
+	*lp = NULL;
+	if (!l)
+		return;
+	if (l->outer->impl == l)
+		op_done(l->outer);
+	login_stop(l);
+	mem_free(&l->name);
+	mem_free(&l->account);
+	l->magic = 0;
+	mem_free(&l);
+}
+
+/* ---- the outcome ------------------------------------------------------------------------- */
+
+static enum login_outcome
+login_judge_access(const struct login *l, const struct dir_answer *a)
+{
+	const struct slice values[] = { a->domain ? a->domain->services : S(""),
+		a->user->services };
+
+	for (size_t i = 0; i < NELEM(values); i++) {
+		switch (login_access_check(values[i], l->request.service, l->request.tls,
+		    &l->request.peer)) {
+		case LOGIN_ACCESS_GRANTED: break;
+		case LOGIN_ACCESS_DENIED: return LOGIN_FORBIDDEN;
+		case LOGIN_ACCESS_MALFORMED:
+			log_event(LOG_ERROR, "access_malformed", "user=%s of=%s value=%s",
+			    log_value(a->user->account), i ? "user" : "domain",
+			    log_value(values[i]));
+			return LOGIN_AWAY; /* our directory's mistake, not the person's */
+		}
+	}
+	return LOGIN_OK;
+}
+
+/* The password was right.  May he? */
+static enum login_outcome
+login_judge(const struct login *l, const struct dir_answer *a, struct slice authzid)
+{
+	const struct dir_user *u = a->user;
+	enum login_outcome outcome;
+
+	if (login_rule(u->status, l->request.purpose) != LOGIN_RULE_YES)
+		return LOGIN_INACTIVE;
+	outcome = login_judge_access(l, a);
+	if (outcome != LOGIN_OK)
+		return outcome;
+	if (!login_may_act(u, slice_str(l->name), authzid))
+		return LOGIN_NOT_YOURS;
+	if (l->request.purpose == LOGIN_READ &&
+	    !login_is_here(u->mailhost, l->request.hosts, l->request.any_host))
+		return LOGIN_ELSEWHERE;
+	return LOGIN_OK;
+}
+
+/* The one way to `done`. */
+static void
+login_finish(struct login *l, enum login_outcome outcome, const struct dir_user *u)
+{
+	struct login_result r = { .outcome = outcome,
+		.name = slice_str(l->name),
+		.mechanism = l->mechanism };
+
+	login_leave_queue(l);
+	login_move(l, LOGIN_OVER);
+	r.user.account = slice_str(l->account);
+	if (u) {
+		r.user.partition = u->partition;
+		r.user.mailhost = u->mailhost;
+		r.user.bytes = login_quota(u->quota_bytes, shared.quota_bytes);
+		r.user.messages = login_quota(u->quota_msgs, shared.quota_messages);
+	}
+	op_done(l->outer);
+	l->done(l->arg, &r);
+}
+
+static void
+login_refuse(struct login *l, enum login_outcome outcome)
+{
+	l->outcome = outcome;
+	login_move(l, LOGIN_DELAYED);
+	login_pause(l, login_count(l));
+}
+
+static void
+login_answered(void *arg, const struct dir_answer *a)
+{
+	struct login *l = CAST(arg, struct login, LOGIN_MAGIC);
+	enum login_outcome outcome = LOGIN_WRONG;
+	char authzid[256];
+
+	/* The exchange has the authorisation identity, and goes now. */
+	slice_cstr(l->sasl.authzid, authzid, sizeof(authzid));
+	login_wipe(l);
+	if (a->v.kind == TEMP) {
+		outcome = LOGIN_AWAY;
+		log_event(LOG_WARN, "login_away", "name=%s error=%s", log_value(slice_str(l->name)),
+		    log_str(a->v.text));
+	} else if (a->v.kind == OK && a->user) {
+		l->account = mem_strn(a->user->account.p, a->user->account.n);
+		outcome = login_judge(l, a, slice_str(authzid));
+		if (outcome == LOGIN_OK)
+			login_forgive(l);
+	}
+	if (login_answer(outcome)->counts)
+		login_refuse(l, outcome);
+	else
+		login_finish(l, outcome, a->user);
+}
+
+/* ---- waiting ----------------------------------------------------------------------------- */
+
+static void
+login_ask(struct login *l)
+{
+	login_move(l, LOGIN_CHECKING);
+	dir_auth_start(l->door->dir, slice_str(l->name), secret_get(&l->password), &l->request.peer,
+	    &l->op, login_answered, l);
+	secret_wipe(&l->password);
+}
+
+void
+login_go(struct login *l)
+{
+	uint64_t wait;
+
+	if (l->state == LOGIN_DELAYED) {
+		login_finish(l, l->outcome, NULL);
+		return;
+	}
+	wait = login_pace(l);
+	if (wait && l->state == LOGIN_QUEUED) {
+		login_move(l, LOGIN_PACED);
+		login_pause(l, wait);
+		return;
+	}
+	login_ask(l);
+}
+
+/* Name and password are there. */
+static void
+login_check(struct login *l, struct slice name, struct slice password)
+{
+	l->outer->cancel = login_cancelled;
+	l->outer->impl = l;
+	l->name = mem_strn(name.p, slice_find(name, '\0'));
+	/* A name with a NUL is nobody's, and takes the same time as any other. */
+	secret_set(&l->password, slice_find(name, '\0') < name.n ? S("") : password);
+	login_move(l, LOGIN_QUEUED);
+	login_queue(l);
+}
+
+/* ---- without a password -------------------------------------------------------------------- */
+
+static void
+login_trusted(void *arg, const struct dir_answer *a)
+{
+	struct login *l = CAST(arg, struct login, LOGIN_MAGIC);
+	enum login_outcome outcome = LOGIN_WRONG;
+
+	if (a->v.kind == TEMP) {
+		outcome = LOGIN_AWAY;
+		log_event(LOG_WARN, "login_away", "name=%s error=%s", log_value(slice_str(l->name)),
+		    log_str(a->v.text));
+	} else if (a->user) {
+		l->account = mem_strn(a->user->account.p, a->user->account.n);
+		outcome = login_judge(l, a, S(""));
+	}
+	login_finish(l, outcome, a->user);
+}
+
+/* A proxy has checked him, and slowed him down where that was due. */
+static void
+login_trust(struct login *l, struct slice name)
+{
+	l->outer->cancel = login_cancelled;
+	l->outer->impl = l;
+	l->name = mem_strn(name.p, name.n);
+	l->mechanism = "EXTERNAL";
+	login_move(l, LOGIN_CHECKING);
+	dir_login_start(l->door->dir, slice_str(l->name), &l->op, login_trusted, l);
+}
+
+/* ---- what sessions call ------------------------------------------------------------------ */
+
+void
+login_password(struct login *l, struct slice name, struct slice password)
+{
+	must(l->state == LOGIN_TALKING);
+	login_check(l, name, password);
+}
+
+const char *
+login_mechanisms(void)
+{
+	return sasl_names();
+}
+
+bool
+login_mechanism(struct login *l, struct slice name)
+{
+	if (!sasl_start(&l->sasl, name, l->request.proxy))
+		return false;
+	l->mechanism = "SASL";
+	return true;
+}
+
+enum login_next
+login_step(struct login *l, const struct slice *response, struct slice *text)
+{
+	const char *why = "malformed response";
+
+	must(l->state == LOGIN_TALKING && l->sasl.mech);
+	switch (sasl_step(&l->sasl, &l->exchange, response, text, &why)) {
+	case SASL_CHALLENGE: return LOGIN_CHALLENGE;
+	case SASL_TRUST: login_trust(l, l->sasl.authzid); return LOGIN_WAIT;
+	case SASL_CHECK: login_check(l, l->sasl.authcid, l->sasl.password); return LOGIN_WAIT;
+	case SASL_BAD: break;
+	}
+	login_wipe(l);
+	*text = slice_str(why);
+	return LOGIN_MALFORMED;
+}

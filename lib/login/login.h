@@ -1,0 +1,68 @@
+/* login/login.h: the one door of every daemon that lets people in: mechanism, directory, rules,
+ * delays.  SASL (RFC 4422), RFC 4616 PLAIN, LOGIN; who may: rules.h and access.h.  A proxy that has
+ * checked the password itself says EXTERNAL (proxy.h): the same rules hold, but no delay.
+ *
+ *	login_start -> login_step* or login_password -> ... -> done(outcome)
+ *
+ * The protocols carry the bytes (base64, tags, reply codes: login_answer); what is right, how
+ * late a wrong answer comes and whom it counts against is decided here.
+ *
+ * Guesses are slow by construction: of one name from one address one password is checked at a time
+ * in a worker; after a failure nobody tries that pair again, in any worker of any daemon of this
+ * host, before its answer is out; and that answer is later the more there were (delay.c). */
+#ifndef LOGIN_LOGIN_H
+#define LOGIN_LOGIN_H
+#include "base/secret.h"
+#include "directory/directory.h"
+#include "login/rules.h"
+#include "net/addr.h"
+
+/* What the logins of a worker share. */
+struct login_door;
+/* `delay_ms`: auth.delay, read at each failure.  `d` must live longer. */
+struct login_door *login_door_new(struct loop *l, struct dir *d, const int64_t *delay_ms);
+
+struct login_request {
+	const char *service;        /* "imap", "smtp": of mailAllowedServiceAccess */
+	enum login_purpose purpose; /* LOGIN_READ, LOGIN_SUBMIT */
+	struct addr peer;
+	bool tls;           /* the session is encrypted */
+	bool proxy;         /* by login_is_proxy: EXTERNAL is known */
+	char *const *hosts; /* LOGIN_READ: values of mailHost that mean this host; may be NULL */
+	bool any_host;
+};
+/* Who came in.  Borrowed: valid while `done` runs. */
+struct login_user {
+	struct slice account;     /* uid@domain */
+	struct slice partition;   /* or empty */
+	struct slice mailhost;    /* LOGIN_ELSEWHERE: where it is */
+	uint64_t bytes, messages; /* the store's limits, 0 = none */
+};
+struct login_result {
+	enum login_outcome outcome;
+	struct slice name;      /* as it was given; for logs */
+	const char *mechanism;  /* "SASL", "EXTERNAL", "password" */
+	struct login_user user; /* LOGIN_OK; its account whenever the password was right */
+};
+typedef void (*login_done)(void *arg, const struct login_result *);
+
+struct login;
+/* A login by somebody; `op` is pending while the directory or a delay is waited for.  The caller
+ * frees it: in `done`, or at any time before, after which `done` is not called. */
+struct login *login_start(struct login_door *door, const struct login_request *r, struct op *op,
+    login_done done, void *arg);
+void login_free(struct login **l);
+
+enum login_next {
+	LOGIN_CHALLENGE, /* send *text (not base64), give the answer to login_step */
+	LOGIN_WAIT,      /* `done` follows */
+	LOGIN_MALFORMED, /* the exchange is over: *text says why, 501 or BAD */
+};
+bool login_mechanism(struct login *l, struct slice name); /* false: there is no such */
+/* One response (decoded); NULL when none came with the command.  *text is borrowed until the next
+ * step. */
+enum login_next login_step(struct login *l, const struct slice *response, struct slice *text);
+/* Instead of a mechanism: LOGIN of IMAP, USER and PASS. */
+void login_password(struct login *l, struct slice name, struct slice password);
+const char *login_mechanisms(void); /* "PLAIN LOGIN" */
+#endif

@@ -1,0 +1,163 @@
+/* net/trace.c: see trace.h.
+ *
+ * Called by the stream with the bytes that it gives to or gets from its owner; nobody else needs
+ * to know that there is a trace.  It must never let a secret out, so a line is shown only when it
+ * is whole (or too long to be a command), and a doubt is decided for hiding: an unknown answer to
+ * a password ends the hiding, a challenge never does. */
+#include <stdio.h>
+#include <string.h>
+#include "base/log.h"
+#include "base/mem.h"
+#include "net/trace.h"
+
+static char *traced; /* " smtp imap ", or NULL */
+
+bool
+trace_known(struct slice proto)
+{
+	static const char *const known[] = { "smtp", "lmtp", "imap", "pop3" };
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (slice_eq(proto, slice_str(known[i])))
+			return true;
+	return false;
+}
+
+void
+trace_set(const char *protocols)
+{
+	mem_free(&traced);
+	if (*protocols)
+		traced = mem_printf(" %s ", protocols);
+}
+
+struct trace *
+trace_new(const char *proto, const char *sid, bool client)
+{
+	struct trace *t;
+	char word[20];
+
+	if (!traced)
+		return NULL;
+	(void)snprintf(word, sizeof(word), " %.16s ", proto);
+	if (!strstr(traced, word))
+		return NULL;
+	t = mem_new(sizeof(*t));
+	t->proto = proto;
+	t->client = client;
+	slice_cstr(slice_str(sid ? sid : ""), t->sid, sizeof(t->sid));
+	return t;
+}
+
+void
+trace_free(struct trace **t)
+{
+	mem_free(t);
+}
+
+/* The command word of a client's line; IMAP has its tag before it.  *rest is what follows. */
+static struct slice
+trace_verb(const struct trace *t, struct slice line, struct slice *rest)
+{
+	struct slice word = { 0 };
+
+	*rest = line;
+	if (strcmp(t->proto, "imap") == 0)
+		(void)slice_word(rest, &word);
+	if (!slice_word(rest, &word))
+		word = slice(line.p, 0);
+	return word;
+}
+
+/* Does the server ask for more of the same, or is it done with the secret? */
+static bool
+trace_challenge(const struct trace *t, struct slice line)
+{
+	if (strcmp(t->proto, "imap") == 0)
+		return slice_starts(line, S("+")) || slice_starts(line, S("*"));
+	return slice_starts(line, S("334")) || slice_starts(line, S("+ ")) ||
+	    slice_eq(line, S("+"));
+}
+
+void
+trace_line_write(struct trace *t, enum trace_from from, struct slice line, struct buf *b)
+{
+	static const char *const secret[] = { "LOGIN", "AUTHENTICATE", "AUTH", "PASS", "APOP" };
+	struct slice rest, verb;
+
+	while (line.n && (line.p[line.n - 1] == '\r' || line.p[line.n - 1] == '\n'))
+		line.n--;
+	if (from == TRACE_SERVER) {
+		t->secret = t->secret && trace_challenge(t, line);
+		buf_slice(b, line);
+		return;
+	}
+	if (t->secret) {
+		buf_lit(b, "(hidden)");
+		return;
+	}
+	verb = trace_verb(t, line, &rest);
+	if (verb.n == 0 && line.n >= TRACE_LINE) { /* a tag without end: who knows what follows */
+		buf_lit(b, "(hidden)");
+		t->secret = true;
+		return;
+	}
+	for (size_t i = 0; i < NELEM(secret); i++) {
+		if (!slice_ieq(verb, slice_str(secret[i])))
+			continue;
+		buf_slice(b, slice(line.p, (size_t)(verb.p + verb.n - line.p)));
+		buf_lit(b, " (hidden)");
+		t->secret = true;
+		return;
+	}
+	buf_slice(b, line);
+}
+
+static void
+trace_show(struct trace *t, enum trace_from from, struct slice line, bool cut)
+{
+	struct buf b = { 0 };
+
+	trace_line_write(t, from, line, &b);
+	if (cut)
+		buf_lit(&b, "...");
+	log_event(LOG_INFO, "wire", "sid=%s proto=%s dir=%s line=%s", t->sid, t->proto,
+	    (from == TRACE_CLIENT) == t->client ? ">>>" : "<<<", log_value(buf_get(&b)));
+	buf_fini(&b);
+}
+
+void
+trace_bytes(struct trace *t, enum trace_from from, struct slice bytes)
+{
+	struct trace_line *l = &t->line[from];
+	size_t lines = 0;
+
+	while (bytes.n) {
+		size_t n = slice_find(bytes, '\n'), keep = n;
+		bool whole = n < bytes.n;
+
+		if (l->n < TRACE_LINE) {
+			keep = n < TRACE_LINE - l->n ? n : TRACE_LINE - l->n;
+			memcpy(l->text + l->n, bytes.p, keep);
+		}
+		l->n = (uint32_t)(n < UINT32_MAX / 2 - l->n ? l->n + n : UINT32_MAX / 2);
+		bytes = slice_from(bytes, whole ? n + 1 : n);
+		if (!whole)
+			return;
+		/* Lines that are not shown are looked at all the same: one may begin a secret. */
+		if (lines++ < TRACE_LINES) {
+			trace_show(t, from, slice(l->text, l->n < TRACE_LINE ? l->n : TRACE_LINE),
+			    l->n > TRACE_LINE);
+		} else {
+			struct buf b = { 0 };
+
+			trace_line_write(t, from,
+			    slice(l->text, l->n < TRACE_LINE ? l->n : TRACE_LINE), &b);
+			buf_fini(&b);
+		}
+		l->n = 0;
+	}
+	if (lines > TRACE_LINES)
+		log_event(LOG_INFO, "wire", "sid=%s proto=%s more=%zu", t->sid, t->proto,
+		    lines - TRACE_LINES);
+}

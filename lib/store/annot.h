@@ -1,0 +1,51 @@
+/* store/annot.h: annotations of mailboxes and of the server (RFC 5464) in the store: tiermail-store(5).
+ *
+ * An annotation is {mailbox, login, entry} -> value.  A private one has the login whose it is, a shared one
+ * none; the entry is its name without "/private" or "/shared".  Those of mailbox 0 are the server's, and a
+ * person's own.  One that is removed stays as a row that says so, until room is wanted: so a session can be
+ * told which one it was.  Nothing here does I/O. */
+#ifndef STORE_ANNOT_H
+#define STORE_ANNOT_H
+#include "store/format.h"
+
+#define STORE_ANNOT_NAME_MAX  200         /* bytes of an entry */
+#define STORE_ANNOT_VALUE_MAX (1u << 20)  /* bytes of a value */
+#define STORE_ANNOT_REQUEST   100         /* entries that one request sets */
+#define STORE_ANNOT_SET       100         /* entries of a mailbox: of each login, and shared */
+#define STORE_ANNOT_ACCOUNT   2000        /* of all mailboxes of an account, */
+#define STORE_ANNOT_GUESTS    1000        /* of them those of others than the owner, */
+#define STORE_ANNOT_BYTES     (16u << 20) /* and bytes of keys and values of all, */
+#define STORE_ANNOT_GUEST     (8u << 20)  /* of them those of others than the owner */
+
+/* What a client may be told and asked of a special use, RFC 6154 5.4: never a row, it is the mailbox's. */
+#define STORE_ANNOT_USE "/specialuse"
+
+/* One to be set, in a request. */
+struct store_annotation {
+	struct slice name; /* the entry: store_annot_name_ok */
+	struct slice value;
+	bool shared;
+	bool gone; /* is to be removed */
+};
+
+/* "/comment", "/vendor/x/y": in lower case, printable ASCII without "*" and "%", no component empty. */
+bool store_annot_name_ok(struct slice name) MUSTCHECK;
+
+/* One row. */
+struct store_annot {
+	uint64_t account, mailbox;
+	struct slice login, name; /* of the key */
+	struct slice value;
+	uint64_t modseq;
+	bool gone;
+};
+#define STORE_ANNOT_KEY (16 + STORE_ACCOUNT_MAX + 1 + STORE_ANNOT_NAME_MAX)
+/* Returns the length.  Without a name it is what the keys of all of this login begin with. */
+size_t store_annot_key(uint8_t key[STORE_ANNOT_KEY], uint64_t account, uint64_t mailbox,
+    struct slice login, struct slice name);
+/* Slices borrow from key and value.  0 or -EBADMSG: damaged.  When the key alone is good a->account is
+ * set. */
+int store_annot_parse(struct slice key, struct slice value, struct store_annot *a) MUSTCHECK;
+/* Appends the row's value: the value of a->value, or that it is gone. */
+void store_annot_write(struct buf *b, const struct store_annot *a);
+#endif

@@ -1,0 +1,64 @@
+/* store/read-impl.h: what read.c and read-msg.c share; nobody else includes it. */
+#ifndef STORE_READ_IMPL_H
+#define STORE_READ_IMPL_H
+#include <lmdb.h>
+#include "base/list.h"
+#include "store/block.h"
+#include "store/read.h"
+
+/* LMDB takes keys without const though it does not write them. */
+#define UNCONST(p) ((void *)(uintptr_t)(p))
+
+struct store_reader {
+	struct list link;
+	MDB_env *env;
+	MDB_dbi dbi[STORE_TABLES];
+	struct store_format format; /* its tables are those that are open */
+	char *path;
+	int dirfd;                               /* of the partition */
+	uint64_t data_ino, lock_ino, steady_ino; /* the files of the index that are mapped */
+	const void *steady;                      /* of stored's points; NULL = there are none */
+	bool suspect;                            /* what they say has been logged */
+	int refs;
+	int begun; /* snapshots now open, atomic */
+};
+
+/* A block of messages that has been read. */
+struct store_block_room {
+	uint64_t mailbox;
+	uint32_t block;
+	enum store_parts parts;
+	size_t n; /* 0: there is none here */
+	struct store_record rec[STORE_BLOCK];
+};
+
+struct store_view {
+	struct store_reader *r;
+	MDB_txn *txn;
+	MDB_cursor *cursors[STORE_TABLES];
+	uint32_t bound; /* bit per cursor: usable in this snapshot */
+	bool begun;
+	const struct store_blocks *blocks; /* the walk that the cursors stand in */
+	/* Of the walks and of store_get_record, which may be called beside one. */
+	struct store_block_room walk, last;
+	/* The newest messages of a mailbox, which its record has. */
+	struct {
+		uint64_t mailbox;
+		bool known; /* in this snapshot */
+		size_t n;
+		struct store_record rec[STORE_BLOCK];
+	} arrivals;
+	uint64_t cache_at;
+	bool cache_near; /* the last step to the neighbour was right */
+};
+
+/* Is the table there, and of a version that we read? */
+static inline bool
+store_has(const struct store_view *v, enum store_table t)
+{
+	return v->r->format.tables & 1u << t;
+}
+/* Only of a table that is there. */
+MDB_cursor *store_cursor(struct store_view *v, enum store_table t);
+struct slice store_fetch(struct store_view *v, enum store_table t, const void *key, size_t n);
+#endif

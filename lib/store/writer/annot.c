@@ -1,0 +1,388 @@
+/* Annotations: who may set which, how many there may be, and the rows.
+ *
+ * Called by the writer's thread within its batches.  A request is done whole or refused whole, before
+ * anything is changed.  What must stay true: nobody makes another's account grow without bound (bounds of
+ * the entries of a person in a mailbox, of an account, of its guests, and of bytes together: annot.h), a mailbox's rows go with it, and
+ * who may not know that it is there hears what he would hear if it were not.  The counts of an account are
+ * made once, by going through its rows, and kept; an older program may have left rows of mailboxes that are
+ * gone, which go then. */
+#include <errno.h>
+
+#include "base/log.h"
+#include "store/acl.h"
+#include "store/writer/writer-impl.h"
+
+/* Rights that let one use annotations at all, one of them beside l: RFC 5464 3.3. */
+#define ANNOT_ANY (STORE_R_READ | STORE_R_SEEN | STORE_R_WRITE | STORE_R_INSERT | STORE_R_POST)
+
+/* ---- rows ---------------------------------------------------------------------------------- */
+
+enum annot_next { ANNOT_KEEP, ANNOT_DROP };
+typedef enum annot_next annot_fn(struct writer *w, void *arg, struct slice key, struct slice value);
+
+/* Rows whose keys begin so, each once; fn says whether it stays, and writes nothing. */
+static void
+annot_each(struct writer *w, const uint8_t *prefix, size_t n, annot_fn *fn, void *arg)
+{
+	MDB_val k = { n, UNCONST(prefix) }, d;
+	MDB_cursor *c;
+	int rc;
+
+	if (w->error || (w->error = mdb_cursor_open(w->txn, w->env->dbi[STORE_T_ANNOT], &c)))
+		return;
+	rc = mdb_cursor_get(c, &k, &d, MDB_SET_RANGE);
+	for (; rc == 0 && !w->error && k.mv_size >= n && memcmp(k.mv_data, prefix, n) == 0;
+	     rc = mdb_cursor_get(c, &k, &d, MDB_NEXT))
+		if (fn(w, arg, slice(k.mv_data, k.mv_size), slice(d.mv_data, d.mv_size)) ==
+		    ANNOT_DROP)
+			writer_row_del_here(w, STORE_T_ANNOT, c, &k);
+	mdb_cursor_close(c);
+}
+
+/* What a row adds to the account's counts. */
+static void
+annot_count(struct wacct *a, const struct store_annot *row, size_t bytes, int by)
+{
+	struct wannots *n = &a->annots;
+
+	n->rows += (uint32_t)by;
+	n->bytes += (uint64_t)by * bytes;
+	if (row->gone)
+		n->gone += (uint32_t)by;
+	if (row->login.n && !slice_eq(row->login, slice_str(a->name))) {
+		n->guests += (uint32_t)by;
+		n->guest_bytes += (uint64_t)by * bytes;
+	}
+}
+
+static enum annot_next
+annot_counted(struct writer *w, void *arg, struct slice key, struct slice value)
+{
+	struct wacct *a = arg;
+	struct store_annot row;
+	struct wbox *b;
+
+	if (store_annot_parse(key, value, &row) < 0)
+		return ANNOT_KEEP; /* check tells of it */
+	if (row.mailbox && writer_box_find(w, row.mailbox, &b) == -ENOENT)
+		return ANNOT_DROP;
+	annot_count(a, &row, key.n + value.n, 1);
+	return ANNOT_KEEP;
+}
+
+static void
+annot_count_all(struct writer *w, struct wacct *a)
+{
+	uint8_t key[8];
+
+	if (a->annots.counted)
+		return;
+	a->annots = (struct wannots){ .counted = true };
+	store_be64(key, a->d.id);
+	annot_each(w, key, sizeof(key), annot_counted, a);
+}
+
+static enum annot_next
+annot_swept(struct writer *w, void *arg, struct slice key, struct slice value)
+{
+	struct wacct *a = arg;
+	struct store_annot row;
+
+	(void)w;
+	if (store_annot_parse(key, value, &row) < 0 || !row.gone)
+		return ANNOT_KEEP;
+	annot_count(a, &row, key.n + value.n, -1);
+	return ANNOT_DROP;
+}
+
+/* Room is wanted: what is only there to be told of goes. */
+static void
+annot_sweep(struct writer *w, struct wacct *a)
+{
+	uint8_t key[8];
+
+	if (a->annots.gone == 0)
+		return;
+	store_be64(key, a->d.id);
+	annot_each(w, key, sizeof(key), annot_swept, a);
+}
+
+static enum annot_next
+annot_forgotten(struct writer *w, void *arg, struct slice key, struct slice value)
+{
+	(void)w, (void)arg, (void)key, (void)value;
+	return ANNOT_DROP;
+}
+
+void
+writer_annot_forget(struct writer *w, const struct wbox *b)
+{
+	uint8_t key[16];
+
+	store_be64(key, b->acct->d.id);
+	store_be64(key + 8, b->id);
+	b->acct->annots.counted = false;
+	annot_each(w, key, sizeof(key), annot_forgotten, NULL);
+}
+
+/* ---- may it be? ---------------------------------------------------------------------------- */
+
+/* A request in hand. */
+struct annots {
+	struct writer *w;
+	struct store_job *j;
+	struct wacct *a;
+	struct wbox *b;                     /* NULL = the server */
+	struct slice me;                    /* whose private entries are meant */
+	const struct store_annotation *use; /* of those the special use; NULL = none */
+	enum store_special special;
+};
+
+static size_t
+annot_key_of(const struct annots *t, const struct store_annotation *e, uint8_t key[STORE_ANNOT_KEY])
+{
+	return store_annot_key(key, t->a->d.id, t->b ? t->b->id : 0, e->shared ? S("") : t->me,
+	    e->name);
+}
+
+/* The row that is there: false, there is none, or a damaged one, which is as good. */
+static bool
+annot_row(const struct annots *t, const uint8_t *key, size_t n, struct store_annot *row,
+    size_t *bytes)
+{
+	struct slice value = writer_row_get(t->w, STORE_T_ANNOT, key, n);
+
+	*bytes = n + value.n;
+	return value.p && store_annot_parse(slice((const char *)key, n), value, row) == 0;
+}
+
+static bool
+annot_forbidden(const struct annots *t)
+{
+	uint32_t rights;
+
+	if (!t->b)
+		return writer_reply_unless_owner(t->j, t->a);
+	rights = writer_box_rights(t->w, t->j, t->b);
+	if (rights & STORE_R_LOOKUP && rights & ANNOT_ANY) {
+		bool shared = false;
+
+		for (size_t i = 0; i < t->j->req.nannotations; i++)
+			shared |= t->j->req.annotations[i].shared;
+		if (!shared || rights & STORE_R_WRITE)
+			return false;
+	}
+	writer_reply_forbid(t->j, t->a, rights & STORE_R_LOOKUP ? rights : 0);
+	return true;
+}
+
+/* Has another of the account's mailboxes this use?  Looks at all names: a client seldom asks. */
+static bool
+annot_use_taken(const struct annots *t, enum store_special use)
+{
+	struct writer *w = t->w;
+	uint8_t key[8];
+	MDB_val k = { sizeof(key), key }, d;
+	MDB_cursor *c;
+	bool taken = false;
+
+	store_be64(key, t->a->d.id);
+	if (w->error || (w->error = mdb_cursor_open(w->txn, w->env->dbi[STORE_T_NAME], &c)))
+		return true;
+	for (int rc = mdb_cursor_get(c, &k, &d, MDB_SET_RANGE);
+	     rc == 0 && k.mv_size > 8 && memcmp(k.mv_data, key, 8) == 0 && !taken;
+	     rc = mdb_cursor_get(c, &k, &d, MDB_NEXT)) {
+		struct store_disk_name row;
+
+		taken = store_value_read(slice(d.mv_data, d.mv_size), sizeof(row), &row,
+			    sizeof(row)) == 0 &&
+		    row.special == use && row.mailbox != t->b->id;
+	}
+	mdb_cursor_close(c);
+	return taken;
+}
+
+/* The special use among the entries, if it is there: only the owner's, one at most, and one that a folder of
+ * its own is for (RFC 6154 5.4). */
+static bool
+annot_bad_use(struct annots *t)
+{
+	enum store_special use = STORE_USE_NONE;
+
+	for (size_t i = 0; t->b && i < t->j->req.nannotations; i++) {
+		const struct store_annotation *e = &t->j->req.annotations[i];
+
+		if (!e->shared && slice_eq(e->name, S(STORE_ANNOT_USE)))
+			t->use = e;
+	}
+	if (!t->use)
+		return false;
+	for (unsigned u = STORE_USE_NONE + 1; u <= STORE_USE_ARCHIVE && !t->use->gone; u++)
+		if (slice_ieq(t->use->value, slice_str(store_special_name((enum store_special)u))))
+			use = (enum store_special)u;
+	t->special = use;
+	if (slice_eq(t->me, slice_str(t->a->name)) && !(t->b->d.attrs & STORE_NOSELECT) &&
+	    (t->use->gone || (use && !annot_use_taken(t, use))))
+		return false;
+	writer_reply_fail(t->j, STORE_CANNOT, verdict(OUT_STORE_USE));
+	return true;
+}
+
+static enum annot_next
+annot_one(struct writer *w, void *arg, struct slice key, struct slice value)
+{
+	size_t *n = arg;
+
+	(void)w, (void)key, (void)value;
+	++*n;
+	return ANNOT_KEEP;
+}
+
+/* Rows of this login in the mailbox: STORE_ANNOT_SET of them at most. */
+static size_t
+annot_set(const struct annots *t, struct slice login)
+{
+	uint8_t key[STORE_ANNOT_KEY];
+	size_t rows = 0;
+
+	annot_each(t->w, key, store_annot_key(key, t->a->d.id, t->b ? t->b->id : 0, login, S("")),
+	    annot_one, &rows);
+	return rows;
+}
+
+/* Would they be too many? */
+static bool
+annot_over(const struct annots *t)
+{
+	bool guest = !slice_eq(t->me, slice_str(t->a->name));
+	const struct wannots *n = &t->a->annots;
+	size_t mine = 0, shared = 0;
+	uint64_t more = 0, less = 0, my_more = 0, my_less = 0;
+
+	for (size_t i = 0; i < t->j->req.nannotations; i++) {
+		const struct store_annotation *e = &t->j->req.annotations[i];
+		uint8_t key[STORE_ANNOT_KEY];
+		size_t nkey = annot_key_of(t, e, key), bytes, size;
+		struct store_annot row;
+
+		if (e == t->use || e->gone)
+			continue;
+		size = nkey + sizeof(struct store_disk_annot) + e->value.n;
+		more += size;
+		my_more += e->shared ? 0 : size;
+		if (annot_row(t, key, nkey, &row, &bytes)) {
+			less += bytes;
+			my_less += e->shared ? 0 : bytes;
+		} else if (e->shared)
+			shared++;
+		else
+			mine++;
+	}
+	return (mine && mine + annot_set(t, t->me) > STORE_ANNOT_SET) ||
+	    (shared && shared + annot_set(t, S("")) > STORE_ANNOT_SET) ||
+	    (mine + shared && n->rows + mine + shared > STORE_ANNOT_ACCOUNT) ||
+	    (mine && guest && n->guests + mine > STORE_ANNOT_GUESTS) ||
+	    (more > less && n->bytes + more > STORE_ANNOT_BYTES + less) ||
+	    (guest && my_more > my_less && n->guest_bytes + my_more > STORE_ANNOT_GUEST + my_less);
+}
+
+static bool
+annot_too_many(const struct annots *t)
+{
+	annot_count_all(t->w, t->a);
+	if (!annot_over(t))
+		return false;
+	annot_sweep(t->w, t->a);
+	if (!annot_over(t))
+		return false;
+	writer_reply_fail(t->j, STORE_LIMIT, verdict(OUT_STORE_ANNOTS_MANY));
+	return true;
+}
+
+/* Removing takes no room. */
+static bool
+annot_full(const struct annots *t)
+{
+	for (size_t i = 0; i < t->j->req.nannotations; i++)
+		if (!t->j->req.annotations[i].gone)
+			return writer_reply_if_full(t->w, t->j);
+	return false;
+}
+
+/* ---- SETMETADATA --------------------------------------------------------------------------- */
+
+/* False: it is as it was. */
+static bool
+annot_put(const struct annots *t, const struct store_annotation *e, uint64_t modseq)
+{
+	uint8_t key[STORE_ANNOT_KEY];
+	size_t n = annot_key_of(t, e, key), bytes;
+	struct store_annot row, new = { .value = e->value, .modseq = modseq, .gone = e->gone };
+	struct buf *value = &t->w->scratch;
+	bool there = annot_row(t, key, n, &row, &bytes);
+
+	if (e->gone ? !there || row.gone : there && !row.gone && slice_eq(row.value, e->value))
+		return false;
+	if (there)
+		annot_count(t->a, &row, bytes, -1);
+	new.login = e->shared ? S("") : t->me;
+	buf_clear(value);
+	store_annot_write(value, &new);
+	annot_count(t->a, &new, n + value->n, 1);
+	writer_row_put(t->w, STORE_T_ANNOT, key, n, value->p, value->n, 0);
+	return true;
+}
+
+static void
+annot_put_use(const struct annots *t)
+{
+	struct wbox *b = t->b;
+
+	if (b->d.special == t->special)
+		return;
+	b->d.special = (uint8_t)t->special;
+	writer_name_put(t->w, b);
+	writer_event_add(t->w, STORE_EV_LIST, t->a->d.id, b->id, writer_box_touch(t->w, b));
+}
+
+static void
+annot_put_all(const struct annots *t)
+{
+	uint64_t modseq = t->a->d.modseq + 1;
+	bool changed = false;
+
+	for (size_t i = 0; i < t->j->req.nannotations; i++)
+		if (&t->j->req.annotations[i] != t->use)
+			changed |= annot_put(t, &t->j->req.annotations[i], modseq);
+	if (changed) {
+		t->a->d.modseq = modseq;
+		writer_account_dirty(t->w, t->a);
+		writer_event_add(t->w, STORE_EV_ANNOT, t->a->d.id, t->b ? t->b->id : 0, modseq);
+	}
+	if (t->use)
+		annot_put_use(t);
+	writer_reply_ok(t->j);
+	t->j->reply.account = t->a->d.id;
+	t->j->reply.mailbox = t->b ? t->b->id : 0;
+	t->j->reply.modseq = changed ? modseq : 0;
+}
+
+void
+writer_run_annotate(struct writer *w, struct store_job *j)
+{
+	struct annots t = { .w = w, .j = j };
+	int rc = writer_account_by_id(w, j->req.account, &t.a);
+
+	if (rc == 0 && j->req.mailbox) {
+		rc = writer_box_find(w, j->req.mailbox, &t.b);
+		if (rc == 0 && t.b->acct != t.a)
+			rc = -ENOENT;
+	}
+	if (rc < 0) {
+		writer_reply_no_box(j, rc);
+		return;
+	}
+	t.me = j->req.actor.n ? j->req.actor : slice_str(t.a->name);
+	if (!annot_forbidden(&t) && !annot_full(&t) && !annot_bad_use(&t) && !annot_too_many(&t))
+		annot_put_all(&t);
+}

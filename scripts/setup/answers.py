@@ -1,0 +1,125 @@
+"""What an administrator has to decide: by options, by what the configuration says already, or asked.
+
+Every answer is looked at here, since it goes into LDIF, file names and commands."""
+import getpass
+import os
+import re
+import socket
+
+import confile
+import host
+
+LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+ROLES = ("all", "relay", "store", "proxy")
+ACCOUNTS = {("relay",): "mta", ("store",): "store", ("proxy",): "mmp"}
+
+
+def not_domain(word):
+    return None if re.fullmatch(r"(%s\.)+%s" % (LABEL, LABEL), word) and len(word) < 254 else "%s is no name like mail.example.org" % word
+
+
+def not_dn(word):
+    return None if re.fullmatch(r'[A-Za-z][A-Za-z0-9-]*=[^,=+"\\<>;#]+(,\s*[A-Za-z][A-Za-z0-9-]*=[^,=+"\\<>;#]+)*', word) else \
+        "%s is no distinguished name like dc=example,dc=org" % word
+
+
+def not_uid(word):
+    return None if re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", word) else "%s is no login like anna" % word
+
+
+def not_url(word):
+    return None if all(re.fullmatch(r"ldap(s://[^\s/]+|://[^\s/]+|i://\S*)", w) for w in word.split()) and word else \
+        "%s is no URL like ldapi:/// or ldaps://ldap.example.org" % word
+
+
+def not_file(word):
+    return None if os.path.isfile(word) else "there is no file %s" % word
+
+
+def not_roles(word):
+    return None if word.split() and all(w in ROLES for w in word.split()) else "of %s" % ", ".join(ROLES)
+
+
+class Answers:
+    """domain, hostname, roles, directory, url, base, bind_dn, certificate, key, ca, user; of `options`, in which
+    what was not given is None."""
+
+    def __init__(self, options, conf):
+        self.options, self.conf = options, conf
+        self.etc = os.path.dirname(conf)
+        self.known = confile.values(conf)
+
+    def had(self, key):
+        return self.known.get(("", key), "")
+
+    def of(self, name, question, default, wrong):
+        """The option --NAME, else what is configured or likely, which an administrator at a terminal confirms."""
+        word = getattr(self.options, name)
+        if isinstance(word, list):
+            word = " ".join(word)
+        if not word and self.options.yes:
+            word = default
+        if not word:
+            word = host.ask(question, default, wrong)
+        if not word:
+            raise host.Stop("--%s is needed" % name.replace("_", "-"), 64)
+        if wrong(word):
+            raise host.Stop("--%s: %s" % (name.replace("_", "-"), wrong(word)), 64)
+        return word
+
+    def gather(self):
+        fqdn = socket.getfqdn().lower()
+        self.domain = self.of("domain", "The domain of the mail addresses", self.had("default_domain"), not_domain)
+        self.hostname = self.of("hostname", "The name of this host, as others know it", self.had("hostname") or
+                                ("" if not_domain(fqdn) or fqdn.endswith("localdomain") else fqdn), not_domain)
+        roles = self.of("role", "What this host is (%s)" % ", ".join(ROLES), self.likely_roles(), not_roles).split()
+        self.roles = ["store", "relay"] if "all" in roles else [r for r in ROLES if r in roles]
+        self.one_host = "all" in roles
+        self.directory = self.of("directory", "The directory: fresh, made here, or existing", "existing" if self.had("ldap.url") not in (
+            "", "ldapi:///") else "fresh", lambda w: None if w in ("fresh", "existing") else "fresh or existing")
+        self.url = self.of("ldap_url", "Its servers", self.had("ldap.url") or "ldapi:///", not_url) \
+            if self.directory == "existing" else self.options.ldap_url or "ldapi:///"
+        self.base = self.of("base", "The entry below which domains and users are", self.had("ldap.base") or
+                            "dc=" + self.domain.replace(".", ",dc="), not_dn)
+        self.account = ACCOUNTS.get(tuple(self.roles), "tiermail")
+        self.bind_dn = self.options.bind_dn or self.had("ldap.bind_dn") or "uid=%s,ou=services,%s" % (self.account, self.base)
+        if not_dn(self.bind_dn):
+            raise host.Stop("--bind-dn: %s" % not_dn(self.bind_dn), 64)
+        self.certificates()
+        self.user = self.options.user
+        if self.user is None and not self.options.yes and self.directory == "fresh" and "store" in self.roles:
+            self.user = host.ask("A first user, by the login (- for none)", "-", lambda w: None if w == "-" else not_uid(w))
+        if self.user in (None, "-", ""):
+            self.user = None
+        elif not_uid(self.user):
+            raise host.Stop("--user: %s" % not_uid(self.user), 64)
+        return self
+
+    def likely_roles(self):
+        have = {host.DAEMONS[d][0] for d in host.installed()}
+        return "all" if {"store", "relay"} <= have else " ".join(sorted(have))
+
+    def certificates(self):
+        o = self.options
+        self.certificate, self.key, self.ca, self.self_made = o.certificate, o.key, o.ca or "", o.self_made
+        if self.certificate or self.self_made or (self.had("tls.certificate") and os.path.exists(self.had("tls.certificate"))):
+            if self.certificate and (self.self_made or not self.key):
+                raise host.Stop("--certificate needs --key, and no --self-made", 64)
+            return
+        if o.yes:
+            raise host.Stop("--certificate and --key, or --self-made", 64)
+        if host.agree("Has this host a certificate already?"):
+            self.certificate = host.ask("Its file, with the chain", "/etc/letsencrypt/live/%s/fullchain.pem" % self.hostname, not_file)
+            self.key = host.ask("The file of its key", os.path.join(os.path.dirname(self.certificate), "privkey.pem"), not_file)
+        else:
+            self.self_made = True
+
+    def password_of(self, user):
+        """The user's, and whether it was made up: of --user-password-file, of the file that a former run has left,
+        typed, or a new one in such a file."""
+        path = os.path.join(self.etc, "%s@%s.password" % (user, self.domain))
+        if self.options.user_password_file:
+            return (host.read(self.options.user_password_file) or "").split("\n")[0]
+        if os.path.exists(path) or self.options.yes:
+            return host.secret(path, 0o600)
+        return getpass.getpass("A password for %s@%s (empty: one is made up, in a file): " % (user, self.domain)) or host.secret(path, 0o600)

@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""No open relay by an address that leads through a domain of ours: user%elsewhere@ours, bang paths and
+routes, from a stranger, with the sample mta.cnf and with the rules that channels.conf makes.  What is ours
+is taken all the same, also where others route it."""
+import os, re, subprocess, sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE]
+import tm
+
+tm.need("ldapadd")
+sb = tm.Sandbox("--users", "2", "--without", "imapd", "--without", "jobctl", "--set", "smtp-relay.relay.domains=partner.example")
+D, BASE = sb.domain, sb.env["LDAP_BASE"]
+SAMPLES = os.path.join(HERE, "../../conf")
+
+
+def domain(name, *lines):
+    text = "\n".join([f"dn: o={name},{BASE}", *(f"objectClass: {c}" for c in (
+        "organization", "sunManagedOrganization", "inetDomain", "mailDomain")), f"o: {name}",
+        f"sunPreferredDomain: {name}", *lines, ""])
+    r = subprocess.run(["ldapadd", "-x", "-H", sb.env["LDAP_URL"], "-D", sb.env["LDAP_ADMIN_DN"],
+                        "-w", sb.env["LDAP_ADMIN_PASSWORD"]], input=text, capture_output=True, text=True)
+    if r.returncode:
+        tm.diag(r.stdout + r.stderr)
+
+
+domain("away.test", "mailRoutingHosts: other.test")
+domain("smart.test", "mailRoutingSmartHost: legacy.test")
+
+
+def answer(to):
+    with sb.smtp() as s:
+        s.ehlo()
+        s.mail("out@sender.test")
+        s.putcmd("rcpt", f"TO:<{to}>")
+        code, text = s.getreply()
+        return f"{code} {text.decode().split()[0]}"
+
+
+HOST = f"mail.{D}"
+STRANGE = ["x@evil.invalid", f"x%evil.invalid@{D}", f"evil.invalid!x@{D}", f"x%evil.invalid@{HOST}",
+           f"evil.invalid!x@{HOST}", f"x%evil.invalid%{D}@{D}", f"x%evil.invalid%{D}@{HOST}",
+           f"{D}!evil.invalid!x@{D}", f"evil.invalid!x%{D}@{D}", f'"x%evil.invalid"@{D}', f'"x@evil.invalid"@{D}',
+           f"x%evil.invalid%away.test@{D}", "x%evil.invalid@away.test",
+           "x%evil.invalid@smart.test", "evil.invalid!x@smart.test", "x%evil.invalid@partner.example",
+           f"x%[192.0.2.1]@{D}",
+           f"@{D}:x@evil.invalid", f"x%evil.invalid@localhost", f"postmaster%evil.invalid@{D}",
+           f"x%evil.invalid@unknown.{D}"]
+
+
+def check(rules, refused):
+    for to in STRANGE:
+        got = answer(to)
+        tm.ok(got in refused, f"{rules}: {to}") or tm.diag(got)
+    for to in (f"{sb.user(1)}@{D}", f"postmaster@{D}", "x@away.test", "x@smart.test", "x@partner.example"):
+        tm.is_(answer(to)[:3], "250", f"{rules}: {to} is taken")
+    tm.is_(answer(f"nobody@{D}"), "550 5.1.1", f"{rules}: nobody, as ever")
+
+
+def sample(name):
+    with open(os.path.join(SAMPLES, name)) as f:
+        return re.sub(r"\bexample\.org\b", D, f.read())
+
+
+NO = ("550 5.7.1", "550 5.1.1", "550 5.1.2", "553 5.1.3", "501 5.1.3")
+check("made of channels.conf", NO)
+etc = os.path.dirname(sb.conf("channels.conf"))
+for name in ("mta.cnf", "mappings"):
+    with open(os.path.join(etc, name), "w") as f:
+        f.write(sample(name))
+tm.ok(sb.restart("smtp-relay"), "smtp-relay takes the sample mta.cnf")
+check("mta.cnf", NO)
+tm.is_(answer(f"x%evil.invalid@{D}"), "550 5.7.1", "refused as what it is")
+tm.is_(answer(f"{sb.user(1)}%{D}@{HOST}")[:3], "250", "by a road that stays within")
+tm.is_(answer(f"x%away.test@{D}")[:3], "250", "to a domain of ours that others route")
+tm.done()

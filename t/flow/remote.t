@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""Administration from other hosts: tmctl -H over TLS, every verb by each role of certificate, who asked in the log,
+and strangers who get nothing."""
+import json, os, random, re, socket, ssl, subprocess, sys
+
+sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
+import tm, wire
+
+tm.need("openssl")
+# An address of our own, so that the ports are nobody else's; it is the name in the certificate, too.
+HOST = f"127.{os.getpid() % 200 + 20}.{os.getpid() // 200 % 250}.9"
+BASE = 4890
+sb = tm.Sandbox("--users", "4", "--set", f"tiermail.control.address={HOST}", "--set", "tiermail.roles.operator=carol.admin.test")
+DAEMONS = {"smtp-relay": 0, "jobctl": 1, "stored": 2, "lmtpd": 3, "imapd": 4, "pop3d": 5, "mmpd": 6}
+wire.directory.certificates(sb.dir + "/host", ["store.remote.test"], [HOST], sb.dir + "/tls")
+for name in ("server.pem", "server.key"):
+    os.replace(f"{sb.dir}/host/{name}", f"{sb.dir}/tls/{name}")
+for d in DAEMONS:
+    tm.ok(sb.restart(d), f"{d} with a certificate for {HOST}")
+
+
+def certificate(name, roles, mode="a"):
+    folder = wire.certificate(sb, name, roles)
+    with open(folder + "/conf", "w") as f:
+        f.write(f"[tls]\nca = {sb.env['CAFILE']}\ncertificate = {folder}/server.pem\nkey = {folder}/server.key\n")
+    return folder + "/conf"
+
+
+def tmctl(conf, *args, host=HOST):
+    return subprocess.run([sb.bin("tmctl"), "-c", conf, "-H", host, *args], capture_output=True, text=True)
+
+
+ALICE, BOB, MOVER = certificate("alice.admin.test", "operator"), certificate("bob.admin.test", "admin"), certificate("mover.admin.test", "move")
+CAROL, STORE, NOBODY = certificate("carol.admin.test", ""), certificate("store2.remote.test", "store"), certificate("nobody.remote.test", "")
+
+# ---- every daemon answers
+r = tmctl(ALICE, "ping")
+tm.is_((r.returncode, sorted(r.stdout.split("\n"))[1:]), (0, sorted(f"{d}: pong" for d in DAEMONS)), "ping: each daemon of the host") or tm.diag(r.stderr)
+r = tmctl(ALICE, "-j", "status")
+tm.is_({json.loads(l)["daemon"] for l in r.stdout.splitlines() if "daemon" in json.loads(l)}, set(DAEMONS), "status, as JSON")
+r = tmctl(ALICE, "-d", "imapd", "metrics")
+tm.ok(r.returncode == 0 and r.stdout.rstrip().endswith("# EOF"), "metrics, to their end")
+c = sb.imap(1)
+r = tmctl(ALICE, "-d", "imapd", "who", f"user={sb.user(1)}@{sb.domain}")
+tm.ok(r.returncode == 0 and f"user={sb.user(1)}@{sb.domain}" in r.stdout, "who: a user's session")
+r = tmctl(ALICE, "-d", "imapd", "kick", f"user={sb.user(1)}@{sb.domain}")
+tm.is_((r.returncode, r.stdout), (0, "kicked=1\n"), "kick ends it")
+tm.ok(wire.logged(sb, "imapd", "ev=control ", "by=alice.admin.test", "from=remote", "kick"), "and the log says who asked")
+tm.is_(tmctl(ALICE, "-d", "imapd", "who", "user=nobody@x.test").returncode, 1, "nobody there: as on the host itself")
+tm.is_(tmctl(ALICE, "-d", "channel-master", "ping").returncode, 69, "what has no control socket has none from afar")
+
+# ---- each verb, each role
+VERBS = {"ping": "oam", "status": "oam", "metrics": "oa", "who": "oa", "kick sid=none": "oa", "cache show": "oa", "forget nobody@x.test": "oa",
+         "reload": "a", "drain nonsense": "a", "unheard-of": "a", "move nobody": "am", "@alice.admin.test reload": "a", "": "a"}
+
+
+def ask(conf, line):
+    """By hand: tmctl would not send all of these."""
+    folder = os.path.dirname(conf) if conf else None
+    c = wire.context(sb, folder)
+    try:
+        with socket.create_connection((HOST, BASE + DAEMONS["imapd"]), timeout=tm.LONG) as s, c.wrap_socket(s, server_hostname=HOST) as t:
+            t.sendall(line.encode() + b"\n")
+            said = b""
+            while more := t.recv(65536):
+                said += more
+            return said.decode()
+    except (ssl.SSLError, ConnectionError) as e:
+        return f"closed: {e}"
+
+
+for verb, may in VERBS.items():
+    for conf, who, role in ((ALICE, "an operator", "o"), (CAROL, "an operator by name", "o"), (BOB, "an admin", "a"), (MOVER, "one who moves", "m")):
+        said = ask(conf, verb)
+        good = "error: forbidden" not in said and not said.startswith("closed")
+        tm.is_(good, role in may, f"{verb or 'an empty line'!r}: {who} {'may' if role in may else 'may not'}") or tm.diag(said)
+tm.ok(wire.logged(sb, "imapd", "ev=control_refused", "by=alice.admin.test", "line=reload"), "what is refused is told in the log")
+tm.is_(wire.log(sb, "imapd", "ev=control ", "by=alice.admin.test", "line=reload"), [], "and not done")
+tm.is_(wire.log(sb, "imapd", "ev=reload", "by=alice"), [], "nobody speaks in another's name")
+tm.ok(wire.logged(sb, "imapd", "ev=control ", "by=bob.admin.test", 'line=reload'), "the admin has")
+
+# ---- strangers
+for conf, who in ((STORE, "a store's certificate"), (NOBODY, "one without a role")):
+    tm.ok(ask(conf, "ping").startswith("error: forbidden: this certificate is of no operator"), f"{who}: nothing")
+tm.ok(wire.logged(sb, "imapd", "ev=role_refused", "certificate=store2.remote.test", "role=operator", "has=store"), "told in the log")
+tm.ok(ask(None, "ping").startswith("closed"), "no certificate: no session")
+r = tmctl(STORE, "-d", "imapd", "ping")
+tm.is_((r.returncode, r.stdout[:16]), (65, "error: forbidden"), "tmctl: refused")
+r = tmctl(ALICE, "-d", "imapd", "ping", host="localhost")
+tm.ok(r.returncode == 69 and r.stdout == "", "another host name than the certificate has, or nobody there: nothing is asked") or tm.diag(r.stderr)
+r = subprocess.run([sb.bin("tmctl"), "-c", sb.conf("tiermail.conf"), "-d", "imapd", "ping"], capture_output=True, text=True)
+tm.is_(r.stdout, "pong\n", "the control socket is as ever")
+tm.ok(tm.wait_for(lambda: sb.tool("tmctl", "-d", "imapd", "kick", "sid=none").returncode == 1) and wire.logged(sb, "imapd", "ev=control ", f"by=uid:{os.getuid()}", "from=local", "kick"),
+      "which tells who asked, too")
+
+# ---- who only holds connections shuts nobody out; hostile octets
+held = [socket.create_connection((HOST, BASE + DAEMONS["imapd"])) for _ in range(100)]
+tm.is_(tmctl(ALICE, "-d", "imapd", "ping").stdout, "pong\n", "a hundred who say nothing shut nobody out")
+for s in held:
+    s.close()
+for line in ("x" * 100000, "ping\0reload", "ping\rreload", "\0" * 3000, "ping\nreload\nreload", "who " + "a=b " * 800):
+    said = ask(ALICE, line)
+    tm.ok("ok" not in said.split(), f"{line[:20]!r}: nothing is reloaded")
+tm.is_(wire.log(sb, "imapd", "ev=control ", "by=alice.admin.test", "line=reload"), [], "one line is asked on a connection, and no other")
+tm.is_(tmctl(ALICE, "-d", "imapd", "ping").stdout, "pong\n", "it answers as before")
+
+# ---- the end: other daemons go on, this one is away
+tm.is_(tmctl(BOB, "-d", "pop3d", "drain").stdout, "ok\n", "an admin ends a daemon")
+tm.ok(tm.wait_for(lambda: tmctl(ALICE, "-d", "pop3d", "ping").returncode == 69), "which is away then")
+tm.ok("pop3d" not in tmctl(ALICE, "ping").stdout, "and is passed over")
+tm.done()

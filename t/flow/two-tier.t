@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""The reference deployment, every host a namespace: the roads of mail and of people through both tiers, with
+Postfix as the Internet and everything behind one name at the balancer; each hop seen in the message's trace and in
+the logs, by session and queue id."""
+import email, imaplib, os, re, smtplib, ssl, subprocess, sys
+
+sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
+import tm
+from twotier import Deployment, SCRIPT
+
+tt = Deployment("--users", "6")
+D, OUT, PW = tt.env["DOMAIN"], tt.env["OUTSIDE"], tt.env["PASSWORD"]
+ME, YOU = tt.address(1), tt.address(2)      # on store1, on store2
+tm.is_(tt.call("status").returncode, 0, "every host is up, and every daemon answers")
+
+
+def received(text):
+    """[(by, with)] of the trace, the first hop first."""
+    fields = email.message_from_bytes(text).get_all("Received", [])
+    return [(m[1].partition(".")[0], m[2]) for f in reversed(fields) if (m := re.search(r"\bby (\S+).*?\bwith (\S+)", f, re.S))]
+
+
+def trail(subject, to, road):
+    """The message is where it should be, it came that road, and the logs tell of it hop by hop."""
+    text = tt.arrived(to, subject)
+    if not tm.ok(text, f"{subject}: it is in the mailbox of user {to}"):
+        return
+    chain = received(text)
+    tm.is_([by for by, _ in chain], road, f"{subject}: its trace is {' -> '.join(road)}")
+    tm.diag("\n".join(email.message_from_bytes(text).get_all("Received", [])))
+    tm.is_(chain[-1][1], "LMTPS", "to the store by LMTP with TLS")
+    fields = email.message_from_bytes(text).get_all("Received")
+    for field in fields[:-1 if road[0] == "mx" else None]:
+        by, qid = re.search(r"\bby (\S+?)\.", field)[1], re.search(r"\bid ([a-z0-9]+)", field)[1]
+        program = "lmtpd" if by.startswith("store") else "smtp-relay"
+        lines = tm.wait_for(lambda: tt.log(by, program, f"qid={qid}"), what=f"{by} to log {qid}")
+        if tm.ok(lines, f"{by}: {program} tells of queue id {qid}") and program != "lmtpd":
+            tm.ok(re.search(r"\bsid=\S+", lines[0]), "with the session that brought it")
+            sent = tm.wait_for(lambda: [l for l in tt.log(by, "jobctl", f"qid={qid}", "ev=deliver ") if f"to={tt.address(to)}" in l])
+            tm.ok(sent and "state=delivered" in sent[-1], "and channel-master that it has gone on") or tm.diag(sent)
+        tm.diag("".join(lines[:2]))
+
+
+# ---- 1. to a user of the other store, by submission through the balancer: both routings
+for relay, road in (("out1", ["out1", "store2"]), ("out2", ["out2", "in", "store2"])):
+    tt.only("submission", relay)
+    tt.submit(1, [YOU], f"by {relay}")
+    text = tt.arrived(2, f"by {relay}")
+    if relay == "out2" and text:        # whichever of the two
+        road[1] = received(text)[1][0]
+        tm.ok(road[1] in ("in1", "in2"), "an inbound relay took it from out2")
+    trail(f"by {relay}", 2, road)
+    line = tm.wait_for(lambda: tt.log(relay, "smtp-relay", "ev=auth ", "192.0.2.9"))
+    tm.ok(line or tt.log(relay, "smtp-relay", "192.0.2.9"), f"{relay} knows the client behind the balancer")
+tt.only("submission")
+
+# ---- 2. one name for everybody: IMAP and POP3, use case 1 (login walk), use case 2 (read, delete)
+for n, store in ((1, "store1"), (2, "store2")):
+    if n == 1:
+        tt.submit(2, [ME], "back")
+        tm.ok(tt.arrived(1, "back"), "an answer the other way")
+    for secure in (True, False):
+        c = tt.imap(n, secure)
+        tm.is_(c.list()[0], "OK", f"user {n}: LIST, {'IMAPS' if secure else 'STARTTLS'}")
+        c.logout()
+    walk = tm.wait_for(lambda: [l for m in ("mmp1", "mmp2") for l in tt.log(m, "mmpd", "ev=login ", f"user={tt.address(n)}")])
+    sid = re.search(r"\bsid=(\S+)", walk[-1])[1]
+    at_store = tm.wait_for(lambda: tt.log(store, "imapd", "ev=login ", f"sid={sid}"))
+    tm.ok(at_store and "mech=EXTERNAL" in at_store[0] and "peer=192.0.2.9" in at_store[0],
+          f"user {n}: the same session at {store}, by the proxy's certificate, from the client's address") or tm.diag(walk[-1])
+    tm.diag(walk[-1] + (at_store or [""])[0])
+    p = tt.pop(n)
+    count = len(p.list()[1])
+    tm.ok(count >= 1 and p.retr(1)[0].startswith(b"+OK"), f"user {n}: POP3 shows and gives the mail")
+    p.quit()
+    c = tt.imap(n)
+    c.select("INBOX")
+    tm.is_(c.fetch("1", "(BODY[])")[0], "OK", f"user {n}: read")
+    c.store("1", "+FLAGS", "\\Deleted")
+    tm.is_(c.expunge()[0], "OK", "and deleted")
+    c.logout()
+    p = tt.pop(n)
+    tm.is_(len(p.list()[1]), count - 1, "POP3 sees it gone")
+    p.quit()
+
+# ---- 3. to the Internet, use case 3: one message to both worlds
+tt.submit(1, [YOU, f"friend@{OUT}"], "both worlds")
+tm.ok(tt.arrived(2, "both worlds"), "one recipient is on the other store")
+tm.ok(tm.wait_for(lambda: tt.outside("both worlds")), "the other's mail is at the Internet's Postfix")
+tm.ok(received(tt.outside("both worlds")[0])[-1][1] == "ESMTPS", "which had it with TLS")
+tm.todo("Sent" in str(tt.imap(1).list()), "a copy in the sender's Sent folder, made by the server", "submission has no such option yet")
+
+# ---- 4. from the Internet: both MX hosts
+for i in range(8):
+    tt.internet([ME if i % 2 else YOU], f"from outside {i}")
+for i in range(8):
+    tm.ok(tt.arrived(1 if i % 2 else 2, f"from outside {i}"), f"mail {i} from outside")
+def mx_of(subject, n):
+    return received(tt.arrived(n, subject))[1][0]
+used = {mx_of(f"from outside {i}", 1 if i % 2 else 2) for i in range(8)}
+for i in range(8, 40):
+    if len(used) == 2:
+        break
+    tt.internet([ME], f"from outside {i}")
+    used.add(mx_of(f"from outside {i}", 1))
+tm.is_(used, {"in1", "in2"}, "hosts of equal preference both have been used")
+trail("from outside 0", 2, ["mx", mx_of("from outside 0", 2), "store2"])
+
+# ---- 4b. relay.domains, and nobody else's
+s = smtplib.SMTP(tt.env["IN1"], 25, timeout=tm.LONG)
+s.ehlo("stranger.test")
+s.mail("stranger@stranger.test")
+tm.is_(s.rcpt("somebody@nowhere.test")[0], 550, "a domain of nobody: 550")
+s.rset()
+s.sendmail("stranger@stranger.test", ["somebody@partner.test"], "Subject: passed on\r\n\r\nx\r\n")
+s.quit()
+tm.ok(tm.wait_for(lambda: tt.outside("passed on")), "a domain of relay.domains is passed on to its own MX")
+
+# ---- what no stranger may do between the tiers
+s = smtplib.LMTP(tt.env["STORE1"], 24)
+s.sock.settimeout(tm.LONG)
+s.starttls(context=tt.tls)
+s.ehlo("stranger.test")
+tm.ok(s.mail("stranger@stranger.test")[0] >= 500, "lmtpd takes nothing without a relay's certificate")
+s.close()
+try:
+    said = imaplib.IMAP4_SSL(tt.env["STORE1"], 993, ssl_context=tt.tls, timeout=tm.LONG).noop()[0]
+except (ssl.SSLError, OSError, imaplib.IMAP4.abort) as e:
+    said = "refused"
+tm.is_(said, "refused", "a store's imapd has no session for one without a proxy's certificate")
+
+tm.is_([l for m in ("mmp1", "mmp2") for l in tt.log(m, "mmpd", "ev=proxy_refused", "proxy.networks")][:2], [],
+       "the balancer's checks, which hang up at once, are not taken for somebody else's")
+
+# ---- the replicas
+tm.ok(tt.modify(1, "replace: mailQuota\nmailQuota: 123456789"), "a change at the master")
+for host in ("ldap1", "ldap2"):
+    tm.ok(tm.wait_for(lambda: "123456789" in tt.ldap(host, 1, "mailQuota")), f"is at {host}")
+
+# ---- whoever is killed while he makes it leaves nothing that `down' does not find
+other = tm.tempdir()
+p = subprocess.Popen([SCRIPT, "up", other], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+holds = lambda: [q for q in filter(str.isdigit, os.listdir("/proc")) if tt.holds(q, other)]
+tm.ok(tm.wait_for(lambda: len(holds()) > 6), "another one is being made")
+p.kill()
+p.wait()
+tm.is_(subprocess.run([SCRIPT, "-C", other, "down"], stderr=subprocess.DEVNULL).returncode, 0, "down, after kill -9")
+tm.is_(holds(), [], "nothing is left of it")
+tm.is_(tt.call("status").returncode, 0, "and the first one is as it was")
+tt.done()

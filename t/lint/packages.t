@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+"""What is installed is packaged, and every daemon has a unit.
+
+Each file of `make install` is in one package's list (scripts/debian/NAME.install), and each line there
+finds some; each program that listens has a unit with a user that is made for it; where systemd-analyze(1)
+is, it finds the units right, and closed enough."""
+import fnmatch, glob, os, re, shutil, subprocess, sys, tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "flow"))
+import tm
+
+os.chdir(tm.TOP)
+UNITS = "conf/systemd"
+
+
+def text(path):
+    with open(path) as f:
+        return f.read()
+
+
+def run(*argv, **env):
+    return subprocess.run(argv, capture_output=True, text=True, timeout=120, env={**os.environ, **env})
+
+
+with tempfile.TemporaryDirectory(prefix="tm-") as top:
+    r = run("scripts/install", B=os.path.dirname(tm.BINDIR), DESTDIR=top, PREFIX="/usr", CONFDIR="/etc/tiermail", RUNDIR="/run/tiermail",
+            QUEUEDIR="/var/spool/tiermail", STOREDIR="/var/lib/tiermail", LIBEXEC="/usr/lib/tiermail", UNITDIR="/lib/systemd/system")
+    tm.is_((r.returncode, r.stderr), (0, ""), "everything is installed")
+    installed = [os.path.relpath(os.path.join(d, n), top) for d, _, names in os.walk(top) for n in names]
+lines = [(os.path.basename(f)[:-8], line) for f in glob.glob("scripts/debian/*.install") for line in text(f).split()]
+# etc/tiermail/FILE or a folder: what debhelper takes with a line
+owners = {f: [p for p, line in lines if fnmatch.fnmatch(f, line) or f.startswith(line + "/")] for f in installed}
+tm.is_(sorted(f"{f}: {p}" for f, p in owners.items() if len(p) != 1), [], "each file is in one package")
+tm.is_([line for _, line in lines if not any(fnmatch.fnmatch(f, line) or f.startswith(line + "/") for f in installed)], [],
+       "each line of a package's list is a file")
+control = text("scripts/debian/control")
+tm.is_(sorted({p for p, _ in lines} - set(re.findall(r"^Package: (.*)", control, re.M))), [], "the lists are of packages")
+tm.is_(re.match(r"tiermail \((.*?)\)", text("scripts/debian/changelog"))[1], re.search(r"^VERSION := (.*)", text("Makefile"), re.M)[1],
+       "they are of this version")
+
+daemons = sorted(os.path.basename(p) for p in glob.glob(tm.BINDIR + "/*") if os.path.exists(f"conf/{os.path.basename(p)}.conf"))
+daemons.remove("channel-master")  # jobctl's
+users = set(re.findall(r"^u (\S+)", text("conf/sysusers.d/tiermail.conf"), re.M))
+added = set(re.findall(r"\b(\w+):\w+", re.search(r"for who in (.*); do", text("scripts/debian/tiermail-common.postinst"))[1]))
+tm.is_({f"tm-{a}" for a in added}, users, "packages make the same users")
+for d in daemons:
+    path = f"{UNITS}/tiermail-{d}.service"
+    if not tm.ok(os.path.exists(path), f"{d} has a unit"):
+        continue
+    unit = text(path)
+    tm.ok(f"\nExecStart=/usr/sbin/{d} -c /etc/tiermail/{d}.conf\n" in unit and re.search(r"^User=(.*)", unit, re.M)[1] in users,
+          "which starts it as its user")
+tm.is_(sorted(re.search(r"^User=(.*)", text(f), re.M)[1] for f in glob.glob(UNITS + "/tiermail-*.service") if "Type=oneshot" not in text(f)),
+       sorted(users), "each has one of its own")
+tm.is_([f for f in glob.glob(UNITS + "/*.timer") if not os.path.exists(f[:-6] + ".service")], [], "a timer has its service")
+named = {w for f in glob.glob(UNITS + "/*.target") for w in re.findall(r"tiermail-[\w-]+\.service", text(f))}
+tm.is_(sorted(w for w in named if not os.path.exists(f"{UNITS}/{w}")), [], "targets want units that there are")
+
+if shutil.which("systemd-analyze"):
+    with tempfile.TemporaryDirectory(prefix="tm-") as d:
+        shutil.copytree(UNITS, d, dirs_exist_ok=True)
+        where = {"SYSTEMD_UNIT_PATH": d + ":"}
+        for unit in sorted(glob.glob(d + "/tiermail-*.service")):
+            said = run("systemd-analyze", "verify", "--man=no", unit, **where).stderr
+            wrong = [line for line in said.splitlines() if line.startswith(d) or "Unknown" in line]
+            level = re.search(r"exposure level for .*: ([\d.]+)",
+                              run("systemd-analyze", "security", "--offline=true", "--no-pager", unit, **where).stdout)
+            tm.ok(not wrong and level and float(level[1]) <= 1.5, f"{os.path.basename(unit)} is right and closed ({level and level[1]})") \
+                or tm.diag("\n".join(wrong))
+tm.done()

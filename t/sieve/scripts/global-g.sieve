@@ -1,0 +1,1 @@
+require ["include", "variables", "fileinto"]; global ["g"]; fileinto "${g}"; set "g" "from within";

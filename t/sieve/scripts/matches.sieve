@@ -1,0 +1,1 @@
+require ["variables"]; if header :matches "subject" "*" { }

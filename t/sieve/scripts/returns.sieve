@@ -1,0 +1,4 @@
+require "include";
+redirect "before@x.example";
+if true { return; }
+redirect "never@x.example";

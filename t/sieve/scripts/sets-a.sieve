@@ -1,0 +1,1 @@
+require ["variables", "fileinto"]; set "a" "theirs${a}"; fileinto "${a}";

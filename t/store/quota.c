@@ -1,0 +1,307 @@
+/* Quota as stored keeps it: what is refused, for how long, what an overdraft is, who is warned and how often, numbers
+ * at the edge, and that counts are right after a kill. */
+#include "rows.h"
+
+#define JOE  "joe@example.test"
+#define ROOM 1000 /* bytes of a limit */
+
+static uint64_t joe, inbox;
+static const struct store_range all = { 1, UINT32_MAX };
+
+static void
+configure(const char *text)
+{
+	service_stop(SIGTERM);
+	write_file("stored.conf", text);
+	service_start();
+	service_again();
+}
+
+/* Code of the only target. */
+static int
+deliver(size_t size, uint64_t bytes, uint64_t messages)
+{
+	static char text[4096];
+	struct store_body body;
+	struct store_message m = { .body = &body, .size = (uint32_t)size };
+	struct store_target t = { .account = S(JOE), .limits = { bytes, messages } };
+
+	memset(text, 'x', sizeof(text));
+	body = body_with(text, size);
+	CALL(store_deliver_start, &m, &t, 1);
+	return (int)last_results[0].code;
+}
+
+static int
+append(size_t size, uint64_t bytes, uint64_t messages)
+{
+	static char text[4096];
+	const struct store_limits limits = { bytes, messages };
+	struct store_body body = body_with(text, size);
+	struct store_message m = { .body = &body, .size = (uint32_t)size };
+
+	return CALL(store_append_start, inbox, &m, 1, limits) == OK ? 0 : (int)last.code;
+}
+
+static void
+empty(void)
+{
+	CALL(store_expunge_start, inbox, NULL, 0, true);
+}
+
+static uint32_t
+exists(void)
+{
+	return mailbox(inbox).exists;
+}
+
+/* Has the newest message of INBOX these words? */
+static bool
+newest_says(const char *words)
+{
+	struct store_reader *r;
+	struct store_view *v = look(&r);
+	struct store_mailbox m;
+	static char text[4096];
+	ssize_t n = -1;
+	int fd = -1;
+
+	if (store_get_mailbox(v, inbox, &m) == 0)
+		fd = store_open_message(v, inbox, m.uidnext - 1);
+	if (fd >= 0) {
+		n = read(fd, text, sizeof(text) - 1);
+		close(fd);
+	}
+	text[n > 0 ? n : 0] = 0;
+	close_look(&r, v);
+	return strstr(text, words);
+}
+
+static struct store_account
+account(void)
+{
+	struct store_reader *r;
+	struct store_view *v = look(&r);
+	struct store_account a = { 0 };
+
+	if (store_find_account(v, S(JOE), &a) < 0)
+		abort();
+	close_look(&r, v);
+	return a;
+}
+
+/* ---- tests --------------------------------------------------------------------------------- */
+
+static void
+test_limits(void)
+{
+	eq(deliver(600, ROOM, 0), STORE_DONE, "it fits");
+	eq(deliver(400, ROOM, 0), STORE_DONE, "to the byte");
+	eq(deliver(1, ROOM, 0), STORE_OVERQUOTA, "one more does not");
+	eq(last_results[0].verdict.kind, TEMP, "for now");
+	eq(deliver(1, 0, 2), STORE_OVERQUOTA, "nor by the number of messages");
+	eq(deliver(1, 0, 3), STORE_DONE, "where there is room");
+	eq(append(1, ROOM, 0), STORE_OVERQUOTA, "APPEND is asked too");
+	eq(deliver(ROOM + 1, ROOM, 0), STORE_OVERQUOTA, "larger than the whole");
+	eq(last_results[0].verdict.kind, PERM, "never fits");
+	eq(deliver(1, 500, 0), STORE_OVERQUOTA, "a limit lowered below what is used");
+	eq(exists(), 3, "takes nothing away");
+	eq(deliver(1, UINT64_MAX, UINT64_MAX), STORE_DONE, "the largest limit");
+	eq(deliver(1, (uint64_t)1 << 63, (uint64_t)1 << 63), STORE_DONE, "2^63");
+	eq(deliver(1, 1, 1), STORE_OVERQUOTA, "the smallest");
+	eq(CALL(store_copy_start, inbox, &all, 1, inbox, ((struct store_limits){ 2 * ROOM, 0 })),
+	    TEMP, "COPY is asked");
+	CALL(store_create_start, joe, S("away"), STORE_USE_NONE);
+	eq(CALL(store_move_start, inbox, &all, 1, last.mailbox), OK,
+	    "a MOVE within an account is not");
+	eq(account().messages, 5, "nor does it change what is used");
+	eq(CALL(store_rename_start, joe, S("away"), S("far")), OK, "nor a RENAME");
+	eq(account().messages, 5, "of them");
+	eq(CALL(store_delete_start, joe, S("far")), OK, "DELETE gives it back");
+	ok(AWAIT(account().bytes == 0 && account().messages == 0), "all of it");
+}
+
+static void
+test_unenforced(void)
+{
+	configure("min_free = 0\nquota_enforce = no\n");
+	eq(deliver(900, ROOM, 0), STORE_DONE, "enforce = no: it fits");
+	eq(deliver(900, ROOM, 0), STORE_DONE, "and what does not is taken");
+	eq(deliver(2000, ROOM, 1), STORE_DONE, "whatever its size");
+	eq(append(900, ROOM, 0), 0, "from a client too");
+	eq(account().bytes, 4700, "and counted");
+	empty();
+}
+
+static void
+test_overdraft(void)
+{
+	configure("min_free = 0\nquota_overdraft = yes\nquota_full = permanent\n");
+	eq(deliver(900, ROOM, 0), STORE_DONE, "overdraft: it fits");
+	eq(append(900, ROOM, 0), STORE_OVERQUOTA, "a client gets none");
+	eq(deliver(900, ROOM, 0), STORE_DONE, "mail crosses the line");
+	eq(deliver(1, ROOM, 0), STORE_OVERQUOTA, "once");
+	eq(last_results[0].verdict.kind, PERM, "for good, as configured");
+	eq(deliver(1, 0, 2), STORE_OVERQUOTA, "the messages that there may be are there");
+	eq(deliver(1, 0, 3), STORE_DONE, "one more");
+	empty();
+}
+
+/* Mail is refused since two hours ago. */
+static void
+since_hours_ago(unsigned hours)
+{
+	struct store_disk_account d;
+	char copy[1024];
+	struct rows r;
+	MDB_val k = { sizeof(JOE) - 1, (void *)(uintptr_t)JOE }, v;
+	size_t n;
+
+	rows_open(&r, "account");
+	if (mdb_get(r.txn, r.dbi, &k, &v) || v.mv_size > sizeof(copy))
+		abort();
+	memcpy(copy, v.mv_data, n = v.mv_size);
+	memcpy(&d, copy, sizeof(d));
+	d.over_since = (uint16_t)(d.over_since - hours);
+	d.crc = 0; /* none: an older writer's */
+	memcpy(copy, &d, sizeof(d));
+	rows_put(&r, JOE, sizeof(JOE) - 1, copy, n);
+	rows_close(&r);
+}
+
+static void
+test_grace(void)
+{
+	configure("min_free = 0\nquota_grace = 3h\n");
+	eq(deliver(900, ROOM, 0), STORE_DONE, "grace: it fits");
+	eq(deliver(900, ROOM, 0), STORE_OVERQUOTA, "then it does not");
+	eq(last_results[0].verdict.kind, TEMP, "and waits");
+	since_hours_ago(2);
+	deliver(900, ROOM, 0);
+	eq(last_results[0].verdict.kind, TEMP, "after two hours of three, too");
+	since_hours_ago(2);
+	deliver(900, ROOM, 0);
+	eq(last_results[0].verdict.kind, PERM, "after four no more");
+	eq(append(900, ROOM, 0), STORE_OVERQUOTA, "a client that asks");
+	eq(last.verdict.kind, TEMP, "may make room");
+	eq(deliver(50, ROOM, 0), STORE_DONE, "what fits is taken");
+	deliver(900, ROOM, 0);
+	eq(last_results[0].verdict.kind, TEMP, "and the next one waits anew");
+	since_hours_ago(4);
+	eq(deliver(900, 0, 0), STORE_DONE, "what no quota keeps out");
+	deliver(900, ROOM, 0);
+	eq(last_results[0].verdict.kind, PERM, "begins no wait anew");
+	empty();
+	deliver(50, ROOM, 0);
+	deliver(999, ROOM, 0);
+	eq(last_results[0].verdict.kind, TEMP, "mail that fits does");
+	since_hours_ago((unsigned)-2);
+	deliver(999, ROOM, 0);
+	eq(last_results[0].verdict.kind, TEMP, "a clock that was set back ends no wait");
+	empty();
+	configure("min_free = 0\nquota_grace = 30m\n");
+	eq(deliver(900, ROOM, 0), STORE_DONE, "less than an hour");
+	deliver(900, ROOM, 0);
+	eq(last_results[0].verdict.kind, TEMP, "is some time");
+	since_hours_ago(2);
+	deliver(900, ROOM, 0);
+	eq(last_results[0].verdict.kind, PERM, "which ends");
+	empty();
+}
+
+static void
+test_warning(void)
+{
+	uint64_t bytes;
+
+	configure("min_free = 0\nquota_warn = 80\n");
+	eq(deliver(799, ROOM, 0), STORE_DONE, "below the threshold");
+	eq(exists(), 1, "nobody is warned");
+	eq(deliver(1, ROOM, 0), STORE_DONE, "at it");
+	eq(exists(), 3, "a warning comes with it");
+	ok(newest_says("Subject: Your mailbox is almost full\r\n") &&
+		newest_says("To: " JOE "\r\n") &&
+		newest_says("Auto-Submitted: auto-generated\r\n") &&
+		newest_says("\r\n\r\nThe mailbox of " JOE
+			    " has 1 KiB of 0 KiB in use, and 2 of\r\n0 messages"),
+	    "which says what there is to say");
+	bytes = account().bytes;
+	ok(bytes > ROOM, "no quota keeps it out");
+	eq(deliver(1, 3000, 0), STORE_DONE, "below it again by another limit");
+	eq(deliver(1, bytes, 0), STORE_OVERQUOTA, "above it");
+	eq(exists(), 4, "is no crossing without a message");
+	service_stop(SIGKILL);
+	service_start();
+	service_again();
+	eq(deliver(1, bytes + 10, 0), STORE_DONE, "a kill");
+	eq(exists(), 6, "and a crossing: the next warning");
+	eq(deliver(1, account().bytes + 10, 0), STORE_DONE, "another message");
+	eq(exists(), 7, "and none for each");
+	empty();
+	eq(deliver(1, ROOM, 4), STORE_DONE, "there is room");
+	eq(append(1, 0, 3), 0, "a client's message");
+	eq(append(1, 0, 3), 0, "and another, to four fifths of the number");
+	eq(exists(), 4, "warns too");
+	eq(check().findings, 0, "check finds nothing");
+	empty();
+	write_file("warning",
+	    "Subject: $user: $messages of $message_limit, $$used $x\n\nGr\xc3\xbc\xc3\x9f"
+	    "e\n");
+	{
+		char conf[300];
+
+		snprintf(conf, sizeof(conf),
+		    "min_free = 0\nquota_warn = 50\nquota_text = %s/warning\n", dir);
+		configure(conf);
+	}
+	eq(deliver(1, 0, 2), STORE_DONE, "the site's own text");
+	ok(newest_says("Subject: " JOE ": 1 of 2, $0 $x\r\n\r\nGr\xc3\xbc\xc3\x9f"
+		       "e\r\n") ||
+		newest_says("Subject: " JOE ": 1 of 2, $1 $x\r\n\r\nGr\xc3\xbc\xc3\x9f"
+			    "e\r\n"),
+	    "with its words");
+	empty();
+}
+
+/* Counts after kills are those of a recount. */
+static void
+test_kill(void)
+{
+	struct store_account a, b;
+
+	configure("min_free = 0\nquota_warn = 80\nquota_overdraft = yes\n");
+	for (int i = 0; i < 4; i++) {
+		for (int n = 0; n < 20; n++)
+			deliver(100, 1500, 0);
+		if (i % 2)
+			empty();
+		service_stop(SIGKILL);
+		service_start();
+		service_again();
+		a = account();
+		CALL(store_recount_start, joe);
+		b = account();
+		ok(a.bytes == b.bytes && a.messages == b.messages,
+		    "after a kill what is counted is there: %llu bytes in %llu messages",
+		    (unsigned long long)a.bytes, (unsigned long long)a.messages);
+	}
+	eq(check().findings, 0, "check finds nothing");
+}
+
+int
+main(int argc, char **argv)
+{
+	(void)argc;
+	service_open(argv[0], "quota", "min_free = 0\n");
+	CALL(store_account_start, S(JOE), S(""));
+	joe = last.account;
+	inbox = last.mailbox;
+	test_limits();
+	test_unenforced();
+	test_overdraft();
+	test_grace();
+	test_warning();
+	test_kill();
+	service_close();
+	return done();
+}
