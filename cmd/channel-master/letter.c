@@ -242,7 +242,7 @@ rcpt_fill(struct letter *l, struct qrcpt *q, const struct letter_piece *p,
 	*q = (struct qrcpt){ .addr = leg->address,
 		.channel = leg->channel,
 		.dest = leg->host,
-		.hold = leg->hold ? leg->hold : QUEUE_ASIDE,
+		.hold = leg->hold,
 		.sender = leg->sender,
 		.body = (unsigned)body };
 	if (leg->sender)
@@ -345,6 +345,7 @@ letter_piece_start(struct letter *l, const struct letter_piece *p,
 	(void)snprintf(env.qid, sizeof(env.qid), "%s", p->id);
 	env.source = p->source;
 	env.known = (struct slice){ 0 };
+	env.aside = true;
 	l->w = qwrite_begin(master.queue, &env);
 	work_start(master.loop, &l->op, piece_run, piece_written, piece_written, l);
 	return n;

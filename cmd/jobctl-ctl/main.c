@@ -136,9 +136,24 @@ print_line(struct slice line)
 		print_text(line);
 }
 
-/* The answer of jobctl to one line, printed; `n` gets the number of its `ok n=`. */
+/* The numbers of an answer's last line. */
+struct counts {
+	uint64_t n;     /* messages that it was done to */
+	uint64_t aside; /* that were left alone: their master has not shown them yet */
+};
+
+static uint64_t
+count_of(struct slice rest, const char *key)
+{
+	struct slice v = kv_find(rest, key);
+	uint64_t n = 0;
+
+	return v.p && slice_u64(v, UINT64_MAX, &n) == 0 ? n : 0;
+}
+
+/* The answer of jobctl to one line, printed; its numbers are added to `n`. */
 static int
-jobctl_ctl_ask(struct job_tool *t, struct slice line, uint64_t *n)
+jobctl_ctl_ask(struct job_tool *t, struct slice line, struct counts *n)
 {
 	struct slice got, rest;
 	int e = job_tool_ask(t, line);
@@ -147,8 +162,8 @@ jobctl_ctl_ask(struct job_tool *t, struct slice line, uint64_t *n)
 		print_line(got);
 	if (e == 0) {
 		(void)job_verb(got, &rest);
-		if (kv_find(rest, "n").p && slice_u64(kv_find(rest, "n"), UINT64_MAX, n) < 0)
-			*n = 0;
+		n->n += count_of(rest, "n");
+		n->aside += count_of(rest, "aside");
 		return 0;
 	}
 	if (e == -EREMOTEIO) {
@@ -171,7 +186,7 @@ run_plain(const struct command *c, int argc, char **argv)
 {
 	struct job_tool *t;
 	struct buf line = { 0 };
-	uint64_t n;
+	struct counts n = { 0 };
 	int e;
 
 	buf_str(&line, c->name);
@@ -195,7 +210,7 @@ run_channel(const struct command *c, int argc, char **argv)
 }
 
 static int
-run_ids(const struct command *c, const struct filter *f, uint64_t *total)
+run_ids(const struct command *c, const struct filter *f, struct counts *total)
 {
 	struct buf ids = { 0 }, line = { 0 };
 	struct job_tool *t;
@@ -203,12 +218,9 @@ run_ids(const struct command *c, const struct filter *f, uint64_t *total)
 
 	t = connect_jobctl();
 	for (size_t i = 0; e == 0 && i < ids.n; i += QUEUE_FILE_ID_LEN) {
-		uint64_t n = 0;
-
 		buf_clear(&line);
 		buf_printf(&line, "%s qid=%.15s", c->name, ids.p + i);
-		e = jobctl_ctl_ask(t, buf_get(&line), &n);
-		*total += n;
+		e = jobctl_ctl_ask(t, buf_get(&line), total);
 	}
 	job_tool_close(&t);
 	buf_fini(&ids);
@@ -221,7 +233,7 @@ run_filter(const struct command *c, int argc, char **argv)
 {
 	struct filter f = { 0 };
 	struct buf line = { 0 };
-	uint64_t n = 0;
+	struct counts n = { 0 };
 	int e;
 
 	for (int i = 0; i < argc; i++)
@@ -239,13 +251,17 @@ run_filter(const struct command *c, int argc, char **argv)
 		buf_fini(&line);
 		job_tool_close(&t);
 	}
-	if (e == 0 && n == 0 && f.qid) {
+	if (e == 0 && n.n == 0 && n.aside == 0 && f.qid) {
 		fprintf(stderr, "jobctl-ctl: %s: no such message\n", f.qid);
 		e = EX_NOINPUT;
 	} else if (e == 0 && json)
-		printf("{\"messages\":%llu}\n", (unsigned long long)n);
+		printf("{\"messages\":%llu,\"aside\":%llu}\n", (unsigned long long)n.n,
+		    (unsigned long long)n.aside);
 	else if (e == 0)
-		printf("%llu message%s\n", (unsigned long long)n, n == 1 ? "" : "s");
+		printf("%llu message%s\n", (unsigned long long)n.n, n.n == 1 ? "" : "s");
+	if (e == 0 && n.aside && !json)
+		fprintf(stderr, "jobctl-ctl: %llu left alone: not shown yet by what queues them\n",
+		    (unsigned long long)n.aside);
 	buf_fini(&f.line);
 	return e;
 }
@@ -255,7 +271,7 @@ run_list(const struct command *c, int argc, char **argv)
 {
 	struct filter f = { 0 };
 	struct buf line = { 0 };
-	uint64_t n = 0;
+	struct counts n = { 0 };
 	int e;
 
 	for (int i = 0; i < argc; i++)

@@ -119,7 +119,8 @@ bool tell_top(struct buf *b, struct slice rest); /* the destinations with most m
 /* walk.c: a verb over many messages, in steps. */
 void walk_start(struct conn *c, struct slice rest,
     bool (*each)(struct conn *c, struct sched_entry *e), bool prints); /* each: true, it counts */
-void walk_more(struct conn *c); /* the output has drained: go on with a long answer */
+void walk_aside(struct conn *c); /* this one was left alone, as it is aside; NULL is fine */
+void walk_more(struct conn *c);  /* the output has drained: go on with a long answer */
 void walk_stop(struct conn *c);
 void walk_answer(struct conn *c, const char *why); /* error, or ok where it is NULL */
 

@@ -1,5 +1,6 @@
 /* verbs.c: what operators say on the socket, and what is done to one message.  Answers are lines; the last
- * is `ok ...` or `error why=...`.  walk.c takes a verb over many messages. */
+ * is `ok ...` or `error why=...`.  walk.c takes a verb over many messages.  What is aside (queue/aside.h) is
+ * its master's: it is left alone, and counted. */
 #include <errno.h>
 #include "base/clock.h"
 #include "base/log.h"
@@ -15,13 +16,16 @@ entry_id(const struct sched_entry *e, char id[QUEUE_FILE_ID_LEN + 1])
 	id[SCHED_ID_LEN] = '\0';
 }
 
+/* `c`: who has asked; NULL when he was told before. */
 static bool
-report(const char *what, const struct sched_entry *e, int err)
+report(struct conn *c, const char *what, const struct sched_entry *e, int err)
 {
 	char id[QUEUE_FILE_ID_LEN + 1];
 
 	entry_id(e, id);
-	if (err == 0)
+	if (err == -EAGAIN)
+		walk_aside(c);
+	else if (err == 0)
 		log_event(LOG_INFO, what, "qid=%.13s channel=%s id=%s", id, sched_of(e)->name, id);
 	else
 		log_event(LOG_WARN, what, "qid=%.13s channel=%s id=%s error=%s", id,
@@ -48,7 +52,7 @@ found_elsewhere(struct sched_entry *e)
 }
 
 static bool
-hold_now(struct sched_entry *e)
+hold_now(struct conn *c, struct sched_entry *e)
 {
 	char id[QUEUE_FILE_ID_LEN + 1];
 	int err;
@@ -58,14 +62,14 @@ hold_now(struct sched_entry *e)
 		err = queue_hold(jobctl.queue, sched_of(e)->name, id, e->attempts,
 		    S("held by the operator"));
 	while (err == -ENOENT && found_elsewhere(e));
-	if (!report("hold", e, err))
+	if (!report(c, "hold", e, err))
 		return false;
 	sched_hold(jobctl.sched, e);
 	return true;
 }
 
 static bool
-delete_now(struct sched_entry *e)
+delete_now(struct conn *c, struct sched_entry *e)
 {
 	char id[QUEUE_FILE_ID_LEN + 1], name[QUEUE_NAME_LEN + 4];
 	int err;
@@ -77,7 +81,7 @@ delete_now(struct sched_entry *e)
 	while (err == -ENOENT && found_elsewhere(e));
 	if (err == -ENOENT)
 		err = 0; /* it has gone another way */
-	if (!report("delete", e, err))
+	if (!report(c, "delete", e, err))
 		return false;
 	sched_remove(jobctl.sched, e);
 	return true;
@@ -90,9 +94,9 @@ finish_marked(struct sched_entry *e)
 
 	e->delete_later = e->held_later = false;
 	if (del)
-		(void)delete_now(e);
+		(void)delete_now(NULL, e);
 	else if (hold && e->state != SCHED_HELD)
-		(void)hold_now(e);
+		(void)hold_now(NULL, e);
 }
 
 /* ---- what is done to one message -------------------------------------------------------------- */
@@ -100,10 +104,9 @@ finish_marked(struct sched_entry *e)
 static bool
 each_hold(struct conn *c, struct sched_entry *e)
 {
-	(void)c;
 	if (e->state == SCHED_LEASED)
 		return !e->held_later && (e->held_later = true);
-	return e->state != SCHED_HELD && hold_now(e);
+	return e->state != SCHED_HELD && hold_now(c, e);
 }
 
 static bool
@@ -112,7 +115,6 @@ each_release(struct conn *c, struct sched_entry *e)
 	char id[QUEUE_FILE_ID_LEN + 1];
 	int err;
 
-	(void)c;
 	if (e->state == SCHED_LEASED && e->held_later) {
 		e->held_later = false;
 		return true;
@@ -123,7 +125,7 @@ each_release(struct conn *c, struct sched_entry *e)
 	do
 		err = queue_release(jobctl.queue, sched_of(e)->name, id, e->attempts);
 	while (err == -ENOENT && found_elsewhere(e));
-	if (!report("release", e, err))
+	if (!report(c, "release", e, err))
 		return false;
 	sched_release(jobctl.sched, e, clock_now());
 	return true;
@@ -165,10 +167,9 @@ each_reroute(struct conn *c, struct sched_entry *e)
 static bool
 each_delete(struct conn *c, struct sched_entry *e)
 {
-	(void)c;
 	if (e->state == SCHED_LEASED)
 		return !e->delete_later && (e->delete_later = true);
-	return delete_now(e);
+	return delete_now(c, e);
 }
 
 static bool

@@ -7,7 +7,8 @@
 #include "base/mem.h"
 #include "jobctl.h"
 
-#define STEP_MOST 256   /* messages that are renamed or deleted in one turn */
+#define STEP_MOST 256 /* messages that are renamed or deleted in one turn */
+#define STEP_US   5000
 #define LOOK_MOST 10000 /* messages that are looked at */
 
 struct filter {
@@ -21,7 +22,7 @@ struct walk {
 	struct filter f;
 	bool (*each)(struct conn *c, struct sched_entry *e); /* true: it counts */
 	bool prints;
-	size_t at, n;
+	size_t at, n, aside;
 	struct timer timer;
 };
 
@@ -64,11 +65,20 @@ walk_stop(struct conn *c)
 	timer_close(&w->timer, walk_timer_gone);
 }
 
+void
+walk_aside(struct conn *c)
+{
+	if (c && c->walk)
+		c->walk->aside++;
+}
+
 static void
 walk_over(struct conn *c)
 {
 	buf_lit(stream_out(&c->io), "ok");
 	kv_put_u64(stream_out(&c->io), "n", c->walk->n);
+	if (c->walk->aside)
+		kv_put_u64(stream_out(&c->io), "aside", c->walk->aside);
 	buf_char(stream_out(&c->io), '\n');
 	walk_stop(c);
 	stream_flush(&c->io);
@@ -92,10 +102,12 @@ walk_one(struct conn *c, struct walk *w)
 static bool
 walk_step(struct conn *c, struct walk *w)
 {
-	size_t looked = 0, acted = 0;
+	size_t looked = 0, acted = 0, aside = w->aside;
+	uint64_t end = clock_mono_us() + STEP_US;
 	struct sched_entry *e;
 
-	while (looked++ < LOOK_MOST && acted < STEP_MOST &&
+	while (looked++ < LOOK_MOST && acted + w->aside - aside < STEP_MOST &&
+	    (looked % 8 || clock_mono_us() < end) &&
 	    stream_out(&c->io)->n + stream_backlog(&c->io) < STREAM_HIGH) {
 		if (!(e = sched_next(jobctl.sched, &w->at)))
 			return false;

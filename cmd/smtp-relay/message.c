@@ -98,13 +98,12 @@ queue_begin(struct session *s)
 		.helo = smtp->helo,
 		.arrival_ms = clock_now_ms(),
 		.inside = addresses_inside(s),
+		.aside = mail->aside.p,
 		.rcpts = s->rcpts,
 	};
 
 	memcpy(env.qid, s->qid, sizeof(env.qid));
 	for (size_t i = 0; i < s->nrcpts; i++) {
-		if (mail->aside.p && !s->rcpts[i].hold)
-			s->rcpts[i].hold = QUEUE_ASIDE;
 		if (m->gone[s->rcpts[i].body])
 			continue;
 		s->more[env.nrcpt] = s->more[i];

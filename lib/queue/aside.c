@@ -2,8 +2,9 @@
  *
  * A report has a file for each channel and destination, with copy numbers from 00 on.  They are
  * shown and removed from the last one down, so that whoever goes on after a kill finds those that are
- * left by counting up.  A file that is held for another reason too (its recipient's mail is) stays
- * held.  Showing runs on the committer's thread: it syncs, because the message may leave the queue
+ * left by counting up: nobody else may take one away, or those behind it would be hidden
+ * (queue_release, queue_delete).  A file that is held for another reason too (its recipient's mail is)
+ * stays held, and its journal says when it is shown.  Showing runs on the committer's thread: it syncs, because the message may leave the queue
  * as soon as it is done. */
 #include <errno.h>
 #include <fcntl.h>
@@ -154,9 +155,11 @@ aside_show_one(struct queue *q, struct aside_file *f)
 	}
 	if (e < 0)
 		return e;
-	if (r->env.held && strcmp(r->env.held, QUEUE_ASIDE) == 0) {
+	aside_path(from, f, true);
+	if (r->env.aside && r->env.kept) {
+		e = queue_journal_held(q, from, slice_str(r->env.kept));
+	} else if (r->env.aside) {
 		aside_note(f, r);
-		aside_path(from, f, true);
 		aside_path(to, f, false);
 		e = renameat(q->root, from, q->root, to) < 0 ? -errno : 0;
 	}

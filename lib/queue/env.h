@@ -82,6 +82,8 @@ struct qenv {
 	int64_t arrival_ms; /* unix ms */
 	struct qrcpt *rcpts;
 	size_t nrcpt;
+	bool
+	    aside; /* all of it is queued aside, to be shown later: queue/aside.h; of a file: it is not shown yet */
 	struct slice known; /* who gets the message beside the recipients that are expanded: sums */
 
 	/* Of one file (readers; the writer fills them in). */
@@ -89,11 +91,12 @@ struct qenv {
 	uint64_t header_len, body_len; /* the body starts at header_len */
 	uint32_t body_crc;
 	/* From the journal. */
-	uint32_t attempts;                /* failed attempts so far */
-	uint32_t notices;                 /* delay warnings sent */
-	int64_t next_at;                  /* when to try next, 0 = at once */
-	const char *held;                 /* why it was held, or NULL */
-	enum qreport report;              /* the one that is on its way, ... */
+	uint32_t attempts;   /* failed attempts so far */
+	uint32_t notices;    /* delay warnings sent */
+	int64_t next_at;     /* when to try next, 0 = at once */
+	const char *held;    /* why it was held, or NULL */
+	const char *kept;    /* of one that is aside: why it stays held when it is shown, or NULL */
+	enum qreport report; /* the one that is on its way, ... */
 	char report_id[QUEUE_ID_LEN + 1]; /* ... its id */
 	uint32_t reports;                 /* reports, copies and pieces queued so far */
 	struct qmembers *members; /* those of lists that are in the queue, the last piece first */

@@ -420,6 +420,18 @@ journal_told(struct slice rest, struct arena *a, struct qenv *env)
 	env->told = t;
 }
 
+/* The last line counts; the one before it says why a file that is aside is held besides. */
+static void
+journal_held(struct slice rest, struct arena *a, struct qenv *env)
+{
+	const char *why = get_str(rest, "why", a);
+	bool aside = why && strcmp(why, QUEUE_ASIDE) == 0;
+
+	env->kept = !aside ? NULL : env->aside ? env->kept : env->held;
+	env->aside = aside;
+	env->held = why;
+}
+
 static bool
 journal_record(struct slice line, struct arena *a, struct qenv *env)
 {
@@ -447,9 +459,10 @@ journal_record(struct slice line, struct arena *a, struct qenv *env)
 	} else if (slice_eq(verb, S("told"))) {
 		journal_told(rest, a, env);
 	} else if (slice_eq(verb, S("held"))) {
-		env->held = get_str(rest, "why", a);
+		journal_held(rest, a, env);
 	} else if (slice_eq(verb, S("released"))) {
-		env->held = NULL;
+		env->held = env->kept = NULL;
+		env->aside = false;
 	}
 	return true;
 }

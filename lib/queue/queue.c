@@ -21,6 +21,7 @@
 #include "base/must.h"
 #include "base/random.h"
 #include "queue/queue-impl.h"
+#include "queue/read.h"
 #include "queue/scan.h"
 
 #define DELETED_KEEP 4096 /* bytes of a deleted message's file that stay, if it is a pooled one */
@@ -211,8 +212,8 @@ queue_find(struct queue *q, const char *channel, const char *id, uint32_t *attem
 
 /* ---- whole files ----------------------------------------------------------------------- */
 
-static int
-journal_held(struct queue *q, const char *path, struct slice why)
+int
+queue_journal_held(struct queue *q, const char *path, struct slice why)
 {
 	const char *name = strrchr(path, '/') + 1;
 	struct buf b = { 0 };
@@ -235,6 +236,21 @@ move_name(struct queue *q, const char *from, const char *to)
 	return renameat(q->root, from, q->root, to) == 0 ? 0 : -errno;
 }
 
+/* May a file be touched by others than the master whose it is?  0, -EAGAIN while it is aside, or -errno when
+ * that cannot be said. */
+static int
+queue_settled(struct queue *q, const char *channel, const char *name)
+{
+	struct qread *r;
+	const char *why;
+	int e = qread_open(q, channel, name, QREAD_LOOK, &r, &why);
+
+	if (e == 0 && r->env.aside)
+		e = -EAGAIN;
+	qread_close(&r);
+	return e == -EBADMSG ? 0 : e; /* damaged: nobody shows it */
+}
+
 int
 queue_hold(struct queue *q, const char *channel, const char *id, uint32_t attempts,
     struct slice why)
@@ -246,10 +262,15 @@ queue_hold(struct queue *q, const char *channel, const char *id, uint32_t attemp
 	queue_file_path(to, channel, queue_name(name, id, attempts, true));
 	if ((e = move_name(q, from, to)) < 0)
 		return e;
-	/* The name is what holds it; the reason is for people. */
-	if (why.n && (e = journal_held(q, to, why)) < 0)
+	/* The name is what holds it; the reason is for people, unless the last one says that it is aside. */
+	if (why.n && (e = queue_journal_held(q, to, why)) < 0) {
 		log_event(LOG_WARN, "queue_journal", "file=%s error=%s", log_str(to),
 		    log_str(strerror(-e)));
+		if (queue_settled(q, channel, name) == -EAGAIN) {
+			(void)move_name(q, to, from);
+			return e;
+		}
+	}
 	return 0;
 }
 
@@ -257,8 +278,12 @@ int
 queue_release(struct queue *q, const char *channel, const char *id, uint32_t attempts)
 {
 	char from[QUEUE_PATH_MAX], to[QUEUE_PATH_MAX], name[QUEUE_NAME_LEN + 4];
+	int e;
 
-	queue_file_path(from, channel, queue_name(name, id, attempts, true));
+	queue_name(name, id, attempts, true);
+	queue_file_path(from, channel, name);
+	if ((e = queue_settled(q, channel, name)) < 0)
+		return e;
 	queue_file_path(to, channel, queue_name(name, id, attempts, false));
 	return move_name(q, from, to);
 }
@@ -270,6 +295,8 @@ queue_delete(struct queue *q, const char *channel, const char *name)
 	struct stat st;
 	int fd, e = 0;
 
+	if (slice_ends(slice_str(name), S(".HELD")) && (e = queue_settled(q, channel, name)) < 0)
+		return e;
 	queue_file_path(path, channel, name);
 	fd = openat(q->root, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)

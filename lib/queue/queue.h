@@ -53,7 +53,8 @@ int queue_find(struct queue *q, const char *channel, const char *id, uint32_t *a
     bool *held) MUSTCHECK;
 
 /* What operators and jobctl do to files by name; rename or unlink, no sync.  Each returns 0 or
- * -errno; -ENOENT when the file has gone, -EBUSY (delete) while a master works on it. */
+ * -errno; -ENOENT when the file has gone, -EBUSY (delete) while a master works on it, -EAGAIN (release,
+ * delete) while it is aside: its master shows or removes it (queue/aside.h).  Such a one is read first. */
 int queue_hold(struct queue *q, const char *channel, const char *id, uint32_t attempts,
     struct slice why) MUSTCHECK; /* -> .HELD, with a journal line that says why */
 int

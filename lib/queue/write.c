@@ -32,7 +32,8 @@
 struct target {
 	const char *channel, *dest;
 	const char *sender; /* a list's; NULL: the message's */
-	const char *hold;   /* why the file is made as .HELD, or NULL */
+	const char *hold;   /* why it is kept, or NULL */
+	bool held;          /* it is made as .HELD: for that, or aside */
 	unsigned body;
 	struct slice key; /* all five */
 	uint32_t *pick;
@@ -147,6 +148,7 @@ target_new(struct qwriter *w, const struct qrcpt *r, struct slice key)
 	t->dest = arena_str(&w->arena, r->dest);
 	t->sender = copy_str(&w->arena, r->sender);
 	t->hold = r->hold;
+	t->held = r->hold || w->env.aside;
 	t->body = r->body;
 	if (w->bodies[r->body].first == SIZE_MAX)
 		w->bodies[r->body].first = w->ntarget;
@@ -347,14 +349,17 @@ write_parts(int fd, const struct buf *head, const struct buf *body)
 	return files_write_at(fd, body->p, body->n, head->n);
 }
 
-/* The first line of the journal of a file that begins its life held. */
+/* The first lines of the journal of a file that begins its life held. */
 static int
 write_held(struct qwriter *w, struct target *t, uint64_t at)
 {
 	struct buf b = { 0 };
 	int e;
 
-	qjournal_held(&b, t->id, slice_str(t->hold), w->env.arrival_ms / 1000);
+	if (t->hold)
+		qjournal_held(&b, t->id, slice_str(t->hold), w->env.arrival_ms / 1000);
+	if (w->env.aside)
+		qjournal_held(&b, t->id, S(QUEUE_ASIDE), w->env.arrival_ms / 1000);
 	e = files_write_at(t->fd, b.p, b.n, at);
 	if (e == 0 && ftruncate(t->fd, (off_t)(at + b.n)) < 0)
 		e = -errno;
@@ -387,7 +392,7 @@ qwrite_fill(struct qwriter *w, struct target *t, char tmp[TMP_NAME_LEN], struct 
 	} else {
 		/* What is to be held stays for long, and under a name that may be there already. */
 		t->fd =
-		    queue_new_open(w->job.q, t->hold ? UINT64_MAX : head->n + q->size, tmp, &old);
+		    queue_new_open(w->job.q, t->held ? UINT64_MAX : head->n + q->size, tmp, &old);
 		if (t->fd < 0)
 			return t->fd;
 		if (q->size == q->bytes.n)
@@ -395,7 +400,7 @@ qwrite_fill(struct qwriter *w, struct target *t, char tmp[TMP_NAME_LEN], struct 
 		else if ((e = files_write_at(t->fd, head->p, head->n, 0)) == 0)
 			e = copy_body(first->fd, q->head_len, t->fd, head->n, q->size);
 	}
-	if (e == 0 && t->hold)
+	if (e == 0 && t->held)
 		e = write_held(w, t, head->n + q->size);
 	else if (e == 0 && old > head->n + q->size &&
 	    ftruncate(t->fd, (off_t)(head->n + q->size)) < 0)
@@ -411,7 +416,7 @@ qwrite_put(struct qwriter *w, struct target *t, struct buf *head)
 
 	e = qwrite_fill(w, t, tmp, head);
 	if (e == 0) {
-		queue_file_path(t->path, t->channel, queue_name(name, t->id, 0, t->hold));
+		queue_file_path(t->path, t->channel, queue_name(name, t->id, 0, t->held));
 		e = queue_place(w->job.q, tmp, t->path);
 	}
 	t->placed = e == 0;
@@ -549,7 +554,7 @@ qwrite_announce(struct qwriter *w)
 		f.channel = w->target[i].channel;
 		f.dest = w->target[i].dest;
 		f.nrcpt = (uint32_t)w->target[i].npick;
-		queue_name(f.name, w->target[i].id, 0, w->target[i].hold);
+		queue_name(f.name, w->target[i].id, 0, w->target[i].held);
 		q->announce(q->announce_arg, &f);
 	}
 }

@@ -279,6 +279,10 @@ tm.is_(msg["file"][:2], "ZP", "the name counts down")
 
 # ---- operators ------------------------------------------------------------------------------------------------
 
+def state(name):
+    return [re.search(r"state=(\S+)", x)[1] for x in ask(f"list qid={name[2:17]}") if x.startswith("msg")]
+
+
 tm.is_(ask("release channel=tcp_local")[-1], "ok n=1", "released")
 w = m.work()
 tm.is_(w["file"], held.replace(".HELD", ".00"), "and handed out")
@@ -293,8 +297,10 @@ tm.is_(ask("hold dest=y.example")[-1], "ok n=1", "held by destination")
 tm.ok(os.path.exists(path("tcp_local", late[:-3] + ".HELD")), "the name says so")
 tm.is_(ask("stop channel=tcp_local"), ["ok"], "a channel stops")
 feeder = Peer("hello who=feeder pid=1")
+tm.wait_for(lambda: status().get("scan") == "done", what="the scan that a new feeder brings: it would see what comes and goes")
 a = message("x.example")
 feeder.say(new(a, "x.example"))
+tm.wait_for(lambda: state(a) == ["ready"])
 tm.ok(m.silent(), "and gives no work")
 tm.is_(ask("start channel=tcp_local"), ["ok"], "it starts")
 w = m.work()
@@ -304,6 +310,7 @@ m.say(f"done id={w['id']}")
 tm.is_(ask("start channel=nowhere")[-1], "error why=no%20such%20channel", "an unknown channel")
 tm.ok(ask("delete")[-1].startswith("error"), "delete without a filter is refused")
 tm.ok(ask("list qid=short")[-1].startswith("error"), "a bad id too")
+tm.wait_for(lambda: state(a) == [], what="the end of the lease")
 tm.is_(len(ask("list channel=tcp_local")), 4, "three messages are left")
 
 # ---- the tools -----------------------------------------------------------------------------------------------------
@@ -375,10 +382,6 @@ def shown(name):
     return name[:-5] + ".00"
 
 
-def state(name):
-    return [re.search(r"state=(\S+)", x)[1] for x in ask(f"list qid={name[2:17]}") if x.startswith("msg")]
-
-
 def held():
     n = message("r.example", held=True)
     feeder.say(new(n, "r.example"))
@@ -409,6 +412,29 @@ m = master()
 w = m.work()
 tm.is_((w["file"][2:17], w.get("check")), (a[2:17], "1"), "the master has died: the next one is to look what it has left")
 m.say(f"done id={w['id']}")
+
+# ---- what is aside ------------------------------------------------------------------------------------------------
+# A piece of a list, with a file behind each other: nobody but its master touches it, whatever it is held for besides.
+
+ASIDE, KEPT = (f"held at=1 why={w.replace(' ', '%20')}" for w in ("a report about a message that is not settled yet", "user is being moved"))
+pieces = [message("aside.example", held=True, journal=[ASIDE] if i else [KEPT, ASIDE]) for i in range(3)]
+feeder.say(*(new(n, "aside.example") for n in pieces))
+for n in pieces:
+    tm.wait_for(lambda: state(n) == ["held"])
+for verb in ("release", "delete", "return", "reroute", "hold", "retry"):
+    answer = ask(f"{verb} dest=aside.example")[-1]
+    tm.is_(answer, "ok n=0" + (" aside=3" if verb in ("release", "delete", "return", "reroute") else ""), f"{verb} leaves them alone")
+tm.ok(all(os.path.exists(path("tcp_local", n)) for n in pieces), "the files are where they were")
+code, text, err = tool("jobctl-ctl", "delete", pieces[0][2:17])
+tm.ok((code, text) == (0, "0 messages\n") and "1 left alone" in err, "an operator is told") or tm.diag(text + err)
+tm.is_(json.loads(tool("jobctl-ctl", "-j", "release", "dest=aside.example")[1]), {"messages": 0, "aside": 3}, "as JSON, too")
+with open(path("tcp_local", pieces[0]), "ab") as f:  # what a master writes that shows it
+    f.write(KEPT.encode() + b" crc=%08x\n" % crc(KEPT.encode(), crc(pieces[0][2:17].encode())))
+tm.is_(ask("delete qid=" + pieces[0][2:15])[-1], "ok n=1", "one that is shown and held all the same is the operator's")
+m.say(*(f"gone id={n[2:17]}" for n in pieces[1:]))
+for n in pieces[1:]:
+    os.unlink(path("tcp_local", n))
+    tm.ok(tm.wait_for(lambda: state(n) == []), "its master removes the others")
 
 # ---- the end ------------------------------------------------------------------------------------------------------
 

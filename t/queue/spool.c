@@ -804,12 +804,10 @@ gone(const char *file_id)
 static void
 set_aside(const char *id)
 {
-	struct qrcpt r[3] = {
-		{ .addr = "a@x", .channel = "tcp_lmtp", .dest = "store1", .hold = QUEUE_ASIDE },
+	struct qrcpt r[3] = { { .addr = "a@x", .channel = "tcp_lmtp", .dest = "store1" },
 		{ .addr = "b@x", .channel = "tcp_lmtp", .dest = "store1", .hold = "being moved" },
-		{ .addr = "c@x", .channel = "tcp_local", .dest = "far", .hold = QUEUE_ASIDE }
-	};
-	struct qenv e = { .sender = "", .rcpts = r, .nrcpt = 3 };
+		{ .addr = "c@x", .channel = "tcp_local", .dest = "far" } };
+	struct qenv e = { .sender = "", .rcpts = r, .nrcpt = 3, .aside = true };
 	struct qwriter *w;
 	struct op op = { 0 };
 	size_t left = 1;
@@ -837,6 +835,44 @@ show(const char *id)
 	eq(good, 1, "shown");
 }
 
+/* Nobody but its master touches what is aside, for whatever reason it is held besides: those behind a gap
+ * would not be found. */
+static void
+left_alone(const char *id)
+{
+	char name[QUEUE_NAME_LEN + 4], file[QUEUE_FILE_ID_LEN + 1];
+
+	for (int i = 0; i < 3; i++) {
+		const char *channel = i < 2 ? "tcp_lmtp" : "tcp_local";
+
+		snprintf(file, sizeof(file), "%s0%d", id, i);
+		eq(queue_release(q, channel, file, 0), -EAGAIN, "copy %d is not released", i);
+		eq(queue_delete(q, channel, queue_name(name, file, 0, true)), -EAGAIN,
+		    "and not deleted");
+	}
+}
+
+/* What was shown and is held by an operator is his; if why cannot be written down, it is not held. */
+static void
+held_again(const char *id)
+{
+	char name[QUEUE_NAME_LEN + 4], file[QUEUE_FILE_ID_LEN + 1], at[QUEUE_PATH_MAX], path[600];
+	struct rlimit was, none = { 0, 0 };
+
+	snprintf(file, sizeof(file), "%s02", id);
+	getrlimit(RLIMIT_FSIZE, &was);
+	none.rlim_max = was.rlim_max;
+	signal(SIGXFSZ, SIG_IGN);
+	setrlimit(RLIMIT_FSIZE, &none);
+	ok(queue_hold(q, "tcp_local", file, 0, S("by hand")) < 0, "a full disk");
+	setrlimit(RLIMIT_FSIZE, &was);
+	queue_file_path(at, "tcp_local", queue_name(name, file, 0, false));
+	snprintf(path, sizeof(path), "%s/%s", dir, at);
+	eq(access(path, F_OK), 0, "leaves it as it was: nobody could release it");
+	eq(queue_hold(q, "tcp_local", file, 0, S("by hand")), 0, "held");
+	eq(queue_release(q, "tcp_local", file, 0), 0, "and released");
+}
+
 static void
 aside(void)
 {
@@ -856,9 +892,11 @@ aside(void)
 	eq(ngone, 3, "taken back");
 	ok(count_channel("tcp_lmtp") == lmtp && count_channel("tcp_local") == local, "as a whole");
 	set_aside(id);
+	left_alone(id);
 	before = syncs;
 	show(id);
 	ok(syncs > before, "on disk");
+	held_again(id);
 	eq(nfiles, 2, "two files are announced");
 	ok(strstr(files[0].name, "00.00") && strstr(files[1].name, "02.00"), "by their names");
 	eq(queue_delete(q, "tcp_lmtp", files[0].name), 0, "delivered");
@@ -944,7 +982,7 @@ many_aside(void)
 	static char names[MANY][16];
 	static struct qrcpt r[MANY];
 	struct rlimit was, few = { 200, 200 };
-	struct qenv e = { .sender = "", .rcpts = r, .nrcpt = MANY };
+	struct qenv e = { .sender = "", .rcpts = r, .nrcpt = MANY, .aside = true };
 	size_t before = count_channel("tcp_local"), left = 1;
 	struct qwriter *w;
 	struct op op = { 0 };
@@ -952,10 +990,7 @@ many_aside(void)
 	queue_aside_id(e.qid, "1qx0abcdefghi00", QUEUE_ASIDE_REPORT, 7);
 	for (size_t i = 0; i < MANY; i++) {
 		snprintf(names[i], sizeof(names[i]), "m%zu@x", i);
-		r[i] = (struct qrcpt){ .addr = names[i],
-			.channel = "tcp_local",
-			.dest = names[i],
-			.hold = QUEUE_ASIDE };
+		r[i] = (struct qrcpt){ .addr = names[i], .channel = "tcp_local", .dest = names[i] };
 	}
 	w = qwrite_begin(q, &e);
 	nfiles = answers = good = 0;
