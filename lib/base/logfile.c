@@ -2,7 +2,8 @@
  *
  * Owns the descriptor, the buffer and the thread.  Called by log.c on any thread; the mutex is held for a
  * copy, never for a write.  Can fail: opening at the start; what fails later is lost lines.  Must stay true:
- * logfile_put never waits for a disk once the thread runs; a line is written whole or counted as lost;
+ * logfile_put never waits for a disk once the thread runs; a line is written whole or counted as lost, and
+ * begins a line of the file, whatever was left in front of it by a disk that was full;
  * only who has the lock of the file that it has open turns it over, and only while that is still the file
  * of this name, so that two processes do not turn over twice. */
 #include "base/logfile.h"
@@ -40,6 +41,7 @@ static struct {
 	char *writing; /* those that are being written, by the thread */
 	size_t lost;   /* lines, not yet told of in the file */
 	bool running, busy;
+	bool torn; /* its last line may have no end: the next one begins with one */
 } file = { .fd = -1, .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /* ---- the file ---------------------------------------------------------------------------------- */
@@ -47,8 +49,8 @@ static struct {
 static int
 logfile_reopen(void)
 {
-	int fd = open(file.path,
-	    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, LOGFILE_MODE);
+	int fd = open(file.path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+	    LOGFILE_MODE);
 	struct stat st;
 
 	if (fd < 0)
@@ -127,8 +129,8 @@ logfile_lines(struct slice s)
 	return n;
 }
 
-/* How many octets of it are on the file; less than all: the disk takes no more.  A line that is there in
- * part is taken back, as far as that goes. */
+/* How many octets of whole lines of it are on the file; less than all: the disk takes no more.  Of a line that
+ * is there in part the rest is lost, and the next one does not go on in it. */
 static size_t
 logfile_write(struct slice s)
 {
@@ -146,9 +148,32 @@ logfile_write(struct slice s)
 	whole = done;
 	while (whole > 0 && s.p[whole - 1] != '\n')
 		whole--;
-	if (whole < done)
-		(void)!write(file.fd, "\n", 1);
+	file.torn = whole < done;
 	return whole;
+}
+
+/* Another process may have left a part of a line, too, when the disk was full.  One that is writing just now
+ * makes the file grow meanwhile. */
+static bool
+logfile_is_torn(void)
+{
+	struct stat st, again;
+	char last = '\n';
+
+	if (fstat(file.fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
+		return false;
+	if (pread(file.fd, &last, 1, st.st_size - 1) != 1 || last == '\n')
+		return false;
+	return fstat(file.fd, &again) == 0 && again.st_size == st.st_size;
+}
+
+/* Ends what has no end.  False: not even that can be written. */
+static bool
+logfile_mend(void)
+{
+	if (!file.torn || !logfile_is_torn() || write(file.fd, "\n", 1) == 1)
+		file.torn = false;
+	return !file.torn;
 }
 
 static void
@@ -169,13 +194,14 @@ logfile_out(struct slice s, size_t lost)
 	if (clock_mono_ms() - file.looked_ms >= LOGFILE_LOOK || s.n > LOGFILE_ROOM / 2) {
 		file.looked_ms = clock_mono_ms();
 		logfile_look();
+		file.torn = true; /* by others, perhaps */
 	}
 	if (lost) {
 		n = log_lost_line(text, sizeof(text), lost);
-		if (logfile_write(slice(text, n)) == n)
+		if (logfile_mend() && logfile_write(slice(text, n)) == n)
 			lost = 0;
 	}
-	done = lost ? 0 : logfile_write(s);
+	done = lost || !logfile_mend() ? 0 : logfile_write(s);
 	(void)pthread_mutex_lock(&file.lock);
 	file.lost += lost; /* counted before */
 	if (done < s.n)

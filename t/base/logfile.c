@@ -216,6 +216,29 @@ test_full(void)
 		strstr(content("full.log"), "\nroom again\n"),
 	    "which is told when there is room again");
 	ok(strncmp(content("full.log"), "fits\n", 5) == 0, "what was there stays");
+	ok(strstr(content("full.log"), "\ntwo lines\nthat \n"),
+	    "a line that did not fit is not the beginning of the next one");
+}
+
+/* What another process has left without an end. */
+static void
+test_torn(void)
+{
+	int fd;
+
+	open_log("torn", 0, 1);
+	logfile_start();
+	put("one\n");
+	logfile_drain();
+	fd = open(path_of("torn.log"), O_WRONLY | O_APPEND);
+	ok(write(fd, "a part", 6) == 6,
+	    "another process finds the disk full in the middle of a line");
+	close(fd);
+	usleep(1100000);
+	put("two\n");
+	put("three\n");
+	logfile_drain();
+	is(content("torn.log"), "one\na part\ntwo\nthree\n", "the next line begins a line");
 }
 
 /* A pipe that nobody reads is a disk that hangs. */
@@ -285,6 +308,7 @@ main(void)
 	part(test_age, "age");
 	part(test_two, "two");
 	part(test_full, "full");
+	part(test_torn, "torn");
 	part(test_hung, "hung");
 	rm = mem_printf("rm -rf %s", dir);
 	ok(system(rm) == 0, "swept");
