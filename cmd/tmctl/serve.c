@@ -47,7 +47,8 @@ struct serve_session {
 	char sid[14];
 };
 
-static struct list sessions;
+/* A session counts until its stream is closed: what it has not read yet costs as much as a session. */
+static struct list sessions, leaving; /* oldest first; leaving: the last words are on their way */
 static size_t nsessions;
 static struct http_limits limits = {
 	.bounds = { .head = 16384, .target = 2048, .fields = 100, .body = 65536 },
@@ -139,22 +140,30 @@ serve_left(struct http_server *http)
 	struct serve_session *s = http->owner;
 
 	list_remove(&s->link);
-	metric_set(M_SESSIONS, (int64_t)--nsessions);
+	list_push(&leaving, &s->link);
 }
 
 static void
 serve_drain_over(void)
 {
-	if (daemon_draining() && list_empty(&sessions)) {
+	if (daemon_draining() && nsessions == 0) {
 		collect_stop();
 		daemon_drained();
 	}
 }
 
 static void
+serve_free(struct serve_session *s)
+{
+	list_remove(&s->link);
+	metric_set(M_SESSIONS, (int64_t)--nsessions);
+	free(s);
+}
+
+static void
 serve_closed(struct http_server *http)
 {
-	free(http->owner);
+	serve_free(http->owner);
 	serve_drain_over();
 }
 
@@ -167,17 +176,24 @@ static const struct http_policy policy = {
 	.closed = serve_closed,
 };
 
-/* Who only holds a connection shuts nobody out: the one that came first of those at rest goes. */
+/* Who only holds a connection shuts nobody out: the one goes that is longest on its way out without having
+ * read its answer, or that came first of those at rest. */
 static bool
 serve_make_room(void)
 {
-	struct serve_session *s;
+	struct serve_session *s = list_first(&leaving, struct serve_session, link);
 
+	if (s) {
+		list_remove(&s->link); /* not twice */
+		stream_close(&s->http.line.io);
+		return true;
+	}
 	list_each(s, &sessions, struct serve_session, link)
 	{
 		if (s->http.more || (s->http.input >= HTTP_BODY && s->http.output == HTTP_SILENT))
 			continue; /* an answer is owed */
 		line_session_close(&s->http.line, "room");
+		list_remove(&s->link);
 		return true;
 	}
 	return false;
@@ -203,8 +219,7 @@ serve_accept(struct daemon_listen *l, int fd)
 	metric_set(M_SESSIONS, (int64_t)++nsessions);
 	if (http_server_open(&s->http, daemon_loop(), fd,
 		l->tls == TLS_IMPLICIT ? l->tls_ctx : NULL, s->sid) < 0) {
-		serve_left(&s->http);
-		free(s);
+		serve_free(s);
 		(void)close(fd);
 	}
 }
@@ -221,6 +236,7 @@ static int
 serve_init(struct loop *l)
 {
 	list_init(&sessions);
+	list_init(&leaving);
 	collect_start(l);
 	serve_reload();
 	return 0;
