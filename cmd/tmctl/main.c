@@ -2,17 +2,14 @@
  *
  *	tmctl [-j] [-c FILE] [-H HOST] [-d DAEMON[,DAEMON ...]] COMMAND [ARGUMENT ...]
  *
- * Owns nothing: one line to each RUNDIR/NAME.ctl, text back until its end; with -H likewise to the daemons of
- * another host (remote.c).  What a verb means is the
- * daemon's matter (lib/daemon/admin.c); which daemons are asked when none is named, what is an error,
- * and how it is printed is here.  Exit codes are part of the interface: scripts branch on them. */
+ * Owns nothing: one line to each RUNDIR/NAME.ctl, and its answer; with -H likewise to the daemons of another
+ * host (daemon/ask.h).  What a verb means is the daemon's matter (lib/daemon/admin.c); which daemons are asked
+ * when none is named, what is an error, and how it is printed is here.  Exit codes are part of the interface: scripts branch on them. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -20,9 +17,9 @@
 #include "base/kv.h"
 #include "base/mem.h"
 #include "conf/shared.h"
+#include "daemon/ask.h"
 #include "daemon/program.h"
 #include "daemon/remote.h"
-#include "net/connect-unix.h"
 #include "tmctl.h"
 
 #define TMCTL_DAEMONS 64
@@ -124,40 +121,6 @@ tmctl_whom(void)
 		tmctl_find();
 }
 
-/* ---- asking ------------------------------------------------------------------------------------ */
-
-/* 0, or -errno. */
-static int
-tmctl_ask(const char *name, struct slice line, struct buf *answer)
-{
-	char *path = mem_printf("%s/%s.ctl", shared.rundir, name);
-	const struct timeval limit = { .tv_sec = TMCTL_ANSWER_S };
-	int fd = connect_unix(path, SOCK_STREAM);
-	ssize_t n;
-
-	mem_free(&path);
-	if (fd < 0)
-		return fd;
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	n = send(fd, line.p, line.n, MSG_NOSIGNAL);
-	if (n != (ssize_t)line.n)
-		n = n < 0 ? -errno : -EIO;
-	while (n > 0) {
-		char *to = buf_reserve(answer, 65536);
-
-		n = recv(fd, to, 65536, 0);
-		if (n < 0)
-			n = errno == EAGAIN ? -ETIMEDOUT : -errno;
-		else
-			answer->n += (size_t)n;
-		if (answer->n > TMCTL_ANSWER)
-			n = -EMSGSIZE;
-	}
-	(void)close(fd);
-	return (int)n;
-}
-
 /* ---- printing ---------------------------------------------------------------------------------- */
 
 static void
@@ -250,9 +213,8 @@ static void
 tmctl_one(const struct command *c, const char *name, struct slice line, struct tally *t)
 {
 	struct buf answer = { 0 };
-	char *why = NULL;
-	int rc = host ? tmctl_remote_ask(host, name, line, &answer, &why) :
-			tmctl_ask(name, line, &answer);
+	char *why;
+	int rc = daemon_ask(host, name, line, &answer, &why);
 
 	/* A socket that a killed daemon has left is nobody. */
 	if ((rc == -ECONNREFUSED || rc == -ENOENT) && !only) {
@@ -301,7 +263,6 @@ tmctl_run(int argc, char **argv)
 			tmctl_usage("an argument has no line ends");
 		buf_printf(&line, "%s%s", i ? " " : "", argv[i]);
 	}
-	buf_char(&line, '\n');
 	tmctl_whom();
 	for (size_t i = 0; i < nnames; i++)
 		tmctl_one(c, names[i], buf_get(&line), &t);

@@ -3,8 +3,10 @@
  * metrics by itself, so that who collects them may not tell a daemon to stop.
  *
  * Owns its connections, and tells the log who has asked what.  An answer may come later, when workers have spoken: the asker is held
- * by a pointer that becomes NULL when he goes.  A line that is too long, or a minute of silence,
- * ends a connection.  No child may inherit one, for the asker waits for the end of file. */
+ * by a pointer that becomes NULL when he goes.  A line that is too long, or a minute in which nothing
+ * moves, ends a connection; an answer leaves in pieces, so that a slow reader is not taken for one that has gone.
+ * The end of file looks the same whether the answer is over or was cut off: who asks with "+LINE" is told
+ * first how long it is, "+OCTETS".  No child may inherit a connection, for the asker waits for its end. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -13,14 +15,18 @@
 
 #define LINE_LIMIT   4096 /* more than remote.c sends */
 #define IDLE_MS      60000
-#define METRICS_MOST 32 /* at a time; each makes the workers look */
+#define PIECE        (2 * STREAM_LOW) /* of an answer: `drained` follows */
+#define METRICS_MOST 32               /* at a time; each makes the workers look */
 
 struct ctl_conn {
 	struct stream io;
 	struct list link;
 	struct ctl_conn **holder; /* who will answer later */
 	bool asked;
+	bool counted; /* "+": he wants to know how long the answer is */
 	bool metrics; /* of NAME.metrics */
+	struct buf answer;
+	size_t answer_at; /* so much of it is with the stream */
 };
 
 static struct listener listener, metrics_listener;
@@ -60,8 +66,13 @@ static void
 control_take(struct ctl_conn *c, struct slice line)
 {
 	char by[256];
-	struct slice from = control_by(&c->io, &line, by, sizeof(by));
+	struct slice from;
 
+	if (slice_starts(line, S("+"))) {
+		c->counted = true;
+		line = slice_from(line, 1);
+	}
+	from = control_by(&c->io, &line, by, sizeof(by));
 	log_event(control_level(from, line), "control", "by=%s from=" SFMT " line=%s", log_str(by),
 	    SARG(from), log_value(line));
 	c->asked = true;
@@ -97,10 +108,26 @@ control_on_closed(struct stream *s)
 		*c->holder = NULL;
 	nmetrics_conns -= c->metrics;
 	list_remove(&c->link);
+	buf_fini(&c->answer);
 	free(c);
 }
 
+static void
+control_more(struct stream *s)
+{
+	struct ctl_conn *c = s->data;
+	struct slice piece = slice_sub(buf_get(&c->answer), c->answer_at, PIECE);
+
+	c->answer_at += piece.n;
+	buf_slice(stream_out(s), piece);
+	if (c->answer_at < c->answer.n)
+		stream_flush(s);
+	else
+		stream_finish_within(s, IDLE_MS);
+}
+
 static const struct stream_events events = { .input = control_on_input,
+	.drained = control_more,
 	.closed = control_on_closed };
 
 static struct ctl_conn *
@@ -174,8 +201,10 @@ control_answer(struct ctl_conn *c, struct slice text)
 	if (c->holder)
 		*c->holder = NULL;
 	c->holder = NULL;
-	buf_slice(stream_out(&c->io), text);
-	stream_finish(&c->io);
+	if (c->counted)
+		buf_printf(&c->answer, "+%zu\n", text.n);
+	buf_slice(&c->answer, text);
+	control_more(&c->io);
 }
 
 /* A client waits for the end of file: no child may hold its connection open. */

@@ -130,7 +130,7 @@ struct ctl_conn;
 void control_start(struct loop *l, int fd, void (*ask)(struct ctl_conn *, struct slice line));
 /* Who connects to `fd` has asked for the metrics with that, and can ask for nothing else. */
 void control_start_metrics(struct loop *l, int fd);
-/* Writes the answer and closes. */
+/* Writes the answer (copied) as the asker reads it, and closes. */
 void control_answer(struct ctl_conn *c, struct slice text);
 /* For an answer that comes later: *holder becomes NULL when the asker goes away before. */
 void control_hold(struct ctl_conn *c, struct ctl_conn **holder);

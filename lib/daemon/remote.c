@@ -4,10 +4,11 @@
  * talks to the parent: who has proved a role for a verb is given the control socket of this very daemon,
  * with one line, his name before it, and what comes back.  Called by worker.c.  Can fail: taking the
  * descriptor, the handshake.  Must stay true: nothing is read of who has shown no role; one line is asked on
- * a connection, and that is the line whose verb was judged; who only holds a connection shuts nobody out. */
+ * a connection, and that is the line whose verb was judged; who only holds a connection shuts nobody out; TLS
+ * ends with close_notify when all of an answer was given, and only then, so that the asker can tell a whole one
+ * from one that was cut off. */
 #include "daemon/remote.h"
 
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/list.h"
@@ -15,12 +16,13 @@
 #include "base/random.h"
 #include "daemon/daemon-impl.h"
 #include "daemon/role.h"
-#include "net/connect-unix.h"
+#include "net/connect.h"
 
 #define REMOTE_MOST 32
 #define REMOTE_LINE 3500  /* and the name before it: less than a control socket takes */
 #define REMOTE_MS   15000 /* handshake and question */
 #define REMOTE_IDLE 60000 /* between pieces of the answer */
+#define REMOTE_OWN  5000  /* until our own control socket has taken us in */
 
 #define ROLES_ADMIN TLS_ROLE_BIT(TLS_ROLE_ADMIN)
 #define ROLES_RUN   (ROLES_ADMIN | TLS_ROLE_BIT(TLS_ROLE_OPERATOR))
@@ -64,7 +66,11 @@ daemon_remote_address(int port)
 
 struct remote {
 	struct stream io, ctl;
+	struct op connecting; /* to ctl */
+	char *question;       /* until it is connected; heap */
 	bool io_open, ctl_open;
+	bool counted;     /* the control socket has said how long its answer is: */
+	uint64_t left;    /* octets of it that have not come yet */
 	struct list link; /* remote_asking, until a line has come from somebody with a role */
 	char sid[14];
 	char peer[ADDR_TEXT];
@@ -84,6 +90,7 @@ remote_unref(struct remote *r)
 		return;
 	list_remove(&r->link);
 	remote_open--;
+	mem_free(&r->question);
 	mem_free(&r);
 }
 
@@ -93,6 +100,7 @@ remote_on_io_closed(struct stream *io)
 	struct remote *r = io->data;
 
 	r->io_open = false;
+	op_cancel(&r->connecting);
 	if (r->ctl_open)
 		stream_close(&r->ctl);
 	remote_unref(r);
@@ -118,26 +126,44 @@ remote_refuse(struct remote *r, const char *text)
 
 /* ---- the answer ------------------------------------------------------------------------------- */
 
+/* "+OCTETS", the first line of an answer.  False: it is not there yet. */
+static bool
+remote_length(struct remote *r)
+{
+	struct slice line;
+	int rc = stream_line(&r->ctl, REMOTE_LINE, &line, NULL);
+
+	if (rc == 1 && slice_starts(line, S("+")) &&
+	    slice_u64(slice_from(line, 1), INT64_MAX, &r->left) == 0)
+		r->counted = true;
+	else if (rc != 0)
+		stream_close(&r->io);
+	return r->counted;
+}
+
 static void
 remote_on_answer(struct stream *ctl)
 {
 	struct remote *r = ctl->data;
-	struct slice in = stream_peek(ctl);
+	struct slice in;
 
 	if (!r->io_open)
 		return;
-	buf_slice(stream_out(&r->io), in);
-	stream_take(ctl, in.n);
-	if (stream_eof(ctl)) {
-		if (ctl->error) /* the rest is missing: no end that looks like one */
-			stream_close(&r->io);
-		else
-			stream_finish(&r->io);
-		stream_close(ctl);
-		return;
+	if (r->counted || remote_length(r)) {
+		in = slice_sub(stream_peek(ctl), 0, r->left);
+		buf_slice(stream_out(&r->io), in);
+		stream_take(ctl, in.n);
+		r->left -= in.n;
+		if (r->left == 0) {
+			stream_finish_within(&r->io, REMOTE_IDLE);
+			stream_close(ctl);
+			return;
+		}
+		stream_flush(&r->io);
 	}
-	stream_flush(&r->io);
-	if (stream_backlog(&r->io) > STREAM_HIGH)
+	if (stream_eof(ctl)) /* the rest is missing: no end that looks like one */
+		stream_close(&r->io);
+	else if (stream_backlog(&r->io) > STREAM_HIGH)
 		stream_stop(ctl);
 }
 
@@ -165,9 +191,10 @@ remote_roles(struct slice verb)
 }
 
 static void
-remote_ask(struct remote *r, struct slice line)
+remote_on_connected(void *arg, int fd)
 {
-	int fd = connect_unix(daemon_self.ctl_path, SOCK_STREAM), rc = fd;
+	struct remote *r = arg;
+	int rc = fd;
 
 	stream_init(&r->ctl, r->io.loop, &ctl_events, r);
 	if (fd >= 0 && (rc = stream_open(&r->ctl, fd)) < 0)
@@ -177,12 +204,29 @@ remote_ask(struct remote *r, struct slice line)
 		return;
 	}
 	r->ctl_open = true;
+	buf_str(stream_out(&r->ctl), r->question);
+	mem_free(&r->question);
+	stream_flush(&r->ctl);
+	stream_start(&r->ctl);
+}
+
+static void
+remote_ask(struct remote *r, struct slice line)
+{
+	char *path = mem_printf("unix:%s", daemon_self.ctl_path);
+	struct addr a;
+	int rc = addr_parse(slice_str(path), &a);
+
+	mem_free(&path);
+	if (rc < 0) {
+		remote_refuse(r, strerror(-rc));
+		return;
+	}
 	list_remove(&r->link);
 	stream_stop(&r->io);
 	stream_idle(&r->io, REMOTE_IDLE);
-	buf_printf(stream_out(&r->ctl), "@%s " SFMT "\n", r->name, SARG(line));
-	stream_flush(&r->ctl);
-	stream_start(&r->ctl);
+	r->question = mem_printf("+@%s " SFMT "\n", r->name, SARG(line));
+	connect_start(r->io.loop, &a, NULL, REMOTE_OWN, &r->connecting, remote_on_connected, r);
 }
 
 static void
@@ -215,7 +259,7 @@ remote_on_input(struct stream *io)
 	struct slice line;
 	int rc;
 
-	if (r->ctl_open) {
+	if (r->ctl_open || r->question) {
 		if (stream_eof(io) && io->error)
 			stream_close(io);
 		return;

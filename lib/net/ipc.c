@@ -337,5 +337,5 @@ ipc_listen(const char *path, int mode)
 int
 ipc_connect(const char *path)
 {
-	return connect_unix(path, SOCK_SEQPACKET);
+	return connect_unix(path, SOCK_SEQPACKET | SOCK_NONBLOCK);
 }

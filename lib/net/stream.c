@@ -143,7 +143,7 @@ stream_finish_check(struct stream *s)
 }
 
 void
-stream_finish(struct stream *s)
+stream_finish_within(struct stream *s, uint32_t ms)
 {
 	if (stream_ending(s))
 		return;
@@ -154,8 +154,14 @@ stream_finish(struct stream *s)
 	stream_move(s, STREAM_FINISHING);
 	s->reading = 0;
 	stream_poll(s);
-	deadline_set(&s->idle, s->loop, FINISH_MS, finish_late);
+	deadline_set(&s->idle, s->loop, ms, finish_late);
 	stream_flush(s);
+}
+
+void
+stream_finish(struct stream *s)
+{
+	stream_finish_within(s, FINISH_MS);
 }
 
 void

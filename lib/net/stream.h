@@ -88,6 +88,7 @@ void stream_trace(struct stream *s, const char *proto, const char *sid, bool cli
 int stream_open(struct stream *s, int fd) MUSTCHECK;
 void stream_close(struct stream *s); /* at once; output not yet written is lost; `closed` follows */
 void stream_finish(struct stream *s); /* writes what is queued (5 s at most), then closes */
+void stream_finish_within(struct stream *s, uint32_t ms); /* the same, ms at most */
 
 /* Reading goes on only while started; a stopped stream notices a hang-up when started. */
 void stream_start(struct stream *s);
