@@ -4,7 +4,7 @@
  * seccomp.  What must stay true: everything that glibc, libuv, libunbound, libldap and LMDB do
  * after the start is on the list, also what they do seldom (a new thread, a resolver that is
  * read again, memory given back).  The filter is written by hand and not by libseccomp because
- * it is a plain list with four questions about arguments, and the names of calls are the C
+ * it is a plain list with five questions about arguments, and the names of calls are the C
  * library's own.  A list of what is allowed, not of what is forbidden: calls that later kernels
  * bring are out. */
 #include "daemon/sandbox-impl.h"
@@ -21,6 +21,7 @@
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -62,6 +63,7 @@ static const int plain[] = {
 	/* threads and signals of this process */
 	SYS_futex, SYS_set_robust_list, SYS_get_robust_list, SYS_rseq, SYS_set_tid_address,
 	SYS_sched_yield, SYS_sched_getaffinity, SYS_sched_getparam, SYS_sched_getscheduler,
+	SYS_getpriority,
 	SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_rt_sigtimedwait, SYS_sigaltstack,
 	SYS_restart_syscall, SYS_exit, SYS_exit_group,
 	SYS_setitimer, /* alarm(2): the last words about a damaged map */
@@ -220,6 +222,19 @@ filter_kills(struct filter *f, unsigned words)
 	allow_values(f, SYS_tgkill, 0, &self, 1);
 }
 
+/* nice(2), of the thread that calls it and nobody else. */
+static void
+filter_nice(struct filter *f)
+{
+	filter_put(f, BPF_JMP | BPF_JEQ | BPF_K, SYS_setpriority, 0, 6);
+	filter_arg(f, 0);
+	filter_put(f, BPF_JMP | BPF_JEQ | BPF_K, PRIO_PROCESS, 0, 3);
+	filter_arg(f, 1);
+	filter_put(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1);
+	filter_ret(f, SECCOMP_RET_ALLOW);
+	filter_ret(f, f->otherwise);
+}
+
 static void
 list_write(struct filter *f, unsigned words)
 {
@@ -231,6 +246,7 @@ list_write(struct filter *f, unsigned words)
 		answer_calls(f, exec, NELEM(exec), SECCOMP_RET_ALLOW);
 	filter_sockets(f, words);
 	filter_kills(f, words);
+	filter_nice(f);
 	allow_values(f, SYS_ioctl, 1, ioctls, NELEM(ioctls));
 	allow_values(f, SYS_prctl, 0, prctls, NELEM(prctls));
 	if (words & WORD_EXEC)

@@ -8,6 +8,7 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/list.h"
 #include "base/map.h"
@@ -15,6 +16,7 @@
 #include "base/must.h"
 
 #define THREADS 4 /* libuv's own default; daemon/ sets more */
+#define NICE    5 /* of threads that have worked for a user: the loop goes first */
 
 struct work_user {
 	struct list ring;    /* pool.ring, while it has work that may start */
@@ -46,6 +48,7 @@ static struct {
 } pool;
 
 static _Thread_local const struct work *work_here;
+static _Thread_local bool work_is_nice;
 
 static void work_pump(void);
 
@@ -116,11 +119,24 @@ user_settle(struct work_user *u)
 
 /* ---- running ----------------------------------------------------------------------------------- */
 
+/* What users ask for can take a processor for seconds, and there are more threads than processors:
+ * they stand behind the loop, which answers everybody.  For good, since only root may go back. */
+static void
+work_be_nice(void)
+{
+	if (work_is_nice)
+		return;
+	work_is_nice = true;
+	(void)!nice(NICE);
+}
+
 static void
 work_on_run(uv_work_t *req)
 {
 	struct work *w = CONTAINER(req, struct work, req);
 
+	if (w->user->id != WORK_OWN)
+		work_be_nice();
 	work_here = w;
 	if (!work_stopped())
 		w->run(w->arg);

@@ -3,7 +3,8 @@
  *
  * Every user has a share of the threads: at most WORK_SHARE of them are his at a time, what he
  * asks beyond that waits in a queue of his own, and free threads go round the users.  So 100
- * searches of one user leave three quarters of the pool to the others.  Work that can be long
+ * searches of one user leave three quarters of the pool to the others.  A thread that has worked
+ * for a user stands behind the loop at the processors (nice).  Work that can be long
  * asks work_stopped() and ends when it is told so, or comes in slices that each take their turn.
  *
  * Called from the one loop of the process; `run` alone is on another thread. */

@@ -235,11 +235,13 @@ test_wakeup(void)
 /* ---- work -------------------------------------------------------------------------------- */
 
 static pthread_t worked_in;
+static int worked_nice;
 
 static void
 do_work(void *arg)
 {
 	worked_in = pthread_self();
+	worked_nice = getpriority(PRIO_PROCESS, 0);
 	*(int *)arg = 42;
 }
 
@@ -322,6 +324,7 @@ test_shares(void)
 	work_start_for(&loop, &op, 8, do_work, work_done, work_dropped, &value);
 	loop_run(&loop);
 	ok(value == 42 && hogs_done == 0, "another user's work is done meanwhile");
+	ok(worked_nice > getpriority(PRIO_PROCESS, 0), "a user's work stands behind the loop");
 	value = 0;
 	work_start(&loop, &op, do_work, work_done, work_dropped, &value);
 	loop_run(&loop);
