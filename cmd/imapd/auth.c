@@ -33,6 +33,7 @@ imapd_auth_welcome(struct session *s, struct user *u)
 			      "Too many connections of this user");
 	}
 	session_begin(s, u);
+	store_home_login(&imapd.homes, u->part, slice_str(u->account), STORE_LOGIN_IMAP);
 	metric_add(M_LOGINS, 1);
 	if (log_wants(LOG_INFO))
 		log_event(LOG_INFO, "login", "sid=%s peer=%s user=%s mech=%s tls=%s", s->sid,

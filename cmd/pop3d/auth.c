@@ -85,6 +85,7 @@ pop3d_auth_welcome(struct pop3d_session *s)
 	}
 	s->account = mem_strn(e->account.p, e->account.n);
 	s->proxy = false; /* what comes now comes from the client */
+	store_home_login(&pop3d.homes, s->home, e->account, STORE_LOGIN_POP3);
 	metric_add(M_LOGINS, 1);
 	log_event(LOG_INFO, "login", "sid=%s peer=%s user=%s mech=%s tls=%s messages=%u", s->sid,
 	    s->peer, log_str(s->account), e->mechanism,

@@ -73,6 +73,19 @@ storectl_account_find(const char *account, struct store_reader **r, struct store
 	return 0;
 }
 
+bool
+storectl_account_is(const char *account)
+{
+	char partition[PARTITION_ROOM];
+	struct account_look l = { .account = account, .partition = partition };
+
+	if (store_conf_partitions(account_look, &l) <= 0)
+		return false;
+	store_view_free(&l.view);
+	store_reader_close(&l.reader);
+	return true;
+}
+
 int
 storectl_account_ready(const char *account, struct asking *a, struct store_reader **r,
     struct store_view **v, uint64_t *id)

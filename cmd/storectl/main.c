@@ -249,6 +249,7 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv, bool quiet);
 } commands[] = {
+	{ "account", storectl_account_verb },
 	{ "backup", storectl_backup },
 	{ "expire", storectl_expire },
 	{ "export", storectl_export },
@@ -317,6 +318,10 @@ static const struct program storectl_program = {
 	.help =
 	    "  -q              no summary\n"
 	    "commands:\n"
+	    "  account list [-j | --json]\n"
+	    "  account show|delete [-j | --json] ACCOUNT\n"
+	    "  account rename [-j | --json] ACCOUNT TO\n"
+	    "  account orphans [-n | --dry-run] [-j | --json] [--purge-after DAYS]\n"
 	    "  acl ACCOUNT FOLDER [IDENTIFIER RIGHTS]\n"
 	    "  backup [-j | --json] [-d | --directory] [-a ACCOUNT] [-p PARTITION] [-s DIRECTORY] "
 	    "TO\n"

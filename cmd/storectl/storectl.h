@@ -64,8 +64,14 @@ int storectl_account_find(const char *account, struct store_reader **r, struct s
 /* The same of an account that stored makes when it is not there; opens `a`. */
 int storectl_account_ready(const char *account, struct asking *a, struct store_reader **r,
     struct store_view **v, uint64_t *id) MUSTCHECK;
+/* Is there an account of this name? */
+bool storectl_account_is(const char *account);
 /* A line on standard output, in one write: other processes may write there too.  Empties it. */
 void storectl_say(struct buf *line);
+
+/* account-verb.c: lists, shows, deletes and renames accounts, and finds those that are nobody's.  argv[0] is the
+ * command. */
+int storectl_account_verb(int argc, char **argv, bool quiet);
 
 /* quota.c: "report" or "recount", then its options and account.  Returns an exit code. */
 int storectl_quota_verb(int argc, char **argv);

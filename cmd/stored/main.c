@@ -47,6 +47,8 @@ static const struct metric metrics[] = {
 	[M_OVER_QUOTA] = { "stored_over_quota", COUNTER,
 	    "Times that something did not fit into a quota, refused or (quota_enforce) not." },
 	[M_WARNED] = { "stored_quota_warnings", COUNTER, "Users told that little room is left." },
+	[M_ERASED] = { "stored_erased", COUNTER, "Accounts deleted." },
+	[M_RENAMED] = { "stored_renamed", COUNTER, "Accounts that got another name." },
 	[M_FULL] = { "stored_full_partitions", GAUGE, "Partitions that take nothing in." },
 	[M_COUNT] = { NULL, COUNTER, NULL },
 };

@@ -74,6 +74,18 @@ account_add(struct part *part, const struct store_known *k)
 }
 
 static void
+account_drop(const struct part *part, const struct store_known *k)
+{
+	struct account *a = map_get(&accounts, k->name);
+
+	if (!a || a->part != part || (a->id && a->id != k->id))
+		return;
+	map_take(&accounts, k->name);
+	mem_free(&a->name);
+	mem_free(&a);
+}
+
+static void
 on_known(void *arg, const struct store_known *k)
 {
 	(void)account_add(arg, k);
@@ -140,6 +152,8 @@ parts_count_one(struct part *part)
 		all.damaged += sum[i].damaged;
 		all.over_quota += sum[i].over_quota;
 		all.warned += sum[i].warned;
+		all.erased += sum[i].erased;
+		all.renamed += sum[i].renamed;
 		full += sum[i].full;
 	}
 	metric_set(M_DELIVERED, (int64_t)all.delivered);
@@ -158,6 +172,8 @@ parts_count_one(struct part *part)
 	metric_set(M_DAMAGED, (int64_t)all.damaged);
 	metric_set(M_OVER_QUOTA, (int64_t)all.over_quota);
 	metric_set(M_WARNED, (int64_t)all.warned);
+	metric_set(M_ERASED, (int64_t)all.erased);
+	metric_set(M_RENAMED, (int64_t)all.renamed);
 	metric_set(M_UNLINKED, (int64_t)all.unlinked);
 	metric_set(M_UNMOVED, (int64_t)all.unmoved);
 	metric_set(M_FULL, (int64_t)full);
@@ -178,7 +194,10 @@ on_wakeup(struct wakeup *w)
 		struct store_known k;
 
 		memcpy(&k, f.accounts.p + at, sizeof(k));
-		(void)account_add(part, &k);
+		if (k.gone)
+			account_drop(part, &k);
+		else
+			(void)account_add(part, &k);
 	}
 	list_each(j, &f.jobs, struct store_job, link)
 	{

@@ -332,6 +332,20 @@ route_to_id(struct client *c, struct store_job *j, uint64_t id, struct part *bod
 	}
 }
 
+/* The new name is this partition's from now on: mail for it makes no account in another meanwhile. */
+static void
+route_rename_account(struct client *c, struct store_job *j)
+{
+	struct part *part = part_of_id(j->req.account);
+	const struct account *to = part ? account_get(j->req.name2, slice_str(part->name)) : NULL;
+
+	if (to && to->part != part) {
+		stored_reply_now(c, j->req.id, STORE_EXISTS, verdict(OUT_STORE_ACCOUNT_EXISTS));
+		job_give(&j);
+	} else
+		route_to_id(c, j, j->req.account, NULL);
+}
+
 static void
 route_to_partition(struct client *c, struct store_job *j)
 {
@@ -357,7 +371,12 @@ route_home(struct client *c, struct store_job *j)
 	switch (v->home) {
 	case STORE_AT_TARGETS: route_to_targets(c, j, body); break;
 	case STORE_AT_NAME: route_to_name(c, j); break;
-	case STORE_AT_ACCOUNT: route_to_id(c, j, j->req.account, NULL); break;
+	case STORE_AT_ACCOUNT:
+		if (j->req.verb == STORE_V_RENAME_ACCOUNT)
+			route_rename_account(c, j);
+		else
+			route_to_id(c, j, j->req.account, NULL);
+		break;
 	case STORE_AT_MAILBOX: route_to_id(c, j, j->req.mailbox, body); break;
 	case STORE_AT_PARTITION: route_to_partition(c, j); break;
 	case STORE_AT_SOCKET:

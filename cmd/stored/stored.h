@@ -45,6 +45,8 @@ enum {
 	M_DAMAGED,
 	M_OVER_QUOTA,
 	M_WARNED,
+	M_ERASED,
+	M_RENAMED,
 	M_COUNT
 };
 

@@ -392,6 +392,10 @@
 #define OUT_STORE_FORBIDDEN	TEMP, 451, "4.7.1", "%s"
 /* There is a mailbox of that name (RFC 9051 6.3.4). */
 #define OUT_STORE_EXISTS	PERM, 550, "5.2.0", "mailbox exists"
+/* An account was to get a name that another has. */
+#define OUT_STORE_ACCOUNT_EXISTS PERM, 550, "5.2.0", "there is an account of this name"
+/* An account was to be deleted only if it has no messages; it has some. */
+#define OUT_STORE_USED		PERM, 550, "5.2.0", "the account has messages"
 /* A name of a mailbox that has become too long, with the folders above it. */
 #define OUT_STORE_NAME_LONG	PERM, 550, "5.2.0", "mailbox name is too long"
 /* A name that no mailbox can have (RFC 9051 5.1). */

@@ -358,10 +358,55 @@ store_mend_start(struct store_client *c, const struct store_mending *m, struct o
 }
 
 void
+store_login_note(struct store_client *c, uint64_t account, struct slice login, enum store_login how)
+{
+	const struct store_request r = { .verb = STORE_V_LOGIN,
+		.actor = login,
+		.account = account,
+		.use = (uint8_t)how };
+
+	if (c->conn && c->state == STORE_CLIENT_READY)
+		(void)!store_client_send(c, &r, 0);
+}
+
+void
 store_recount_start(struct store_client *c, uint64_t account, struct op *op, store_done *done,
     void *arg)
 {
 	struct store_request r = { .verb = STORE_V_RECOUNT, .account = account };
+
+	store_ask(c, &r, op, done, arg);
+}
+
+void
+store_erase_start(struct store_client *c, uint64_t account, struct slice name, bool unused,
+    struct op *op, store_done *done, void *arg)
+{
+	struct store_request r = { .verb = STORE_V_ERASE,
+		.account = account,
+		.name = name,
+		.options = unused ? STORE_UNUSED : 0 };
+
+	store_ask(c, &r, op, done, arg);
+}
+
+void
+store_rename_account_start(struct store_client *c, uint64_t account, struct slice name,
+    struct slice to, struct op *op, store_done *done, void *arg)
+{
+	struct store_request r = { .verb = STORE_V_RENAME_ACCOUNT,
+		.account = account,
+		.name = name,
+		.name2 = to };
+
+	store_ask(c, &r, op, done, arg);
+}
+
+void
+store_orphan_start(struct store_client *c, uint64_t account, bool yes, struct op *op,
+    store_done *done, void *arg)
+{
+	struct store_request r = { .verb = STORE_V_ORPHAN, .account = account, .yes = yes };
 
 	store_ask(c, &r, op, done, arg);
 }

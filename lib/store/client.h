@@ -167,6 +167,10 @@ void store_restore_start(struct store_client *c, const struct store_restoring *r
  * (and subscribed).  r: account, mailbox (INBOX), partition, path (for store_reader_open). */
 void store_account_start(struct store_client *c, struct slice account, struct slice partition,
     struct op *op, store_done *done, void *arg);
+/* The login has come to its account, by this protocol.  Nobody waits for it: while stored is away it is lost, and
+ * the next login is noted. */
+void store_login_note(struct store_client *c, uint64_t account, struct slice login,
+    enum store_login how);
 /* r: mailbox, uidvalidity.  Superior folders are made when missing. */
 void store_create_start(struct store_client *c, uint64_t account, struct slice name,
     enum store_special use, struct op *op, store_done *done, void *arg);
@@ -258,6 +262,17 @@ void store_mend_start(struct store_client *c, const struct store_mending *m, str
 /* Counts and usage of an account are summed up anew.  r: bytes, messages. */
 void store_recount_start(struct store_client *c, uint64_t account, struct op *op, store_done *done,
     void *arg);
+/* The account of this name and id goes, with its folders and messages; with `unused`, not if it has messages:
+ * STORE_CANNOT.  r: bytes, messages that it had. */
+void store_erase_start(struct store_client *c, uint64_t account, struct slice name, bool unused,
+    struct op *op, store_done *done, void *arg);
+/* The account of this name and id is called `to`, which no account of any partition is (STORE_EXISTS).  r: bytes,
+ * messages that it has. */
+void store_rename_account_start(struct store_client *c, uint64_t account, struct slice name,
+    struct slice to, struct op *op, store_done *done, void *arg);
+/* The directory has no entry for the account, or has one again: since when it has none stays with it. */
+void store_orphan_start(struct store_client *c, uint64_t account, bool yes, struct op *op,
+    store_done *done, void *arg);
 /* A copy of a partition's index is made and synced.  r: path, of the file. */
 void store_snapshot_start(struct store_client *c, struct slice partition, struct op *op,
     store_done *done, void *arg);

@@ -276,12 +276,12 @@ store_account_parse(struct slice value, struct store_disk_account *d, struct sto
 	if (store_value_read(value, STORE_ACCOUNT_V1, d, sizeof(*d)) < 0 ||
 	    d->version != STORE_VERSION)
 		return -EBADMSG;
-	if (d->head <
-	    sizeof(*d)) { /* what was read behind changes_from and vanished_from is not ours */
-		d->head = d->news = d->over_since = 0;
-		d->nnews = d->warned = 0;
+	if (d->head < STORE_ACCOUNT_V2) { /* what was read from there on is not ours */
+		memset(&d->head, 0, sizeof(*d) - offsetof(struct store_disk_account, head));
 		return 0;
 	}
+	if (d->head < sizeof(*d))
+		memset((char *)d + d->head, 0, sizeof(*d) - d->head);
 	if (d->nnews == 0)
 		return 0;
 	if (d->news < sizeof(struct store_news) || d->head + (size_t)d->nnews * d->news > value.n)

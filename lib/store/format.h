@@ -177,6 +177,10 @@ struct store_disk_mailbox {
 #define STORE_RUNS_UNKNOWN 0xffff
 #define STORE_MAILBOX_V1   offsetof(struct store_disk_mailbox, objectid)
 
+/* Protocols whose last login an account remembers. */
+enum store_login { STORE_LOGIN_IMAP, STORE_LOGIN_POP3, STORE_LOGIN_WEB, STORE_LOGINS };
+#define STORE_LOGIN_EVERY 3600 /* seconds: one that is not older is not written again */
+
 /* `account`: {name} -> this, then nnews of struct store_news: the newest entries of the account's
  * change log, in the order of their modseqs.  `change` has nothing as new as the first of them. */
 struct store_disk_account {
@@ -199,8 +203,12 @@ struct store_disk_account {
 	uint8_t warned; /* 1: the user has been told that little room is left */
 	uint16_t
 	    over_since; /* mail is refused since this hour (of 1970, low 16 bits); 0 = it is not */
+	uint32_t logins
+	    [STORE_LOGINS]; /* unix seconds of the last one, within STORE_LOGIN_EVERY; 0 = none */
+	uint32_t orphan_since; /* unix seconds: the directory had no entry then; 0 = it had */
 } PACKED;
 #define STORE_ACCOUNT_V1 offsetof(struct store_disk_account, changes_from)
+#define STORE_ACCOUNT_V2 offsetof(struct store_disk_account, logins)
 /* Messages came into a mailbox. */
 struct store_news {
 	uint64_t modseq, mailbox;

@@ -279,6 +279,22 @@ store_home_start(struct store_homes *h, struct slice account, struct slice parti
 	home_try_ask(&try->pause);
 }
 
+void
+store_home_login(struct store_homes *h, struct store_home *home, struct slice account,
+    enum store_login how)
+{
+	int64_t now = clock_now();
+	struct store_account a;
+	int rc = store_begin(home->view);
+
+	if (rc < 0)
+		return;
+	rc = store_find_account(home->view, account, &a);
+	store_end(home->view);
+	if (rc == 0 && (a.logins[how] > now || now - a.logins[how] >= STORE_LOGIN_EVERY))
+		store_login_note(h->client, a.id, account, how);
+}
+
 /* ---- the lock ------------------------------------------------------------------------------------ */
 
 int

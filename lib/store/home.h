@@ -47,6 +47,10 @@ store_home_done(void *arg, const struct verdict *v, struct store_home *home, uin
 void store_home_start(struct store_homes *h, struct slice account, struct slice partition,
     struct op *op, store_home_done *done, void *arg);
 
+/* The account's owner has logged in by this protocol: stored is told, at most once in STORE_LOGIN_EVERY. */
+void store_home_login(struct store_homes *h, struct store_home *home, struct slice account,
+    enum store_login how);
+
 /* The one lock on an account that a session can have: over all processes of this host, and given up by
  * the kernel when its holder dies, whatever of.  It is flock(2) on the account's directory, so that there
  * is nothing to make, to name, or to clean up, nobody needs a right to write, and it costs three calls

@@ -325,9 +325,12 @@ store_find_account(struct store_view *v, struct slice name, struct store_account
 		.created_at = d.created_at,
 		.warned = d.warned,
 		.refused = d.over_since,
+		.orphan_since = d.orphan_since,
 		.changes_from = store_has(v, STORE_T_CHANGE) ? d.changes_from : UINT64_MAX,
 		.vanished_from = d.vanished_from,
 		.news = news };
+	for (size_t i = 0; i < STORE_LOGINS; i++)
+		a->logins[i] = d.logins[i];
 	return 0;
 }
 

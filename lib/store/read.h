@@ -40,9 +40,11 @@ struct store_account {
 	uint64_t bytes, messages; /* usage for quota */
 	uint32_t mailboxes;
 	int64_t created_at;
-	bool warned, refused;        /* that little room is left; mail, for want of room */
-	uint64_t changes_from;       /* the change log is complete behind this modseq */
-	uint64_t vanished_from;      /* and its tombstones are behind this one */
+	uint32_t logins[STORE_LOGINS]; /* unix seconds, within an hour; 0 = none is known */
+	uint32_t orphan_since;  /* unix seconds: as the directory was seen; 0 = it has an entry */
+	bool warned, refused;   /* that little room is left; mail, for want of room */
+	uint64_t changes_from;  /* the change log is complete behind this modseq */
+	uint64_t vanished_from; /* and its tombstones are behind this one */
 	struct store_news_list news; /* the newest entries of the log; borrows from the snapshot */
 };
 /* 0, -ENOENT (never used yet: see store_account_start), -EBADMSG (there, but damaged), or another

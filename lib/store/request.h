@@ -44,6 +44,7 @@ struct store_label {
 
 #define STORE_CONDITIONAL 1 /* options of FLAGS */
 #define STORE_ANY         2 /* options of EXPUNGE: whether \Deleted or not */
+#define STORE_UNUSED      4 /* options of ERASE: not if it has messages */
 
 struct store_request {
 	enum store_verb verb;
@@ -58,7 +59,7 @@ struct store_request {
 	uint32_t count; /* BODIES: files; MEND: a UIDVALIDITY; ACL: rights */
 	uint16_t flags; /* enum store_flag */
 	uint8_t how;    /* enum store_how */
-	uint8_t use;    /* enum store_special */
+	uint8_t use;    /* enum store_special; LOGIN: enum store_login */
 	bool yes;       /* WATCH, SUBSCRIBE: on or off */
 	uint8_t options;
 	struct slice name, name2, partition, keywords;

@@ -86,6 +86,18 @@ verb_check_account(const struct store_request *r)
 }
 
 static const char *
+verb_check_rename_account(const struct store_request *r)
+{
+	return verb_check_account(r) || store_account_check(r->name2) < 0 ? "bad account" : NULL;
+}
+
+static const char *
+verb_check_login(const struct store_request *r)
+{
+	return r->use < STORE_LOGINS ? NULL : "bad protocol";
+}
+
+static const char *
 verb_check_create(const struct store_request *r)
 {
 	return r->use <= STORE_USE_MAX ? NULL : "bad special use";
@@ -188,6 +200,14 @@ static const struct store_verb_info verbs[] = {
 		B(ACCOUNT) | B(ANNOTATIONS), B(MAILBOX) },
 	{ STORE_V_RESTORE,   "restore",   STORE_AT_MAILBOX,   SPACE | BODIES | CHANGE,  STORECTL,         2, verb_check_restore,
 		B(MAILBOX), B(MESSAGES) | B(COUNT) | B(SINCE) | B(RANGES) },
+	{ STORE_V_ERASE,     "erase",     STORE_AT_ACCOUNT,   ALONE | CHANGE,           STORECTL,         2, verb_check_account,
+		B(ACCOUNT) | B(NAME), B(OPTIONS) },
+	{ STORE_V_RENAME_ACCOUNT, "rename-account", STORE_AT_ACCOUNT, ALONE | CHANGE,   STORECTL,         2, verb_check_rename_account,
+		B(ACCOUNT) | B(NAME) | B(NAME2), 0 },
+	{ STORE_V_LOGIN,     "login",     STORE_AT_ACCOUNT,   0,                        POP,              2, verb_check_login,
+		B(ACCOUNT), B(USE) },
+	{ STORE_V_ORPHAN,    "orphan",    STORE_AT_ACCOUNT,   0,                        STORECTL,         2, NULL,
+		B(ACCOUNT), B(YES) },
 };
 /* clang-format on */
 

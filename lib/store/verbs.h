@@ -37,10 +37,14 @@ enum store_verb {
 	STORE_V_ACL = 26,
 	STORE_V_ANNOTATE = 27,
 	STORE_V_RESTORE = 29,
+	STORE_V_ERASE = 32,
+	STORE_V_RENAME_ACCOUNT = 33,
+	STORE_V_LOGIN = 34,
+	STORE_V_ORPHAN = 35,
 	STORE_V_REPLY = 64,
 	STORE_V_EVENT = 65,
 };
-#define STORE_V_LAST STORE_V_RESTORE
+#define STORE_V_LAST STORE_V_ORPHAN
 
 /* Tags of the fields of a request. */
 enum store_request_field {

@@ -134,3 +134,62 @@ writer_next_uidvalidity(struct writer *w, struct wacct *a)
 	writer_account_dirty(w, a);
 	return v;
 }
+
+/* ---- what is noted of it ----------------------------------------------------------------------- */
+
+/* The account of the request; NULL: the reply is set. */
+static struct wacct *
+account_noted(struct writer *w, struct store_job *j)
+{
+	struct wacct *a;
+	int rc = writer_account_by_id(w, j->req.account, &a);
+
+	if (rc < 0) {
+		writer_reply_no_box(j, rc);
+		return NULL;
+	}
+	if (writer_reply_unless_owner(j, a))
+		return NULL;
+	writer_reply_ok(j);
+	return a;
+}
+
+/* The caller has looked as well; of many who come at once one is written. */
+void
+writer_run_login(struct writer *w, struct store_job *j)
+{
+	struct wacct *a = account_noted(w, j);
+	uint32_t now = (uint32_t)w->now;
+
+	if (!a ||
+	    (now >= a->d.logins[j->req.use] && now - a->d.logins[j->req.use] < STORE_LOGIN_EVERY))
+		return;
+	a->d.logins[j->req.use] = now;
+	writer_account_dirty(w, a);
+}
+
+void
+writer_run_orphan(struct writer *w, struct store_job *j)
+{
+	struct wacct *a = account_noted(w, j);
+
+	if (!a || !a->d.orphan_since == !j->req.yes)
+		return;
+	a->d.orphan_since = j->req.yes ? (uint32_t)w->now : 0;
+	writer_account_dirty(w, a);
+}
+
+/* ---- accounts that are gone -------------------------------------------------------------------- */
+
+void
+writer_accounts_settled(struct writer *w)
+{
+	for (size_t at = 0; at < w->gone_accounts.n; at += sizeof(struct wacct *)) {
+		struct wacct *a;
+
+		memcpy(&a, w->gone_accounts.p + at, sizeof(struct wacct *));
+		mem_free(&a->name);
+		mem_free(&a);
+	}
+	buf_clear(&w->gone_accounts);
+}

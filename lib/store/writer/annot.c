@@ -125,6 +125,62 @@ writer_annot_forget(struct writer *w, const struct wbox *b)
 	annot_each(w, key, sizeof(key), annot_forgotten, NULL);
 }
 
+/* A row that gets another key. */
+struct annot_renamed {
+	uint64_t account;
+	struct slice from, to;
+	struct buf rows; /* key, then value, each behind its length: uint32_t */
+};
+
+static enum annot_next
+annot_renamed(struct writer *w, void *arg, struct slice key, struct slice value)
+{
+	struct annot_renamed *r = arg;
+	uint8_t room[STORE_ANNOT_KEY];
+	struct store_annot row;
+	uint32_t n, size = (uint32_t)value.n;
+
+	(void)w;
+	if (store_annot_parse(key, value, &row) < 0 || !slice_eq(row.login, r->from))
+		return ANNOT_KEEP;
+	n = (uint32_t)store_annot_key(room, r->account, row.mailbox, r->to, row.name);
+	buf_add(&r->rows, &n, sizeof(n));
+	buf_add(&r->rows, room, n);
+	buf_add(&r->rows, &size, sizeof(size));
+	buf_slice(&r->rows, value);
+	return ANNOT_DROP;
+}
+
+/* The next piece of r.rows. */
+static struct slice
+annot_renamed_next(struct slice *rest)
+{
+	struct slice piece;
+	uint32_t n;
+
+	memcpy(&n, rest->p, sizeof(n));
+	piece = slice_sub(*rest, sizeof(n), n);
+	*rest = slice_from(*rest, sizeof(n) + n);
+	return piece;
+}
+
+void
+writer_annot_rename(struct writer *w, struct wacct *a, struct slice from, struct slice to)
+{
+	struct annot_renamed r = { .account = a->d.id, .from = from, .to = to };
+	uint8_t key[8];
+
+	store_be64(key, a->d.id);
+	annot_each(w, key, sizeof(key), annot_renamed, &r);
+	for (struct slice rest = buf_get(&r.rows); rest.n;) {
+		struct slice k = annot_renamed_next(&rest), value = annot_renamed_next(&rest);
+
+		writer_row_put(w, STORE_T_ANNOT, k.p, k.n, value.p, value.n, 0);
+	}
+	a->annots.counted = false;
+	buf_fini(&r.rows);
+}
+
 /* ---- may it be? ---------------------------------------------------------------------------- */
 
 /* A request in hand. */

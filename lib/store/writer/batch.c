@@ -37,6 +37,10 @@ static writer_run_fn *const runs[STORE_V_LAST + 1] = {
 	[STORE_V_ACL] = writer_run_acl,
 	[STORE_V_ANNOTATE] = writer_run_annotate,
 	[STORE_V_RESTORE] = writer_run_restore,
+	[STORE_V_ERASE] = writer_run_erase,
+	[STORE_V_LOGIN] = writer_run_login,
+	[STORE_V_ORPHAN] = writer_run_orphan,
+	[STORE_V_RENAME_ACCOUNT] = writer_run_rename_account,
 };
 
 bool
@@ -195,7 +199,8 @@ batch_run(struct writer *w, struct list *jobs, size_t n, struct list *work)
 {
 	uint64_t t0 = clock_mono_us(), c0 = clock_thread_us();
 	const struct store_job *first = list_first(jobs, struct store_job, link);
-	bool alone = first && writer_job_alone(first), moves = alone || writer_intents_due(w) == 0;
+	bool alone = first && writer_job_alone(first),
+	     moves = alone || writer_intents_due(w) == 0 || writer_long_moves(w);
 	int rc;
 
 	/* Between the commit and the move of the directories the purge must not look.  The lock comes
@@ -241,6 +246,7 @@ batch_run(struct writer *w, struct list *jobs, size_t n, struct list *work)
 	writer_inflight_clear(w->files);
 	batch_count_time(w, t0, c0);
 	batch_finish(w, jobs, n, work, rc == 0);
+	writer_accounts_settled(w);
 	if (w->boxes.n > BOXES_MOST)
 		writer_forget_all(w);
 }

@@ -328,6 +328,8 @@ writer_flush_dirty(struct writer *w)
 	while ((a = w->dirty_accounts)) {
 		w->dirty_accounts = a->next_dirty;
 		a->dirty = false;
+		if (a->gone)
+			continue;
 		writer_change_trim(w, a);
 		writer_account_put(w, a);
 	}

@@ -10,6 +10,7 @@
  * is whole, drops what it has taken, and begins at the first block that is there.  The start looks for
  * rows.  A batch that fails ends the job; the next good one that somebody asked for begins it again, so
  * that a full disk does not make the writer turn for ever.  The end of stored does not wait for it. */
+#include <errno.h>
 #include <stdio.h>
 
 #include "store/writer/writer-impl.h"
@@ -92,9 +93,11 @@ empty_some(struct writer *w, struct wlong *l, const struct empty_row *r, struct 
 
 	item = (const void *)items.p;
 	n = items.n / sizeof(*item);
-	if (n) {
+	if (n && !a->gone) { /* else there is nobody to be told */
 		writer_box_touch(w, &b);
 		writer_change_gone(w, &b, item, n);
+	}
+	if (n) {
 		writer_purge_add(w, b.id, item, n);
 		w->stats.expunged += n;
 	}
@@ -107,16 +110,18 @@ empty_slice(struct writer *w, struct wlong *l)
 {
 	const struct store_purge_item directory = { 0, 0 };
 	struct empty_row r;
-	struct wacct *a;
+	struct wacct erased = { .gone = true }, *a;
 	uint8_t key[8];
+	int rc;
 
 	while (row_find(w, l->row, &r)) {
-		if (writer_account_find(w, slice_str(r.account), &a) < 0) {
+		rc = writer_account_find(w, slice_str(r.account), &a);
+		if (rc < 0 && rc != -ENOENT) {
 			l->row = r.number + 1; /* its record is damaged: when it is mended */
 			l->uid = 0;
 			continue;
 		}
-		if (!empty_some(w, l, &r, a))
+		if (!empty_some(w, l, &r, rc == 0 ? a : &erased))
 			return false;
 		writer_purge_add(w, r.mailbox, &directory, 1);
 		store_be64(key, r.number);

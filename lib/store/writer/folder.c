@@ -276,8 +276,8 @@ writer_folder_has_children(struct writer *w, struct wacct *a, const char *name)
 
 /* The messages go the way of expunged ones, many of them later (empty.c).  The directory is moved aside, so that the name is
  * free at once, and goes when the purge has emptied it. */
-static void
-delete_box(struct writer *w, struct wbox *b, bool keep_name)
+void
+writer_box_delete(struct writer *w, struct wbox *b, bool keep_name)
 {
 	struct store_purge_item directory = { 0, 0 };
 	struct buf gone = { 0 }, to = { 0 };
@@ -320,7 +320,7 @@ prune_superiors(struct writer *w, struct wacct *a, const char *name)
 		if (writer_box_named(w, a, slice_str(up), &b) < 0 ||
 		    !(b->d.attrs & STORE_NOSELECT) || writer_folder_has_children(w, a, up))
 			break;
-		delete_box(w, b, false);
+		writer_box_delete(w, b, false);
 	}
 	mem_free(&up);
 }
@@ -349,7 +349,7 @@ writer_run_delete(struct writer *w, struct store_job *j)
 		return;
 	}
 	j->reply.modseq = b->d.highestmodseq;
-	delete_box(w, b, children);
+	writer_box_delete(w, b, children);
 	if (!children)
 		prune_superiors(w, a, name);
 	writer_reply_ok(j);

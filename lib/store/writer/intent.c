@@ -79,6 +79,17 @@ writer_path_unmoved(const struct part_files *f, const char *path)
 }
 
 bool
+writer_account_unmoved(const struct part_files *f, const char *dir)
+{
+	const struct unmoved *u = (const void *)f->unmoved.p;
+
+	for (size_t i = 0; i < f->unmoved.n / sizeof(*u); i++)
+		if (path_within(u[i].from, dir) || path_within(u[i].to, dir))
+			return true;
+	return f->moves_unknown;
+}
+
+bool
 writer_moves_many(const struct part_files *f)
 {
 	return f->moves_unknown || f->unmoved.n / sizeof(struct unmoved) >= UNMOVED_MOST;

@@ -172,11 +172,12 @@ long_brings(const struct wlong *l, const struct store_job *j)
 		(j->req.verb == STORE_V_APPEND && j->req.mailbox == l->mailbox2));
 }
 
-/* RECOUNT and MEND: nothing that is under way for the account may go on beside them. */
+/* Those that have an account to themselves: nothing that is under way for the account may go on beside them. */
 static bool
 job_is_whole(const struct store_job *j)
 {
-	return j->req.verb == STORE_V_RECOUNT || j->req.verb == STORE_V_MEND;
+	return j->req.verb == STORE_V_RECOUNT || j->req.verb == STORE_V_MEND ||
+	    j->req.verb == STORE_V_ERASE || j->req.verb == STORE_V_RENAME_ACCOUNT;
 }
 
 bool
@@ -272,6 +273,14 @@ writer_long_holds(const struct writer *w)
 
 	list_each(l, &w->longs, struct wlong, link) if (l->copy.holds) return true;
 	return false;
+}
+
+bool
+writer_long_moves(const struct writer *w)
+{
+	const struct wlong *l = list_first(&w->longs, struct wlong, link);
+
+	return l && l->moves;
 }
 
 bool

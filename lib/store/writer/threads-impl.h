@@ -249,6 +249,8 @@ void writer_inflight_mend(struct writer *w,
 /* ---- intent.c: moves of directories; the writer's thread, where nothing else is said --------- */
 /* Waits the directory, or one above it, for a move?  Then nothing may be made or removed there.  Others
  * hold the lock of names. */
+/* The same of anything in an account's directory, at either end. */
+bool writer_account_unmoved(const struct part_files *f, const char *dir);
 bool writer_path_unmoved(const struct part_files *f, const char *path);
 bool writer_moves_many(const struct part_files *f); /* so many wait that no more may */
 void writer_unmoved_fini(struct part_files *f);

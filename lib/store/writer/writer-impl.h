@@ -33,6 +33,7 @@ struct wacct {
 	bool acl_counted; /* acl_rows is known, and kept: acl.c */
 	uint32_t acl_rows;
 	struct wannots annots;
+	bool gone;      /* it is in writer.gone_accounts */
 	uint8_t key[8]; /* id, for the map */
 };
 
@@ -119,6 +120,7 @@ struct wlong {
 	struct buf uids;  /* struct store_range: what the answer names */
 	bool in_batch;    /* a slice is in the running batch */
 	bool alone;       /* nothing else of the account is done meanwhile */
+	bool moves;       /* its slices move directories */
 	struct wcopy copy;
 	struct wcount count;
 };
@@ -166,10 +168,12 @@ struct writer {
 	int error;   /* LMDB code, sticky */
 	int64_t now; /* unix seconds */
 	bool ids_dirty;
-	struct buf gone;         /* struct wbox *: deleted in this batch */
-	struct buf events;       /* struct store_event */
-	struct buf warning_fds;  /* int: bodies of warnings, until the batch is over */
-	struct buf new_accounts; /* struct store_known; names borrow from `accounts` */
+	struct buf gone;          /* struct wbox *: deleted in this batch */
+	struct buf events;        /* struct store_event */
+	struct buf warning_fds;   /* int: bodies of warnings, until the batch is over */
+	struct buf gone_accounts; /* struct wacct *: erased in this batch */
+	struct buf
+	    new_accounts; /* struct store_known; names borrow from accounts, also gone ones */
 	struct buf scratch;
 	MDB_cursor *places; /* on `email`, ends with txn; NULL = not yet needed */
 
@@ -268,6 +272,8 @@ void writer_run_restore(struct writer *w, struct store_job *j);
 /* ---- annot.c: annotations; the writer's thread -------------------------------------------------- */
 void writer_run_annotate(struct writer *w, struct store_job *j);
 void writer_annot_forget(struct writer *w, const struct wbox *b); /* those of a mailbox go */
+/* Those of its owner, whose login changes, in all of its mailboxes. */
+void writer_annot_rename(struct writer *w, struct wacct *a, struct slice from, struct slice to);
 
 /* ---- ids.c: numbers that are never used again; the writer's thread --------------------------- */
 int writer_ids_load(struct writer *w) MUSTCHECK; /* at start, in a transaction: 0 or an LMDB code */
@@ -286,6 +292,7 @@ void writer_account_put(struct writer *w, const struct wacct *a); /* its row */
 struct wacct *writer_account_new(struct writer *w, struct slice name);
 void writer_account_dirty(struct writer *w, struct wacct *a);
 uint32_t writer_next_uidvalidity(struct writer *w, struct wacct *a);
+void writer_accounts_settled(struct writer *w); /* the batch is over: those that are gone */
 
 /* ---- quota.c: limits, and the warning before them; the writer's thread ------------------------ */
 /* May so much more not come in?  `mail`: it is delivered, by nobody who could make room.  Then *v says so. */
@@ -433,6 +440,8 @@ void writer_run_deliver(struct writer *w, struct store_job *j);
 void writer_run_append(struct writer *w, struct store_job *j);
 void writer_run_relink(struct writer *w, struct store_job *j);
 void writer_run_account(struct writer *w, struct store_job *j);
+void writer_run_login(struct writer *w, struct store_job *j);
+void writer_run_orphan(struct writer *w, struct store_job *j);
 void writer_run_create(struct writer *w, struct store_job *j);
 void writer_run_delete(struct writer *w, struct store_job *j);
 void writer_run_rename(struct writer *w, struct store_job *j);
@@ -445,6 +454,8 @@ void writer_run_reserve(struct writer *w, struct store_job *j);
 void writer_run_settle(struct writer *w, struct store_job *j);
 void writer_run_forget(struct writer *w, struct store_job *j);
 void writer_run_replace(struct writer *w, struct store_job *j);
+void writer_run_erase(struct writer *w, struct store_job *j);
+void writer_run_rename_account(struct writer *w, struct store_job *j);
 /* Jobs that move directories after the commit run alone. */
 bool writer_job_alone(const struct store_job *j);
 
@@ -460,6 +471,8 @@ bool writer_append_all(struct writer *w, struct store_job *j, struct wbox *b) MU
 uint64_t writer_append_bytes(const struct store_request *r);
 /* folder.c: an account by name, made with the default folders when there is none: 0, -EBADMSG, -EIO. */
 int writer_account_prepare(struct writer *w, struct slice name, struct wacct **a) MUSTCHECK;
+/* folder.c: a folder goes; with keep_name, a bare name stays in its place. */
+void writer_box_delete(struct writer *w, struct wbox *b, bool keep_name);
 /* expunge.c, copy.c: the common part of EXPUNGE, COPY, MOVE and RENAME INBOX. */
 void writer_expunge_records(struct writer *w, struct wbox *b, const struct store_range *ranges,
     size_t n, bool any, struct buf *gone);
@@ -512,6 +525,7 @@ bool writer_long_conflict(const struct writer *w, const struct store_job *j); /*
 /* The same within a batch, where it can be seen where mail goes; what it finds stays with the job. */
 bool writer_long_delays(struct writer *w, struct store_job *j);
 bool writer_long_holds(const struct writer *w); /* has one of them given out UIDs in advance? */
+bool writer_long_moves(const struct writer *w); /* may its next slice move directories? */
 bool writer_long_owed(const struct writer *w);  /* does anybody wait for one? */
 void writer_long_fini(struct writer *w);
 

@@ -70,6 +70,7 @@ void store_job_free(struct store_job **j); /* closes the fds */
 /* An account as stored remembers all of them. */
 struct store_known {
 	uint64_t id, inbox;
+	bool gone;         /* it has been erased */
 	struct slice name; /* borrowed */
 };
 
@@ -115,9 +116,10 @@ struct store_part_stats {
 	uint64_t unmoved;                    /* directories */
 	uint64_t unlinked;                   /* rows of `pending`: up to 1,000 copies each */
 	uint64_t queued, largest_batch, accounts_cached, mailboxes_cached;
-	uint64_t over_quota; /* times that something was over a limit, refused or not */
-	uint64_t warned;     /* users that were told */
-	uint64_t damaged;    /* records of accounts, names and mailboxes, met and not mended */
+	uint64_t over_quota;      /* times that something was over a limit, refused or not */
+	uint64_t warned;          /* users that were told */
+	uint64_t erased, renamed; /* accounts */
+	uint64_t damaged;         /* records of accounts, names and mailboxes, met and not mended */
 	bool full;
 };
 /* As they were after the last batch.  Any thread. */
