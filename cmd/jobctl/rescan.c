@@ -1,5 +1,5 @@
-/* rescan.c: the spool into the schedule.  At the start, and whenever a feeder (re)connects: what
- * it committed while nobody listened is found here.
+/* rescan.c: the spool into the schedule.  At the start, whenever a feeder (re)connects, and when a master
+ * dies with work in hand: what they committed or showed while nobody listened is found here.
  *
  * The blocking parts (names of a directory; a few hundred headers) run on a work thread, one
  * step at a time; between the steps the loop takes what was found, so that delivering begins

@@ -362,6 +362,9 @@ serve_conn_lost(struct conn *c)
 	if (c->kind == CONN_MASTER) {
 		log_event(LOG_INFO, "master_gone", "channel=%s pid=%u leases=%u", c->chan->sc->name,
 		    c->pid, c->nlease);
+		/* What it had shown and could not tell us is in the spool, and nobody else tells. */
+		if (c->nlease)
+			rescan("master");
 		give_back(c);
 		c->chan->masters--;
 		metric_add(M_MASTERS, -1);

@@ -33,8 +33,8 @@ report(struct conn *c, const char *what, const struct sched_entry *e, int err)
 	return err == 0;
 }
 
-/* The file is not where it should be.  True when it is elsewhere: e->attempts is right now and
- * the caller tries again.  False when it has gone, and so has the entry. */
+/* The file is not where it should be.  True when it is elsewhere: the entry says of it what its name does,
+ * and the caller looks again.  False when it has gone. */
 static bool
 found_elsewhere(struct sched_entry *e)
 {
@@ -43,12 +43,16 @@ found_elsewhere(struct sched_entry *e)
 	bool held;
 
 	entry_id(e, id);
-	if (queue_find(jobctl.queue, sched_of(e)->name, id, &attempts, &held) == 0 &&
-	    held == (e->state == SCHED_HELD) && attempts != e->attempts) {
-		e->attempts = (uint16_t)attempts;
-		return true;
-	}
-	return false;
+	if (queue_find(jobctl.queue, sched_of(e)->name, id, &attempts, &held) < 0 ||
+	    (held == (e->state == SCHED_HELD) && attempts == e->attempts))
+		return false;
+	e->attempts = (uint16_t)attempts;
+	/* A master has shown it and could not tell, or somebody has renamed it by hand. */
+	if (held && e->state != SCHED_HELD)
+		sched_hold(jobctl.sched, e);
+	else if (!held && e->state == SCHED_HELD)
+		sched_release(jobctl.sched, e, clock_now());
+	return true;
 }
 
 static bool
@@ -59,12 +63,14 @@ hold_now(struct conn *c, struct sched_entry *e)
 
 	entry_id(e, id);
 	do
-		err = queue_hold(jobctl.queue, sched_of(e)->name, id, e->attempts,
-		    S("held by the operator"));
+		err = e->state == SCHED_HELD ? 0 :
+					       queue_hold(jobctl.queue, sched_of(e)->name, id,
+						   e->attempts, S("held by the operator"));
 	while (err == -ENOENT && found_elsewhere(e));
 	if (!report(c, "hold", e, err))
 		return false;
-	sched_hold(jobctl.sched, e);
+	if (e->state != SCHED_HELD)
+		sched_hold(jobctl.sched, e);
 	return true;
 }
 
@@ -123,11 +129,14 @@ each_release(struct conn *c, struct sched_entry *e)
 		return false;
 	entry_id(e, id);
 	do
-		err = queue_release(jobctl.queue, sched_of(e)->name, id, e->attempts);
+		err = e->state != SCHED_HELD ?
+		    0 :
+		    queue_release(jobctl.queue, sched_of(e)->name, id, e->attempts);
 	while (err == -ENOENT && found_elsewhere(e));
 	if (!report(c, "release", e, err))
 		return false;
-	sched_release(jobctl.sched, e, clock_now());
+	if (e->state == SCHED_HELD)
+		sched_release(jobctl.sched, e, clock_now());
 	return true;
 }
 

@@ -14,7 +14,7 @@ tm.need("ldapadd")
 MANY, PEOPLE = int(os.environ.get("BIGLIST", "16000")), int(os.environ.get("BIGLIST_PEOPLE", "200"))
 out = Mail(("127.0.0.1", 0), offers=("PIPELINING", "8BITMIME", "SIZE 0"))
 sb = tm.Sandbox("--users", str(PEOPLE), "--without", "imapd", "--route", f"out.test=smtp:127.0.0.1:{out.port}",
-                "--set", "channels.channel tcp_local.backoff=1s", "--set", "channels.channel reprocess.backoff=1s")
+                "--set", "tiermail.ldap.timeout=3s", "--set", "channels.channel tcp_local.backoff=1s", "--set", "channels.channel reprocess.backoff=1s")
 D, BASE = sb.domain, sb.env["LDAP_BASE"]
 OWNER = f"user0009@{D}"
 
@@ -84,7 +84,9 @@ def pids():
 
 
 def clean():
-    tm.wait_for(lambda: sb.tool("jobctl-ctl", "delete", "channel=tcp_local") and not queued())
+    """All is deleted, by the operator's verb: jobctl knows every file, also of masters that were killed."""
+    tm.wait_for(lambda: sb.tool("jobctl-ctl", "delete", "channel=tcp_local") and not queued(), what="an empty channel")
+    tm.is_(len(queued()), 0, "the job controller knows all of it")
 
 
 sb.tool("jobctl-ctl", "stop", "tcp_local")

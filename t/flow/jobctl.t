@@ -165,7 +165,7 @@ with open(f"{ETC}/channels.conf", "w") as f:
 # A master of the simplest kind: takes a message, removes it, says so.
 with open(f"{LIBEXEC}/channel-master", "w") as f:
     f.write(f"""#!{sys.executable}
-import os, socket, sys
+import glob, os, socket, sys
 if sys.argv[3] != "auto":
     sys.exit(1)
 s = socket.socket(socket.AF_UNIX)
@@ -176,6 +176,7 @@ for n in range(3):
     w = dict(x.split(b"=", 1) for x in f.readline().split()[1:])
     if not w:
         break
+    os.unlink(glob.glob("{QUEUE}/auto/*/" + w[b"file"].decode())[0])
     s.sendall(b"done id=%s\\n" % w[b"id"])
 """)
 os.chmod(f"{LIBEXEC}/channel-master", 0o755)
@@ -407,11 +408,31 @@ ask("rescan")
 w = m.work()
 tm.is_(w["file"][2:17], a[2:17], "what a master could not tell is found by a scan")
 tm.ok("check" not in w, "a lease like others")
+b = held()
+shown(b)
 m.close()
 m = master()
-w = m.work()
-tm.is_((w["file"][2:17], w.get("check")), (a[2:17], "1"), "the master has died: the next one is to look what it has left")
-m.say(f"done id={w['id']}")
+got = {w["file"][2:17]: w for w in (m.work(), m.work())}
+tm.is_((set(got), got[a[2:17]].get("check")), ({a[2:17], b[2:17]}, "1"),
+       "the master has died: the next one is to look what it has left, and gets what it had shown and not told")
+for n in (a, b):
+    os.unlink(path("tcp_local", n[:-5] + ".00"))
+    m.say(f"done id={got[n[2:17]]['id']}")
+
+a, b, c = held(), held(), held()
+ask("stop channel=tcp_local")
+for n in (a, b, c):
+    shown(n)
+tm.is_([ask(f"{verb} qid={n[2:17]}")[-1] for verb, n in (("delete", a), ("release", b), ("return", c))], ["ok n=1"] * 3,
+       "of what was shown untold, a verb is for the file as it is")
+tm.ok(not os.path.exists(path("tcp_local", a[:-5] + ".00")) and state(a) == [], "it is deleted")
+tm.is_((state(b), state(c)), (["ready"], ["ready"]), "released, or to be returned")
+ask("start channel=tcp_local")
+got = {w["file"][2:17]: w for w in (m.work(), m.work())}
+tm.is_((got[b[2:17]].get("action"), got[c[2:17]].get("action")), (None, "return"), "as it was asked")
+for n in (b, c):
+    os.unlink(path("tcp_local", n[:-5] + ".00"))
+    m.say(f"done id={got[n[2:17]]['id']}")
 
 # ---- what is aside ------------------------------------------------------------------------------------------------
 # A piece of a list, with a file behind each other: nobody but its master touches it, whatever it is held for besides.
