@@ -156,9 +156,9 @@ aside_show_one(struct queue *q, struct aside_file *f)
 	if (e < 0)
 		return e;
 	aside_path(from, f, true);
-	if (r->env.aside && r->env.kept) {
-		e = queue_journal_held(q, from, slice_str(r->env.kept));
-	} else if (r->env.aside) {
+	if (r->env.aside)
+		e = queue_journal_held(q, from, slice_str(r->env.kept ? r->env.kept : ""));
+	if (e == 0 && !r->env.kept && (r->env.aside || !r->env.held)) { /* else it stays held */
 		aside_note(f, r);
 		aside_path(to, f, false);
 		e = renameat(q->root, from, q->root, to) < 0 ? -errno : 0;

@@ -266,3 +266,28 @@ qjournal_held(struct buf *b, const char *id, struct slice why, int64_t at)
 	kv_put(b, "why", why);
 	qenv_end_line(b, start, id);
 }
+
+void
+qjournal_released(struct buf *b, const char *id, int64_t at)
+{
+	size_t start = b->n;
+
+	buf_lit(b, "released");
+	kv_put_i64(b, "at", at);
+	qenv_end_line(b, start, id);
+}
+
+void
+qjournal_step(struct buf *b, const char *id)
+{
+	struct buf step = { 0 };
+
+	if (b->n == 0 || slice_find(buf_get(b), '\n') == b->n - 1)
+		return;
+	buf_lit(&step, "step");
+	kv_put_u64(&step, "len", b->n);
+	qenv_end_line(&step, 0, id);
+	buf_slice(&step, buf_get(b));
+	buf_fini(b);
+	*b = step;
+}

@@ -132,12 +132,16 @@ uint64_t qenv_header_len(struct slice first);
 size_t qjournal_parse(struct slice journal, const char *id, struct arena *a, struct qenv *env);
 /* Appends a line for each recipient with `changed` (and clears it). */
 void qjournal_rcpts(struct buf *b, const char *id, struct qenv *env);
+/* The lines in b, if there are several, are one step: a reader takes all of them or none, so that no process
+ * that is killed, and no power cut, leaves recipients who have failed and no word of the report about it. */
+void qjournal_step(struct buf *b, const char *id);
 void qjournal_attempt(struct buf *b, const char *id, uint32_t attempts, int64_t next_at);
 void qjournal_notice(struct buf *b, const char *id, uint32_t notices, int64_t at);
 void qjournal_report(struct buf *b, const char *id, const char *report, const char *state);
 void qjournal_members(struct buf *b, const char *id, struct slice sums);
 void qjournal_told(struct buf *b, const char *id, const char *to, int64_t at);
 void qjournal_held(struct buf *b, const char *id, struct slice why, int64_t at);
+void qjournal_released(struct buf *b, const char *id, int64_t at);
 
 size_t qenv_pending(const struct qenv *env); /* recipients still to be delivered */
 

@@ -467,6 +467,35 @@ journal_record(struct slice line, struct arena *a, struct qenv *env)
 	return true;
 }
 
+/* The first line of `rest`, without its sum; bytes with it and the LF, or 0 when it is not whole. */
+static size_t
+journal_line(struct slice rest, const char *id, struct slice *line)
+{
+	size_t n = slice_find(rest, '\n');
+	uint64_t crc;
+
+	if (n == rest.n || n < 14 || !hex_field(rest, n - 13, S(" crc="), 8, &crc))
+		return 0;
+	*line = slice(rest.p, n - 13);
+	return crc32c(crc32c(0, id, QUEUE_FILE_ID_LEN), line->p, line->n) == crc ? n + 1 : 0;
+}
+
+/* Is all there of the step that begins with this line?  True also when it begins none. */
+static bool
+journal_step_whole(struct slice line, struct slice behind, const char *id)
+{
+	uint64_t len;
+
+	if (!slice_starts(line, S("step ")))
+		return true;
+	if (!get_u64(slice_from(line, 5), "len", behind.n, &len))
+		return false;
+	for (size_t at = 0, n; at < len; at += n)
+		if (!(n = journal_line(slice_sub(behind, at, (size_t)len - at), id, &line)))
+			return false;
+	return true;
+}
+
 size_t
 qjournal_parse(struct slice journal, const char *id, struct arena *a, struct qenv *env)
 {
@@ -474,16 +503,12 @@ qjournal_parse(struct slice journal, const char *id, struct arena *a, struct qen
 
 	while (good < journal.n) {
 		struct slice rest = slice_from(journal, good), line;
-		size_t n = slice_find(rest, '\n');
-		uint64_t crc;
-		uint32_t sum = crc32c(0, id, QUEUE_FILE_ID_LEN);
+		size_t n = journal_line(rest, id, &line);
 
-		if (n == rest.n || n < 14 || !hex_field(rest, n - 13, S(" crc="), 8, &crc))
+		if (n == 0 || !journal_step_whole(line, slice_from(rest, n), id) ||
+		    !journal_record(line, a, env))
 			break;
-		line = slice(rest.p, n - 13);
-		if (crc32c(sum, line.p, line.n) != crc || !journal_record(line, a, env))
-			break;
-		good += n + 1;
+		good += n;
 	}
 	return good;
 }

@@ -91,7 +91,8 @@ void queue_copy_id(char id[QUEUE_FILE_ID_LEN + 1], const char *before, size_t n)
 /* queue.c */
 unsigned queue_spread(const char *id);
 void queue_make_dirs(struct queue *q, const char *path); /* the folders of a file */
-/* A line of its journal that says why it is held; no sync.  0 or -errno. */
+/* A line of its journal that says why it is held, or, without a reason, that it is not; no sync.  0 or
+ * -errno. */
 int queue_journal_held(struct queue *q, const char *path, struct slice why) MUSTCHECK;
 
 #endif

@@ -222,7 +222,10 @@ queue_journal_held(struct queue *q, const char *path, struct slice why)
 
 	if (fd < 0)
 		return -errno;
-	qjournal_held(&b, name + 2, why, clock_now());
+	if (why.n)
+		qjournal_held(&b, name + 2, why, clock_now());
+	else
+		qjournal_released(&b, name + 2, clock_now());
 	if (write(fd, b.p, b.n) != (ssize_t)b.n)
 		e = -EIO;
 	(void)close(fd);

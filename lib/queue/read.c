@@ -20,7 +20,7 @@
 #define FIRST_READ   4096  /* to look at the envelope */
 #define WORK_READ    16384 /* and to send a small message at once */
 #define JOURNAL_MAX  (16 * 1024 * 1024)
-#define JOURNAL_LINE (1024 * 1024) /* longer than any */
+#define JOURNAL_STEP (4 * 1024 * 1024) /* longer than what is written at once */
 #define CHECK_READ   (128 * 1024)
 
 /* What the header does not show. */
@@ -34,6 +34,7 @@ struct reader {
 	uint32_t noticed;
 	const char *report; /* its state, to be written; NULL = none */
 	bool attempt, keep;
+	bool torn; /* something stands behind the journal's last good line */
 	int64_t next_at;
 	char path[QUEUE_PATH_MAX];
 };
@@ -118,8 +119,9 @@ read_journal(struct reader *i, uint64_t size, enum qbad *bad, const char **why)
 	if (n > 0 && (e = read_at(r->fd, &b, n < JOURNAL_MAX ? n : JOURNAL_MAX, at)) == 0)
 		good = qjournal_parse(buf_get(&b), r->id, &r->arena, &r->env);
 	r->journal_at += good;
+	i->torn = n > good;
 	buf_fini(&b);
-	if (n > JOURNAL_MAX && good > JOURNAL_MAX - JOURNAL_LINE) {
+	if (n > JOURNAL_MAX && good > JOURNAL_MAX - JOURNAL_STEP) {
 		*bad = QBAD_DAMAGED;
 		*why = "its journal is too long to be read";
 		e = -EBADMSG;
@@ -396,10 +398,14 @@ qread_prepare(struct qjob *j)
 	char next[QUEUE_PATH_MAX], name[QUEUE_NAME_LEN + 4];
 	int e;
 
-	/* What stands behind the last good line is torn and is overwritten; cutting it off first
-	 * would be one more state to recover from. */
+	/* What stands behind the last good line is torn; overwritten in part, lines of it could begin where
+	 * ours end. */
+	if (i->torn && ftruncate(r->fd, (off_t)r->journal_at) < 0)
+		return -errno;
+	i->torn = true;
 	if ((e = files_write_at(r->fd, i->lines.p, i->lines.n, r->journal_at)) < 0)
 		return e;
+	i->torn = false;
 	r->journal_at += i->lines.n;
 	buf_clear(&i->lines);
 	if (!i->attempt)
@@ -457,6 +463,7 @@ qread_start(struct reader *i, struct op *op, void (*done)(void *arg, const struc
 	i->report = NULL;
 	if (i->attempt)
 		qjournal_attempt(&i->lines, i->r.id, i->r.env.attempts, i->next_at);
+	qjournal_step(&i->lines, i->r.id);
 	i->job.q = i->r.q;
 	i->job.weight = 1;
 	i->job.prepare = qread_prepare;

@@ -473,7 +473,8 @@ qwrite_settle(struct qjob *j)
 {
 	struct qwriter *w = CONTAINER(j, struct qwriter, job);
 
-	for (size_t i = 0; i < w->ntarget; i++) {
+	/* From the last one down, as who goes on after a kill finds what is left by counting up (aside.c). */
+	for (size_t i = w->ntarget; i-- > 0;) {
 		struct target *t = &w->target[i];
 
 		if (j->error && t->placed)

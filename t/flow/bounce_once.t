@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """A report about a message, a message whose recipients are elsewhere now, and the members of a list that is
 expanded, are queued once, whenever their channel-master is killed.  A library in front of
-libc kills it before its first, second, third ... call that changes something, until it gets through; what
+libc kills it before its first, second, third ... call that changes something, until it gets through, and once
+more within each write, whose last line is missing then; what
 of the report can be seen then is delivered, and another master takes the message.  jobctl is played by the
 test; smtp-relay and the queue are real."""
 import glob, os, select, subprocess, sys
@@ -25,13 +26,41 @@ SHIM = r"""
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
-static void step(void)
+#include <string.h>
+static int now(const char *name)
 {
 	static int n;
-	const char *at = getenv("KILL_AT");
+	const char *at = getenv(name);
 
-	if (at && __atomic_add_fetch(&n, 1, __ATOMIC_SEQ_CST) == atoi(at))
+	return at && __atomic_add_fetch(&n, 1, __ATOMIC_SEQ_CST) == atoi(at);
+}
+static void step(void)
+{
+	if (now("KILL_AT"))
 		kill(getpid(), SIGKILL);
+}
+/* All but the last line. */
+static ssize_t torn(int fd, const void *p, size_t n, off_t at)
+{
+	static ssize_t (*real)(int, const void *, size_t, off_t);
+	const char *end = n ? memrchr(p, '\n', n - 1) : NULL;
+
+	if (!real)
+		real = (ssize_t (*)(int, const void *, size_t, off_t))dlsym(RTLD_NEXT, "pwrite");
+	if (now("TEAR_AT")) {
+		real(fd, p, end ? (size_t)(end + 1 - (const char *)p) : n / 2, at);
+		kill(getpid(), SIGKILL);
+	}
+	step();
+	return real(fd, p, n, at);
+}
+ssize_t pwrite(int fd, const void *p, size_t n, off_t at)
+{
+	return torn(fd, p, n, at);
+}
+ssize_t pwrite64(int fd, const void *p, size_t n, off_t at)
+{
+	return torn(fd, p, n, at);
 }
 #define FRONT(type, name, params, args) \
 	type name params \
@@ -44,8 +73,6 @@ static void step(void)
 	}
 FRONT(ssize_t, writev, (int fd, const struct iovec *v, int n), (fd, v, n))
 FRONT(ssize_t, sendmsg, (int fd, const struct msghdr *m, int f), (fd, m, f))
-FRONT(ssize_t, pwrite, (int fd, const void *p, size_t n, off_t at), (fd, p, n, at))
-FRONT(ssize_t, pwrite64, (int fd, const void *p, size_t n, off_t at), (fd, p, n, at))
 FRONT(int, fdatasync, (int fd), (fd))
 FRONT(int, syncfs, (int fd), (fd))
 FRONT(int, renameat, (int a, const char *p, int b, const char *q), (a, p, b, q))
@@ -134,11 +161,11 @@ def told():
     return [s for s in jobctl.said if s[0] == "new" and not s[1].endswith(".HELD")]
 
 
-def play(at, rcpts, channel="tcp_local", **lease):
-    """One message; its master is killed before call `at`.  Was it, and what has become of everything?"""
+def play(at, rcpts, channel="tcp_local", how="KILL_AT", **lease):
+    """One message; its master is killed before call `at`, or within write `at`.  Was it, and what has become of everything?"""
     file = subprocess.run([QPUT, "-c", channel, "-d", dest, "-f", me, QUEUE, *rcpts], input=b"Subject: x\r\n\r\nx\r\n",
                           capture_output=True, check=True).stdout.decode().split()[1]
-    p, alive = master(channel, LD_PRELOAD=f"{DIR}/shim.so", KILL_AT=str(at))
+    p, alive = master(channel, LD_PRELOAD=f"{DIR}/shim.so", **{how: str(at)})
     verb = jobctl.lease(file, dest, backoff=60, **lease) if alive else ""
     if verb:
         p.terminate()
@@ -189,6 +216,13 @@ for what, rcpts, queued, stays, lease in (
         if (seen, aside, there) != (queued, 0, stays) or shown < queued and not killed:
             wrong.append(f"killed before call {at}: {seen} queued, {aside} aside, original {'there' if there else 'gone'}")
     tm.ok(at > 5 and not killed, f"{what}: killed at {at - 1} places")
+    at, killed = 0, True
+    while killed and at < 200:
+        at += 1
+        killed, seen, aside, there, shown = play(at, rcpts, how="TEAR_AT", **lease)
+        if (seen, aside, there) != (queued, 0, stays):
+            wrong.append(f"killed within write {at}: {seen} queued, {aside} aside, original {'there' if there else 'gone'}")
+    tm.ok(at > 1 and not killed, f"{what}: {at - 1} writes are torn")
     tm.is_(wrong, [], f"{what}: queued once, and nothing is left behind")
 sb.call("restart", sb.dir, "smtp-relay")
 

@@ -185,9 +185,54 @@ names(void)
 	ok(!queue_name_parse(S(""), id, &n, &held), "nothing");
 }
 
+/* What is written at once counts as a whole, wherever it was torn; what follows is written over it. */
+static void
+steps(void)
+{
+	struct qrcpt r[2];
+	struct qenv e = sample(r), back;
+	struct arena a = { 0 };
+	struct buf j = { 0 }, one = { 0 };
+	size_t half = 0, whole;
+
+	e.rcpts[0].state = QSTATE_FAILED;
+	e.rcpts[0].changed = e.rcpts[1].changed = true;
+	e.rcpts[1].state = QSTATE_DELIVERED;
+	qjournal_members(&j, ID, S("0123456789abcdef"));
+	qjournal_rcpts(&j, ID, &e);
+	qjournal_report(&j, ID, "0123456789abc", "queued");
+	qjournal_step(&j, ID);
+	ok(slice_starts(buf_get(&j), S("step len=")), "several lines are a step");
+	whole = j.n;
+	qjournal_notice(&one, ID, 1, 1763900000);
+	qjournal_step(&one, ID);
+	ok(slice_starts(buf_get(&one), S("notice ")), "one is none");
+	buf_slice(&j, buf_get(&one));
+	for (size_t n = 0; n <= j.n; n++) {
+		struct qrcpt some[2];
+		size_t good;
+
+		back = sample(some);
+		good = qjournal_parse(slice(j.p, n), ID, &a, &back);
+		half += good != (n < whole ? 0 : n < j.n ? whole : j.n);
+		half += (back.rcpts[0].state == QSTATE_FAILED) != (n >= whole);
+		half += !!back.members != (n >= whole);
+		half += (back.report == QREPORT_QUEUED) != (n >= whole);
+		arena_reset(&a);
+	}
+	eq(half, 0, "torn anywhere, all of it counts or nothing");
+	j.p[whole - 20] ^= 1;
+	back = sample(r);
+	eq(qjournal_parse(buf_get(&j), ID, &a, &back), 0, "damaged, too");
+	buf_fini(&j);
+	buf_fini(&one);
+	arena_reset(&a);
+}
+
 int
 main(void)
 {
+	steps();
 	header();
 	journal();
 	names();

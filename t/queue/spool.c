@@ -852,22 +852,27 @@ left_alone(const char *id)
 	}
 }
 
-/* What was shown and is held by an operator is his; if why cannot be written down, it is not held. */
+/* What was shown and is held by an operator is his.  One that an older version has shown says nothing of it:
+ * if why cannot be written down, it is not held. */
 static void
 held_again(const char *id)
 {
 	char name[QUEUE_NAME_LEN + 4], file[QUEUE_FILE_ID_LEN + 1], at[QUEUE_PATH_MAX], path[600];
+	char from[600];
 	struct rlimit was, none = { 0, 0 };
 
 	snprintf(file, sizeof(file), "%s02", id);
+	queue_file_path(at, "tcp_local", queue_name(name, file, 0, true));
+	snprintf(from, sizeof(from), "%s/%s", dir, at);
+	queue_file_path(at, "tcp_local", queue_name(name, file, 0, false));
+	snprintf(path, sizeof(path), "%s/%s", dir, at);
+	eq(rename(from, path), 0, "shown as it used to be");
 	getrlimit(RLIMIT_FSIZE, &was);
 	none.rlim_max = was.rlim_max;
 	signal(SIGXFSZ, SIG_IGN);
 	setrlimit(RLIMIT_FSIZE, &none);
 	ok(queue_hold(q, "tcp_local", file, 0, S("by hand")) < 0, "a full disk");
 	setrlimit(RLIMIT_FSIZE, &was);
-	queue_file_path(at, "tcp_local", queue_name(name, file, 0, false));
-	snprintf(path, sizeof(path), "%s/%s", dir, at);
 	eq(access(path, F_OK), 0, "leaves it as it was: nobody could release it");
 	eq(queue_hold(q, "tcp_local", file, 0, S("by hand")), 0, "held");
 	eq(queue_release(q, "tcp_local", file, 0), 0, "and released");
@@ -893,10 +898,10 @@ aside(void)
 	ok(count_channel("tcp_lmtp") == lmtp && count_channel("tcp_local") == local, "as a whole");
 	set_aside(id);
 	left_alone(id);
+	held_again(id);
 	before = syncs;
 	show(id);
 	ok(syncs > before, "on disk");
-	held_again(id);
 	eq(nfiles, 2, "two files are announced");
 	ok(strstr(files[0].name, "00.00") && strstr(files[1].name, "02.00"), "by their names");
 	eq(queue_delete(q, "tcp_lmtp", files[0].name), 0, "delivered");
