@@ -9,7 +9,7 @@ import tm
 FILE = tm.TOP + "/conf/completion/tiermail"
 WHERE = {"tiermail-setup": tm.TOP + "/scripts/setup/tiermail-setup", "tiermail-ca": tm.TOP + "/scripts/tier-ca"}
 COMMANDS = {
-    "tmctl": "who kick cache drain forget status ping reload metrics", "mailq": "",
+    "tmctl": "who kick cache drain forget status ping reload metrics", "mailq": "", "tmlog": "",
     "jobctl-ctl": "channels delete hold jobs list release reroute rescan retry return show start status stop top",
     "storectl": "account acl backup check expire export import list quota reconstruct snapshot recover restore undelete upgrade", "mtatest": "rewrite mapping expand conf",
     "tiermail-setup": "check test records schema directory certificates", "tiermail-ca": "init host renew list",

@@ -1,0 +1,200 @@
+/* tmlog: follows messages through the logs of all daemons, of one host or of many; see tmlog(1).
+ *
+ *	tmlog [-j] [-l LOG ...] [-m MOST] [-s SINCE] [-u UNTIL] CONDITION ...
+ *
+ * Owns nothing.  The logs are read once to find which messages are meant, and again until all that came of them,
+ * reports and pieces of lists, is found: a gigabyte of them costs time, not memory (tmlog.h has the bounds).  Can
+ * fail: logs that cannot be read.  The exit code tells whether anything was found. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "base/mem.h"
+#include "conf/shared.h"
+#include "daemon/program.h"
+#include "tmlog.h"
+
+#define TMLOG_LOGS 64 /* -l */
+
+enum { TMLOG_NOTHING = 1 };
+
+static bool json;
+static const char *logs[TMLOG_LOGS];
+static size_t nlogs;
+
+static bool
+tmlog_most(const char *value)
+{
+	uint64_t n;
+
+	if (slice_u64(slice_str(value), 100000, &n) < 0 || n == 0) {
+		fprintf(stderr, "tmlog: -m %s: a number, 1 to 100000\n", value);
+		return false;
+	}
+	story_most = (size_t)n;
+	return true;
+}
+
+static bool
+tmlog_time(char letter, const char *value)
+{
+	static const char form[] = "dddd-dd-ddTdd:dd:dd.dddZ";
+	size_t n = strlen(value);
+
+	for (size_t i = 0; i < n; i++) {
+		char want = i < sizeof(form) - 1 ? form[i] : '\0';
+
+		if (want == 'd' ? value[i] < '0' || value[i] > '9' : value[i] != want) {
+			fprintf(stderr,
+			    "tmlog: -%c %s: like 2026-11-30 or 2026-11-30T08:20 (UTC)\n", letter,
+			    value);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool
+tmlog_option(int letter, const char *value)
+{
+	switch (letter) {
+	case 'j': json = true; break;
+	case 'l':
+		if (nlogs == TMLOG_LOGS) {
+			fprintf(stderr, "tmlog: no more than %d logs; a folder is one\n",
+			    TMLOG_LOGS);
+			return false;
+		}
+		logs[nlogs++] = value;
+		break;
+	case 'm': return tmlog_most(value);
+	case 's': query_since(value); return tmlog_time('s', value);
+	case 'u': query_until(value); return tmlog_time('u', value);
+	default: return false;
+	}
+	return true;
+}
+
+/* Those of -l; else the folder where this host's daemons write. */
+static int
+tmlog_sources(void)
+{
+	const char *dir =
+	    shared.log_to && strncmp(shared.log_to, "dir:", 4) == 0 ? shared.log_to + 4 : NULL;
+	int rc = 0;
+
+	for (size_t i = 0; i < nlogs && rc == 0; i++)
+		rc = source_join(logs[i]);
+	if (nlogs == 0 && !dir) {
+		fprintf(stderr,
+		    "tmlog: which logs?  -l FILE, a folder, or - for standard input; log_to of "
+		    "tiermail.conf is no folder\n");
+		return EX_USAGE;
+	}
+	if (nlogs == 0)
+		rc = source_join(dir);
+	if (rc == 0 && source_count() == 0) {
+		fprintf(stderr, "tmlog: %s: no NAME.log in it\n", nlogs ? logs[0] : dir);
+		return EX_NOINPUT;
+	}
+	return rc < 0 ? EX_NOINPUT : 0;
+}
+
+static int
+tmlog_follow(void)
+{
+	int rc = source_read(story_look), rounds = 0;
+
+	story_looked();
+	if (list_empty(&stories))
+		return rc;
+	do {
+		story_again();
+		if (rc == 0)
+			rc = source_read(story_take);
+	} while (rc == 0 && story_grew() && ++rounds < TMLOG_ROUND);
+	story_sort();
+	return rc;
+}
+
+static void
+tmlog_print(void)
+{
+	struct buf out = { 0 };
+	struct story *s;
+
+	list_each(s, &stories, struct story, link)
+	{
+		buf_clear(&out);
+		if (json)
+			print_story_json(s, &out);
+		else
+			print_story(s, &out);
+		(void)fwrite(out.p, 1, out.n, stdout);
+	}
+	buf_fini(&out);
+}
+
+static int
+tmlog_run(int argc, char **argv)
+{
+	bool found;
+	int rc;
+
+	for (int i = 0; i < argc; i++)
+		if (!query_add(argv[i]))
+			return program_usage();
+	if (query_empty()) {
+		fprintf(stderr, "tmlog: which message?\n");
+		return program_usage();
+	}
+	story_init();
+	if ((rc = tmlog_sources()) == 0) {
+		rc = tmlog_follow() < 0 ? EX_IOERR : 0;
+		tmlog_print();
+		if (story_missing())
+			fprintf(stderr, "tmlog: %s\n", story_missing());
+	}
+	found = !list_empty(&stories);
+	story_fini();
+	source_fini();
+	if (fflush(stdout) != 0 || ferror(stdout))
+		return EX_IOERR;
+	return rc ? rc : found ? 0 : TMLOG_NOTHING;
+}
+
+static const struct option longs[] = {
+	{ "json", no_argument, NULL, 'j' },
+	{ "log", required_argument, NULL, 'l' },
+	{ "most", required_argument, NULL, 'm' },
+	{ "since", required_argument, NULL, 's' },
+	{ "until", required_argument, NULL, 'u' },
+	{ 0 },
+};
+
+static const struct program tmlog_program = {
+	.name = "tmlog",
+	.kind = PROGRAM_TOOL,
+	.about = "follow messages through the logs",
+	.operands = "condition ...",
+	.letters = "jl:m:s:u:",
+	.longs = longs,
+	.help =
+	    "  -j, --json            one JSON object a message\n"
+	    "  -l, --log=LOG         a file, a folder, or - (the folder of log_to)\n"
+	    "  -m, --most=MOST       no more messages than these (1000)\n"
+	    "  -s, --since=TIME      asked for by lines not before (UTC: 2026-11-30T08:20)\n"
+	    "  -u, --until=TIME      ... nor after\n"
+	    "a condition is a Message-ID, an address, the id of a message or session, or one of\n"
+	    "keys: id, qid, sid, msgid, from, to, address, user, peer\n",
+	.option = tmlog_option,
+	.run = tmlog_run,
+};
+
+int
+main(int argc, char **argv)
+{
+	return program_run(&tmlog_program, argc, argv);
+}
