@@ -8,8 +8,7 @@
 #include "base/mem.h"
 #include "directory/attrs.h"
 
-#define VALUES_MAX  512   /* values of one attribute; an entry with more is not used */
-#define MEMBERS_MAX 50000 /* the same of a list's members */
+#define MEMBERS_MAX 50000 /* VALUES_MAX of a list's members */
 
 /* ---- readers -------------------------------------------------------------------------- */
 
@@ -194,6 +193,8 @@ static const struct attr {
 	{ "mailMsgQuota",              RECORD_USER,   AT(msgs),               read_quota },
 	{ "mailMsgMaxBlocks",          RECORD_USER,   AT(blocks),             read_quota },
 	{ "mailAllowedServiceAccess",  RECORD_USER,   0,                      read_rules },
+	{ "mailDomainSieveRuleSource", RECORD_DOMAIN_SCRIPTS, AT(scripts),    read_list },
+	{ "mailSieveRuleSource",       RECORD_USER_SCRIPTS, AT(scripts),      read_list },
 	{ "inetMailGroupStatus",       RECORD_GROUP,  AT(all),                read_status },
 	{ "uniqueMember",              RECORD_GROUP,  AT(members),            read_members },
 	{ "memberURL",                 RECORD_GROUP,  AT(urls),               read_list },
@@ -248,7 +249,7 @@ entry_clear(struct entry *e)
 	struct value_list *const lists[] = { &e->uids, &e->addresses, &e->forward,
 		&e->routing_hosts, &e->members, &e->urls, &e->rfc822, &e->allowed, &e->disallowed,
 		&e->allowed_domains, &e->disallowed_domains, &e->policy, &e->moderators,
-		&e->reject_action, &e->add_fields, &e->remove_fields };
+		&e->reject_action, &e->add_fields, &e->remove_fields, &e->scripts };
 
 	e->name = e->canonical = e->catchall = e->smarthost = e->base = e->separator = S("");
 	e->mail = e->host = e->partition = e->routing = e->errors_to = e->reject_text = S("");

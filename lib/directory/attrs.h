@@ -5,7 +5,8 @@
 #define DIRECTORY_ATTRS_H
 #include "directory/record.h"
 
-#define RULES_MAX 4096 /* bytes of an access filter; a longer one is malformed (login/access.h) */
+#define VALUES_MAX 512  /* values of one attribute; an entry with more is not used */
+#define RULES_MAX  4096 /* bytes of an access filter; a longer one is malformed (login/access.h) */
 
 struct value_list {
 	struct slice *v; /* grows, and is used again for the next entry */
@@ -21,7 +22,8 @@ struct entry {
 	struct slice prefix, suffix, list_password;
 	struct value_list uids, addresses, forward, routing_hosts;
 	struct value_list members, urls, rfc822, allowed, disallowed, allowed_domains,
-	    disallowed_domains, policy, moderators, reject_action, add_fields, remove_fields;
+	    disallowed_domains, policy, moderators, reject_action, add_fields, remove_fields,
+	    scripts;
 	enum dir_status all, own; /* inet..., mail... */
 	unsigned delivery;
 	int64_t bytes, msgs, blocks, max_size;

@@ -123,6 +123,7 @@ struct dir {
 	uint64_t told_at;    /* when the log was last told of it */
 	char base_why[160];
 	int metric;         /* of dir_metric, -1 = none */
+	bool scripts;       /* dir_want_scripts */
 	struct map fetches; /* by key: waiting and in flight */
 	struct list waiting, flight;
 	struct fetch *by_id[FLIGHT_MAX];
@@ -187,8 +188,8 @@ const struct dir_schema *dir_schema(void); /* match.c */
 
 /* match.c: what a search asks for, and which of its entries is meant. */
 const char *dir_match_where(const struct fetch *f, struct buf *b, int *scope); /* its base, in b */
-bool dir_match_possible(struct slice name);      /* can a domain's entry have this name? */
-unsigned dir_match_kinds(const struct fetch *f); /* RECORD_ bits */
+bool dir_match_possible(struct slice name); /* can a domain's entry have this name? */
+unsigned dir_match_kinds(const struct dir *d, const struct fetch *f); /* RECORD_ bits */
 void dir_match_filter(struct buf *b, const struct fetch *f);
 int dir_match_rank(const struct fetch *f, const struct record *r); /* 0 = not at all */
 

@@ -380,3 +380,9 @@ dir_metric(struct dir *d, size_t id)
 {
 	d->metric = (int)id;
 }
+
+void
+dir_want_scripts(struct dir *d)
+{
+	d->scripts = true;
+}

@@ -28,6 +28,11 @@ void dir_metric(struct dir *d, size_t id);
 #define DIR_METRIC_HELP "Workers that see no domain below ldap.base."
 /* For daemon.check: what is wrong with the ldap.* settings, a line each; false when something is. */
 bool dir_check(struct buf *out);
+/* Before the first question: this program carries out Sieve scripts, and the answers have them.  Others
+ * neither ask for them nor keep them in memory. */
+void dir_want_scripts(struct dir *d);
+#define DIR_SCRIPTS_MAX                                                                            \
+	(256 * 1024) /* octets of all scripts of an entry; more are none, and logged */
 
 enum dir_status {
 	DIR_ACTIVE,
@@ -66,6 +71,7 @@ struct dir_domain {
 	char separator;         /* domainUidSeparator, '@' */
 	/* mailRoutingHosts, lower case: with one that is not us it is they who route its mail. */
 	struct dir_values routing_hosts;
+	struct dir_values scripts; /* mailDomainSieveRuleSource, as in dir_user */
 };
 /* A user of ours.  Borrowed: valid while `done` runs; copy what is kept. */
 struct dir_user {
@@ -87,6 +93,9 @@ struct dir_user {
 	int64_t quota_msgs;
 	int64_t max_message;   /* bytes (mailMsgMaxBlocks), 0 = no limit of its own */
 	struct slice services; /* mailAllowedServiceAccess or empty */
+	/* mailSieveRuleSource: those that begin with {n} by their numbers and without these, then the
+	 * others.  Only after dir_want_scripts. */
+	struct dir_values scripts;
 };
 
 /* A mailing list of ours.  Borrowed like a user. */

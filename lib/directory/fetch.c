@@ -218,12 +218,14 @@ fetch_by_id(struct dir *d, int msgid)
 }
 
 static struct record *
-fetch_record(const struct fetch *f, LDAP *ld, LDAPMessage *m, const char **why)
+fetch_record(const struct dir *d, const struct fetch *f, LDAP *ld, LDAPMessage *m, const char **why)
 {
+	unsigned kinds = dir_match_kinds(d, f);
+
 	switch (f->key.p[0]) {
-	case 'd': return dir_record_domain(ld, m, f->name, why);
+	case 'd': return dir_record_domain(ld, m, kinds, f->name, why);
 	case 'm': return dir_record_member(ld, m, why);
-	default: return dir_record_entry(ld, m, dir_match_kinds(f), &f->domain->domain, why);
+	default: return dir_record_entry(ld, m, kinds, &f->domain->domain, why);
 	}
 }
 
@@ -239,7 +241,7 @@ fetch_entry(struct dir *d, struct fetch *f, LDAPMessage *m)
 		f->shown = true;
 		return;
 	}
-	r = fetch_record(f, ld, m, &why);
+	r = fetch_record(d, f, ld, m, &why);
 	if (!r) {
 		if (why)
 			log_event(LOG_ERROR, "ldap_bad_entry", "key=%s why=%s", log_value(f->key),
@@ -316,8 +318,8 @@ search_send(struct dir *d, struct fetch *f)
 	else
 		dir_match_filter(&d->scratch, f);
 	return ldap_search_ext(dir_conn_ldap(d->conn), base, scope, buf_cstr(&d->scratch),
-		   attr_list(proof ? nothing : dir_record_attrs(dir_match_kinds(f))), 0, NULL, NULL,
-		   NULL, proof || scope == LDAP_SCOPE_BASE ? 1 : ENTRIES_MAX,
+		   attr_list(proof ? nothing : dir_record_attrs(dir_match_kinds(d, f))), 0, NULL,
+		   NULL, NULL, proof || scope == LDAP_SCOPE_BASE ? 1 : ENTRIES_MAX,
 		   &f->msgid) == LDAP_SUCCESS;
 }
 

@@ -89,13 +89,16 @@ without_tag(struct slice local)
 }
 
 unsigned
-dir_match_kinds(const struct fetch *f)
+dir_match_kinds(const struct dir *d, const struct fetch *f)
 {
+	unsigned of_domain = d->scripts ? RECORD_DOMAIN_SCRIPTS : 0;
+	unsigned of_user = d->scripts ? RECORD_USER_SCRIPTS : 0;
+
 	switch (f->key.p[0]) {
-	case 'd': return RECORD_DOMAIN;
+	case 'd': return RECORD_DOMAIN | of_domain;
 	case 'm': return RECORD_MEMBER;
-	case 'l': return RECORD_USER;
-	default: return RECORD_USER | RECORD_GROUP;
+	case 'l': return RECORD_USER | of_user;
+	default: return RECORD_USER | RECORD_GROUP | of_user;
 	}
 }
 

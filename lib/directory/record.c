@@ -5,6 +5,7 @@
  * mailbox, it is none, and says why.  What must stay true: a record is immutable, and all its slices lie
  * in its own block.  Attributes: tiermail-directory(7). */
 #include "base/buf.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "conf/shared.h"
 #include "directory/attrs.h"
@@ -79,6 +80,51 @@ dir_record_unref(struct record **r)
 	*r = NULL;
 }
 
+/* ---- scripts ---------------------------------------------------------------------------- */
+
+#define SCRIPT_LAST UINT64_MAX /* of one without a number */
+
+/* Takes "{n}" off the front of a script. */
+static uint64_t
+script_number(struct slice *s)
+{
+	size_t close = slice_find(*s, '}');
+	uint64_t n;
+
+	if (!slice_starts(*s, S("{")) || close == s->n ||
+	    slice_u64(slice_sub(*s, 1, close - 1), UINT32_MAX, &n) < 0)
+		return SCRIPT_LAST;
+	*s = slice_from(*s, close + 1);
+	return n;
+}
+
+/* By their numbers, and else as they came: LDAP keeps no order of values. */
+static void
+scripts_order(struct entry *e)
+{
+	uint64_t numbers[VALUES_MAX];
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < e->scripts.n; i++) {
+		struct slice s = e->scripts.v[i];
+		uint64_t number = script_number(&s);
+		size_t k = i;
+
+		bytes += s.n;
+		for (; k > 0 && numbers[k - 1] > number; k--) {
+			numbers[k] = numbers[k - 1];
+			e->scripts.v[k] = e->scripts.v[k - 1];
+		}
+		numbers[k] = number;
+		e->scripts.v[k] = s;
+	}
+	if (bytes <= DIR_SCRIPTS_MAX)
+		return;
+	log_event(LOG_ERROR, "ldap_bad_entry", "key=%s why=%s", log_value(e->dn),
+	    log_str("Sieve scripts that are too large: none is used"));
+	e->scripts.n = 0;
+}
+
 /* ---- a domain -------------------------------------------------------------------------- */
 
 static size_t
@@ -118,14 +164,14 @@ name_of_dn(struct entry *e)
 }
 
 struct record *
-dir_record_domain(LDAP *ld, LDAPMessage *m, struct slice asked, const char **why)
+dir_record_domain(LDAP *ld, LDAPMessage *m, unsigned kinds, struct slice asked, const char **why)
 {
 	static struct entry e;
 	struct slice *list;
 	struct record *r;
 	char *at;
 
-	if (!dir_attrs_read(ld, m, RECORD_DOMAIN, asked, &e, why))
+	if (!dir_attrs_read(ld, m, kinds, asked, &e, why))
 		return NULL;
 	if (dir_schema()->by_dn) {
 		e.name = e.canonical.n ? e.canonical : name_of_dn(&e);
@@ -139,13 +185,15 @@ dir_record_domain(LDAP *ld, LDAPMessage *m, struct slice asked, const char **why
 		return NULL;
 	if (e.base.n == 0)
 		e.base = e.dn;
-	r = mem_new(sizeof(*r) + total(&e.routing_hosts) + e.name.n + e.catchall.n + e.smarthost.n +
-	    e.base.n + e.nrules + 1);
+	scripts_order(&e);
+	r = mem_new(sizeof(*r) + total(&e.routing_hosts) + total(&e.scripts) + e.name.n +
+	    e.catchall.n + e.smarthost.n + e.base.n + e.nrules + 1);
 	list = (struct slice *)(r + 1);
-	at = (char *)(list + e.routing_hosts.n);
+	at = (char *)(list + e.routing_hosts.n + e.scripts.n);
 	r->refs = 1;
 	r->kind = RECORD_DOMAIN;
 	r->domain.routing_hosts = dir_record_put_list(&list, &at, &e.routing_hosts, true);
+	r->domain.scripts = dir_record_put_list(&list, &at, &e.scripts, false);
 	r->base = dir_record_put(&at, e.base, false);
 	*at++ = '\0'; /* libldap wants a string */
 	r->domain.name = dir_record_put(&at, e.name, true);
@@ -187,10 +235,10 @@ uid_fault(struct slice uid)
 static struct record *
 user_pack(const struct entry *e, struct slice uid, const struct dir_domain *domain)
 {
-	size_t arrays = (e->addresses.n + e->forward.n) * sizeof(struct slice);
+	size_t arrays = (e->addresses.n + e->forward.n + e->scripts.n) * sizeof(struct slice);
 	struct record *r = mem_new(sizeof(*r) + total(&e->addresses) + total(&e->forward) +
-	    e->dn.n + 2 * uid.n + 2 * domain->name.n + e->mail.n + e->host.n + e->partition.n +
-	    e->routing.n + e->nrules + 2);
+	    total(&e->scripts) + e->dn.n + 2 * uid.n + 2 * domain->name.n + e->mail.n + e->host.n +
+	    e->partition.n + e->routing.n + e->nrules + 2);
 	struct slice *list = (struct slice *)(r + 1);
 	char *at = (char *)list + arrays, *start;
 	struct dir_user *u = &r->user;
@@ -201,6 +249,7 @@ user_pack(const struct entry *e, struct slice uid, const struct dir_domain *doma
 	u->naddresses = dir_record_put_list(&list, &at, &e->addresses, false).n;
 	u->forward = list;
 	u->nforward = dir_record_put_list(&list, &at, &e->forward, false).n;
+	u->scripts = dir_record_put_list(&list, &at, &e->scripts, false);
 	u->dn = dir_record_put(&at, e->dn, false);
 	*at++ = '\0';
 	u->uid = dir_record_put(&at, uid, false);
@@ -294,6 +343,7 @@ dir_record_entry(LDAP *ld, LDAPMessage *m, unsigned kinds, const struct dir_doma
 		return e.is_group && (kinds & RECORD_GROUP) ? group_pack(&e, domain) : NULL;
 	uid = main_uid(&e);
 	*why = uid_fault(uid);
+	scripts_order(&e);
 	return *why ? NULL : user_pack(&e, uid, domain);
 }
 

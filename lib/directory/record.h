@@ -12,7 +12,10 @@ enum record_kind {
 	RECORD_USER = 2,
 	RECORD_GROUP = 4,
 	RECORD_MEMBER = 8, /* of any class: what is wanted is its address */
-	RECORD_ALL = 15
+	/* Not kinds, but what is wanted of them besides: scripts. */
+	RECORD_USER_SCRIPTS = 16,
+	RECORD_DOMAIN_SCRIPTS = 32,
+	RECORD_ALL = 63
 };
 
 struct record {
@@ -28,7 +31,8 @@ struct record {
 
 /* A domain entry.  NULL with *why when it cannot be used, NULL and *why NULL when `asked` is none
  * of its names but for LDAP's way to compare.  The reference is the caller's. */
-struct record *dir_record_domain(LDAP *ld, LDAPMessage *m, struct slice asked, const char **why);
+struct record *
+dir_record_domain(LDAP *ld, LDAPMessage *m, unsigned kinds, struct slice asked, const char **why);
 /* A user or group entry of `domain`, as `kinds` allow; NULL with *why when it cannot be used, NULL and
  * *why NULL when it is of neither kind. */
 struct record *dir_record_entry(LDAP *ld, LDAPMessage *m, unsigned kinds,
