@@ -48,7 +48,7 @@ low  := daemon net conf mail base
 libs_smtp-relay     := expand login job queue directory route mta sasl smtp $(low)
 libs_jobctl         := job queue mta $(low)
 libs_channel-master := expand login job queue directory route mta sasl smtp $(low)
-libs_lmtpd          := login message store imap directory sasl smtp $(low)
+libs_lmtpd          := submit login message store imap directory sieve sasl smtp $(low)
 libs_stored         := store-writer store $(low)
 libs_storectl       := aging message store directory mta backup imap sasl $(low)
 libs_imapd          := login message store imap directory sasl $(low)
@@ -123,7 +123,7 @@ endef
 $(foreach c,$(programs),$(eval $(call cmd_rule,$(c))))
 
 # ---- tests: t/DIR/NAME.c links lib/DIR and everything below it -------------------------
-all_libs   := expand login aging message store-writer store job queue directory route mta sieve backup http imap pop3 sasl smtp daemon net conf mail base
+all_libs   := submit expand login aging message store-writer store job queue directory route mta sieve backup http imap pop3 sasl smtp daemon net conf mail base
 unit_src   := $(filter-out t/fuzz/% t/tools/%,$(wildcard t/*/*.c))
 unit_tests := $(unit_src:%.c=$(B)/%)
 fuzz_src   := $(wildcard t/fuzz/*.c)
