@@ -14,14 +14,13 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/must.h"
-#include "lmtpd.h"
+#include "filter.h"
 #include "mail/date.h"
 #include "mail/received.h"
 #include "message/parse.h"
 
 static void body_lent(void *arg, const struct store_reply *);
 static void deliver_stored(void *arg, const struct store_reply *);
-static void deliver_commit(struct lsession *, struct slice cache);
 
 /* ---- the beginning -------------------------------------------------------------------- */
 
@@ -82,7 +81,7 @@ body_lent(void *arg, const struct store_reply *r)
 /* ---- the bytes ------------------------------------------------------------------------ */
 
 /* Into the file, and into what the record will say of it: a disk that changes it later is found. */
-static int
+int
 deliver_write(struct lsession *s, struct slice b)
 {
 	s->size += b.n;
@@ -90,8 +89,8 @@ deliver_write(struct lsession *s, struct slice b)
 	return files_write(s->body.fd, b.p, b.n);
 }
 
-static struct verdict
-write_failed(const struct lsession *s, int error)
+struct verdict
+deliver_unwritten(const struct lsession *s, int error)
 {
 	log_event(LOG_ERROR, "body", "sid=%s error=%s", s->sid, log_str(strerror(-error)));
 	return error == -ENOSPC || error == -EDQUOT ? verdict(OUT_BODY_NO_SPACE) :
@@ -147,7 +146,7 @@ deliver_bytes(struct smtp_server *srv, struct slice b)
 	if (r == 0)
 		r = deliver_write(s, b);
 	if (r < 0) {
-		v = write_failed(s, r);
+		v = deliver_unwritten(s, r);
 		smtp_server_fail(srv, &v);
 	}
 }
@@ -163,61 +162,80 @@ deliver_parsed(void *arg)
 	struct message_parse *p = s->parse;
 
 	s->parse = NULL;
-	deliver_commit(s, buf_get(&p->digest));
+	s->parsed(s, buf_get(&p->digest));
 	message_parse_free(&p);
 }
 
-static void
-deliver_parse(struct lsession *s)
+void
+deliver_parse(struct lsession *s, void (*done)(struct lsession *, struct slice cache))
 {
+	s->parsed = done;
 	s->parse = message_parse_body(lmtpd.store, &s->body, s->size);
 	message_parse_start(s->parse, lmtpd.loop, &s->op, WORK_OWN, deliver_parsed, s);
 }
 
-static void
-log_rcpt(const struct lsession *s, const struct lrcpt *r, const struct store_result *t)
+void
+deliver_log(const struct lsession *s, const struct lrcpt *r, struct slice folder,
+    const struct verdict *v, const struct store_result *t)
 {
 	struct slice qid = s->srv.mail.xqid;
 
 	log_event(LOG_INFO, "deliver",
 	    "sid=%s qid=%s to=%s user=%s folder=%s verdict=%d.%u.%u reply=%d uid=%u size=%llu "
 	    "dup=%d ms=%llu",
-	    s->sid, log_value(qid), log_value(r->address), log_value(r->account),
-	    log_value(r->folder), (int)r->v.kind, r->v.subject, r->v.detail, verdict_reply(&r->v),
-	    t ? t->uid : 0, (unsigned long long)s->size, t && t->duplicate,
+	    s->sid, log_value(qid), log_value(r->address), log_value(r->account), log_value(folder),
+	    (int)v->kind, v->subject, v->detail, verdict_reply(v), t ? t->uid : 0,
+	    (unsigned long long)s->size, t && t->duplicate,
 	    (unsigned long long)(loop_now(lmtpd.loop) - s->began_ms));
 }
 
-/* One answer for each recipient, in the order of RCPT (RFC 2033 4.2). */
+struct verdict
+deliver_verdict(const struct store_result *t)
+{
+	metric_add(M_DUPLICATES, t->duplicate);
+	if (t->code == STORE_OVERQUOTA && lconf.over_quota == OVER_QUOTA_PERM)
+		return verdict(OUT_QUOTA_FULL);
+	if (t->code == STORE_OVERQUOTA && lconf.over_quota == OVER_QUOTA_TEMP)
+		return verdict(OUT_QUOTA_FULL_NOW);
+	return t->verdict;
+}
+
+/* What stored has said of the recipients without scripts. */
 static void
-deliver_answer_all(struct lsession *s, const struct store_reply *reply)
+deliver_settle(struct lsession *s, const struct store_reply *reply)
+{
+	for (size_t i = 0; i < s->nrcpt; i++) {
+		struct lrcpt *r = &s->rcpts[i];
+		const struct store_result *t = NULL;
+
+		if (r->again || r->scripted || r->v.kind != VERDICT_NONE)
+			continue;
+		if (reply->verdict.kind == OK)
+			t = &reply->results[r->target];
+		r->v = t ? deliver_verdict(t) : reply->verdict;
+		r->logged = true;
+		deliver_log(s, r, r->folder, &r->v, t);
+	}
+}
+
+/* One answer for each recipient, in the order of RCPT (RFC 2033 4.2). */
+void
+deliver_answer_all(struct lsession *s)
 {
 	size_t n = s->nrcpt;
 
 	for (size_t i = 0; i < n; i++) {
 		struct lrcpt *r = &s->rcpts[i];
-		const struct store_result *t = NULL;
 
 		if (r->again)
 			r->v = s->rcpts[r->target].v;
-		else if (r->v.kind == VERDICT_NONE && reply && reply->verdict.kind == OK)
-			t = &reply->results[r->target];
-		if (t) {
-			r->v = t->verdict;
-			if (t->code == STORE_OVERQUOTA && lconf.over_quota == OVER_QUOTA_PERM)
-				r->v = verdict(OUT_QUOTA_FULL);
-			else if (t->code == STORE_OVERQUOTA && lconf.over_quota == OVER_QUOTA_TEMP)
-				r->v = verdict(OUT_QUOTA_FULL_NOW);
-			metric_add(M_DUPLICATES, t->duplicate);
-		} else if (r->v.kind == VERDICT_NONE) {
-			must(reply);
-			r->v = reply->verdict;
-		}
+		must(r->v.kind != VERDICT_NONE);
 		metric_add(r->v.kind == OK ? M_DELIVERED :
 			r->v.kind == TEMP  ? M_DEFERRED :
 					     M_FAILED,
 		    1);
-		log_rcpt(s, r, t);
+		if (!r->logged)
+			deliver_log(s, r, r->folder, &r->v, NULL);
 	}
 	metric_add(M_MESSAGES, 1);
 	metric_add(M_BYTES, (int64_t)s->size);
@@ -229,23 +247,46 @@ deliver_answer_all(struct lsession *s, const struct store_reply *reply)
 	}
 }
 
-/* The recipients that stored is asked about.  Returns how many. */
+void
+deliver_fail(struct lsession *s, const struct verdict *v)
+{
+	for (size_t i = 0; i < s->nrcpt; i++)
+		if (s->rcpts[i].v.kind == VERDICT_NONE && !s->rcpts[i].again)
+			s->rcpts[i].v = *v;
+	deliver_answer_all(s);
+}
+
+/* What a repetition is known by: the sender's name for the message, what it is, and the mailbox, not the
+ * address: aliases are one.  All 0 when it has no name. */
+void
+deliver_dup_key(struct lsession *s, struct slice account, struct slice folder, uint8_t key[16])
+{
+	static struct buf text; /* used again for the next */
+	struct slice qid = s->srv.mail.xqid;
+
+	if (!qid.n)
+		return;
+	if (s->digest && !s->nsum)
+		must(EVP_DigestFinal_ex(s->digest, s->sum, &s->nsum) == 1);
+	buf_clear(&text);
+	buf_slice(&text, account);
+	buf_char(&text, '\n');
+	buf_slice(&text, folder);
+	buf_char(&text, '\n');
+	buf_hex(&text, s->sum, s->nsum);
+	store_dup_key(qid, buf_get(&text), key);
+}
+
+/* The recipients without scripts that stored is asked about.  Returns how many. */
 static size_t
 fill_targets(struct lsession *s, struct store_target *targets)
 {
-	struct slice qid = s->srv.mail.xqid;
-	unsigned char digest[EVP_MAX_MD_SIZE];
-	unsigned int ndigest = 0;
-	struct buf key = { 0 };
 	size_t n = 0;
-
-	if (s->digest)
-		must(EVP_DigestFinal_ex(s->digest, digest, &ndigest) == 1);
 
 	for (size_t i = 0; i < s->nrcpt; i++) {
 		struct lrcpt *r = &s->rcpts[i];
 
-		if (r->again)
+		if (r->again || r->scripted || r->v.kind != VERDICT_NONE)
 			continue;
 		if (r->max_message > 0 && s->size > (uint64_t)r->max_message) {
 			r->v = verdict(OUT_USER_SIZE);
@@ -257,63 +298,68 @@ fill_targets(struct lsession *s, struct store_target *targets)
 			.folder = r->folder,
 			.limits = r->limits,
 		};
-		if (qid.n) { /* the mailbox, not the address: aliases are one */
-			buf_clear(&key);
-			buf_slice(&key, r->account);
-			buf_char(&key, '\n');
-			buf_slice(&key, r->folder);
-			buf_char(&key, '\n');
-			buf_hex(&key, (const char *)digest, ndigest);
-			store_dup_key(qid, buf_get(&key), targets[n].dup);
-		}
+		deliver_dup_key(s, r->account, r->folder, targets[n].dup);
 		r->target = n++;
 	}
-	buf_fini(&key);
 	return n;
 }
 
-/* The message is in its file, the record is made: one request for all. */
-static void
+/* The message is in its file, the record is made: one request for all who get it in this form. */
+void
 deliver_commit(struct lsession *s, struct slice cache)
 {
-	struct store_target *targets = mem_array(s->nrcpt, sizeof(*targets));
+	size_t room = s->filter ? STORE_TARGETS_MAX : s->nrcpt, n;
+	struct store_target *targets = mem_array(room, sizeof(*targets));
 	struct store_message m = { .body = &s->body,
 		.size = (uint32_t)s->size,
 		.cache = cache,
 		.digest = s->crc,
 		.sentday = message_digest_sentday(cache) };
-	size_t n = fill_targets(s, targets);
 
+	n = fill_targets(s, targets);
+	if (s->filter)
+		n = filter_targets(s, targets, n);
 	m.internaldate = clock_now();
 	m.zone = (int16_t)date_local_zone(m.internaldate);
-	if (n == 0)
-		deliver_answer_all(s, NULL);
-	else
+	if (n > 0)
 		store_deliver_start(lmtpd.store, &m, targets, n, &s->op, deliver_stored, s);
+	else if (s->filter)
+		filter_go_on(s);
+	else
+		deliver_answer_all(s);
 	mem_free(&targets);
+}
+
+/* The message is complete, in its file and in memory. */
+static void
+deliver_complete(struct lsession *s, struct slice cache)
+{
+	if (s->filter)
+		filter_start(s, cache);
+	else
+		deliver_commit(s, cache);
 }
 
 void
 deliver_end(struct smtp_server *srv)
 {
 	struct lsession *s = lmtpd_session_of(srv);
-	struct store_reply bad = { .code = STORE_FAILED };
 	struct buf cache = { 0 };
-	int r = 0;
+	struct verdict v;
+	int r;
 
 	if (s->spilled) {
-		deliver_parse(s);
-	} else {
-		r = deliver_spill(s);
-		if (r == 0) {
-			message_digest_build(buf_get(&s->bytes), &cache);
-			deliver_commit(s, buf_get(&cache));
-			buf_fini(&cache);
-		}
+		deliver_parse(s, deliver_complete);
+		return;
 	}
-	if (r < 0) {
-		bad.verdict = write_failed(s, r);
-		deliver_answer_all(s, &bad);
+	r = deliver_spill(s);
+	if (r == 0) {
+		message_digest_build(buf_get(&s->bytes), &cache);
+		deliver_complete(s, buf_get(&cache));
+		buf_fini(&cache);
+	} else {
+		v = deliver_unwritten(s, r);
+		deliver_fail(s, &v);
 	}
 }
 
@@ -322,7 +368,11 @@ deliver_stored(void *arg, const struct store_reply *r)
 {
 	struct lsession *s = CAST(arg, struct lsession, LSESSION_MAGIC);
 
-	deliver_answer_all(s, r);
+	deliver_settle(s, r);
+	if (s->filter)
+		filter_stored(s, r);
+	else
+		deliver_answer_all(s);
 }
 
 void
@@ -334,10 +384,13 @@ deliver_reset(struct smtp_server *srv)
 	if (s->parse)
 		message_parse_leave(s->parse, &s->body);
 	s->parse = NULL;
+	if (s->filter)
+		filter_stop(s);
 	if (s->body.fd >= 0)
 		store_body_put(lmtpd.store, &s->body);
 	EVP_MD_CTX_free(s->digest);
 	s->digest = NULL;
+	s->nsum = 0;
 	s->nrcpt = 0;
 	s->size = 0;
 	s->crc = 0;

@@ -1,7 +1,8 @@
 /* lmtpd/lmtpd.h: what the files of this program share.
  *
  *	session.c  who may connect, MAIL, RCPT (directory), life
- *	deliver.c  the body into the file that stored lent us, the commit, a verdict each */
+ *	deliver.c  the body into the file that stored lent us, the commit, a verdict each
+ *	filter.h   Sieve scripts between the two; script.h: each compiled once */
 #ifndef LMTPD_H
 #define LMTPD_H
 #include <arpa/inet.h>
@@ -29,6 +30,12 @@ struct lmtpd_conf {
 	bool received;      /* add a Received field */
 	int64_t keep;       /* bodies up to this size stay in memory until the commit */
 	int64_t t_command, t_data;
+	bool sieve;         /* run scripts */
+	char *sieve_system; /* a file with a script for every message; "" = none */
+	int64_t redirects, sieve_cpu;
+	char *submit_relay; /* submit/submit.h */
+	int submit_tls;
+	int64_t submit_time;
 };
 enum over_quota { OVER_QUOTA_TEMP, OVER_QUOTA_PERM, OVER_QUOTA_STORE };
 extern struct lmtpd_conf lconf;
@@ -44,6 +51,12 @@ enum lmtpd_metric {
 	M_DUPLICATES,
 	M_BYTES,
 	M_DIRECTORY,
+	M_SIEVE_RUNS,
+	M_SIEVE_ERRORS,
+	M_SIEVE_CPU,
+	M_REDIRECTED,
+	M_REJECTED,
+	M_DISCARDED,
 };
 
 /* A recipient that was accepted at RCPT.  Its strings live in the transaction's arena. */
@@ -53,8 +66,10 @@ struct lrcpt {
 	struct store_limits limits;
 	int64_t max_message; /* 0 = none of its own */
 	bool again;          /* the same mailbox as an earlier one of this message */
-	size_t target;       /* in the request */
-	struct verdict v;    /* decided before the store is asked, or VERDICT_NONE */
+	bool scripted;       /* filter.h decides */
+	bool logged;
+	size_t target;    /* in the request */
+	struct verdict v; /* decided before the store is asked, or VERDICT_NONE */
 };
 
 #define LSESSION_MAGIC 0x6c6d7470
@@ -77,7 +92,11 @@ struct lsession {
 	uint32_t crc;                 /* CRC-32C of what is in the file */
 	struct evp_md_ctx_st *digest; /* of what the client sends, when it named the message */
 	bool spilled;                 /* it is in the file already */
-	struct message_parse *parse;  /* a thread reads the file */
+	unsigned char sum[32];        /* ... and what it came to, when nsum is not 0 */
+	unsigned int nsum;
+	struct message_parse *parse;                           /* a thread reads the file, */
+	void (*parsed)(struct lsession *, struct slice cache); /* ... and then */
+	struct filter *filter; /* there are recipients with scripts */
 	uint64_t began_ms;
 	struct smtp_rcpt asked; /* the recipient that the directory is asked about */
 };
@@ -87,6 +106,7 @@ struct lmtpd {
 	struct loop *loop;
 	struct dir *dir;
 	struct store_client *store;
+	struct submit *submit;
 	struct list sessions;
 	size_t nsessions;
 };

@@ -6,7 +6,8 @@
 #include "base/log.h"
 #include "daemon/program.h"
 #include "base/mem.h"
-#include "lmtpd.h"
+#include "filter.h"
+#include "submit/submit.h"
 
 struct lmtpd lmtpd;
 
@@ -21,13 +22,41 @@ static const struct metric metrics[] = {
 	[M_DUPLICATES] = { "lmtpd_duplicates", COUNTER, "Recipients that had the message already." },
 	[M_BYTES] = { "lmtpd_bytes", COUNTER, "Octets of messages stored." },
 	[M_DIRECTORY] = { "lmtpd_directory_blind", GAUGE, DIR_METRIC_HELP },
+	[M_SIEVE_RUNS] = { "lmtpd_sieve_runs", COUNTER, "Sieve scripts that were run." },
+	[M_SIEVE_ERRORS] = { "lmtpd_sieve_errors", COUNTER, "Those that failed, or could not be compiled." },
+	[M_SIEVE_CPU] = { "lmtpd_sieve_cpu_seconds", COUNTER_US, "Processor's time of scripts." },
+	[M_REDIRECTED] = { "lmtpd_redirected", COUNTER, "Messages that scripts have sent on." },
+	[M_REJECTED] = { "lmtpd_rejected", COUNTER, "Recipients whose scripts have refused a message." },
+	[M_DISCARDED] = { "lmtpd_discarded", COUNTER, "Recipients whose scripts have dropped a message." },
 	{ NULL, COUNTER, NULL },
 };
 /* clang-format on */
 
+static struct submit_params
+submit_params(void)
+{
+	static const enum smtp_tls tls[] = { SMTP_TLS_OFF, SMTP_TLS_MAY, SMTP_TLS_MUST };
+
+	return (struct submit_params){ .relay = lconf.submit_relay,
+		.tls = tls[lconf.submit_tls],
+		.time_ms = (uint64_t)lconf.submit_time };
+}
+
+/* The system's script as the file has it now; one with errors changes nothing. */
+static void
+lmtpd_system_script(void)
+{
+	struct buf why = { 0 };
+
+	if (!script_system_read(&why))
+		log_event(LOG_ERROR, "sieve_system", "error=%s", log_str(buf_cstr(&why)));
+	buf_fini(&why);
+}
+
 static int
 lmtpd_start(struct loop *l)
 {
+	struct submit_params submit = submit_params();
 	char *path = mem_printf("%s/stored.sock", shared.rundir);
 
 	lmtpd.loop = l;
@@ -35,6 +64,11 @@ lmtpd_start(struct loop *l)
 	list_init(&lmtpd.sessions);
 	lmtpd.dir = dir_new(l);
 	dir_metric(lmtpd.dir, M_DIRECTORY);
+	if (lconf.sieve)
+		dir_want_scripts(lmtpd.dir);
+	scripts_init();
+	lmtpd_system_script();
+	lmtpd.submit = submit_new(l, &submit);
 	lmtpd.store = store_client_new(l, path, "lmtpd");
 	mem_free(&path);
 	lmtpd_session_limits();
@@ -44,13 +78,18 @@ lmtpd_start(struct loop *l)
 static void
 lmtpd_reload(void)
 {
+	struct submit_params submit = submit_params();
+
 	dir_reload(lmtpd.dir);
+	lmtpd_system_script();
+	submit_change(lmtpd.submit, &submit);
 	lmtpd_session_limits();
 }
 
 static void
 lmtpd_drain(void)
 {
+	submit_leave(lmtpd.submit);
 	lmtpd_session_shutdown_all();
 	if (lmtpd.nsessions == 0)
 		daemon_drained();
@@ -63,6 +102,9 @@ lmtpd_status(struct buf *out)
 	dir_status(lmtpd.dir, out);
 	buf_char(out, '\n');
 	store_client_status(lmtpd.store, out);
+	buf_char(out, '\n');
+	submit_status(lmtpd.submit, out);
+	scripts_status(out);
 }
 
 /* "forget USER": the entry has changed. */
@@ -89,7 +131,16 @@ lmtpd_check(struct buf *why)
 			buf_printf(why, "warning: %s: trusted = %s: every host may deliver\n",
 			    conf_where(&lconf.trusted), *t);
 	}
+	if (!submit_check(lconf.submit_relay, why) || !script_system_check(why))
+		return false;
 	return dir_check(why);
+}
+
+static void
+lmtpd_paths(void)
+{
+	if (*lconf.sieve_system)
+		sandbox_read_beside(lconf.sieve_system);
 }
 
 static const struct program lmtpd_program = {
@@ -109,6 +160,7 @@ static const struct program lmtpd_program = {
 	.status = lmtpd_status,
 	.control = lmtpd_control,
 	.check = lmtpd_check,
+	.paths = lmtpd_paths,
 };
 
 int

@@ -10,7 +10,7 @@
 #include "base/must.h"
 #include "base/random.h"
 #include "daemon/role.h"
-#include "lmtpd.h"
+#include "filter.h"
 
 static void ask_mail(struct smtp_server *, const struct smtp_mail *);
 static void ask_rcpt(struct smtp_server *, const struct smtp_rcpt *);
@@ -326,8 +326,10 @@ rcpt_found(void *arg, const struct dir_answer *a)
 
 	if (v.kind == OK && a->user) {
 		v = judge(a->user, &s->srv.mail, s->asked.ignore_quota);
-		if (v.kind == OK)
+		if (v.kind == OK) {
 			add_rcpt(s, a->user);
+			filter_rcpt(s, &s->asked, a);
+		}
 	} else if (v.kind != TEMP) {
 		v = login_rule_verdict(LOGIN_RULE_GONE, false);
 	}

@@ -42,6 +42,8 @@
 #define OUT_RCPT_TAKEN		OK, 250, "2.1.5", "recipient ok"
 /* VRFY neither confirms nor denies an address (RFC 5321 3.5.3, 7.3). */
 #define OUT_VRFY_PERHAPS	OK, 252, "2.0.0", "cannot verify, but will take mail and try"
+/* The recipient's Sieve script has sent the message on, or dropped it (RFC 5228 2.10). */
+#define OUT_SIEVE_DONE		OK, 250, "2.0.0", "ok, as the recipient wants it"
 /* There is room for the message.  The client reads 354 for it (RFC 5321 4.1.1.4), or nothing when
  * it sends in chunks. */
 #define OUT_BODY_WANTED		OK, 250, "2.0.0", "go ahead"
@@ -257,6 +259,11 @@
 /* Forwarding, lists in lists, or routing addresses go deeper than 20, or a mailRoutingAddress leads back
  * to where it stands (RFC 3463 3.5). */
 #define OUT_EXPAND_DEEP		TEMP, 450, "4.4.6", "lists and forwarding lead too far"
+/* The recipient's Sieve script refuses the message, in these words (RFC 5429 2). */
+#define OUT_SIEVE_REJECT	PERM, 550, "5.7.1", "%.190s"
+/* Other recipients' Sieve scripts have sent so much on that the time for the whole message is over; the
+ * client comes again for this one. */
+#define OUT_SIEVE_SLOW		TEMP, 451, "4.4.5", "no time left for this recipient, try again"
 /* lmtpd takes mail from trusted hosts, or with a client's certificate over TLS; see trusted. */
 #define OUT_LMTP_HOST		PERM, 554, "5.7.1", "this host may not deliver here"
 /* The client must show a certificate (RFC 3207 4). */

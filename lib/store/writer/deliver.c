@@ -114,6 +114,21 @@ writer_target_box(struct writer *w, struct wacct *a, const struct store_target *
 	return rc;
 }
 
+/* One that is INBOX for want of its folder has a copy there already, of this request: the same one. */
+static bool
+target_again(const struct store_target *t, size_t i, const struct wacct *a, const struct wbox *b,
+    struct store_result *r)
+{
+	if (t->folder.n == 0 || b != a->inbox)
+		return false;
+	for (size_t k = 1; k <= i; k++)
+		if (r[-(ptrdiff_t)k].code == STORE_DONE && r[-(ptrdiff_t)k].mailbox == b->id) {
+			*r = r[-(ptrdiff_t)k];
+			return true;
+		}
+	return false;
+}
+
 static void
 result_fail(struct store_result *r, enum store_code code, struct verdict v)
 {
@@ -148,6 +163,8 @@ deliver_one(struct writer *w, struct store_job *j, size_t i, int fd, struct cont
 		result_fail(r, STORE_DAMAGED, writer_verdict_damaged());
 		return;
 	}
+	if (target_again(t, i, a, b, r))
+		return;
 	if (writer_over_quota(w, a, &t->limits, m->size, 1, true, &v)) {
 		result_fail(r, STORE_OVERQUOTA, v);
 		return;

@@ -1,0 +1,496 @@
+/* filter.c: a transaction with scripts, from the complete message to the answers.
+ *
+ *	filter_start -> the scripts of each person -> what goes on, one by one -> the copies, a request
+ *	for all that are as the message came, then one for each other header -> the answers
+ *
+ * The order is what makes a repetition harmless: nothing is in the store before all that goes on was
+ * taken by the relay, so that a temporary failure there is an answer of 4xx for the whole person, and a
+ * failure of the store behind it repeats what went on only when the message has no name (lmtpd(8)).  One
+ * operation is under way at a time, the session's. */
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/crc.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/must.h"
+#include "filter.h"
+#include "mail/header.h"
+#include "submit/submit.h"
+
+#define SENDS_MS (4 * 60000) /* for all that goes on: the client waits for its answers */
+
+static void filter_next_person(struct filter *f);
+static void filter_next_send(struct filter *f);
+static void filter_next_group(struct filter *f);
+
+/* ---- recipients ---------------------------------------------------------------------------- */
+
+static void
+person_add_scripts(struct person *p, const char *name, const struct dir_values *texts)
+{
+	for (size_t i = 0; i < texts->n; i++)
+		p->scripts[p->n++] = script_get(name, texts->v[i]);
+}
+
+static struct slice
+person_address(struct arena *a, const struct address *to, struct slice domain)
+{
+	struct buf b = { 0 };
+	struct slice s;
+
+	address_write_parts(&b, to->local, domain);
+	s = arena_slice(a, buf_get(&b));
+	buf_fini(&b);
+	return s;
+}
+
+/* What is not from the directory must outlive the session's arena too: it is copied. */
+static void
+person_init(struct filter *f, struct person *p, const struct smtp_rcpt *asked,
+    const struct dir_answer *a)
+{
+	const struct lrcpt *r = &f->session->rcpts[p->rcpt];
+	const struct dir_values *user = &a->user->scripts, *domain = &a->domain->scripts;
+	size_t n = user->n + domain->n + 1;
+
+	p->to = person_address(&f->arena, &asked->to,
+	    asked->to.domain.n ? asked->to.domain : slice_str(shared.default_domain));
+	p->account = arena_slice(&f->arena, r->account);
+	p->folder = arena_slice(&f->arena, r->folder);
+	if (asked->orcpt_type.p)
+		p->orcpt = slice_str(arena_printf(&f->arena, SFMT ";" SFMT, SARG(asked->orcpt_type),
+		    SARG(asked->orcpt)));
+	p->notify = asked->notify;
+	p->scripts = arena_array(&f->arena, n, sizeof(struct script *));
+	p->programs = arena_array(&f->arena, n, sizeof(struct sieve_program *));
+	p->errors = arena_array(&f->arena, n, sizeof(char *));
+	p->ours = arena_array(&f->arena, n, sizeof(bool));
+	p->results = arena_array(&f->arena, n, sizeof(struct sieve_result));
+	person_add_scripts(p, "user", user);
+	person_add_scripts(p, "domain", domain);
+	if (script_system())
+		p->scripts[p->n++] = script_ref(script_system());
+}
+
+static struct filter *
+filter_new(struct lsession *s)
+{
+	struct filter *f = mem_new(sizeof(*f));
+
+	f->magic = FILTER_MAGIC;
+	f->session = s;
+	f->body.fd = f->scratch.fd = -1;
+	f->last = &f->sends;
+	return f;
+}
+
+void
+filter_rcpt(struct lsession *s, const struct smtp_rcpt *asked, const struct dir_answer *a)
+{
+	struct filter *f = s->filter;
+
+	if (!lconf.sieve ||
+	    (a->user->scripts.n == 0 && (!a->domain || a->domain->scripts.n == 0) &&
+		!script_system()) ||
+	    s->rcpts[s->nrcpt - 1].again)
+		return;
+	s->rcpts[s->nrcpt - 1].scripted = true;
+	if (!f)
+		f = s->filter = filter_new(s);
+	if (f->n == f->room) {
+		f->room = f->room ? f->room * 2 : 2;
+		f->people = mem_grow(f->people, f->room, sizeof(*f->people));
+	}
+	f->people[f->n] = (struct person){ .rcpt = s->nrcpt - 1 };
+	person_init(f, &f->people[f->n++], asked, a);
+}
+
+/* ---- the scripts --------------------------------------------------------------------------- */
+
+/* The whole message in memory or mapped; 0 or -errno. */
+static int
+filter_take_message(struct filter *f)
+{
+	struct lsession *s = f->session;
+	int rc = 0;
+
+	if (s->bytes.n) {
+		f->bytes = s->bytes;
+		s->bytes = (struct buf){ 0 };
+		f->message = buf_get(&f->bytes);
+	} else {
+		rc = mapped_open(&f->map, s->body.fd, (size_t)s->size);
+		f->message = slice(f->map.p, f->map.n);
+	}
+	f->header = slice_sub(f->message, 0, header_len(f->message));
+	return rc;
+}
+
+void
+filter_start(struct lsession *s, struct slice cache)
+{
+	const struct smtp_mail *m = &s->srv.mail;
+	struct filter *f = s->filter;
+	int rc = filter_take_message(f);
+	struct verdict v;
+
+	if (rc < 0) {
+		v = deliver_unwritten(s, rc);
+		deliver_fail(s, &v);
+		return;
+	}
+	buf_slice(&f->cache, cache);
+	f->sender = m->from.domain.n ? person_address(&f->arena, &m->from, m->from.domain) : S("");
+	f->envid = m->envid.p ? arena_slice(&f->arena, m->envid) : m->envid;
+	f->ret = m->ret;
+	for (size_t i = 0; i < f->n; i++)
+		f->people[i].last = &f->people[i].puts;
+	f->began_ms = loop_now(lmtpd.loop);
+	f->at = 0;
+	filter_next_person(f);
+}
+
+static void
+filter_ran(struct filter *f)
+{
+	filter_plan(f, &f->people[f->at]);
+	f->at++;
+	filter_next_person(f);
+}
+
+/* Too large for this user: no script is asked about it. */
+static bool
+person_too_large(struct filter *f, const struct person *p)
+{
+	struct lrcpt *r = &f->session->rcpts[p->rcpt];
+
+	if (r->max_message == 0 || f->session->size <= (uint64_t)r->max_message)
+		return false;
+	r->v = verdict(OUT_USER_SIZE);
+	return true;
+}
+
+static void
+filter_next_person(struct filter *f)
+{
+	while (f->at < f->n && person_too_large(f, &f->people[f->at]))
+		f->at++;
+	if (f->at < f->n)
+		filter_run_start(f, filter_ran);
+	else
+		filter_next_send(f);
+}
+
+/* ---- what goes on -------------------------------------------------------------------------- */
+
+/* Without our Return-Path (RFC 5321 4.4), and with what tells us of it when it comes back. */
+static struct slice
+send_header(struct filter *f, const struct send *send, struct buf *b)
+{
+	struct slice header = send->header.n ? send->header : f->header, rest = header;
+	struct header_field field;
+
+	header_write(b, "X-Sieve-Redirected-From", send->of->to);
+	while (header_next(&rest, &field))
+		if (!slice_ieq(field.name, S("Return-Path")))
+			buf_slice(b, field.whole);
+	buf_slice(b, rest.n ? rest : S("\r\n"));
+	return slice_from(f->message, f->header.n);
+}
+
+static void
+filter_sent(void *arg, const struct verdict *v)
+{
+	struct filter *f = CAST(arg, struct filter, FILTER_MAGIC);
+	struct send *send = f->sends;
+	struct person *p = send->of;
+	struct lrcpt *r = &f->session->rcpts[p->rcpt];
+
+	f->sends = send->next;
+	buf_fini(&f->out);
+	if (f->scratch.fd >= 0)
+		store_body_put(lmtpd.store, &f->scratch);
+	log_event(LOG_INFO, "redirect", "sid=%s qid=%s user=%s to=%s verdict=%d.%u.%u text=%s",
+	    f->session->sid, log_value(f->session->srv.mail.xqid), log_value(p->account),
+	    log_value(send->to), (int)v->kind, v->subject, v->detail, log_str(v->text));
+	if (v->kind == OK) {
+		metric_add(M_REDIRECTED, 1);
+	} else if (v->kind == TEMP) {
+		r->v = *v; /* later, all of it */
+		r->v.reply = 0;
+	} else if (!p->puts) {
+		filter_keep(f, p, NULL); /* it will not go there: better here than nowhere */
+	}
+	filter_next_send(f);
+}
+
+static void
+send_start(struct filter *f, const struct submit_mail *m)
+{
+	submit_start(lmtpd.submit, m, &f->session->op, filter_sent, f);
+}
+
+static struct submit_mail
+send_mail(const struct filter *f, const struct send *send)
+{
+	return (struct submit_mail){ .sender = f->sender,
+		.to = send->to,
+		.notify = send->notify,
+		.ret = send->ret,
+		.fd = -1 };
+}
+
+/* A large message goes on from a file that stored lends: memory is not for that. */
+static void
+send_from_file(void *arg, const struct store_reply *reply)
+{
+	struct filter *f = CAST(arg, struct filter, FILTER_MAGIC);
+	struct submit_mail m = send_mail(f, f->sends);
+	struct slice body;
+	struct verdict v = reply->verdict;
+	int rc;
+
+	if (v.kind == OK) {
+		body = send_header(f, f->sends, &f->out);
+		rc = files_write(f->scratch.fd, f->out.p, f->out.n);
+		if (rc == 0)
+			rc = files_write(f->scratch.fd, body.p, body.n);
+		if (rc == 0) {
+			m.fd = f->scratch.fd;
+			m.size = f->out.n + body.n;
+			send_start(f, &m);
+			return;
+		}
+		v = deliver_unwritten(f->session, rc);
+	}
+	filter_sent(f, &v);
+}
+
+static void
+filter_next_send(struct filter *f)
+{
+	struct lsession *s = f->session;
+	struct submit_mail m;
+	struct send *send;
+
+	/* A person whose answer is 4xx already gets all of it again. */
+	while ((send = f->sends) && s->rcpts[send->of->rcpt].v.kind == TEMP)
+		f->sends = send->next;
+	if (!send) {
+		filter_next_group(f);
+	} else if (loop_now(lmtpd.loop) - f->began_ms > SENDS_MS) {
+		s->rcpts[send->of->rcpt].v = verdict(OUT_SIEVE_SLOW);
+		filter_next_send(f);
+	} else if (f->message.n > (size_t)lconf.keep) {
+		store_body_start(lmtpd.store, s->rcpts[0].partition, &f->scratch, &s->op,
+		    send_from_file, f);
+	} else {
+		m = send_mail(f, send);
+		buf_slice(&f->out, send_header(f, send, &f->out));
+		m.bytes = buf_get(&f->out);
+		send_start(f, &m);
+	}
+}
+
+/* ---- copies -------------------------------------------------------------------------------- */
+
+static bool
+put_waits(const struct filter *f, const struct put *put)
+{
+	return !put->asked && f->session->rcpts[put->of->rcpt].v.kind == VERDICT_NONE;
+}
+
+/* Recipients without scripts get it as it came. */
+static bool
+filter_has_plain(const struct filter *f)
+{
+	const struct lsession *s = f->session;
+	size_t scripted = 0;
+
+	for (size_t i = 0; i < s->nrcpt; i++)
+		scripted += s->rcpts[i].again;
+	return scripted + f->n < s->nrcpt;
+}
+
+/* The first copy that is still to be stored: as it came, or (came) any other. */
+static const struct put *
+filter_find_put(const struct filter *f, bool edited)
+{
+	for (size_t i = 0; i < f->n; i++)
+		for (const struct put *put = f->people[i].puts; put; put = put->next)
+			if (put_waits(f, put) && (put->header.n > 0) == edited)
+				return put;
+	return NULL;
+}
+
+/* What a script has decided without a copy. */
+static void
+filter_finish(struct filter *f)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		struct lrcpt *r = &f->session->rcpts[f->people[i].rcpt];
+
+		if (r->v.kind != VERDICT_NONE)
+			continue;
+		r->v = f->people[i].stored.kind ? f->people[i].stored : verdict(OUT_SIEVE_DONE);
+	}
+	deliver_answer_all(f->session);
+}
+
+static void
+group_failed(struct filter *f, const struct verdict *v)
+{
+	for (size_t i = 0; i < f->n; i++)
+		for (const struct put *put = f->people[i].puts; put; put = put->next)
+			if (put_waits(f, put))
+				f->session->rcpts[put->of->rcpt].v = *v;
+	filter_finish(f);
+}
+
+/* The file of an edited message. */
+static void
+group_lent(void *arg, const struct store_reply *reply)
+{
+	struct filter *f = CAST(arg, struct filter, FILTER_MAGIC);
+	struct lsession *s = f->session;
+	struct verdict v = reply->verdict;
+	int rc;
+
+	if (v.kind == OK) {
+		s->size = 0;
+		s->crc = 0;
+		rc = deliver_write(s, f->group);
+		if (rc == 0)
+			rc = deliver_write(s, slice_from(f->message, f->header.n));
+		if (rc == 0) {
+			deliver_parse(s, deliver_commit);
+			return;
+		}
+		v = deliver_unwritten(s, rc);
+	}
+	group_failed(f, &v);
+}
+
+static void
+filter_next_group(struct filter *f)
+{
+	struct lsession *s = f->session;
+	const struct put *put;
+
+	if (!f->came) {
+		f->came = true;
+		f->group = S("");
+		if (filter_has_plain(f) || filter_find_put(f, false)) {
+			deliver_commit(s, buf_get(&f->cache));
+			return;
+		}
+	}
+	put = filter_find_put(f, true);
+	if (!put) {
+		filter_finish(f);
+		return;
+	}
+	f->group = put->header;
+	if (s->body.fd >= 0 && f->body.fd < 0) {
+		f->body = s->body; /* of the message as it came: giving it back would cut it off */
+		s->body.fd = -1;
+	}
+	if (s->body.fd >= 0)
+		store_body_put(lmtpd.store, &s->body);
+	store_body_start(lmtpd.store, s->rcpts[0].partition, &s->body, &s->op, group_lent, f);
+}
+
+static void
+target_of(struct lsession *s, const struct put *put, struct store_target *t)
+{
+	struct lrcpt *r = &s->rcpts[put->of->rcpt];
+
+	*t = (struct store_target){ .account = r->account,
+		.partition = r->partition,
+		.folder = put->folder,
+		.keywords = put->keywords,
+		.flags = put->flags,
+		.limits = r->limits };
+	deliver_dup_key(s, r->account, put->folder, t->dup);
+}
+
+size_t
+filter_targets(struct lsession *s, struct store_target *targets, size_t n)
+{
+	struct filter *f = s->filter;
+
+	for (size_t i = 0; i < f->n; i++)
+		for (struct put *put = f->people[i].puts; put; put = put->next) {
+			if (!put_waits(f, put) || !slice_eq(put->header, f->group))
+				continue;
+			if (n ==
+			    STORE_TARGETS_MAX) { /* they are asked for again, without the others */
+				s->rcpts[put->of->rcpt].v = verdict(OUT_RCPTS_MANY);
+				continue;
+			}
+			put->asked = put->now = true;
+			target_of(s, put, &targets[n]);
+			put->target = n++;
+		}
+	return n;
+}
+
+/* The worst of what a person's copies came to. */
+static void
+person_stored(struct person *p, const struct verdict *v)
+{
+	if (!p->stored.kind || v->kind == TEMP || (v->kind == PERM && p->stored.kind == OK))
+		p->stored = *v;
+}
+
+void
+filter_go_on(struct lsession *s)
+{
+	filter_next_group(s->filter);
+}
+
+void
+filter_stored(struct lsession *s, const struct store_reply *reply)
+{
+	struct filter *f = s->filter;
+
+	for (size_t i = 0; i < f->n; i++)
+		for (struct put *put = f->people[i].puts; put; put = put->next) {
+			struct lrcpt *r = &s->rcpts[put->of->rcpt];
+			const struct store_result *t = NULL;
+			struct verdict v = reply->verdict;
+
+			if (!put->now)
+				continue;
+			put->now = false;
+			if (v.kind == OK) {
+				t = &reply->results[put->target];
+				v = deliver_verdict(t);
+			}
+			person_stored(&f->people[i], &v);
+			r->logged = true;
+			deliver_log(s, r, put->folder, &v, t);
+		}
+	filter_next_group(f);
+}
+
+void
+filter_stop(struct lsession *s)
+{
+	struct filter *f = s->filter;
+
+	s->filter = NULL;
+	if (!f)
+		return;
+	if (!f->running) {
+		filter_free(&f);
+		return;
+	}
+	f->session = NULL;
+	if (f->map.p && s->body.fd >= 0 && f->body.fd < 0) { /* giving it back would cut it off */
+		f->body = s->body;
+		s->body.fd = -1;
+	}
+}

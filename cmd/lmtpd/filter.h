@@ -1,0 +1,120 @@
+/* lmtpd/filter.h: recipients' Sieve scripts on a message that has come, and what becomes of it.
+ *
+ *	run.c      scripts on the message, on a thread of the pool
+ *	plan.c     from what they say to folders, messages that go on, and answers
+ *	filter.c   the plan carried out: what goes on first, then the store, then the answers
+ *
+ * A filter belongs to a transaction with at least one recipient who has a script.  It owns the
+ * message meanwhile, because a thread may still read it when the session has gone. */
+#ifndef LMTPD_FILTER_H
+#define LMTPD_FILTER_H
+#include "base/mapped.h"
+#include "lmtpd.h"
+#include "script.h"
+
+/* A copy that goes into a folder. */
+struct put {
+	struct put *next;
+	struct person *of;
+	struct slice folder; /* "" = INBOX */
+	uint16_t flags;      /* enum store_flag */
+	struct slice keywords;
+	struct slice header; /* empty: as it came; else with the empty line */
+	bool asked;          /* it is in a request, or was */
+	bool now;            /* ... in the one that is under way, as this target of it: */
+	size_t target;
+};
+
+/* A copy that goes on to another address. */
+struct send {
+	struct send *next;
+	struct person *of;
+	struct slice to, header;
+	unsigned notify;
+	enum smtp_ret ret;
+};
+
+/* A recipient with scripts. */
+struct person {
+	size_t rcpt;     /* in the session */
+	struct slice to; /* the address, as the envelope has it */
+	struct slice account, folder;
+	struct slice orcpt;
+	unsigned notify;
+	size_t n; /* scripts, in their order */
+	struct script **scripts;
+	struct sieve_program **programs; /* NULL: it has errors */
+	char **errors;
+	bool *ours; /* this run has compiled it: the table has not got it yet */
+	struct sieve_result *results;
+	size_t ran; /* of them: the last one had the say */
+	struct put *puts, **last;
+	size_t sends;
+	struct verdict
+	    stored; /* the worst that stored has said of them; VERDICT_NONE: nothing yet */
+	struct slice whole_header; /* what `whole` is made of */
+	struct buf whole;          /* the message with the header that a script before has edited */
+};
+
+#define FILTER_MAGIC 0x73697665
+struct filter {
+	uint32_t magic;
+	struct lsession *session; /* NULL: it has gone, and the thread is still at work */
+	struct arena arena;
+	struct buf bytes;  /* the message, when it is small */
+	struct mapped map; /* else */
+	struct store_body
+	    body; /* and its file, which the session has left here; fd -1: it has not */
+	struct slice message, header;
+	struct slice sender, envid;
+	enum smtp_ret ret;
+	struct buf cache;      /* the message's record, as it came */
+	struct person *people; /* heap */
+	size_t n, room, at;
+	bool running;                  /* a thread has it */
+	void (*over)(struct filter *); /* ... and then */
+	struct sieve_host host;
+	uint64_t began_ms;
+	struct send *sends, **last;
+	struct store_body scratch; /* a message on its way out that is too large for memory */
+	struct buf out;            /* or it */
+	struct slice group; /* the header of the copies that are stored now; empty: as it came */
+	bool came;          /* those that are as it came have been stored */
+};
+
+/* A recipient that was just accepted, the last one: has he a script? */
+void filter_rcpt(struct lsession *s, const struct smtp_rcpt *asked, const struct dir_answer *a);
+/* Of deliver.c's steps: the message is complete, its record is made. */
+void filter_start(struct lsession *s, struct slice cache);
+/* Adds the targets of the request at hand to the n that there are; STORE_TARGETS_MAX in all.  Returns how
+ * many there are then. */
+size_t filter_targets(struct lsession *s, struct store_target *targets, size_t n);
+/* There was nothing to ask stored. */
+void filter_go_on(struct lsession *s);
+/* What stored says to it. */
+void filter_stored(struct lsession *s, const struct store_reply *reply);
+/* The transaction is over, or given up. */
+void filter_stop(struct lsession *s);
+
+/* run.c: runs the scripts of the person at hand, then done(f) on the loop, or never after op_cancel. */
+void filter_run_start(struct filter *f, void (*done)(struct filter *f));
+void filter_free(struct filter **f);
+
+/* plan.c: what the scripts of this person come to. */
+void filter_plan(struct filter *f, struct person *p);
+/* Into the folder that the address means, as it came. */
+void filter_keep(struct filter *f, struct person *p, const struct sieve_action *a);
+
+/* deliver.c */
+struct verdict deliver_verdict(const struct store_result *t);
+int deliver_write(struct lsession *s, struct slice b);
+void deliver_parse(struct lsession *s, void (*done)(struct lsession *, struct slice cache));
+void deliver_commit(struct lsession *s, struct slice cache);
+void deliver_answer_all(struct lsession *s);
+void deliver_fail(struct lsession *s, const struct verdict *v);
+struct verdict deliver_unwritten(const struct lsession *s, int error);
+void
+deliver_dup_key(struct lsession *s, struct slice account, struct slice folder, uint8_t key[16]);
+void deliver_log(const struct lsession *s, const struct lrcpt *r, struct slice folder,
+    const struct verdict *v, const struct store_result *t);
+#endif

@@ -1,0 +1,236 @@
+/* plan.c: from the actions of a person's scripts to copies in folders, copies that go on, and an answer.
+ *
+ * Nothing is carried out here.  Of several scripts the actions of each count, but for the implicit keep,
+ * which only the last one that ran can still have.  What a script asks for in a form that the store does
+ * not take (names of folders, flags) is left out or becomes INBOX: mail is not lost for it. */
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "filter.h"
+#include "mail/header.h"
+#include "store/request.h"
+
+#define LOOP_FIELD "X-Sieve-Redirected-From"
+
+/* ---- copies into folders ------------------------------------------------------------------ */
+
+static uint16_t
+plan_flag(struct slice name)
+{
+	static const struct {
+		const char *name;
+		enum store_flag flag;
+	} flags[] = { { "\\Seen", STORE_SEEN }, { "\\Answered", STORE_ANSWERED },
+		{ "\\Flagged", STORE_FLAGGED }, { "\\Deleted", STORE_DELETED },
+		{ "\\Draft", STORE_DRAFT } };
+
+	for (size_t i = 0; i < NELEM(flags); i++)
+		if (slice_ieq(name, slice_str(flags[i].name)))
+			return flags[i].flag;
+	return 0;
+}
+
+/* Flags and keywords; what IMAP could not set (\Recent, junk) is left out. */
+static void
+plan_flags(struct arena *arena, struct put *put, const struct sieve_action *a)
+{
+	struct buf words = { 0 };
+
+	for (size_t i = 0; i < a->nflags; i++) {
+		put->flags |= plan_flag(a->flags[i]);
+		if (!store_keyword_ok(a->flags[i]))
+			continue;
+		if (words.n)
+			buf_char(&words, ' ');
+		buf_slice(&words, a->flags[i]);
+	}
+	if (words.n)
+		put->keywords = arena_slice(arena, buf_get(&words));
+	buf_fini(&words);
+}
+
+static struct put *
+plan_put(struct filter *f, struct person *p, struct slice folder, const struct sieve_action *a)
+{
+	struct put *put = arena_new(&f->arena, sizeof(*put));
+
+	put->of = p;
+	put->folder = folder;
+	if (a) {
+		plan_flags(&f->arena, put, a);
+		put->header = a->header;
+	}
+	return put;
+}
+
+void
+filter_keep(struct filter *f, struct person *p, const struct sieve_action *a)
+{
+	struct put *put = plan_put(f, p, p->folder, a);
+
+	/* First, so that a folder that is not there, which is INBOX then, finds this one. */
+	put->next = p->puts;
+	p->puts = put;
+	if (p->last == &p->puts)
+		p->last = &put->next;
+}
+
+static void
+plan_fileinto(struct filter *f, struct person *p, const struct sieve_action *a)
+{
+	char name[STORE_NAME_MAX + 1];
+	struct put *put;
+
+	if (store_name_check(a->where, name) < 0)
+		name[0] = '\0';
+	if (name[0] == '\0' || strcmp(name, "INBOX") == 0)
+		put = plan_put(f, p, S(""), a);
+	else
+		put = plan_put(f, p, slice_str(arena_str(&f->arena, name)), a);
+	*p->last = put;
+	p->last = &put->next;
+}
+
+/* ---- copies that go on ---------------------------------------------------------------------- */
+
+/* Has it come back from where this person's script has sent it? */
+static bool
+plan_loops(const struct filter *f, const struct person *p)
+{
+	struct slice rest = f->header;
+	struct header_field field;
+
+	while (header_next(&rest, &field))
+		if (slice_ieq(field.name, S(LOOP_FIELD)) &&
+		    slice_ieq(slice_trim(field.value), p->to))
+			return true;
+	return false;
+}
+
+static unsigned
+plan_notify(struct slice words)
+{
+	static const struct {
+		const char *word;
+		unsigned bit;
+	} names[] = { { "NEVER", SMTP_NOTIFY_NEVER }, { "SUCCESS", SMTP_NOTIFY_SUCCESS },
+		{ "FAILURE", SMTP_NOTIFY_FAILURE }, { "DELAY", SMTP_NOTIFY_DELAY } };
+	unsigned notify = 0;
+
+	for (struct slice word; slice_cut(&words, ',', &word);)
+		for (size_t i = 0; i < NELEM(names); i++)
+			if (slice_ieq(word, slice_str(names[i].word)))
+				notify |= names[i].bit;
+	return notify;
+}
+
+static void
+plan_redirect(struct filter *f, struct person *p, const struct sieve_action *a)
+{
+	struct send *send;
+
+	if (plan_loops(f, p)) {
+		log_event(LOG_INFO, "redirect", "sid=%s user=%s to=%s error=loop", f->session->sid,
+		    log_value(p->account), log_value(a->where));
+		filter_keep(f, p, NULL);
+		return;
+	}
+	send = arena_new(&f->arena, sizeof(*send));
+	send->of = p;
+	p->sends++;
+	send->to = a->where;
+	send->header = a->header;
+	send->notify = plan_notify(a->notify);
+	send->ret = slice_ieq(a->ret, S("FULL")) ? SMTP_RET_FULL :
+	    slice_ieq(a->ret, S("HDRS"))         ? SMTP_RET_HDRS :
+						   SMTP_RET_NONE;
+	*f->last = send;
+	f->last = &send->next;
+}
+
+/* ---- refusing -------------------------------------------------------------------------------- */
+
+/* The reason as an answer can have it: one line, of ASCII unless the sender takes more (RFC 5429 2.1.2). */
+static void
+plan_reject(struct filter *f, struct person *p, const struct sieve_action *a)
+{
+	struct lrcpt *r = &f->session->rcpts[p->rcpt];
+	struct buf line = { 0 };
+
+	header_unfold_to(&line, slice_trim(a->text));
+	for (size_t i = 0; i < line.n; i++)
+		if ((unsigned char)line.p[i] < ' ' || line.p[i] == 0x7f)
+			line.p[i] = ' ';
+	if (line.n && (f->session->srv.mail.smtputf8 || utf8_ascii(buf_get(&line))))
+		r->v = verdict(OUT_SIEVE_REJECT, buf_cstr(&line));
+	else
+		r->v = verdict(OUT_SIEVE_REJECT, "the recipient does not want this message");
+	metric_add(M_REJECTED, 1);
+	buf_fini(&line);
+}
+
+/* ---- */
+
+static void
+plan_action(struct filter *f, struct person *p, const struct sieve_action *a)
+{
+	switch (a->kind) {
+	case SIEVE_KEEP: filter_keep(f, p, a); break;
+	case SIEVE_FILEINTO: plan_fileinto(f, p, a); break;
+	case SIEVE_REDIRECT: plan_redirect(f, p, a); break;
+	case SIEVE_REJECT:
+	case SIEVE_EREJECT: plan_reject(f, p, a); break;
+	case SIEVE_DISCARD:
+	case SIEVE_VACATION:
+	case SIEVE_NOTIFY:
+	case SIEVE_DUPLICATE:
+	case SIEVE_ACTS: break;
+	}
+}
+
+/* An action of a later script, on the message as the implicit keep of the one before has left it, whose
+ * flags count until somebody gives others. */
+static const struct sieve_action *
+plan_merge(struct filter *f, const struct sieve_action *a, const struct sieve_action *before)
+{
+	struct sieve_action *both;
+
+	if (!before)
+		return a;
+	both = arena_new(&f->arena, sizeof(*both));
+	*both = *a;
+	if (a->implicit && !a->flagged) {
+		both->flagged = before->flagged;
+		both->flags = before->flags;
+		both->nflags = before->nflags;
+	}
+	if (!a->header.n)
+		both->header = before->header;
+	return both;
+}
+
+void
+filter_plan(struct filter *f, struct person *p)
+{
+	const struct sieve_action *before = NULL; /* implicit keep of an earlier script */
+	bool kept = true;
+
+	for (size_t i = 0; i < p->ran; i++) {
+		const struct sieve_action *a = p->results[i].actions, *keep = before;
+
+		if (!p->programs[i])
+			continue;
+		kept = false;
+		for (; a; a = a->next) {
+			if (a->implicit)
+				before = plan_merge(f, a, keep);
+			else
+				plan_action(f, p, plan_merge(f, a, keep));
+			kept |= a->implicit;
+		}
+	}
+	if (kept)
+		filter_keep(f, p, before);
+	if (!p->puts && !p->sends && !f->session->rcpts[p->rcpt].v.kind)
+		metric_add(M_DISCARDED, 1);
+}

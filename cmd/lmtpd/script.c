@@ -1,0 +1,217 @@
+/* script.c: the table of scripts that this worker has met.
+ *
+ * A script is known by its whole text, so that one that was changed is another one, and what many
+ * people have in common is compiled once.  The table is bounded by the octets of texts; who was not
+ * used for longest goes, and stays as long as a recipient holds it.  A script with errors is remembered
+ * too: it is not compiled again for every message. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/must.h"
+#include "lmtpd.h"
+#include "script.h"
+
+#define TEXTS_MAX   (8 * 1024 * 1024) /* octets of texts; programs are some times as large */
+#define SCRIPTS_MAX 10000
+
+static struct map scripts;
+static struct list used = { &used, &used }; /* the next to go is first */
+static size_t octets;
+static uint64_t hits, misses;
+static struct script *of_system;
+
+/* The extensions that need what is not at hand here. */
+const struct sieve_options script_options = {
+	.without = "mailbox mailboxid special-use duplicate vacation vacation-seconds enotify fcc "
+		   "extlists include",
+};
+
+static struct sieve_limits script_limits;
+
+void
+scripts_init(void)
+{
+	script_limits = sieve_limits_default;
+	script_limits.redirects = (unsigned)lconf.redirects;
+	script_limits.cpu_ms = (unsigned)lconf.sieve_cpu;
+}
+
+struct script *
+script_ref(struct script *s)
+{
+	s->refs++;
+	return s;
+}
+
+void
+script_unref(struct script **sp)
+{
+	struct script *s = *sp;
+
+	*sp = NULL;
+	if (!s || --s->refs)
+		return;
+	sieve_program_free(&s->program);
+	mem_free(&s->error);
+	mem_release(s);
+}
+
+static void
+script_drop(struct script *s)
+{
+	must(map_take(&scripts, s->text) == s);
+	list_remove(&s->used);
+	octets -= s->text.n;
+	script_unref(&s);
+}
+
+struct script *
+script_get(const char *name, struct slice text)
+{
+	struct script *s = map_get(&scripts, text);
+
+	if (s) {
+		hits++;
+		list_remove(&s->used);
+		list_push(&used, &s->used);
+		return script_ref(s);
+	}
+	misses++;
+	s = mem_new(sizeof(*s) + text.n);
+	s->refs = 1;
+	s->name = name;
+	memcpy(s + 1, text.p, text.n);
+	s->text = slice((const char *)(s + 1), text.n);
+	list_push(&used, &s->used);
+	map_put(&scripts, s->text, s);
+	octets += text.n;
+	while ((octets > TEXTS_MAX || scripts.n > SCRIPTS_MAX) &&
+	    list_first(&used, struct script, used) != s)
+		script_drop(list_first(&used, struct script, used));
+	return script_ref(s);
+}
+
+struct sieve_program *
+script_program(const char *name, struct slice text, char **error)
+{
+	struct sieve_options o = script_options;
+	struct sieve_errors errors = { 0 };
+	struct sieve_program *p;
+	struct buf b = { 0 };
+
+	o.name = name;
+	o.limits = &script_limits;
+	p = sieve_compile(text, &o, &errors);
+	*error = NULL;
+	if (!p) {
+		if (errors.first)
+			sieve_error_write(&b, errors.first);
+		*error = buf_take(&b);
+	}
+	sieve_errors_fini(&errors);
+	return p;
+}
+
+bool
+script_made(struct script *s, struct sieve_program *program, char *error)
+{
+	if (s->program || s->error)
+		return false;
+	s->program = program;
+	s->error = error;
+	return true;
+}
+
+void
+scripts_status(struct buf *out)
+{
+	buf_printf(out, "sieve scripts=%zu octets=%zu hits=%llu misses=%llu\n", scripts.n, octets,
+	    (unsigned long long)hits, (unsigned long long)misses);
+}
+
+/* ---- the administrator's script ------------------------------------------------------------ */
+
+struct script *
+script_system(void)
+{
+	return of_system;
+}
+
+/* The file's text; false with *why. */
+static bool
+system_text(const char *path, struct buf *text, struct buf *why)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = 1;
+
+	while (fd >= 0 && n > 0 && text->n <= DIR_SCRIPTS_MAX) {
+		char *room = buf_reserve(text, 4096);
+
+		n = read(fd, room, 4096);
+		if (n < 0 && errno == EINTR)
+			n = 1;
+		else if (n > 0)
+			text->n += (size_t)n;
+	}
+	if (fd < 0 || n < 0)
+		buf_printf(why, "sieve.system: %s: %s\n", path, strerror(errno));
+	else if (text->n > DIR_SCRIPTS_MAX)
+		buf_printf(why, "sieve.system: %s: more than %d octets\n", path, DIR_SCRIPTS_MAX);
+	if (fd >= 0)
+		(void)close(fd);
+	return fd >= 0 && n >= 0 && text->n <= DIR_SCRIPTS_MAX;
+}
+
+/* Compiles it on the spot: it is the administrator's own.  NULL with *why, or without: there is none. */
+static struct script *
+system_script(struct buf *why)
+{
+	struct sieve_program *p = NULL;
+	struct script *s = NULL;
+	struct buf text = { 0 };
+	char *error = NULL;
+
+	if (!*lconf.sieve_system)
+		return NULL;
+	if (system_text(lconf.sieve_system, &text, why) &&
+	    !(p = script_program("system", buf_get(&text), &error)))
+		buf_printf(why, "%s: %s\n", lconf.sieve_system, error);
+	mem_free(&error);
+	if (p) {
+		s = script_get("system", buf_get(&text));
+		if (!script_made(s, p, NULL))
+			sieve_program_free(&p);
+	}
+	buf_fini(&text);
+	return s;
+}
+
+bool
+script_system_check(struct buf *why)
+{
+	size_t n = why->n;
+	struct script *s;
+
+	scripts_init();
+	s = system_script(why);
+	script_unref(&s);
+	return why->n == n;
+}
+
+bool
+script_system_read(struct buf *why)
+{
+	size_t n = why->n;
+	struct script *s = system_script(why);
+
+	if (why->n > n)
+		return false;
+	script_unref(&of_system);
+	of_system = s;
+	return true;
+}

@@ -1,0 +1,38 @@
+/* lmtpd/script.h: Sieve scripts, each compiled once in this worker and kept by its text.
+ *
+ * A script is looked up when a recipient is accepted, compiled by the thread that runs it first, and
+ * given back here.  The loop's thread alone; what a thread works with it gets as a program. */
+#ifndef LMTPD_SCRIPT_H
+#define LMTPD_SCRIPT_H
+#include "sieve/sieve.h"
+
+struct script {
+	unsigned refs; /* of recipients, and one of the table */
+	struct list used;
+	struct slice text;
+	const char *name;              /* static: "user", "domain", "system" */
+	struct sieve_program *program; /* NULL: not compiled yet, or it cannot be */
+	char *error;                   /* why it cannot be; NULL: nobody has tried, or it can */
+};
+
+extern const struct sieve_options script_options;
+
+void scripts_init(void);
+/* The script of that text; the reference is the caller's. */
+struct script *script_get(const char *name, struct slice text);
+struct script *script_ref(struct script *);
+void script_unref(struct script **);
+/* On any thread: the program, or NULL with *error (heap). */
+struct sieve_program *script_program(const char *name, struct slice text, char **error);
+/* What a thread has made of it (heap) is the script's now: true.  False: another was first, and it stays
+ * the caller's. */
+bool script_made(struct script *, struct sieve_program *program, char *error);
+void scripts_status(struct buf *out);
+
+/* The administrator's, for every message (sieve.system); NULL: there is none. */
+struct script *script_system(void);
+/* Reads it anew.  False with a line of *why: what was there stays. */
+bool script_system_read(struct buf *why);
+/* Would it be read?  For -n. */
+bool script_system_check(struct buf *why);
+#endif

@@ -1,0 +1,199 @@
+#!/usr/bin/env python3
+"""Sieve at delivery: scripts of the directory and of the administrator, from SMTP to IMAP."""
+import base64, glob, os, smtplib, subprocess
+import tm
+
+tm.need("ldapmodify", "swaks")
+SYSTEM = os.path.join(tm.tempdir(), "system.sieve")
+with open(SYSTEM, "w") as f:
+    f.write('require ["fileinto", "environment"];\nif allof (header :is "X-System" "junk", environment :is "location" "MDA") { fileinto "Junk"; stop; }\n')
+os.chmod(os.path.dirname(SYSTEM), 0o755)
+sb = tm.Sandbox("--users", "4", "--set", f"lmtpd.sieve.system={SYSTEM}", "--set", "lmtpd.workers=1", "--set", "tiermail.ldap.cache_age=1s",
+                "--set", "lmtpd.message.keep=64K")
+D, ok, is_ = sb.domain, tm.ok, tm.is_
+base = sb.env["LDAP_BASE"]
+ONE, TWO, THREE = (f"{sb.user(n)}@{D}" for n in (1, 2, 3))
+
+
+def modify(dn, attr, *values):
+    text = f"dn: {dn},{base}\nchangetype: modify\nreplace: {attr}\n" + "".join(
+        f"{attr}:: {base64.b64encode(v.encode()).decode()}\n" for v in values)
+    r = subprocess.run(["ldapmodify", "-x", "-H", sb.env["LDAP_URL"], "-D", sb.env["LDAP_ADMIN_DN"], "-w", sb.env["LDAP_ADMIN_PASSWORD"]],
+                       input=text, text=True, capture_output=True)
+    if r.returncode:
+        raise RuntimeError(r.stderr)
+
+
+def script(n, *texts):
+    """The scripts of user n; the next delivery has them."""
+    modify(f"uid={sb.user(n)},ou=People,o={D}", "mailSieveRuleSource", *texts)
+    forget(n)
+
+
+def forget(n):
+    sb.tool("tmctl", "-d", "lmtpd", "forget", f"{sb.user(n)}@{D}")
+
+
+def lmtp(text, *to, sender="outside@sender.test", options=()):
+    """Delivers, and returns (code, words) for each recipient."""
+    c = smtplib.LMTP(os.path.join(sb.env["RUNDIR"], "lmtpd.sock"))
+    c.ehlo()
+    c.mail(sender, list(options))
+    codes = [c.rcpt(a) for a in to]
+    if not all(code == 250 for code, _ in codes):
+        return codes
+    c.docmd("DATA")
+    c.send(text.replace("\n", "\r\n") + "\r\n.\r\n")
+    replies = [c.getreply() for _ in to]
+    c.quit()
+    return [(code, words.decode()) for code, words in replies]
+
+
+def message(subject, extra="", body="hello"):
+    return f"From: Out Side <outside@sender.test>\nTo: someone@{D}\nSubject: {subject}\n{extra}\n{body}"
+
+
+def subjects(n, folder="INBOX"):
+    m = sb.imap(n)
+    if m.select(f'"{folder}"', readonly=True)[0] != "OK":
+        return None
+    found = [l[1].split(b":", 1)[1].strip().decode() for l in m.fetch("1:*", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")[1] if isinstance(l, tuple)] \
+        if m.search(None, "ALL")[1][0] else []
+    m.logout()
+    return found
+
+
+def flags(n, folder="INBOX"):
+    m = sb.imap(n)
+    m.select(f'"{folder}"', readonly=True)
+    r = m.fetch("*", "(FLAGS)")[1][0].decode()
+    m.logout()
+    return sorted(w for w in r[r.rindex("FLAGS (") + 7:].rstrip(")").split() if w != r"\Recent")
+
+
+def events(name):
+    out = []
+    for path in glob.glob(os.path.join(sb.env["RUNDIR"], "lmtpd*.log")):
+        with open(path, errors="replace") as f:
+            out += [l for l in f if f" ev={name} " in l]
+    return out
+
+
+def metric(name):
+    r = sb.tool("tmctl", "-d", "lmtpd", "metrics")
+    return sum(int(float(l.split()[1])) for l in r.stdout.splitlines() if l.startswith(f"tiermail_lmtpd_{name}"))
+
+
+# ---- no script -----------------------------------------------------------------------------------------
+is_(lmtp(message("plain"), ONE)[0][0], 250, "who has no script gets his mail")
+is_(subjects(1), ["plain"], "in INBOX")
+
+# ---- fileinto, flags, discard, keep ----------------------------------------------------------------------
+m = sb.imap(1)
+for name in ("Lists", "Lists/deep"):
+    m.create(name)
+m.logout()
+script(1, r'''require ["fileinto", "imap4flags", "copy", "variables"];
+if header :contains "subject" "list" { fileinto :flags ["\\Seen", "$work", "bad(flag"] "Lists"; }
+elsif header :is "subject" "both" { fileinto "Lists/deep"; keep :flags "\\Flagged"; }
+elsif header :is "subject" "copied" { fileinto :copy "Lists"; }
+elsif header :is "subject" "lost" { discard; }
+elsif header :is "subject" "nowhere" { fileinto "No/such/folder"; }
+elsif header :is "subject" "twice" { fileinto "Nowhere"; fileinto "Elsewhere"; keep; }
+elsif header :is "subject" "broken" { set "i" "x"; fileinto "bad//${i}"; }
+''')
+is_([r[0] for r in lmtp(message("a list"), ONE)], [250], "fileinto")
+is_(subjects(1, "Lists"), ["a list"], "goes into the folder")
+is_(flags(1, "Lists"), ["$work", r"\Seen"], "with its flags, but for what is none")
+lmtp(message("both"), ONE)
+is_([subjects(1, "Lists/deep"), subjects(1)], [["both"], ["plain", "both"]], "fileinto and keep")
+is_(flags(1), [r"\Flagged"], "the flags are those of the one copy")
+lmtp(message("copied"), ONE)
+is_([subjects(1, "Lists")[-1], subjects(1)[-1]], ["copied", "copied"], ":copy leaves the implicit keep")
+n = len(subjects(1))
+is_(lmtp(message("lost"), ONE)[0][0], 250, "discard is an answer like any other")
+is_(len(subjects(1)), n, "and nothing comes")
+lmtp(message("nowhere"), ONE)
+is_(subjects(1)[-1], "nowhere", "a folder that is not there is INBOX")
+lmtp(message("broken"), ONE)
+is_(subjects(1)[-1], "broken", "so is what is no name")
+lmtp(message("twice"), ONE)
+is_(subjects(1)[-2:], ["broken", "twice"], "and one copy is enough there")
+
+# ---- reject, per recipient ----------------------------------------------------------------------------------
+script(2, 'require "reject"; if header :contains "subject" "spam" { reject text:\nWe do not\nwant this.\n.\n; }')
+script(3, 'require "ereject"; ereject "Kein Gru\u00df";')
+r = lmtp(message("spam"), ONE, TWO, THREE)
+is_([c for c, _ in r], [250, 550, 550], "each recipient has an answer of his own")
+is_(r[1][1], "5.7.1 We do not want this.", "the script's words, on one line")
+ok("Gru" not in r[2][1] and r[2][1].startswith("5.7.1 "), "but ASCII")
+is_(subjects(2), [], "who rejects gets nothing")
+is_(lmtp(message("fine"), TWO)[0][0], 250, "another message is taken")
+
+# ---- several scripts, levels ------------------------------------------------------------------------------------
+script(1, '{2}require "fileinto"; fileinto "Lists";', '{1}require "imap4flags"; addflag "$first"; if header :is "subject" "stays" { keep; }')
+modify(f"o={D}", "mailDomainSieveRuleSource", 'require "fileinto"; if header :is "x-domain" "yes" { fileinto "Archive"; }')
+sb.tool("tmctl", "-d", "lmtpd", "reload")
+for u in (1, 2):
+    forget(u)
+tm.wait_for(lambda: lmtp(message("domain", "X-Domain: yes\n"), TWO)[0][0] == 250 and subjects(2, "Archive"))
+ok(subjects(2, "Archive"), "the domain's script is behind the user's")
+lmtp(message("stays"), ONE)
+is_(subjects(1)[-1], "stays", "scripts run by their numbers, and the first keep ends it")
+lmtp(message("second"), ONE)
+is_(subjects(1, "Lists")[-1], "second", "an implicit keep leaves the message to the next script")
+lmtp(message("system", "X-System: junk\n"), TWO)
+is_(subjects(2, "Junk"), ["system"], "the system's script is the last")
+
+# ---- editheader, large messages -----------------------------------------------------------------------------
+script(1, 'require ["editheader", "fileinto"]; addheader "X-Edited" "yes"; deleteheader "X-Gone"; if size :over 100K { fileinto "Archive"; }')
+lmtp(message("edited", "X-Gone: away\n", body="the body"), ONE, f"{sb.user(4)}@{D}")
+got, other = (sb.messages(n)[-1] for n in (1, 4))
+ok(b"X-Edited: yes\r\n" in got and b"X-Gone" not in got and got.endswith(b"\r\n\r\nthe body\r\n"), "the header is edited") or tm.diag(got)
+ok(b"X-Edited" not in other and b"X-Gone: away" in other, "for its recipient alone")
+is_(len(got) - len("X-Edited: yes\r\n") + len("X-Gone: away\r\n"), len(other), "and nothing else")
+big = "line of a large message\n" * 10000
+lmtp(message("large", "X-Gone: away\n", body=big), ONE)
+got = sb.messages(1, "Archive")[-1]
+ok(b"X-Edited: yes\r\n" in got and got.endswith(b"line of a large message\r\n\r\n") and len(got) > len(big), "a large one too") or tm.diag([got[:900], got[-80:]])
+is_(sb.tool("storectl", "check").returncode, 0, "the store is as it should be")
+
+# ---- redirect ---------------------------------------------------------------------------------------------------
+script(1, f'require "copy"; redirect :copy "{THREE}";')
+script(3)
+sb.send(1, "goes on")
+ok(tm.wait_for(lambda: subjects(3) and subjects(1)[-1] == "goes on"), "a redirect arrives")
+got = sb.messages(3)[-1]
+ok(f"X-Sieve-Redirected-From: {ONE}\r\n".encode() in got and got.count(b"Return-Path: <outside@sender.test>") == 1, "from the sender of the envelope") or tm.diag(got)
+script(3, f'redirect "{ONE}";')
+sb.send(1, "in circles")
+ok(tm.wait_for(lambda: subjects(1).count("in circles") == 2), "a loop ends where it began")
+is_(subjects(3).count("in circles"), 0, "not half way")
+script(1, f'redirect "{TWO}";')
+r = lmtp(message("large goes on", body=big), ONE)
+is_(r[0], (250, "2.0.0 ok, as the recipient wants it"), "a large message, without a copy")
+ok(tm.wait_for(lambda: "large goes on" in subjects(2)), "goes on too")
+tm.freeze(sb.pid("smtp-relay"))
+sb.kill("smtp-relay")
+r = lmtp(message("waits"), ONE, f"{sb.user(4)}@{D}")
+is_([c for c, _ in r], [451, 250], "a relay that is away is a matter of later, for that recipient") or tm.diag(r)
+sb.restart("smtp-relay")
+
+# ---- errors ---------------------------------------------------------------------------------------------------------
+script(1, 'require "fileinto"; fileinto ;')
+lmtp(message("wrong"), ONE)
+is_(subjects(1)[-1], "wrong", "a script with an error keeps the mail")
+ok(tm.wait_for(lambda: any("user:1:21:" in l for l in events("sieve"))), "and the log says where") or tm.diag("".join(events("sieve")[-3:]))
+script(1, 'require "vnd.nobody.knows"; discard;')
+lmtp(message("unknown"), ONE)
+is_(subjects(1)[-1], "unknown", "so does one that wants what is not here")
+script(1, 'require ["ihave", "fileinto"]; fileinto "Archive"; error "on purpose";')
+lmtp(message("stops half way"), ONE)
+is_(subjects(1)[-1], "stops half way", "and one that fails in its middle")
+ok("stops half way" not in subjects(1, "Archive"), "of which nothing is done")
+ok(metric("sieve_runs") > 20 and metric("sieve_errors") >= 3 and metric("rejected") == 2, "all of it is counted") or tm.diag([(w, metric(w)) for w in ("sieve_runs", "sieve_errors", "rejected")])
+with open(SYSTEM, "w") as f:
+    f.write("not a script")
+said = subprocess.run([sb.bin("lmtpd"), "-n", "-c", sb.conf("lmtpd.conf")], capture_output=True).stderr
+ok(b"system:1:" in said, "an error in the system's script is told by -n")
+tm.done()
