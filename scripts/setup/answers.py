@@ -19,7 +19,7 @@ def not_domain(word):
 
 
 def not_dn(word):
-    return None if re.fullmatch(r'[A-Za-z][A-Za-z0-9-]*=[^,=+"\\<>;#]+(,\s*[A-Za-z][A-Za-z0-9-]*=[^,=+"\\<>;#]+)*', word) else \
+    return None if re.fullmatch(r'[A-Za-z][A-Za-z0-9-]*=[^,=+"\\<>;#\x00-\x1f]+(, *[A-Za-z][A-Za-z0-9-]*=[^,=+"\\<>;#\x00-\x1f]+)*', word) else \
         "%s is no distinguished name like dc=example,dc=org" % word
 
 
@@ -34,6 +34,38 @@ def not_url(word):
 
 def not_file(word):
     return None if os.path.isfile(word) else "there is no file %s" % word
+
+
+def not_names(word):
+    return next((w for w in map(not_domain, word.replace(",", " ").split()) if w), None)
+
+
+def not_conf(word):
+    return None if os.path.basename(word) == "tiermail.conf" else "the file has the name tiermail.conf; the daemons' are beside it"
+
+
+def not_address(word):
+    login, at, domain = word.partition("@")
+    return not_uid(login) or (not_domain(domain) if at else None)
+
+
+# Whatever the command: no option goes unseen into LDIF, a configuration, the name of a file or a shell.
+CHECKS = {"conf": not_conf, "domain": not_domain, "hostname": not_domain, "base": not_dn, "bind_dn": not_dn, "people": not_dn, "ldap_url": lambda w: not_url(w),
+          "relays": not_names, "stores": not_names, "proxies": not_names}
+
+
+def look_at(options):
+    """Stops at an option that cannot be."""
+    options.conf = os.path.abspath(options.conf)
+    for name in ("domain", "hostname"):
+        if getattr(options, name):
+            setattr(options, name, getattr(options, name).lower())
+    for name, wrong in CHECKS.items():
+        word = getattr(options, name)
+        if word and wrong(word):
+            raise host.Stop("--%s: %s" % (name.replace("_", "-"), wrong(word)), 64)
+    if options.user and options.user != "-" and not_address(options.user):
+        raise host.Stop("--user: %s" % not_address(options.user), 64)
 
 
 def not_roles(word):
@@ -75,6 +107,10 @@ class Answers:
         roles = self.of("role", "What this host is (%s)" % ", ".join(ROLES), self.likely_roles(), not_roles).split()
         self.roles = ["store", "relay"] if "all" in roles else [r for r in ROLES if r in roles]
         self.one_host = "all" in roles
+        lacking = [d for r in self.roles for d in host.NEEDED[r] if not host.program(d)]
+        if lacking:
+            raise host.Stop("--role: %s is not installed: apt install %s" % (
+                " and ".join(lacking), "tiermail" if self.one_host else " ".join("tiermail-" + r for r in self.roles)))
         self.directory = self.of("directory", "The directory: fresh, made here, or existing", "existing" if self.had("ldap.url") not in (
             "", "ldapi:///") else "fresh", lambda w: None if w in ("fresh", "existing") else "fresh or existing")
         self.url = self.of("ldap_url", "Its servers", self.had("ldap.url") or "ldapi:///", not_url) \
@@ -114,12 +150,17 @@ class Answers:
         else:
             self.self_made = True
 
+    def password_known(self, user):
+        """Of somebody who is in the directory already; None: it is nobody's but his."""
+        path = os.path.join(self.etc, "%s@%s.password" % (user, self.domain))
+        return self.password_of(user) if self.options.user_password_file or os.path.exists(path) else None
+
     def password_of(self, user):
-        """The user's, and whether it was made up: of --user-password-file, of the file that a former run has left,
-        typed, or a new one in such a file."""
+        """The user's: of --user-password-file, of the file that a former run has left, typed, or a new one in such
+        a file."""
         path = os.path.join(self.etc, "%s@%s.password" % (user, self.domain))
         if self.options.user_password_file:
-            return (host.read(self.options.user_password_file) or "").split("\n")[0]
+            return host.first_line(self.options.user_password_file, "--user-password-file")
         if os.path.exists(path) or self.options.yes:
             return host.secret(path, 0o600)
         return getpass.getpass("A password for %s@%s (empty: one is made up, in a file): " % (user, self.domain)) or host.secret(path, 0o600)

@@ -6,6 +6,7 @@ timer."""
 import datetime
 import os
 import re
+import shlex
 
 import host
 
@@ -100,9 +101,9 @@ def certbot_lineage(cert):
     return m.group(1) if m else None
 
 
-def certbot_hook(lineage, setup):
+def certbot_hook(lineage, setup, conf):
     """Copies a renewed certificate and tells the daemons."""
     host.folder(HOOKS)
     host.put(os.path.join(HOOKS, "tiermail"), "#!/bin/sh\n# Written by tiermail-setup(8): certbot calls it with a renewed "
-             "certificate.\n[ \"$RENEWED_LINEAGE\" = %s ] || exit 0\nexec %s --certificate \"$RENEWED_LINEAGE/fullchain.pem\" --key "
-             "\"$RENEWED_LINEAGE/privkey.pem\" certificates\n" % (lineage, setup), 0o755, shared=False)
+             "certificate.\n[ \"$RENEWED_LINEAGE\" = %s ] || exit 0\nexec %s -c %s --certificate \"$RENEWED_LINEAGE/fullchain.pem\" --key "
+             "\"$RENEWED_LINEAGE/privkey.pem\" certificates\n" % tuple(map(shlex.quote, (lineage, setup, conf))), 0o755, shared=False)

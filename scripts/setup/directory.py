@@ -209,13 +209,12 @@ def user_dn(base, domain, uid):
     return "uid=%s,ou=People,%s" % (uid, domain_dn(base, domain))
 
 
+def has_user(server, base, domain, uid):
+    return server.search(user_dn(base, domain, uid), "base", attrs=("1.1",))[0] == 0
+
+
 def add_user(server, base, domain, uid, mailhost, password):
-    """True when it was not there."""
-    before = server.search(user_dn(base, domain, uid), "base", attrs=("1.1",))[0]
-    if before == 0:
-        return False
     add(server, fill("user.ldif", BASE=base, DOMAIN=domain, UID=uid, ALIAS="", MAILHOST=mailhost, USERPW=ldap.hashed(password)))
-    return True
 
 
 # ---- an existing one ----------------------------------------------------------------------------

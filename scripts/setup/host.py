@@ -24,6 +24,8 @@ DAEMONS = {
     "pop3d": ("store", "tm-pop3"), "jobctl": ("relay", "tm-queue"), "smtp-relay": ("relay", "tm-relay"),
     "mmpd": ("proxy", "tm-proxy"),
 }
+# Without which a host does not play that role; imapd and pop3d come in packages of their own.
+NEEDED = {"store": ("stored", "lmtpd"), "relay": ("jobctl", "smtp-relay"), "proxy": ("mmpd",)}
 
 
 class Stop(Exception):
@@ -35,7 +37,10 @@ class Stop(Exception):
 
 
 def say(words=""):
-    print(words, flush=True)
+    """Octets of a file that are no UTF-8 go out as they came in."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write((words + "\n").encode("utf-8", "surrogateescape"))
+    sys.stdout.buffer.flush()
 
 
 acts = []
@@ -54,6 +59,8 @@ def run(argv, text=None, **how):
         r = subprocess.run(argv, input=text, capture_output=True, text=True, errors="replace", timeout=600, **how)
     except OSError as e:
         return 127, "", str(e)
+    except subprocess.TimeoutExpired as e:
+        return 124, "", "it has not ended after %d s" % e.timeout
     return r.returncode, r.stdout, r.stderr
 
 
@@ -158,6 +165,17 @@ def put(path, text, mode, shared=True):
         os.fsync(f.fileno())
     os.rename(path + ".new", path)
     return True
+
+
+def first_line(path, option):
+    """The secret in a file that was named by an option."""
+    text = read(path)
+    if text is None:
+        raise Stop("%s: there is no file %s" % (option, path), 64)
+    line = text.split("\n")[0].rstrip("\r")
+    if not line:
+        raise Stop("%s: the first line of %s is empty" % (option, path), 64)
+    return line
 
 
 def secret(path, mode=0o640):
