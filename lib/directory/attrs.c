@@ -8,7 +8,8 @@
 #include "base/mem.h"
 #include "directory/attrs.h"
 
-#define MEMBERS_MAX 50000 /* VALUES_MAX of a list's members */
+#define ROOM_KEPT   8192   /* values that there is room for from one entry to the next */
+#define MEMBERS_MAX 500000 /* VALUES_MAX of a list's members: EXPAND_WALK */
 
 /* ---- readers -------------------------------------------------------------------------- */
 
@@ -254,8 +255,13 @@ entry_clear(struct entry *e)
 	e->name = e->canonical = e->catchall = e->smarthost = e->base = e->separator = S("");
 	e->mail = e->host = e->partition = e->routing = e->errors_to = e->reject_text = S("");
 	e->prefix = e->suffix = e->list_password = S("");
-	for (size_t i = 0; i < NELEM(lists); i++)
+	for (size_t i = 0; i < NELEM(lists); i++) {
 		lists[i]->n = 0;
+		if (lists[i]->room <= ROOM_KEPT)
+			continue;
+		mem_free(&lists[i]->v);
+		lists[i]->room = 0;
+	}
 	e->nrules = 0;
 	e->all = e->own = DIR_ACTIVE;
 	e->delivery = 0;

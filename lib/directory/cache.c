@@ -2,7 +2,7 @@
  *
  * Owns its entries and a reference to each record; fetch.c and lookup.c ask and tell, auth.c for the
  * passwords.  Nothing can fail.  Must stay true: no more than `max` entries, none older than its
- * age is given out, no password is kept but as a keyed hash that is compared in constant time.
+ * age is given out, their records have no more than CACHE_BYTES together, no password is kept but as a keyed hash that is compared in constant time.
  * Two small tables in one file because both forget by the same rule. */
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -12,6 +12,9 @@
 #include "base/must.h"
 #include "base/random.h"
 #include "directory/cache.h"
+
+/* Entries are counted by ldap.cache_size; but a list of half a million members is 30 MiB. */
+#define CACHE_BYTES (64u * 1024 * 1024)
 
 struct cached {
 	struct list link;
@@ -33,6 +36,8 @@ cache_drop(struct cache *c, struct cached *e)
 {
 	map_take(&c->map, slice(e->key, e->n));
 	list_remove(&e->link);
+	if (e->record)
+		c->bytes -= e->record->size;
 	dir_record_unref(&e->record);
 	mem_release(e);
 	c->n--;
@@ -88,18 +93,20 @@ void
 dir_cache_put(struct cache *c, struct slice key, struct record *r, uint64_t now, uint64_t age)
 {
 	struct cached *e = map_get(&c->map, key);
+	size_t size = r ? r->size : 0;
 
 	if (e)
 		cache_drop(c, e);
-	if (age == 0 || c->max == 0)
+	if (age == 0 || c->max == 0 || size > CACHE_BYTES)
 		return;
-	while (c->n >= c->max)
+	while (c->n >= c->max || c->bytes + size > CACHE_BYTES)
 		cache_drop(c, list_first(&c->lru, struct cached, link));
 	e = mem_new(sizeof(*e) + key.n);
 	memcpy(e->key, key.p, key.n);
 	e->n = key.n;
 	e->record = r ? dir_record_ref(r) : NULL;
 	e->until = now + age;
+	c->bytes += size;
 	list_push(&c->lru, &e->link);
 	map_put(&c->map, slice(e->key, e->n), e);
 	c->n++;

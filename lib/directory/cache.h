@@ -11,8 +11,8 @@
 
 struct cache {
 	struct map map;
-	struct list lru; /* the next to go is first */
-	size_t n, max;
+	struct list lru;      /* the next to go is first */
+	size_t n, max, bytes; /* bytes: of their records, at most CACHE_BYTES */
 	uint64_t hits, misses;
 };
 void dir_cache_init(struct cache *c, size_t max);

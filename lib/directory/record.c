@@ -169,6 +169,7 @@ dir_record_domain(LDAP *ld, LDAPMessage *m, unsigned kinds, struct slice asked, 
 	static struct entry e;
 	struct slice *list;
 	struct record *r;
+	size_t size;
 	char *at;
 
 	if (!dir_attrs_read(ld, m, kinds, asked, &e, why))
@@ -186,11 +187,13 @@ dir_record_domain(LDAP *ld, LDAPMessage *m, unsigned kinds, struct slice asked, 
 	if (e.base.n == 0)
 		e.base = e.dn;
 	scripts_order(&e);
-	r = mem_new(sizeof(*r) + total(&e.routing_hosts) + total(&e.scripts) + e.name.n +
-	    e.catchall.n + e.smarthost.n + e.base.n + e.nrules + 1);
+	size = sizeof(*r) + total(&e.routing_hosts) + total(&e.scripts) + e.name.n + e.catchall.n +
+	    e.smarthost.n + e.base.n + e.nrules + 1;
+	r = mem_new(size);
 	list = (struct slice *)(r + 1);
 	at = (char *)(list + e.routing_hosts.n + e.scripts.n);
 	r->refs = 1;
+	r->size = size;
 	r->kind = RECORD_DOMAIN;
 	r->domain.routing_hosts = dir_record_put_list(&list, &at, &e.routing_hosts, true);
 	r->domain.scripts = dir_record_put_list(&list, &at, &e.scripts, false);
@@ -236,14 +239,16 @@ static struct record *
 user_pack(const struct entry *e, struct slice uid, const struct dir_domain *domain)
 {
 	size_t arrays = (e->addresses.n + e->forward.n + e->scripts.n) * sizeof(struct slice);
-	struct record *r = mem_new(sizeof(*r) + total(&e->addresses) + total(&e->forward) +
+	size_t size = sizeof(struct record) + total(&e->addresses) + total(&e->forward) +
 	    total(&e->scripts) + e->dn.n + 2 * uid.n + 2 * domain->name.n + e->mail.n + e->host.n +
-	    e->partition.n + e->routing.n + e->nrules + 2);
+	    e->partition.n + e->routing.n + e->nrules + 2;
+	struct record *r = mem_new(size);
 	struct slice *list = (struct slice *)(r + 1);
 	char *at = (char *)list + arrays, *start;
 	struct dir_user *u = &r->user;
 
 	r->refs = 1;
+	r->size = size;
 	r->kind = RECORD_USER;
 	u->addresses = list;
 	u->naddresses = dir_record_put_list(&list, &at, &e->addresses, false).n;
@@ -296,8 +301,9 @@ group_pack(const struct entry *e, const struct dir_domain *domain)
 		size += total(lists[i].from);
 		n += lists[i].from->n;
 	}
-	r = mem_new(sizeof(*r) + size + e->dn.n + domain->name.n + e->mail.n + e->errors_to.n +
-	    e->reject_text.n + e->prefix.n + e->suffix.n + e->list_password.n + 1);
+	size += sizeof(*r) + e->dn.n + domain->name.n + e->mail.n + e->errors_to.n +
+	    e->reject_text.n + e->prefix.n + e->suffix.n + e->list_password.n + 1;
+	r = mem_new(size);
 	list = (struct slice *)(r + 1);
 	at = (char *)(list + n);
 	for (size_t i = 0; i < NELEM(lists); i++)
@@ -314,6 +320,7 @@ group_pack(const struct entry *e, const struct dir_domain *domain)
 	g.status = status_both(e->all, e->own);
 	g.max_message = e->max_size > 0 ? e->max_size : 0;
 	r->refs = 1;
+	r->size = size;
 	r->kind = RECORD_GROUP;
 	r->group = g;
 	return r;
@@ -364,6 +371,7 @@ dir_record_member(LDAP *ld, LDAPMessage *m, const char **why)
 	r = mem_new(sizeof(*r) + e.mail.n);
 	at = (char *)(r + 1);
 	r->refs = 1;
+	r->size = sizeof(*r) + e.mail.n;
 	r->kind = RECORD_MEMBER;
 	r->mail = dir_record_put(&at, e.mail, false);
 	return r;

@@ -20,6 +20,7 @@ enum record_kind {
 
 struct record {
 	unsigned refs;
+	size_t size;           /* bytes of all of it */
 	enum record_kind kind; /* one of them */
 	struct slice base;     /* domain: below which its users are */
 	struct dir_domain domain;

@@ -53,6 +53,41 @@ answers(void)
 	dir_cache_fini(&c);
 }
 
+/* A few long lists must not take the memory of a host, however many entries there may be. */
+static void
+sizes(void)
+{
+	enum { MANY = 40 };
+	struct record *r[MANY], *got;
+	size_t there = 0, held = 0;
+	struct cache c;
+	char key[8];
+
+	dir_cache_init(&c, 1000);
+	for (size_t i = 0; i < MANY; i++) {
+		r[i] = record();
+		r[i]->size = 4 * 1024 * 1024;
+		snprintf(key, sizeof(key), "%zu", i);
+		dir_cache_put(&c, slice_str(key), r[i], 0, 100);
+	}
+	for (size_t i = 0; i < MANY; i++) {
+		snprintf(key, sizeof(key), "%zu", i);
+		there += dir_cache_get(&c, slice_str(key), 1, &got);
+		held += r[i]->refs == 2;
+	}
+	eq(there, 16, "64 MiB of them are remembered");
+	eq(held, 16, "and no other is held");
+	r[0]->size = 65 * 1024 * 1024;
+	dir_cache_put(&c, S("large"), r[0], 0, 100);
+	ok(!dir_cache_get(&c, S("large"), 1, &got), "one that is larger is not");
+	eq(c.n, 16, "and takes nobody's place");
+	dir_cache_clear(&c);
+	eq(c.bytes, 0, "all are given back");
+	for (size_t i = 0; i < MANY; i++)
+		dir_record_unref(&r[i]);
+	dir_cache_fini(&c);
+}
+
 static void
 passwords(void)
 {
@@ -85,6 +120,7 @@ int
 main(void)
 {
 	answers();
+	sizes();
 	passwords();
 	return done();
 }
