@@ -301,7 +301,7 @@ add_rcpt(struct lsession *s, const struct dir_user *u)
 		.max_message = u->max_message,
 	};
 	if (s->asked.ignore_quota)
-		r->limits = (struct store_limits){ 0 };
+		r->limits = STORE_UNASKED;
 	r->address = slice_str(
 	    arena_printf(a, SFMT "@" SFMT, SARG(s->asked.to.local), SARG(s->asked.to.domain)));
 	/* Two addresses of one user: one copy, two answers. */

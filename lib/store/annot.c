@@ -45,10 +45,9 @@ store_annot_key(uint8_t key[STORE_ANNOT_KEY], uint64_t account, uint64_t mailbox
 }
 
 int
-store_annot_parse(struct slice key, struct slice value, struct store_annot *a)
+store_annot_head(struct slice key, struct slice value, struct store_annot *a)
 {
 	struct store_disk_annot d;
-	uint32_t crc;
 
 	*a = (struct store_annot){ 0 };
 	if (key.n < 18 || key.n > STORE_ANNOT_KEY)
@@ -64,13 +63,26 @@ store_annot_parse(struct slice key, struct slice value, struct store_annot *a)
 	memcpy(&d, value.p, sizeof(d));
 	if (d.version != STORE_VERSION || d.head < sizeof(d) || d.head > value.n)
 		return -EBADMSG;
+	a->modseq = d.modseq;
+	a->gone = d.gone;
+	a->guest = d.head > sizeof(d) && value.p[sizeof(d)] & STORE_ANNOT_BY_GUEST;
+	return 0;
+}
+
+int
+store_annot_parse(struct slice key, struct slice value, struct store_annot *a)
+{
+	struct store_disk_annot d;
+	uint32_t crc;
+
+	if (store_annot_head(key, value, a) < 0)
+		return -EBADMSG;
+	memcpy(&d, value.p, sizeof(d));
 	crc = d.crc;
 	d.crc = 0;
 	if (crc32c(crc32c(0, &d, sizeof(d)), value.p + sizeof(d), value.n - sizeof(d)) != crc)
 		return -EBADMSG;
 	a->value = slice_from(value, d.head);
-	a->modseq = d.modseq;
-	a->gone = d.gone;
 	return 0;
 }
 
@@ -82,8 +94,13 @@ store_annot_write(struct buf *b, const struct store_annot *a)
 		.head = sizeof(d),
 		.modseq = a->modseq };
 	struct slice value = a->gone ? slice(NULL, 0) : a->value;
+	const uint8_t flags = STORE_ANNOT_BY_GUEST;
 
-	d.crc = crc32c(crc32c(0, &d, sizeof(d)), value.p, value.n);
+	d.head = (uint16_t)(d.head + (a->guest ? sizeof(flags) : 0));
+	d.crc = crc32c(0, &d, sizeof(d));
+	d.crc = crc32c(d.crc, &flags, d.head - sizeof(d));
+	d.crc = crc32c(d.crc, value.p, value.n);
 	buf_add(b, &d, sizeof(d));
+	buf_add(b, &flags, d.head - sizeof(d));
 	buf_slice(b, value);
 }

@@ -13,9 +13,9 @@
 #define STORE_ANNOT_REQUEST   100         /* entries that one request sets */
 #define STORE_ANNOT_SET       100         /* entries of a mailbox: of each login, and shared */
 #define STORE_ANNOT_ACCOUNT   2000        /* of all mailboxes of an account, */
-#define STORE_ANNOT_GUESTS    1000        /* of them those of others than the owner, */
+#define STORE_ANNOT_GUESTS    1000        /* of them those that others than the owner have set, */
 #define STORE_ANNOT_BYTES     (16u << 20) /* and bytes of keys and values of all, */
-#define STORE_ANNOT_GUEST     (8u << 20)  /* of them those of others than the owner */
+#define STORE_ANNOT_GUEST     (8u << 20)  /* of them those that others than the owner have set */
 
 /* What a client may be told and asked of a special use, RFC 6154 5.4: never a row, it is the mailbox's. */
 #define STORE_ANNOT_USE "/specialuse"
@@ -38,6 +38,7 @@ struct store_annot {
 	struct slice value;
 	uint64_t modseq;
 	bool gone;
+	bool guest; /* of all, and set by another than the owner: it counts in the share of guests */
 };
 #define STORE_ANNOT_KEY (16 + STORE_ACCOUNT_MAX + 1 + STORE_ANNOT_NAME_MAX)
 /* Returns the length.  Without a name it is what the keys of all of this login begin with. */
@@ -46,6 +47,8 @@ size_t store_annot_key(uint8_t key[STORE_ANNOT_KEY], uint64_t account, uint64_t 
 /* Slices borrow from key and value.  0 or -EBADMSG: damaged.  When the key alone is good a->account is
  * set. */
 int store_annot_parse(struct slice key, struct slice value, struct store_annot *a) MUSTCHECK;
+/* The same without the value, which is not read: that it is damaged is not seen. */
+int store_annot_head(struct slice key, struct slice value, struct store_annot *a) MUSTCHECK;
 /* Appends the row's value: the value of a->value, or that it is gone. */
 void store_annot_write(struct buf *b, const struct store_annot *a);
 #endif

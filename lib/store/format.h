@@ -133,10 +133,12 @@ struct store_range {
 	uint32_t first, last;
 };
 
-/* Limits of an account, from the directory, with each request; 0 = no limit. */
+/* Limits of an account, from the directory, with each request; 0 = no limit.  Who asks for none, whatever the account
+ * has, says STORE_UNASKED: that its mail is taken says nothing about the account. */
 struct store_limits {
 	uint64_t bytes, messages;
 };
+#define STORE_UNASKED ((struct store_limits){ UINT64_MAX, UINT64_MAX })
 
 /* `mailbox`: {mailbox BE64} -> this, then nruns runs (8 bytes each), the account's name, the
  * folder's name, the keywords (a length byte each), the arrivals.
@@ -318,6 +320,8 @@ struct store_disk_annot {
 	uint32_t crc;    /* CRC-32C of the whole value with this field 0 */
 	uint64_t modseq; /* the account's counter when it was set */
 } PACKED;
+/* A byte behind it, which may be left out, has bits: */
+#define STORE_ANNOT_BY_GUEST 1 /* of all, set by another than the owner */
 
 /* Of format 1. `tomb`: {mailbox BE64, modseq BE64, number BE32} -> this, then struct store_range. */
 struct store_disk_tombstone {

@@ -58,6 +58,8 @@ store_annot_walk_account(struct store_annot_walk *w, uint64_t account, uint64_t 
 bool
 store_annot_next(struct store_view *v, struct store_annot_walk *w, struct store_annot *a)
 {
+	int (*parse)(struct slice, struct slice, struct store_annot *) =
+	    w->heads ? store_annot_head : store_annot_parse;
 	MDB_val k = { w->n, w->key }, d;
 	MDB_cursor *c;
 	int rc;
@@ -72,8 +74,7 @@ store_annot_next(struct store_view *v, struct store_annot_walk *w, struct store_
 	for (; rc == 0 && k.mv_size >= w->nprefix && k.mv_size <= sizeof(w->key) &&
 	     memcmp(k.mv_data, w->key, w->nprefix) == 0;
 	     rc = mdb_cursor_get(c, &k, &d, MDB_NEXT)) {
-		if (store_annot_parse(slice(k.mv_data, k.mv_size), slice(d.mv_data, d.mv_size), a) <
-		    0)
+		if (parse(slice(k.mv_data, k.mv_size), slice(d.mv_data, d.mv_size), a) < 0)
 			continue;
 		w->n = k.mv_size;
 		memcpy(w->key, k.mv_data, k.mv_size);

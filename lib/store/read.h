@@ -196,10 +196,11 @@ int store_annot_find(struct store_view *v, uint64_t account, uint64_t mailbox, s
  *	struct store_annot_walk w;
  *	store_annot_walk_login(&w, account, mailbox, login, S(""));
  *	while (store_annot_next(v, &w, &a)) ...
- * The walk keeps its place over snapshots; what it has given dies with each. */
+ * The walk keeps its place over snapshots; what it has given dies with each.  With `heads`, to be set by who wants
+ * to know which there are, no value is read or given: a row costs the same whatever its length. */
 struct store_annot_walk {
 	size_t nprefix, n;
-	bool began;
+	bool began, heads;
 	uint8_t key[STORE_ANNOT_KEY];
 };
 /* All of a mailbox; those of a login from an entry on; all of an account from a mailbox on. */

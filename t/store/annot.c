@@ -271,6 +271,67 @@ test_bounds(void)
 	eq(check().findings, 0, "check finds nothing");
 }
 
+/* What a guest sets for all is in the share of guests too. */
+static void
+test_guests_shared(void)
+{
+	struct store_annotation list[STORE_ANNOT_SET];
+	static char large[STORE_ANNOT_VALUE_MAX + 1];
+	char names[STORE_ANNOT_SET][12], box[32];
+	uint64_t ids[12];
+	size_t n = 0;
+
+	for (int i = 0; i < STORE_ANNOT_SET; i++) {
+		snprintf(names[i], sizeof(names[i]), "/s%d", i);
+		list[i] = (struct store_annotation){ .name = slice_str(names[i]),
+			.value = S("v"),
+			.shared = true };
+	}
+	me = JOE;
+	for (size_t i = 0; i < NELEM(ids); i++) {
+		snprintf(box, sizeof(box), "s%zu", i);
+		ids[i] = create(box);
+		grant(ids[i], "lrw");
+	}
+	eq(set_many(ids[11], list, STORE_ANNOT_SET), 0, "the owner sets some for all");
+	me = ANN;
+	for (size_t i = 0; i < NELEM(ids) - 1; i++)
+		n += set_many(ids[i], list, STORE_ANNOT_SET) == 0;
+	eq(n, STORE_ANNOT_GUESTS / STORE_ANNOT_SET,
+	    "what guests set for all is in their share");
+	list[0].value = S("mine");
+	eq(set_many(ids[11], list, 1), STORE_LIMIT, "as is what they take over");
+	service_stop(SIGKILL);
+	service_start();
+	service_again();
+	eq(set_many(ids[11], list, 1), STORE_LIMIT, "also when it is counted again");
+	me = JOE;
+	list[0].value = S("the owner's");
+	eq(set_many(ids[0], list, 1), 0, "the owner takes one over");
+	me = ANN;
+	eq(set_many(ids[11], list, 1), 0, "which makes room for one");
+	me = JOE;
+	for (size_t i = 0; i < NELEM(ids); i++) {
+		snprintf(box, sizeof(box), "s%zu", i);
+		CALL(store_delete_start, joe, slice_str(box));
+	}
+	memset(large, 'x', sizeof(large) - 1);
+	ids[0] = create("s0");
+	grant(ids[0], "lrw");
+	me = ANN;
+	for (n = 0; n < 20 && set(ids[0], names[n], large, true) == 0; n++)
+		;
+	eq(n, STORE_ANNOT_GUEST / STORE_ANNOT_VALUE_MAX - 1, "of its bytes, too");
+	me = JOE;
+	ids[1] = create("s1");
+	for (n = 0; n < 20 && set(ids[1], names[n], large, false) == 0; n++)
+		;
+	ok(n >= 7, "its owner has room for %zu all the same", n);
+	CALL(store_delete_start, joe, S("s0"));
+	CALL(store_delete_start, joe, S("s1"));
+	eq(check().findings, 0, "check finds nothing");
+}
+
 static void
 test_guests(void)
 {
@@ -313,6 +374,7 @@ test_guests(void)
 		snprintf(box, sizeof(box), "g%zu", i);
 		CALL(store_delete_start, joe, slice_str(box));
 	}
+	test_guests_shared();
 }
 
 /* ---- after the worst ----------------------------------------------------------------------- */

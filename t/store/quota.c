@@ -106,7 +106,7 @@ test_limits(void)
 	eq(last_results[0].verdict.kind, PERM, "never fits");
 	eq(deliver(1, 500, 0), STORE_OVERQUOTA, "a limit lowered below what is used");
 	eq(exists(), 3, "takes nothing away");
-	eq(deliver(1, UINT64_MAX, UINT64_MAX), STORE_DONE, "the largest limit");
+	eq(deliver(1, UINT64_MAX - 1, UINT64_MAX), STORE_DONE, "the largest limit");
 	eq(deliver(1, (uint64_t)1 << 63, (uint64_t)1 << 63), STORE_DONE, "2^63");
 	eq(deliver(1, 1, 1), STORE_OVERQUOTA, "the smallest");
 	eq(CALL(store_copy_start, inbox, &all, 1, inbox, ((struct store_limits){ 2 * ROOM, 0 })),
@@ -188,9 +188,12 @@ test_grace(void)
 	deliver(900, ROOM, 0);
 	eq(last_results[0].verdict.kind, TEMP, "and the next one waits anew");
 	since_hours_ago(4);
-	eq(deliver(900, 0, 0), STORE_DONE, "what no quota keeps out");
+	eq(deliver(900, UINT64_MAX, UINT64_MAX), STORE_DONE, "what asks for no quota");
 	deliver(900, ROOM, 0);
 	eq(last_results[0].verdict.kind, PERM, "begins no wait anew");
+	ok(account().refused, "and the account stays full");
+	eq(deliver(10, 0, 0), STORE_DONE, "an account that has no limits any more");
+	ok(!account().refused && !account().warned, "is no longer full");
 	empty();
 	deliver(50, ROOM, 0);
 	deliver(999, ROOM, 0);

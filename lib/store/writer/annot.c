@@ -49,7 +49,7 @@ annot_count(struct wacct *a, const struct store_annot *row, size_t bytes, int by
 	n->bytes += (uint64_t)by * bytes;
 	if (row->gone)
 		n->gone += (uint32_t)by;
-	if (row->login.n && !slice_eq(row->login, slice_str(a->name))) {
+	if (row->guest || (row->login.n && !slice_eq(row->login, slice_str(a->name)))) {
 		n->guests += (uint32_t)by;
 		n->guest_bytes += (uint64_t)by * bytes;
 	}
@@ -189,7 +189,8 @@ struct annots {
 	struct store_job *j;
 	struct wacct *a;
 	struct wbox *b;                     /* NULL = the server */
-	struct slice me;                    /* whose private entries are meant */
+	struct slice me;                    /* whose private entries are meant, */
+	bool guest;                         /* who is not the owner */
 	const struct store_annotation *use; /* of those the special use; NULL = none */
 	enum store_special special;
 };
@@ -306,40 +307,44 @@ annot_set(const struct annots *t, struct slice login)
 	return rows;
 }
 
-/* Would they be too many? */
+/* Would they be too many?  What a guest sets is in the share of guests, whoever may see it: one who takes over what the
+ * owner has set for all takes it in there. */
 static bool
 annot_over(const struct annots *t)
 {
-	bool guest = !slice_eq(t->me, slice_str(t->a->name));
 	const struct wannots *n = &t->a->annots;
-	size_t mine = 0, shared = 0;
-	uint64_t more = 0, less = 0, my_more = 0, my_less = 0;
+	size_t mine = 0, shared = 0, guests = 0;
+	uint64_t more = 0, less = 0, guest_less = 0;
 
 	for (size_t i = 0; i < t->j->req.nannotations; i++) {
 		const struct store_annotation *e = &t->j->req.annotations[i];
 		uint8_t key[STORE_ANNOT_KEY];
 		size_t nkey = annot_key_of(t, e, key), bytes, size;
 		struct store_annot row;
+		bool theirs; /* it is in the share of guests already */
 
 		if (e == t->use || e->gone)
 			continue;
 		size = nkey + sizeof(struct store_disk_annot) + e->value.n;
-		more += size;
-		my_more += e->shared ? 0 : size;
+		more += size + (e->shared && t->guest);
+		theirs = false;
 		if (annot_row(t, key, nkey, &row, &bytes)) {
 			less += bytes;
-			my_less += e->shared ? 0 : bytes;
+			theirs = t->guest && (!e->shared || row.guest);
+			guest_less += theirs ? bytes : 0;
 		} else if (e->shared)
 			shared++;
 		else
 			mine++;
+		guests += t->guest && !theirs;
 	}
 	return (mine && mine + annot_set(t, t->me) > STORE_ANNOT_SET) ||
 	    (shared && shared + annot_set(t, S("")) > STORE_ANNOT_SET) ||
 	    (mine + shared && n->rows + mine + shared > STORE_ANNOT_ACCOUNT) ||
-	    (mine && guest && n->guests + mine > STORE_ANNOT_GUESTS) ||
+	    (guests && n->guests + guests > STORE_ANNOT_GUESTS) ||
 	    (more > less && n->bytes + more > STORE_ANNOT_BYTES + less) ||
-	    (guest && my_more > my_less && n->guest_bytes + my_more > STORE_ANNOT_GUEST + my_less);
+	    (t->guest && more > guest_less &&
+		n->guest_bytes + more > STORE_ANNOT_GUEST + guest_less);
 }
 
 static bool
@@ -382,6 +387,7 @@ annot_put(const struct annots *t, const struct store_annotation *e, uint64_t mod
 	if (there)
 		annot_count(t->a, &row, bytes, -1);
 	new.login = e->shared ? S("") : t->me;
+	new.guest = e->shared && t->guest;
 	buf_clear(value);
 	store_annot_write(value, &new);
 	annot_count(t->a, &new, n + value->n, 1);
@@ -439,6 +445,7 @@ writer_run_annotate(struct writer *w, struct store_job *j)
 		return;
 	}
 	t.me = j->req.actor.n ? j->req.actor : slice_str(t.a->name);
+	t.guest = !slice_eq(t.me, slice_str(t.a->name));
 	if (!annot_forbidden(&t) && !annot_full(&t) && !annot_bad_use(&t) && !annot_too_many(&t))
 		annot_put_all(&t);
 }

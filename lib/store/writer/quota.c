@@ -65,6 +65,12 @@ quota_is_near(const struct writer *w, const struct wacct *a, const struct store_
 	    quota_reached(a->d.messages, l->messages, w->config->quota_warn);
 }
 
+static bool
+quota_is_unasked(const struct store_limits *l)
+{
+	return l->bytes == STORE_UNASKED.bytes && l->messages == STORE_UNASKED.messages;
+}
+
 bool
 writer_over_quota(struct writer *w, struct wacct *a, const struct store_limits *l, uint64_t bytes,
     uint64_t messages, bool mail, struct verdict *v)
@@ -72,14 +78,15 @@ writer_over_quota(struct writer *w, struct wacct *a, const struct store_limits *
 	uint64_t more = bytes, count = messages;
 
 	/* What has become less since the last warning may grow into the next one. */
-	if (a->d.warned && (l->bytes || l->messages) && !quota_is_near(w, a, l)) {
+	if (a->d.warned && (mail || l->bytes || l->messages) && !quota_is_unasked(l) &&
+	    !quota_is_near(w, a, l)) {
 		a->d.warned = false;
 		writer_account_dirty(w, a);
 	}
 	writer_copy_reserved(w, a->d.id, &more, &count);
 	if ((!l->bytes || a->d.bytes + more <= l->bytes) &&
 	    (!l->messages || a->d.messages + count <= l->messages)) {
-		if (mail && (l->bytes || l->messages)) /* what no limit was asked of says nothing */
+		if (mail && !quota_is_unasked(l))
 			quota_since_set(w, a, 0);
 		return false;
 	}
