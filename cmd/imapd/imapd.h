@@ -24,12 +24,15 @@ struct settings {
 	int64_t append;        /* limit.append: bytes of a message */
 	int64_t metadata;      /* limit.metadata: bytes of an annotation */
 	int64_t subscriptions; /* limit.subscriptions: names of a user */
-	int64_t login_time;    /* timeout.login, ms */
-	int64_t idle_time;     /* timeout.idle, ms */
-	int64_t progress;      /* timeout.progress, ms */
-	int64_t auth_delay;    /* auth.delay, ms */
-	char **proxies;        /* auth.proxies: names of those that act for users */
-	char **hosts;          /* values of mailHost that mean this host */
+	int64_t
+	    notify_mailboxes; /* limit.notify_mailboxes: of an account whose names are wanted, and of
+				   * others' that one may look at */
+	int64_t login_time;   /* timeout.login, ms */
+	int64_t idle_time;    /* timeout.idle, ms */
+	int64_t progress;     /* timeout.progress, ms */
+	int64_t auth_delay;   /* auth.delay, ms */
+	char **proxies;       /* auth.proxies: names of those that act for users */
+	char **hosts;         /* values of mailHost that mean this host */
 	bool any_host;
 	char *comment, *admin; /* metadata.*: annotations of the server; "" = none */
 	char *public_account;  /* whose folders are all people's; "" = nobody's */

@@ -49,28 +49,25 @@ guest_rights(struct session *s, struct store_view *v, uint64_t mailbox)
 	    store_rights(v, &m, slice_str(s->user->account));
 }
 
-/* Is there one below it that may be looked at?  *unknown: there are too many others. */
-static bool
-guest_children(struct session *s, struct store_view *v, const struct store_folder *f, bool *unknown)
+enum place_children
+place_guest_children(struct session *s, struct store_view *v, uint64_t account, struct slice folder)
 {
-	struct store_folder below = { .account = f->account };
+	struct store_folder below = { .account = account };
 	char from[STORE_NAME_MAX + 1];
-	struct slice prefix = slice(from, f->name.n + 1);
+	struct slice prefix = slice(from, folder.n + 1);
 
-	*unknown = false;
-	if (!f->children)
-		return false;
-	memcpy(from, f->name.p, f->name.n);
-	from[f->name.n] = STORE_SEPARATOR;
+	if (folder.n >= STORE_NAME_MAX)
+		return PLACE_NO_CHILDREN;
+	memcpy(from, folder.p, folder.n);
+	from[folder.n] = STORE_SEPARATOR;
 	below.name = prefix;
 	for (int i = 0; i < CHILDREN_LOOK; i++) {
 		if (!store_next_folder(v, &below) || !slice_starts(below.name, prefix))
-			return false;
+			return PLACE_NO_CHILDREN;
 		if (guest_rights(s, v, below.mailbox) & STORE_R_LOOKUP)
-			return true;
+			return PLACE_CHILDREN;
 	}
-	*unknown = true;
-	return false;
+	return PLACE_UNKNOWN;
 }
 
 static bool
@@ -141,7 +138,12 @@ guest_folder(struct session *s, struct listing *l, const struct store_folder *f)
 	g->nlast = f->name.n;
 	memcpy(g->full + g->nprefix, f->name.p, f->name.n);
 	e.name = slice(g->full, g->nprefix + f->name.n);
-	e.children = guest_children(s, v, f, &e.unknown);
+	if (f->children) {
+		enum place_children children = place_guest_children(s, v, f->account, f->name);
+
+		e.children = children == PLACE_CHILDREN;
+		e.unknown = children == PLACE_UNKNOWN;
+	}
 	e.subscribed = l->want.say_subscribed && e.name.n <= STORE_NAME_MAX &&
 	    store_subscribed(session_own(s), s->user->id, e.name);
 	g->told += guest_tell(s, l, &e);

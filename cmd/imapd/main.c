@@ -34,6 +34,8 @@ static const struct conf_key keys[] = {
 	    "Longest value of an annotation that SETMETADATA takes." },
 	{ "limit.subscriptions", CONF_INT, &conf.subscriptions, "5000", 1, 20000, RELOAD, NULL,
 	    "Most names that a user may subscribe to." },
+	{ "limit.notify_mailboxes", CONF_INT, &conf.notify_mailboxes, "20000", 1, 100000, RELOAD,
+	    NULL, "Mailboxes of an account whose names NOTIFY can tell of." },
 	{ "timeout.login", CONF_TIME, &conf.login_time, "60s", 1000, HOUR, RELOAD, NULL,
 	    "Time until a connection must have logged in." },
 	{ "timeout.progress", CONF_TIME, &conf.progress, "10s", 1, HOUR, RELOAD, NULL,

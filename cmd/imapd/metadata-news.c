@@ -1,10 +1,12 @@
 /* imapd/metadata-news.c: what others have set is told, RFC 5464 4.4.2.
  *
  * Owns: imapd.annotated, the sessions that have said ENABLE METADATA.  Called by stored's events, before a
- * tagged answer and in IDLE.  Can fail: the snapshot; then it is told the next time.  Must stay true: nobody
- * is told of what he may not read, nor of what this session has set itself; a session is woken for its own
- * account, and for the mailbox of somebody else that it has selected.  Costs a walk over the annotations of
- * an account (annot.h bounds them), once for any number of changes, and stops between mailboxes. */
+ * tagged answer and in IDLE, and by NOTIFY (notices-metadata.c), which tells the same of more accounts.  Can fail: the
+ * snapshot; then it is told the next time.  Must stay true: nobody is told of what he may not read, nor of what this
+ * session has set itself; a session is woken for its own account, and for the mailbox of somebody else that it has
+ * selected; a walk that stops and goes on in other snapshots tells what was there in its first, each once, and what has
+ * been set meanwhile is for the walk behind it.  Costs a walk over the annotations of an account
+ * (STORE_ANNOT_ACCOUNT), without their values, once for any number of changes; it stops between mailboxes. */
 #include "metadata.h"
 
 void
@@ -25,15 +27,11 @@ metadata_unwatch(struct session *s)
 static void
 metadata_due(struct session *s, struct session_annots *n, const struct store_event *ev)
 {
-	if (ev->modseq <= n->told || (ev->modseq == n->own && ev->mailbox == n->own_mailbox))
+	if (ev->modseq <= n->news.told || (ev->modseq == n->own && ev->mailbox == n->own_mailbox))
 		return;
-	if (!n->due) {
-		n->due = true;
-		n->since = ev->modseq - 1;
-		n->from = 0;
-		n->mailbox = ev->mailbox;
-	} else if (ev->mailbox < n->from) /* telling has stopped behind it */
-		n->from = ev->mailbox;
+	if (!n->news.told)
+		n->news.told = ev->modseq - 1;
+	n->news.due = true;
 	idle_wake(s);
 }
 
@@ -48,59 +46,88 @@ metadata_event(const struct store_event *ev)
 			metadata_due(s, &s->annots[0], ev);
 		else if (s->view && s->view->owner && s->view->account == ev->account &&
 		    s->view->mailbox == ev->mailbox) {
-			if (s->annots[1].mailbox != ev->mailbox)
-				s->annots[1].told = 0; /* of another account, perhaps */
+			if (s->annots[1].mailbox != ev->mailbox) /* of another account, perhaps */
+				s->annots[1].news = (struct annots_news){ 0 };
+			s->annots[1].mailbox = ev->mailbox;
 			metadata_due(s, &s->annots[1], ev);
 		}
 	}
 }
 
-/* The name by which this user knows the mailbox; empty for the server.  False: it is gone. */
-static bool
-metadata_name(struct session *s, struct store_view *v, uint64_t mailbox, struct buf *name)
-{
-	struct store_mailbox m;
+/* ---- a walk ------------------------------------------------------------------------------------ */
 
-	buf_clear(name);
-	if (!mailbox)
-		return true;
-	if (store_get_mailbox(v, mailbox, &m) < 0)
+/* Goes on with one, or begins it.  False: there is nothing to be told. */
+static bool
+annots_begin(struct annots_news *n, struct store_view *v, struct slice account,
+    struct store_annot_walk *walk)
+{
+	struct store_account a;
+
+	if (!n->until && !n->due)
 		return false;
-	if (!slice_eq(m.account_name, slice_str(s->user->account)))
-		place_prefix(s, m.account_name, name);
-	buf_slice(name, m.name);
+	if (store_find_account(v, account, &a) < 0)
+		return false;
+	if (!n->until) {
+		n->due = false; /* what is set from now on is for another walk */
+		n->until = a.modseq;
+		n->from = 0;
+	}
+	store_annot_walk_account(walk, a.id, n->from);
+	walk->heads = true;
 	return true;
 }
 
-/* "* METADATA name entry entry", for each mailbox of the walk.  IMAP_FULL: n->from is where it goes on. */
-static enum imap_next
-metadata_tell(struct session *s, struct session_annots *n, struct store_view *v,
-    struct store_annot_walk *w)
+static bool
+annots_is_new(const struct session *s, const struct annots_news *n, const struct store_annot *a)
 {
-	struct buf *b = session_out(s), name = { 0 };
-	enum imap_next next = IMAP_NEXT;
-	bool open = false, known = false, whole = n->from == 0;
-	struct store_annot a;
-	uint64_t seen = 0;
+	const struct session_annots *own = s->annots;
 
-	while (next == IMAP_NEXT && store_annot_next(v, w, &a)) {
-		seen = a.modseq > seen ? a.modseq : seen;
-		if (a.modseq <= n->since || (a.modseq == n->own && a.mailbox == n->own_mailbox) ||
-		    (a.login.n && !slice_eq(a.login, slice_str(s->user->account))))
+	if (a->modseq <= n->told || a->modseq > n->until ||
+	    (a->login.n && !slice_eq(a->login, slice_str(s->user->account))))
+		return false;
+	return !(a->modseq == own[0].own && a->mailbox == own[0].own_mailbox) &&
+	    !(a->modseq == own[1].own && a->mailbox == own[1].own_mailbox);
+}
+
+/* "* METADATA name", if the mailbox has one that is told. */
+static bool
+annots_open(struct session *s, uint64_t mailbox, annots_name_fn *name_of, void *arg)
+{
+	struct slice name = S("");
+
+	if (!name_of(s, arg, mailbox, &name))
+		return false;
+	buf_lit(session_out(s), "* METADATA ");
+	session_write_mailbox(s, name);
+	return true;
+}
+
+enum imap_next
+annots_tell(struct session *s, struct annots_news *n, struct store_view *v, struct slice account,
+    annots_name_fn *name_of, void *arg)
+{
+	struct buf *b = session_out(s);
+	struct store_annot_walk walk;
+	uint64_t at = UINT64_MAX;
+	struct store_annot a;
+	bool open = false;
+
+	if (!annots_begin(n, v, account, &walk))
+		return IMAP_NEXT;
+	while (store_annot_next(v, &walk, &a)) {
+		if (!annots_is_new(s, n, &a))
 			continue;
-		if (!known || a.mailbox != n->from) {
+		if (a.mailbox != at) {
+			bool first = at == UINT64_MAX;
+
 			if (open)
 				buf_lit(b, "\r\n");
-			open = false;
-			known = true;
-			n->from = a.mailbox;
+			at = n->from = a.mailbox;
 			if (b->n >= STREAM_HIGH)
-				next = IMAP_FULL;
-			else if (metadata_name(s, v, a.mailbox, &name)) {
-				buf_lit(b, "* METADATA ");
-				session_write_mailbox(s, buf_get(&name));
-				open = true;
-			}
+				return IMAP_FULL;
+			if (!first && line_session_spent(&s->imap.line))
+				return IMAP_YIELD;
+			open = annots_open(s, a.mailbox, name_of, arg);
 		}
 		if (open) {
 			buf_char(b, ' ');
@@ -109,46 +136,75 @@ metadata_tell(struct session *s, struct session_annots *n, struct store_view *v,
 	}
 	if (open)
 		buf_lit(b, "\r\n");
-	buf_fini(&name);
-	n->due = next != IMAP_NEXT;
-	if (!n->due && whole && seen > n->told) /* one snapshot had all of them */
-		n->told = seen;
-	return next;
+	n->told = n->until;
+	n->until = 0;
+	return IMAP_NEXT;
+}
+
+/* ---- to who has said ENABLE METADATA ------------------------------------------------------------ */
+
+/* Of one's own account; no name is the server's. */
+static bool
+own_name(struct session *s, void *arg, uint64_t mailbox, struct slice *name)
+{
+	struct store_mailbox m;
+
+	(void)arg;
+	if (!mailbox)
+		return true;
+	if (store_get_mailbox(session_own(s), mailbox, &m) < 0)
+		return false;
+	*name = m.name;
+	return true;
+}
+
+/* Of the selected mailbox of somebody else, while it may be looked at. */
+static bool
+guest_name(struct session *s, void *arg, uint64_t mailbox, struct slice *name)
+{
+	struct store_view *v = session_reader(s);
+	struct store_mailbox m;
+	struct buf b = { 0 };
+
+	(void)arg;
+	if (mailbox != s->view->mailbox || store_get_mailbox(v, mailbox, &m) < 0 ||
+	    !metadata_may(store_rights(v, &m, slice_str(s->user->account))))
+		return false;
+	place_prefix(s, m.account_name, &b);
+	buf_slice(&b, m.name);
+	*name = arena_slice(&s->imap.arena, buf_get(&b));
+	buf_fini(&b);
+	return true;
 }
 
 static enum imap_next
 metadata_news_own(struct session *s)
 {
-	struct store_annot_walk w;
+	struct annots_news *n = &s->annots[0].news;
 	enum imap_next next;
 
-	if (!s->annots[0].due || store_begin(session_own(s)) < 0)
+	if ((!n->due && !n->until) || store_begin(session_own(s)) < 0)
 		return IMAP_NEXT;
-	store_annot_walk_account(&w, s->user->id, s->annots[0].from);
-	next = metadata_tell(s, &s->annots[0], session_own(s), &w);
+	next = annots_tell(s, n, session_own(s), slice_str(s->user->account), own_name, NULL);
 	store_end(session_own(s));
 	return next;
 }
 
-/* Of the selected mailbox, when it is somebody else's and may still be looked at. */
 static enum imap_next
 metadata_news_guest(struct session *s)
 {
-	struct store_annot_walk w;
-	struct store_mailbox m;
-	enum imap_next next = IMAP_NEXT;
+	struct annots_news *n = &s->annots[1].news;
+	enum imap_next next;
 
-	if (!s->annots[1].due)
+	if (!n->due && !n->until)
 		return IMAP_NEXT;
-	s->annots[1].due = false;
-	if (!s->view || !s->view->owner || s->view->mailbox != s->annots[1].mailbox ||
-	    store_begin(session_reader(s)) < 0)
+	if (!s->view || !s->view->owner || s->view->mailbox != s->annots[1].mailbox) {
+		*n = (struct annots_news){ 0 }; /* it is no longer selected */
 		return IMAP_NEXT;
-	if (store_get_mailbox(session_reader(s), s->view->mailbox, &m) == 0 &&
-	    metadata_may(store_rights(session_reader(s), &m, slice_str(s->user->account)))) {
-		store_annot_walk(&w, s->view->account, s->view->mailbox);
-		next = metadata_tell(s, &s->annots[1], session_reader(s), &w);
 	}
+	if (store_begin(session_reader(s)) < 0)
+		return IMAP_NEXT;
+	next = annots_tell(s, n, session_reader(s), slice_str(s->view->owner), guest_name, NULL);
 	store_end(session_reader(s));
 	return next;
 }

@@ -35,6 +35,11 @@ void metadata_watch(struct session *s);
 void metadata_unwatch(struct session *s);
 /* stored tells that annotations were set. */
 void metadata_event(const struct store_event *ev);
+/* What others have set in an account, inside its snapshot: "* METADATA name entry ...", for each mailbox that has a name
+ * to be told by.  IMAP_FULL, IMAP_YIELD: it goes on, in any snapshot. */
+typedef bool annots_name_fn(struct session *s, void *arg, uint64_t mailbox, struct slice *name);
+enum imap_next annots_tell(struct session *s, struct annots_news *n, struct store_view *v,
+    struct slice account, annots_name_fn *name_of, void *arg);
 /* What others have set, to a client that has said ENABLE METADATA: a cursor.	RFC 5464 4.4.2 */
 enum imap_next metadata_news(struct session *s);
 #endif

@@ -121,19 +121,23 @@ tell_contexts(struct session *s, struct telling *t)
 
 /* ---- names --------------------------------------------------------------------------------------- */
 
-static bool
-has_children(const struct watching *w, struct slice folder)
+static enum place_children
+watch_children(const struct watching *w, struct slice folder)
 {
 	struct store_folder f = { .account = w->account->account };
 	char from[STORE_NAME_MAX + 1];
 
+	if (!w->own)
+		return place_guest_children(w->s, w->account->home->view, f.account, folder);
 	if (folder.n >= STORE_NAME_MAX)
-		return false;
+		return PLACE_NO_CHILDREN;
 	memcpy(from, folder.p, folder.n);
 	from[folder.n] = STORE_SEPARATOR;
 	f.name = slice(from, folder.n + 1);
 	return store_next_folder(w->account->home->view, &f) &&
-	    slice_starts(f.name, slice(from, folder.n + 1));
+		slice_starts(f.name, slice(from, folder.n + 1)) ?
+	    PLACE_CHILDREN :
+	    PLACE_NO_CHILDREN;
 }
 
 /* A mailbox of the account by its name there.  False: it is not there, or not to be looked at. */
@@ -165,10 +169,18 @@ tell_list(struct session *s, const struct watching *w, struct slice folder, cons
 		buf_lit(b, "\\NonExistent");
 		gap = " ";
 	} else if (there) {
-		if (m.attrs & STORE_NOSELECT)
-			buf_lit(b, "\\Noselect ");
-		buf_str(b, has_children(w, folder) ? "\\HasChildren" : "\\HasNoChildren");
-		gap = " ";
+		enum place_children children = watch_children(w, folder);
+
+		if (m.attrs & STORE_NOSELECT) {
+			buf_lit(b, "\\Noselect");
+			gap = " ";
+		}
+		if (children != PLACE_UNKNOWN) {
+			buf_str(b, gap);
+			buf_str(b,
+			    children == PLACE_CHILDREN ? "\\HasChildren" : "\\HasNoChildren");
+			gap = " ";
+		}
 	}
 	if (subscription && store_subscribed(session_own(s), s->user->id, name)) {
 		buf_str(b, gap);
@@ -310,12 +322,14 @@ tell_account_names(struct session *s, struct telling *t, struct watching *w, enu
 	int rc = store_find_account(w->account->home->view, slice_str(w->account->name), &a);
 
 	*next = IMAP_NEXT;
-	if (rc < 0)
+	if (rc < 0 || w->nameless)
 		return true; /* it can be read another time, or never */
 	rc = t->followed ? 0 : tree_follow(w->account, &a);
 	if (rc == -EAGAIN)
 		*next = IMAP_YIELD;
-	if (rc == -EAGAIN)
+	else if (rc == -E2BIG && !w->own)
+		watch_nameless(w);
+	if (rc == -EAGAIN || w->nameless)
 		return true;
 	t->followed = true;
 	if (rc < 0 || w->named < w->account->tree->from)

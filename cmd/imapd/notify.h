@@ -14,9 +14,7 @@
 #define NOTIFY_ATTS  8192        /* bytes of MessageNew's data items */
 #define NOTIFY_ACCOUNTS                                                                            \
 	256 /* of others, that a session listens to; and that it looks for them at once */
-#define NOTIFY_LOOKS 2048
-#define NOTIFY_FOLDERS                                                                             \
-	20000 /* of an account whose names are wanted, and of others' that one may look at */
+#define NOTIFY_LOOKS   2048
 #define NOTIFY_JOURNAL 1024 /* changes of names that wait for a session to be told */
 #define NOTIFY_OWN     8    /* changes of its own that a session remembers */
 
@@ -38,15 +36,14 @@ struct watching {
 	struct watched *account;
 	struct session *s;
 	bool own;
+	bool nameless;   /* somebody else has too many folders: their names are not told */
 	uint64_t modseq; /* messages: told up to here */
 	uint64_t named;  /* names: the same */
 	char *prefix;    /* of its mailboxes' names; "" when they are one's own */
 	/* Of somebody else, when names are wanted: those mailboxes that could be looked at, ascending. */
 	uint64_t *seen;
 	size_t nseen;
-	uint64_t annotated;   /* annotations: told up to here */
-	uint64_t annots_from; /* and of mailboxes below this one, */
-	bool annots;          /* as some have been set */
+	struct annots_news annots;
 	size_t
 	    fresh; /* so many of them are to be told, as they have come into sight with the account */
 };
@@ -128,6 +125,8 @@ struct slice watch_name(struct session *s, const struct watching *w, struct slic
 /* Notes whether this mailbox of somebody else can be looked at now; returns whether it could before. */
 bool watch_sees(struct watching *w, uint64_t mailbox, bool now);
 uint32_t watch_rights(const struct watching *w, const struct store_mailbox *m);
+/* Somebody else's folders are too many: he must not end what this session hears of others.  The client is told. */
+void watch_nameless(struct watching *w);
 
 /* ---- tree.c: the names of an account's mailboxes, and what has happened to them -------------------- */
 
@@ -142,16 +141,17 @@ struct notify_tree {
 	uint64_t modseq;                 /* as of this counter of the account */
 	struct map names, subscriptions; /* by mailbox id; by name */
 	bool subscribed;                 /* subscriptions are wanted */
+	bool broken;                     /* it could not be read whole, and is empty */
 	uint64_t walk;                   /* of the last look at the subscriptions */
 	uint64_t from;                   /* changes up to here are no longer in ... */
 	struct notify_change *journal;   /* ascending */
 	size_t njournal;
 };
-/* Reads all names, if it has not been done; inside a snapshot.  0, or -E2BIG. */
+/* Reads all names, if it has not been done or is no longer of use; inside a snapshot.  0, or -E2BIG. */
 int tree_start(struct watched *w, bool subscriptions) MUSTCHECK;
 void tree_free(struct notify_tree **t);
 /* Reads on in the account's log; inside a snapshot of `a`.  0; -EAGAIN: there is more; -ENODATA: the log does
- * not reach back, all has been read again and nobody knows what happened. */
+ * not reach back, all has been read again and nobody knows what happened; -E2BIG: there are too many. */
 int tree_follow(struct watched *w, const struct store_account *a) MUSTCHECK;
 const char *tree_name(const struct notify_tree *t, uint64_t mailbox);
 

@@ -47,6 +47,12 @@ bool place_is_public(struct slice owner);
 /* Does the name belong to others' folders? */
 bool place_is_shared(struct slice name);
 
+/* Has this folder of somebody else others below it that this user may look at?  Inside its snapshot.  PLACE_UNKNOWN: so
+ * many that he may not come first that it is not said. */
+enum place_children { PLACE_NO_CHILDREN, PLACE_CHILDREN, PLACE_UNKNOWN };
+enum place_children place_guest_children(struct session *s, struct store_view *v, uint64_t account,
+    struct slice folder);
+
 /* The rights of all who have others' mailboxes selected may have changed: of this account, or 0.  They are
  * looked for at the end of the turn and of those after it, some in each. */
 void place_look(uint64_t account);

@@ -31,14 +31,19 @@ enum session_enable {
 	SESSION_METADATA = 32 /* RFC 5464 4.1: it is told of annotations */
 };
 
+/* Telling of what others have set in an account: all up to `told`, by the account's counter. */
+struct annots_news {
+	bool due;       /* some have been set, and no walk has begun for them */
+	uint64_t told;  /* whatever events still come */
+	uint64_t until; /* a walk that has begun tells up to here; 0: there is none */
+	uint64_t from;  /* it goes on with this mailbox */
+};
+
 /* Annotations of one's own account, and of somebody else's mailbox that is selected: metadata-news.c. */
 struct session_annots {
 	uint64_t own, own_mailbox; /* modseq of what this session has set last, and where */
-	bool due;                  /* others have set some: */
-	uint64_t mailbox;          /* there; of one's own account anywhere, */
-	uint64_t since;            /* behind this modseq */
-	uint64_t from;             /* those of mailboxes below this one have been told */
-	uint64_t told; /* up to this modseq all have been told, whatever events still come */
+	uint64_t mailbox;          /* of somebody else, that the news are of */
+	struct annots_news news;
 };
 
 struct session {

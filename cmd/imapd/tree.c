@@ -4,15 +4,16 @@
  * Owns: struct notify_tree, one for an account whose names a session of this worker wants to hear of, whatever
  * their number.  Called by watch.c and notices.c inside a snapshot.  Can fail: too many folders, or a log that does
  * not reach back.  Must stay true: the tree is as of its modseq, the journal has all that has happened between
- * `from` and there; a change costs its rows of the log, a RENAME the folders below it, and a change of a
- * subscription a walk over the subscriptions, as the log does not say which it was. */
+ * `from` and there, and a tree that could not be read whole is nobody's; a change costs its rows of the log, a
+ * RENAME the folders below it, which the slice counts, and changes of subscriptions, whatever their number, one
+ * walk over the subscriptions in a slice, as the log does not say which they were. */
 #include "notify.h"
 
 #include <errno.h>
 
 #include "base/mem.h"
 
-#define ROWS_TURN 1024 /* of the log, in a slice: about 0.2 ms */
+#define STEPS_TURN 1024 /* rows of the log and names below, in a slice: about 0.2 ms */
 
 struct leaf {
 	uint64_t mailbox;
@@ -168,7 +169,7 @@ names_read(struct watched *w, struct store_view *v)
 	struct store_folder f = { .account = w->account };
 
 	while (store_next_folder(v, &f)) {
-		if (w->tree->names.n == NOTIFY_FOLDERS)
+		if (w->tree->names.n >= (size_t)conf.notify_mailboxes)
 			return -E2BIG;
 		if (f.mailbox)
 			leaf_put(w->tree, f.mailbox, f.name, f.attrs);
@@ -176,22 +177,25 @@ names_read(struct watched *w, struct store_view *v)
 	return 0;
 }
 
-/* Those below have new names too, of which nothing is told: RFC 5465 5.4. */
-static void
+/* Those below have new names too, of which nothing is told: RFC 5465 5.4.  How many names it has looked at. */
+static size_t
 names_below(struct watched *w, struct store_view *v, struct slice name)
 {
 	char from[STORE_NAME_MAX + 1];
 	struct slice prefix = slice(from, name.n + 1);
 	struct store_folder f = { .account = w->account, .name = prefix };
+	size_t n = 0;
 
 	memcpy(from, name.p, name.n);
 	from[name.n] = STORE_SEPARATOR;
-	while (store_next_folder(v, &f) && slice_starts(f.name, prefix))
+	for (; store_next_folder(v, &f) && slice_starts(f.name, prefix); n++)
 		if (leaf_find(w->tree, f.mailbox))
 			leaf_put(w->tree, f.mailbox, f.name, f.attrs);
+	return n;
 }
 
-static void
+/* Steps beside the row's own, or -E2BIG. */
+static int
 folder_changed(struct watched *w, struct store_view *v, uint64_t mailbox, uint64_t modseq)
 {
 	const struct leaf *l = leaf_find(w->tree, mailbox);
@@ -200,7 +204,9 @@ folder_changed(struct watched *w, struct store_view *v, uint64_t mailbox, uint64
 	enum notify_kind kind = NOTIFY_CHANGED;
 
 	if (store_get_mailbox(v, mailbox, &m) < 0)
-		return; /* gone, which a row behind this one says */
+		return 0; /* gone, which a row behind this one says */
+	if (!l && w->tree->names.n >= (size_t)conf.notify_mailboxes)
+		return -E2BIG;
 	if (!l)
 		kind = NOTIFY_MADE;
 	else if (!slice_eq(slice_str(l->name), m.name))
@@ -211,8 +217,7 @@ folder_changed(struct watched *w, struct store_view *v, uint64_t mailbox, uint64
 	if (kind == NOTIFY_RENAMED)
 		c->old = mem_str(l->name);
 	leaf_put(w->tree, mailbox, m.name, m.attrs);
-	if (kind == NOTIFY_RENAMED)
-		names_below(w, v, m.name);
+	return kind == NOTIFY_RENAMED ? (int)names_below(w, v, m.name) : 0;
 }
 
 static void
@@ -260,16 +265,26 @@ tree_free(struct notify_tree **tp)
 	mem_release(t);
 }
 
+/* Half a tree would tell that the other half has gone. */
+static int
+tree_break(struct notify_tree *t)
+{
+	tree_empty(t);
+	t->broken = true;
+	return -E2BIG;
+}
+
 static int
 tree_read(struct watched *w, const struct store_account *a)
 {
 	struct notify_tree *t = w->tree;
 
 	tree_empty(t);
+	t->broken = false;
 	t->modseq = t->from = a->modseq;
 	if (t->subscribed)
 		subscriptions_new(w, w->home->view, a->modseq, false);
-	return names_read(w, w->home->view);
+	return names_read(w, w->home->view) < 0 ? tree_break(t) : 0;
 }
 
 int
@@ -288,10 +303,9 @@ tree_start(struct watched *w, bool subscriptions)
 			tree_free(&w->tree);
 		return rc;
 	}
-	while (rc == 0 && (rc = tree_follow(w, &a)) == -EAGAIN)
-		rc = 0;
-	if (rc == -ENODATA) /* it was read anew */
-		rc = 0;
+	/* Following is for who tells: he does it in slices. */
+	if (w->tree->broken || w->tree->modseq < a.changes_from)
+		rc = tree_read(w, &a);
 	if (rc == 0 && subscriptions && !w->tree->subscribed) {
 		w->tree->subscribed = true;
 		subscriptions_new(w, w->home->view, a.modseq, false);
@@ -299,16 +313,21 @@ tree_start(struct watched *w, bool subscriptions)
 	return rc;
 }
 
-/* One row of the log. */
-static void
-tree_row(struct watched *w, const struct store_change_walk *c)
+/* One row of the log: its steps, or -E2BIG. */
+static int
+tree_row(struct watched *w, const struct store_change_walk *c, bool *looked)
 {
+	int steps = 0;
+
 	if (c->kind == STORE_CHANGE_DELETED)
 		folder_gone(w, c->mailbox, c->modseq);
 	else if (c->kind == STORE_CHANGE_FOLDER && c->mailbox)
-		folder_changed(w, w->home->view, c->mailbox, c->modseq);
-	else if (c->kind == STORE_CHANGE_FOLDER && w->tree->subscribed)
+		steps = folder_changed(w, w->home->view, c->mailbox, c->modseq);
+	else if (c->kind == STORE_CHANGE_FOLDER && w->tree->subscribed && !*looked) {
 		subscriptions_look(w, w->home->view, c->modseq);
+		*looked = true; /* this snapshot has no more to say */
+	}
+	return steps < 0 ? steps : steps + 1;
 }
 
 int
@@ -320,20 +339,23 @@ tree_follow(struct watched *w, const struct store_account *a)
 		.has_newest = true,
 		.newest = a->news };
 	uint64_t done = t->modseq;
+	bool looked = false;
 
-	if (t->modseq == a->modseq)
-		return 0;
-	if (t->modseq < a->changes_from) {
+	if (t->broken || t->modseq < a->changes_from) {
 		int rc = tree_read(w, a);
 
 		return rc < 0 ? rc : -ENODATA;
 	}
-	for (size_t n = 0; store_change_next(w->home->view, &c); n++) {
-		if (n >= ROWS_TURN && c.modseq > done) {
+	if (t->modseq == a->modseq)
+		return 0;
+	for (int n = 0, steps; store_change_next(w->home->view, &c); n += steps) {
+		if (n >= STEPS_TURN && c.modseq > done) {
 			t->modseq = done;
 			return -EAGAIN;
 		}
-		tree_row(w, &c);
+		steps = tree_row(w, &c, &looked);
+		if (steps < 0)
+			return tree_break(t);
 		done = c.modseq;
 	}
 	t->modseq = a->modseq;

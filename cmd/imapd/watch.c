@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "store/watch.h"
 
@@ -100,10 +101,11 @@ watch_see(struct watching *w)
 	struct store_view *v = w->account->home->view;
 	struct store_folder f = { .account = w->account->account };
 	struct buf ids = { 0 };
+	const size_t most = (size_t)conf.notify_mailboxes;
 	struct store_mailbox m;
 	size_t looked = 0;
 
-	while (looked < NOTIFY_FOLDERS && store_next_folder(v, &f)) {
+	while (looked < most && store_next_folder(v, &f)) {
 		looked++;
 		if (f.mailbox && store_get_mailbox(v, f.mailbox, &m) == 0 &&
 		    watch_rights(w, &m) & STORE_R_LOOKUP)
@@ -115,7 +117,7 @@ watch_see(struct watching *w)
 		memcpy(w->seen, ids.p, ids.n);
 	buf_fini(&ids);
 	qsort(w->seen, w->nseen, sizeof(*w->seen), id_order);
-	return looked < NOTIFY_FOLDERS ? 0 : -E2BIG;
+	return looked < most ? 0 : -E2BIG;
 }
 
 static void
@@ -129,6 +131,20 @@ watch_free(struct watching *w)
 	mem_release(w);
 }
 
+void
+watch_nameless(struct watching *w)
+{
+	struct session *s = w->s;
+
+	w->nameless = true;
+	w->fresh = w->nseen = 0;
+	log_event(LOG_INFO, "notify_nameless", "sid=%s user=%s owner=%s", s->sid,
+	    log_str(s->user->account), log_str(w->account->name));
+	imap_server_untagged(&s->imap,
+	    "NO [LIMIT] Somebody shares too many mailboxes: what becomes of their names is not "
+	    "told");
+}
+
 /* Inside the snapshots. */
 static int
 watch_ready(struct watching *w, const struct notify *n)
@@ -138,12 +154,16 @@ watch_ready(struct watching *w, const struct notify *n)
 
 	if (rc < 0)
 		return -EIO;
-	w->modseq = w->named = w->annotated = a.modseq;
+	w->modseq = w->named = w->annots.told = a.modseq;
 	if (!(n->any & (IMAP_NOTIFY_NAMES | IMAP_NOTIFY_SUBSCRIPTIONS)))
 		return 0;
 	rc = tree_start(w->account, w->own && n->any & IMAP_NOTIFY_SUBSCRIPTIONS);
 	if (rc == 0 && !w->own && n->any & IMAP_NOTIFY_NAMES)
 		rc = watch_see(w);
+	if (rc == -E2BIG && !w->own) {
+		watch_nameless(w);
+		rc = 0;
+	}
 	return rc;
 }
 
@@ -196,7 +216,7 @@ watch_sees(struct watching *w, uint64_t mailbox, bool now)
 
 	if (now == before)
 		return before;
-	if (now && w->nseen < NOTIFY_FOLDERS) {
+	if (now && w->nseen < (size_t)conf.notify_mailboxes) {
 		w->seen = mem_grow(w->seen, w->nseen + 1, sizeof(*w->seen));
 		memmove(w->seen + i + 1, w->seen + i, (w->nseen - i) * sizeof(*w->seen));
 		w->seen[i] = mailbox;
@@ -368,17 +388,14 @@ watch_ask(uint64_t account)
 		later_run(&imapd.listens, imapd.loop, watch_looks);
 }
 
-/* `annots`: some of this mailbox have been set, or of one with a higher id. */
 static void
-watched_due(struct watched *a, bool annots, uint64_t mailbox)
+watched_due(struct watched *a, bool annots)
 {
 	struct watching *w;
 
 	list_each(w, &a->watchers, struct watching, at)
 	{
-		w->annots |= annots;
-		if (annots && mailbox < w->annots_from) /* telling has stopped behind it */
-			w->annots_from = mailbox;
+		w->annots.due |= annots;
 		if (!w->s->notify)
 			continue;
 		w->s->notify->due = true;
@@ -393,7 +410,7 @@ watch_event(const struct store_event *ev)
 	struct watched *a = map_get(&imapd.watched, watched_key(&account));
 
 	if (a)
-		watched_due(a, ev->kind == STORE_EV_ANNOT, ev->mailbox);
+		watched_due(a, ev->kind == STORE_EV_ANNOT);
 	if (ev->kind == STORE_EV_LIST)
 		watch_ask(account);
 }
@@ -405,5 +422,5 @@ watch_resync(void)
 	size_t at = 0;
 
 	while ((a = map_next(&imapd.watched, &at)))
-		watched_due(a, true, 0);
+		watched_due(a, true);
 }

@@ -38,7 +38,8 @@ struct store_annot {
 	struct slice value;
 	uint64_t modseq;
 	bool gone;
-	bool guest; /* of all, and set by another than the owner: it counts in the share of guests */
+	bool
+	    guest; /* of all, and set by another than the owner: it counts in the share of guests */
 };
 #define STORE_ANNOT_KEY (16 + STORE_ACCOUNT_MAX + 1 + STORE_ANNOT_NAME_MAX)
 /* Returns the length.  Without a name it is what the keys of all of this login begin with. */

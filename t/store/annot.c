@@ -297,8 +297,7 @@ test_guests_shared(void)
 	me = ANN;
 	for (size_t i = 0; i < NELEM(ids) - 1; i++)
 		n += set_many(ids[i], list, STORE_ANNOT_SET) == 0;
-	eq(n, STORE_ANNOT_GUESTS / STORE_ANNOT_SET,
-	    "what guests set for all is in their share");
+	eq(n, STORE_ANNOT_GUESTS / STORE_ANNOT_SET, "what guests set for all is in their share");
 	list[0].value = S("mine");
 	eq(set_many(ids[11], list, 1), STORE_LIMIT, "as is what they take over");
 	service_stop(SIGKILL);
