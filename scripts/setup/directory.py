@@ -251,7 +251,7 @@ def changes(server, base, domain, who, hostname, database, people=None):
                  "# yours yet; and no more entries in an answer than a mistake needs.\n"
                  "dn: %s\nchangetype: modify\nadd: olcAccess\n" % database +
                  "".join("olcAccess: {%d}%s\n" % pair for pair in enumerate(access)) + "-\nadd: olcLimits\nolcLimits: {0}dn.exact=\"%s\" "
-                 "size.soft=16 size.hard=16 size.pr=500 size.prtotal=50000 time=10\n" % who)
+                 "size.soft=16 size.hard=16 size.pr=500 size.prtotal=500000 time=10\n" % who)
     for index in indexes:
         parts.append("# An index (one that is there already is refused, and that is well).\n"
                      "dn: %s\nchangetype: modify\nadd: olcDbIndex\nolcDbIndex: %s\n" % (database, index))
