@@ -74,7 +74,7 @@ void table_changed(void);                         /* work has become ready, or s
 void table_due(void);                             /* the schedule's next time may be earlier now */
 void table_due_anew(void);                        /* or another one */
 struct table_counts {
-	size_t ready, waiting, leased, held, slow, masters;
+	size_t ready, waiting, leased, held, slow, limited, masters;
 };
 void table_count(struct table_counts *n); /* over all channels */
 void table_metrics(void);
@@ -150,6 +150,7 @@ enum {
 	M_FOUND,
 	M_MEMORY,
 	M_SLOW,
+	M_LIMITED,
 	M_OLDEST
 };
 #endif

@@ -37,6 +37,7 @@ static const struct metric metrics[] = {
 	[M_MEMORY] = { "queue_schedule_bytes", GAUGE, "Memory of the schedule." },
 	[M_SLOW] = { "queue_slow_destinations", GAUGE,
 	    "Destinations that have work and send no news." },
+	[M_LIMITED] = { "queue_limited_destinations", GAUGE, "Destinations that wait for their rate." },
 	[M_OLDEST] = { "queue_oldest_seconds", GAUGE,
 	    "Age of the oldest message that is not held." },
 	{ NULL, COUNTER, NULL },

@@ -94,6 +94,7 @@ table_count(struct table_counts *n)
 		n->leased += sc->leased;
 		n->held += sc->held;
 		n->slow += sc->nslow;
+		n->limited += sc->nlimited;
 		n->masters += chan_of(sc)->masters;
 	}
 }
@@ -110,5 +111,6 @@ table_metrics(void)
 	metric_set(M_LEASED, (int64_t)n.leased);
 	metric_set(M_HELD, (int64_t)n.held);
 	metric_set(M_SLOW, (int64_t)n.slow);
+	metric_set(M_LIMITED, (int64_t)n.limited);
 	metric_set(M_MEMORY, (int64_t)sched_memory(jobctl.sched));
 }

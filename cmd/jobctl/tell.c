@@ -122,6 +122,8 @@ tell_dest(struct buf *b, const struct sched_dest *d)
 	kv_put_u64(b, "held", d->nheld);
 	if (d->parked_until)
 		kv_put_u64(b, "dead_until", d->parked_until);
+	else if (d->limited)
+		kv_put_u64(b, "limited_until", d->due);
 	buf_char(b, '\n');
 }
 

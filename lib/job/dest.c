@@ -2,8 +2,9 @@
  *
  * Owns every destination of the schedule, the rings of those that can be served now, and what is
  * known of each.  Called by sched.c and its neighbours, on one thread; nothing can fail.
- * Feedback as Postfix's: an answer adds 1/N to the concurrency N, a failure to get a session
- * takes 1/N; failures that add up to a whole cohort mean that it is dead.  What must stay true:
+ * Feedback as Postfix's: answers of a whole cohort N add one to the concurrency, the first failure to get a
+ * session takes one, and each cohort of further ones another; failures that add up to a cohort without an
+ * answer between them mean that it is dead.  What must stay true:
  * sched_dest_set_class alone moves a destination between classes, or the shares that keep slow
  * ones from taking all places would be miscounted; a destination is in a ring exactly while it
  * can be served (sched_dest_update). */
@@ -13,6 +14,7 @@
 #include "job/sched-impl.h"
 
 #define IDLE_MOST 1000
+#define ROUNDING  0.001f /* of steps of 1/N */
 
 static struct slice
 sched_dest_name_of(const struct sched_dest *d)
@@ -36,6 +38,7 @@ dest_free(struct sched *s, struct sched_dest *d)
 	list_remove(&d->idle);
 	list_remove(&d->busy);
 	d->channel->nslow -= d->class == DEST_SLOW;
+	d->channel->nlimited -= d->limited;
 	d->channel->ndests--;
 	s->dest_bytes -= size_of(d);
 	free(d);
@@ -109,7 +112,7 @@ sched_dest_open(const struct sched_dest *d)
 	size_t all = (size_t)(d->channel->conf->slots * d->channel->conf->maxjobs);
 	size_t few = (all - all / 4 + 7) / 8;
 
-	if (d->parked_until || (float)d->active >= d->window)
+	if (d->parked_until || d->limited || (float)d->active >= d->window)
 		return false;
 	return d->class == DEST_PROVEN || d->active < (few > 2 ? few : 2);
 }
@@ -213,6 +216,56 @@ sched_dest_class_room(const struct sched_channel *c, enum dest_class class)
 	return unproven < all - all / 4 || unproven == 0;
 }
 
+/* ---- how fast ---------------------------------------------------------------------------- */
+
+static void
+sched_dest_set_limited(struct sched_dest *d, bool limited)
+{
+	d->channel->nlimited += limited;
+	d->channel->nlimited -= d->limited;
+	d->limited = limited;
+	sched_dest_update(d);
+}
+
+bool
+sched_dest_may(struct sched *s, struct sched_dest *d, int64_t now)
+{
+	const struct channel_rate *r = &d->channel->conf->rate;
+
+	if (sched_rate_may(&d->rate, r, now))
+		return true;
+	sched_heap_put_dest(s, d, (uint32_t)sched_rate_at(&d->rate, r));
+	sched_dest_set_limited(d, true);
+	return false;
+}
+
+void
+sched_dest_wake(struct sched *s, struct sched_dest *d)
+{
+	sched_heap_take_dest(s, d);
+	d->parked_until = 0;
+	sched_dest_set_limited(d, false);
+}
+
+void
+sched_dest_free_rates(struct sched *s)
+{
+	for (size_t i = 0; i < s->nchannels; i++) {
+		struct sched_dest *d;
+		size_t at = 0;
+
+		while ((d = map_next(&s->order[i]->dests, &at))) {
+			d->rate = (struct sched_rate){ 0 };
+			if (!d->limited)
+				continue;
+			if (!d->parked_until)
+				sched_heap_take_dest(s, d);
+			sched_dest_set_limited(d, false);
+		}
+		s->order[i]->rate = (struct sched_rate){ 0 };
+	}
+}
+
 /* ---- alive or dead --------------------------------------------------------------------- */
 
 /* Everything ready waits for its own backoff, without an attempt being counted; the first
@@ -238,7 +291,7 @@ park(struct sched *s, struct sched_dest *d, int64_t now)
 	uint32_t shift = d->parks < 10 ? d->parks : 10;
 
 	d->parks++;
-	d->fails = 0;
+	d->fails = d->grown = d->shrunk = 0;
 	d->window = 1;
 	d->parked_until = (uint32_t)now + (first << shift < most ? first << shift : most);
 	sched_heap_put_dest(s, d, d->parked_until);
@@ -251,10 +304,9 @@ revive(struct sched *s, struct sched_dest *d, int64_t now)
 	struct sched_entry *e;
 
 	d->parks = 0;
-	d->parked_until = 0;
-	d->fails = 0;
+	d->fails = d->grown = d->shrunk = 0;
 	d->window = (float)d->channel->conf->dest_start;
-	sched_heap_take_dest(s, d);
+	sched_dest_wake(s, d);
 	list_each(e, &d->waiting, struct sched_entry, link)
 	{
 		if (!e->throttled)
@@ -265,12 +317,15 @@ revive(struct sched *s, struct sched_dest *d, int64_t now)
 	}
 }
 
-/* Its time is over: one message shows whether it is back. */
+/* Its time is over: it may go on; of a dead one, one message shows whether it is back. */
 void
 sched_dest_probe(struct sched *s, struct sched_dest *d, int64_t now)
 {
 	struct sched_entry *e;
 
+	sched_dest_set_limited(d, false);
+	if (!d->parked_until)
+		return;
 	d->parked_until = 0;
 	list_each(e, &d->waiting, struct sched_entry, link)
 	{
@@ -283,11 +338,39 @@ sched_dest_probe(struct sched *s, struct sched_dest *d, int64_t now)
 	sched_dest_update(d);
 }
 
+/* N answers in a row of good ones make room for one more. */
+static void
+sched_dest_grow(struct sched_dest *d)
+{
+	float most = (float)d->channel->conf->dest_max;
+
+	d->fails = d->shrunk = 0;
+	d->grown += 1 / d->window;
+	if (d->grown < 1 - ROUNDING)
+		return;
+	d->grown = 0;
+	d->window = d->window + 1 < most ? d->window + 1 : most;
+}
+
+/* A series of failures takes its first step at once: the load is too high now. */
+static void
+sched_dest_shrink(struct sched_dest *d)
+{
+	float step = 1 / d->window;
+
+	d->fails += step;
+	d->grown = 0;
+	d->shrunk -= step;
+	if (d->shrunk > -ROUNDING)
+		return;
+	d->shrunk += 1;
+	d->window = d->window - 1 > 1 ? d->window - 1 : 1;
+}
+
 void
 sched_dest_answered(struct sched *s, struct sched_dest *d, enum job_site site, int64_t now)
 {
 	enum dest_class was = d->class;
-	float step = 1 / d->window, most = (float)d->channel->conf->dest_max;
 
 	if (site == JOB_SITE_OK) {
 		/* Slow no more, but not as good as one that never was. */
@@ -295,13 +378,11 @@ sched_dest_answered(struct sched *s, struct sched_dest *d, enum job_site site, i
 		if (d->parks)
 			revive(s, d, now);
 		else
-			d->window = d->window + step < most ? d->window + step : most;
-		d->fails = 0;
+			sched_dest_grow(d);
 	} else if (site == JOB_SITE_FAIL && d->parked_until == 0) {
 		sched_dest_set_class(d, DEST_NEW);
-		d->fails += step;
-		d->window = d->window - step > 1 ? d->window - step : 1;
-		if (d->parks || d->fails >= 1)
+		sched_dest_shrink(d);
+		if (d->parks || d->fails >= 1 - ROUNDING)
 			park(s, d, now);
 	}
 	sched_dest_update(d);

@@ -144,10 +144,29 @@ sched_heap_pop(struct sched *s, uint32_t now, struct sched_entry **e, struct sch
 	return true;
 }
 
+/* When a channel whose rate is used up may send again; 0: none waits for that. */
+static int64_t
+channel_due(const struct sched_channel *c)
+{
+	const struct channel_rate *r = &c->conf->rate_total;
+
+	if (r->n == 0 || c->rate.at == 0 || c->rate.tokens >= 1 || c->ready == 0 || c->stopped)
+		return 0;
+	return sched_rate_at(&c->rate, r);
+}
+
 int64_t
 sched_next_due(const struct sched *s)
 {
-	return s->nheap ? (int64_t)due_of(s->heap[0]) : 0;
+	int64_t due = s->nheap ? (int64_t)due_of(s->heap[0]) : 0;
+
+	for (size_t i = 0; i < s->nchannels; i++) {
+		int64_t at = channel_due(s->order[i]);
+
+		if (at && (due == 0 || at < due))
+			due = at;
+	}
+	return due;
 }
 
 static uint32_t

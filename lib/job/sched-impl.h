@@ -41,6 +41,10 @@ void sched_slab_free(struct sched *s);
 struct sched_dest *sched_dest_get(struct sched *s, struct sched_channel *c, struct slice name);
 void sched_dest_update(struct sched_dest *d);         /* keeps its places in the rings right */
 void sched_dest_turn(struct sched_dest *d, int prio); /* to the end of its ring */
+/* May it have another one now?  False: it is not served until it may. */
+bool sched_dest_may(struct sched *s, struct sched_dest *d, int64_t now);
+void sched_dest_wake(struct sched *s, struct sched_dest *d); /* it is dead no more */
+void sched_dest_free_rates(struct sched *s);                 /* other rates count from now on */
 /* A delivery to it was handed out / came back (d->active is the count without / with it). */
 void sched_dest_out(struct sched_dest *d, int64_t now);
 void sched_dest_back(struct sched_dest *d, int64_t now);
@@ -51,6 +55,12 @@ void sched_dest_maybe_idle(struct sched *s, struct sched_dest *d);
 void sched_dest_answered(struct sched *s, struct sched_dest *d, enum job_site site, int64_t now);
 void sched_dest_probe(struct sched *s, struct sched_dest *d, int64_t now); /* its park is over */
 void sched_dest_free_all(struct sched *s, struct sched_channel *c);
+
+/* rate.c.  May one more message go now; it goes; it came back untried; when the next one may go. */
+bool sched_rate_may(struct sched_rate *b, const struct channel_rate *r, int64_t now);
+void sched_rate_take(struct sched_rate *b, const struct channel_rate *r);
+void sched_rate_back(struct sched_rate *b, const struct channel_rate *r);
+int64_t sched_rate_at(const struct sched_rate *b, const struct channel_rate *r);
 
 /* sched.c */
 void sched_entry_ready(struct sched *s, struct sched_entry *e, int64_t now, bool front);

@@ -58,6 +58,7 @@ sched_configure(struct sched *s, const struct channels *conf)
 		(void)sched_channel(s, slice_str(conf->channel[i].name));
 	for (size_t i = 0; i < s->nchannels; i++)
 		s->order[i]->conf = conf_for(s, s->order[i]->name);
+	sched_dest_free_rates(s);
 }
 
 struct sched_channel *
@@ -322,10 +323,8 @@ sched_retry(struct sched *s, struct sched_entry *e, int64_t now)
 {
 	struct sched_dest *d = e->dest;
 
-	if (d->parked_until) {
-		sched_heap_take_dest(s, d);
-		d->parked_until = 0;
-	}
+	if (d->parked_until)
+		sched_dest_wake(s, d);
 	sched_entry_unlink(s, e);
 	e->throttled = false;
 	sched_entry_ready(s, e, now, false);
@@ -374,7 +373,8 @@ sched_has_work(struct sched_channel *c, int64_t now)
 	if (!list_empty(&c->actions) && c->nactions_out < ACTIONS_MOST)
 		return true;
 	sched_dest_look_slow(c, now);
-	return next_dest(c, 0) || next_dest(c, 1) || next_dest(c, 2);
+	return sched_rate_may(&c->rate, &c->conf->rate_total, now) &&
+	    (next_dest(c, 0) || next_dest(c, 1) || next_dest(c, 2));
 }
 
 static struct sched_entry *
@@ -386,10 +386,13 @@ lease(struct sched *s, struct sched_entry *e, enum job_action action)
 	e->state = SCHED_LEASED;
 	e->action = (uint8_t)action;
 	d->channel->leased++;
-	if (action == JOB_DELIVER)
+	if (action == JOB_DELIVER) {
 		sched_dest_out(d, s->now);
-	else
+		sched_rate_take(&d->rate, &d->channel->conf->rate);
+		sched_rate_take(&d->channel->rate, &d->channel->conf->rate_total);
+	} else {
 		d->channel->nactions_out++;
+	}
 	sched_dest_maybe_idle(s, d);
 	sched_dest_update(d);
 	return e;
@@ -430,8 +433,12 @@ sched_pick(struct sched *s, struct sched_channel *c, struct sched_dest *prefer, 
 		return lease(s, e, (enum job_action)e->action);
 	}
 	sched_dest_look_slow(c, now);
-	if (!(d = choose(c, prefer, &p)))
+	if (!sched_rate_may(&c->rate, &c->conf->rate_total, now))
 		return NULL;
+	do
+		if (!(d = choose(c, prefer, &p)))
+			return NULL;
+	while (!sched_dest_may(s, d, now)); /* each that may not is in no ring any more */
 	if (++d->turn >= TURN) {
 		d->turn = 0;
 		sched_dest_turn(d, p);
@@ -446,6 +453,18 @@ uint32_t
 sched_backoff(const struct sched_entry *e)
 {
 	return channels_periods_get(&sched_of(e)->conf->backoff[e->prio], e->attempts);
+}
+
+/* A delivery came back, and nobody was asked: it does not count in any rate. */
+static void
+rates_back(struct sched_entry *e)
+{
+	struct sched_channel *c = e->dest->channel;
+
+	if (e->action != JOB_DELIVER)
+		return;
+	sched_rate_back(&e->dest->rate, &c->conf->rate);
+	sched_rate_back(&c->rate, &c->conf->rate_total);
 }
 
 /* ---- the end of a lease ---------------------------------------------------------------------- */
@@ -466,6 +485,7 @@ static void
 end_drop(struct sched *s, struct sched_entry *e, bool was_action, uint32_t after, int64_t now)
 {
 	e->dest->channel->dropped++;
+	rates_back(e);
 	/* A notice that could not be written is due already: it must not come back at once. */
 	if (was_action)
 		wait_until(s, e, now + (after > 30 ? after : 30));
@@ -544,6 +564,7 @@ sched_return(struct sched *s, struct sched_entry *e, int64_t now)
 	must(e->state == SCHED_LEASED);
 	s->now = now;
 	sched_entry_unlink(s, e);
+	rates_back(e);
 	if (e->returns < UINT8_MAX)
 		e->returns++;
 	if (e->returns > RETURNS_FREE)
@@ -560,6 +581,8 @@ sched_tick(struct sched *s, int64_t now)
 	struct sched_entry *e;
 	struct sched_dest *d;
 
+	for (size_t i = 0; i < s->nchannels; i++)
+		(void)sched_rate_may(&s->order[i]->rate, &s->order[i]->conf->rate_total, now);
 	for (int i = 0; i < TICK_MOST && sched_heap_pop(s, (uint32_t)now, &e, &d); i++) {
 		if (d) {
 			sched_dest_probe(s, d, now);

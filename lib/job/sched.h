@@ -5,9 +5,10 @@
  *
  * Fairness: within a priority destinations take turns (a few messages a turn, so that sessions
  * are reused); every eighth choice starts at a lower priority, so that none starves.  A
- * destination's concurrency follows its answers by 1/N steps; one that fails a
- * whole cohort is dead for a while: its messages wait without an attempt being counted, one of
- * them probes, and the first success sets all free.
+ * destination's concurrency N grows by one for N answers and shrinks by one at the first of N failures; one
+ * that fails a whole cohort is dead for a while: its messages wait without an attempt being counted, one of
+ * them probes, and the first success sets all free.  What a rate holds back stays ready: no attempt is
+ * counted, and nothing is written down.
  *
  * Nobody can take the last slots of a channel (slots x maxjobs) by being slow.  A destination
  * that has answered lately may use them all; those that are new, together with those that are
@@ -34,6 +35,12 @@ enum sched_state {
 
 #define SCHED_SLOW_S 30
 enum dest_class { DEST_PROVEN, DEST_NEW, DEST_SLOW, DEST_CLASSES };
+
+/* A bucket of tokens, one for each message that may go now (rate.c). */
+struct sched_rate {
+	float tokens;
+	uint32_t at; /* when that was so, unix seconds; 0: it is full */
+};
 
 struct sched_dest;
 struct sched_entry {
@@ -72,6 +79,8 @@ struct sched_channel {
 	size_t ready, waiting, leased, held; /* entries */
 	size_t nactions_out;                 /* leases that are notices or expiries */
 	uint32_t picks;
+	struct sched_rate rate; /* of conf->rate_total */
+	size_t nlimited;        /* destinations that wait for their rate */
 	bool stopped;
 	uint64_t done, retried, expired, noticed, dropped;
 	void *owner; /* jobctl's part */
@@ -84,7 +93,10 @@ struct sched_dest {
 	uint32_t news;     /* active: when a delivery began as the only one, or ended */
 	uint8_t class;     /* enum dest_class */
 	uint32_t nready[3], nwaiting, nheld, active;
-	float window, fails;   /* concurrency; failed part of a cohort */
+	float window, fails; /* concurrency; failed part of a cohort */
+	float grown, shrunk; /* parts of the window's next step, up and down */
+	struct sched_rate rate;
+	bool limited;          /* waits for its rate, until `due` unless it is dead */
 	uint32_t parked_until; /* dead until then; 0 = alive */
 	uint16_t parks;        /* times in a row */
 	uint16_t turn;         /* messages given in this turn */

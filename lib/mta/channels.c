@@ -6,6 +6,7 @@
  * Mistakes come in words with file and line, and there is no set then.  Must stay true: whatever
  * the file says, there are tcp_lmtp and tcp_local, the two ways that lib/route knows by itself. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/mem.h"
@@ -18,6 +19,7 @@ struct raw_channel {
 	struct channel c;
 	int protocol; /* with `auto` before the others */
 	char **backoff, **urgent, **normal, **nonurgent, **notices;
+	char *rate, *rate_total;
 };
 
 static struct raw_channel **raw_channels;
@@ -47,6 +49,10 @@ static const struct conf_key channel_keys[] = {
 	    RELOAD, NULL, "Messages at a time to a destination at first; 0 is 5, or for LMTP 16." },
 	{ "concurrency", CONF_INT, AT(struct raw_channel, c.dest_max), "0", 0, 10000, RELOAD,
 	    NULL, "Most messages at a time to one destination; 0 is 20, or for LMTP 64." },
+	{ "rate", CONF_STR, AT(struct raw_channel, rate), "", 0, 0, RELOAD, NULL,
+	    "N/TIME: most messages to one destination in that time; empty is any number." },
+	{ "rate_total", CONF_STR, AT(struct raw_channel, rate_total), "", 0, 0, RELOAD, NULL,
+	    "N/TIME: most messages of the channel in that time; empty is any number." },
 	{ "big", CONF_SIZE, AT(struct raw_channel, c.big), "4M", 0, INT64_MAX, RELOAD, NULL,
 	    "Larger messages queue one priority lower; 0 is never." },
 	{ "backoff", CONF_LIST, AT(struct raw_channel, backoff), "", 0, 0, RELOAD, NULL,
@@ -201,6 +207,15 @@ set_periods(struct channel *c, const struct raw_channel *r, struct buf *why)
 		}
 }
 
+/* From the words of a file at `where`; empty: no limit. */
+static void
+set_rate(struct channel_rate *r, const char *text, const char *where, const char *key,
+    struct buf *why)
+{
+	if (*text && channels_rate_parse(slice_str(text), r) < 0)
+		buf_printf(why, "%s: %s = %s: is no rate (100/1m, 5000/1h)\n", where, key, text);
+}
+
 bool
 channels_name_ok(struct slice name)
 {
@@ -247,6 +262,8 @@ add_channel(struct channels *cs, const struct raw_channel *r, struct buf *why)
 	if (c->port == 0)
 		c->port = lmtp ? 24 : 25;
 	set_periods(c, r, why);
+	set_rate(&c->rate, r->rate, conf_where(&r->rate), "rate", why);
+	set_rate(&c->rate_total, r->rate_total, conf_where(&r->rate_total), "rate_total", why);
 }
 
 /* A channel that the file does not mention: every key at its default. */
@@ -324,8 +341,10 @@ count(void *const *list)
 
 /* What a channel of mta.cnf says of itself, in the place of defaults. */
 static void
-apply_keywords(struct channel *c, const struct mta_channel *m)
+apply_keywords(struct channel *c, const struct mta_channel *m, struct buf *why)
 {
+	char where[300];
+
 	if (m->maxjobs > 0)
 		c->maxjobs = m->maxjobs;
 	if (m->threaddepth > 0)
@@ -347,6 +366,9 @@ apply_keywords(struct channel *c, const struct mta_channel *m)
 			c->backoff[i] = m->backoff[i].n ? m->backoff[i] : m->backoff[3];
 	if (m->notices[3].n)
 		c->notices = m->notices[3];
+	(void)snprintf(where, sizeof(where), "%s:%d", m->file, m->line);
+	set_rate(&c->rate, m->rate ? m->rate : "", where, "rate", why);
+	set_rate(&c->rate_total, m->rate_total ? m->rate_total : "", where, "ratetotal", why);
 }
 
 /* Channels of mta.cnf that have a protocol, and no section of their own. */
@@ -362,7 +384,7 @@ add_blocks(struct channels *cs, struct buf *why)
 		    sizeof(*cs->channel));
 		add_default(cs, m->name,
 		    m->protocol == MTA_PROTOCOL_LMTP ? CHANNEL_LMTP : CHANNEL_SMTP, why);
-		apply_keywords(&cs->channel[cs->nchannel - 1], m);
+		apply_keywords(&cs->channel[cs->nchannel - 1], m, why);
 	}
 }
 
@@ -450,6 +472,15 @@ channels_free(struct channels **cp)
 }
 
 static void
+print_rate(struct buf *out, const char *key, const struct channel_rate *r)
+{
+	if (r->n)
+		buf_printf(out, "%s = %u/%us\n", key, r->n, r->per);
+	else
+		buf_printf(out, "%s = \"\"\n", key);
+}
+
+static void
 print_periods(struct buf *out, const char *key, const struct mta_times *p)
 {
 	buf_printf(out, "%s =", key);
@@ -475,6 +506,8 @@ channels_print(const struct channels *cs, struct buf *out)
 		    (long long)c->slots, (long long)c->threaddepth, (long long)c->dest_start);
 		buf_printf(out, "concurrency = %lld\nbig = %lld\n", (long long)c->dest_max,
 		    (long long)c->big);
+		print_rate(out, "rate", &c->rate);
+		print_rate(out, "rate_total", &c->rate_total);
 		print_periods(out, "urgentbackoff", &c->backoff[0]);
 		print_periods(out, "normalbackoff", &c->backoff[1]);
 		print_periods(out, "nonurgentbackoff", &c->backoff[2]);

@@ -26,6 +26,11 @@ enum channel_protocol {
 };
 enum channel_tls { CHANNEL_TLS_OFF, CHANNEL_TLS_MAY, CHANNEL_TLS_MUST };
 
+/* So many messages in that time, spread over it; n = 0: any number. */
+struct channel_rate {
+	uint32_t n, per; /* per: seconds */
+};
+
 struct channel {
 	char *name;
 	int protocol;    /* enum channel_protocol */
@@ -34,11 +39,13 @@ struct channel {
 	int64_t minjobs; /* processes that are there without work */
 	int64_t
 	    idle_exit; /* ms without work before a process leaves; 0 = as channel-master.conf says */
-	int64_t slots;       /* sessions (leases) of one process */
-	int64_t threaddepth; /* ready messages per process before another is started */
-	int64_t dest_start;  /* concurrency per destination at first ... */
-	int64_t dest_max;    /* ... and at most */
-	int64_t big;         /* bytes: larger messages queue one priority lower; 0 = never */
+	int64_t slots;                  /* sessions (leases) of one process */
+	int64_t threaddepth;            /* ready messages per process before another is started */
+	int64_t dest_start;             /* concurrency per destination at first ... */
+	int64_t dest_max;               /* ... and at most */
+	struct channel_rate rate;       /* messages to one destination ... */
+	struct channel_rate rate_total; /* ... and of the whole channel */
+	int64_t big; /* bytes: larger messages queue one priority lower; 0 = never */
 	struct mta_times backoff[3]; /* by enum qprio: after the n-th failure; the last repeats */
 	struct mta_times notices;    /* age at which a delay warning is sent; the last: returned */
 	char *relay;  /* "host:port": everything of this channel goes there; "" = none */
@@ -76,6 +83,8 @@ struct channels {
  * messages, one a line).  The caller owns *out. */
 int channels_read(const char *path, struct channels **out, char **why) MUSTCHECK;
 void channels_free(struct channels **c);
+/* channels-limits.c.  "600/1h".  0, or -EINVAL. */
+int channels_rate_parse(struct slice s, struct channel_rate *r) MUSTCHECK;
 /* Appends the effective configuration, for -n. */
 void channels_print(const struct channels *c, struct buf *out);
 

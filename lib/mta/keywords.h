@@ -60,6 +60,7 @@ struct mta_channel {
 	const char *tlsswitch, *saslswitch, *userswitch, *notifychannel, *returnaddress;
 	const char *returnpersonal, *aliasdetour, *expandchannel, *language, *fileinto;
 	const char *sourcefilter, *destinationfilter, *authrewrite;
+	const char *rate, *rate_total;           /* N/TIME: mta/channels.h */
 	struct mta_times backoff[4], notices[4]; /* urgent, normal, non-urgent, all */
 };
 

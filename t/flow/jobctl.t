@@ -161,7 +161,7 @@ with open(f"{ETC}/tiermail.conf", "w") as f:
 open(f"{ETC}/jobctl.conf", "w").close()
 with open(f"{ETC}/channels.conf", "w") as f:
     f.write("[channel tcp_local]\nbackoff = 1h 2h\nnotices = 1d 3d\nmaxjobs = 1\nconcurrency_start = 4\n"
-            "[channel auto]\nmaxjobs = 1\n[channel broken]\nmaxjobs = 1\n")
+            "[channel auto]\nmaxjobs = 1\n[channel broken]\nmaxjobs = 1\n[channel paced]\nmaxjobs = 4\nrate = 20/1h\n")
 # A master of the simplest kind: takes a message, removes it, says so.
 with open(f"{LIBEXEC}/channel-master", "w") as f:
     f.write(f"""#!{sys.executable}
@@ -456,6 +456,43 @@ m.say(*(f"gone id={n[2:17]}" for n in pieces[1:]))
 for n in pieces[1:]:
     os.unlink(path("tcp_local", n))
     tm.ok(tm.wait_for(lambda: state(n) == []), "its master removes the others")
+
+# ---- rates ------------------------------------------------------------------------------------------------------
+
+
+def dest(name):
+    return next((k for k in map(keys, ask("top channel=paced")[:-1]) if k["name"] == name), {})
+
+
+p = Peer("hello who=test channel=paced pid=7 slots=10")
+names = [message(f"{d}.example", channel="paced") for d in "ab" for _ in range(5)]
+feeder.say(*(new(n, f"{'ab'[i // 5]}.example", channel="paced") for i, n in enumerate(names)))
+got = [p.work() for _ in range(4)]
+tm.is_(sorted(w["dest"] for w in got), ["a.example"] * 2 + ["b.example"] * 2, "two of twenty an hour go at once, to each")
+tm.ok(p.silent(), "and no more for now")
+d = dest("a.example")
+tm.ok((d["ready"], d["waiting"]) == ("3", "0") and time.time() + 100 < int(d["limited_until"]) < time.time() + 200,
+      "the others are ready, and wait for their turn") or tm.diag(str(d))
+tm.ok("tiermail_queue_limited_destinations 2" in subprocess.run(
+    [f"{tm.BINDIR}/tmctl", "-c", f"{ETC}/tiermail.conf", "-d", "jobctl", "metrics"], capture_output=True, text=True).stdout, "counted")
+tm.is_(channel("paced")["retried"], "0", "no attempt is counted")
+with open(f"{ETC}/channels.conf") as f:
+    text = f.read()
+with open(f"{ETC}/channels.conf", "w") as f:
+    f.write(text.replace("rate = 20/1h", "rate = 20/1s"))
+daemon.send_signal(signal.SIGHUP)
+tm.is_(p.line(), "leave", "a reload sends masters away")
+for w in got:
+    os.unlink(path("paced", w["file"]))
+    p.say(f"done id={w['id']}")
+p = Peer("hello who=test channel=paced pid=8 slots=10")
+m = master()
+more = [p.work() for _ in range(6)]
+tm.is_(len({w["file"] for w in got + more}), 10, "with a better rate the others go")
+for w in more:
+    os.unlink(path("paced", w["file"]))
+    p.say(f"done id={w['id']}")
+tm.wait_for(lambda: channel("paced")["done"] == "10")
 
 # ---- the end ------------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,8 @@
 /* The schedule: order, fairness, feedback, backoff, notices, memory.  Time is a number here. */
 #include "../tap.h"
 #include <malloc.h>
+#include <stdlib.h>
+#include <unistd.h>
 #include "base/clock.h"
 #include "job/sched.h"
 
@@ -323,7 +325,7 @@ shares(void)
 	    NOW + 50);
 	ok(!sched_has_work(sched_channel(s, S("tcp_local")), NOW + 50),
 	    "and none when they are slow, until half is back");
-	for (unsigned i = 0; i < 100; i++)
+	for (unsigned i = 0; i < 100 && !list_empty(&leased); i++)
 		(void)finish(list_first(&leased, struct sched_entry, link), JOB_DONE, JOB_SITE_FAIL,
 		    NOW + 51);
 	(void)add(id++, "other", 1);
@@ -426,9 +428,122 @@ acting(void)
 	end();
 }
 
+/* The channel tcp_local with these keys. */
+static void
+begin_with(const char *keys)
+{
+	char path[] = "/tmp/tmt-sched-XXXXXX", *why = NULL;
+	int fd = mkstemp(path);
+
+	dprintf(fd, "[channel tcp_local]\n%s\n", keys);
+	close(fd);
+	if (!ok(channels_read(path, &conf, &why) == 0, "channels"))
+		printf("# %s\n", why);
+	unlink(path);
+	s = sched_new();
+	sched_configure(s, conf);
+	list_init(&leased);
+}
+
+/* Whatever is ready from `now` on, second by second, to its end: how many in `seconds`. */
+static unsigned
+flow(int64_t now, unsigned seconds)
+{
+	unsigned n = 0;
+
+	for (int64_t at = now; at < now + seconds; at++) {
+		(void)sched_tick(s, at);
+		n += pick_all(at, "", true);
+	}
+	return n;
+}
+
+static void
+rates(void)
+{
+	struct sched_channel *c;
+	struct sched_entry *e;
+	int64_t at;
+
+	begin_with("rate = 60/1m");
+	c = sched_channel(s, S("tcp_local"));
+	for (unsigned i = 1; i <= 400; i++)
+		(void)add(i, i % 2 ? "x" : "y", 1);
+	eq(pick_all(NOW, "x", true), 6, "a tenth of the rate at once, to each");
+	ok(!sched_has_work(c, NOW) && c->nlimited == 2, "then they wait");
+	eq(sched_next_due(s), NOW + 1, "for the next second");
+	eq(c->ready, 400 - 12, "ready, with no attempt counted");
+	eq(flow(NOW + 1, 60), 120, "one a second to each");
+	(void)sched_tick(s, at = NOW + 61);
+	e = pick(at);
+	ok(e && finish(e, JOB_DROP, JOB_SITE_NONE, at), "one that was not tried");
+	eq(pick_all(at, "", true), 2, "does not count");
+	for (unsigned i = 0; i < 40; i++) {
+		(void)sched_tick(s, ++at);
+		while ((e = pick(at)))
+			(void)finish(e, JOB_RETRY, JOB_SITE_FAIL, at);
+	}
+	ok(c->waiting > 100, "who is dead waits for that, %zu", c->waiting);
+	channels_free(&conf);
+	ok(channels_read(NULL, &conf, &(char *){ NULL }) == 0, "other channels");
+	sched_configure(s, conf);
+	ok(c->nlimited == 0, "without rates nobody waits for one");
+	end();
+
+	begin_with("rate_total = 10/1s\nconcurrency_start = 20");
+	c = sched_channel(s, S("tcp_local"));
+	for (unsigned i = 1; i <= 200; i++)
+		(void)add(i, i % 2 ? "x" : "y", 1);
+	eq(pick_all(NOW, "", true), 10, "the whole channel");
+	ok(!sched_has_work(c, NOW), "has no more now");
+	eq(sched_next_due(s), NOW + 1, "but in a second");
+	eq(flow(NOW + 1, 10), 100, "ten a second");
+	end();
+
+	begin_with("rate = 1/1h");
+	(void)add(1, "x", 1);
+	(void)add(2, "x", 1);
+	eq(pick_all(NOW, "", true), 1, "one an hour");
+	eq(flow(NOW + 1, 3599), 0, "is not two");
+	eq(flow(NOW + 3600, 1), 1, "before the next one");
+	end();
+}
+
+/* The first failure of a series is answered at once, the others by cohorts; successes by cohorts. */
+static void
+series(void)
+{
+	struct sched_entry *e;
+	unsigned n;
+
+	begin();
+	for (unsigned i = 1; i <= 100; i++)
+		(void)add(i, "x", 1);
+	e = pick(NOW);
+	(void)finish(e, JOB_DONE, JOB_SITE_OK, NOW);
+	for (n = 0; pick(NOW); n++)
+		;
+	eq(n, 5, "proven, five at a time");
+	(void)finish(list_first(&leased, struct sched_entry, link), JOB_RETRY, JOB_SITE_FAIL, NOW);
+	ok(!pick(NOW), "a failure: four");
+	(void)finish(list_first(&leased, struct sched_entry, link), JOB_DONE, JOB_SITE_OK, NOW);
+	ok(pick(NOW) && !pick(NOW), "a success changes nothing yet");
+	for (unsigned i = 0; i < 3; i++) {
+		(void)finish(list_first(&leased, struct sched_entry, link), JOB_DONE, JOB_SITE_OK,
+		    NOW);
+		n = 0;
+		while (pick(NOW))
+			n++;
+	}
+	eq(n, 2, "four of them make room for a fifth");
+	end();
+}
+
 int
 main(void)
 {
+	rates();
+	series();
 	acting();
 	order();
 	fairness();
