@@ -159,9 +159,29 @@ reported(void *arg, const struct verdict *v)
 	record(j);
 }
 
+/* What servers have said may ask for more than that this message waits. */
+static void
+job_take_rules(struct job *j)
+{
+	for (size_t i = 0; i < j->r->env.nrcpt; i++) {
+		const struct outcome *o = &j->outcomes[i];
+		const struct channel_reply *rule;
+
+		if (!o->tried || o->v.kind == OK || o->v.said == 0)
+			continue;
+		rule = channels_reply(master.channels, master.channel->name, o->v.said,
+		    slice_str(o->v.text));
+		if (!rule || rule->suspend / 1000 <= j->result.suspend)
+			continue;
+		j->result.suspend = (uint32_t)(rule->suspend / 1000);
+		j->result.rule = slice_str(rule->name);
+	}
+}
+
 void
 job_settle(struct job *j)
 {
+	job_take_rules(j);
 	j->bounce = bounce_start(j->r, j->outcomes, BOUNCE_RESULT, job_decide, reported, j);
 	if (!j->bounce)
 		record(j);

@@ -74,7 +74,7 @@ void table_changed(void);                         /* work has become ready, or s
 void table_due(void);                             /* the schedule's next time may be earlier now */
 void table_due_anew(void);                        /* or another one */
 struct table_counts {
-	size_t ready, waiting, leased, held, slow, limited, masters;
+	size_t ready, waiting, leased, held, slow, limited, masters, state[DEST_STATES];
 };
 void table_count(struct table_counts *n); /* over all channels */
 void table_metrics(void);
@@ -151,6 +151,8 @@ enum {
 	M_MEMORY,
 	M_SLOW,
 	M_LIMITED,
+	M_DEAD,
+	M_SUSPENDED,
 	M_OLDEST
 };
 #endif

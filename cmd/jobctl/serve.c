@@ -178,12 +178,26 @@ free_slot(struct conn *c, struct sched_entry *e)
 		list_push(&c->chan->free, &c->room);
 }
 
+/* Its state has changed by this result. */
+static void
+report_dest(const struct sched_dest *d, enum dest_state was, const struct job_result *r)
+{
+	char rule[CHANNEL_NAME_MAX + 1] = "";
+
+	if (r->suspend && kv_cstr(r->rule, rule, sizeof(rule)) < 0)
+		*rule = '\0';
+	log_event(LOG_INFO, "dest_state", "channel=%s dest=" SFMT " was=%s is=%s until=%u rule=%s",
+	    d->channel->name, SARG(slice(d->name, d->name_len)), sched_dest_state_word(was),
+	    sched_dest_state_word((enum dest_state)d->state), d->parked_until, log_str(rule));
+}
+
 static void
 take_result(struct conn *c, struct slice verb, struct slice rest, struct slice line)
 {
 	struct sched_dest *dest;
 	struct job_result r;
 	struct sched_entry *e;
+	enum dest_state was;
 	const char *why = "";
 	bool marked;
 
@@ -195,11 +209,14 @@ take_result(struct conn *c, struct slice verb, struct slice rest, struct slice l
 	}
 	e = c->lease[r.id];
 	dest = e->dest;
+	was = (enum dest_state)dest->state;
 	count_result(r.end, (enum job_action)e->action);
 	free_slot(c, e);
 	marked = e->held_later || e->delete_later;
 	if (sched_end(jobctl.sched, e, &r, clock_now()) && marked)
 		finish_marked(e);
+	if (dest->state != was)
+		report_dest(dest, was, &r);
 	if (!c->leaving && !jobctl.draining)
 		give_work(c, dest);
 	table_changed();

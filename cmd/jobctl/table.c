@@ -95,6 +95,8 @@ table_count(struct table_counts *n)
 		n->held += sc->held;
 		n->slow += sc->nslow;
 		n->limited += sc->nlimited;
+		for (int i = 0; i < DEST_STATES; i++)
+			n->state[i] += sc->nstate[i];
 		n->masters += chan_of(sc)->masters;
 	}
 }
@@ -112,5 +114,7 @@ table_metrics(void)
 	metric_set(M_HELD, (int64_t)n.held);
 	metric_set(M_SLOW, (int64_t)n.slow);
 	metric_set(M_LIMITED, (int64_t)n.limited);
+	metric_set(M_DEAD, (int64_t)n.state[DEST_DEAD]);
+	metric_set(M_SUSPENDED, (int64_t)n.state[DEST_SUSPENDED]);
 	metric_set(M_MEMORY, (int64_t)sched_memory(jobctl.sched));
 }

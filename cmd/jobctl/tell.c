@@ -121,7 +121,8 @@ tell_dest(struct buf *b, const struct sched_dest *d)
 	kv_put_u64(b, "leased", d->active);
 	kv_put_u64(b, "held", d->nheld);
 	if (d->parked_until)
-		kv_put_u64(b, "dead_until", d->parked_until);
+		kv_put_u64(b, d->state == DEST_DEAD ? "dead_until" : "suspended_until",
+		    d->parked_until);
 	else if (d->limited)
 		kv_put_u64(b, "limited_until", d->due);
 	buf_char(b, '\n');

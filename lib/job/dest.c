@@ -39,6 +39,7 @@ dest_free(struct sched *s, struct sched_dest *d)
 	list_remove(&d->busy);
 	d->channel->nslow -= d->class == DEST_SLOW;
 	d->channel->nlimited -= d->limited;
+	d->channel->nstate[d->state]--;
 	d->channel->ndests--;
 	s->dest_bytes -= size_of(d);
 	free(d);
@@ -67,6 +68,7 @@ sched_dest_get(struct sched *s, struct sched_channel *c, struct slice name)
 	d->class = c->conf->protocol != CHANNEL_SMTP ? DEST_PROVEN : DEST_NEW;
 	(void)map_put(&c->dests, sched_dest_name_of(d), d);
 	c->ndests++;
+	c->nstate[DEST_ALIVE]++;
 	s->dest_bytes += size_of(d);
 	return d;
 }
@@ -239,11 +241,23 @@ sched_dest_may(struct sched *s, struct sched_dest *d, int64_t now)
 	return false;
 }
 
+/* The one mover between alive, dead and suspended. */
+static void
+sched_dest_set_state(struct sched *s, struct sched_dest *d, enum dest_state state, int64_t until)
+{
+	d->channel->nstate[d->state]--;
+	d->channel->nstate[state]++;
+	d->state = (uint8_t)state;
+	d->parked_until = (uint32_t)until;
+	if (until)
+		sched_heap_put_dest(s, d, d->parked_until);
+}
+
 void
 sched_dest_wake(struct sched *s, struct sched_dest *d)
 {
 	sched_heap_take_dest(s, d);
-	d->parked_until = 0;
+	sched_dest_set_state(s, d, DEST_ALIVE, 0);
 	sched_dest_set_limited(d, false);
 }
 
@@ -293,9 +307,25 @@ park(struct sched *s, struct sched_dest *d, int64_t now)
 	d->parks++;
 	d->fails = d->grown = d->shrunk = 0;
 	d->window = 1;
-	d->parked_until = (uint32_t)now + (first << shift < most ? first << shift : most);
-	sched_heap_put_dest(s, d, d->parked_until);
+	sched_dest_set_state(s, d, DEST_DEAD,
+	    now + (first << shift < most ? first << shift : most));
 	throttle_all(s, d, now);
+}
+
+void
+sched_dest_suspend(struct sched *s, struct sched_dest *d, int64_t until, int64_t now)
+{
+	if (until > now + SCHED_SUSPEND_MOST)
+		until = now + SCHED_SUSPEND_MOST;
+	if (until <= d->parked_until)
+		return;
+	if (d->parks == 0)
+		d->parks = 1; /* one message shows whether it may go on */
+	d->fails = d->grown = d->shrunk = 0;
+	d->window = 1;
+	sched_dest_set_state(s, d, DEST_SUSPENDED, until);
+	throttle_all(s, d, now);
+	sched_dest_update(d);
 }
 
 static void
@@ -326,7 +356,7 @@ sched_dest_probe(struct sched *s, struct sched_dest *d, int64_t now)
 	sched_dest_set_limited(d, false);
 	if (!d->parked_until)
 		return;
-	d->parked_until = 0;
+	sched_dest_set_state(s, d, DEST_ALIVE, 0);
 	list_each(e, &d->waiting, struct sched_entry, link)
 	{
 		if (!e->throttled)
@@ -375,9 +405,9 @@ sched_dest_answered(struct sched *s, struct sched_dest *d, enum job_site site, i
 	if (site == JOB_SITE_OK) {
 		/* Slow no more, but not as good as one that never was. */
 		sched_dest_set_class(d, was == DEST_SLOW ? DEST_NEW : DEST_PROVEN);
-		if (d->parks)
+		if (d->parks && d->state != DEST_SUSPENDED) /* what was out then proves nothing */
 			revive(s, d, now);
-		else
+		else if (!d->parks)
 			sched_dest_grow(d);
 	} else if (site == JOB_SITE_FAIL && d->parked_until == 0) {
 		sched_dest_set_class(d, DEST_NEW);

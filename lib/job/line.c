@@ -231,13 +231,18 @@ job_result_write(struct buf *b, const struct job_result *r)
 		kv_put_u64(b, "after", r->after);
 	if (r->site != JOB_SITE_OK)
 		kv_put_raw(b, "site", slice_str(sites[r->site]));
+	if (r->suspend) {
+		kv_put_u64(b, "suspend", r->suspend);
+		kv_put(b, "rule", r->rule);
+	}
 	buf_char(b, '\n');
 }
 
 int
 job_result_parse(struct slice verb, struct slice rest, struct job_result *r, const char **why)
 {
-	const struct field fields[] = { { "id", &r->id }, { "after", &r->after } };
+	const struct field fields[] = { { "id", &r->id }, { "after", &r->after },
+		{ "suspend", &r->suspend } };
 	struct slice k, v;
 	bool id = false, next = false;
 	uint64_t u;
@@ -260,6 +265,8 @@ job_result_parse(struct slice verb, struct slice rest, struct job_result *r, con
 				return job_line_fail(why, "bad next");
 			r->next = (int64_t)u;
 			next = true;
+		} else if (is_key(k, "rule")) {
+			r->rule = v;
 		} else if (is_key(k, "site")) {
 			for (i = 0; i < NELEM(sites) && !slice_eq(v, slice_str(sites[i])); i++)
 				;

@@ -71,6 +71,9 @@ struct job_result {
 	enum job_site site; /* FAIL: no connection, no greeting, refused session */
 	int64_t next;       /* RETRY: unix seconds */
 	uint32_t after;     /* DROP: seconds */
+	uint32_t
+	    suspend; /* seconds: the destination is to get nothing meanwhile; 0 = no word of that */
+	struct slice rule; /* the rule that says so, for the log */
 };
 void job_result_write(struct buf *b, const struct job_result *r);
 /* `verb` is done, retry, drop, noted or held. */

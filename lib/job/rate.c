@@ -37,18 +37,25 @@ sched_rate_may(struct sched_rate *b, const struct channel_rate *r, int64_t now)
 	return b->tokens >= 1;
 }
 
-void
-sched_rate_take(struct sched_rate *b, const struct channel_rate *r)
+static void
+rate_add(struct sched_rate *b, const struct channel_rate *r, float tokens)
 {
 	if (r->n)
-		b->tokens -= 1;
+		b->tokens += tokens;
 }
 
 void
-sched_rate_back(struct sched_rate *b, const struct channel_rate *r)
+sched_rates_out(struct sched_dest *d)
 {
-	if (r->n)
-		b->tokens += 1;
+	rate_add(&d->rate, &d->channel->conf->rate, -1);
+	rate_add(&d->channel->rate, &d->channel->conf->rate_total, -1);
+}
+
+void
+sched_rates_back(struct sched_dest *d)
+{
+	rate_add(&d->rate, &d->channel->conf->rate, 1);
+	rate_add(&d->channel->rate, &d->channel->conf->rate_total, 1);
 }
 
 int64_t

@@ -53,14 +53,17 @@ void sched_dest_look_slow(struct sched_channel *c, int64_t now); /* who has beco
 bool sched_dest_class_room(const struct sched_channel *c, enum dest_class class);
 void sched_dest_maybe_idle(struct sched *s, struct sched_dest *d);
 void sched_dest_answered(struct sched *s, struct sched_dest *d, enum job_site site, int64_t now);
+/* Its server wants no mail before then: what waits has no attempt counted. */
+void sched_dest_suspend(struct sched *s, struct sched_dest *d, int64_t until, int64_t now);
 void sched_dest_probe(struct sched *s, struct sched_dest *d, int64_t now); /* its park is over */
 void sched_dest_free_all(struct sched *s, struct sched_channel *c);
 
-/* rate.c.  May one more message go now; it goes; it came back untried; when the next one may go. */
+/* rate.c.  May one more message go now, and when may the next one; a delivery was handed out, or has come back
+ * untried: it counts in the rates of its destination and channel, or does not. */
 bool sched_rate_may(struct sched_rate *b, const struct channel_rate *r, int64_t now);
-void sched_rate_take(struct sched_rate *b, const struct channel_rate *r);
-void sched_rate_back(struct sched_rate *b, const struct channel_rate *r);
 int64_t sched_rate_at(const struct sched_rate *b, const struct channel_rate *r);
+void sched_rates_out(struct sched_dest *d);
+void sched_rates_back(struct sched_dest *d);
 
 /* sched.c */
 void sched_entry_ready(struct sched *s, struct sched_entry *e, int64_t now, bool front);

@@ -117,6 +117,15 @@ sched_state_word(enum sched_state st)
 	return words[st];
 }
 
+const char *
+sched_dest_state_word(enum dest_state st)
+{
+	static const char *const words[DEST_STATES] = { "alive", "dead", "suspended" };
+
+	must((size_t)st < DEST_STATES);
+	return words[st];
+}
+
 /* ---- notices and expiry ------------------------------------------------------------------ */
 
 /* A message that has never had its chance is tried first, however old it is. */
@@ -388,8 +397,7 @@ lease(struct sched *s, struct sched_entry *e, enum job_action action)
 	d->channel->leased++;
 	if (action == JOB_DELIVER) {
 		sched_dest_out(d, s->now);
-		sched_rate_take(&d->rate, &d->channel->conf->rate);
-		sched_rate_take(&d->channel->rate, &d->channel->conf->rate_total);
+		sched_rates_out(d);
 	} else {
 		d->channel->nactions_out++;
 	}
@@ -455,18 +463,6 @@ sched_backoff(const struct sched_entry *e)
 	return channels_periods_get(&sched_of(e)->conf->backoff[e->prio], e->attempts);
 }
 
-/* A delivery came back, and nobody was asked: it does not count in any rate. */
-static void
-rates_back(struct sched_entry *e)
-{
-	struct sched_channel *c = e->dest->channel;
-
-	if (e->action != JOB_DELIVER)
-		return;
-	sched_rate_back(&e->dest->rate, &c->conf->rate);
-	sched_rate_back(&c->rate, &c->conf->rate_total);
-}
-
 /* ---- the end of a lease ---------------------------------------------------------------------- */
 
 /* Not before now, not later than the message's last day. */
@@ -485,7 +481,8 @@ static void
 end_drop(struct sched *s, struct sched_entry *e, bool was_action, uint32_t after, int64_t now)
 {
 	e->dest->channel->dropped++;
-	rates_back(e);
+	if (e->action == JOB_DELIVER)
+		sched_rates_back(e->dest); /* nobody was asked */
 	/* A notice that could not be written is due already: it must not come back at once. */
 	if (was_action)
 		wait_until(s, e, now + (after > 30 ? after : 30));
@@ -553,6 +550,8 @@ sched_end(struct sched *s, struct sched_entry *e, const struct job_result *r, in
 		sched_act(s, e, (enum job_action)e->asked, now);
 	if (!was_action)
 		sched_dest_answered(s, d, r->site, now);
+	if (r->suspend)
+		sched_dest_suspend(s, d, now + r->suspend, now);
 	sched_dest_maybe_idle(s, d);
 	return stays;
 }
@@ -564,7 +563,8 @@ sched_return(struct sched *s, struct sched_entry *e, int64_t now)
 	must(e->state == SCHED_LEASED);
 	s->now = now;
 	sched_entry_unlink(s, e);
-	rates_back(e);
+	if (e->action == JOB_DELIVER)
+		sched_rates_back(e->dest); /* nobody was asked */
 	if (e->returns < UINT8_MAX)
 		e->returns++;
 	if (e->returns > RETURNS_FREE)

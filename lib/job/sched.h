@@ -33,7 +33,11 @@ enum sched_state {
 	SCHED_HELD,    /* until it is released */
 };
 
-#define SCHED_SLOW_S 30
+/* A dead or suspended destination gets nothing until parked_until, but for one message when it comes to that. */
+enum dest_state { DEST_ALIVE, DEST_DEAD, DEST_SUSPENDED, DEST_STATES };
+#define SCHED_SUSPEND_MOST (7 * 86400)
+
+#define SCHED_SLOW_S       30
 enum dest_class { DEST_PROVEN, DEST_NEW, DEST_SLOW, DEST_CLASSES };
 
 /* A bucket of tokens, one for each message that may go now (rate.c). */
@@ -73,8 +77,9 @@ struct sched_channel {
 	struct list busy;         /* with deliveries out, the one without news for longest first */
 	size_t out[DEST_CLASSES]; /* deliveries that are leased */
 	size_t nslow;             /* destinations of class DEST_SLOW */
-	struct list actions;      /* entries with a notice or expiry due */
-	struct list idle;         /* destinations without messages, oldest first */
+	size_t nstate[DEST_STATES]; /* destinations in this state; not of DEST_ALIVE */
+	struct list actions;        /* entries with a notice or expiry due */
+	struct list idle;           /* destinations without messages, oldest first */
 	size_t ndests, nidle;
 	size_t ready, waiting, leased, held; /* entries */
 	size_t nactions_out;                 /* leases that are notices or expiries */
@@ -97,7 +102,8 @@ struct sched_dest {
 	float grown, shrunk; /* parts of the window's next step, up and down */
 	struct sched_rate rate;
 	bool limited;          /* waits for its rate, until `due` unless it is dead */
-	uint32_t parked_until; /* dead until then; 0 = alive */
+	uint8_t state;         /* enum dest_state */
+	uint32_t parked_until; /* dead or suspended until then, or 0 */
 	uint16_t parks;        /* times in a row */
 	uint16_t turn;         /* messages given in this turn */
 	uint32_t heap_at, due; /* as for entries */
@@ -168,5 +174,6 @@ struct sched_entry *sched_next(const struct sched *s, size_t *at);
 size_t sched_count(const struct sched *s);
 size_t sched_memory(const struct sched *s); /* bytes, without malloc's own */
 const char *sched_state_word(enum sched_state st);
+const char *sched_dest_state_word(enum dest_state st);
 struct slice sched_dest_name(const struct sched_entry *e);
 #endif

@@ -1,4 +1,5 @@
-/* channels-impl.h: where the rules of a set of channels come from; for channels.c and channels-rules.c. */
+/* channels-impl.h: what the files of a set of channels share: channels.c, channels-rules.c and
+ * channels-limits.c. */
 #ifndef MTA_CHANNELS_IMPL_H
 #define MTA_CHANNELS_IMPL_H
 #include "mta/channels.h"
@@ -8,4 +9,16 @@
 void channels_rules_read(struct channels *cs, const char *path, struct buf *why);
 /* Makes the rules of the channels and static routes. */
 void channels_rules_make(struct channels *cs, struct buf *why);
+
+/* channels-limits.c: rates; `where` is a file's, for *why, and an empty text is no rate.  Then the sections
+ * [reply NAME]: their keys, as they stand in the file, and what channels.c does with them. */
+void channels_rate_set(struct channel_rate *r, const char *text, const char *where, const char *key,
+    struct buf *why);
+void channels_rate_print(struct buf *out, const char *key, const struct channel_rate *r);
+#define CHANNELS_REPLY_KEYS 4
+extern const struct conf_key channels_reply_keys[CHANNELS_REPLY_KEYS];
+extern struct channel_reply **channels_raw_replies;
+void channels_replies_add(struct channels *cs, struct buf *why); /* cs->reply has room */
+void channels_replies_free(struct channels *cs);
+void channels_replies_print(const struct channels *cs, struct buf *out);
 #endif

@@ -101,6 +101,9 @@ static const struct conf_section sections[] = {
 	{ "route", sizeof(struct channel_route), route_keys, NELEM(route_keys),
 	    (void ***)&raw_routes, offsetof(struct channel_route, domain),
 	    "A static route of a domain." },
+	{ "reply", sizeof(struct channel_reply), channels_reply_keys, CHANNELS_REPLY_KEYS,
+	    (void ***)&channels_raw_replies, offsetof(struct channel_reply, name),
+	    "What is done when a server says that." },
 };
 
 const struct conf_schema channels_schema = { NULL, 0, sections, NELEM(sections) };
@@ -207,15 +210,6 @@ set_periods(struct channel *c, const struct raw_channel *r, struct buf *why)
 		}
 }
 
-/* From the words of a file at `where`; empty: no limit. */
-static void
-set_rate(struct channel_rate *r, const char *text, const char *where, const char *key,
-    struct buf *why)
-{
-	if (*text && channels_rate_parse(slice_str(text), r) < 0)
-		buf_printf(why, "%s: %s = %s: is no rate (100/1m, 5000/1h)\n", where, key, text);
-}
-
 bool
 channels_name_ok(struct slice name)
 {
@@ -262,8 +256,9 @@ add_channel(struct channels *cs, const struct raw_channel *r, struct buf *why)
 	if (c->port == 0)
 		c->port = lmtp ? 24 : 25;
 	set_periods(c, r, why);
-	set_rate(&c->rate, r->rate, conf_where(&r->rate), "rate", why);
-	set_rate(&c->rate_total, r->rate_total, conf_where(&r->rate_total), "rate_total", why);
+	channels_rate_set(&c->rate, r->rate, conf_where(&r->rate), "rate", why);
+	channels_rate_set(&c->rate_total, r->rate_total, conf_where(&r->rate_total), "rate_total",
+	    why);
 }
 
 /* A channel that the file does not mention: every key at its default. */
@@ -367,8 +362,9 @@ apply_keywords(struct channel *c, const struct mta_channel *m, struct buf *why)
 	if (m->notices[3].n)
 		c->notices = m->notices[3];
 	(void)snprintf(where, sizeof(where), "%s:%d", m->file, m->line);
-	set_rate(&c->rate, m->rate ? m->rate : "", where, "rate", why);
-	set_rate(&c->rate_total, m->rate_total ? m->rate_total : "", where, "ratetotal", why);
+	channels_rate_set(&c->rate, m->rate ? m->rate : "", where, "rate", why);
+	channels_rate_set(&c->rate_total, m->rate_total ? m->rate_total : "", where, "ratetotal",
+	    why);
 }
 
 /* Channels of mta.cnf that have a protocol, and no section of their own. */
@@ -398,6 +394,7 @@ channels_build(const char *path, struct buf *why)
 	    mem_array(count((void **)raw_channels) + CHANNEL_PROTOCOLS, sizeof(*cs->channel));
 	cs->host = mem_array(count((void **)raw_hosts) + 1, sizeof(*cs->host));
 	cs->route = mem_array(count((void **)raw_routes) + 1, sizeof(*cs->route));
+	cs->reply = mem_array(count((void **)channels_raw_replies) + 1, sizeof(*cs->reply));
 	for (struct raw_channel **r = raw_channels; r && *r; r++)
 		add_channel(cs, *r, why);
 	add_blocks(cs, why);
@@ -410,6 +407,7 @@ channels_build(const char *path, struct buf *why)
 			add_default(cs, protocols[i], i, why);
 	add_hosts(cs, why);
 	add_routes(cs, why);
+	channels_replies_add(cs, why);
 	if (!cs->rules && why->n == 0)
 		channels_rules_make(cs, why);
 	return cs;
@@ -461,6 +459,7 @@ channels_free(struct channels **cp)
 		free(c->route[i].channel);
 		free(c->route[i].relay);
 	}
+	channels_replies_free(c);
 	free(c->channel);
 	free(c->host);
 	free(c->route);
@@ -469,15 +468,6 @@ channels_free(struct channels **cp)
 	mta_general_free(&c->general);
 	mta_aliases_free(&c->aliases);
 	mem_free(cp);
-}
-
-static void
-print_rate(struct buf *out, const char *key, const struct channel_rate *r)
-{
-	if (r->n)
-		buf_printf(out, "%s = %u/%us\n", key, r->n, r->per);
-	else
-		buf_printf(out, "%s = \"\"\n", key);
 }
 
 static void
@@ -506,8 +496,8 @@ channels_print(const struct channels *cs, struct buf *out)
 		    (long long)c->slots, (long long)c->threaddepth, (long long)c->dest_start);
 		buf_printf(out, "concurrency = %lld\nbig = %lld\n", (long long)c->dest_max,
 		    (long long)c->big);
-		print_rate(out, "rate", &c->rate);
-		print_rate(out, "rate_total", &c->rate_total);
+		channels_rate_print(out, "rate", &c->rate);
+		channels_rate_print(out, "rate_total", &c->rate_total);
 		print_periods(out, "urgentbackoff", &c->backoff[0]);
 		print_periods(out, "normalbackoff", &c->backoff[1]);
 		print_periods(out, "nonurgentbackoff", &c->backoff[2]);
@@ -522,6 +512,7 @@ channels_print(const struct channels *cs, struct buf *out)
 	for (size_t i = 0; i < cs->nroute; i++)
 		buf_printf(out, "\n[route %s]\nchannel = %s\nrelay = \"%s\"\n", cs->route[i].domain,
 		    cs->route[i].channel, cs->route[i].relay);
+	channels_replies_print(cs, out);
 }
 
 /* ---- lookups ----------------------------------------------------------------------------- */

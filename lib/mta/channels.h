@@ -67,11 +67,21 @@ struct channel_route {
 	char *relay; /* "host:port" as destination; "" = the domain itself */
 };
 
+/* [reply NAME]: what is done when a server says that. */
+struct channel_reply {
+	char *name;
+	char *channel;   /* whose mail; `*` any characters */
+	char *code;      /* reply code, or how it begins; "" = any of 4 and 5 */
+	char *text;      /* what is said; `*` any characters, any case */
+	int64_t suspend; /* ms: the destination gets nothing meanwhile */
+};
+
 struct channels {
 	struct channel *channel;
 	struct channel_host *host;
 	struct channel_route *route;
-	size_t nchannel, nhost, nroute;
+	struct channel_reply *reply;
+	size_t nchannel, nhost, nroute, nreply;
 	struct mta_conf *rules;
 	bool made;                     /* the rules are made of this, not of mta.cnf */
 	struct mta_mappings *mappings; /* NULL: there are none */
@@ -85,6 +95,9 @@ int channels_read(const char *path, struct channels **out, char **why) MUSTCHECK
 void channels_free(struct channels **c);
 /* channels-limits.c.  "600/1h".  0, or -EINVAL. */
 int channels_rate_parse(struct slice s, struct channel_rate *r) MUSTCHECK;
+/* The first rule for what a server has said (code and text, of a channel's mail), or NULL. */
+const struct channel_reply *
+channels_reply(const struct channels *c, const char *channel, unsigned code, struct slice text);
 /* Appends the effective configuration, for -n. */
 void channels_print(const struct channels *c, struct buf *out);
 

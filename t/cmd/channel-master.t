@@ -243,7 +243,8 @@ dns = Dns({
     "mx6.test": {"MX": [(10, "away.test"), (20, "six.test")]}, "away.test": {"AAAA": ["::1"], "A": ["127.0.0.3"]},
     "nothing.test": {}, "lost.test": {"MX": [(10, "no.such.test")]}, "no.test": {}, "test": {},
 })
-conf(f"[channel tcp_local]\nport = {one.port}\nbackoff = 1s\n",
+conf(f"[channel tcp_local]\nport = {one.port}\nbackoff = 1s\n[reply busy]\ncode = 421\ntext = *TSS04*\nsuspend = 2h\n"
+     "[reply later]\nchannel = tcp_*\ncode = 4\ntext = come back *\nsuspend = 5m\n[reply other]\nchannel = x*\nsuspend = 1h\n",
      f"[dns]\nstubs = test=127.0.0.1@{dns.port}\ntimeout = 3s\nloopback = yes\n[session]\nidle = 60s\n")
 cm = start("tcp_local")
 
@@ -290,6 +291,15 @@ verb, r = smtp("implicit.test")
 tm.is_((verb, r.get("site")), ("retry", "fail"), "a greeting of 554 is not for ever")
 one.say = {"GREET": "521 5.3.2 never"}
 tm.is_((smtp("implicit.test")[0], bounced()), ("done", "5.3.2"), "one of 521 is")
+one.say = {"GREET": "421 4.7.0 [tss04] messages from you are deferred"}
+verb, r = smtp("implicit.test")
+tm.is_((verb, r.get("site"), r.get("suspend"), r.get("rule")), ("retry", "fail", "7200", "busy"), "a rule for what a greeting says")
+one.say = {"RCPT TO:<a": "450 4.2.1 Come back later", "RCPT TO:<b": "550 5.7.1 TSS04 at another code"}
+verb, r = smtp("implicit.test", ["a@x.test", "b@x.test", "c@x.test"])
+tm.is_((verb, r.get("suspend"), r.get("rule")), ("retry", "300", "later"), "and a recipient's reply")
+submit.mails.clear()
+one.say = {"RCPT TO:<a": "450 4.2.1 do come back later"}
+tm.is_("suspend" in smtp("implicit.test")[1], False, "the whole text must fit, and the channel")
 one.say = {"RCPT TO:<c": ["452 4.5.3 too many", "250 ok"]}
 one.mails.clear()
 tm.is_(smtp("implicit.test", ["a@x.test", "b@x.test", "c@x.test"])[0], "done", "452 4.5.3 at RCPT")

@@ -489,10 +489,32 @@ p = Peer("hello who=test channel=paced pid=8 slots=10")
 m = master()
 more = [p.work() for _ in range(6)]
 tm.is_(len({w["file"] for w in got + more}), 10, "with a better rate the others go")
+
+# ---- rules for replies
+
+late = message("c.example", channel="paced")
+feeder.say(new(late, "c.example", channel="paced"))
+w = p.work()
+os.rename(path("paced", late), path("paced", "ZY" + late[2:]))
+p.say(f"retry id={w['id']} next={int(time.time()) + 1} suspend=7200 rule=busy")
+n = message("c.example", channel="paced")
+feeder.say(new(n, "c.example", channel="paced"))
+tm.wait_for(lambda: dest("c.example").get("waiting") == "2")
+d = dest("c.example")
+tm.ok(time.time() + 7000 < int(d["suspended_until"]) <= time.time() + 7200, "a destination is suspended") or tm.diag(str(d))
+tm.ok(p.silent(), "and gets nothing")
+tm.is_(sorted(k["attempts"] for k in map(keys, ask("list dest=c.example")[:-1])), ["0", "1"], "no attempt is counted")
+with open(f"{DIR}/log") as f:
+    tm.ok(re.search(r"ev=dest_state channel=paced dest=c.example was=alive is=suspended until=\d+ rule=busy", f.read()), "the log has why")
+tm.is_(ask("retry dest=c.example")[-1], "ok n=2", "an operator's word counts more")
+for _ in range(2):
+    w = p.work()
+    os.unlink(path("paced", w["file"]))
+    p.say(f"done id={w['id']}")
 for w in more:
     os.unlink(path("paced", w["file"]))
     p.say(f"done id={w['id']}")
-tm.wait_for(lambda: channel("paced")["done"] == "10")
+tm.wait_for(lambda: channel("paced")["done"] == "12")
 
 # ---- the end ------------------------------------------------------------------------------------------------------
 

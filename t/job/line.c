@@ -58,11 +58,15 @@ round_trips(void)
 		buf_clear(&b);
 		r.end = (enum job_end)end;
 		r.after = end == JOB_DROP ? 30 : 0;
+		r.suspend = end == JOB_RETRY ? 7200 : 0;
+		r.rule = S("busy");
 		job_result_write(&b, &r);
 		verb = job_verb(slice_sub(buf_get(&b), 0, b.n - 1), &rest);
 		eq(job_result_parse(verb, rest, &r2, &why), 0, SFMT " reads", SARG(verb));
 		ok(r2.id == 9 && r2.end == r.end && r2.site == JOB_SITE_FAIL &&
-			r2.after == r.after && (end != JOB_RETRY || r2.next == r.next),
+			r2.after == r.after && r2.suspend == r.suspend &&
+			slice_eq(r2.rule, r.suspend ? S("busy") : S("")) &&
+			(end != JOB_RETRY || r2.next == r.next),
 		    "every field");
 	}
 	buf_fini(&b);

@@ -539,9 +539,45 @@ series(void)
 	end();
 }
 
+/* A server that wants no mail for an hour gets none, whatever was out then, and nobody has an attempt more. */
+static void
+suspended(void)
+{
+	struct job_result r = { .end = JOB_RETRY, .suspend = 3600, .next = NOW + 600 };
+	struct sched_channel *c;
+	struct sched_entry *e;
+
+	begin();
+	c = sched_channel(s, S("tcp_local"));
+	for (unsigned i = 1; i <= 20; i++)
+		(void)add(i, "x", 1);
+	(void)add(21, "y", 1);
+	while (pick(NOW))
+		;
+	ok(sched_end(s, sched_find(s, id_of(1)), &r, NOW), "one brings the word");
+	eq(c->nstate[DEST_SUSPENDED], 1, "suspended");
+	ok(!pick(NOW) && c->ready == 0, "nothing goes there");
+	(void)finish(sched_find(s, id_of(2)), JOB_DONE, JOB_SITE_OK, NOW);
+	(void)finish(sched_find(s, id_of(3)), JOB_RETRY, JOB_SITE_FAIL, NOW);
+	eq(c->nstate[DEST_SUSPENDED], 1, "whatever was out");
+	(void)finish(sched_find(s, id_of(21)), JOB_DONE, JOB_SITE_OK, NOW);
+	(void)add(22, "y", 1);
+	eq(number(pick(NOW)), 22, "others go on");
+	(void)finish(sched_find(s, id_of(22)), JOB_DONE, JOB_SITE_OK, NOW);
+	eq(flow(NOW + 1, 3598), 0, "for an hour");
+	eq(sched_find(s, id_of(10))->attempts, 0, "without an attempt counted");
+	(void)sched_tick(s, NOW + 3600);
+	e = pick(NOW + 3600);
+	ok(e && !pick(NOW + 3600), "then one shows whether it may go on");
+	(void)finish(e, JOB_DONE, JOB_SITE_OK, NOW + 3600);
+	ok(c->nstate[DEST_SUSPENDED] == 0 && pick(NOW + 3600), "and all go on");
+	end();
+}
+
 int
 main(void)
 {
+	suspended();
 	rates();
 	series();
 	acting();

@@ -1,5 +1,6 @@
 /* channels.conf and mta.cnf: defaults, Sun's periods, routes from special to general, errors. */
 #include "../tap.h"
+#include "base/mem.h"
 #include <unistd.h>
 #include "mta/channels.h"
 
@@ -241,6 +242,51 @@ rules(void)
 	put_file("general", NULL);
 }
 
+static void
+replies(void)
+{
+	struct channels *c;
+	char *why;
+	static const struct {
+		const char *channel, *text, *name;
+		unsigned code;
+	} said[] = {
+		{ "tcp_local", "[TSS04] messages deferred", "busy", 421 },
+		{ "tcp_local", "[TSS04] messages deferred", "any", 451 },
+		{ "tcp_lmtp", "[TSS04] messages deferred", NULL, 451 },
+		{ "tcp_lmtp", "[TSS04] messages deferred", "busy", 421 },
+		{ "tcp_local", "", "any", 450 },
+		{ "tcp_local", "aXbYab", "ends", 554 },
+		{ "tcp_local", "aXbYa", NULL, 554 },
+	};
+
+	eq(read_text("[reply busy]\ncode = 421\ntext = *tss04*\nsuspend = 2h\n"
+		     "[reply any]\nchannel = tcp_lo*\ncode = 45\nsuspend = 30s\n"
+		     "[reply ends]\ntext = a*b*ab\nsuspend = 1m\n",
+	       &c, &why),
+	    0, "rules for replies");
+	for (size_t i = 0; i < NELEM(said); i++) {
+		const struct channel_reply *r =
+		    channels_reply(c, said[i].channel, said[i].code, slice_str(said[i].text));
+
+		is(r ? r->name : "none", said[i].name ? said[i].name : "none", "%u %s",
+		    said[i].code, said[i].text);
+	}
+	eq(c->reply[0].suspend, 7200000, "for two hours");
+	channels_free(&c);
+	ok(read_text("[reply x]\ncode = 250\nsuspend = 1h\n", &c, &why) < 0 &&
+		strstr(why, "is no code of a refusal"),
+	    "a good answer has no rule");
+	mem_free(&why);
+	ok(read_text("[reply x]\ntext = y\n", &c, &why) < 0 && strstr(why, "suspend"),
+	    "a rule says for how long");
+	mem_free(&why);
+	ok(read_text("[channel tcp_local]\nrate = 5\nrate_total = 0/1h\n", &c, &why) < 0 &&
+		strstr(why, "rate = 5: is no rate") && strstr(why, "rate_total = 0/1h: is no rate"),
+	    "rates are numbers in a time");
+	mem_free(&why);
+}
+
 int
 main(void)
 {
@@ -250,6 +296,7 @@ main(void)
 	full();
 	errors();
 	periods();
+	replies();
 	rules();
 	put_file("channels.conf", NULL);
 	rmdir(dir);
