@@ -9,7 +9,7 @@ import tm
 FILE = tm.TOP + "/conf/completion/tiermail"
 WHERE = {"tiermail-setup": tm.TOP + "/scripts/setup/tiermail-setup", "tiermail-ca": tm.TOP + "/scripts/tier-ca"}
 COMMANDS = {
-    "tmctl": "who kick cache drain forget status ping reload metrics", "mailq": "", "tmlog": "",
+    "tmctl": "who kick cache drain forget status ping reload metrics", "mailq": "", "tmlog": "", "tiermail-load": "smtp submission lmtp imap pop3",
     "jobctl-ctl": "channels delete hold jobs list release reroute rescan retry return show start status stop top",
     "storectl": "account acl backup check expire export import list quota reconstruct snapshot recover restore undelete upgrade", "mtatest": "rewrite mapping expand conf",
     "tiermail-setup": "check test records schema directory certificates", "tiermail-ca": "init host renew list",
@@ -32,7 +32,7 @@ for tool, commands in COMMANDS.items():
     options = set(re.findall(r"(?m)^ +(-\w)\b", text)) | set(re.findall(r"(?m)^ +(?:-\w, )?(--[a-z][a-z-]+)", text))
     got, err = complete(tool, "")
     tm.is_((sorted(options - got), err), ([], ""), f"{tool}: its options")
-    tm.is_(sorted(w for w in got if re.match(r"[a-z]+(-[a-z]+)*$", w) and w != "all"), sorted(commands.split()), f"{tool}: its commands, and no other words")
+    tm.is_(sorted(w for w in got if re.match(r"[a-z][a-z0-9]*(-[a-z]+)*$", w) and w != "all"), sorted(commands.split()), f"{tool}: its commands, and no other words")
     tm.ok(tool in registered, f"{tool} is registered")
 tm.is_(complete("jobctl-ctl", "list", "st")[0] & {"state="}, {"state="}, "a key")
 tm.is_(complete("jobctl-ctl", "list", "state=")[0], {"state=" + w for w in ("ready", "waiting", "leased", "held")}, "its values")
