@@ -306,7 +306,7 @@ route_to_name(struct client *c, struct store_job *j)
 		stored_route_refuse(c, j, "no such partition");
 		return;
 	}
-	if (!a->id) {
+	if (!a->id || j->req.verb != STORE_V_ACCOUNT) {
 		stored_route_submit(c, a->part, j);
 		return;
 	}

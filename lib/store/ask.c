@@ -78,6 +78,20 @@ store_deliver_start(struct store_client *c, struct store_message *m,
 }
 
 void
+store_know_start(struct store_client *c, struct slice account, struct slice partition,
+    const struct store_question *list, size_t n, struct op *op, store_done *done, void *arg)
+{
+	struct store_request r = { .verb = STORE_V_KNOW,
+		.name = account,
+		.partition = partition,
+		.questions = (struct store_question *)(uintptr_t)list,
+		.nquestions = n };
+
+	must(n > 0 && n <= STORE_QUESTIONS_MAX);
+	store_ask(c, &r, op, done, arg);
+}
+
+void
 store_append_start(struct store_client *c, uint64_t mailbox, struct store_message *m, size_t n,
     struct store_limits limits, struct op *op, store_done *done, void *arg)
 {

@@ -65,6 +65,7 @@ struct store_reply {
 	uint32_t uid;
 	uint64_t token;    /* internal: the first of the bodies that came along */
 	uint32_t failed;   /* settle: messages that could not be looked at */
+	uint64_t known;    /* know: bit n: yes to the n-th question */
 	uint16_t level;    /* internal, hello: the level of the protocol that both speak */
 	uint64_t features; /* internal, hello */
 	struct slice partition, path;
@@ -124,7 +125,10 @@ struct store_message {
 struct store_target {
 	struct slice account;   /* uid@domain, lower case */
 	struct slice partition; /* for a new account; "" = the default */
-	struct slice folder;    /* "" = INBOX; a folder that does not exist is INBOX too */
+	struct slice folder;    /* "" = INBOX; a folder that does not exist is INBOX too, */
+	bool create;            /* ... unless it is to be made, and can be */
+	uint8_t use;            /* enum store_special: rather the folder that has this use; and one
+	                           that is made gets it */
 	struct slice keywords;  /* added to the message's */
 	uint16_t flags;         /* added to the message's */
 	struct store_limits limits;
@@ -137,6 +141,30 @@ void store_dup_key(struct slice queue_id, struct slice recipient, uint8_t key[16
 void store_deliver_start(struct store_client *c, struct store_message *m,
     const struct store_target *targets, size_t n, struct op *op, store_done *done, void *arg);
 #define STORE_TARGETS_MAX 1000
+
+/* What a delivery wants to know of an account (which is made when it is not there) and lets it
+ * remember.  A mark is a key that stands for a time: that this message was seen, that this sender was
+ * answered.  An account has STORE_MARKS_MAX at most, those that end first go. */
+enum store_know {
+	STORE_KNOW_SEEN, /* does the mark stand? */
+	STORE_KNOW_CLAIM, /* the same, and if not it is set for `seconds`: of several who claim one gets
+	                      "no", and may do what nobody is to do twice */
+	STORE_KNOW_MARK,   /* the same, and it is set whatever stood there */
+	STORE_KNOW_FOLDER, /* is there such a folder, that mail can go into? */
+	STORE_KNOW_USE,    /* is there one with this use; is it `folder`, when that is not empty? */
+};
+struct store_question {
+	uint8_t what; /* enum store_know */
+	uint8_t use;  /* enum store_special */
+	uint32_t seconds;
+	uint8_t key[16]; /* store_dup_key */
+	struct slice folder;
+};
+#define STORE_QUESTIONS_MAX 64
+#define STORE_MARKS_MAX     10000
+/* r->known has a bit for each question.  What is set is committed. */
+void store_know_start(struct store_client *c, struct slice account, struct slice partition,
+    const struct store_question *list, size_t n, struct op *op, store_done *done, void *arg);
 
 /* All messages or none (MULTIAPPEND).  The bodies must be of the account's partition.
  * r: uidvalidity, uids = the new UIDs in order (one run), modseq. */

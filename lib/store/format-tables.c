@@ -31,6 +31,7 @@ const struct store_table_info store_tables[STORE_TABLES] = {
 	[STORE_T_STATE] =     { "state",   1, 2, 0, 0 },
 	[STORE_T_PENDING] =   { "pending", 1, 2, 0, 0 },
 	[STORE_T_ANNOT] =     { "annot",   1, 2, 0, 1 },
+	[STORE_T_MARK] =      { "mark",    1, 2, 0, 1 },
 };
 /* clang-format on */
 

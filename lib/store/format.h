@@ -337,6 +337,19 @@ struct store_disk_dupe {
 	uint32_t at;
 } PACKED;
 
+/* `mark`: {account BE64, key of 16 bytes} -> this: what deliveries are to remember for a time. */
+struct store_disk_mark {
+	uint8_t version;
+	uint8_t zero[3];
+	uint32_t until; /* unix seconds */
+} PACKED;
+/* And {account BE64} -> this: how many there are. */
+struct store_disk_marks {
+	uint8_t version;
+	uint8_t zero[3];
+	uint32_t count;
+} PACKED;
+
 /* `intent`: {number BE64} -> this, then the old and the new path: a rename of a directory that
  * is done after the commit, and at start when it was not.  Of STORE_INTENT_EMPTY the mailbox's id in
  * hexadecimal digits, and the account's name. */
@@ -376,10 +389,10 @@ enum store_table {
 	STORE_T_META, STORE_T_ACCOUNT, STORE_T_MAILBOX, STORE_T_NAME, STORE_T_INDEX, STORE_T_CACHE,
 	STORE_T_TOMBSTONE, STORE_T_PURGE, STORE_T_DUPE, STORE_T_SUB, STORE_T_INTENT,
 	STORE_T_CHANGE, STORE_T_EMAIL, STORE_T_THREAD, STORE_T_ACL, STORE_T_STATE,
-	STORE_T_PENDING, STORE_T_ANNOT,
+	STORE_T_PENDING, STORE_T_ANNOT, STORE_T_MARK,
 };
 /* clang-format on */
-#define STORE_TABLES (STORE_T_ANNOT + 1)
+#define STORE_TABLES (STORE_T_MARK + 1)
 struct store_table_info {
 	const char *name;
 	uint8_t version;  /* of its keys and values */

@@ -49,6 +49,8 @@ static const struct store_field target_list[] = {
 	PLAIN(U64,  6, limits.bytes),
 	PLAIN(U64,  7, limits.messages),
 	PLAIN(KEY,  8, dup),
+	PLAIN(BOOL, 9, create),
+	PLAIN(U8,  10, use),
 };
 #undef T
 static const struct store_fields message_fields = { message_list, NELEM(message_list), sizeof(struct store_message) };
@@ -63,6 +65,17 @@ static const struct store_field annotation_list[] = {
 };
 #undef T
 static const struct store_fields annotation_fields = { annotation_list, NELEM(annotation_list), sizeof(struct store_annotation) };
+
+#define T struct store_question
+static const struct store_field question_list[] = {
+	PLAIN(U8,   1, what),
+	PLAIN(KEY,  2, key),
+	PLAIN(U32,  3, seconds),
+	PLAIN(TEXT, 4, folder),
+	PLAIN(U8,   5, use),
+};
+#undef T
+static const struct store_fields question_fields = { question_list, NELEM(question_list), sizeof(struct store_question) };
 
 #define T struct store_request
 static const struct store_field request_list[] = {
@@ -92,6 +105,7 @@ static const struct store_field request_list[] = {
 	OPTIONAL(U64, STORE_F_FEATURES, features),
 	OPTIONAL(U32, STORE_F_PID, pid),
 	LIST(         STORE_F_ANNOTATIONS, annotations, STORE_ANNOT_REQUEST, &annotation_fields),
+	LIST(         STORE_F_QUESTIONS, questions, STORE_QUESTIONS_MAX, &question_fields),
 };
 #undef T
 static const struct store_fields request_fields = { request_list, NELEM(request_list), sizeof(struct store_request) };
@@ -126,6 +140,7 @@ static const struct store_field reply_list[] = {
 	ANSWERED(SPANS, 15, to),
 	LIST(           16, results, STORE_TARGETS_MAX, &result_fields),
 	VERDICT(17),
+	OPTIONAL(U64,   18, known),
 };
 #undef T
 static const struct store_fields reply_fields = { reply_list, NELEM(reply_list), sizeof(struct store_reply) };

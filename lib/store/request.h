@@ -73,6 +73,8 @@ struct store_request {
 	size_t nemails;
 	struct store_annotation *annotations;
 	size_t nannotations;
+	struct store_question *questions;
+	size_t nquestions;
 	/* HELLO */
 	uint16_t min, max; /* levels that the client speaks */
 	uint64_t features; /* none yet */

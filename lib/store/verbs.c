@@ -50,6 +50,8 @@ verb_check_deliver(const struct store_request *r)
 	for (size_t i = 0; i < r->ntargets; i++)
 		if (!verb_keywords_ok(r->targets[i].keywords))
 			return "bad keywords";
+		else if (r->targets[i].use > STORE_USE_MAX)
+			return "bad special use";
 	return NULL;
 }
 
@@ -133,6 +135,15 @@ verb_check_annotate(const struct store_request *r)
 	return NULL;
 }
 
+static const char *
+verb_check_know(const struct store_request *r)
+{
+	for (size_t i = 0; i < r->nquestions; i++)
+		if (r->questions[i].what > STORE_KNOW_USE || r->questions[i].use > STORE_USE_MAX)
+			return "bad question";
+	return r->nquestions ? verb_check_account(r) : "no question";
+}
+
 /* ---- the table ---------------------------------------------------------------------------------- */
 
 #define ALONE  STORE_VF_ALONE
@@ -206,6 +217,8 @@ static const struct store_verb_info verbs[] = {
 		B(ACCOUNT) | B(NAME) | B(NAME2), 0 },
 	{ STORE_V_LOGIN,     "login",     STORE_AT_ACCOUNT,   0,                        POP,              2, verb_check_login,
 		B(ACCOUNT), B(USE) },
+	{ STORE_V_KNOW,      "know",      STORE_AT_NAME,      CHANGE,                   LMTPD,            2, verb_check_know,
+		B(NAME) | B(QUESTIONS), B(PARTITION) },
 	{ STORE_V_ORPHAN,    "orphan",    STORE_AT_ACCOUNT,   0,                        STORECTL,         2, NULL,
 		B(ACCOUNT), B(YES) },
 };

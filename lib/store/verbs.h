@@ -41,10 +41,11 @@ enum store_verb {
 	STORE_V_RENAME_ACCOUNT = 33,
 	STORE_V_LOGIN = 34,
 	STORE_V_ORPHAN = 35,
+	STORE_V_KNOW = 40,
 	STORE_V_REPLY = 64,
 	STORE_V_EVENT = 65,
 };
-#define STORE_V_LAST STORE_V_ORPHAN
+#define STORE_V_LAST STORE_V_KNOW
 
 /* Tags of the fields of a request. */
 enum store_request_field {
@@ -74,6 +75,7 @@ enum store_request_field {
 	STORE_F_FEATURES,
 	STORE_F_PID,
 	STORE_F_ANNOTATIONS,
+	STORE_F_QUESTIONS = 40,
 };
 
 /* Who asks: which of our programs, told by the user that it runs as. */

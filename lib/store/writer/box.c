@@ -251,6 +251,7 @@ writer_name_put(struct writer *w, struct wbox *b)
 		.special = b->d.special,
 		.mailbox = b->id };
 
+	b->acct->uses_known = false;
 	writer_row_put(w, STORE_T_NAME, key,
 	    writer_name_key(key, b->acct->d.id, slice_str(b->name)), &row, sizeof(row), 0);
 }
@@ -260,6 +261,7 @@ writer_name_del(struct writer *w, struct wacct *a, const char *name)
 {
 	uint8_t key[8 + STORE_NAME_MAX + 1];
 
+	a->uses_known = false;
 	writer_row_del(w, STORE_T_NAME, key, writer_name_key(key, a->d.id, slice_str(name)));
 }
 

@@ -100,18 +100,39 @@ has_dup_key(const struct store_target *t)
 	return memcmp(t->dup, none, sizeof(none)) != 0;
 }
 
-/* A folder that is not there is INBOX; one that is damaged is not: it may be there tomorrow. */
+/* The folder with the use that is wanted, the one of the name, INBOX.  One that is damaged is none of these:
+ * it may be there tomorrow. */
 int
 writer_target_box(struct writer *w, struct wacct *a, const struct store_target *t, struct wbox **b)
 {
+	uint64_t use = t->use ? writer_use_find(w, a, (enum store_special)t->use) : 0;
 	char name[STORE_NAME_MAX + 1];
 	int rc = -ENOENT;
 
-	if (t->folder.n && store_name_check(t->folder, name) == 0)
+	if (use)
+		rc = writer_box_find(w, use, b);
+	if (rc == -ENOENT && t->folder.n && store_name_check(t->folder, name) == 0)
 		rc = writer_box_named(w, a, slice_str(name), b);
 	if (rc == -ENOENT || (rc == 0 && (*b)->d.attrs & STORE_NOSELECT))
 		rc = writer_box_inbox(w, a, b);
 	return rc;
+}
+
+/* Makes the folder that is to be made; one that cannot be is INBOX. */
+static int
+target_make(struct writer *w, struct store_job *j, struct wacct *a, const struct store_target *t)
+{
+	char name[STORE_NAME_MAX + 1];
+	struct wbox *b;
+	int rc;
+
+	if (!t->create || (t->use && writer_use_find(w, a, (enum store_special)t->use)) ||
+	    store_name_check(t->folder, name) < 0)
+		return 0;
+	rc = writer_box_named(w, a, slice_str(name), &b);
+	if (rc == -ENOENT)
+		rc = writer_folder_for_mail(w, j, a, name, (enum store_special)t->use, &b);
+	return rc == -ENOENT ? 0 : rc;
 }
 
 /* One that is INBOX for want of its folder has a copy there already, of this request: the same one. */
@@ -157,6 +178,8 @@ deliver_one(struct writer *w, struct store_job *j, size_t i, int fd, struct cont
 		return;
 	}
 	rc = writer_account_prepare(w, t->account, &a);
+	if (rc == 0)
+		rc = target_make(w, j, a, t);
 	if (rc == 0)
 		rc = writer_target_box(w, a, t, &b);
 	if (rc < 0) {

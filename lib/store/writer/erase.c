@@ -87,7 +87,8 @@ erase_log(struct writer *w, struct wacct *a)
 		a->d.changes_from = a->d.vanished_from = a->d.modseq;
 		writer_account_dirty(w, a);
 	}
-	return erase_rows(w, STORE_T_CHANGE, a->d.id) && erase_rows(w, STORE_T_SUB, a->d.id);
+	return erase_rows(w, STORE_T_CHANGE, a->d.id) && erase_rows(w, STORE_T_SUB, a->d.id) &&
+	    erase_rows(w, STORE_T_MARK, a->d.id);
 }
 
 static void

@@ -253,6 +253,32 @@ writer_run_create(struct writer *w, struct store_job *j)
 	j->reply.modseq = b->d.highestmodseq;
 }
 
+int
+writer_folder_for_mail(struct writer *w, struct store_job *j, struct wacct *a, const char *name,
+    enum store_special use, struct wbox **b)
+{
+	struct store_reply kept = j->reply;
+	int rc = parents_look(w, a, name);
+	bool no;
+
+	if (rc < 0)
+		return rc;
+	/* As for CREATE, but that what is said goes to nobody: the mail has another place. */
+	no = !store_name_new_ok(slice_str(name)) || name_unmoved(w, j, a, name) ||
+	    folders_many(w, j, a, name, true);
+	j->reply = kept;
+	if (no)
+		return -ENOENT;
+	writer_folder_make_parents(w, a, name);
+	*b = writer_box_new(w, a, name, writer_use_find(w, a, use) ? STORE_USE_NONE : use);
+	writer_acl_inherit(w, *b);
+	rc = writer_make_box_dir(w->files, *b);
+	if (rc < 0) /* made again with the first message */
+		log_event(LOG_ERROR, "store_mkdir", "dir=%s error=%s", log_str((*b)->dir),
+		    log_str(strerror(-rc)));
+	return 0;
+}
+
 /* ---- DELETE --------------------------------------------------------------------------------------- */
 
 static bool

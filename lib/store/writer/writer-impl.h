@@ -33,8 +33,10 @@ struct wacct {
 	bool acl_counted; /* acl_rows is known, and kept: acl.c */
 	uint32_t acl_rows;
 	struct wannots annots;
-	bool gone;      /* it is in writer.gone_accounts */
-	uint8_t key[8]; /* id, for the map */
+	bool uses_known;                  /* uses[] is right: know.c */
+	uint64_t uses[STORE_USE_MAX + 1]; /* mailbox */
+	bool gone;                        /* it is in writer.gone_accounts */
+	uint8_t key[8];                   /* id, for the map */
 };
 
 /* The block at a mailbox's end, kept while a batch appends to it, and for the next one. */
@@ -271,6 +273,14 @@ void writer_run_restore(struct writer *w, struct store_job *j);
 
 /* ---- annot.c: annotations; the writer's thread -------------------------------------------------- */
 void writer_run_annotate(struct writer *w, struct store_job *j);
+/* know.c: what deliveries ask, and let the account remember. */
+void writer_run_know(struct writer *w, struct store_job *j);
+/* The folder of the account with this use, or 0. */
+uint64_t writer_use_find(struct writer *w, struct wacct *a, enum store_special use);
+/* folder.c: makes a folder for mail that comes, with those above it.  0 and *b; -ENOENT: it cannot be made (its name,
+ * how many there are, what is still to be moved); -errno of a damaged record. */
+int writer_folder_for_mail(struct writer *w, struct store_job *j, struct wacct *a, const char *name,
+    enum store_special use, struct wbox **b);
 void writer_annot_forget(struct writer *w, const struct wbox *b); /* those of a mailbox go */
 /* Those of its owner, whose login changes, in all of its mailboxes. */
 void writer_annot_rename(struct writer *w, struct wacct *a, struct slice from, struct slice to);
