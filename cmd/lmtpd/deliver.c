@@ -42,12 +42,13 @@ put_trace(struct lsession *s)
 	buf_lit(&s->bytes, "Return-Path: <");
 	address_write(&s->bytes, &m->from);
 	buf_lit(&s->bytes, ">\r\n");
-	if (!lconf.received)
-		return;
-	r.zone = date_local_zone(r.at);
-	if (s->nrcpt == 1)
-		r.rcpt = s->rcpts[0].address;
-	received_write(&s->bytes, &r);
+	if (lconf.received) {
+		r.zone = date_local_zone(r.at);
+		if (s->nrcpt == 1)
+			r.rcpt = s->rcpts[0].address;
+		received_write(&s->bytes, &r);
+	}
+	s->trace = s->bytes.n;
 }
 
 void
@@ -189,15 +190,16 @@ deliver_log(const struct lsession *s, const struct lrcpt *r, struct slice folder
 	    (unsigned long long)(loop_now(lmtpd.loop) - s->began_ms));
 }
 
-struct verdict
-deliver_verdict(const struct store_result *t)
+void
+deliver_verdict(const struct store_result *t, struct verdict *v)
 {
 	metric_add(M_DUPLICATES, t->duplicate);
 	if (t->code == STORE_OVERQUOTA && lconf.over_quota == OVER_QUOTA_PERM)
-		return verdict(OUT_QUOTA_FULL);
-	if (t->code == STORE_OVERQUOTA && lconf.over_quota == OVER_QUOTA_TEMP)
-		return verdict(OUT_QUOTA_FULL_NOW);
-	return t->verdict;
+		*v = verdict(OUT_QUOTA_FULL);
+	else if (t->code == STORE_OVERQUOTA && lconf.over_quota == OVER_QUOTA_TEMP)
+		*v = verdict(OUT_QUOTA_FULL_NOW);
+	else
+		*v = t->verdict;
 }
 
 /* What stored has said of the recipients without scripts. */
@@ -210,9 +212,12 @@ deliver_settle(struct lsession *s, const struct store_reply *reply)
 
 		if (r->again || r->scripted || r->v.kind != VERDICT_NONE)
 			continue;
-		if (reply->verdict.kind == OK)
+		if (reply->verdict.kind == OK) {
 			t = &reply->results[r->target];
-		r->v = t ? deliver_verdict(t) : reply->verdict;
+			deliver_verdict(t, &r->v);
+		} else {
+			r->v = reply->verdict;
+		}
 		r->logged = true;
 		deliver_log(s, r, r->folder, &r->v, t);
 	}

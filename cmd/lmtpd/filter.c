@@ -4,8 +4,8 @@
  *	for all that are as the message came, then one for each other header -> the answers
  *
  * The order is what makes a repetition harmless: nothing is in the store before all that goes on was
- * taken by the relay, so that a temporary failure there is an answer of 4xx for the whole person, and a
- * failure of the store behind it repeats what went on only when the message has no name (lmtpd(8)).  One
+ * taken by the relay, so that a temporary failure there is an answer of 4xx for the whole person; and what
+ * went on is marked in the account, so that it does not go again when the store fails behind it.  One
  * operation is under way at a time, the session's. */
 #include <errno.h>
 #include <stdio.h>
@@ -58,6 +58,7 @@ person_init(struct filter *f, struct person *p, const struct smtp_rcpt *asked,
 	p->to = person_address(&f->arena, &asked->to,
 	    asked->to.domain.n ? asked->to.domain : slice_str(shared.default_domain));
 	p->account = arena_slice(&f->arena, r->account);
+	p->partition = arena_slice(&f->arena, r->partition);
 	p->folder = arena_slice(&f->arena, r->folder);
 	if (asked->orcpt_type.p)
 		p->orcpt = slice_str(arena_printf(&f->arena, SFMT ";" SFMT, SARG(asked->orcpt_type),
@@ -153,8 +154,23 @@ filter_start(struct lsession *s, struct slice cache)
 }
 
 static void
+filter_answered(struct filter *f, const struct verdict *v)
+{
+	if (v->kind == OK) {
+		filter_next_person(f); /* this one, again */
+		return;
+	}
+	f->session->rcpts[f->people[f->at++].rcpt].v = *v;
+	filter_next_person(f);
+}
+
+static void
 filter_ran(struct filter *f)
 {
+	if (f->people[f->at].wants) {
+		ask_start(f, filter_answered);
+		return;
+	}
 	filter_plan(f, &f->people[f->at]);
 	f->at++;
 	filter_next_person(f);
@@ -201,6 +217,16 @@ send_header(struct filter *f, const struct send *send, struct buf *b)
 }
 
 static void
+filter_send_marked(void *arg, const struct store_reply *reply)
+{
+	struct filter *f = CAST(arg, struct filter, FILTER_MAGIC);
+
+	(void)reply; /* it has gone: if this is not remembered it may go twice, and not never */
+	f->sends = f->sends->next;
+	filter_next_send(f);
+}
+
+static void
 filter_sent(void *arg, const struct verdict *v)
 {
 	struct filter *f = CAST(arg, struct filter, FILTER_MAGIC);
@@ -208,7 +234,6 @@ filter_sent(void *arg, const struct verdict *v)
 	struct person *p = send->of;
 	struct lrcpt *r = &f->session->rcpts[p->rcpt];
 
-	f->sends = send->next;
 	buf_fini(&f->out);
 	if (f->scratch.fd >= 0)
 		store_body_put(lmtpd.store, &f->scratch);
@@ -217,7 +242,13 @@ filter_sent(void *arg, const struct verdict *v)
 	    log_value(send->to), (int)v->kind, v->subject, v->detail, log_str(v->text));
 	if (v->kind == OK) {
 		metric_add(M_REDIRECTED, 1);
-	} else if (v->kind == TEMP) {
+		send->mark.what = STORE_KNOW_MARK;
+		store_know_start(lmtpd.store, p->account, p->partition, &send->mark, 1,
+		    &f->session->op, filter_send_marked, f);
+		return;
+	}
+	f->sends = send->next;
+	if (v->kind == TEMP) {
 		r->v = *v; /* later, all of it */
 		r->v.reply = 0;
 	} else if (!p->puts) {
@@ -240,6 +271,43 @@ send_mail(const struct filter *f, const struct send *send)
 		.notify = send->notify,
 		.ret = send->ret,
 		.fd = -1 };
+}
+
+#define SEND_KNOWN_BY 16384 /* octets of the message, from its first field that is not ours */
+#define SEND_SECONDS  86400 /* that it is remembered: while its sender tries again */
+
+/* Has this message gone there already, in a delivery that failed later? */
+static void
+filter_send_known(void *arg, const struct store_reply *reply)
+{
+	struct filter *f = CAST(arg, struct filter, FILTER_MAGIC);
+	struct send *send = f->sends;
+
+	if (reply->verdict.kind != OK) {
+		f->session->rcpts[send->of->rcpt].v = reply->verdict;
+	} else if (reply->known & 1) {
+		log_event(LOG_INFO, "redirect", "sid=%s user=%s to=%s again=1", f->session->sid,
+		    log_value(send->of->account), log_value(send->to));
+		f->sends = send->next;
+	} else {
+		send->known = true;
+	}
+	filter_next_send(f);
+}
+
+static void
+send_ask(struct filter *f, struct send *send)
+{
+	struct buf b = { 0 };
+
+	buf_lit(&b, "redirect\n");
+	buf_slice(&b, send->to);
+	send->mark = (struct store_question){ .what = STORE_KNOW_SEEN, .seconds = SEND_SECONDS };
+	store_dup_key(slice_sub(f->message, f->session->trace, SEND_KNOWN_BY), buf_get(&b),
+	    send->mark.key);
+	buf_fini(&b);
+	store_know_start(lmtpd.store, send->of->account, send->of->partition, &send->mark, 1,
+	    &f->session->op, filter_send_known, f);
 }
 
 /* A large message goes on from a file that stored lends: memory is not for that. */
@@ -283,6 +351,8 @@ filter_next_send(struct filter *f)
 	} else if (loop_now(lmtpd.loop) - f->began_ms > SENDS_MS) {
 		s->rcpts[send->of->rcpt].v = verdict(OUT_SIEVE_SLOW);
 		filter_next_send(f);
+	} else if (!send->known) {
+		send_ask(f, send);
 	} else if (f->message.n > (size_t)lconf.keep) {
 		store_body_start(lmtpd.store, s->rcpts[0].partition, &f->scratch, &s->op,
 		    send_from_file, f);
@@ -325,7 +395,38 @@ filter_find_put(const struct filter *f, bool edited)
 	return NULL;
 }
 
-/* What a script has decided without a copy. */
+static void filter_next_mark(struct filter *f);
+
+/* All is done but what is to be remembered: that this fails is no reason to do it again. */
+static void
+filter_marked(void *arg, const struct store_reply *reply)
+{
+	struct filter *f = CAST(arg, struct filter, FILTER_MAGIC);
+
+	if (reply->verdict.kind != OK)
+		log_event(LOG_WARN, "sieve_mark", "sid=%s user=%s error=%s", f->session->sid,
+		    log_value(f->people[f->at].account), log_str(reply->verdict.text));
+	f->at++;
+	filter_next_mark(f);
+}
+
+static void
+filter_next_mark(struct filter *f)
+{
+	const struct person *p;
+
+	for (; f->at < f->n; f->at++) {
+		p = &f->people[f->at];
+		if (p->nmarks && f->session->rcpts[p->rcpt].v.kind == OK) {
+			store_know_start(lmtpd.store, p->account, p->partition, p->marks, p->nmarks,
+			    &f->session->op, filter_marked, f);
+			return;
+		}
+	}
+	deliver_answer_all(f->session);
+}
+
+/* What a script has decided without a copy is decided too. */
 static void
 filter_finish(struct filter *f)
 {
@@ -336,7 +437,8 @@ filter_finish(struct filter *f)
 			continue;
 		r->v = f->people[i].stored.kind ? f->people[i].stored : verdict(OUT_SIEVE_DONE);
 	}
-	deliver_answer_all(f->session);
+	f->at = 0;
+	filter_next_mark(f);
 }
 
 static void
@@ -410,6 +512,8 @@ target_of(struct lsession *s, const struct put *put, struct store_target *t)
 	*t = (struct store_target){ .account = r->account,
 		.partition = r->partition,
 		.folder = put->folder,
+		.create = put->create,
+		.use = put->use,
 		.keywords = put->keywords,
 		.flags = put->flags,
 		.limits = r->limits };
@@ -467,7 +571,7 @@ filter_stored(struct lsession *s, const struct store_reply *reply)
 			put->now = false;
 			if (v.kind == OK) {
 				t = &reply->results[put->target];
-				v = deliver_verdict(t);
+				deliver_verdict(t, &v);
 			}
 			person_stored(&f->people[i], &v);
 			r->logged = true;

@@ -1,6 +1,7 @@
 /* lmtpd/filter.h: recipients' Sieve scripts on a message that has come, and what becomes of it.
  *
  *	run.c      scripts on the message, on a thread of the pool
+ *	ask.c      what they ask of the store
  *	plan.c     from what they say to folders, messages that go on, and answers
  *	filter.c   the plan carried out: what goes on first, then the store, then the answers
  *
@@ -17,6 +18,8 @@ struct put {
 	struct put *next;
 	struct person *of;
 	struct slice folder; /* "" = INBOX */
+	bool create;         /* ... unless it is to be made */
+	uint8_t use;         /* enum store_special */
 	uint16_t flags;      /* enum store_flag */
 	struct slice keywords;
 	struct slice header; /* empty: as it came; else with the empty line */
@@ -32,6 +35,17 @@ struct send {
 	struct slice to, header;
 	unsigned notify;
 	enum smtp_ret ret;
+	bool known; /* it has not been sent before */
+	struct store_question mark;
+};
+
+/* What a script has asked of the store, and the answer.  Who runs it cannot wait: the run ends, stored is
+ * asked, and it begins anew (nothing was done yet). */
+#define FILTER_MARKS_MAX 32 /* of a person: more are not remembered */
+#define FILTER_ASKED_MAX 32 /* of a person; more cannot be answered, and the script fails */
+struct asked {
+	struct store_question q;
+	bool yes;
 };
 
 /* A recipient with scripts. */
@@ -48,6 +62,13 @@ struct person {
 	bool *ours; /* this run has compiled it: the table has not got it yet */
 	struct sieve_result *results;
 	size_t ran; /* of them: the last one had the say */
+	struct asked *asked;
+	size_t nasked;                /* those that are answered; */
+	bool wants;                   /* ... and the one behind them, which is not */
+	uint64_t cpu_us;              /* of all runs */
+	struct store_question *marks; /* to be set when all is done */
+	size_t nmarks;
+	struct slice partition;
 	struct put *puts, **last;
 	size_t sends;
 	struct verdict
@@ -73,6 +94,7 @@ struct filter {
 	size_t n, room, at;
 	bool running;                  /* a thread has it */
 	void (*over)(struct filter *); /* ... and then */
+	void (*asking)(struct filter *, const struct verdict *);
 	struct sieve_host host;
 	uint64_t began_ms;
 	struct send *sends, **last;
@@ -100,13 +122,24 @@ void filter_stop(struct lsession *s);
 void filter_run_start(struct filter *f, void (*done)(struct filter *f));
 void filter_free(struct filter **f);
 
+/* ask.c: what a script asks; on a thread.  The store answers, and the person at hand runs again, or has the
+ * store's verdict and does not. */
+enum sieve_yes ask_mailbox(struct filter *f, struct person *p, enum sieve_mailbox_by by,
+    struct slice what, struct slice in);
+enum sieve_yes
+ask_duplicate(struct filter *f, struct person *p, struct slice handle, struct slice id);
+void ask_start(struct filter *f, void (*done)(struct filter *f, const struct verdict *v));
+/* What is to be remembered of a message that has been dealt with. */
+void ask_mark(struct filter *f, struct person *p, const struct sieve_action *a);
+enum store_special ask_use(struct slice name);
+
 /* plan.c: what the scripts of this person come to. */
 void filter_plan(struct filter *f, struct person *p);
 /* Into the folder that the address means, as it came. */
 void filter_keep(struct filter *f, struct person *p, const struct sieve_action *a);
 
 /* deliver.c */
-struct verdict deliver_verdict(const struct store_result *t);
+void deliver_verdict(const struct store_result *t, struct verdict *v);
 int deliver_write(struct lsession *s, struct slice b);
 void deliver_parse(struct lsession *s, void (*done)(struct lsession *, struct slice cache));
 void deliver_commit(struct lsession *s, struct slice cache);

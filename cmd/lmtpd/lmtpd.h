@@ -91,6 +91,7 @@ struct lsession {
 	uint64_t size;                /* of the message as it will lie in the store */
 	uint32_t crc;                 /* CRC-32C of what is in the file */
 	struct evp_md_ctx_st *digest; /* of what the client sends, when it named the message */
+	size_t trace;                 /* octets of it that are ours, at its beginning */
 	bool spilled;                 /* it is in the file already */
 	unsigned char sum[32];        /* ... and what it came to, when nsum is not 0 */
 	unsigned int nsum;

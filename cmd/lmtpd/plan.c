@@ -56,6 +56,10 @@ plan_put(struct filter *f, struct person *p, struct slice folder, const struct s
 
 	put->of = p;
 	put->folder = folder;
+	if (a && a->kind == SIEVE_FILEINTO) {
+		put->create = a->create;
+		put->use = (uint8_t)ask_use(a->use);
+	}
 	if (a) {
 		plan_flags(&f->arena, put, a);
 		put->header = a->header;
@@ -180,10 +184,10 @@ plan_action(struct filter *f, struct person *p, const struct sieve_action *a)
 	case SIEVE_REDIRECT: plan_redirect(f, p, a); break;
 	case SIEVE_REJECT:
 	case SIEVE_EREJECT: plan_reject(f, p, a); break;
+	case SIEVE_DUPLICATE: ask_mark(f, p, a); break;
 	case SIEVE_DISCARD:
 	case SIEVE_VACATION:
 	case SIEVE_NOTIFY:
-	case SIEVE_DUPLICATE:
 	case SIEVE_ACTS: break;
 	}
 }

@@ -93,6 +93,22 @@ run_environment(void *arg, struct slice name, struct slice *value)
 	return false;
 }
 
+static enum sieve_yes
+run_mailbox(void *arg, enum sieve_mailbox_by by, struct slice what, struct slice in)
+{
+	const struct running *r = arg;
+
+	return ask_mailbox(r->f, r->p, by, what, in);
+}
+
+static enum sieve_yes
+run_duplicate(void *arg, struct slice handle, struct slice id)
+{
+	const struct running *r = arg;
+
+	return ask_duplicate(r->f, r->p, handle, id);
+}
+
 /* ---- on the thread ----------------------------------------------------------------------- */
 
 static const struct sieve_action *
@@ -127,6 +143,9 @@ run_on_thread(void *arg)
 			continue;
 		host.header = r.header;
 		sieve_run(p->programs[i], &host, &p->results[i]);
+		p->cpu_us += p->results[i].cpu_us;
+		if (p->wants)
+			return;
 		keep = run_implicit_keep(&p->results[i]);
 		if (!keep)
 			return;
@@ -172,7 +191,8 @@ run_done(void *arg)
 	for (size_t i = 0; i < p->ran; i++) {
 		if (p->ours[i] && script_made(p->scripts[i], p->programs[i], p->errors[i]))
 			p->ours[i] = false;
-		run_told(f, p, i);
+		if (!p->wants)
+			run_told(f, p, i);
 	}
 	f->over(f);
 }
@@ -203,14 +223,20 @@ filter_run_start(struct filter *f, void (*done)(struct filter *f))
 	f->host = (struct sieve_host){ .message = run_message,
 		.envelope = run_envelope,
 		.environment = run_environment,
+		.mailbox = run_mailbox,
+		.duplicate = run_duplicate,
 		.size = f->message.n,
 		.spam = -1 };
 	f->host.now = clock_now();
 	f->host.zone = date_local_zone(f->host.now);
 	for (size_t i = 0; i < p->n; i++) {
+		sieve_result_fini(&p->results[i]); /* of a run that has asked something */
+		if (p->ours[i])
+			continue;
 		p->programs[i] = p->scripts[i]->program;
 		p->errors[i] = p->scripts[i]->error;
 	}
+	p->whole_header = (struct slice){ 0 };
 	f->over = done;
 	f->running = true;
 	work_start_for(lmtpd.loop, &f->session->op, run_user(p->account), run_on_thread, run_done,

@@ -27,8 +27,7 @@ static struct script *of_system;
 
 /* The extensions that need what is not at hand here. */
 const struct sieve_options script_options = {
-	.without = "mailbox mailboxid special-use duplicate vacation vacation-seconds enotify fcc "
-		   "extlists include",
+	.without = "mailboxid vacation vacation-seconds enotify fcc extlists include",
 };
 
 static struct sieve_limits script_limits;

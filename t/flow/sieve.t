@@ -42,7 +42,9 @@ def lmtp(text, *to, sender="outside@sender.test", options=()):
     codes = [c.rcpt(a) for a in to]
     if not all(code == 250 for code, _ in codes):
         return codes
-    c.docmd("DATA")
+    code, words = c.docmd("DATA")
+    if code != 354:
+        return [(code, words.decode())]
     c.send(text.replace("\n", "\r\n") + "\r\n.\r\n")
     replies = [c.getreply() for _ in to]
     c.quit()
@@ -178,6 +180,45 @@ sb.kill("smtp-relay")
 r = lmtp(message("waits"), ONE, f"{sb.user(4)}@{D}")
 is_([c for c, _ in r], [451, 250], "a relay that is away is a matter of later, for that recipient") or tm.diag(r)
 sb.restart("smtp-relay")
+
+modify(f"uid={sb.user(1)},ou=People,o={D}", "mailMsgQuota", "1")
+script(1, f'require "copy"; redirect :copy "{THREE}";')
+script(3)
+text = message("only once", "Message-ID: <once@sender.test>\n")
+is_([lmtp(text, ONE)[0][0] for _ in range(3)], [452, 452, 452], "the mailbox is full, and mail comes again")
+ok(tm.wait_for(lambda: "only once" in subjects(3)) and sb.queue_empty(), "a redirect has gone")
+is_(subjects(3).count("only once"), 1, "and only once")
+modify(f"uid={sb.user(1)},ou=People,o={D}", "mailMsgQuota")
+
+# ---- what the store knows -----------------------------------------------------------------------------------------
+script(1, r'''require ["fileinto", "mailbox", "special-use", "duplicate", "imap4flags"];
+if header :is "subject" "is it there" {
+	if allof(mailboxexists ["INBOX", "Lists"], not mailboxexists "Made/here", specialuse_exists "\\Junk", not specialuse_exists "Lists" "\\Junk") {
+		fileinto :create :flags "$made" "Made/here";
+	}
+} elsif header :is "subject" "by use" { fileinto :specialuse "\\Archive" "Elsewhere";
+} elsif header :is "subject" "new use" { fileinto :specialuse "\\Flagged" :create "Stars";
+} elsif duplicate :handle "h" { fileinto "Junk";
+}''')
+for _ in range(2):
+    lmtp(message("is it there"), ONE)
+is_(subjects(1, "Made/here"), ["is it there"], "a folder is made when it was not there")
+is_(flags(1, "Made/here"), ["$made"], "with a message in it that has its flag")
+is_(subjects(1)[-1], "is it there", "the second time it was")
+lmtp(message("by use"), ONE)
+is_(subjects(1, "Archive")[-1], "by use", "the folder of a use")
+lmtp(message("new use"), ONE)
+is_(subjects(1, "Stars"), ["new use"], "one is made for it")
+for subject in ("first", "again"):
+    lmtp(message(subject, "Message-ID: <same@sender.test>\n"), ONE)
+is_([subjects(1)[-1], subjects(1, "Junk")], ["first", ["again"]], "a duplicate is one")
+sb.kill("stored")
+r = lmtp(message("away"), ONE)
+is_(r[0][0], 451, "a store that is away is a matter of later")
+sb.restart("stored")
+tm.wait_for(lambda: lmtp(message("back"), ONE)[0][0] == 250)
+lmtp(message("after a kill", "Message-ID: <same@sender.test>\n"), ONE)
+is_(subjects(1, "Junk")[-1], "after a kill", "a mark outlives a kill of the store")
 
 # ---- errors ---------------------------------------------------------------------------------------------------------
 script(1, 'require "fileinto"; fileinto ;')
