@@ -42,6 +42,7 @@ const struct imap_capability session_capabilities[] = {
 	{ "SEARCHRES",            IMAP_AFTER,        0,                 NULL,                   "RFC 5182" },
 	{ "PARTIAL",              IMAP_AFTER,        0,                 NULL,                   "RFC 9394" },
 	{ "CONTEXT=SEARCH",       IMAP_AFTER,        0,                 NULL,                   "RFC 5267 4" },
+	{ "CONTEXT=SORT",         IMAP_AFTER,        0,                 NULL,                   "RFC 5267 4" },
 	{ "WITHIN",               IMAP_AFTER,        0,                 NULL,                   "RFC 5032" },
 	{ "I18NLEVEL=1",          IMAP_AFTER,        0,                 NULL,                   "RFC 5255 4.2" },
 	{ "SORT",                 IMAP_AFTER,        0,                 NULL,                   "RFC 5256" },

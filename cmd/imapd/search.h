@@ -111,6 +111,9 @@ enum search_went search_go(struct session *s, struct searching *q);
 /* Ends the command, and with it q. */
 enum imap_next search_refuse(struct session *s, const struct searching *q);
 void search_release(struct searching *q);
+/* UPDATE: are its data items such, and is the tag that of no search that is followed already?  And the answer. */
+bool search_may_follow(struct session *s, const struct searching *q);
+enum imap_next search_cannot_follow(struct session *s);
 /* Does "$" become all that was found, or what MIN, MAX and PARTIAL name? */
 bool search_saves_all(const struct searching *q);
 /* The tagged answer; or when "$" cannot be kept. */

@@ -1,40 +1,24 @@
-/* imapd/sort.c: SORT, RFC 5256 3; SORT=DISPLAY, RFC 5957; ESORT, RFC 5267 3 (without CONTEXT=SORT).
+/* imapd/sort.c: SORT, RFC 5256 3; SORT=DISPLAY, RFC 5957; ESORT, RFC 5267 3; CONTEXT=SORT begins here.
  *
  *	searching -> gathering -> sorting -> telling
  *
  * Each stage but the third is a cursor on the loop; many rows are sorted on the work pool, as their
- * user's share, told to stop when the session goes.  Memory: of a message 28 bytes, 8 for each key,
- * and the octets of its texts, all of which together are bounded by TEXTS_EACH a message: a mailbox of
- * longer ones is answered NO [LIMIT].  What must stay true: texts are compared by i;unicode-casemap
- * (RFC 5256 1), and what cannot be read is empty and comes first. */
+ * user's share, told to stop when the session goes.  Memory: the rows (sort-rows.c), and 28 bytes for each
+ * message; a mailbox of longer texts than they take is answered NO [LIMIT]. */
 #include "context.h"
-#include "search.h"
+#include "sort.h"
 
-#include "base/casemap.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/utf8.h"
-#include "imap/sort.h"
-#include "imap/subject.h"
 #include "imap/write.h"
-#include "mail/address.h"
-#include "mail/encoded-word.h"
 #include "net/work.h"
-
-#define TEXTS_LEAST (1024 * 1024)
-#define TEXTS_EACH  128 /* octets of a text, on the average */
 
 struct sorted {
 	struct imap_sort by;
-	struct gather gather;
-	struct imap_rows rows;
-	uint32_t *uids; /* of the rows, */
-	size_t room;
-	uint32_t *order; /* and their order */
+	struct sort_rows keys;
+	uint32_t *order; /* UIDs */
 	enum { SORT_SEARCHES, SORT_GATHERS, SORT_SORTS, SORT_BEGINS, SORT_TELLS } stage;
-	size_t told, tell_to;       /* of `order`: what is listed */
-	struct arena arena;         /* scratch of a message, */
-	struct buf decoded, single; /* and this */
+	size_t told, tell_to; /* of `order`: what is listed */
 };
 
 static void
@@ -42,140 +26,9 @@ sorted_free(void *arg)
 {
 	struct sorted *w = arg;
 
-	gather_fini(&w->gather);
-	imap_rows_fini(&w->rows);
-	mem_free(&w->uids);
+	sort_rows_fini(&w->keys);
 	mem_free(&w->order);
-	arena_reset(&w->arena);
-	buf_fini(&w->decoded);
-	buf_fini(&w->single);
 	mem_release(w);
-}
-
-/* ---- gathering ---------------------------------------------------------------------------------- */
-
-static const struct {
-	enum message_field field;
-	bool display;
-} sort_fields[IMAP_BY_N] = {
-	[IMAP_BY_CC] = { MESSAGE_CC, false },
-	[IMAP_BY_DISPLAYFROM] = { MESSAGE_FROM, true },
-	[IMAP_BY_DISPLAYTO] = { MESSAGE_TO, true },
-	[IMAP_BY_FROM] = { MESSAGE_FROM, false },
-	[IMAP_BY_SUBJECT] = { MESSAGE_SUBJECT, false },
-	[IMAP_BY_TO] = { MESSAGE_TO, false },
-};
-
-/* A value with its encoded words decoded; it mostly has none. */
-static struct slice
-sort_decode(struct sorted *w, struct slice value)
-{
-	if (utf8_ascii(value) && slice_find(value, '=') == value.n)
-		return value;
-	buf_clear(&w->decoded);
-	encoded_word_parse(&w->decoded, value);
-	return buf_get(&w->decoded);
-}
-
-static void
-sort_subject(struct sorted *w, struct slice value)
-{
-	bool reply;
-
-	casemap_to(&w->rows.texts, imap_base_subject(sort_decode(w, value), &w->single, &reply));
-}
-
-/* "the sort value for the address is ..."					RFC 5957 3 */
-static void
-sort_display(struct sorted *w, const struct address_item *first)
-{
-	size_t before = w->rows.texts.n;
-
-	if (first->name.n > 0)
-		casemap_to(&w->rows.texts, sort_decode(w, first->name));
-	if (w->rows.texts.n > before)
-		return;
-	casemap_to(&w->rows.texts, first->mailbox);
-	if (first->mailbox.n > 0 && first->host.n > 0) {
-		buf_char(&w->rows.texts, '@');
-		casemap_to(&w->rows.texts, first->host);
-	}
-}
-
-static void
-sort_address(struct sorted *w, struct slice value, bool display)
-{
-	struct address_list list;
-
-	address_list_parse(value, 1, &w->arena, &list);
-	if (list.n > 0 && display)
-		sort_display(w, &list.items[0]);
-	else if (list.n > 0)
-		casemap_to(&w->rows.texts, list.items[0].mailbox);
-	if (w->arena.total > 0)
-		arena_reset(&w->arena);
-}
-
-static void
-sort_text(struct sorted *w, unsigned key, const struct message_order *o)
-{
-	enum imap_sort_by by = w->by.keys[key].by;
-	struct slice value = o->value[sort_fields[by].field];
-	size_t from = w->rows.texts.n;
-
-	if (value.p && by == IMAP_BY_SUBJECT)
-		sort_subject(w, value);
-	else if (value.p)
-		sort_address(w, value, sort_fields[by].display);
-	imap_rows_text(&w->rows, key, from);
-}
-
-static void
-sort_take(void *arg, const struct store_record *r, const struct message_order *o)
-{
-	struct sorted *w = arg;
-
-	if (w->rows.n == w->room) {
-		w->room = w->room ? w->room * 2 : 256;
-		w->uids = mem_grow(w->uids, w->room, sizeof(*w->uids));
-	}
-	w->uids[w->rows.n] = r->uid;
-	imap_rows_begin(&w->rows);
-	for (unsigned i = 0; i < w->by.n; i++)
-		switch (w->by.keys[i].by) {
-		case IMAP_BY_ARRIVAL: imap_rows_number(&w->rows, i, r->internaldate); break;
-		case IMAP_BY_SIZE: imap_rows_number(&w->rows, i, r->size); break;
-		case IMAP_BY_DATE: /* RFC 5256 2.2 */
-			imap_rows_number(&w->rows, i, o->dated ? o->sent_at : r->internaldate);
-			break;
-		case IMAP_BY_CC:
-		case IMAP_BY_DISPLAYFROM:
-		case IMAP_BY_DISPLAYTO:
-		case IMAP_BY_FROM:
-		case IMAP_BY_SUBJECT:
-		case IMAP_BY_TO: sort_text(w, i, o); break;
-		case IMAP_BY_N: break;
-		}
-}
-
-static void
-sort_gather(struct searching *q, struct sorted *w)
-{
-	uint64_t n = imap_set_count(&q->found);
-	unsigned texts = 0;
-
-	gather_init(&w->gather);
-	w->gather.take = sort_take;
-	w->gather.arg = w;
-	for (unsigned i = 0; i < w->by.n; i++) {
-		w->gather.date |= w->by.keys[i].by == IMAP_BY_DATE;
-		if (imap_sort_is_text(w->by.keys[i].by)) {
-			w->gather.fields |= 1u << sort_fields[w->by.keys[i].by].field;
-			texts++;
-		}
-	}
-	w->rows.by = &w->by;
-	buf_init(&w->rows.texts, TEXTS_LEAST + TEXTS_EACH * texts * n);
 }
 
 /* ---- sorting ------------------------------------------------------------------------------------ */
@@ -187,11 +40,11 @@ sort_run(void *arg)
 	struct searching *q = arg;
 	struct sorted *w = q->further;
 
-	w->order = mem_array(w->rows.n + 1, sizeof(*w->order));
-	if (!imap_rows_sort(&w->rows, w->order, work_stopped))
+	w->order = mem_array(w->keys.rows.n + 1, sizeof(*w->order));
+	if (!imap_rows_sort(&w->keys.rows, w->order, work_stopped))
 		return; /* nobody will look */
-	for (size_t i = 0; i < w->rows.n; i++)
-		w->order[i] = w->uids[w->order[i]];
+	for (size_t i = 0; i < w->keys.rows.n; i++)
+		w->order[i] = w->keys.uids[w->order[i]];
 }
 
 static void
@@ -280,7 +133,8 @@ sort_modseq(struct session *s, const struct searching *q, const struct sorted *w
 	    (r = store_get_record(session_reader(s), s->view->mailbox, w->order[0])))
 		modseq = r->modseq;
 	if (q->q.ret & IMAP_RETURN_MAX &&
-	    (r = store_get_record(session_reader(s), s->view->mailbox, w->order[w->rows.n - 1])) &&
+	    (r = store_get_record(session_reader(s), s->view->mailbox,
+		 w->order[w->keys.rows.n - 1])) &&
 	    r->modseq > modseq)
 		modseq = r->modseq;
 	store_end(session_reader(s));
@@ -294,13 +148,13 @@ sort_tell(struct session *s, struct searching *q, struct sorted *w)
 	struct buf *b = session_out(s);
 
 	if (w->stage == SORT_BEGINS) {
-		w->tell_to = w->rows.n;
+		w->tell_to = w->keys.rows.n;
 		buf_lit(b, "* SORT");
 	}
 	w->stage = SORT_TELLS;
 	if (!sort_tell_numbers(s, w))
 		return false;
-	if (q->q.modseq && w->rows.n > 0) {
+	if (q->q.modseq && w->keys.rows.n > 0) {
 		buf_lit(b, " (MODSEQ ");
 		buf_u64(b, q->modseq);
 		buf_char(b, ')');
@@ -313,10 +167,10 @@ sort_tell(struct session *s, struct searching *q, struct sorted *w)
 static size_t
 sort_listed(const struct searching *q, const struct sorted *w, size_t *first)
 {
-	uint64_t from = 0, n = w->rows.n;
+	uint64_t from = 0, n = w->keys.rows.n;
 
 	if (q->q.ret & IMAP_RETURN_PARTIAL)
-		n = imap_partial_span(&q->q.partial, w->rows.n, &from);
+		n = imap_partial_span(&q->q.partial, w->keys.rows.n, &from);
 	*first = (size_t)from;
 	return (size_t)(from + n);
 }
@@ -326,7 +180,7 @@ static bool
 sort_tell_esearch(struct session *s, struct searching *q, struct sorted *w)
 {
 	struct buf *b = session_out(s);
-	size_t n = w->rows.n, first, end = sort_listed(q, w, &first);
+	size_t n = w->keys.rows.n, first, end = sort_listed(q, w, &first);
 
 	if (q->q.ret == IMAP_RETURN_SAVE) /* RFC 5182 2.1: then nothing is told */
 		return true;
@@ -366,7 +220,7 @@ static bool
 sort_save(struct session *s, struct searching *q, const struct sorted *w)
 {
 	struct imap_set set = { 0 };
-	size_t n = w->rows.n, first, end = sort_listed(q, w, &first);
+	size_t n = w->keys.rows.n, first, end = sort_listed(q, w, &first);
 
 	if (search_saves_all(q))
 		return view_save(s->view, &q->found);
@@ -397,20 +251,21 @@ sort_more(struct imap_server *imap)
 	if (w->stage == SORT_SORTS)
 		return IMAP_WAIT;
 	while (w->stage < SORT_SORTS) {
-		switch (w->stage == SORT_SEARCHES ? search_go(s, q) : gather_go(s, q, &w->gather)) {
+		switch (w->stage == SORT_SEARCHES ? search_go(s, q) :
+						    gather_go(s, q, &w->keys.gather)) {
 		case SEARCH_WAITS: return IMAP_WAIT;
 		case SEARCH_YIELDS: return IMAP_YIELD;
 		case SEARCH_FAILED: return search_refuse(s, q);
 		case SEARCH_DONE: break;
 		}
 		if (w->stage++ == SORT_SEARCHES) {
-			sort_gather(q, w);
+			sort_rows_begin(&w->keys, &w->by, imap_set_count(&q->found));
 			continue;
 		}
-		if (w->rows.texts.full)
+		if (w->keys.rows.texts.full)
 			return imap_server_no(&s->imap, "LIMIT",
 			    "The texts to sort by are too long");
-		if (w->rows.n >= GATHER_MANY) {
+		if (w->keys.rows.n >= GATHER_MANY) {
 			q->refs++;
 			work_start_for(imapd.loop, &s->imap.op, s->user->id, sort_run, sort_done,
 			    sort_drop, q);
@@ -423,8 +278,8 @@ sort_more(struct imap_server *imap)
 		return IMAP_FULL;
 	if (q->q.ret & IMAP_RETURN_SAVE && !q->unreadable && !sort_save(s, q, w))
 		return search_not_saved(s);
-	if (q->q.update) /* RFC 5267 4.3.1: "MAY refuse to provide updates" */
-		context_refuse(s, s->imap.tag, "An order is not followed");
+	if (q->q.update)
+		context_open(s, q, context_order_new(&w->by, w->order, w->keys.rows.n));
 	return search_finish(s, q, "SORT");
 }
 
@@ -436,12 +291,14 @@ cmd_sort(struct imap_server *imap, struct imap_in *in)
 	struct searching *q = search_new(s, in, &own);
 	struct sorted *w = mem_new(sizeof(*w));
 
-	gather_init(&w->gather);
+	gather_init(&w->keys.gather);
 	q->by_uid = true;
 	q->further = w;
 	q->further_free = sorted_free;
 	if (!imap_search_parse_options(&own, &q->q) || !imap_sort_parse(&own, &w->by) ||
 	    !imap_search_parse_program(&own, match_words, match_nwords, &q->q))
 		return imap_server_syntax(&s->imap, &own);
+	if (q->q.update && !search_may_follow(s, q))
+		return search_cannot_follow(s);
 	return search_begin(s, q, sort_more);
 }

@@ -250,7 +250,7 @@ search_more(struct imap_server *imap)
 	if (q->q.ret & IMAP_RETURN_SAVE && !q->unreadable && !search_save(s, q))
 		return search_not_saved(s);
 	if (q->q.update)
-		context_open(s, q);
+		context_open(s, q, NULL);
 	return search_finish(s, q, "SEARCH");
 }
 
@@ -269,14 +269,19 @@ search_finish(struct session *s, const struct searching *q, const char *verb)
 	    verb);
 }
 
-/* Are the data items of UPDATE such, and is the tag that of no search that is followed already? */
-static bool
+bool
 search_may_follow(struct session *s, const struct searching *q)
 {
 	struct imap_in in = { .s = q->q.update_atts, .arena = &s->imap.arena };
 
 	return !context_has(s, s->imap.tag) &&
 	    (!q->q.update_atts.p || (notify_atts(&in) && in.s.n == 0));
+}
+
+enum imap_next
+search_cannot_follow(struct session *s)
+{
+	return imap_server_bad(&s->imap, "Not these data items, or not this tag again");
 }
 
 enum imap_next
@@ -292,7 +297,7 @@ cmd_search(struct imap_server *imap, struct imap_in *in)
 	if (q->q.charset && s->enabled & SESSION_UTF8)
 		return imap_server_bad(imap, "CHARSET is not for UTF8=ACCEPT");
 	if (q->q.update && !search_may_follow(s, q))
-		return imap_server_bad(imap, "Not these data items, or not this tag again");
+		return search_cannot_follow(s);
 	/* RFC 9051 6.4.4: without RETURN as with RETURN (ALL) */
 	if (s->enabled & SESSION_REV2 && !q->q.esearch) {
 		q->q.esearch = true;

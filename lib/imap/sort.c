@@ -163,9 +163,9 @@ sort_compare_text(struct slice a, struct slice b)
 	return c < 0 ? -1 : c > 0;
 }
 
-/* Two rows, from a key on.  Never 0 of two different rows. */
+/* Two rows, from a key on. */
 static int
-sort_compare(const struct imap_rows *t, unsigned key, uint32_t a, uint32_t b)
+sort_compare_keys(const struct imap_rows *t, unsigned key, uint32_t a, uint32_t b)
 {
 	for (; key < t->by->n; key++) {
 		const struct imap_sort_key *k = &t->by->keys[key];
@@ -181,7 +181,22 @@ sort_compare(const struct imap_rows *t, unsigned key, uint32_t a, uint32_t b)
 		if (c != 0)
 			return k->reverse ? -c : c;
 	}
-	return a < b ? -1 : 1;
+	return 0;
+}
+
+/* Never 0 of two different rows. */
+static int
+sort_compare(const struct imap_rows *t, unsigned key, uint32_t a, uint32_t b)
+{
+	int c = sort_compare_keys(t, key, a, b);
+
+	return c ? c : a < b ? -1 : 1;
+}
+
+int
+imap_rows_compare(const struct imap_rows *t, uint32_t a, uint32_t b)
+{
+	return sort_compare_keys(t, 0, a, b);
 }
 
 static bool

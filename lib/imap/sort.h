@@ -51,6 +51,8 @@ void imap_rows_number(struct imap_rows *t, unsigned key, int64_t v);
 /* The text is what was appended to `texts` since it had `from` bytes. */
 void imap_rows_text(struct imap_rows *t, unsigned key, size_t from);
 void imap_rows_fini(struct imap_rows *t);
+/* Two rows by their keys alone: below, above or 0. */
+int imap_rows_compare(const struct imap_rows *t, uint32_t a, uint32_t b);
 
 /* Writes the numbers of the rows (from 0) in order to `out`, of t->n.  Costs n log n comparisons at
  * most.  False: stopped() said so, and what is in `out` means nothing. */
