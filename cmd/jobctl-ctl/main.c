@@ -1,6 +1,6 @@
 /* jobctl-ctl: what operators do to the queue.
  *
- *	jobctl-ctl [-j] [-c FILE] COMMAND [ARGUMENT ...]
+ *	jobctl-ctl [-j] [-c FILE] [-H HOST] COMMAND [ARGUMENT ...]
  *
  * Everything is asked of jobctl, in its own protocol (tiermail-job(7)).  Only filters by sender
  * and recipient, and `show`, look into the files, because jobctl does not know what is in them. */
@@ -20,6 +20,7 @@
 struct queue *queue;
 uint64_t printed;
 static bool json;
+static const char *host; /* -H */
 
 struct command {
 	const char *name;
@@ -42,10 +43,14 @@ die(int code, const char *what, const char *why)
 struct job_tool *
 connect_jobctl(void)
 {
-	char *path = mem_printf("%s/jobctl.sock", shared.rundir);
+	char *path;
 	struct job_tool *t;
-	int e = job_tool_open(path, 60000, &t);
+	int e;
 
+	if (host)
+		return job_tool_host(host);
+	path = mem_printf("%s/jobctl.sock", shared.rundir);
+	e = job_tool_open(path, 60000, &t);
 	if (e < 0)
 		die(EX_UNAVAILABLE, path, strerror(-e));
 	mem_free(&path);
@@ -55,8 +60,13 @@ connect_jobctl(void)
 void
 open_queue(void)
 {
-	int e = queue ? 0 : queue_open(shared.queue, false, &queue);
+	int e;
 
+	if (host)
+		die(EX_USAGE, host,
+		    "sender=, to=, text=, show and top errors look into files: ask on the host "
+		    "itself");
+	e = queue ? 0 : queue_open(shared.queue, false, &queue);
 	if (e < 0)
 		die(e == -EACCES ? EX_NOPERM : EX_OSFILE, shared.queue, strerror(-e));
 }
@@ -175,7 +185,7 @@ jobctl_ctl_ask(struct job_tool *t, struct slice line, struct counts *n)
 		fprintf(stderr, "jobctl-ctl: %s\n", why);
 		return EX_DATAERR;
 	}
-	fprintf(stderr, "jobctl-ctl: jobctl: %s\n", strerror(-e));
+	fprintf(stderr, "jobctl-ctl: %s: %s\n", host ? host : "jobctl", job_tool_error(t, e));
 	return EX_UNAVAILABLE;
 }
 
@@ -423,8 +433,9 @@ static const struct command commands[] = {
 static bool
 jobctl_ctl_option(int c, const char *value)
 {
-	(void)value;
 	json |= c == 'j';
+	if (c == 'H')
+		host = value;
 	return true;
 }
 
@@ -446,6 +457,7 @@ jobctl_ctl_run(int argc, char **argv)
 }
 
 static const struct option longs[] = {
+	{ "host", required_argument, NULL, 'H' },
 	{ "json", no_argument, NULL, 'j' },
 	{ NULL, 0, NULL, 0 },
 };
@@ -454,10 +466,11 @@ static const struct program jobctl_ctl_program = {
 	.name = "jobctl-ctl",
 	.kind = PROGRAM_TOOL,
 	.about = "look at and command the queue",
-	.operands = "[-j] command [argument ...]",
-	.letters = "+j",
+	.operands = "[-j] [-H host] command [argument ...]",
+	.letters = "+jH:",
 	.longs = longs,
-	.help = "  -j, --json      one JSON object a line\n"
+	.help = "  -H, --host=HOST the jobctl of that host, by TLS with tls.certificate\n"
+		"  -j, --json      one JSON object a line\n"
 		"commands:\n"
 		"  status                  the queue in numbers, and its channels\n"
 		"  channels                the channels\n"

@@ -158,6 +158,22 @@ jobctl_drain(void)
 		daemon_drained();
 }
 
+static bool
+jobctl_is_last(struct slice line)
+{
+	struct slice rest, verb = job_verb(line, &rest);
+
+	return slice_eq(verb, S("ok")) || slice_eq(verb, S("error"));
+}
+
+/* Operators look, and do what its opposite undoes. */
+static const struct daemon_door jobctl_door = {
+	.word = "queue",
+	.socket = "jobctl.sock",
+	.operators = "status channels list show jobs top rescan retry hold release",
+	.last = jobctl_is_last,
+};
+
 static const struct program jobctl_program = {
 	.name = "jobctl",
 	.about = "job controller: owns the schedule of all queued mail",
@@ -171,6 +187,7 @@ static const struct program jobctl_program = {
 	.drain = jobctl_drain,
 	.status = jobctl_status_write,
 	.check = jobctl_check,
+	.door = &jobctl_door,
 };
 
 int

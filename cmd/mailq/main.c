@@ -17,7 +17,7 @@
 #include "mailq.h"
 
 static struct {
-	const char *channel, *sender, *rcpt;
+	const char *channel, *sender, *rcpt, *host;
 	char **ids;
 	size_t nids;
 	bool json, brief;
@@ -25,7 +25,8 @@ static struct {
 
 static struct queue *queue;
 static struct buf out;
-static size_t seen; /* in the queue, whether they are wanted or not */
+static char trouble[300]; /* why jobctl has not answered */
+static size_t seen;       /* in the queue, whether they are wanted or not */
 static size_t total, by_state[4];
 static uint64_t bytes;
 static const char *const states[] = { "ready", "waiting", "leased", "held" };
@@ -137,10 +138,14 @@ static int
 ask_jobctl(void)
 {
 	char *path = mem_printf("%s/%s", shared.rundir, queue ? "jobctl.sock" : "mailq.sock");
-	struct job_tool *t;
+	struct job_tool *t = NULL;
 	struct slice line, rest;
-	int e = job_tool_open(path, 30000, &t);
+	int e = 0;
 
+	if (opt.host)
+		t = job_tool_host(opt.host);
+	else
+		e = job_tool_open(path, 30000, &t);
 	mem_free(&path);
 	if (e < 0)
 		return e;
@@ -148,6 +153,11 @@ ask_jobctl(void)
 		while ((e = job_tool_line(t, &line)) > 0)
 			if (slice_eq(job_verb(line, &rest), S("msg")))
 				from_line(rest);
+	if (e < 0)
+		(void)snprintf(trouble, sizeof(trouble), "%s", job_tool_error(t, e));
+	if (e == -EREMOTEIO && (job_verb(line, &rest), kv_find(rest, "why").p) &&
+	    kv_cstr(kv_find(rest, "why"), trouble, sizeof(trouble)) < 0)
+		*trouble = '\0';
 	job_tool_close(&t);
 	return e;
 }
@@ -215,6 +225,7 @@ mailq_option(int c, const char *value)
 	switch (c) {
 	case 'C': opt.channel = value; break;
 	case 'f': opt.sender = value; break;
+	case 'H': opt.host = value; break;
 	case 'j': opt.json = true; break;
 	case 'q': opt.brief = true; break;
 	case 'r': opt.rcpt = value; break;
@@ -246,13 +257,20 @@ mailq_run(int argc, char **argv)
 
 	opt.ids = argv;
 	opt.nids = (size_t)argc;
-	e = queue_open(shared.queue, false, &queue);
+	if (opt.host && (opt.sender || opt.rcpt)) {
+		fprintf(stderr, "mailq: %s: -f and -r look into files: ask on the host itself\n",
+		    opt.host);
+		return EX_USAGE;
+	}
+	e = opt.host ? 0 : queue_open(shared.queue, false, &queue);
 	if (e < 0 && (e != -EACCES || opt.sender || opt.rcpt)) {
 		fprintf(stderr, "mailq: %s: %s\n", shared.queue, strerror(-e));
 		return e == -EACCES ? EX_NOPERM : EX_OSFILE;
 	}
 	if ((e = ask_jobctl()) < 0 && !queue) {
-		fprintf(stderr, "mailq: jobctl does not answer (%s)\n", strerror(-e));
+		fprintf(stderr, "mailq: %s%sjobctl does not answer (%s)\n",
+		    opt.host ? opt.host : "", opt.host ? ": " : "",
+		    *trouble ? trouble : strerror(-e));
 		return EX_UNAVAILABLE;
 	}
 	if (e < 0) {
@@ -271,6 +289,7 @@ mailq_run(int argc, char **argv)
 }
 
 static const struct option mailq_longs[] = {
+	{ "host", required_argument, NULL, 'H' },
 	{ "json", no_argument, NULL, 'j' },
 	{ "summary", no_argument, NULL, 'q' },
 	{ NULL, 0, NULL, 0 },
@@ -280,11 +299,12 @@ static const struct program mailq_program = {
 	.name = "mailq",
 	.kind = PROGRAM_TOOL,
 	.about = "list the mail queue",
-	.operands = "[-jq] [-C channel] [-f sender] [-r recipient] [qid ...]",
-	.letters = "C:f:jqr:",
+	.operands = "[-jq] [-C channel] [-f sender] [-H host] [-r recipient] [qid ...]",
+	.letters = "C:f:H:jqr:",
 	.longs = mailq_longs,
 	.help = "  -C CHANNEL      only this channel\n"
 		"  -f SENDER       only messages whose sender contains this\n"
+		"  -H, --host=HOST the queue of that host, by TLS with tls.certificate\n"
 		"  -j, --json      one JSON object a line\n"
 		"  -q, --summary   only the counts\n"
 		"  -r RECIPIENT    only messages with a recipient that contains this\n",

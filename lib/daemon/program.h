@@ -32,6 +32,15 @@
 #include "daemon/sandbox.h"
 #include "daemon/sessions.h"
 
+/* A socket of the daemon's own that operators of other hosts may ask, too (daemon/remote.h): "queue list" sends
+ * it "list". */
+struct daemon_door {
+	const char *word;      /* "queue" */
+	const char *socket;    /* in rundir: "jobctl.sock" */
+	const char *operators; /* what an operator may say, words; all else is an admin's */
+	bool (*last)(struct slice line); /* with this line, without its end, the answer is over */
+};
+
 enum program_kind { PROGRAM_DAEMON, PROGRAM_MASTER, PROGRAM_TOOL };
 
 struct program {
@@ -86,6 +95,8 @@ struct program {
 	/* A control command beyond status/metrics/reload/drain/ping; returns false if unknown.
 	 * Every worker is asked; the answers are put one behind the other. */
 	bool (*control)(struct slice line, struct buf *out);
+
+	const struct daemon_door *door; /* NULL: there is none */
 
 	void (*end)(void); /* of a process without workers: the loop has stopped */
 

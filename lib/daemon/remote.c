@@ -23,6 +23,7 @@
 #define REMOTE_MS   15000 /* handshake and question */
 #define REMOTE_IDLE 60000 /* between pieces of the answer */
 #define REMOTE_OWN  5000  /* until our own control socket has taken us in */
+#define REMOTE_SAYS 65536 /* octets of a line that comes from a door */
 
 #define ROLES_ADMIN TLS_ROLE_BIT(TLS_ROLE_ADMIN)
 #define ROLES_RUN   (ROLES_ADMIN | TLS_ROLE_BIT(TLS_ROLE_OPERATOR))
@@ -69,6 +70,7 @@ struct remote {
 	struct op connecting; /* to ctl */
 	char *question;       /* until it is connected; heap */
 	bool io_open, ctl_open;
+	bool door;        /* ctl is no control socket but program.door */
 	bool counted;     /* the control socket has said how long its answer is: */
 	uint64_t left;    /* octets of it that have not come yet */
 	struct list link; /* remote_asking, until a line has come from somebody with a role */
@@ -141,26 +143,53 @@ remote_length(struct remote *r)
 	return r->counted;
 }
 
+/* So many octets of it as were said.  True: that was all. */
+static bool
+remote_octets(struct remote *r)
+{
+	struct slice in;
+
+	if (!r->counted && !remote_length(r))
+		return false;
+	in = slice_sub(stream_peek(&r->ctl), 0, r->left);
+	buf_slice(stream_out(&r->io), in);
+	stream_take(&r->ctl, in.n);
+	r->left -= in.n;
+	return r->left == 0;
+}
+
+/* Lines of a door, as many as go out.  True: that was the last one. */
+static bool
+remote_lines(struct remote *r)
+{
+	struct slice line;
+	bool last = false;
+	int rc = 0;
+
+	while (!last && stream_backlog(&r->io) <= STREAM_HIGH &&
+	    (rc = stream_line(&r->ctl, REMOTE_SAYS, &line, NULL)) == 1) {
+		buf_slice(stream_out(&r->io), line);
+		buf_char(stream_out(&r->io), '\n');
+		last = daemon_self.d->door->last(line);
+	}
+	if (rc < 0)
+		stream_close(&r->io);
+	return last;
+}
+
 static void
 remote_on_answer(struct stream *ctl)
 {
 	struct remote *r = ctl->data;
-	struct slice in;
 
 	if (!r->io_open)
 		return;
-	if (r->counted || remote_length(r)) {
-		in = slice_sub(stream_peek(ctl), 0, r->left);
-		buf_slice(stream_out(&r->io), in);
-		stream_take(ctl, in.n);
-		r->left -= in.n;
-		if (r->left == 0) {
-			stream_finish_within(&r->io, REMOTE_IDLE);
-			stream_close(ctl);
-			return;
-		}
-		stream_flush(&r->io);
+	if (r->door ? remote_lines(r) : remote_octets(r)) {
+		stream_finish_within(&r->io, REMOTE_IDLE);
+		stream_close(ctl);
+		return;
 	}
+	stream_flush(&r->io);
 	if (stream_eof(ctl)) /* the rest is missing: no end that looks like one */
 		stream_close(&r->io);
 	else if (stream_backlog(&r->io) > STREAM_HIGH)
@@ -181,9 +210,29 @@ static const struct stream_events ctl_events = { .input = remote_on_answer,
 
 /* ---- the question ----------------------------------------------------------------------------- */
 
-static unsigned
-remote_roles(struct slice verb)
+static bool
+remote_is_door(struct slice verb)
 {
+	return daemon_self.d->door && slice_eq(verb, slice_str(daemon_self.d->door->word));
+}
+
+static unsigned
+remote_door_roles(struct slice rest)
+{
+	struct slice words = slice_str(daemon_self.d->door->operators), word, said = S("");
+
+	(void)slice_word(&rest, &said);
+	while (slice_word(&words, &word))
+		if (slice_eq(word, said))
+			return ROLES_RUN;
+	return ROLES_ADMIN;
+}
+
+static unsigned
+remote_roles(struct slice verb, struct slice rest)
+{
+	if (remote_is_door(verb))
+		return remote_door_roles(rest);
 	for (size_t i = 0; i < NELEM(verbs); i++)
 		if (slice_eq(verb, slice_str(verbs[i].verb)))
 			return verbs[i].roles;
@@ -210,14 +259,33 @@ remote_on_connected(void *arg, int fd)
 	stream_start(&r->ctl);
 }
 
+/* The control socket logs who has asked it; a door does not know. */
+static char *
+remote_question(struct remote *r, struct slice line)
+{
+	struct slice rest = line, verb = S("");
+
+	(void)slice_word(&rest, &verb);
+	r->door = remote_is_door(verb);
+	if (!r->door)
+		return mem_printf("+@%s " SFMT "\n", r->name, SARG(line));
+	log_event(LOG_INFO, "control", "by=%s from=remote line=%s", log_str(r->name),
+	    log_value(line));
+	return mem_printf(SFMT "\n", SARG(slice_trim(rest)));
+}
+
 static void
 remote_ask(struct remote *r, struct slice line)
 {
-	char *path = mem_printf("unix:%s", daemon_self.ctl_path);
+	char *question = remote_question(r, line);
+	char *path = r->door ?
+	    mem_printf("unix:%s/%s", shared.rundir, daemon_self.d->door->socket) :
+	    mem_printf("unix:%s", daemon_self.ctl_path);
 	struct addr a;
 	int rc = addr_parse(slice_str(path), &a);
 
 	mem_free(&path);
+	r->question = question;
 	if (rc < 0) {
 		remote_refuse(r, strerror(-rc));
 		return;
@@ -225,7 +293,6 @@ remote_ask(struct remote *r, struct slice line)
 	list_remove(&r->link);
 	stream_stop(&r->io);
 	stream_idle(&r->io, REMOTE_IDLE);
-	r->question = mem_printf("+@%s " SFMT "\n", r->name, SARG(line));
 	connect_start(r->io.loop, &a, NULL, REMOTE_OWN, &r->connecting, remote_on_connected, r);
 }
 
@@ -237,14 +304,15 @@ remote_judge(struct remote *r, struct slice line)
 	char *text;
 
 	(void)slice_word(&rest, &verb);
-	needs = remote_roles(verb);
+	needs = remote_roles(verb, rest);
 	if (needs & daemon_peer_roles(&r->io)) {
 		remote_ask(r, line);
 		return;
 	}
 	log_event(LOG_WARN, "control_refused", "sid=%s by=%s peer=%s line=%s", r->sid,
 	    log_str(r->name), r->peer, log_value(line));
-	text = mem_printf("forbidden: " SFMT " is for the role %s", SARG(verb),
+	text = mem_printf("forbidden: " SFMT " is for the role %s",
+	    SARG(remote_is_door(verb) ? line : verb),
 	    needs == ROLES_MOVE      ? "move" :
 		needs & ~ROLES_ADMIN ? "operator" :
 				       "admin");

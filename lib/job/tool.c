@@ -1,4 +1,4 @@
-/* tool.c: asking jobctl from a tool: a blocking socket and a buffer.
+/* tool.c: asking jobctl from a tool: a blocking socket and a buffer; of another host, the buffer alone.
  *
  * Called by mailq and jobctl-ctl, one question at a time.  What fails is the connection (-EPIPE,
  * -ETIMEDOUT when nothing comes in the given time) or the question (-EREMOTEIO, with jobctl's
@@ -8,11 +8,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "base/mem.h"
+#include "daemon/ask.h"
 #include "job/tool.h"
 #include "net/connect-unix.h"
 
 struct job_tool {
 	int fd, timeout_ms;
+	const char *host; /* NULL: this one */
+	char *why;        /* of a question to another one */
 	struct buf in;
 	size_t at; /* what has been handed out of `in` */
 };
@@ -34,6 +37,52 @@ job_tool_open(const char *path, int timeout_ms, struct job_tool **out)
 	return 0;
 }
 
+struct job_tool *
+job_tool_host(const char *host)
+{
+	struct job_tool *t = mem_new(sizeof(*t));
+
+	t->fd = -1;
+	t->host = host;
+	return t;
+}
+
+/* What the daemon's remote door refuses comes as jobctl's own words would. */
+static void
+job_tool_refused(struct job_tool *t)
+{
+	struct slice why = slice_trim(slice_from(buf_get(&t->in), strlen("error: ")));
+	struct buf said = { 0 };
+
+	buf_lit(&said, "error");
+	kv_put(&said, "why", why);
+	buf_char(&said, '\n');
+	buf_fini(&t->in);
+	t->in = said;
+}
+
+static int
+job_tool_ask_host(struct job_tool *t, struct slice line)
+{
+	char *question = mem_printf("queue " SFMT, SARG(line));
+	int e;
+
+	mem_free(&t->why);
+	buf_clear(&t->in);
+	t->at = 0;
+	e = daemon_ask(t->host, "jobctl", slice_str(question), &t->in, &t->why);
+	if (e == 0 && slice_starts(buf_get(&t->in), S("error: ")))
+		job_tool_refused(t);
+	mem_free(&question);
+	return e;
+}
+
+const char *
+job_tool_error(const struct job_tool *t, int error)
+{
+	return t->why ? t->why : strerror(-error);
+}
+
 int
 job_tool_ask(struct job_tool *t, struct slice line)
 {
@@ -41,6 +90,8 @@ job_tool_ask(struct job_tool *t, struct slice line)
 	size_t at = 0;
 	int e = 0;
 
+	if (t->host)
+		return job_tool_ask_host(t, line);
 	buf_slice(&b, line);
 	buf_char(&b, '\n');
 	while (at < b.n) {
@@ -66,6 +117,8 @@ more(struct job_tool *t)
 	ssize_t n;
 	char *room;
 
+	if (t->host)
+		return -EPIPE;
 	buf_cut(&t->in, t->at);
 	t->at = 0;
 	do
@@ -109,7 +162,9 @@ job_tool_close(struct job_tool **t)
 {
 	if (!*t)
 		return;
-	(void)close((*t)->fd);
+	if ((*t)->fd >= 0)
+		(void)close((*t)->fd);
+	mem_free(&(*t)->why);
 	buf_fini(&(*t)->in);
 	mem_free(t);
 }

@@ -49,6 +49,37 @@ tm.ok(wire.logged(sb, "imapd", "ev=control ", "by=alice.admin.test", "from=remot
 tm.is_(tmctl(ALICE, "-d", "imapd", "who", "user=nobody@x.test").returncode, 1, "nobody there: as on the host itself")
 tm.is_(tmctl(ALICE, "-d", "channel-master", "ping").returncode, 69, "what has no control socket has none from afar")
 
+# ---- the queue's tools
+sb.kill("lmtpd")
+sb.send(2)
+QID = tm.wait_for(lambda: next((l.split("qid=")[1].split()[0] for l in wire.log(sb, "smtp-relay", "ev=queued ")), None), what="a message that waits")
+
+
+def tool(name, conf, *args, host=HOST):
+    r = subprocess.run([sb.bin(name), "-c", conf, "-H", host, *args], capture_output=True, text=True)
+    return r.returncode, r.stdout, r.stderr
+
+
+tm.ok(tm.wait_for(lambda: "waiting" in tool("jobctl-ctl", ALICE, "list", QID)[1]), "jobctl-ctl list: of another host") or tm.diag(tool("jobctl-ctl", ALICE, "list", QID))
+code, out, err = tool("mailq", ALICE, "-j")
+tm.ok(code == 0 and [json.loads(l)["state"] for l in out.splitlines()] == ["waiting"], "mailq, as it is for who may not read its files") or tm.diag((code, out, err))
+tm.is_(tool("mailq", ALICE, "-q", QID)[:2], (0, "1 message, 1 KiB: 0 ready, 1 waiting, 0 leased, 0 held\n"), "its counts")
+for verb, conf, code, what in ((("hold", QID), ALICE, 0, "an operator holds"), (("release", QID), ALICE, 0, "and releases"), (("stop", "tcp_lmtp"), ALICE, 65, "but stops no channel"),
+                               (("delete", QID), ALICE, 65, "and deletes nothing"), (("return", QID), CAROL, 65, "returns nothing"), (("delete", QID), MOVER, 65, "who moves deletes nothing"),
+                               (("list",), MOVER, 65, "and sees nothing"), (("list",), STORE, 65, "nor does a store"), (("delete", QID), BOB, 0, "an admin deletes")):
+    r = tool("jobctl-ctl", conf, *verb)
+    tm.ok(r[0] == code and (code == 0 or "forbidden" in r[2]), f"jobctl-ctl {verb[0]}: {what}") or tm.diag(r)
+tm.ok(wire.logged(sb, "jobctl", "ev=control ", "by=bob.admin.test", "from=remote", f'line="queue delete qid={QID}'), "the log says who it was")
+tm.ok(wire.logged(sb, "jobctl", "ev=control_refused", "by=alice.admin.test", "line=\"queue delete"), "and who was refused")
+tm.ok(wire.log(sb, "jobctl", "ev=delete ", QID) and sb.queue_empty(), "it is gone")
+tm.is_(tool("mailq", ALICE)[:2], (0, "the queue is empty\n"), "mailq: nothing")
+code, out, err = tool("mailq", STORE)
+tm.ok(code == 69 and out == "" and "forbidden" in err, "mailq of who has no role: exit 69") or tm.diag((code, out, err))
+tm.is_([tool("mailq", ALICE, "-f", "x")[0], tool("jobctl-ctl", ALICE, "show", QID)[0], tool("jobctl-ctl", ALICE, "list", "to=x")[0]], [64] * 3, "what stands in files is asked for where they are")
+tm.is_([tool(n, ALICE, *a, host="localhost")[0] for n, a in (("mailq", ()), ("jobctl-ctl", ("list",)))], [69, 69], "nobody there: exit 69")
+tm.ok(sb.restart("lmtpd"), "lmtpd is back")
+tm.is_([tool("jobctl-ctl", BOB, "queue")[0], tmctl(BOB, "-d", "imapd", "queue").returncode], [64, 64], "that is no command of theirs")
+
 # ---- each verb, each role
 VERBS = {"ping": "oam", "status": "oam", "metrics": "oa", "who": "oa", "kick sid=none": "oa", "cache show": "oa", "forget nobody@x.test": "oa",
          "reload": "a", "drain nonsense": "a", "unheard-of": "a", "move nobody": "am", "@alice.admin.test reload": "a", "": "a"}
