@@ -49,6 +49,11 @@ def clean(what):
     tm.ok(tm.wait_for(lambda: not findings()), what) or tm.diag("\n".join(findings()[:10]))
 
 
+def waiting():
+    """Files that the purge will remove."""
+    return int(re.search(r"(\d+) waiting for the purge", sb.tool("storectl", "check").stdout)[1])
+
+
 def text(i, size=200):
     return f"Subject: message {i}\r\nFrom: a@b.test\r\n\r\n".encode() + b"x" * size + b"\r\n"
 
@@ -215,6 +220,7 @@ tm.is_(len(aside), 6, "and what was there is kept in =aside") or tm.diag(aside)
 tm.is_(uids(c4, search="FLAGGED"), [1, 7, 8, 9, 10], "the others are as they were")
 c4.select("INBOX")
 tm.is_(c4.uid("FETCH", "7", "BODY[]")[1][0][1], text(6, 306), "and can be read")
+tm.ok(tm.wait_for(lambda: not waiting()), "the purge has had what waited for it")
 clean("check finds nothing then")
 tm.ok("0 messages found, 0 lost, 0 set aside" in reconstruct(4)[1], "nor has reconstruct anything to do")
 
