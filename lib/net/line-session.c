@@ -165,11 +165,11 @@ line_session_drain(struct line_session *l)
 
 /* ---- steps -------------------------------------------------------------------------------- */
 
-/* Input is needed. */
+/* Input is needed, also where half of a command lies there. */
 static void
 line_session_listen(struct line_session *l)
 {
-	if (stream_eof(&l->io)) {
+	if (stream_ended(&l->io)) {
 		line_session_finish(l, l->io.error ? "error" : "eof");
 		return;
 	}

@@ -268,8 +268,13 @@ stream_line(struct stream *s, size_t max, struct slice *line, enum line_end *end
 }
 
 bool
+stream_ended(const struct stream *s)
+{
+	return s->error || (s->eof && !(s->deflate && stream_deflate_waits(s)));
+}
+
+bool
 stream_eof(struct stream *s)
 {
-	return s->error ||
-	    (s->eof && stream_unread(s) == 0 && !(s->deflate && stream_deflate_waits(s)));
+	return s->error || (stream_unread(s) == 0 && stream_ended(s));
 }

@@ -106,6 +106,8 @@ void stream_take(struct stream *s, size_t n); /* n bytes are read */
 enum line_end { LINE_CRLF, LINE_LF };
 int stream_line(struct stream *s, size_t max, struct slice *line, enum line_end *ending) MUSTCHECK;
 bool stream_eof(struct stream *s); /* the peer has closed and everything is read, or an error */
+/* Nothing comes any more but what stream_peek shows: who needs more than that has seen the end. */
+bool stream_ended(const struct stream *s);
 
 /* Output. */
 struct buf *stream_out(struct stream *s);

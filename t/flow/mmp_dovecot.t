@@ -143,6 +143,7 @@ for what, octets in (("a line without end", b"x" * 20000), ("a literal of 4 GB",
         pass
     s.rest()
     tm.ok(Sieve().told[-1].startswith("OK"), f"{what}: the next one is served")
+tm.is_([l for l in wire.log(sb, "mmpd", "ev=disconnect ") if "why=timeout user=\"\"" in l], [], "half a command is not waited for when its client has closed")
 s = Sieve()
 s.send(f'STARTTLS\r\nAUTHENTICATE "PLAIN" "{plain(1)}"\r\n')
 tm.ok("Logged" not in " ".join(s.rest()), "plain text behind STARTTLS is nobody's command")

@@ -264,7 +264,10 @@ class Sandbox:
         self.host = self.env.get("HOST", "127.0.0.1")
 
     def call(self, *args):
-        return subprocess.run(self.run_as + [self.script, *args], capture_output=True, text=True, errors="replace")
+        r = subprocess.run(self.run_as + [self.script, *args], capture_output=True, text=True, errors="replace")
+        if r.returncode:
+            diag(f"sandbox {' '.join(args)}: {r.returncode}\n{r.stderr[-2000:]}")
+        return r
 
     def read_env(self):
         env = {}
