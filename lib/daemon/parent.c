@@ -182,6 +182,18 @@ request_answered(struct request *q, struct worker *w)
 		request_over(q);
 }
 
+/* It will not say it any more.  What there is of an answer is no answer, and the others' alone would look like all. */
+static void
+request_broken(struct request *q, struct worker *w)
+{
+	buf_clear(&q->text[w->index]);
+	if (!q->watchdog) {
+		q->known = true;
+		buf_printf(&q->text[w->index], "error: worker %d has died\n", w->index);
+	}
+	request_answered(q, w);
+}
+
 static void
 ask_all(struct request *q, struct slice line)
 {
@@ -345,7 +357,7 @@ worker_died(struct worker *w, int status)
 	}
 	counters_restarted((size_t)w->index);
 	list_each(q, &requests, struct request, link) if (q->waiting[w->index])
-	    request_answered(q, w);
+	    request_broken(q, w);
 	if (!daemon_self.draining || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		log_event(LOG_ERROR, "worker_died", "worker=%d signal=%d status=%d", w->index,
 		    WIFSIGNALED(status) ? WTERMSIG(status) : 0,

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A long answer of a control socket, on the host itself and by TLS from another one: slow readers get all of it, and
 who gets a part can tell."""
-import os, shutil, socket, ssl, subprocess, sys, time
+import os, shutil, signal, socket, ssl, subprocess, sys, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "../flow")]
@@ -100,6 +100,16 @@ try:
     daemon.wait(tm.LONG)
     more, how = rest(s)
     tm.ok(len(more) + 1 < len(HUGE) and how != "end", f"an answer that is cut off has no end: {len(more)} octets, {how}")
+
+    # ---- a worker dies before it has answered
+    daemon = start()
+    worker = int(here("status").decode().split("worker=0 pid=")[1].split()[0])
+    os.kill(worker, signal.SIGSTOP)
+    s = ask("big")
+    tm.wait_for(lambda: "line=big" in open(top + "/log").read(), what="the question")
+    os.kill(worker, signal.SIGKILL)
+    tm.is_(rest(s), (b"error: worker 0 has died\n", "end"), "an answer without one of the workers is an error")
+    tm.ok(tm.wait_for(lambda: here("ping") == b"pong\n"), "another one is there soon")
 
     # ---- tmctl, of daemons that say less than they have promised
     for said, code, what in ((b"+5\npong\n", 0, "a whole answer"), (b"+6\npong\n", 69, "a part of one"), (b"+5\n", 69, "its length alone"), (b"", 69, "nothing"),
