@@ -18,7 +18,8 @@ const struct imap_capability session_capabilities[] = {
 	/* word                   when               enable             value                   source */
 	{ "IMAP4rev1",            BOTH,              0,                 NULL,                   "RFC 3501" },
 	{ "IMAP4rev2",            BOTH,              SESSION_REV2,      NULL,                   "RFC 9051" },
-	{ "LITERAL+",             BOTH,              0,                 NULL,                   "RFC 7888" },
+	{ "LITERAL+",         SESSION_ANY_LITERALS,  0,                 NULL,                   "RFC 7888" },
+	{ "LITERAL-",       SESSION_SHORT_LITERALS,  0,                 NULL,                   "RFC 7888 5" },
 	{ "SASL-IR",              BOTH,              0,                 NULL,                   "RFC 4959" },
 	{ "ID",                   BOTH,              0,                 NULL,                   "RFC 2971" },
 	{ "ENABLE",               BOTH,              0,                 NULL,                   "RFC 5161" },

@@ -23,6 +23,7 @@ struct settings {
 	int64_t line;          /* limit.line: bytes of a command with its literals */
 	int64_t append;        /* limit.append: bytes of a message */
 	int64_t metadata;      /* limit.metadata: bytes of an annotation */
+	bool literal_minus;    /* LITERAL- instead of LITERAL+ */
 	int64_t subscriptions; /* limit.subscriptions: names of a user */
 	int64_t
 	    notify_mailboxes; /* limit.notify_mailboxes: of an account whose names are wanted, and of

@@ -28,6 +28,9 @@ static const struct conf_key keys[] = {
 	    "Bad commands in a row before login until a connection is closed." },
 	{ "limit.line", CONF_SIZE, &conf.line, "128K", 8192, 16 * MB, RELOAD, NULL,
 	    "Longest command with its literals after login." },
+	{ "literal_minus", CONF_BOOL, &conf.literal_minus, "no", 0, 0, RELOAD, NULL,
+	    "Offer LITERAL- instead of LITERAL+: what is longer than 4096 octets has to be waited "
+	    "for." },
 	{ "limit.append", CONF_SIZE, &conf.append, "50M", 1024, 2047LL * MB, RELOAD, NULL,
 	    "Largest message that APPEND takes." },
 	{ "limit.metadata", CONF_SIZE, &conf.metadata, "64K", 1024, MB, RELOAD, NULL,

@@ -18,7 +18,8 @@
 /* Commands that a client may give before login: silence is limited by time, chatter by this. */
 #define EARLY_COMMANDS 100
 /* Bytes of a command before login: names and passwords. */
-#define EARLY_LINE 8192
+#define EARLY_LINE    8192
+#define LITERAL_MINUS 4096 /* octets: RFC 7888 5 */
 /* Sessions that are a crowd, see session_give_back. */
 #define CROWD 50
 
@@ -34,10 +35,10 @@ static unsigned
 session_when(struct imap_server *imap)
 {
 	struct session *s = session_of(imap);
-	unsigned now = 0;
+	unsigned now = imap->lex.unwaited ? SESSION_SHORT_LITERALS : SESSION_ANY_LITERALS;
 
 	if (imap->state != IMAP_NOTAUTH)
-		return s->behind ? 0 : SESSION_DIRECT;
+		return s->behind ? now : now | SESSION_DIRECT;
 	if (stream_secure(&imap->line.io) || (shared.insecure_loopback && s->loopback))
 		now |= IMAP_PASSWORDS;
 	return s->proxy ? now | SESSION_PROXY : now;
@@ -254,6 +255,7 @@ session_read_limits(void)
 		.early = EARLY_COMMANDS,
 		.line = (uint32_t)conf.line,
 		.early_line = EARLY_LINE,
+		.unwaited = conf.literal_minus ? LITERAL_MINUS : 0,
 		.skip = (uint64_t)conf.append * 2,
 	};
 	session_policy.hostname = shared.hostname;

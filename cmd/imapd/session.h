@@ -163,8 +163,10 @@ extern const struct imap_command imapd_commands[];          /* commands.c; ended
 extern const struct imap_capability session_capabilities[]; /* capability.c; the same */
 /* When a row of it is said, beside enum imap_when. */
 enum session_when {
-	SESSION_PROXY = IMAP_OWN,     /* to a proxy, before it logs somebody in */
-	SESSION_DIRECT = IMAP_OWN * 2 /* after the login of one that came without */
+	SESSION_PROXY = IMAP_OWN,             /* to a proxy, before it logs somebody in */
+	SESSION_DIRECT = IMAP_OWN * 2,        /* after the login of one that came without */
+	SESSION_ANY_LITERALS = IMAP_OWN * 4,  /* whatever is configured when it began: */
+	SESSION_SHORT_LITERALS = IMAP_OWN * 8 /* literals that are not waited for are short ones */
 };
 
 /* Handlers, by file. */

@@ -14,10 +14,10 @@
 void
 imap_lex_reset(struct imap_lex *l)
 {
-	size_t cap = l->cap;
+	const struct imap_lex kept = { .cap = l->cap, .unwaited = l->unwaited };
 
 	buf_fini(&l->text);
-	*l = (struct imap_lex){ .cap = cap };
+	*l = kept;
 }
 
 /* A literal's announcement at the end of `line`: "{123}" or "{123+}".  Returns false when there
@@ -100,12 +100,13 @@ imap_lex_line_end(struct imap_lex *l)
 	}
 	if (!announces(line, &n, &sync))
 		return IMAP_LEX_DONE;
+	l->hasty = !sync && l->unwaited && n > l->unwaited;
 	if (is_message(l)) {
 		l->literal = n;
 		l->sync = sync;
 		return IMAP_LEX_MESSAGE;
 	}
-	if (n > l->cap || l->text.n + n > l->cap) {
+	if (l->hasty || n > l->cap || l->text.n + n > l->cap) {
 		if (sync)
 			return IMAP_LEX_TOO_LONG;
 		if (n > FLOOD)

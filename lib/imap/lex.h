@@ -1,5 +1,5 @@
 /* imap/lex.h: gathers one command, with its literals, from a stream of bytes (RFC 3501 2.2.1,
- * 4.3; LITERAL+ of RFC 7888).
+ * 4.3; LITERAL+ and LITERAL- of RFC 7888).
  *
  * Every byte is looked at once however the stream is cut.  The message of an APPEND or
  * REPLACE is never gathered: the lexer stops in front of it and the session streams it to a file. */
@@ -8,14 +8,17 @@
 #include "base/buf.h"
 
 struct imap_lex {
-	struct buf text;  /* the command so far, literals with their {n} CRLF in front */
-	size_t cap;       /* most bytes of text */
+	struct buf text; /* the command so far, literals with their {n} CRLF in front */
+	size_t cap;      /* most bytes of text */
+	uint32_t
+	    unwaited; /* most bytes of a literal whose client does not wait; 0: no limit of its own */
 	size_t line_at;   /* where the current line (after a literal) begins */
 	uint64_t literal; /* bytes of a literal still to come */
 	uint64_t skipped; /* bytes of a refused command thrown away */
 	unsigned nliterals;
 	bool discard; /* too big: bytes are taken and forgotten until the command ends */
 	bool sync;    /* IMAP_LEX_MESSAGE: the client waits for "+" */
+	bool hasty;   /* TOO_LONG: a literal that had to be waited for; MESSAGE: this one */
 };
 
 enum imap_lexed {
@@ -27,7 +30,7 @@ enum imap_lexed {
 	IMAP_LEX_FLOOD     /* no end in sight: close the connection */
 };
 
-/* A zeroed struct with `cap` set is ready; imap_lex_reset readies it for the next command and
+/* A zeroed struct with `cap` (and `unwaited`) set is ready; imap_lex_reset readies it for the next command and
  * gives the memory back. */
 void imap_lex_reset(struct imap_lex *l);
 /* Takes bytes of `in`; *used says how many. */

@@ -9,6 +9,9 @@
 #include "base/log.h"
 #include "imap/server-impl.h"
 
+/* RFC 7888 5: "MUST NOT be larger than 4096 octets" */
+#define IMAP_HASTY "A literal of this length has to be waited for"
+
 /* ---- commands ------------------------------------------------------------------------------ */
 
 static struct imap_in
@@ -146,6 +149,8 @@ imap_command_literal(struct imap_server *s)
 		imap_server_event(s, IMAP_EV_COMMAND);
 		if (!c)
 			r.text = "Command expected";
+		else if (s->lex.hasty)
+			r.text = IMAP_HASTY;
 		else if (!imap_literal_allowed(s, c, &r))
 			s->cmd = c;
 	}
@@ -170,7 +175,7 @@ imap_command_too_long(struct imap_server *s)
 
 	if (!s->cmd && !imap_tag(&in, &s->tag))
 		s->tag = S("*");
-	return imap_server_bad(s, "Command too long");
+	return imap_server_bad(s, s->lex.hasty ? IMAP_HASTY : "Command too long");
 }
 
 static enum imap_next
@@ -287,11 +292,14 @@ imap_tail_take(struct imap_server *s, struct slice *text)
 static enum imap_next
 imap_tail_message(struct imap_server *s)
 {
+	static const struct imap_refusal hasty = { IMAP_BAD, NULL, IMAP_HASTY };
 	struct imap_in in = imap_server_in(s, slice(NULL, 0));
 	bool good = imap_tail_take(s, &in.s);
 
 	if (s->then == imap_literal_refused)
 		return imap_server_refuse_literal(s, s->lex.literal, &s->refusal);
+	if (good && s->cmd && s->lex.hasty)
+		return imap_server_refuse_literal(s, s->lex.literal, &hasty);
 	if (!good || !s->cmd || !(s->cmd->flags & IMAP_MANY))
 		return imap_command_flood(s, "Unexpected text behind the message");
 	return s->cmd->literal(s, &in, s->lex.literal);

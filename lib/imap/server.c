@@ -345,6 +345,7 @@ imap_server_init(struct imap_server *s, struct loop *l, int fd, const char *sid)
 		return r;
 	stream_trace(&s->line.io, "imap", sid, false);
 	s->state = IMAP_NOTAUTH;
+	s->lex.unwaited = s->policy->limits->unwaited;
 	imap_server_over(s);
 	line_session_time(&s->line, s->policy->limits->login_ms, true);
 	return 0;

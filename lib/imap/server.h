@@ -75,7 +75,9 @@ struct imap_limits {
 	uint32_t early;    /* commands before login at all */
 	uint32_t line;     /* bytes of a command with its literals, after login */
 	uint32_t early_line; /* ... and before */
-	uint64_t skip;       /* bytes of a refused literal that are read over instead of closing */
+	uint32_t
+	    unwaited; /* bytes of a literal that is not waited for (LITERAL-); 0: no limit of its own */
+	uint64_t skip; /* bytes of a refused literal that are read over instead of closing */
 };
 
 /* When a word of CAPABILITY is said: bits. */

@@ -2,12 +2,14 @@
 #include "../tap.h"
 #include "imap/lex.h"
 
+static uint32_t unwaited;
+
 /* Feeds `input` in pieces of `step` bytes and writes down what comes out. */
 static const char *
 run(const char *input, size_t len, size_t step, size_t cap)
 {
 	static char log[2000];
-	struct imap_lex l = { .cap = cap };
+	struct imap_lex l = { .cap = cap, .unwaited = unwaited };
 	struct buf b = { 0 };
 	size_t at = 0;
 
@@ -24,12 +26,12 @@ run(const char *input, size_t len, size_t step, size_t cap)
 			break;
 		case IMAP_LEX_CONTINUE: buf_lit(&b, "+"); break;
 		case IMAP_LEX_MESSAGE:
-			buf_printf(&b, "M%d%s", (int)l.literal, l.sync ? "s" : "");
+			buf_printf(&b, "M%d%s", (int)l.literal, l.hasty ? "h" : l.sync ? "s" : "");
 			at += (size_t)l.literal;
 			imap_lex_message_taken(&l);
 			break;
 		case IMAP_LEX_TOO_LONG:
-			buf_lit(&b, "long");
+			buf_str(&b, l.hasty ? "hasty" : "long");
 			imap_lex_reset(&l);
 			break;
 		case IMAP_LEX_FLOOD:
@@ -117,6 +119,11 @@ main(void)
 	}
 	both("a X aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa{5\r\n+}\r\nb X\r\n", "long[+}][b X]", 20,
 	    "what looks like a literal over two lines is none");
+	unwaited = 4;
+	both("a X {4+}\r\nabcd\r\nb X {5+}\r\nab\r\nc {9}\r\n Y\r\nd X {5}\r\nabcde\r\n",
+	    "[a X {4+}\r\nabcd]hasty[ Y]+[d X {5}\r\nabcde]", 100, "LITERAL-");
+	both("a APPEND x {4+}\r\nabcd {5+}\r\nabcde {6}\r\nabcdef\r\n",
+	    "M4M5hM6s[a APPEND x {4+}\r\n {5+}\r\n {6}\r\n]", 100, "and messages");
 	free(big);
 	return done();
 }
