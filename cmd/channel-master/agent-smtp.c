@@ -45,6 +45,7 @@ deliver_dialled(void *arg, struct session *s, const struct verdict *v, enum job_
 	w->dial = NULL;
 	w->session = s;
 	j->result.site = site;
+	j->result.mx = slice_str(w->site.mx_set);
 	if (s) {
 		next_batch(j);
 		return;

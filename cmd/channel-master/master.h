@@ -70,6 +70,7 @@ struct site {
 	bool mx; /* host is a mail domain: MX first */
 	bool lmtp;
 	enum smtp_tls tls;
+	char mx_set[JOB_MX_MAX + 1]; /* names the set of its MX hosts, once the DNS has told them */
 };
 /* The site of a destination of this channel.  0, or -EINVAL: *v says why. */
 int site_find(const char *dest, struct site *s, struct verdict *v) MUSTCHECK;
@@ -112,8 +113,8 @@ size_t master_session_count(void);
 
 struct dial;
 /* done(arg, s, v, site): a session that is the callee's, or NULL with v saying why not.  Tries
- * hosts in order of preference.  `site` says what that means for the destination. */
-struct dial *dial_start(const struct site *site,
+ * hosts in order of preference.  `site` says what that means for the destination; site->mx_set is filled in. */
+struct dial *dial_start(struct site *site,
     void (*done)(void *arg, struct session *, const struct verdict *, enum job_site), void *arg);
 void dial_cancel(struct dial **d);
 

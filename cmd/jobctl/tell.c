@@ -120,6 +120,10 @@ tell_dest(struct buf *b, const struct sched_dest *d)
 	kv_put_u64(b, "waiting", d->nwaiting);
 	kv_put_u64(b, "leased", d->active);
 	kv_put_u64(b, "held", d->nheld);
+	if (d->group) {
+		kv_put_raw(b, "mx", slice(d->group->name, d->group->name_len));
+		kv_put_u64(b, "mx_leased", d->group->active);
+	}
 	if (d->parked_until)
 		kv_put_u64(b, d->state == DEST_DEAD ? "dead_until" : "suspended_until",
 		    d->parked_until);

@@ -32,6 +32,7 @@ static void
 dest_free(struct sched *s, struct sched_dest *d)
 {
 	sched_heap_take_dest(s, d);
+	sched_group_leave(s, d);
 	(void)map_take(&d->channel->dests, sched_dest_name_of(d));
 	for (int p = 0; p < 3; p++)
 		list_remove(&d->ring[p]);
@@ -64,6 +65,7 @@ sched_dest_get(struct sched *s, struct sched_channel *c, struct slice name)
 	list_init(&d->waiting);
 	list_init(&d->idle);
 	list_init(&d->busy);
+	list_init(&d->blocked);
 	/* Our own hosts of the data tier, and this one, are no strangers; slow they may be like others. */
 	d->class = c->conf->protocol != CHANNEL_SMTP ? DEST_PROVEN : DEST_NEW;
 	(void)map_put(&c->dests, sched_dest_name_of(d), d);
@@ -104,6 +106,7 @@ sched_dest_free_all(struct sched *s, struct sched_channel *c)
 	while ((d = map_next(&c->dests, &at)))
 		dest_free(s, d);
 	map_fini(&c->dests);
+	map_fini(&c->groups);
 }
 
 /* Who has not answered yet is asked by few at a time: an eighth of what unproven destinations may
@@ -114,7 +117,8 @@ sched_dest_open(const struct sched_dest *d)
 	size_t all = (size_t)(d->channel->conf->slots * d->channel->conf->maxjobs);
 	size_t few = (all - all / 4 + 7) / 8;
 
-	if (d->parked_until || d->limited || (float)d->active >= d->window)
+	if (d->parked_until || d->limited || !list_empty(&d->blocked) ||
+	    (float)d->active >= d->window)
 		return false;
 	return d->class == DEST_PROVEN || d->active < (few > 2 ? few : 2);
 }
@@ -179,6 +183,7 @@ void
 sched_dest_out(struct sched_dest *d, int64_t now)
 {
 	d->channel->out[d->class]++;
+	sched_group_out(d);
 	if (d->active++ == 0)
 		sched_dest_news(d, now);
 }
@@ -188,6 +193,7 @@ sched_dest_back(struct sched_dest *d, int64_t now)
 {
 	d->channel->out[d->class]--;
 	d->active--;
+	sched_group_back(d);
 	sched_dest_news(d, now);
 }
 
@@ -233,10 +239,13 @@ bool
 sched_dest_may(struct sched *s, struct sched_dest *d, int64_t now)
 {
 	const struct channel_rate *r = &d->channel->conf->rate;
+	struct sched_rate *b = sched_rate_of(d);
 
-	if (sched_rate_may(&d->rate, r, now))
+	if (!sched_group_may(s, d, now))
+		return false;
+	if (sched_rate_may(b, r, now))
 		return true;
-	sched_heap_put_dest(s, d, (uint32_t)sched_rate_at(&d->rate, r));
+	sched_heap_put_dest(s, d, (uint32_t)sched_rate_at(b, r));
 	sched_dest_set_limited(d, true);
 	return false;
 }
@@ -269,7 +278,7 @@ sched_dest_free_rates(struct sched *s)
 		size_t at = 0;
 
 		while ((d = map_next(&s->order[i]->dests, &at))) {
-			d->rate = (struct sched_rate){ 0 };
+			*sched_rate_of(d) = d->rate = (struct sched_rate){ 0 };
 			if (!d->limited)
 				continue;
 			if (!d->parked_until)
@@ -397,7 +406,7 @@ sched_dest_shrink(struct sched_dest *d)
 	d->window = d->window - 1 > 1 ? d->window - 1 : 1;
 }
 
-void
+static void
 sched_dest_answered(struct sched *s, struct sched_dest *d, enum job_site site, int64_t now)
 {
 	enum dest_class was = d->class;
@@ -416,4 +425,19 @@ sched_dest_answered(struct sched *s, struct sched_dest *d, enum job_site site, i
 			park(s, d, now);
 	}
 	sched_dest_update(d);
+}
+
+void
+sched_dest_result(struct sched *s, struct sched_dest *d, const struct job_result *r, bool action,
+    int64_t now)
+{
+	if (r->mx.n)
+		sched_group_join(s, d, r->mx);
+	if (!action)
+		sched_dest_answered(s, d, r->site, now);
+	if (r->suspend == 0)
+		return;
+	if (d->group)
+		d->group->suspended_until = (uint32_t)now + r->suspend;
+	sched_dest_suspend(s, d, now + r->suspend, now);
 }

@@ -231,6 +231,8 @@ job_result_write(struct buf *b, const struct job_result *r)
 		kv_put_u64(b, "after", r->after);
 	if (r->site != JOB_SITE_OK)
 		kv_put_raw(b, "site", slice_str(sites[r->site]));
+	if (r->mx.n)
+		kv_put(b, "mx", r->mx);
 	if (r->suspend) {
 		kv_put_u64(b, "suspend", r->suspend);
 		kv_put(b, "rule", r->rule);
@@ -267,6 +269,8 @@ job_result_parse(struct slice verb, struct slice rest, struct job_result *r, con
 			next = true;
 		} else if (is_key(k, "rule")) {
 			r->rule = v;
+		} else if (is_key(k, "mx")) {
+			r->mx = v;
 		} else if (is_key(k, "site")) {
 			for (i = 0; i < NELEM(sites) && !slice_eq(v, slice_str(sites[i])); i++)
 				;

@@ -10,6 +10,7 @@
 
 #define JOB_LINE_MAX 4096
 #define JOB_DEST_MAX 400 /* a destination, escaped */
+#define JOB_MX_MAX   300 /* the name of a set of MX hosts */
 
 /* Takes the verb off; rest is ` key=value ...`. */
 struct slice job_verb(struct slice line, struct slice *rest);
@@ -74,6 +75,8 @@ struct job_result {
 	uint32_t
 	    suspend; /* seconds: the destination is to get nothing meanwhile; 0 = no word of that */
 	struct slice rule; /* the rule that says so, for the log */
+	struct slice
+	    mx; /* names the set of its MX hosts, escaped when it was parsed; empty: not known */
 };
 void job_result_write(struct buf *b, const struct job_result *r);
 /* `verb` is done, retry, drop, noted or held. */

@@ -44,17 +44,23 @@ rate_add(struct sched_rate *b, const struct channel_rate *r, float tokens)
 		b->tokens += tokens;
 }
 
+struct sched_rate *
+sched_rate_of(struct sched_dest *d)
+{
+	return d->group ? &d->group->rate : &d->rate;
+}
+
 void
 sched_rates_out(struct sched_dest *d)
 {
-	rate_add(&d->rate, &d->channel->conf->rate, -1);
+	rate_add(sched_rate_of(d), &d->channel->conf->rate, -1);
 	rate_add(&d->channel->rate, &d->channel->conf->rate_total, -1);
 }
 
 void
 sched_rates_back(struct sched_dest *d)
 {
-	rate_add(&d->rate, &d->channel->conf->rate, 1);
+	rate_add(sched_rate_of(d), &d->channel->conf->rate, 1);
 	rate_add(&d->channel->rate, &d->channel->conf->rate_total, 1);
 }
 

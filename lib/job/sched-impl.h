@@ -52,16 +52,27 @@ void sched_dest_look_slow(struct sched_channel *c, int64_t now); /* who has beco
 /* May another delivery be handed out to this class? */
 bool sched_dest_class_room(const struct sched_channel *c, enum dest_class class);
 void sched_dest_maybe_idle(struct sched *s, struct sched_dest *d);
-void sched_dest_answered(struct sched *s, struct sched_dest *d, enum job_site site, int64_t now);
+/* What the end of a lease says of it; of an action, a notice say, its site does not count. */
+void sched_dest_result(struct sched *s, struct sched_dest *d, const struct job_result *r,
+    bool action, int64_t now);
 /* Its server wants no mail before then: what waits has no attempt counted. */
 void sched_dest_suspend(struct sched *s, struct sched_dest *d, int64_t until, int64_t now);
 void sched_dest_probe(struct sched *s, struct sched_dest *d, int64_t now); /* its park is over */
 void sched_dest_free_all(struct sched *s, struct sched_channel *c);
 
+/* group.c.  Its MX hosts are these; a group without destinations is gone. */
+void sched_group_join(struct sched *s, struct sched_dest *d, struct slice mx);
+void sched_group_leave(struct sched *s, struct sched_dest *d);
+/* A delivery to one of the group may go now; else d is out of its rings until it may. */
+bool sched_group_may(struct sched *s, struct sched_dest *d, int64_t now);
+void sched_group_out(struct sched_dest *d);
+void sched_group_back(struct sched_dest *d);
+
 /* rate.c.  May one more message go now, and when may the next one; a delivery was handed out, or has come back
  * untried: it counts in the rates of its destination and channel, or does not. */
 bool sched_rate_may(struct sched_rate *b, const struct channel_rate *r, int64_t now);
 int64_t sched_rate_at(const struct sched_rate *b, const struct channel_rate *r);
+struct sched_rate *sched_rate_of(struct sched_dest *d); /* its own, or its group's */
 void sched_rates_out(struct sched_dest *d);
 void sched_rates_back(struct sched_dest *d);
 

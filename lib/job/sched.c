@@ -548,10 +548,7 @@ sched_end(struct sched *s, struct sched_entry *e, const struct job_result *r, in
 	/* Asked for while it was out. */
 	if (stays && e->asked && e->state == SCHED_WAITING && r->end != JOB_DROP)
 		sched_act(s, e, (enum job_action)e->asked, now);
-	if (!was_action)
-		sched_dest_answered(s, d, r->site, now);
-	if (r->suspend)
-		sched_dest_suspend(s, d, now + r->suspend, now);
+	sched_dest_result(s, d, r, was_action, now);
 	sched_dest_maybe_idle(s, d);
 	return stays;
 }

@@ -70,14 +70,14 @@ struct sched_entry {
 struct sched_channel {
 	char *name;
 	const struct channel *conf; /* borrowed; replaced by sched_configure */
-	struct map dests;
+	struct map dests, groups;   /* of struct sched_dest, struct sched_group, by name */
 	/* Of destinations that could be served now, per class and priority, in their turn. */
 	struct list ring[DEST_CLASSES][3];
 	uint64_t turns;           /* the stamp of the youngest in any ring */
 	struct list busy;         /* with deliveries out, the one without news for longest first */
 	size_t out[DEST_CLASSES]; /* deliveries that are leased */
 	size_t nslow;             /* destinations of class DEST_SLOW */
-	size_t nstate[DEST_STATES]; /* destinations in this state; not of DEST_ALIVE */
+	size_t nstate[DEST_STATES]; /* destinations in this state */
 	struct list actions;        /* entries with a notice or expiry due */
 	struct list idle;           /* destinations without messages, oldest first */
 	size_t ndests, nidle;
@@ -91,8 +91,22 @@ struct sched_channel {
 	void *owner; /* jobctl's part */
 };
 
+/* Destinations with the same MX hosts: they share the channel's concurrency for one destination, its rate, and
+ * what their servers say of mail from us. */
+struct sched_group {
+	size_t ndests;
+	uint32_t active;          /* deliveries that are out */
+	uint32_t suspended_until; /* or 0, or past */
+	struct sched_rate rate;
+	struct list blocked; /* destinations that wait for one of these to come back */
+	uint32_t name_len;
+	char name[]; /* escaped */
+};
+
 struct sched_dest {
 	struct sched_channel *channel;
+	struct sched_group *group; /* or NULL */
+	struct list blocked;       /* in group->blocked */
 	struct list ring[3], ready[3], waiting, idle, busy;
 	uint64_t stamp[3]; /* when it got its place in the ring: order over the classes */
 	uint32_t news;     /* active: when a delivery began as the only one, or ended */

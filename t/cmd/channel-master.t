@@ -235,6 +235,7 @@ tm.is_(cm.wait(tm.LONG), 0, "it leaves when jobctl has gone")
 one, two = Mail(("127.0.0.1", 0)), Mail(("127.0.0.2", 0))
 dns = Dns({
     "good.test": {"MX": [(10, "mx1.good.test"), (20, "mx2.good.test")]},
+    "same.test": {"MX": [(20, "MX1.good.test"), (10, "mx2.good.test")]},
     "mx1.good.test": {"A": ["127.0.0.3"]}, "mx2.good.test": {"A": ["127.0.0.1"]},
     "implicit.test": {"A": ["127.0.0.1"]}, "null.test": {"MX": [(0, "")]},
     "loop.test": {"MX": [(10, "relay.test"), (20, "mx2.good.test")]},
@@ -260,7 +261,14 @@ def bounced():
 
 
 submit.mails.clear()
-tm.is_(smtp("good.test")[0], "done", "MX: the second host is tried when the first is away")
+verb, r = smtp("good.test")
+tm.is_(verb, "done", "MX: the second host is tried when the first is away")
+tm.ok(r.get("mx", "").startswith("mx1.good.test/2/"), "the set of its hosts has a name") or tm.diag(str(r))
+tm.is_(smtp("same.test")[1].get("mx"), r.get("mx"), "whatever their order and letters")
+tm.is_(smtp("mx2.good.test")[1].get("mx"), None, "a host without MX is its own")
+one.hang_up()
+one.connections = 0
+tm.is_(smtp("good.test")[1].get("mx"), r.get("mx"), "it is the same the next time")
 tm.is_(one.mails[-1][2], MSG, "DATA with dots, as it was")
 tm.is_(smtp("good.test", opts=("-n", "SUCCESS"))[0], "done", "again")
 tm.is_(one.connections, 1, "over the same connection")

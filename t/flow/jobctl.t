@@ -161,7 +161,7 @@ with open(f"{ETC}/tiermail.conf", "w") as f:
 open(f"{ETC}/jobctl.conf", "w").close()
 with open(f"{ETC}/channels.conf", "w") as f:
     f.write("[channel tcp_local]\nbackoff = 1h 2h\nnotices = 1d 3d\nmaxjobs = 1\nconcurrency_start = 4\n"
-            "[channel auto]\nmaxjobs = 1\n[channel broken]\nmaxjobs = 1\n[channel paced]\nmaxjobs = 4\nrate = 20/1h\n")
+            "[channel auto]\nmaxjobs = 1\n[channel broken]\nmaxjobs = 1\n[channel paced]\nmaxjobs = 4\nconcurrency = 6\nrate = 20/1h\n")
 # A master of the simplest kind: takes a message, removes it, says so.
 with open(f"{LIBEXEC}/channel-master", "w") as f:
     f.write(f"""#!{sys.executable}
@@ -490,6 +490,27 @@ m = master()
 more = [p.work() for _ in range(6)]
 tm.is_(len({w["file"] for w in got + more}), 10, "with a better rate the others go")
 
+# ---- MX groups: another domain with the same hosts
+
+
+def finish(works, more=""):
+    for w in works:
+        os.unlink(path("paced", w["file"]))
+        p.say(f"done id={w['id']}{more}")
+
+
+finish(more)
+for d in ("a.mx.example", "b.mx.example"):
+    feeder.say(new(message(d, channel="paced"), d, channel="paced"))
+    finish([p.work()], " mx=mx.example/2/0a1b2c3d")
+feeder.say(*(new(message(d, channel="paced"), d, channel="paced") for d in ("a.mx.example", "b.mx.example") for _ in range(5)))
+got = [p.work() for _ in range(6)]
+tm.ok(p.silent(), "six at a time to both domains")
+tm.is_({(d["mx"], d["mx_leased"]) for d in map(dest, ("a.mx.example", "b.mx.example"))}, {("mx.example/2/0a1b2c3d", "6")}, "which are one place")
+finish(got)
+finish([p.work() for _ in range(4)])
+tm.wait_for(lambda: channel("paced")["done"] == "22")
+
 # ---- rules for replies
 
 late = message("c.example", channel="paced")
@@ -511,10 +532,7 @@ for _ in range(2):
     w = p.work()
     os.unlink(path("paced", w["file"]))
     p.say(f"done id={w['id']}")
-for w in more:
-    os.unlink(path("paced", w["file"]))
-    p.say(f"done id={w['id']}")
-tm.wait_for(lambda: channel("paced")["done"] == "12")
+tm.wait_for(lambda: channel("paced")["done"] == "24")
 
 # ---- the end ------------------------------------------------------------------------------------------------------
 

@@ -60,11 +60,12 @@ round_trips(void)
 		r.after = end == JOB_DROP ? 30 : 0;
 		r.suspend = end == JOB_RETRY ? 7200 : 0;
 		r.rule = S("busy");
+		r.mx = end == JOB_DONE ? S("mx.example/2/0a1b2c3d") : S("");
 		job_result_write(&b, &r);
 		verb = job_verb(slice_sub(buf_get(&b), 0, b.n - 1), &rest);
 		eq(job_result_parse(verb, rest, &r2, &why), 0, SFMT " reads", SARG(verb));
 		ok(r2.id == 9 && r2.end == r.end && r2.site == JOB_SITE_FAIL &&
-			r2.after == r.after && r2.suspend == r.suspend &&
+			r2.after == r.after && r2.suspend == r.suspend && slice_eq(r2.mx, r.mx) &&
 			slice_eq(r2.rule, r.suspend ? S("busy") : S("")) &&
 			(end != JOB_RETRY || r2.next == r.next),
 		    "every field");

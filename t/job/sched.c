@@ -574,9 +574,95 @@ suspended(void)
 	end();
 }
 
+static bool
+finish_mx(struct sched_entry *e, const char *mx, int64_t now)
+{
+	struct job_result r = { .end = JOB_DONE, .mx = slice_str(mx) };
+
+	return sched_end(s, e, &r, now);
+}
+
+/* Domains with the same hosts are one place. */
+static void
+groups(void)
+{
+	struct job_result rest = { .end = JOB_RETRY, .suspend = 3600, .next = NOW + 600 };
+	struct sched_channel *c;
+	struct sched_entry *e;
+	char dest[8];
+	unsigned n = 0;
+
+	begin_with("concurrency = 10\nmaxjobs = 4");
+	c = sched_channel(s, S("tcp_local"));
+	for (unsigned i = 0; i < 200; i++) {
+		(void)snprintf(dest, sizeof(dest), "d%u", i % 20);
+		(void)add(i + 1, dest, 1);
+	}
+	for (unsigned i = 0; i < 20; i++) /* each is seen to be of the provider's hosts */
+		(void)finish_mx(pick(NOW), i < 10 ? "a" : "b", NOW);
+	while (pick(NOW))
+		n++;
+	eq(n, 20, "two groups of ten domains: ten at a time to each");
+	e = list_first(&leased, struct sched_entry, link);
+	(void)finish_mx(e, e->dest->group->name[0] == 'a' ? "a" : "b", NOW);
+	ok(pick(NOW) && !pick(NOW), "one comes back, one goes");
+	eq(c->waiting, 0, "nobody waits for a time");
+
+	/* Those that wait for a place and have no mail any more take nobody's. */
+	for (unsigned i = 1; i <= 200; i++) {
+		e = sched_find(s, id_of(i));
+		if (e && e->state == SCHED_READY && i % 20 != 3)
+			sched_remove(s, e);
+	}
+	n = 0;
+	while ((e = list_first(&leased, struct sched_entry, link)))
+		(void)finish(e, JOB_DONE, JOB_SITE_OK, NOW);
+	while ((e = pick(NOW))) {
+		n++;
+		(void)finish(e, JOB_DONE, JOB_SITE_OK, NOW);
+	}
+	ok(n >= 8, "the rest of the one that has some: %u", n);
+	eq(sched_count(s), 0, "all is gone");
+
+	for (unsigned i = 1; i <= 4; i++) {
+		(void)snprintf(dest, sizeof(dest), "d%u", i % 2 ? 1 : 11);
+		(void)add(i, dest, 1);
+	}
+	(void)add(5, "d2", 1);
+	e = pick(NOW);
+	rest.mx = slice_str(e->dest->group->name[0] == 'a' ? "a" : "b");
+	(void)sched_end(s, e, &rest, NOW);
+	n = 0;
+	while ((e = pick(NOW)))
+		n += slice_eq(slice(e->dest->group->name, 1), rest.mx);
+	eq(n, 0, "what one's server says is for all of its group");
+	eq(c->nstate[DEST_SUSPENDED], 2, "those that have mail");
+	end();
+
+	/* Its rate is one, too; and a domain may move. */
+	begin_with("rate = 60/1m");
+	c = sched_channel(s, S("tcp_local"));
+	for (unsigned i = 1; i <= 40; i++)
+		(void)add(i, i % 2 ? "x" : "y", 1);
+	(void)finish_mx(pick(NOW), "a", NOW);
+	(void)finish_mx(pick(NOW), "a", NOW);
+	ok(pick_all(NOW, "", true) < 7, "both have the one bucket");
+	eq(flow(NOW + 1, 10), 10, "that fills by one a second");
+	(void)sched_tick(s, NOW + 11);
+	e = pick(NOW + 11);
+	(void)finish_mx(e, "b", NOW + 11);
+	eq(c->groups.n, 2, "it has other hosts now");
+	(void)sched_tick(s, NOW + 12);
+	while ((e = pick(NOW + 12)))
+		(void)finish_mx(e, "b", NOW + 12);
+	eq(c->groups.n, 1, "and so has the other: the first group is gone");
+	end();
+}
+
 int
 main(void)
 {
+	groups();
 	suspended();
 	rates();
 	series();
