@@ -75,7 +75,11 @@ struct talk {
 	char line[200]; /* the last one of the answer, or the first that was not good */
 	/* What answers have told. */
 	bool pipelining;
-	uint64_t exists, found; /* IMAP: messages; SEARCH's */
+	uint64_t exists;      /* IMAP: messages */
+	uint64_t first, last; /* of SEARCH: between which they are; 0 = there is none */
+	/* IMAP: this and a number behind it are looked for in all lines, also of literals. */
+	const char *mark;
+	void (*marked)(struct talk *, uint64_t number);
 };
 void talk_start(struct talk *t, struct loop *l, enum talk_lang lang, const struct addr *a,
     const char *name, struct tls_ctx *implicit, const struct talk_events *ev, void *data);
@@ -155,13 +159,17 @@ struct client {
 
 /* ---- mailboxes.c --------------------------------------------------------------------------------------- */
 
-/* Of what was accepted for each of load.users: what is not there, what is there more than once; mailboxes that
- * could not be looked into; how long that took. */
+/* Messages: found, in their mailboxes; accepted and not there; there more than once; in somebody else's mailbox.
+ * Mailboxes that could not be looked into; how long it took until nothing was missing. */
 struct arrivals {
-	uint64_t found, lost, twice, unseen, after_ms;
+	uint64_t found, lost, twice, astray, unseen, after_ms;
 };
+void mailboxes_accepted(uint64_t unit);
 /* Looks until nothing is missing, or load.wait_ms are over. */
-void mailboxes_look(const uint32_t *accepted, struct arrivals *a);
+void mailboxes_look(struct arrivals *a);
+/* For profile_count: the mailbox of `user` is looked into, and has that message. */
+void mailboxes_forget(uint64_t user);
+void mailboxes_found(uint64_t user, uint64_t unit);
 
 /* ---- figures.c ----------------------------------------------------------------------------------------- */
 

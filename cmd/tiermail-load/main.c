@@ -41,7 +41,6 @@ struct load_conf load = {
 static const char *password_file, *ca, *imap;
 static const char *tls_word = "off", *imap_tls_word;
 static bool insecure;
-static uint32_t *accepted; /* messages, for each user */
 
 static NORETURN void
 load_die(int code, const char *what, const char *why)
@@ -101,8 +100,8 @@ load_user_of(uint64_t unit)
 static void
 load_over(const struct client *c, bool good)
 {
-	if (good && accepted[c->user] < UINT32_MAX)
-		accepted[c->user]++;
+	if (good && imap)
+		mailboxes_accepted(c->unit);
 }
 
 /* ---- servers ------------------------------------------------------------------------------------------------------ */
@@ -320,11 +319,11 @@ load_print(const struct run *r, const struct arrivals *a, struct buf *out)
 		buf_printf(out, "the first: %s\n", log_str(r->first));
 	if (a)
 		buf_printf(out,
-		    "%llu found in the mailboxes after %.1f s: %llu lost, %llu twice, "
+		    "%llu found in the mailboxes after %.1f s: %llu lost, %llu twice, %llu astray, "
 		    "%llu mailboxes unseen\n",
 		    (unsigned long long)a->found, (double)a->after_ms / 1000,
 		    (unsigned long long)a->lost, (unsigned long long)a->twice,
-		    (unsigned long long)a->unseen);
+		    (unsigned long long)a->astray, (unsigned long long)a->unseen);
 }
 
 static void
@@ -346,6 +345,7 @@ load_json(const struct run *r, const struct arrivals *a, struct buf *out)
 		json_put_i64(out, "found", (int64_t)a->found);
 		json_put_i64(out, "lost", (int64_t)a->lost);
 		json_put_i64(out, "twice", (int64_t)a->twice);
+		json_put_i64(out, "astray", (int64_t)a->astray);
 		json_put_i64(out, "unseen", (int64_t)a->unseen);
 		json_put_i64(out, "after_ms", (int64_t)a->after_ms);
 	}
@@ -381,7 +381,6 @@ load_run(int argc, char **argv)
 	load_take(argv);
 	load_limits();
 	random_id(load.run);
-	accepted = mem_array(load.users, sizeof(*accepted));
 	r.profile = load.profile;
 	r.server = &load.server;
 	r.tls = load.tls;
@@ -392,20 +391,19 @@ load_run(int argc, char **argv)
 	r.messages = load.messages;
 	run_clients(&r);
 	if (imap)
-		mailboxes_look(accepted, &a);
+		mailboxes_look(&a);
 	if (load.json)
 		load_json(&r, imap ? &a : NULL, &out);
 	else
 		load_print(&r, imap ? &a : NULL, &out);
 	(void)fwrite(out.p, 1, out.n, stdout);
 	buf_fini(&out);
-	mem_free(&accepted);
 	tls_unref(&load.ctx);
 	if (fflush(stdout) != 0)
 		return EX_IOERR;
 	if (r.good == 0)
 		return EX_UNAVAILABLE;
-	return r.refused || r.broken || a.lost || a.twice || a.unseen ? LOAD_FAILED : 0;
+	return r.refused || r.broken || a.lost || a.twice || a.astray || a.unseen ? LOAD_FAILED : 0;
 }
 
 static const struct option longs[] = {

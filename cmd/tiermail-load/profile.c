@@ -209,8 +209,32 @@ imap_read(struct client *c)
 static bool
 imap_find(struct client *c)
 {
-	c->talk.found = 0;
+	mailboxes_forget(c->user);
 	buf_printf(imap_say_tag(c), "SEARCH HEADER X-Tiermail-Load %s\r\n", load.run);
+	return true;
+}
+
+static void
+imap_marked(struct talk *t, uint64_t number)
+{
+	struct client *c = t->data;
+
+	mailboxes_found(c->user, number);
+}
+
+/* Which they are; others' messages between them have no mark. */
+static bool
+imap_name(struct client *c)
+{
+	static char mark[32];
+
+	if (c->talk.first == 0)
+		return false;
+	(void)snprintf(mark, sizeof(mark), "<%s.", load.run);
+	c->talk.mark = mark;
+	c->talk.marked = imap_marked;
+	buf_printf(imap_say_tag(c), "FETCH %llu:%llu BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]\r\n",
+	    (unsigned long long)c->talk.first, (unsigned long long)c->talk.last);
 	return true;
 }
 
@@ -299,6 +323,7 @@ static const struct step count_steps[] = {
 	{ "login", imap_login, "t", false, false },
 	{ "select", imap_select, "t", false, false },
 	{ "find", imap_find, "t", false, false },
+	{ "name", imap_name, "t", false, false },
 	{ NULL, NULL, NULL, false, false },
 };
 static const struct step pop3_steps[] = {

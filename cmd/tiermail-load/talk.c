@@ -64,12 +64,31 @@ talk_imap_untagged(struct talk *t, struct slice rest)
 	if (!slice_word(&rest, &first))
 		return;
 	if (slice_ieq(first, S("SEARCH"))) {
-		while (slice_word(&rest, &first))
-			t->found++;
+		while (slice_word(&rest, &first)) {
+			if (slice_u64(first, UINT32_MAX, &n) < 0)
+				continue;
+			t->first = t->first == 0 || n < t->first ? n : t->first;
+			t->last = n > t->last ? n : t->last;
+		}
 	} else if (slice_word(&rest, &second) && slice_ieq(second, S("EXISTS")) &&
 	    slice_u64(first, UINT32_MAX, &n) == 0) {
 		t->exists = n;
 	}
+}
+
+static void
+talk_imap_mark(struct talk *t, struct slice line)
+{
+	size_t at = slice_ifind_str(line, slice_str(t->mark)), n = 0;
+	uint64_t number;
+
+	if (at == line.n)
+		return;
+	line = slice_from(line, at + strlen(t->mark));
+	while (n < line.n && line.p[n] >= '0' && line.p[n] <= '9')
+		n++;
+	if (slice_u64(slice_sub(line, 0, n), UINT64_MAX, &number) == 0)
+		t->marked(t, number);
 }
 
 static void
@@ -80,7 +99,9 @@ talk_imap(struct talk *t, struct slice line)
 	char mine[16];
 
 	(void)snprintf(mine, sizeof(mine), "a%u", t->tag);
-	if (slice_ends(line, S("}")) && brace < line.n) {
+	if (t->mark) {
+		talk_imap_mark(t, line);
+	} else if (slice_ends(line, S("}")) && brace < line.n) {
 		struct slice n = slice_sub(line, brace + 1, line.n - brace - 2);
 
 		if (slice_u64(n, UINT32_MAX, &t->skip) < 0)

@@ -103,6 +103,8 @@ class Talk(socketserver.StreamRequestHandler):
                 return
             if fate == "slow":
                 time.sleep(0.5)
+            if fate == "astray":
+                rcpt, fate = sb.user(int(rcpt[4:8]) % USERS + 1) + "@" + sb.domain, 1
             for _ in range(fate if isinstance(fate, int) else 0):
                 with smtplib.SMTP("127.0.0.1", sb.port("SMTP"), timeout=tm.LONG) as s:
                     s.sendmail("load@sender.test", [rcpt], text)
@@ -110,9 +112,12 @@ class Talk(socketserver.StreamRequestHandler):
 
 
 bad = Relay(lambda n: (1, 0, 2, 1)[n % 4])
-f = figures("smtp", f"127.0.0.1:{bad.port}", "-n", "40", "-p", "1", "-i", IMAP, "-W", str(int(4 * tm.SHORT)))
-tm.is_([f.get(k) for k in ("code", "good", "found", "lost", "twice")], [1, 40, 40, 10, 10], "of 40, ten were lost and ten came twice: one does not stand for the other") or tm.diag(f)
+f = figures("smtp", f"127.0.0.1:{bad.port}", "-n", "40", "-p", "4", "-i", IMAP, "-W", str(int(4 * tm.SHORT)))
+tm.is_([f.get(k) for k in ("code", "good", "found", "lost", "twice", "astray")], [1, 40, 40, 10, 10, 0], "of 40, ten were lost and ten came twice: one does not stand for the other") or tm.diag(f)
 tm.ok("envelope" not in f["steps"] and f["steps"]["rcpt"]["count"] == 40, "without PIPELINING the commands wait for each other")
+wrong = Relay(lambda n: "astray" if n == 5 else 1)
+f = figures("smtp", f"127.0.0.1:{wrong.port}", "-n", "12", "-p", "2", "-i", IMAP, "-W", "2")
+tm.is_([f.get(k) for k in ("code", "found", "lost", "twice", "astray")], [1, 11, 1, 0, 1], "one that is in another's mailbox") or tm.diag(f)
 refusing = Relay(lambda n: "refuse" if n % 2 else 0)
 f = figures("smtp", f"127.0.0.1:{refusing.port}", "-n", "20", "-p", "2")
 tm.is_([f.get(k) for k in ("code", "good", "refused", "broken")] + [f["steps"]["body"]["failed"]], [1, 10, 10, 0, 10], "what is refused is counted") or tm.diag(f)
