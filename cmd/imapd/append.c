@@ -21,6 +21,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "append.h"
+#include "limit.h"
 
 #define APPEND_MOST  128               /* messages of a command */
 #define APPEND_USER  (2 * APPEND_MOST) /* further ones that all APPENDs of a user hold ... */
@@ -146,11 +147,15 @@ append_grow(struct append *a, uint64_t had, uint64_t size, struct imap_refusal *
 
 /* May another message come, with these arguments? */
 static bool
-append_fits(const struct session *s, const struct append *a, struct imap_refusal *no)
+append_fits(const struct session *s, struct append *a, struct imap_refusal *no)
 {
 	no->kind = IMAP_NO;
 	no->code = "LIMIT";
-	if (!flags_fit(&a->want.flags))
+	if (limit_messages() && a->n == limit_messages()) { /* RFC 9738 3.1 */
+		snprintf(a->code, sizeof(a->code), "MESSAGELIMIT %u", limit_messages());
+		no->code = a->code;
+		no->text = "Too many messages for one APPEND";
+	} else if (!flags_fit(&a->want.flags))
 		no->text = "A keyword is too long";
 	else if (a->packet > APPEND_WORDS)
 		no->text = "Too many keywords";

@@ -37,6 +37,7 @@ struct append {
 	bool nul;           /* in one of them */
 	bool binary;        /* one of them was literal8 */
 	int error;          /* errno of writing one of them */
+	char code[28];      /* of a refusal */
 	enum imap_next (*ready)(struct imap_server *); /* when stored has given a file */
 	/* the digests */
 	size_t digested;

@@ -12,6 +12,13 @@ capability_appendlimit(struct buf *b)
 	buf_i64(b, conf.append);
 }
 
+static void
+capability_messagelimit(struct buf *b)
+{
+	buf_char(b, '=');
+	buf_i64(b, conf.messages);
+}
+
 #define BOTH (IMAP_BEFORE | IMAP_AFTER)
 /* clang-format off */
 const struct imap_capability session_capabilities[] = {
@@ -61,6 +68,7 @@ const struct imap_capability session_capabilities[] = {
 	{ "COMPRESS=DEFLATE",     IMAP_AFTER,        0,                 NULL,                   "RFC 4978" },
 	{ "INPROGRESS",           IMAP_AFTER,        0,                 NULL,                   "RFC 9585" },
 	{ "APPENDLIMIT",          IMAP_AFTER,        0,                 capability_appendlimit, "RFC 7889" },
+	{ "MESSAGELIMIT",         SESSION_LIMITED,   0,                 capability_messagelimit, "RFC 9738" },
 	{ "OBJECTID",             IMAP_AFTER,        0,                 NULL,                   "RFC 8474" },
 	{ "SAVEDATE",             IMAP_AFTER,        0,                 NULL,                   "RFC 8514" },
 	{ "CREATE-SPECIAL-USE",   IMAP_AFTER,        0,                 NULL,                   "RFC 6154 3" },

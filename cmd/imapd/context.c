@@ -146,6 +146,7 @@ context_cannot(const struct session *s, const struct searching *q, const struct 
 	    q->q.seqs || q->q.saved          ? "A set that changes its meaning cannot be followed" :
 	    q->text.n > CONTEXT_TEXT         ? "The search is too long to be followed" :
 	    q->q.update_atts.n > NOTIFY_ATTS ? "There are too many data items" :
+	    s->limited                       ? "Not all messages have been looked at" :
 	    q->unreadable                    ? "Some messages cannot be read" :
 	    contexts_sorted(s->view) + context_order_length(o) > CONTEXT_SORTED ? CONTEXT_TOO_LONG :
 										  NULL;

@@ -6,6 +6,7 @@
  * slices of its own. */
 #include <errno.h>
 
+#include "limit.h"
 #include "notify.h"
 
 #define MOVES (STORE_R_DELETE | STORE_R_EXPUNGE) /* RFC 6851 4.4 */
@@ -76,10 +77,11 @@ copied(void *arg, const struct store_reply *r)
 		imap_server_untagged(&s->imap, "OK %sMoved", code);
 	if (s->condstore && r->modseq)
 		imap_server_resume(&s->imap,
-		    imap_server_finish(&s->imap, "OK", "[HIGHESTMODSEQ %llu] MOVE completed",
-			(unsigned long long)r->modseq));
+		    imap_server_finish(&s->imap, "OK", "%s[HIGHESTMODSEQ %llu] MOVE completed",
+			limit_code(s, false), (unsigned long long)r->modseq));
 	else
-		imap_server_resume(&s->imap, imap_server_finish(&s->imap, "OK", "MOVE completed"));
+		imap_server_resume(&s->imap,
+		    imap_server_finish(&s->imap, "OK", "%sMOVE completed", limit_code(s, true)));
 }
 
 /* Asks stored, when it is known what the owner may have. */
@@ -121,6 +123,11 @@ transfer(struct session *s, struct imap_in *in, bool move)
 		return imap_server_syntax(&s->imap, in);
 	if (!view_uids(s->view, &c->uids, s->imap.uid, &s->imap.arena))
 		return imap_server_bad(&s->imap, "No such message");
+	/* RFC 9738 3.1: a MOVE need not be whole, a COPY must. */
+	if (move)
+		limit_cut(s, &c->uids);
+	else if (limit_exceeded(s, &c->uids))
+		return limit_refuse(s, "Too many messages for one COPY");
 	if (bad_name || place_parse(s, name, &c->to) < 0)
 		return imap_server_no(&s->imap, "CANNOT", "Not a mailbox name");
 	r = place_open(&c->to, STORE_R_INSERT, false, &m);
@@ -164,11 +171,80 @@ expunged(void *arg, const struct store_reply *r)
 		imap_server_resume(&s->imap, reply_no_store(s, r, "NONEXISTENT"));
 	else if (s->condstore && r->nuids > 0)
 		imap_server_resume(&s->imap,
-		    imap_server_finish(&s->imap, "OK", "[HIGHESTMODSEQ %llu] EXPUNGE completed",
-			(unsigned long long)r->modseq));
+		    imap_server_finish(&s->imap, "OK", "%s[HIGHESTMODSEQ %llu] EXPUNGE completed",
+			limit_code(s, false), (unsigned long long)r->modseq));
 	else
 		imap_server_resume(&s->imap,
-		    imap_server_finish(&s->imap, "OK", "EXPUNGE completed"));
+		    imap_server_finish(&s->imap, "OK", "%sEXPUNGE completed", limit_code(s, true)));
+}
+
+static enum imap_next
+expunge_start(struct session *s, const struct imap_set *uids)
+{
+	store_expunge_start(imapd.store, s->view->mailbox,
+	    (const struct store_range *)(const void *)uids->r, uids->n, false, &s->imap.op,
+	    expunged, s);
+	return IMAP_WAIT;
+}
+
+/* UID EXPUNGE with a limit: those that are \Deleted are counted first, for they are what it works on. */
+struct expunging {
+	struct imap_set uids, deleted;
+	size_t range;
+	uint32_t at;
+};
+
+/* False: time is out. */
+static bool
+expunging_walk(struct session *s, struct expunging *x)
+{
+	for (; x->range < x->uids.n; x->range++, x->at = 0) {
+		const struct imap_range *range = &x->uids.r[x->range];
+		struct store_blocks blocks;
+		const struct store_record *r;
+		size_t n;
+
+		store_blocks_init(&blocks, session_reader(s), s->view->mailbox,
+		    x->at > range->lo ? x->at : range->lo, range->hi);
+		blocks.parts = STORE_STATES;
+		while ((r = store_blocks_next(&blocks, &n))) {
+			for (size_t i = 0; i < n; i++)
+				if (r[i].flags & STORE_DELETED)
+					imap_set_add(&x->deleted, &s->imap.arena, r[i].uid,
+					    r[i].uid);
+			x->at = r[n - 1].uid + 1;
+			if (line_session_spent(&s->imap.line))
+				return false;
+		}
+	}
+	return true;
+}
+
+static enum imap_next
+expunging_more(struct imap_server *imap)
+{
+	struct session *s = session_of(imap);
+	struct expunging *x = imap->data;
+	bool over;
+
+	if (store_begin(session_reader(s)) < 0)
+		return imap_server_no(imap, "UNAVAILABLE", "The mail store cannot be read");
+	over = expunging_walk(s, x);
+	store_end(session_reader(s));
+	if (!over)
+		return IMAP_YIELD;
+	limit_cut(s, &x->deleted);
+	return expunge_start(s, s->limited ? &x->deleted : &x->uids);
+}
+
+static enum imap_next
+expunging_start(struct session *s, const struct imap_set *uids)
+{
+	struct expunging *x = arena_new(&s->imap.arena, sizeof(*x));
+
+	x->uids = *uids;
+	s->imap.data = x;
+	return imap_server_pull(&s->imap, expunging_more);
 }
 
 enum imap_next
@@ -185,9 +261,8 @@ cmd_expunge(struct imap_server *imap, struct imap_in *in)
 		(void)view_uids(s->view, &uids, true, &s->imap.arena);
 		if (uids.n == 0)
 			return imap_server_finish(&s->imap, "OK", "EXPUNGE completed, no messages");
+		if (limit_messages())
+			return expunging_start(s, &uids);
 	}
-	store_expunge_start(imapd.store, s->view->mailbox,
-	    (const struct store_range *)(const void *)uids.r, uids.n, false, &s->imap.op, expunged,
-	    s);
-	return IMAP_WAIT;
+	return expunge_start(s, &uids);
 }

@@ -7,6 +7,7 @@
  * over and the command ends in NO; one that is expunged is another matter (RFC 2180 4.1.2).
  * What must stay true: nothing of the map is kept across the end of a snapshot. */
 #include "fetch.h"
+#include "limit.h"
 
 #include "base/clock.h"
 #include "store/acl.h"
@@ -188,7 +189,8 @@ fetch_over(struct session *s, struct fetch *f)
 	if (f->sync.own)
 		s->sync = &f->sync;
 	if (f->answer)
-		return imap_server_finish(&s->imap, "OK", "%s", f->answer);
+		return imap_server_finish(&s->imap, "OK", "%s%s",
+		    limit_code(s, f->answer[0] != '['), f->answer);
 	if (f->error < 0)
 		return message_error_passes(f->error) ?
 		    imap_server_no(&s->imap, "UNAVAILABLE", "Some messages cannot be opened now") :
@@ -200,7 +202,8 @@ fetch_over(struct session *s, struct fetch *f)
 	if (!s->imap.uid && (f->missing || (!f->want.changedsince && f->found < asked)))
 		return imap_server_no(&s->imap, "EXPUNGEISSUED",
 		    "Some messages have been expunged");
-	return imap_server_finish(&s->imap, "OK", "%sFETCH completed", s->imap.uid ? "UID " : "");
+	return imap_server_finish(&s->imap, "OK", "%s%sFETCH completed", limit_code(s, true),
+	    s->imap.uid ? "UID " : "");
 }
 
 /* A long answer gets all of its room at once: a buffer that doubles on its way to STREAM_HIGH copies
@@ -407,6 +410,16 @@ fetch_page(struct session *s, struct fetch *f)
 	imap_set_cut(&all, from, n, &s->imap.arena, &f->uids);
 }
 
+/* RFC 9738 3.1: "without doing any work" */
+static bool
+fetch_page_exceeds(const struct fetch *f)
+{
+	uint64_t from;
+
+	return limit_messages() &&
+	    imap_partial_span(&f->want.partial, UINT32_MAX, &from) > limit_messages();
+}
+
 /* UIDs whose messages are gone may lie above all that are there: "*" is the last that was given. */
 static struct resync *
 fetch_resync(struct session *s, struct imap_set *asked, uint64_t since)
@@ -443,8 +456,11 @@ cmd_fetch(struct imap_server *imap, struct imap_in *in)
 	asked = imap_set_copy(&f->uids, &imap->arena); /* resolved in another way */
 	if (!view_uids(s->view, &f->uids, s->imap.uid, &s->imap.arena))
 		return imap_server_bad(&s->imap, "No such message");
+	if (f->want.partial.text.p && fetch_page_exceeds(f))
+		return limit_refuse(s, "The page is too long");
 	if (f->want.partial.text.p)
 		fetch_page(s, f);
+	limit_cut(s, &f->uids);
 	if (s->imap.uid && !s->imap.uidonly)
 		f->want.items |= IMAP_FETCH_BIT(FETCH_UID);
 	fetch_add_items(s, &f->want);

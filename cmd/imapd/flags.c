@@ -5,6 +5,7 @@
  * others did to the same messages.  Looking for that is a cursor before the request, telling the result is
  * FETCH's cursor behind it, so that a set of any size holds nobody. */
 #include "fetch.h"
+#include "limit.h"
 #include "imap/change.h"
 
 struct storing {
@@ -127,7 +128,9 @@ flags_stored(void *arg, const struct store_reply *r)
 		/* When others came in between, what is ours cannot be told from what is theirs. */
 		st->sync.own = alone ? &st->own : NULL;
 		s->sync = &st->sync;
-		imap_server_resume(&s->imap, imap_server_finish(&s->imap, "OK", "%s", answer));
+		imap_server_resume(&s->imap,
+		    imap_server_finish(&s->imap, "OK", "%s%s", limit_code(s, answer[0] != '['),
+			answer));
 		return;
 	}
 	f = arena_new(&s->imap.arena, sizeof(*f));
@@ -189,6 +192,7 @@ cmd_store(struct imap_server *imap, struct imap_in *in)
 	st->silent = want.silent;
 	if (!view_uids(s->view, &st->uids, s->imap.uid, &s->imap.arena))
 		return imap_server_bad(&s->imap, "No such message");
+	limit_cut(s, &st->uids);
 	if (want.conditional)
 		session_condstore(s);
 	if (!flags_fit(&want.flags))

@@ -22,6 +22,7 @@ struct settings {
 	int64_t bad_commands;  /* limit.bad_commands: in a row before login */
 	int64_t line;          /* limit.line: bytes of a command with its literals */
 	int64_t append;        /* limit.append: bytes of a message */
+	int64_t messages;      /* limit.messages: that one command works on; 0 = all */
 	int64_t metadata;      /* limit.metadata: bytes of an annotation */
 	bool literal_minus;    /* LITERAL- instead of LITERAL+ */
 	int64_t subscriptions; /* limit.subscriptions: names of a user */

@@ -33,6 +33,8 @@ static const struct conf_key keys[] = {
 	    "for." },
 	{ "limit.append", CONF_SIZE, &conf.append, "50M", 1024, 2047LL * MB, RELOAD, NULL,
 	    "Largest message that APPEND takes." },
+	{ "limit.messages", CONF_INT, &conf.messages, "0", 0, UINT32_MAX, RESTART, NULL,
+	    "Messages that one command works on (MESSAGELIMIT); 0 is no limit." },
 	{ "limit.metadata", CONF_SIZE, &conf.metadata, "64K", 1024, MB, RELOAD, NULL,
 	    "Longest value of an annotation that SETMETADATA takes." },
 	{ "limit.subscriptions", CONF_INT, &conf.subscriptions, "5000", 1, 20000, RELOAD, NULL,

@@ -169,6 +169,18 @@ match_threadid(const struct imap_key *k, struct imap_candidate *c)
 }
 
 static enum imap_match
+match_uidafter(const struct imap_key *k, struct imap_candidate *c)
+{
+	return yes_no(c->rec->uid > k->number);
+}
+
+static enum imap_match
+match_uidbefore(const struct imap_key *k, struct imap_candidate *c)
+{
+	return yes_no(c->rec->uid < k->number);
+}
+
+static enum imap_match
 match_modseq(const struct imap_key *k, struct imap_candidate *c)
 {
 	return yes_no(c->rec->modseq >= k->number);
@@ -288,6 +300,8 @@ const struct imap_key_word match_words[] = {
 	{ "THREADID",    IMAP_ARG_OBJECTID, INDEX, match_threadid,   SESSION_THREADID, .source = "RFC 8474 6" },
 	{ "TO",          IMAP_ARG_TEXT,    DIGEST, match_text,       .field = "to", .source = RFC3501 },
 	{ "UID",         IMAP_ARG_SET,     VIEW,   match_set,        .bits = true, .source = RFC3501 },
+	{ "UIDAFTER",    IMAP_ARG_UID,     VIEW,   match_uidafter,   .bits = MATCH_ABOVE, .source = "RFC 9738 3.2" },
+	{ "UIDBEFORE",   IMAP_ARG_UID,     VIEW,   match_uidbefore,  .bits = MATCH_BELOW, .source = "RFC 9738 3.2" },
 	{ "UNANSWERED",  IMAP_ARG_NONE,    STATE,  match_noflags,    IMAP_ANSWERED, .source = RFC3501 },
 	{ "UNDELETED",   IMAP_ARG_NONE,    STATE,  match_noflags,    IMAP_DELETED, .source = RFC3501 },
 	{ "UNDRAFT",     IMAP_ARG_NONE,    STATE,  match_noflags,    IMAP_DRAFT, .source = RFC3501 },

@@ -8,6 +8,7 @@
  * reasons of ours fails the command: an answer without it would be a lie.
  * What must stay true: everything that a pool thread reads belongs to `struct searching`, which
  * outlives the session when it must. */
+#include "limit.h"
 #include "search.h"
 
 #include <errno.h>
@@ -473,10 +474,41 @@ search_mark(struct session *s, struct searching *q)
 	store_end(session_reader(s));
 }
 
+/* All messages between those that the keys at the top leave: the first set among them, and what is above and below UIDs. */
+static void
+search_all(struct searching *q)
+{
+	uint32_t lo = 1, hi = view_last_uid(q->view);
+	const struct imap_set *set = NULL;
+	struct imap_set all = { 0 };
+
+	for (const struct imap_key *k = q->q.key->first; k; k = k->next) {
+		if (k->op != IMAP_KEY_WORD)
+			continue;
+		if (k->word->arg == IMAP_ARG_SET && !set)
+			set = &k->set;
+		if (k->word->arg == IMAP_ARG_UID && k->word->bits == MATCH_ABOVE && k->number >= lo)
+			lo = k->number < UINT32_MAX ? (uint32_t)k->number + 1 : UINT32_MAX;
+		if (k->word->arg == IMAP_ARG_UID && k->word->bits == MATCH_BELOW && k->number <= hi)
+			hi = (uint32_t)k->number - 1;
+	}
+	if (q->view->exists > 0 && lo <= hi)
+		imap_set_add(&all, &q->arena, lo, hi);
+	q->all = all;
+	if (set)
+		q->all = *set;
+	if (!set || (lo == 1 && hi >= view_last_uid(q->view)))
+		return;
+	q->all = (struct imap_set){ 0 };
+	for (size_t i = 0; i < set->n && all.n > 0; i++)
+		if (set->r[i].hi >= lo && set->r[i].lo <= hi)
+			imap_set_add(&q->all, &q->arena, set->r[i].lo > lo ? set->r[i].lo : lo,
+			    set->r[i].hi < hi ? set->r[i].hi : hi);
+}
+
 enum imap_next
 search_begin(struct session *s, struct searching *q, enum imap_next (*more)(struct imap_server *))
 {
-	const struct imap_key *k;
 	enum imap_next answer = IMAP_NEXT;
 
 	if (search_refused(s, q, &answer))
@@ -491,13 +523,11 @@ search_begin(struct session *s, struct searching *q, enum imap_next (*more)(stru
 		(void)view_save(s->view, NULL);
 	if (q->q.modseq)
 		session_condstore(s);
-	for (k = q->q.key->first; k; k = k->next)
-		if (k->op == IMAP_KEY_WORD && k->word->arg == IMAP_ARG_SET)
-			break;
-	if (k)
-		q->all = k->set;
-	else if (q->view->exists > 0)
-		imap_set_add(&q->all, &q->arena, 1, view_last_uid(q->view));
+	search_all(q);
+	if (q->whole && limit_exceeded(s, &q->all))
+		return limit_refuse(s, "Too many messages to be put in order");
+	if (!q->multi)
+		limit_cut(s, &q->all);
 	q->goal = imap_set_count(&q->all);
 	if (q->goal > q->view->exists)
 		q->goal = q->view->exists;

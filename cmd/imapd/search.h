@@ -19,6 +19,8 @@ struct imap_candidate {
 
 extern const struct imap_key_word match_words[];
 extern const size_t match_nwords;
+/* Bits of a word that takes a UID: what it leaves lies above or below. */
+enum { MATCH_ABOVE = 1, MATCH_BELOW = 2 };
 
 /* Does the message have what the key asks?  IMAP_MATCH_UNKNOWN: the file is needed, or more of
  * it.  Reads nothing but the key and the candidate: any thread. */
@@ -59,6 +61,7 @@ struct searching {
 	uint64_t heard_ms;     /* when the client last was told how far it is */
 	struct session *session; /* on the loop alone */
 	struct view *view;       /* of the mailbox that is searched; the session's, or its own */
+	bool whole;              /* SORT, THREAD: of all messages or of none (RFC 9738 3.3) */
 	bool multi;              /* ESEARCH: one of several mailboxes, and ... */
 	struct slice mailbox;    /* its name */
 	void *owner;             /* the command's */

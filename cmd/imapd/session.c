@@ -37,6 +37,8 @@ session_when(struct imap_server *imap)
 	struct session *s = session_of(imap);
 	unsigned now = imap->lex.unwaited ? SESSION_SHORT_LITERALS : SESSION_ANY_LITERALS;
 
+	if (imap->state != IMAP_NOTAUTH && conf.messages)
+		now |= SESSION_LIMITED;
 	if (imap->state != IMAP_NOTAUTH)
 		return s->behind ? now : now | SESSION_DIRECT;
 	if (stream_secure(&imap->line.io) || (shared.insecure_loopback && s->loopback))
@@ -115,6 +117,7 @@ session_over(struct imap_server *imap)
 	s->sync = NULL;
 	s->telling = NULL;
 	s->updating = NULL;
+	s->limited = 0;
 	login_free(&s->login); /* an exchange that the client gave up */
 }
 

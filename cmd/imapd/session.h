@@ -4,7 +4,7 @@
  * The protocol's own matters (lines, literals, order, cursors, time) are imap/server's; here is
  * what needs the store.  A handler gets the server's session and finds its own by session_of().
  * RFC 2177, 2342, 2971, 3348, 3501, 3502, 3691, 4315, 4469, 4731, 4959, 5032, 5161, 5182, 5256, 5258, 5267,
- * 5464, 5465, 5819, 5957, 6154, 6851, 7162 (CONDSTORE), 7377, 7888, 7889, 8437, 8438, 8474, 8508, 8514, 9208, 9394, 9590. */
+ * 5464, 5465, 5819, 5957, 6154, 6851, 7162 (CONDSTORE), 7377, 7888, 7889, 8437, 8438, 8474, 8508, 8514, 9208, 9394, 9590, 9738. */
 #ifndef IMAPD_SESSION_H
 #define IMAPD_SESSION_H
 #include "base/must.h"
@@ -61,6 +61,8 @@ struct session {
 	struct imap_server imap;
 	struct list link;      /* imapd.sessions; on no list once it has left */
 	struct list idle_link; /* box.sessions, while listening to the selected mailbox */
+	uint32_t
+	    limited; /* the command in flight works on UIDs from here on alone (limit.h); 0: on all */
 	struct box *box;
 	struct login *login; /* while it lasts */
 	struct admit admit;
@@ -166,6 +168,7 @@ enum session_when {
 	SESSION_PROXY = IMAP_OWN,             /* to a proxy, before it logs somebody in */
 	SESSION_DIRECT = IMAP_OWN * 2,        /* after the login of one that came without */
 	SESSION_ANY_LITERALS = IMAP_OWN * 4,  /* whatever is configured when it began: */
+	SESSION_LIMITED = IMAP_OWN * 16,      /* commands work on some messages at once */
 	SESSION_SHORT_LITERALS = IMAP_OWN * 8 /* literals that are not waited for are short ones */
 };
 

@@ -292,7 +292,7 @@ cmd_sort(struct imap_server *imap, struct imap_in *in)
 	struct sorted *w = mem_new(sizeof(*w));
 
 	gather_init(&w->keys.gather);
-	q->by_uid = true;
+	q->by_uid = q->whole = true;
 	q->further = w;
 	q->further_free = sorted_free;
 	if (!imap_search_parse_options(&own, &q->q) || !imap_sort_parse(&own, &w->by) ||

@@ -4,6 +4,7 @@
  * Finding is search.c's.  An answer is a cursor over ranges of numbers that stops where the output is
  * full, however many there are. */
 #include "context.h"
+#include "limit.h"
 #include "notify.h"
 #include "search.h"
 
@@ -265,8 +266,8 @@ search_finish(struct session *s, const struct searching *q, const char *verb)
 {
 	if (q->unreadable)
 		return imap_server_no(&s->imap, "SERVERBUG", "Some messages cannot be read");
-	return imap_server_finish(&s->imap, "OK", "%s%s completed", s->imap.uid ? "UID " : "",
-	    verb);
+	return imap_server_finish(&s->imap, "OK", "%s%s%s completed", limit_code(s, true),
+	    s->imap.uid ? "UID " : "", verb);
 }
 
 bool

@@ -235,7 +235,7 @@ cmd_thread(struct imap_server *imap, struct imap_in *in)
 
 	gather_init(&w->gather);
 	random_bytes(&w->key, sizeof(w->key));
-	q->by_uid = true;
+	q->by_uid = q->whole = true;
 	q->further = w;
 	q->further_free = threaded_free;
 	if (!imap_thread_parse(&own, &w->threads.by) ||

@@ -113,6 +113,7 @@ parse_arg(struct parse *p, struct imap_key *k)
 		k->number = n;
 		return true;
 	case IMAP_ARG_SECONDS:
+	case IMAP_ARG_UID:
 		if (!imap_space(p->in) || !imap_nz_number(p->in, &n))
 			return false;
 		k->number = n;

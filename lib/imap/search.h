@@ -16,6 +16,7 @@ enum imap_key_arg {
 	IMAP_ARG_HEADER,  /* SP astring SP astring -> name, text */
 	IMAP_ARG_SET,     /* SP sequence-set -> set; also without any word */
 	IMAP_ARG_MODSEQ,  /* RFC 7162 3.1.5 -> number */
+	IMAP_ARG_UID,     /* SP uniqueid -> number */
 	IMAP_ARG_OBJECTID /* SP objectid (RFC 8474 7) -> name */
 };
 
