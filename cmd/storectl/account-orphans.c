@@ -32,7 +32,8 @@ struct orphan {
 	char *name, *partition, *to;
 	enum orphan_state state;
 	uint64_t id, messages, bytes;
-	uint32_t since; /* unix seconds */
+	uint32_t since;    /* unix seconds */
+	uint32_t moved_at; /* the same: storectl move has moved it */
 };
 struct orphan_run {
 	struct account_run *run;
@@ -87,7 +88,8 @@ orphan_look(void *arg, const char *partition, struct slice name, const struct st
 		.id = a->id,
 		.messages = a->messages,
 		.bytes = a->bytes,
-		.since = a->orphan_since };
+		.since = a->orphan_since,
+		.moved_at = a->moved_at };
 	r->temporary = true;
 	r->accounts++;
 	dir_login_start(r->dir, name, &op, orphan_answered, r);
@@ -156,21 +158,30 @@ orphan_say(const struct orphan_run *r, const struct orphan *o)
 	buf_fini(&b);
 }
 
+/* Since when it is nobody's here, or 0. */
+static uint32_t
+orphan_since(const struct orphan *o)
+{
+	if (o->state == ORPHAN_ELSEWHERE)
+		return o->moved_at;
+	return orphan_is(o) ? o->since : 0;
+}
+
 static int
 orphan_treat(struct orphan_run *r, struct orphan *o)
 {
 	const struct account_run *run = r->run;
 	int rc = orphan_mark(r, o);
-	bool due = orphan_is(o) && run->purge_days >= 0 && o->since &&
-	    clock_now() - o->since >= (int64_t)run->purge_days * DAY;
+	uint32_t since = orphan_since(o);
 
 	if (rc == 0 && o->state != ORPHAN_NOT)
 		orphan_say(r, o);
-	if (rc == 0 && due && !run->dry) {
+	if (rc == 0 && since && run->purge_days >= 0 && !run->dry &&
+	    clock_now() - since >= (int64_t)run->purge_days * DAY) {
 		rc = account_erase(run, &r->ask, o->name, o->id);
 		r->purged += rc == 0;
 		log_event(LOG_INFO, "account_purged", "account=%s state=%s since=%u",
-		    log_str(o->name), state_names[o->state], o->since);
+		    log_str(o->name), state_names[o->state], since);
 	}
 	return rc;
 }

@@ -112,7 +112,7 @@ rename_make_room(struct asking *ask, const char *to)
 		return rc;
 	store_erase_start(ask->client, id, slice_str(to), true, &ask->op, asking_done, ask);
 	if (asking_try(ask)) {
-		account_kick(to);
+		account_forget(to);
 		return 0;
 	}
 	fprintf(stderr, "storectl: %s: %s\n", to, ask->reply.verdict.text);
@@ -144,7 +144,7 @@ account_rename(struct account_run *run)
 		store_rename_account_start(ask.client, id, slice_str(run->account),
 		    slice_str(run->to), &ask.op, asking_done, &ask);
 		if (asking_try(&ask)) {
-			account_kick(run->account);
+			account_forget(run->account);
 			account_done(run, "renamed", run->account, run->to, &ask.reply);
 			rc = gifts_pass(&ask, run->account, run->to);
 		} else {

@@ -23,23 +23,19 @@ static const char *const login_names[STORE_LOGINS] = { "imap", "pop3", "web" };
 /* ---- sessions ---------------------------------------------------------------------------------- */
 
 void
-account_kick(const char *account)
+account_forget(const char *account)
 {
-	static const char *const daemons[] = { "imapd", "pop3d", "jmapd" };
-	char *kick = mem_printf("kick user=%s", account),
-	     *purge = mem_printf("cache purge %s", account);
+	static const char *const daemons[] = { "imapd", "pop3d", "jmapd", "lmtpd", "mmpd",
+		"sieved" };
+	char *line = mem_printf("forget %s", account), *why = NULL;
 	struct buf answer = { 0 };
-	char *why = NULL;
 
-	for (size_t i = 0; i < NELEM(daemons); i++) { /* who does not run has no sessions */
-		(void)!daemon_ask(NULL, daemons[i], slice_str(purge), &answer, &why);
-		mem_free(&why);
-		(void)!daemon_ask(NULL, daemons[i], slice_str(kick), &answer, &why);
+	for (size_t i = 0; i < NELEM(daemons); i++) { /* who does not run knows nothing */
+		(void)!daemon_ask(NULL, daemons[i], slice_str(line), &answer, &why);
 		mem_free(&why);
 	}
 	buf_fini(&answer);
-	mem_free(&kick);
-	mem_free(&purge);
+	mem_free(&line);
 }
 
 /* ---- showing ----------------------------------------------------------------------------------- */
@@ -99,6 +95,7 @@ account_json(struct buf *b, const char *partition, struct slice name, const stru
 		mem_free(&key);
 	}
 	account_json_time(b, "orphan_since", a->orphan_since);
+	account_json_time(b, "moved_at", a->moved_at);
 }
 
 static void
@@ -109,6 +106,8 @@ account_line(struct buf *b, const char *partition, struct slice name, const stru
 	account_time(b, account_last_login(a));
 	if (a->orphan_since)
 		buf_lit(b, " orphan");
+	if (a->moved_at)
+		buf_lit(b, " moved");
 }
 
 void
@@ -259,6 +258,8 @@ account_show(struct account_run *run)
 			a.warned ? "warned" :
 				   "ok");
 		account_time(&b, a.orphan_since);
+		buf_lit(&b, "\nmoved ");
+		account_time(&b, a.moved_at);
 		buf_char(&b, '\n');
 		account_show_folders(v, id, false, &b);
 	}
@@ -303,7 +304,7 @@ account_erase(const struct account_run *run, struct asking *ask, const char *acc
 		fprintf(stderr, "storectl: %s: %s\n", account, ask->reply.verdict.text);
 		return asking_code(ask);
 	}
-	account_kick(account);
+	account_forget(account);
 	account_done(run, "deleted", account, NULL, &ask->reply);
 	return 0;
 }

@@ -87,8 +87,8 @@ storectl_account_is(const char *account)
 }
 
 int
-storectl_account_ready(const char *account, struct asking *a, struct store_reader **r,
-    struct store_view **v, uint64_t *id)
+storectl_account_ready(const char *account, const char *partition, struct asking *a,
+    struct store_reader **r, struct store_view **v, uint64_t *id)
 {
 	char *why = NULL;
 
@@ -97,7 +97,8 @@ storectl_account_ready(const char *account, struct asking *a, struct store_reade
 		return EX_NOUSER;
 	}
 	asking_open(a);
-	store_account_start(a->client, slice_str(account), S(""), &a->op, asking_done, a);
+	store_account_start(a->client, slice_str(account), slice_str(partition), &a->op,
+	    asking_done, a);
 	if (!asking_try(a)) {
 		int rc = asking_code(a);
 

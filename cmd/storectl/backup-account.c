@@ -23,7 +23,11 @@
 void
 backup_flush(struct backing *b)
 {
-	int rc = b->out.n && !b->rc ? files_write(b->fd, b->out.p, b->out.n) : 0;
+	int rc = 0;
+
+	if (b->out.n && !b->rc)
+		rc = b->write ? b->write(b->write_arg, buf_get(&b->out)) :
+				files_write(b->fd, b->out.p, b->out.n);
 
 	b->written += b->out.n;
 	buf_clear(&b->out);
@@ -249,6 +253,42 @@ backup_rights(struct backing *b, uint64_t mailbox)
 	store_end(b->view);
 }
 
+/* In pieces, so that each fits into a frame however its octets are written. */
+static void
+backup_annotation(struct backing *b, const struct store_annot *a)
+{
+	struct slice rest = a->value, piece;
+
+	do {
+		piece = slice_sub(rest, 0, BACKUP_PIECE / 4);
+		rest = slice_from(rest, piece.n);
+		buf_lit(&b->line, "annotation");
+		kv_put(&b->line, "login", a->login);
+		kv_put(&b->line, "name", a->name);
+		kv_put(&b->line, "value", piece);
+		kv_put_u64(&b->line, "server", !a->mailbox);
+		kv_put_u64(&b->line, "gone", a->gone);
+		kv_put_u64(&b->line, "more", rest.n > 0);
+		backup_frame(b, BACKUP_ANNOTATION);
+	} while (rest.n);
+}
+
+/* Those set after `since`, which tell of others that are gone; with since 0 what there is. */
+static void
+backup_annotations(struct backing *b, uint64_t account, uint64_t mailbox, uint64_t since)
+{
+	struct store_annot_walk w;
+	struct store_annot a;
+
+	store_annot_walk(&w, account, mailbox);
+	if (store_begin(b->view) < 0)
+		exit(EX_OSERR);
+	while (store_annot_next(b->view, &w, &a))
+		if (a.modseq > since && (!a.gone || since))
+			backup_annotation(b, &a);
+	store_end(b->view);
+}
+
 static void
 backup_gone(struct backing *b, uint64_t mailbox, uint64_t since)
 {
@@ -299,7 +339,7 @@ backup_load(struct backing *b, const struct backup_folder *f, uint64_t since)
 }
 
 static void
-backup_folder(struct backing *b, const struct backup_folder *f, uint64_t since)
+backup_folder(struct backing *b, uint64_t account, const struct backup_folder *f, uint64_t since)
 {
 	const struct store_record *r;
 
@@ -308,6 +348,7 @@ backup_folder(struct backing *b, const struct backup_folder *f, uint64_t since)
 		since = 0;
 	backup_folder_line(b, f);
 	backup_rights(b, f->mailbox);
+	backup_annotations(b, account, f->mailbox, since);
 	if (f->attrs & STORE_NOSELECT)
 		return;
 	if (since)
@@ -387,15 +428,16 @@ backup_account(struct backing *b, const char *name)
 		b->failed += rc != -ENOENT;
 		return;
 	}
-	if (!since || since < a.modseq) {
+	if (!since || since < a.modseq || b->run->always) {
 		buf_lit(&b->line, "account");
 		kv_put(&b->line, "name", slice_str(name));
 		kv_put_u64(&b->line, "modseq", a.modseq);
 		kv_put_u64(&b->line, "since", since);
 		backup_frame(b, BACKUP_ACCOUNT);
+		backup_annotations(b, a.id, 0, since);
 		f = (const void *)folders.p;
 		for (size_t i = 0; i < folders.n / sizeof(*f) && !b->rc; i++)
-			backup_folder(b, &f[i], since);
+			backup_folder(b, a.id, &f[i], since);
 		buf_lit(&b->line, "done");
 		kv_put_u64(&b->line, "messages", b->messages);
 		backup_frame(b, BACKUP_DONE);

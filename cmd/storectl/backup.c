@@ -133,7 +133,7 @@ backup_partition(void *arg, const char *name, const char *path)
 	return b->rc;
 }
 
-static void
+void
 backup_begin(struct backing *b)
 {
 	buf_lit(&b->line, "tiermail-backup");
@@ -141,6 +141,27 @@ backup_begin(struct backing *b)
 	kv_put(&b->line, "host", slice_str(shared.hostname));
 	kv_put_i64(&b->line, "at", clock_now());
 	backup_frame(b, BACKUP_BEGIN);
+}
+
+void
+backup_end(struct backing *b)
+{
+	buf_lit(&b->line, "end");
+	kv_put_u64(&b->line, "accounts", b->accounts);
+	kv_put_u64(&b->line, "messages", b->messages);
+	backup_frame(b, BACKUP_END);
+	backup_flush(b);
+}
+
+void
+backup_fini(struct backing *b)
+{
+	for (size_t k = 0; k < STORE_KEYWORDS; k++)
+		mem_free(&b->keywords[k]);
+	buf_fini(&b->out);
+	buf_fini(&b->line);
+	buf_fini(&b->changes);
+	buf_fini(&b->records);
 }
 
 static void
@@ -202,24 +223,14 @@ backup_stream(struct backup_run *run, const char *partition, const char *to)
 		fprintf(stderr, "storectl: %s: no such account\n", run->account);
 		b.rc = EX_NOUSER;
 	}
-	if (!b.rc) {
-		buf_lit(&b.line, "end");
-		kv_put_u64(&b.line, "accounts", b.accounts);
-		kv_put_u64(&b.line, "messages", b.messages);
-		backup_frame(&b, BACKUP_END);
-		backup_flush(&b);
-	}
+	if (!b.rc)
+		backup_end(&b);
 	if (b.fd != STDOUT_FILENO && ((!b.rc && fsync(b.fd) < 0) || close(b.fd) < 0) && !b.rc) {
 		fprintf(stderr, "storectl: %s: %s\n", to, strerror(errno));
 		b.rc = EX_IOERR;
 	}
 	backup_summary(&b);
-	for (size_t k = 0; k < STORE_KEYWORDS; k++)
-		mem_free(&b.keywords[k]);
-	buf_fini(&b.out);
-	buf_fini(&b.line);
-	buf_fini(&b.changes);
-	buf_fini(&b.records);
+	backup_fini(&b);
 	return b.rc ? b.rc : b.failed ? 1 : 0;
 }
 

@@ -9,6 +9,7 @@
 struct backup_run {
 	const char *partition, *account, *state; /* "" = all; none */
 	bool json, quiet;
+	bool always; /* an account is in the stream also when nothing has changed */
 };
 struct backup_folder {
 	uint64_t mailbox;
@@ -26,6 +27,8 @@ struct backing { /* a stream */
 	const struct backup_run *run;
 	const char *to;
 	int fd;
+	int (*write)(void *arg, struct slice bytes); /* instead of fd: 0 or -errno; NULL = fd */
+	void *write_arg;
 	struct backup_writer writer;
 	struct buf out, line;
 	int rc; /* not 0: it is over */
@@ -43,6 +46,10 @@ struct backing { /* a stream */
 	uint64_t left_out; /* of those, what is not in the stream though it should */
 };
 
+/* backup.c: the frames before and behind all accounts; what has been made goes. */
+void backup_begin(struct backing *b);
+void backup_end(struct backing *b);
+void backup_fini(struct backing *b);
 /* backup-account.c: b->line becomes a frame; what is gathered is written; an account, whole or what has
  * changed in it. */
 void backup_frame(struct backing *b, char kind);

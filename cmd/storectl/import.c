@@ -136,7 +136,7 @@ import_summary(struct importing *i)
 static int
 import_run(struct importing *i, import_fn *from, const char *path)
 {
-	int rc = storectl_account_ready(i->name, &i->ask, &i->reader, &i->view, &i->account);
+	int rc = storectl_account_ready(i->name, "", &i->ask, &i->reader, &i->view, &i->account);
 
 	if (rc)
 		return rc;

@@ -15,6 +15,8 @@
 #include "daemon/program.h"
 #include "store/check.h"
 #include "store/config.h"
+#include "account.h"
+#include "serve.h"
 #include "storectl.h"
 
 static const char *only = ""; /* account or partition */
@@ -254,6 +256,8 @@ static const struct {
 	{ "expire", storectl_expire },
 	{ "export", storectl_export },
 	{ "import", storectl_import },
+	{ "move", storectl_move },
+	{ "receive", storectl_receive },
 	{ "restore", storectl_restore },
 	{ "undelete", storectl_undelete },
 };
@@ -331,6 +335,9 @@ static const struct program storectl_program = {
 	    "  import [-n | --dry-run] [-j | --json] [-f FOLDER] --from maildir|maildir++|mbox\n"
 	    "         ACCOUNT PATH\n"
 	    "  list [ACCOUNT]\n"
+	    "  move [-j | --json] [-A ADDRESS] [-P PORT] [-p PARTITION] -D DN -y FILE ACCOUNT "
+	    "HOST\n"
+	    "  move -b | --back [-A ADDRESS] [-P PORT] ACCOUNT HOST\n"
 	    "  quota [-r] [ACCOUNT]\n"
 	    "  quota report|recount [-j | --json] [ACCOUNT]\n"
 	    "  reconstruct ACCOUNT\n"
@@ -340,6 +347,7 @@ static const struct program storectl_program = {
 	    "  undelete [-n | --dry-run] [-j | --json] [-a | --all] [-f FOLDER] [-t FOLDER]\n"
 	    "           [-w TIME] ACCOUNT\n"
 	    "  upgrade [PARTITION]\n"
+	    "storectl serve is a daemon, see storectl-serve(8)\n"
 	    "options:\n",
 	.option = storectl_option,
 	.run = storectl_run,
@@ -348,5 +356,7 @@ static const struct program storectl_program = {
 int
 main(int argc, char **argv)
 {
+	if (argc > 1 && strcmp(argv[1], "serve") == 0)
+		return program_run(&storectl_serve_program, argc - 1, argv + 1);
 	return program_run(&storectl_program, argc, argv);
 }

@@ -1,9 +1,9 @@
-/* storectl restore: folders and messages, put back.
+/* storectl restore: messages, put back.
  *
  * Called by restore.c for each frame, with the account open, or not at all when it is not wanted: then
- * octets are only remembered by their place in the stream.  A folder that has never had a message gets its
- * former UIDVALIDITY and UIDs, and so does what comes behind all that a folder of the same UIDVALIDITY has
- * given out; all else is merged: what is there, octet by octet, stays, and the rest comes under new UIDs. */
+ * octets are only remembered by their place in the stream.  What comes behind all that a folder of the same
+ * UIDVALIDITY has given out has its former UIDs; all else is merged: what is there, octet by octet, stays, and the rest
+ * comes under new UIDs. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@
 
 #define RESTORE_GONE 256 /* messages that one request expunges */
 
-static bool
+bool
 restore_asked(struct restoring *r, const char *what)
 {
 	if (asking_try(&r->ask))
@@ -26,144 +26,6 @@ restore_asked(struct restoring *r, const char *what)
 	fprintf(stderr, "storectl: %s: %s\n", r->account, what);
 	r->rc = asking_code(&r->ask);
 	return false;
-}
-
-/* ---- folders ---------------------------------------------------------------------------------- */
-
-/* What the folder has given out before is never given out again. */
-static void
-folder_end(struct restoring *r)
-{
-	const struct store_restoring what = { .mailbox = r->mailbox,
-		.uidvalidity = r->uidvalidity,
-		.last = r->uidnext - 1,
-		.modseq = r->modseq };
-
-	if (!r->mailbox || !r->keeps || r->rc ||
-	    (r->uidnext <= r->now_next && r->now_validity == r->uidvalidity))
-		return;
-	store_restore_start(r->ask.client, &what, NULL, 0, &r->ask.op, asking_done, &r->ask);
-	(void)restore_asked(r, r->folder);
-}
-
-void
-restore_flush(struct restoring *r)
-{
-	int rc;
-
-	if (!r->opened)
-		return;
-	rc = put_flush(&r->put);
-	if (rc && !r->rc) {
-		restore_bad(r, "what was in hand is not sure");
-		r->rc = rc;
-	}
-	folder_end(r);
-	r->mailbox = 0;
-}
-
-/* No UIDVALIDITY twice in an account: one of the folders may get the name of the other. */
-static bool
-folder_validity_taken(struct restoring *r)
-{
-	struct store_folder f = { .account = r->id };
-	struct store_mailbox m;
-
-	while (store_next_folder(r->view, &f))
-		if (f.mailbox != r->mailbox && store_get_mailbox(r->view, f.mailbox, &m) == 0 &&
-		    m.uidvalidity == r->uidvalidity && !(f.attrs & STORE_NOSELECT) &&
-		    (m.exists || m.uidnext != 1))
-			return true;
-	return false;
-}
-
-/* How the folder is now. */
-static void
-folder_look(struct restoring *r)
-{
-	struct store_mailbox m;
-	bool fresh;
-
-	r->keeps = false;
-	if (store_begin(r->view) < 0)
-		exit(EX_OSERR);
-	if (store_get_mailbox(r->view, r->mailbox, &m) == 0) {
-		fresh = m.uidnext == 1 && m.exists == 0;
-		r->keeps = r->uidvalidity &&
-		    (m.uidvalidity == r->uidvalidity || (fresh && !folder_validity_taken(r)));
-		r->now_next = m.uidnext;
-		r->now_validity = m.uidvalidity;
-	}
-	store_end(r->view);
-	have_fini(&r->have);
-	if (have_load(&r->have, r->view, r->mailbox) < 0)
-		exit(EX_OSERR);
-	put_folder(&r->put, r->mailbox, r->folder);
-	r->put.restoring = (struct store_restoring){ .mailbox = r->mailbox,
-		.uidvalidity = r->uidvalidity,
-		.modseq = r->modseq };
-}
-
-void
-restore_folder(struct restoring *r, struct slice line)
-{
-	char name[STORE_NAME_MAX + 1] = "";
-	bool there, subscribed = restore_number(line, "subscribed");
-	uint64_t mailbox;
-
-	restore_flush(r);
-	r->folder[0] = '\0';
-	r->folders += r->wanted;
-	if (kv_cstr(kv_find(line, "name"), name, sizeof(name)) < 0 ||
-	    store_name_check(slice_str(name), r->folder) < 0) {
-		restore_bad(r, "a folder without a name");
-		r->rc = EX_DATAERR;
-		return;
-	}
-	if (!r->opened || r->rc || restore_number(line, "noselect"))
-		return;
-	r->uidvalidity = restore_number32(line, "uidvalidity");
-	r->uidnext = restore_number32(line, "uidnext");
-	if (!r->uidvalidity || !r->uidnext) {
-		restore_bad(r, "a folder without UIDVALIDITY or a next UID");
-		return;
-	}
-	if (store_begin(r->view) < 0)
-		exit(EX_OSERR);
-	there = store_find_mailbox(r->view, r->id, slice_str(r->folder), &mailbox) == 0;
-	store_end(r->view);
-	if (!there) {
-		uint64_t use = restore_number(line, "use");
-
-		store_create_start(r->ask.client, r->id, slice_str(r->folder),
-		    use <= STORE_USE_MAX ? (enum store_special)use : STORE_USE_NONE, &r->ask.op,
-		    asking_done, &r->ask);
-		if (!restore_asked(r, r->folder))
-			return;
-		mailbox = r->ask.reply.mailbox;
-	}
-	if (subscribed) {
-		store_subscribe_start(r->ask.client, r->id, slice_str(r->folder), true, &r->ask.op,
-		    asking_done, &r->ask);
-		if (!restore_asked(r, r->folder))
-			return;
-	}
-	r->mailbox = mailbox;
-	folder_look(r);
-}
-
-void
-restore_rights(struct restoring *r, struct slice line)
-{
-	char identifier[STORE_IDENTIFIER_MAX + 1];
-
-	if (!r->mailbox || r->rc ||
-	    kv_cstr(kv_find(line, "identifier"), identifier, sizeof(identifier)) < 0)
-		return;
-	store_acl_start(r->ask.client, r->mailbox, slice_str(identifier), STORE_ADD,
-	    restore_number32(line, "may"), &r->ask.op, asking_done, &r->ask);
-	if (!asking_try(&r->ask))
-		restore_bad(r, r->ask.reply.verdict.text); /* the mail is worth more */
 }
 
 /* ---- messages ------------------------------------------------------------------------------------- */

@@ -62,13 +62,16 @@ restore_account_end(struct restoring *r)
 {
 	if (r->opened) {
 		restore_flush(r);
+		if (r->run->exact && r->done && !r->rc)
+			restore_only(r);
 		have_fini(&r->have);
 		put_close(&r->put);
 		store_view_free(&r->view);
 		store_reader_close(&r->reader);
 		asking_close(&r->ask);
 	}
-	r->opened = r->wanted = false;
+	r->opened = r->wanted = r->done = false;
+	buf_clear(&r->named);
 	r->mailbox = 0;
 	r->folder[0] = '\0';
 }
@@ -106,7 +109,8 @@ restore_account(struct restoring *r, struct slice line)
 		return;
 	if (*r->run->to)
 		slice_cstr(slice_str(r->run->to), r->account, sizeof(r->account));
-	r->rc = storectl_account_ready(r->account, &r->ask, &r->reader, &r->view, &r->id);
+	r->rc = storectl_account_ready(r->account, r->run->partition, &r->ask, &r->reader, &r->view,
+	    &r->id);
 	if (r->rc)
 		return;
 	put_open(&r->put, &r->ask, r->view, r->ask.partition);
@@ -156,11 +160,15 @@ restore_frame(struct restoring *r, const struct backup_frame *f)
 	case BACKUP_ACCOUNT: restore_account(r, f->text); break;
 	case BACKUP_FOLDER: restore_folder(r, f->text); break;
 	case BACKUP_RIGHTS: restore_rights(r, f->text); break;
+	case BACKUP_ANNOTATION: restore_annotation(r, f->text); break;
 	case BACKUP_MESSAGE: restore_message(r, f->text); break;
 	case BACKUP_OCTETS: restore_octets(r, f->text); break;
 	case BACKUP_STATE: restore_state(r, f->text); break;
 	case BACKUP_GONE: restore_gone(r, f->text); break;
-	case BACKUP_DONE: restore_flush(r); break;
+	case BACKUP_DONE:
+		restore_flush(r);
+		r->done = true;
+		break;
 	case BACKUP_END: restore_end(r); break;
 	default:
 		if (f->kind >= 'a' && f->kind <= 'z')
@@ -257,7 +265,7 @@ restore_summary(const struct restoring *r)
 		    (unsigned long long)r->gone, (unsigned long long)r->failed);
 }
 
-static int
+int
 restore_stream(const struct restore_run *run, const char *from)
 {
 	struct restoring r = { .run = run, .from = from, .fd = STDIN_FILENO };
@@ -280,6 +288,8 @@ restore_stream(const struct restore_run *run, const char *from)
 	buf_fini(&r.in);
 	buf_fini(&r.m.keywords);
 	buf_fini(&r.m.octets);
+	buf_fini(&r.named);
+	buf_fini(&r.annotation);
 	idmap_fini(&r.emails);
 	return r.rc ? r.rc : r.failed ? 1 : 0;
 }
@@ -327,7 +337,7 @@ storectl_restore(int argc, char **argv, bool quiet)
 	static const struct option longs[] = { { "account", required_argument, NULL, 'a' },
 		{ "dry-run", no_argument, NULL, 'n' }, { "json", no_argument, NULL, 'j' },
 		{ "to", required_argument, NULL, 't' }, { 0 } };
-	struct restore_run run = { .quiet = quiet, .account = "", .to = "" };
+	struct restore_run run = { .quiet = quiet, .account = "", .to = "", .partition = "" };
 	struct stat st;
 
 	optind = 0;

@@ -7,8 +7,11 @@
 #include "put.h"
 
 struct restore_run {
+	const char *partition;    /* of accounts that are new; "" = the default */
 	const char *account, *to; /* the one that is wanted, "" = all; and under which name */
 	bool dry, json, quiet;
+	bool
+	    exact; /* folders that the stream does not have go, and subscriptions are those of the stream */
 };
 /* A message in hand, while its octets come. */
 struct restore_message {
@@ -46,20 +49,28 @@ struct restoring { /* a stream */
 	bool keeps;                    /* UIDs */
 	struct have have;
 	struct restore_message m;
+	bool done;             /* all of the account in hand has come */
+	struct buf annotation; /* pieces of a value, so far */
+	struct buf named;      /* exact: folders of the account in hand, each with a NUL */
 	bool began, ended;
 	uint64_t accounts, folders, messages, merged, there, states, gone, failed;
 };
 
-/* restore-message.c: the account is open, and the folder. */
+/* restore-message.c: waits; false: it has been told, and the stream is over. */
+bool restore_asked(struct restoring *r, const char *what);
+/* restore-folder.c, restore-message.c: the account is open, and the folder. */
 void restore_folder(struct restoring *r, struct slice line);
+void restore_only(struct restoring *r); /* exact: all others go */
 void restore_rights(struct restoring *r, struct slice line);
+void restore_annotation(struct restoring *r, struct slice line);
 void restore_message(struct restoring *r, struct slice line);
 void restore_octets(struct restoring *r, struct slice text);
 void restore_state(struct restoring *r, struct slice line);
 void restore_gone(struct restoring *r, struct slice line);
 /* What is gathered is on disk. */
 void restore_flush(struct restoring *r);
-/* restore.c */
+/* restore.c: a stream; its counts are printed.  An exit code. */
+int restore_stream(const struct restore_run *run, const char *from);
 void restore_bad(struct restoring *r, const char *why);
 void restore_placed(void *arg, uint64_t email, uint64_t mailbox, uint32_t uid);
 uint64_t restore_number(struct slice line, const char *key);

@@ -61,9 +61,9 @@ int storectl_restore(int argc, char **argv, bool quiet);
  * why. */
 int storectl_account_find(const char *account, struct store_reader **r, struct store_view **v,
     uint64_t *id, char *partition) MUSTCHECK;
-/* The same of an account that stored makes when it is not there; opens `a`. */
-int storectl_account_ready(const char *account, struct asking *a, struct store_reader **r,
-    struct store_view **v, uint64_t *id) MUSTCHECK;
+/* The same of an account that stored makes when it is not there, in the partition ("" = the default); opens `a`. */
+int storectl_account_ready(const char *account, const char *partition, struct asking *a,
+    struct store_reader **r, struct store_view **v, uint64_t *id) MUSTCHECK;
 /* Is there an account of this name? */
 bool storectl_account_is(const char *account);
 /* A line on standard output, in one write: other processes may write there too.  Empties it. */

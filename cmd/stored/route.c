@@ -89,6 +89,57 @@ stored_route_submit(struct client *c, struct part *part, struct store_job *j)
 	stored_job_finished(j);
 }
 
+/* ---- accounts that are frozen for somebody ------------------------------------------------------ */
+
+/* Nobody waits for it. */
+static void
+thaw(uint64_t account)
+{
+	struct part *part = part_of_id(account);
+	struct store_job *j;
+
+	if (!part)
+		return;
+	j = job_take();
+	j->req.verb = STORE_V_FREEZE;
+	j->req.account = account;
+	j->req.use = STORE_THAWED;
+	j->ends = true;
+	if (!store_part_submit(part->p, j))
+		job_give(&j);
+}
+
+void
+stored_thaw_all(struct client *c)
+{
+	const uint64_t *list = (const void *)c->frozen.p;
+
+	for (size_t i = 0; i < c->frozen.n / sizeof(*list); i++)
+		thaw(list[i]);
+	buf_clear(&c->frozen);
+}
+
+/* A FREEZE is answered; its client may have gone meanwhile. */
+static void
+freeze_finished(struct client *c, const struct store_job *j)
+{
+	uint64_t *list = (void *)c->frozen.p;
+	size_t n = 0;
+
+	if (j->reply.code != STORE_DONE)
+		return;
+	for (size_t i = 0; i < c->frozen.n / sizeof(*list); i++)
+		if (list[i] != j->req.account)
+			list[n++] = list[i];
+	c->frozen.n = n * sizeof(*list);
+	if (j->req.use != STORE_FROZEN)
+		return;
+	if (c->closed)
+		thaw(j->req.account);
+	else
+		buf_add(&c->frozen, &j->req.account, sizeof(j->req.account));
+}
+
 /* ---- deliveries to several partitions ---------------------------------------------------------- */
 
 struct split {
@@ -140,6 +191,8 @@ stored_job_finished(struct store_job *j)
 
 	if (c) { /* the purge's have none */
 		waiting--;
+		if (j->req.verb == STORE_V_FREEZE)
+			freeze_finished(c, j);
 		if (j->owner2)
 			split_finished(c, j->owner2, j);
 		else

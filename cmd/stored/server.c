@@ -135,6 +135,7 @@ client_free(struct client *c)
 	}
 	map_fini(&c->bodies);
 	buf_fini(&c->joiner.b);
+	buf_fini(&c->frozen);
 	mem_free(&c->who);
 	mem_free(&c);
 	client_gone = true;
@@ -175,6 +176,7 @@ server_on_closed(struct ipc *ipc, int error)
 	    log_str(error ? strerror(-error) : ""));
 	c->closed = true;
 	list_remove(&c->link);
+	stored_thaw_all(c);
 	metric_set(M_CLIENTS, (int64_t)--nclients);
 	parts_tick(); /* its snapshots, if it died */
 	if (c->njobs == 0)

@@ -19,6 +19,8 @@ enum backup_kind {
 	BACKUP_ACCOUNT = 'A', /* name, modseq, since; what follows is its */
 	BACKUP_FOLDER = 'F',  /* name, uidvalidity, uidnext ...; what follows is its */
 	BACKUP_RIGHTS = 'R',  /* identifier, may: of the folder */
+	BACKUP_ANNOTATION =
+	    'n', /* login, name, value, gone: of the folder, or (server=1) of the account */
 	BACKUP_MESSAGE =
 	    'M',             /* uid, size, flags ...; octets follow, or it is one that was before */
 	BACKUP_OCTETS = 'O', /* the next ones of the message */

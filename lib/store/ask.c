@@ -303,6 +303,22 @@ store_acl_start(struct store_client *c, uint64_t mailbox, struct slice identifie
 }
 
 void
+store_annotate_as_start(struct store_client *c, struct slice login, uint64_t account,
+    uint64_t mailbox, const struct store_annotation *list, size_t n, struct op *op,
+    store_done *done, void *arg)
+{
+	struct store_request r = { .verb = STORE_V_ANNOTATE,
+		.name = login,
+		.account = account,
+		.mailbox = mailbox,
+		.annotations = (struct store_annotation *)(uintptr_t)list,
+		.nannotations = n };
+
+	must(n > 0 && n <= STORE_ANNOT_REQUEST);
+	store_ask(c, &r, op, done, arg);
+}
+
+void
 store_annotate_start(struct store_client *c, uint64_t account, uint64_t mailbox,
     const struct store_annotation *list, size_t n, struct op *op, store_done *done, void *arg)
 {
@@ -421,6 +437,17 @@ store_orphan_start(struct store_client *c, uint64_t account, bool yes, struct op
     store_done *done, void *arg)
 {
 	struct store_request r = { .verb = STORE_V_ORPHAN, .account = account, .yes = yes };
+
+	store_ask(c, &r, op, done, arg);
+}
+
+void
+store_freeze_start(struct store_client *c, uint64_t account, enum store_freeze how, struct op *op,
+    store_done *done, void *arg)
+{
+	struct store_request r = { .verb = STORE_V_FREEZE,
+		.account = account,
+		.use = (uint8_t)how };
 
 	store_ask(c, &r, op, done, arg);
 }

@@ -258,6 +258,11 @@ struct store_annotation;
 void store_annotate_start(struct store_client *c, uint64_t account, uint64_t mailbox,
     const struct store_annotation *list, size_t n, struct op *op, store_done *done, void *arg);
 
+/* The same of storectl: private ones are of this login, "" = the owner. */
+void store_annotate_as_start(struct store_client *c, struct slice login, uint64_t account,
+    uint64_t mailbox, const struct store_annotation *list, size_t n, struct op *op,
+    store_done *done, void *arg);
+
 /* ---- repair: storectl ---------------------------------------------------------------------- */
 
 /* Files that are in place become messages: m->uid, size, dates, cache; body is not used.
@@ -301,6 +306,13 @@ void store_rename_account_start(struct store_client *c, uint64_t account, struct
 /* The directory has no entry for the account, or has one again: since when it has none stays with it. */
 void store_orphan_start(struct store_client *c, uint64_t account, bool yes, struct op *op,
     store_done *done, void *arg);
+/* Nobody changes the account: requests that would are refused for the time being (STORE_FAILED).  STORE_FROZEN ends
+ * with the connection, and one who has it is not frozen again (STORE_CANNOT); STORE_MOVED stays, until STORE_THAWED, and
+ * needs that it was frozen (STORE_CANNOT).  Answered when all that had begun is over.
+ * r: modseq, bytes, messages. */
+enum store_freeze { STORE_THAWED, STORE_FROZEN, STORE_MOVED };
+void store_freeze_start(struct store_client *c, uint64_t account, enum store_freeze how,
+    struct op *op, store_done *done, void *arg);
 /* A copy of a partition's index is made and synced.  r: path, of the file. */
 void store_snapshot_start(struct store_client *c, struct slice partition, struct op *op,
     store_done *done, void *arg);

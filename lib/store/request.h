@@ -59,7 +59,7 @@ struct store_request {
 	uint32_t count; /* BODIES: files; MEND: a UIDVALIDITY; ACL: rights */
 	uint16_t flags; /* enum store_flag */
 	uint8_t how;    /* enum store_how */
-	uint8_t use;    /* enum store_special; LOGIN: enum store_login */
+	uint8_t use;    /* enum store_special; LOGIN: enum store_login; FREEZE: enum store_freeze */
 	bool yes;       /* WATCH, SUBSCRIBE: on or off */
 	uint8_t options;
 	struct slice name, name2, partition, keywords;

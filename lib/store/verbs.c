@@ -100,6 +100,12 @@ verb_check_login(const struct store_request *r)
 }
 
 static const char *
+verb_check_freeze(const struct store_request *r)
+{
+	return r->use <= STORE_MOVED ? NULL : "bad state";
+}
+
+static const char *
 verb_check_create(const struct store_request *r)
 {
 	return r->use <= STORE_USE_MAX ? NULL : "bad special use";
@@ -175,7 +181,7 @@ static const struct store_verb_info verbs[] = {
 		B(NAME), B(PARTITION) },
 	{ STORE_V_CREATE,    "create",    STORE_AT_ACCOUNT,   CHANGE,                   MAIL | STORECTL,  2, verb_check_create,
 		B(ACCOUNT), B(NAME) | B(USE) },
-	{ STORE_V_DELETE,    "delete",    STORE_AT_ACCOUNT,   ALONE | CHANGE,           MAIL,             2, NULL,
+	{ STORE_V_DELETE,    "delete",    STORE_AT_ACCOUNT,   ALONE | CHANGE,           MAIL | STORECTL,  2, NULL,
 		B(ACCOUNT), B(NAME) },
 	{ STORE_V_RENAME,    "rename",    STORE_AT_ACCOUNT,   ALONE | CHANGE,           MAIL,             2, NULL,
 		B(ACCOUNT), B(NAME) | B(NAME2) },
@@ -207,8 +213,8 @@ static const struct store_verb_info verbs[] = {
 		B(MAILBOX) | B(MAILBOX2) | B(RANGES) | B(MESSAGES), LIMITS },
 	{ STORE_V_ACL,       "acl",       STORE_AT_MAILBOX,   CHANGE,                   MAIL | STORECTL,  2, verb_check_acl,
 		B(MAILBOX), B(NAME) | B(HOW) | B(COUNT) },
-	{ STORE_V_ANNOTATE,  "annotate",  STORE_AT_ACCOUNT,   CHANGE,                   MAIL,             2, verb_check_annotate,
-		B(ACCOUNT) | B(ANNOTATIONS), B(MAILBOX) },
+	{ STORE_V_ANNOTATE,  "annotate",  STORE_AT_ACCOUNT,   CHANGE,                   MAIL | STORECTL,  2, verb_check_annotate,
+		B(ACCOUNT) | B(ANNOTATIONS), B(MAILBOX) | B(NAME) },
 	{ STORE_V_RESTORE,   "restore",   STORE_AT_MAILBOX,   SPACE | BODIES | CHANGE,  STORECTL,         2, verb_check_restore,
 		B(MAILBOX), B(MESSAGES) | B(COUNT) | B(SINCE) | B(RANGES) },
 	{ STORE_V_ERASE,     "erase",     STORE_AT_ACCOUNT,   ALONE | CHANGE,           STORECTL,         2, verb_check_account,
@@ -221,6 +227,8 @@ static const struct store_verb_info verbs[] = {
 		B(NAME) | B(QUESTIONS), B(PARTITION) },
 	{ STORE_V_ORPHAN,    "orphan",    STORE_AT_ACCOUNT,   0,                        STORECTL,         2, NULL,
 		B(ACCOUNT), B(YES) },
+	{ STORE_V_FREEZE,    "freeze",    STORE_AT_ACCOUNT,   0,                        STORECTL,         2, verb_check_freeze,
+		B(ACCOUNT), B(USE) },
 };
 /* clang-format on */
 

@@ -26,7 +26,7 @@ def run(*args):
 
 
 # Daemons in another program's file: NAME is what stands for both.
-PROGRAMS = {os.path.join(tm.BINDIR, "tmctl-serve"): [os.path.join(tm.BINDIR, "tmctl"), "serve"]}
+PROGRAMS = {os.path.join(tm.BINDIR, t + "-serve"): [os.path.join(tm.BINDIR, t), "serve"] for t in ("tmctl", "storectl")}
 
 
 def described(program):

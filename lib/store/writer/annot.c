@@ -444,7 +444,8 @@ writer_run_annotate(struct writer *w, struct store_job *j)
 		writer_reply_no_box(j, rc);
 		return;
 	}
-	t.me = j->req.actor.n ? j->req.actor : slice_str(t.a->name);
+	/* Who asks for nobody may say whose private ones are meant. */
+	t.me = j->req.actor.n ? j->req.actor : j->req.name.n ? j->req.name : slice_str(t.a->name);
 	t.guest = !slice_eq(t.me, slice_str(t.a->name));
 	if (!annot_forbidden(&t) && !annot_full(&t) && !annot_bad_use(&t) && !annot_too_many(&t))
 		annot_put_all(&t);

@@ -39,6 +39,7 @@ static writer_run_fn *const runs[STORE_V_LAST + 1] = {
 	[STORE_V_KNOW] = writer_run_know,
 	[STORE_V_RESTORE] = writer_run_restore,
 	[STORE_V_ERASE] = writer_run_erase,
+	[STORE_V_FREEZE] = writer_run_freeze,
 	[STORE_V_LOGIN] = writer_run_login,
 	[STORE_V_ORPHAN] = writer_run_orphan,
 	[STORE_V_RENAME_ACCOUNT] = writer_run_rename_account,
@@ -58,7 +59,8 @@ job_run(struct writer *w, struct store_job *j)
 
 	if (!run)
 		writer_reply_fail(j, STORE_REFUSED, verdict(OUT_STORE_MISLED));
-	else if (!(v->flags & STORE_VF_SPACE) || !writer_reply_if_full(w, j))
+	else if (!(v->flags & STORE_VF_SPACE && writer_reply_if_full(w, j)) &&
+	    !(v->flags & STORE_VF_CHANGE && writer_reply_if_frozen(w, j)))
 		run(w, j);
 }
 

@@ -188,6 +188,10 @@ deliver_one(struct writer *w, struct store_job *j, size_t i, int fd, struct cont
 	}
 	if (target_again(t, i, a, b, r))
 		return;
+	if (writer_is_frozen(w, a)) {
+		result_fail(r, STORE_FAILED, writer_verdict_frozen(a));
+		return;
+	}
 	if (writer_over_quota(w, a, &t->limits, m->size, 1, true, &v)) {
 		result_fail(r, STORE_OVERQUOTA, v);
 		return;

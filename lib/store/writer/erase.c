@@ -14,7 +14,7 @@
 /* ---- an account leaves the writer's memory ---------------------------------------------------- */
 
 static void
-account_forget(struct writer *w, struct wacct *a)
+erase_forget(struct writer *w, struct wacct *a)
 {
 	struct store_known known = { .id = a->d.id, .name = slice_str(a->name), .gone = true };
 
@@ -119,7 +119,7 @@ erase_last(struct writer *w, struct wacct *a, struct wbox *inbox)
 	while (!w->error && !erase_rows(w, STORE_T_ANNOT, id))
 		;
 	erase_directory(w, a);
-	account_forget(w, a);
+	erase_forget(w, a);
 	w->stats.erased++;
 }
 

@@ -177,7 +177,8 @@ static bool
 job_is_whole(const struct store_job *j)
 {
 	return j->req.verb == STORE_V_RECOUNT || j->req.verb == STORE_V_MEND ||
-	    j->req.verb == STORE_V_ERASE || j->req.verb == STORE_V_RENAME_ACCOUNT;
+	    j->req.verb == STORE_V_ERASE || j->req.verb == STORE_V_RENAME_ACCOUNT ||
+	    j->req.verb == STORE_V_FREEZE;
 }
 
 bool

@@ -7,6 +7,7 @@
 #include "mail/outcome.h"
 #include "store/block.h"
 #include "store/read.h"
+#include "store/writer/runs-impl.h"
 #include "store/writer/threads-impl.h"
 
 #define BOXES_MOST 50000 /* mailboxes remembered between batches */
@@ -204,6 +205,7 @@ struct writer {
 	struct wlog oplog;
 	bool full;                      /* of disk: nothing is taken in */
 	bool index_near;                /* nine tenths of the map are used */
+	struct buf frozen;              /* uint64_t: accounts that are being moved away */
 	int failing;                    /* what the last batch failed for, 0 = it did not */
 	uint64_t failures;              /* batches in a row */
 	bool fresh;                     /* the index has just been made */
@@ -268,13 +270,9 @@ bool writer_reply_if_acl_many(struct writer *w, struct store_job *j, struct wacc
     const char *name, bool itself);
 void writer_acl_inherit(struct writer *w, struct wbox *b); /* a new one, from the one above it */
 void writer_acl_forget(struct writer *w, const struct wbox *b); /* what it gives goes */
-void writer_run_acl(struct writer *w, struct store_job *j);
-void writer_run_restore(struct writer *w, struct store_job *j);
 
 /* ---- annot.c: annotations; the writer's thread -------------------------------------------------- */
-void writer_run_annotate(struct writer *w, struct store_job *j);
 /* know.c: what deliveries ask, and let the account remember. */
-void writer_run_know(struct writer *w, struct store_job *j);
 /* The folder of the account with this use, or 0. */
 uint64_t writer_use_find(struct writer *w, struct wacct *a, enum store_special use);
 /* folder.c: makes a folder for mail that comes, with those above it.  0 and *b; -ENOENT: it cannot be made (its name,
@@ -312,6 +310,12 @@ bool writer_over_quota(struct writer *w, struct wacct *a, const struct store_lim
 void writer_quota_warn(struct writer *w, struct wacct *a, const struct store_limits *l);
 void writer_quota_settled(struct writer *w); /* the batch is over */
 
+/* ---- freeze.c: accounts that nobody changes; the writer's thread ------------------------------ */
+bool writer_is_frozen(const struct writer *w, const struct wacct *a);
+struct verdict writer_verdict_frozen(const struct wacct *a);
+/* Would the request change such an account?  Then the reply is set.  Of mail each target is looked at. */
+bool writer_reply_if_frozen(struct writer *w, struct store_job *j);
+
 /* ---- recount.c: counts; the writer's thread ---------------------------------------------------- */
 /* Mends the mailbox's blocks and counts its messages, dropping the bits of keywords that are not
  * `named`, in slices: false, and *c is where to go on.  Nobody else may change the mailbox until it is
@@ -320,7 +324,6 @@ bool writer_count(struct writer *w, struct wcount *c, struct wbox *b, uint64_t n
 void writer_count_begin(struct wcount *c, const struct wbox *b);
 void writer_count_take(struct writer *w, struct wcount *c, struct wbox *b); /* into the record */
 void writer_count_fini(struct wcount *c);
-void writer_run_recount(struct writer *w, struct store_job *j);
 
 /* ---- box.c: mailboxes in memory; the writer's thread ----------------------------------------- */
 int writer_box_find(struct writer *w, uint64_t id, struct wbox **b) MUSTCHECK;
@@ -352,7 +355,6 @@ void writer_event_add(struct writer *w, enum store_event_kind kind, uint64_t acc
 int writer_damage_note(struct writer *w, enum store_table t, const void *key, size_t n,
     const char *why);
 void writer_damage_fini(struct writer *w);
-void writer_run_mend(struct writer *w, struct store_job *j);
 
 /* ---- keyword.c: a mailbox's keywords; the writer's thread ------------------------------------- */
 /* Bits of keyword names; new ones are made when `make`, those for which the mailbox has no room
@@ -445,27 +447,7 @@ void writer_dup_load(struct writer *w);  /* at start, in a transaction */
 void writer_dup_flush(struct writer *w); /* writes this batch's keys, drops old rows */
 void writer_dup_settled(struct writer *w, bool committed);
 
-/* ---- the requests; the writer's thread ------------------------------------------------------- */
-void writer_run_deliver(struct writer *w, struct store_job *j);
-void writer_run_append(struct writer *w, struct store_job *j);
-void writer_run_relink(struct writer *w, struct store_job *j);
-void writer_run_account(struct writer *w, struct store_job *j);
-void writer_run_login(struct writer *w, struct store_job *j);
-void writer_run_orphan(struct writer *w, struct store_job *j);
-void writer_run_create(struct writer *w, struct store_job *j);
-void writer_run_delete(struct writer *w, struct store_job *j);
-void writer_run_rename(struct writer *w, struct store_job *j);
-void writer_run_subscribe(struct writer *w, struct store_job *j);
-void writer_run_flags(struct writer *w, struct store_job *j);
-void writer_run_expunge(struct writer *w, struct store_job *j);
-void writer_run_copy(struct writer *w, struct store_job *j);
-void writer_run_move(struct writer *w, struct store_job *j);
-void writer_run_reserve(struct writer *w, struct store_job *j);
-void writer_run_settle(struct writer *w, struct store_job *j);
-void writer_run_forget(struct writer *w, struct store_job *j);
-void writer_run_replace(struct writer *w, struct store_job *j);
-void writer_run_erase(struct writer *w, struct store_job *j);
-void writer_run_rename_account(struct writer *w, struct store_job *j);
+/* ---- the requests, of which runs-impl.h has one each; the writer's thread --------------------- */
 /* Jobs that move directories after the commit run alone. */
 bool writer_job_alone(const struct store_job *j);
 

@@ -1,0 +1,307 @@
+/* storectl serve: accounts that move to this host; see storectl-serve(8).
+ *
+ * A daemon of its own by name, files and life, in storectl's file because it does what storectl does.  Owns the
+ * connections, limit.clients at once: each has shown a certificate of the role move or admin, and is joined
+ * (net/splice.h) with a process of its own, `storectl receive`, which does what is asked.  Nothing is read here.
+ * Can fail: the handshake, the start of the process.  Must stay true: who has shown no role has no process, and who
+ * only holds a connection shuts nobody out. */
+#include <errno.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/list.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/must.h"
+#include "base/random.h"
+#include "daemon/program.h"
+#include "daemon/role.h"
+#include "net/splice.h"
+#include "serve.h"
+
+#define SERVE_SHAKE_MS 15000
+#define SERVE_STALL_MS 300000 /* a restore that does not read: it waits for stored */
+
+enum { M_CONNECTIONS, M_REFUSED, M_SESSIONS, M_COUNT };
+
+static int64_t arrive_clients;
+/* clang-format off */
+static const struct conf_key keys[] = {
+	{ "limit.clients", CONF_INT, &arrive_clients, "8", 1, 1000, RELOAD, NULL,
+	    "Hosts, and accounts of one host, that move accounts here at once." },
+};
+static const struct conf_schema schema = { .keys = keys, .nkeys = NELEM(keys) };
+static const struct metric metrics[] = {
+	[M_CONNECTIONS] = { "move_connections", COUNTER, "Connections of hosts that move accounts here." },
+	[M_REFUSED] = { "move_refused", COUNTER, "Connections without a certificate of the role move or admin." },
+	[M_SESSIONS] = { "move_sessions", GAUGE, "Connections that are open." },
+	[M_COUNT] = { NULL, COUNTER, NULL },
+};
+/* clang-format on */
+
+struct arrive {
+	struct stream io, child;
+	struct splice pair;
+	struct watch end; /* of the process */
+	struct list link; /* arrive_shaking, until it has shown a role */
+	int pidfd;        /* -1: there is none */
+	char sid[14];
+	char name[DAEMON_PEER_NAME];
+};
+
+static struct list arrive_shaking = { &arrive_shaking, &arrive_shaking }; /* oldest first */
+static size_t arrive_open;
+
+/* ---- the end ---------------------------------------------------------------------------------- */
+
+static void
+arrive_free(struct arrive *s)
+{
+	list_remove(&s->link);
+	metric_set(M_SESSIONS, (int64_t)--arrive_open);
+	mem_free(&s);
+	if (daemon_draining() && !arrive_open)
+		daemon_drained();
+}
+
+static void
+arrive_on_io_closed(struct stream *io)
+{
+	arrive_free(io->data);
+}
+
+static void
+arrive_reaped(struct watch *w)
+{
+	struct arrive *s = CONTAINER(w, struct arrive, end);
+
+	(void)close(s->pidfd);
+	arrive_free(s);
+}
+
+/* Its streams are closed: the process sees the end of its input, and ends. */
+static void
+arrive_on_end(struct watch *w, bool readable UNUSED, bool writable UNUSED, int error UNUSED)
+{
+	struct arrive *s = CONTAINER(w, struct arrive, end);
+	siginfo_t si = { 0 };
+
+	if (waitid(P_PIDFD, (id_t)s->pidfd, &si, WEXITED | WNOHANG) < 0 || si.si_pid == 0)
+		return;
+	log_event(LOG_INFO, "move_served", "sid=%s by=%s code=%d", s->sid, log_str(s->name),
+	    si.si_status);
+	watch_close(w, arrive_reaped);
+}
+
+static void
+arrive_on_parted(struct splice *p)
+{
+	struct arrive *s = CONTAINER(p, struct arrive, pair);
+
+	watch_want(&s->end, true, false); /* at once, when it has ended before */
+}
+
+static const struct splice_events pair_events = { .closed = arrive_on_parted };
+
+/* ---- the process ------------------------------------------------------------------------------ */
+
+static int
+arrive_spawn(int fd, pid_t *pid)
+{
+	char *argv[] = { mem_str("storectl"), mem_str("-c"), NULL, mem_str("receive"), NULL };
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	sigset_t none, all;
+	int e;
+
+	argv[2] = mem_str(program_conf_file() ? program_conf_file() : "");
+	(void)sigemptyset(&none);
+	(void)sigfillset(&all);
+	must(posix_spawn_file_actions_init(&files) == 0 && posix_spawnattr_init(&attr) == 0);
+	for (int to = 0; to < 3; to++)
+		must(posix_spawn_file_actions_adddup2(&files, fd, to) == 0);
+	must(posix_spawnattr_setsigmask(&attr, &none) == 0);
+	must(posix_spawnattr_setsigdefault(&attr, &all) == 0);
+	must(posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF) == 0);
+	e = posix_spawn(pid, "/proc/self/exe", &files, &attr, argv, environ);
+	(void)posix_spawn_file_actions_destroy(&files);
+	(void)posix_spawnattr_destroy(&attr);
+	for (size_t i = 0; i < NELEM(argv); i++)
+		mem_free(&argv[i]);
+	return -e;
+}
+
+/* Until it is a side of the pair. */
+static const struct stream_events child_events = { .closed = NULL };
+
+/* 0 or -errno. */
+static int
+arrive_join(struct arrive *s)
+{
+	int fds[2], rc;
+	pid_t pid = 0;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+		return -errno;
+	rc = arrive_spawn(fds[1], &pid);
+	(void)close(fds[1]);
+	if (rc == 0 && (s->pidfd = (int)syscall(SYS_pidfd_open, pid, 0)) < 0)
+		rc = -errno;
+	if (rc < 0) {
+		(void)close(fds[0]);
+		return rc;
+	}
+	must(watch_init(&s->end, s->io.loop, s->pidfd, arrive_on_end) == 0);
+	stream_init(&s->child, s->io.loop, &child_events, s);
+	must(stream_open(&s->child, fds[0]) == 0);
+	stream_idle(&s->io, 0);
+	splice_start(&s->pair, &s->io, &s->child, SERVE_STALL_MS, &pair_events);
+	return 0;
+}
+
+/* ---- who comes -------------------------------------------------------------------------------- */
+
+static void
+arrive_on_secured(struct stream *io, int error, const char *why)
+{
+	const unsigned may = TLS_ROLE_BIT(TLS_ROLE_MOVE) | TLS_ROLE_BIT(TLS_ROLE_ADMIN);
+	struct arrive *s = io->data;
+	int rc;
+
+	if (error) {
+		log_event(LOG_INFO, "tls_failed", "sid=%s error=%s", s->sid, log_str(why));
+		stream_close(io);
+		return;
+	}
+	(void)daemon_peer_name(io, s->name);
+	if (!(daemon_peer_roles(io) & may)) {
+		metric_add(M_REFUSED, 1);
+		(void)daemon_peer_is(io, TLS_ROLE_MOVE, NULL, s->sid); /* tells */
+		buf_lit(stream_out(io),
+		    "forbidden: this certificate is not of the role move\nend 77\n");
+		stream_finish(io);
+		return;
+	}
+	list_remove(&s->link);
+	log_event(LOG_INFO, "move_accepted", "sid=%s by=%s", s->sid, log_str(s->name));
+	rc = arrive_join(s);
+	if (rc < 0) {
+		log_event(LOG_ERROR, "move_failed", "sid=%s error=%s", s->sid,
+		    log_str(strerror(-rc)));
+		stream_close(io);
+	}
+}
+
+static void
+arrive_on_input(struct stream *io)
+{
+	if (stream_eof(io))
+		stream_close(io);
+}
+
+static const struct stream_events io_events = {
+	.input = arrive_on_input,
+	.secured = arrive_on_secured,
+	.closed = arrive_on_io_closed,
+};
+
+static bool
+arrive_make_room(void)
+{
+	struct arrive *s = list_first(&arrive_shaking, struct arrive, link);
+
+	if (!s)
+		return false;
+	list_remove(&s->link);
+	stream_close(&s->io);
+	return true;
+}
+
+static void
+arrive_accept(struct daemon_listen *l, int fd)
+{
+	struct arrive *s;
+
+	metric_add(M_CONNECTIONS, 1);
+	if (arrive_open >= (size_t)arrive_clients && !arrive_make_room()) {
+		(void)close(fd);
+		return;
+	}
+	s = mem_new(sizeof(*s));
+	s->pidfd = -1;
+	list_init(&s->link);
+	random_id(s->sid);
+	stream_init(&s->io, daemon_loop(), &io_events, s);
+	if (stream_open(&s->io, fd) < 0) {
+		(void)close(fd);
+		mem_free(&s);
+		return;
+	}
+	metric_set(M_SESSIONS, (int64_t)++arrive_open);
+	list_push(&arrive_shaking, &s->link);
+	stream_limit(&s->io, SERVE_SHAKE_MS);
+	stream_start(&s->io);
+	if (stream_tls_accept(&s->io, l->tls_ctx) < 0)
+		stream_close(&s->io);
+}
+
+/* ---- the program ------------------------------------------------------------------------------ */
+
+static int
+arrive_start(struct loop *l UNUSED)
+{
+	return 0;
+}
+
+/* What is under way comes to its end. */
+static void
+arrive_drain(void)
+{
+	while (arrive_make_room())
+		;
+	if (!arrive_open)
+		daemon_drained();
+}
+
+static void
+arrive_status(struct buf *out)
+{
+	buf_printf(out, "sessions=%zu\n", arrive_open);
+}
+
+/* Who comes is known by a certificate and by nothing else. */
+static bool
+arrive_check(struct buf *why)
+{
+	bool good = true;
+
+	for (struct daemon_listen **l = daemon_listeners(); *l; l++) {
+		if ((*l)->tls == TLS_IMPLICIT)
+			continue;
+		buf_printf(why, "%s: [listen %s] tls: implicit\n", conf_where(&(*l)->tls),
+		    (*l)->name);
+		good = false;
+	}
+	return good;
+}
+
+const struct program storectl_serve_program = {
+	.name = "storectl-serve",
+	.verb = "serve",
+	.about = "takes accounts that move to this host",
+	.may = "inet spawn",
+	.file = "storectl-serve.conf",
+	.schema = &schema,
+	.listens = true,
+	.client_certs = true,
+	.metrics = metrics,
+	.check = arrive_check,
+	.start = arrive_start,
+	.accept = arrive_accept,
+	.drain = arrive_drain,
+	.status = arrive_status,
+};
