@@ -3,6 +3,7 @@
  *	serve.c    the socket: feeders, masters, operators; leases
  *	verbs.c    what operators ask, walk.c for many messages, tell.c for what is no message
  *	pool.c     channel-master processes: started on demand, reaped
+ *	pools.c    how many of them channels have together
  *	stopped.c  which channels an operator has stopped, on disk
  *	rescan.c   the spool into the schedule, in the background
  *	clock.c    steps of the system's clock
@@ -42,6 +43,7 @@ struct chan {
 	size_t nprocs, nstarting; /* started but not connected yet */
 	uint64_t spawn_at;        /* not before (loop ms), after a failure */
 	uint32_t failures;        /* in a row */
+	uint64_t hungry_at; /* work, no process and no place in its pool since (loop ms); or 0 */
 	enum chan_word { CHAN_SILENT, CHAN_STOP, CHAN_START } word; /* an operator's, stopped.c */
 };
 
@@ -60,6 +62,7 @@ struct conn {
 	enum conn_kind kind;
 	uint32_t pid;
 	uint64_t messages, kbytes; /* leases that have ended */
+	uint64_t came;             /* loop ms */
 	int64_t since;             /* unix seconds: busy, or idle */
 	struct walk *walk;         /* a long answer under way */
 	bool leaving;
@@ -83,6 +86,7 @@ void table_metrics(void);
 int serve_start(void);               /* opens the socket; 0 or -errno */
 void conn_flush(struct conn *c);     /* at the end of this turn */
 void masters_leave(struct chan *ch); /* tell them; NULL = of all channels */
+void conn_leave(struct conn *c);     /* tell this master, unless it was told */
 
 /* clock.c */
 void clock_watch_start(void); /* steps of the system's clock move the schedule along */
@@ -100,6 +104,16 @@ struct proc {
 void pool_start(void);
 void pool_need(struct chan *ch);                    /* there may be more work than masters */
 void pool_connected(struct chan *ch, uint32_t pid); /* somebody has come, perhaps one of ours */
+
+void pool_look_again(uint64_t at); /* loop ms: somebody may be needed then */
+
+/* pools.c */
+extern const struct conf_schema pools_schema;
+const char *pools_name(const struct channel *c);
+bool pools_check(const struct channels *c, struct buf *why); /* false: some have none; in words */
+/* May another process of it be started?  Else somebody is asked to leave when it has none. */
+bool pools_room(struct chan *ch);
+size_t pools_hungry(void); /* channels that wait for a place */
 
 /* rescan.c */
 void rescan(const char *why); /* starts a walk over the spool, or another one after it */
@@ -151,6 +165,7 @@ enum {
 	M_MEMORY,
 	M_SLOW,
 	M_LIMITED,
+	M_HUNGRY,
 	M_DEAD,
 	M_SUSPENDED,
 	M_OLDEST

@@ -14,8 +14,6 @@
 
 struct jobctl jobctl;
 
-static const struct conf_schema schema = { NULL, 0, NULL, 0 };
-
 /* clang-format off */
 static const struct metric metrics[] = {
 	[M_MESSAGES] = { "queue_messages", GAUGE, "Messages (files) in the queue." },
@@ -38,6 +36,7 @@ static const struct metric metrics[] = {
 	[M_SLOW] = { "queue_slow_destinations", GAUGE,
 	    "Destinations that have work and send no news." },
 	[M_LIMITED] = { "queue_limited_destinations", GAUGE, "Destinations that wait for their rate." },
+	[M_HUNGRY] = { "queue_hungry_channels", GAUGE, "Channels that wait for a place in their pool." },
 	[M_DEAD] = { "queue_dead_destinations", GAUGE, "Destinations that give no session." },
 	[M_SUSPENDED] = { "queue_suspended_destinations", GAUGE,
 	    "Destinations that a rule for replies lets rest." },
@@ -72,11 +71,27 @@ jobctl_gauges(void)
 
 /* ---- configuration -------------------------------------------------------------------------------- */
 
+/* The channels, each in a pool that there is.  0, or -errno with *why (heap). */
+static int
+load_channels(const char *path, struct channels **out, char **why)
+{
+	struct buf missing = { 0 };
+	int e = channels_read(path, out, why);
+
+	if (e == 0 && !pools_check(*out, &missing)) {
+		*why = buf_take(&missing);
+		channels_free(out);
+		e = -EINVAL;
+	}
+	buf_fini(&missing);
+	return e;
+}
+
 static int
 read_channels(struct channels **out)
 {
 	char *path = daemon_conf_path("channels.conf"), *why = NULL;
-	int e = channels_read(path, out, &why);
+	int e = load_channels(path, out, &why);
 
 	if (e < 0)
 		log_event(LOG_ERROR, "channels", "path=%s why=%s", log_str(path), log_str(why));
@@ -90,7 +105,7 @@ jobctl_check(struct buf *out)
 {
 	char *path = daemon_conf_path("channels.conf"), *why = NULL;
 	struct channels *c = NULL;
-	int e = channels_read(path, &c, &why);
+	int e = load_channels(path, &c, &why);
 
 	if (e < 0)
 		buf_str(out, why ? why : "channels.conf cannot be read\n");
@@ -179,7 +194,7 @@ static const struct program jobctl_program = {
 	.about = "job controller: owns the schedule of all queued mail",
 	.may = "spawn queue",
 	.file = "jobctl.conf",
-	.schema = &schema,
+	.schema = &pools_schema,
 	.metrics = metrics,
 	.gauges = jobctl_gauges,
 	.start = jobctl_start,

@@ -40,8 +40,8 @@ pool_start(void)
 	timer_init(&again, jobctl.loop, pool_again);
 }
 
-static void
-pool_later(uint64_t at)
+void
+pool_look_again(uint64_t at)
 {
 	uint64_t now = loop_now(jobctl.loop);
 
@@ -98,7 +98,7 @@ pool_failed(struct chan *ch)
 		pause = PAUSE_MOST;
 	ch->failures++;
 	ch->spawn_at = loop_now(jobctl.loop) + pause;
-	pool_later(ch->spawn_at);
+	pool_look_again(ch->spawn_at);
 	metric_add(M_CRASHED, 1);
 }
 
@@ -189,10 +189,11 @@ pool_need(struct chan *ch)
 	    !(few || sched_has_work(ch->sc, clock_now())))
 		return;
 	if (loop_now(jobctl.loop) < ch->spawn_at) {
-		pool_later(ch->spawn_at);
+		pool_look_again(ch->spawn_at);
 		return;
 	}
-	if (few || have == 0 || ch->sc->ready > have * (size_t)conf->threaddepth)
+	if ((few || have == 0 || ch->sc->ready > have * (size_t)conf->threaddepth) &&
+	    pools_room(ch))
 		spawn(ch);
 }
 

@@ -145,6 +145,7 @@ take_hello(struct conn *c, struct slice rest)
 	pool_connected(c->chan, h.pid);
 	list_push(&c->chan->free, &c->room);
 	c->since = clock_now();
+	c->came = loop_now(jobctl.loop);
 	log_event(LOG_INFO, "master", "channel=%s pid=%u slots=%u", c->chan->sc->name, c->pid,
 	    c->slots);
 	table_changed();
@@ -222,8 +223,8 @@ take_result(struct conn *c, struct slice verb, struct slice rest, struct slice l
 	table_changed();
 }
 
-static void
-serve_leave(struct conn *c)
+void
+conn_leave(struct conn *c)
 {
 	if (c->kind != CONN_MASTER || c->leaving)
 		return;
@@ -238,7 +239,7 @@ static void
 take_idle(struct conn *c)
 {
 	if (c->nlease == 0 && c->chan->masters > (size_t)c->chan->sc->conf->minjobs)
-		serve_leave(c);
+		conn_leave(c);
 }
 
 void
@@ -246,7 +247,7 @@ masters_leave(struct chan *ch)
 {
 	struct conn *c;
 
-	list_each(c, &jobctl.conns, struct conn, link) if (!ch || c->chan == ch) serve_leave(c);
+	list_each(c, &jobctl.conns, struct conn, link) if (!ch || c->chan == ch) conn_leave(c);
 }
 
 /* ---- feeders ----------------------------------------------------------------------------------- */

@@ -114,6 +114,7 @@ table_metrics(void)
 	metric_set(M_HELD, (int64_t)n.held);
 	metric_set(M_SLOW, (int64_t)n.slow);
 	metric_set(M_LIMITED, (int64_t)n.limited);
+	metric_set(M_HUNGRY, (int64_t)pools_hungry());
 	metric_set(M_DEAD, (int64_t)n.state[DEST_DEAD]);
 	metric_set(M_SUSPENDED, (int64_t)n.state[DEST_SUSPENDED]);
 	metric_set(M_MEMORY, (int64_t)sched_memory(jobctl.sched));

@@ -23,6 +23,7 @@ tell_channel(struct buf *b, struct chan *ch)
 	kv_put_u64(b, "dests", sc->ndests - sc->nidle);
 	kv_put_u64(b, "masters", ch->masters);
 	kv_put_u64(b, "maxjobs", (uint64_t)sc->conf->maxjobs);
+	kv_put(b, "pool", slice_str(pools_name(sc->conf)));
 	kv_put_u64(b, "done", sc->done);
 	kv_put_u64(b, "retried", sc->retried);
 	kv_put_u64(b, "expired", sc->expired);

@@ -35,6 +35,8 @@ static const struct conf_key channel_keys[] = {
 	    "What becomes of its mail; auto is LMTP for tcp_lmtp, the name where that is one, else SMTP." },
 	{ "tls", CONF_ENUM, AT(struct raw_channel, c.tls), "may", 0, 0, RELOAD, "off|may|must",
 	    "Whether STARTTLS is used: never, when offered, or demanded." },
+	{ "pool", CONF_STR, AT(struct raw_channel, c.pool), "", 0, 0, RELOAD, NULL,
+	    "Pool of jobctl.conf that its processes count in; empty is DEFAULT." },
 	{ "maxjobs", CONF_INT, AT(struct raw_channel, c.maxjobs), "2", 1, 1000, RELOAD, NULL,
 	    "Most channel-master processes at a time." },
 	{ "minjobs", CONF_INT, AT(struct raw_channel, c.minjobs), "0", 0, 1000, RELOAD, NULL,
@@ -230,6 +232,7 @@ add_channel(struct channels *cs, const struct raw_channel *r, struct buf *why)
 
 	*c = r->c;
 	c->name = mem_str(r->c.name);
+	c->pool = mem_str(r->c.pool);
 	c->relay = mem_str(r->c.relay);
 	c->source = mem_str(r->c.source);
 	c->helo = mem_str(r->c.helo);
@@ -342,6 +345,10 @@ apply_keywords(struct channel *c, const struct mta_channel *m, struct buf *why)
 
 	if (m->maxjobs > 0)
 		c->maxjobs = m->maxjobs;
+	if (m->pool) {
+		free(c->pool);
+		c->pool = mem_str(m->pool);
+	}
 	if (m->threaddepth > 0)
 		c->threaddepth = m->threaddepth;
 	if (m->tls_client >= 0)
@@ -446,6 +453,7 @@ channels_free(struct channels **cp)
 		return;
 	for (size_t i = 0; i < c->nchannel; i++) {
 		free(c->channel[i].name);
+		free(c->channel[i].pool);
 		free(c->channel[i].relay);
 		free(c->channel[i].source);
 		free(c->channel[i].helo);
@@ -488,9 +496,10 @@ channels_print(const struct channels *cs, struct buf *out)
 		const struct channel *c = &cs->channel[i];
 
 		buf_printf(out,
-		    "\n[channel %s]\nprotocol = %s\ntls = %s\nmaxjobs = %lld\nminjobs = %lld\n"
+		    "\n[channel %s]\nprotocol = %s\ntls = %s\npool = \"%s\"\nmaxjobs = "
+		    "%lld\nminjobs = %lld\n"
 		    "idle_exit = %lldms\n",
-		    c->name, protocols[c->protocol], tls[c->tls], (long long)c->maxjobs,
+		    c->name, protocols[c->protocol], tls[c->tls], c->pool, (long long)c->maxjobs,
 		    (long long)c->minjobs, (long long)c->idle_exit);
 		buf_printf(out, "slots = %lld\nthreaddepth = %lld\nconcurrency_start = %lld\n",
 		    (long long)c->slots, (long long)c->threaddepth, (long long)c->dest_start);

@@ -158,25 +158,28 @@ for d in (RUN, QUEUE, ETC, LIBEXEC):
     os.makedirs(d)
 with open(f"{ETC}/tiermail.conf", "w") as f:
     f.write(f"hostname = test.example\nrundir = {RUN}\nqueue = {QUEUE}\nlibexec = {LIBEXEC}\n")
-open(f"{ETC}/jobctl.conf", "w").close()
+with open(f"{ETC}/jobctl.conf", "w") as f:
+    f.write("[pool SMALL]\njob_limit = 1\n")
 with open(f"{ETC}/channels.conf", "w") as f:
     f.write("[channel tcp_local]\nbackoff = 1h 2h\nnotices = 1d 3d\nmaxjobs = 1\nconcurrency_start = 4\n"
-            "[channel auto]\nmaxjobs = 1\n[channel broken]\nmaxjobs = 1\n[channel paced]\nmaxjobs = 4\nconcurrency = 6\nrate = 20/1h\n")
+            "[channel auto]\nmaxjobs = 1\n[channel broken]\nmaxjobs = 1\n[channel paced]\nmaxjobs = 4\nconcurrency = 6\nrate = 20/1h\n"
+            "[channel one]\npool = SMALL\n[channel two]\npool = SMALL\n")
 # A master of the simplest kind: takes a message, removes it, says so.
 with open(f"{LIBEXEC}/channel-master", "w") as f:
     f.write(f"""#!{sys.executable}
 import glob, os, socket, sys
-if sys.argv[3] != "auto":
+channel = sys.argv[3]
+if channel not in ("auto", "one", "two"):
     sys.exit(1)
 s = socket.socket(socket.AF_UNIX)
 s.connect("{RUN}/jobctl.sock")
-s.sendall(b"hello who=auto channel=auto pid=%d slots=1\\n" % os.getpid())
+s.sendall(b"hello who=auto channel=%s pid=%d slots=1\\n" % (channel.encode(), os.getpid()))
 f = s.makefile("rb")
-for n in range(3):
+for n in range(3 if channel == "auto" else 1000):
     w = dict(x.split(b"=", 1) for x in f.readline().split()[1:])
     if not w:
         break
-    os.unlink(glob.glob("{QUEUE}/auto/*/" + w[b"file"].decode())[0])
+    os.unlink(glob.glob("{QUEUE}/" + channel + "/*/" + w[b"file"].decode())[0])
     s.sendall(b"done id=%s\\n" % w[b"id"])
 """)
 os.chmod(f"{LIBEXEC}/channel-master", 0o755)
@@ -419,6 +422,7 @@ for n in (a, b):
     os.unlink(path("tcp_local", n[:-5] + ".00"))
     m.say(f"done id={got[n[2:17]]['id']}")
 
+tm.wait_for(lambda: status().get("scan") == "done", what="the scan: it would tell, too")
 a, b, c = held(), held(), held()
 ask("stop channel=tcp_local")
 for n in (a, b, c):
@@ -533,6 +537,29 @@ for _ in range(2):
     os.unlink(path("paced", w["file"]))
     p.say(f"done id={w['id']}")
 tm.wait_for(lambda: channel("paced")["done"] == "24")
+
+# ---- pools: two channels and one place ------------------------------------------------------------------------------
+
+for i, c in enumerate(("one", "two", "one", "two")):
+    feeder.say(new(message("pool.example", channel=c), "pool.example", channel=c))
+    tm.wait_for(lambda: channel(c)["done"] == str(i // 2 + 1), what=f"channel {c}")
+    tm.is_([j["channel"] for j in map(keys, ask("jobs")[:-1]) if j["channel"] in ("one", "two") and j["state"] != "leaving"], [c],
+           f"the place is for {c}, whose turn it is")
+with open(f"{DIR}/log") as f:
+    log = f.read()
+tm.is_(re.findall(r"ev=pool_full pool=SMALL channel=(\w+) leaves=(\w+)", log), [("two", "one"), ("one", "two"), ("two", "one")],
+       "who has nothing to do leaves when another needs the place")
+alive = most = 0
+for how in re.findall(r"ev=master_(start|end) channel=(?:one|two)", log):
+    alive += 1 if how == "start" else -1
+    most = max(most, alive)
+tm.is_(most, 1, "there is never more than one")
+os.makedirs(f"{DIR}/bad")
+for name, text in (("tiermail.conf", ""), ("jobctl.conf", "[pool SMALL]\n"), ("channels.conf", "[channel one]\npool = LARGE\n")):
+    with open(f"{DIR}/bad/{name}", "w") as f:
+        f.write(text)
+r = subprocess.run([f"{tm.BINDIR}/jobctl", "-n", "-c", f"{DIR}/bad/jobctl.conf"], capture_output=True, text=True)
+tm.ok(r.returncode == 78 and "channel one: jobctl.conf has no [pool LARGE]" in r.stdout + r.stderr, "a pool that there is not") or tm.diag(r.stdout + r.stderr)
 
 # ---- the end ------------------------------------------------------------------------------------------------------
 
