@@ -181,11 +181,12 @@ jobctl_is_last(struct slice line)
 	return slice_eq(verb, S("ok")) || slice_eq(verb, S("error"));
 }
 
-/* Operators look, and do what its opposite undoes. */
+/* Operators look, and do what its opposite undoes.  Feeders' and masters' words are nobody's from elsewhere. */
 static const struct daemon_door jobctl_door = {
 	.word = "queue",
 	.socket = "jobctl.sock",
 	.operators = "status channels list show jobs top rescan retry hold release",
+	.admins = "stop start delete return reroute",
 	.last = jobctl_is_last,
 };
 

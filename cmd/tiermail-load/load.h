@@ -26,7 +26,7 @@ struct load_conf {
 	    imap; /* imap: where it is looked what has arrived; no addrs: nowhere */
 	enum load_tls tls, imap_tls;
 	struct tls_ctx *ctx;
-	uint32_t timeout_ms; /* for a connection's next octet */
+	uint32_t timeout_ms; /* to connect, and for each answer */
 	uint64_t count;      /* of messages or sessions, 0 = as many as go into seconds */
 	uint64_t seconds;    /* 0 = until count */
 	double rate;         /* a second; 0 = each as soon as the one before is over */

@@ -28,7 +28,7 @@
 enum { LOAD_FAILED = 1 };
 
 struct load_conf load = {
-	.timeout_ms = 60000,
+	.timeout_ms = 120000,
 	.clients = 10,
 	.size = 4096,
 	.messages = 10,

@@ -171,6 +171,8 @@ talk_ask(struct talk *t, const char *wants, bool multi)
 	t->inside = false;
 	t->multi = multi;
 	*t->line = '\0';
+	/* From now until it is whole: a server that dribbles gains nothing. */
+	stream_limit(&t->io, load.timeout_ms);
 	stream_flush(&t->io);
 	stream_start(&t->io);
 }

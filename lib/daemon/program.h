@@ -35,9 +35,10 @@
 /* A socket of the daemon's own that operators of other hosts may ask, too (daemon/remote.h): "queue list" sends
  * it "list". */
 struct daemon_door {
-	const char *word;      /* "queue" */
-	const char *socket;    /* in rundir: "jobctl.sock" */
-	const char *operators; /* what an operator may say, words; all else is an admin's */
+	const char *word;                /* "queue" */
+	const char *socket;              /* in rundir: "jobctl.sock" */
+	const char *operators;           /* what an operator may say, words, ... */
+	const char *admins;              /* ... and an admin alone; nothing else is passed on */
 	bool (*last)(struct slice line); /* with this line, without its end, the answer is over */
 };
 

@@ -216,16 +216,27 @@ remote_is_door(struct slice verb)
 	return daemon_self.d->door && slice_eq(verb, slice_str(daemon_self.d->door->word));
 }
 
+static bool
+remote_has_word(const char *words, struct slice said)
+{
+	struct slice rest = slice_str(words), word;
+
+	while (slice_word(&rest, &word))
+		if (slice_eq(word, said))
+			return true;
+	return false;
+}
+
+/* 0: it is nobody's.  Behind a door more may be spoken than operators need: work is handed out there. */
 static unsigned
 remote_door_roles(struct slice rest)
 {
-	struct slice words = slice_str(daemon_self.d->door->operators), word, said = S("");
+	struct slice said = S("");
 
 	(void)slice_word(&rest, &said);
-	while (slice_word(&words, &word))
-		if (slice_eq(word, said))
-			return ROLES_RUN;
-	return ROLES_ADMIN;
+	if (remote_has_word(daemon_self.d->door->operators, said))
+		return ROLES_RUN;
+	return remote_has_word(daemon_self.d->door->admins, said) ? ROLES_ADMIN : 0;
 }
 
 static unsigned
@@ -311,11 +322,11 @@ remote_judge(struct remote *r, struct slice line)
 	}
 	log_event(LOG_WARN, "control_refused", "sid=%s by=%s peer=%s line=%s", r->sid,
 	    log_str(r->name), r->peer, log_value(line));
-	text = mem_printf("forbidden: " SFMT " is for the role %s",
-	    SARG(remote_is_door(verb) ? line : verb),
-	    needs == ROLES_MOVE      ? "move" :
-		needs & ~ROLES_ADMIN ? "operator" :
-				       "admin");
+	text = mem_printf("forbidden: " SFMT " is for %s", SARG(remote_is_door(verb) ? line : verb),
+	    needs == 0               ? "nobody of another host" :
+		needs == ROLES_MOVE  ? "the role move" :
+		needs & ~ROLES_ADMIN ? "the role operator" :
+				       "the role admin");
 	remote_refuse(r, text);
 	mem_free(&text);
 }

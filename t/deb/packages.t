@@ -222,6 +222,10 @@ try:
     tm.is_(r.returncode, 0, "somebody of the Internet sends") or tm.diag(r.stdout)
     r = shell(f"swaks --server {HOST} --from stranger@elsewhere.example --to other@elsewhere.example 2>&1", check=False)
     tm.ok(r.returncode != 0 and " 550 5.7.1" in r.stdout, "but not to others by us")
+    said = lambda: shell(f"tmlog -l /var/log from=stranger@elsewhere.example to=anna@{DOMAIN}", check=False).stdout
+    tm.ok(tm.wait_for(lambda: f"anna@{DOMAIN}: delivered\n" in said()), "tmlog finds it in the logs, delivered") or tm.diag(said())
+    r = shell(f"tiermail-load -u anna@{DOMAIN} -w /root/secret -T starttls -n 5 -p 2 imap {HOST}", check=False)
+    tm.ok(r.returncode == 0 and "good 5, refused 0, broken 0" in r.stdout, "tiermail-load logs in, by the host's own certificate") or tm.diag(r.stdout + r.stderr)
     shell(f"""ldapadd -Q -Y EXTERNAL -H ldapi:/// <<END
 $(sed -e '/^#/d;/@ALIAS@/d;s/@BASE@/{BASE}/g;s/@DOMAIN@/{DOMAIN}/g;s/@MAILHOST@/{HOST}/g;s/@UID@/ben/g' \
     -e "s,@USERPW@,$(slappasswd -T /root/secret)," /usr/share/tiermail/ldif/user.ldif)

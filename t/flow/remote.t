@@ -49,6 +49,21 @@ tm.ok(wire.logged(sb, "imapd", "ev=control ", "by=alice.admin.test", "from=remot
 tm.is_(tmctl(ALICE, "-d", "imapd", "who", "user=nobody@x.test").returncode, 1, "nobody there: as on the host itself")
 tm.is_(tmctl(ALICE, "-d", "channel-master", "ping").returncode, 69, "what has no control socket has none from afar")
 
+def ask(conf, line, daemon="imapd"):
+    """By hand: tmctl would not send all of these."""
+    folder = os.path.dirname(conf) if conf else None
+    c = wire.context(sb, folder)
+    try:
+        with socket.create_connection((HOST, BASE + DAEMONS[daemon]), timeout=tm.LONG) as s, c.wrap_socket(s, server_hostname=HOST) as t:
+            t.sendall(line.encode() + b"\n")
+            said = b""
+            while more := t.recv(65536):
+                said += more
+            return said.decode()
+    except (ssl.SSLError, ConnectionError) as e:
+        return f"closed: {e}"
+
+
 # ---- the queue's tools
 sb.kill("lmtpd")
 sb.send(2)
@@ -78,26 +93,14 @@ tm.ok(code == 69 and out == "" and "forbidden" in err, "mailq of who has no role
 tm.is_([tool("mailq", ALICE, "-f", "x")[0], tool("jobctl-ctl", ALICE, "show", QID)[0], tool("jobctl-ctl", ALICE, "list", "to=x")[0]], [64] * 3, "what stands in files is asked for where they are")
 tm.is_([tool(n, ALICE, *a, host="localhost")[0] for n, a in (("mailq", ()), ("jobctl-ctl", ("list",)))], [69, 69], "nobody there: exit 69")
 tm.ok(sb.restart("lmtpd"), "lmtpd is back")
+for line in ("queue hello channel=tcp_lmtp who=x pid=1 slots=1", "queue new qid=x", "queue", "queue  ", "queue list\0", "queue lists"):
+    said = ask(BOB, line, "jobctl")
+    tm.ok("error: forbidden" in said or said.startswith("closed"), f"{line[:12]!r}: not even an admin") or tm.diag(said)
 tm.is_([tool("jobctl-ctl", BOB, "queue")[0], tmctl(BOB, "-d", "imapd", "queue").returncode], [64, 64], "that is no command of theirs")
 
 # ---- each verb, each role
 VERBS = {"ping": "oam", "status": "oam", "metrics": "oa", "who": "oa", "kick sid=none": "oa", "cache show": "oa", "forget nobody@x.test": "oa",
          "reload": "a", "drain nonsense": "a", "unheard-of": "a", "move nobody": "am", "@alice.admin.test reload": "a", "": "a"}
-
-
-def ask(conf, line):
-    """By hand: tmctl would not send all of these."""
-    folder = os.path.dirname(conf) if conf else None
-    c = wire.context(sb, folder)
-    try:
-        with socket.create_connection((HOST, BASE + DAEMONS["imapd"]), timeout=tm.LONG) as s, c.wrap_socket(s, server_hostname=HOST) as t:
-            t.sendall(line.encode() + b"\n")
-            said = b""
-            while more := t.recv(65536):
-                said += more
-            return said.decode()
-    except (ssl.SSLError, ConnectionError) as e:
-        return f"closed: {e}"
 
 
 for verb, may in VERBS.items():
