@@ -20,14 +20,14 @@ flag_find(const struct flag_set *s, struct slice flag)
 	return i;
 }
 
-/* A name of a flag: an atom, with a backslash in front when it is IMAP's own (RFC 3501 9). */
+/* A name of a flag: an atom, of ASCII, with a backslash in front when it is IMAP's own (RFC 3501 9). */
 static bool
 flag_valid(struct slice flag)
 {
 	size_t i = flag.n && flag.p[0] == '\\';
 
 	for (size_t k = i; k < flag.n; k++)
-		if ((unsigned char)flag.p[k] <= 0x20 || flag.p[k] == 0x7f ||
+		if ((unsigned char)flag.p[k] <= 0x20 || (unsigned char)flag.p[k] >= 0x7f ||
 		    strchr("(){%*\"\\]", flag.p[k]))
 			return false;
 	return flag.n > i;
@@ -77,13 +77,14 @@ flag_lists(struct sieve_run *r, struct flag_set *s, const struct sieve_arg *list
 		flag_words(r, s, sieve_expand(r, &list->items[i]), each);
 }
 
+/* As many of them as a variable can have. */
 static struct slice
 flag_text(struct sieve_run *r, const struct flag_set *s)
 {
 	struct buf b = { 0 };
 	struct slice text;
 
-	for (size_t i = 0; i < s->n; i++) {
+	for (size_t i = 0; i < s->n && b.n + 1 + s->flags[i].n <= r->limits->string_bytes; i++) {
 		if (i)
 			buf_char(&b, ' ');
 		buf_slice(&b, s->flags[i]);
@@ -112,9 +113,13 @@ flags_load(struct sieve_run *r, const struct sieve_call *c)
 static bool
 flags_store(struct sieve_run *r, const struct sieve_call *c, const struct flag_set *s)
 {
-	sieve_note(r, flag_text(r, s));
-	if (sieve_arg(c, 0))
-		return sieve_variable_set(r, c, c->number, flag_text(r, s));
+	struct slice text = flag_text(r, s);
+
+	sieve_note(r, text);
+	if (sieve_arg(c, 0)) {
+		sieve_variable_set(r, c->number, text);
+		return true;
+	}
 	r->flags = s->flags;
 	r->nflags = s->n;
 	r->flags_set = true;

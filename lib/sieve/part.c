@@ -156,14 +156,10 @@ extract_run(struct sieve_run *r, const struct sieve_call *c)
 		s = sieve_part_text(r, c, p)->text;
 	if (first)
 		s = text_first(s, first->number);
-	if (s.n > r->limits->string_bytes / 4) { /* so that no modifier makes it too long */
-		s.n = r->limits->string_bytes / 4;
-		while (s.n && ((unsigned char)s.p[s.n] & 0xc0) == 0x80)
-			s.n--;
-	}
 	s = sieve_modify(r, c, s);
 	sieve_note(r, s);
-	return sieve_variable_set(r, c, c->number, s);
+	sieve_variable_set(r, c->number, s);
+	return true;
 }
 
 static const struct sieve_tag tags_name[] = {

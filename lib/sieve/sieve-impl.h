@@ -25,6 +25,7 @@ struct sieve_program {
 	uint32_t nsteps, nvariables, nunits;
 	struct sieve_unit *units;
 	struct sieve_regex *regexes; /* compiled with the script */
+	size_t regex_bytes;          /* ... and their octets */
 	bool globals;                /* there are some */
 	bool store;
 };
@@ -174,6 +175,8 @@ const struct slice *
 sieve_strings(struct sieve_run *, const struct sieve_call *, unsigned slot, size_t *n);
 /* What belongs to :fcc stands beside it. */
 bool sieve_fcc_check(struct sieve_compiler *, struct sieve_call *);
+/* As much of a string as one may have, in whole characters (RFC 5229 6). */
+struct slice sieve_text_cut(const struct sieve_run *, struct slice);
 /* A text through the modifiers of a call (RFC 5229 4.1), and their tags: slots 2 to 6. */
 struct slice sieve_modify(struct sieve_run *, const struct sieve_call *, struct slice);
 extern const struct sieve_tag sieve_tags_modifier[];
@@ -187,6 +190,7 @@ bool sieve_tags_check(struct sieve_compiler *, struct sieve_call *);
 /* Regular expressions (regex.c): compiled with the script, or for one comparison. */
 const struct sieve_regex *sieve_regex_new(struct sieve_regex **list, struct slice pattern,
     bool caseless, char *why, size_t room);
+size_t sieve_regex_octets(const struct sieve_regex *); /* of the compiled form */
 void sieve_regex_free(struct sieve_regex *);
 void sieve_regex_data_free(void **);
 

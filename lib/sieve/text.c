@@ -2,8 +2,9 @@
  *
  * When a script is compiled a string is cut into pieces once: text, variables by their numbers, values
  * of the last match.  A run puts them together, and most strings have one piece of text, which is
- * borrowed.  What a run makes is counted against its memory, and a string has its own bound: a
- * script that doubles a variable line by line meets one of them soon. */
+ * borrowed.  What a run makes is counted against its memory, and a string that has variables in it is cut
+ * where it becomes too long, which must be no error (RFC 5229 6): so is one that is nothing but
+ * "${1}", for a message may be as long as it likes. */
 #include "base/utf8.h"
 #include "sieve/sieve-impl.h"
 
@@ -126,8 +127,10 @@ reference_piece(struct sieve_compiler *c, const struct sieve_value_node *v, stru
 	uint64_t n;
 
 	if (name.p[0] >= '0' && name.p[0] <= '9') {
-		if (slice_u64(name, SIEVE_MATCH_VALUES, &n) < 0)
-			n = SIEVE_MATCH_VALUES; /* always empty */
+		if (slice_u64(name, SIEVE_MATCH_VALUES - 1, &n) < 0)
+			return sieve_wrong(c, v->line, v->column,
+			    "${" SFMT "}: only ${0} to ${%d} have values (RFC 5229 6)", SARG(name),
+			    SIEVE_MATCH_VALUES - 1);
 		*p = (struct sieve_piece){ .kind = SIEVE_PIECE_MATCH, .index = (uint32_t)n };
 		return true;
 	}
@@ -217,14 +220,22 @@ sieve_variable_get(const struct sieve_run *r, uint32_t index)
 	return r->variables[index];
 }
 
-bool
-sieve_variable_set(struct sieve_run *r, const struct sieve_call *c, uint32_t index,
-    struct slice value)
+struct slice
+sieve_text_cut(const struct sieve_run *r, struct slice s)
 {
-	if (value.n > r->limits->string_bytes)
-		return sieve_exceed(r, c, "octets of a variable");
-	r->variables[index] = value;
-	return true;
+	size_t n = r->limits->string_bytes, least = n > 3 ? n - 3 : 0;
+
+	if (s.n <= n)
+		return s;
+	while (n > least && ((unsigned char)s.p[n] & 0xc0) == 0x80)
+		n--;
+	return slice_sub(s, 0, n);
+}
+
+void
+sieve_variable_set(struct sieve_run *r, uint32_t index, struct slice value)
+{
+	r->variables[index] = sieve_text_cut(r, value);
 }
 
 static struct slice
@@ -240,30 +251,27 @@ piece_value(const struct sieve_run *r, const struct sieve_piece *p)
 struct slice
 sieve_expand(struct sieve_run *r, const struct sieve_text *t)
 {
-	size_t n = 0;
-	char *at, *to;
+	size_t n = 0, most = r->limits->string_bytes + 1; /* which sieve_text_cut() sees */
+	char *to;
 
 	if (!t->npieces)
 		return t->text;
 	if (t->npieces == 1)
-		return piece_value(r, &t->pieces[0]);
-	for (uint32_t i = 0; i < t->npieces; i++)
+		return sieve_text_cut(r, piece_value(r, &t->pieces[0]));
+	for (uint32_t i = 0; i < t->npieces && n < most; i++)
 		n += piece_value(r, &t->pieces[i]).n;
-	if (n > r->limits->string_bytes) {
-		sieve_exceed(r, NULL, "octets of a string");
+	n = n < most ? n : most;
+	if (!sieve_spend(r, NULL, n / 64 + t->npieces / 4))
 		return S("");
-	}
-	if (!sieve_spend(r, NULL, n / 64))
-		return S("");
-	at = to = arena_new(r->arena, n + 1);
-	for (uint32_t i = 0; i < t->npieces; i++) {
-		struct slice s = piece_value(r, &t->pieces[i]);
+	to = arena_new(r->arena, n + 1);
+	for (size_t i = 0, at = 0; at < n; i++) {
+		struct slice s = slice_sub(piece_value(r, &t->pieces[i]), 0, n - at);
 
 		if (s.n)
-			memcpy(to, s.p, s.n);
-		to += s.n;
+			memcpy(to + at, s.p, s.n);
+		at += s.n;
 	}
-	return slice(at, n);
+	return sieve_text_cut(r, slice(to, n));
 }
 
 struct slice

@@ -221,6 +221,7 @@ const struct sieve_tag sieve_tags_modifier[] = {
 struct slice
 sieve_modify(struct sieve_run *r, const struct sieve_call *c, struct slice s)
 {
+	s = sieve_text_cut(r, s);
 	for (unsigned slot = SLOT_40; slot <= SLOT_10; slot++) {
 		const struct sieve_arg *a = sieve_arg(c, slot);
 		struct buf b = { 0 };
@@ -251,7 +252,8 @@ set_run(struct sieve_run *r, const struct sieve_call *c)
 	struct slice value = sieve_modify(r, c, sieve_string(r, c, 1));
 
 	sieve_note(r, value);
-	return sieve_variable_set(r, c, c->number, value);
+	sieve_variable_set(r, c->number, value);
+	return true;
 }
 
 /* Of :count only strings that are not empty (5). */

@@ -204,8 +204,8 @@ const struct sieve_host *sieve_host(const struct sieve_run *);
 /* Memory of the run's result. */
 struct arena *sieve_run_arena(struct sieve_run *);
 struct slice sieve_variable_get(const struct sieve_run *, uint32_t index);
-bool
-sieve_variable_set(struct sieve_run *, const struct sieve_call *, uint32_t index, struct slice);
+/* What is too long is cut (RFC 5229 6). */
+void sieve_variable_set(struct sieve_run *, uint32_t index, struct slice);
 /* What the trace says of this step. */
 void sieve_note(struct sieve_run *, struct slice text);
 

@@ -37,6 +37,7 @@ first_valid_uid = 1
 plugin {{
   sieve = file:{HERE}/scripts
   sieve_global = {HERE}/scripts/global
+  sieve_variables_max_variable_size = 64k
   sieve_max_actions = 0
   sieve_extensions = +spamtest +spamtestplus +virustest +editheader +vacation-seconds +special-use
   sieve_vacation_min_period = 0
