@@ -200,26 +200,28 @@ moment_match(struct sieve_matching *m, int64_t at, int original)
 	return sieve_match_text(m, text);
 }
 
-/* What stands behind the last semicolon is the date of Received and its like (4). */
+/* Of several fields only the first, or the one that :index means (4).  What stands behind the last semicolon
+ * is the date of Received and its like. */
 static bool
 date_run(struct sieve_run *r, const struct sieve_call *c)
 {
+	struct slice s = S("");
 	struct sieve_matching m;
 	struct sieve_field *f;
 	struct sieve_walk w;
+	size_t semicolon;
 	struct date d;
 
 	sieve_match_begin(&m, r, c);
 	sieve_walk_begin(&w, r, c, sieve_fields_message(r), &sieve_arg(c, 0)->items[0]);
-	while ((f = sieve_walk_next(&w))) {
-		struct slice s = sieve_field_value(r, f)->text;
-		size_t semicolon = slice_rfind(s, ';');
-
-		if (semicolon < s.n)
-			s = slice_from(s, semicolon + 1);
-		if (date_parse(slice_trim(s), &d) == 0 && moment_match(&m, d.at, d.zone))
-			break;
-	}
+	f = sieve_walk_next(&w);
+	if (f)
+		s = sieve_field_value(r, f)->text;
+	semicolon = slice_rfind(s, ';');
+	if (semicolon < s.n)
+		s = slice_from(s, semicolon + 1);
+	if (date_parse(slice_trim(s), &d) == 0)
+		moment_match(&m, d.at, d.zone);
 	return sieve_match_end(&m);
 }
 
