@@ -79,10 +79,11 @@ static void
 parts_match(struct sieve_matching *m)
 {
 	const struct mime *mime = sieve_message_mime(m->run, m->call);
-	bool text = !sieve_arg(m->call, SLOT_TYPES);
+	const struct sieve_arg *types = sieve_arg(m->call, SLOT_TYPES);
+	bool text = !types;
 
 	for (const struct mime_part *p = mime ? mime->root : NULL; p; p = mime_next(mime, p)) {
-		if (!sieve_spend(m->run, m->call, 1))
+		if (!sieve_spend(m->run, m->call, 1 + (text ? 0 : types->n / 4)))
 			return;
 		if (type_wanted(m->run, m->call, p) && (!text || p->kind == MIME_LEAF) &&
 		    part_match(m, mime, p))

@@ -26,6 +26,7 @@ const struct sieve_limits sieve_limits_default = {
 	.redirects = 4,
 	.includes = 10,
 	.regex_matches = 100000,
+	.regex_bytes = 4 * 1024 * 1024,
 };
 
 static const struct sieve_word *const tables[] = { sieve_words_control, sieve_words_base,

@@ -109,6 +109,18 @@ key_form(struct compared *x)
 	return x->key->folded.p ? x->key->folded : form_of(x, &x->run->key_form, x->wanted);
 }
 
+/* The order of value and key; what is looked at is counted. */
+static int
+forms_compare(struct compared *x)
+{
+	const struct sieve_comparator *m = x->call->match.comparator;
+	struct slice value = value_form(x), key = key_form(x);
+	size_t shorter = value.n < key.n ? value.n : key.n;
+
+	sieve_spend(x->run, x->call, (m->pieces ? shorter : value.n + key.n) / 64);
+	return m->compare(value, key);
+}
+
 static bool
 is_match(struct compared *x)
 {
@@ -116,7 +128,7 @@ is_match(struct compared *x)
 
 	if (!m->resized && m->pieces && x->wanted.n != x->value->text.n)
 		return false;
-	return m->compare(value_form(x), key_form(x)) == 0;
+	return forms_compare(x) == 0;
 }
 
 /* A long text is folded and searched piece by piece, so that no second copy of it is made. */
@@ -124,12 +136,13 @@ static bool
 contains_long(struct compared *x, struct slice key)
 {
 	struct slice s = x->value->text;
+	size_t piece = key.n > FOLD_PIECE ? key.n : FOLD_PIECE; /* no octet is folded three times */
 
-	for (size_t at = 0; at < s.n; at += FOLD_PIECE) {
+	for (size_t at = 0; at < s.n; at += piece) {
 		struct slice form;
 
 		buf_clear(&x->run->piece);
-		fold_ascii(&x->run->piece, slice_sub(s, at, FOLD_PIECE + key.n));
+		fold_ascii(&x->run->piece, slice_sub(s, at, piece + key.n));
 		form = buf_get(&x->run->piece);
 		if (slice_find_str(form, key) < form.n)
 			return true;
@@ -230,8 +243,7 @@ relation_holds(enum sieve_relation relation, int order)
 static bool
 value_match(struct compared *x)
 {
-	return relation_holds(x->call->match.relation,
-	    x->call->match.comparator->compare(value_form(x), key_form(x)));
+	return relation_holds(x->call->match.relation, forms_compare(x));
 }
 
 static bool
@@ -361,7 +373,11 @@ key_prepare(struct sieve_compiler *c, struct sieve_call *call, struct sieve_arg 
 	if (call->match.type == &types[TYPE_REGEX]) {
 		key->regex =
 		    sieve_regex_new(&c->program->regexes, key->text, m->fold, why, sizeof(why));
-		return key->regex || sieve_wrong_arg(c, keys, "regular expression: %s", why);
+		if (!key->regex)
+			return sieve_wrong_arg(c, keys, "regular expression: %s", why);
+		c->program->regex_bytes += sieve_regex_octets(key->regex);
+		return c->program->regex_bytes <= c->limits->regex_bytes ||
+		    sieve_wrong_arg(c, keys, "the script's regular expressions are too large");
 	}
 	if (!m->fold)
 		return true;

@@ -85,17 +85,22 @@ sieve_walk_begin(struct sieve_walk *w, struct sieve_run *r, const struct sieve_c
     struct sieve_fields *fields, const struct sieve_text *name)
 {
 	*w = (struct sieve_walk){ .run = r, .call = c, .fields = fields };
+	sieve_spend(r, c, 1);
 	w->name = slice_trim(sieve_expand(r, name));
 	w->hash = name->hash ? name->hash : sieve_name_hash(w->name);
 }
 
+/* What is passed by is counted too: names of a script times fields of a message. */
 static struct sieve_field *
 field_walk_step(struct sieve_walk *w)
 {
 	struct sieve_field *f = w->at ? w->at->next : w->fields->first;
+	uint64_t passed = 0;
 
-	while (f && (f->hash != w->hash || !slice_ieq(f->name, w->name)))
-		f = f->next;
+	for (; f && (f->hash != w->hash || !slice_ieq(f->name, w->name)); f = f->next)
+		passed++;
+	if (!sieve_spend(w->run, w->call, passed / 8))
+		return NULL;
 	if (f && ++w->run->reads > w->run->limits->header_reads) {
 		sieve_exceed(w->run, w->call, "header fields read");
 		return NULL;

@@ -20,7 +20,7 @@ struct sieve_limits {
 	unsigned scripts;    /* compiled into one program */
 	unsigned steps;      /* tests and commands of a program */
 	unsigned nesting;    /* of blocks, and of tests (at least 15: RFC 5228 2.10.5) */
-	size_t string_bytes; /* of one string, as a variable has it */
+	size_t string_bytes; /* of one string; with variables in it, it is cut (RFC 5229 6) */
 	unsigned variables;  /* of one script (at least 128: RFC 5229 6) */
 	uint64_t work; /* of a run: steps, comparisons, and 64 octets looked at are one each */
 	size_t memory; /* octets that a run makes */
@@ -29,7 +29,8 @@ struct sieve_limits {
 	unsigned actions;       /* of all kinds together */
 	unsigned redirects;     /* and of those */
 	unsigned includes;      /* deep */
-	uint32_t regex_matches; /* steps of one match of a regular expression */
+	uint32_t regex_matches; /* steps of a regular expression from one place of a text */
+	size_t regex_bytes;     /* of a program's regular expressions, compiled */
 };
 extern const struct sieve_limits sieve_limits_default;
 

@@ -22,6 +22,7 @@ static const struct sieve_limits fuzz_limits = {
 	.redirects = 4,
 	.includes = 3,
 	.regex_matches = 1000,
+	.regex_bytes = 65536,
 };
 
 static int
