@@ -5,6 +5,7 @@
  * we take is not used at all, because a part of a list would be taken for the whole.  What must stay true:
  * only the attributes of the table are asked for and read, so a new one is a line there and a copy in its
  * kind's pack.  Attributes: tiermail-directory(7). */
+#include "base/civil.h"
 #include "base/mem.h"
 #include "directory/attrs.h"
 
@@ -157,6 +158,32 @@ read_rules(struct entry *e, void *to UNUSED, const struct berval *values)
 	}
 }
 
+static void
+read_echo(struct entry *e UNUSED, void *to, const struct berval *values)
+{
+	*(bool *)to = slice_ieq(bv(values[0]), S("echo"));
+}
+
+/* "YYYYMMDDhhmmssZ", with the end of it or a fraction missing or not; what is none is passed over. */
+static void
+read_time(struct entry *e UNUSED, void *to, const struct berval *values)
+{
+	static const size_t digits[] = { 4, 2, 2, 2, 2, 2 };
+	uint64_t v[NELEM(digits)] = { 0, 1, 1, 0, 0, 0 };
+	struct slice s = bv(values[0]);
+
+	for (size_t i = 0; i < NELEM(digits) && s.n && s.p[0] >= '0' && s.p[0] <= '9'; i++) {
+		if (slice_u64(slice_sub(s, 0, digits[i]), 9999, &v[i]) < 0)
+			return;
+		s = slice_from(s, digits[i]);
+	}
+	if (v[0] < 1970 || v[1] < 1 || v[1] > 12 || v[2] < 1 || v[2] > 31 || v[3] > 24 ||
+	    v[4] > 59 || v[5] > 60)
+		return;
+	*(int64_t *)to = civil_days((int)v[0], (int)v[1], (int)v[2]) * 86400 +
+	    (int64_t)(v[3] * 3600 + v[4] * 60 + v[5]);
+}
+
 /* clang-format off */
 #define AT(field) offsetof(struct entry, field)
 #define BOTH (RECORD_USER | RECORD_GROUP)
@@ -196,6 +223,13 @@ static const struct attr {
 	{ "mailAllowedServiceAccess",  RECORD_USER,   0,                      read_rules },
 	{ "mailDomainSieveRuleSource", RECORD_DOMAIN_SCRIPTS, AT(scripts),    read_list },
 	{ "mailSieveRuleSource",       RECORD_USER_SCRIPTS, AT(scripts),      read_list },
+	{ "mailAutoReplyMode",         RECORD_USER_SCRIPTS, AT(reply_echo),   read_echo },
+	{ "mailAutoReplySubject",      RECORD_USER_SCRIPTS, AT(reply_subject), read_text },
+	{ "mailAutoReplyText",         RECORD_USER_SCRIPTS, AT(reply_text),   read_text },
+	{ "mailAutoReplyTextInternal", RECORD_USER_SCRIPTS, AT(reply_internal), read_text },
+	{ "mailAutoReplyTimeOut",      RECORD_USER_SCRIPTS, AT(reply_hours),  read_quota },
+	{ "vacationStartDate",         RECORD_USER_SCRIPTS, AT(reply_start),  read_time },
+	{ "vacationEndDate",           RECORD_USER_SCRIPTS, AT(reply_end),    read_time },
 	{ "inetMailGroupStatus",       RECORD_GROUP,  AT(all),                read_status },
 	{ "uniqueMember",              RECORD_GROUP,  AT(members),            read_members },
 	{ "memberURL",                 RECORD_GROUP,  AT(urls),               read_list },
@@ -255,6 +289,11 @@ entry_clear(struct entry *e)
 	e->name = e->canonical = e->catchall = e->smarthost = e->base = e->separator = S("");
 	e->mail = e->host = e->partition = e->routing = e->errors_to = e->reject_text = S("");
 	e->prefix = e->suffix = e->list_password = S("");
+	e->reply_subject = e->reply_text = e->reply_internal = S("");
+	e->reply_start = 0;
+	e->reply_end = INT64_MAX;
+	e->reply_hours = -2;
+	e->reply_echo = false;
 	for (size_t i = 0; i < NELEM(lists); i++) {
 		lists[i]->n = 0;
 		if (lists[i]->room <= ROOM_KEPT)

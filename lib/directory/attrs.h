@@ -20,13 +20,15 @@ struct entry {
 	struct slice name, canonical, catchall, smarthost, base, separator;
 	struct slice mail, host, partition, routing, errors_to, reject_text;
 	struct slice prefix, suffix, list_password;
+	struct slice reply_subject, reply_text, reply_internal;
 	struct value_list uids, addresses, forward, routing_hosts;
 	struct value_list members, urls, rfc822, allowed, disallowed, allowed_domains,
 	    disallowed_domains, policy, moderators, reject_action, add_fields, remove_fields,
 	    scripts;
 	enum dir_status all, own; /* inet..., mail... */
 	unsigned delivery;
-	int64_t bytes, msgs, blocks, max_size;
+	int64_t bytes, msgs, blocks, max_size, reply_hours, reply_start, reply_end;
+	bool reply_echo;
 	char rules[RULES_MAX]; /* of the access filter, joined by $ */
 	size_t nrules;
 	bool classes; /* objectClass was shown */

@@ -73,6 +73,13 @@ struct dir_domain {
 	struct dir_values routing_hosts;
 	struct dir_values scripts; /* mailDomainSieveRuleSource, as in dir_user */
 };
+/* What vacationStartDate, mailAutoReplyText and so on say; only after dir_want_scripts. */
+struct dir_vacation {
+	struct slice subject, text, text_internal; /* UTF-8, empty when absent */
+	int64_t start_at, end_at;                  /* unix seconds; 0 and INT64_MAX when absent */
+	int64_t hours;                             /* before the same sender is answered again */
+	bool echo;                                 /* the message goes back with the answer */
+};
 /* A user of ours.  Borrowed: valid while `done` runs; copy what is kept. */
 struct dir_user {
 	struct slice dn;
@@ -96,6 +103,7 @@ struct dir_user {
 	/* mailSieveRuleSource: those that begin with {n} by their numbers and without these, then the
 	 * others.  Only after dir_want_scripts. */
 	struct dir_values scripts;
+	struct dir_vacation vacation;
 };
 
 /* A mailing list of ours.  Borrowed like a user. */

@@ -103,7 +103,7 @@ static void
 scripts_order(struct entry *e)
 {
 	uint64_t numbers[VALUES_MAX];
-	size_t bytes = 0;
+	size_t bytes = e->reply_subject.n + e->reply_text.n + e->reply_internal.n;
 
 	for (size_t i = 0; i < e->scripts.n; i++) {
 		struct slice s = e->scripts.v[i];
@@ -123,6 +123,7 @@ scripts_order(struct entry *e)
 	log_event(LOG_ERROR, "ldap_bad_entry", "key=%s why=%s", log_value(e->dn),
 	    log_str("Sieve scripts that are too large: none is used"));
 	e->scripts.n = 0;
+	e->reply_subject = e->reply_text = e->reply_internal = S("");
 }
 
 /* ---- a domain -------------------------------------------------------------------------- */
@@ -240,8 +241,9 @@ user_pack(const struct entry *e, struct slice uid, const struct dir_domain *doma
 {
 	size_t arrays = (e->addresses.n + e->forward.n + e->scripts.n) * sizeof(struct slice);
 	size_t size = sizeof(struct record) + total(&e->addresses) + total(&e->forward) +
-	    total(&e->scripts) + e->dn.n + 2 * uid.n + 2 * domain->name.n + e->mail.n + e->host.n +
-	    e->partition.n + e->routing.n + e->nrules + 2;
+	    total(&e->scripts) + e->reply_subject.n + e->reply_text.n + e->reply_internal.n +
+	    e->dn.n + 2 * uid.n + 2 * domain->name.n + e->mail.n + e->host.n + e->partition.n +
+	    e->routing.n + e->nrules + 2;
 	struct record *r = mem_new(size);
 	struct slice *list = (struct slice *)(r + 1);
 	char *at = (char *)list + arrays, *start;
@@ -273,6 +275,15 @@ user_pack(const struct entry *e, struct slice uid, const struct dir_domain *doma
 	u->delivery = e->delivery ? e->delivery : DIR_MAILBOX;
 	u->quota_bytes = e->bytes;
 	u->quota_msgs = e->msgs;
+	u->vacation = (struct dir_vacation){
+		.subject = dir_record_put(&at, e->reply_subject, false),
+		.text = dir_record_put(&at, e->reply_text, false),
+		.text_internal = dir_record_put(&at, e->reply_internal, false),
+		.start_at = e->reply_start,
+		.end_at = e->reply_end,
+		.hours = e->reply_hours < 0 ? 7 * 24 : e->reply_hours,
+		.echo = e->reply_echo,
+	};
 	u->max_message = e->blocks > 0 && e->blocks < INT64_MAX / 1024 ? e->blocks * 1024 : 0;
 	return r;
 }
