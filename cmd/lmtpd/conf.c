@@ -46,7 +46,7 @@ static const struct conf_key keys[] = {
 	KEY("sieve.cpu", CONF_TIME, sieve_cpu, "2s", 10, MS(60), RESTART, NULL,
 	    "Most of the processor's time for a script's run."),
 	KEY("submit.relay", CONF_STR, submit_relay, "", 0, 0, RELOAD, NULL,
-	    "Where redirected mail goes: unix:/path or host:port; empty is smtp-relay on this host."),
+	    "Where redirected mail and answers go: unix:/path or host:port; empty is smtp-relay on this host."),
 	KEY("submit.tls", CONF_ENUM, submit_tls, "must", 0, 0, RELOAD, "off|may|must",
 	    "TLS to a submit.relay on another host; must checks its certificate."),
 	KEY("submit.timeout", CONF_TIME, submit_time, "1m", MS(1), MS(600), RELOAD, NULL,

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/crc.h"
 #include "base/files.h"
 #include "base/log.h"
@@ -17,13 +18,8 @@
 #include "base/must.h"
 #include "filter.h"
 #include "mail/header.h"
-#include "submit/submit.h"
-
-#define SENDS_MS (4 * 60000) /* for all that goes on: the client waits for its answers */
 
 static void filter_next_person(struct filter *f);
-static void filter_next_send(struct filter *f);
-static void filter_next_group(struct filter *f);
 
 /* ---- recipients ---------------------------------------------------------------------------- */
 
@@ -49,11 +45,11 @@ person_address(struct arena *a, const struct address *to, struct slice domain)
 /* What is not from the directory must outlive the session's arena too: it is copied. */
 static void
 person_init(struct filter *f, struct person *p, const struct smtp_rcpt *asked,
-    const struct dir_answer *a)
+    const struct dir_answer *a, const struct buf *vacation)
 {
 	const struct lrcpt *r = &f->session->rcpts[p->rcpt];
 	const struct dir_values *user = &a->user->scripts, *domain = &a->domain->scripts;
-	size_t n = user->n + domain->n + 1;
+	size_t n = user->n + domain->n + 2;
 
 	p->to = person_address(&f->arena, &asked->to,
 	    asked->to.domain.n ? asked->to.domain : slice_str(shared.default_domain));
@@ -69,6 +65,13 @@ person_init(struct filter *f, struct person *p, const struct smtp_rcpt *asked,
 	p->errors = arena_array(&f->arena, n, sizeof(char *));
 	p->ours = arena_array(&f->arena, n, sizeof(bool));
 	p->results = arena_array(&f->arena, n, sizeof(struct sieve_result));
+	p->addresses = arena_array(&f->arena, a->user->naddresses, sizeof(struct slice));
+	for (; p->naddresses < a->user->naddresses; p->naddresses++)
+		p->addresses[p->naddresses] =
+		    arena_slice(&f->arena, a->user->addresses[p->naddresses]);
+	p->echo = a->user->vacation.echo;
+	if (vacation->n)
+		p->scripts[p->n++] = script_get(SCRIPT_VACATION, buf_get(vacation));
 	person_add_scripts(p, "user", user);
 	person_add_scripts(p, "domain", domain);
 	if (script_system())
@@ -84,6 +87,7 @@ filter_new(struct lsession *s)
 	f->session = s;
 	f->body.fd = f->scratch.fd = -1;
 	f->last = &f->sends;
+	f->last_letter = &f->letters;
 	return f;
 }
 
@@ -91,11 +95,14 @@ void
 filter_rcpt(struct lsession *s, const struct smtp_rcpt *asked, const struct dir_answer *a)
 {
 	struct filter *f = s->filter;
+	struct buf vacation = { 0 };
+	bool away = a->user->delivery & DIR_AUTOREPLY;
 
-	if (!lconf.sieve ||
-	    (a->user->scripts.n == 0 && (!a->domain || a->domain->scripts.n == 0) &&
-		!script_system()) ||
-	    s->rcpts[s->nrcpt - 1].again)
+	if (!lconf.sieve || s->rcpts[s->nrcpt - 1].again)
+		return;
+	if (!(away && vacation_script(a->user, clock_now(), &vacation)) &&
+	    a->user->scripts.n == 0 && (!a->domain || a->domain->scripts.n == 0) &&
+	    !script_system())
 		return;
 	s->rcpts[s->nrcpt - 1].scripted = true;
 	if (!f)
@@ -105,7 +112,8 @@ filter_rcpt(struct lsession *s, const struct smtp_rcpt *asked, const struct dir_
 		f->people = mem_grow(f->people, f->room, sizeof(*f->people));
 	}
 	f->people[f->n] = (struct person){ .rcpt = s->nrcpt - 1 };
-	person_init(f, &f->people[f->n++], asked, a);
+	person_init(f, &f->people[f->n++], asked, a, &vacation);
+	buf_fini(&vacation);
 }
 
 /* ---- the scripts --------------------------------------------------------------------------- */
@@ -196,172 +204,7 @@ filter_next_person(struct filter *f)
 	if (f->at < f->n)
 		filter_run_start(f, filter_ran);
 	else
-		filter_next_send(f);
-}
-
-/* ---- what goes on -------------------------------------------------------------------------- */
-
-/* Without our Return-Path (RFC 5321 4.4), and with what tells us of it when it comes back. */
-static struct slice
-send_header(struct filter *f, const struct send *send, struct buf *b)
-{
-	struct slice header = send->header.n ? send->header : f->header, rest = header;
-	struct header_field field;
-
-	header_write(b, "X-Sieve-Redirected-From", send->of->to);
-	while (header_next(&rest, &field))
-		if (!slice_ieq(field.name, S("Return-Path")))
-			buf_slice(b, field.whole);
-	buf_slice(b, rest.n ? rest : S("\r\n"));
-	return slice_from(f->message, f->header.n);
-}
-
-static void
-filter_send_marked(void *arg, const struct store_reply *reply)
-{
-	struct filter *f = CAST(arg, struct filter, FILTER_MAGIC);
-
-	(void)reply; /* it has gone: if this is not remembered it may go twice, and not never */
-	f->sends = f->sends->next;
-	filter_next_send(f);
-}
-
-static void
-filter_sent(void *arg, const struct verdict *v)
-{
-	struct filter *f = CAST(arg, struct filter, FILTER_MAGIC);
-	struct send *send = f->sends;
-	struct person *p = send->of;
-	struct lrcpt *r = &f->session->rcpts[p->rcpt];
-
-	buf_fini(&f->out);
-	if (f->scratch.fd >= 0)
-		store_body_put(lmtpd.store, &f->scratch);
-	log_event(LOG_INFO, "redirect", "sid=%s qid=%s user=%s to=%s verdict=%d.%u.%u text=%s",
-	    f->session->sid, log_value(f->session->srv.mail.xqid), log_value(p->account),
-	    log_value(send->to), (int)v->kind, v->subject, v->detail, log_str(v->text));
-	if (v->kind == OK) {
-		metric_add(M_REDIRECTED, 1);
-		send->mark.what = STORE_KNOW_MARK;
-		store_know_start(lmtpd.store, p->account, p->partition, &send->mark, 1,
-		    &f->session->op, filter_send_marked, f);
-		return;
-	}
-	f->sends = send->next;
-	if (v->kind == TEMP) {
-		r->v = *v; /* later, all of it */
-		r->v.reply = 0;
-	} else if (!p->puts) {
-		filter_keep(f, p, NULL); /* it will not go there: better here than nowhere */
-	}
-	filter_next_send(f);
-}
-
-static void
-send_start(struct filter *f, const struct submit_mail *m)
-{
-	submit_start(lmtpd.submit, m, &f->session->op, filter_sent, f);
-}
-
-static struct submit_mail
-send_mail(const struct filter *f, const struct send *send)
-{
-	return (struct submit_mail){ .sender = f->sender,
-		.to = send->to,
-		.notify = send->notify,
-		.ret = send->ret,
-		.fd = -1 };
-}
-
-#define SEND_KNOWN_BY 16384 /* octets of the message, from its first field that is not ours */
-#define SEND_SECONDS  86400 /* that it is remembered: while its sender tries again */
-
-/* Has this message gone there already, in a delivery that failed later? */
-static void
-filter_send_known(void *arg, const struct store_reply *reply)
-{
-	struct filter *f = CAST(arg, struct filter, FILTER_MAGIC);
-	struct send *send = f->sends;
-
-	if (reply->verdict.kind != OK) {
-		f->session->rcpts[send->of->rcpt].v = reply->verdict;
-	} else if (reply->known & 1) {
-		log_event(LOG_INFO, "redirect", "sid=%s user=%s to=%s again=1", f->session->sid,
-		    log_value(send->of->account), log_value(send->to));
-		f->sends = send->next;
-	} else {
-		send->known = true;
-	}
-	filter_next_send(f);
-}
-
-static void
-send_ask(struct filter *f, struct send *send)
-{
-	struct buf b = { 0 };
-
-	buf_lit(&b, "redirect\n");
-	buf_slice(&b, send->to);
-	send->mark = (struct store_question){ .what = STORE_KNOW_SEEN, .seconds = SEND_SECONDS };
-	store_dup_key(slice_sub(f->message, f->session->trace, SEND_KNOWN_BY), buf_get(&b),
-	    send->mark.key);
-	buf_fini(&b);
-	store_know_start(lmtpd.store, send->of->account, send->of->partition, &send->mark, 1,
-	    &f->session->op, filter_send_known, f);
-}
-
-/* A large message goes on from a file that stored lends: memory is not for that. */
-static void
-send_from_file(void *arg, const struct store_reply *reply)
-{
-	struct filter *f = CAST(arg, struct filter, FILTER_MAGIC);
-	struct submit_mail m = send_mail(f, f->sends);
-	struct slice body;
-	struct verdict v = reply->verdict;
-	int rc;
-
-	if (v.kind == OK) {
-		body = send_header(f, f->sends, &f->out);
-		rc = files_write(f->scratch.fd, f->out.p, f->out.n);
-		if (rc == 0)
-			rc = files_write(f->scratch.fd, body.p, body.n);
-		if (rc == 0) {
-			m.fd = f->scratch.fd;
-			m.size = f->out.n + body.n;
-			send_start(f, &m);
-			return;
-		}
-		v = deliver_unwritten(f->session, rc);
-	}
-	filter_sent(f, &v);
-}
-
-static void
-filter_next_send(struct filter *f)
-{
-	struct lsession *s = f->session;
-	struct submit_mail m;
-	struct send *send;
-
-	/* A person whose answer is 4xx already gets all of it again. */
-	while ((send = f->sends) && s->rcpts[send->of->rcpt].v.kind == TEMP)
-		f->sends = send->next;
-	if (!send) {
-		filter_next_group(f);
-	} else if (loop_now(lmtpd.loop) - f->began_ms > SENDS_MS) {
-		s->rcpts[send->of->rcpt].v = verdict(OUT_SIEVE_SLOW);
-		filter_next_send(f);
-	} else if (!send->known) {
-		send_ask(f, send);
-	} else if (f->message.n > (size_t)lconf.keep) {
-		store_body_start(lmtpd.store, s->rcpts[0].partition, &f->scratch, &s->op,
-		    send_from_file, f);
-	} else {
-		m = send_mail(f, send);
-		buf_slice(&f->out, send_header(f, send, &f->out));
-		m.bytes = buf_get(&f->out);
-		send_start(f, &m);
-	}
+		send_next(f);
 }
 
 /* ---- copies -------------------------------------------------------------------------------- */
@@ -423,7 +266,7 @@ filter_next_mark(struct filter *f)
 			return;
 		}
 	}
-	deliver_answer_all(f->session);
+	reply_start(f);
 }
 
 /* What a script has decided without a copy is decided too. */
@@ -475,7 +318,7 @@ group_lent(void *arg, const struct store_reply *reply)
 	group_failed(f, &v);
 }
 
-static void
+void
 filter_next_group(struct filter *f)
 {
 	struct lsession *s = f->session;

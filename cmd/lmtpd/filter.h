@@ -3,6 +3,9 @@
  *	run.c      scripts on the message, on a thread of the pool
  *	ask.c      what they ask of the store
  *	plan.c     from what they say to folders, messages that go on, and answers
+ *	vacation.c attributes of an absence as a script
+ *	send.c     copies that go on
+ *	reply.c    answers to senders
  *	filter.c   the plan carried out: what goes on first, then the store, then the answers
  *
  * A filter belongs to a transaction with at least one recipient who has a script.  It owns the
@@ -39,6 +42,16 @@ struct send {
 	struct store_question mark;
 };
 
+/* An answer to the sender, when the message is where it belongs. */
+struct letter {
+	struct letter *next;
+	struct person *of;
+	struct slice to, from;
+	const struct sieve_action *action; /* SIEVE_VACATION */
+	bool echo;                         /* the message goes back with it */
+	struct store_question mark;        /* who claims it may send */
+};
+
 /* What a script has asked of the store, and the answer.  Who runs it cannot wait: the run ends, stored is
  * asked, and it begins anew (nothing was done yet). */
 #define FILTER_MARKS_MAX 32 /* of a person: more are not remembered */
@@ -71,6 +84,10 @@ struct person {
 	struct slice partition;
 	struct put *puts, **last;
 	size_t sends;
+	struct slice *addresses; /* of the entry */
+	size_t naddresses;
+	bool echo;    /* of the entry's vacation */
+	bool answers; /* one vacation was met */
 	struct verdict
 	    stored; /* the worst that stored has said of them; VERDICT_NONE: nothing yet */
 	struct slice whole_header; /* what `whole` is made of */
@@ -98,6 +115,7 @@ struct filter {
 	struct sieve_host host;
 	uint64_t began_ms;
 	struct send *sends, **last;
+	struct letter *letters, **last_letter;
 	struct store_body scratch; /* a message on its way out that is too large for memory */
 	struct buf out;            /* or it */
 	struct slice group; /* the header of the copies that are stored now; empty: as it came */
@@ -121,6 +139,19 @@ void filter_stop(struct lsession *s);
 /* run.c: runs the scripts of the person at hand, then done(f) on the loop, or never after op_cancel. */
 void filter_run_start(struct filter *f, void (*done)(struct filter *f));
 void filter_free(struct filter **f);
+
+/* send.c: what goes on; then filter_next_group. */
+void send_next(struct filter *f);
+void filter_next_group(struct filter *f);
+/* Is there time to send anything?  The client waits for its answers. */
+bool filter_has_time(const struct filter *f);
+
+/* vacation.c: the script of a user who is away by the attributes of the entry; false: none is. */
+bool vacation_script(const struct dir_user *u, int64_t now, struct buf *script);
+
+/* reply.c: an answer, if one may be sent; then all of them, and the replies to the client. */
+void reply_plan(struct filter *f, struct person *p, const struct sieve_action *a, bool echo);
+void reply_start(struct filter *f);
 
 /* ask.c: what a script asks; on a thread.  The store answers, and the person at hand runs again, or has the
  * store's verdict and does not. */

@@ -57,6 +57,7 @@ enum lmtpd_metric {
 	M_REDIRECTED,
 	M_REJECTED,
 	M_DISCARDED,
+	M_ANSWERED,
 };
 
 /* A recipient that was accepted at RCPT.  Its strings live in the transaction's arena. */

@@ -28,6 +28,7 @@ static const struct metric metrics[] = {
 	[M_REDIRECTED] = { "lmtpd_redirected", COUNTER, "Messages that scripts have sent on." },
 	[M_REJECTED] = { "lmtpd_rejected", COUNTER, "Recipients whose scripts have refused a message." },
 	[M_DISCARDED] = { "lmtpd_discarded", COUNTER, "Recipients whose scripts have dropped a message." },
+	[M_ANSWERED] = { "lmtpd_answered", COUNTER, "Automatic answers that were sent." },
 	{ NULL, COUNTER, NULL },
 };
 /* clang-format on */

@@ -176,7 +176,7 @@ plan_reject(struct filter *f, struct person *p, const struct sieve_action *a)
 /* ---- */
 
 static void
-plan_action(struct filter *f, struct person *p, const struct sieve_action *a)
+plan_action(struct filter *f, struct person *p, const struct sieve_action *a, bool directory)
 {
 	switch (a->kind) {
 	case SIEVE_KEEP: filter_keep(f, p, a); break;
@@ -185,8 +185,8 @@ plan_action(struct filter *f, struct person *p, const struct sieve_action *a)
 	case SIEVE_REJECT:
 	case SIEVE_EREJECT: plan_reject(f, p, a); break;
 	case SIEVE_DUPLICATE: ask_mark(f, p, a); break;
+	case SIEVE_VACATION: reply_plan(f, p, a, p->echo && directory); break;
 	case SIEVE_DISCARD:
-	case SIEVE_VACATION:
 	case SIEVE_NOTIFY:
 	case SIEVE_ACTS: break;
 	}
@@ -229,7 +229,8 @@ filter_plan(struct filter *f, struct person *p)
 			if (a->implicit)
 				before = plan_merge(f, a, keep);
 			else
-				plan_action(f, p, plan_merge(f, a, keep));
+				plan_action(f, p, plan_merge(f, a, keep),
+				    strcmp(p->scripts[i]->name, SCRIPT_VACATION) == 0);
 			kept |= a->implicit;
 		}
 	}

@@ -27,7 +27,7 @@ static struct script *of_system;
 
 /* The extensions that need what is not at hand here. */
 const struct sieve_options script_options = {
-	.without = "mailboxid vacation vacation-seconds enotify fcc extlists include",
+	.without = "mailboxid enotify fcc extlists include",
 };
 
 static struct sieve_limits script_limits;

@@ -15,6 +15,8 @@ struct script {
 	char *error;                   /* why it cannot be; NULL: nobody has tried, or it can */
 };
 
+#define SCRIPT_VACATION "vacation" /* the name of one that is made of attributes */
+
 extern const struct sieve_options script_options;
 
 void scripts_init(void);

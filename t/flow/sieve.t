@@ -220,6 +220,68 @@ tm.wait_for(lambda: lmtp(message("back"), ONE)[0][0] == 250)
 lmtp(message("after a kill", "Message-ID: <same@sender.test>\n"), ONE)
 is_(subjects(1, "Junk")[-1], "after a kill", "a mark outlives a kill of the store")
 
+# ---- vacation ----------------------------------------------------------------------------------------------------
+def entry(n, **attrs):
+    for attr, value in attrs.items():
+        modify(f"uid={sb.user(n)},ou=People,o={D}", attr, *([value] if isinstance(value, str) else value))
+    forget(n)
+
+
+def to_one(subject, extra=""):
+    return message(subject, extra).replace(f"To: someone@{D}", f"To: One <{ONE}>")
+
+
+script(2)
+script(1, 'require "vacation"; vacation :days 3 :addresses "one@elsewhere.test" "Ich bin weg.\nGr\u00fc\u00dfe";')
+lmtp(to_one("are you there?", "Message-ID: <q1@sender.test>\n"), ONE, sender=TWO)
+is_(subjects(1)[-1], "are you there?", "mail comes while one is away")
+ok(tm.wait_for(lambda: "Auto: are you there?" in subjects(2)), "and is answered")
+got = sb.messages(2)[-1]
+for line in ("Return-Path: <>", f"From: {ONE}", f"To: {TWO}", "In-Reply-To: <q1@sender.test>", "Auto-Submitted: auto-replied (vacation)"):
+    ok(f"\r\n{line}\r\n".encode() in b"\r\n" + got, line) or tm.diag(got.decode())
+ok(b"Ich bin weg.\r\nGr=C3=BC=C3=9Fe\r\n" in got, "with the script's text")
+lmtp(to_one("and now?"), ONE, sender=TWO)
+lmtp(to_one("by list", "List-Id: <l.sender.test>\n"), ONE, sender=THREE)
+lmtp(message("not to me"), ONE, sender=THREE)
+lmtp(to_one("from nobody"), ONE, sender="")
+lmtp(to_one("automatic", "Auto-Submitted: auto-generated\n"), ONE, sender=THREE)
+n = len(subjects(3))
+lmtp(message("elsewhere").replace(f"someone@{D}", "one@elsewhere.test"), ONE, sender=THREE)
+ok(tm.wait_for(lambda: len(subjects(3)) > n), "another address of the user's")
+is_([subjects(2).count("Auto: and now?"), subjects(3)[n:]], [0, ["Auto: elsewhere"]], "nobody has two, lists and programs none")
+entry(1, mailMsgQuota="1")
+script(1, 'require "vacation"; vacation :handle "new" "Full.";')
+is_(lmtp(to_one("full"), ONE, sender=TWO)[0][0], 452, "what cannot be delivered")
+modify(f"uid={sb.user(1)},ou=People,o={D}", "mailMsgQuota")
+forget(1)
+lmtp(to_one("not full"), ONE, sender=TWO)
+ok(tm.wait_for(lambda: "Auto: not full" in subjects(2)), "is not answered before it is")
+is_(subjects(2).count("Auto: full"), 0, "and there was no answer before")
+
+# ---- absence by attributes ---------------------------------------------------------------------------------------------
+script(1)
+entry(1, mailDeliveryOption=["mailbox", "autoreply"], mailAutoReplyMode="reply", mailAutoReplySubject='Away: $SUBJECT (${1} "x")',
+      mailAutoReplyText='Out."; discard; #', mailAutoReplyTextInternal="In the ${dollar} house.", mailAutoReplyTimeOut="24")
+lmtp(to_one("inside"), ONE, sender=TWO)
+ok(tm.wait_for(lambda: 'Away: inside (${1} "x")' in subjects(2)), "the subject has the message's") or tm.diag(subjects(2))
+ok(b"\r\nIn the ${dollar} house." in sb.messages(2)[-1], "the text for one's own domain, as it stands there")
+lmtp(to_one("inside again"), ONE, sender=TWO)
+ok(subjects(1)[-2:] == ["inside", "inside again"] and not [s for s in subjects(2) if "inside again" in s], "once in its time, and nothing of it is Sieve")
+ok(tm.wait_for(lambda: len([l for l in events("vacation") if "outside@sender.test" in l and "verdict" in l]) == 0 and lmtp(to_one("outside"), ONE)[0][0] == 250), "mail from outside")
+ok(tm.wait_for(lambda: [l for l in events("vacation") if "outside@sender.test" in l and "verdict=" in l]), "is answered too")
+entry(1, vacationEndDate="20200101000000Z", mailAutoReplyTimeOut="0")
+lmtp(to_one("later"), ONE, sender=TWO)
+entry(1, vacationEndDate="20990101000000Z", vacationStartDate="20980101000000Z")
+lmtp(to_one("earlier"), ONE, sender=TWO)
+entry(1, vacationStartDate="20200101000000Z", mailAutoReplyMode="echo", mailAutoReplyTextInternal="Another text is another answer.")
+lmtp(to_one("echo"), ONE, sender=TWO)
+ok(tm.wait_for(lambda: [s for s in subjects(2) if "echo" in s]), "within its time")
+is_([s for s in subjects(2) if "later" in s or "earlier" in s], [], "and only then")
+ok(b"\r\nContent-Type: message/rfc822\r\n" in sb.messages(2)[-1] and sb.messages(2)[-1].count(b"Subject: ") == 2, "with the message")
+entry(1, mailDeliveryOption="mailbox")
+lmtp(to_one("back"), ONE, sender=TWO)
+tm.ok(metric("answered") >= 6, "answers are counted")
+
 # ---- errors ---------------------------------------------------------------------------------------------------------
 script(1, 'require "fileinto"; fileinto ;')
 lmtp(message("wrong"), ONE)

@@ -1,0 +1,186 @@
+/* send.c: messages that scripts send on to other addresses, one by one, before anything is stored.
+ *
+ * Called by filter.c when all scripts have run, and gives back to it.  What the relay does not take now is
+ * an answer of 4xx for the whole person; what it refuses for good stays here.  What must stay true: what has
+ * gone on is marked in the account before anything else, and asked for before it goes: so a delivery that fails
+ * behind it and comes again does not send it twice. */
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/files.h"
+#include "base/log.h"
+#include "base/must.h"
+#include "filter.h"
+#include "mail/header.h"
+#include "submit/submit.h"
+
+#define SENDS_MS (4 * 60000) /* for all that goes out: the client waits for its answers */
+
+/* Without our Return-Path (RFC 5321 4.4), and with what tells us of it when it comes back. */
+static struct slice
+send_header(struct filter *f, const struct send *send, struct buf *b)
+{
+	struct slice header = send->header.n ? send->header : f->header, rest = header;
+	struct header_field field;
+
+	header_write(b, "X-Sieve-Redirected-From", send->of->to);
+	while (header_next(&rest, &field))
+		if (!slice_ieq(field.name, S("Return-Path")))
+			buf_slice(b, field.whole);
+	buf_slice(b, rest.n ? rest : S("\r\n"));
+	return slice_from(f->message, f->header.n);
+}
+
+static void
+send_marked(void *arg, const struct store_reply *reply)
+{
+	struct filter *f = CAST(arg, struct filter, FILTER_MAGIC);
+
+	(void)reply; /* it has gone: if this is not remembered it may go twice, and not never */
+	f->sends = f->sends->next;
+	send_next(f);
+}
+
+static void
+send_done(void *arg, const struct verdict *v)
+{
+	struct filter *f = CAST(arg, struct filter, FILTER_MAGIC);
+	struct send *send = f->sends;
+	struct person *p = send->of;
+	struct lrcpt *r = &f->session->rcpts[p->rcpt];
+
+	buf_fini(&f->out);
+	if (f->scratch.fd >= 0)
+		store_body_put(lmtpd.store, &f->scratch);
+	log_event(LOG_INFO, "redirect", "sid=%s qid=%s user=%s to=%s verdict=%d.%u.%u text=%s",
+	    f->session->sid, log_value(f->session->srv.mail.xqid), log_value(p->account),
+	    log_value(send->to), (int)v->kind, v->subject, v->detail, log_str(v->text));
+	if (v->kind == OK) {
+		metric_add(M_REDIRECTED, 1);
+		send->mark.what = STORE_KNOW_MARK;
+		store_know_start(lmtpd.store, p->account, p->partition, &send->mark, 1,
+		    &f->session->op, send_marked, f);
+		return;
+	}
+	f->sends = send->next;
+	if (v->kind == TEMP) {
+		r->v = *v; /* later, all of it */
+		r->v.reply = 0;
+	} else if (!p->puts) {
+		filter_keep(f, p, NULL); /* it will not go there: better here than nowhere */
+	}
+	send_next(f);
+}
+
+static void
+send_start(struct filter *f, const struct submit_mail *m)
+{
+	submit_start(lmtpd.submit, m, &f->session->op, send_done, f);
+}
+
+static struct submit_mail
+send_mail(const struct filter *f, const struct send *send)
+{
+	return (struct submit_mail){ .sender = f->sender,
+		.to = send->to,
+		.notify = send->notify,
+		.ret = send->ret,
+		.fd = -1 };
+}
+
+#define SEND_KNOWN_BY 16384 /* octets of the message, from its first field that is not ours */
+#define SEND_SECONDS  86400 /* that it is remembered: while its sender tries again */
+
+/* Has this message gone there already, in a delivery that failed later? */
+static void
+send_asked(void *arg, const struct store_reply *reply)
+{
+	struct filter *f = CAST(arg, struct filter, FILTER_MAGIC);
+	struct send *send = f->sends;
+
+	if (reply->verdict.kind != OK) {
+		f->session->rcpts[send->of->rcpt].v = reply->verdict;
+	} else if (reply->known & 1) {
+		log_event(LOG_INFO, "redirect", "sid=%s user=%s to=%s again=1", f->session->sid,
+		    log_value(send->of->account), log_value(send->to));
+		f->sends = send->next;
+	} else {
+		send->known = true;
+	}
+	send_next(f);
+}
+
+static void
+send_ask(struct filter *f, struct send *send)
+{
+	struct buf b = { 0 };
+
+	buf_lit(&b, "redirect\n");
+	buf_slice(&b, send->to);
+	send->mark = (struct store_question){ .what = STORE_KNOW_SEEN, .seconds = SEND_SECONDS };
+	store_dup_key(slice_sub(f->message, f->session->trace, SEND_KNOWN_BY), buf_get(&b),
+	    send->mark.key);
+	buf_fini(&b);
+	store_know_start(lmtpd.store, send->of->account, send->of->partition, &send->mark, 1,
+	    &f->session->op, send_asked, f);
+}
+
+/* A large message goes on from a file that stored lends: memory is not for that. */
+static void
+send_from_file(void *arg, const struct store_reply *reply)
+{
+	struct filter *f = CAST(arg, struct filter, FILTER_MAGIC);
+	struct submit_mail m = send_mail(f, f->sends);
+	struct slice body;
+	struct verdict v = reply->verdict;
+	int rc;
+
+	if (v.kind == OK) {
+		body = send_header(f, f->sends, &f->out);
+		rc = files_write(f->scratch.fd, f->out.p, f->out.n);
+		if (rc == 0)
+			rc = files_write(f->scratch.fd, body.p, body.n);
+		if (rc == 0) {
+			m.fd = f->scratch.fd;
+			m.size = f->out.n + body.n;
+			send_start(f, &m);
+			return;
+		}
+		v = deliver_unwritten(f->session, rc);
+	}
+	send_done(f, &v);
+}
+
+bool
+filter_has_time(const struct filter *f)
+{
+	return loop_now(lmtpd.loop) - f->began_ms <= SENDS_MS;
+}
+
+void
+send_next(struct filter *f)
+{
+	struct lsession *s = f->session;
+	struct submit_mail m;
+	struct send *send;
+
+	/* A person whose answer is 4xx already gets all of it again. */
+	while ((send = f->sends) && s->rcpts[send->of->rcpt].v.kind == TEMP)
+		f->sends = send->next;
+	if (!send) {
+		filter_next_group(f);
+	} else if (!filter_has_time(f)) {
+		s->rcpts[send->of->rcpt].v = verdict(OUT_SIEVE_SLOW);
+		send_next(f);
+	} else if (!send->known) {
+		send_ask(f, send);
+	} else if (f->message.n > (size_t)lconf.keep) {
+		store_body_start(lmtpd.store, s->rcpts[0].partition, &f->scratch, &s->op,
+		    send_from_file, f);
+	} else {
+		m = send_mail(f, send);
+		buf_slice(&f->out, send_header(f, send, &f->out));
+		m.bytes = buf_get(&f->out);
+		send_start(f, &m);
+	}
+}
