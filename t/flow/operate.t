@@ -86,7 +86,7 @@ with open(sb.dir + "/backup.msg", "w") as f:
     f.write("From: x@y.example\nSubject: out of a backup\n\nx\n")
 
 # What must be in an answer, of a command that begins so; and what its exit code may be but 0.
-SAYS = {"log | grep -F anna": "ev=deliver", "log | grep qid=": "ev=queued", "mailq -r joe": waits, "jobctl-ctl show": "joe@away.example",
+SAYS = {"log | tmlog -l - anna": "anna@example.org: delivered", "log | tmlog -l - QID": "queued: ", "mailq -r joe": waits, "jobctl-ctl show": "joe@away.example",
         "log | grep -E 'ev=(expunge": "ev=expunge", "mtatest expand": "anna@example.org", "mtatest -e rewrite": "away.example",
         "log | grep -E 'ev=queued": "user=ben@example.org", "log | grep -c": "1", "tmctl who": "user=ben@example.org",
         "jobctl-ctl list": waits, "jobctl-ctl channels": "tcp_local", "storectl quota": "anna@example.org", "storectl list": "INBOX",
