@@ -194,8 +194,19 @@ sched_shift(struct sched *s, int64_t by)
 		}
 	}
 	for (size_t i = 0; i < s->nchannels; i++) {
+		struct sched_channel *c = s->order[i];
+		struct sched_group *g;
 		struct sched_dest *d;
+		size_t at = 0;
 
+		c->rate.at = shifted(c->rate.at, by);
+		while ((d = map_next(&c->dests, &at)))
+			d->rate.at = shifted(d->rate.at, by);
+		at = 0;
+		while ((g = map_next(&c->groups, &at))) {
+			g->rate.at = shifted(g->rate.at, by);
+			g->suspended_until = shifted(g->suspended_until, by);
+		}
 		list_each(d, &s->order[i]->busy, struct sched_dest, busy) d->news =
 		    shifted(d->news, by);
 	}

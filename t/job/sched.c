@@ -333,6 +333,44 @@ shares(void)
 	end();
 }
 
+/* The channel tcp_local with these keys. */
+static void
+begin_with(const char *keys)
+{
+	char path[] = "/tmp/tmt-sched-XXXXXX", *why = NULL;
+	int fd = mkstemp(path);
+
+	dprintf(fd, "[channel tcp_local]\n%s\n", keys);
+	close(fd);
+	if (!ok(channels_read(path, &conf, &why) == 0, "channels"))
+		printf("# %s\n", why);
+	unlink(path);
+	s = sched_new();
+	sched_configure(s, conf);
+	list_init(&leased);
+}
+
+/* Whatever is ready from `now` on, second by second, to its end: how many in `seconds`. */
+static unsigned
+flow(int64_t now, unsigned seconds)
+{
+	unsigned n = 0;
+
+	for (int64_t at = now; at < now + seconds; at++) {
+		(void)sched_tick(s, at);
+		n += pick_all(at, "", true);
+	}
+	return n;
+}
+
+static bool
+finish_mx(struct sched_entry *e, const char *mx, int64_t now)
+{
+	struct job_result r = { .end = JOB_DONE, .mx = slice_str(mx) };
+
+	return sched_end(s, e, &r, now);
+}
+
 /* The clock is set, or was wrong when the spool was written. */
 static void
 steps(void)
@@ -347,6 +385,7 @@ steps(void)
 		.at = NOW,
 		.next = NOW + 30 * 86400 };
 	int64_t due;
+	unsigned n;
 
 	begin();
 	(void)sched_add(s, &m, NOW);
@@ -360,6 +399,20 @@ steps(void)
 	eq(sched_next_due(s) - (NOW + 86400), due, "and after one of 2 days");
 	(void)sched_tick(s, NOW + 86400 + due);
 	eq(number(pick(NOW + 86400 + due)), 1, "then it is handed out");
+	end();
+
+	begin_with("rate = 10/1h\nrate_total = 20/1h");
+	for (unsigned i = 1; i <= 40; i++)
+		(void)add(i, i % 2 ? "x" : "y", 1);
+	(void)finish_mx(pick(NOW), "a", NOW);
+	(void)finish_mx(pick(NOW), "b", NOW);
+	ok(!pick(NOW), "two of twenty an hour, one of ten to each");
+	sched_shift(s, -86400);
+	eq(sched_next_due(s), NOW - 86400 + 180, "a step back does not stop a rate");
+	n = flow(NOW - 86400 + 1, 3600);
+	ok(n == 19 || n == 20, "which goes on: %u in an hour", n);
+	sched_shift(s, 2 * 86400);
+	ok(flow(NOW + 86400 + 3601, 1) <= 1, "one forward lets nothing out at once");
 	end();
 }
 
@@ -426,36 +479,6 @@ acting(void)
 	ok(sched_dest_next(sched_channel(s, S("tcp_local")), &at), "a destination");
 	ok(!sched_dest_next(sched_channel(s, S("tcp_local")), &at), "and no other");
 	end();
-}
-
-/* The channel tcp_local with these keys. */
-static void
-begin_with(const char *keys)
-{
-	char path[] = "/tmp/tmt-sched-XXXXXX", *why = NULL;
-	int fd = mkstemp(path);
-
-	dprintf(fd, "[channel tcp_local]\n%s\n", keys);
-	close(fd);
-	if (!ok(channels_read(path, &conf, &why) == 0, "channels"))
-		printf("# %s\n", why);
-	unlink(path);
-	s = sched_new();
-	sched_configure(s, conf);
-	list_init(&leased);
-}
-
-/* Whatever is ready from `now` on, second by second, to its end: how many in `seconds`. */
-static unsigned
-flow(int64_t now, unsigned seconds)
-{
-	unsigned n = 0;
-
-	for (int64_t at = now; at < now + seconds; at++) {
-		(void)sched_tick(s, at);
-		n += pick_all(at, "", true);
-	}
-	return n;
 }
 
 static void
@@ -572,14 +595,6 @@ suspended(void)
 	(void)finish(e, JOB_DONE, JOB_SITE_OK, NOW + 3600);
 	ok(c->nstate[DEST_SUSPENDED] == 0 && pick(NOW + 3600), "and all go on");
 	end();
-}
-
-static bool
-finish_mx(struct sched_entry *e, const char *mx, int64_t now)
-{
-	struct job_result r = { .end = JOB_DONE, .mx = slice_str(mx) };
-
-	return sched_end(s, e, &r, now);
 }
 
 /* Domains with the same hosts are one place. */

@@ -198,7 +198,8 @@ rules(void)
 	    ". $U%$H$V$H@l.test\n. $U%$H@world.test\n\n"
 	    "l\nl.test\n\n"
 	    "tcp_partner smtp daemon relay.test port 2525 maxjobs 3 musttlsclient notices 1 2 "
-	    "backoff 1m 2m urgentbackoff 30s interfaceaddress 192.0.2.9\np-daemon\n\n"
+	    "backoff 1m 2m urgentbackoff 30s interfaceaddress 192.0.2.9 "
+	    "pool SMALL rate 600/1h ratetotal 5/10s\np-daemon\n\n"
 	    "tcp_local smtp maxjobs 9\nworld.test\nby.test by.test [192.0.2.3]:26\n\n"
 	    "hold\nhold-daemon\n");
 	put_file("mappings", "MAP\n\n  map.*  $Ymapped.$0\n");
@@ -213,6 +214,10 @@ rules(void)
 	is(p->source, "192.0.2.9", "interfaceaddress");
 	eq(p->tls, CHANNEL_TLS_MUST, "musttlsclient");
 	ok(p->backoff[0].s[0] == 30 && p->backoff[1].s[1] == 120 && p->notices.n == 2, "times");
+	is(p->pool, "SMALL", "pool");
+	ok(p->rate.n == 600 && p->rate.per == 3600 && p->rate_total.n == 5 &&
+		p->rate_total.per == 10,
+	    "rates");
 	eq(p->slots, 16, "the rest is default");
 	eq(channels_find(c, S("tcp_local"))->maxjobs, 5, "a section of that name wins");
 	eq(channels_find(c, S("hold"))->protocol, CHANNEL_HOLD, "a name that says it all");
@@ -227,6 +232,10 @@ rules(void)
 	e = read_text("[route x.test]\nchannel = tcp_local\n", &c, &why);
 	ok(e < 0 && strstr(why, "[route x.test]: mta.cnf says where mail goes"),
 	    "a route beside it: %s", why);
+	free(why);
+	put_file("mta.cnf", ". $U%$H@x\n\nl\nx\n\nout smtp ratetotal fast\nout-daemon\n");
+	e = read_text("", &c, &why);
+	ok(e < 0 && strstr(why, "/mta.cnf:6: ratetotal = fast: is no rate"), "no rate: %s", why);
 	free(why);
 	put_file("mta.cnf", "a $Y@x\n\nl\nx\n");
 	e = read_text("", &c, &why);
