@@ -14,22 +14,27 @@ field_link(struct milter_header *h, struct milter_field **at, struct milter_fiel
 	h->bytes += f->whole.n;
 }
 
-void
+bool
 milter_header_init(struct milter_header *h, struct slice fields)
 {
 	struct header_field f;
+	size_t n = 0;
 
 	*h = (struct milter_header){ .last = NULL };
 	h->last = &h->first;
 	field_link(h, h->last, arena_new(&h->arena, sizeof(struct milter_field)));
 	while (header_next(&fields, &f)) {
-		struct milter_field *new = arena_new(&h->arena, sizeof(*new));
+		struct milter_field *new;
 
+		if (n++ == MILTER_FIELDS)
+			return false;
+		new = arena_new(&h->arena, sizeof(*new));
 		new->name = f.name.p ? f.name : S("");
 		new->value = f.value;
 		new->whole = f.whole;
 		field_link(h, h->last, new);
 	}
+	return true;
 }
 
 void

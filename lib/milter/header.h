@@ -21,8 +21,11 @@ struct milter_header {
 	size_t bytes; /* of all fields */
 };
 
-/* Borrows `fields`, which have no empty line. */
-void milter_header_init(struct milter_header *h, struct slice fields);
+#define MILTER_FIELDS                                                                              \
+	10000 /* of a message that filters are shown: each may be a question of its own */
+
+/* Borrows `fields`, which have no empty line.  False: there are too many; milter_header_fini all the same. */
+bool milter_header_init(struct milter_header *h, struct slice fields) MUSTCHECK;
 void milter_header_fini(struct milter_header *h);
 /* ADD_HEADER, INSERT_HEADER or CHANGE_HEADER, as milter_reply_parse gives it; its slices are copied.  Values may
  * be folded by LF or CRLF: a line that would begin a field gets a blank in front, an empty one goes, other

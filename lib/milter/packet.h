@@ -9,8 +9,8 @@
 #include "base/buf.h"
 
 #define MILTER_VERSION   6
-#define MILTER_CHUNK     65535         /* octets of body in one packet */
-#define MILTER_REPLY_MAX (1024 * 1024) /* octets of a packet that a filter may send */
+#define MILTER_CHUNK     65535        /* octets of body in one packet */
+#define MILTER_REPLY_MAX (512 * 1024) /* octets of a packet that a filter may send */
 
 /* What we say; SMFIC_ in sendmail's words. */
 enum milter_command {

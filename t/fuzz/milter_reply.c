@@ -51,7 +51,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	const char *why = NULL;
 	int len;
 
-	milter_header_init(&h, S("From: a\r\nTo: b\r\n c\r\nfrom: d\r\n"));
+	must(milter_header_init(&h, S("From: a\r\nTo: b\r\n c\r\nfrom: d\r\n")));
 	while ((len = milter_reply_parse(in, &r, &why)) > 0) {
 		struct milter_reply part;
 

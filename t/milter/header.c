@@ -38,7 +38,7 @@ static void
 begin(void)
 {
 	milter_header_fini(&h);
-	milter_header_init(&h, FIELDS);
+	ok(milter_header_init(&h, FIELDS), "a header");
 }
 
 int
@@ -77,12 +77,20 @@ main(void)
 	    "a value is one field");
 	eq(h.bytes, 25 + 6 + 4 + 4 + 12 + 5, "the octets are counted");
 	milter_header_fini(&h);
-	milter_header_init(&h, S(""));
+	ok(milter_header_init(&h, S("")), "none");
 	edit('i', 1, "A", "b");
 	is(now(), "Received/\nA: b/\n", "into a header without fields");
 	milter_header_apply(&h,
 	    &(struct milter_reply){ .answer = 'h', .name = S("S"), .value = S("c") }, true);
 	is(now(), "Received/\nA: b/\nS:c/\n", "a value that brings its blank");
+	milter_header_fini(&h);
+	buf_clear(&text);
+	for (int i = 0; i < MILTER_FIELDS; i++)
+		buf_lit(&text, "A:\r\n");
+	ok(milter_header_init(&h, buf_get(&text)), "as many fields as there may be");
+	milter_header_fini(&h);
+	buf_lit(&text, "A:\r\n");
+	ok(!milter_header_init(&h, buf_get(&text)), "one more");
 	milter_header_fini(&h);
 	buf_fini(&text);
 	return done();
