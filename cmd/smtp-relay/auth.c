@@ -67,6 +67,7 @@ relay_auth_done(void *arg, const struct login_result *r)
 	    in ? "result" : "reason", a->log);
 	if (in && !relay_auth_enter(s, r->user.account))
 		v = verdict(OUT_LOGIN_FULL);
+	s->mechanism = in ? r->mechanism : s->mechanism;
 	metric_add(in ? M_AUTH_OK : M_AUTH_FAILED, in || a->counts);
 	s->auth_failed += a->counts;
 	over = a->counts && config.auth_failures && s->auth_failed >= config.auth_failures;

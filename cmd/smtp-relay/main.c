@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "daemon/program.h"
 #include "base/mem.h"
-#include "relay.h"
+#include "filters.h"
 
 struct config config;
 struct relay relay;
@@ -74,7 +74,35 @@ static const struct conf_key keys[] = {
 	    "Domains outside the directory that mx listeners take mail for." },
 };
 /* clang-format on */
-static const struct conf_schema schema = { keys, NELEM(keys), NULL, 0 };
+
+/* clang-format off */
+#define AT(m) (void *)offsetof(struct milter_conf, m)
+static const struct conf_key milter_keys[] = {
+	{ "address", CONF_STR, AT(address), NULL, 0, 0, RELOAD, "socket",
+	    "Where the filter listens: unix:PATH, or a numeric address and port." },
+	{ "listeners", CONF_LIST, AT(listeners), "", 0, 0, RELOAD, NULL,
+	    "Names or roles of the listeners whose mail it is asked about; empty means all." },
+	{ "on_failure", CONF_ENUM, AT(on_failure), "tempfail", 0, 0, RELOAD, "tempfail|accept|reject",
+	    "What becomes of a message about which it cannot be asked." },
+	{ "connect_timeout", CONF_TIME, AT(connect_ms), "30s", 1000, 3600000, RELOAD, NULL,
+	    "Time to connect, and to agree on terms." },
+	{ "command_timeout", CONF_TIME, AT(command_ms), "30s", 1000, 3600000, RELOAD, NULL,
+	    "Time for its answer to a command, a field or a piece of the body." },
+	{ "content_timeout", CONF_TIME, AT(content_ms), "5m", 1000, 3600000, RELOAD, NULL,
+	    "Time for each sign of life once it has the whole message." },
+};
+#undef AT
+/* clang-format on */
+static const struct conf_section milter_section = {
+	.name = "milter",
+	.size = sizeof(struct milter_conf),
+	.keys = milter_keys,
+	.nkeys = NELEM(milter_keys),
+	.items = (void ***)&config.milters,
+	.arg_at = offsetof(struct milter_conf, name),
+	.help = "A mail filter; they are asked in the order of their sections.",
+};
+static const struct conf_schema schema = { keys, NELEM(keys), &milter_section, 1 };
 
 /* clang-format off */
 static const struct metric metrics[] = {
@@ -98,6 +126,13 @@ static const struct metric metrics[] = {
 	    "Time from DATA to the answer, summed." },
 	[M_QUEUE_FREE] = { "smtp_queue_free_bytes", GAUGE, "Free space of the queue, as seen last." },
 	[M_DIRECTORY] = { "smtp_directory_blind", GAUGE, DIR_METRIC_HELP },
+	[M_FILTERED] = { "smtp_filter_messages", COUNTER, "Messages shown to filters." },
+	[M_FILTER_REFUSED] = { "smtp_filter_refused", COUNTER, "Answers of filters that refuse." },
+	[M_FILTER_DISCARDED] = { "smtp_filter_discarded", COUNTER,
+	    "Messages that filters made vanish." },
+	[M_FILTER_HELD] = { "smtp_filter_held", COUNTER, "Messages that filters have held." },
+	[M_FILTER_FAILED] = { "smtp_filter_failures", COUNTER,
+	    "Filters that could not be reached or understood, or were late." },
 	{ NULL, COUNTER, NULL },
 };
 /* clang-format on */
@@ -294,6 +329,7 @@ relay_check(struct buf *why)
 			    "warning: %s: [listen %s] tls = off: nobody can log in there%s\n",
 			    conf_where(&(*l)->tls), (*l)->name,
 			    shared.insecure_loopback ? " but from this host" : "");
+	good = filters_check(why) && good;
 	return dir_check(why) && good;
 }
 

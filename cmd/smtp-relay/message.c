@@ -11,6 +11,9 @@
 #include "base/utf8.h"
 #include "stage.h"
 
+#define PASS_PIECE  65536
+#define PASS_PIECES 8 /* in a turn */
+
 static const struct stage *const stages[] = { &trace_stage, &password_stage, &address_stage,
 	&list_stage };
 
@@ -40,6 +43,18 @@ written(struct session *s, int e)
 	smtp_server_fail(&s->smtp, &v);
 }
 
+/* Filters that have said no at DATA have their answer; the client may go on with RCPT or begin anew. */
+static void
+message_filtered(struct session *s, const struct verdict *no)
+{
+	if (no) {
+		relay_message_forget(s);
+		smtp_server_answer(&s->smtp, no);
+	} else {
+		relay_session_answer(s, OUT_BODY_WANTED);
+	}
+}
+
 /* DATA or the first BDAT: the envelope is complete. */
 void
 relay_message_begin(struct smtp_server *smtp)
@@ -51,8 +66,10 @@ relay_message_begin(struct smtp_server *smtp)
 	m->at_us = clock_mono_us();
 	m->nbodies = 1 + s->nbodies;
 	m->gone = arena_array(&smtp->arena, m->nbodies, sizeof(*m->gone));
+	later_init(&m->later);
+	m->session = s;
 	s->message = m;
-	relay_session_answer(s, OUT_BODY_WANTED);
+	filters_ask(s, MILTER_AT_DATA, message_filtered);
 }
 
 /* Who gets it beside the recipients that are expanded once more, who may be members of a list that is: for
@@ -178,6 +195,7 @@ message_head(struct session *s, struct slice fields, bool empty_line)
 
 		buf_clear(&front);
 		stages_begin(s, i, &front);
+		(void)qwrite_body_of(m->w, i, m->above.p, m->above.n);
 		(void)qwrite_body_of(m->w, i, received.p, received.n);
 		(void)qwrite_body_of(m->w, i, made.p, made.n);
 		if (empty_line || (i && m->text)) /* a text must not become a field */
@@ -206,6 +224,11 @@ message_body_bytes(struct session *s, struct slice bytes)
 {
 	struct message *m = s->message;
 
+	if (s->filters && !m->w) {
+		if (!s->filters->discard)
+			written(s, held_add(&s->filters->body, bytes));
+		return;
+	}
 	if (!m->w || bytes.n == 0)
 		return;
 	m->eightbit = m->eightbit || !utf8_ascii(bytes);
@@ -230,9 +253,15 @@ header_end(struct session *s, size_t len, bool gap)
 	}
 	m->in_body = true;
 	m->eightbit = m->scan.header_8bit;
+	m->empty_line = !gap || len < head.n;
+	if (s->filters) {
+		message_body_bytes(s, slice_from(head, len));
+		m->head.n = fields.n;
+		return;
+	}
 	if (stages_look(s, fields)) {
 		queue_begin(s);
-		message_head(s, fields, !gap || len < head.n);
+		message_head(s, fields, m->empty_line);
 		message_body_bytes(s, slice_from(head, len));
 	}
 	buf_fini(&m->head);
@@ -381,18 +410,13 @@ message_on_late(struct deadline *d)
 	message_over(CAST(CONTAINER(d, struct session, late), struct session, SESSION_MAGIC));
 }
 
-void
-relay_message_end(struct smtp_server *smtp)
+/* The message has gone through the stages. */
+static void
+message_passed(struct session *s)
 {
-	struct session *s = relay_session_of(smtp);
+	struct smtp_server *smtp = &s->smtp;
 	struct message *m = s->message;
 
-	if (!m->in_body && !smtp->failed)
-		header_only(s);
-	if (m->scan.count[HEADER_RECEIVED] > (uint64_t)config.received) {
-		relay_session_answer(s, OUT_HOPS_MANY);
-		return;
-	}
 	if (smtp->failed)
 		smtp_server_answer(smtp, smtp->failed);
 	else if (m->late_ms) /* in whole seconds: there are few lengths then */
@@ -402,10 +426,105 @@ relay_message_end(struct smtp_server *smtp)
 		message_over(s);
 }
 
+/* ---- with filters ----------------------------------------------------------------------------- */
+
+/* What was held, through the stages, so much in each turn of the loop. */
+static void
+held_pass(struct later *t)
+{
+	struct message *m = CONTAINER(t, struct message, later);
+	struct session *s = CAST(m->session, struct session, SESSION_MAGIC);
+	const struct held *body = &s->filters->body;
+	struct buf piece = { 0 };
+	int r = 0;
+
+	for (int i = 0;
+	     m->w && i < PASS_PIECES && r == 0 && !s->smtp.failed && m->passed < body->size; i++) {
+		buf_clear(&piece);
+		r = held_read(body, m->passed, PASS_PIECE, &piece);
+		m->passed += piece.n;
+		message_body_bytes(s, buf_get(&piece));
+	}
+	buf_fini(&piece);
+	written(s, r);
+	if (m->w && !s->smtp.failed && m->passed < body->size)
+		later_run(&m->later, daemon_loop(), held_pass);
+	else
+		message_passed(s);
+}
+
+/* The header as filters want it, and the body behind it. */
+static void
+held_begin(struct session *s)
+{
+	struct message *m = s->message;
+	struct filters *f = s->filters;
+	struct buf below = { 0 };
+
+	milter_header_write(&f->header, &m->above, &below);
+	header_scan_init(&m->scan);
+	header_scan_feed(&m->scan, buf_get(&m->above));
+	header_scan_feed(&m->scan, buf_get(&below));
+	m->eightbit = m->scan.header_8bit;
+	if (stages_look(s, buf_get(&below))) {
+		queue_begin(s);
+		message_head(s, buf_get(&below), m->empty_line || f->body.size);
+	}
+	buf_fini(&below);
+	held_pass(&m->later);
+}
+
+static void
+held_filtered(struct session *s, const struct verdict *no)
+{
+	if (no)
+		smtp_server_answer(&s->smtp, no);
+	else if (s->filters->discard || filters_settle(s) == 0)
+		relay_session_answer(s, OUT_FILTER_VANISHED);
+	else
+		held_begin(s);
+}
+
+/* Filters see the message with what every message of ours must have. */
+static void
+held_show(struct session *s)
+{
+	struct message *m = s->message;
+	struct buf made = { 0 };
+
+	if (trace_stage.wants(s, 0))
+		trace_stage.fields(s, 0, buf_get(&m->head), &made);
+	else
+		buf_slice(&made, buf_get(&m->head));
+	buf_fini(&m->head);
+	filters_message(s, buf_get(&made), held_filtered);
+	buf_fini(&made);
+}
+
+/* ---- all of it is here --------------------------------------------------------------------------- */
+
+void
+relay_message_end(struct smtp_server *smtp)
+{
+	struct session *s = relay_session_of(smtp);
+	struct message *m = s->message;
+
+	if (!m->in_body && !smtp->failed)
+		header_only(s);
+	if (m->scan.count[HEADER_RECEIVED] > (uint64_t)config.received)
+		relay_session_answer(s, OUT_HOPS_MANY);
+	else if (s->filters && !smtp->failed)
+		held_show(s);
+	else
+		message_passed(s);
+}
+
 void
 relay_message_forget(struct session *s)
 {
 	if (s->message) {
+		later_cancel(&s->message->later);
+		buf_fini(&s->message->above);
 		qwrite_abort(&s->message->w);
 		addresses_forget(s->message);
 		buf_fini(&s->message->head);

@@ -7,22 +7,22 @@
  * who is member of a list with mgrpErrorsTo begins a new life (5.2.7.3): errors go to the list's address,
  * and what the sender asked of reports ends here.  Must stay true: all legs of an address are taken, or
  * it is refused as a whole. */
-#include <limits.h>
 #include "base/log.h"
 #include "base/must.h"
 #include "base/utf8.h"
-#include "relay.h"
+#include "filters.h"
+#include "rcpt-body.h"
 
 #define HELD_MAX        500000 /* recipients of all transactions, above which lists wait; 300 bytes each */
 #define HELD_CLIENT_MAX 150000 /* the same of one client's */
 #define LIST_MIN        100    /* legs of what counts as a list for that */
-#define BODIES_ALONE    16     /* that a list may make of a message, ... */
-#define BODIES_TOGETHER 4      /* ... and lists and channels for several RCPTs */
 #define LOGGED_MAX      20     /* legs of one RCPT that have a line of their own */
 
 struct rcpt_wait {
 	const struct smtp_rcpt *rcpt;
 	struct address to; /* with a domain */
+	bool filtered;     /* filters have agreed: it is expanded for good */
+	void (*added)(struct session *, const struct verdict *); /* a filter adds it; else NULL */
 };
 
 static bool
@@ -112,129 +112,6 @@ rcpt_terms(struct session *s, struct qrcpt *q, const struct expand_leg *leg, con
 		q->final = as_given;
 }
 
-/* ---- which body a leg gets ------------------------------------------------------------------- */
-
-/* The bodies of one RCPT's legs: what makes them, as its answer has it, and their numbers. */
-struct rcpt_bodies {
-	struct relay_body from[QUEUE_BODIES];
-	unsigned body[QUEUE_BODIES];
-	size_t n;
-	const struct expand_edit *const *edits; /* the answer's */
-};
-
-/* Is the recipient expanded once more, by this channel? */
-static bool
-rcpt_expands(const char *channel)
-{
-	const struct channel *c = channels_find(relay.channels, slice_str(channel));
-
-	return c && channel_expands(c);
-}
-
-/* What the lists on the way make of it here; where they come again, nothing. */
-static const struct expand_edit *
-rcpt_edit(const struct expand_leg *leg)
-{
-	return leg->later ? NULL : leg->edit;
-}
-
-/* Which of the bodies that were seen is the leg's; a new one, or seen->n where there is no room. */
-static size_t
-rcpt_body_seen(const struct session *s, const struct expand_edit *edit, const char *channel,
-    struct rcpt_bodies *seen)
-{
-	bool whole = !edit && rcpt_expands(channel);
-	struct relay_body want = { edit, whole ? EXPAND_LATER : addresses_channel(s, channel),
-		whole };
-	size_t at = 0;
-
-	while (at < seen->n &&
-	    (seen->from[at].edit != want.edit ||
-		(seen->from[at].channel != want.channel &&
-		    (!seen->from[at].channel || !want.channel ||
-			strcmp(seen->from[at].channel, want.channel) != 0))))
-		at++;
-	if (at == seen->n && at < QUEUE_BODIES) {
-		seen->from[seen->n] = want;
-		seen->body[seen->n++] = want.edit || want.channel ? UINT_MAX : 0; /* not made yet */
-	}
-	return at;
-}
-
-/* Which bodies the legs need: QUEUE_BODIES of them are too many. */
-static void
-rcpt_bodies_look(const struct session *s, const struct expand_result *r, struct rcpt_bodies *seen)
-{
-	seen->n = 0;
-	for (size_t i = 0; i < r->nlegs && seen->n < QUEUE_BODIES; i++) {
-		const struct expand_leg *leg = &r->legs[i];
-
-		(void)rcpt_body_seen(s, rcpt_edit(leg), leg->channel, seen);
-		for (unsigned k = 0; leg->others >> k; k++)
-			if (leg->others >> k & 1)
-				(void)rcpt_body_seen(s, r->edits[k], leg->channel, seen);
-	}
-}
-
-/* What a channel alone makes of the message, when it is there already; else UINT_MAX. */
-static unsigned
-rcpt_body_made(const struct session *s, const struct relay_body *from)
-{
-	for (unsigned i = 0; i < s->nbodies && !from->edit; i++)
-		if (!s->bodies[i].edit && strcmp(s->bodies[i].channel, from->channel) == 0)
-			return i + 1;
-	return UINT_MAX;
-}
-
-/* Each body is written as a whole before the client has its answer.  One recipient may need many, a list of
- * lists; several may not together.  That of all who are expanded later is one, and always has a place. */
-static bool
-rcpt_bodies_many(const struct session *s, const struct rcpt_bodies *seen)
-{
-	size_t new = 0;
-
-	for (size_t i = 0; i < seen->n; i++)
-		new += !seen->from[i].whole &&
-		    seen->body[i] == UINT_MAX &&rcpt_body_made(s, &seen->from[i]) == UINT_MAX;
-	return new && s->nbodies && s->nbodies + new > BODIES_TOGETHER;
-}
-
-/* The number of the leg's body.  One that only a channel makes is shared by all that go there. */
-static unsigned
-rcpt_body(struct session *s, const struct expand_edit *edit, const char *channel,
-    struct rcpt_bodies *seen)
-{
-	size_t at = rcpt_body_seen(s, edit, channel, seen);
-	const struct relay_body *from = &seen->from[at];
-
-	must(at < QUEUE_BODIES);
-	if (seen->body[at] == UINT_MAX)
-		seen->body[at] = rcpt_body_made(s, from);
-	if (seen->body[at] == UINT_MAX) {
-		must(s->nbodies < QUEUE_BODIES - 1);
-		s->bodies[s->nbodies++] = (struct relay_body){
-			from->edit ? expand_edit_copy(&s->smtp.arena, from->edit) : NULL,
-			from->channel ? arena_str(&s->smtp.arena, from->channel) : NULL, from->whole
-		};
-		seen->body[at] = (unsigned)s->nbodies;
-	}
-	return seen->body[at];
-}
-
-_Static_assert(BODIES_ALONE + 2 <= QUEUE_BODIES, "the first, and the one that is expanded later");
-_Static_assert(QUEUE_BODIES <= 32, "their numbers are bits of rcpt_more.roads");
-/* The bodies of the leg's further roads, as bits. */
-static uint32_t
-rcpt_roads(struct session *s, const struct expand_leg *leg, struct rcpt_bodies *seen)
-{
-	uint32_t bits = 0;
-
-	for (unsigned k = 0; leg->others >> k; k++)
-		if (leg->others >> k & 1)
-			bits |= 1U << rcpt_body(s, seen->edits[k], leg->channel, seen);
-	return bits;
-}
-
 /* ---- recipients ------------------------------------------------------------------------------ */
 
 /* As it was sent, or else by a list that wants no password, which may be missing. */
@@ -254,6 +131,21 @@ rcpt_body_closed(const struct session *s, unsigned body)
 	return edit && edit->closed;
 }
 
+/* Filters remove recipients by the address of RCPT. */
+static void
+rcpt_given(struct session *s, struct rcpt_more *more)
+{
+	struct rcpt_given *g;
+
+	if (!s->filters)
+		return;
+	g = arena_new(&s->smtp.arena, sizeof(*g));
+	g->to = &s->rcpt->to;
+	g->next = more->given;
+	more->given = g;
+	more->gone = false;
+}
+
 /* One that is there already is accepted and kept once (RFC 5321 lets us).  Whom a list has brought and the
  * sender names, too, is not bound to what the list says. */
 static void
@@ -262,6 +154,7 @@ rcpt_again(struct session *s, struct qrcpt *q, const struct expand_leg *leg, con
 {
 	if (!leg->hold)
 		q->hold = NULL;
+	rcpt_given(s, &s->more[q - s->rcpts]);
 	if (rcpt_body_better(s, q->body, leg)) {
 		q->body = rcpt_body(s, leg->edit, leg->channel, seen);
 		s->more[q - s->rcpts].roads = 0;
@@ -307,8 +200,10 @@ rcpt_add(struct session *s, const struct expand_leg *leg, const char *as_given, 
 	q->sender = rcpt_share(s, last->sender, leg->sender);
 	q->body = rcpt_body(s, rcpt_edit(leg), leg->channel, seen);
 	q->again = (leg->later || !leg->edit) && rcpt_expands(leg->channel);
-	s->more[s->nrcpts] = (struct rcpt_more){ rcpt_roads(s, leg, seen), leg->max_message,
-		leg->who ? arena_str(&s->smtp.arena, leg->who) : NULL };
+	s->more[s->nrcpts] = (struct rcpt_more){ .roads = rcpt_roads(s, leg, seen),
+		.max_message = leg->max_message,
+		.who = leg->who ? arena_str(&s->smtp.arena, leg->who) : NULL };
+	rcpt_given(s, &s->more[s->nrcpts]);
 	rcpt_terms(s, q, leg, as_given, orcpt);
 	s->nrcpts++;
 	relay.nrcpts++;
@@ -370,6 +265,20 @@ rcpt_asked(struct session *s, const struct expand_edit *e)
 	}
 }
 
+/* The answer; behind it the next RCPT may be under way.  What is refused tells the log to whom. */
+static void
+rcpt_say(struct session *s, struct verdict v)
+{
+	void (*added)(struct session *, const struct verdict *) = s->rcpt->added;
+
+	if (added || v.kind == OK)
+		s->rcpt = NULL;
+	if (added)
+		added(s, &v);
+	else
+		smtp_server_answer(&s->smtp, &v);
+}
+
 static void
 rcpt_accept(struct session *s, const struct expand_result *r)
 {
@@ -392,8 +301,7 @@ rcpt_accept(struct session *s, const struct expand_result *r)
 	rcpt_log(s, r, as_given);
 	map_put(&s->rcpts_known, rcpt_said(s, as_given), s);
 	s->nrcpts_asked++;
-	s->rcpt = NULL; /* before the answer: behind it the next RCPT may be under way */
-	relay_session_answer(s, OUT_RCPT_TAKEN);
+	rcpt_say(s, verdict(OUT_RCPT_TAKEN));
 }
 
 /* ---- the command -------------------------------------------------------------------------------- */
@@ -456,18 +364,70 @@ rcpt_later(const struct session *s, const struct expand_result *r, const struct 
 	    (r->nlegs >= LIST_MIN &&
 		(relay.nrcpts + r->nlegs > HELD_MAX ||
 		    rcpt_held_of(s) + r->nlegs > HELD_CLIENT_MAX)) ||
-	    bodies->n > BODIES_ALONE || rcpt_bodies_many(s, bodies);
+	    bodies->n > RCPT_BODIES_ALONE || rcpt_bodies_many(s, bodies);
+}
+
+/* Is there anything against it, but for what filters say and what is counted?  What a filter adds is not
+ * the client's, and may go anywhere. */
+static bool
+rcpt_refused(struct session *s, const struct expand_result *r, const struct rcpt_bodies *bodies,
+    struct verdict *v)
+{
+	bool added = s->rcpt->added;
+
+	if (r->v.kind != OK)
+		*v = r->v;
+	else if (!r->ours && !added && !may_relay(s, &s->rcpt->to))
+		*v = verdict(OUT_RELAY_DENIED);
+	else if (s->nrcpts + r->nlegs > QUEUE_MESSAGE_RCPTS)
+		*v = verdict(OUT_RCPTS_MANY);
+	else if (rcpt_bodies_many(s, bodies))
+		*v = verdict(OUT_GROUP_EDITS);
+	else if (!added && rcpt_wants_alone(s, r->max_list))
+		*v = verdict(OUT_GROUP_ALONE);
+	else
+		return false;
+	return true;
+}
+
+static void rcpt_expand(struct session *s);
+
+static void
+rcpt_filtered(struct session *s, const struct verdict *no)
+{
+	s->filters->rcpt = NULL;
+	s->filters->rcpt_channel = s->filters->rcpt_host = NULL;
+	if (no) {
+		rcpt_say(s, *no);
+		return;
+	}
+	s->rcpt->filtered = true;
+	rcpt_expand(s);
+}
+
+/* The legs are not kept while filters think: of a list they are many, and a reload may come.  They are asked
+ * for again. */
+static void
+rcpt_filter(struct session *s, const struct expand_result *r)
+{
+	struct filters *f = s->filters;
+
+	f->rcpt = &s->rcpt->to;
+	f->rcpt_channel = arena_str(&s->smtp.arena, r->nlegs ? r->legs[0].channel : "");
+	f->rcpt_host = arena_str(&s->smtp.arena, r->nlegs ? r->legs[0].host : "");
+	filters_ask(s, MILTER_AT_RCPT, rcpt_filtered);
 }
 
 static void
 rcpt_expanded(void *arg, const struct expand_result *r)
 {
 	struct session *s = CAST(arg, struct session, SESSION_MAGIC);
+	bool added = s->rcpt->added, ask = s->filters && !s->rcpt->filtered && !added;
 	struct rcpt_bodies bodies;
 	struct expand_result whole;
 	struct expand_leg leg;
+	struct verdict v;
 
-	rcpt_log_failed(s, r);
 	rcpt_bodies_look(s, r, &bodies);
 	if (rcpt_later(s, r, &bodies)) {
 		leg = (struct expand_leg){ .channel = EXPAND_LATER,
@@ -483,62 +443,76 @@ rcpt_expanded(void *arg, const struct expand_result *r)
 	}
 	/* Where nobody knows it may be one that has a password. */
 	s->approved_goes = s->approved_goes || r->password || r->v.kind == TEMP;
-	if (r->v.kind != OK)
-		smtp_server_answer(&s->smtp, &r->v);
-	else if (!r->ours && !may_relay(s, &s->rcpt->to))
-		relay_session_answer(s, OUT_RELAY_DENIED);
-	else if (s->nrcpts + r->nlegs > QUEUE_MESSAGE_RCPTS)
-		relay_session_answer(s, OUT_RCPTS_MANY);
-	else if (rcpt_bodies_many(s, &bodies))
-		relay_session_answer(s, OUT_GROUP_EDITS);
-	else if (rcpt_wants_alone(s, r->max_list))
-		relay_session_answer(s, OUT_GROUP_ALONE);
-	else if (s->account && !admit_hourly(slice_str(s->account), 0, 1, 0, config.user_rcpts))
-		relay_session_answer(s, OUT_HOUR_RCPTS);
+	if (rcpt_refused(s, r, &bodies, &v))
+		ask = false;
+	else if (!ask && s->account && !added &&
+	    !admit_hourly(slice_str(s->account), 0, 1, 0, config.user_rcpts))
+		v = verdict(OUT_HOUR_RCPTS);
 	else
+		v.kind = OK;
+	if (!ask)
+		rcpt_log_failed(s, r);
+	if (ask)
+		rcpt_filter(s, r);
+	else if (v.kind == OK)
 		rcpt_accept(s, r);
+	else
+		rcpt_say(s, v);
+}
+
+static void
+rcpt_expand(struct session *s)
+{
+	struct expand_query q = { .source = relay_message_source(s),
+		.address = &s->rcpt->to,
+		.sender = slice_str(address_text(&s->smtp.arena, &s->from)),
+		.auth = slice_str(s->account),
+		.size = s->smtp.mail.size,
+		.others = s->nrcpts_asked,
+		.most = (size_t)config.list,
+		.later = true };
+	uint8_t client[16];
+
+	if (s->role == ROLE_MX) {
+		addr_client_key(&s->peer, client);
+		q.client = slice((const char *)client, sizeof(client));
+	}
+	expand_start(relay.expand, &q, &s->op, rcpt_expanded, s);
+}
+
+void
+rcpt_start(struct session *s, const struct smtp_rcpt *rcpt,
+    void (*added)(struct session *, const struct verdict *))
+{
+	s->rcpt = arena_new(&s->smtp.arena, sizeof(*s->rcpt));
+	s->rcpt->rcpt = rcpt;
+	s->rcpt->to = rcpt->to;
+	s->rcpt->added = added;
+	/* RFC 5321 4.1.1.3: in any case, without a domain. */
+	if (rcpt->to.flags & ADDRESS_POSTMASTER) {
+		s->rcpt->to.flags &= ~(unsigned)ADDRESS_POSTMASTER;
+		/* A copy: a reload may come before the directory's answer. */
+		s->rcpt->to.domain = arena_slice(&s->smtp.arena, slice_str(shared.default_domain));
+	}
+	/* Said twice: a list of thousands is looked at once. */
+	if (!added &&
+	    map_get(&s->rcpts_known, rcpt_said(s, address_text(&s->smtp.arena, &s->rcpt->to)))) {
+		rcpt_say(s, verdict(OUT_RCPT_TAKEN));
+		return;
+	}
+	/* What comes behind a list with a limit, too; nobody is asked for what is put off anyway. */
+	if (!added && rcpt_wants_alone(s, s->max_list)) {
+		s->approved_goes = true; /* it may be a list with a password */
+		rcpt_say(s, verdict(OUT_GROUP_ALONE));
+		return;
+	}
+	rcpt_expand(s);
 }
 
 void
 rcpt_ask(struct smtp_server *smtp, const struct smtp_rcpt *rcpt)
 {
-	struct session *s = relay_session_of(smtp);
-	struct expand_query q = { .source = relay_message_source(s),
-		.auth = slice_str(s->account),
-		.size = smtp->mail.size,
-		.most = (size_t)config.list,
-		.later = true };
-	uint8_t client[16];
-
-	s->rcpt = arena_new(&smtp->arena, sizeof(*s->rcpt));
-	s->rcpt->rcpt = rcpt;
-	s->rcpt->to = rcpt->to;
-	/* RFC 5321 4.1.1.3: in any case, without a domain. */
-	if (rcpt->to.flags & ADDRESS_POSTMASTER) {
-		s->rcpt->to.flags &= ~(unsigned)ADDRESS_POSTMASTER;
-		/* A copy: a reload may come before the directory's answer. */
-		s->rcpt->to.domain = arena_slice(&smtp->arena, slice_str(shared.default_domain));
-	}
-	/* Said twice: a list of thousands is looked at once. */
-	if (map_get(&s->rcpts_known, rcpt_said(s, address_text(&smtp->arena, &s->rcpt->to)))) {
-		s->rcpt = NULL;
-		relay_session_answer(s, OUT_RCPT_TAKEN);
-		return;
-	}
-	/* What comes behind a list with a limit, too; nobody is asked for what is put off anyway. */
-	if (rcpt_wants_alone(s, s->max_list)) {
-		s->approved_goes = true; /* it may be a list with a password */
-		relay_session_answer(s, OUT_GROUP_ALONE);
-		return;
-	}
-	q.others = s->nrcpts_asked;
-	if (s->role == ROLE_MX) {
-		addr_client_key(&s->peer, client);
-		q.client = slice((const char *)client, sizeof(client));
-	}
-	q.address = &s->rcpt->to;
-	q.sender = slice_str(address_text(&smtp->arena, &s->from));
-	expand_start(relay.expand, &q, &s->op, rcpt_expanded, s);
+	rcpt_start(relay_session_of(smtp), rcpt, NULL);
 }
 
 void

@@ -4,11 +4,13 @@
  *	session.c  a session's life and its commands: policy on lib/smtp/server
  *	auth.c     AUTH
  *	xclient.c  XCLIENT: a proxy that has asked for the password itself
- *	rcpt.c     RCPT: who may have it, and who gets it
+ *	rcpt.c     RCPT: who may have it, and who gets it; rcpt-body.h: which body of it
  *	message.c  the message: through its stages (stage.h) into the queue
  *	trace.c    its trace, and what must not be missing
  *	password.c the passwords of lists
  *	addresses.c  its addresses, for channels that want them rewritten
+ *	filters.h  mail filters: milters
+ *	held.h     the body of a message that they are asked about
  *	space.c    whether the queue has room
  *	lists.c    what lists make of it, by expand/text.h
  */
@@ -45,13 +47,15 @@ struct config {
 	char **any_sender; /* accounts; "*" = all */
 	char **proxies;    /* auth.proxies: names of those that act for users */
 	char **relay_networks, **relay_domains;
+	struct milter_conf **milters; /* filters.h */
 };
 extern struct config config;
 
 /* clang-format off */
 enum metric_id {
 	M_CONNECTIONS, M_SESSIONS, M_REFUSED_CONNECTIONS, M_ACCEPTED, M_ACCEPTED_BYTES, M_RECIPIENTS,
-	M_FORWARDED, M_REJECTED, M_DEFERRED, M_TLS, M_AUTH_OK, M_AUTH_FAILED, M_COMMIT_MS, M_QUEUE_FREE, M_DIRECTORY
+	M_FORWARDED, M_REJECTED, M_DEFERRED, M_TLS, M_AUTH_OK, M_AUTH_FAILED, M_COMMIT_MS, M_QUEUE_FREE, M_DIRECTORY,
+	M_FILTERED, M_FILTER_REFUSED, M_FILTER_DISCARDED, M_FILTER_HELD, M_FILTER_FAILED
 };
 /* clang-format on */
 
@@ -84,11 +88,13 @@ struct session {
 	uint32_t messages; /* accepted in this session */
 	char sid[14];
 	struct addr peer;
-	char client[ADDR_TEXT]; /* address without port, or "local" */
-	bool loopback, trusted; /* trusted: relay.networks */
-	bool proxy;             /* the peer may say XCLIENT: until it has */
-	uid_t uid;              /* ROLE_LOCAL */
-	char *account;          /* authenticated: uid@domain; heap */
+	char client[ADDR_TEXT];  /* address without port, or "local" */
+	bool loopback, trusted;  /* trusted: relay.networks */
+	bool proxy;              /* the peer may say XCLIENT: until it has */
+	uid_t uid;               /* ROLE_LOCAL */
+	char *account;           /* authenticated: uid@domain; heap */
+	const char *mechanism;   /* how; a literal */
+	struct filters *filters; /* filters.h; NULL: none */
 	/* AUTH */
 	struct login *login;  /* while it lasts */
 	uint32_t auth_failed; /* passwords of lists, too */
@@ -103,9 +109,15 @@ struct session {
 		uint32_t roads; /* bodies that it gets where a password of its own is missing */
 		int64_t max_message; /* 0 = no limit of its own */
 		const char *who;     /* the account whose mailbox it is, or NULL */
-	} * more;                    /* of each */
-	size_t nrcpts_asked;         /* RCPT commands that were accepted */
-	struct map rcpts_known;      /* by address: which of rcpts, from 1 */
+		/* With filters: the addresses of RCPT that it comes by; and a filter has removed it. */
+		struct rcpt_given {
+			struct rcpt_given *next;
+			const struct address *to;
+		} * given;
+		bool gone;
+	} * more;               /* of each */
+	size_t nrcpts_asked;    /* RCPT commands that were accepted */
+	struct map rcpts_known; /* by address: which of rcpts, from 1 */
 	/* What becomes of it for some recipients, by body from 1: what lists make of it, and the channel
 	 * for which its addresses are rewritten; one of the two may be NULL.  Whole: nothing, not even a
 	 * list's password goes, because the channel expands the recipient once more. */
@@ -138,6 +150,9 @@ bool space_left(const struct session *s, uint64_t size);
 
 /* rcpt.c */
 void rcpt_ask(struct smtp_server *s, const struct smtp_rcpt *rcpt);
+/* The same for a recipient that a filter adds, answered by `added`. */
+void rcpt_start(struct session *s, const struct smtp_rcpt *rcpt,
+    void (*added)(struct session *, const struct verdict *));
 void rcpt_write(const struct session *s, struct buf *b); /* the one being looked up, if any */
 
 /* addresses.c: the channel, if addresses of the header are rewritten in mail of this session that goes there;

@@ -13,7 +13,7 @@
 #include "base/must.h"
 #include "base/log.h"
 #include "base/random.h"
-#include "relay.h"
+#include "filters.h"
 
 struct session *
 relay_session_of(struct smtp_server *s)
@@ -51,13 +51,22 @@ on_keywords(struct smtp_server *smtp, struct buf *text)
 }
 
 static void
+helo_filtered(struct session *s, const struct verdict *no)
+{
+	if (no)
+		smtp_server_answer(&s->smtp, no);
+	else
+		relay_session_answer(s, OUT_OK);
+}
+
+static void
 on_helo(struct smtp_server *smtp, struct slice name)
 {
 	struct session *s = relay_session_of(smtp);
 
 	log_event(LOG_DEBUG, "helo", "sid=%s name=%s esmtp=%d", s->sid, log_value(name),
 	    smtp->esmtp);
-	relay_session_answer(s, OUT_OK);
+	filters_ask(s, MILTER_AT_HELO, helo_filtered);
 }
 
 static void
@@ -88,6 +97,15 @@ relay_session_on_secured(struct smtp_server *smtp, int error, const char *why)
 
 /* ---- MAIL -------------------------------------------------------------------------------- */
 
+static void
+mail_filtered(struct session *s, const struct verdict *no)
+{
+	if (no)
+		smtp_server_answer(&s->smtp, no);
+	else
+		relay_session_answer(s, OUT_SENDER_OK);
+}
+
 /* The sender is one that may be used; the rules may make another address of it. */
 static void
 mail_accept(struct session *s)
@@ -104,7 +122,7 @@ mail_accept(struct session *s)
 		    log_value(buf_get(&b)), (unsigned long long)s->smtp.mail.size);
 		buf_fini(&b);
 	}
-	relay_session_answer(s, OUT_SENDER_OK);
+	filters_ask(s, MILTER_AT_MAIL, mail_filtered);
 }
 
 /* Whose address is it that the user wants to send with? */
@@ -164,6 +182,7 @@ on_reset(struct smtp_server *smtp)
 	op_cancel(&s->op);
 	deadline_clear(&s->late);
 	relay_message_forget(s);
+	filters_forget(s);
 	s->rcpts = NULL;
 	s->more = NULL;
 	relay.nrcpts -= s->nrcpts;
@@ -201,6 +220,7 @@ relay_session_on_closed(struct smtp_server *smtp)
 	op_cancel(&s->op);
 	deadline_clear(&s->late);
 	login_free(&s->login);
+	filters_end(s);
 	admit_leave(&s->admit);
 	metric_add(M_SESSIONS, -1);
 	log_event(LOG_INFO, "disconnect", "sid=%s why=%s messages=%u ms=%llu", s->sid,
@@ -288,6 +308,8 @@ relay_session_forwarded(struct session *s, const struct addr *peer)
 		addr_host(peer, s->client);
 		s->loopback = false;
 	}
+	filters_end(s); /* they have not heard of this one */
+	filters_begin(s);
 	admit_leave(&s->admit);
 	return admit_enter(&s->admit, ROLE_SUBMISSION, peer);
 }
@@ -336,6 +358,7 @@ relay_session_accept(struct daemon_listen *l, int fd)
 	if (l->tls != TLS_OFF)
 		s->smtp.tls_ctx = tls_ref(l->tls_ctx);
 	s->smtp.need_auth = s->role == ROLE_SUBMISSION;
+	filters_begin(s);
 	if (smtp_server_open(&s->smtp, daemon_loop(), fd, l->tls == TLS_IMPLICIT) < 0) {
 		(void)close(fd);
 		relay_session_on_closed(&s->smtp);

@@ -1,14 +1,17 @@
 /* smtp-relay/stage.h: what the stages of a message share; for message.c and the stages.
  *
- *	bytes --> trace --> password --> address --> list --> queue
+ *	bytes --> (held --> filters -->) trace --> password --> address --> list --> queue
  *
  * The header is kept until its end is known (limit.header bounds it); then each stage looks at it once and
  * may refuse the message, and those that want to make a new one of it, for each body that recipients get:
  * the members of a list get another than those beside it, and a channel may want other addresses.  The body itself passes through; a stage can only
- * put something in front of it and behind.  Where no stage wants a message, that is a straight copy. */
+ * put something in front of it and behind.  Where no stage wants a message, that is a straight copy.
+ *
+ * With filters (filters.h) header and body are held until all of it is here and they have agreed; then it takes
+ * the same way, in slices. */
 #ifndef SMTP_RELAY_STAGE_H
 #define SMTP_RELAY_STAGE_H
-#include "relay.h"
+#include "filters.h"
 
 struct message {
 	struct qwriter *w; /* from the end of the header on */
@@ -26,6 +29,12 @@ struct message {
 	struct addresses *addresses; /* addresses.c */
 	struct expand_text **text;   /* lists.c: by body */
 	uint64_t at_us;
+	/* With filters. */
+	struct buf above; /* fields that stand above our Received field */
+	bool empty_line;  /* header and body are parted by one */
+	uint64_t passed;  /* octets of the body that are on their way into the queue */
+	struct later later;
+	struct session *session;
 };
 
 struct stage {

@@ -328,7 +328,7 @@
 #define OUT_SIZE_DECLARED	PERM, 552, "5.3.4", "message is larger than %llu octets"
 /* More than limit.size has come (RFC 1870 6.3). */
 #define OUT_SIZE		PERM, 552, "5.3.4", "message is larger than we take"
-/* The header is larger than limit.header. */
+/* The header is larger than limit.header, or has more fields than mail filters can be shown. */
 #define OUT_HEADER_SIZE		PERM, 552, "5.3.4", "header is larger than we take"
 /* More Received fields than limit.received (RFC 5321 6.3). */
 #define OUT_HOPS_MANY		PERM, 554, "5.4.6", "too many hops: this message goes in circles"
@@ -340,6 +340,19 @@
 #define OUT_BODY_NUL		PERM, 550, "5.6.0", "message has a NUL octet"
 /* A line of the message is longer than limit.line (RFC 5321 4.5.3.1.6). */
 #define OUT_BODY_LINE_LONG	PERM, 550, "5.6.0", "message has a line that is too long"
+
+/* ---- Mail filters */
+
+/* A filter refuses it and says no more about why. */
+#define OUT_FILTER_NO		PERM, 550, "5.7.1", "a filter refuses it"
+/* A filter refuses it for now and says no more about why. */
+#define OUT_FILTER_LATER	TEMP, 451, "4.7.1", "a filter wants it later"
+/* A filter cannot be asked or understood, and mail waits for it: on_failure = tempfail. */
+#define OUT_FILTER_AWAY		TEMP, 451, "4.3.0", "a filter is not available, try again later"
+/* A filter cannot be asked or understood, and on_failure = reject. */
+#define OUT_FILTER_GONE		PERM, 550, "5.3.0", "a filter is not available"
+/* A filter has taken the message out of the world: nobody gets it. */
+#define OUT_FILTER_VANISHED	OK, 250, "2.0.0", "ok, taken by a filter"
 
 /* ---- Something of ours is in trouble: mail waits where it is */
 

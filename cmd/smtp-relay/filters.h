@@ -1,0 +1,84 @@
+/* smtp-relay/filters.h: the mail filters ([milter NAME]) of a session, in their order.
+ *
+ *	filters.c         the chain: who is asked, what is made of the answers, of failures
+ *	filters-ask.c     what they are asked: packets and macros
+ *	filters-change.c  what they want changed
+ *
+ * Filters are asked about the client at EHLO, about MAIL, RCPT and DATA when all else is found good, and are
+ * shown the message when all of it is here and before anything of it is in the queue: until then it is held.
+ * A session without filters has no struct filters. */
+#ifndef SMTP_RELAY_FILTERS_H
+#define SMTP_RELAY_FILTERS_H
+#include "held.h"
+#include "milter/client.h"
+#include "relay.h"
+
+/* As configured. */
+struct milter_conf {
+	char *name, *address;
+	int on_failure; /* enum filter_failure */
+	int64_t connect_ms, command_ms, content_ms;
+	char **listeners; /* names or roles; empty: all */
+};
+enum filter_failure { FILTER_TEMPFAIL, FILTER_ACCEPT, FILTER_REJECT };
+
+#define FILTERS_MAGIC 0x72736d66U
+
+struct filter {
+	struct filters *chain;
+	struct milter_client *client;
+	char *name;
+	int on_failure;
+	bool greeted;      /* it has heard of HELO on this connection */
+	bool session_over; /* it has accepted all of the session, */
+	bool message_over; /* or all of the message: it is asked no more */
+	bool fresh;        /* the connection was made for this transaction */
+};
+
+typedef void (*filters_then)(struct session *s, const struct verdict *no);
+
+struct filters {
+	uint32_t magic;
+	struct session *session;
+	size_t n, i;                /* i: the one that is being asked */
+	enum milter_stage at, step; /* what about; what this one is asked first */
+	struct buf packet;
+	filters_then then;
+	struct verdict session_no, message_no; /* kind VERDICT_NONE: not refused */
+	bool discard;                          /* the message is to vanish */
+	/* The message, once all of it is here. */
+	struct milter_header header;
+	struct held body, other; /* as it is; as the filter being asked wants it */
+	bool other_begun;
+	const char *hold;                     /* a reason; in the transaction's arena */
+	const char *rcpt_channel, *rcpt_host; /* of the RCPT that is asked about */
+	const struct address *rcpt;
+	struct buf fields; /* those that the header began with */
+	struct later later;
+	struct filter filter[];
+};
+
+/* Those of the session's listener; none, and s->filters stays NULL. */
+void filters_begin(struct session *s);
+void filters_end(struct session *s);
+void filters_forget(struct session *s); /* the transaction is over */
+/* The configuration is good?  Says what is not. */
+bool filters_check(struct buf *why);
+/* Asks them all; then(s, NULL): go on; or what to refuse it with.  May call it from inside. */
+void filters_ask(struct session *s, enum milter_stage at, filters_then then);
+/* AT_END: shows the message: these fields, and what is in filters->body.  When it goes on, header, body, hold,
+ * the session's sender and recipients are as filters want them. */
+void filters_message(struct session *s, struct slice fields, filters_then then);
+
+/* Inside the chain. */
+extern const struct milter_calls filters_calls;
+void filters_packet(struct filters *f, enum milter_stage at, struct buf *out);
+bool filters_macro(void *arg, struct slice name, struct buf *out);
+/* Takes the changes of filter[i]; `filters_changed` follows, with NULL or why one cannot be made. */
+void filters_change(struct filters *f);
+void filters_changed(struct filters *f, const char *why);
+void filters_changes_stop(struct filters *f);
+/* Recipients that were removed leave, the others have a hold that filters want; how many are left.  Neither RCPT
+ * nor filter comes behind it. */
+size_t filters_settle(struct session *s);
+#endif

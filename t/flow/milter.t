@@ -1,0 +1,256 @@
+#!/usr/bin/env python3
+"""Mail filters (milters): what they are told, what they change, refuse, hold and discard, several in a chain,
+and what becomes of mail when one fails: never lost, never passed against the configuration."""
+import os, smtplib, struct, sys
+
+sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
+import tm
+from milterd import *
+
+sb = tm.Sandbox("--users", "5")
+one = Milter(f"unix:{sb.dir}/one.sock")
+two = Milter(f"127.0.0.1:{tm.free_port()}")
+me, you = (f"{sb.user(n)}@{sb.domain}" for n in (1, 2))
+conf = open(sb.conf("smtp-relay.conf")).read()
+
+
+def filters(*which, **settings):
+    """These filters from now on."""
+    with open(sb.conf("smtp-relay.conf"), "w") as f:
+        f.write(conf)
+        for name, m in zip(("one", "two"), which):
+            f.write(f"\n[milter {name}]\naddress = {m.address}\n")
+            for k, v in settings.get(name, {}).items():
+                f.write(f"{k} = {v}\n")
+    sb.restart("smtp-relay")
+
+
+def begin():
+    one.reset()
+    two.reset()
+
+
+def send(body="hello\r\n", head="Subject: s\r\n", to=(me,), port="SMTP", sender="a@else.test"):
+    """(code, text) of the first refusal, or of the end."""
+    with sb.smtp(port) as s:
+        r = s.ehlo()
+        for step in [lambda: s.mail(sender)] + [lambda t=t: s.rcpt(t) for t in to]:
+            if r[0] < 300:
+                r = step()
+        if r[0] < 300:
+            try:
+                r = s.data(head + "\r\n" + body)
+            except smtplib.SMTPDataError as e:
+                r = e.args
+        return r[0], r[1].decode()
+
+
+seen = {}
+
+
+def arrived(n=1):
+    """The next message of a user: its fields and its body."""
+    def new():
+        m = sb.messages(n)
+        if len(m) > seen.get(n, 0):
+            return m[seen.get(n, 0)]
+        return None
+    m = tm.wait_for(new, what=f"mail for {n}") or b"\r\n\r\n"
+    seen[n] = seen.get(n, 0) + 1
+    head, _, body = m.partition(b"\r\n\r\n")
+    return head.decode("latin1").replace("\r\n", "\n"), body
+
+
+def log(what):
+    text = ""
+    for root, _, names in os.walk(sb.dir):
+        for n in names:
+            if n.startswith("smtp-relay") and n.endswith(".log"):
+                text += open(os.path.join(root, n), errors="replace").read()
+    return what in text
+
+
+# ---- what a filter is told
+filters(one)
+begin()
+tm.is_(send(body="hello\r\n.dot\r\n", head="Subject: a\r\n b\r\nX:  y\r\n")[0], 250, "a filter that says nothing lets it pass")
+tm.ok(tm.wait_for(lambda: one.commands().endswith("Q")), "and hears the session's end")
+tm.is_(one.commands(), "OCHMRTLLNBEQ", "after everything in its order")
+heard = dict(one.heard[0])
+tm.is_(heard["C"].split(b"\0")[0], b"[127.0.0.1]", "the client's address for its name")
+tm.is_(heard["C"].split(b"\0", 1)[1][:1], b"4", "its family")
+tm.is_((heard["H"], heard["R"]), (b"client.test\0", f"<{me}>\0".encode()), "HELO and RCPT")
+tm.is_([d for c, d in one.heard[0] if c == "L"], [b"Subject\0a\n b\0", b"X\0 y\0"], "fields with their folds, one blank less")
+tm.is_(heard["B"], b"hello\r\n.dot\r\n", "the body as it is")
+m = one.macros
+tm.is_((m["C"]["{client_addr}"], m["R"]["{rcpt_addr}"], m["M"]["{mail_addr}"]), ("127.0.0.1", me, "a@else.test"), "macros")
+tm.ok(len(m["M"]["i"]) == 13 and m["E"]["i"] == m["M"]["i"], "the queue id from MAIL on")
+head, body = arrived()
+tm.ok("\nSubject: a\n b\nX:  y" in head and body == b"hello\r\n.dot\r\n", "and the message is unchanged")
+
+begin()
+one.terms = (0, sum(NOT.values()), {})
+tm.is_(send()[0], 250, "one that wants to hear nothing")
+tm.ok(tm.wait_for(lambda: one.commands().endswith("Q")) and one.commands() == "OEQ", "is asked at the end alone")
+arrived()
+begin()
+one.terms = (ALL | LISTS, sum(MUTE.values()) | SPACE, {2: "i {client_addr} {nothing}", 3: ""})
+one.answer = {"E": lambda c: header("h", "X-Added", "\tmy own blank") + frame("c")}
+tm.is_(send(body="x" * 70 + "\r\n" + ("y" * 70 + "\r\n") * 4000)[0], 250, "one that answers at the end alone")
+tm.is_(set(one.macros["M"]), {"i", "{client_addr}"}, "its own list of macros")
+tm.ok("R" not in one.macros, "an empty one")
+tm.is_(dict(one.heard[0])["L"], b"Subject\0 s\0", "values with their blank")
+head, body = arrived()
+tm.ok(len(one.conns[0].body) == 288072 and one.conns[0].body == body, "a long body reaches it as it is")
+tm.ok("\nX-Added:\tmy own blank" in head, "and its own blanks are kept")
+begin()
+one.terms = (ALL, SKIP, {})
+one.answer = {"B": "s"}
+tm.is_(send(body=("y" * 70 + "\r\n") * 4000)[0], 250, "one that has seen enough")
+tm.is_(len(one.conns[0].body), 65535, "gets no more of the body")
+tm.is_(len(arrived()[1]), 288000, "of which nothing is lost")
+
+begin()
+tm.is_(send(head="A:\r\n" * 20000)[0], 552, "a header of too many fields")
+tm.ok("L" not in one.commands(), "is no business of filters")
+
+# ---- what it changes
+begin()
+one.answer = {"E": lambda c: header("i", "Top", "0", 0) + header("i", "Second", "1", 2) + header("h", "Last", "a\n b\nEvil: c")
+              + header("m", "X", "two", 2) + header("m", "Subject", "", 1) + header("i", "Far", "z", 99) + frame("p") + frame("c")}
+tm.is_(send(head="X: 1\r\nSubject: gone\r\nx: 2\r\nX: 3\r\n")[0], 250, "fields are changed")
+head, _ = arrived()
+head = head[head.index("Top:"):]
+tm.ok(head.startswith("Top: 0\nReceived: ") and "\tid" not in head.split("\n")[0], "one above our own field")
+tail = [l for l in head.split("\n")[1:] if not l.startswith(("\t", " ", "Received:"))]
+tm.is_(tail, ["Second: 1", "X: 1", "X: two", "X: 3", "Last: a", "Far: z"], "each at its place")
+tm.ok("Last: a\n b\n\tEvil: c\n" in head, "and one value is one field")
+begin()
+one.answer = {"E": lambda c: frame("b", b"new ") + frame("b", b"body\r\n" * 50000) + frame("c")}
+tm.is_(send(head="Subject: s\r\n")[0], 250, "another body")
+tm.is_(arrived()[1], b"new " + b"body\r\n" * 50000, "is delivered")
+begin()
+one.answer = {"E": lambda c: frame("+", text(f"<{you}>")) + frame("-", text(f"<{me}>")) + frame("e", text("<new@else.test>"))
+              + frame("2", text(f"{sb.user(3)}@{sb.domain}", "NOTIFY=NEVER")) + frame("c")}
+tm.is_(send()[0], 250, "other recipients, another sender")
+tm.ok("Return-Path: <new@else.test>" in arrived(2)[0], "one that was added gets it from the new sender")
+arrived(3)
+tm.is_(sb.count(1), seen[1], "one that was removed does not")
+begin()
+one.answer = {"E": lambda c: frame("-", text(f"<{me}>")) + frame("c")}
+tm.is_(send()[0], 250, "who removes all recipients")
+tm.ok(sb.queue_empty() and sb.count(1) == seen[1], "leaves nobody")
+
+# ---- what it refuses
+for stage, letter in zip("CHMRTLNBE", ("connect", "helo", "mail", "rcpt", "data", "a field", "the header's end", "a body", "the end")):
+    begin()
+    one.answer = {stage: "r"}
+    tm.is_(send(), (550, "5.7.1 a filter refuses it"), f"refused at {letter}")
+    one.answer = {stage: frame("y", text("451-4.2.1 come\r\n451 4.2.1 later"))}
+    tm.is_(send(), (451, "4.2.1 come later"), f"put off at {letter}, in its words")
+begin()
+one.answer = {"R": lambda c: "t" if you in c.rcpts[-1] else "c"}
+with sb.smtp() as s:
+    s.ehlo()
+    s.mail("a@else.test")
+    tm.is_([s.rcpt(you)[0], s.rcpt(me)[0]], [451, 250], "one recipient is put off, the other is not")
+    tm.is_(s.data("Subject: s\r\n\r\nx\r\n")[0], 250, "who gets the message")
+    one.answer = {"T": "r"}
+    s.mail("a@else.test")
+    s.rcpt(me)
+    tm.is_(s.docmd("DATA")[0], 550, "DATA is refused")
+    tm.is_(s.docmd("DATA")[0], 550, "again")
+    one.answer = {}
+    s.rset()
+    s.mail("a@else.test")
+    s.rcpt(me)
+    tm.is_(s.data("Subject: s\r\n\r\nx\r\n")[0], 250, "and the next message is another one, on the same connection")
+tm.is_(len(one.heard), 1, "(of the filter, too)")
+arrived(), arrived()
+for stage in "MRTLE":
+    begin()
+    one.answer = {stage: "d"}
+    tm.is_(send()[0], 250, f"discarded at {stage}: the client hears nothing of it")
+tm.ok(sb.queue_empty() and sb.count(1) == seen[1], "and nobody gets it")
+begin()
+one.answer = {"E": frame("q", text("looks odd")) + frame("a")}
+tm.is_(send()[0], 250, "quarantine")
+held = tm.wait_for(sb.queue_files) or [""]
+tm.ok(held[0].endswith(".HELD"), "is the queue's hold")
+tm.ok("looks odd" in sb.tool("mailq").stdout, "with its reason")
+r = sb.tool("jobctl-ctl", "release", os.path.basename(held[0])[2:15])
+tm.ok(r.returncode == 0 and arrived()[1] == b"hello\r\n", "and it goes on when it is released")
+
+# ---- several
+filters(one, two)
+begin()
+one.answer = {"E": header("i", "First", "was here", 1) + frame("b", b"changed\r\n") + frame("a")}
+tm.is_(send()[0], 250, "two filters")
+tm.is_((two.conns[0].fields, two.conns[0].body), ([("First", "was here"), ("Subject", "s")], b"changed\r\n"), "the second sees what the first has made")
+arrived()
+begin()
+one.answer = {"M": "a"}
+two.answer = {"E": "r"}
+tm.is_(send()[0], 550, "one accepts, another refuses: it is refused")
+tm.is_(one.commands()[:4], "OCHM", "who has accepted hears no more")
+begin()
+one.answer = {"R": "d"}
+tm.is_(send()[0], 250, "one discards")
+tm.ok(tm.wait_for(lambda: "A" in two.commands()), "the other hears that it is over")
+tm.is_(sb.count(1), seen[1], "and nobody gets it")
+
+# ---- those that fail
+dies = lambda c: 1 / 0
+bad = [("dies", dies), ("talks nonsense", b"\0\0\0\1z"), ("changes without right", header("m", "Subject", "", 1) + frame("c"))]
+for on, code in (("tempfail", 451), ("reject", 550), ("accept", 250)):
+    filters(one, two, one={"on_failure": on}, two={"on_failure": "accept"})
+    for stage in "CMRTLNBE":
+        begin()
+        one.answer = {stage: dies}
+        tm.is_(send(head=f"Subject: {stage}\r\n")[0], code, f"{on}: it dies at {stage}")
+        if code == 250:
+            tm.ok(f"Subject: {stage}" in arrived()[0], "and the message goes on")
+    for what, does in bad[1:]:
+        begin()
+        one.terms = (ADD, 0, {})
+        one.answer = {"E": header("h", "X-Half", "1") + does}
+        tm.is_(send()[0], code, f"{on}: it {what} at the end")
+        if code == 250:
+            head, _ = arrived()
+            tm.ok("X-Half" not in head and "Subject: s" in head, "and nothing of what it wanted is done")
+    one.stop()
+    tm.is_(send()[0], code, f"{on}: nobody listens")
+    if code == 250:
+        arrived()
+    one.start()
+    begin()
+    tm.is_(send()[0], 250, "and it is back")
+    arrived()
+tm.ok(log("ev=filter_error"), "the log tells of it")
+filters(one, one={"on_failure": "tempfail", "command_timeout": "1s", "content_timeout": "1s"})
+for stage in "RE":
+    begin()
+    one.answer = {stage: lambda c: None}
+    tm.is_(send()[0], 451, f"one that never answers at {stage}")
+begin()
+one.answer = {"E": frame("+", text("<nobody@else.invalid>")) + frame("+", text(f"<none@{sb.domain}>")) + frame("c")}
+tm.is_(send()[0], 451, "a recipient that cannot be added is no success")
+begin()
+with sb.smtp() as s:
+    for n in range(3):
+        s.ehlo_or_helo_if_needed()
+        s.mail("a@else.test")
+        s.rcpt(me)
+        tm.is_(s.data("Subject: s\r\n\r\nx\r\n")[0], 250, f"message {n} of a session")
+        one.drop()
+        tm.wait_for(lambda: all(c.sock.fileno() < 0 for c in one.conns))
+tm.is_(len(one.heard), 3, "a filter that closes between two is connected again")
+arrived(), arrived(), arrived()
+
+# ---- for whom
+filters(one, one={"listeners": "submission"})
+begin()
+tm.is_((send()[0], one.heard), (250, []), "a listener that is not named has no filters")
+arrived()
+tm.ok(sb.queue_empty() and not os.listdir(os.path.join(sb.env["QUEUE"], "tmp")), "nothing is left in the queue")
+tm.done()
