@@ -278,7 +278,8 @@ storectl_run(int argc, char **argv)
 	argc--;
 	argv++;
 	if (strcmp(verb, "quota") == 0 && argc &&
-	    (strcmp(argv[0], "report") == 0 || strcmp(argv[0], "recount") == 0))
+	    (strcmp(argv[0], "report") == 0 || strcmp(argv[0], "recount") == 0 ||
+		strcmp(argv[0], "warn") == 0))
 		return storectl_quota_verb(argc, argv);
 	if (strcmp(verb, "quota") == 0)
 		recount = storectl_flag(&argc, &argv, "-r", "--recount");
@@ -340,6 +341,7 @@ static const struct program storectl_program = {
 	    "  move -b | --back [-A ADDRESS] [-P PORT] ACCOUNT HOST\n"
 	    "  quota [-r] [ACCOUNT]\n"
 	    "  quota report|recount [-j | --json] [ACCOUNT]\n"
+	    "  quota warn [-n | --dry-run] [-j | --json] [ACCOUNT]\n"
 	    "  reconstruct ACCOUNT\n"
 	    "  snapshot [PARTITION]\n"
 	    "  recover [-f | --force] [PARTITION]\n"

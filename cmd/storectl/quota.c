@@ -1,4 +1,4 @@
-/* storectl quota report, recount: what accounts use, and that summed up anew.
+/* storectl quota report, recount, warn: what accounts use, that summed up anew, and who is told (quota-warn.c).
  *
  * Reads the partitions; a recount is a request to stored for each account, one after the other, so that
  * others have their turns.  The limits are the directory's, which this program does not ask.  Accounts are
@@ -119,15 +119,20 @@ int
 storectl_quota_verb(int argc, char **argv)
 {
 	struct quota_run q = { .account = "", .recount = strcmp(argv[0], "recount") == 0 };
+	bool warn = strcmp(argv[0], "warn") == 0, dry = false;
 	struct asking ask;
 
 	for (int i = 1; i < argc; i++)
 		if (strcmp(argv[i], "-j") == 0 || strcmp(argv[i], "--json") == 0)
 			q.json = true;
+		else if (warn && (strcmp(argv[i], "-n") == 0 || strcmp(argv[i], "--dry-run") == 0))
+			dry = true;
 		else if (*q.account || argv[i][0] == '-')
 			return program_usage();
 		else
 			q.account = argv[i];
+	if (warn)
+		return storectl_quota_warn(q.account, q.json, dry);
 	(void)store_conf_partitions(quota_partition, &q);
 	if (*q.account && !q.met) {
 		fprintf(stderr, "storectl: %s: no such account\n", q.account);

@@ -73,7 +73,10 @@ void storectl_say(struct buf *line);
  * command. */
 int storectl_account_verb(int argc, char **argv, bool quiet);
 
-/* quota.c: "report" or "recount", then its options and account.  Returns an exit code. */
+/* quota-warn.c: of one account, or ("") of all.  An exit code. */
+int storectl_quota_warn(const char *account, bool json, bool dry);
+
+/* quota.c: "warn", "report" or "recount", then its options and account.  Returns an exit code. */
 int storectl_quota_verb(int argc, char **argv);
 
 /* upgrade.c: the same. */

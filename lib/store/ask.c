@@ -442,6 +442,15 @@ store_orphan_start(struct store_client *c, uint64_t account, bool yes, struct op
 }
 
 void
+store_warn_start(struct store_client *c, uint64_t account, struct store_limits limits,
+    struct op *op, store_done *done, void *arg)
+{
+	struct store_request r = { .verb = STORE_V_WARN, .account = account, .limits = limits };
+
+	store_ask(c, &r, op, done, arg);
+}
+
+void
 store_freeze_start(struct store_client *c, uint64_t account, enum store_freeze how, struct op *op,
     store_done *done, void *arg)
 {

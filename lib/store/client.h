@@ -306,6 +306,10 @@ void store_rename_account_start(struct store_client *c, uint64_t account, struct
 /* The directory has no entry for the account, or has one again: since when it has none stays with it. */
 void store_orphan_start(struct store_client *c, uint64_t account, bool yes, struct op *op,
     store_done *done, void *arg);
+/* The user is warned of these limits, if that is due and has not been done.  r: uid = 1 when it has been now, bytes,
+ * messages. */
+void store_warn_start(struct store_client *c, uint64_t account, struct store_limits limits,
+    struct op *op, store_done *done, void *arg);
 /* Nobody changes the account: requests that would are refused for the time being (STORE_FAILED).  STORE_FROZEN ends
  * with the connection, and one who has it is not frozen again (STORE_CANNOT); STORE_MOVED stays, until STORE_THAWED, and
  * needs that it was frozen (STORE_CANNOT).  Answered when all that had begun is over.

@@ -216,6 +216,23 @@ store_account_check(struct slice account)
 	return n <= 255 ? 0 : -EINVAL;
 }
 
+/* ---- limits ------------------------------------------------------------------------------- */
+
+/* Without a product that overflows; `limit` 0 is none. */
+static bool
+limit_reached(uint64_t used, uint64_t limit, uint32_t percent)
+{
+	return limit && used >= limit / 100 * percent + (limit % 100 * percent + 99) / 100;
+}
+
+bool
+store_limits_near(const struct store_limits *l, uint64_t bytes, uint64_t messages, uint32_t percent)
+{
+	return percent &&
+	    (limit_reached(bytes, l->bytes, percent) ||
+		limit_reached(messages, l->messages, percent));
+}
+
 /* ---- records ------------------------------------------------------------------------------ */
 
 /* A row without the room behind its last entry, which has no part in the checksum.  Heads that are

@@ -140,6 +140,10 @@ struct store_limits {
 };
 #define STORE_UNASKED ((struct store_limits){ UINT64_MAX, UINT64_MAX })
 
+/* Is so much of them used, in percent?  0 = never. */
+bool store_limits_near(const struct store_limits *l, uint64_t bytes, uint64_t messages,
+    uint32_t percent);
+
 /* `mailbox`: {mailbox BE64} -> this, then nruns runs (8 bytes each), the account's name, the
  * folder's name, the keywords (a length byte each), the arrivals.
  *

@@ -229,6 +229,8 @@ static const struct store_verb_info verbs[] = {
 		B(ACCOUNT), B(YES) },
 	{ STORE_V_FREEZE,    "freeze",    STORE_AT_ACCOUNT,   0,                        STORECTL,         2, verb_check_freeze,
 		B(ACCOUNT), B(USE) },
+	{ STORE_V_WARN,      "warn",      STORE_AT_ACCOUNT,   SPACE | CHANGE,           STORECTL,         2, NULL,
+		B(ACCOUNT), LIMITS },
 };
 /* clang-format on */
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Quota on the whole road: the warning that a client reads, mail that waits and then is returned, and what
 storectl quota tells."""
-import json, os, smtplib
-import tm
+import json, os, re, smtplib
+import tm, wire
 from imapraw import Raw
 
 LIMIT = 10
@@ -11,7 +11,7 @@ with open(text, "w") as f:
     f.write("Subject: Only a little room is left\n\n$user has $messages of $message_limit messages.\n")
 os.chmod(os.path.dirname(text), 0o755)
 sb = tm.Sandbox("--users", "3", "--set", f"tiermail.quota.messages={LIMIT}", "--set", "stored.quota_warn=50", "--set", f"stored.quota_text={text}",
-                "--set", "stored.quota_grace=3h", "--set", "lmtpd.quota.over=store", "--set", "imapd.workers=1")
+                "--set", "stored.quota_grace=3h", "--set", "tiermail.ldap.cache_age=0", "--set", "lmtpd.quota.over=store", "--set", "imapd.workers=1")
 one, D = sb.user(1), sb.domain
 ok, is_ = tm.ok, tm.is_
 
@@ -70,6 +70,26 @@ smtp.quit()
 both = report("recount", "--json")
 is_(sorted(r["account"] for r in both), sorted(f"{sb.user(n)}@{D}" for n in (1, 2, 3)), "a recount of all")
 is_([(r["messages"], r["bytes"]) for r in both], [(r["messages"], r["bytes"]) for r in report("report", "--json")], "finds what was counted")
+
+# ---- quota warn: limits that have become less -------------------------------------------------------
+def limit(n):
+    return wire.modify(sb, 3, f"replace: mailMsgQuota\nmailMsgQuota: {n}")
+
+
+c, three = Raw(sb, login=3), f"{sb.user(3)}@{D}"
+mine = lambda *args: [r["state"] for r in report("warn", "--json", *args) if r["account"] == three]
+count = lambda: int(re.search(rb"MESSAGES (\d+)", b"".join(c.ok("STATUS INBOX (MESSAGES)")))[1])
+had = count()
+for n in range(4 - had):
+    c.append("INBOX", f"Subject: {n}\r\n\r\nx\r\n")
+is_((mine(), count()), ([], 4), "nobody is told of half of nothing")
+ok(limit(6), "the limit becomes less")
+is_((mine("-n"), count()), (["to be warned"], 4), "a dry run says who is near")
+is_((mine(), count()), (["warned now"], 5), "who is told then, by a message")
+is_((mine(), count()), (["warned"], 5), "once")
+ok(limit(100) and mine() == [] and limit(6), "room, and none again")
+is_((mine(three), count()), (["warned now"], 6), "is another crossing")
+is_(sb.tool("storectl", "quota", "warn", "nobody@nowhere").returncode, 67, "no such account to be warned")
 is_(sb.tool("storectl", "quota", "report", "nobody@nowhere").returncode, 67, "no such account")
 is_(sb.tool("storectl", "quota", "report", "--what").returncode, 64, "no such option")
 is_(sb.tool("storectl", "check").returncode, 0, "check finds nothing")

@@ -40,6 +40,7 @@ static writer_run_fn *const runs[STORE_V_LAST + 1] = {
 	[STORE_V_RESTORE] = writer_run_restore,
 	[STORE_V_ERASE] = writer_run_erase,
 	[STORE_V_FREEZE] = writer_run_freeze,
+	[STORE_V_WARN] = writer_run_warn,
 	[STORE_V_LOGIN] = writer_run_login,
 	[STORE_V_ORPHAN] = writer_run_orphan,
 	[STORE_V_RENAME_ACCOUNT] = writer_run_rename_account,

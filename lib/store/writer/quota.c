@@ -51,18 +51,10 @@ quota_grace_is_over(struct writer *w, struct wacct *a)
 	return w->config->quota_grace && elapsed > (w->config->quota_grace + HOUR - 1) / HOUR;
 }
 
-/* So much of the limit, in percent, without a product that overflows; `limit` 0 is none. */
-static bool
-quota_reached(uint64_t used, uint64_t limit, uint32_t percent)
-{
-	return limit && used >= limit / 100 * percent + (limit % 100 * percent + 99) / 100;
-}
-
 static bool
 quota_is_near(const struct writer *w, const struct wacct *a, const struct store_limits *l)
 {
-	return quota_reached(a->d.bytes, l->bytes, w->config->quota_warn) ||
-	    quota_reached(a->d.messages, l->messages, w->config->quota_warn);
+	return store_limits_near(l, a->d.bytes, a->d.messages, w->config->quota_warn);
 }
 
 static bool
@@ -249,6 +241,30 @@ writer_quota_warn(struct writer *w, struct wacct *a, const struct store_limits *
 	    "account=%s bytes=%llu limit=%llu messages=%llu most=%llu", log_str(a->name),
 	    (unsigned long long)a->d.bytes, (unsigned long long)l->bytes,
 	    (unsigned long long)a->d.messages, (unsigned long long)l->messages);
+}
+
+/* Nothing comes in: limits have become less, or the percentage another. */
+void
+writer_run_warn(struct writer *w, struct store_job *j)
+{
+	struct wacct *a;
+	bool before;
+	int rc = writer_account_by_id(w, j->req.account, &a);
+
+	if (rc < 0) {
+		writer_reply_no_box(j, rc);
+		return;
+	}
+	before = a->d.warned;
+	if (before && !quota_is_near(w, a, &j->req.limits)) {
+		a->d.warned = false;
+		writer_account_dirty(w, a);
+	}
+	writer_quota_warn(w, a, &j->req.limits);
+	writer_reply_ok(j);
+	j->reply.uid = a->d.warned && !before;
+	j->reply.bytes = a->d.bytes;
+	j->reply.messages = a->d.messages;
 }
 
 void

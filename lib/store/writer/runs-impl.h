@@ -34,4 +34,5 @@ void writer_run_reserve(struct writer *w, struct store_job *j);
 void writer_run_restore(struct writer *w, struct store_job *j);
 void writer_run_settle(struct writer *w, struct store_job *j);
 void writer_run_subscribe(struct writer *w, struct store_job *j);
+void writer_run_warn(struct writer *w, struct store_job *j);
 #endif
