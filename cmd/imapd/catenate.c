@@ -13,16 +13,12 @@
 #include <errno.h>
 
 #include "append.h"
-#include "base/log.h"
-#include "imap/url.h"
-#include "message/feed.h"
-#include "message/fields.h"
 #include "place.h"
+#include "source.h"
 
-#define PARTS_MOST 256         /* of a command */
-#define URL_MOST   4096        /* bytes of a URL that comes as a literal */
-#define URL_SHOWN  512         /* bytes of one in an answer */
-#define PIECE      (64 * 1024) /* bytes read in one go */
+#define PARTS_MOST 256  /* of a command */
+#define URL_MOST   4096 /* bytes of a URL that comes as a literal */
+#define URL_SHOWN  512  /* bytes of one in an answer */
 
 struct catenate {
 	struct imap_in in; /* what is still to be parsed */
@@ -36,31 +32,13 @@ struct catenate {
 	struct slice text;
 	struct imap_url url;
 	uint64_t mailbox;
-	bool open;
-	struct message_feed feed;
-	struct message_parse *tree; /* the pool has the message */
-	uint64_t left;              /* bytes still to be copied */
-	struct message_fields fields;
-	struct message_picked picked;
-	bool scanned;
-	uint64_t skip; /* bytes of the selection that are not wanted */
+	struct source source;
 };
-
-static void
-source_close(struct catenate *c)
-{
-	if (c->open)
-		message_feed_close(&c->feed);
-	message_picked_fini(&c->picked);
-	c->picked = (struct message_picked){ 0 };
-	c->open = false;
-}
 
 void
 catenate_undo(struct append *a)
 {
-	a->parts->tree = NULL; /* it frees itself */
-	source_close(a->parts);
+	source_close(&a->parts->source);
 }
 
 bool
@@ -84,15 +62,6 @@ catenate_unavailable(struct imap_server *imap)
 		"A message of a URL cannot be read" };
 
 	return append_refuse(imap, &no);
-}
-
-/* A message of ours that cannot be read. */
-static enum imap_next
-source_failed(struct imap_server *imap, struct catenate *c, int error)
-{
-	log_event(LOG_ERROR, "message_missing", "mailbox=%llu uid=%u error=%s",
-	    (unsigned long long)c->mailbox, c->url.uid, log_str(strerror(-error)));
-	return catenate_unavailable(imap);
 }
 
 /* "BADURL" SP url-resp-text: what may not stand in an answer is encoded as in a URL.	RFC 4469 4 */
@@ -120,184 +89,69 @@ url_refuse(struct imap_server *imap, const struct catenate *c)
 
 static enum imap_next catenate_go(struct imap_server *imap);
 
+/* A cursor: the bytes, as they come. */
 static enum imap_next
-source_over(struct imap_server *imap, struct catenate *c)
+url_copy(struct imap_server *imap)
 {
-	source_close(c);
+	struct append *a = imap->data;
+	struct catenate *c = a->parts;
+	struct buf piece = { 0 };
+	enum source_went went = SOURCE_READY;
+
+	while (went == SOURCE_READY && c->source.left > 0) {
+		if (line_session_spent(&imap->line)) {
+			went = SOURCE_YIELDS;
+			break;
+		}
+		buf_clear(&piece);
+		went = source_read(&c->source, &piece);
+		append_add(a, buf_get(&piece));
+	}
+	buf_fini(&piece);
+	switch (went) {
+	case SOURCE_YIELDS: return IMAP_YIELD;
+	case SOURCE_WAITS: return IMAP_WAIT;
+	case SOURCE_NONE:
+	case SOURCE_FAILED: return catenate_unavailable(imap);
+	case SOURCE_READY: break;
+	}
+	source_close(&c->source);
 	return catenate_go(imap);
 }
 
-/* So many bytes are there; of them, as PARTIAL says, how many are wanted?  *skip: not the first ones. */
-static uint64_t
-source_wanted(const struct imap_url *u, uint64_t len, uint64_t *skip)
-{
-	*skip = !u->partial ? 0 : u->offset < len ? u->offset : len;
-	len -= *skip;
-	return u->partial && !u->to_end && u->length < len ? u->length : len;
-}
-
-static void
-source_warmed(void *arg)
-{
-	struct session *s = arg;
-	struct append *a = s->imap.data;
-
-	log_context(s->sid);
-	message_feed_back(&a->parts->feed);
-	imap_server_resume(&s->imap, IMAP_PULL);
-}
-
-/* A cursor: bytes of the file. */
+/* A cursor: until it is known how much there is. */
 static enum imap_next
-source_copy(struct imap_server *imap)
-{
-	static char piece[PIECE];
-	struct session *s = session_of(imap);
-	struct append *a = imap->data;
-	struct catenate *c = a->parts;
-
-	while (c->left > 0) {
-		ssize_t got;
-
-		if (line_session_spent(&imap->line))
-			return IMAP_YIELD;
-		got = message_feed_read(&c->feed, piece, c->left < PIECE ? c->left : PIECE);
-		if (got == -EAGAIN) {
-			message_feed_warm(&c->feed, imapd.loop, &imap->op, s->user->id,
-			    source_warmed, s);
-			return IMAP_WAIT;
-		}
-		if (got <= 0)
-			return source_failed(imap, c, got < 0 ? (int)got : -ENODATA);
-		append_add(a, slice(piece, (size_t)got));
-		c->left -= (uint64_t)got;
-	}
-	return source_over(imap, c);
-}
-
-/* A cursor: a selection of header fields. */
-static enum imap_next
-source_pick(struct imap_server *imap)
+url_open(struct imap_server *imap)
 {
 	struct append *a = imap->data;
 	struct catenate *c = a->parts;
 	struct imap_refusal no = { IMAP_NO, NULL, NULL };
-	struct buf piece = { 0 };
 
-	while (!c->scanned) {
-		c->scanned = !message_pick_scan(&c->picked);
-		if (!c->scanned && line_session_spent(&imap->line))
-			return IMAP_YIELD;
-		if (!c->scanned)
-			continue;
-		c->left = source_wanted(&c->url, message_pick_open(&c->picked, 0), &c->skip);
-		if (!append_grow(a, append_current(a)->size, c->left, &no))
-			return append_refuse(imap, &no);
+	switch (source_go(&c->source)) {
+	case SOURCE_YIELDS: return IMAP_YIELD;
+	case SOURCE_WAITS: return IMAP_WAIT;
+	case SOURCE_NONE: return url_refuse(imap, c);
+	case SOURCE_FAILED: return catenate_unavailable(imap);
+	case SOURCE_READY: break;
 	}
-	while (c->left > 0 && c->skip > 0) {
-		uint64_t n = c->skip < PIECE ? c->skip : PIECE;
-
-		if (line_session_spent(&imap->line))
-			return IMAP_YIELD;
-		message_pick_skip(&c->picked, n);
-		c->skip -= n;
-	}
-	while (c->left > 0 && !line_session_spent(&imap->line)) {
-		size_t got =
-		    message_pick_read(&c->picked, &piece, c->left < PIECE ? c->left : PIECE);
-
-		append_add(a, buf_get(&piece));
-		buf_clear(&piece);
-		c->left = got > 0 ? c->left - got : 0;
-	}
-	buf_fini(&piece);
-	if (message_is_cut(&c->feed.message))
-		return source_failed(imap, c, -EIO);
-	return c->left > 0 ? IMAP_YIELD : source_over(imap, c);
-}
-
-/* All of the file, or the section that lies there. */
-static enum imap_next
-source_start(struct imap_server *imap, const struct message_extent *e)
-{
-	struct append *a = imap->data;
-	struct catenate *c = a->parts;
-	struct imap_refusal no = { IMAP_NO, NULL, NULL };
-	uint64_t skip;
-
-	c->left = source_wanted(&c->url, e->len, &skip);
-	if (!append_grow(a, append_current(a)->size, c->left, &no))
+	if (!append_grow(a, append_current(a)->size, c->source.left, &no))
 		return append_refuse(imap, &no);
-	c->feed.at = e->at + skip;
-	return imap_server_pull(imap, source_copy);
-}
-
-static bool
-is_selection(const struct imap_section *sec)
-{
-	return sec->kind == IMAP_SECTION_FIELDS || sec->kind == IMAP_SECTION_FIELDS_NOT;
-}
-
-static enum imap_next
-source_section(struct imap_server *imap, struct catenate *c)
-{
-	static const enum mime_section kinds[] = {
-		[IMAP_SECTION_ALL] = MIME_BODY,
-		[IMAP_SECTION_HEADER] = MIME_HEADER,
-		[IMAP_SECTION_FIELDS] = MIME_HEADER,
-		[IMAP_SECTION_FIELDS_NOT] = MIME_HEADER,
-		[IMAP_SECTION_TEXT] = MIME_TEXT,
-		[IMAP_SECTION_MIME] = MIME_MIME,
-	};
-	const struct imap_section *sec = &c->url.section;
-	struct message_extent e;
-	int rc = message_section(&c->feed.message, sec->path, sec->npath, kinds[sec->kind], &e);
-
-	if (rc == -ENOENT)
-		return url_refuse(imap, c);
-	if (rc < 0)
-		return source_failed(imap, c, rc);
-	if (!is_selection(sec))
-		return source_start(imap, &e);
-	c->fields = (struct message_fields){ 0 };
-	(void)message_fields_add(&c->fields, sec->fields, sec->nfields,
-	    sec->kind == IMAP_SECTION_FIELDS_NOT, &imap->arena);
-	/* The tree has just been made of the map: it is in memory. */
-	message_pick_start(&c->picked, &c->fields,
-	    slice_sub(message_bytes(&c->feed.message), e.at, e.len));
-	c->scanned = false;
-	return imap_server_pull(imap, source_pick);
-}
-
-static void
-source_parsed(void *arg)
-{
-	struct session *s = arg;
-	struct append *a = s->imap.data;
-	struct catenate *c = a->parts;
-	int error = c->tree->error;
-
-	log_context(s->sid);
-	c->feed.message = c->tree->message;
-	c->tree->message = (struct message){ .fd = -1 };
-	message_parse_free(&c->tree);
-	imap_server_resume(&s->imap,
-	    error < 0 ? source_failed(&s->imap, c, error) : source_section(&s->imap, c));
+	return imap_server_pull(imap, url_copy);
 }
 
 /* A mailbox that the URL names is one's own; else it is the selected one. */
 static struct store_view *
-source_reader(struct session *s, const struct catenate *c)
+url_reader(struct session *s, const struct catenate *c)
 {
 	return c->url.mailbox.p ? session_own(s) : session_reader(s);
 }
 
 /* Finds the message.  0; -ENOENT: the URL names none; or an error of ours. */
 static int
-source_find(struct session *s, struct catenate *c)
+url_find(struct session *s, struct catenate *c)
 {
 	char canonical[STORE_NAME_MAX + 1];
-	struct store_view *v = source_reader(s, c);
+	struct store_view *v = url_reader(s, c);
 	struct store_mailbox m;
 	int rc, named = -ENOENT;
 
@@ -324,30 +178,17 @@ source_find(struct session *s, struct catenate *c)
 
 /* The URL in c->text. */
 static enum imap_next
-source_open(struct imap_server *imap, struct catenate *c)
+url_begin(struct imap_server *imap, struct catenate *c)
 {
 	struct session *s = session_of(imap);
-	const struct imap_section *sec = &c->url.section;
-	struct message_extent all = { 0, 0 };
-	int rc = imap_url_parse(c->text, &imap->arena, &c->url) ? source_find(s, c) : -ENOENT;
+	int rc = imap_url_parse(c->text, &imap->arena, &c->url) ? url_find(s, c) : -ENOENT;
 
-	if (rc == 0) {
-		rc = message_feed_open(&c->feed, source_reader(s, c), c->mailbox, c->url.uid);
-		c->open = rc == 0;
-	}
 	if (rc == -ENOENT)
 		return url_refuse(imap, c);
 	if (rc < 0)
 		return catenate_unavailable(imap);
-	if (sec->kind == IMAP_SECTION_ALL && sec->npath == 0) {
-		all.len = (uint32_t)c->feed.message.size;
-		return source_start(imap, &all);
-	}
-	c->tree = message_parse_new(MESSAGE_WANT_TREE);
-	c->tree->message = c->feed.message;
-	c->feed.message = (struct message){ .fd = -1 };
-	message_parse_start(c->tree, imapd.loop, &imap->op, s->user->id, source_parsed, s);
-	return IMAP_WAIT;
+	source_begin(&c->source, s, &c->url, url_reader(s, c), c->mailbox);
+	return imap_server_pull(imap, url_open);
 }
 
 /* ---- the list ------------------------------------------------------------------------------------ */
@@ -406,7 +247,7 @@ part_url(struct imap_server *imap)
 	if (!literal_is_next(a)) {
 		if (!imap_astring(&c->in, &c->text))
 			return catenate_bad(imap, c->in.why ? c->in.why : "URL expected");
-		return source_open(imap, c);
+		return url_begin(imap, c);
 	}
 	if (a->announced > URL_MOST)
 		return catenate_bad(imap, "The URL is too long");
@@ -447,7 +288,7 @@ catenate_go(struct imap_server *imap)
 	if (c->pending) { /* a URL that came as a literal */
 		c->pending = false;
 		c->text = slice(c->literal, c->length);
-		return source_open(imap, c);
+		return url_begin(imap, c);
 	}
 	if (c->some && imap_char(in, ')'))
 		return list_close(imap);
