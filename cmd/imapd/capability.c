@@ -80,6 +80,7 @@ const struct imap_capability session_capabilities[] = {
 	{ "LIST-MYRIGHTS",        IMAP_AFTER,        0,                 NULL,                   "RFC 8440" },
 	{ "METADATA",             IMAP_AFTER,        SESSION_METADATA,  NULL,                   "RFC 5464" },
 	{ "LIST-METADATA",        IMAP_AFTER,        0,                 NULL,                   "RFC 9590" },
+	{ "URLAUTH",              IMAP_AFTER,        0,                 NULL,                   "RFC 4467" },
 	{ "MULTIAPPEND",          IMAP_AFTER,        0,                 NULL,                   "RFC 3502" },
 	{ "MULTISEARCH",          IMAP_AFTER,        0,                 NULL,                   "RFC 7377" },
 	{ "CATENATE",             IMAP_AFTER,        0,                 NULL,                   "RFC 4469" },

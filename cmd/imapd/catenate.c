@@ -104,7 +104,7 @@ url_copy(struct imap_server *imap)
 			break;
 		}
 		buf_clear(&piece);
-		went = source_read(&c->source, &piece);
+		went = source_bytes(&c->source, &piece);
 		append_add(a, buf_get(&piece));
 	}
 	buf_fini(&piece);

@@ -34,7 +34,9 @@ struct settings {
 	int64_t progress;     /* timeout.progress, ms */
 	int64_t auth_delay;   /* auth.delay, ms */
 	char **proxies;       /* auth.proxies: names of those that act for users */
-	char **hosts;         /* values of mailHost that mean this host */
+	char **urlauth_hosts;  /* urlauth.hosts: names of this server in URLs, */
+	char **urlauth_submit; /* urlauth.submit: accounts of submission servers */
+	char **hosts;          /* values of mailHost that mean this host */
 	bool any_host;
 	char *comment, *admin; /* metadata.*: annotations of the server; "" = none */
 	char *public_account;  /* whose folders are all people's; "" = nobody's */
@@ -79,7 +81,8 @@ extern struct imapd imapd;
 /* clang-format off */
 enum metric_id {
 	M_CONNECTIONS, M_SESSIONS, M_TLS, M_LOGINS, M_LOGIN_FAILED, M_COMMANDS, M_BAD, M_FETCHED,
-	M_APPENDED, M_ANNOTATED, M_IDLING, M_NOTIFYING, M_NOTIFIED, M_NOTIFY_OVERFLOWS, M_CONTEXTS, M_DIRECTORY
+	M_APPENDED, M_ANNOTATED, M_IDLING, M_NOTIFYING, M_NOTIFIED, M_NOTIFY_OVERFLOWS, M_URLS_FETCHED,
+	M_CONTEXTS, M_DIRECTORY
 };
 /* clang-format on */
 

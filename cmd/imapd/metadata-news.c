@@ -82,7 +82,7 @@ annots_is_new(const struct session *s, const struct annots_news *n, const struct
 {
 	const struct session_annots *own = s->annots;
 
-	if (a->modseq <= n->told || a->modseq > n->until ||
+	if (a->modseq <= n->told || a->modseq > n->until || store_annot_is_secret(a->name) ||
 	    (a->login.n && !slice_eq(a->login, slice_str(s->user->account))))
 		return false;
 	return !(a->modseq == own[0].own && a->mailbox == own[0].own_mailbox) &&

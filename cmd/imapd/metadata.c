@@ -70,7 +70,8 @@ metadata_value(struct session *s, struct store_view *v, uint64_t account, uint64
 			value = made[i].value(s, v, mailbox);
 			return value.n ? value : slice(NULL, 0);
 		}
-	if (store_annot_find(v, account, mailbox, login, e->name, &a) < 0)
+	if (store_annot_is_secret(e->name) ||
+	    store_annot_find(v, account, mailbox, login, e->name, &a) < 0)
 		return slice(NULL, 0);
 	return a.value;
 }
@@ -159,7 +160,7 @@ metadata_step_row(struct session *s, struct metadata_get *g)
 	g->walking = true;
 	if (!store_annot_next(g->v, &g->walk, &a) || !slice_starts(a.name, e->name))
 		return false;
-	if (!a.gone && metadata_is_due(g, e->shared, a.name))
+	if (!a.gone && !store_annot_is_secret(a.name) && metadata_is_due(g, e->shared, a.name))
 		metadata_write(s, g, e->shared, a.name, a.value);
 	return true;
 }
@@ -338,6 +339,11 @@ metadata_fits(struct session *s, const struct metadata_set *d, enum imap_next *a
 			snprintf(code, sizeof(code), "METADATA MAXSIZE %lld",
 			    (long long)conf.metadata);
 			*answer = imap_server_no(&s->imap, code, "The value is too long");
+			return false;
+		}
+		if (store_annot_is_secret(e->name)) {
+			*answer = imap_server_no(&s->imap, "NOPERM",
+			    "The server keeps these entries itself");
 			return false;
 		}
 		if (e->shared && !d->place.folder.n) {

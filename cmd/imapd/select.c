@@ -144,6 +144,8 @@ select_tell(struct session *s, const struct store_mailbox *m, const struct selec
 	buf_lit(b, "] Highest\r\n* OK [MAILBOXID ");
 	session_write_mailboxid(b, m);
 	buf_lit(b, "] Its id\r\n");
+	if (!s->view->owner) /* RFC 4467 8 */
+		buf_lit(b, "* OK [URLMECH INTERNAL] URLs can be authorized\r\n");
 	store_end(session_reader(s));
 	/* Of another UIDVALIDITY the client knows nothing, and all of it is to be ignored (3.2.5.1). */
 	if (sel->want.qresync && sel->want.uidvalidity == s->view->uidvalidity &&

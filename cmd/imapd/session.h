@@ -3,7 +3,7 @@
  *
  * The protocol's own matters (lines, literals, order, cursors, time) are imap/server's; here is
  * what needs the store.  A handler gets the server's session and finds its own by session_of().
- * RFC 2177, 2342, 2971, 3348, 3501, 3502, 3691, 4315, 4469, 4731, 4959, 5032, 5161, 5182, 5256, 5258, 5267,
+ * RFC 2177, 2342, 2971, 3348, 3501, 3502, 3691, 4315, 4467, 4469, 4731, 4959, 5032, 5161, 5182, 5256, 5258, 5267,
  * 5464, 5465, 5819, 5957, 6154, 6851, 7162 (CONDSTORE), 7377, 7888, 7889, 8437, 8438, 8474, 8508, 8514, 9208, 9394, 9590, 9738. */
 #ifndef IMAPD_SESSION_H
 #define IMAPD_SESSION_H
@@ -196,7 +196,10 @@ enum imap_next replace_begin(struct imap_server *, struct imap_in *, uint64_t si
 enum imap_next cmd_getquota(struct imap_server *, struct imap_in *); /* quota.c */
 enum imap_next cmd_getquotaroot(struct imap_server *, struct imap_in *);
 enum imap_next cmd_setquota(struct imap_server *, struct imap_in *);
-enum imap_next cmd_setacl(struct imap_server *, struct imap_in *); /* acl.c */
+enum imap_next cmd_genurlauth(struct imap_server *, struct imap_in *); /* urlauth.c */
+enum imap_next cmd_resetkey(struct imap_server *, struct imap_in *);
+enum imap_next cmd_urlfetch(struct imap_server *, struct imap_in *); /* urlfetch.c */
+enum imap_next cmd_setacl(struct imap_server *, struct imap_in *);   /* acl.c */
 enum imap_next cmd_deleteacl(struct imap_server *, struct imap_in *);
 enum imap_next cmd_getacl(struct imap_server *, struct imap_in *);
 enum imap_next cmd_listrights(struct imap_server *, struct imap_in *);

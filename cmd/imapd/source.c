@@ -209,7 +209,7 @@ source_read_fields(struct source *c, struct buf *out)
 }
 
 enum source_went
-source_read(struct source *c, struct buf *out)
+source_bytes(struct source *c, struct buf *out)
 {
 	return c->picks ? source_read_fields(c, out) : source_read_file(c, out);
 }

@@ -1,7 +1,7 @@
 /* imapd/source.h: the bytes that a URL names: a message, a section of it, a piece of either (RFC 5092).
  *
  *	source_begin(), then source_go() until SOURCE_READY: `left` is how many there are
- *	source_read() while left > 0
+ *	source_bytes() while left > 0
  *	source_close(), also in the middle
  *
  * What waits wakes the session, whose cursor calls again.  For CATENATE and URLFETCH. */
@@ -43,6 +43,6 @@ void source_begin(struct source *c, struct session *s, const struct imap_url *u,
     struct store_view *reader, uint64_t mailbox);
 enum source_went source_go(struct source *c);
 /* Appends some of the bytes; SOURCE_READY: c->left is less than it was. */
-enum source_went source_read(struct source *c, struct buf *out);
+enum source_went source_bytes(struct source *c, struct buf *out);
 void source_close(struct source *c);
 #endif

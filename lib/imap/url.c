@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "mail/date.h"
+
 static int
 url_hex(char c)
 {
@@ -141,4 +143,104 @@ imap_url_parse(struct slice text, struct arena *a, struct imap_url *u)
 	if (url_param(&text, "/;PARTIAL=", &value) && !url_partial(value, u))
 		return false;
 	return text.n == 0;
+}
+
+/* ---- with an authorization ------------------------------------------------------------------- */
+
+static bool
+url_decoded(struct slice s, struct arena *a, struct slice *out)
+{
+	struct buf b = { 0 };
+	bool good = s.n > 0 && url_unescape(s, &b) && b.n > 0;
+
+	if (good)
+		*out = arena_slice(a, buf_get(&b));
+	buf_fini(&b);
+	return good;
+}
+
+/* iserver, in which iuserauth is mandatory: user[;AUTH=x]@host[:port]			RFC 4467 3 */
+static bool
+urlauth_server(struct slice s, struct arena *a, struct imap_urlauth *u)
+{
+	size_t at = slice_rfind(s, '@'), colon;
+	struct slice user = slice(s.p, at);
+
+	if (at == s.n)
+		return false;
+	user.n = slice_find(user, ';');
+	u->server = slice_from(s, at + 1);
+	colon = slice_rfind(u->server, ':');
+	if (slice_find(slice_from(u->server, colon), ']') == u->server.n - colon)
+		u->server.n = colon; /* else it is one of an address in brackets */
+	return u->server.n > 0 && url_decoded(user, a, &u->user);
+}
+
+/* Where the last `name` begins, whatever the case; s.n: nowhere. */
+static size_t
+url_last(struct slice s, struct slice name)
+{
+	for (size_t i = s.n < name.n ? 0 : s.n - name.n + 1; i-- > 0;)
+		if (slice_istarts(slice_from(s, i), name))
+			return i;
+	return s.n;
+}
+
+static bool
+urlauth_access(struct slice s, struct arena *a, struct imap_urlauth *u)
+{
+	static const struct {
+		const char *name;
+		bool who;
+	} kinds[] = { [IMAP_URL_SUBMIT] = { "submit+", true },
+		[IMAP_URL_USER] = { "user+", true },
+		[IMAP_URL_AUTHUSER] = { "authuser", false },
+		[IMAP_URL_ANONYMOUS] = { "anonymous", false } };
+
+	for (size_t i = 0; i < NELEM(kinds); i++) {
+		struct slice name = slice_str(kinds[i].name);
+
+		u->access = (enum imap_url_access)i;
+		if (kinds[i].who && slice_istarts(s, name))
+			return url_decoded(slice_from(s, name.n), a, &u->who);
+		if (!kinds[i].who && slice_ieq(s, name))
+			return true;
+	}
+	return false;
+}
+
+bool
+imap_urlauth_parse(struct slice text, struct arena *a, struct imap_urlauth *u)
+{
+	const struct slice scheme = S("imap://"), auth = S(";URLAUTH="), expire = S(";EXPIRE=");
+	struct slice rest = slice_from(text, scheme.n), access, when;
+	size_t slash = slice_find(rest, '/'), at = url_last(rest, auth);
+	struct date date;
+
+	*u = (struct imap_urlauth){ 0 };
+	if (!slice_istarts(text, scheme) || at == rest.n || slash >= at ||
+	    !urlauth_server(slice(rest.p, slash), a, u))
+		return false;
+	access = slice_from(rest, at + auth.n);
+	rest = slice(rest.p + slash, at - slash);
+	at = slice_find(access, ':');
+	if (at < access.n) {
+		u->token = slice_from(access, at + 1);
+		access.n = at;
+		at = slice_find(u->token, ':');
+		u->mechanism = slice(u->token.p, at);
+		u->token = slice_from(u->token, at + 1);
+		if (u->mechanism.n == 0 || u->token.n == 0)
+			return false;
+	}
+	u->rump = slice(text.p, (size_t)(access.p + access.n - text.p));
+	at = url_last(rest, expire);
+	u->expires = at < rest.n;
+	when = slice_from(rest, at + expire.n);
+	rest.n = at;
+	if (u->expires && date_iso_parse(when, &date) < 0)
+		return false;
+	if (u->expires)
+		u->expire = date.at;
+	return urlauth_access(access, a, u) && imap_url_parse(rest, a, &u->url) && u->url.mailbox.p;
 }

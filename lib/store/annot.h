@@ -20,6 +20,16 @@
 /* What a client may be told and asked of a special use, RFC 6154 5.4: never a row, it is the mailbox's. */
 #define STORE_ANNOT_USE "/specialuse"
 
+/* What a program keeps for a mailbox, which clients neither see nor set: the key of its URLs (RFC 4467), private to its
+ * owner. */
+#define STORE_ANNOT_SECRET  "/tiermail/"
+#define STORE_ANNOT_URLAUTH STORE_ANNOT_SECRET "urlauth"
+static inline bool
+store_annot_is_secret(struct slice name)
+{
+	return slice_starts(name, S(STORE_ANNOT_SECRET));
+}
+
 /* One to be set, in a request. */
 struct store_annotation {
 	struct slice name; /* the entry: store_annot_name_ok */
