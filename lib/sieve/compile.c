@@ -21,6 +21,7 @@ const struct sieve_limits sieve_limits_default = {
 	.work = 4 * 1000 * 1000,
 	.memory = 64 * 1024 * 1024,
 	.header_reads = 100000,
+	.header_added = 256 * 1024,
 	.cpu_ms = 2000,
 	.actions = 32,
 	.redirects = 4,

@@ -53,6 +53,9 @@ addheader_run(struct sieve_run *r, const struct sieve_call *c)
 		fields->last = f;
 	sieve_message_edited(r);
 	sieve_note(r, name);
+	r->added += f->whole.n;
+	if (r->added > r->limits->header_added)
+		return sieve_exceed(r, c, "octets of header fields that are added");
 	return sieve_spend(r, c, f->whole.n / 64 + 1);
 }
 

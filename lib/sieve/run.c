@@ -261,6 +261,7 @@ sieve_run_end(struct sieve_run *r)
 	sieve_run_end_actions(r);
 	r->result->work = r->work;
 	r->result->cpu_us = clock_thread_us() - r->start_us;
+	r->result->memory = r->arena->total;
 	scratch_free(r);
 }
 
@@ -273,6 +274,7 @@ sieve_run(const struct sieve_program *p, const struct sieve_host *h, struct siev
 	while (sieve_run_step(&r))
 		;
 	sieve_run_end(&r);
+	sieve_result_settle(result);
 }
 
 void

@@ -133,6 +133,7 @@ struct sieve_run {
 	struct arena *arena; /* the result's */
 	uint64_t work, check_at, start_us;
 	unsigned reads, redirects;
+	size_t added; /* octets of header */
 	uint32_t pc, at; /* the next step, this one */
 	bool stopped, keep;
 	struct slice *variables;
@@ -155,6 +156,8 @@ struct sieve_run {
 void sieve_run_begin(struct sieve_run *, const struct sieve_program *, const struct sieve_host *,
     struct sieve_result *);
 void sieve_run_end(struct sieve_run *);
+/* Of a result that is complete: its actions alone, on their own. */
+void sieve_result_settle(struct sieve_result *);
 /* The header as an action has it: empty when nothing was edited. */
 struct slice sieve_message_header(struct sieve_run *);
 /* The flags of the internal variable, if there are some, for an action without its own. */

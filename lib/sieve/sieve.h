@@ -25,6 +25,7 @@ struct sieve_limits {
 	uint64_t work; /* of a run: steps, comparisons, and 64 octets looked at are one each */
 	size_t memory; /* octets that a run makes */
 	unsigned header_reads;  /* header fields that tests look at */
+	size_t header_added;    /* octets of fields that are added */
 	unsigned cpu_ms;        /* processor's time of a run */
 	unsigned actions;       /* of all kinds together */
 	unsigned redirects;     /* and of those */
@@ -182,10 +183,11 @@ struct sieve_result {
 	struct sieve_error *error;
 	uint64_t work; /* what it has cost */
 	uint64_t cpu_us;
+	size_t memory;
 };
 
 /* Runs the program on the message that `host` is.  The result is zeroed before and ended with
- * sieve_result_fini(); it borrows from the program and from the host's slices. */
+ * sieve_result_fini(); it has the actions and borrows from nothing. */
 void sieve_run(const struct sieve_program *, const struct sieve_host *, struct sieve_result *);
 void sieve_result_fini(struct sieve_result *);
 const char *sieve_act_name(enum sieve_act); /* "fileinto" */

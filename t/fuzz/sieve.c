@@ -17,6 +17,7 @@ static const struct sieve_limits fuzz_limits = {
 	.work = 20000,
 	.memory = 4 * 1024 * 1024,
 	.header_reads = 1000,
+	.header_added = 16384,
 	.cpu_ms = 1000,
 	.actions = 16,
 	.redirects = 4,
