@@ -66,6 +66,13 @@ sieve_act_checked(struct sieve_run *r, const struct sieve_call *c, enum sieve_ac
 	return sieve_failed(r) || action_conflicts(r, c, kind) ? NULL : sieve_act(r, c, kind);
 }
 
+bool
+sieve_act_sends(struct sieve_run *r, const struct sieve_call *c)
+{
+	return ++r->redirects <= r->limits->redirects ||
+	    sieve_exceed(r, c, "redirects and notifications");
+}
+
 static void
 keep_cancel(struct sieve_run *r, const struct sieve_call *c)
 {
@@ -180,8 +187,8 @@ redirect_run(struct sieve_run *r, const struct sieve_call *c)
 	}
 	keep_cancel(r, c);
 	a = action_find(r, SIEVE_REDIRECT, where);
-	if (!a && ++r->redirects > r->limits->redirects)
-		return sieve_exceed(r, c, "redirects");
+	if (!a && !sieve_act_sends(r, c))
+		return false;
 	a = action_once(r, c, SIEVE_REDIRECT, where);
 	if (!a)
 		return true;

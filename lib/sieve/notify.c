@@ -10,9 +10,10 @@ enum { SLOT_NOTIFY_FROM = 1, SLOT_IMPORTANCE, SLOT_OPTIONS, SLOT_MESSAGE };
 
 /* ---- mailto: RFC 6068 2 ------------------------------------------------------------------------------- */
 
-/* Percent signs undone; false when one is damaged or hides a control character. */
+/* Percent signs undone; false when one is damaged or hides a control character: line ends are for the body
+ * alone. */
 static bool
-percent_undo(struct slice s, struct buf *out)
+percent_undo(struct slice s, bool body, struct buf *out)
 {
 	for (size_t i = 0; i < s.n; i++) {
 		char ch = s.p[i];
@@ -25,6 +26,9 @@ percent_undo(struct slice s, struct buf *out)
 				return false;
 			ch = (char)(high << 4 | low);
 			i += 2;
+			if (((unsigned char)ch < 0x20 || ch == 0x7f) &&
+			    !(body && (ch == '\r' || ch == '\n' || ch == '\t')))
+				return false;
 		} else if ((unsigned char)ch <= 0x20 || ch == 0x7f || strchr("<>\"", ch)) {
 			return false;
 		}
@@ -45,7 +49,7 @@ mailto_addresses(struct slice list, unsigned *n)
 		struct arena a = { 0 };
 		const char *why;
 
-		good = percent_undo(one, &b) && sieve_address(&a, buf_get(&b), &why).p &&
+		good = percent_undo(one, false, &b) && sieve_address(&a, buf_get(&b), &why).p &&
 		    ++*n <= RECIPIENTS_MAX;
 		buf_fini(&b);
 		arena_reset(&a);
@@ -64,7 +68,8 @@ mailto_field(struct slice field, unsigned *n)
 	if (good && (slice_ieq(name, S("to")) || slice_ieq(name, S("cc"))))
 		good = mailto_addresses(value, n);
 	else if (good)
-		good = percent_undo(name, &b) && percent_undo(value, &b);
+		good = percent_undo(name, false, &b) &&
+		    percent_undo(value, slice_ieq(name, S("body")), &b);
 	buf_fini(&b);
 	return good;
 }
@@ -130,7 +135,7 @@ notify_run(struct sieve_run *r, const struct sieve_call *c)
 
 	if (!mailto_valid(method, &why))
 		return sieve_fail(r, c, "notify \"" SFMT "\": %s", SARG(method), why);
-	a = sieve_act(r, c, SIEVE_NOTIFY);
+	a = sieve_act_sends(r, c) ? sieve_act(r, c, SIEVE_NOTIFY) : NULL;
 	if (!a)
 		return false;
 	a->where = method;

@@ -133,7 +133,7 @@ struct sieve_run {
 	struct arena *arena; /* the result's */
 	uint64_t work, check_at, start_us;
 	unsigned reads, redirects;
-	size_t added; /* octets of header */
+	size_t added;    /* octets of header */
 	uint32_t pc, at; /* the next step, this one */
 	bool stopped, keep;
 	struct slice *variables;
@@ -167,6 +167,8 @@ void sieve_flags_given(struct sieve_run *, const struct sieve_call *, struct sie
 /* An action, unless one that it cannot stand beside is there: NULL, and the run has failed. */
 struct sieve_action *
 sieve_act_checked(struct sieve_run *, const struct sieve_call *, enum sieve_act);
+/* One more message that goes out; false: they are too many, and the run has failed. */
+bool sieve_act_sends(struct sieve_run *, const struct sieve_call *);
 /* :create, :flags, :specialuse and :mailboxid of a call. */
 void sieve_mailbox_tags(struct sieve_run *, const struct sieve_call *, struct sieve_action *);
 /* :fcc of a call, as an action of its own; NULL: there is none. */

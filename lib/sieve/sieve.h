@@ -28,7 +28,7 @@ struct sieve_limits {
 	size_t header_added;    /* octets of fields that are added */
 	unsigned cpu_ms;        /* processor's time of a run */
 	unsigned actions;       /* of all kinds together */
-	unsigned redirects;     /* and of those */
+	unsigned redirects;     /* and of those, notifications among them */
 	unsigned includes;      /* deep */
 	uint32_t regex_matches; /* steps of a regular expression from one place of a text */
 	size_t regex_bytes;     /* of a program's regular expressions, compiled */

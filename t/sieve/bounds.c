@@ -187,6 +187,15 @@ make_redirects(struct buf *b)
 }
 
 static void
+make_notifications(struct buf *b)
+{
+	buf_str(b, "require \"enotify\";");
+	for (int i = 0; i < 3; i++)
+		buf_printf(b, "redirect \"u%d@x.example\";", i);
+	repeat(b, "notify \"mailto:u@x.example\";", 2);
+}
+
+static void
 make_files(struct buf *b)
 {
 	buf_str(b, "require \"fileinto\";");
@@ -275,6 +284,7 @@ static const struct {
 	{ "many expressions", make_regexes, true, "limit exceeded" },
 	{ "an expression that grows", make_regex_large, false, "regular expression is too large" },
 	{ "redirects", make_redirects, true, "redirects" },
+	{ "redirects and notifications", make_notifications, true, "redirects and notifications" },
 	{ "mailboxes", make_files, true, "actions" },
 	{ "fields that are read", make_reads, true, "header fields read" },
 	{ "a header that grows", make_headers, true, "header fields that are added" },
