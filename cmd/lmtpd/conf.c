@@ -45,6 +45,8 @@ static const struct conf_key keys[] = {
 	    "Most redirects of a script's run."),
 	KEY("sieve.cpu", CONF_TIME, sieve_cpu, "2s", 10, MS(60), RESTART, NULL,
 	    "Most of the processor's time for a script's run."),
+	KEY("sieve.time", CONF_TIME, sieve_time, "2m", 10, MS(600), RELOAD, NULL,
+	    "Time for the scripts of all recipients of a message; those behind are asked for again."),
 	KEY("submit.relay", CONF_STR, submit_relay, "", 0, 0, RELOAD, NULL,
 	    "Where redirected mail and answers go: unix:/path or host:port; empty is smtp-relay on this host."),
 	KEY("submit.tls", CONF_ENUM, submit_tls, "must", 0, 0, RELOAD, "off|may|must",

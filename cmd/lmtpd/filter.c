@@ -196,10 +196,23 @@ person_too_large(struct filter *f, const struct person *p)
 	return true;
 }
 
+/* The scripts of others have used the time that there is: the next delivery is theirs. */
+static bool
+person_too_late(struct filter *f, const struct person *p)
+{
+	uint64_t ms = loop_now(lmtpd.loop) - f->began_ms;
+
+	if (p->ran || f->at == 0 || ms <= (uint64_t)lconf.sieve_time)
+		return false;
+	f->session->rcpts[p->rcpt].v = verdict(OUT_SIEVE_SLOW);
+	return true;
+}
+
 static void
 filter_next_person(struct filter *f)
 {
-	while (f->at < f->n && person_too_large(f, &f->people[f->at]))
+	while (f->at < f->n &&
+	    (person_too_large(f, &f->people[f->at]) || person_too_late(f, &f->people[f->at])))
 		f->at++;
 	if (f->at < f->n)
 		filter_run_start(f, filter_ran);

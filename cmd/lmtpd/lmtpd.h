@@ -32,7 +32,7 @@ struct lmtpd_conf {
 	int64_t t_command, t_data;
 	bool sieve;         /* run scripts */
 	char *sieve_system; /* a file with a script for every message; "" = none */
-	int64_t redirects, sieve_cpu;
+	int64_t redirects, sieve_cpu, sieve_time;
 	char *submit_relay; /* submit/submit.h */
 	int submit_tls;
 	int64_t submit_time;
