@@ -31,6 +31,10 @@ struct put {
 	size_t target;
 };
 
+/* Tells whose script has sent a message on. */
+#define SEND_FIELD     "X-Sieve-Redirected-From"
+#define SEND_MARKS_MAX 5 /* that a message has: four copies each time are a thousand then */
+
 /* A copy that goes on to another address. */
 struct send {
 	struct send *next;

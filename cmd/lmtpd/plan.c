@@ -10,8 +10,6 @@
 #include "mail/header.h"
 #include "store/request.h"
 
-#define LOOP_FIELD "X-Sieve-Redirected-From"
-
 /* ---- copies into folders ------------------------------------------------------------------ */
 
 static uint16_t
@@ -67,11 +65,31 @@ plan_put(struct filter *f, struct person *p, struct slice folder, const struct s
 	return put;
 }
 
+/* The same into the same folder is one copy (RFC 5228 2.10.3); of its flags the last count. */
+static bool
+plan_again(struct filter *f, struct person *p, struct slice folder, const struct sieve_action *a)
+{
+	struct put *put = p->puts;
+
+	while (put && !(slice_eq(put->folder, folder) && slice_eq(put->header, a->header)))
+		put = put->next;
+	if (!put)
+		return false;
+	put->create |= a->create;
+	put->flags = 0;
+	put->keywords = S("");
+	plan_flags(&f->arena, put, a);
+	return true;
+}
+
 void
 filter_keep(struct filter *f, struct person *p, const struct sieve_action *a)
 {
-	struct put *put = plan_put(f, p, p->folder, a);
+	struct put *put;
 
+	if (a && plan_again(f, p, p->folder, a))
+		return;
+	put = plan_put(f, p, p->folder, a);
 	/* First, so that a folder that is not there, which is INBOX then, finds this one. */
 	put->next = p->puts;
 	p->puts = put;
@@ -83,30 +101,32 @@ static void
 plan_fileinto(struct filter *f, struct person *p, const struct sieve_action *a)
 {
 	char name[STORE_NAME_MAX + 1];
+	struct slice folder = S("");
 	struct put *put;
 
-	if (store_name_check(a->where, name) < 0)
-		name[0] = '\0';
-	if (name[0] == '\0' || strcmp(name, "INBOX") == 0)
-		put = plan_put(f, p, S(""), a);
-	else
-		put = plan_put(f, p, slice_str(arena_str(&f->arena, name)), a);
+	if (store_name_check(a->where, name) == 0 && strcmp(name, "INBOX") != 0)
+		folder = slice_str(arena_str(&f->arena, name));
+	if (plan_again(f, p, folder, a))
+		return;
+	put = plan_put(f, p, folder, a);
 	*p->last = put;
 	p->last = &put->next;
 }
 
 /* ---- copies that go on ---------------------------------------------------------------------- */
 
-/* Has it come back from where this person's script has sent it? */
+/* Has it come back from where this person's script has sent it, to whatever address of the account, or gone
+ * round by many others? */
 static bool
 plan_loops(const struct filter *f, const struct person *p)
 {
 	struct slice rest = f->header;
 	struct header_field field;
+	unsigned marks = 0;
 
 	while (header_next(&rest, &field))
-		if (slice_ieq(field.name, S(LOOP_FIELD)) &&
-		    slice_ieq(slice_trim(field.value), p->to))
+		if (slice_ieq(field.name, S(SEND_FIELD)) &&
+		    (++marks >= SEND_MARKS_MAX || slice_ieq(slice_trim(field.value), p->account)))
 			return true;
 	return false;
 }

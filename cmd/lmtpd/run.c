@@ -188,6 +188,7 @@ run_done(void *arg)
 	struct person *p = &f->people[f->at];
 
 	f->running = false;
+	buf_fini(&p->whole); /* results borrow nothing of it */
 	for (size_t i = 0; i < p->ran; i++) {
 		if (p->ours[i] && script_made(p->scripts[i], p->programs[i], p->errors[i]))
 			p->ours[i] = false;

@@ -16,6 +16,20 @@
 
 #define SENDS_MS (4 * 60000) /* for all that goes out: the client waits for its answers */
 
+/* Who has sent it on: this person, and those that it tells of as it came, whatever its script has done to its
+ * header, for a loop would have no end without. */
+static void
+send_marks(const struct filter *f, const struct send *send, struct buf *b)
+{
+	struct slice rest = f->header;
+	struct header_field field;
+
+	header_write(b, SEND_FIELD, send->of->account);
+	while (header_next(&rest, &field))
+		if (slice_ieq(field.name, S(SEND_FIELD)))
+			buf_slice(b, field.whole);
+}
+
 /* Without our Return-Path (RFC 5321 4.4), and with what tells us of it when it comes back. */
 static struct slice
 send_header(struct filter *f, const struct send *send, struct buf *b)
@@ -23,9 +37,10 @@ send_header(struct filter *f, const struct send *send, struct buf *b)
 	struct slice header = send->header.n ? send->header : f->header, rest = header;
 	struct header_field field;
 
-	header_write(b, "X-Sieve-Redirected-From", send->of->to);
+	send_marks(f, send, b);
 	while (header_next(&rest, &field))
-		if (!slice_ieq(field.name, S("Return-Path")))
+		if (!slice_ieq(field.name, S("Return-Path")) &&
+		    !slice_ieq(field.name, S(SEND_FIELD)))
 			buf_slice(b, field.whole);
 	buf_slice(b, rest.n ? rest : S("\r\n"));
 	return slice_from(f->message, f->header.n);
@@ -85,13 +100,15 @@ send_mail(const struct filter *f, const struct send *send)
 		.to = send->to,
 		.notify = send->notify,
 		.ret = send->ret,
+		.smtputf8 = f->session->srv.mail.smtputf8,
 		.fd = -1 };
 }
 
 #define SEND_KNOWN_BY 16384 /* octets of the message, from its first field that is not ours */
 #define SEND_SECONDS  86400 /* that it is remembered: while its sender tries again */
 
-/* Has this message gone there already, in a delivery that failed later? */
+/* Has this message gone there already, in a delivery that failed later?  Another one that is the same, octet by
+ * octet, has another name in its sender's queue. */
 static void
 send_asked(void *arg, const struct store_reply *reply)
 {
@@ -117,6 +134,8 @@ send_ask(struct filter *f, struct send *send)
 
 	buf_lit(&b, "redirect\n");
 	buf_slice(&b, send->to);
+	buf_char(&b, '\n');
+	buf_slice(&b, f->session->srv.mail.xqid);
 	send->mark = (struct store_question){ .what = STORE_KNOW_SEEN, .seconds = SEND_SECONDS };
 	store_dup_key(slice_sub(f->message, f->session->trace, SEND_KNOWN_BY), buf_get(&b),
 	    send->mark.key);

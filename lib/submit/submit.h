@@ -39,6 +39,7 @@ struct submit_mail {
 	int fd;              /* ... a file of `size` bytes, likewise; the caller's */
 	uint64_t size;
 	unsigned notify; /* SMTP_NOTIFY_*, 0 = nothing is said */
+	bool smtputf8;   /* its header may need RFC 6531 */
 	enum smtp_ret ret;
 	struct slice envid; /* decoded, or empty */
 };

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Sieve at delivery: scripts of the directory and of the administrator, from SMTP to IMAP."""
-import base64, glob, os, smtplib, subprocess
+import base64, glob, os, re, smtplib, subprocess
 import tm
 
 tm.need("ldapmodify", "swaks")
@@ -9,7 +9,7 @@ with open(SYSTEM, "w") as f:
     f.write('require ["fileinto", "environment"];\nif allof (header :is "X-System" "junk", environment :is "location" "MDA") { fileinto "Junk"; stop; }\n')
 os.chmod(os.path.dirname(SYSTEM), 0o755)
 sb = tm.Sandbox("--users", "4", "--set", f"lmtpd.sieve.system={SYSTEM}", "--set", "lmtpd.workers=1", "--set", "tiermail.ldap.cache_age=1s",
-                "--set", "lmtpd.message.keep=64K")
+                "--set", "lmtpd.message.keep=64K", "--set", "lmtpd.sieve.time=2m")
 D, ok, is_ = sb.domain, tm.ok, tm.is_
 base = sb.env["LDAP_BASE"]
 ONE, TWO, THREE = (f"{sb.user(n)}@{D}" for n in (1, 2, 3))
@@ -32,6 +32,15 @@ def script(n, *texts):
 
 def forget(n):
     sb.tool("tmctl", "-d", "lmtpd", "forget", f"{sb.user(n)}@{D}")
+
+
+def seconds(time):
+    """How long the scripts of all recipients may take."""
+    with open(sb.conf("lmtpd.conf")) as f:
+        conf = f.read()
+    with open(sb.conf("lmtpd.conf"), "w") as f:
+        f.write(re.sub(r"(?m)^time *= .*$", f"time = {time}", conf))
+    sb.tool("tmctl", "-d", "lmtpd", "reload")
 
 
 def lmtp(text, *to, sender="outside@sender.test", options=()):
@@ -160,6 +169,20 @@ got = sb.messages(1, "Archive")[-1]
 ok(b"X-Edited: yes\r\n" in got and got.endswith(b"line of a large message\r\n\r\n") and len(got) > len(big), "a large one too") or tm.diag([got[:900], got[-80:]])
 is_(sb.tool("storectl", "check").returncode, 0, "the store is as it should be")
 
+# ---- the same folder, and time -------------------------------------------------------------------------------------
+script(1, 'require ["fileinto", "imap4flags"]; fileinto "INBOX"; keep :flags "\\\\Seen"; fileinto "Archive"; fileinto "Archive";')
+before = len(subjects(1)), len(subjects(1, "Archive"))
+lmtp(message("twice"), ONE)
+is_((len(subjects(1)), len(subjects(1, "Archive"))), (before[0] + 1, before[1] + 1), "a folder gets one copy, however often it is named")
+for n in (1, 2, 3):
+    script(n, 'require ["body", "regex"]; if body :raw :regex "([^b]*)\\\\1[bc]" { discard; }')
+seconds("10ms")
+codes = [c for c, _ in lmtp(message("slow", body=("a" * 900 + "\n") * 4), ONE, TWO, THREE)]
+is_(codes, [250, 451, 451], "one is delivered to whose script takes the time of all, and the others are asked for again")
+seconds("2m")
+for n in (1, 2, 3):
+    script(n)
+
 # ---- redirect ---------------------------------------------------------------------------------------------------
 script(1, f'require "copy"; redirect :copy "{THREE}";')
 script(3)
@@ -171,6 +194,17 @@ script(3, f'redirect "{ONE}";')
 sb.send(1, "in circles")
 ok(tm.wait_for(lambda: subjects(1).count("in circles") == 2), "a loop ends where it began")
 is_(subjects(3).count("in circles"), 0, "not half way")
+# From one address of the account to another, and what tells of it taken away each time
+plus = [f"{sb.user(1)}+{x}@{D}" for x in "xy"]
+script(1, 'require ["editheader", "envelope", "subaddress", "imap4flags"]; deleteheader "X-Sieve-Redirected-From";'
+          f'if envelope :detail "to" "x" {{ redirect "{plus[1]}"; }} else {{ redirect "{plus[0]}"; }}')
+sb.send(1, "in disguise")
+ok(tm.wait_for(lambda: subjects(1).count("in disguise") == 1), "a loop in one account ends at its second address")
+got = sb.messages(1)[-1]
+ok(b"in disguise" in got and got.count(b"\nReceived:") < 10, "before relays count its hops") or tm.diag(got)
+marks = "".join(f"X-Sieve-Redirected-From: other{i}@sender.test\n" for i in range(5))
+r = lmtp(message("far round", marks), ONE)
+is_((r[0][0], subjects(1)[-1]), (250, "far round"), "so does one that goes round by others")
 script(1, f'redirect "{TWO}";')
 r = lmtp(message("large goes on", body=big), ONE)
 is_(r[0], (250, "2.0.0 ok, as the recipient wants it"), "a large message, without a copy")
