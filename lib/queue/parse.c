@@ -491,7 +491,9 @@ journal_step_whole(struct slice line, struct slice behind, const char *id)
 	if (!get_u64(slice_from(line, 5), "len", behind.n, &len))
 		return false;
 	for (size_t at = 0, n; at < len; at += n)
-		if (!(n = journal_line(slice_sub(behind, at, (size_t)len - at), id, &line)))
+		if (!(n = journal_line(slice_sub(behind, at, (size_t)len - at), id, &line)) ||
+		    slice_starts(line,
+			S("step "))) /* one in another would be read twice, and so on */
 			return false;
 	return true;
 }

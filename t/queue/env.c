@@ -221,6 +221,9 @@ steps(void)
 		arena_reset(&a);
 	}
 	eq(half, 0, "torn anywhere, all of it counts or nothing");
+	qjournal_step(&j, ID);
+	back = sample(r);
+	eq(qjournal_parse(buf_get(&j), ID, &a, &back), 0, "a step has no step in it");
 	j.p[whole - 20] ^= 1;
 	back = sample(r);
 	eq(qjournal_parse(buf_get(&j), ID, &a, &back), 0, "damaged, too");
