@@ -427,8 +427,9 @@ a, b, c = held(), held(), held()
 ask("stop channel=tcp_local")
 for n in (a, b, c):
     shown(n)
-tm.is_([ask(f"{verb} qid={n[2:17]}")[-1] for verb, n in (("delete", a), ("release", b), ("return", c))], ["ok n=1"] * 3,
-       "of what was shown untold, a verb is for the file as it is")
+said = [ask(f"{verb} qid={n[2:17]}")[-1] for verb, n in (("delete", a), ("release", b), ("return", c))]
+# What a scan has found meanwhile is ready, and has not to be released.
+tm.ok(said[0] == said[2] == "ok n=1" and said[1] in ("ok n=0", "ok n=1"), "of what was shown untold, a verb is for the file as it is") or tm.diag(said)
 tm.ok(not os.path.exists(path("tcp_local", a[:-5] + ".00")) and state(a) == [], "it is deleted")
 tm.is_((state(b), state(c)), (["ready"], ["ready"]), "released, or to be returned")
 ask("start channel=tcp_local")
