@@ -142,6 +142,8 @@ tm.is_(sorted(content(new, 2, "INBOX")[2])[-3:], [21, 22, 23], "behind the other
 got = numbers(storectl(new, "restore", "--json", "--account", me(2), "--to", me(5, new), FULL))
 tm.is_((got["messages"], got["merged"]), (25, 0), "one account under another name")
 same({f: content(new, 5, f) for f in FOLDERS}, {f: was[2, f] for f in FOLDERS}, "as it was, also what an earlier account has the octets of")
+# A UIDVALIDITY is the time at which a mailbox was made, and one that is new gets none that a restored one has had.
+tm.wait_for(lambda: time.time() > max(was[3, f][1] for f in FOLDERS) + 1)
 c = new.imap(6)
 c.append("INBOX", None, None, text(999))
 c.logout()

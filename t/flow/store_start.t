@@ -215,7 +215,7 @@ static int no_room(int fd, off_t end)
 	if (n < 4 || (strcmp(file + n - 4, ".log") && strcmp(file + n - 4, ".mdb")) || fstat(fd, &st) < 0)
 		return 0;
 	if (stop_at && file[n - 1] == 'g' && access(stop_at, F_OK) == 0 && ++writes == 3)
-		kill(getpid(), SIGSTOP);
+		raise(SIGSTOP);
 	if (stop_at || end <= st.st_size)
 		return 0;
 	errno = ENOSPC;
