@@ -94,18 +94,16 @@ orphan_look(void *arg, const char *partition, struct slice name, const struct st
 	r->accounts++;
 	dir_login_start(r->dir, name, &op, orphan_answered, r);
 	loop_run(&r->ask.loop);
-	if (r->temporary) {
+	if (r->temporary)
 		fprintf(stderr, "storectl: " SFMT ": %s\n", SARG(name), r->v.text);
-		return EX_TEMPFAIL;
-	}
-	r->known += r->now.state != ORPHAN_GONE;
-	if (r->now.state != ORPHAN_NOT || r->now.since)
+	r->known += !r->temporary && r->now.state != ORPHAN_GONE;
+	if (!r->temporary && (r->now.state != ORPHAN_NOT || r->now.since))
 		buf_add(&r->list, &r->now, sizeof(r->now));
 	else {
 		mem_free(&r->now.name);
 		mem_free(&r->now.partition);
 	}
-	return 0;
+	return r->temporary ? EX_TEMPFAIL : 0;
 }
 
 /* ---- what becomes of them ---------------------------------------------------------------------- */
