@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A long answer of a control socket, on the host itself and by TLS from another one: slow readers get all of it, and
 who gets a part can tell."""
-import os, shutil, signal, socket, ssl, subprocess, sys, time
+import os, resource, shutil, signal, socket, ssl, subprocess, sys, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "../flow")]
@@ -110,6 +110,34 @@ try:
     os.kill(worker, signal.SIGKILL)
     tm.is_(rest(s), (b"error: worker 0 has died\n", "end"), "an answer without one of the workers is an error")
     tm.ok(tm.wait_for(lambda: here("ping") == b"pong\n"), "another one is there soon")
+
+    # ---- the control socket takes in nobody: who asks from another host is told, and nobody else waits
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with open("/proc/sys/net/core/somaxconn") as f:
+        queue = int(f.read())
+    if hard != resource.RLIM_INFINITY and hard < queue + 200 or queue > 20000:
+        tm.skip("a full queue of connections", "too few descriptors")
+    else:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (queue + 200, hard))
+        os.kill(daemon.pid, signal.SIGSTOP)
+        waiting = []
+        try:
+            while True:
+                waiting.append(socket.socket(socket.AF_UNIX))
+                waiting[-1].setblocking(False)
+                waiting[-1].connect(f"{RUN}/{NAME}.ctl")
+        except BlockingIOError:
+            pass
+        with there("ping") as s:
+            tm.is_(rest(s), (b"error: Resource temporarily unavailable\n", "end"), f"behind {len(waiting) - 1} others a question from afar is refused")
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(tm.LONG)
+            s.connect(RUN + "/echo.sock")
+            tm.is_(s.recv(100), b"hello\n", "and clients are served")
+        for s in waiting:
+            s.close()
+        os.kill(daemon.pid, signal.SIGCONT)
+        tm.ok(tm.wait_for(lambda: here("ping") == b"pong\n"), "then it answers as before")
 
     # ---- tmctl, of daemons that say less than they have promised
     for said, code, what in ((b"+5\npong\n", 0, "a whole answer"), (b"+6\npong\n", 69, "a part of one"), (b"+5\n", 69, "its length alone"), (b"", 69, "nothing"),
