@@ -2,7 +2,7 @@
 """A report about a message, a message whose recipients are elsewhere now, and the members of a list that is
 expanded, are queued once, whenever their channel-master is killed.  A library in front of
 libc kills it before its first, second, third ... call that changes something, until it gets through, and once
-more within each write, whose last line is missing then; what
+more within each step of its journal, whose last line is missing then; what
 of the report can be seen then is delivered, and another master takes the message.  jobctl is played by the
 test; smtp-relay and the queue are real."""
 import glob, os, select, subprocess, sys
@@ -39,7 +39,7 @@ static void step(void)
 	if (now("KILL_AT"))
 		kill(getpid(), SIGKILL);
 }
-/* All but the last line. */
+/* All but the last line of a step of the journal. */
 static ssize_t torn(int fd, const void *p, size_t n, off_t at)
 {
 	static ssize_t (*real)(int, const void *, size_t, off_t);
@@ -47,8 +47,8 @@ static ssize_t torn(int fd, const void *p, size_t n, off_t at)
 
 	if (!real)
 		real = (ssize_t (*)(int, const void *, size_t, off_t))dlsym(RTLD_NEXT, "pwrite");
-	if (now("TEAR_AT")) {
-		real(fd, p, end ? (size_t)(end + 1 - (const char *)p) : n / 2, at);
+	if (end && n > 5 && memcmp(p, "step ", 5) == 0 && now("TEAR_AT")) {
+		real(fd, p, (size_t)(end + 1 - (const char *)p), at);
 		kill(getpid(), SIGKILL);
 	}
 	step();
@@ -221,8 +221,8 @@ for what, rcpts, queued, stays, lease in (
         at += 1
         killed, seen, aside, there, shown = play(at, rcpts, how="TEAR_AT", **lease)
         if (seen, aside, there) != (queued, 0, stays):
-            wrong.append(f"killed within write {at}: {seen} queued, {aside} aside, original {'there' if there else 'gone'}")
-    tm.ok(at > 1 and not killed, f"{what}: {at - 1} writes are torn")
+            wrong.append(f"killed within step {at}: {seen} queued, {aside} aside, original {'there' if there else 'gone'}")
+    tm.ok(at > 1 and not killed, f"{what}: {at - 1} steps are torn")
     tm.is_(wrong, [], f"{what}: queued once, and nothing is left behind")
 sb.call("restart", sb.dir, "smtp-relay")
 
