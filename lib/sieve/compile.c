@@ -445,6 +445,12 @@ sieve_program_free(struct sieve_program **pp)
 	mem_free(pp);
 }
 
+size_t
+sieve_program_octets(const struct sieve_program *p)
+{
+	return sizeof(*p) + p->arena.total + p->regex_bytes;
+}
+
 bool
 sieve_program_needs_store(const struct sieve_program *p)
 {

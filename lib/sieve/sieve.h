@@ -75,6 +75,7 @@ struct sieve_program;
 struct sieve_program *
 sieve_compile(struct slice script, const struct sieve_options *, struct sieve_errors *errors);
 void sieve_program_free(struct sieve_program **);
+size_t sieve_program_octets(const struct sieve_program *); /* that it holds */
 /* Does it ask what only the store can tell (mailboxes, what was seen before)?  Whoever has no
  * store leaves such a script to who has. */
 bool sieve_program_needs_store(const struct sieve_program *);

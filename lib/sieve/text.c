@@ -15,6 +15,8 @@ static bool
 encoded_number(struct slice word, size_t digits, uint32_t *v)
 {
 	*v = 0;
+	while (digits > 2 && word.n > digits && word.p[0] == '0')
+		word = slice_from(word, 1);
 	if (word.n == 0 || word.n > digits)
 		return false;
 	for (size_t i = 0; i < word.n; i++) {
@@ -47,6 +49,7 @@ encoded_numbers(struct slice s, bool unicode, struct buf *out, bool *wrong)
 			continue;
 		words++;
 		if (!encoded_number(word, unicode ? 8 : 2, &v)) {
+			*wrong = *wrong || unicode; /* which may have any number of digits */
 			out->n = start;
 			return false;
 		}
