@@ -69,12 +69,13 @@ plan_put(struct filter *f, struct person *p, struct slice folder, const struct s
 static bool
 plan_again(struct filter *f, struct person *p, struct slice folder, const struct sieve_action *a)
 {
+	struct slice header = a ? a->header : S("");
 	struct put *put = p->puts;
 
-	while (put && !(slice_eq(put->folder, folder) && slice_eq(put->header, a->header)))
+	while (put && !(slice_eq(put->folder, folder) && slice_eq(put->header, header)))
 		put = put->next;
-	if (!put)
-		return false;
+	if (!put || !a)
+		return put;
 	put->create |= a->create;
 	put->flags = 0;
 	put->keywords = S("");
@@ -87,7 +88,7 @@ filter_keep(struct filter *f, struct person *p, const struct sieve_action *a)
 {
 	struct put *put;
 
-	if (a && plan_again(f, p, p->folder, a))
+	if (plan_again(f, p, p->folder, a))
 		return;
 	put = plan_put(f, p, p->folder, a);
 	/* First, so that a folder that is not there, which is INBOX then, finds this one. */
@@ -172,6 +173,8 @@ plan_redirect(struct filter *f, struct person *p, const struct sieve_action *a)
 	f->last = &send->next;
 }
 
+#define REASON_MAX 190 /* octets; OUT_SIEVE_REJECT */
+
 /* ---- refusing -------------------------------------------------------------------------------- */
 
 /* The reason as an answer can have it: one line, of ASCII unless the sender takes more (RFC 5429 2.1.2). */
@@ -185,6 +188,8 @@ plan_reject(struct filter *f, struct person *p, const struct sieve_action *a)
 	for (size_t i = 0; i < line.n; i++)
 		if ((unsigned char)line.p[i] < ' ' || line.p[i] == 0x7f)
 			line.p[i] = ' ';
+	while (line.n > REASON_MAX || (line.n && !utf8_valid(buf_get(&line))))
+		line.n--; /* no half of a character */
 	if (line.n && (f->session->srv.mail.smtputf8 || utf8_ascii(buf_get(&line))))
 		r->v = verdict(OUT_SIEVE_REJECT, buf_cstr(&line));
 	else

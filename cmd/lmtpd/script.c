@@ -1,8 +1,9 @@
 /* script.c: the table of scripts that this worker has met.
  *
  * A script is known by its whole text, so that one that was changed is another one, and what many
- * people have in common is compiled once.  The table is bounded by the octets of texts; who was not
- * used for longest goes, and stays as long as a recipient holds it.  A script with errors is remembered
+ * people have in common is compiled once.  The table is bounded by the octets of texts and programs, for
+ * a short text can be a long program; who was not used for longest goes, and stays as long as a recipient
+ * holds it.  A script with errors is remembered
  * too: it is not compiled again for every message. */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +17,7 @@
 #include "lmtpd.h"
 #include "script.h"
 
-#define TEXTS_MAX   (8 * 1024 * 1024) /* octets of texts; programs are some times as large */
+#define OCTETS_MAX  (64 * 1024 * 1024) /* of texts and programs */
 #define SCRIPTS_MAX 10000
 
 static struct map scripts;
@@ -65,8 +66,19 @@ script_drop(struct script *s)
 {
 	must(map_take(&scripts, s->text) == s);
 	list_remove(&s->used);
-	octets -= s->text.n;
+	octets -= s->octets;
 	script_unref(&s);
+}
+
+/* So many octets more are in the table, of the one that was used last. */
+static void
+script_grow(struct script *s, size_t n)
+{
+	s->octets += n;
+	octets += n;
+	while ((octets > OCTETS_MAX || scripts.n > SCRIPTS_MAX) &&
+	    list_first(&used, struct script, used) != s)
+		script_drop(list_first(&used, struct script, used));
 }
 
 struct script *
@@ -88,10 +100,7 @@ script_get(const char *name, struct slice text)
 	s->text = slice((const char *)(s + 1), text.n);
 	list_push(&used, &s->used);
 	map_put(&scripts, s->text, s);
-	octets += text.n;
-	while ((octets > TEXTS_MAX || scripts.n > SCRIPTS_MAX) &&
-	    list_first(&used, struct script, used) != s)
-		script_drop(list_first(&used, struct script, used));
+	script_grow(s, sizeof(*s) + text.n);
 	return script_ref(s);
 }
 
@@ -123,6 +132,8 @@ script_made(struct script *s, struct sieve_program *program, char *error)
 		return false;
 	s->program = program;
 	s->error = error;
+	if (program && map_get(&scripts, s->text) == s)
+		script_grow(s, sieve_program_octets(program));
 	return true;
 }
 

@@ -10,6 +10,7 @@ struct script {
 	unsigned refs; /* of recipients, and one of the table */
 	struct list used;
 	struct slice text;
+	size_t octets;                 /* that the table counts */
 	const char *name;              /* static: "user", "domain", "system" */
 	struct sieve_program *program; /* NULL: not compiled yet, or it cannot be */
 	char *error;                   /* why it cannot be; NULL: nobody has tried, or it can */
