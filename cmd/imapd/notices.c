@@ -41,7 +41,13 @@ static enum imap_next
 tell_begin(struct session *s, struct telling *t)
 {
 	struct notify *n = s->notify;
+	int rc = n && (n->look || n->looking) ? watch_look(s, n) : 0;
 
+	if (rc == -EAGAIN)
+		return IMAP_YIELD;
+	if (rc == -E2BIG) /* what cannot be read is looked for with the next event */
+		notify_overflow(s, "Too many share their mailboxes");
+	n = s->notify;
 	t->stage = TELL_SELECTED;
 	s->stale = false;
 	t->sync.expunge = idle_is_on(s) || !n || !n->delayed;
@@ -50,8 +56,6 @@ tell_begin(struct session *s, struct telling *t)
 	if (!n)
 		return IMAP_NEXT;
 	n->due = false;
-	if (n->look && watch_look(s, n) < 0)
-		notify_overflow(s, "Too many share their mailboxes");
 	return IMAP_NEXT;
 }
 
@@ -543,7 +547,7 @@ notices_left(const struct session *s)
 	if (idle_is_on(s) && s->stale)
 		return true;
 	return n &&
-	    (n->due || n->look ||
+	    (n->due || n->look || n->looking ||
 		(n->selected && s->view && (s->stale || (n->atts && s->view->untold))));
 }
 

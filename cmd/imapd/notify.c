@@ -96,7 +96,7 @@ struct setting {
 	struct imap_notify want;
 	struct notify *next;
 	/* the answer: a walk over the folders of one account after another */
-	struct list *at; /* of next->watches */
+	struct list *at; /* of next->watches; NULL: who shares something is being looked for */
 	struct store_folder folder;
 	char name[STORE_NAME_MAX];
 };
@@ -364,11 +364,26 @@ setting_slice(struct imap_server *imap, struct setting *set, const struct watchi
 }
 
 static enum imap_next
+setting_refuse(struct imap_server *imap, int rc)
+{
+	return rc == -E2BIG ?
+	    imap_server_no(imap, "NOTIFICATIONOVERFLOW", "That is too much to watch") :
+	    imap_server_no(imap, "UNAVAILABLE", "The mail store cannot be read");
+}
+
+static enum imap_next
 setting_more(struct imap_server *imap)
 {
 	struct session *s = session_of(imap);
 	struct setting *set = imap->data;
+	int rc = set->at ? 0 : watch_look(s, set->next);
 
+	if (rc == -EAGAIN)
+		return IMAP_YIELD;
+	if (rc < 0)
+		return setting_refuse(imap, rc);
+	if (!set->at)
+		set->at = set->next->watches.next;
 	while (set->at != &set->next->watches) {
 		const struct watching *w = CONTAINER(set->at, struct watching, link);
 		enum imap_next next = IMAP_NEXT;
@@ -437,13 +452,10 @@ cmd_notify(struct imap_server *imap, struct imap_in *in)
 	rc = set->next ? watch_start(s, set->next) : -E2BIG;
 	if (rc < 0) {
 		notify_free(&set->next);
-		return rc == -E2BIG ?
-		    imap_server_no(imap, "NOTIFICATIONOVERFLOW", "That is too much to watch") :
-		    imap_server_no(imap, "UNAVAILABLE", "The mail store cannot be read");
+		return setting_refuse(imap, rc);
 	}
 	imap->data = set;
 	imap->undo = setting_undo;
-	set->at = set->next->watches.next;
 	return imap_server_pull(imap, setting_more);
 }
 

@@ -59,8 +59,15 @@ struct notify {
 	bool listens; /* not after NOTIFY NONE */
 	bool delayed; /* SELECTED-DELAYED */
 	bool guests;  /* other people's mailboxes may be meant */
-	bool look;    /* who shares something with the user is to be looked for again, or ... */
-	bool due;     /* one of the accounts has moved on */
+	bool looking; /* ... is being looked for: */
+	struct notify_looks {
+		size_t part; /* of imapd.homes.parts */
+		struct store_home *home;
+		uint64_t account; /* the last one there */
+		size_t left;      /* so many may still be looked at */
+	} looks;
+	bool look; /* who shares something with the user is to be looked for again, or ... */
+	bool due;  /* one of the accounts has moved on */
 	/* Events, by filter: */
 	uint8_t selected, personal, inboxes, subscribed, all, top;
 	uint8_t any; /* of all of them */
@@ -107,12 +114,12 @@ void notify_overflow(struct session *s, const char *why);
 
 /* ---- watch.c ----------------------------------------------------------------------------------- */
 
-/* Listens to one's own account and, where they are meant, to those of others.  0, or -E2BIG, -EIO. */
+/* Listens to one's own account; those of others are to be looked for.  0, or -E2BIG, -EIO. */
 int watch_start(struct session *s, struct notify *n) MUSTCHECK;
 void watch_end(struct notify *n);
 void watch_event(const struct store_event *ev);
 void watch_resync(void);
-/* n->look: listens to those who share something by now, too. */
+/* A slice: listens to those who share something by now, too.  0; -EAGAIN: it goes on; or as watch_start. */
 int watch_look(struct session *s, struct notify *n) MUSTCHECK;
 /* Snapshots of the account and of one's own; 0 or -errno. */
 int watch_begin(struct session *s, const struct watching *w) MUSTCHECK;

@@ -246,52 +246,74 @@ watch_newest(const struct notify *n)
 	return CONTAINER(n->watches.prev, struct watching, link);
 }
 
-/* Those of a partition who share something that is meant; *left of them may be looked at. */
+/* Those of a partition who share something that is meant, inside the snapshots.  0: it is through; -EAGAIN: time is
+ * out. */
 static int
-watch_guests(struct session *s, struct notify *n, struct store_home *home, size_t *left)
+watch_guests(struct session *s, struct notify *n)
 {
+	struct store_home *home = n->looks.home;
 	struct slice login = slice_str(s->user->account), owner;
-	uint64_t account = 0;
 	int rc = 0;
 
-	while (rc == 0 && store_next_sharer(home->view, login, &account, &owner)) {
+	while (rc == 0 && store_next_sharer(home->view, login, &n->looks.account, &owner)) {
 		struct buf prefix = { 0 };
 
-		if ((*left)-- == 0)
+		if (n->looks.left-- == 0)
 			return -E2BIG;
 		place_prefix(s, owner, &prefix);
-		if (notify_means(s, n, buf_get(&prefix)) && !watch_has(n, account)) {
-			rc = watch_join(s, n, home, account, owner);
+		if (notify_means(s, n, buf_get(&prefix)) && !watch_has(n, n->looks.account)) {
+			rc = watch_join(s, n, home, n->looks.account, owner);
 			if (n == s->notify)
 				watch_newest(n)->fresh = watch_newest(n)->nseen;
 		}
 		buf_fini(&prefix);
+		if (rc == 0 && line_session_spent(&s->imap.line))
+			rc = -EAGAIN;
 	}
+	return rc;
+}
+
+static int
+watch_part(struct session *s, struct notify *n)
+{
+	struct store_view *own = session_own(s), *v = n->looks.home->view;
+	int rc = 0;
+
+	if (store_begin(own) < 0)
+		return -EIO;
+	if (v == own || store_begin(v) == 0) {
+		rc = watch_guests(s, n);
+		if (v != own)
+			store_end(v);
+	}
+	store_end(own);
 	return rc;
 }
 
 int
 watch_look(struct session *s, struct notify *n)
 {
-	struct store_view *own = session_own(s);
-	struct store_home *home;
-	size_t at = 0, left = NOTIFY_LOOKS;
 	int rc = 0;
 
-	n->look = false;
-	if (!n->guests)
-		return 0;
-	store_homes_open(&imapd.homes);
-	while (rc == 0 && (home = map_next(&imapd.homes.parts, &at))) {
-		if (store_begin(own) < 0)
-			return -EIO;
-		if (home->view == own || store_begin(home->view) == 0) {
-			rc = watch_guests(s, n, home, &left);
-			if (home->view != own)
-				store_end(home->view);
-		}
-		store_end(own);
+	if (!n->looking) {
+		n->look = false;
+		n->looks = (struct notify_looks){ .left = NOTIFY_LOOKS };
+		store_homes_open(&imapd.homes);
 	}
+	n->looking = n->guests;
+	while (n->looking && rc == 0) {
+		if (!n->looks.home) {
+			n->looks.home = map_next(&imapd.homes.parts, &n->looks.part);
+			n->looks.account = 0;
+		}
+		n->looking = n->looks.home;
+		if (!n->looking)
+			break;
+		rc = watch_part(s, n);
+		if (rc != -EAGAIN)
+			n->looks.home = NULL;
+	}
+	n->looking = rc == -EAGAIN;
 	return rc;
 }
 
@@ -306,10 +328,8 @@ watch_start(struct session *s, struct notify *n)
 		rc = watch_join(s, n, s->user->part, s->user->id, slice_str(s->user->account));
 		store_end(session_own(s));
 	}
-	if (rc == 0 && n->guests) {
+	if (rc == 0 && n->guests)
 		list_push(&imapd.listeners, &n->guest_link);
-		rc = watch_look(s, n);
-	}
 	return rc;
 }
 

@@ -6,7 +6,7 @@ import tm
 from imapraw import Raw
 
 ok, is_ = tm.ok, tm.is_
-sb = tm.Sandbox("--users", "6", "--without", "lmtpd", "--without", "jobctl", "--without", "smtp-relay", "--set", "imapd.workers=1",
+sb = tm.Sandbox("--users", "36", "--without", "lmtpd", "--without", "jobctl", "--without", "smtp-relay", "--set", "imapd.workers=1",
                 "--set", "imapd.limit.subscriptions=4000", "--set", "imapd.limit.notify_mailboxes=400")
 MESSAGE = b"Subject: hello\r\n\r\nx\r\n"
 BIG = b"Subject: big\r\n\r\n" + (b"y" * 70 + b"\r\n") * 100000
@@ -146,4 +146,18 @@ for client in (guest, early):
 guest2 = Raw(sb, login=1)
 guest2.ok("CREATE Mine")
 is_(guest.response(), b'* LIST (\\HasNoChildren) "/" Mine', "and one's own folders")
+
+# ---- many who share -----------------------------------------------------------------------------------------------------
+SHARERS = range(7, 37)
+sharers = {n: Raw(sb, login=n) for n in SHARERS}
+for n, s in sharers.items():
+    many(s, ["CREATE Club"] + [f"CREATE Box/{k}" for k in range(60)] + [f"SETACL Club {one} lr"])
+heard = Raw(sb, login=1)
+heard.ok(f'NOTIFY SET (subtree "Shared Folders" {events})')
+for s in sharers.values():
+    s.append("Club", MESSAGE)
+told_of = set()
+while len(told_of) < len(SHARERS):
+    told_of.add(heard.response().split(b"/")[2])
+is_(len(told_of), len(SHARERS), "all who share are listened to, however long it takes to find them")
 tm.done()
