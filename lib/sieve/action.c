@@ -2,7 +2,7 @@
  * RFC 3894, RFC 5429), and what these may be told (RFC 5232 5, 5490, 6009, 6134, 8579, 9042).
  *
  * An action is recorded, never carried out.  The same thing is not recorded twice (RFC 5228 2.10.3),
- * and what can not stand together is an error of the run (2.10.1, RFC 5429 2.3), by one table. */
+ * and what can not stand together is an error of the run (2.10.1, RFC 5429 2.4), by one table. */
 #include "mail/address.h"
 #include "sieve/message.h"
 

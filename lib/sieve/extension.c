@@ -21,7 +21,7 @@ static const struct {
 	{ "encoded-character", NULL },            /* RFC 5228 2.4.2.4 */
 	{ "enotify", NULL },                      /* RFC 5435 */
 	{ "envelope", NULL },                     /* RFC 5228 5.4 */
-	{ "envelope-dsn", NULL },                 /* RFC 6009 2 */
+	{ "envelope-dsn", NULL },                 /* RFC 6009 3 */
 	{ "environment", NULL },                  /* RFC 5183 */
 	{ "ereject", NULL },                      /* RFC 5429 */
 	{ "extlists", NULL },                     /* RFC 6134 */
@@ -40,14 +40,14 @@ static const struct {
 	{ "regex", NULL },                        /* draft-ietf-sieve-regex */
 	{ "reject", NULL },                       /* RFC 5429 */
 	{ "relational", NULL },                   /* RFC 5231 */
-	{ "spamtest", NULL },                     /* RFC 5235 2.2 */
-	{ "spamtestplus", "spamtest" },           /* RFC 5235 2.3 */
+	{ "spamtest", NULL },                     /* RFC 5235 3.2 */
+	{ "spamtestplus", "spamtest" },           /* RFC 5235 3.2 */
 	{ "special-use", "mailbox" },             /* RFC 8579 */
 	{ "subaddress", NULL },                   /* RFC 5233 */
 	{ "vacation", NULL },                     /* RFC 5230 */
 	{ "vacation-seconds", "vacation" },       /* RFC 6131 */
 	{ "variables", NULL },                    /* RFC 5229 */
-	{ "virustest", NULL },                    /* RFC 5235 2.4 */
+	{ "virustest", NULL },                    /* RFC 5235 3.3 */
 };
 _Static_assert(NELEM(extensions) < 60, "a bit for each, and some for callers");
 

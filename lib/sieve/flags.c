@@ -20,17 +20,30 @@ flag_find(const struct flag_set *s, struct slice flag)
 	return i;
 }
 
-/* A name of a flag: an atom, of ASCII, with a backslash in front when it is IMAP's own (RFC 3501 9). */
+/* IMAP's own flags, as far as somebody can set them. */
+static bool
+flag_of_system(struct slice flag)
+{
+	static const char *const names[] = { "\\Answered", "\\Flagged", "\\Deleted", "\\Seen",
+		"\\Draft" };
+
+	for (size_t i = 0; i < NELEM(names); i++)
+		if (slice_ieq(flag, slice_str(names[i])))
+			return true;
+	return false;
+}
+
+/* A name of a flag: one of the system's, or an atom of ASCII (RFC 5232 2, RFC 3501 9). */
 static bool
 flag_valid(struct slice flag)
 {
-	size_t i = flag.n && flag.p[0] == '\\';
-
-	for (size_t k = i; k < flag.n; k++)
+	if (flag.n && flag.p[0] == '\\')
+		return flag_of_system(flag);
+	for (size_t k = 0; k < flag.n; k++)
 		if ((unsigned char)flag.p[k] <= 0x20 || (unsigned char)flag.p[k] >= 0x7f ||
 		    strchr("(){%*\"\\]", flag.p[k]))
 			return false;
-	return flag.n > i;
+	return flag.n;
 }
 
 static void
@@ -241,23 +254,35 @@ hasflag_keys(struct sieve_run *r, const struct sieve_arg *keys)
 	return split;
 }
 
+/* True: one has matched. */
+static bool
+hasflag_set(struct sieve_matching *m, const struct slice *flags, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (sieve_match_text(m, flags[i]))
+			return true;
+	return false;
+}
+
+/* Each variable is a set of its own: what several have is counted several times (4). */
 static bool
 hasflag_run(struct sieve_run *r, const struct sieve_call *c)
 {
 	const struct flag_names *f = c->data;
 	struct sieve_arg keys = hasflag_keys(r, sieve_arg(c, 1));
-	struct flag_set s = { 0 };
 	struct sieve_matching m;
 
-	for (size_t i = 0; f && i < f->n; i++)
-		flag_words(r, &s, sieve_variable_get(r, f->index[i]), flag_add);
-	for (size_t i = 0; !f && i < r->nflags; i++)
-		flag_add(r, &s, r->flags[i]);
 	sieve_match_begin(&m, r, c);
 	m.keys = &keys;
-	for (size_t i = 0; i < s.n; i++)
-		if (sieve_match_text(&m, s.flags[i]))
+	if (!f)
+		hasflag_set(&m, r->flags, r->nflags);
+	for (size_t i = 0; f && i < f->n; i++) {
+		struct flag_set s = { 0 };
+
+		flag_words(r, &s, sieve_variable_get(r, f->index[i]), flag_add);
+		if (hasflag_set(&m, s.flags, s.n))
 			break;
+	}
 	return sieve_match_end(&m);
 }
 

@@ -1,5 +1,5 @@
 /* header.c: the tests of header fields, addresses and the envelope (RFC 5228 5.1, 5.4, 5.5, 5.7;
- * RFC 5703 4; RFC 6009 2).
+ * RFC 5703 4; RFC 6009 3).
  *
  * Where fields are looked for is one walk for all of them: the message's header, with :mime that of
  * the part at hand, with :anychild those of all parts below it too.  What of a field is compared is
@@ -85,7 +85,8 @@ header_params(struct sieve_matching *m, struct slice value)
 	return false;
 }
 
-/* What :type, :subtype, :contenttype and :param say of Content-Type and Content-Disposition. */
+/* What :type, :subtype, :contenttype and :param say of Content-Type and Content-Disposition; of other fields
+ * only parameters, and an empty text, which is no count (RFC 5703 4.1). */
 static bool
 header_structured(struct sieve_matching *m, struct sieve_field *f, uint64_t option)
 {
@@ -94,7 +95,9 @@ header_structured(struct sieve_matching *m, struct sieve_field *f, uint64_t opti
 	bool content = slice_ieq(f->name, S("content-type"));
 
 	if (!content && !slice_ieq(f->name, S("content-disposition")))
-		return false;
+		return option == MIME_OPT_PARAM ?
+		    header_params(m, slice_from(rest, slice_find(rest, ';'))) :
+		    !sieve_match_counts(m->call) && sieve_match_text(m, S(""));
 	if (content && token_char(&rest, '/'))
 		sub = token_take(&rest);
 	if (type.n == 0 || (content && sub.n == 0))
@@ -102,7 +105,7 @@ header_structured(struct sieve_matching *m, struct sieve_field *f, uint64_t opti
 	if (option == MIME_OPT_TYPE || (option == MIME_OPT_CONTENTTYPE && !content))
 		return sieve_match_text(m, type);
 	if (option == MIME_OPT_SUBTYPE)
-		return content && sieve_match_text(m, sub);
+		return (content || !sieve_match_counts(m->call)) && sieve_match_text(m, sub);
 	if (option == MIME_OPT_PARAM)
 		return header_params(m, rest);
 	return sieve_match_text(m,
@@ -156,7 +159,8 @@ address_check(struct sieve_compiler *c, struct sieve_call *call)
 {
 	const struct sieve_arg *names = &call->args[0];
 
-	for (size_t i = 0; i < names->n; i++)
+	/* Parts have fields of addresses that messages have not: RFC 5703 4.2. */
+	for (size_t i = 0; i < names->n && !call->args[SIEVE_SLOT_MIME].given; i++)
 		if (!names->items[i].npieces && !address_named(slice_trim(names->items[i].text)))
 			return sieve_wrong_arg(c, names,
 			    "address: \"" SFMT "\" is no field of addresses",
@@ -215,7 +219,7 @@ exists_run(struct sieve_run *r, const struct sieve_call *c)
 	return true;
 }
 
-/* ---- envelope: 5.4, RFC 6009 2 ------------------------------------------------------------------------------- */
+/* ---- envelope: 5.4, RFC 6009 3 ------------------------------------------------------------------------------- */
 
 static const struct envelope_part {
 	const char *name, *extension;
@@ -255,7 +259,7 @@ envelope_check(struct sieve_compiler *c, struct sieve_call *call)
 			    p ? " without require \"envelope-dsn\"" : "");
 		if (!p->address && call->match.part != SIEVE_ALL)
 			return sieve_wrong_arg(c, names,
-			    "envelope: \"%s\" is no address (RFC 6009 2)", p->name);
+			    "envelope: \"%s\" is no address (RFC 6009 3)", p->name);
 	}
 	return true;
 }

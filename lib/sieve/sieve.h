@@ -119,8 +119,8 @@ struct sieve_host {
 	enum sieve_yes (*duplicate)(void *arg, struct slice handle, struct slice id);
 	/* Is a list there (value.p NULL), and has it that member (RFC 6134)? */
 	enum sieve_yes (*list)(void *arg, struct slice list, struct slice value);
-	int spam;       /* percent, -1: not tested (RFC 5235 2.3) */
-	int virus;      /* 0 not tested, 1 clean ... 5 infected (RFC 5235 2.4) */
+	int spam;       /* percent, -1: not tested (RFC 5235 3.2) */
+	int virus;      /* 0 not tested, 1 clean ... 5 infected (RFC 5235 3.3) */
 	int64_t now;    /* unix seconds */
 	int zone;       /* minutes east of UTC: the local zone of dates */
 	char delimiter; /* of subaddresses; 0: "+" (RFC 5233 4) */

@@ -3,7 +3,7 @@
  * The action has what the script says; whether an answer may be sent at all (RFC 5230 4.5 and 4.6,
  * RFC 3834) and whether this sender has had one is for who carries it out, who knows the user's
  * addresses and remembers.  What it is remembered by is the handle; without one it is made of what
- * makes an answer another one (4.2). */
+ * makes an answer another one, variables not put in (4.2). */
 #include "base/siphash.h"
 #include "sieve/sieve-impl.h"
 
@@ -48,18 +48,27 @@ period_of(const struct sieve_call *c)
 	return n < PERIOD_MOST ? n : PERIOD_MOST;
 }
 
+/* As it stands in the script: what variables make of it is the same answer. */
 static struct slice
-handle_made(struct sieve_run *r, const struct sieve_action *a)
+text_said(const struct sieve_call *c, unsigned slot)
+{
+	const struct sieve_arg *a = sieve_arg(c, slot);
+
+	return a ? a->items[0].text : S("");
+}
+
+static struct slice
+handle_made(struct sieve_run *r, const struct sieve_call *c)
 {
 	static const struct siphash_key keys[] = { { { 0, 0 } }, { { 1, 1 } } };
 	struct buf b = { 0 };
 	struct slice handle;
 
-	buf_slice(&b, a->subject);
+	buf_slice(&b, text_said(c, SLOT_SUBJECT));
 	buf_char(&b, '\0');
-	buf_slice(&b, a->from);
-	buf_char(&b, a->mime ? '\1' : '\0');
-	buf_slice(&b, a->text);
+	buf_slice(&b, text_said(c, SLOT_FROM));
+	buf_char(&b, sieve_arg(c, SLOT_IS_MIME) ? '\1' : '\0');
+	buf_slice(&b, text_said(c, 0));
 	handle = slice_str(arena_printf(r->arena, "%016llx%016llx",
 	    (unsigned long long)siphash(&keys[0], buf_get(&b)),
 	    (unsigned long long)siphash(&keys[1], buf_get(&b))));
@@ -96,7 +105,7 @@ vacation_run(struct sieve_run *r, const struct sieve_call *c)
 	a->mime = sieve_arg(c, SLOT_IS_MIME);
 	a->seconds = period_of(c);
 	a->addresses = sieve_strings(r, c, SLOT_ADDRESSES, &a->naddresses);
-	a->handle = sieve_arg(c, SLOT_HANDLE) ? sieve_string(r, c, SLOT_HANDLE) : handle_made(r, a);
+	a->handle = sieve_arg(c, SLOT_HANDLE) ? sieve_string(r, c, SLOT_HANDLE) : handle_made(r, c);
 	a->fcc = sieve_fcc(r, c);
 	return true;
 }

@@ -136,7 +136,7 @@ duplicate_id(struct sieve_run *r, const struct sieve_call *c, struct slice *id)
 
 	*id = sieve_string(r, c, SLOT_DUP_ID);
 	if (sieve_arg(c, SLOT_DUP_ID))
-		return id->n;
+		return true;
 	sieve_walk_begin(&w, r, c, sieve_fields_message(r),
 	    header ? &header->items[0] : &message_id);
 	f = sieve_walk_next(&w);
@@ -193,7 +193,7 @@ duplicate_run(struct sieve_run *r, const struct sieve_call *c)
 
 enum { SLOT_PERCENT = 1 };
 
-/* What was not tested has no value for :count (RFC 5235 2.3). */
+/* What was not tested has no value for :count (RFC 5235 3.2.2). */
 static bool
 score_match(struct sieve_run *r, const struct sieve_call *c, int score, bool tested)
 {
@@ -205,7 +205,7 @@ score_match(struct sieve_run *r, const struct sieve_call *c, int score, bool tes
 	return sieve_match_end(&m);
 }
 
-/* 0: not tested; 1 to 10 from 0 to 100 percent (RFC 5235 2.3.1). */
+/* 0: not tested; 1 to 10 from 0 to 100 percent (RFC 5235 3.2.1). */
 static bool
 spamtest_run(struct sieve_run *r, const struct sieve_call *c)
 {
