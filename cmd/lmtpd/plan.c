@@ -65,14 +65,14 @@ plan_put(struct filter *f, struct person *p, struct slice folder, const struct s
 	return put;
 }
 
-/* The same into the same folder is one copy (RFC 5228 2.10.3); of its flags the last count. */
+/* Into the same folder goes one copy (RFC 5228 2.10.3), also when its header was edited since (RFC 5293 7); of
+ * its flags the last count. */
 static bool
 plan_again(struct filter *f, struct person *p, struct slice folder, const struct sieve_action *a)
 {
-	struct slice header = a ? a->header : S("");
 	struct put *put = p->puts;
 
-	while (put && !(slice_eq(put->folder, folder) && slice_eq(put->header, header)))
+	while (put && !slice_eq(put->folder, folder))
 		put = put->next;
 	if (!put || !a)
 		return put;
@@ -177,7 +177,7 @@ plan_redirect(struct filter *f, struct person *p, const struct sieve_action *a)
 
 /* ---- refusing -------------------------------------------------------------------------------- */
 
-/* The reason as an answer can have it: one line, of ASCII unless the sender takes more (RFC 5429 2.1.2). */
+/* The reason as an answer can have it: one line, of ASCII unless the sender takes more (RFC 5429 2.1.1). */
 static void
 plan_reject(struct filter *f, struct person *p, const struct sieve_action *a)
 {

@@ -173,7 +173,7 @@ ok(b"X-Edited: yes\r\n" in got and got.endswith(b"line of a large message\r\n\r\
 is_(sb.tool("storectl", "check").returncode, 0, "the store is as it should be")
 
 # ---- the same folder, and time -------------------------------------------------------------------------------------
-script(1, 'require ["fileinto", "imap4flags"]; fileinto "INBOX"; keep :flags "\\\\Seen"; fileinto "Archive"; fileinto "Archive";')
+script(1, 'require ["fileinto", "imap4flags", "editheader"]; fileinto "INBOX"; addheader "X-Flavor" "vanilla"; keep :flags "\\\\Seen"; fileinto "Archive"; fileinto "Archive";')
 before = len(subjects(1)), len(subjects(1, "Archive"))
 lmtp(message("twice"), ONE)
 is_((len(subjects(1)), len(subjects(1, "Archive"))), (before[0] + 1, before[1] + 1), "a folder gets one copy, however often it is named")
