@@ -360,8 +360,8 @@ filter_next_group(struct filter *f)
 	store_body_start(lmtpd.store, s->rcpts[0].partition, &s->body, &s->op, group_lent, f);
 }
 
-static void
-target_of(struct lsession *s, const struct put *put, struct store_target *t)
+void
+filter_target(struct lsession *s, const struct put *put, struct store_target *t)
 {
 	struct lrcpt *r = &s->rcpts[put->of->rcpt];
 
@@ -373,7 +373,6 @@ target_of(struct lsession *s, const struct put *put, struct store_target *t)
 		.keywords = put->keywords,
 		.flags = put->flags,
 		.limits = r->limits };
-	deliver_dup_key(s, r->account, put->folder, t->dup);
 }
 
 size_t
@@ -391,7 +390,9 @@ filter_targets(struct lsession *s, struct store_target *targets, size_t n)
 				continue;
 			}
 			put->asked = put->now = true;
-			target_of(s, put, &targets[n]);
+			filter_target(s, put, &targets[n]);
+			deliver_dup_key(s, s->rcpts[put->of->rcpt].account, put->folder,
+			    targets[n].dup);
 			put->target = n++;
 		}
 	return n;

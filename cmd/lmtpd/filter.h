@@ -46,14 +46,17 @@ struct send {
 	struct store_question mark;
 };
 
-/* An answer to the sender, when the message is where it belongs. */
+/* An answer to the sender, or a notification, when the message is where it belongs. */
 struct letter {
 	struct letter *next;
 	struct person *of;
 	struct slice to, from;
-	const struct sieve_action *action; /* SIEVE_VACATION */
+	const struct sieve_action *action; /* SIEVE_VACATION or SIEVE_NOTIFY */
 	bool echo;                         /* the message goes back with it */
-	struct store_question mark;        /* who claims it may send */
+	bool claims;                       /* ... whom `mark` says, who may send */
+	struct store_question mark;
+	struct slice subject, text; /* of a notification */
+	const struct put *copy;     /* RFC 8580; NULL: none */
 };
 
 /* What a script has asked of the store, and the answer.  Who runs it cannot wait: the run ends, stored is
@@ -92,6 +95,7 @@ struct person {
 	size_t naddresses;
 	bool echo;    /* of the entry's vacation */
 	bool answers; /* one vacation was met */
+	size_t notices;
 	struct verdict
 	    stored; /* the worst that stored has said of them; VERDICT_NONE: nothing yet */
 	struct slice whole_header; /* what `whole` is made of */
@@ -155,6 +159,7 @@ bool vacation_script(const struct dir_user *u, int64_t now, struct buf *script);
 
 /* reply.c: an answer, if one may be sent; then all of them, and the replies to the client. */
 void reply_plan(struct filter *f, struct person *p, const struct sieve_action *a, bool echo);
+void reply_notice(struct filter *f, struct person *p, const struct sieve_action *a);
 void reply_start(struct filter *f);
 
 /* ask.c: what a script asks; on a thread.  The store answers, and the person at hand runs again, or has the
@@ -170,6 +175,10 @@ enum store_special ask_use(struct slice name);
 
 /* plan.c: what the scripts of this person come to. */
 void filter_plan(struct filter *f, struct person *p);
+/* The copy that a fileinto means, in none of the person's lists. */
+struct put *filter_copy(struct filter *f, struct person *p, const struct sieve_action *a);
+/* filter.c: as stored is asked for it. */
+void filter_target(struct lsession *s, const struct put *put, struct store_target *t);
 /* Into the folder that the address means, as it came. */
 void filter_keep(struct filter *f, struct person *p, const struct sieve_action *a);
 

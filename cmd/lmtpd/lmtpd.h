@@ -58,6 +58,7 @@ enum lmtpd_metric {
 	M_REJECTED,
 	M_DISCARDED,
 	M_ANSWERED,
+	M_NOTIFIED,
 };
 
 /* A recipient that was accepted at RCPT.  Its strings live in the transaction's arena. */

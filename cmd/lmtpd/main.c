@@ -29,6 +29,7 @@ static const struct metric metrics[] = {
 	[M_REJECTED] = { "lmtpd_rejected", COUNTER, "Recipients whose scripts have refused a message." },
 	[M_DISCARDED] = { "lmtpd_discarded", COUNTER, "Recipients whose scripts have dropped a message." },
 	[M_ANSWERED] = { "lmtpd_answered", COUNTER, "Automatic answers that were sent." },
+	[M_NOTIFIED] = { "lmtpd_notified", COUNTER, "Notifications that scripts have sent." },
 	{ NULL, COUNTER, NULL },
 };
 /* clang-format on */

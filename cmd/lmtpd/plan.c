@@ -98,18 +98,23 @@ filter_keep(struct filter *f, struct person *p, const struct sieve_action *a)
 		p->last = &put->next;
 }
 
+struct put *
+filter_copy(struct filter *f, struct person *p, const struct sieve_action *a)
+{
+	char name[STORE_NAME_MAX + 1];
+
+	if (store_name_check(a->where, name) < 0 || strcmp(name, "INBOX") == 0)
+		return plan_put(f, p, S(""), a);
+	return plan_put(f, p, slice_str(arena_str(&f->arena, name)), a);
+}
+
 static void
 plan_fileinto(struct filter *f, struct person *p, const struct sieve_action *a)
 {
-	char name[STORE_NAME_MAX + 1];
-	struct slice folder = S("");
-	struct put *put;
+	struct put *put = filter_copy(f, p, a);
 
-	if (store_name_check(a->where, name) == 0 && strcmp(name, "INBOX") != 0)
-		folder = slice_str(arena_str(&f->arena, name));
-	if (plan_again(f, p, folder, a))
+	if (plan_again(f, p, put->folder, a))
 		return;
-	put = plan_put(f, p, folder, a);
 	*p->last = put;
 	p->last = &put->next;
 }
@@ -211,8 +216,8 @@ plan_action(struct filter *f, struct person *p, const struct sieve_action *a, bo
 	case SIEVE_EREJECT: plan_reject(f, p, a); break;
 	case SIEVE_DUPLICATE: ask_mark(f, p, a); break;
 	case SIEVE_VACATION: reply_plan(f, p, a, p->echo && directory); break;
+	case SIEVE_NOTIFY: reply_notice(f, p, a); break;
 	case SIEVE_DISCARD:
-	case SIEVE_NOTIFY:
 	case SIEVE_ACTS: break;
 	}
 }

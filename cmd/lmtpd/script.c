@@ -28,7 +28,7 @@ static struct script *of_system;
 
 /* The extensions that need what is not at hand here. */
 const struct sieve_options script_options = {
-	.without = "mailboxid enotify fcc extlists include",
+	.without = "mailboxid extlists include",
 };
 
 static struct sieve_limits script_limits;

@@ -6,8 +6,6 @@
 
 enum { SLOT_NOTIFY_FROM = 1, SLOT_IMPORTANCE, SLOT_OPTIONS, SLOT_MESSAGE };
 
-#define RECIPIENTS_MAX 8 /* of one URI */
-
 /* ---- mailto: RFC 6068 2 ------------------------------------------------------------------------------- */
 
 /* Percent signs undone; false when one is damaged or hides a control character: line ends are for the body
@@ -37,50 +35,64 @@ percent_undo(struct slice s, bool body, struct buf *out)
 	return true;
 }
 
-/* A list of addresses; *n counts them. */
+static struct slice
+percent_text(struct slice s, bool body, struct arena *a, bool *good)
+{
+	struct buf b = { 0 };
+	struct slice text;
+
+	*good = percent_undo(s, body, &b);
+	text = *good ? arena_slice(a, buf_get(&b)) : S("");
+	buf_fini(&b);
+	return text;
+}
+
 static bool
-mailto_addresses(struct slice list, unsigned *n)
+mailto_addresses(struct slice list, struct arena *a, struct sieve_mailto *m)
 {
 	struct slice one;
-	bool good = true;
 
-	while (good && slice_cut(&list, ',', &one)) {
-		struct buf b = { 0 };
-		struct arena a = { 0 };
+	while (slice_cut(&list, ',', &one)) {
 		const char *why;
+		bool good;
+		struct slice address = sieve_address(a, percent_text(one, false, a, &good), &why);
 
-		good = percent_undo(one, false, &b) && sieve_address(&a, buf_get(&b), &why).p &&
-		    ++*n <= RECIPIENTS_MAX;
-		buf_fini(&b);
-		arena_reset(&a);
+		if (!good || !address.p || m->n == SIEVE_MAILTO_MAX)
+			return false;
+		m->to[m->n++] = address;
 	}
-	return good;
+	return true;
 }
 
 /* "name=value": to and cc add recipients; From, and what only we may say, is not for a script. */
 static bool
-mailto_field(struct slice field, unsigned *n)
+mailto_field(struct slice field, struct arena *a, struct sieve_mailto *m)
 {
-	struct slice name, value = field;
-	struct buf b = { 0 };
-	bool good = slice_find(field, '=') < field.n && slice_cut(&value, '=', &name) && name.n;
+	struct slice name, value = field, text;
+	bool good;
 
-	if (good && (slice_ieq(name, S("to")) || slice_ieq(name, S("cc"))))
-		good = mailto_addresses(value, n);
-	else if (good)
-		good = percent_undo(name, false, &b) &&
-		    percent_undo(value, slice_ieq(name, S("body")), &b);
-	buf_fini(&b);
+	if (slice_find(field, '=') == field.n || !slice_cut(&value, '=', &name) || !name.n)
+		return false;
+	if (slice_ieq(name, S("to")) || slice_ieq(name, S("cc")))
+		return mailto_addresses(value, a, m);
+	(void)percent_text(name, false, a, &good);
+	if (!good)
+		return false;
+	text = percent_text(value, slice_ieq(name, S("body")), a, &good);
+	if (slice_ieq(name, S("subject")))
+		m->subject = text;
+	else if (slice_ieq(name, S("body")))
+		m->body = text;
 	return good;
 }
 
-static bool
-mailto_valid(struct slice uri, const char **why)
+bool
+sieve_mailto_parse(struct slice uri, struct arena *a, struct sieve_mailto *m, const char **why)
 {
 	struct slice rest, to, field;
-	unsigned n = 0;
 	bool good;
 
+	*m = (struct sieve_mailto){ 0 };
 	*why = "only mailto: can be used";
 	if (!slice_istarts(uri, S("mailto:")))
 		return false;
@@ -88,12 +100,23 @@ mailto_valid(struct slice uri, const char **why)
 	*why = "this is no mailto: of RFC 6068";
 	to = slice_sub(rest, 0, slice_find(rest, '?'));
 	rest = slice_from(rest, to.n + 1);
-	good = mailto_addresses(to, &n);
+	good = mailto_addresses(to, a, m);
 	while (good && slice_cut(&rest, '&', &field))
-		good = mailto_field(field, &n);
-	if (good && n == 0)
+		good = mailto_field(field, a, m);
+	if (good && m->n == 0)
 		*why = "there is nobody to notify";
-	return good && n > 0;
+	return good && m->n > 0;
+}
+
+static bool
+mailto_valid(struct slice uri, const char **why)
+{
+	struct sieve_mailto m;
+	struct arena a = { 0 };
+	bool good = sieve_mailto_parse(uri, &a, &m, why);
+
+	arena_reset(&a);
+	return good;
 }
 
 /* ---- notify: RFC 5435 3 ---------------------------------------------------------------------------------- */

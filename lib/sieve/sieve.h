@@ -192,4 +192,15 @@ struct sieve_result {
 void sieve_run(const struct sieve_program *, const struct sieve_host *, struct sieve_result *);
 void sieve_result_fini(struct sieve_result *);
 const char *sieve_act_name(enum sieve_act); /* "fileinto" */
+
+/* What the method of a notify says (RFC 6068); it is one that the run has found right. */
+#define SIEVE_MAILTO_MAX 8 /* recipients */
+struct sieve_mailto {
+	struct slice to[SIEVE_MAILTO_MAX]; /* local@domain */
+	size_t n;
+	struct slice subject, body; /* empty: it has none */
+};
+/* Slices borrow from `a`.  False with *why: it is no such URI. */
+bool
+sieve_mailto_parse(struct slice uri, struct arena *a, struct sieve_mailto *m, const char **why);
 #endif

@@ -321,6 +321,29 @@ entry(1, mailDeliveryOption="mailbox")
 lmtp(to_one("back"), ONE, sender=TWO)
 tm.ok(metric("answered") >= 6, "answers are counted")
 
+# ---- notifications, copies of what is sent --------------------------------------------------------------------------------
+UE = "\u00dc"
+script(1, rf'''require ["enotify", "fcc", "mailbox", "vacation", "imap4flags"];
+if header :is "subject" "tell" {{ notify :importance "1" :message "Neu: {UE}berraschung" :fcc "Sent/notices" :create "mailto:{TWO}?body=Look%20here&to={THREE}"; }}
+elsif header :is "subject" "own words" {{ notify "mailto:{TWO}"; }}
+else {{ vacation :fcc "Sent" :flags "\\Seen" :handle "copy" "Away."; }}
+''')
+sent = len(subjects(1, "Sent"))
+lmtp(to_one("tell"), ONE)
+ok(tm.wait_for(lambda: subjects(3)[-1].startswith("Neu: =?utf-8?")), "a notification, to everybody in the URI") or tm.diag(subjects(3))
+got = sb.messages(3)[-1]
+for line in ("Return-Path: <>", f"From: {ONE}", "Auto-Submitted: auto-notified", "Importance: high"):
+    ok(f"\r\n{line}\r\n".encode() in b"\r\n" + got, line) or tm.diag(got.decode())
+ok(got.endswith(b"\r\nLook here\r\n"), "with the URI's text") or tm.diag(got)
+is_(len(subjects(1, "Sent/notices")), 1, "one copy stays here")
+lmtp(to_one("tell", "Auto-Submitted: auto-notified\n"), ONE)
+lmtp(to_one("own words"), ONE)
+ok(tm.wait_for(lambda: subjects(2)[-1] == "own words"), "the subject of the message, when there is no other")
+is_(len([s for s in subjects(2) if s.startswith("Neu:")]), 1, "none for what a program has sent")
+lmtp(to_one("away"), ONE, sender=TWO)
+is_([subjects(1, "Sent")[sent:], flags(1, "Sent")], [["Auto: away"], [r"\Seen"]], "a copy of an answer")
+ok(metric("notified") == 3, "they are counted")
+
 # ---- errors ---------------------------------------------------------------------------------------------------------
 script(1, 'require "fileinto"; fileinto ;')
 lmtp(message("wrong"), ONE)
