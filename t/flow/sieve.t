@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Sieve at delivery: scripts of the directory and of the administrator, from SMTP to IMAP."""
-import base64, glob, os, re, smtplib, subprocess
+import base64, glob, os, re, smtplib, subprocess, threading
 import tm
 
 tm.need("ldapmodify", "swaks")
@@ -56,7 +56,7 @@ def lmtp(text, *to, sender="outside@sender.test", options=()):
         return [(code, words.decode())]
     c.send(text.replace("\n", "\r\n") + "\r\n.\r\n")
     replies = [c.getreply() for _ in to]
-    c.quit()
+    c.close()
     return [(code, words.decode()) for code, words in replies]
 
 
@@ -88,6 +88,10 @@ def events(name):
         with open(path, errors="replace") as f:
             out += [l for l in f if f" ev={name} " in l]
     return out
+
+
+def status():
+    return sb.tool("tmctl", "-d", "lmtpd", "status").stdout
 
 
 def metric(name):
@@ -142,6 +146,7 @@ script(3, 'require "ereject"; ereject "' + "\u20ac" * 100 + '";')
 r = lmtp(message("spam"), THREE, options=["SMTPUTF8"])
 is_(r, [(550, "5.7.1 " + "\u20ac" * 63)], "a long one ends behind a whole character")
 is_(subjects(2), [], "who rejects gets nothing")
+is_(metric("rejected"), 3, "which is counted")
 is_(lmtp(message("fine"), TWO)[0][0], 250, "another message is taken")
 
 # ---- several scripts, levels ------------------------------------------------------------------------------------
@@ -214,12 +219,32 @@ script(1, f'redirect "{TWO}";')
 r = lmtp(message("large goes on", body=big), ONE)
 is_(r[0], (250, "2.0.0 ok, as the recipient wants it"), "a large message, without a copy")
 ok(tm.wait_for(lambda: "large goes on" in subjects(2)), "goes on too")
-tm.freeze(sb.pid("smtp-relay"))
+for pid in sb.pids_of("smtp-relay"):
+    tm.freeze(pid)
+said = []
+client = threading.Thread(target=lambda: said.extend(lmtp(message("in hand"), ONE)))
+client.start()
+ok(tm.wait_for(lambda: "submit" in status() and "messages=1" in status()), "a redirect waits for a relay that says nothing")
+sb.restart("lmtpd")
+client.join()
+is_([c for c, _ in said], [451], "a daemon that ends does not wait, and takes nothing that it does not deliver")
 sb.kill("smtp-relay")
 r = lmtp(message("waits"), ONE, f"{sb.user(4)}@{D}")
 is_([c for c, _ in r], [451, 250], "a relay that is away is a matter of later, for that recipient") or tm.diag(r)
 sb.restart("smtp-relay")
 
+with open(sb.conf("lmtpd.conf")) as f:
+    before = f.read()
+with open(sb.conf("lmtpd.conf"), "a") as f:
+    f.write(f"\n[submit]\nrelay = 127.0.0.1:{sb.port('SMTP')}\ntls = may\n")
+is_(sb.tool("tmctl", "-d", "lmtpd", "reload").stdout, "ok\n", "another relay")
+for subject in ("by TCP", "on the same connection"):
+    is_(lmtp(message(subject), ONE)[0][0], 250, subject)
+ok(tm.wait_for(lambda: "on the same connection" in subjects(2)) and "by TCP" in subjects(2), "messages go on by it")
+ok(f"relay=127.0.0.1:{sb.port('SMTP')} messages=0 connections=1" in status(), "over one connection") or tm.diag(status())
+with open(sb.conf("lmtpd.conf"), "w") as f:
+    f.write(before)
+is_(sb.tool("tmctl", "-d", "lmtpd", "reload").stdout, "ok\n", "and the first one")
 modify(f"uid={sb.user(1)},ou=People,o={D}", "mailMsgQuota", "1")
 script(1, f'require "copy"; redirect :copy "{THREE}";')
 script(3)
@@ -360,7 +385,7 @@ script(1, 'require ["ihave", "fileinto"]; fileinto "Archive"; error "on purpose"
 lmtp(message("stops half way"), ONE)
 is_(subjects(1)[-1], "stops half way", "and one that fails in its middle")
 ok("stops half way" not in subjects(1, "Archive"), "of which nothing is done")
-ok(metric("sieve_runs") > 20 and metric("sieve_errors") >= 3 and metric("rejected") == 3, "all of it is counted") or tm.diag([(w, metric(w)) for w in ("sieve_runs", "sieve_errors", "rejected")])
+ok(metric("sieve_runs") > 20 and metric("sieve_errors") >= 3, "all of it is counted") or tm.diag([(w, metric(w)) for w in ("sieve_runs", "sieve_errors", "rejected")])
 with open(SYSTEM, "w") as f:
     f.write("not a script")
 said = subprocess.run([sb.bin("lmtpd"), "-n", "-c", sb.conf("lmtpd.conf")], capture_output=True).stderr
