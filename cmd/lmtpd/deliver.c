@@ -313,7 +313,7 @@ fill_targets(struct lsession *s, struct store_target *targets)
 void
 deliver_commit(struct lsession *s, struct slice cache)
 {
-	size_t room = s->filter ? STORE_TARGETS_MAX : s->nrcpt, n;
+	size_t room = s->filter ? filter_targets_most(s) : s->nrcpt, n;
 	struct store_target *targets = mem_array(room, sizeof(*targets));
 	struct store_message m = { .body = &s->body,
 		.size = (uint32_t)s->size,

@@ -376,6 +376,18 @@ filter_target(struct lsession *s, const struct put *put, struct store_target *t)
 }
 
 size_t
+filter_targets_most(const struct lsession *s)
+{
+	const struct filter *f = s->filter;
+	size_t n = s->nrcpt;
+
+	for (size_t i = 0; i < f->n; i++)
+		for (const struct put *put = f->people[i].puts; put; put = put->next)
+			n++;
+	return n < STORE_TARGETS_MAX ? n : STORE_TARGETS_MAX;
+}
+
+size_t
 filter_targets(struct lsession *s, struct store_target *targets, size_t n)
 {
 	struct filter *f = s->filter;

@@ -137,6 +137,8 @@ void filter_start(struct lsession *s, struct slice cache);
 /* Adds the targets of the request at hand to the n that there are; STORE_TARGETS_MAX in all.  Returns how
  * many there are then. */
 size_t filter_targets(struct lsession *s, struct store_target *targets, size_t n);
+/* No more than so many targets can be asked for in one request, recipients without scripts included. */
+size_t filter_targets_most(const struct lsession *s);
 /* There was nothing to ask stored. */
 void filter_go_on(struct lsession *s);
 /* What stored says to it. */
