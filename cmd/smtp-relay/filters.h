@@ -53,7 +53,8 @@ struct filters {
 	const char *hold;                     /* a reason; in the transaction's arena */
 	const char *rcpt_channel, *rcpt_host; /* of the RCPT that is asked about */
 	const struct address *rcpt;
-	struct buf fields; /* those that the header began with */
+	bool rcpt_asking, rcpt_agreed; /* rcpt.c is inside of asking; and all have agreed */
+	struct buf fields;             /* those that the header began with */
 	struct later later;
 	struct filter filter[];
 };

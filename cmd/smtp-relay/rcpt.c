@@ -20,8 +20,8 @@
 
 struct rcpt_wait {
 	const struct smtp_rcpt *rcpt;
-	struct address to; /* with a domain */
-	bool filtered;     /* filters have agreed: it is expanded for good */
+	struct address to;                                       /* with a domain */
+	bool filtered;                                           /* filters have agreed */
 	void (*added)(struct session *, const struct verdict *); /* a filter adds it; else NULL */
 };
 
@@ -402,12 +402,15 @@ rcpt_filtered(struct session *s, const struct verdict *no)
 		return;
 	}
 	s->rcpt->filtered = true;
-	rcpt_expand(s);
+	if (s->filters->rcpt_asking)
+		s->filters->rcpt_agreed = true;
+	else
+		rcpt_expand(s);
 }
 
-/* The legs are not kept while filters think: of a list they are many, and a reload may come.  They are asked
- * for again. */
-static void
+/* True: they have agreed at once.  Else the legs are not kept while filters think: of a list they are many,
+ * and a reload may come; they are asked for again. */
+static bool
 rcpt_filter(struct session *s, const struct expand_result *r)
 {
 	struct filters *f = s->filters;
@@ -415,14 +418,28 @@ rcpt_filter(struct session *s, const struct expand_result *r)
 	f->rcpt = &s->rcpt->to;
 	f->rcpt_channel = arena_str(&s->smtp.arena, r->nlegs ? r->legs[0].channel : "");
 	f->rcpt_host = arena_str(&s->smtp.arena, r->nlegs ? r->legs[0].host : "");
-	filters_ask(s, MILTER_AT_RCPT, rcpt_filtered);
+	f->rcpt_asking = true;
+	f->rcpt_agreed = false;
+	filters_ask(s, MILTER_AT_RCPT, rcpt_filtered); /* a refusal may begin the next command */
+	f->rcpt_asking = false;
+	return f->rcpt_agreed;
+}
+
+static void
+rcpt_take(struct session *s, const struct expand_result *r)
+{
+	rcpt_log_failed(s, r);
+	if (s->account && !s->rcpt->added &&
+	    !admit_hourly(slice_str(s->account), 0, 1, 0, config.user_rcpts))
+		rcpt_say(s, verdict(OUT_HOUR_RCPTS));
+	else
+		rcpt_accept(s, r);
 }
 
 static void
 rcpt_expanded(void *arg, const struct expand_result *r)
 {
 	struct session *s = CAST(arg, struct session, SESSION_MAGIC);
-	bool added = s->rcpt->added, ask = s->filters && !s->rcpt->filtered && !added;
 	struct rcpt_bodies bodies;
 	struct expand_result whole;
 	struct expand_leg leg;
@@ -443,21 +460,12 @@ rcpt_expanded(void *arg, const struct expand_result *r)
 	}
 	/* Where nobody knows it may be one that has a password. */
 	s->approved_goes = s->approved_goes || r->password || r->v.kind == TEMP;
-	if (rcpt_refused(s, r, &bodies, &v))
-		ask = false;
-	else if (!ask && s->account && !added &&
-	    !admit_hourly(slice_str(s->account), 0, 1, 0, config.user_rcpts))
-		v = verdict(OUT_HOUR_RCPTS);
-	else
-		v.kind = OK;
-	if (!ask)
+	if (rcpt_refused(s, r, &bodies, &v)) {
 		rcpt_log_failed(s, r);
-	if (ask)
-		rcpt_filter(s, r);
-	else if (v.kind == OK)
-		rcpt_accept(s, r);
-	else
 		rcpt_say(s, v);
+	} else if (!s->filters || s->rcpt->filtered || s->rcpt->added || rcpt_filter(s, r)) {
+		rcpt_take(s, r);
+	}
 }
 
 static void

@@ -21,10 +21,9 @@ enum milter_state {
 	MILTER_CLOSED,
 	MILTER_OPENING, /* connecting, then terms */
 	MILTER_IDLE,
-	MILTER_ASKING,    /* a command's answer */
-	MILTER_BEGINNING, /* the message is, at the end of this turn */
-	MILTER_CONTENT,   /* header and body are on their way */
-	MILTER_ENDING,    /* the filter's last word */
+	MILTER_ASKING,  /* a command's answer */
+	MILTER_CONTENT, /* header and body are on their way */
+	MILTER_ENDING,  /* the filter's last word */
 };
 enum milter_phase { PHASE_HEADER, PHASE_HEADER_END, PHASE_BODY, PHASE_END };
 
@@ -255,7 +254,7 @@ final_take(struct milter_client *c, const struct milter_reply *r)
 static void
 reply_take(struct milter_client *c, const struct milter_reply *r, struct slice packet)
 {
-	if (c->state == MILTER_IDLE || c->state == MILTER_BEGINNING) {
+	if (c->state == MILTER_IDLE) {
 		milter_fail(c, "it speaks unasked");
 	} else if (c->state == MILTER_OPENING) {
 		if (r->answer == MILTER_NEGOTIATE)
@@ -385,6 +384,12 @@ field_send(struct milter_client *c)
 	return true;
 }
 
+static void
+milter_on_broken(struct later *t)
+{
+	milter_fail(CONTAINER(t, struct milter_client, later), "the body cannot be read");
+}
+
 static bool
 piece_send(struct milter_client *c)
 {
@@ -399,8 +404,9 @@ piece_send(struct milter_client *c)
 	if (r == 0 && n)
 		milter_body_write(stream_out(&c->link->io), buf_get(&piece));
 	buf_fini(&piece);
-	if (r < 0) {
-		milter_fail(c, "the body cannot be read");
+	if (r < 0) { /* told from the loop */
+		c->awaited = true;
+		later_run(&c->later, c->loop, milter_on_broken);
 		return true;
 	}
 	c->body_at += n;
@@ -438,25 +444,11 @@ content_go_on(struct milter_client *c)
 {
 	struct milter_link *l = c->link;
 
-	while (c->state == MILTER_CONTENT && !c->awaited && stream_backlog(&l->io) <= STREAM_LOW) {
-		bool sent = phase_send(c);
-
-		if (!l->client)
-			return; /* it has failed */
-		if (!sent)
+	while (c->state == MILTER_CONTENT && !c->awaited && stream_backlog(&l->io) <= STREAM_LOW)
+		if (!phase_send(c))
 			c->phase++;
-	}
 	stream_flush(&l->io);
 	milter_wait(c, c->state == MILTER_ENDING ? c->p.content_ms : c->p.command_ms, true);
-}
-
-static void
-content_begin(struct later *t)
-{
-	struct milter_client *c = CONTAINER(t, struct milter_client, later);
-
-	c->state = MILTER_CONTENT;
-	content_go_on(c);
 }
 
 /* ---- for the owner ---------------------------------------------------------------------------- */
@@ -529,8 +521,13 @@ milter_client_message(struct milter_client *c, const struct milter_header *h)
 	c->field = h->first;
 	c->body_at = 0;
 	c->awaited = c->skip = false;
-	c->state = MILTER_BEGINNING; /* a body that cannot be read must be told from the loop */
-	later_run(&c->later, c->loop, c->link ? content_begin : milter_on_more);
+	if (c->link) {
+		c->state = MILTER_CONTENT;
+		content_go_on(c);
+	} else {
+		c->state = MILTER_ASKING;
+		later_run(&c->later, c->loop, milter_on_more);
+	}
 }
 
 bool
