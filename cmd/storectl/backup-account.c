@@ -434,6 +434,9 @@ backup_account(struct backing *b, const char *name)
 		kv_put_u64(&b->line, "modseq", a.modseq);
 		kv_put_u64(&b->line, "since", since);
 		backup_frame(b, BACKUP_ACCOUNT);
+		if (b->listed)
+			b->listed(b->write_arg, (const void *)folders.p,
+			    folders.n / sizeof(struct backup_folder));
 		backup_annotations(b, a.id, 0, since);
 		f = (const void *)folders.p;
 		for (size_t i = 0; i < folders.n / sizeof(*f) && !b->rc; i++)

@@ -28,7 +28,9 @@ struct backing { /* a stream */
 	const char *to;
 	int fd;
 	int (*write)(void *arg, struct slice bytes); /* instead of fd: 0 or -errno; NULL = fd */
-	void *write_arg;
+	/* Told of an account's folders, as the stream will have them; NULL = nobody is. */
+	void (*listed)(void *arg, const struct backup_folder *f, size_t n);
+	void *write_arg; /* of both */
 	struct backup_writer writer;
 	struct buf out, line;
 	int rc; /* not 0: it is over */

@@ -121,54 +121,47 @@ move_drop(struct move *m)
 
 /* ---- a pass ------------------------------------------------------------------------------------ */
 
-static void
-folders_read(struct move *m, struct buf *list)
-{
-	struct store_folder f = { .account = m->id };
+struct pass_out {
+	struct move *move;
+	struct daemon_link *link;
+	char *why;
+	bool renamed; /* folders that the last stream had are not in this one as they were */
+};
 
-	if (store_begin(m->view) < 0)
-		exit(EX_OSERR);
-	while (store_next_folder(m->view, &f)) {
-		struct move_folder e = { .mailbox = f.mailbox,
-			.name = crc32c(0, f.name.p, f.name.n) };
-		struct store_mailbox box;
-
-		if (store_get_mailbox(m->view, f.mailbox, &box) == 0)
-			e.uidvalidity = box.uidvalidity;
-		buf_add(list, &e, sizeof(e));
-	}
-	store_end(m->view);
-}
-
-/* Are all that the last pass has found still there, under their names?  They become those of now. */
+/* Both are in the order of names: is each of `old` among `now`? */
 static bool
-folders_stay(struct move *m)
+folders_stay(const struct buf *old, const struct buf *now)
 {
-	const struct move_folder *old = (const void *)m->folders.p, *now;
-	size_t n = m->folders.n / sizeof(*old), k = 0, count;
-	struct buf list = { 0 };
+	const struct move_folder *o = (const void *)old->p, *f = (const void *)now->p;
+	size_t n = old->n / sizeof(*o), count = now->n / sizeof(*f), k = 0;
 
-	folders_read(m, &list);
-	now = (const void *)list.p;
-	count = list.n / sizeof(*now);
-	/* Both are in the order of names, and none has come between that the other lacks. */
 	for (size_t i = 0; i < n; i++) {
-		while (k < count && memcmp(&now[k], &old[i], sizeof(*old)) != 0)
+		while (k < count && memcmp(&f[k], &o[i], sizeof(*o)) != 0)
 			k++;
-		if (k == count) {
-			buf_fini(&list);
+		if (k == count)
 			return false;
-		}
 	}
-	buf_fini(&m->folders);
-	m->folders = list;
 	return true;
 }
 
-struct pass_out {
-	struct daemon_link *link;
-	char *why;
-};
+/* What the stream has counts, not what there is before and behind it: a name may go and come back meanwhile. */
+static void
+pass_listed(void *arg, const struct backup_folder *f, size_t n)
+{
+	struct pass_out *o = arg;
+	struct buf list = { 0 };
+
+	for (size_t i = 0; i < n; i++) {
+		const struct move_folder e = { .mailbox = f[i].mailbox,
+			.name = crc32c(0, f[i].name, strlen(f[i].name)),
+			.uidvalidity = f[i].uidvalidity };
+
+		buf_add(&list, &e, sizeof(e));
+	}
+	o->renamed = !folders_stay(&o->move->folders, &list);
+	buf_fini(&o->move->folders);
+	o->move->folders = list;
+}
 
 static int
 pass_write(void *arg, struct slice bytes)
@@ -178,8 +171,6 @@ pass_write(void *arg, struct slice bytes)
 	return daemon_link_write(o->link, bytes, &o->why);
 }
 
-/* Folders are looked at on both sides of the stream: what is done to them in between shows at the latest in the
- * next pass. */
 static int
 pass_stream(struct move *m, struct pass_out *o)
 {
@@ -192,6 +183,7 @@ pass_stream(struct move *m, struct pass_out *o)
 		.to = m->host,
 		.fd = -1,
 		.write = pass_write,
+		.listed = pass_listed,
 		.write_arg = o,
 		.view = m->view,
 		.before = m->seen };
@@ -210,10 +202,11 @@ pass_stream(struct move *m, struct pass_out *o)
 	return rc;
 }
 
+/* 0, an exit code, or -1: begin anew. */
 static int
 pass_run(struct move *m)
 {
-	struct pass_out o = { .why = NULL };
+	struct pass_out o = { .move = m };
 	int rc = link_open(m, "take", &o.link), said;
 
 	if (rc)
@@ -224,7 +217,7 @@ pass_run(struct move *m)
 	mem_free(&o.why); /* it has been told in other words; the other side may say why */
 	said = link_answer(m, o.link);
 	daemon_link_close(&o.link);
-	return said ? said : rc;
+	return o.renamed ? -1 : said ? said : rc;
 }
 
 /* ---- all of it --------------------------------------------------------------------------------- */
@@ -244,13 +237,9 @@ copy_most(struct move *m)
 	int rc = move_drop(m);
 
 	move_copy_fini(m);
-	folders_read(m, &m->folders);
 	m->changes = UINT64_MAX;
-	for (unsigned pass = 0; rc == 0 && pass < COPY_PASSES && m->changes > COPY_FEW; pass++) {
+	for (unsigned pass = 0; rc == 0 && pass < COPY_PASSES && m->changes > COPY_FEW; pass++)
 		rc = pass_run(m);
-		if (rc == 0 && !folders_stay(m))
-			rc = -1;
-	}
 	return rc;
 }
 
@@ -261,7 +250,7 @@ copy_last(struct move *m)
 
 	if (rc)
 		return rc;
-	rc = folders_stay(m) ? pass_run(m) : -1;
+	rc = pass_run(m);
 	if (rc == 0 &&
 	    (m->there.messages != m->totals.messages || m->there.bytes != m->totals.bytes)) {
 		fprintf(stderr,

@@ -69,7 +69,7 @@ def dump(c, folders):
     for f in folders:
         status = b"".join(c.ok(f'STATUS "{f}" (UIDVALIDITY UIDNEXT MESSAGES UNSEEN)'))
         c.ok(f'EXAMINE "{f}"')
-        seen[f] = (status, sorted(l.split(b"FETCH ")[1].replace(b"\\Recent ", b"").replace(b" \\Recent", b"") for l in c.ok("UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE)") if b"FETCH" in l))
+        seen[f] = (status, sorted(l.split(b"FETCH ")[1].replace(b"\\Recent ", b"").replace(b" \\Recent", b"").replace(b"(\\Recent)", b"()") for l in c.ok("UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE)") if b"FETCH" in l))
     return seen
 
 
@@ -216,6 +216,62 @@ two.restart("stored")
 seen = dump(d, ["INBOX"])
 is_(move(3).returncode, 0, "when it is back the account moves")
 is_(dump(proxy(3), ["INBOX"]), seen, "with everything")
+
+# ---- between the mark and the directory ------------------------------------------------------------------------------
+for n in (4, 5):
+    e = Raw(sb, login=n)
+    e.append("INBOX", f"Subject: {n}\r\n\r\nx\r\n")
+    is_(move(n).returncode, 0, f"account {n} moves")
+    ok(wire.modify(sb, n, f"replace: mailHost\nmailHost: {HERE}"), "as if it had been killed before the directory knew")
+    tm.wait_for(lambda: mailhost(n) == HERE)
+    sb.tool("tmctl", "forget", f"{sb.user(n)}@{D}")
+ok(account(sb, 4)["moved_at"] and account(sb, 5)["moved_at"], "both are marked")
+e = Raw(sb, login=4)
+is_(len(e.ok("EXAMINE INBOX")) > 0, True, "the mailbox can be read here")
+ok(e.append("INBOX", "Subject: no\r\n\r\nx\r\n")[1].startswith(b"NO"), "and not be changed")
+r = subprocess.run([sb.bin("storectl"), "-c", sb.conf("tiermail.conf"), "move", "--back", "-A", "127.0.0.1", "-P", str(PORT), f"{sb.user(4)}@{D}", THERE],
+                   capture_output=True, text=True)
+is_((r.returncode, account(two, 4), account(sb, 4)["moved_at"]), (0, None, None), "it goes back: the copy is gone") or tm.diag(r.stderr)
+ok(e.append("INBOX", "Subject: yes\r\n\r\nx\r\n")[1].startswith(b"OK"), "and the mailbox in use")
+r = move(5)
+is_((r.returncode, mailhost(5), account(two, 5)["messages"]), (0, THERE, 1), "the other goes on") or tm.diag(r.stderr)
+
+# ---- folders that are renamed meanwhile ------------------------------------------------------------------------------
+f, stop = Raw(sb, login=6), threading.Event()
+for name in ("one", "keep"):
+    f.ok(f"CREATE {name}")
+    for n in range(40):
+        f.append(name, f"Subject: {n}\r\n\r\n{name}\r\n")
+g = Raw(sb, login=6)
+seen, turns = dump(f, ["one", "keep"]), [0]
+
+
+def rename():
+    names = ["one", "two"]
+    try:
+        while not stop.is_set() or names[0] != "one":
+            if g.cmd(f"RENAME {names[0]} {names[1]}")[1].startswith(b"OK"):
+                names.reverse()
+                turns[0] += 1
+    except (EOFError, OSError, AssertionError):
+        pass        # moved
+
+
+renamer = threading.Thread(target=rename, daemon=True)
+renamer.start()
+ok(tm.wait_for(lambda: turns[0] > 3), "a folder is renamed all the time")
+r = move(6)
+ok(r.returncode in (0, 75), "the account moves, or not now") or tm.diag(r.stderr)
+stop.set()
+renamer.join()
+if r.returncode:
+    is_((mailhost(6), account(two, 6)), (HERE, None), "then it stays here, and no copy there")
+    is_(move(6).returncode, 0, "and moves when it is over")
+h = proxy(6)
+name = "one" if any(b'one' in l for l in h.ok('LIST "" one')) else "two"
+now = dump(h, [name, "keep"])
+is_((now["keep"], now[name][1], re.search(rb"UIDVALIDITY \d+", now[name][0])[0]), (seen["keep"], seen["one"][1], re.search(rb"UIDVALIDITY \d+", seen["one"][0])[0]),
+    "with UIDs and UIDVALIDITY, whatever it is called")
 
 # ---- the end -----------------------------------------------------------------------------------------------------
 serve.terminate()
