@@ -91,22 +91,38 @@ parts_match(struct sieve_matching *m)
 	}
 }
 
+/* A header without the empty line has no body, not even an empty one (4). */
+static bool
+body_there(struct slice all)
+{
+	return header_len(all) < all.n || slice_ends(all, S("\n\r\n")) ||
+	    slice_ends(all, S("\n\n")) || slice_eq(all, S("\r\n")) || slice_eq(all, S("\n"));
+}
+
 static bool
 body_run(struct sieve_run *r, const struct sieve_call *c)
 {
 	const struct sieve_arg *transform = sieve_arg(c, SLOT_TRANSFORM);
+	struct slice all = sieve_message_all(r, c);
 	struct sieve_matching m;
-	struct slice all;
 
 	sieve_match_begin(&m, r, c);
-	if (transform && transform->number == TRANSFORM_RAW) {
-		all = sieve_message_all(r, c);
-		if (all.p)
-			sieve_match_text(&m, slice_from(all, header_len(all)));
-	} else {
+	if (!all.p || !body_there(all))
+		return sieve_match_end(&m);
+	if (transform && transform->number == TRANSFORM_RAW)
+		sieve_match_text(&m, slice_from(all, header_len(all)));
+	else
 		parts_match(&m);
-	}
 	return sieve_match_end(&m);
+}
+
+/* What wildcards meet here is in no variable (6). */
+static bool
+body_check(struct sieve_compiler *c, struct sieve_call *call)
+{
+	(void)c;
+	call->match.capture = false;
+	return true;
 }
 
 static const struct sieve_tag tags_body[] = {
@@ -118,6 +134,6 @@ static const struct sieve_tag tags_body[] = {
 static const struct sieve_tag *const body_tags[] = { sieve_tags_match, tags_body, NULL };
 
 const struct sieve_word sieve_words_body[] = {
-	{ "body", SIEVE_TEST, "body", "l", body_tags, 0, .run = body_run },
+	{ "body", SIEVE_TEST, "body", "l", body_tags, 0, .check = body_check, .run = body_run },
 	{ .name = NULL },
 };

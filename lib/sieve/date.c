@@ -83,7 +83,10 @@ part_iso8601(struct buf *b, const struct moment *m)
 	part_date(b, m);
 	buf_char(b, 'T');
 	part_time(b, m);
-	zone_write(b, m->zone, ":");
+	if (m->zone == 0)
+		buf_char(b, 'Z'); /* 4.2: not "+00:00" */
+	else
+		zone_write(b, m->zone, ":");
 }
 
 static void

@@ -174,7 +174,7 @@ duplicate_run(struct sieve_run *r, const struct sieve_call *c)
 	struct sieve_action *a;
 	bool seen;
 
-	if (!duplicate_id(r, c, &id))
+	if ((seconds && seconds->number == 0) || !duplicate_id(r, c, &id)) /* 3.3, 3.1 */
 		return false;
 	seen = h->duplicate && host_answered(r, c, h->duplicate(h->arg, handle, id));
 	if (sieve_failed(r) || (seen && !sieve_arg(c, SLOT_DUP_LAST)))

@@ -79,8 +79,8 @@ static void
 make_met(struct buf *b)
 {
 	buf_str(b,
-	    "require [\"body\", \"variables\", \"enotify\", \"fileinto\"];"
-	    "if body :raw :matches \"*\" {");
+	    "require [\"variables\", \"enotify\", \"fileinto\"];"
+	    "if header :matches \"x-long\" \"*\" {");
 	repeat(b, "set :quotewildcard :encodeurl \"a\" \"${1}\"; set \"b\" \"${1}${1}\";", 50);
 	buf_str(b, "if string :matches \"${1}\" \"*b*\" { discard; } }");
 }
@@ -109,6 +109,14 @@ message_fields(struct buf *b)
 }
 
 static void
+message_long(struct buf *b)
+{
+	buf_str(b, "X-Long: ");
+	repeat(b, "1111111111", 100000);
+	buf_str(b, "\r\n\r\n");
+}
+
+static void
 message_parts(struct buf *b)
 {
 	buf_str(b, "Content-Type: multipart/mixed; boundary=b\r\n\r\n");
@@ -131,7 +139,7 @@ static const struct {
 	{ "long numbers", make_numbers, message_digits, "work", 0 },
 	{ "names of fields that are not there", make_absent, message_fields, "work", 0 },
 	{ "types of parts", make_types, message_parts, "work", 0 },
-	{ "what was met", make_met, message_digits, NULL, 0 },
+	{ "what was met", make_met, message_long, NULL, 0 },
 };
 
 static void
