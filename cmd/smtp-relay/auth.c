@@ -67,7 +67,6 @@ relay_auth_done(void *arg, const struct login_result *r)
 	    in ? "result" : "reason", a->log);
 	if (in && !relay_auth_enter(s, r->user.account))
 		v = verdict(OUT_LOGIN_FULL);
-	s->mechanism = in ? r->mechanism : s->mechanism;
 	metric_add(in ? M_AUTH_OK : M_AUTH_FAILED, in || a->counts);
 	s->auth_failed += a->counts;
 	over = a->counts && config.auth_failures && s->auth_failed >= config.auth_failures;
@@ -151,6 +150,7 @@ relay_cmd_auth(struct smtp_server *smtp, struct slice arg)
 	s->login = login_start(relay.door, &r, &s->op, relay_auth_done, s);
 	if (!login_mechanism(s->login, mech))
 		return relay_auth_say(s, OUT_AUTH_MECHANISM);
+	slice_cstr(mech, s->mechanism, sizeof(s->mechanism));
 	arg = slice_trim(arg);
 	return arg.n ? relay_auth_decode(s, arg) : relay_auth_step(s, NULL);
 }

@@ -203,7 +203,14 @@ macro_account(const struct filters *f, struct buf *out)
 static void
 macro_mechanism(const struct filters *f, struct buf *out)
 {
-	macro_text(out, f->session->account ? f->session->mechanism : NULL);
+	const char *how = f->session->mechanism;
+
+	if (!f->session->account)
+		return;
+	for (const char *p = how; *p; p++)
+		buf_char(out, ascii_upper(*p));
+	if (!*how)
+		buf_lit(out, "XCLIENT"); /* Postfix's word for it */
 }
 
 static void

@@ -93,7 +93,7 @@ struct session {
 	bool proxy;              /* the peer may say XCLIENT: until it has */
 	uid_t uid;               /* ROLE_LOCAL */
 	char *account;           /* authenticated: uid@domain; heap */
-	const char *mechanism;   /* how; a literal */
+	char mechanism[16];      /* how; "" for whom a proxy has said who he is */
 	struct filters *filters; /* filters.h; NULL: none */
 	/* AUTH */
 	struct login *login;  /* while it lasts */

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Mail filters (milters): what they are told, what they change, refuse, hold and discard, several in a chain,
 and what becomes of mail when one fails: never lost, never passed against the configuration."""
-import os, smtplib, struct, sys
+import os, random, signal, smtplib, ssl, struct, subprocess, sys
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
 import tm
@@ -252,5 +252,55 @@ filters(one, one={"listeners": "submission"})
 begin()
 tm.is_((send()[0], one.heard), (250, []), "a listener that is not named has no filters")
 arrived()
+with open(sb.conf("smtp-relay.conf"), "w") as f:
+    f.write(conf + f"\n[milter one]\naddress = {one.address}\nlisteners = submission, local\n")
+os.kill(sb.pid("smtp-relay"), signal.SIGHUP)
+
+
+def submit():
+    with sb.smtp("SUBMISSION") as s:
+        insecure = ssl.create_default_context()
+        insecure.check_hostname, insecure.verify_mode = False, ssl.CERT_NONE
+        s.starttls(context=insecure)
+        s.login(sb.user(1), sb.password)
+        return s.sendmail(me, [me], f"From: <{me}>\r\nBcc: {you}\r\nSubject: s\r\n\r\nx\r\n")
+
+
+tm.is_(submit(), {}, "a user submits a message")
+tm.ok(one.macros["M"]["{auth_authen}"] == me and one.macros["M"]["{auth_type}"] in ("PLAIN", "LOGIN") and one.macros["H"]["{tls_version}"].startswith("TLS"),
+      "the filter hears who he is")
+names = [n for n, _ in one.conns[-1].fields]
+tm.is_(sorted(names), ["Date", "From", "Message-ID", "Subject"], "and sees the message as it will be")
+head, _ = arrived()
+tm.is_([head.count("\n" + n + ":") for n in ("Date", "Message-ID", "From", "Bcc")], [1, 1, 1, 0], "which it is")
+begin()
+env = dict(os.environ, TIERMAIL_CONF=sb.conf("tiermail.conf"))
+r = subprocess.run([sb.bin("sendmail"), "-f", me, me], input="Subject: s\n\nx\n", env=env, text=True, capture_output=True)
+tm.is_(r.returncode, 0, "a program of this host sends a message")
+tm.is_(one.heard and dict(one.heard[-1])["C"], b"localhost\0" + b"4\0\0" + b"127.0.0.1\0", "which comes from localhost")
+arrived()
+
+# ---- a filter that says anything at any time
+filters(one, one={"command_timeout": "1s", "content_timeout": "1s", "connect_timeout": "1s"})
+dice = random.Random(7)
+words = [frame("c"), frame("a"), frame("r"), frame("t"), frame("d"), frame("s"), frame("p"), frame("f"), frame("y", text("550 x")), frame("y", b"550"),
+         header("h", "A", "b"), header("m", "A", "b", 0), header("i", "A:", "b", 1), frame("b", b"x"), frame("+", text("<")), frame("-", text(f"<{me}>")),
+         frame("e", text("<a b>")), frame("q", b"no end"), frame("O", b"\0" * 12), b"\0\0\0\0", b"\xff\xff\xff\xff", b"\0\0"]
+for n in range(60):
+    begin()
+    one.terms = (dice.choice((0, ALL)), dice.choice((0, SKIP, sum(MUTE.values()))), {})
+    one.answer = {c: frame("c") for c in "CHMRTLNB"}
+    last, stage, said = b"".join(dice.choice(words) for _ in range(dice.randint(1, 3))), dice.choice("CHMRTLNBEEEE"), []
+    one.answer[stage] = lambda c: said.append(last) or last
+    code = send()[0]
+    if code not in (250, 451, 550) or (code == 250 and said and not set(last) & set(b"cads")):
+        tm.ok(False, f"{code} to {last} at {stage}")
+begin()
+one.answer = {}
+tm.is_(send(head="Subject: behind them\r\n")[0], 250, "and then one that is in its senses")
+tm.ok(tm.wait_for(lambda: b"Subject: behind them" in sb.messages(1)[-1]), "whose message arrives")
+for path in sb.queue_files():
+    os.unlink(path) # held by one of them
+
 tm.ok(sb.queue_empty() and not os.listdir(os.path.join(sb.env["QUEUE"], "tmp")), "nothing is left in the queue")
 tm.done()
