@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Mail filters (milters): what they are told, what they change, refuse, hold and discard, several in a chain,
 and what becomes of mail when one fails: never lost, never passed against the configuration."""
-import os, random, signal, smtplib, ssl, struct, subprocess, sys
+import os, random, signal, smtplib, ssl, struct, subprocess, sys, threading
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
 import tm
@@ -246,6 +246,44 @@ with sb.smtp() as s:
         tm.wait_for(lambda: all(c.sock.fileno() < 0 for c in one.conns))
 tm.is_(len(one.heard), 3, "a filter that closes between two is connected again")
 arrived(), arrived(), arrived()
+
+# ---- until it has agreed nothing is in the queue
+filters(one)
+begin()
+asked, go = threading.Event(), threading.Event()
+
+
+def thinks(c):
+    asked.set()
+    go.wait(tm.LONG)
+    return frame("c")
+
+
+for size, dies in ((1, False), (30000, False), (30000, True)):
+    asked.clear(), go.clear()
+    one.answer = {"E": thinks}
+    codes = []
+
+    def client():
+        try:
+            codes.append(send(body="0123456789\r\n" * size)[0])
+        except (smtplib.SMTPException, OSError) as e:
+            codes.append(e)
+    t = threading.Thread(target=client)
+    t.start()
+    tm.ok(asked.wait(tm.LONG), f"{size} lines: a filter thinks")
+    tm.is_((sb.queue_files(), os.listdir(os.path.join(sb.env["QUEUE"], "tmp"))), ([], []), "and no file has a name")
+    if dies:
+        sb.kill("smtp-relay")
+    go.set()
+    t.join(tm.LONG)
+    if dies:
+        tm.ok(codes and codes[0] != 250, "a relay that dies then has not answered for the message")
+        sb.restart("smtp-relay")
+        tm.ok(sb.queue_empty() and sb.count(1) == seen[1], "and nothing of it is left")
+    else:
+        tm.is_(codes, [250], "when it has agreed the message is taken")
+        arrived()
 
 # ---- for whom
 filters(one, one={"listeners": "submission"})
