@@ -264,6 +264,7 @@ envelope_check(struct sieve_compiler *c, struct sieve_call *call)
 	return true;
 }
 
+/* The null sender counts as none (RFC 5231 4.2). */
 static bool
 envelope_value(struct sieve_matching *m, const struct envelope_part *p, struct slice value)
 {
@@ -274,7 +275,8 @@ envelope_value(struct sieve_matching *m, const struct envelope_part *p, struct s
 		.bad = !p->address };
 	struct slice part;
 
-	return sieve_mailbox_part(m->run, &box, m->call->match.part, &part) &&
+	return (value.n || !sieve_match_counts(m->call)) &&
+	    sieve_mailbox_part(m->run, &box, m->call->match.part, &part) &&
 	    sieve_match_text(m, part);
 }
 

@@ -42,7 +42,8 @@ environment_run(struct sieve_run *r, const struct sieve_call *c)
 	    !environment_ours(name, &value))
 		return false; /* 4: a test of what is not known fails */
 	sieve_match_begin(&m, r, c);
-	sieve_match_text(&m, value);
+	if (value.n || !sieve_match_counts(c)) /* 4: an empty one counts as none */
+		sieve_match_text(&m, value);
 	return sieve_match_end(&m);
 }
 
