@@ -14,6 +14,7 @@
 #include "mail/token.h"
 
 #define REFERENCES_MAX 4096 /* octets that are taken over */
+#define SUBJECT_MAX    4096 /* of the message, that are sent back */
 #define LINE_MAX_7BIT  900
 
 /* ---- may it be? ---------------------------------------------------------------------------- */
@@ -174,16 +175,21 @@ autoreply_put_subject(struct buf *b, struct slice subject)
 	buf_fini(&value);
 }
 
-/* The subject of the message with "Auto: " before it; its encoded words stay as they are. */
+/* The subject of the message with "Auto: " before it, if it has one (RFC 5230 5.3); its encoded words stay as
+ * they are, and one that is no subject of people's is not sent back. */
 static void
 put_old_subject(struct buf *b, struct slice header)
 {
 	struct buf value = { 0 };
 	struct header_field f;
 
-	buf_lit(&value, "Auto: ");
-	if (header_find(header, S("Subject"), &f))
+	if (header_find(header, S("Subject"), &f) && slice_trim(f.value).n &&
+	    f.value.n <= SUBJECT_MAX) {
+		buf_lit(&value, "Auto: ");
 		header_unfold_to(&value, slice_trim(f.value));
+	} else {
+		buf_lit(&value, "Automated reply");
+	}
 	if (utf8_ascii(buf_get(&value)))
 		header_write(b, "Subject", buf_get(&value));
 	else

@@ -126,10 +126,31 @@ answers(void)
 	    "with the message");
 }
 
+/* Of a message that has no subject, or one that is no subject. */
+static void
+subjects(void)
+{
+	static const char wanted[] = "\r\nSubject: Automated reply\r\n";
+	struct autoreply r = { .header = S("\r\n"), .from = S("a@b.c"), .text = S("x") };
+	struct buf b = { 0 };
+
+	ok(strstr(answer(r), wanted), "no subject");
+	r.header = S("Subject: \r\n\r\n");
+	ok(strstr(answer(r), wanted), "an empty one");
+	buf_lit(&b, "Subject: ");
+	for (int i = 0; i < 1000; i++)
+		buf_lit(&b, "very long ");
+	buf_lit(&b, "\r\n\r\n");
+	r.header = buf_get(&b);
+	ok(strstr(answer(r), wanted), "one of %zu octets", b.n);
+	buf_fini(&b);
+}
+
 int
 main(void)
 {
 	rules();
 	answers();
+	subjects();
 	return done();
 }
