@@ -77,7 +77,11 @@ header_params(struct sieve_matching *m, struct slice value)
 	struct param_list list;
 	struct slice v;
 
+	if (!sieve_spend(m->run, m->call, 1 + value.n / 16))
+		return true;
 	param_list_parse(value, a, &list);
+	if (!sieve_spend(m->run, m->call, names->n * (1 + list.n / 4) / 4))
+		return true;
 	for (size_t i = 0; i < names->n; i++)
 		if (param_get(&list, sieve_expand(m->run, &names->items[i]), a, &v) &&
 		    sieve_match_text(m, v))

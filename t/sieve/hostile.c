@@ -74,6 +74,14 @@ make_types(struct buf *b)
 	buf_str(b, "] \"\" { discard; }");
 }
 
+static void
+make_params(struct buf *b)
+{
+	buf_str(b, "require \"mime\"; if header :mime :param [\"x\"");
+	repeat(b, ",\"x\"", 100000);
+	buf_str(b, "] \"content-type\" \"\" { discard; }");
+}
+
 /* What was met is longer than any string may be. */
 static void
 make_met(struct buf *b)
@@ -109,6 +117,13 @@ message_fields(struct buf *b)
 }
 
 static void
+message_params(struct buf *b)
+{
+	repeat(b, "Content-Type: a/b; a=b; c=d; e=f\r\n", 2000);
+	buf_str(b, "\r\n");
+}
+
+static void
 message_long(struct buf *b)
 {
 	buf_str(b, "X-Long: ");
@@ -138,6 +153,7 @@ static const struct {
 	    "the script's regular expressions are too large", 0 },
 	{ "long numbers", make_numbers, message_digits, "work", 0 },
 	{ "names of fields that are not there", make_absent, message_fields, "work", 0 },
+	{ "names of parameters", make_params, message_params, "work", 0 },
 	{ "types of parts", make_types, message_parts, "work", 0 },
 	{ "what was met", make_met, message_long, NULL, 0 },
 };
