@@ -220,6 +220,7 @@ date_run(struct sieve_run *r, const struct sieve_call *c)
 	f = sieve_walk_next(&w);
 	if (f)
 		s = sieve_field_value(r, f)->text;
+	sieve_spend(r, c, s.n / 64);
 	semicolon = slice_rfind(s, ';');
 	if (semicolon < s.n)
 		s = slice_from(s, semicolon + 1);

@@ -98,6 +98,7 @@ header_structured(struct sieve_matching *m, struct sieve_field *f, uint64_t opti
 		     sub = S("");
 	bool content = slice_ieq(f->name, S("content-type"));
 
+	sieve_spend(m->run, m->call, rest.n / 64);
 	if (!content && !slice_ieq(f->name, S("content-disposition")))
 		return option == MIME_OPT_PARAM ?
 		    header_params(m, slice_from(rest, slice_find(rest, ';'))) :

@@ -184,7 +184,8 @@ valid_method_run(struct sieve_run *r, const struct sieve_call *c)
 	const char *why;
 
 	for (size_t i = 0; i < methods->n; i++)
-		if (!mailto_valid(sieve_expand(r, &methods->items[i]), &why))
+		if (!sieve_spend(r, c, 16) ||
+		    !mailto_valid(sieve_expand(r, &methods->items[i]), &why))
 			return false;
 	return true;
 }

@@ -153,7 +153,7 @@ extract_run(struct sieve_run *r, const struct sieve_call *c)
 	struct slice s = S("");
 
 	if (p && p->kind == MIME_LEAF && slice_ieq(p->type, S("text")))
-		s = sieve_part_text(r, c, p)->text;
+		s = sieve_text_cut(r, sieve_part_text(r, c, p)->text);
 	if (first)
 		s = text_first(s, first->number);
 	s = sieve_modify(r, c, s);

@@ -75,6 +75,16 @@ make_types(struct buf *b)
 }
 
 static void
+make_methods(struct buf *b)
+{
+	buf_str(b,
+	    "require [\"foreverypart\", \"enotify\"];"
+	    "foreverypart { if valid_notify_method [\"mailto:a@b.example\"");
+	repeat(b, ",\"mailto:a@b.example\"", 30000);
+	buf_str(b, "] {} }");
+}
+
+static void
 make_params(struct buf *b)
 {
 	buf_str(b, "require \"mime\"; if header :mime :param [\"x\"");
@@ -153,6 +163,7 @@ static const struct {
 	    "the script's regular expressions are too large", 0 },
 	{ "long numbers", make_numbers, message_digits, "work", 0 },
 	{ "names of fields that are not there", make_absent, message_fields, "work", 0 },
+	{ "addresses in each part", make_methods, message_parts, "work", 0 },
 	{ "names of parameters", make_params, message_params, "work", 0 },
 	{ "types of parts", make_types, message_parts, "work", 0 },
 	{ "what was met", make_met, message_long, NULL, 0 },
