@@ -2,8 +2,8 @@
  *
  * Owns the TLS session and what it has decrypted; called by directory/conn for libldap, which
  * reads and polls by itself. nobody says whether a session holds decrypted bytes, so each read
- * empties it into a buffer of ours, which can: who polls the descriptor while bytes wait here
- * would wait for ever (tlsfd_ready).  Can fail: the handshake and, for good, any later call. */
+ * empties it into a buffer of ours, which can, or remembers that it has not: who polls the descriptor while
+ * bytes wait here would wait for ever (tlsfd_ready).  Can fail: the handshake and, for good, any later call. */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -13,7 +13,8 @@
 #include "net/tls-session.h"
 #include "net/tlsfd.h"
 
-#define PIECE 16384 /* the most that a TLS record holds */
+#define PIECE 16384       /* the most that a TLS record holds */
+#define MOST  (4 * PIECE) /* at a time: who sends faster than we read is not kept in memory */
 
 struct tlsfd {
 	struct tls_session *tls;
@@ -21,6 +22,7 @@ struct tlsfd {
 	struct buf in;
 	size_t at;
 	bool eof, secure;
+	bool more; /* it was not emptied: it may hold bytes */
 };
 
 static ssize_t
@@ -99,16 +101,17 @@ tlsfd_error(const struct tlsfd *t)
 bool
 tlsfd_ready(const struct tlsfd *t)
 {
-	return t->in.n > t->at || t->eof;
+	return t->in.n > t->at || t->eof || t->more;
 }
 
-/* Takes all that libtls has, until it would wait. */
+/* Takes what libtls has, until it would wait or that is enough. */
 static int
 tlsfd_fill(struct tlsfd *t)
 {
 	buf_clear(&t->in);
 	t->at = 0;
-	while (!t->eof) {
+	t->more = false;
+	while (!t->eof && !t->more) {
 		char *to = buf_reserve(&t->in, PIECE);
 		ssize_t n = tls_session_read(t->tls, to, PIECE);
 
@@ -118,6 +121,7 @@ tlsfd_fill(struct tlsfd *t)
 			return t->in.n ? 0 : -EIO;
 		t->eof = n == 0;
 		t->in.n += (size_t)n;
+		t->more = !t->eof && t->in.n >= MOST;
 	}
 	return 0;
 }
