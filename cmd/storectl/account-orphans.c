@@ -176,8 +176,9 @@ orphan_treat(struct orphan_run *r, struct orphan *o)
 		orphan_say(r, o);
 	if (rc == 0 && since && run->purge_days >= 0 && !run->dry &&
 	    clock_now() - since >= (int64_t)run->purge_days * DAY) {
-		rc = account_erase(run, &r->ask, o->name, o->id);
-		r->purged += rc == 0;
+		if ((rc = account_erase(run, &r->ask, o->name, o->id)) != 0)
+			return rc;
+		r->purged++;
 		log_event(LOG_INFO, "account_purged", "account=%s state=%s since=%u",
 		    log_str(o->name), state_names[o->state], since);
 	}

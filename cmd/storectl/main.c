@@ -338,7 +338,7 @@ static const struct program storectl_program = {
 	    "  list [ACCOUNT]\n"
 	    "  move [-j | --json] [-A ADDRESS] [-P PORT] [-p PARTITION] -D DN -y FILE ACCOUNT "
 	    "HOST\n"
-	    "  move -b | --back [-A ADDRESS] [-P PORT] ACCOUNT HOST\n"
+	    "  move -b | --back [-A ADDRESS] [-P PORT] [-D DN -y FILE] ACCOUNT HOST\n"
 	    "  quota [-r] [ACCOUNT]\n"
 	    "  quota report|recount [-j | --json] [ACCOUNT]\n"
 	    "  quota warn [-n | --dry-run] [-j | --json] [ACCOUNT]\n"

@@ -4,6 +4,7 @@
  * has all, the next ones what the change log has since the one before.  A folder that was renamed, deleted or made
  * again meanwhile would get a new UIDVALIDITY there: then all that has come goes, and it begins anew.  Must stay
  * true: what is not told as taken is not there for us, and a copy that is not complete goes. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -13,9 +14,10 @@
 #include "daemon/link.h"
 #include "move.h"
 
-#define COPY_TRIES  3   /* from the beginning */
-#define COPY_PASSES 6   /* before it is frozen */
-#define COPY_FEW    100 /* changes, that the last pass takes while it is frozen */
+#define COPY_TRIES  3      /* from the beginning */
+#define COPY_PASSES 6      /* before it is frozen */
+#define COPY_FEW    100    /* changes, that the last pass takes while it is frozen */
+#define ANSWER_MOST 262144 /* octets: what is said is for people */
 
 /* A folder as a pass has found it. */
 struct move_folder {
@@ -77,6 +79,7 @@ static int
 link_answer(struct move *m, struct daemon_link *l)
 {
 	struct buf in = { 0 };
+	size_t most = ANSWER_MOST;
 	char *why = NULL;
 	int code = -1;
 	ssize_t n;
@@ -85,6 +88,11 @@ link_answer(struct move *m, struct daemon_link *l)
 		struct slice rest, line;
 		size_t at = 0;
 
+		if ((size_t)n > most) {
+			n = -EMSGSIZE;
+			break;
+		}
+		most -= (size_t)n;
 		in.n += (size_t)n;
 		while (code < 0 &&
 		    (rest = slice_from(buf_get(&in), at), slice_find(rest, '\n') < rest.n)) {
@@ -117,6 +125,17 @@ int
 move_drop(struct move *m)
 {
 	return move_ask(m, "drop");
+}
+
+int
+move_whole(struct move *m, const struct store_account *a, bool *whole)
+{
+	int rc;
+
+	m->there = (struct move_totals){ UINT64_MAX, UINT64_MAX };
+	rc = move_ask(m, "has");
+	*whole = rc == 0 && m->there.messages == a->messages && m->there.bytes == a->bytes;
+	return rc == EX_NOUSER ? 0 : rc;
 }
 
 /* ---- a pass ------------------------------------------------------------------------------------ */

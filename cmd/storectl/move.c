@@ -3,6 +3,7 @@
  * Owns the steps and their order.  move-copy.c has the copies, which go to storectl-serve(8) of the other host by TLS;
  * account-entry.c asks the directory where the mailbox is.
  *
+ *	hold	stored lets nobody else move it
  *	copy	all, then what has changed, until that is little
  *	freeze	stored refuses changes; the last of them is copied, both sides' totals are compared
  *	mark	stored refuses them for good
@@ -11,7 +12,8 @@
  *
  * Must stay true: the mailbox is whole on one host whenever this ends, and mailHost names that one.  Before the mark
  * what has been frozen thaws with our connection, and the other host's copy is nobody's; behind it the copy is
- * complete, and another run goes on with the switch.  The mark stays until the account is deleted, so that mail which
+ * complete, and another run goes on with the switch, when the provider says that it has not been made, and the other
+ * host that the copy is still there.  The mark stays until the account is deleted, so that mail which
  * still comes here, by what others remember, waits in their queues and follows. */
 #include <getopt.h>
 #include <stdio.h>
@@ -25,6 +27,7 @@
 #include "base/mem.h"
 #include "conf/shared.h"
 #include "daemon/program.h"
+#include "directory/filter.h"
 #include "directory/modify.h"
 #include "move.h"
 
@@ -64,20 +67,27 @@ switch_done(void *arg, const struct dir_modified *d)
 	loop_stop(s->loop);
 }
 
-/* What asks whether mailHost is as it was found; heap. */
+/* What asks whether mailHost is this; heap. */
 static char *
 switch_assertion(const char *mailhost)
 {
-	return mailhost ? mem_printf("(mailHost=%s)", mailhost) : mem_str("(!(mailHost=*))");
+	struct buf b = { 0 };
+
+	if (mailhost)
+		dir_filter_equal(&b, "mailHost", slice_str(mailhost), S(""));
+	else
+		buf_lit(&b, "(!(mailHost=*))");
+	return buf_take(&b);
 }
 
+/* mailHost becomes `to` if it is `from`; NULL = none. */
 static void
-switch_ask(struct move *m, const struct account_entry *e, struct move_switch *s)
+switch_ask(struct move *m, const char *dn, const char *from, const char *to, struct move_switch *s)
 {
-	const struct slice value = slice_str(m->host);
-	const struct dir_change change = { DIR_REPLACE, "mailHost", &value, 1 };
-	char *assertion = switch_assertion(e->mailhost);
-	const struct dir_modify what = { .dn = slice_str(e->dn),
+	const struct slice value = slice_str(to ? to : "");
+	const struct dir_change change = { DIR_REPLACE, "mailHost", &value, to ? 1 : 0 };
+	char *assertion = switch_assertion(from);
+	const struct dir_modify what = { .dn = slice_str(dn),
 		.changes = &change,
 		.nchanges = 1,
 		.assertion = assertion };
@@ -85,12 +95,32 @@ switch_ask(struct move *m, const struct account_entry *e, struct move_switch *s)
 	struct dir_writer *w = dir_writer_new(dir, m->dn, m->password);
 	struct op op = { 0 };
 
-	s->loop = &m->ask.loop;
+	*s = (struct move_switch){ .loop = &m->ask.loop, .result = DIR_MODIFY_AWAY };
 	dir_modify_start(w, &what, &op, switch_done, s);
 	loop_run(&m->ask.loop);
 	dir_writer_free(&w);
 	dir_free(&dir);
 	mem_free(&assertion);
+}
+
+/* Where it is, as the provider says, whom a change that changes nothing has to reach: what is read may be
+ * of a replica that is behind.  1: as it was found, here; 0: at the other host; or -1 after saying why. */
+static int
+switch_is_here(struct move *m, const struct account_entry *e)
+{
+	struct move_switch s;
+
+	switch_ask(m, e->dn, e->mailhost, e->mailhost, &s);
+	if (s.result == DIR_MODIFIED)
+		return 1;
+	if (s.result == DIR_ASSERTION_FAILED) {
+		switch_ask(m, e->dn, m->host, m->host, &s);
+		if (s.result == DIR_MODIFIED)
+			return 0;
+	}
+	fprintf(stderr, "storectl: %s: where its mailHost is cannot be made sure: %s\n", m->account,
+	    s.result == DIR_ASSERTION_FAILED ? "it is neither of the two hosts" : s.why);
+	return -1;
 }
 
 /* Has the directory the account at the other host?  Waits, when servers that are asked are behind; false also when
@@ -112,13 +142,14 @@ switch_is_seen(struct move *m)
 	return seen;
 }
 
-/* 0, or an exit code: then mailHost is as it was, and the mark is gone, or (EX_TEMPFAIL) it is not known. */
+/* It is known to be here.  0, or an exit code: then mailHost is as it was, and the mark is gone, or (EX_TEMPFAIL) it is
+ * not known. */
 static int
 move_switch(struct move *m, const struct account_entry *e)
 {
-	struct move_switch s = { .result = DIR_MODIFY_AWAY };
+	struct move_switch s;
 
-	switch_ask(m, e, &s);
+	switch_ask(m, e->dn, e->mailhost, m->host, &s);
 	if (s.result == DIR_MODIFIED || (s.result == DIR_UNKNOWN && switch_is_seen(m)))
 		return 0;
 	if (s.result == DIR_UNKNOWN) {
@@ -183,26 +214,62 @@ move_tell(struct move *m)
 }
 
 static int
+move_from_the_start(struct move *m, const struct account_entry *e)
+{
+	int rc = move_copy(m);
+
+	if (rc == 0 && (rc = move_freeze(m, STORE_MOVED)) != 0)
+		(void)move_drop(m);
+	return rc ? rc : move_switch(m, e);
+}
+
+/* An earlier run has marked it: whether it has come further is known by nobody but the provider, and whether it has taken
+ * the copy back, because it was not told of the mark, by the other host. */
+static int
+move_go_on(struct move *m, const struct account_entry *e, const struct store_account *a)
+{
+	int rc, here = switch_is_here(m, e);
+	bool whole;
+
+	if (here <= 0)
+		return here < 0 ? EX_TEMPFAIL : 0;
+	if ((rc = move_whole(m, a, &whole)) != 0)
+		return rc;
+	m->totals = (struct move_totals){ a->messages, a->bytes };
+	if (whole)
+		return move_switch(m, e);
+	rc = move_freeze(m, STORE_THAWED);
+	return rc ? rc : move_from_the_start(m, e);
+}
+
+static int
 move_here(struct move *m, const struct account_entry *e, const struct store_account *a)
 {
-	int rc = 0;
+	int rc = a->moved_at ? move_go_on(m, e, a) : move_from_the_start(m, e);
 
-	if (!a->moved_at) /* else an earlier run has come so far */
-		rc = move_copy(m);
-	if (rc == 0 && !a->moved_at && (rc = move_freeze(m, STORE_MOVED)) != 0)
-		(void)move_drop(m);
-	if (rc == 0)
-		rc = move_switch(m, e);
 	return rc ? rc : move_tell(m);
 }
 
 /* The copy goes, and the account is in use here. */
 static int
-move_back(struct move *m)
+move_back(struct move *m, const struct account_entry *e, const struct store_account *a)
 {
-	int rc = move_drop(m);
+	int rc, here;
 
-	return rc ? rc : move_freeze(m, STORE_THAWED);
+	if (a->moved_at && !m->dn) {
+		fprintf(stderr,
+		    "storectl: %s: it may have moved: -D and -y are needed to make sure\n",
+		    m->account);
+		return EX_USAGE;
+	}
+	if (a->moved_at && (here = switch_is_here(m, e)) <= 0) {
+		if (here == 0)
+			fprintf(stderr, "storectl: %s: its mailHost is %s, move it from there\n",
+			    m->account, m->host);
+		return here < 0 ? EX_TEMPFAIL : EX_DATAERR;
+	}
+	rc = move_drop(m);
+	return rc || !a->moved_at ? rc : move_freeze(m, STORE_THAWED);
 }
 
 static int
@@ -227,7 +294,7 @@ move_run(struct move *m, const struct store_account *a)
 		    m->back ? "move it from there" : "and it was not this command that moved it");
 		rc = EX_DATAERR;
 	} else if (m->back)
-		rc = move_back(m);
+		rc = move_back(m, &e, a);
 	else
 		rc = there ? move_tell(m) : move_here(m, &e, a);
 	account_entry_fini(&e);
@@ -268,11 +335,14 @@ move_opened(struct move *m)
 
 	if (rc)
 		return rc;
-	if (store_begin(m->view) < 0 || store_find_account(m->view, slice_str(m->account), &a) < 0)
-		exit(EX_OSERR);
-	store_end(m->view);
 	asking_open(&m->ask);
-	rc = move_run(m, &a);
+	if ((rc = move_freeze(m, STORE_HELD)) == 0) { /* from here on it is as we find it */
+		if (store_begin(m->view) < 0 ||
+		    store_find_account(m->view, slice_str(m->account), &a) < 0)
+			exit(EX_OSERR);
+		store_end(m->view);
+		rc = move_run(m, &a);
+	}
 	asking_close(&m->ask); /* with it goes what is frozen for us */
 	store_view_free(&m->view);
 	store_reader_close(&m->reader);
@@ -310,7 +380,7 @@ storectl_move(int argc, char **argv, bool quiet)
 		case 'y': file = optarg; break;
 		default: return program_usage();
 		}
-	if (argc - optind != 2 || (!m.back && (!m.dn || !file)))
+	if (argc - optind != 2 || !m.dn != !file || (!m.back && !m.dn))
 		return program_usage();
 	m.account = argv[optind];
 	m.host = argv[optind + 1];
@@ -320,7 +390,7 @@ storectl_move(int argc, char **argv, bool quiet)
 		    m.host);
 		return EX_USAGE;
 	}
-	if (!m.back && !(m.password = move_password(file)))
+	if (file && !(m.password = move_password(file)))
 		return EX_NOINPUT;
 	log_level(LOG_INFO);
 	rc = move_opened(&m);

@@ -38,6 +38,8 @@ int move_freeze(struct move *m, enum store_freeze how);
 int move_copy(struct move *m);
 /* What has come to the other host goes. */
 int move_drop(struct move *m);
+/* Is all that the account has there?  It is not changed here. */
+int move_whole(struct move *m, const struct store_account *a, bool *whole);
 int move_ask(struct move *m, const char *verb);
 void move_copy_fini(struct move *m);
 #endif

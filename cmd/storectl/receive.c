@@ -3,12 +3,15 @@
  *	take HOST ACCOUNT PARTITION	a stream (tiermail-backup(5)) follows, as which the account is to be then;
  *					"-": the default partition
  *	drop HOST ACCOUNT -		what has come of it goes
+ *	has HOST ACCOUNT -		what there is of it
  *	forget HOST ACCOUNT -		its home is here now: what daemons know of it is old
  *
  * HOST is whom the other side takes this host for: what will be in mailHost.
  *
  * What is found out is said in lines, the last of which is "end CODE", an exit code.  Must stay true: nothing is taken
- * or dropped of an account that the directory has on this host, so that no mailbox in use is ever changed. */
+ * or dropped of an account that the directory has on this host, so that no mailbox in use is ever changed, nor of one
+ * that has mail and has neither come from another host (stored keeps that it comes, until it is at home) nor been moved to
+ * one: the directory may be wrong, or have been changed without moving it. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,27 +68,77 @@ receive_is_elsewhere(const char *account)
 	return rc;
 }
 
-/* What it has now, for who has sent it to compare. */
+/* As it is now: 0, or an exit code after saying why. */
 static int
-receive_totals(const char *account)
+receive_look(const char *account, struct store_account *a)
 {
 	char partition[PARTITION_ROOM];
 	struct store_reader *r;
-	struct store_account a;
 	struct store_view *v;
 	uint64_t id;
 	int rc = storectl_account_find(account, &r, &v, &id, partition);
 
 	if (rc)
 		return rc;
-	if (store_begin(v) < 0 || store_find_account(v, slice_str(account), &a) < 0)
+	if (store_begin(v) < 0 || store_find_account(v, slice_str(account), a) < 0)
 		exit(EX_OSERR);
-	printf("has messages=%llu bytes=%llu folders=%u\n", (unsigned long long)a.messages,
-	    (unsigned long long)a.bytes, a.mailboxes);
 	store_end(v);
 	store_view_free(&v);
 	store_reader_close(&r);
 	return 0;
+}
+
+/* What it has now, for who has sent it to compare. */
+static int
+receive_has(const char *account)
+{
+	struct store_account a;
+	int rc = receive_look(account, &a);
+
+	if (rc == 0)
+		printf("has messages=%llu bytes=%llu folders=%u\n", (unsigned long long)a.messages,
+		    (unsigned long long)a.bytes, a.mailboxes);
+	return rc;
+}
+
+static int
+receive_is_used(const char *account, const struct store_account *a)
+{
+	fprintf(stderr,
+	    "storectl: %s: has %llu messages here, which are not a copy: rename or delete it "
+	    "first\n",
+	    account, (unsigned long long)a->messages);
+	return EX_CANTCREAT;
+}
+
+/* COMING or COME. */
+static int
+receive_note(struct asking *ask, const char *account, uint64_t id, enum store_freeze how)
+{
+	store_freeze_start(ask->client, id, how, &ask->op, asking_done, ask);
+	if (asking_try(ask))
+		return 0;
+	fprintf(stderr, "storectl: %s: %s\n", account, ask->reply.verdict.text);
+	return ask->reply.code == STORE_CANNOT ? EX_CANTCREAT : asking_code(ask);
+}
+
+/* It is there, and a copy. */
+static int
+receive_coming(const char *account, const char *partition)
+{
+	struct store_reader *r;
+	struct store_view *v;
+	struct asking ask;
+	uint64_t id;
+	int rc = storectl_account_ready(account, partition, &ask, &r, &v, &id);
+
+	if (rc)
+		return rc;
+	rc = receive_note(&ask, account, id, STORE_COMING);
+	store_view_free(&v);
+	store_reader_close(&r);
+	asking_close(&ask);
+	return rc;
 }
 
 static int
@@ -99,30 +152,46 @@ receive_take(const char *account, const char *partition)
 	int rc = receive_is_elsewhere(account);
 
 	if (rc == 0)
+		rc = receive_coming(account, partition);
+	if (rc == 0)
 		rc = restore_stream(&run, "-");
-	return rc ? rc : receive_totals(account);
+	return rc ? rc : receive_has(account);
 }
 
 static int
 receive_drop(const char *account)
 {
 	const struct account_run run = { .quiet = true };
-	char partition[PARTITION_ROOM];
-	struct store_reader *r;
-	struct store_view *v;
+	struct store_account a;
 	struct asking ask;
-	uint64_t id;
 	int rc = receive_is_elsewhere(account);
 
 	if (rc || !storectl_account_is(account))
 		return rc;
-	rc = storectl_account_find(account, &r, &v, &id, partition);
-	if (rc)
+	if ((rc = receive_look(account, &a)) != 0)
 		return rc;
-	store_view_free(&v);
-	store_reader_close(&r);
+	if (a.messages && !a.coming_at && !a.moved_at)
+		return receive_is_used(account, &a);
 	asking_open(&ask);
-	rc = account_erase(&run, &ask, account, id);
+	rc = account_erase(&run, &ask, account, a.id);
+	asking_close(&ask);
+	return rc;
+}
+
+static int
+receive_forget(const char *account)
+{
+	struct store_account a;
+	struct asking ask;
+	int rc = 0;
+
+	account_forget(account);
+	if (!storectl_account_is(account))
+		return 0;
+	if ((rc = receive_look(account, &a)) != 0 || !a.coming_at)
+		return rc;
+	asking_open(&ask);
+	rc = receive_note(&ask, account, a.id, STORE_COME);
 	asking_close(&ask);
 	return rc;
 }
@@ -152,10 +221,10 @@ storectl_receive(int argc UNUSED, char **argv UNUSED, bool quiet UNUSED)
 		rc = receive_take(account, partition);
 	else if (slice_eq(verb, S("drop")))
 		rc = receive_drop(account);
-	else if (slice_eq(verb, S("forget"))) {
-		account_forget(account);
-		rc = 0;
-	}
+	else if (slice_eq(verb, S("has")))
+		rc = receive_has(account);
+	else if (slice_eq(verb, S("forget")))
+		rc = receive_forget(account);
 	printf("end %d\n", rc);
 	return rc;
 }

@@ -10,6 +10,7 @@
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,15 +25,16 @@
 #include "serve.h"
 
 #define SERVE_SHAKE_MS 15000
-#define SERVE_STALL_MS 300000 /* a restore that does not read: it waits for stored */
 
 enum { M_CONNECTIONS, M_REFUSED, M_SESSIONS, M_COUNT };
 
-static int64_t arrive_clients;
+static int64_t arrive_clients, arrive_idle; /* ms */
 /* clang-format off */
 static const struct conf_key keys[] = {
 	{ "limit.clients", CONF_INT, &arrive_clients, "8", 1, 1000, RELOAD, NULL,
 	    "Hosts, and accounts of one host, that move accounts here at once." },
+	{ "timeout.idle", CONF_TIME, &arrive_idle, "5m", 1000, 86400000, RELOAD, NULL,
+	    "Without an octet, from who has a process or to it; then it ends." },
 };
 static const struct conf_schema schema = { .keys = keys, .nkeys = NELEM(keys) };
 static const struct metric metrics[] = {
@@ -142,11 +144,15 @@ static const struct stream_events child_events = { .closed = NULL };
 static int
 arrive_join(struct arrive *s)
 {
+	const struct timeval silence = { .tv_sec = arrive_idle / 1000,
+		.tv_usec = arrive_idle % 1000 * 1000 };
 	int fds[2], rc;
 	pid_t pid = 0;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
 		return -errno;
+	/* Its end: who only holds the connection holds one of few places, and a process. */
+	must(setsockopt(fds[1], SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence)) == 0);
 	rc = arrive_spawn(fds[1], &pid);
 	(void)close(fds[1]);
 	if (rc == 0 && (s->pidfd = (int)syscall(SYS_pidfd_open, pid, 0)) < 0)
@@ -159,7 +165,7 @@ arrive_join(struct arrive *s)
 	stream_init(&s->child, s->io.loop, &child_events, s);
 	must(stream_open(&s->child, fds[0]) == 0);
 	stream_idle(&s->io, 0);
-	splice_start(&s->pair, &s->io, &s->child, SERVE_STALL_MS, &pair_events);
+	splice_start(&s->pair, &s->io, &s->child, (uint32_t)arrive_idle, &pair_events);
 	return 0;
 }
 

@@ -80,6 +80,7 @@ static void
 stored_route_submit(struct client *c, struct part *part, struct store_job *j)
 {
 	j->owner = c;
+	j->holder = c->number;
 	waiting++;
 	client_busy(c, j->weight);
 	if (store_part_submit(part->p, j))
@@ -89,11 +90,11 @@ stored_route_submit(struct client *c, struct part *part, struct store_job *j)
 	stored_job_finished(j);
 }
 
-/* ---- accounts that are frozen for somebody ------------------------------------------------------ */
+/* ---- accounts that somebody moves ------------------------------------------------------------------ */
 
 /* Nobody waits for it. */
 static void
-thaw(uint64_t account)
+held_end(const struct client *c, uint64_t account)
 {
 	struct part *part = part_of_id(account);
 	struct store_job *j;
@@ -103,41 +104,38 @@ thaw(uint64_t account)
 	j = job_take();
 	j->req.verb = STORE_V_FREEZE;
 	j->req.account = account;
-	j->req.use = STORE_THAWED;
+	j->holder = c->number;
 	j->ends = true;
 	if (!store_part_submit(part->p, j))
 		job_give(&j);
 }
 
 void
-stored_thaw_all(struct client *c)
+stored_held_end(struct client *c)
 {
-	const uint64_t *list = (const void *)c->frozen.p;
+	const uint64_t *list = (const void *)c->held.p;
 
-	for (size_t i = 0; i < c->frozen.n / sizeof(*list); i++)
-		thaw(list[i]);
-	buf_clear(&c->frozen);
+	for (size_t i = 0; i < c->held.n / sizeof(*list); i++)
+		held_end(c, list[i]);
+	buf_clear(&c->held);
 }
 
 /* A FREEZE is answered; its client may have gone meanwhile. */
 static void
 freeze_finished(struct client *c, const struct store_job *j)
 {
-	uint64_t *list = (void *)c->frozen.p;
-	size_t n = 0;
+	const uint64_t *list = (const void *)c->held.p;
 
-	if (j->reply.code != STORE_DONE)
+	if (j->reply.code != STORE_DONE || j->req.use == STORE_COMING || j->req.use == STORE_COME)
 		return;
-	for (size_t i = 0; i < c->frozen.n / sizeof(*list); i++)
-		if (list[i] != j->req.account)
-			list[n++] = list[i];
-	c->frozen.n = n * sizeof(*list);
-	if (j->req.use != STORE_FROZEN)
+	if (c->closed) {
+		held_end(c, j->req.account);
 		return;
-	if (c->closed)
-		thaw(j->req.account);
-	else
-		buf_add(&c->frozen, &j->req.account, sizeof(j->req.account));
+	}
+	for (size_t i = 0; i < c->held.n / sizeof(*list); i++)
+		if (list[i] == j->req.account)
+			return;
+	buf_add(&c->held, &j->req.account, sizeof(j->req.account));
 }
 
 /* ---- deliveries to several partitions ---------------------------------------------------------- */

@@ -135,7 +135,7 @@ client_free(struct client *c)
 	}
 	map_fini(&c->bodies);
 	buf_fini(&c->joiner.b);
-	buf_fini(&c->frozen);
+	buf_fini(&c->held);
 	mem_free(&c->who);
 	mem_free(&c);
 	client_gone = true;
@@ -176,7 +176,7 @@ server_on_closed(struct ipc *ipc, int error)
 	    log_str(error ? strerror(-error) : ""));
 	c->closed = true;
 	list_remove(&c->link);
-	stored_thaw_all(c);
+	stored_held_end(c);
 	metric_set(M_CLIENTS, (int64_t)--nclients);
 	parts_tick(); /* its snapshots, if it died */
 	if (c->njobs == 0)
@@ -323,9 +323,11 @@ static const struct ipc_events events = { server_on_packet, server_on_closed };
 static void
 server_on_accept(struct listener *l, int fd)
 {
+	static uint64_t number;
 	struct client *c = mem_new(sizeof(*c));
 
 	(void)l;
+	c->number = ++number;
 	c->who = mem_str("");
 	if (ipc_open(&c->ipc, loop, fd, &events, c) < 0) {
 		close(fd);

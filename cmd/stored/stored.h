@@ -66,7 +66,8 @@ struct client {
 	size_t njobs;  /* in the writers, with this client as their owner */
 	size_t weight; /* bytes of their requests */
 	uint64_t requests;
-	struct buf frozen; /* uint64_t: accounts that are frozen until it goes */
+	uint64_t number; /* of all since the start, from 1 */
+	struct buf held; /* uint64_t: accounts that are its to move until it goes */
 	bool closed, watching;
 	bool missed; /* events were dropped: a resync is due */
 };
@@ -89,8 +90,8 @@ void stored_route(struct client *c, const struct store_label *label, struct slic
 void stored_job_finished(struct store_job *j);
 void stored_reply_now(struct client *c, uint32_t id, enum store_code code, struct verdict v);
 size_t stored_jobs_waiting(void);
-/* The client has gone: what it has frozen is thawed. */
-void stored_thaw_all(struct client *c);
+/* The client has gone: the accounts that it moves are nobody's to move, and thawed. */
+void stored_held_end(struct client *c);
 void stored_jobs_fini(void); /* no job is out */
 /* A request that this client may not make. */
 void stored_forbid(struct client *c, const struct store_label *label, const char *why);

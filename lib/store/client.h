@@ -312,9 +312,12 @@ void store_warn_start(struct store_client *c, uint64_t account, struct store_lim
     struct op *op, store_done *done, void *arg);
 /* Nobody changes the account: requests that would are refused for the time being (STORE_FAILED).  STORE_FROZEN ends
  * with the connection, and one who has it is not frozen again (STORE_CANNOT); STORE_MOVED stays, until STORE_THAWED, and
- * needs that it was frozen (STORE_CANNOT).  Answered when all that had begun is over.
- * r: modseq, bytes, messages. */
-enum store_freeze { STORE_THAWED, STORE_FROZEN, STORE_MOVED };
+ * needs that it was frozen (STORE_CANNOT).  Each of these, and STORE_HELD, which leaves the account in use, makes it
+ * this connection's to move until it ends: all of another's are STORE_CANNOT, and it is not erased or renamed.
+ * STORE_COMING: the account is a copy that comes from another host; it has no messages, or is that already
+ * (STORE_CANNOT).  STORE_COME, and the first login or mail: it is at home here.
+ * Answered when all that had begun is over.  r: modseq, bytes, messages. */
+enum store_freeze { STORE_THAWED, STORE_FROZEN, STORE_MOVED, STORE_HELD, STORE_COMING, STORE_COME };
 void store_freeze_start(struct store_client *c, uint64_t account, enum store_freeze how,
     struct op *op, store_done *done, void *arg);
 /* A copy of a partition's index is made and synced.  r: path, of the file. */

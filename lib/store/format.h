@@ -214,6 +214,8 @@ struct store_disk_account {
 	uint32_t orphan_since; /* unix seconds: the directory had no entry then; 0 = it had */
 	uint32_t
 	    moved_at; /* unix seconds: all of it is on another host since, nothing is changed here; 0 = it is not */
+	uint32_t
+	    coming_at; /* unix seconds: since then it is a copy that comes from another host; 0 = it is not */
 } PACKED;
 #define STORE_ACCOUNT_V1 offsetof(struct store_disk_account, changes_from)
 #define STORE_ACCOUNT_V2 offsetof(struct store_disk_account, logins)

@@ -102,7 +102,7 @@ verb_check_login(const struct store_request *r)
 static const char *
 verb_check_freeze(const struct store_request *r)
 {
-	return r->use <= STORE_MOVED ? NULL : "bad state";
+	return r->use <= STORE_COME ? NULL : "bad state";
 }
 
 static const char *

@@ -3,7 +3,7 @@
 nothing is lost, UIDs and flags stay, and the client is back on the new store with the settings that it has.  Interrupted
 at each step it goes back or goes on."""
 import json, os, re, signal, smtplib, socket, subprocess, threading, time
-import tm, wire
+import storewire, tm, wire
 from imapraw import Raw
 
 tm.need("ldapmodify")
@@ -221,16 +221,19 @@ is_(dump(proxy(3), ["INBOX"]), seen, "with everything")
 for n in (4, 5):
     e = Raw(sb, login=n)
     e.append("INBOX", f"Subject: {n}\r\n\r\nx\r\n")
-    is_(move(n).returncode, 0, f"account {n} moves")
-    ok(wire.modify(sb, n, f"replace: mailHost\nmailHost: {HERE}"), "as if it had been killed before the directory knew")
-    tm.wait_for(lambda: mailhost(n) == HERE)
-    sb.tool("tmctl", "forget", f"{sb.user(n)}@{D}")
+    stream = subprocess.run([sb.bin("storectl"), "-q", "-c", sb.conf("tiermail.conf"), "backup", "-a", f"{sb.user(n)}@{D}", "-"], capture_output=True).stdout
+    with socket.create_connection(("127.0.0.1", PORT), timeout=tm.LONG) as raw, ctx.wrap_socket(raw, server_hostname=THERE) as t:
+        t.sendall(f"take {THERE} {sb.user(n)}@{D} -\n".encode() + stream)
+        got = b"".join(iter(lambda: t.recv(65536), b"")).decode()
+    ok("has messages=1" in got and got.endswith("end 0\n"), f"account {n} is copied") or tm.diag(got)
+    with storewire.connect(sb.env["RUNDIR"] + "/stored.sock") as s:
+        id = storewire.ask(s, storewire.ACCOUNT, storewire.body(name=f"{sb.user(n)}@{D}".encode())).get(storewire.R_ACCOUNT)
+        is_([storewire.ask(s, storewire.FREEZE, storewire.body(account=id, use=how)).code for how in (1, 2)], [0, 0], "and marked")
 ok(account(sb, 4)["moved_at"] and account(sb, 5)["moved_at"], "both are marked")
 e = Raw(sb, login=4)
 is_(len(e.ok("EXAMINE INBOX")) > 0, True, "the mailbox can be read here")
 ok(e.append("INBOX", "Subject: no\r\n\r\nx\r\n")[1].startswith(b"NO"), "and not be changed")
-r = subprocess.run([sb.bin("storectl"), "-c", sb.conf("tiermail.conf"), "move", "--back", "-A", "127.0.0.1", "-P", str(PORT), f"{sb.user(4)}@{D}", THERE],
-                   capture_output=True, text=True)
+r = move(4, "--back")
 is_((r.returncode, account(two, 4), account(sb, 4)["moved_at"]), (0, None, None), "it goes back: the copy is gone") or tm.diag(r.stderr)
 ok(e.append("INBOX", "Subject: yes\r\n\r\nx\r\n")[1].startswith(b"OK"), "and the mailbox in use")
 r = move(5)

@@ -161,6 +161,10 @@ writer_run_login(struct writer *w, struct store_job *j)
 	struct wacct *a = account_noted(w, j);
 	uint32_t now = (uint32_t)w->now;
 
+	if (a && a->d.coming_at) { /* nobody has said so, but it is in use */
+		a->d.coming_at = 0;
+		writer_account_dirty(w, a);
+	}
 	if (!a ||
 	    (now >= a->d.logins[j->req.use] && now - a->d.logins[j->req.use] < STORE_LOGIN_EVERY))
 		return;

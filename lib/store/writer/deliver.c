@@ -178,6 +178,10 @@ deliver_one(struct writer *w, struct store_job *j, size_t i, int fd, struct cont
 		return;
 	}
 	rc = writer_account_prepare(w, t->account, &a);
+	if (rc == 0 && writer_is_frozen(w, a)) { /* no folder is made in it either */
+		result_fail(r, STORE_FAILED, writer_verdict_frozen(a));
+		return;
+	}
 	if (rc == 0)
 		rc = target_make(w, j, a, t);
 	if (rc == 0)
@@ -188,10 +192,6 @@ deliver_one(struct writer *w, struct store_job *j, size_t i, int fd, struct cont
 	}
 	if (target_again(t, i, a, b, r))
 		return;
-	if (writer_is_frozen(w, a)) {
-		result_fail(r, STORE_FAILED, writer_verdict_frozen(a));
-		return;
-	}
 	if (writer_over_quota(w, a, &t->limits, m->size, 1, true, &v)) {
 		result_fail(r, STORE_OVERQUOTA, v);
 		return;
@@ -219,6 +219,7 @@ deliver_one(struct writer *w, struct store_job *j, size_t i, int fd, struct cont
 		writer_dup_add(w->dups, t->dup, (uint32_t)w->now);
 	r->mailbox = b->id;
 	r->uid = rec.uid;
+	a->d.coming_at = 0; /* it is dirty: a message more */
 	w->stats.delivered++;
 	w->stats.bytes += rec.size;
 	writer_quota_warn(w, a, &t->limits);

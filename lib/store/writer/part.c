@@ -257,7 +257,7 @@ writer_fini(struct writer *w)
 	buf_fini(&w->events);
 	buf_fini(&w->new_accounts);
 	buf_fini(&w->gone_accounts);
-	buf_fini(&w->frozen);
+	buf_fini(&w->held);
 	buf_fini(&w->warning_fds);
 	buf_fini(&w->done_intents);
 	buf_fini(&w->gone);

@@ -205,7 +205,7 @@ struct writer {
 	struct wlog oplog;
 	bool full;                      /* of disk: nothing is taken in */
 	bool index_near;                /* nine tenths of the map are used */
-	struct buf frozen;              /* uint64_t: accounts that are being moved away */
+	struct buf held;                /* struct held: accounts that are being moved away */
 	int failing;                    /* what the last batch failed for, 0 = it did not */
 	uint64_t failures;              /* batches in a row */
 	bool fresh;                     /* the index has just been made */

@@ -56,7 +56,8 @@ struct store_job {
 	struct store_reply reply;
 	int *fds;               /* one for each message, the job's to close; NULL = none */
 	bool foreign;           /* the fds are of another partition: copy, not link */
-	bool ends;              /* FREEZE: its client has gone */
+	bool ends;              /* FREEZE: its client has gone, */
+	uint64_t holder;        /* which was this connection */
 	void *owner, *owner2;   /* the submitter's: who asks, when no login is named; anything */
 	size_t weight;          /* too: bytes of the request */
 	uint64_t waits_for;     /* long.c: mail for this mailbox waits for a COPY into it, */
