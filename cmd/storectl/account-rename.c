@@ -65,9 +65,10 @@ gifts_partition(void *arg, const char *partition, const char *path)
 }
 
 static int
-gift_set(struct asking *ask, uint64_t mailbox, const char *identifier, uint32_t rights)
+gift_set(struct asking *ask, uint64_t mailbox, const char *identifier, enum store_how how,
+    uint32_t rights)
 {
-	store_acl_start(ask->client, mailbox, slice_str(identifier), STORE_SET, rights, &ask->op,
+	store_acl_start(ask->client, mailbox, slice_str(identifier), how, rights, &ask->op,
 	    asking_done, ask);
 	if (asking_try(ask))
 		return 0;
@@ -91,8 +92,8 @@ gifts_pass(struct asking *ask, const char *from, const char *to)
 		char *old = mem_printf("%s%s", gift[i].negative ? "-" : "", from);
 		char *new = mem_printf("%s%s", gift[i].negative ? "-" : "", to);
 
-		rc |= gift_set(ask, gift[i].mailbox, new, gift[i].rights) ||
-		    gift_set(ask, gift[i].mailbox, old, 0);
+		rc |= gift_set(ask, gift[i].mailbox, new, STORE_ADD, gift[i].rights) ||
+		    gift_set(ask, gift[i].mailbox, old, STORE_SET, 0);
 		mem_free(&old);
 		mem_free(&new);
 	}

@@ -12,6 +12,7 @@
 
 #include "backup.h"
 #include "base/crc.h"
+#include "base/clock.h"
 #include "base/files.h"
 #include "base/mem.h"
 #include "message/message.h"
@@ -289,6 +290,48 @@ backup_annotations(struct backing *b, uint64_t account, uint64_t mailbox, uint64
 	store_end(b->view);
 }
 
+/* What deliveries are still to remember: whom vacation has answered, which messages are duplicates. */
+static void
+backup_marks(struct backing *b, uint64_t account)
+{
+	struct store_mark_walk m = { .account = account };
+	int64_t now = clock_now();
+
+	if (store_begin(b->view) < 0)
+		exit(EX_OSERR);
+	while (store_mark_next(b->view, &m)) {
+		if (m.until <= now)
+			continue;
+		buf_lit(&b->line, "mark");
+		kv_put(&b->line, "key", slice((const char *)m.key, sizeof(m.key)));
+		kv_put_u64(&b->line, "until", m.until);
+		backup_frame(b, BACKUP_MARK);
+	}
+	store_end(b->view);
+}
+
+/* Those of names that are no folder; of folders they are with these. */
+static void
+backup_subscriptions(struct backing *b, uint64_t account)
+{
+	struct store_folder name = { .account = account }, f = name;
+	bool more;
+
+	if (store_begin(b->view) < 0)
+		exit(EX_OSERR);
+	more = store_next_folder(b->view, &f);
+	while (store_next_subscription(b->view, &name)) { /* both in the order of their octets */
+		while (more && slice_cmp(f.name, name.name) < 0)
+			more = store_next_folder(b->view, &f);
+		if (more && slice_eq(f.name, name.name) && !(f.attrs & STORE_NOSELECT))
+			continue;
+		buf_lit(&b->line, "subscription");
+		kv_put(&b->line, "name", name.name);
+		backup_frame(b, BACKUP_SUBSCRIPTION);
+	}
+	store_end(b->view);
+}
+
 static void
 backup_gone(struct backing *b, uint64_t mailbox, uint64_t since)
 {
@@ -433,11 +476,16 @@ backup_account(struct backing *b, const char *name)
 		kv_put(&b->line, "name", slice_str(name));
 		kv_put_u64(&b->line, "modseq", a.modseq);
 		kv_put_u64(&b->line, "since", since);
+		for (size_t i = 0; i < STORE_LOGINS; i++)
+			if (a.logins[i])
+				kv_put_u64(&b->line, backup_logins[i], a.logins[i]);
 		backup_frame(b, BACKUP_ACCOUNT);
 		if (b->listed)
 			b->listed(b->write_arg, (const void *)folders.p,
 			    folders.n / sizeof(struct backup_folder));
 		backup_annotations(b, a.id, 0, since);
+		backup_marks(b, a.id);
+		backup_subscriptions(b, a.id);
 		f = (const void *)folders.p;
 		for (size_t i = 0; i < folders.n / sizeof(*f) && !b->rc; i++)
 			backup_folder(b, a.id, &f[i], since);

@@ -133,6 +133,8 @@ backup_partition(void *arg, const char *name, const char *path)
 	return b->rc;
 }
 
+const char *const backup_logins[STORE_LOGINS] = { "imap", "pop3", "web" };
+
 void
 backup_begin(struct backing *b)
 {

@@ -48,6 +48,8 @@ struct backing { /* a stream */
 	uint64_t left_out; /* of those, what is not in the stream though it should */
 };
 
+/* Keys of an account's frame: its last login by each protocol. */
+extern const char *const backup_logins[STORE_LOGINS];
 /* backup.c: the frames before and behind all accounts; what has been made goes. */
 void backup_begin(struct backing *b);
 void backup_end(struct backing *b);

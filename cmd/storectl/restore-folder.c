@@ -34,6 +34,7 @@ restore_flush(struct restoring *r)
 
 	if (!r->opened)
 		return;
+	restore_marks_flush(r);
 	rc = put_flush(&r->put);
 	if (rc && !r->rc) {
 		restore_bad(r, "what was in hand is not sure");
@@ -162,15 +163,6 @@ restore_folder(struct restoring *r, struct slice line)
 	folder_look(r);
 }
 
-static bool
-folder_named(const struct restoring *r, const char *name)
-{
-	for (size_t at = 0; at < r->named.n; at += strlen(r->named.p + at) + 1)
-		if (strcmp(r->named.p + at, name) == 0)
-			return true;
-	return false;
-}
-
 /* Those below others first; one above a folder that stays becomes a bare name, and such a name goes with the last below
  * it. */
 void
@@ -185,7 +177,8 @@ restore_only(struct restoring *r)
 		exit(EX_OSERR);
 	while (store_next_folder(r->view, &f)) {
 		slice_cstr(f.name, name, sizeof(name));
-		if (f.attrs & STORE_NOSELECT || folder_named(r, name) || strcmp(name, "INBOX") == 0)
+		if (f.attrs & STORE_NOSELECT || restore_is_named(&r->named, name) ||
+		    strcmp(name, "INBOX") == 0)
 			continue;
 		buf_add(&others, name, sizeof(name));
 		n++;

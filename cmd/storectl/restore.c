@@ -62,8 +62,10 @@ restore_account_end(struct restoring *r)
 {
 	if (r->opened) {
 		restore_flush(r);
-		if (r->run->exact && r->done && !r->rc)
+		if (r->run->exact && r->done && !r->rc) {
+			restore_only_subscribed(r);
 			restore_only(r);
+		}
 		have_fini(&r->have);
 		put_close(&r->put);
 		store_view_free(&r->view);
@@ -72,6 +74,7 @@ restore_account_end(struct restoring *r)
 	}
 	r->opened = r->wanted = r->done = false;
 	buf_clear(&r->named);
+	buf_clear(&r->subscribed);
 	r->mailbox = 0;
 	r->folder[0] = '\0';
 }
@@ -117,6 +120,7 @@ restore_account(struct restoring *r, struct slice line)
 	r->put.placed = restore_placed;
 	r->put.placed_arg = r;
 	r->opened = true;
+	restore_logins(r, line);
 }
 
 /* ---- frames ------------------------------------------------------------------------------------- */
@@ -161,6 +165,8 @@ restore_frame(struct restoring *r, const struct backup_frame *f)
 	case BACKUP_FOLDER: restore_folder(r, f->text); break;
 	case BACKUP_RIGHTS: restore_rights(r, f->text); break;
 	case BACKUP_ANNOTATION: restore_annotation(r, f->text); break;
+	case BACKUP_MARK: restore_mark(r, f->text); break;
+	case BACKUP_SUBSCRIPTION: restore_subscription(r, f->text); break;
 	case BACKUP_MESSAGE: restore_message(r, f->text); break;
 	case BACKUP_OCTETS: restore_octets(r, f->text); break;
 	case BACKUP_STATE: restore_state(r, f->text); break;
@@ -289,6 +295,7 @@ restore_stream(const struct restore_run *run, const char *from)
 	buf_fini(&r.m.keywords);
 	buf_fini(&r.m.octets);
 	buf_fini(&r.named);
+	buf_fini(&r.subscribed);
 	buf_fini(&r.annotation);
 	idmap_fini(&r.emails);
 	return r.rc ? r.rc : r.failed ? 1 : 0;

@@ -51,7 +51,10 @@ struct restoring { /* a stream */
 	struct restore_message m;
 	bool done;             /* all of the account in hand has come */
 	struct buf annotation; /* pieces of a value, so far */
+	struct store_question marks[STORE_QUESTIONS_MAX];
+	size_t nmarks;         /* in hand */
 	struct buf named;      /* exact: folders of the account in hand, each with a NUL */
+	struct buf subscribed; /* exact: names that are no folders, the same */
 	bool began, ended;
 	uint64_t accounts, folders, messages, merged, there, states, gone, failed;
 };
@@ -63,6 +66,14 @@ void restore_folder(struct restoring *r, struct slice line);
 void restore_only(struct restoring *r); /* exact: all others go */
 void restore_rights(struct restoring *r, struct slice line);
 void restore_annotation(struct restoring *r, struct slice line);
+/* restore-account.c: what is the account's and no folder's. */
+void restore_logins(struct restoring *r, struct slice line);
+void restore_mark(struct restoring *r, struct slice line);
+void restore_marks_flush(struct restoring *r);
+void restore_subscription(struct restoring *r, struct slice line);
+/* Is the name among these, each with a NUL? */
+bool restore_is_named(const struct buf *names, const char *name);
+void restore_only_subscribed(struct restoring *r); /* exact: all other subscriptions end */
 void restore_message(struct restoring *r, struct slice line);
 void restore_octets(struct restoring *r, struct slice text);
 void restore_state(struct restoring *r, struct slice line);

@@ -21,6 +21,8 @@ enum backup_kind {
 	BACKUP_RIGHTS = 'R',  /* identifier, may: of the folder */
 	BACKUP_ANNOTATION =
 	    'n', /* login, name, value, gone: of the folder, or (server=1) of the account */
+	BACKUP_MARK = 'm',         /* key, until: what deliveries remember of the account */
+	BACKUP_SUBSCRIPTION = 'u', /* name: subscribed, and no folder */
 	BACKUP_MESSAGE =
 	    'M',             /* uid, size, flags ...; octets follow, or it is one that was before */
 	BACKUP_OCTETS = 'O', /* the next ones of the message */

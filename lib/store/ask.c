@@ -400,6 +400,18 @@ store_login_note(struct store_client *c, uint64_t account, struct slice login, e
 }
 
 void
+store_login_at_start(struct store_client *c, uint64_t account, enum store_login how, uint32_t at,
+    struct op *op, store_done *done, void *arg)
+{
+	struct store_request r = { .verb = STORE_V_LOGIN,
+		.account = account,
+		.use = (uint8_t)how,
+		.since = at };
+
+	store_ask(c, &r, op, done, arg);
+}
+
+void
 store_recount_start(struct store_client *c, uint64_t account, struct op *op, store_done *done,
     void *arg)
 {

@@ -199,6 +199,9 @@ void store_account_start(struct store_client *c, struct slice account, struct sl
  * the next login is noted. */
 void store_login_note(struct store_client *c, uint64_t account, struct slice login,
     enum store_login how);
+/* storectl: it came there at this time (unix seconds), if none is known to have come later. */
+void store_login_at_start(struct store_client *c, uint64_t account, enum store_login how,
+    uint32_t at, struct op *op, store_done *done, void *arg);
 /* r: mailbox, uidvalidity.  Superior folders are made when missing. */
 void store_create_start(struct store_client *c, uint64_t account, struct slice name,
     enum store_special use, struct op *op, store_done *done, void *arg);

@@ -472,3 +472,35 @@ store_subscribed(struct store_view *v, uint64_t account, struct slice name)
 		return false;
 	return store_fetch(v, STORE_T_SUB, key, name_key(key, account, name)).p;
 }
+
+bool
+store_mark_next(struct store_view *v, struct store_mark_walk *m)
+{
+	uint8_t key[8 + sizeof(m->key)];
+	MDB_val k = { sizeof(key), key }, d;
+	struct store_disk_mark row;
+	MDB_cursor *c;
+	int rc;
+
+	if (!store_has(v, STORE_T_MARK))
+		return false;
+	c = store_cursor(v, STORE_T_MARK);
+	store_be64(key, m->account);
+	memcpy(key + 8, m->key, sizeof(m->key));
+	rc = mdb_cursor_get(c, &k, &d, MDB_SET_RANGE);
+	if (rc == 0 && m->began && k.mv_size == sizeof(key) &&
+	    memcmp(k.mv_data, key, sizeof(key)) == 0)
+		rc = mdb_cursor_get(c, &k, &d, MDB_NEXT);
+	m->began = true;
+	for (; rc == 0 && k.mv_size >= 8 && store_get64(k.mv_data) == m->account;
+	     rc = mdb_cursor_get(c, &k, &d, MDB_NEXT)) {
+		if (k.mv_size != sizeof(key) || /* how many there are, or one that is damaged */
+		    store_value_read(slice(d.mv_data, d.mv_size), sizeof(row), &row, sizeof(row)) <
+			0)
+			continue;
+		memcpy(m->key, (const char *)k.mv_data + 8, sizeof(m->key));
+		m->until = row.until;
+		return true;
+	}
+	return false;
+}

@@ -77,6 +77,17 @@ bool store_next_folder(struct store_view *v, struct store_folder *f);
 bool store_next_subscription(struct store_view *v, struct store_folder *f);
 bool store_subscribed(struct store_view *v, uint64_t account, struct slice name);
 
+/* The marks of an account (store/client.h, enum store_know), also those that have ended:
+ *	struct store_mark_walk m = { .account = id };
+ *	while (store_mark_next(v, &m)) ... */
+struct store_mark_walk {
+	uint64_t account;
+	uint32_t until; /* unix seconds */
+	uint8_t key[16];
+	bool began;
+};
+bool store_mark_next(struct store_view *v, struct store_mark_walk *m);
+
 /* ---- messages; inside a snapshot -------------------------------------------------------- */
 
 /* Walks the messages of a UID range block by block.  Each call gives those of one block that are in

@@ -161,6 +161,13 @@ writer_run_login(struct writer *w, struct store_job *j)
 	struct wacct *a = account_noted(w, j);
 	uint32_t now = (uint32_t)w->now;
 
+	if (a && j->req.since) { /* it was elsewhere, and is only told */
+		if (j->req.since > now || j->req.since <= a->d.logins[j->req.use])
+			return;
+		a->d.logins[j->req.use] = (uint32_t)j->req.since;
+		writer_account_dirty(w, a);
+		return;
+	}
 	if (a && a->d.coming_at) { /* nobody has said so, but it is in use */
 		a->d.coming_at = 0;
 		writer_account_dirty(w, a);

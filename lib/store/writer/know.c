@@ -116,8 +116,11 @@ mark_set(struct writer *w, struct wacct *a, const struct store_question *q)
 	if (stood && q->what == STORE_KNOW_CLAIM)
 		return true;
 	if (!there) {
+		uint32_t gone;
+
 		n = marks_count(w, a);
-		marks_count_set(w, a, n + 1 - marks_sweep(w, key, n >= STORE_MARKS_MAX));
+		gone = marks_sweep(w, key, n >= STORE_MARKS_MAX);
+		marks_count_set(w, a, n + 1 > gone ? n + 1 - gone : 1);
 	}
 	writer_row_put(w, STORE_T_MARK, key, sizeof(key), &d, sizeof(d), 0);
 	return stood;
