@@ -2,7 +2,8 @@
  *
  * stored warns by itself when something comes in; here it is for limits that have become less, or for another
  * quota_warn.  Asks the directory for the limits of each account, and stored, which keeps whom it has warned, for
- * those who are near: a crossing is told once, by whom it may be.  An account without an entry is passed over. */
+ * those who are near: a crossing is told once, by whom it may be.  An account without an entry is passed over, and
+ * one that has been moved: it is warned where it is. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -21,6 +22,7 @@ struct warn_run {
 	struct asking ask;
 	struct dir *dir;
 	uint64_t met;
+	bool failed; /* somebody was not told, which has been said */
 	/* of the one that is asked for */
 	struct store_limits limits;
 	struct verdict v;
@@ -78,9 +80,10 @@ warn_treat(struct warn_run *r, struct slice name, const struct store_account *a)
 	store_warn_start(r->ask.client, a->id, r->limits, &r->ask.op, asking_done, &r->ask);
 	if (!asking_try(&r->ask)) {
 		fprintf(stderr, "storectl: " SFMT ": %s\n", SARG(name), r->ask.reply.verdict.text);
+		r->failed = true; /* the others all the same */
 		return r->ask.reply.code == STORE_AWAY || r->ask.reply.code == STORE_UNSURE ?
 		    EX_UNAVAILABLE :
-		    0; /* the others all the same */
+		    0;
 	}
 	if (near)
 		warn_say(r, name, a, r->ask.reply.uid ? "warned now" : "warned");
@@ -102,7 +105,7 @@ warn_one(void *arg, const char *partition UNUSED, struct slice name, const struc
 		fprintf(stderr, "storectl: " SFMT ": %s\n", SARG(name), r->v.text);
 		return EX_TEMPFAIL;
 	}
-	return r->there ? warn_treat(r, name, a) : 0;
+	return r->there && !a->moved_at ? warn_treat(r, name, a) : 0;
 }
 
 int
@@ -124,5 +127,5 @@ storectl_quota_warn(const char *account, bool json, bool dry)
 		fprintf(stderr, "storectl: %s: no such account\n", account);
 		rc = EX_NOUSER;
 	}
-	return rc;
+	return rc == 0 && r.failed ? EX_SOFTWARE : rc;
 }

@@ -8,7 +8,7 @@ from imapraw import Raw
 
 tm.need("ldapmodify")
 ok, is_ = tm.ok, tm.is_
-sb = tm.Sandbox("--users", "7", "--set", "tiermail.ldap.cache_age=0", "--set", "imapd.workers=1")
+sb = tm.Sandbox("--users", "7", "--set", "stored.quota_warn=90", "--set", "tiermail.ldap.cache_age=0", "--set", "imapd.workers=1")
 two = tm.Sandbox("--join", sb.dir, "--role", "store", "--set", f"tiermail.roles.move={sb.env['MAILHOST']}", "--set", "imapd.workers=1")
 HERE, THERE, D = sb.env["MAILHOST"], two.env["MAILHOST"], sb.domain
 PORT = tm.free_port()
@@ -193,6 +193,16 @@ with stored() as s:
     ok(r.returncode and f"account_purged account={name(6)}" not in r.stderr and account(sb, 6), "what cannot be purged is not told as purged") or tm.diag(r.stderr)
 r = sb.tool("storectl", "account", "orphans", "--purge-after", "0")
 ok(r.returncode == 0 and f"account_purged account={name(6)}" in r.stderr and not account(sb, 6), "then it is") or tm.diag(r.stderr)
+
+# ---- one who cannot be warned ---------------------------------------------------------------------------------------
+mail(sb, 7, 2)
+wire.modify(sb, 7, "replace: mailMsgQuota\nmailMsgQuota: 2")
+with stored() as s:
+    freeze(s, 7, FROZEN)
+    r = sb.tool("storectl", "quota", "warn")
+    is_((r.returncode, "is being moved" in r.stderr), (70, True), "a warning that cannot be given is no success") or tm.diag(r.stdout + r.stderr)
+r = sb.tool("storectl", "quota", "warn")
+is_((r.returncode, f"{name(7)}: " in r.stdout), (0, True), "later it is given") or tm.diag(r.stdout + r.stderr)
 
 for host in (sb, two):
     is_(host.tool("storectl", "check").returncode, 0, "check finds nothing")
