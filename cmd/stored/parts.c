@@ -73,6 +73,18 @@ account_add(struct part *part, const struct store_known *k)
 	return a;
 }
 
+/* Mail may be waiting behind the end of an account, and make a new one in the same partition: until it has, that is
+ * where others of the name go. */
+static void
+account_drop_unused(struct account *a)
+{
+	if (a->id || a->jobs)
+		return;
+	map_take(&accounts, slice_str(a->name));
+	mem_free(&a->name);
+	mem_free(&a);
+}
+
 static void
 account_drop(const struct part *part, const struct store_known *k)
 {
@@ -80,9 +92,20 @@ account_drop(const struct part *part, const struct store_known *k)
 
 	if (!a || a->part != part || (a->id && a->id != k->id))
 		return;
-	map_take(&accounts, k->name);
-	mem_free(&a->name);
-	mem_free(&a);
+	a->id = a->inbox = 0;
+	account_drop_unused(a);
+}
+
+void
+account_job(struct slice name, int by)
+{
+	struct account *a = map_get(&accounts, name);
+
+	if (!a)
+		return;
+	a->jobs += (size_t)by;
+	if (by < 0)
+		account_drop_unused(a);
 }
 
 static void

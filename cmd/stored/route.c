@@ -76,12 +76,27 @@ stored_reply_now(struct client *c, uint32_t id, enum store_code code, struct ver
 	reply_to(c, id, &r);
 }
 
+/* The accounts that the writer finds, or makes, by their names. */
+static void
+job_names(const struct store_job *j, int by)
+{
+	const struct store_verb_info *v = store_verb_find(j->req.verb);
+
+	if (v->home == STORE_AT_NAME)
+		account_job(j->req.name, by);
+	for (size_t i = 0; v->home == STORE_AT_TARGETS && i < j->req.ntargets; i++)
+		account_job(j->req.targets[i].account, by);
+	if (j->req.verb == STORE_V_RENAME_ACCOUNT)
+		account_job(j->req.name2, by);
+}
+
 static void
 stored_route_submit(struct client *c, struct part *part, struct store_job *j)
 {
 	j->owner = c;
 	j->holder = c->number;
 	waiting++;
+	job_names(j, 1);
 	client_busy(c, j->weight);
 	if (store_part_submit(part->p, j))
 		return;
@@ -189,6 +204,7 @@ stored_job_finished(struct store_job *j)
 
 	if (c) { /* the purge's have none */
 		waiting--;
+		job_names(j, -1);
 		if (j->req.verb == STORE_V_FREEZE)
 			freeze_finished(c, j);
 		if (j->owner2)

@@ -115,6 +115,7 @@ struct account {
 	char *name;
 	struct part *part;
 	uint64_t id, inbox; /* 0 = on the way */
+	size_t jobs;        /* at the writer, which may make it, by its name */
 };
 int parts_open(struct loop *l);
 void parts_close(void (*closed)(void));     /* finishes all work first */
@@ -126,5 +127,7 @@ void parts_tick(void); /* every few seconds */
 /* Where an account lives; one that is new is assigned to `partition`.  NULL: no such partition, or the
  * name is none. */
 struct account *account_get(struct slice name, struct slice partition);
+/* A job that names it goes to its writer (1), or has come back (-1).  Until then one that is gone keeps its partition. */
+void account_job(struct slice name, int by);
 void parts_status(struct buf *out);
 #endif
