@@ -96,6 +96,7 @@ account_json(struct buf *b, const char *partition, struct slice name, const stru
 	}
 	account_json_time(b, "orphan_since", a->orphan_since);
 	account_json_time(b, "moved_at", a->moved_at);
+	account_json_time(b, "coming_at", a->coming_at);
 }
 
 static void
@@ -108,6 +109,8 @@ account_line(struct buf *b, const char *partition, struct slice name, const stru
 		buf_lit(b, " orphan");
 	if (a->moved_at)
 		buf_lit(b, " moved");
+	if (a->coming_at)
+		buf_lit(b, " coming");
 }
 
 void
@@ -260,6 +263,8 @@ account_show(struct account_run *run)
 		account_time(&b, a.orphan_since);
 		buf_lit(&b, "\nmoved ");
 		account_time(&b, a.moved_at);
+		buf_lit(&b, "\ncoming ");
+		account_time(&b, a.coming_at);
 		buf_char(&b, '\n');
 		account_show_folders(v, id, false, &b);
 	}

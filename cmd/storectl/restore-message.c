@@ -89,7 +89,10 @@ message_put(struct restoring *r)
 		restore_bad(r, "octets whose checksum is another's; the message is left out");
 		return;
 	}
-	uid = text.n ? have_take(&r->have, text, crc32c(0, text.p, text.n)) : 0;
+	/* In a copy that nobody changes a new UID is a new message, whatever other has the same octets. */
+	uid = text.n && !(r->run->exact && r->keeps && r->m.uid >= r->now_next) ?
+	    have_take(&r->have, text, crc32c(0, text.p, text.n)) :
+	    0;
 	if (uid) {
 		restore_placed(r, r->m.email, r->mailbox, uid);
 		r->there++;

@@ -196,7 +196,8 @@ restore_read(struct restoring *r)
 	while ((n = read(r->fd, p, RESTORE_READ)) < 0 && errno == EINTR)
 		;
 	if (n < 0) {
-		fprintf(stderr, "storectl: %s: %s\n", r->from, strerror(errno));
+		fprintf(stderr, "storectl: %s: %s\n", r->from,
+		    errno == EAGAIN ? "nothing comes any more" : strerror(errno));
 		r->rc = EX_IOERR;
 	}
 	r->in.n += n > 0 ? (size_t)n : 0;

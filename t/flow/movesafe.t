@@ -178,9 +178,16 @@ def connection(words=b""):
     return t
 
 
+def take(n, state):
+    """As the other host does it: a pass of a copy.  The stream has all accounts, of which this one is taken."""
+    stream = subprocess.run([sb.bin("storectl"), "-q", "-c", sb.conf("tiermail.conf"), "backup", "-s", state, "-"], capture_output=True).stdout
+    with connection(f"take {THERE} {name(n)} -\n".encode() + stream) as t:
+        return b"".join(iter(lambda: t.recv(65536), b"")).decode()
+
+
 held = [connection(), connection(f"take {THERE} {name(5)} -\n".encode())]
 got = [b"".join(iter(lambda: t.recv(65536), b"")) for t in held]
-ok(got[1].endswith(b"end 74\n"), "who says nothing any more is told so, and goes") or tm.diag(f"{got}")
+ok(got[1].endswith(b"nothing comes any more\nend 74\n"), "who says nothing any more is told so, and goes") or tm.diag(f"{got}")
 ok(tm.wait_for(lambda: move(5).returncode == 0), "and others get their places")
 
 # ---- an orphan that somebody moves ----------------------------------------------------------------------------------
@@ -194,8 +201,18 @@ with stored() as s:
 r = sb.tool("storectl", "account", "orphans", "--purge-after", "0")
 ok(r.returncode == 0 and f"account_purged account={name(6)}" in r.stderr and not account(sb, 6), "then it is") or tm.diag(r.stderr)
 
+# ---- the same octets again ------------------------------------------------------------------------------------------
+state = tm.tempdir()
+mail(sb, 7, 1)
+got = take(7, state)
+ok("has messages=1 " in got and account(two, 7)["coming_at"], "a first pass of a copy") or tm.diag(got)
+with stored() as s:
+    box = w.ask(s, w.ACCOUNT, w.body(name=name(7).encode())).get(w.R_MAILBOX)
+    is_(w.ask(s, w.COPY, w.body(mailbox=box, mailbox2=box, ranges=[(1, 1)])).code, w.DONE, "a message has a copy beside it")
+got = take(7, state)
+ok("has messages=2 " in got, "which the next pass has") or tm.diag(got)
+
 # ---- one who cannot be warned ---------------------------------------------------------------------------------------
-mail(sb, 7, 2)
 wire.modify(sb, 7, "replace: mailMsgQuota\nmailMsgQuota: 2")
 with stored() as s:
     freeze(s, 7, FROZEN)
