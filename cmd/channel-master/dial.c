@@ -6,12 +6,10 @@
  * passed over while there are others. */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <strings.h>
-#include "base/crc.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "job/hosts.h"
 #include "master.h"
 
 #define DIAL_MAGIC 0x6469616c
@@ -312,37 +310,6 @@ use_mx(struct dial *d, const struct dns_answer *a)
 	return n > 0;
 }
 
-static int
-dial_name_order(const void *x, const void *y)
-{
-	return strcasecmp(*(char *const *)x, *(char *const *)y);
-}
-
-/* The first of them by name, and a sum over all: the same for domains that one provider's hosts serve, in
- * whatever order the DNS names them. */
-static void
-name_set(const struct dial *d, char out[JOB_MX_MAX + 1])
-{
-	const char *names[MX_MAX];
-	uint32_t sum = 0;
-
-	for (size_t i = 0; i < d->nmx; i++)
-		names[i] = d->mx[i];
-	qsort(names, d->nmx, sizeof(names[0]), dial_name_order);
-	for (size_t i = 0; i < d->nmx; i++)
-		for (const char *p = names[i]; p[0]; p++) {
-			char c = ascii_lower(*p);
-
-			if (c != '.' || p[1]) /* some come with a dot at the end */
-				sum = crc32c(sum, &c, 1);
-		}
-	(void)snprintf(out, JOB_MX_MAX + 1, "%.*s/%zu/%08x",
-	    (int)(strlen(names[0]) - slice_ends(slice_str(names[0]), S("."))), names[0], d->nmx,
-	    sum);
-	for (char *p = out; *p; p++)
-		*p = ascii_lower(*p);
-}
-
 static void
 mx_found(void *arg, const struct dns_answer *a)
 {
@@ -356,7 +323,7 @@ mx_found(void *arg, const struct dns_answer *a)
 		dial_finish(d, NULL, &v, JOB_SITE_NONE);
 	} else if (a->status == 0 && a->nmx > 0) {
 		if (use_mx(d, a)) {
-			name_set(d, d->site->mx_set);
+			job_hosts_name(d->site->mx_set, d->mx, d->nmx);
 			next_host(d);
 			return;
 		}

@@ -270,6 +270,8 @@ job_result_parse(struct slice verb, struct slice rest, struct job_result *r, con
 		} else if (is_key(k, "rule")) {
 			r->rule = v;
 		} else if (is_key(k, "mx")) {
+			if (v.n > JOB_MX_MAX)
+				return job_line_fail(why, "mx is too long");
 			r->mx = v;
 		} else if (is_key(k, "site")) {
 			for (i = 0; i < NELEM(sites) && !slice_eq(v, slice_str(sites[i])); i++)
