@@ -32,6 +32,7 @@ static void
 dest_free(struct sched *s, struct sched_dest *d)
 {
 	sched_heap_take_dest(s, d);
+	sched_dest_unlimit(s, d);
 	sched_group_leave(s, d);
 	(void)map_take(&d->channel->dests, sched_dest_name_of(d));
 	for (int p = 0; p < 3; p++)
@@ -39,7 +40,6 @@ dest_free(struct sched *s, struct sched_dest *d)
 	list_remove(&d->idle);
 	list_remove(&d->busy);
 	d->channel->nslow -= d->class == DEST_SLOW;
-	d->channel->nlimited -= d->limited;
 	d->channel->nstate[d->state]--;
 	d->channel->ndests--;
 	s->dest_bytes -= size_of(d);
@@ -125,7 +125,7 @@ sched_dest_open(const struct sched_dest *d)
 
 /* In the ring of a priority are exactly the destinations that can be served now. */
 void
-sched_dest_update(struct sched_dest *d)
+sched_dest_place(struct sched_dest *d)
 {
 	bool open = sched_dest_open(d);
 
@@ -137,6 +137,13 @@ sched_dest_update(struct sched_dest *d)
 		else if (in && !should)
 			list_remove(&d->ring[p]);
 	}
+}
+
+void
+sched_dest_update(struct sched_dest *d)
+{
+	sched_dest_place(d);
+	sched_group_let_out(d);
 }
 
 void
@@ -226,13 +233,27 @@ sched_dest_class_room(const struct sched_channel *c, enum dest_class class)
 
 /* ---- how fast ---------------------------------------------------------------------------- */
 
+/* The one mover; at most one of a group waits for its rate. */
 static void
 sched_dest_set_limited(struct sched_dest *d, bool limited)
 {
+	if (d->limited == limited)
+		return;
 	d->channel->nlimited += limited;
 	d->channel->nlimited -= d->limited;
+	if (d->group)
+		d->group->limited = limited ? d : NULL;
 	d->limited = limited;
 	sched_dest_update(d);
+}
+
+void
+sched_dest_unlimit(struct sched *s, struct sched_dest *d)
+{
+	if (!d->limited)
+		return;
+	sched_heap_take_dest(s, d);
+	sched_dest_set_limited(d, false);
 }
 
 bool
@@ -245,6 +266,7 @@ sched_dest_may(struct sched *s, struct sched_dest *d, int64_t now)
 		return false;
 	if (sched_rate_may(b, r, now))
 		return true;
+	d = sched_group_turn(d);
 	sched_heap_put_dest(s, d, (uint32_t)sched_rate_at(b, r));
 	sched_dest_set_limited(d, true);
 	return false;
@@ -258,8 +280,10 @@ sched_dest_set_state(struct sched *s, struct sched_dest *d, enum dest_state stat
 	d->channel->nstate[state]++;
 	d->state = (uint8_t)state;
 	d->parked_until = (uint32_t)until;
-	if (until)
-		sched_heap_put_dest(s, d, d->parked_until);
+	if (!until)
+		return;
+	sched_heap_put_dest(s, d, d->parked_until);
+	sched_dest_set_limited(d, false); /* others of its group need not wait with it */
 }
 
 void
@@ -268,6 +292,7 @@ sched_dest_wake(struct sched *s, struct sched_dest *d)
 	sched_heap_take_dest(s, d);
 	sched_dest_set_state(s, d, DEST_ALIVE, 0);
 	sched_dest_set_limited(d, false);
+	sched_dest_update(d);
 }
 
 void
@@ -279,11 +304,7 @@ sched_dest_free_rates(struct sched *s)
 
 		while ((d = map_next(&s->order[i]->dests, &at))) {
 			*sched_rate_of(d) = d->rate = (struct sched_rate){ 0 };
-			if (!d->limited)
-				continue;
-			if (!d->parked_until)
-				sched_heap_take_dest(s, d);
-			sched_dest_set_limited(d, false);
+			sched_dest_unlimit(s, d);
 		}
 		s->order[i]->rate = (struct sched_rate){ 0 };
 	}

@@ -58,10 +58,14 @@ sched_rates_out(struct sched_dest *d)
 }
 
 void
-sched_rates_back(struct sched_dest *d)
+sched_rates_back(struct sched *s, struct sched_dest *d)
 {
+	struct sched_dest *waits = d->group ? d->group->limited : d;
+
 	rate_add(sched_rate_of(d), &d->channel->conf->rate, 1);
 	rate_add(&d->channel->rate, &d->channel->conf->rate_total, 1);
+	if (waits && sched_rate_of(d)->tokens >= 1)
+		sched_dest_unlimit(s, waits);
 }
 
 int64_t

@@ -39,12 +39,14 @@ void sched_slab_free(struct sched *s);
 
 /* dest.c */
 struct sched_dest *sched_dest_get(struct sched *s, struct sched_channel *c, struct slice name);
-void sched_dest_update(struct sched_dest *d);         /* keeps its places in the rings right */
+void sched_dest_place(struct sched_dest *d);  /* keeps its places in the rings right ... */
+void sched_dest_update(struct sched_dest *d); /* ... and those of its group, if it needs none */
 void sched_dest_turn(struct sched_dest *d, int prio); /* to the end of its ring */
 /* May it have another one now?  False: it is not served until it may. */
 bool sched_dest_may(struct sched *s, struct sched_dest *d, int64_t now);
-void sched_dest_wake(struct sched *s, struct sched_dest *d); /* it is dead no more */
-void sched_dest_free_rates(struct sched *s);                 /* other rates count from now on */
+void sched_dest_wake(struct sched *s, struct sched_dest *d);    /* it is dead no more */
+void sched_dest_free_rates(struct sched *s);                    /* other rates count from now on */
+void sched_dest_unlimit(struct sched *s, struct sched_dest *d); /* waits for its rate no more */
 /* A delivery to it was handed out / came back (d->active is the count without / with it). */
 void sched_dest_out(struct sched_dest *d, int64_t now);
 void sched_dest_back(struct sched_dest *d, int64_t now);
@@ -65,6 +67,11 @@ void sched_group_join(struct sched *s, struct sched_dest *d, struct slice mx);
 void sched_group_leave(struct sched *s, struct sched_dest *d);
 /* A delivery to one of the group may go now; else d is out of its rings until it may. */
 bool sched_group_may(struct sched *s, struct sched_dest *d, int64_t now);
+/* The rate of d, or of its group, is used up: who of them is the next when there is some?  It is in its rings, and
+ * d is in none unless it is the one. */
+struct sched_dest *sched_group_turn(struct sched_dest *d);
+/* Something about d has changed: if its group has room, one of those who wait for that may go. */
+void sched_group_let_out(struct sched_dest *d);
 void sched_group_out(struct sched_dest *d);
 void sched_group_back(struct sched_dest *d);
 
@@ -74,7 +81,7 @@ bool sched_rate_may(struct sched_rate *b, const struct channel_rate *r, int64_t 
 int64_t sched_rate_at(const struct sched_rate *b, const struct channel_rate *r);
 struct sched_rate *sched_rate_of(struct sched_dest *d); /* its own, or its group's */
 void sched_rates_out(struct sched_dest *d);
-void sched_rates_back(struct sched_dest *d);
+void sched_rates_back(struct sched *s, struct sched_dest *d);
 
 /* sched.c */
 void sched_entry_ready(struct sched *s, struct sched_entry *e, int64_t now, bool front);

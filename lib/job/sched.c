@@ -334,6 +334,8 @@ sched_retry(struct sched *s, struct sched_entry *e, int64_t now)
 
 	if (d->parked_until)
 		sched_dest_wake(s, d);
+	if (d->group)
+		d->group->suspended_until = 0;
 	sched_entry_unlink(s, e);
 	e->throttled = false;
 	sched_entry_ready(s, e, now, false);
@@ -482,7 +484,7 @@ end_drop(struct sched *s, struct sched_entry *e, bool was_action, uint32_t after
 {
 	e->dest->channel->dropped++;
 	if (e->action == JOB_DELIVER)
-		sched_rates_back(e->dest); /* nobody was asked */
+		sched_rates_back(s, e->dest); /* nobody was asked */
 	/* A notice that could not be written is due already: it must not come back at once. */
 	if (was_action)
 		wait_until(s, e, now + (after > 30 ? after : 30));
@@ -561,7 +563,7 @@ sched_return(struct sched *s, struct sched_entry *e, int64_t now)
 	s->now = now;
 	sched_entry_unlink(s, e);
 	if (e->action == JOB_DELIVER)
-		sched_rates_back(e->dest); /* nobody was asked */
+		sched_rates_back(s, e->dest); /* nobody was asked */
 	if (e->returns < UINT8_MAX)
 		e->returns++;
 	if (e->returns > RETURNS_FREE)

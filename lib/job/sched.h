@@ -98,7 +98,9 @@ struct sched_group {
 	uint32_t active;          /* deliveries that are out */
 	uint32_t suspended_until; /* or 0, or past */
 	struct sched_rate rate;
-	struct list blocked; /* destinations that wait for one of these to come back */
+	struct sched_dest *limited; /* the one that waits for that rate, or NULL */
+	struct list blocked[3]; /* those that wait for a place, or behind that one, by priority */
+	uint32_t picks;
 	uint32_t name_len;
 	char name[]; /* escaped */
 };
@@ -106,16 +108,17 @@ struct sched_group {
 struct sched_dest {
 	struct sched_channel *channel;
 	struct sched_group *group; /* or NULL */
-	struct list blocked;       /* in group->blocked */
+	struct list blocked;       /* in group->blocked[blocked_prio] */
 	struct list ring[3], ready[3], waiting, idle, busy;
 	uint64_t stamp[3]; /* when it got its place in the ring: order over the classes */
 	uint32_t news;     /* active: when a delivery began as the only one, or ended */
 	uint8_t class;     /* enum dest_class */
+	uint8_t blocked_prio;
 	uint32_t nready[3], nwaiting, nheld, active;
 	float window, fails; /* concurrency; failed part of a cohort */
 	float grown, shrunk; /* parts of the window's next step, up and down */
 	struct sched_rate rate;
-	bool limited;          /* waits for its rate, until `due` unless it is dead */
+	bool limited;          /* waits for its rate, until `due` */
 	uint8_t state;         /* enum dest_state */
 	uint32_t parked_until; /* dead or suspended until then, or 0 */
 	uint16_t parks;        /* times in a row */

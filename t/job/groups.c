@@ -1,0 +1,263 @@
+/* Destinations with the same MX hosts: nobody waits for ever, and nobody is always the next.  Time is a number. */
+#include "../tap.h"
+#include <stdlib.h>
+#include <unistd.h>
+#include "job/sched.h"
+
+#define NOW 1763800000
+
+static struct sched *s;
+static struct channels *conf;
+static struct sched_channel *c;
+static struct list leased;
+
+static void
+begin(const char *keys)
+{
+	char path[] = "/tmp/tmt-groups-XXXXXX", *why = NULL;
+	int fd = mkstemp(path);
+
+	dprintf(fd, "[channel tcp_local]\n%s\n", keys);
+	close(fd);
+	if (!ok(channels_read(path, &conf, &why) == 0, "channels"))
+		printf("# %s\n", why);
+	unlink(path);
+	s = sched_new();
+	sched_configure(s, conf);
+	c = sched_channel(s, S("tcp_local"));
+	list_init(&leased);
+}
+
+static void
+end(void)
+{
+	sched_free(&s);
+	channels_free(&conf);
+}
+
+static const char *
+id_of(unsigned n)
+{
+	static char id[SCHED_ID_LEN + 1];
+
+	(void)snprintf(id, sizeof(id), "%013u00", n);
+	return id;
+}
+
+static struct sched_entry *
+add(unsigned n, const char *dest, int prio)
+{
+	struct sched_msg m = { .channel = S("tcp_local"),
+		.dest = slice_str(dest),
+		.id = id_of(n),
+		.size = 1000,
+		.nrcpt = 1,
+		.prio = prio,
+		.at = NOW };
+
+	return sched_add(s, &m, NOW);
+}
+
+static struct sched_entry *
+pick(int64_t now)
+{
+	struct sched_entry *e = sched_pick(s, c, NULL, now);
+
+	if (e)
+		list_push(&leased, &e->link);
+	return e;
+}
+
+static void
+done_with(struct sched_entry *e, int64_t now)
+{
+	struct job_result r = { .end = JOB_DONE, .mx = S("hosts") };
+
+	(void)sched_end(s, e, &r, now);
+}
+
+/* Each of these is seen to be of the same hosts, by one message. */
+static void
+same_hosts(const char *names)
+{
+	char dest[2] = "";
+
+	for (; *names; names++) {
+		dest[0] = *names;
+		(void)add(900000, dest, 1);
+		done_with(pick(NOW), NOW);
+	}
+	eq(c->groups.n, 1, "one place");
+}
+
+static bool
+is_for(const struct sched_entry *e, const char *dest)
+{
+	return e && slice_eq(sched_dest_name(e), slice_str(dest));
+}
+
+/* Whose turn it is may lose its mail before it comes to that. */
+static void
+turn_not_used(void)
+{
+	struct job_result rest = { .end = JOB_RETRY, .suspend = 60, .next = NOW + 600 };
+
+	begin("concurrency = 1");
+	same_hosts("abc");
+	(void)add(1, "a", 1);
+	(void)add(2, "b", 1);
+	(void)add(3, "c", 1);
+	ok(is_for(pick(NOW), "a") && !pick(NOW), "one at a time");
+	done_with(sched_find(s, id_of(1)), NOW);
+	sched_remove(s, sched_find(s, id_of(2)));
+	ok(is_for(pick(NOW), "c"), "removed by an operator: the next one goes");
+	done_with(sched_find(s, id_of(3)), NOW);
+
+	(void)add(4, "a", 1);
+	(void)add(5, "b", 1);
+	(void)add(6, "c", 1);
+	ok(is_for(pick(NOW), "a") && !pick(NOW), "again one at a time");
+	done_with(sched_find(s, id_of(4)), NOW);
+	sched_hold(s, sched_find(s, id_of(5)));
+	ok(is_for(pick(NOW), "c"), "held: the next one goes");
+	rest.mx = S("others");
+	(void)sched_end(s, sched_find(s, id_of(6)), &rest, NOW);
+	sched_release(s, sched_find(s, id_of(5)), NOW);
+	ok(is_for(pick(NOW), "b"), "another place's rest is not this one's");
+	end();
+}
+
+/* An operator's word counts more than what a server has said, for a group too. */
+static void
+operator(void)
+{
+	struct job_result rest = { .end = JOB_RETRY,
+		.suspend = 3600,
+		.next = NOW + 600,
+		.mx = S("hosts") };
+
+	begin("concurrency = 5");
+	same_hosts("ab");
+	(void)add(1, "a", 1);
+	(void)add(2, "b", 1);
+	ok(is_for(pick(NOW), "a"), "one goes");
+	(void)sched_end(s, sched_find(s, id_of(1)), &rest, NOW);
+	ok(!pick(NOW), "both are to rest");
+	eq(c->nstate[DEST_SUSPENDED], 2, "and do");
+	sched_retry(s, sched_find(s, id_of(1)), NOW);
+	ok(is_for(pick(NOW), "a"), "until an operator says that it is to be tried");
+	ok(!pick(NOW), "that one");
+	sched_retry(s, sched_find(s, id_of(2)), NOW);
+	ok(is_for(pick(NOW), "b"), "and the other");
+	end();
+}
+
+/* Who has had how many after so many seconds? */
+static void
+flow(int64_t seconds, unsigned had[26])
+{
+	struct sched_entry *e;
+
+	for (int64_t at = NOW + 1; at <= NOW + seconds; at++) {
+		(void)sched_tick(s, at);
+		while ((e = pick(at))) {
+			had[sched_dest_name(e).p[0] - 'a']++;
+			done_with(e, at);
+		}
+		if (c->nlimited > 1) {
+			ok(false, "one waits for the rate, not %zu", c->nlimited);
+			return;
+		}
+	}
+}
+
+static void
+shared_rate(void)
+{
+	unsigned had[26] = { 0 }, least = 1000, most = 0;
+	char dest[2] = "";
+	int64_t at;
+
+	begin("rate = 60/1m");
+	same_hosts("abcdefg");
+	for (unsigned i = 0; i < 7 * 200; i++) {
+		dest[0] = (char)('a' + i % 7);
+		(void)add(i + 1, dest, 1);
+	}
+	flow(350, had);
+	for (unsigned i = 0; i < 7; i++) {
+		least = had[i] < least ? had[i] : least;
+		most = had[i] > most ? had[i] : most;
+	}
+	ok(least >= 30, "each of seven has its part of 350: %u to %u", least, most);
+
+	(void)add(100000, "c", 0);
+	for (at = NOW + 351; at < NOW + 360 && sched_find(s, id_of(100000)); at++) {
+		struct sched_entry *e;
+
+		(void)sched_tick(s, at);
+		while ((e = pick(at)))
+			done_with(e, at);
+	}
+	ok(at <= NOW + 354, "an urgent one waits for one other at most: %d s",
+	    (int)(at - NOW - 351));
+	end();
+
+	/* Who waits for the rate of all, and is said to rest or loses its mail, holds nobody. */
+	begin("rate = 1/1m");
+	same_hosts("ab");
+	(void)add(1, "a", 1);
+	(void)add(2, "b", 1);
+	ok(!pick(NOW), "the rate is used up");
+	eq(c->nlimited, 1, "one waits for it");
+	sched_remove(s, sched_find(s, id_of(1)));
+	for (at = NOW; at <= NOW + 180 && sched_find(s, id_of(2)); at += 1) {
+		struct sched_entry *e;
+
+		(void)sched_tick(s, at);
+		while ((e = pick(at)))
+			done_with(e, at);
+	}
+	ok(!sched_find(s, id_of(2)), "and the other goes in its turn");
+	end();
+}
+
+/* A place that was not used is there at once, and who comes into a group waits for the group's rate. */
+static void
+places(void)
+{
+	struct job_result drop = { .end = JOB_DROP, .site = JOB_SITE_NONE };
+	struct sched_entry *e;
+
+	begin("rate = 1/1h");
+	same_hosts("ab");
+	(void)add(1, "a", 1);
+	(void)add(2, "b", 1);
+	(void)sched_tick(s, NOW + 3600);
+	e = pick(NOW + 3600);
+	ok(e && !pick(NOW + 3600) && c->nlimited == 1, "one an hour, the other waits");
+	(void)sched_end(s, e, &drop, NOW + 3600);
+	ok(pick(NOW + 3600) && !pick(NOW + 3600), "not tried: its place is another's");
+	end();
+
+	begin("rate = 1/1h");
+	same_hosts("a");
+	(void)add(1, "b", 1);
+	(void)add(2, "b", 1);
+	ok(is_for(pick(NOW + 3000), "b") && !pick(NOW + 3000), "a stranger has a rate of its own");
+	done_with(sched_find(s, id_of(1)), NOW + 3000);
+	(void)add(3, "a", 1);
+	(void)sched_tick(s, NOW + 3600);
+	ok(pick(NOW + 3600) && !pick(NOW + 3600), "and here that of all");
+	end();
+}
+
+int
+main(void)
+{
+	turn_not_used();
+	operator();
+	shared_rate();
+	places();
+	return done();
+}
