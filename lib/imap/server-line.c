@@ -12,6 +12,9 @@
 /* RFC 7888 5: "MUST NOT be larger than 4096 octets" */
 #define IMAP_HASTY "A literal of this length has to be waited for"
 
+/* "If responding to an APPEND command, the tagged BAD response MUST contain the TOOBIG response code" */
+static const struct imap_refusal imap_hasty_message = { IMAP_BAD, "TOOBIG", IMAP_HASTY };
+
 /* ---- commands ------------------------------------------------------------------------------ */
 
 static struct imap_in
@@ -150,7 +153,7 @@ imap_command_literal(struct imap_server *s)
 		if (!c)
 			r.text = "Command expected";
 		else if (s->lex.hasty)
-			r.text = IMAP_HASTY;
+			r = imap_hasty_message;
 		else if (!imap_literal_allowed(s, c, &r))
 			s->cmd = c;
 	}
@@ -292,14 +295,13 @@ imap_tail_take(struct imap_server *s, struct slice *text)
 static enum imap_next
 imap_tail_message(struct imap_server *s)
 {
-	static const struct imap_refusal hasty = { IMAP_BAD, NULL, IMAP_HASTY };
 	struct imap_in in = imap_server_in(s, slice(NULL, 0));
 	bool good = imap_tail_take(s, &in.s);
 
 	if (s->then == imap_literal_refused)
 		return imap_server_refuse_literal(s, s->lex.literal, &s->refusal);
 	if (good && s->cmd && s->lex.hasty)
-		return imap_server_refuse_literal(s, s->lex.literal, &hasty);
+		return imap_server_refuse_literal(s, s->lex.literal, &imap_hasty_message);
 	if (!good || !s->cmd || !(s->cmd->flags & IMAP_MANY))
 		return imap_command_flood(s, "Unexpected text behind the message");
 	return s->cmd->literal(s, &in, s->lex.literal);

@@ -224,7 +224,8 @@ enum imap_next
 imap_server_refuse(struct imap_server *s, const struct imap_refusal *r)
 {
 	if (r->kind == IMAP_BAD)
-		return imap_server_bad(s, r->text);
+		return imap_server_bad(s,
+		    r->code ? arena_printf(&s->arena, "[%s] %s", r->code, r->text) : r->text);
 	if (!r->code)
 		return imap_server_finish(s, "NO", "%s", r->text);
 	return imap_server_finish(s, "NO", "[%s] %s", r->code, r->text);
