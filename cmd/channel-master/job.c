@@ -159,11 +159,11 @@ reported(void *arg, const struct verdict *v)
 	record(j);
 }
 
-/* What servers have said may ask for more than that this message waits. */
+/* What servers have said may ask for more than that this message waits; not our own relay, by which it goes anew. */
 static void
 job_take_rules(struct job *j)
 {
-	for (size_t i = 0; i < j->r->env.nrcpt; i++) {
+	for (size_t i = 0; !j->moved && i < j->r->env.nrcpt; i++) {
 		const struct outcome *o = &j->outcomes[i];
 		const struct channel_reply *rule;
 

@@ -308,6 +308,11 @@ tm.is_((verb, r.get("suspend"), r.get("rule")), ("retry", "300", "later"), "and 
 submit.mails.clear()
 one.say = {"RCPT TO:<a": "450 4.2.1 do come back later"}
 tm.is_("suspend" in smtp("implicit.test")[1], False, "the whole text must fit, and the channel")
+submit.say = {"MAIL": "451 4.3.0 come back later"}
+jobctl.work(put(["a@x.test"], channel="tcp_local", dest="implicit.test"), "implicit.test", backoff=1, action="reroute", attempt=1)
+verb, r = jobctl.result()
+tm.is_((verb, r.get("suspend")), ("retry", None), "what our own relay says is nothing of the destination's")
+submit.say = {}
 one.say = {"RCPT TO:<c": ["452 4.5.3 too many", "250 ok"]}
 one.mails.clear()
 tm.is_(smtp("implicit.test", ["a@x.test", "b@x.test", "c@x.test"])[0], "done", "452 4.5.3 at RCPT")
