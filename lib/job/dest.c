@@ -13,7 +13,9 @@
 #include "base/must.h"
 #include "job/sched-impl.h"
 
-#define IDLE_MOST 1000
+#define IDLE_MOST 1000   /* that are only known: how many at a time may go there */
+#define IDLE_KEPT 100000 /* that have used their rate, or are to rest: 400 bytes each */
+#define IDLE_LOOK 8
 #define ROUNDING  0.001f /* of steps of 1/N */
 
 static struct slice
@@ -75,6 +77,37 @@ sched_dest_get(struct sched *s, struct sched_channel *c, struct slice name)
 	return d;
 }
 
+/* Is there more to know of it than how many at a time it likes?  What its group knows goes with the last of it. */
+static bool
+sched_dest_remembers(const struct sched_dest *d, int64_t now)
+{
+	const struct sched_group *g = d->group;
+
+	if (d->parked_until > now)
+		return true;
+	if (g && g->ndests > 1)
+		return false;
+	return (g && g->suspended_until > now) ||
+	    !sched_rate_full(g ? &g->rate : &d->rate, &d->channel->conf->rate, now);
+}
+
+/* Of those without messages the oldest are forgotten, but for a rate that would be had twice. */
+static void
+sched_dest_forget(struct sched *s, struct sched_channel *c)
+{
+	for (int i = 0; i < IDLE_LOOK && c->nidle > IDLE_MOST; i++) {
+		struct sched_dest *d = list_first(&c->idle, struct sched_dest, idle);
+
+		if (c->nidle <= IDLE_KEPT && sched_dest_remembers(d, s->now)) {
+			list_remove(&d->idle);
+			list_push(&c->idle, &d->idle);
+			continue;
+		}
+		c->nidle--;
+		dest_free(s, d);
+	}
+}
+
 /* A destination without messages is kept for what is known of it, as long as there are few. */
 void
 sched_dest_maybe_idle(struct sched *s, struct sched_dest *d)
@@ -91,10 +124,8 @@ sched_dest_maybe_idle(struct sched *s, struct sched_dest *d)
 		return;
 	}
 	list_push(&c->idle, &d->idle);
-	if (++c->nidle > IDLE_MOST) {
-		c->nidle--;
-		dest_free(s, list_first(&c->idle, struct sched_dest, idle));
-	}
+	c->nidle++;
+	sched_dest_forget(s, c);
 }
 
 void

@@ -37,6 +37,13 @@ sched_rate_may(struct sched_rate *b, const struct channel_rate *r, int64_t now)
 	return b->tokens >= 1;
 }
 
+bool
+sched_rate_full(const struct sched_rate *b, const struct channel_rate *r, int64_t now)
+{
+	return r->n == 0 || b->at == 0 ||
+	    b->tokens + (float)(now - b->at) * rate_speed(r) >= rate_room(r);
+}
+
 static void
 rate_add(struct sched_rate *b, const struct channel_rate *r, float tokens)
 {

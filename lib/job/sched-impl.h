@@ -79,6 +79,8 @@ void sched_group_back(struct sched_dest *d);
  * untried: it counts in the rates of its destination and channel, or does not. */
 bool sched_rate_may(struct sched_rate *b, const struct channel_rate *r, int64_t now);
 int64_t sched_rate_at(const struct sched_rate *b, const struct channel_rate *r);
+/* Would it be the same if it had never been used? */
+bool sched_rate_full(const struct sched_rate *b, const struct channel_rate *r, int64_t now);
 struct sched_rate *sched_rate_of(struct sched_dest *d); /* its own, or its group's */
 void sched_rates_out(struct sched_dest *d);
 void sched_rates_back(struct sched *s, struct sched_dest *d);

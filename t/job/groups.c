@@ -252,6 +252,39 @@ places(void)
 	end();
 }
 
+/* What has been used of a rate is known as long as it counts, however many others come between; no longer. */
+static void
+many(void)
+{
+	struct sched_entry *e;
+	unsigned n = 0;
+	char dest[16];
+
+	begin("rate = 1/1h");
+	(void)add(1, "x", 1);
+	done_with(pick(NOW), NOW);
+	for (unsigned i = 2; i < 3000; i++) {
+		(void)snprintf(dest, sizeof(dest), "d%u", i);
+		(void)add(i, dest, 1);
+		(void)sched_end(s, pick(NOW), &(struct job_result){ .end = JOB_DONE }, NOW);
+	}
+	(void)add(3000, "x", 1);
+	ok(!pick(NOW), "x has had its one of this hour, and three thousand others theirs");
+	for (unsigned i = 4000; i < 5000; i++) {
+		(void)snprintf(dest, sizeof(dest), "d%u", i);
+		(void)add(i, dest, 1);
+		(void)sched_tick(s, NOW + 7200);
+		while ((e = pick(NOW + 7200))) {
+			(void)sched_end(s, e, &(struct job_result){ .end = JOB_DONE }, NOW + 7200);
+			n++;
+		}
+	}
+	eq(n, 1001, "two hours later it goes");
+	ok(c->ndests <= 1100, "and what was known of those of the first hour is forgotten: %zu",
+	    c->ndests);
+	end();
+}
+
 int
 main(void)
 {
@@ -259,5 +292,6 @@ main(void)
 	operator();
 	shared_rate();
 	places();
+	many();
 	return done();
 }
