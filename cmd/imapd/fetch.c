@@ -199,9 +199,11 @@ fetch_over(struct session *s, struct fetch *f)
 		return imap_server_no(&s->imap, "UNKNOWN-CTE",
 		    "The encoding of some parts is unknown");
 	/* RFC 2180 4.1.2: what another session expunged cannot be had; say so once. */
-	if (!s->imap.uid && (f->missing || (!f->want.changedsince && f->found < asked)))
+	if (!s->imap.uid && (f->missing || (!f->want.changedsince && f->found < asked))) {
+		(void)limit_code(s, false);
 		return imap_server_no(&s->imap, "EXPUNGEISSUED",
 		    "Some messages have been expunged");
+	}
 	return imap_server_finish(&s->imap, "OK", "%s%sFETCH completed", limit_code(s, true),
 	    s->imap.uid ? "UID " : "");
 }

@@ -104,4 +104,13 @@ b.ok("NOOP")
 b.ok("STORE 1:4 +FLAGS.SILENT (\\Deleted)")
 b.ok("STORE 4:7 +FLAGS.SILENT (\\Deleted)")
 is_(numbers(b.ok("EXPUNGE"), b"EXPUNGE"), [7, 6, 5, 4, 3, 2, 1], "EXPUNGE has no limit")
+for n in range(7):
+    b.append("INBOX", MESSAGE)
+b.ok("NOOP")
+a.ok("SELECT INBOX")
+b.ok("STORE 6 +FLAGS.SILENT (\\Deleted)")
+b.ok("EXPUNGE")
+lines, tagged = a.cmd("FETCH 1:* (FLAGS BODY.PEEK[])")
+is_((tagged[:18], [re.sub(rb"\d+\]", b"n]", l) for l in lines if b"LIMIT" in l]), (b"NO [EXPUNGEISSUED]", [b"* NO [MESSAGELIMIT 5 n] The lowest UIDs were left out"]),
+    "FETCH that misses one says what it has not looked for") or tm.diag((lines, tagged))
 tm.done()
