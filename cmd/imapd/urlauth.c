@@ -39,9 +39,8 @@ urlauth_token(const struct imap_urlauth *u, struct slice key, char token[URLAUTH
 }
 
 struct slice
-urlauth_account(struct session *s, struct slice user)
+urlauth_person(struct session *s, struct slice user, struct slice near)
 {
-	struct slice own = slice_str(s->user->account);
 	char *account = arena_cstr(&s->imap.arena, user);
 
 	for (char *c = account; *c; c++)
@@ -49,7 +48,13 @@ urlauth_account(struct session *s, struct slice user)
 	if (slice_find(user, '@') < user.n)
 		return slice_str(account);
 	return slice_str(arena_printf(&s->imap.arena, "%s" SFMT, account,
-	    SARG(slice_from(own, slice_rfind(own, '@')))));
+	    SARG(slice_from(near, slice_rfind(near, '@')))));
+}
+
+struct slice
+urlauth_account(struct session *s, struct slice user)
+{
+	return urlauth_person(s, user, slice_str(s->user->account));
 }
 
 bool

@@ -16,6 +16,8 @@
 void urlauth_token(const struct imap_urlauth *u, struct slice key, char token[URLAUTH_TOKEN + 1]);
 /* The account that a name in a URL means: one without a domain is in this user's.  In the command's arena. */
 struct slice urlauth_account(struct session *s, struct slice user);
+/* The same of somebody whom the owner of a message names: without a domain he is in the owner's. */
+struct slice urlauth_person(struct session *s, struct slice user, struct slice near);
 /* Do clients know this server by the name? */
 bool urlauth_is_here(struct slice server);
 /* The mailbox of a URL of this account, inside its snapshot, and its key (borrowed from there; p NULL: it has none).  0;

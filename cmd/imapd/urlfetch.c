@@ -41,7 +41,8 @@ urlfetch_may(struct session *s, const struct imap_urlauth *u)
 	switch (u->access) {
 	case IMAP_URL_AUTHUSER:
 	case IMAP_URL_ANONYMOUS: return true;
-	case IMAP_URL_USER: return slice_eq(urlauth_account(s, u->who), me);
+	case IMAP_URL_USER:
+		return slice_eq(urlauth_person(s, u->who, urlauth_account(s, u->user)), me);
 	case IMAP_URL_SUBMIT: break;
 	}
 	for (char **name = conf.urlauth_submit; name && *name; name++)

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """imapd: URLAUTH (RFC 4467): who may have what a URL names, and who may not; keys that are reset, mailboxes that go and
 come, names that others know, answers larger than a client reads.  The exchanges are in t/fixtures/transcripts/imap-urlauth."""
-import re, time
+import re, subprocess, time
 import tm
 from imapraw import Raw
+
+tm.need("ldapadd")
 
 ok, is_ = tm.ok, tm.is_
 sb = tm.Sandbox("--users", "3", "--without", "lmtpd", "--without", "jobctl", "--without", "smtp-relay", "--set", "imapd.workers=1",
@@ -62,6 +64,17 @@ for access, allowed in (("anonymous", "abc"), ("authuser", "abc"), (f"user+{two}
     is_("".join(n for n, who in zip("abc", (a, b, c)) if fetch(who, u)), allowed, f"{access}: {allowed or 'nobody'}")
 u = make(a, rump(host="imap.other.test"), rump(host=HOST + ":143"), rump(user=f"{one}%40{D}"))
 is_([fetch(b, x) is not None for x in u], [True] * 3, "other names of the server, ports, users with their domain")
+BASE = sb.env["LDAP_BASE"]
+classes = {"o": ("organization", "sunManagedOrganization", "inetDomain", "mailDomain"), "ou": ("organizationalUnit",),
+           "uid": ("inetOrgPerson", "inetUser", "inetMailUser", "inetLocalMailRecipient")}
+r = subprocess.run(["ldapadd", "-x", "-H", sb.env["LDAP_URL"], "-D", sb.env["LDAP_ADMIN_DN"], "-w", sb.env["LDAP_ADMIN_PASSWORD"]], text=True, capture_output=True,
+                   input="\n".join("\n".join([f"dn: {dn},{BASE}", *(f"objectClass: {c}" for c in classes[dn.split("=")[0]]), more, ""]) for dn, more in (
+                       ("o=second.test", "o: second.test\nsunPreferredDomain: second.test"), ("ou=People,o=second.test", "ou: People"),
+                       (f"uid={two},ou=People,o=second.test", f"uid: {two}\ncn: x\nsn: x\nmail: {two}@second.test\nuserPassword: {sb.password}"))))
+is_(r.returncode, 0, "another domain " + r.stderr)
+namesake = Raw(sb, login=f"{two}@second.test")
+u = make(a, rump(user=f"{one}%40{D}", access=f"user+{two}"), rump(user=f"{one}%40{D}", access=f"user+{two}%40second.test"))
+is_([[fetch(who, x) is not None for x in u] for who in (b, namesake)], [[True, False], [False, True]], "a name without a domain is one of the owner's")
 soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
 is_([fetch(b, x) is not None for x in make(a, rump(expire=f";EXPIRE={soon}"), rump(expire=";EXPIRE=2020-01-01T00:00:00Z"))], [True, False], "URLs that expire")
 
