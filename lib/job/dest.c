@@ -173,8 +173,8 @@ sched_dest_place(struct sched_dest *d)
 void
 sched_dest_update(struct sched_dest *d)
 {
+	sched_group_let_out(d); /* before it: it may have just had its turn */
 	sched_dest_place(d);
-	sched_group_let_out(d);
 }
 
 void
@@ -272,9 +272,8 @@ sched_dest_set_limited(struct sched_dest *d, bool limited)
 		return;
 	d->channel->nlimited += limited;
 	d->channel->nlimited -= d->limited;
-	if (d->group)
-		d->group->limited = limited ? d : NULL;
 	d->limited = limited;
+	sched_group_limit(d, limited);
 	sched_dest_update(d);
 }
 
@@ -297,7 +296,6 @@ sched_dest_may(struct sched *s, struct sched_dest *d, int64_t now)
 		return false;
 	if (sched_rate_may(b, r, now))
 		return true;
-	d = sched_group_turn(d);
 	sched_heap_put_dest(s, d, (uint32_t)sched_rate_at(b, r));
 	sched_dest_set_limited(d, true);
 	return false;

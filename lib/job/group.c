@@ -5,8 +5,8 @@
  * Called by dest.c and sched.c; nothing can fail.  What must stay true: `active` is the sum of its
  * destinations', and one at most waits for the rate (`limited`); who is blocked is in no ring.  While there is
  * room, whatever happens to any of the group lets one out (sched_dest_update): a place that somebody does not
- * use, because his mail was removed or is to rest, is the next one's.  So a group of any size costs the same for
- * each. */
+ * use, because his mail was removed or is to rest, is the next one's.  They take turns: who was let out and had
+ * nothing comes before those who have had something.  So a group of any size costs the same for each. */
 #include <stdlib.h>
 #include "base/mem.h"
 #include "job/sched-impl.h"
@@ -22,29 +22,35 @@ static struct sched_dest *
 group_first(struct sched_group *g)
 {
 	bool low_first = ++g->picks % 8 == 0;
-	struct sched_dest *d = NULL;
 
-	for (int i = 0; i < 3 && !d; i++)
-		d = list_first(&g->blocked[low_first ? 2 - i : i], struct sched_dest, blocked);
-	return d;
+	for (int i = 0; i < 3; i++) {
+		int p = low_first ? 2 - i : i;
+		struct list *from = list_empty(&g->early[p]) ? &g->blocked[p] : &g->early[p];
+
+		if (!list_empty(from))
+			return list_first(from, struct sched_dest, blocked);
+	}
+	return NULL;
 }
 
-/* The first that can be served but for the group: it is in its rings. */
-static struct sched_dest *
+/* Lets them out up to one that can be served now. */
+static void
 group_next(struct sched_group *g)
 {
 	struct sched_dest *d;
 
 	while ((d = group_first(g))) {
 		list_remove(&d->blocked);
+		d->served = false;
 		sched_dest_place(d);
 		for (int p = 0; p < 3; p++)
-			if (!list_empty(&d->ring[p]))
-				return d;
+			if (!list_empty(&d->ring[p]) &&
+			    sched_dest_class_room(d->channel, (enum dest_class)d->class))
+				return;
 	}
-	return NULL;
 }
 
+/* Who has had something since he was let out is the last, else his turn is still to come. */
 static void
 group_block(struct sched_dest *d)
 {
@@ -53,7 +59,7 @@ group_block(struct sched_dest *d)
 	while (prio < 2 && d->nready[prio] == 0)
 		prio++;
 	list_remove(&d->blocked);
-	list_push(&d->group->blocked[prio], &d->blocked);
+	list_push(d->served ? &d->group->blocked[prio] : &d->group->early[prio], &d->blocked);
 	d->blocked_prio = (uint8_t)prio;
 }
 
@@ -69,7 +75,24 @@ sched_group_let_out(struct sched_dest *d)
 	    (d->nready[0] || (d->nready[1] && d->blocked_prio > 1)))
 		group_block(d);
 	if (!g->limited && g->active < d->channel->conf->dest_max)
-		(void)group_next(g);
+		group_next(g);
+}
+
+void
+sched_group_limit(struct sched_dest *d, bool limited)
+{
+	struct sched_group *g = d->group;
+
+	if (!g)
+		return;
+	g->limited = limited ? d : NULL;
+	if (limited || d->parked_until)
+		return;
+	group_block(d);
+	if (!d->served) { /* it was the next */
+		list_remove(&d->blocked);
+		list_push_front(&g->early[d->blocked_prio], &d->blocked);
+	}
 }
 
 void
@@ -107,8 +130,10 @@ sched_group_join(struct sched *s, struct sched_dest *d, struct slice mx)
 		memcpy(g->name, mx.p, mx.n);
 		g->name_len = (uint32_t)mx.n;
 		g->rate = d->rate;
-		for (int p = 0; p < 3; p++)
+		for (int p = 0; p < 3; p++) {
+			list_init(&g->early[p]);
 			list_init(&g->blocked[p]);
+		}
 		(void)map_put(groups, group_name(g), g);
 		s->dest_bytes += sizeof(*g) + mx.n;
 	}
@@ -136,19 +161,10 @@ sched_group_may(struct sched *s, struct sched_dest *d, int64_t now)
 	return false;
 }
 
-struct sched_dest *
-sched_group_turn(struct sched_dest *d)
-{
-	if (!d->group)
-		return d;
-	group_block(d);
-	sched_dest_place(d);
-	return group_next(d->group);
-}
-
 void
 sched_group_out(struct sched_dest *d)
 {
+	d->served = true;
 	if (d->group)
 		d->group->active++;
 }

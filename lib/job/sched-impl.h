@@ -67,9 +67,8 @@ void sched_group_join(struct sched *s, struct sched_dest *d, struct slice mx);
 void sched_group_leave(struct sched *s, struct sched_dest *d);
 /* A delivery to one of the group may go now; else d is out of its rings until it may. */
 bool sched_group_may(struct sched *s, struct sched_dest *d, int64_t now);
-/* The rate of d, or of its group, is used up: who of them is the next when there is some?  It is in its rings, and
- * d is in none unless it is the one. */
-struct sched_dest *sched_group_turn(struct sched_dest *d);
+/* d waits for the rate of its group, for all of them, or does no more. */
+void sched_group_limit(struct sched_dest *d, bool limited);
 /* Something about d has changed: if its group has room, one of those who wait for that may go. */
 void sched_group_let_out(struct sched_dest *d);
 void sched_group_out(struct sched_dest *d);

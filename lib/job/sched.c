@@ -449,10 +449,10 @@ sched_pick(struct sched *s, struct sched_channel *c, struct sched_dest *prefer, 
 		if (!(d = choose(c, prefer, &p)))
 			return NULL;
 	while (!sched_dest_may(s, d, now)); /* each that may not is in no ring any more */
-	if (++d->turn >= TURN) {
+	if (d->turn == TURN)                /* the others have had theirs */
 		d->turn = 0;
+	if (++d->turn == TURN)
 		sched_dest_turn(d, p);
-	}
 	e = list_first(&d->ready[p], struct sched_entry, link);
 	must(e);
 	/* It may have stood in a long queue. */

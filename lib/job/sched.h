@@ -99,7 +99,8 @@ struct sched_group {
 	uint32_t suspended_until; /* or 0, or past */
 	struct sched_rate rate;
 	struct sched_dest *limited; /* the one that waits for that rate, or NULL */
-	struct list blocked[3]; /* those that wait for a place, or behind that one, by priority */
+	/* Those that wait for a place, or behind that one, by priority: first whose turn was not used. */
+	struct list early[3], blocked[3];
 	uint32_t picks;
 	uint32_t name_len;
 	char name[]; /* escaped */
@@ -108,12 +109,13 @@ struct sched_group {
 struct sched_dest {
 	struct sched_channel *channel;
 	struct sched_group *group; /* or NULL */
-	struct list blocked;       /* in group->blocked[blocked_prio] */
+	struct list blocked;       /* in group->early or blocked, of blocked_prio */
 	struct list ring[3], ready[3], waiting, idle, busy;
 	uint64_t stamp[3]; /* when it got its place in the ring: order over the classes */
 	uint32_t news;     /* active: when a delivery began as the only one, or ended */
 	uint8_t class;     /* enum dest_class */
 	uint8_t blocked_prio;
+	bool served; /* has had a message since it was let out last */
 	uint32_t nready[3], nwaiting, nheld, active;
 	float window, fails; /* concurrency; failed part of a cohort */
 	float grown, shrunk; /* parts of the window's next step, up and down */

@@ -1,4 +1,5 @@
-/* Destinations with the same MX hosts: nobody waits for ever, and nobody is always the next.  Time is a number. */
+/* Turns of destinations, and of those with the same MX hosts: nobody waits for ever, and nobody is always the next.  Time
+ * is a number. */
 #include "../tap.h"
 #include <stdlib.h>
 #include <unistd.h>
@@ -172,24 +173,76 @@ flow(int64_t seconds, unsigned had[26])
 }
 
 static void
-shared_rate(void)
+shared_by(unsigned n)
 {
 	unsigned had[26] = { 0 }, least = 1000, most = 0;
-	char dest[2] = "";
-	int64_t at;
+	char names[27] = "", dest[2] = "";
 
 	begin("rate = 60/1m");
-	same_hosts("abcdefg");
-	for (unsigned i = 0; i < 7 * 200; i++) {
-		dest[0] = (char)('a' + i % 7);
+	for (unsigned i = 0; i < n; i++)
+		names[i] = (char)('a' + i);
+	same_hosts(names);
+	for (unsigned i = 0; i < n * 200; i++) {
+		dest[0] = names[i % n];
 		(void)add(i + 1, dest, 1);
 	}
-	flow(350, had);
-	for (unsigned i = 0; i < 7; i++) {
+	flow(50 * n, had);
+	for (unsigned i = 0; i < n; i++) {
 		least = had[i] < least ? had[i] : least;
 		most = had[i] > most ? had[i] : most;
 	}
-	ok(least >= 30, "each of seven has its part of 350: %u to %u", least, most);
+	ok(least >= 45, "each of %u has its part of %u: %u to %u", n, 50 * n, least, most);
+}
+
+/* Two places for many, of whom each session wants to go on where it is: of one group, or of none. */
+static void
+places_by(unsigned n, bool group)
+{
+	unsigned had[26] = { 0 }, least = 1000, most = 0;
+	char names[27] = "", dest[2] = "";
+	struct sched_dest *d;
+
+	begin(group ? "concurrency = 2" : "");
+	for (unsigned i = 0; i < n; i++)
+		names[i] = (char)('a' + i);
+	if (group)
+		same_hosts(names);
+	for (unsigned i = 0; i < n * 200; i++) {
+		dest[0] = names[i % n];
+		(void)add(i + 1, dest, 1);
+	}
+	ok(pick(NOW) && pick(NOW) && (!group || !pick(NOW)), "two at a time");
+	for (unsigned i = 0; i < 100 * n; i++) {
+		struct sched_entry *e = list_first(&leased, struct sched_entry, link);
+
+		d = e->dest;
+		had[sched_dest_name(e).p[0] - 'a']++;
+		(void)sched_end(s, e, &(struct job_result){ .end = JOB_DONE }, NOW);
+		if ((e = sched_pick(s, c, d, NOW)))
+			list_push(&leased, &e->link);
+		if (group && pick(NOW)) {
+			ok(false, "a third one");
+			break;
+		}
+	}
+	for (unsigned i = 0; i < n; i++) {
+		least = had[i] < least ? had[i] : least;
+		most = had[i] > most ? had[i] : most;
+	}
+	ok(least >= 80, "each of %u has its part of %u: %u to %u", n, 100 * n, least, most);
+	end();
+}
+
+static void
+shared_rate(void)
+{
+	int64_t at;
+
+	for (unsigned n = 2; n < 7; n++) {
+		shared_by(n);
+		end();
+	}
+	shared_by(7);
 
 	(void)add(100000, "c", 0);
 	for (at = NOW + 351; at < NOW + 360 && sched_find(s, id_of(100000)); at++) {
@@ -290,6 +343,8 @@ main(void)
 {
 	turn_not_used();
 	operator();
+	for (unsigned n = 2; n < 8; n++)
+		places_by(n, n % 2), places_by(n, !(n % 2));
 	shared_rate();
 	places();
 	many();
