@@ -217,17 +217,25 @@ queue_journal_held(struct queue *q, const char *path, struct slice why)
 {
 	const char *name = strrchr(path, '/') + 1;
 	struct buf b = { 0 };
+	struct stat st;
 	int fd = openat(q->root, path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK),
 	    e = 0;
 
 	if (fd < 0)
 		return -errno;
+	if (fstat(fd, &st) < 0)
+		e = -errno;
 	if (why.n)
 		qjournal_held(&b, name + 2, why, clock_now());
 	else
 		qjournal_released(&b, name + 2, clock_now());
-	if (write(fd, b.p, b.n) != (ssize_t)b.n)
+	if (e == 0 && write(fd, b.p, b.n) != (ssize_t)b.n) {
 		e = -EIO;
+		/* Behind half a line nobody would read the next one. */
+		if (ftruncate(fd, st.st_size) < 0)
+			log_event(LOG_ERROR, "queue_journal", "file=%s error=%s", log_str(path),
+			    log_str(strerror(errno)));
+	}
 	(void)close(fd);
 	buf_fini(&b);
 	return e;

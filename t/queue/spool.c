@@ -860,6 +860,7 @@ held_again(const char *id)
 	char name[QUEUE_NAME_LEN + 4], file[QUEUE_FILE_ID_LEN + 1], at[QUEUE_PATH_MAX], path[600];
 	char from[600];
 	struct rlimit was, none = { 0, 0 };
+	struct stat st;
 
 	snprintf(file, sizeof(file), "%s02", id);
 	queue_file_path(at, "tcp_local", queue_name(name, file, 0, true));
@@ -874,6 +875,12 @@ held_again(const char *id)
 	ok(queue_hold(q, "tcp_local", file, 0, S("by hand")) < 0, "a full disk");
 	setrlimit(RLIMIT_FSIZE, &was);
 	eq(access(path, F_OK), 0, "leaves it as it was: nobody could release it");
+	eq(stat(path, &st), 0, "it has a length");
+	none.rlim_cur = (rlim_t)st.st_size + 9;
+	setrlimit(RLIMIT_FSIZE, &none);
+	ok(queue_hold(q, "tcp_local", file, 0, S("by hand")) < 0,
+	    "a disk with room for a part of it");
+	setrlimit(RLIMIT_FSIZE, &was);
 	eq(queue_hold(q, "tcp_local", file, 0, S("by hand")), 0, "held");
 	eq(queue_release(q, "tcp_local", file, 0), 0, "and released");
 }
