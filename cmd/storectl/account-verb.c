@@ -4,6 +4,7 @@
  * name and id, so that an account that has changed hands meanwhile is left alone.  Sessions of whom it was end
  * afterwards, as far as the daemons of this host tell.  account-rename.c has the other name, account-orphans.c
  * those whose entry is gone. */
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,8 +31,13 @@ account_forget(const char *account)
 	char *line = mem_printf("forget %s", account), *why = NULL;
 	struct buf answer = { 0 };
 
-	for (size_t i = 0; i < NELEM(daemons); i++) { /* who does not run knows nothing */
-		(void)!daemon_ask(NULL, daemons[i], slice_str(line), &answer, &why);
+	for (size_t i = 0; i < NELEM(daemons); i++) {
+		int rc = daemon_ask(NULL, daemons[i], slice_str(line), &answer, &why);
+
+		if (rc < 0 && rc != -ENOENT &&
+		    rc != -ECONNREFUSED) /* who does not run knows nothing */
+			fprintf(stderr, "storectl: %s: %s may still know it as it was: %s\n",
+			    account, daemons[i], strerror(-rc));
 		mem_free(&why);
 	}
 	buf_fini(&answer);

@@ -221,6 +221,17 @@ with stored() as s:
 r = sb.tool("storectl", "quota", "warn")
 is_((r.returncode, f"{name(7)}: " in r.stdout), (0, True), "later it is given") or tm.diag(r.stdout + r.stderr)
 
+# ---- a daemon that cannot be told -----------------------------------------------------------------------------------
+with socket.socket(socket.AF_UNIX) as deaf:
+    deaf.bind(sb.env["RUNDIR"] + "/sieved.ctl")
+    deaf.listen()
+    hang_up = threading.Thread(target=lambda: deaf.accept()[0].close(), daemon=True)
+    hang_up.start()
+    r = sb.tool("storectl", "account", "delete", name(3))
+    hang_up.join(tm.LONG)
+is_((r.returncode, "sieved may still know it" in r.stderr, account(sb, 3)), (0, True, None), "a daemon that could not be told is named") or tm.diag(r.stderr)
+os.unlink(sb.env["RUNDIR"] + "/sieved.ctl")
+
 for host in (sb, two):
     is_(host.tool("storectl", "check").returncode, 0, "check finds nothing")
 serve.terminate()
