@@ -9,7 +9,7 @@ import tm
 FILE = tm.TOP + "/conf/completion/tiermail"
 WHERE = {"tiermail-setup": tm.TOP + "/scripts/setup/tiermail-setup", "tiermail-ca": tm.TOP + "/scripts/tier-ca"}
 COMMANDS = {
-    "tmctl": "who kick cache drain forget status ping reload metrics", "mailq": "", "tmlog": "", "tiermail-load": "smtp submission lmtp imap pop3",
+    "tmctl": "who kick cache drain forget status ping reload metrics", "mailq": "", "tmlog": "", "sievetest": "", "tiermail-load": "smtp submission lmtp imap pop3",
     "jobctl-ctl": "channels delete hold jobs list release reroute rescan retry return show start status stop top",
     "storectl": "account acl backup check expire export import list move quota reconstruct snapshot recover restore undelete upgrade", "mtatest": "rewrite mapping expand conf",
     "tiermail-setup": "check test records schema directory certificates", "tiermail-ca": "init host renew list",
@@ -25,6 +25,8 @@ def complete(tool, *words):
 
 with open(FILE) as f:
     registered = set(re.search(r"complete -F _tiermail ((?:.*\\\n)*.*)", f.read())[1].replace("\\", "").split())
+with open(tm.TOP + "/scripts/install") as f:
+    linked = set(re.search(r"for t in ([^;]*); do\n\tlinks=", f.read())[1].split())
 for tool, commands in COMMANDS.items():
     path = WHERE.get(tool, os.path.join(tm.BINDIR, tool))
     help_of = subprocess.run([path, "--help"], capture_output=True, text=True)
@@ -33,7 +35,7 @@ for tool, commands in COMMANDS.items():
     got, err = complete(tool, "")
     tm.is_((sorted(options - got), err), ([], ""), f"{tool}: its options")
     tm.is_(sorted(w for w in got if re.match(r"[a-z][a-z0-9]*(-[a-z]+)*$", w) and w != "all"), sorted(commands.split()), f"{tool}: its commands, and no other words")
-    tm.ok(tool in registered, f"{tool} is registered")
+    tm.ok(tool in registered and tool in linked, f"{tool} is registered, and its name installed")
 tm.is_(complete("jobctl-ctl", "list", "st")[0] & {"state="}, {"state="}, "a key")
 tm.is_(complete("jobctl-ctl", "list", "state=")[0], {"state=" + w for w in ("ready", "waiting", "leased", "held")}, "its values")
 tm.is_(complete("jobctl-ctl", "list", "state", "=", "h")[0], {"held"}, "also where bash has cut the word")
