@@ -46,7 +46,7 @@ static const struct conf_key keys[] = {
 	{ "log_level", CONF_ENUM, &shared.log_level, "info", 0, 0, RELOAD, "error|warn|info|debug",
 	    "The least important events that are logged." },
 	{ "log_trace", CONF_STR, &shared.log_trace, "", 0, 0, RELOAD, NULL,
-	    "Protocols whose lines are logged, without passwords: smtp lmtp imap." },
+	    "Protocols whose lines are logged, without passwords: smtp lmtp imap pop3." },
 	{ "default_domain", CONF_STR, &shared.default_domain, "", 0, 0, RELOAD, "domain",
 	    "Completes a login name or address without a domain." },
 	{ "postmaster", CONF_STR, &shared.postmaster, "", 0, 0, RELOAD, "address",
