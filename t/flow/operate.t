@@ -89,6 +89,7 @@ with open(sb.dir + "/backup.msg", "w") as f:
 SAYS = {"log | tmlog -l - anna": "anna@example.org: delivered", "log | tmlog -l - QID": "queued: ", "mailq -r joe": waits, "jobctl-ctl show": "joe@away.example",
         "log | grep -E 'ev=(expunge": "ev=expunge", "mtatest expand": "anna@example.org", "mtatest -e rewrite": "away.example",
         "log | grep -E 'ev=queued": "user=ben@example.org", "log | grep -c": "1", "tmctl who": "user=ben@example.org",
+        "jobctl-ctl top": "messages=1", "log | grep -E 'ev=(deliver": "ev=deliver", "storectl quota report": "anna@example.org",
         "jobctl-ctl list": waits, "jobctl-ctl channels": "tcp_local", "storectl quota": "anna@example.org", "storectl list": "INBOX",
         "storectl check": "", "tmctl status": "imapd",
         "tiermail-setup check": "OK    delivery"}

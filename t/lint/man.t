@@ -51,4 +51,23 @@ for page in pages:
                 wrong.append(f"{page}:{n}: no {m.group(1)}({m.group(2)})")
 if not tm.ok(not wrong, "references to tiermail pages lead somewhere"):
     tm.diag("\n".join(wrong))
+
+
+# The pages that show the whole leave nothing out: tiermail(7) leads to every page, and names every program in
+# its table and every folder of lib/ in its layers; so do README and lib/README.
+def between(text, start, end):
+    return text.split(start, 1)[1].split(end, 1)[0]
+
+
+overview = text_of("man/tiermail.7")
+table = re.findall(r"(\S+) [18]\b", " ".join(re.findall(r"(?m)^\.It Xr (.*)", between(overview, ".Ss Programs\n", ".El\n"))))
+tm.is_(sorted({n[:-2] for n in names if n[-1] in "18"} - set(table)), [], "tiermail(7) has each program in its table")
+led = {f"{page}.{section}" for page, section in re.findall(r"(?:Xr|,) (\S+) (\d)\b", overview)}
+tm.is_(sorted(names - led - {"tiermail.7"}), [], "and leads to each page")
+folders = {os.path.basename(os.path.dirname(p)) for p in glob.glob("lib/*/*.h")}
+layers = between(between(overview, ".Ss The source\n", ".Sh "), ".Bd -literal\n", ".Ed\n")
+tm.is_(sorted(folders - set(re.findall(r"\w+", layers))), [], "and has each folder of lib/ in its layers")
+tm.is_(sorted(folders - set(re.findall(r"(?m)^    (\w+)/ ", text_of("lib/README")))), [], "lib/README has each folder")
+programs = {n[:-2] for n in names if n[-1] in "18" and not n.startswith(("storectl-", "tmctl-"))}
+tm.is_(sorted(programs - set(re.findall(r"[\w-]+", text_of("README")))), [], "README has each program")
 tm.done()
