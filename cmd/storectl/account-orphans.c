@@ -198,8 +198,12 @@ orphans_treat(struct orphan_run *r)
 		    "done\n");
 		return EX_CONFIG;
 	}
-	for (size_t i = 0; i < n && rc == 0; i++)
-		rc = orphan_treat(r, &o[i]);
+	/* One that cannot be treated keeps no other from it, unless stored is away. */
+	for (size_t i = 0; i < n && rc != EX_UNAVAILABLE; i++) {
+		int one = orphan_treat(r, &o[i]);
+
+		rc = one ? one : rc;
+	}
 	return rc;
 }
 
