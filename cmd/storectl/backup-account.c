@@ -44,8 +44,25 @@ backup_frame(struct backing *b, char kind)
 {
 	backup_write(&b->writer, &b->out, kind, buf_get(&b->line));
 	buf_clear(&b->line);
-	if (b->out.n >= BACKUP_GATHER)
+	if (b->out.n >= BACKUP_GATHER && !b->looking)
 		backup_flush(b);
+}
+
+/* From here to backup_looked frames are gathered, of what an account has at most: who takes the stream may take his
+ * time, and the partition grows while a snapshot is open. */
+static void
+backup_look(struct backing *b)
+{
+	if (store_begin(b->view) < 0)
+		exit(EX_OSERR);
+	b->looking = true;
+}
+
+static void
+backup_looked(struct backing *b)
+{
+	store_end(b->view);
+	b->looking = false;
 }
 
 static void
@@ -243,15 +260,14 @@ backup_rights(struct backing *b, uint64_t mailbox)
 	struct slice identifier = slice(NULL, 0);
 	uint32_t rights;
 
-	if (store_begin(b->view) < 0)
-		exit(EX_OSERR);
+	backup_look(b);
 	while (store_acl_next(b->view, mailbox, &identifier, &rights)) {
 		buf_lit(&b->line, "rights");
 		kv_put(&b->line, "identifier", identifier);
 		kv_put_u64(&b->line, "may", rights);
 		backup_frame(b, BACKUP_RIGHTS);
 	}
-	store_end(b->view);
+	backup_looked(b);
 }
 
 /* In pieces, so that each fits into a frame however its octets are written. */
@@ -282,12 +298,11 @@ backup_annotations(struct backing *b, uint64_t account, uint64_t mailbox, uint64
 	struct store_annot a;
 
 	store_annot_walk(&w, account, mailbox);
-	if (store_begin(b->view) < 0)
-		exit(EX_OSERR);
+	backup_look(b);
 	while (store_annot_next(b->view, &w, &a))
 		if (a.modseq > since && (!a.gone || since))
 			backup_annotation(b, &a);
-	store_end(b->view);
+	backup_looked(b);
 }
 
 /* What deliveries are still to remember: whom vacation has answered, which messages are duplicates. */
@@ -297,8 +312,7 @@ backup_marks(struct backing *b, uint64_t account)
 	struct store_mark_walk m = { .account = account };
 	int64_t now = clock_now();
 
-	if (store_begin(b->view) < 0)
-		exit(EX_OSERR);
+	backup_look(b);
 	while (store_mark_next(b->view, &m)) {
 		if (m.until <= now)
 			continue;
@@ -307,7 +321,7 @@ backup_marks(struct backing *b, uint64_t account)
 		kv_put_u64(&b->line, "until", m.until);
 		backup_frame(b, BACKUP_MARK);
 	}
-	store_end(b->view);
+	backup_looked(b);
 }
 
 /* Those of names that are no folder; of folders they are with these. */
@@ -317,8 +331,7 @@ backup_subscriptions(struct backing *b, uint64_t account)
 	struct store_folder name = { .account = account }, f = name;
 	bool more;
 
-	if (store_begin(b->view) < 0)
-		exit(EX_OSERR);
+	backup_look(b);
 	more = store_next_folder(b->view, &f);
 	while (store_next_subscription(b->view, &name)) { /* both in the order of their octets */
 		while (more && slice_cmp(f.name, name.name) < 0)
@@ -329,7 +342,7 @@ backup_subscriptions(struct backing *b, uint64_t account)
 		kv_put(&b->line, "name", name.name);
 		backup_frame(b, BACKUP_SUBSCRIPTION);
 	}
-	store_end(b->view);
+	backup_looked(b);
 }
 
 static void

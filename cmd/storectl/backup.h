@@ -33,7 +33,8 @@ struct backing { /* a stream */
 	void *write_arg; /* of both */
 	struct backup_writer writer;
 	struct buf out, line;
-	int rc; /* not 0: it is over */
+	bool looking; /* a snapshot is open: nothing is written meanwhile */
+	int rc;       /* not 0: it is over */
 	/* of the partition in hand */
 	struct store_view *view;
 	struct idmap seen;          /* contents that are in the stream */

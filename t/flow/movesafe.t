@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """storectl move and what is not as it should be: two at once, a mark without a copy, an account of that name at the other
 host, a host that talks without end or says nothing.  No mailbox in use is taken away, and none moves without its mail."""
-import json, os, re, socket, ssl, subprocess, threading, time
+import json, os, re, socket, ssl, struct, subprocess, threading, time
 import tm, wire
 import storewire as w
 from imapraw import Raw
@@ -84,6 +84,10 @@ def stored():
 def freeze(s, n, how):
     id = w.ask(s, w.ACCOUNT, w.body(name=name(n).encode())).get(w.R_ACCOUNT)
     return w.ask(s, w.FREEZE, w.body(account=id, use=how))
+
+
+def box(s, n):
+    return w.ask(s, w.ACCOUNT, w.body(name=name(n).encode())).get(w.R_MAILBOX)
 
 
 THAWED, FROZEN, MOVED = range(3)
@@ -172,6 +176,48 @@ talker.join(tm.LONG)
 ok(r.returncode == 69 and said < 16 << 20 and mailhost(5) == HERE, "who talks without end is not heard to the end") or tm.diag(f"{said} {r.stderr[-200:]}")
 
 
+# ---- a host that does not read --------------------------------------------------------------------------------------
+with stored() as s:
+    id = w.ask(s, w.ACCOUNT, w.body(name=name(5).encode())).get(w.R_ACCOUNT)
+    for n in range(150):    # more than the sockets hold, as the stream writes it
+        r = w.ask(s, w.ANNOTATE, w.body(account=id, annotations=[w.annotation(b"/vendor/%d" % (n // 2), b"%" * 100000)], mailbox=0 if n % 2 else box(s, 5)))
+        assert r.code == w.DONE, (r.code, r.text)
+slow = socket.create_server(("127.0.0.1", 0))
+
+
+def stall():
+    with tls.wrap_socket(slow.accept()[0], server_side=True) as t:
+        t.recv(4096)
+        t.sendall(b"end 0\n")
+    return tls.wrap_socket(slow.accept()[0], server_side=True)
+
+
+def snapshots(pid):
+    """Open ones of the process, by the table of readers in LMDB's lock file."""
+    found = subprocess.run(["find", sb.dir, "-name", "lock.mdb"], capture_output=True, text=True).stdout.split()
+    rows = []
+    for path in found:
+        with open(path, "rb") as f:
+            data = f.read()[128:]
+        rows += [struct.unpack_from("<Qi", data, at) for at in range(0, len(data) - 63, 64)]
+    return [txn for txn, owner in rows if owner == pid and txn != (1 << 64) - 1], [1 for txn, owner in rows if owner == pid]
+
+
+def blocked(pid):
+    with open(f"/proc/{pid}/syscall") as f:
+        return f.read().split()[0] in ("7", "271")     # poll, ppoll
+
+
+p = subprocess.Popen(command(5, port=slow.getsockname()[1]), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+kept = stall()
+ok(tm.wait_for(lambda: all(blocked(p.pid) or time.sleep(0.05) for _ in range(20))), "a host does not read what it is sent")
+is_(snapshots(p.pid), ([], [1]), "no snapshot is open meanwhile")
+p.kill()
+p.wait()
+kept.close()
+slow.close()
+
+
 def connection(words=b""):
     t = wire.context(sb, sb.dir + "/tls").wrap_socket(socket.create_connection(("127.0.0.1", PORT), timeout=tm.LONG), server_hostname=THERE)
     t.sendall(words)
@@ -196,8 +242,7 @@ mail(sb, 7, 1)
 got = take(7, state)
 ok("has messages=1 " in got and account(two, 7)["coming_at"], "a first pass of a copy") or tm.diag(got)
 with stored() as s:
-    box = w.ask(s, w.ACCOUNT, w.body(name=name(7).encode())).get(w.R_MAILBOX)
-    is_(w.ask(s, w.COPY, w.body(mailbox=box, mailbox2=box, ranges=[(1, 1)])).code, w.DONE, "a message has a copy beside it")
+    is_(w.ask(s, w.COPY, w.body(mailbox=box(s, 7), mailbox2=box(s, 7), ranges=[(1, 1)])).code, w.DONE, "a message has a copy beside it")
 got = take(7, state)
 ok("has messages=2 " in got, "which the next pass has") or tm.diag(got)
 

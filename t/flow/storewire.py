@@ -20,7 +20,8 @@ SIZES = {F_ACCOUNT: "Q", F_MAILBOX: "Q", F_MAILBOX2: "Q", F_SINCE: "Q", F_TOKEN:
 CRITICAL = 0x8000
 R_ACCOUNT, R_MAILBOX, R_MODSEQ, R_BYTES, R_MESSAGES, R_TOKEN, R_UIDVALIDITY, R_UID, R_FAILED, R_LEVEL = range(1, 11)
 R_VERDICT, R_KNOWN = 17, 18
-F_QUESTIONS = 40
+F_ANNOTATIONS, F_QUESTIONS = 26, 40
+ANNOTATE = 27
 (DONE, AWAY, NOMAILBOX, EXISTS, OVERQUOTA, FULL, BADNAME, CANNOT, LIMIT, FAILED, REFUSED, UNSUPPORTED, FORBIDDEN) = range(13)
 PROTOCOL = 2
 
@@ -39,7 +40,7 @@ def body(**fields):
         tag = globals()["F_" + name.upper()]
         if tag == F_RANGES:
             value = b"".join(struct.pack("<II", *r) for r in value)
-        elif tag in (F_MESSAGES, F_TARGETS, F_QUESTIONS):
+        elif tag in (F_MESSAGES, F_TARGETS, F_ANNOTATIONS, F_QUESTIONS):
             out += b"".join(field(tag, v) for v in value)
             continue
         elif tag == F_EMAILS:
@@ -60,6 +61,10 @@ def message(token=0, size=0, cache=b"", keywords=b"", uid=0, digest=0):
 
 def target(account=b"", folder=b"", partition=b""):
     return _nested((1, account), (2, partition), (3, folder))
+
+
+def annotation(name, value):
+    return _nested((1, name), (2, value))
 
 
 def question(what, key, seconds=0):
