@@ -374,8 +374,6 @@ park(struct sched *s, struct sched_dest *d, int64_t now)
 void
 sched_dest_suspend(struct sched *s, struct sched_dest *d, int64_t until, int64_t now)
 {
-	if (until > now + SCHED_SUSPEND_MOST)
-		until = now + SCHED_SUSPEND_MOST;
 	if (until <= d->parked_until)
 		return;
 	if (d->parks == 0)
@@ -481,13 +479,16 @@ void
 sched_dest_result(struct sched *s, struct sched_dest *d, const struct job_result *r, bool action,
     int64_t now)
 {
+	int64_t until;
+
 	if (r->mx.n)
 		sched_group_join(s, d, r->mx);
 	if (!action)
 		sched_dest_answered(s, d, r->site, now);
 	if (r->suspend == 0)
 		return;
+	until = now + (r->suspend < SCHED_SUSPEND_MOST ? r->suspend : SCHED_SUSPEND_MOST);
 	if (d->group)
-		d->group->suspended_until = (uint32_t)now + r->suspend;
-	sched_dest_suspend(s, d, now + r->suspend, now);
+		d->group->suspended_until = (uint32_t)until;
+	sched_dest_suspend(s, d, until, now);
 }

@@ -153,6 +153,28 @@ operator(void)
 	end();
 }
 
+/* However long a server says: a week at most, for all of its domains. */
+static void
+for_ever(void)
+{
+	struct job_result rest = { .end = JOB_RETRY,
+		.suspend = UINT32_MAX,
+		.next = NOW + 600,
+		.mx = S("hosts") };
+
+	begin("notices = 30d");
+	same_hosts("ab");
+	(void)add(1, "a", 1);
+	(void)add(2, "b", 1);
+	ok(is_for(pick(NOW), "a"), "one goes");
+	(void)sched_end(s, sched_find(s, id_of(1)), &rest, NOW);
+	ok(!pick(NOW) && c->nstate[DEST_SUSPENDED] == 2, "both are to rest");
+	(void)sched_tick(s, NOW + SCHED_SUSPEND_MOST + 1);
+	ok(pick(NOW + SCHED_SUSPEND_MOST + 1) && pick(NOW + SCHED_SUSPEND_MOST + 1),
+	    "and are asked again");
+	end();
+}
+
 /* Who has had how many after so many seconds? */
 static void
 flow(int64_t seconds, unsigned had[26])
@@ -343,6 +365,7 @@ main(void)
 {
 	turn_not_used();
 	operator();
+	for_ever();
 	for (unsigned n = 2; n < 8; n++)
 		places_by(n, n % 2), places_by(n, !(n % 2));
 	shared_rate();
