@@ -43,15 +43,37 @@ pools_find(const char *name)
 	return NULL;
 }
 
+/* Processes of the pool that nobody else gets. */
+static int64_t
+pools_kept(const struct channels *c, const char *pool)
+{
+	int64_t n = 0;
+
+	for (size_t i = 0; i < c->nchannel; i++)
+		if (strcmp(pools_name(&c->channel[i]), pool) == 0)
+			n += c->channel[i].minjobs;
+	return n;
+}
+
 bool
 pools_check(const struct channels *c, struct buf *why)
 {
 	size_t before = why->n;
 
-	for (size_t i = 0; pools && *pools && i < c->nchannel; i++)
-		if (*c->channel[i].pool && !pools_find(c->channel[i].pool))
-			buf_printf(why, "channel %s: jobctl.conf has no [pool %s]\n",
-			    c->channel[i].name, c->channel[i].pool);
+	for (size_t i = 0; pools && *pools && i < c->nchannel; i++) {
+		const struct channel *ch = &c->channel[i];
+		const struct pool_conf *p = pools_find(pools_name(ch));
+
+		if (!p && *ch->pool)
+			buf_printf(why, "channel %s: jobctl.conf has no [pool %s]\n", ch->name,
+			    ch->pool);
+		else if (p && pools_kept(c, p->name) + (ch->minjobs == 0) > p->job_limit)
+			buf_printf(why,
+			    "channel %s: [pool %s] has no place for it: minjobs of its channels "
+			    "keep %lld of %lld\n",
+			    ch->name, p->name, (long long)pools_kept(c, p->name),
+			    (long long)p->job_limit);
+	}
 	return why->n == before;
 }
 

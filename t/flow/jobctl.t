@@ -561,6 +561,14 @@ for name, text in (("tiermail.conf", ""), ("jobctl.conf", "[pool SMALL]\n"), ("c
         f.write(text)
 r = subprocess.run([f"{tm.BINDIR}/jobctl", "-n", "-c", f"{DIR}/bad/jobctl.conf"], capture_output=True, text=True)
 tm.ok(r.returncode == 78 and "channel one: jobctl.conf has no [pool LARGE]" in r.stdout + r.stderr, "a pool that there is not") or tm.diag(r.stdout + r.stderr)
+for keeps, good in (("1", False), ("0", True)):
+    for name, text in (("jobctl.conf", "[pool SMALL]\njob_limit = 1\n"),
+                       ("channels.conf", f"[channel one]\npool = SMALL\nminjobs = {keeps}\n[channel two]\npool = SMALL\n")):
+        with open(f"{DIR}/bad/{name}", "w") as f:
+            f.write(text)
+    r = subprocess.run([f"{tm.BINDIR}/jobctl", "-n", "-c", f"{DIR}/bad/jobctl.conf"], capture_output=True, text=True)
+    tm.is_((r.returncode, "channel two: [pool SMALL] has no place for it" in r.stdout + r.stderr), (0, False) if good else (78, True),
+           f"minjobs = {keeps} of another {'leaves' if good else 'takes'} the only place") or tm.diag(r.stdout + r.stderr)
 
 # ---- the end ------------------------------------------------------------------------------------------------------
 
