@@ -62,7 +62,7 @@ struct conn {
 	enum conn_kind kind;
 	uint32_t pid;
 	uint64_t messages, kbytes; /* leases that have ended */
-	uint64_t came;             /* loop ms */
+	uint64_t came, left;       /* loop ms; left: when it was asked to leave */
 	int64_t since;             /* unix seconds: busy, or idle */
 	struct walk *walk;         /* a long answer under way */
 	bool leaving;

@@ -4,13 +4,14 @@
  * question, over the channels, so that a reload needs nothing.  A channel that has work and no process is
  * hungry: it comes before those that want another one, and the longest hungry first.  Where its pool is full,
  * somebody is asked to leave: an idle master, else one of a channel that has several, else one that has had its
- * turn.  Who is asked finishes what it has.  What must stay true: one at a time is on its way out. */
+ * turn.  Who is asked finishes what it has, and another is asked when that takes long: a server that is slow has
+ * no channel wait for it.  What must stay true: one at a time is asked. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "conf/conf.h"
 #include "jobctl.h"
 
-#define TURN_MS 10000 /* a master that is the only one of its channel stays for this at least */
+#define TURN_MS 10000 /* the only master of a channel stays so long; so long one may leave */
 
 struct pool_conf {
 	char *name;
@@ -169,9 +170,11 @@ pool_make_room(const struct chan *ch)
 	{
 		if (c->kind != CONN_MASTER || !pools_same(c->chan, ch))
 			continue;
-		if (c->leaving)
-			return; /* a place becomes free */
-		if ((spare = pool_spare(c, now, &at)) > most) {
+		if (c->leaving && now < c->left + TURN_MS) { /* a place becomes free */
+			pool_look_again(c->left + TURN_MS);
+			return;
+		}
+		if (!c->leaving && (spare = pool_spare(c, now, &at)) > most) {
 			most = spare;
 			best = c;
 		}

@@ -229,6 +229,7 @@ conn_leave(struct conn *c)
 	if (c->kind != CONN_MASTER || c->leaving)
 		return;
 	c->leaving = true;
+	c->left = loop_now(jobctl.loop);
 	list_remove(&c->room);
 	buf_lit(stream_out(&c->io), "leave\n");
 	conn_flush(c);

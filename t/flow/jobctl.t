@@ -159,11 +159,12 @@ for d in (RUN, QUEUE, ETC, LIBEXEC):
 with open(f"{ETC}/tiermail.conf", "w") as f:
     f.write(f"hostname = test.example\nrundir = {RUN}\nqueue = {QUEUE}\nlibexec = {LIBEXEC}\n")
 with open(f"{ETC}/jobctl.conf", "w") as f:
-    f.write("[pool SMALL]\njob_limit = 1\n")
+    f.write("[pool SMALL]\njob_limit = 1\n[pool PAIR]\njob_limit = 2\n")
 with open(f"{ETC}/channels.conf", "w") as f:
     f.write("[channel tcp_local]\nbackoff = 1h 2h\nnotices = 1d 3d\nmaxjobs = 1\nconcurrency_start = 4\n"
             "[channel auto]\nmaxjobs = 1\n[channel broken]\nmaxjobs = 1\n[channel paced]\nmaxjobs = 4\nconcurrency = 6\nrate = 20/1h\n"
-            "[channel one]\npool = SMALL\n[channel two]\npool = SMALL\n")
+            "[channel one]\npool = SMALL\n[channel two]\npool = SMALL\n"
+            "[channel three]\npool = PAIR\n[channel four]\npool = PAIR\n")
 # A master of the simplest kind: takes a message, removes it, says so.
 with open(f"{LIBEXEC}/channel-master", "w") as f:
     f.write(f"""#!{sys.executable}
@@ -555,6 +556,18 @@ for how in re.findall(r"ev=master_(start|end) channel=(?:one|two)", log):
     alive += 1 if how == "start" else -1
     most = max(most, alive)
 tm.is_(most, 1, "there is never more than one")
+pair = [Peer(f"hello who=test channel=three pid={pid} slots=1") for pid in (11, 12)]
+feeder.say(*(new(message(f"{i}.pair.example", channel="three"), f"{i}.pair.example", channel="three") for i in range(2)))
+works = [x.work() for x in pair]
+waits = message("four.pair.example", channel="four")
+feeder.say(new(waits, "four.pair.example", channel="four"))
+tm.is_([x.line() for x in pair], ["leave"] * 2, "one that is asked to leave and does not come to an end is not waited for alone")
+tm.is_(ask("delete dest=four.pair.example")[-1], "ok n=1", "the other channel's message")
+for x, w in zip(pair, works):
+    os.unlink(path("three", w["file"]))
+    x.say(f"done id={w['id']}")
+    x.close()
+tm.wait_for(lambda: channel("three")["done"] == "2")
 os.makedirs(f"{DIR}/bad")
 for name, text in (("tiermail.conf", ""), ("jobctl.conf", "[pool SMALL]\n"), ("channels.conf", "[channel one]\npool = LARGE\n")):
     with open(f"{DIR}/bad/{name}", "w") as f:
