@@ -295,6 +295,14 @@ pop3_retr(struct client *c)
 	return true;
 }
 
+/* The mailbox is free for the next session when this is answered, not before. */
+static bool
+pop3_quit(struct client *c)
+{
+	buf_lit(client_out(c), "QUIT\r\n");
+	return true;
+}
+
 /* ---- tables ------------------------------------------------------------------------------------------------------- */
 
 /* clang-format off */
@@ -333,6 +341,7 @@ static const struct step pop3_steps[] = {
 	{ "stat", pop3_stat, "+", false, false },
 	{ "uidl", pop3_uidl, "+", true, false },
 	{ "read", pop3_retr, "+", true, false },
+	{ "quit", pop3_quit, "+", false, false },
 	{ NULL, NULL, NULL, false, false },
 };
 const struct profile profiles[] = {
@@ -340,7 +349,7 @@ const struct profile profiles[] = {
 	{ "submission", "message", TALK_SMTP, 587, 465, true, true, smtp_steps, "QUIT\r\n" },
 	{ "lmtp", "message", TALK_SMTP, 24, 24, true, false, smtp_steps, "QUIT\r\n" },
 	{ "imap", "session", TALK_IMAP, 143, 993, false, true, imap_steps, "z LOGOUT\r\n" },
-	{ "pop3", "session", TALK_POP3, 110, 995, false, true, pop3_steps, "QUIT\r\n" },
+	{ "pop3", "session", TALK_POP3, 110, 995, false, true, pop3_steps, "" },
 	{ NULL, NULL, TALK_SMTP, 0, 0, false, false, NULL, NULL },
 };
 const struct profile profile_count = { "count", "mailbox", TALK_IMAP, 143, 993, false, true, count_steps, "z LOGOUT\r\n" };
