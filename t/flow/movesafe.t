@@ -161,7 +161,9 @@ said = 0
 def talk():
     global said
     try:
-        with tls.wrap_socket(endless.accept()[0], server_side=True) as t:
+        peer = endless.accept()[0]
+        endless.close()
+        with tls.wrap_socket(peer, server_side=True) as t:
             t.recv(4096)
             while said < 64 << 20:
                 said += t.send(b"x" * 65536)
