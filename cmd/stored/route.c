@@ -135,13 +135,14 @@ stored_held_end(struct client *c)
 	buf_clear(&c->held);
 }
 
-/* A FREEZE is answered; its client may have gone meanwhile. */
+/* A FREEZE is answered, whatever with: a batch that fails takes back what is on disk, not who holds what.  Its client may
+ * have gone meanwhile. */
 static void
 freeze_finished(struct client *c, const struct store_job *j)
 {
 	const uint64_t *list = (const void *)c->held.p;
 
-	if (j->reply.code != STORE_DONE || j->req.use == STORE_COMING || j->req.use == STORE_COME)
+	if (j->req.use == STORE_COMING || j->req.use == STORE_COME)
 		return;
 	if (c->closed) {
 		held_end(c, j->req.account);
