@@ -225,7 +225,7 @@ ask_mail(struct smtp_server *srv, const struct smtp_mail *m)
 	(void)m;
 	s->began_ms = loop_now(srv->loop);
 	if (!s->trusted)
-		v = stream_tls_peer_cert(&srv->line.io) ? verdict(OUT_LMTP_CERT_NAME) :
+		v = stream_tls_peer_cert(&srv->line.io) ? verdict(OUT_CERT_NAME) :
 							  verdict(OUT_LMTP_CERT);
 	smtp_server_answer(srv, &v);
 }

@@ -89,7 +89,8 @@ struct session {
 	char sid[14];
 	struct addr peer;
 	char client[ADDR_TEXT];  /* address without port, or "local" */
-	bool loopback, trusted;  /* trusted: relay.networks */
+	bool loopback, trusted;  /* trusted: relay.networks, or a store's certificate */
+	bool demand;             /* ROLE_MX: nobody but who is trusted, and with TLS */
 	bool proxy;              /* the peer may say XCLIENT: until it has */
 	uid_t uid;               /* ROLE_LOCAL */
 	char *account;           /* authenticated: uid@domain; heap */

@@ -1,7 +1,8 @@
 /* session.c: one client of smtp-relay.  The order of commands, replies and time are
  * lib/smtp/server's; here is what is taken from whom:
  *
- *	mx          anybody, for recipients of our domains (and relay.networks, relay.domains)
+ *	mx          anybody, for recipients of our domains (and relay.domains); relay.networks and stores, by
+ *	            certificate, for all; with peer_certificate = demand nobody but those
  *	submission  authenticated users, sender one of their addresses
  *	local       programs on this host over a Unix socket: sendmail(1)
  *
@@ -13,6 +14,7 @@
 #include "base/must.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "daemon/role.h"
 #include "filters.h"
 
 struct session *
@@ -69,6 +71,19 @@ on_helo(struct smtp_server *smtp, struct slice name)
 	filters_ask(s, MILTER_AT_HELO, helo_filtered);
 }
 
+/* A store by its certificate sends its users' mail on (lmtpd(8)).  Who is merely asked may be a relay of ours as
+ * well, which is no news; who has to be one is told that he is not. */
+static bool
+relay_session_store(const struct session *s)
+{
+	const struct stream *io = &s->smtp.line.io;
+
+	if (s->role != ROLE_MX)
+		return false;
+	return s->demand ? daemon_peer_is(io, TLS_ROLE_STORE, NULL, s->sid) :
+			   daemon_peer_roles(io) & TLS_ROLE_BIT(TLS_ROLE_STORE);
+}
+
 static void
 relay_session_on_secured(struct smtp_server *smtp, int error, const char *why)
 {
@@ -81,6 +96,7 @@ relay_session_on_secured(struct smtp_server *smtp, int error, const char *why)
 	}
 	metric_add(M_TLS, 1);
 	mem_free(&s->account);
+	s->trusted = s->trusted || relay_session_store(s);
 	s->proxy =
 	    s->role == ROLE_SUBMISSION && login_is_proxy(&smtp->line.io, config.proxies, s->sid);
 	log_event(LOG_INFO, "tls", "sid=%s version=%s cipher=%s", s->sid,
@@ -157,6 +173,10 @@ on_mail(struct smtp_server *smtp, const struct smtp_mail *mail)
 	if (mail->aside.p)
 		slice_cstr(mail->aside, s->qid, sizeof(s->qid));
 	s->from = mail->from;
+	if (s->demand && !s->trusted) {
+		relay_session_answer(s, OUT_CERT_NAME);
+		return;
+	}
 	if (!space_left(s, mail->size)) {
 		relay_session_answer(s, OUT_QUEUE_FULL);
 		return;
@@ -358,6 +378,8 @@ relay_session_accept(struct daemon_listen *l, int fd)
 	if (l->tls != TLS_OFF)
 		s->smtp.tls_ctx = tls_ref(l->tls_ctx);
 	s->smtp.need_auth = s->role == ROLE_SUBMISSION;
+	s->demand = s->role == ROLE_MX && l->peer_cert == PEER_CERT_DEMAND;
+	s->smtp.need_tls = s->demand;
 	filters_begin(s);
 	if (smtp_server_open(&s->smtp, daemon_loop(), fd, l->tls == TLS_IMPLICIT) < 0) {
 		(void)close(fd);

@@ -108,6 +108,8 @@ static const struct conf_key keys[] = {
 	    "Host names whose certificates may act for users." },
 	{ "roles.relay", CONF_LIST, &shared.role_relays, "", 0, 0, RELOAD, "domain",
 	    "Host names whose certificates may deliver." },
+	{ "roles.store", CONF_LIST, &shared.role_stores, "", 0, 0, RELOAD, "domain",
+	    "Host names whose certificates may send mail of their users on." },
 	{ "roles.operator", CONF_LIST, &shared.role_operators, "", 0, 0, RELOAD, "domain",
 	    "Names whose certificates may look at daemons and tell them." },
 	{ "roles.admin", CONF_LIST, &shared.role_admins, "", 0, 0, RELOAD, "domain",

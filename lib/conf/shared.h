@@ -37,11 +37,11 @@ struct conf_shared {
 	char *dns_resolvers, *dns_hosts, *dns_stubs, *dns_anchor;
 	int64_t dns_timeout; /* ms a question */
 
-	char *tls_cert, *tls_key;           /* tls.certificate, tls.key: PEM */
-	char *tls_ca;                       /* tls.ca: PEM of the CAs that are trusted */
-	int tls_protocols;                  /* tls.protocols: tlsv1.3 | tlsv1.2 (and above) */
-	char *tls_ciphers;                  /* tls.ciphers: libtls word */
-	char **role_proxies, **role_relays; /* roles.*: host names */
+	char *tls_cert, *tls_key; /* tls.certificate, tls.key: PEM */
+	char *tls_ca;             /* tls.ca: PEM of the CAs that are trusted */
+	int tls_protocols;        /* tls.protocols: tlsv1.3 | tlsv1.2 (and above) */
+	char *tls_ciphers;        /* tls.ciphers: libtls word */
+	char **role_proxies, **role_relays, **role_stores; /* roles.*: host names */
 	char **role_operators, **role_admins, **role_movers;
 	char *control_address; /* control.address: where other hosts' operators ask; "" = nowhere */
 	int64_t control_port;

@@ -17,8 +17,8 @@ role_table(enum tls_role role)
 	case TLS_ROLE_OPERATOR: return shared.role_operators;
 	case TLS_ROLE_ADMIN: return shared.role_admins;
 	case TLS_ROLE_MOVE: return shared.role_movers;
-	case TLS_ROLE_STORE:
-	case TLS_ROLE_DIRECTORY: /* these are asked, and do not ask */
+	case TLS_ROLE_STORE: return shared.role_stores;
+	case TLS_ROLE_DIRECTORY: /* is asked, and does not ask */
 	case TLS_ROLES: break;
 	}
 	return NULL;

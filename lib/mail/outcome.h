@@ -268,8 +268,8 @@
 #define OUT_LMTP_HOST		PERM, 554, "5.7.1", "this host may not deliver here"
 /* The client must show a certificate (RFC 3207 4). */
 #define OUT_LMTP_CERT		PERM, 530, "5.7.0", "a client certificate is required"
-/* The client's certificate is good and its name is not on the list of trusted ones. */
-#define OUT_LMTP_CERT_NAME	TEMP, 450, "4.7.1", "this certificate is not for a trusted host"
+/* The client's certificate is good, and neither its role nor its name is one of those that may send here. */
+#define OUT_CERT_NAME		TEMP, 450, "4.7.1", "this certificate is not for a trusted host"
 
 /* ---- Mailing lists */
 

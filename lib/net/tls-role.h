@@ -9,7 +9,7 @@
 enum tls_role {
 	TLS_ROLE_PROXY,     /* has checked passwords, and acts for users */
 	TLS_ROLE_RELAY,     /* delivers */
-	TLS_ROLE_STORE,     /* keeps mailboxes */
+	TLS_ROLE_STORE,     /* keeps mailboxes, and sends on what their users want */
 	TLS_ROLE_DIRECTORY, /* slapd */
 	TLS_ROLE_OPERATOR,  /* looks, and ends what comes again */
 	TLS_ROLE_ADMIN,     /* changes what stays */
