@@ -116,6 +116,49 @@ s.sendmail("stranger@stranger.test", ["somebody@partner.test"], "Subject: passed
 s.quit()
 tm.ok(tm.wait_for(lambda: tt.outside("passed on")), "a domain of relay.domains is passed on to its own MX")
 
+# ---- 5. what the scripts of users send: the stores have a relay
+AWAY, SENDS = 3, 4                          # on store1, on store2
+for n, script in ((AWAY, 'require "vacation"; vacation "I am away.";'), (SENDS, f'require "copy"; redirect :copy "elsewhere@{OUT}";')):
+    tm.ok(tt.modify(n, f"replace: mailSieveRuleSource\nmailSieveRuleSource: {script}"), f"user {n} has a script")
+    for host in ("ldap1", "ldap2"):
+        tm.ok(tm.wait_for(lambda: "mailSieveRuleSource" in tt.ldap(host, n, "mailSieveRuleSource")), f"which is at {host}")
+tt.internet([tt.address(AWAY)], "are you there")
+tt.internet([tt.address(SENDS)], "for elsewhere")
+for n, subject, there, sender in ((AWAY, "are you there", "Auto: are you there", ""), (SENDS, "for elsewhere", "for elsewhere", f"friend@{OUT}")):
+    tm.ok(tt.arrived(n, subject), f"{subject}: user {n} has it")
+    found = tm.wait_for(lambda: tt.outside(there), what=f"{there!r} outside")
+    if tm.ok(found, f"{there}: the Internet's Postfix has it"):
+        m = email.message_from_bytes(found[0])
+        tm.is_((m["Return-Path"], len(found)), (f"<{sender}>", 1), "once, with the right sender")
+        by, how = received(found[0])[-2]
+        tm.ok(by in ("out1", "out2") and how == "ESMTPS", "by an outbound relay, which had it with TLS") or tm.diag(m.get_all("Received"))
+    store = "store1" if n == AWAY else "store2"
+    tm.ok(tm.wait_for(lambda: tt.log(store, "lmtpd", "ev=vacation" if n == AWAY else "ev=redirect", "verdict=2.")), f"{store} tells of it")
+
+
+def relay(address, cert=None, tls=True, port=25):
+    """What a relay answers to mail of anybody's for anywhere."""
+    try:
+        with smtplib.SMTP(address, port, local_hostname="host.test", timeout=tm.LONG) as s:
+            context = ssl.create_default_context(cafile=tt.env["CAFILE"])
+            if cert:
+                context.load_cert_chain(*(f"{tt.dir}/ca/hosts/{cert}.{D}.{kind}" for kind in ("pem", "key")))
+            if tls:
+                s.starttls(context=context)
+            s.ehlo()
+            code, words = s.mail("anybody@stranger.test")
+            if code == 250:
+                code, words = s.rcpt("someone@elsewhere.test")
+            return f"{code} {words.decode().split()[0]}"
+    except (ssl.SSLError, OSError, smtplib.SMTPServerDisconnected):
+        return "no session"
+
+
+for name in ("OUT1", "OUT2"):
+    tm.is_([relay(tt.env[name], "store1"), relay(tt.env[name], "in1"), relay(tt.env[name], "mmp1"), relay(tt.env[name]), relay(tt.env[name], tls=False)],
+           ["250 2.1.5", "450 4.7.1", "450 4.7.1", "no session", "530 5.7.0"], f"{name.lower()} takes mail for anywhere of a store: of no other host, of nobody without a certificate")
+tm.is_(relay(tt.env["IN1"], "store1"), "550 5.7.1", "an inbound relay asks nobody for certificates")
+
 # ---- what no stranger may do between the tiers
 s = smtplib.LMTP(tt.env["STORE1"], 24)
 s.sock.settimeout(tm.LONG)

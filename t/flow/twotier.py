@@ -103,7 +103,7 @@ class Deployment:
     def internet(self, to, subject):
         """Somebody out there sends, by a Postfix of his own."""
         with smtplib.SMTP(self.env["INET"], 25, local_hostname="client.test", timeout=tm.LONG) as s:
-            s.sendmail(f"friend@{self.env['OUTSIDE']}", to, f"Subject: {subject}\r\n\r\nhello\r\n")
+            s.sendmail(f"friend@{self.env['OUTSIDE']}", to, f"Subject: {subject}\r\nTo: {', '.join(to)}\r\n\r\nhello\r\n")
 
     def outside(self, subject):
         """What has arrived out there under that subject."""
