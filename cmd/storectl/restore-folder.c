@@ -113,7 +113,7 @@ void
 restore_folder(struct restoring *r, struct slice line)
 {
 	char name[STORE_NAME_MAX + 1] = "";
-	bool there, subscribed = restore_number(line, "subscribed");
+	bool there, is, subscribed = restore_number(line, "subscribed");
 	uint64_t mailbox;
 
 	restore_flush(r);
@@ -140,6 +140,7 @@ restore_folder(struct restoring *r, struct slice line)
 	if (store_begin(r->view) < 0)
 		exit(EX_OSERR);
 	there = store_find_mailbox(r->view, r->id, slice_str(r->folder), &mailbox) == 0;
+	is = there && store_subscribed(r->view, r->id, slice_str(r->folder));
 	store_end(r->view);
 	if (!there) {
 		uint64_t use = restore_number(line, "use");
@@ -151,7 +152,8 @@ restore_folder(struct restoring *r, struct slice line)
 			return;
 		mailbox = r->ask.reply.mailbox;
 	}
-	if (subscribed || r->run->exact) {
+	/* What is so already costs no request: the account that moves is frozen meanwhile.  New ones may be subscribed. */
+	if ((subscribed && !is) || (!subscribed && r->run->exact && (is || !there))) {
 		store_subscribe_start(r->ask.client, r->id, slice_str(r->folder), subscribed,
 		    &r->ask.op, asking_done, &r->ask);
 		if (!restore_asked(r, r->folder))

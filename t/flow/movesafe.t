@@ -248,6 +248,17 @@ with stored() as s:
 got = take(7, state)
 ok("has messages=2 " in got, "which the next pass has") or tm.diag(got)
 
+
+def requests():
+    """Of each client that has gone."""
+    return [int(n) for n in re.findall(r"ev=store_client who=storectl state=closed requests=(\d+)", "".join(wire.log(two, "stored", "ev=store_client")))]
+
+
+mail(sb, 7, 1)
+before = len(requests())
+got = take(7, state)
+ok(tm.wait_for(lambda: len(requests()) >= before + 2) and max(requests()[before:]) <= 8, "one asks for what has changed, and not for each folder") or tm.diag(f"{got} {requests()[before:]}")
+
 # ---- one who cannot be warned ---------------------------------------------------------------------------------------
 wire.modify(sb, 7, "replace: mailMsgQuota\nmailMsgQuota: 2")
 with stored() as s:
