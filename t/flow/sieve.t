@@ -8,8 +8,11 @@ SYSTEM = os.path.join(tm.tempdir(), "system.sieve")
 with open(SYSTEM, "w") as f:
     f.write('require ["fileinto", "environment"];\nif allof (header :is "X-System" "junk", environment :is "location" "MDA") { fileinto "Junk"; stop; }\n')
 os.chmod(os.path.dirname(SYSTEM), 0o755)
-sb = tm.Sandbox("--users", "4", "--set", f"lmtpd.sieve.system={SYSTEM}", "--set", "lmtpd.workers=1", "--set", "tiermail.ldap.cache_age=1s",
-                "--set", "lmtpd.message.keep=64K", "--set", "lmtpd.sieve.time=2m")
+HOSTS = os.path.join(os.path.dirname(SYSTEM), "hosts")
+with open(HOSTS, "w") as f:
+    f.write("".join(f"{a} relay.example.test relay.elsewhere.test\n" for a in (*(f"127.0.0.{n}" for n in range(3, 9)), "127.0.0.1")))
+sb = tm.Sandbox("--users", "4", "--domain", "example.test", "--set", f"lmtpd.sieve.system={SYSTEM}", "--set", "lmtpd.workers=1", "--set", "tiermail.ldap.cache_age=1s",
+                "--set", "lmtpd.message.keep=64K", "--set", "lmtpd.sieve.time=2m", "--set", f"tiermail.dns.hosts={HOSTS}")
 D, ok, is_ = sb.domain, tm.ok, tm.is_
 base = sb.env["LDAP_BASE"]
 ONE, TWO, THREE = (f"{sb.user(n)}@{D}" for n in (1, 2, 3))
@@ -235,9 +238,22 @@ sb.restart("smtp-relay")
 
 with open(sb.conf("lmtpd.conf")) as f:
     before = f.read()
-with open(sb.conf("lmtpd.conf"), "a") as f:
-    f.write(f"\n[submit]\nrelay = 127.0.0.1:{sb.port('SMTP')}\ntls = may\n")
-is_(sb.tool("tmctl", "-d", "lmtpd", "reload").stdout, "ok\n", "another relay")
+
+
+def relay(name, tls):
+    with open(sb.conf("lmtpd.conf"), "w") as f:
+        f.write(f"{before}\n[submit]\nrelay = {name}:{sb.port('SMTP')}\ntls = {tls}\n")
+    is_(sb.tool("tmctl", "-d", "lmtpd", "reload").stdout, "ok\n", f"another relay: {name}, TLS {tls}")
+
+
+relay(f"relay.{D}", "must")
+is_(lmtp(message("by TLS"), ONE)[0][0], 250, "of its addresses one answers, with a certificate of the name")
+ok(tm.wait_for(lambda: "by TLS" in subjects(2)), "goes on by it")
+ok(b"ESMTPS" in sb.messages(2)[-1].partition(b"\r\n\r\n")[0], "by TLS")
+relay("relay.elsewhere.test", "must")
+r = lmtp(message("to a stranger"), ONE)
+ok(r[0][0] == 451 and r[0][1].startswith("4.7.5 TLS"), "a certificate of another name: nothing goes there, and it comes again") or tm.diag(r)
+relay("127.0.0.1", "may")
 for subject in ("by TCP", "on the same connection"):
     is_(lmtp(message(subject), ONE)[0][0], 250, subject)
 ok(tm.wait_for(lambda: "on the same connection" in subjects(2)) and "by TCP" in subjects(2), "messages go on by it")
