@@ -343,9 +343,60 @@ filters_on_done(void *arg, const struct milter_outcome *o)
 	}
 }
 
+/* ---- another body ------------------------------------------------------------------------------ */
+
+static void
+other_bytes(void *arg, struct slice bytes)
+{
+	struct filters *f = arg;
+
+	if (f->other_error == 0)
+		f->other_error = held_add(&f->other, bytes);
+}
+
+/* What a filter writes is read as strictly as what clients send in chunks, because all that is behind here
+ * trusts line ends: an LF alone ends a line, NUL and what is too large or too long is not taken. */
+static void
+other_begin(struct filters *f)
+{
+	const struct smtp_limits *lim = f->session->smtp.policy->limits;
+
+	f->other_begun = true;
+	f->other_error = 0;
+	f->clean = (struct smtp_body){ .bdat = true,
+		.normalise = true,
+		.line_max = lim->line,
+		.size_max = lim->size,
+		.emit = other_bytes,
+		.arg = f };
+	smtp_body_begin(&f->clean);
+}
+
+static int
+other_state(const struct filters *f)
+{
+	return f->clean.fault ? -EBADMSG : f->other_error;
+}
+
+static int
+other_feed(struct filters *f, struct slice piece)
+{
+	bool end;
+
+	f->clean.chunk = piece.n;
+	if (piece.n)
+		(void)smtp_body_feed(&f->clean, piece, &end);
+	return other_state(f);
+}
+
 void
 filters_changed(struct filters *f, const char *why)
 {
+	if (!why && f->other_begun) {
+		smtp_body_finish(&f->clean);
+		if (other_state(f) < 0)
+			why = "its body cannot be kept";
+	}
 	if (why) {
 		filters_failed(f, &f->filter[f->i], why, false);
 		return;
@@ -373,10 +424,9 @@ filters_on_replace(void *arg, struct slice piece)
 {
 	struct filters *f = ((struct filter *)arg)->chain;
 
-	f->other_begun = true;
-	if (f->other.size + piece.n > (uint64_t)config.size)
-		return -EMSGSIZE;
-	return held_add(&f->other, piece);
+	if (!f->other_begun)
+		other_begin(f);
+	return other_feed(f, piece);
 }
 
 const struct milter_calls filters_calls = { .macro = filters_macro,

@@ -50,7 +50,9 @@ struct filters {
 	struct milter_header header;
 	struct held body, other; /* as it is; as the filter being asked wants it */
 	bool other_begun;
-	const char *hold;                     /* a reason; in the transaction's arena */
+	struct smtp_body clean; /* on its way into `other`; line ends are CRLF behind it */
+	int other_error;        /* -errno, once it cannot be kept */
+	const char *hold;       /* a reason; in the transaction's arena */
 	const char *rcpt_channel, *rcpt_host; /* of the RCPT that is asked about */
 	const struct address *rcpt;
 	bool rcpt_asking, rcpt_agreed; /* rcpt.c is inside of asking; and all have agreed */

@@ -55,7 +55,17 @@ message_filtered(struct session *s, const struct verdict *no)
 	}
 }
 
-/* DATA or the first BDAT: the envelope is complete. */
+/* As many bodies as the recipients need by now. */
+static void
+message_bodies(struct session *s)
+{
+	struct message *m = s->message;
+
+	m->nbodies = 1 + s->nbodies;
+	m->gone = arena_array(&s->smtp.arena, m->nbodies, sizeof(*m->gone));
+}
+
+/* DATA or the first BDAT: the envelope is complete, but for recipients that filters add. */
 void
 relay_message_begin(struct smtp_server *smtp)
 {
@@ -64,11 +74,10 @@ relay_message_begin(struct smtp_server *smtp)
 
 	header_scan_init(&m->scan);
 	m->at_us = clock_mono_us();
-	m->nbodies = 1 + s->nbodies;
-	m->gone = arena_array(&smtp->arena, m->nbodies, sizeof(*m->gone));
 	later_init(&m->later);
 	m->session = s;
 	s->message = m;
+	message_bodies(s);
 	filters_ask(s, MILTER_AT_DATA, message_filtered);
 }
 
@@ -461,6 +470,7 @@ held_begin(struct session *s)
 	struct filters *f = s->filters;
 	struct buf below = { 0 };
 
+	message_bodies(s);
 	milter_header_write(&f->header, &m->above, &below);
 	header_scan_init(&m->scan);
 	header_scan_feed(&m->scan, buf_get(&m->above));

@@ -7,7 +7,8 @@ sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
 import tm
 from milterd import *
 
-sb = tm.Sandbox("--users", "5")
+tm.need("ldapadd")
+sb = tm.Sandbox("--users", "5", "--set", "smtp-relay.limit.size=512K")
 one = Milter(f"unix:{sb.dir}/one.sock")
 two = Milter(f"127.0.0.1:{tm.free_port()}")
 me, you = (f"{sb.user(n)}@{sb.domain}" for n in (1, 2))
@@ -129,6 +130,24 @@ begin()
 one.answer = {"E": lambda c: frame("b", b"new ") + frame("b", b"body\r\n" * 50000) + frame("c")}
 tm.is_(send(head="Subject: s\r\n")[0], 250, "another body")
 tm.is_(arrived()[1], b"new " + b"body\r\n" * 50000, "is delivered")
+begin()
+one.answer = {"E": frame("b", b"one\ntwo\r") + frame("b", b"\n.\n\n") + frame("b", b"three\rend") + frame("c")}
+tm.is_(send()[0], 250, "a body whose lines end as they like")
+tm.is_(arrived()[1], b"one\r\ntwo\r\n.\r\n\r\nthree end\r\n", "gets the ends that lines have in mail")
+for what, body in ("a NUL", b"a\0b\r\n"), ("too long a line", b"x" * 9000), ("too much", b"y\r\n" * 200000):
+    begin()
+    one.answer = {"E": header("h", "X-Half", "1") + frame("b", body[:400000]) + frame("b", body[400000:]) + frame("c")}
+    tm.is_(send()[0], 451, f"a body with {what} is the filter's failure")
+begin()
+group = "\n".join([f"dn: cn=notes,ou=Groups,o={sb.domain},{sb.env['LDAP_BASE']}", *(f"objectClass: {c}" for c in (
+    "groupOfURLs", "inetMailGroup", "inetMailGroupManagement", "inetLocalMailRecipient")), "cn: notes", f"mail: notes@{sb.domain}",
+    f"mgrpRFC822MailMember: {you}", "mgrpMsgSuffixText: of the list", ""])
+r = subprocess.run(["ldapadd", "-x", "-H", sb.env["LDAP_URL"], "-D", sb.env["LDAP_ADMIN_DN"], "-w", sb.env["LDAP_ADMIN_PASSWORD"]],
+                   input=group, capture_output=True, text=True)
+tm.is_(r.returncode, 0, "a list that adds a text") or tm.diag(r.stderr)
+one.answer = {"E": frame("+", text(f"<notes@{sb.domain}>")) + frame("c")}
+tm.is_(send()[0], 250, "is added by a filter")
+tm.is_((arrived()[1], arrived(2)[1]), (b"hello\r\n", b"hello\r\nof the list\r\n"), "and its members get it with the text, others without")
 begin()
 one.answer = {"E": lambda c: frame("+", text(f"<{you}>")) + frame("-", text(f"<{me}>")) + frame("e", text("<new@else.test>"))
               + frame("2", text(f"{sb.user(3)}@{sb.domain}", "NOTIFY=NEVER")) + frame("c")}
