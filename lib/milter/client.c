@@ -22,6 +22,7 @@ enum milter_state {
 	MILTER_OPENING, /* connecting, then terms */
 	MILTER_IDLE,
 	MILTER_ASKING,  /* a command's answer */
+	MILTER_TELLING, /* a command has no answer, but much waits to be read by the filter */
 	MILTER_CONTENT, /* header and body are on their way */
 	MILTER_ENDING,  /* the filter's last word */
 };
@@ -161,9 +162,13 @@ stage_send(struct milter_client *c, enum milter_stage at, struct slice packet)
 		return true;
 	macros_send(c, at);
 	buf_slice(stream_out(&c->link->io), packet);
-	if (c->terms.steps & stages[at].mute)
-		return true;
-	c->state = MILTER_ASKING;
+	if (c->terms.steps & stages[at].mute) {
+		if (stream_backlog(&c->link->io) <= STREAM_LOW)
+			return true;
+		c->state = MILTER_TELLING; /* `drained` follows */
+	} else {
+		c->state = MILTER_ASKING;
+	}
 	stream_flush(&c->link->io);
 	milter_wait(c, c->p.command_ms, true);
 	return false;
@@ -254,7 +259,7 @@ final_take(struct milter_client *c, const struct milter_reply *r)
 static void
 reply_take(struct milter_client *c, const struct milter_reply *r, struct slice packet)
 {
-	if (c->state == MILTER_IDLE) {
+	if (c->state == MILTER_IDLE || c->state == MILTER_TELLING) {
 		milter_fail(c, "it speaks unasked");
 	} else if (c->state == MILTER_OPENING) {
 		if (r->answer == MILTER_NEGOTIATE)
@@ -325,8 +330,12 @@ milter_on_drained(struct stream *s)
 {
 	struct milter_client *c = CONTAINER(s, struct milter_link, io)->client;
 
-	if (c && c->state == MILTER_CONTENT && !c->awaited)
+	if (c && c->state == MILTER_CONTENT && !c->awaited) {
 		content_go_on(c);
+	} else if (c && c->state == MILTER_TELLING) {
+		c->state = MILTER_IDLE;
+		milter_done(c, &(struct milter_outcome){ .answer = MILTER_CONTINUE });
+	}
 }
 
 static void
@@ -549,7 +558,9 @@ milter_client_spaces(const struct milter_client *c)
 void
 milter_client_abort(struct milter_client *c)
 {
-	if (c->state != MILTER_IDLE && c->state != MILTER_CLOSED) {
+	bool stuck = c->link && stream_backlog(&c->link->io) > STREAM_HIGH;
+
+	if (stuck || (c->state != MILTER_IDLE && c->state != MILTER_CLOSED)) {
 		link_drop(c, false);
 	} else if (c->in_message && c->link) {
 		milter_strings_write(stream_out(&c->link->io), MILTER_CMD_ABORT, NULL, 0);

@@ -252,6 +252,17 @@ for stage in "RE":
     one.answer = {stage: lambda c: None}
     tm.is_(send()[0], 451, f"one that never answers at {stage}")
 begin()
+one.terms, one.stuck = (ALL, sum(MUTE.values()), {2: "j " * 400}), threading.Event()
+with sb.smtp() as s:
+    s.ehlo()
+    for n in range(400):
+        s.mail("a@else.test")
+        s.rset()
+        if len(one.conns) > 1:
+            break
+tm.ok(len(one.conns) > 1, "one that gives no answers and reads nothing is late: it is not told without end")
+one.stuck.set()
+begin()
 one.answer = {"E": frame("+", text("<nobody@else.invalid>")) + frame("+", text(f"<none@{sb.domain}>")) + frame("c")}
 tm.is_(send()[0], 451, "a recipient that cannot be added is no success")
 begin()

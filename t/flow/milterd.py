@@ -4,6 +4,7 @@
     m.terms = (actions, steps, {stage: "macro names"})
     m.answer["M"] = lambda c: b"r"      what is said to a command: frames, or None for silence;
                                         an exception ends the connection
+    m.stuck = threading.Event()         nothing more is read until it is set
     m.heard                             of each connection a list of (command, data) as they came
     m.macros                            the latest macros, by command
 Frames are made by frame(letter, data); a bare letter is a frame of its own."""
@@ -72,6 +73,8 @@ class Conn:
         actions, steps, lists = m.terms
         more = b"".join(struct.pack(">I", at) + text(names) for at, names in lists.items())
         self.sock.sendall(frame("O", struct.pack(">III", m.version, actions, steps) + more))
+        if m.stuck:
+            m.stuck.wait()
         while True:
             c, data = self.command()
             self.note(c, data)
@@ -95,6 +98,7 @@ class Milter:
 
     def reset(self):
         self.terms, self.answer, self.heard, self.macros, self.conns = (ALL, 0, {}), {}, [], {}, []
+        self.stuck = None
 
     def start(self):
         if self.address.startswith("unix:"):
