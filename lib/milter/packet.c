@@ -262,7 +262,7 @@ terms_parse(struct slice data, struct milter_terms *t)
 	    t->may & ~(uint32_t)MILTER_MAY_ALL)
 		return false;
 	while (data.n) {
-		if (!take_u32(&data, &at) || !take_string(&data, &list))
+		if (!take_u32(&data, &at) || !take_string(&data, &list) || list.n > MILTER_NAMES)
 			return false;
 		if (at < MILTER_STAGES && packet_one_line(list))
 			t->macros[at] = list;

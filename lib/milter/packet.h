@@ -11,6 +11,7 @@
 #define MILTER_VERSION   6
 #define MILTER_CHUNK     65535        /* octets of body in one packet */
 #define MILTER_REPLY_MAX (512 * 1024) /* octets of a packet that a filter may send */
+#define MILTER_NAMES     1024 /* octets of a list of macros; those of libmilter have 50 names */
 
 /* What we say; SMFIC_ in sendmail's words. */
 enum milter_command {

@@ -110,6 +110,26 @@ test_replies(void)
 	BAD("\0\0\0\6qsp\nm\0", "with a line end");
 }
 
+/* Terms with a list of n octets.  Each of its names may stand for a long value before each command. */
+static int
+terms_named(size_t n)
+{
+	struct milter_reply r;
+	const char *why;
+	struct buf b = { 0 };
+	int got;
+
+	buf_lit(&b, "\0\0\0\0O\0\0\0\6\0\0\0\1\0\0\0\2\0\0\0\3");
+	while (n--)
+		buf_char(&b, n % 2 ? 'j' : ' ');
+	buf_char(&b, '\0');
+	b.p[2] = (char)((b.n - 4) >> 8);
+	b.p[3] = (char)(b.n - 4);
+	got = milter_reply_parse(buf_get(&b), &r, &why);
+	buf_fini(&b);
+	return got;
+}
+
 static void
 test_terms(void)
 {
@@ -121,6 +141,8 @@ test_terms(void)
 	ok(r.terms.version == 6 && r.terms.may == 1 && r.terms.steps == 2, "all of them");
 	ok(slice_eq(r.terms.macros[MILTER_AT_RCPT], S("{a}")) && !r.terms.macros[0].p,
 	    "and of the stage");
+	eq(terms_named(1024), 1046, "a list of many macros");
+	eq(terms_named(1025), -EBADMSG, "of too many");
 	BAD("\0\0\0\x0dO\0\0\0\7\0\0\0\1\0\0\0\2", "a version that was not offered");
 	BAD("\0\0\0\x0dO\0\0\0\6\0\0\2\0\0\0\0\2", "a right that was not offered");
 	BAD("\0\0\0\x0cO\0\0\0\6\0\0\0\1\0\0\0", "too short");
