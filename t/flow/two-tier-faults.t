@@ -47,13 +47,13 @@ def fine(n, what):
 
 
 def answer(n):
-    """What a login is answered."""
-    c = imaplib.IMAP4_SSL(tt.env["MAIL_HOST"], 993, ssl_context=tt.tls, timeout=tm.LONG)
+    """What a login is answered; closed: by a balancer whose proxy has not answered, too."""
     try:
+        c = imaplib.IMAP4_SSL(tt.env["MAIL_HOST"], 993, ssl_context=tt.tls, timeout=tm.LONG)
         c.login(tt.user(n), tt.env["PASSWORD"])
         c.logout()
         return "OK"
-    except imaplib.IMAP4.abort:
+    except (imaplib.IMAP4.abort, OSError):
         return "closed"
     except imaplib.IMAP4.error as e:
         return str(e)
