@@ -6,6 +6,8 @@
  * one filter has refused or discarded is refused or discarded, whatever others say. */
 #include "filters.h"
 
+#include <errno.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -102,6 +104,7 @@ filters_forget(struct session *s)
 	held_fini(&f->other);
 	buf_fini(&f->fields);
 	f->other_begun = false;
+	f->other_error = 0;
 	f->hold = NULL;
 }
 
@@ -236,6 +239,15 @@ filters_failed(struct filters *f, struct filter *x, const char *why, bool pass)
 	metric_add(M_FILTER_FAILED, 1);
 	held_fini(&f->other);
 	f->other_begun = false;
+	if (f->other_error) { /* our disk, not the filter */
+		v = f->other_error == -ENOSPC || f->other_error == -EDQUOT ?
+		    verdict(OUT_QUEUE_FULL) :
+		    verdict(OUT_QUEUE_BROKEN);
+		f->other_error = 0;
+		f->message_no = v;
+		filters_answer(f, &v);
+		return;
+	}
 	if (f->at == MILTER_AT_HELO || (pass && x->on_failure == FILTER_ACCEPT)) {
 		x->message_over = f->at != MILTER_AT_HELO;
 		milter_client_abort(x->client);

@@ -246,6 +246,14 @@ for on, code in (("tempfail", 451), ("reject", 550), ("accept", 250)):
     tm.is_(send()[0], 250, "and it is back")
     arrived()
 tm.ok(log("ev=filter_error"), "the log tells of it")
+tmp = os.path.join(sb.env["QUEUE"], "tmp")
+for on in ("reject", "accept"):
+    filters(one, one={"on_failure": on})
+    begin()
+    one.answer = {"E": frame("b", b"body\r\n" * 50000) + frame("c")}
+    os.rename(tmp, tmp + ".away")
+    tm.is_(send(), (451, "4.3.0 queue cannot be written, try again later"), f"{on}: a body that the disk cannot keep is not the filter's fault")
+    os.rename(tmp + ".away", tmp)
 filters(one, one={"on_failure": "tempfail", "command_timeout": "1s", "content_timeout": "1s"})
 for stage in "RE":
     begin()
