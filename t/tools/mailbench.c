@@ -6,6 +6,7 @@
  * read, pop3 (sessions: login, STAT, UIDL, `retr` messages, `dele` of them, QUIT).  Keys: host smtp lmtp
  * imap pop3 sink (ports) tls domain user (a printf pattern with %d) password conns msgs size rcpts
  * users secs n reps op pids retr dele. */
+#include <math.h>
 #include <signal.h>
 #include <strings.h>
 #include <sys/resource.h>
@@ -754,20 +755,23 @@ run_append(void)
 /* -- read: the time of one command (`op`) on one mailbox, min/median/max of `reps`, and the CPU time
  * that the processes `pids` have spent on it */
 
-/* In microseconds, with threads that have ended. */
+/* In microseconds, with threads that have ended; of how many processes. */
 static uint64_t
-cpu_us(void)
+cpu_us(long *there)
 {
 	char *pids = strdup(arg("pids", "")), *save = NULL;
 	uint64_t us = 0;
 
+	*there = 0;
 	for (char *p = strtok_r(pids, ",", &save); p; p = strtok_r(NULL, ",", &save)) {
 		struct timespec t;
 		clockid_t clock;
 
 		if (clock_getcpuclockid((pid_t)strtol(p, NULL, 10), &clock) == 0 &&
-		    clock_gettime(clock, &t) == 0)
+		    clock_gettime(clock, &t) == 0) {
 			us += (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+			++*there;
+		}
 	}
 	free(pids);
 	return us;
@@ -841,7 +845,7 @@ static void
 read_client(struct fiber *f)
 {
 	const char *folder = arg("folder", "INBOX"), *name = arg("op", "select");
-	long reps = num("reps", 5), exists;
+	long reps = num("reps", 5), exists, counted = 0;
 	const struct op *op = ops;
 	uint64_t cpu = 0, octets = 0;
 	struct answer a;
@@ -855,23 +859,30 @@ read_client(struct fiber *f)
 	exists = a.exists;
 	for (long r = 0; r <= reps; r++) {
 		char c[300];
-		uint64_t before;
+		uint64_t before, after;
+		long first, left;
 
 		op_prepare(f, op, folder, exists);
 		op_write(c, sizeof(c), op->command, strlen(op->command), folder, exists);
-		before = cpu_us();
+		before = cpu_us(&first);
 		if (!imap_command(f, &a, "%s", c))
 			error("%s: %s", op->name, a.text);
 		octets = a.octets;
 		if (r > 0) { /* the first warms up */
 			sample(a.us);
-			cpu += cpu_us() - before;
+			after = cpu_us(&left);
+			/* What one has used that has ended meanwhile cannot be asked for. */
+			if (left == first) {
+				cpu += after - before;
+				counted++;
+			}
 		}
 	}
 	qsort(samples, nsamples, sizeof(*samples), by_value);
 	printf("messages=%ld ms=%.3f/%.3f/%.3f cpu_ms=%.3f octets=%llu errors=%ld\n", exists,
 	    samples[0] / 1e3, samples[nsamples / 2] / 1e3, samples[nsamples - 1] / 1e3,
-	    (double)cpu / 1e3 / (double)reps, (unsigned long long)octets, errors);
+	    counted ? (double)cpu / 1e3 / (double)counted : NAN, (unsigned long long)octets,
+	    errors);
 	if (errors)
 		fprintf(stderr, "mailbench: %s\n", first_error);
 	imap_command(f, &a, "LOGOUT");
