@@ -3,14 +3,9 @@
 #include "../tap.h"
 #include <stdlib.h>
 #include <unistd.h>
-#include "job/sched.h"
+#include "sched.h"
 
-#define NOW 1763800000
-
-static struct sched *s;
-static struct channels *conf;
 static struct sched_channel *c;
-static struct list leased;
 
 static void
 begin(const char *keys)
@@ -27,36 +22,6 @@ begin(const char *keys)
 	sched_configure(s, conf);
 	c = sched_channel(s, S("tcp_local"));
 	list_init(&leased);
-}
-
-static void
-end(void)
-{
-	sched_free(&s);
-	channels_free(&conf);
-}
-
-static const char *
-id_of(unsigned n)
-{
-	static char id[SCHED_ID_LEN + 1];
-
-	(void)snprintf(id, sizeof(id), "%013u00", n);
-	return id;
-}
-
-static struct sched_entry *
-add(unsigned n, const char *dest, int prio)
-{
-	struct sched_msg m = { .channel = S("tcp_local"),
-		.dest = slice_str(dest),
-		.id = id_of(n),
-		.size = 1000,
-		.nrcpt = 1,
-		.prio = prio,
-		.at = NOW };
-
-	return sched_add(s, &m, NOW);
 }
 
 static struct sched_entry *
