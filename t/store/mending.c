@@ -89,11 +89,12 @@ deliver(const char *to)
 
 /* Others' answers until the long one has come. */
 static void
-beside(const char *what, uint64_t least)
+beside(void (*start)(void), const char *what, uint64_t least)
 {
 	uint64_t batches = status_number(" batches=");
 	int n = 0;
 
+	start();
 	for (; !big_over && n < 100000; n++)
 		if (!(n % 2 ? flag_ann(n / 2) : deliver("ann@example.test") == OK))
 			break;
@@ -162,8 +163,7 @@ test_recount(void)
 
 	lose_states(100);
 	ok(check().findings > 0, "a block's states are damaged");
-	recount_start();
-	beside("RECOUNT", MANY / 32);
+	beside(recount_start, "RECOUNT", MANY / 32);
 	m = mailbox(work);
 	ok(m.exists == MANY && m.bytes == MANY * 4 && m.unseen == 32,
 	    "what has lost its state counts as unseen");
@@ -274,8 +274,7 @@ test_mend(void)
 	arrive();
 	before = mailbox(work);
 	damage_mailbox(work, FLIP, 20);
-	mend_start();
-	beside("MEND", MANY / 32);
+	beside(mend_start, "MEND", MANY / 32);
 	eq(big.uid, 1, "one record is mended");
 	is_mended(&before);
 }
@@ -338,12 +337,10 @@ test_slices(void)
 	long_log();
 	arrive();
 	before = mailbox(work);
-	recount_start();
-	beside("RECOUNT", 1);
+	beside(recount_start, "RECOUNT", 1);
 	longest = status_number(" longest_cpu_us=");
 	damage_mailbox(work, FLIP, 20);
-	mend_start();
-	beside("MEND", 1);
+	beside(mend_start, "MEND", 1);
 	is_mended(&before);
 	if (status_number(" longest_cpu_us=") > longest)
 		longest = status_number(" longest_cpu_us=");
