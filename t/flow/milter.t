@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Mail filters (milters): what they are told, what they change, refuse, hold and discard, several in a chain,
 and what becomes of mail when one fails: never lost, never passed against the configuration."""
-import os, random, smtplib, ssl, struct, subprocess, sys, threading
+import os, random, signal, smtplib, ssl, struct, subprocess, sys, threading
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
 import tm
@@ -377,4 +377,18 @@ for path in sb.queue_files():
     os.unlink(path) # held by one of them
 
 tm.ok(sb.queue_empty() and not os.listdir(os.path.join(sb.env["QUEUE"], "tmp")), "nothing is left in the queue")
+
+# ---- a reload: workers take it in their own time
+def asked():
+    begin()
+    with sb.smtp("SMTP") as s:
+        s.ehlo()
+    return bool(one.heard)
+
+
+for what, text, want in (("without filters", "", False), ("with one again", f"\n[milter one]\naddress = {one.address}\n", True)):
+    with open(sb.conf("smtp-relay.conf"), "w") as f:
+        f.write(conf + text)
+    os.kill(sb.pid("smtp-relay"), signal.SIGHUP)
+    tm.ok(tm.wait_for(lambda: all(asked() == want for _ in range(8))), f"a reload {what}")
 tm.done()
