@@ -73,6 +73,7 @@ sys_net       := -luv -ltls -lssl -lcrypto -lunbound -lz
 sys_directory := -lldap -llber
 sys_store     := -llmdb
 sys_sieve     := -lpcre2-8
+sys_json      := -ljansson
 
 # lib/A/*.c is A.a; a room of its own, lib/A/B/*.c, is A-B.a, so that only who says so gets it.
 dirs     := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard lib/*/*.c)))))
@@ -124,7 +125,7 @@ endef
 $(foreach c,$(programs),$(eval $(call cmd_rule,$(c))))
 
 # ---- tests: t/DIR/NAME.c links lib/DIR and everything below it -------------------------
-all_libs   := submit expand login aging message store-writer store job queue directory route mta sieve backup milter http imap pop3 sasl smtp daemon net conf mail base
+all_libs   := submit expand login aging message store-writer store job queue directory route mta json sieve backup milter http imap pop3 sasl smtp daemon net conf mail base
 unit_src   := $(filter-out t/fuzz/% t/tools/%,$(wildcard t/*/*.c))
 unit_tests := $(unit_src:%.c=$(B)/%)
 fuzz_src   := $(wildcard t/fuzz/*.c)
@@ -145,6 +146,7 @@ libs_t_aging     := aging message store mta imap $(low)
 libs_t_login     := login directory sasl $(low)
 libs_t_job       := job mta $(low)
 libs_t_sieve     := sieve mail base
+libs_t_json      := json mail base
 libs_t_route     := route mta $(low)
 libs_t_expand    := expand login directory route mta sasl $(low)
 libs_t_fuzz      := $(all_libs)

@@ -1,5 +1,6 @@
 /* json.c: writing JSON.  See json.h. */
 #include "base/json.h"
+#include "base/civil.h"
 #include "base/utf8.h"
 
 static void
@@ -31,14 +32,26 @@ json_str(struct buf *b, struct slice s)
 }
 
 void
-json_key(struct buf *b, const char *key)
+json_element(struct buf *b)
 {
 	char last = b->n ? b->p[b->n - 1] : '{';
 
-	if (last != '{' && last != '[')
+	if (last != '{' && last != '[' && last != ':')
 		buf_char(b, ',');
-	json_str(b, slice_str(key));
+}
+
+void
+json_member(struct buf *b, struct slice key)
+{
+	json_element(b);
+	json_str(b, key);
 	buf_char(b, ':');
+}
+
+void
+json_key(struct buf *b, const char *key)
+{
+	json_member(b, slice_str(key));
 }
 
 void
@@ -60,4 +73,48 @@ json_put_i64(struct buf *b, const char *key, int64_t value)
 {
 	json_key(b, key);
 	buf_i64(b, value);
+}
+
+void
+json_put_bool(struct buf *b, const char *key, bool value)
+{
+	json_key(b, key);
+	buf_str(b, value ? "true" : "false");
+}
+
+void
+json_put_null(struct buf *b, const char *key)
+{
+	json_key(b, key);
+	buf_lit(b, "null");
+}
+
+void
+json_put_object(struct buf *b, const char *key)
+{
+	json_key(b, key);
+	buf_char(b, '{');
+}
+
+void
+json_put_array(struct buf *b, const char *key)
+{
+	json_key(b, key);
+	buf_char(b, '[');
+}
+
+void
+json_utc(struct buf *b, int64_t at)
+{
+	struct civil c = civil_from_unix(at);
+
+	buf_printf(b, "\"%04lld-%02d-%02dT%02d:%02d:%02dZ\"", (long long)c.year, c.month, c.day,
+	    c.hour, c.minute, c.second);
+}
+
+void
+json_put_utc(struct buf *b, const char *key, int64_t at)
+{
+	json_key(b, key);
+	json_utc(b, at);
 }

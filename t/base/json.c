@@ -19,6 +19,23 @@ main(void)
 	    "{\"a\":\"x\\\"y\\\\z\",\"n\":-5,\"ctl\":\"\\u0001\\n\\t\\u007f\","
 	    "\"utf8\":\"gr\xc3\xbc\xc3\x9f\",\"bad\":\"a\xef\xbf\xbd\xef\xbf\xbd\"}",
 	    "an object");
+	buf_clear(&b);
+	buf_char(&b, '{');
+	json_put_bool(&b, "t", true);
+	json_put_object(&b, "o");
+	json_put_null(&b, "n");
+	json_put_utc(&b, "at", 951782400);
+	buf_char(&b, '}');
+	json_put_array(&b, "a");
+	json_element(&b);
+	json_str(&b, S("x"));
+	json_element(&b);
+	json_utc(&b, -1);
+	buf_lit(&b, "]}");
+	is(buf_cstr(&b),
+	    "{\"t\":true,\"o\":{\"n\":null,\"at\":\"2000-02-29T00:00:00Z\"},"
+	    "\"a\":[\"x\",\"1969-12-31T23:59:59Z\"]}",
+	    "objects in objects, arrays, dates");
 	buf_fini(&b);
 	return done();
 }
