@@ -122,7 +122,8 @@ reprocess_piece(void *arg, const struct expand_leg *legs, size_t n)
 		.source = reprocess_source(j),
 		.of = &j->r->env.rcpts[p->at],
 		.legs = legs,
-		.nlegs = n };
+		.nlegs = n,
+		.kept = j->action == JOB_REROUTE };
 
 	p->legs = legs;
 	p->nlegs = n;

@@ -8,6 +8,7 @@
  * to two transactions in one attempt, unless the first was not answered at all.  A message whose
  * recipients are elsewhere now goes to smtp-relay, as any other to its host; but it must not be in
  * the queue twice, so its copy is handed over as reports are (handover.c). */
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "job-impl.h"
@@ -259,6 +260,7 @@ next_batch(struct job *j)
 		    e->ret == QRET_HDRS    ? SMTP_RET_HDRS :
 					     SMTP_RET_NONE,
 		.qid = slice_str(e->qid),
+		.release_at = j->moved && e->release_at > clock_now() ? e->release_at : 0,
 		.eightbit = e->body != QBODY_7BIT,
 		.smtputf8 = e->utf8,
 		.fd = j->r->fd,

@@ -151,7 +151,8 @@ compose(struct bounce *b, const struct qread *r, const struct dsn_rcpt *rcpts, s
 	d.about = message_id(buf_get(&returned), about);
 	d.now = clock_now();
 	d.arrival_at = r->env.arrival_ms / 1000;
-	d.retry_until_at = d.arrival_at +
+	d.release_asked = r->env.release_asked;
+	d.retry_until_at = (r->env.release_at > d.arrival_at ? r->env.release_at : d.arrival_at) +
 	    channels_periods_get(&master.channel->notices, master.channel->notices.n - 1);
 	d.utf8 = r->env.utf8;
 	d.eightbit = !utf8_ascii(buf_get(&returned));

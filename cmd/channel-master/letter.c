@@ -346,6 +346,8 @@ letter_piece_start(struct letter *l, const struct letter_piece *p,
 	env.source = p->source;
 	env.known = (struct slice){ 0 };
 	env.aside = true;
+	if (!p->kept)
+		env.release_at = 0;
 	l->w = qwrite_begin(master.queue, &env);
 	work_start(master.loop, &l->op, piece_run, piece_written, piece_written, l);
 	return n;

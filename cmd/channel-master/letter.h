@@ -22,6 +22,7 @@ void letter_free(struct letter **l); /* no piece is on its way */
 size_t letter_words(const struct letter *l, const struct slice **words);
 
 struct letter_piece {
+	bool kept;              /* until the message's release, if that is still to come */
 	const char *id;         /* of the message that it makes */
 	const char *source;     /* the channel that it comes from, as the queue is to say */
 	const struct qrcpt *of; /* whose legs they are */

@@ -161,7 +161,8 @@ master_announce(void *arg, const struct qfile *f)
 		.size = f->size,
 		.nrcpt = f->nrcpt,
 		.prio = (int)f->prio,
-		.at = f->arrival_at };
+		.at = f->arrival_at,
+		.release = f->release_at };
 
 	(void)arg;
 	if (master.job)

@@ -2,6 +2,7 @@
  *
  *	serve.c    the socket: feeders, masters, operators; leases
  *	verbs.c    what operators ask, walk.c for many messages, tell.c for what is no message
+ *	cancel.c   what the sender of a message that is kept for later asks
  *	pool.c     channel-master processes: started on demand, reaped
  *	pools.c    how many of them channels have together
  *	stopped.c  which channels an operator has stopped, on disk
@@ -49,6 +50,7 @@ struct chan {
 
 enum conn_kind { CONN_NEW, CONN_FEEDER, CONN_MASTER, CONN_READER };
 struct walk;
+struct cancel;
 struct conn {
 	uint32_t magic;
 	struct stream io;
@@ -65,6 +67,7 @@ struct conn {
 	uint64_t came, left;       /* loop ms; left: when it was asked to leave */
 	int64_t since;             /* unix seconds: busy, or idle */
 	struct walk *walk;         /* a long answer under way */
+	struct cancel *cancel;     /* an answer that waits for the disk */
 	bool leaving;
 	bool sorted; /* `top` was said in this turn */
 };
@@ -138,6 +141,10 @@ void walk_more(struct conn *c);  /* the output has drained: go on with a long an
 void walk_stop(struct conn *c);
 void walk_answer(struct conn *c, const char *why); /* error, or ok where it is NULL */
 
+/* cancel.c: `cancel qid= by=`; its connection has gone. */
+void cancel_start(struct conn *c, struct slice rest);
+void cancel_forget(struct conn *c);
+
 /* verbs.c.  Returns false when the verb is unknown. */
 bool verb_run(struct conn *c, struct slice verb, struct slice rest);
 bool verb_reads(struct slice verb); /* it changes nothing and is cheap: for readers */
@@ -168,6 +175,7 @@ enum {
 	M_HUNGRY,
 	M_DEAD,
 	M_SUSPENDED,
-	M_OLDEST
+	M_OLDEST,
+	M_CANCELLED
 };
 #endif

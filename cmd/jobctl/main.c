@@ -42,6 +42,8 @@ static const struct metric metrics[] = {
 	    "Destinations that a rule for replies lets rest." },
 	[M_OLDEST] = { "queue_oldest_seconds", GAUGE,
 	    "Age of the oldest message that is not held." },
+	[M_CANCELLED] = { "queue_cancelled", COUNTER,
+	    "Messages kept for later that their senders have cancelled." },
 	{ NULL, COUNTER, NULL },
 };
 /* clang-format on */

@@ -100,6 +100,7 @@ note(struct scan *s, const struct qname *n, const struct qread *r)
 		.prio = (int)r->env.prio,
 		.at = r->env.arrival_ms / 1000,
 		.next = r->env.next_at,
+		.release = r->env.release_at,
 		.held = n->held,
 		.check = true,
 	};

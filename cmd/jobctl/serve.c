@@ -301,6 +301,7 @@ take_new(struct conn *c, struct slice rest, struct slice line)
 		.attempts = attempts,
 		.prio = n.prio,
 		.at = n.at,
+		.release = n.release,
 		.held = held };
 	if (sched_add(jobctl.sched, &m, clock_now())) {
 		metric_add(M_NEW, 1);
@@ -378,6 +379,7 @@ serve_conn_lost(struct conn *c)
 	later_cancel(&c->flush);
 	later_cancel(&c->more);
 	walk_stop(c);
+	cancel_forget(c);
 	if (c->kind == CONN_MASTER) {
 		log_event(LOG_INFO, "master_gone", "channel=%s pid=%u leases=%u", c->chan->sc->name,
 		    c->pid, c->nlease);
@@ -395,13 +397,20 @@ serve_conn_lost(struct conn *c)
 		daemon_drained();
 }
 
+/* Is an answer under way behind which the next line waits? */
+static bool
+serve_busy(const struct conn *c)
+{
+	return c->walk || c->cancel;
+}
+
 /* An operator's lines of this turn are done with: one that is dear, or as much as the peer can take. */
 static bool
 serve_enough(const struct conn *c)
 {
 	bool asks = c->kind == CONN_NEW || c->kind == CONN_READER;
 
-	return !c->walk && (c->sorted || (asks && stream_backlog(&c->io) >= STREAM_HIGH));
+	return !serve_busy(c) && (c->sorted || (asks && stream_backlog(&c->io) >= STREAM_HIGH));
 }
 
 static void
@@ -419,8 +428,8 @@ serve_on_input(struct stream *s)
 	int n = 0;
 
 	c->sorted = false;
-	while (
-	    !c->walk && !serve_enough(c) && (n = stream_line(s, JOB_LINE_MAX, &line, &ending)) > 0)
+	while (!serve_busy(c) && !serve_enough(c) &&
+	    (n = stream_line(s, JOB_LINE_MAX, &line, &ending)) > 0)
 		serve_take_line(c, line);
 	if (serve_enough(c)) {
 		stream_stop(s);
@@ -430,7 +439,7 @@ serve_on_input(struct stream *s)
 			later_run(&c->more, jobctl.loop, serve_input_more);
 		return;
 	}
-	if (c->walk) {
+	if (serve_busy(c)) {
 		stream_stop(s);
 		return;
 	}
@@ -449,7 +458,7 @@ serve_on_drained(struct stream *s)
 
 	if (c->walk)
 		walk_more(c);
-	else
+	else if (!c->cancel)
 		stream_start(s);
 }
 

@@ -116,6 +116,17 @@ each_hold(struct conn *c, struct sched_entry *e)
 }
 
 static bool
+each_retry(struct conn *c, struct sched_entry *e)
+{
+	(void)c;
+	if (e->state != SCHED_WAITING)
+		return false;
+	sched_retry(jobctl.sched, e, clock_now());
+	return true;
+}
+
+/* Held ones go on as before; one that is kept for later goes now. */
+static bool
 each_release(struct conn *c, struct sched_entry *e)
 {
 	char id[QUEUE_FILE_ID_LEN + 1];
@@ -125,6 +136,8 @@ each_release(struct conn *c, struct sched_entry *e)
 		e->held_later = false;
 		return true;
 	}
+	if (e->state == SCHED_WAITING && sched_is_kept(e, clock_now()))
+		return each_retry(c, e);
 	if (e->state != SCHED_HELD)
 		return false;
 	entry_id(e, id);
@@ -137,16 +150,6 @@ each_release(struct conn *c, struct sched_entry *e)
 		return false;
 	if (e->state == SCHED_HELD)
 		sched_release(jobctl.sched, e, clock_now());
-	return true;
-}
-
-static bool
-each_retry(struct conn *c, struct sched_entry *e)
-{
-	(void)c;
-	if (e->state != SCHED_WAITING)
-		return false;
-	sched_retry(jobctl.sched, e, clock_now());
 	return true;
 }
 
@@ -201,6 +204,8 @@ each_list(struct conn *c, struct sched_entry *e)
 	kv_put_u64(b, "at", e->arrival);
 	kv_put_u64(b, "attempts", e->attempts);
 	kv_put_u64(b, "next", e->state == SCHED_WAITING ? e->next : 0);
+	if (sched_is_kept(e, clock_now()))
+		kv_put_u64(b, "release", e->arrival);
 	if (e->delete_later)
 		buf_lit(b, " marked=delete");
 	else if (e->held_later)
@@ -307,6 +312,12 @@ verb_reroute(struct conn *c, struct slice rest)
 }
 
 static void
+verb_cancel(struct conn *c, struct slice rest)
+{
+	cancel_start(c, rest);
+}
+
+static void
 verb_list(struct conn *c, struct slice rest)
 {
 	walk_start(c, rest, each_list, true);
@@ -339,6 +350,7 @@ static const struct {
 	{ "list", verb_list },
 	{ "show", verb_list },
 	{ "rescan", verb_rescan },
+	{ "cancel", verb_cancel },
 };
 
 bool

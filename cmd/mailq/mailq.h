@@ -11,6 +11,7 @@ struct item {
 	uint64_t size;
 	uint32_t attempts;
 	int64_t at, next;
+	int64_t release;     /* its sender wants it kept until then; 0: not, or it is on its way */
 	const char *mark;    /* to be held or deleted when it comes back, or NULL */
 	const char *trouble; /* why r is NULL */
 };

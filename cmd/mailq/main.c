@@ -120,6 +120,7 @@ from_line(struct slice rest)
 	i.attempts = (uint32_t)mailq_number(rest, "attempts");
 	i.at = mailq_number(rest, "at");
 	i.next = mailq_number(rest, "next");
+	i.release = mailq_number(rest, "release");
 	i.size = (uint64_t)mailq_number(rest, "size");
 	e = queue ? qread_open(queue, channel, name, QREAD_LOOK, &r, &why) : 0;
 	if (e == -ENOENT)
@@ -128,6 +129,8 @@ from_line(struct slice rest)
 		i.trouble = *why ? why : strerror(-e);
 	else if (r)
 		i.size = r->env.body_len;
+	if (r && i.release) /* jobctl counts from there */
+		i.at = r->env.arrival_ms / 1000;
 	i.r = r;
 	show(&i);
 	qread_close(&r);
@@ -188,6 +191,8 @@ from_file(const char *channel, const struct qname *n)
 		i.size = r->env.body_len;
 		i.at = r->env.arrival_ms / 1000;
 		i.next = r->env.next_at;
+		if (n->attempts == 0 && r->env.release_at > clock_now())
+			i.release = r->env.release_at;
 		if (!n->held && i.next > clock_now())
 			i.state = "waiting";
 	}

@@ -103,7 +103,11 @@ mailq_print_human(struct buf *b, const struct item *i, int64_t now)
 	}
 	if (i->attempts)
 		buf_printf(b, ", %u attempt%s", i->attempts, i->attempts == 1 ? "" : "s");
-	if (i->next > now) {
+	if (i->release > now) {
+		buf_lit(b, ", sent in ");
+		put_span(b, i->release - now);
+		buf_lit(b, " as its sender wants");
+	} else if (i->next > now) {
 		buf_lit(b, ", next in ");
 		put_span(b, i->next - now);
 	}
@@ -139,6 +143,8 @@ mailq_print_json(struct buf *b, const struct item *i)
 	json_put_i64(b, "attempts", i->attempts);
 	if (i->next)
 		json_put_i64(b, "next", i->next);
+	if (i->release)
+		json_put_i64(b, "kept_until", i->release);
 	json_put_cstr(b, "marked", i->mark);
 	json_put_cstr(b, "trouble", i->trouble);
 	if (i->r) /* the journal remembers why it once was held */

@@ -68,6 +68,10 @@ static const struct conf_key keys[] = {
 	    "Free space of the queue below which no mail is taken; below twice as much none by mx; 0 is no limit." },
 	{ "submission.any_sender", CONF_LIST, &config.any_sender, "", 0, 0, RELOAD, "user",
 	    "Accounts (uid@domain) that may send with any sender address; * is everybody." },
+	{ "submission.hold_max", CONF_TIME, &config.release_most, "30d", 0, 31536000000, RELOAD, NULL,
+	    "How long a message may be kept that its sender wants sent later; 0: none is." },
+	{ "submission.hold_users", CONF_LIST, &config.release_users, "*", 0, 0, RELOAD, "user",
+	    "Accounts (uid@domain) that may send later; * is everybody." },
 	{ "relay.networks", CONF_LIST, &config.relay_networks, "", 0, 0, RELOAD, "network",
 	    "Client addresses (CIDR) that may send anywhere on mx listeners." },
 	{ "relay.domains", CONF_LIST, &config.relay_domains, "", 0, 0, RELOAD, "domain",
@@ -133,6 +137,7 @@ static const struct metric metrics[] = {
 	[M_FILTER_HELD] = { "smtp_filter_held", COUNTER, "Messages that filters have held." },
 	[M_FILTER_FAILED] = { "smtp_filter_failures", COUNTER,
 	    "Filters that could not be reached or understood, or were late." },
+	[M_KEPT] = { "smtp_messages_kept", COUNTER, "Messages accepted that are to be sent later." },
 	{ NULL, COUNTER, NULL },
 };
 /* clang-format on */
@@ -188,6 +193,7 @@ relay_announce(void *arg, const struct qfile *f)
 		.nrcpt = f->nrcpt,
 		.prio = (int)f->prio,
 		.at = f->arrival_at,
+		.release = f->release_at,
 	};
 
 	(void)arg;

@@ -119,7 +119,10 @@ queue_begin(struct session *s)
 		.prio = QPRIO_NORMAL,
 		.body = QBODY_7BIT, /* until a byte says otherwise: qwrite_eightbit */
 		.utf8 = mail->smtputf8,
-		.auth = s->account,
+		.auth = release_account(s),
+		.release_at = s->release_at,
+		.release_asked =
+		    mail->release ? arena_cstr(&smtp->arena, mail->release_asked) : NULL,
 		.client = s->client,
 		.helo = smtp->helo,
 		.arrival_ms = clock_now_ms(),
@@ -345,6 +348,7 @@ relay_message_committed(void *arg, const struct verdict *v)
 	struct session *s = CAST(arg, struct session, SESSION_MAGIC);
 	struct message *m = s->message;
 	struct buf from = { 0 };
+	const char *user = release_account(s);
 	struct verdict yes;
 	uint64_t ms = (clock_mono_us() - m->at_us) / 1000;
 
@@ -359,12 +363,14 @@ relay_message_committed(void *arg, const struct verdict *v)
 	metric_add(M_ACCEPTED, 1);
 	metric_add(M_ACCEPTED_BYTES, (int64_t)s->smtp.body.size);
 	metric_add(M_RECIPIENTS, (int64_t)s->nrcpts);
+	metric_add(M_KEPT, s->release_at != 0);
 	address_write(&from, &s->from);
 	log_event(LOG_INFO, "queued",
-	    "sid=%s qid=%s peer=%s user=%s from=%s nrcpt=%zu size=%llu ms=%llu msgid=%s", s->sid,
-	    s->qid, s->client, log_str(s->account ? s->account : ""), log_value(buf_get(&from)),
+	    "sid=%s qid=%s peer=%s user=%s from=%s nrcpt=%zu size=%llu ms=%llu release=%lld "
+	    "msgid=%s",
+	    s->sid, s->qid, s->client, log_str(user ? user : ""), log_value(buf_get(&from)),
 	    s->nrcpts, (unsigned long long)s->smtp.body.size, (unsigned long long)ms,
-	    log_str(m->scan.message_id));
+	    (long long)s->release_at, log_str(m->scan.message_id));
 	buf_fini(&from);
 	yes = verdict(OUT_QUEUED, s->qid);
 	smtp_server_answer(&s->smtp, &yes);

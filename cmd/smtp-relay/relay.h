@@ -5,6 +5,7 @@
  *	auth.c     AUTH
  *	xclient.c  XCLIENT: a proxy that has asked for the password itself
  *	rcpt.c     RCPT: who may have it, and who gets it; rcpt-body.h: which body of it
+ *	release.c  mail that is kept for later, and cancelled
  *	message.c  the message: through its stages (stage.h) into the queue
  *	trace.c    its trace, and what must not be missing
  *	password.c the passwords of lists
@@ -44,8 +45,10 @@ struct config {
 	int64_t command_ms, data_ms, data_rate;
 	int64_t min_free; /* of the queue's file system, octets */
 	int64_t auth_delay, auth_failures;
-	char **any_sender; /* accounts; "*" = all */
-	char **proxies;    /* auth.proxies: names of those that act for users */
+	int64_t release_most; /* ms that a message may be kept, 0 = none is */
+	char **release_users; /* accounts that may have one kept; "*" = all */
+	char **any_sender;    /* accounts; "*" = all */
+	char **proxies;       /* auth.proxies: names of those that act for users */
 	char **relay_networks, **relay_domains;
 	struct milter_conf **milters; /* filters.h */
 };
@@ -55,7 +58,7 @@ extern struct config config;
 enum metric_id {
 	M_CONNECTIONS, M_SESSIONS, M_REFUSED_CONNECTIONS, M_ACCEPTED, M_ACCEPTED_BYTES, M_RECIPIENTS,
 	M_FORWARDED, M_REJECTED, M_DEFERRED, M_TLS, M_AUTH_OK, M_AUTH_FAILED, M_COMMIT_MS, M_QUEUE_FREE, M_DIRECTORY,
-	M_FILTERED, M_FILTER_REFUSED, M_FILTER_DISCARDED, M_FILTER_HELD, M_FILTER_FAILED
+	M_FILTERED, M_FILTER_REFUSED, M_FILTER_DISCARDED, M_FILTER_HELD, M_FILTER_FAILED, M_KEPT
 };
 /* clang-format on */
 
@@ -90,6 +93,7 @@ struct session {
 	struct addr peer;
 	char client[ADDR_TEXT];  /* address without port, or "local" */
 	bool loopback, trusted;  /* trusted: relay.networks, or a store's certificate */
+	bool ours;               /* a program of the suite, by its uid, group or certificate */
 	bool demand;             /* ROLE_MX: nobody but who is trusted, and with TLS */
 	bool proxy;              /* the peer may say XCLIENT: until it has */
 	uid_t uid;               /* ROLE_LOCAL */
@@ -103,7 +107,8 @@ struct session {
 	/* The transaction; in the server's arena. */
 	char qid[14];
 	struct address from;
-	int64_t max_list; /* least of all lists, 0 = none */
+	int64_t release_at; /* unix seconds, 0 = at once */
+	int64_t max_list;   /* least of all lists, 0 = none */
 	struct qrcpt *rcpts;
 	size_t nrcpts, rcpts_room;
 	struct rcpt_more {
@@ -169,6 +174,13 @@ enum smtp_next relay_cmd_xclient(struct smtp_server *s, struct slice arg); /* xc
 bool relay_auth_enter(struct session *s, struct slice account);
 /* The client is another one than has connected: as he is counted for, and believed. */
 enum admit_answer relay_session_forwarded(struct session *s, const struct addr *peer);
+
+/* release.c.  The lines of EHLO; may MAIL have its HOLDFOR or HOLDUNTIL?  False: it is answered. */
+void release_keywords(const struct session *s, struct buf *text);
+bool release_judge(struct session *s, const struct smtp_mail *mail);
+/* Whose the message is: the user who has logged in, or whom a program of ours names; or NULL. */
+const char *release_account(struct session *s);
+enum smtp_next relay_cmd_xcancel(struct smtp_server *s, struct slice arg);
 
 /* message.c */
 void relay_message_begin(struct smtp_server *s);

@@ -49,6 +49,7 @@ on_keywords(struct smtp_server *smtp, struct buf *text)
 		buf_printf(text, "AUTH %s\n", login_mechanisms());
 	if (s->proxy)
 		buf_lit(text, "XCLIENT ADDR PORT LOGIN SESSION\n");
+	release_keywords(s, text);
 	buf_lit(text, "DSN\nHELP\n");
 }
 
@@ -96,7 +97,9 @@ relay_session_on_secured(struct smtp_server *smtp, int error, const char *why)
 	}
 	metric_add(M_TLS, 1);
 	mem_free(&s->account);
-	s->trusted = s->trusted || relay_session_store(s);
+	s->ours = s->ours || relay_session_store(s);
+	s->trusted = s->trusted || s->ours;
+	smtp->may_release = smtp->may_release || s->ours;
 	s->proxy =
 	    s->role == ROLE_SUBMISSION && login_is_proxy(&smtp->line.io, config.proxies, s->sid);
 	log_event(LOG_INFO, "tls", "sid=%s version=%s cipher=%s", s->sid,
@@ -181,6 +184,8 @@ on_mail(struct smtp_server *smtp, const struct smtp_mail *mail)
 		relay_session_answer(s, OUT_QUEUE_FULL);
 		return;
 	}
+	if (!release_judge(s, mail))
+		return;
 	if (s->account && !admit_hourly(slice_str(s->account), 1, 0, config.user_messages, 0)) {
 		relay_session_answer(s, OUT_HOUR_MESSAGES);
 		return;
@@ -207,7 +212,7 @@ on_reset(struct smtp_server *smtp)
 	s->more = NULL;
 	relay.nrcpts -= s->nrcpts;
 	s->nrcpts = s->rcpts_room = s->nrcpts_asked = s->nbodies = 0;
-	s->max_list = 0;
+	s->max_list = s->release_at = 0;
 	s->asked = NULL;
 	s->nasked = s->asked_room = 0;
 	s->approved_goes = false;
@@ -258,12 +263,19 @@ relay_session_on_closed(struct smtp_server *smtp)
 
 /* ---- the beginning ------------------------------------------------------------------------ */
 
+#define XCANCEL                                                                                    \
+	{                                                                                          \
+		"XCANCEL", relay_cmd_xcancel, SMTP_READY, 0, "smtp-relay(8)"                       \
+	}
+
 static const struct smtp_verb submission_verbs[] = {
 	{ "XCLIENT", relay_cmd_xclient, SMTP_READY, SMTP_PRE_AUTH | SMTP_LAST,
 	    "postfix.org/XCLIENT_README.html" },
 	{ "AUTH", relay_cmd_auth, SMTP_READY, SMTP_PRE_AUTH | SMTP_LAST | SMTP_LONG, "RFC 4954 4" },
+	XCANCEL,
 	{ NULL, NULL, 0, 0, NULL },
 };
+static const struct smtp_verb other_verbs[] = { XCANCEL, { NULL, NULL, 0, 0, NULL } };
 
 #define CALLS                                                                                      \
 	.keywords = on_keywords, .helo = on_helo, .mail = on_mail, .rcpt = rcpt_ask,               \
@@ -272,9 +284,10 @@ static const struct smtp_verb submission_verbs[] = {
 	.secured = relay_session_on_secured, .closed = relay_session_on_closed
 
 static struct smtp_policy policies[] = {
-	[ROLE_MX] = { CALLS, .limits = &relay.limits },
+	[ROLE_MX] = { CALLS, .limits = &relay.limits, .verbs = other_verbs },
 	[ROLE_SUBMISSION] = { CALLS, .limits = &relay.limits, .verbs = submission_verbs },
-	[ROLE_LOCAL] = { CALLS, .limits = &relay.local_limits, .batch = true },
+	[ROLE_LOCAL] = { CALLS, .limits = &relay.local_limits, .verbs = other_verbs,
+	    .batch = true },
 };
 
 /* How sessions are counted: a flood at one listener leaves the others their shares. */
@@ -302,7 +315,8 @@ relay_session_know(struct session *s, int fd)
 	if (s->role == ROLE_LOCAL && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0) {
 		s->uid = cred.uid;
 		/* Programs of the suite share its user or its group; others must not name messages. */
-		s->smtp.may_aside = cred.uid == geteuid() || cred.gid == getegid();
+		s->ours = cred.uid == geteuid() || cred.gid == getegid();
+		s->smtp.may_aside = s->ours;
 	}
 	log_event(LOG_INFO, "connect", "sid=%s peer=%s listen=%s uid=%ld", s->sid, log_str(text),
 	    log_str(s->listen->name), s->role == ROLE_LOCAL ? (long)s->uid : -1L);
@@ -378,6 +392,7 @@ relay_session_accept(struct daemon_listen *l, int fd)
 	if (l->tls != TLS_OFF)
 		s->smtp.tls_ctx = tls_ref(l->tls_ctx);
 	s->smtp.need_auth = s->role == ROLE_SUBMISSION;
+	s->smtp.may_release = s->role == ROLE_SUBMISSION || s->ours;
 	s->demand = s->role == ROLE_MX && l->peer_cert == PEER_CERT_DEMAND;
 	s->smtp.need_tls = s->demand;
 	filters_begin(s);

@@ -210,4 +210,5 @@ sched_shift(struct sched *s, int64_t by)
 		list_each(d, &s->order[i]->busy, struct sched_dest, busy) d->news =
 		    shifted(d->news, by);
 	}
+	sched_early_anew(s);
 }

@@ -49,6 +49,8 @@ job_new_write(struct buf *b, const struct job_new *n)
 	kv_put_u64(b, "nrcpt", n->nrcpt);
 	kv_put_u64(b, "prio", (uint64_t)n->prio);
 	kv_put_i64(b, "at", n->at);
+	if (n->release)
+		kv_put_i64(b, "release", n->release);
 	buf_char(b, '\n');
 }
 
@@ -81,6 +83,10 @@ job_new_parse(struct slice rest, struct job_new *n, const char **why)
 			if (!job_line_number(v, UINT32_MAX, &u))
 				return job_line_fail(why, "bad at");
 			n->at = (int64_t)u;
+		} else if (is_key(k, "release")) {
+			if (!job_line_number(v, UINT32_MAX, &u))
+				return job_line_fail(why, "bad release");
+			n->release = (int64_t)u;
 		}
 	}
 	if (n->channel.n == 0 || n->channel.n > 64 || n->file.n == 0 || n->file.n > 64)

@@ -20,8 +20,9 @@ struct job_new {
 	struct slice channel, file, dest;
 	uint64_t size;
 	uint32_t nrcpt;
-	int prio;   /* 0 urgent, 1 normal, 2 non-urgent */
-	int64_t at; /* arrival, unix seconds */
+	int prio;        /* 0 urgent, 1 normal, 2 non-urgent */
+	int64_t at;      /* arrival, unix seconds */
+	int64_t release; /* kept until then, unix seconds; 0 = goes at once */
 };
 void job_new_write(struct buf *b, const struct job_new *n);
 int job_new_parse(struct slice rest, struct job_new *n, const char **why) MUSTCHECK;

@@ -84,6 +84,11 @@ struct sched_rate *sched_rate_of(struct sched_dest *d); /* its own, or its group
 void sched_rates_out(struct sched_dest *d);
 void sched_rates_back(struct sched *s, struct sched_dest *d);
 
+/* operate.c.  Its sender wants it kept, for longer than until now; those times again, behind a step of the
+ * clock. */
+bool sched_early_is(const struct sched_entry *e, int64_t now);
+void sched_early_anew(struct sched *s);
+
 /* sched.c */
 void sched_entry_ready(struct sched *s, struct sched_entry *e, int64_t now, bool front);
 void sched_entry_wait(struct sched *s, struct sched_entry *e, int64_t until);

@@ -259,6 +259,8 @@ sane_wait(const struct sched_entry *e, int64_t next, int64_t now)
 	const struct mta_times *p = &sched_of(e)->conf->backoff[e->prio];
 	int64_t most = 0;
 
+	if (sched_early_is(e, now))
+		return e->arrival;
 	for (uint32_t i = 0; i < p->n; i++)
 		most = p->s[i] > most ? p->s[i] : most;
 	return next > now + most ? now + most : next;
@@ -276,7 +278,8 @@ sched_add(struct sched *s, const struct sched_msg *m, int64_t now)
 	c = sched_channel(s, m->channel);
 	e = sched_entry_new(s, m->id);
 	e->dest = sched_dest_get(s, c, m->dest);
-	e->arrival = (uint32_t)m->at;
+	e->early = m->release > m->at;
+	e->arrival = (uint32_t)(e->early ? m->release : m->at);
 	e->size_k =
 	    (uint32_t)((m->size + 1023) / 1024 > UINT32_MAX ? UINT32_MAX : (m->size + 1023) / 1024);
 	e->nrcpt = (uint16_t)(m->nrcpt < UINT16_MAX ? m->nrcpt : UINT16_MAX);
@@ -295,67 +298,6 @@ sched_add(struct sched *s, const struct sched_msg *m, int64_t now)
 	else
 		sched_entry_ready(s, e, now, false);
 	return e;
-}
-
-void
-sched_remove(struct sched *s, struct sched_entry *e)
-{
-	struct sched_dest *d = e->dest;
-
-	sched_entry_unlink(s, e);
-	sched_entry_free(s, e);
-	sched_dest_maybe_idle(s, d);
-}
-
-void
-sched_hold(struct sched *s, struct sched_entry *e)
-{
-	sched_entry_unlink(s, e);
-	e->state = SCHED_HELD;
-	e->held_later = false;
-	e->dest->nheld++;
-	e->dest->channel->held++;
-	sched_dest_maybe_idle(s, e->dest);
-}
-
-void
-sched_release(struct sched *s, struct sched_entry *e, int64_t now)
-{
-	sched_entry_unlink(s, e);
-	e->returns = 0;
-	sched_entry_ready(s, e, now, false);
-}
-
-/* An operator's word counts more than what we think of the destination. */
-void
-sched_retry(struct sched *s, struct sched_entry *e, int64_t now)
-{
-	struct sched_dest *d = e->dest;
-
-	if (d->parked_until)
-		sched_dest_wake(s, d);
-	if (d->group)
-		d->group->suspended_until = 0;
-	sched_entry_unlink(s, e);
-	e->throttled = false;
-	sched_entry_ready(s, e, now, false);
-}
-
-void
-sched_act(struct sched *s, struct sched_entry *e, enum job_action action, int64_t now)
-{
-	e->asked = (uint8_t)action;
-	if (e->state == SCHED_LEASED)
-		return;
-	must(e->state == SCHED_READY || e->state == SCHED_WAITING);
-	sched_entry_unlink(s, e);
-	sched_entry_ready(s, e, now, false);
-}
-
-struct sched_dest *
-sched_dest_next(const struct sched_channel *c, size_t *at)
-{
-	return map_next(&c->dests, at);
 }
 
 /* ---- handing out --------------------------------------------------------------------------- */

@@ -54,14 +54,14 @@ struct sched_entry {
 	uint32_t heap_at; /* place in the heap + 1, 0 = not there */
 	uint32_t due;     /* WAITING: when something is to be done, unix seconds */
 	uint32_t next;    /* when the next attempt is */
-	uint32_t arrival;
-	uint32_t size_k; /* KiB, rounded up */
-	uint32_t lease;  /* LEASED: the owner's number for it */
+	uint32_t arrival; /* or its release: all periods begin there */
+	uint32_t size_k;  /* KiB, rounded up */
+	uint32_t lease;   /* LEASED: the owner's number for it */
 	uint16_t attempts, nrcpt;
 	uint8_t notices, returns; /* warnings sent; leases that came back without a word */
 	uint8_t state : 3, prio : 2, action : 3;
-	uint8_t asked : 3,
-	    check : 1; /* asked: by an operator, JOB_RETURN or JOB_REROUTE; 0 = nothing */
+	uint8_t asked : 3,        /* by an operator: JOB_RETURN or JOB_REROUTE; 0 = nothing */
+	    check : 1, early : 1; /* early: `arrival` is its release (RFC 4865) */
 	uint8_t held_later : 1, delete_later : 1, throttled : 1, actions : 1;
 	char id[SCHED_ID_LEN];
 };
@@ -148,6 +148,7 @@ struct sched_msg {
 	uint32_t nrcpt, attempts, notices;
 	int prio;
 	int64_t at, next;
+	int64_t release; /* the sender wants it kept until then (RFC 4865), 0 = not */
 	bool held, check;
 };
 /* Returns the new entry, or NULL when it is known already. */
@@ -169,10 +170,13 @@ bool sched_end(struct sched *s, struct sched_entry *e, const struct job_result *
 /* The owner went away without a word: nothing was counted. */
 void sched_return(struct sched *s, struct sched_entry *e, int64_t now);
 
-/* Operators.  None is for LEASED entries: those are marked (held_later, delete_later). */
+/* Operators (operate.c).  None is for LEASED entries: those are marked (held_later, delete_later). */
 void sched_hold(struct sched *s, struct sched_entry *e);
-void sched_release(struct sched *s, struct sched_entry *e, int64_t now); /* HELD -> READY */
-void sched_retry(struct sched *s, struct sched_entry *e, int64_t now);   /* WAITING -> READY */
+/* HELD -> READY, or -> WAITING until its sender wants it to go. */
+void sched_release(struct sched *s, struct sched_entry *e, int64_t now);
+/* Does it wait for nothing but the time that its sender has named (RFC 4865)? */
+bool sched_is_kept(const struct sched_entry *e, int64_t now);
+void sched_retry(struct sched *s, struct sched_entry *e, int64_t now); /* WAITING -> READY */
 void sched_remove(struct sched *s, struct sched_entry *e);
 /* JOB_RETURN or JOB_REROUTE is its next lease, however long it would have waited; of a LEASED entry when that
  * lease has ended, if it is still there.  Not for HELD entries. */

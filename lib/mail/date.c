@@ -78,6 +78,15 @@ date_write(struct buf *b, int64_t at, int zone)
 	buf_add(b, text, (size_t)(p - text));
 }
 
+void
+date_iso_write(struct buf *b, int64_t at)
+{
+	struct civil c = civil_in_zone(at, 0);
+
+	buf_printf(b, "%04lld-%02d-%02dT%02d:%02d:%02dZ", (long long)c.year, c.month, c.day, c.hour,
+	    c.minute, c.second);
+}
+
 int
 date_month(struct slice name)
 {

@@ -304,6 +304,11 @@ put_status(struct buf *b, const struct dsn *d)
 	}
 	if (d->arrival_at)
 		put_date(b, "Arrival-Date", d->arrival_at);
+	if (d->release_asked) {
+		buf_lit(b, "Future-Release-Request: ");
+		dsn_put_text(b, d->release_asked, d->utf8);
+		buf_lit(b, "\r\n");
+	}
 	for (size_t i = 0; i < d->nrcpt; i++)
 		dsn_put_rcpt(b, d, &d->rcpts[i]);
 }

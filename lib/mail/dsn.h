@@ -31,10 +31,12 @@ struct dsn {
 	const char *qid;           /* our id of the message, or NULL */
 	const char *about;         /* Message-ID of the message with its <>, or NULL */
 	int64_t now, arrival_at;   /* unix seconds */
-	int64_t retry_until_at;    /* of delayed recipients, 0 = unknown */
-	bool utf8;                 /* the message needed SMTPUTF8: so may the report */
-	bool full;                 /* all of the message follows, not only its header */
-	bool eightbit;             /* what follows has bytes above 0x7f */
+	const char
+	    *release_asked;     /* "for;3600", "until;2026-11-22T08:20:01Z" (RFC 4865 8), or NULL */
+	int64_t retry_until_at; /* of delayed recipients, 0 = unknown */
+	bool utf8;              /* the message needed SMTPUTF8: so may the report */
+	bool full;              /* all of the message follows, not only its header */
+	bool eightbit;          /* what follows has bytes above 0x7f */
 	const struct dsn_rcpt *rcpts;
 	size_t nrcpt; /* at least 1 */
 };

@@ -55,6 +55,8 @@
 #define OUT_QUEUE_COMMITTED	OK, 250, "2.6.0", "message queued"
 /* The message is on disk under this queue id; tiermail answers for it now (RFC 5321 6.1). */
 #define OUT_QUEUED		OK, 250, "2.0.0", "queued as %s"
+/* A message that was to be sent later is gone, for all its recipients; nobody has had it. */
+#define OUT_CANCELLED		OK, 250, "2.0.0", "cancelled"
 
 /* ---- Commands of SMTP and LMTP that are refused */
 
@@ -78,6 +80,14 @@
 #define OUT_ARGUMENT_BAD	PERM, 501, "5.5.4", "%s"
 /* MAIL or RCPT has a parameter that is unknown or not offered (RFC 5321 4.1.1.11). */
 #define OUT_PARAMETER_UNKNOWN	PERM, 555, "5.5.4", "%s"
+/* HOLDFOR or HOLDUNTIL is further away than submission.hold_max (RFC 4865 4). */
+#define OUT_RELEASE_FAR		PERM, 501, "5.5.4", "a message is kept for %lld seconds at most"
+/* The user is none of submission.hold_users. */
+#define OUT_RELEASE_NOT_YOURS	PERM, 550, "5.7.1", "you may not have messages sent later"
+/* XCANCEL names a message that is another's, that there is not, or that has been sent meanwhile. */
+#define OUT_CANCEL_NONE		PERM, 550, "5.5.0", "no message of yours waits under this id"
+/* jobctl cannot be asked, or knows the queue only in part, because it was started just now; or the disk fails. */
+#define OUT_CANCEL_LATER	TEMP, 451, "4.3.0", "it cannot be cancelled now, ask again"
 /* The sender's address is malformed; the words say where (RFC 5321 4.1.2). */
 #define OUT_SENDER_BAD		PERM, 501, "5.1.7", "%s"
 /* The recipient's address is malformed; the words say where (RFC 5321 4.1.2). */

@@ -132,7 +132,8 @@ aside_note(struct aside_file *f, const struct qread *r)
 		.size = r->env.body_len,
 		.nrcpt = (uint32_t)r->env.nrcpt,
 		.prio = r->env.prio,
-		.arrival_at = r->env.arrival_ms / 1000 };
+		.arrival_at = r->env.arrival_ms / 1000,
+		.release_at = r->env.release_at };
 	queue_name(f->f.name, r->id, 0, false);
 }
 

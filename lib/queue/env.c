@@ -123,6 +123,11 @@ qenv_write(struct buf *b, const struct qenv *env, const char *id, const uint32_t
 	if (env->ret != QRET_NONE && !own)
 		kv_put(b, "ret", slice_str(ret_words[env->ret]));
 	put_opt(b, "envid", own ? NULL : env->envid);
+	if (env->release_at) {
+		kv_put_i64(b, "release", env->release_at);
+		kv_put_u64(b, "files", env->files);
+	}
+	put_opt(b, "asked", env->release_asked);
 	buf_lit(b, "\norigin");
 	put_opt(b, "source", env->source);
 	put_opt(b, "client", env->client);

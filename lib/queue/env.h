@@ -84,6 +84,11 @@ struct qenv {
 	size_t nrcpt;
 	bool
 	    aside; /* all of it is queued aside, to be shown later: queue/aside.h; of a file: it is not shown yet */
+	/* Kept until then, as the sender wants it (RFC 4865): unix seconds, 0 = goes at once; and what was asked:
+	 * "for;3600", "until;2026-11-22T08:20:01Z".  Of all files of the message, of which there are `files`. */
+	int64_t release_at;
+	const char *release_asked;
+	uint32_t files;     /* the writer counts them; 0 = it was not written down */
 	struct slice known; /* who gets the message beside the recipients that are expanded: sums */
 
 	/* Of one file (readers; the writer fills them in). */
@@ -93,7 +98,7 @@ struct qenv {
 	/* From the journal. */
 	uint32_t attempts;   /* failed attempts so far */
 	uint32_t notices;    /* delay warnings sent */
-	int64_t next_at;     /* when to try next, 0 = at once */
+	int64_t next_at;     /* when to try next, 0 = at once; of a new message release_at */
 	const char *held;    /* why it was held, or NULL */
 	const char *kept;    /* of one that is aside: why it stays held when it is shown, or NULL */
 	enum qreport report; /* the one that is on its way, ... */
@@ -147,6 +152,9 @@ size_t qenv_pending(const struct qenv *env); /* recipients still to be delivered
 
 /* Names.  id: QUEUE_ID_LEN characters and the copy number. */
 #define QUEUE_FILE_ID_LEN (QUEUE_ID_LEN + 2)
+/* The id of the n-th file of a message (from 0), which follows that of the file before it (of the first: the
+ * message's id). */
+void queue_copy_id(char id[QUEUE_FILE_ID_LEN + 1], const char *before, size_t n);
 /* Writes "ZZ<id>.00" for `attempts`; held: ".HELD". */
 char *queue_name(char dst[QUEUE_NAME_LEN + 4], const char *id, uint32_t attempts, bool held);
 /* Takes a file name apart; false when it is not one of ours. */

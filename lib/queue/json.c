@@ -37,6 +37,8 @@ queue_json_put(struct buf *b, const struct qenv *e, bool held)
 	json_put_cstr(b, "client", e->client);
 	json_put_cstr(b, "auth", e->auth);
 	json_put_cstr(b, "envid", e->envid);
+	if (e->release_at)
+		json_put_i64(b, "release", e->release_at);
 	if (held)
 		json_put_cstr(b, "held", e->held);
 	json_key(b, "recipients");

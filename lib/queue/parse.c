@@ -178,12 +178,19 @@ rec_from(struct parse *p, struct slice rest)
 {
 	static const char *const rets[] = { "", "full", "hdrs" };
 	int ret = get_word(rest, "ret", rets, NELEM(rets));
+	uint64_t at, files;
 
 	p->env->sender = get_str(rest, "sender", p->a);
 	if (!p->env->sender)
 		return qparse_refuse(p, "bad sender");
 	p->env->envid = get_str(rest, "envid", p->a);
 	p->env->ret = ret < 0 ? QRET_NONE : (enum qret)ret;
+	if (get_u64(rest, "release", UINT32_MAX, &at)) {
+		p->env->release_at = p->env->next_at = (int64_t)at;
+		p->env->files =
+		    get_u64(rest, "files", QUEUE_MESSAGE_RCPTS, &files) ? (uint32_t)files : 0;
+	}
+	p->env->release_asked = get_str(rest, "asked", p->a);
 	return p->from = true;
 }
 

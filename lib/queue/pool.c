@@ -28,8 +28,10 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+#include "base/mem.h"
 #include "base/must.h"
 #include "base/random.h"
+#include "net/work.h"
 #include "queue/queue-impl.h"
 
 #define POOL_SLOTS_SMALL 4096
@@ -239,4 +241,48 @@ queue_unplace(struct queue *q, const char *path, int fd, uint64_t size, uint64_t
 	if (size > keep)
 		(void)!ftruncate(fd, (off_t)keep);
 	return 0;
+}
+
+/* A spilled body that nobody wants.  The time that a file system takes to free it grows with its length,
+ * so it goes beside the loop; the writer and the queue may be gone by then. */
+struct wdrop {
+	struct op op;
+	int dir, fd;
+	char tmp[TMP_NAME_LEN];
+};
+
+static void
+wdrop_run(void *arg)
+{
+	struct wdrop *d = arg;
+
+	if (d->dir >= 0)
+		(void)unlinkat(d->dir, d->tmp, 0);
+	(void)close(d->fd);
+}
+
+static void
+wdrop_done(void *arg)
+{
+	struct wdrop *d = arg;
+
+	if (d->dir >= 0)
+		(void)close(d->dir);
+	mem_free(&d);
+}
+
+void
+queue_new_forget(struct queue *q, int fd, const char tmp[TMP_NAME_LEN])
+{
+	struct wdrop *d = mem_new(sizeof(*d));
+
+	d->fd = fd;
+	d->dir = queue_new_stays(tmp) ? -1 : fcntl(q->root, F_DUPFD_CLOEXEC, 0);
+	memcpy(d->tmp, tmp, sizeof(d->tmp));
+	if (q->loop) {
+		work_start(q->loop, &d->op, wdrop_run, wdrop_done, wdrop_done, d);
+		return;
+	}
+	wdrop_run(d);
+	wdrop_done(d);
 }

@@ -82,11 +82,12 @@ int queue_place(struct queue *q, const char *from, const char *path);
  * lives on in the pool it is cut to `keep`.  0 or -errno. */
 int queue_unplace(struct queue *q, const char *path, int fd, uint64_t size, uint64_t keep);
 
-/* name.c.  An id made of a text; the id of the n-th file of a message (from 0), which follows that of the
- * file before it (of the first: the message's id). */
+/* pool.c.  A file that nobody wants after all: its descriptor and name. */
+void queue_new_forget(struct queue *q, int fd, const char tmp[TMP_NAME_LEN]);
+
+/* name.c.  An id made of a text. */
 #define COPIES_MAX (36 * 36) /* what two digits of the copy number can tell apart */
 void queue_id_of(char id[QUEUE_ID_LEN + 1], const char *text);
-void queue_copy_id(char id[QUEUE_FILE_ID_LEN + 1], const char *before, size_t n);
 
 /* queue.c */
 unsigned queue_spread(const char *id);

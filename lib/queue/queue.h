@@ -34,6 +34,7 @@ struct qfile {
 	uint32_t nrcpt;
 	enum qprio prio;
 	int64_t arrival_at; /* unix seconds */
+	int64_t release_at; /* kept until then, 0 = goes at once */
 };
 /* Is told on the loop of every committed file, also when the session that wrote it has gone:
  * smtp-relay and channel-master pass it on to jobctl (job/feed.h). */
@@ -60,6 +61,19 @@ int queue_hold(struct queue *q, const char *channel, const char *id, uint32_t at
 int
 queue_release(struct queue *q, const char *channel, const char *id, uint32_t attempts) MUSTCHECK;
 int queue_delete(struct queue *q, const char *channel, const char *name) MUSTCHECK;
+
+/* All files of a message that waits for its release (RFC 4865) are removed, and do not come back behind a power
+ * cut.  The first one is held before anything else, with QUEUE_CANCELLED as the reason: whoever is killed in
+ * between has cancelled nothing or can do it again, and sees by it that what is missing has not gone out.  Blocks
+ * on the disk.  0 or -errno: -EBUSY while somebody works on one of them; then the first one's `held` says whether
+ * that has begun. */
+struct queue_cancel {
+	const char *channel;
+	char id[QUEUE_FILE_ID_LEN + 1];
+	bool held;
+};
+#define QUEUE_CANCELLED "cancelled by its sender"
+int queue_cancel(struct queue *q, struct queue_cancel *files, size_t n) MUSTCHECK;
 
 /* Why a file is held that waits to be shown: queue/aside.h. */
 #define QUEUE_ASIDE "a report about a message that is not settled yet"

@@ -21,7 +21,6 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/random.h"
-#include "net/work.h"
 #include "queue/queue-impl.h"
 #include "queue/write.h"
 
@@ -91,6 +90,7 @@ copy_env(struct qwriter *w, const struct qenv *from)
 	e->auth = copy_str(a, from->auth);
 	e->client = copy_str(a, from->client);
 	e->helo = copy_str(a, from->helo);
+	e->release_asked = copy_str(a, from->release_asked);
 	e->rcpts = arena_array(a, from->nrcpt, sizeof(*e->rcpts));
 	for (size_t i = 0; i < from->nrcpt; i++) {
 		const struct qrcpt *r = &from->rcpts[i];
@@ -230,6 +230,7 @@ qwrite_begin(struct queue *q, const struct qenv *env)
 		r->sender = t->sender;
 		target_pick(w, t, i);
 	}
+	w->env.files = (uint32_t)w->ntarget;
 	buf_fini(&scratch);
 	map_fini(&w->by_key);
 	return w;
@@ -485,51 +486,6 @@ qwrite_settle(struct qjob *j)
 
 /* ---- end ------------------------------------------------------------------------------------ */
 
-/* A spilled body that nobody wants.  The time that a file system takes to free it grows with its length,
- * so it goes beside the loop; the writer and the queue may be gone by then. */
-struct wdrop {
-	struct op op;
-	int dir, fd;
-	char tmp[TMP_NAME_LEN];
-};
-
-static void
-wdrop_run(void *arg)
-{
-	struct wdrop *d = arg;
-
-	if (d->dir >= 0)
-		(void)unlinkat(d->dir, d->tmp, 0);
-	(void)close(d->fd);
-}
-
-static void
-wdrop_done(void *arg)
-{
-	struct wdrop *d = arg;
-
-	if (d->dir >= 0)
-		(void)close(d->dir);
-	mem_free(&d);
-}
-
-static void
-wbody_drop(struct queue *q, struct wbody *b)
-{
-	struct wdrop *d = mem_new(sizeof(*d));
-
-	d->fd = b->fd;
-	d->dir = queue_new_stays(b->tmp) ? -1 : fcntl(q->root, F_DUPFD_CLOEXEC, 0);
-	memcpy(d->tmp, b->tmp, sizeof(d->tmp));
-	b->fd = -1;
-	if (q->loop) {
-		work_start(q->loop, &d->op, wdrop_run, wdrop_done, wdrop_done, d);
-		return;
-	}
-	wdrop_run(d);
-	wdrop_done(d);
-}
-
 static void
 qwriter_free(struct qwriter *w)
 {
@@ -537,7 +493,7 @@ qwriter_free(struct qwriter *w)
 		struct wbody *q = &w->bodies[i];
 
 		if (q->fd >= 0)
-			wbody_drop(w->job.q, q);
+			queue_new_forget(w->job.q, q->fd, q->tmp);
 		buf_fini(&q->bytes);
 	}
 	arena_reset(&w->arena);
@@ -548,8 +504,10 @@ static void
 qwrite_announce(struct qwriter *w)
 {
 	struct queue *q = w->job.q;
-	struct qfile f = { .prio = w->env.prio, .arrival_at = w->env.arrival_ms / 1000 };
+	struct qfile f = { .prio = w->env.prio };
 
+	f.arrival_at = w->env.arrival_ms / 1000;
+	f.release_at = w->env.release_at;
 	for (size_t i = 0; q->announce && i < w->ntarget; i++) {
 		f.size = w->bodies[w->target[i].body].size;
 		f.channel = w->target[i].channel;

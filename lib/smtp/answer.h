@@ -43,6 +43,9 @@ enum {
 	OFFERS_ENHANCED = 1 << 7,   /* RFC 2034 */
 	OFFERS_XTIERMAIL = 1 << 8,  /* our own lmtpd: MAIL ... XQID=, lmtpd(8) */
 	OFFERS_XASIDE = 1 << 9,     /* our own smtp-relay: MAIL ... XASIDE=, smtp-relay(8) */
+	OFFERS_RELEASE = 1 << 10,   /* FUTURERELEASE, RFC 4865 */
+	OFFERS_XCANCEL =
+	    1 << 11, /* our own smtp-relay, to our programs: XCANCEL, and MAIL ... AUTH= */
 };
 struct smtp_offer {
 	unsigned has;      /* OFFERS_... */

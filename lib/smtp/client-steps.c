@@ -5,6 +5,7 @@
  * recipients' verdicts and, when nothing more is to be said, the sender's cursor.  Every
  * recipient leaves here with a verdict, whatever the server says and in whatever order. */
 #include "base/must.h"
+#include "mail/date.h"
 #include "smtp/client-impl.h"
 #include "smtp/params.h"
 
@@ -40,6 +41,14 @@ smtp_client_send_mail(struct smtp_client *c)
 		buf_printf(out, " XASIDE=" SFMT, SARG(tx->aside));
 	if ((has & OFFERS_XTIERMAIL) && tx->qid.n)
 		buf_printf(out, " XQID=" SFMT, SARG(tx->qid));
+	if ((has & OFFERS_XCANCEL) && tx->auth.n) {
+		buf_lit(out, " AUTH=");
+		smtp_xtext_write(out, tx->auth);
+	}
+	if ((has & OFFERS_RELEASE) && tx->release_at) {
+		buf_lit(out, " HOLDUNTIL=");
+		date_iso_write(out, tx->release_at);
+	}
 	buf_lit(out, "\r\n");
 }
 

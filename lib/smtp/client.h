@@ -62,6 +62,8 @@ struct smtp_client_tx {
 	enum smtp_ret ret;
 	struct slice aside; /* for XASIDE when the server offers that, or empty */
 	struct slice qid;   /* for XQID when the server offers XTIERMAIL, or empty */
+	struct slice auth; /* for AUTH= when the server offers XCANCEL: it is our relay; or empty */
+	int64_t release_at; /* for HOLDUNTIL when the server offers FUTURERELEASE, or 0 */
 	bool eightbit;      /* the body has bytes above 0x7f */
 	bool smtputf8;      /* an address or the header needs RFC 6531 */
 	int fd;             /* the body: `size` bytes from `at`, with CRLF line ends */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include "base/scan.h"
 #include "base/utf8.h"
+#include "mail/date.h"
 #include "smtp/command.h"
 #include "smtp/params.h"
 
@@ -166,18 +167,65 @@ mail_aside(struct slice value, struct arena *a, struct smtp_mail *m, const char 
 	return value.n == 13 ? 0 : -EBADMSG;
 }
 
+/* Of one message one of the two (RFC 4865 4). */
+static int
+mail_release(struct slice value, struct arena *a, struct smtp_mail *m, enum smtp_release kind,
+    const char **why)
+{
+	struct buf b = { 0 };
+
+	if (m->release != SMTP_RELEASE_NOW) {
+		*why = "HOLDFOR and HOLDUNTIL exclude each other";
+		return -EBADMSG;
+	}
+	m->release = kind;
+	buf_str(&b, kind == SMTP_RELEASE_FOR ? "for;" : "until;");
+	buf_slice(&b, value);
+	m->release_asked = arena_slice(a, buf_get(&b));
+	buf_fini(&b);
+	return 0;
+}
+
+/* future-release-interval = 1*9DIGIT, and not 0 */
+static int
+mail_holdfor(struct slice value, struct arena *a, struct smtp_mail *m, const char **why)
+{
+	uint64_t seconds;
+
+	*why = "HOLDFOR must be a number of seconds, of at most nine digits";
+	if (value.n > 9 || slice_u64(value, 999999999, &seconds) < 0 || seconds == 0)
+		return -EBADMSG;
+	m->release_at = (int64_t)seconds;
+	return mail_release(value, a, m, SMTP_RELEASE_FOR, why);
+}
+
+/* future-release-date-time = the date-time of RFC 3339 (erratum 2040) */
+static int
+mail_holduntil(struct slice value, struct arena *a, struct smtp_mail *m, const char **why)
+{
+	struct date d;
+
+	*why = "HOLDUNTIL must be a date and time as in 2026-11-22T08:20:01Z";
+	if (value.n > 40 || slice_find(value, 'T') != 10 || date_iso_parse(value, &d) < 0)
+		return -EBADMSG;
+	m->release_at = d.at;
+	return mail_release(value, a, m, SMTP_RELEASE_UNTIL, why);
+}
+
 static const struct {
 	struct slice key;
 	int (*take)(struct slice value, struct arena *a, struct smtp_mail *m, const char **why);
 } mail_params[] = {
-	{ { "SIZE", 4 }, mail_size },         /* RFC 1870 6 */
-	{ { "BODY", 4 }, mail_body },         /* RFC 6152 2 */
-	{ { "SMTPUTF8", 8 }, mail_smtputf8 }, /* RFC 6531 3.4 */
-	{ { "RET", 3 }, mail_ret },           /* RFC 3461 4.3 */
-	{ { "ENVID", 5 }, mail_envid },       /* RFC 3461 4.4 */
-	{ { "AUTH", 4 }, mail_auth },         /* RFC 4954 5 */
-	{ { "XQID", 4 }, mail_xqid },         /* our own: lmtpd(8) */
-	{ { "XASIDE", 6 }, mail_aside },      /* our own: smtp-relay(8) */
+	{ { "SIZE", 4 }, mail_size },           /* RFC 1870 6 */
+	{ { "BODY", 4 }, mail_body },           /* RFC 6152 2 */
+	{ { "SMTPUTF8", 8 }, mail_smtputf8 },   /* RFC 6531 3.4 */
+	{ { "RET", 3 }, mail_ret },             /* RFC 3461 4.3 */
+	{ { "ENVID", 5 }, mail_envid },         /* RFC 3461 4.4 */
+	{ { "AUTH", 4 }, mail_auth },           /* RFC 4954 5 */
+	{ { "HOLDFOR", 7 }, mail_holdfor },     /* RFC 4865 4 */
+	{ { "HOLDUNTIL", 9 }, mail_holduntil }, /* RFC 4865 4 */
+	{ { "XQID", 4 }, mail_xqid },           /* our own: lmtpd(8) */
+	{ { "XASIDE", 6 }, mail_aside },        /* our own: smtp-relay(8) */
 };
 
 int

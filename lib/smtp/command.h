@@ -15,8 +15,11 @@ bool smtp_command_split(struct slice line, struct slice *verb, struct slice *arg
 enum smtp_body_type { SMTP_BODY_NONE, SMTP_BODY_7BIT, SMTP_BODY_8BITMIME };
 enum smtp_ret { SMTP_RET_NONE, SMTP_RET_FULL, SMTP_RET_HDRS };
 
+/* Until when the server keeps a message before it goes on its way: FUTURERELEASE (RFC 4865). */
+enum smtp_release { SMTP_RELEASE_NOW, SMTP_RELEASE_FOR, SMTP_RELEASE_UNTIL };
+
 /* MAIL FROM:<path> [params]: SIZE (RFC 1870), BODY (6152), SMTPUTF8 (6531), RET ENVID (3461),
- * AUTH (4954). */
+ * AUTH (4954), HOLDFOR HOLDUNTIL (4865). */
 struct smtp_mail {
 	struct address from;
 	uint64_t size; /* 0 = not given */
@@ -27,6 +30,10 @@ struct smtp_mail {
 	struct slice aside; /* our own, from channel-master: smtp-relay(8); p NULL = not given */
 	struct slice xqid;  /* our own, LMTP only: lmtpd(8); decoded; p NULL = not given */
 	bool smtputf8;
+	enum smtp_release release;
+	int64_t release_at; /* FOR: seconds from now; UNTIL: unix seconds */
+	struct slice
+	    release_asked; /* "for;SECONDS" or "until;DATE", as reports say it; p NULL = not given */
 };
 
 enum {

@@ -150,7 +150,8 @@ smtp_cmd_mail(struct smtp_server *s, struct slice arg)
 	arg = arena_slice(&s->arena, arg);
 	r = smtp_mail_parse(arg, &s->arena, &s->mail, &path_bad, &why);
 	if (r == 0 &&
-	    ((s->mail.xqid.p && !s->policy->lmtp) || (s->mail.aside.p && !s->may_aside))) {
+	    ((s->mail.xqid.p && !s->policy->lmtp) || (s->mail.aside.p && !s->may_aside) ||
+		(s->mail.release && !s->may_release))) {
 		r = -ENOTSUP;
 		why = "unknown parameter";
 	}

@@ -380,6 +380,68 @@ steps(void)
 	end();
 }
 
+/* A message that its sender wants sent in a week, which is longer than any backoff. */
+static struct sched_entry *
+add_kept(unsigned n, uint32_t attempts, bool held)
+{
+	struct sched_msg m = { .channel = S("tcp_local"),
+		.dest = S("x"),
+		.id = id_of(n),
+		.nrcpt = 1,
+		.prio = 1,
+		.at = NOW,
+		.release = NOW + 7 * 86400,
+		.attempts = attempts,
+		.held = held };
+
+	return sched_add(s, &m, NOW);
+}
+
+static void
+kept(void)
+{
+	const int64_t then = NOW + 7 * 86400;
+	struct job_result r = { .end = JOB_RETRY, .next = then + 600 };
+	struct sched_entry *e;
+
+	begin_with("notices = 4h, 3d");
+	e = add_kept(1, 0, false);
+	ok(e->state == SCHED_WAITING && sched_is_kept(e, NOW), "it is kept");
+	eq(sched_next_due(s), then, "for as long as it was asked for");
+	sched_shift(s, 3600);
+	eq(sched_next_due(s), then, "a step of the clock does not move that");
+	sched_shift(s, -7200);
+	eq(sched_next_due(s), then, "in neither direction");
+	sched_hold(s, e);
+	ok(sched_is_kept(e, NOW), "held it is kept too");
+	sched_release(s, e, NOW);
+	ok(e->state == SCHED_WAITING && sched_next_due(s) == then, "let go it waits on");
+	(void)sched_tick(s, then - 1);
+	ok(!pick(then - 1), "a second before nobody gets it");
+	(void)sched_tick(s, then);
+	ok(!sched_is_kept(e, then), "then it is kept no more");
+	ok(pick(then) == e && e->action == JOB_DELIVER, "and handed out, as old as it is");
+	(void)sched_end(s, e, &r, then);
+	(void)sched_tick(s, then + 600);
+	ok(pick(then + 600) == e && e->action == JOB_DELIVER,
+	    "ten minutes later no warning is due");
+	end();
+
+	begin_with("notices = 4h, 3d");
+	e = add_kept(1, 0, false);
+	sched_retry(s, e, NOW);
+	ok(pick(NOW) == e, "an operator sends it now");
+	r.next = NOW + 60;
+	(void)sched_end(s, e, &r, NOW);
+	ok(!sched_is_kept(e, NOW) && sched_next_due(s) == NOW + 60,
+	    "after an attempt it waits as others do");
+	e = add_kept(2, 3, false);
+	ok(e->state == SCHED_READY, "one that was tried is not kept");
+	e = add_kept(3, 0, true);
+	ok(e->state == SCHED_HELD && sched_is_kept(e, NOW), "one may come held");
+	end();
+}
+
 static void
 million(void)
 {
@@ -653,6 +715,7 @@ main(void)
 	operators();
 	shares();
 	steps();
+	kept();
 	million();
 	return done();
 }

@@ -54,16 +54,25 @@ header(void)
 
 	e.known = S("0123456789abcdef");
 	e.inside = true;
+	e.release_at = 1763900000;
+	e.release_asked = "for;100000";
+	e.files = 7;
 	qenv_write(&b, &e, ID, all, 2);
 	eq(parse(&b, b.n, &a, &back), QBAD_NONE, "reads");
+	ok(back.release_at == 1763900000 && back.next_at == back.release_at && back.files == 7,
+	    "kept until then, and so is its first attempt");
+	is(back.release_asked, "for;100000", "as it was asked");
 	ok(back.known.n == 0 && back.inside, "who gets it otherwise is told where it counts");
 	buf_clear(&b);
+	e.release_at = 0;
+	e.release_asked = NULL;
 	r[0].again = true;
 	qenv_write(&b, &e, ID, all, 2);
 	ok(slice_ends(buf_get(&b), S("END\n")), "ends with END");
 	eq(qenv_header_len(slice_sub(buf_get(&b), 0, QENV_FIRST)), b.n, "says its length");
 	eq(parse(&b, b.n, &a, &back), QBAD_NONE, "reads");
 	ok(slice_eq(back.known, e.known), "there");
+	ok(back.release_at == 0 && back.next_at == 0 && !back.release_asked, "not kept");
 	is(back.qid, e.qid, "qid");
 	is(back.sender, e.sender, "sender");
 	is(back.envid, e.envid, "envid");

@@ -791,6 +791,46 @@ holding(void)
 		eq(queue_delete(q, "tcp_lmtp", files[i].name), 0, "cleaned");
 }
 
+/* The files of a message that is kept for later, as jobctl names them. */
+static void
+kept(struct queue_cancel c[3])
+{
+	commit_one(begin(3, 3));
+	for (size_t i = 0; i < 3; i++) {
+		uint32_t attempts;
+
+		c[i] = (struct queue_cancel){ .channel = "tcp_lmtp" };
+		ok(queue_name_parse(slice_str(files[i].name), c[i].id, &attempts, &c[i].held),
+		    "a file");
+	}
+}
+
+static void
+called_off(void)
+{
+	size_t before = count_channel("tcp_lmtp");
+	struct queue_cancel c[3];
+	char name[QUEUE_NAME_LEN + 4];
+	struct qread *r;
+	const char *why;
+
+	kept(c);
+	r = lock_file(&files[2]);
+	eq(queue_cancel(q, c, 3), -EBUSY, "somebody works on the last one");
+	ok(!c[0].held && count_channel("tcp_lmtp") == before + 3, "all are as they were");
+	qread_close(&r);
+	r = lock_file(&files[1]);
+	eq(queue_cancel(q, c, 3), -EBUSY, "on the second one");
+	qread_close(&r);
+	ok(c[0].held && count_channel("tcp_lmtp") == before + 2, "which is seen when one has gone");
+	eq(qread_open(q, "tcp_lmtp", queue_name(name, c[0].id, 0, true), QREAD_LOOK, &r, &why), 0,
+	    "the first is held");
+	is(r->env.held, QUEUE_CANCELLED, "and says why");
+	qread_close(&r);
+	eq(queue_cancel(q, c, 3), 0, "asked again");
+	eq(count_channel("tcp_lmtp"), before, "it does the rest");
+}
+
 /* A report for two places and for somebody whose mail is kept: set aside as a whole, taken back, set
  * aside again, shown but for what is kept, and shown once more. */
 static size_t ngone;
@@ -1040,6 +1080,7 @@ main(void)
 	several(700 * 1000);
 	deferring();
 	holding();
+	called_off();
 	aside();
 	many_aside();
 	bodies(300);

@@ -57,6 +57,19 @@ test_mail(void)
 	ok(slice_eq(m.aside, S("0123456789xyz")), "says which");
 	eq(mail("FROM:<> XASIDE=0123456789xy", &m), -EBADMSG, "too short");
 	eq(mail("FROM:<> XASIDE=../456789xyz", &m), -EBADMSG, "not of letters and digits");
+	eq(mail("FROM:<> HOLDFOR=3600", &m), 0, "kept for an hour");
+	ok(m.release == SMTP_RELEASE_FOR && m.release_at == 3600 &&
+		slice_eq(m.release_asked, S("for;3600")),
+	    "says so");
+	eq(mail("FROM:<> HOLDUNTIL=2026-11-22T10:20:01+02:00", &m), 0, "until then");
+	ok(m.release == SMTP_RELEASE_UNTIL && m.release_at == 1795335601 &&
+		slice_eq(m.release_asked, S("until;2026-11-22T10:20:01+02:00")),
+	    "in UTC, and as it was asked");
+	eq(mail("FROM:<> HOLDFOR=1 HOLDUNTIL=2026-11-22T10:20:01Z", &m), -EBADMSG, "not both");
+	eq(mail("FROM:<> HOLDFOR=1000000000", &m), -EBADMSG, "ten digits");
+	eq(mail("FROM:<> HOLDFOR", &m), -EBADMSG, "without a number");
+	eq(mail("FROM:<> HOLDUNTIL=2026-11-22", &m), -EBADMSG, "a day is no moment");
+	eq(mail("FROM:<> HOLDUNTIL=2026-11-22t10:20:01Z", &m), -EBADMSG, "T is a capital");
 	eq(mail("FROM:<a@b.c> SIZE=1000 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=a+2Bb AUTH=<>", &m),
 	    0, "all of it");
 	ok(m.size == 1000 && m.body == SMTP_BODY_8BITMIME && m.smtputf8 && m.ret == SMTP_RET_HDRS &&
