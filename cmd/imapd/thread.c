@@ -9,15 +9,11 @@
  * octet by octet, subjects by i;unicode-casemap. */
 #include "search.h"
 
-#include "base/casemap.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
-#include "base/siphash.h"
-#include "base/utf8.h"
-#include "imap/subject.h"
 #include "imap/thread.h"
-#include "mail/encoded-word.h"
+#include "message/refs.h"
 #include "net/work.h"
 
 struct threaded {
@@ -29,7 +25,7 @@ struct threaded {
 	size_t room;
 	enum { THREAD_SEARCHES, THREAD_GATHERS, THREAD_MAKES, THREAD_BEGINS, THREAD_TELLS } stage;
 	enum imap_threads_made made;
-	struct buf decoded, single, form; /* scratch of a message */
+	struct message_refs_room scratch;
 };
 
 static void
@@ -40,9 +36,7 @@ threaded_free(void *arg)
 	gather_fini(&w->gather);
 	imap_threads_fini(&w->threads);
 	mem_free(&w->uids);
-	buf_fini(&w->decoded);
-	buf_fini(&w->single);
-	buf_fini(&w->form);
+	message_refs_fini(&w->scratch);
 	mem_release(w);
 }
 
@@ -58,36 +52,13 @@ thread_hash(const struct threaded *w, struct slice s)
 }
 
 static void
-thread_take_subject(struct threaded *w, struct slice value, struct imap_thread_message *m)
-{
-	struct slice base;
-
-	if (!utf8_ascii(value) || slice_find(value, '=') < value.n) {
-		buf_clear(&w->decoded);
-		encoded_word_parse(&w->decoded, value);
-		value = buf_get(&w->decoded);
-	}
-	base = imap_base_subject(value, &w->single, &m->reply);
-	buf_clear(&w->form);
-	casemap_to(&w->form, base);
-	m->subject = w->form.n > 0 ? thread_hash(w, buf_get(&w->form)) : 0;
-}
-
-/* "If a message contains a References header line, then use the Message IDs in the References header
- * line as the references.  If [it] does not, or [it] does not contain any valid Message IDs, then use
- * the first (if any) valid Message ID found in the In-Reply-To header line as the only reference". */
-static void
 thread_take_refs(struct threaded *w, const struct message_order *o)
 {
 	struct slice at = o->value[MESSAGE_REFERENCES], id;
 	bool any = false;
 
-	while (w->threads.nrefs <= w->max_refs && imap_thread_id_next(&at, &w->form, &id)) {
-		imap_threads_add_ref(&w->threads, thread_hash(w, id));
-		any = true;
-	}
-	at = o->value[MESSAGE_IN_REPLY_TO];
-	if (!any && imap_thread_id_next(&at, &w->form, &id))
+	while (w->threads.nrefs <= w->max_refs &&
+	    message_ref_next(&w->scratch, &at, o->value[MESSAGE_IN_REPLY_TO], &any, &id))
 		imap_threads_add_ref(&w->threads, thread_hash(w, id));
 }
 
@@ -104,9 +75,11 @@ thread_take(void *arg, const struct store_record *r, const struct message_order 
 		w->uids = mem_grow(w->uids, w->room, sizeof(*w->uids));
 	}
 	w->uids[w->threads.n] = r->uid;
-	if (o->value[MESSAGE_SUBJECT].p)
-		thread_take_subject(w, o->value[MESSAGE_SUBJECT], &m);
-	if (imap_thread_id_next(&at, &w->form, &id))
+	if (o->value[MESSAGE_SUBJECT].p) {
+		id = message_base_subject(&w->scratch, o->value[MESSAGE_SUBJECT], &m.reply);
+		m.subject = id.n ? thread_hash(w, id) : 0;
+	}
+	if (imap_thread_id_next(&at, &w->scratch.form, &id))
 		m.id = thread_hash(w, id);
 	imap_threads_add(&w->threads, &m);
 	thread_take_refs(w, o);

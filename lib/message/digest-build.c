@@ -10,11 +10,15 @@
 #include "mail/date.h"
 #include "mail/header.h"
 #include "message/fields.h"
+#include "message/order.h"
+#include "message/refs.h"
 #include "message/text.h"
 
 /* Longer sums of fields are read from the file: such mail is rare, and the index is for all. */
 #define KEPT_MAX   (4 * 1024)
 #define COPIES_MAX (16 * 1024)
+/* The end of each record. */
+#define REFS_MAX ((2 + STORE_REFS) * sizeof(uint64_t) + sizeof(struct store_refs_end))
 /* Room that is enough for what most messages add, so that nothing grows in steps. */
 #define PIECES_USUAL 1000
 
@@ -45,6 +49,7 @@ struct building {
 	struct digest_head d;
 	struct slice header; /* of the message */
 	struct buf kept, copies;
+	struct store_refs refs;
 	struct imap_envelope envelope;
 	struct arena *a;
 };
@@ -177,6 +182,22 @@ span_at(size_t at, size_t len)
 	return (struct digest_span){ (uint16_t)at, (uint16_t)len };
 }
 
+/* What it refers to.  Where the fields were too long to be gathered, they are looked for again. */
+static void
+take_refs(struct building *g, const struct gathered *t, bool whole)
+{
+	static const unsigned fields = 1u << MESSAGE_MESSAGE_ID | 1u << MESSAGE_IN_REPLY_TO |
+	    1u << MESSAGE_REFERENCES | 1u << MESSAGE_SUBJECT;
+	struct message_order o = { 0 };
+
+	for (int i = 0; i < MESSAGE_FIELDS; i++)
+		o.value[i] = slice_trim(t->field[i].value);
+	if (!whole)
+		message_order_header(slice_sub(g->header, 0, MESSAGE_ORDER_HEADER), fields, &o);
+	message_refs(o.value[MESSAGE_MESSAGE_ID], o.value[MESSAGE_IN_REPLY_TO],
+	    o.value[MESSAGE_REFERENCES], o.value[MESSAGE_SUBJECT], &g->refs);
+}
+
 /* The texts: the kept header shows most of them already, the others are copied. */
 static void
 take_texts(struct building *g)
@@ -185,6 +206,7 @@ take_texts(struct building *g)
 	struct gathered t = { 0 };
 	bool whole = gather(g, kept ? buf_get(&g->kept) : g->header, &t);
 
+	take_refs(g, &t, whole);
 	for (int i = 0; whole && i < MESSAGE_FIELDS; i++) {
 		struct slice raw = slice_trim(t.field[i].value);
 		struct digest_span *span = &g->d.text[i];
@@ -263,7 +285,7 @@ static uint16_t
 take_piece(struct buf *out, size_t start, const struct buf *from, struct digest_head *d,
     unsigned bit)
 {
-	if (from->full || out->n - start + from->n > MESSAGE_DIGEST_MAX)
+	if (from->full || out->n - start + from->n > MESSAGE_DIGEST_MAX - REFS_MAX)
 		return 0;
 	buf_add(out, from->p, from->n);
 	d->has |= bit;
@@ -311,6 +333,7 @@ message_digest_build(struct slice msg, struct buf *out)
 	buf_clear(&piece);
 	add_parts(&piece, m.root);
 	d->parts_len = take_piece(out, start, &piece, d, MESSAGE_HAS_PARTS);
+	store_refs_write(out, &g.refs);
 	if (!out->full)
 		memcpy(out->p + start, d, sizeof(*d));
 	buf_fini(&g.kept);

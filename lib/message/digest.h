@@ -9,7 +9,8 @@
  * What is in it: the ENVELOPE and BODYSTRUCTURE of RFC 3501 7.4.2 in plain ASCII (8-bit text
  * became RFC 2047 encoded words and RFC 2231 parameters, so that every session may get it);
  * where each MIME part's header and body lie; the header fields that clients list mailboxes by,
- * octet by octet; and the text of those that SEARCH asks for.  A digest never exceeds
+ * octet by octet; the text of those that SEARCH asks for; and, behind all, what the message refers to
+ * (store/thread.h), which the store reads itself.  A digest never exceeds
  * MESSAGE_DIGEST_MAX: what does not fit is left out (its bit in `has` is clear).
  *
  * Versions: a later digest of version 2 may have a longer head and more behind its last part;

@@ -166,7 +166,8 @@ store_check_waiting_any(const struct checker *k, uint64_t mailbox)
 struct counts {
 	uint32_t exists, unseen, deleted, recent, first_unseen, last;
 	uint64_t bytes, modseq, keywords;
-	uint32_t placeless; /* messages that `email` does not know */
+	uint32_t placeless;  /* messages that `email` does not know */
+	uint32_t threadless; /* messages that `thread` does not know, though they are in one */
 	bool ordered;
 };
 
@@ -197,6 +198,19 @@ has_place(struct checker *k, uint64_t mailbox, const struct store_record *rec)
 	store_be64(key + 8, mailbox);
 	store_be32(key + 16, rec->uid);
 	return store_fetch(k->v, STORE_T_EMAIL, key, sizeof(key)).p || came_first(k, mailbox, rec);
+}
+
+static bool
+has_thread(struct checker *k, uint64_t account, const struct store_record *rec)
+{
+	uint8_t key[24];
+
+	if (!store_has(k->v, STORE_T_THREAD) || rec->threadid == rec->emailid || !rec->threadid)
+		return true;
+	store_be64(key, account);
+	store_be64(key + 8, rec->threadid);
+	store_be64(key + 16, rec->emailid);
+	return store_fetch(k->v, STORE_T_THREAD, key, sizeof(key)).p;
 }
 
 static void
@@ -329,6 +343,7 @@ count_box(struct checker *k, const struct store_mailbox *m)
 				n.modseq = rec[i].modseq;
 			n.keywords |= rec[i].keywords;
 			n.placeless += !has_place(k, m->id, &rec[i]);
+			n.threadless += !has_thread(k, m->account, &rec[i]);
 			buf_add(&k->emails, &email, 8);
 		}
 	return n;
@@ -394,6 +409,9 @@ check_box(struct checker *k, const struct store_mailbox *m)
 	if (n.placeless)
 		store_check_finding(k, "%s: %u messages are not found by their ids", who,
 		    n.placeless);
+	if (n.threadless)
+		store_check_finding(k, "%s: %u messages are not found by their threads", who,
+		    n.threadless);
 	if (!runs_agree(k, m))
 		store_check_finding(k, "%s: the runs of UIDs are not those of the index", who);
 	if (m->attrs & STORE_NOSELECT && n.exists)

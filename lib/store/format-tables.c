@@ -26,12 +26,13 @@ const struct store_table_info store_tables[STORE_TABLES] = {
 	[STORE_T_INTENT] =    { "intent",  1, 1, 0, 0 },
 	[STORE_T_CHANGE] =    { "change",  2, 2, 0, 0 },
 	[STORE_T_EMAIL] =     { "email",   2, 2, 0, 1 },
-	[STORE_T_THREAD] =    { "thread",  1, 2, 0, 1 },
+	[STORE_T_THREAD] =    { "thread",  2, 2, 0, 1 },
 	[STORE_T_ACL] =       { "acl",     1, 2, 0, 0 },
 	[STORE_T_STATE] =     { "state",   1, 2, 0, 0 },
 	[STORE_T_PENDING] =   { "pending", 1, 2, 0, 0 },
 	[STORE_T_ANNOT] =     { "annot",   1, 2, 0, 1 },
 	[STORE_T_MARK] =      { "mark",    1, 2, 0, 1 },
+	[STORE_T_REF] =       { "ref",     1, 2, 0, 1 },
 };
 /* clang-format on */
 

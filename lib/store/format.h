@@ -308,8 +308,7 @@ struct store_places_end {
 	uint32_t magic;
 } PACKED;
 #define STORE_PLACES_MAGIC 0x31434c50u /* "PLC1" */
-/* `thread`: {threadid BE64, emailid BE64} -> version byte.  An email whose threadid is its own
- * emailid has no row. */
+/* `ref` and `thread`: store/thread.h. */
 /* `acl`: {mailbox BE64, identifier} -> this. */
 struct store_disk_acl {
 	uint8_t version;
@@ -397,10 +396,10 @@ enum store_table {
 	STORE_T_META, STORE_T_ACCOUNT, STORE_T_MAILBOX, STORE_T_NAME, STORE_T_INDEX, STORE_T_CACHE,
 	STORE_T_TOMBSTONE, STORE_T_PURGE, STORE_T_DUPE, STORE_T_SUB, STORE_T_INTENT,
 	STORE_T_CHANGE, STORE_T_EMAIL, STORE_T_THREAD, STORE_T_ACL, STORE_T_STATE,
-	STORE_T_PENDING, STORE_T_ANNOT, STORE_T_MARK,
+	STORE_T_PENDING, STORE_T_ANNOT, STORE_T_MARK, STORE_T_REF,
 };
 /* clang-format on */
-#define STORE_TABLES (STORE_T_MARK + 1)
+#define STORE_TABLES (STORE_T_REF + 1)
 struct store_table_info {
 	const char *name;
 	uint8_t version;  /* of its keys and values */

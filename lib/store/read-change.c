@@ -277,7 +277,7 @@ store_changed_uids(struct store_view *v, uint64_t mailbox, uint64_t since, uint3
 	return 0;
 }
 
-/* ---- contents, threads, rights ------------------------------------------------------------- */
+/* ---- contents ------------------------------------------------------------------------------- */
 
 static bool
 place_before(const struct store_place *a, const struct store_place *b)
@@ -358,36 +358,4 @@ store_email_next(struct store_view *v, struct store_place *p)
 		if (rec && rec->emailid == p->emailid)
 			return true;
 	}
-}
-
-/* The next row of the table, or 0. */
-static uint64_t
-thread_row(struct store_view *v, uint64_t threadid, uint64_t after)
-{
-	uint8_t key[16];
-	MDB_val k = { sizeof(key), key }, d;
-
-	if (!store_has(v, STORE_T_THREAD) || after == UINT64_MAX)
-		return 0;
-	store_be64(key, threadid);
-	store_be64(key + 8, after + 1);
-	if (mdb_cursor_get(store_cursor(v, STORE_T_THREAD), &k, &d, MDB_SET_RANGE) != 0 ||
-	    k.mv_size != sizeof(key) || store_get64(k.mv_data) != threadid)
-		return 0;
-	return store_get64((char *)k.mv_data + 8);
-}
-
-bool
-store_thread_next(struct store_view *v, uint64_t threadid, uint64_t *emailid)
-{
-	uint64_t next = thread_row(v, threadid, *emailid);
-	struct store_place p = { .emailid = threadid };
-
-	/* The one that gave the name has no row. */
-	if (*emailid < threadid && (next == 0 || next > threadid) && store_email_next(v, &p))
-		next = threadid;
-	if (next == 0)
-		return false;
-	*emailid = next;
-	return true;
 }

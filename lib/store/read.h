@@ -182,10 +182,6 @@ struct store_place {
 	uint32_t uid;
 };
 bool store_email_next(struct store_view *v, struct store_place *p);
-/* The emails of a thread behind *emailid (0 = its first), ascending; the one after which the thread is
- * named is among them as long as it is somewhere. */
-bool store_thread_next(struct store_view *v, uint64_t threadid, uint64_t *emailid);
-
 /* Rights that the mailbox gives to an identifier, as bits of STORE_RIGHTS.  0 or -ENOENT. */
 int store_acl_find(struct store_view *v, uint64_t mailbox, struct slice identifier,
     uint32_t *rights) MUSTCHECK;

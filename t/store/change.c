@@ -5,6 +5,7 @@
 #include "base/crc.h"
 #include "service.h"
 #include "store/check.h"
+#include "store/read-thread.h"
 
 static struct store_reader *reader;
 static struct store_view *view;
@@ -185,7 +186,8 @@ test_places(void)
 	CALL(store_expunge_start, inbox, &one, 1, true);
 	eq(places(id), 1, "what is expunged is not");
 	eq(places(12345), 0, "an id that nobody has");
-	ok(store_thread_next(view, id, &next) && next == id && !store_thread_next(view, id, &next),
+	ok(store_thread_next(view, account, id, &next) && next == id &&
+		!store_thread_next(view, account, id, &next),
 	    "a thread of one");
 }
 
@@ -225,9 +227,10 @@ write_tables(const char *index, uint64_t id)
 	acl.rights = 2047;
 	memcpy(key + 8, "joe", 3);
 	row_put(txn, "acl", key, 11, &acl, sizeof(acl));
-	store_be64(key, id);
-	store_be64(key + 8, id + 5);
-	row_put(txn, "thread", key, 16, &version, 1);
+	store_be64(key, account);
+	store_be64(key + 8, id);
+	store_be64(key + 16, id + 5);
+	row_put(txn, "thread", key, 24, &version, 1);
 	eq(mdb_txn_commit(txn), 0, "rows as a later version may write them");
 	mdb_env_close(env);
 }
@@ -247,9 +250,9 @@ test_tables(uint64_t id)
 		store_acl_next(view, inbox, &who, &rights) && slice_eq(who, S("joe")) &&
 		!store_acl_next(view, inbox, &who, &rights),
 	    "all of them");
-	ok(store_thread_next(view, id, &email) && email == id &&
-		store_thread_next(view, id, &email) && email == id + 5 &&
-		!store_thread_next(view, id, &email),
+	ok(store_thread_next(view, account, id, &email) && email == id &&
+		store_thread_next(view, account, id, &email) && email == id + 5 &&
+		!store_thread_next(view, account, id, &email),
 	    "a thread of two");
 }
 

@@ -333,6 +333,7 @@ writer_flush_dirty(struct writer *w)
 		if (a->gone)
 			continue;
 		writer_change_trim(w, a);
+		writer_thread_trim(w, a);
 		writer_account_put(w, a);
 	}
 	writer_dup_flush(w);

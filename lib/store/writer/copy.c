@@ -157,6 +157,8 @@ copy_append(struct writer *w, struct wbox *from, struct wbox *to, const struct s
 	for (size_t i = 0; i < n; i++) {
 		struct store_record copy = copy_of(w, to, &rec[i], map);
 
+		if (from->acct != to->acct)
+			copy.threadid = writer_thread_of(w, to->acct, &copy);
 		writer_place_put(w, copy.emailid, to->id, copy.uid);
 		if (n > STORE_ARRIVALS)
 			writer_box_append_settled(w, to, &copy);
@@ -247,10 +249,11 @@ copy_source(struct writer *w, const struct wbox *from, const struct store_record
 
 /* ---- many: COPY ------------------------------------------------------------------------------------ */
 
+/* Threads are of an account: those of another's messages are looked for here, where there is time for it. */
 static bool
 copy_fill(struct writer *w, struct wlong *l, struct wbox *from, struct wbox *to)
 {
-	const struct store_record *rec = (const void *)l->copy.records.p;
+	struct store_record *rec = (void *)l->copy.records.p;
 	struct pending_row row = { .to = to->id };
 	bool follow = writer_pending_is_target(w, from->id);
 	struct wcopy *c = &l->copy;
@@ -260,6 +263,8 @@ copy_fill(struct writer *w, struct wlong *l, struct wbox *from, struct wbox *to)
 		struct store_place source = copy_source(w, from, &rec[c->at], follow, &at);
 		uint32_t uid = c->first + (uint32_t)c->at;
 
+		if (from->acct != to->acct)
+			rec[c->at].threadid = writer_thread_of(w, to->acct, &rec[c->at]);
 		writer_place_put(w, source.emailid, to->id, uid);
 		writer_pending_add(w, &row, uid, &source);
 		if (++c->at % LOOK == 0 && writer_long_over(w))

@@ -209,7 +209,8 @@ deliver_one(struct writer *w, struct store_job *j, size_t i, int fd, struct cont
 	rec.flags |= t->flags;
 	/* Mail is not turned away for a keyword: what there is no room for is left out. */
 	(void)!writer_box_keywords_fit(w, b, (struct slice[]){ m->keywords, t->keywords }, 2);
-	rec.emailid = rec.threadid = c->id;
+	rec.emailid = c->id;
+	rec.threadid = writer_thread_join(w, a, c->id, c->cache);
 	rec.keywords = writer_box_keywords(w, b, m->keywords, true) |
 	    writer_box_keywords(w, b, t->keywords, true);
 	writer_box_touch(w, b);
@@ -303,7 +304,8 @@ append_one(struct writer *w, struct wbox *b, const struct store_message *m, bool
 	struct store_place_entry place;
 	struct content c = { NEW_ID(w, email), m->cache, &place, 0 };
 
-	rec.emailid = rec.threadid = c.id;
+	rec.emailid = c.id;
+	rec.threadid = writer_thread_join(w, b->acct, c.id, m->cache);
 	rec.flags &= b->may_flags; /* RFC 4314 4: others are left out */
 	rec.keywords = b->may_keywords ? writer_box_keywords(w, b, m->keywords, true) : 0;
 	content_place(w, &c, b->id, rec.uid);

@@ -78,7 +78,7 @@ erase_rows(struct writer *w, enum store_table t, uint64_t account)
 	return !over;
 }
 
-/* Its change log and its subscriptions; whoever looks back is told that the log does not reach so far. */
+/* Its change log, its subscriptions and threads; whoever looks back is told that the log does not reach so far. */
 static bool
 erase_log(struct writer *w, struct wacct *a)
 {
@@ -88,7 +88,8 @@ erase_log(struct writer *w, struct wacct *a)
 		writer_account_dirty(w, a);
 	}
 	return erase_rows(w, STORE_T_CHANGE, a->d.id) && erase_rows(w, STORE_T_SUB, a->d.id) &&
-	    erase_rows(w, STORE_T_MARK, a->d.id);
+	    erase_rows(w, STORE_T_MARK, a->d.id) && erase_rows(w, STORE_T_REF, a->d.id) &&
+	    erase_rows(w, STORE_T_THREAD, a->d.id);
 }
 
 static void

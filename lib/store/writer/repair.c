@@ -97,7 +97,8 @@ relink_files(struct writer *w, struct store_job *j, struct wbox *b, const struct
 			continue;
 		if (n++ == 0)
 			writer_box_touch(w, b);
-		rec.emailid = rec.threadid = writer_cache_put(w, m->cache);
+		rec.emailid = writer_cache_put(w, m->cache);
+		rec.threadid = writer_thread_join(w, b->acct, rec.emailid, m->cache);
 		rec.keywords = writer_box_keywords(w, b, m->keywords, true);
 		if (rec.uid < b->d.uidnext)
 			writer_box_insert(w, b, &rec);

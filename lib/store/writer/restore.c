@@ -19,9 +19,11 @@ restore_look(void *arg, struct store_record *rec)
 	return EDIT_KEEP;
 }
 
-/* The file of the message that has the octets already, and its record. */
+/* The file of the message that has the octets already, and its record; that of another account is in no
+ * thread of this one. */
 static int
-restore_source(struct writer *w, struct store_job *j, size_t i, struct store_record *rec)
+restore_source(struct writer *w, struct store_job *j, size_t i, const struct wbox *b,
+    struct store_record *rec)
 {
 	const struct store_message *m = &j->req.messages[i];
 	const struct store_range uid = { m->from_uid, m->from_uid };
@@ -35,6 +37,8 @@ restore_source(struct writer *w, struct store_job *j, size_t i, struct store_rec
 	writer_box_walk(w, from, &uid, 1, restore_look, rec);
 	if (!rec->uid)
 		return -ENOENT;
+	if (from->acct != b->acct)
+		rec->threadid = 0;
 	writer_file_message_path(&path, from, rec->uid);
 	fd = openat(w->files->dirfd, buf_cstr(&path),
 	    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -57,8 +61,8 @@ restore_link(struct writer *w, struct store_job *j, struct wbox *b, struct store
 
 	for (size_t i = 0; i < j->req.nmessages && rc == 0; i++) {
 		const struct store_message *m = &j->req.messages[i];
-		int fd =
-		    m->from ? restore_source(w, j, i, &sources[i]) : writer_body_fd(w->files, j, i);
+		int fd = m->from ? restore_source(w, j, i, b, &sources[i]) :
+				   writer_body_fd(w->files, j, i);
 
 		rc = fd < 0 ? fd : writer_link_body(w->files, b, m->uid, fd);
 	}
@@ -81,9 +85,12 @@ restore_one(struct writer *w, struct wbox *b, const struct store_message *m,
 		rec.sentday = source->sentday;
 		rec.digest = source->digest;
 		rec.emailid = source->emailid;
-		rec.threadid = source->threadid;
-	} else
-		rec.emailid = rec.threadid = writer_cache_put(w, m->cache);
+		rec.threadid =
+		    source->threadid ? source->threadid : writer_thread_of(w, b->acct, &rec);
+	} else {
+		rec.emailid = writer_cache_put(w, m->cache);
+		rec.threadid = writer_thread_join(w, b->acct, rec.emailid, m->cache);
+	}
 	/* No message stays away for a keyword. */
 	(void)!writer_box_keywords_fit(w, b, &m->keywords, 1);
 	rec.keywords = writer_box_keywords(w, b, m->keywords, true);

@@ -29,7 +29,8 @@ struct wacct {
 	bool dirty;
 	struct wacct *next_dirty;
 	uint64_t trimmed; /* modseq at which old rows of its change log were looked for last */
-	struct store_news news[STORE_NEWS]; /* of its record */
+	uint64_t threads_trimmed, ref_at[2], member_at[2]; /* the same of its threads: thread.c */
+	struct store_news news[STORE_NEWS];                /* of its record */
 	uint8_t nnews;
 	bool acl_counted; /* acl_rows is known, and kept: acl.c */
 	uint32_t acl_rows;
@@ -390,6 +391,14 @@ bool writer_change_last(struct writer *w, const struct wbox *b, uint8_t key[20],
 void writer_change_trim(struct writer *w, struct wacct *a); /* old rows go, a few at a time */
 /* The purger has unlinked files: the places of a row of `purge` are no more. */
 void writer_places_drop(struct writer *w, struct slice purge_row);
+
+/* ---- thread.c: threads; the writer's thread ---------------------------------------------------- */
+/* The thread of a new content, with this digest, that comes into the account: its rows are put. */
+uint64_t
+writer_thread_join(struct writer *w, struct wacct *a, uint64_t emailid, struct slice cache);
+/* The same of one that another account has. */
+uint64_t writer_thread_of(struct writer *w, struct wacct *a, const struct store_record *rec);
+void writer_thread_trim(struct writer *w, struct wacct *a); /* old rows go, a few at a time */
 
 /* ---- block.c: blocks of messages; the writer's thread ----------------------------------------- */
 void writer_box_append(struct writer *w, struct wbox *b, const struct store_record *rec);
