@@ -22,12 +22,35 @@ put_char(struct buf *b, int32_t cp)
 	}
 }
 
+/* Octets at the front that stand for themselves. */
+static size_t
+json_plain(struct slice s)
+{
+	size_t n = 0;
+
+	while (n < s.n && s.p[n] >= ' ' && s.p[n] < 0x7f && s.p[n] != '"' && s.p[n] != '\\')
+		n++;
+	return n;
+}
+
+void
+json_chars(struct buf *b, struct slice s)
+{
+	while (s.n) {
+		size_t n = json_plain(s);
+
+		buf_add(b, s.p, n);
+		s = slice_from(s, n);
+		if (s.n)
+			put_char(b, utf8_next(&s));
+	}
+}
+
 void
 json_str(struct buf *b, struct slice s)
 {
 	buf_char(b, '"');
-	while (s.n)
-		put_char(b, utf8_next(&s));
+	json_chars(b, s);
 	buf_char(b, '"');
 }
 

@@ -6,6 +6,8 @@
 
 /* Appends "..." with escapes; bytes that are no UTF-8 become U+FFFD. */
 void json_str(struct buf *b, struct slice s);
+/* The same without the quotes, for a string that is written in pieces, each of whole characters. */
+void json_chars(struct buf *b, struct slice s);
 /* Appends `"key":`, after a comma unless an opening bracket stands before it. */
 void json_key(struct buf *b, const char *key);
 void json_put_str(struct buf *b, const char *key, struct slice value);

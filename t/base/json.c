@@ -36,6 +36,13 @@ main(void)
 	    "{\"t\":true,\"o\":{\"n\":null,\"at\":\"2000-02-29T00:00:00Z\"},"
 	    "\"a\":[\"x\",\"1969-12-31T23:59:59Z\"]}",
 	    "objects in objects, arrays, dates");
+	buf_clear(&b);
+	json_chars(&b, S("plain \"q\" \\\n\x01\xc3\xa4"));
+	json_chars(&b,
+	    S("\xff"
+	      "more"));
+	is(buf_cstr(&b), "plain \\\"q\\\" \\\\\\n\\u0001\xc3\xa4\xef\xbf\xbdmore",
+	    "a string in pieces");
 	buf_fini(&b);
 	return done();
 }
