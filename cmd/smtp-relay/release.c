@@ -32,7 +32,7 @@ release_keywords(const struct session *s, struct buf *text)
 	if (!release_offered(s))
 		return;
 	buf_printf(text, "FUTURERELEASE %lld ", (long long)most);
-	date_iso_write(text, clock_now() + most);
+	date_iso_write(text, clock_now() + most, 0);
 	buf_lit(text, "\nXCANCEL\n");
 }
 

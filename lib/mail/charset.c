@@ -78,12 +78,13 @@ charset_open(struct charset *c, struct slice name)
 		if (known[i].kind == ICONV) {
 			cd = iconv_open("UTF-8", known[i].iconv);
 			if (cd == (iconv_t)-1)
-				return -ENOTSUP; /* this libc came without it */
+				break; /* this libc came without it */
 			c->iconv = cd;
 		}
 		c->kind = known[i].kind;
 		return 0;
 	}
+	c->damaged = true;
 	return -ENOTSUP;
 }
 
@@ -189,6 +190,7 @@ from_iconv(struct charset *c, struct buf *out, struct slice s, bool last)
 		if (errno == EINVAL && !last && left < sizeof(c->left))
 			break;
 		buf_lit(out, BAD_CHAR);
+		c->damaged = true;
 		at.in++;
 		left--;
 	}
@@ -208,6 +210,11 @@ convert(struct charset *c, struct buf *out, struct slice s, bool last)
 	if (c->kind == GUESS || c->kind == UTF8) {
 		tail = last ? 0 : utf8_tail(s);
 		s.n -= tail;
+		if (utf8_valid(s)) {
+			buf_slice(out, s);
+			return s.n;
+		}
+		c->damaged = true;
 		if (c->kind == GUESS)
 			charset_guess(out, s);
 		else

@@ -20,6 +20,7 @@ struct charset {
 	void *iconv;
 	char left[16]; /* a character cut by the end of a piece */
 	uint8_t nleft;
+	bool damaged; /* the name is not known, or bytes were met that its charset has not */
 };
 /* 0, or -ENOTSUP (c then treats bytes like an empty charset, and still must be closed). */
 int charset_open(struct charset *c, struct slice name);

@@ -78,15 +78,6 @@ date_write(struct buf *b, int64_t at, int zone)
 	buf_add(b, text, (size_t)(p - text));
 }
 
-void
-date_iso_write(struct buf *b, int64_t at)
-{
-	struct civil c = civil_in_zone(at, 0);
-
-	buf_printf(b, "%04lld-%02d-%02dT%02d:%02d:%02dZ", (long long)c.year, c.month, c.day, c.hour,
-	    c.minute, c.second);
-}
-
 int
 date_month(struct slice name)
 {
@@ -186,6 +177,20 @@ date_iso_parse(struct slice s, struct date *d)
 	if (!take_char(&s, 'Z') && !take_char(&s, 'z') && !date_take_zone(&s, &zone))
 		return -EBADMSG;
 	return s.n ? -EBADMSG : date_finish(&c, zone, d);
+}
+
+void
+date_iso_write(struct buf *b, int64_t at, int zone)
+{
+	struct civil c = civil_in_zone(at, zone);
+	int z = zone < 0 ? -zone : zone;
+
+	buf_printf(b, "%04d-%02d-%02dT%02d:%02d:%02d", (int)c.year, c.month, c.day, c.hour,
+	    c.minute, c.second);
+	if (zone == 0)
+		buf_char(b, 'Z');
+	else
+		buf_printf(b, "%c%02d:%02d", zone < 0 ? '-' : '+', z / 60, z % 60);
 }
 
 int32_t

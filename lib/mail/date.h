@@ -20,9 +20,8 @@ void date_write(struct buf *b, int64_t at, int zone);
 
 /* RFC 3339 "2026-11-22T08:20:01Z" or with an offset; fractions are read over. */
 int date_iso_parse(struct slice s, struct date *d) MUSTCHECK;
-
-/* Appends "2026-11-22T08:20:01Z". */
-void date_iso_write(struct buf *b, int64_t at);
+/* Appends "2026-11-22T08:20:01Z", or the moment as it is in another zone, with its offset. */
+void date_iso_write(struct buf *b, int64_t at, int zone);
 
 /* Days since 1970-01-01 of the moment as seen in that zone. */
 int32_t date_day(int64_t at, int zone);

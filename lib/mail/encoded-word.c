@@ -79,7 +79,24 @@ struct run {
 	struct buf bytes;
 	struct slice charset;
 	const char *from, *to; /* the words as they stand */
+	bool clean;            /* no control characters; else blanks for them */
 };
+
+/* No line end can hide in a word: what follows `at` in `out` has no control characters any more. */
+static void
+run_tidy(struct buf *out, size_t at, bool clean)
+{
+	size_t to = at;
+
+	for (; at < out->n; at++) {
+		bool control = (unsigned char)out->p[at] < ' ' && out->p[at] != '\t';
+
+		if (clean && (control || out->p[at] == 0x7f))
+			continue;
+		out->p[to++] = control ? ' ' : out->p[at];
+	}
+	out->n = to;
+}
 
 static void
 run_flush(struct run *r, struct buf *out)
@@ -90,9 +107,7 @@ run_flush(struct run *r, struct buf *out)
 		return;
 	if (charset_to_utf8(out, r->charset, buf_get(&r->bytes)) < 0)
 		charset_guess(out, slice(r->from, (size_t)(r->to - r->from)));
-	for (; at < out->n; at++) /* no line end can hide in a word */
-		if ((unsigned char)out->p[at] < ' ' && out->p[at] != '\t')
-			out->p[at] = ' ';
+	run_tidy(out, at, r->clean);
 	buf_clear(&r->bytes);
 	r->from = NULL;
 }
@@ -124,10 +139,10 @@ add_plain(struct buf *out, struct slice s)
 	buf_fini(&tmp);
 }
 
-void
-encoded_word_parse(struct buf *out, struct slice s)
+static void
+encoded_word_read(struct buf *out, struct slice s, bool clean)
 {
-	struct run r = { 0 };
+	struct run r = { .clean = clean };
 	struct word w;
 	const char *from = s.p; /* plain text that is not yet out */
 
@@ -153,6 +168,18 @@ encoded_word_parse(struct buf *out, struct slice s)
 	if (from)
 		add_plain(out, slice(from, (size_t)(s.p + s.n - from)));
 	buf_fini(&r.bytes);
+}
+
+void
+encoded_word_parse(struct buf *out, struct slice s)
+{
+	encoded_word_read(out, s, false);
+}
+
+void
+encoded_word_parse_clean(struct buf *out, struct slice s)
+{
+	encoded_word_read(out, s, true);
 }
 
 /* ---- writing ------------------------------------------------------------------------------ */

@@ -8,6 +8,8 @@
  * is unknown stay as they are, raw 8-bit bytes are guessed (charset_guess).  Folds are
  * undone (header_unfold_to).  Linear time; no encoded word is longer than the text. */
 void encoded_word_parse(struct buf *out, struct slice s);
+/* The same, but control characters that a word hides are left out and no blanks (RFC 8621 4.1.2.2). */
+void encoded_word_parse_clean(struct buf *out, struct slice s);
 
 enum encoded_word_use {
 	ENCODED_TEXT,  /* Subject and the like: ASCII stays as it is */

@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "imap/structure.h"
-#include "message/preview.h"
+#include "mail/preview.h"
 
 #define SLICE_US  20000           /* of a match on the pool */
 #define READ_SIZE ((size_t)65536) /* of a read that only warms the page cache */
@@ -106,7 +106,7 @@ parse_pieces(struct message_parse *p)
 		m->digest.has |= MESSAGE_HAS_STRUCTURE;
 	}
 	if (p->want & MESSAGE_WANT_PREVIEW) {
-		message_preview(m->mime, &b);
+		preview_write(m->mime, PREVIEW_CHARS, &b);
 		m->preview = parse_take(p, &b);
 		if (!m->preview.p) /* made, and empty */
 			m->preview = S("");

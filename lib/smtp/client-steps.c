@@ -47,7 +47,7 @@ smtp_client_send_mail(struct smtp_client *c)
 	}
 	if ((has & OFFERS_RELEASE) && tx->release_at) {
 		buf_lit(out, " HOLDUNTIL=");
-		date_iso_write(out, tx->release_at);
+		date_iso_write(out, tx->release_at, 0);
 	}
 	buf_lit(out, "\r\n");
 }

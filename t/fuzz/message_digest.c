@@ -5,7 +5,7 @@
 #include "base/must.h"
 #include "message/digest.h"
 #include "message/order.h"
-#include "message/preview.h"
+#include "mail/preview.h"
 #include "base/utf8.h"
 #include "imap/structure.h"
 
@@ -52,10 +52,10 @@ check_preview(struct slice msg)
 	int chars = 0;
 
 	mime_parse(msg, &a, &m);
-	message_preview(&m, &b);
+	preview_write(&m, PREVIEW_CHARS, &b);
 	for (s = buf_get(&b); s.n > 0; chars++)
 		must(utf8_next(&s) >= 0x20);
-	must(chars <= MESSAGE_PREVIEW_CHARS && b.n <= MESSAGE_PREVIEW_MAX);
+	must(chars <= PREVIEW_CHARS && b.n <= PREVIEW_MAX);
 	arena_reset(&a);
 	buf_fini(&b);
 }

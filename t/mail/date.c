@@ -5,6 +5,16 @@
 /* Everything here is 2026-11-22 08:20:01 UTC unless `at` says otherwise. */
 #define AT 1795335601
 
+static const char *
+iso(int64_t at, int zone)
+{
+	static struct buf b;
+
+	buf_clear(&b);
+	date_iso_write(&b, at, zone);
+	return buf_cstr(&b);
+}
+
 static const struct {
 	const char *in;
 	int64_t at;
@@ -141,6 +151,10 @@ test_rest(void)
 	    "ISO");
 	ok(date_iso_parse(S("2026-11-22 08:20:01z"), &d) == 0 && d.at == AT, "ISO, other spelling");
 	ok(date_iso_parse(S("2026-11-22T08:20:01"), &d) < 0, "ISO needs a zone");
+	is(iso(AT, 0), "2026-11-22T08:20:01Z", "ISO written");
+	is(iso(AT, 60), "2026-11-22T09:20:01+01:00", "ISO written east of UTC");
+	is(iso(AT, -570), "2026-11-21T22:50:01-09:30", "ISO written west of UTC");
+	is(iso(INT64_MAX, 0), "9999-12-31T23:59:59Z", "ISO has four digits for a year");
 	eq(date_day(-1, 0), -1, "the day before the epoch");
 	eq(date_day(-1, 1), 0, "is another one further east");
 	ok(date_local_zone(AT) > -1440 && date_local_zone(AT) < 1440, "local zone");

@@ -77,6 +77,9 @@ test_words(void)
 	const char *p;
 	bool fits = true;
 
+	encoded_word_parse_clean(&b, S("=?utf-8?q?a=00=0D=0A=7Fb?= \x7f=?utf-8?q?=09?="));
+	is(buf_cstr(&b), "ab \x7f\t", "controls of words are left out, those of text stay");
+	buf_clear(&b);
 	for (size_t i = 0; i < NELEM(words); i++)
 		is(decoded(words[i].in), words[i].out, "word %zu", i);
 	for (size_t i = 0; i < NELEM(written); i++) {

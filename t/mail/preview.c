@@ -1,6 +1,6 @@
 /* Previews: RFC 8970 3. */
 #include "../tap.h"
-#include "message/preview.h"
+#include "mail/preview.h"
 #include "base/utf8.h"
 
 static struct buf out;
@@ -13,7 +13,7 @@ preview(struct slice msg)
 
 	buf_clear(&out);
 	mime_parse(msg, &a, &m);
-	message_preview(&m, &out);
+	preview_write(&m, PREVIEW_CHARS, &out);
 	arena_reset(&a);
 	return buf_cstr(&out);
 }
@@ -71,12 +71,12 @@ main(void)
 	s = c = buf_get(&out);
 	while (c.n > 0 && utf8_next(&c) >= 0)
 		chars++;
-	ok(chars == MESSAGE_PREVIEW_CHARS && s.n == MESSAGE_PREVIEW_MAX, "cut at a character");
+	ok(chars == PREVIEW_CHARS && s.n == PREVIEW_MAX, "cut at a character");
 	buf_clear(&big);
 	buf_lit(&big, PLAIN);
 	for (int i = 0; i < 250; i++)
 		buf_lit(&big, "a ");
-	ok(strlen(preview(buf_get(&big))) == MESSAGE_PREVIEW_CHARS - 1, "no blank at the end");
+	ok(strlen(preview(buf_get(&big))) == PREVIEW_CHARS - 1, "no blank at the end");
 	buf_clear(&big);
 	buf_lit(&big, PLAIN);
 	for (int i = 0; i < 40000; i++)

@@ -1,10 +1,10 @@
-/* message/preview.c: a few words of a message, RFC 8970 3.
+/* mail/preview.c: a few words of a message, RFC 8970 3.
  *
  * Called by message/parse, on any thread.  Nothing can fail.  What must stay true: the work is bounded
  * by RAW_MAX whatever a message holds, since a part may be 50 MB of what is nothing; and the text is one
  * line of valid UTF-8 without control characters.  Markup is looked at just so far that none of it is
  * shown: names of tags, comments, the few entities that text is made with. */
-#include "message/preview.h"
+#include "mail/preview.h"
 
 #include "base/utf8.h"
 #include "mail/text.h"
@@ -14,11 +14,12 @@
 
 struct preview {
 	struct buf *out;
-	size_t chars;
+	size_t chars, most;
 	bool blank;  /* stands before the next character */
 	bool html;   /* else plain text */
 	bool line;   /* a line begins here */
 	bool quoted; /* this line is one */
+	bool all;    /* quoted lines are shown too */
 	/* of HTML */
 	enum { MARKUP_NONE, MARKUP_TAG, MARKUP_COMMENT } markup;
 	char tag[TAG_MAX + 1];
@@ -48,15 +49,15 @@ preview_is_nothing(int32_t c)
 static void
 preview_put(struct preview *p, int32_t c)
 {
-	if (preview_is_nothing(c) || p->chars >= MESSAGE_PREVIEW_CHARS)
+	if (preview_is_nothing(c) || p->chars >= p->most)
 		return;
 	if (preview_is_blank(c)) {
 		p->blank = p->chars > 0;
 		return;
 	}
 	if (p->blank) {
-		if (p->chars + 2 > MESSAGE_PREVIEW_CHARS) { /* a blank is not the last */
-			p->chars = MESSAGE_PREVIEW_CHARS;
+		if (p->chars + 2 > p->most) { /* a blank is not the last */
+			p->chars = p->most;
 			return;
 		}
 		buf_char(p->out, ' ');
@@ -71,7 +72,7 @@ static void
 preview_plain(struct preview *p, int32_t c)
 {
 	if (p->line)
-		p->quoted = c == '>';
+		p->quoted = c == '>' && !p->all;
 	p->line = c == '\n';
 	preview_put(p, p->quoted ? ' ' : c);
 }
@@ -214,35 +215,49 @@ preview_part(const struct mime *m)
 	return html;
 }
 
-void
-message_preview(const struct mime *m, struct buf *out)
+static void
+preview_run(struct preview *p, const struct mime *m, const struct mime_part *part)
 {
-	const struct mime_part *part = preview_part(m);
-	struct preview p = { .out = out, .line = true };
 	struct slice charset = { 0 };
 	struct buf plain = { 0 };
 	struct text_reader t;
 
-	if (!part)
-		return;
-	p.html = mime_type_is(part, S("text"), S("html"));
+	p->html = mime_type_is(part, S("text"), S("html"));
 	(void)param_find(&part->params, S("charset"), &charset);
 	text_open(&t, slice_sub(mime_body(m, part), 0, RAW_MAX), part->encoding, charset);
-	while (p.chars < MESSAGE_PREVIEW_CHARS && text_next(&t, &plain)) {
+	while (p->chars < p->most && text_next(&t, &plain)) {
 		struct slice s = buf_get(&plain);
 
-		while (s.n > 0 && p.chars < MESSAGE_PREVIEW_CHARS) {
+		while (s.n > 0 && p->chars < p->most) {
 			int32_t c = utf8_next(&s);
 
 			if (c < 0)
 				continue;
-			if (p.html)
-				preview_html(&p, c, &s);
+			if (p->html)
+				preview_html(p, c, &s);
 			else
-				preview_plain(&p, c);
+				preview_plain(p, c);
 		}
 		buf_clear(&plain);
 	}
 	text_close(&t);
 	buf_fini(&plain);
+}
+
+void
+preview_write(const struct mime *m, size_t most, struct buf *out)
+{
+	const struct mime_part *part = preview_part(m);
+	struct preview p = { .out = out, .most = most, .line = true };
+
+	if (part)
+		preview_run(&p, m, part);
+}
+
+void
+preview_part_write(const struct mime *m, const struct mime_part *part, size_t most, struct buf *out)
+{
+	struct preview p = { .out = out, .most = most, .line = true, .all = true };
+
+	preview_run(&p, m, part);
 }
