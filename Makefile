@@ -125,7 +125,7 @@ endef
 $(foreach c,$(programs),$(eval $(call cmd_rule,$(c))))
 
 # ---- tests: t/DIR/NAME.c links lib/DIR and everything below it -------------------------
-all_libs   := submit expand login aging message store-writer store job queue directory route mta json sieve backup milter http imap pop3 sasl smtp daemon net conf mail base
+all_libs   := submit expand login aging message store-writer store job queue directory route mta jmap json sieve backup milter http imap pop3 sasl smtp daemon net conf mail base
 unit_src   := $(filter-out t/fuzz/% t/tools/%,$(wildcard t/*/*.c))
 unit_tests := $(unit_src:%.c=$(B)/%)
 fuzz_src   := $(wildcard t/fuzz/*.c)
@@ -147,6 +147,7 @@ libs_t_login     := login directory sasl $(low)
 libs_t_job       := job mta $(low)
 libs_t_sieve     := sieve mail base
 libs_t_json      := json mail base
+libs_t_jmap      := jmap json mail base
 libs_t_route     := route mta $(low)
 libs_t_expand    := expand login directory route mta sasl $(low)
 libs_t_fuzz      := $(all_libs)
