@@ -20,7 +20,6 @@
 #define MODIFY_MAGIC 0x6d6f6469U
 #define WRITER_MAGIC 0x77726974U
 #define CHANGES_MAX  1000 /* waiting and sent; more are refused at once */
-#define BEFORE_MAX   256  /* values of a pre-read that are told */
 
 struct modify {
 	uint32_t magic;
@@ -32,12 +31,14 @@ struct modify {
 	struct arena memory; /* of all below */
 	const char *dn, *assertion;
 	char **before;
-	LDAPMod **mods;
+	char *as;       /* "dn:..." or NULL */
+	LDAPMod **mods; /* NULL: the entry is read */
+	bool seen, many;
 	int msgid;
 	uint64_t until;
 	enum dir_modify_result result;
 	const char *why;
-	struct dir_before found[BEFORE_MAX];
+	struct dir_before found[DIR_BEFORE_MAX];
 	size_t nfound;
 };
 
@@ -133,7 +134,7 @@ modify_read_before(struct modify *m, const struct berval *value)
 	}
 	while (ber_scanf(ber, "{m", &name) != LBER_ERROR &&
 	    ber_scanf(ber, "[W]}", &values) != LBER_ERROR) {
-		for (v = values; v && v->bv_val && m->nfound < BEFORE_MAX; v++) {
+		for (v = values; v && v->bv_val && m->nfound < DIR_BEFORE_MAX; v++) {
 			struct dir_before *b = &m->found[m->nfound++];
 
 			b->attribute = arena_slice(&m->memory, slice(name.bv_val, name.bv_len));
@@ -144,11 +145,42 @@ modify_read_before(struct modify *m, const struct berval *value)
 	ber_free(ber, 1);
 }
 
+/* The entry that is read. */
+static void
+modify_read_entry(struct modify *m, LDAP *ld, LDAPMessage *message)
+{
+	struct berval dn, name, *values;
+	BerElement *ber = NULL;
+
+	m->seen = true;
+	if (ldap_get_dn_ber(ld, message, &ber, &dn) != LDAP_SUCCESS)
+		return;
+	while (ldap_get_attribute_ber(ld, message, ber, &name, &values) == LDAP_SUCCESS &&
+	    name.bv_val) {
+		for (struct berval *v = values; v && v->bv_val; v++) {
+			struct dir_before *b = &m->found[m->nfound];
+
+			m->many |= m->nfound == DIR_BEFORE_MAX;
+			if (m->many)
+				break;
+			m->nfound++;
+			b->attribute = arena_slice(&m->memory, slice(name.bv_val, name.bv_len));
+			b->value = arena_slice(&m->memory, slice(v->bv_val, v->bv_len));
+		}
+		ldap_memfree(values);
+	}
+	ber_free(ber, 0);
+}
+
+/* The last word of slapd on a change or a reading. */
 static enum dir_modify_result
-modify_result(int code)
+modify_result(const struct modify *m, int code)
 {
 	switch (code) {
-	case LDAP_SUCCESS: return DIR_MODIFIED;
+	case LDAP_SUCCESS:
+		return m->mods || (m->seen && !m->many) ? DIR_MODIFIED :
+		    m->many                             ? DIR_DENIED :
+							  DIR_NO_ENTRY;
 	case LDAP_ASSERTION_FAILED: return DIR_ASSERTION_FAILED;
 	case LDAP_NO_SUCH_OBJECT: return DIR_NO_ENTRY;
 	case LDAP_BUSY:
@@ -172,16 +204,22 @@ writer_message(struct conn *c, void *data, LDAPMessage *message)
 	{
 		if (m->msgid != ldap_msgid(message))
 			continue;
+		if (ldap_msgtype(message) == LDAP_RES_SEARCH_ENTRY)
+			modify_read_entry(m, dir_conn_ldap(c), message);
+		if (ldap_msgtype(message) == LDAP_RES_SEARCH_ENTRY ||
+		    ldap_msgtype(message) == LDAP_RES_SEARCH_REFERENCE)
+			return;
 		if (ldap_parse_result(dir_conn_ldap(c), message, &code, NULL, &text, NULL,
 			&controls, 0) != LDAP_SUCCESS)
 			code = LDAP_OTHER;
 		before = controls ? ldap_control_find(LDAP_CONTROL_PRE_READ, controls, NULL) : NULL;
 		if (before)
 			modify_read_before(m, &before->ldctl_value);
-		modify_end(m, modify_result(code),
-		    code == LDAP_SUCCESS ? "" :
-			text && *text    ? text :
-					   ldap_err2string(code));
+		modify_end(m, modify_result(m, code),
+		    m->many                  ? "the entry has too many values" :
+			code == LDAP_SUCCESS ? "" :
+			text && *text        ? text :
+					       ldap_err2string(code));
 		ldap_memfree(text);
 		ldap_controls_free(controls);
 		return;
@@ -205,11 +243,23 @@ modify_pre_read(char **attributes)
 	return c;
 }
 
+/* In whose name: RFC 4370 3. */
+static LDAPControl *
+modify_proxied(char *as)
+{
+	struct berval value = { strlen(as), as };
+	LDAPControl *c = NULL;
+
+	if (ldap_control_create(LDAP_CONTROL_PROXY_AUTHZ, 1, &value, 1, &c) != LDAP_SUCCESS)
+		c = NULL;
+	return c;
+}
+
 static int
 modify_send(struct modify *m)
 {
 	LDAP *ld = dir_conn_ldap(m->writer->conn);
-	LDAPControl *controls[3] = { NULL };
+	LDAPControl *controls[4] = { NULL };
 	size_t n = 0;
 	int rc = LDAP_SUCCESS;
 
@@ -218,12 +268,18 @@ modify_send(struct modify *m)
 		    &controls[n]);
 		n += rc == LDAP_SUCCESS;
 	}
-	if (m->before && rc == LDAP_SUCCESS)
+	if (m->before && m->mods && rc == LDAP_SUCCESS)
 		controls[n++] = modify_pre_read(m->before);
-	if (rc == LDAP_SUCCESS)
+	if (m->as && rc == LDAP_SUCCESS && !(controls[n++] = modify_proxied(m->as)))
+		rc = LDAP_NO_MEMORY; /* never in the writer's own name instead */
+	if (rc == LDAP_SUCCESS && m->mods)
 		rc = ldap_modify_ext(ld, m->dn, m->mods, controls, NULL, &m->msgid);
+	else if (rc == LDAP_SUCCESS)
+		rc = ldap_search_ext(ld, m->dn, LDAP_SCOPE_BASE, "(objectClass=*)", m->before, 0,
+		    controls, NULL, NULL, 2, &m->msgid);
 	for (size_t i = 0; i < n; i++)
-		ldap_control_free(controls[i]);
+		if (controls[i])
+			ldap_control_free(controls[i]);
 	if (rc != LDAP_SUCCESS)
 		m->msgid = 0;
 	return rc;
@@ -375,8 +431,9 @@ modify_copy_change(struct arena *a, const struct dir_change *c)
 	return mod;
 }
 
+/* A request without changes: who, what of, and in whose name. */
 static struct modify *
-modify_copy(struct dir_writer *w, const struct dir_modify *what)
+modify_new(struct dir_writer *w, struct slice dn, struct slice as, const char *const *attributes)
 {
 	struct modify *m = mem_new(sizeof(*m));
 	struct arena *a = &m->memory;
@@ -384,24 +441,20 @@ modify_copy(struct dir_writer *w, const struct dir_modify *what)
 
 	m->magic = MODIFY_MAGIC;
 	m->writer = w;
-	m->dn = arena_cstr(a, what->dn);
-	m->assertion = what->assertion ? arena_str(a, what->assertion) : NULL;
-	m->mods = arena_array(a, what->nchanges + 1, sizeof(*m->mods));
-	for (size_t i = 0; i < what->nchanges; i++)
-		m->mods[i] = modify_copy_change(a, &what->changes[i]);
-	while (what->before && what->before[n])
+	m->dn = arena_cstr(a, dn);
+	m->as = as.n ? arena_printf(a, "dn:" SFMT, SARG(as)) : NULL;
+	while (attributes && attributes[n])
 		n++;
 	m->before = n ? arena_array(a, n + 1, sizeof(*m->before)) : NULL;
 	for (size_t i = 0; i < n; i++)
-		m->before[i] = arena_str(a, what->before[i]);
+		m->before[i] = arena_str(a, attributes[i]);
 	return m;
 }
 
-void
-dir_modify_start(struct dir_writer *w, const struct dir_modify *what, struct op *op,
-    dir_modify_done done, void *arg)
+static void
+modify_start(struct modify *m, struct op *op, dir_modify_done done, void *arg)
 {
-	struct modify *m = modify_copy(w, what);
+	struct dir_writer *w = m->writer;
 
 	m->op = op;
 	m->done = done;
@@ -419,6 +472,27 @@ dir_modify_start(struct dir_writer *w, const struct dir_modify *what, struct op 
 		writer_send(w);
 	else
 		writer_connect(w);
+}
+
+void
+dir_modify_start(struct dir_writer *w, const struct dir_modify *what, struct op *op,
+    dir_modify_done done, void *arg)
+{
+	struct modify *m = modify_new(w, what->dn, what->as, what->before);
+	struct arena *a = &m->memory;
+
+	m->assertion = what->assertion ? arena_str(a, what->assertion) : NULL;
+	m->mods = arena_array(a, what->nchanges + 1, sizeof(*m->mods));
+	for (size_t i = 0; i < what->nchanges; i++)
+		m->mods[i] = modify_copy_change(a, &what->changes[i]);
+	modify_start(m, op, done, arg);
+}
+
+void
+dir_read_start(struct dir_writer *w, struct slice dn, struct slice as,
+    const char *const *attributes, struct op *op, dir_modify_done done, void *arg)
+{
+	modify_start(modify_new(w, dn, as, attributes), op, done, arg);
 }
 
 /* ---- life -------------------------------------------------------------------------------- */

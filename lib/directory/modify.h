@@ -4,6 +4,8 @@
  * nothing else (never as ldap.bind_dn, which only reads).  A change may carry an assertion (RFC
  * 4528: nothing happens unless the entry still fits) and ask what stood there before it (pre-read,
  * RFC 4527), so that read, decide, change is one step however many daemons do it.
+ * It may be done as somebody else (proxied authorisation, RFC 4370): slapd decides by that person's rights,
+ * and lets only those accounts do so whose entries say for whom (authzTo, tiermail-directory(7)).
  * A change that was sent and not answered may have happened: that is DIR_UNKNOWN, nothing is
  * sent twice, and an assertion makes asking again safe.  RFC 4511 4.6. */
 #ifndef DIRECTORY_MODIFY_H
@@ -30,6 +32,7 @@ struct dir_modify {
 	size_t nchanges;
 	const char *assertion;     /* a filter (directory/filter.h), or NULL */
 	const char *const *before; /* attributes to be told of, NULL-terminated, or NULL */
+	struct slice as;           /* the DN in whose name; empty: the writer's own */
 };
 
 enum dir_modify_result {
@@ -55,4 +58,11 @@ typedef void (*dir_modify_done)(void *arg, const struct dir_modified *);
 /* Everything in *m is copied.  op_cancel forgets the answer, not the change. */
 void dir_modify_start(struct dir_writer *w, const struct dir_modify *m, struct op *op,
     dir_modify_done done, void *arg);
+/* The entry as the writer's server has it now, past every cache: what a change begins with.  `attributes`
+ * (NULL-terminated, copied) come as `before`, DIR_MODIFIED says that the entry is there, and the entry of a
+ * DN that `as` may not see is none.  The same limits hold. */
+void dir_read_start(struct dir_writer *w, struct slice dn, struct slice as,
+    const char *const *attributes, struct op *op, dir_modify_done done, void *arg);
+/* Values of an answer that are told; of an entry with more, none are, and the result is DIR_DENIED. */
+#define DIR_BEFORE_MAX 256
 #endif

@@ -145,6 +145,7 @@ login_finish(struct login *l, enum login_outcome outcome, const struct dir_user 
 	login_move(l, LOGIN_OVER);
 	r.user.account = slice_str(l->account);
 	if (u) {
+		r.user.dn = u->dn;
 		r.user.partition = u->partition;
 		r.user.mailhost = u->mailhost;
 		r.user.bytes = login_quota(u->quota_bytes, shared.quota_bytes);
