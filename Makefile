@@ -48,12 +48,13 @@ low  := daemon net conf mail base
 libs_smtp-relay     := expand login job queue directory route mta milter sasl smtp $(low)
 libs_jobctl         := job queue mta $(low)
 libs_channel-master := expand login job queue directory route mta sasl smtp $(low)
-libs_lmtpd          := submit login message store imap directory sieve sasl smtp $(low)
+libs_lmtpd          := submit rules login message store imap directory sieve sasl smtp $(low)
 libs_stored         := store-writer store $(low)
 libs_storectl       := aging login message store directory mta backup imap sasl $(low)
 libs_imapd          := login message store imap directory sasl $(low)
-libs_mmpd           := login imap directory pop3 sasl smtp $(low)
+libs_mmpd           := login imap directory managesieve pop3 sasl smtp $(low)
 libs_pop3d          := login message store imap directory pop3 sasl $(low)
+libs_sieved         := login rules directory managesieve sieve sasl $(low)
 libs_mailq          := job queue mta $(low)
 libs_jobctl-ctl     := job queue mta $(low)
 libs_tmctl          := http $(low)
@@ -125,7 +126,7 @@ endef
 $(foreach c,$(programs),$(eval $(call cmd_rule,$(c))))
 
 # ---- tests: t/DIR/NAME.c links lib/DIR and everything below it -------------------------
-all_libs   := submit expand login aging message store-writer store job queue directory route mta jmap json sieve backup milter http imap pop3 sasl smtp daemon net conf mail base
+all_libs   := submit expand login rules aging message store-writer store job queue directory route mta jmap json managesieve sieve backup milter http imap pop3 sasl smtp daemon net conf mail base
 unit_src   := $(filter-out t/fuzz/% t/tools/%,$(wildcard t/*/*.c))
 unit_tests := $(unit_src:%.c=$(B)/%)
 fuzz_src   := $(wildcard t/fuzz/*.c)
@@ -148,6 +149,8 @@ libs_t_job       := job mta $(low)
 libs_t_sieve     := sieve mail base
 libs_t_json      := json mail base
 libs_t_jmap      := jmap json mail base
+libs_t_managesieve := managesieve base
+libs_t_rules     := rules directory sieve $(low)
 libs_t_route     := route mta $(low)
 libs_t_expand    := expand login directory route mta sasl $(low)
 libs_t_fuzz      := $(all_libs)

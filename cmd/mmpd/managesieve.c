@@ -8,12 +8,13 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "managesieve-client.h"
-#include "managesieve-words.h"
+#include "managesieve/text.h"
 #include "mmpd.h"
 #include "sasl/sasl.h"
 
 /* Commands that a client may give before login: silence is limited by time, chatter by this. */
 #define EARLY_COMMANDS 100
+#define COMMAND_MAX    8192 /* octets of the words of one: names and passwords */
 
 /* The SIEVE line of the store that was last greeted; heap, NULL: none yet. */
 static char *seen;
@@ -130,23 +131,26 @@ mmpd_sieve_decode(struct mmpd_session *s, struct slice text)
 }
 
 static enum line_next
-mmpd_sieve_authenticate(struct mmpd_session *s, const struct managesieve_words *w)
+mmpd_sieve_authenticate(struct mmpd_session *s)
 {
-	if (w->n < 2 || w->n > 3 || !w->string[1] || (w->n == 3 && !w->string[2]))
+	if (s->sieve.in.n < 2 || s->sieve.in.n > 3 || !s->sieve.in.string[1] ||
+	    (s->sieve.in.n == 3 && !s->sieve.in.string[2]))
 		return mmpd_sieve_bad(s, S("AUTHENTICATE needs a mechanism"));
 	if (!mmpd_session_password_ok(s))
 		return mmpd_sieve_say(s, "NO", "ENCRYPT-NEEDED", S("STARTTLS first"));
-	if (!mmpd_auth_mechanism(s, w->word[1]))
+	if (!mmpd_auth_mechanism(s, managesieve_reader_word(&s->sieve.in, 1)))
 		return mmpd_sieve_say(s, "NO", NULL, S("Unknown mechanism"));
-	return w->n == 3 ? mmpd_sieve_decode(s, w->word[2]) : mmpd_sieve_step(s, NULL);
+	return s->sieve.in.n == 3 ? mmpd_sieve_decode(s, managesieve_reader_word(&s->sieve.in, 2)) :
+				    mmpd_sieve_step(s, NULL);
 }
 
 /* The client's answer to a challenge: a string; "*" gives up. */
 static enum line_next
-mmpd_sieve_response(struct mmpd_session *s, const struct managesieve_words *w)
+mmpd_sieve_response(struct mmpd_session *s)
 {
-	if (w->n == 1 && w->string[0] && !slice_eq(w->word[0], S("*")))
-		return mmpd_sieve_decode(s, w->word[0]);
+	if (s->sieve.in.n == 1 && s->sieve.in.string[0] &&
+	    !slice_eq(managesieve_reader_word(&s->sieve.in, 0), S("*")))
+		return mmpd_sieve_decode(s, managesieve_reader_word(&s->sieve.in, 0));
 	mmpd_sieve_give_up(s);
 	return mmpd_sieve_bad(s, S("Authentication was given up"));
 }
@@ -154,18 +158,18 @@ mmpd_sieve_response(struct mmpd_session *s, const struct managesieve_words *w)
 /* ---- the other commands --------------------------------------------------------------------------- */
 
 static enum line_next
-mmpd_sieve_capability(struct mmpd_session *s, const struct managesieve_words *w)
+mmpd_sieve_capability(struct mmpd_session *s)
 {
-	if (w->n != 1)
+	if (s->sieve.in.n != 1)
 		return mmpd_sieve_bad(s, S("CAPABILITY takes nothing"));
 	mmpd_sieve_capabilities(s);
 	return mmpd_sieve_ok(s, "Capabilities");
 }
 
 static enum line_next
-mmpd_sieve_starttls(struct mmpd_session *s, const struct managesieve_words *w)
+mmpd_sieve_starttls(struct mmpd_session *s)
 {
-	if (w->n != 1)
+	if (s->sieve.in.n != 1)
 		return mmpd_sieve_bad(s, S("STARTTLS takes nothing"));
 	if (!s->sieve.tls_ctx || stream_secure(&s->sieve.line.io))
 		return mmpd_sieve_bad(s, S("No TLS, or TLS already"));
@@ -178,7 +182,7 @@ mmpd_sieve_starttls(struct mmpd_session *s, const struct managesieve_words *w)
 }
 
 static enum line_next
-mmpd_sieve_logout(struct mmpd_session *s, const struct managesieve_words *w UNUSED)
+mmpd_sieve_logout(struct mmpd_session *s)
 {
 	s->sieve.line.why = "quit";
 	mmpd_sieve_ok(s, "Good bye");
@@ -187,23 +191,23 @@ mmpd_sieve_logout(struct mmpd_session *s, const struct managesieve_words *w UNUS
 
 /* RFC 5804 2.13: an argument comes back. */
 static enum line_next
-mmpd_sieve_noop(struct mmpd_session *s, const struct managesieve_words *w)
+mmpd_sieve_noop(struct mmpd_session *s)
 {
 	struct buf *b = mmpd_sieve_out(s);
 
-	if (w->n > 2 || (w->n == 2 && !w->string[1]))
+	if (s->sieve.in.n > 2 || (s->sieve.in.n == 2 && !s->sieve.in.string[1]))
 		return mmpd_sieve_bad(s, S("NOOP takes a string at most"));
-	if (w->n == 1)
+	if (s->sieve.in.n == 1)
 		return mmpd_sieve_ok(s, "Done");
 	buf_lit(b, "OK (TAG ");
-	managesieve_write_string(b, w->word[1]);
+	managesieve_write_string(b, managesieve_reader_word(&s->sieve.in, 1));
 	buf_lit(b, ") \"Done\"\r\n");
 	return LINE_ON;
 }
 
 static const struct {
 	const char *name;
-	enum line_next (*run)(struct mmpd_session *, const struct managesieve_words *);
+	enum line_next (*run)(struct mmpd_session *);
 } commands[] = {
 	{ "CAPABILITY", mmpd_sieve_capability },
 	{ "STARTTLS", mmpd_sieve_starttls },
@@ -213,58 +217,60 @@ static const struct {
 };
 
 static enum line_next
-mmpd_sieve_run(struct mmpd_session *s, const struct managesieve_words *w)
+mmpd_sieve_run(struct mmpd_session *s)
 {
 	if (s->sieve.exchange)
-		return mmpd_sieve_response(s, w);
+		return mmpd_sieve_response(s);
 	metric_add(M_COMMANDS, 1);
 	if (++s->sieve.early > EARLY_COMMANDS) {
 		s->sieve.line.why = "early";
 		return mmpd_sieve_say(s, "BYE", NULL, S("Too many commands before the login"));
 	}
-	for (size_t i = 0; w->n > 0 && !w->string[0] && i < NELEM(commands); i++)
-		if (slice_ieq(w->word[0], slice_str(commands[i].name)))
-			return commands[i].run(s, w);
+	for (size_t i = 0; s->sieve.in.n > 0 && !s->sieve.in.string[0] && i < NELEM(commands); i++)
+		if (slice_ieq(managesieve_reader_word(&s->sieve.in, 0),
+			slice_str(commands[i].name)))
+			return commands[i].run(s);
 	return mmpd_sieve_bad(s,
 	    S("Log in first: AUTHENTICATE, STARTTLS, CAPABILITY, NOOP, LOGOUT"));
 }
 
 /* ---- what line_session asks ------------------------------------------------------------------------ */
 
+/* What has come is not kept longer than it is needed: it may hold a password. */
+static void
+mmpd_sieve_over(struct mmpd_session *s)
+{
+	s->sieve.in.most = COMMAND_MAX;
+	managesieve_reader_reset(&s->sieve.in);
+}
+
 static enum line_next
 mmpd_sieve_on_step(struct line_session *l)
 {
 	struct mmpd_session *s = mmpd_sieve_of(l);
+	enum managesieve_read how = MANAGESIEVE_PART;
 	struct slice in = stream_peek(&l->io);
-	enum line_next next = LINE_DRY;
-	struct managesieve_words w;
-	struct buf b = { 0 };
-	size_t used = 0;
+	enum line_next next = LINE_ON;
 
 	if (in.n == 0)
 		return LINE_DRY;
-	/* A copy: quoted pairs are taken out in it, and it may hold a password. */
-	in = slice_sub(in, 0, MANAGESIEVE_COMMAND + 1);
-	buf_grow(&b, in.n);
-	buf_slice(&b, in);
-	switch (managesieve_words_read(b.p, b.n, &w, &used)) {
-	case MANAGESIEVE_PART: break;
-	case MANAGESIEVE_COMPLETE:
-		stream_take(&l->io, used);
-		next = mmpd_sieve_run(s, &w);
-		break;
+	stream_take(&l->io, managesieve_reader_feed(&s->sieve.in, in, &how));
+	if (s->sieve.in.large) /* strangers are not listened to for so long */
+		how = MANAGESIEVE_FLOOD;
+	switch (how) {
+	case MANAGESIEVE_PART: return LINE_ON;
+	case MANAGESIEVE_COMPLETE: next = mmpd_sieve_run(s); break;
 	case MANAGESIEVE_WRONG:
-		stream_take(&l->io, used);
 		mmpd_sieve_give_up(s);
 		next = mmpd_sieve_bad(s, S("That is no command"));
 		break;
-	case MANAGESIEVE_TOO_LONG:
+	case MANAGESIEVE_LARGE:
+	case MANAGESIEVE_FLOOD:
 		l->why = "flood";
 		next = mmpd_sieve_say(s, "BYE", NULL, S("Too long"));
 		break;
 	}
-	secret_clear(b.p, b.n);
-	buf_fini(&b);
+	mmpd_sieve_over(s);
 	return next;
 }
 
@@ -308,6 +314,7 @@ mmpd_sieve_on_release(struct line_session *l)
 {
 	struct mmpd_session *s = mmpd_sieve_of(l);
 
+	mmpd_sieve_over(s);
 	mmpd_session_left(s, l->why);
 	mmpd_session_drop_store(s);
 }
@@ -342,8 +349,10 @@ mmpd_sieve_init(struct mmpd_session *s, int fd)
 {
 	int rc = line_session_init(&s->sieve.line, mmpd.loop, fd, &sieve_events, s->sid);
 
-	if (rc == 0)
+	if (rc == 0) {
+		mmpd_sieve_over(s);
 		line_session_time(&s->sieve.line, (uint32_t)config.login_time, true);
+	}
 	return rc;
 }
 

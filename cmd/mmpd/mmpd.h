@@ -5,7 +5,7 @@
  *	imap.c     IMAP before the login: imap/server with ID
  *	pop3.c     POP3 before the login: pop3/server
  *	submission.c  SMTP before the AUTH: smtp/server
- *	managesieve.c, -words.c, -client.c  ManageSieve before the login, from both sides
+ *	managesieve.c, -client.c  ManageSieve before the login, from both sides
  *	auth.c     the login, by the directory
  *	store.c    the stores: where they are, and how one logs in there
  *	breaker.c  which of them answer
@@ -27,6 +27,7 @@
 #include "directory/directory.h"
 #include "imap/server.h"
 #include "login/login.h"
+#include "managesieve/reader.h"
 #include "net/dns.h"
 #include "net/line-client.h"
 #include "net/splice.h"
@@ -104,6 +105,7 @@ enum mmpd_metric {
 /* ManageSieve before the login, see managesieve.c. */
 struct mmpd_sieve {
 	struct line_session line;
+	struct managesieve_reader in; /* what has come of a command */
 	struct tls_ctx *tls_ctx;
 	bool exchange; /* the next command is a response of AUTHENTICATE */
 	uint8_t early; /* commands before the login */
