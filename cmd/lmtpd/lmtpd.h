@@ -13,6 +13,7 @@
 #include "mail/outcome.h"
 #include "smtp/server.h"
 #include "store/client.h"
+#include "rules/news.h"
 
 /* lmtpd.conf */
 struct lmtpd_conf {
@@ -110,6 +111,7 @@ struct lmtpd {
 	struct dir *dir;
 	struct store_client *store;
 	struct submit *submit;
+	struct rules_news *news; /* whose scripts have changed */
 	struct list sessions;
 	size_t nsessions;
 };

@@ -68,6 +68,7 @@ lmtpd_start(struct loop *l)
 	dir_metric(lmtpd.dir, M_DIRECTORY);
 	if (lconf.sieve)
 		dir_want_scripts(lmtpd.dir);
+	lmtpd.news = rules_news_open();
 	scripts_init();
 	lmtpd_system_script();
 	lmtpd.submit = submit_new(l, &submit);
@@ -143,6 +144,7 @@ lmtpd_paths(void)
 {
 	if (*lconf.sieve_system)
 		sandbox_read_beside(lconf.sieve_system);
+	rules_news_reach();
 }
 
 static const struct program lmtpd_program = {

@@ -26,11 +26,6 @@ static size_t octets;
 static uint64_t hits, misses;
 static struct script *of_system;
 
-/* The extensions that need what is not at hand here. */
-const struct sieve_options script_options = {
-	.without = "mailboxid extlists include",
-};
-
 static struct sieve_limits script_limits;
 
 void
@@ -107,7 +102,7 @@ script_get(const char *name, struct slice text)
 struct sieve_program *
 script_program(const char *name, struct slice text, char **error)
 {
-	struct sieve_options o = script_options;
+	struct sieve_options o = rules_options;
 	struct sieve_errors errors = { 0 };
 	struct sieve_program *p;
 	struct buf b = { 0 };

@@ -4,7 +4,7 @@
  * given back here.  The loop's thread alone; what a thread works with it gets as a program. */
 #ifndef LMTPD_SCRIPT_H
 #define LMTPD_SCRIPT_H
-#include "sieve/sieve.h"
+#include "rules/rules.h"
 
 struct script {
 	unsigned refs; /* of recipients, and one of the table */
@@ -17,8 +17,6 @@ struct script {
 };
 
 #define SCRIPT_VACATION "vacation" /* the name of one that is made of attributes */
-
-extern const struct sieve_options script_options;
 
 void scripts_init(void);
 /* The script of that text; the reference is the caller's. */

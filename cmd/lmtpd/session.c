@@ -233,15 +233,30 @@ ask_mail(struct smtp_server *srv, const struct smtp_mail *m)
 /* ---- RCPT ----------------------------------------------------------------------------- */
 
 static void
-ask_rcpt(struct smtp_server *srv, const struct smtp_rcpt *r)
+lmtpd_rcpt_ask(struct lsession *s)
 {
-	struct lsession *s = lmtpd_session_of(srv);
-	struct slice domain = r->to.domain;
+	struct slice domain = s->asked.to.domain;
 
 	if (domain.n == 0) /* <postmaster>, RFC 5321 4.5.1; programs on this host: <user> */
 		domain = slice_str(shared.default_domain);
+	dir_rcpt_start(lmtpd.dir, s->asked.to.local, domain, &s->op, rcpt_found, s);
+}
+
+static void
+ask_rcpt(struct smtp_server *srv, const struct smtp_rcpt *r)
+{
+	struct lsession *s = lmtpd_session_of(srv);
+
 	s->asked = *r;
-	dir_rcpt_start(lmtpd.dir, r->to.local, domain, &s->op, rcpt_found, s);
+	lmtpd_rcpt_ask(s);
+}
+
+/* His scripts have been changed since this worker was told of him, and act from this delivery on. */
+static void
+lmtpd_rcpt_ask_anew(struct lsession *s, struct slice account)
+{
+	dir_forget(lmtpd.dir, account);
+	lmtpd_rcpt_ask(s);
 }
 
 /* May this user get mail here and now? */
@@ -324,6 +339,11 @@ rcpt_found(void *arg, const struct dir_answer *a)
 	struct lsession *s = CAST(arg, struct lsession, LSESSION_MAGIC);
 	struct verdict v = a->v;
 
+	if (v.kind == OK && a->user && lconf.sieve &&
+	    rules_news_heard(lmtpd.news, a->user->account)) {
+		lmtpd_rcpt_ask_anew(s, a->user->account);
+		return;
+	}
 	if (v.kind == OK && a->user) {
 		v = judge(a->user, &s->srv.mail, s->asked.ignore_quota);
 		if (v.kind == OK) {

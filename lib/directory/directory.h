@@ -34,6 +34,9 @@ void dir_want_scripts(struct dir *d);
 #define DIR_SCRIPTS_MAX                                                                            \
 	(256 * 1024) /* octets of all scripts of an entry; more are none, and logged */
 
+/* A script that begins so has its name in this first line, which is not part of it (rules/rules.h). */
+#define DIR_SCRIPT_LABEL "# tiermail-script: "
+
 enum dir_status {
 	DIR_ACTIVE,
 	DIR_INACTIVE,
@@ -101,7 +104,7 @@ struct dir_user {
 	int64_t max_message;   /* bytes (mailMsgMaxBlocks), 0 = no limit of its own */
 	struct slice services; /* mailAllowedServiceAccess or empty */
 	/* mailSieveRuleSource: those that begin with {n} by their numbers and without these, then the
-	 * others.  Only after dir_want_scripts. */
+	 * others; without the labels.  Only after dir_want_scripts. */
 	struct dir_values scripts;
 	struct dir_vacation vacation;
 };

@@ -98,6 +98,14 @@ script_number(struct slice *s)
 	return n;
 }
 
+/* A first line with its name is no part of it: lines are counted as the person has written them. */
+static void
+script_unlabel(struct slice *s)
+{
+	if (slice_starts(*s, S(DIR_SCRIPT_LABEL)))
+		*s = slice_from(*s, slice_find(*s, '\n') + 1);
+}
+
 /* By their numbers, and else as they came: LDAP keeps no order of values. */
 static void
 scripts_order(struct entry *e)
@@ -110,6 +118,7 @@ scripts_order(struct entry *e)
 		uint64_t number = script_number(&s);
 		size_t k = i;
 
+		script_unlabel(&s);
 		bytes += s.n;
 		for (; k > 0 && numbers[k - 1] > number; k--) {
 			numbers[k] = numbers[k - 1];

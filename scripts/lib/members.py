@@ -5,7 +5,7 @@ import json
 import os
 
 ROLES = {
-    "store": ["stored", "lmtpd", "imapd", "pop3d"],
+    "store": ["stored", "lmtpd", "imapd", "pop3d", "sieved"],
     "relay": ["jobctl", "smtp-relay"],
     "proxy": ["mmpd"],
 }
@@ -55,6 +55,6 @@ def hosts(s, load):
 
 
 def readers(s, load):
-    """{host name: its address and the ports of its IMAP and POP3 with TLS} of all stores."""
-    return {m["hostname"]: [m["host"], m["ports"].get("IMAPS_PORT", 0), m["ports"].get("POP3S_PORT", 0)]
-            for m in states(s, load) if {"IMAPS_PORT", "POP3S_PORT"} & set(m["ports"])}
+    """{host name: its address and the ports of its IMAP and POP3 with TLS, and of ManageSieve} of all stores."""
+    return {m["hostname"]: [m["host"], m["ports"].get("IMAPS_PORT", 0), m["ports"].get("POP3S_PORT", 0), m["ports"].get("SIEVE_PORT", 0)]
+            for m in states(s, load) if {"IMAPS_PORT", "POP3S_PORT", "SIEVE_PORT"} & set(m["ports"])}

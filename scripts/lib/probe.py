@@ -26,7 +26,7 @@ def talk(sock, script):
                 line = f.readline()
                 if not line:
                     return "closed the connection"
-                if line[3:4] != b"-" and not line.startswith(b"* CAP"):
+                if line[3:4] != b"-" and not line.startswith((b"* CAP", b'"')):
                     break
             if not line.startswith(want):
                 return "said " + line.decode(errors="replace").strip()
@@ -70,6 +70,10 @@ def pop3d(s):
     return talk(tcp(s, "POP3_PORT"), [(None, b"+OK"), (b"QUIT", b"+OK")])
 
 
+def sieved(s):
+    return talk(tcp(s, "SIEVE_PORT"), [(None, b"OK"), (b"LOGOUT", b"OK")])
+
+
 def mmpd(s):
     return talk(tcp(s, "MMP_IMAP_PORT"),
                 [(None, b"* OK"), (b"a NOOP", b"a OK"), (b"b LOGOUT", b"* BYE")]) or \
@@ -88,7 +92,7 @@ def jobctl(s):
     unix(s["rundir"] + "/jobctl.sock").close()
 
 
-QUESTIONS = {"slapd": slapd, "smtp-relay": smtp_relay, "lmtpd": lmtpd, "imapd": imapd, "pop3d": pop3d, "mmpd": mmpd,
+QUESTIONS = {"slapd": slapd, "smtp-relay": smtp_relay, "lmtpd": lmtpd, "imapd": imapd, "pop3d": pop3d, "sieved": sieved, "mmpd": mmpd,
              "stored": stored, "jobctl": jobctl, "tmctl-serve": tmctl_serve}
 
 

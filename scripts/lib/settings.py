@@ -65,13 +65,19 @@ def files(s):
             "listen pop3": {"address": local("POP3_PORT"), "tls": "starttls"},
             "listen pop3s": {"address": local("POP3S_PORT"), "tls": "implicit", "peer_certificate": "ask"},
         },
+        "sieved": {
+            "auth": {"proxies": proxies},
+            "directory": {"password": s["service_password"]},
+            "listen sieve": {"address": local("SIEVE_PORT"), "tls": "starttls", "peer_certificate": "ask"},
+        },
         "mmpd": {
             "listen imap": {"address": local("MMP_IMAP_PORT"), "role": "imap", "tls": "starttls"},
             "listen imaps": {"address": local("MMP_IMAPS_PORT"), "role": "imap", "tls": "implicit"},
             "listen pop3": {"address": local("MMP_POP3_PORT"), "role": "pop3", "tls": "starttls"},
             "listen pop3s": {"address": local("MMP_POP3S_PORT"), "role": "pop3", "tls": "implicit"},
-            **{"host " + name: {"address": at, "imap_port": imap, "pop3_port": pop3}
-               for name, (at, imap, pop3) in s.get("readers", {}).items()},
+            "listen sieve": {"address": local("MMP_SIEVE_PORT"), "role": "sieve", "tls": "starttls"},
+            **{"host " + name: {"address": at, "imap_port": imap, "pop3_port": pop3, "sieve_port": sieve}
+               for name, (at, imap, pop3, sieve) in s.get("readers", {}).items()},
         },
         "tmctl-serve": {"listen metrics": {"address": local("METRICS_PORT")}},
     }

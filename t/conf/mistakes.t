@@ -10,6 +10,7 @@ BASE = {
     "tiermail.conf": "prefix = @DIR@\n[ldap]\nbase = dc=example,dc=org\n",
     "smtp-relay.conf": "[listen mx]\naddress = 127.0.0.1:2525\n",
     "pop3d.conf": "[listen pop3]\naddress = 127.0.0.1:1110\n",
+    "sieved.conf": "[listen sieve]\naddress = 127.0.0.1:4190\n",
     "imapd.conf": "[listen imap]\naddress = 127.0.0.1:1143\n",
     "lmtpd.conf": "[listen local]\naddress = unix:lmtpd.sock\n",
     "channels.conf": "", "channel-master.conf": "", "stored.conf": "", "jobctl.conf": "",
@@ -36,6 +37,9 @@ TABLE = [
     ("pop3d", "pop3d.conf", "timeout.idle = 9m", "warning: @DIR@/pop3d.conf:1: timeout.idle"),
     ("pop3d", "pop3d.conf", "pop3.uidl = %v", "pop3d.conf:1: pop3.uidl = %v: has no %u"),
     ("pop3d", "pop3d.conf", "pop3.uidl = %u %v", "pop3d.conf:1: pop3.uidl = %u %v: only printable ASCII"),
+    ("sieved", "sieved.conf", "timeout.idle = 29m", "warning: @DIR@/sieved.conf:1: timeout.idle"),
+    ("sieved", "sieved.conf", "sieve.size = 257K", "sieved.conf:1: sieve.size = 257K"),
+    ("sieved", "sieved.conf", "sieve.total = 32K", "warning: @DIR@/sieved.conf:1: sieve.total is less than sieve.size"),
     ("imapd", "imapd.conf", None, "imapd.conf: there is no [listen NAME] section"),
     ("imapd", "imapd.conf", "[listen a]\naddress = 127.0.0.1", "imapd.conf:2: address = 127.0.0.1: not ADDRESS:PORT"),
     ("imapd", "imapd.conf", "[listen a]\naddress = *:0", "imapd.conf:2: address = *:0: not ADDRESS:PORT"),
@@ -113,7 +117,7 @@ with tempfile.TemporaryDirectory() as d:
     certificates(d)  # the one of no day is over when its turn comes
     for name, text in BASE.items():
         write(d, name, text)
-    for program in ("smtp-relay", "jobctl", "channel-master", "lmtpd", "stored", "imapd", "pop3d"):
+    for program in ("smtp-relay", "jobctl", "channel-master", "lmtpd", "stored", "imapd", "pop3d", "sieved"):
         r = check(program, d)
         if not tm.is_((r.returncode, r.stderr), (0, ""), program + ": nothing is wrong to begin with"):
             tm.diag(r.stderr)

@@ -47,8 +47,9 @@ sb.restart("pop3d")
 
 DENIED = {
     "smtp-relay": "tmp home store readstore rundir", "lmtpd": "tmp home queue store readqueue readstore rundir",
-    "imapd": "tmp home queue store readqueue rundir", "pop3d": "tmp home queue store readqueue rundir", "stored": "tmp home queue readqueue"}
-ALLOWED = {"smtp-relay": "queue readqueue inet", "imapd": "readstore inet", "pop3d": "readstore inet", "stored": "store rundir",
+    "imapd": "tmp home queue store readqueue rundir", "pop3d": "tmp home queue store readqueue rundir",
+    "sieved": "tmp home queue store readqueue readstore rundir", "stored": "tmp home queue readqueue"}
+ALLOWED = {"smtp-relay": "queue readqueue inet", "imapd": "readstore inet", "pop3d": "readstore inet", "sieved": "inet", "stored": "store rundir",
            "lmtpd": "inet", "jobctl": "tmp queue exec inet"}
 for daemon, words in DENIED.items():
     for what in words.split():
@@ -68,7 +69,7 @@ else:
         tm.is_(probe(sb, daemon, what), set(), f"{daemon}: {what} ends the process")
         tm.ok(tm.wait_for(lambda: "ev=sandbox_violation call=" in log(sb, daemon)), "and is logged")
         tm.ok(tm.wait_for(lambda: "state=ready" in ask(sb, daemon, "status")), "another takes over")
-for daemon in ("smtp-relay", "lmtpd", "imapd", "pop3d", "stored"):
+for daemon in ("smtp-relay", "lmtpd", "imapd", "pop3d", "sieved", "stored"):
     pids = [p for p in sb.pids_of(daemon) if p != sb.pid(daemon)] or [sb.pid(daemon)]
     st = [status(p) for p in pids]
     tm.is_({(s["NoNewPrivs"].strip(), s["Seccomp"].strip()) for s in st}, {("1", "2")},

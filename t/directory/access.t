@@ -68,6 +68,18 @@ for attr, value in (("mail", f"root@{d}"), ("mailHost", "evil.test"), ("mailQuot
                     ("mailUserStatus", "active"), ("uid", "root"),
                     ("mailAlternateAddress", f"user0002@{d}"), ("mailDeliveryOption", "program")):
     tm.ok(not change(user, dn("user0001"), attr, value), f"but not change {attr}")
+sieve = (f"uid=sieve,ou=services,{base}", e["LDAP_SERVICE_PASSWORD"])
+tm.ok(change(user, dn("user0001"), "mailSieveRuleSource", "keep;"), "a user may change the own scripts")
+for who, words in ((sieve, "sieved"), (service, "another service")):
+    for attr, value, may in (("mailSieveRuleSource", "stop;", True), ("tiermailSieveScript", "x", True), ("mailForwardingAddress", "x@evil.test", False),
+                             ("mailAutoReplyText", "x", False), ("userPassword", "x", False), ("mailQuota", "-1", False)):
+        r = run("ldapmodify", who, "-e", "!authzid=dn:" + dn("user0001"), text=f"dn: {dn('user0001')}\nchangetype: modify\nreplace: {attr}\n{attr}: {value}\n")
+        tm.is_(r.returncode == 0, may and who == sieve, f"{words} in a user's name: {attr}")
+r = run("ldapmodify", sieve, text=f"dn: {dn('user0001')}\nchangetype: modify\nreplace: mailSieveRuleSource\nmailSieveRuleSource: keep;\n")
+tm.ok(r.returncode != 0, "and in its own name nothing")
+r = run("ldapmodify", sieve, "-e", "!authzid=dn:" + dn("user0001"), text=f"dn: {dn('user0002')}\nchangetype: modify\nreplace: mailSieveRuleSource\nmailSieveRuleSource: keep;\n")
+tm.ok(r.returncode != 0, "nor is one person another one")
+tm.ok(run("ldapwhoami", sieve, "-e", "!authzid=dn:" + e["LDAP_ADMIN_DN"]).returncode != 0, "and it is no administrator")
 tm.ok(change(user, dn("user0001"), "userPassword", "new-secret"), "a user may change the password")
 tm.ok(run("ldapwhoami", (user[0], "new-secret")).returncode == 0, "and bind with it")
 

@@ -8,7 +8,7 @@ from imapraw import Raw
 
 tm.need("ldapmodify")
 ok, is_ = tm.ok, tm.is_
-sb = tm.Sandbox("--users", "7", "--set", "stored.quota_warn=90", "--set", "tiermail.ldap.cache_age=0", "--set", "imapd.workers=1")
+sb = tm.Sandbox("--users", "7", "--set", "stored.quota_warn=90", "--set", "tiermail.ldap.cache_age=0", "--set", "imapd.workers=1", "--without", "sieved")
 two = tm.Sandbox("--join", sb.dir, "--role", "store", "--set", f"tiermail.roles.move={sb.env['MAILHOST']}", "--set", "imapd.workers=1")
 HERE, THERE, D = sb.env["MAILHOST"], two.env["MAILHOST"], sb.domain
 PORT = tm.free_port()

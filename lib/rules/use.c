@@ -1,0 +1,27 @@
+/* rules/use.c: what a person's script may use where lmtpd runs it; one table for who runs scripts and who takes
+ * them, so that none is taken that would not run. */
+#include "rules/rules.h"
+
+/* The extensions that need what is not at hand at a delivery. */
+const struct sieve_options rules_options = {
+	.without = "mailboxid extlists include",
+};
+
+void
+rules_extensions(struct buf *b)
+{
+	size_t n = b->n;
+
+	for (size_t i = 0; sieve_extension(i); i++) {
+		struct slice without = slice_str(rules_options.without), word;
+		bool has = true;
+
+		while (has && slice_word(&without, &word))
+			has = !slice_eq(word, slice_str(sieve_extension(i)));
+		if (!has)
+			continue;
+		if (b->n > n)
+			buf_char(b, ' ');
+		buf_str(b, sieve_extension(i));
+	}
+}
