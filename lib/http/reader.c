@@ -29,7 +29,7 @@ static int
 reader_bad(struct http_reader *r, unsigned status, const char *why)
 {
 	if (!r->status) {
-		r->status = status;
+		r->status = r->answers ? 502 : status;
 		r->why = why;
 	}
 	return -1;
@@ -130,23 +130,6 @@ reader_place(struct slice *s, const struct buf *text)
 	s->p = s->n ? text->p + (uintptr_t)s->p : "";
 }
 
-const struct http_field *
-http_head_find(const struct http_head *h, struct slice name)
-{
-	for (size_t i = 0; i < h->nfields; i++)
-		if (slice_ieq(h->fields[i].name, name))
-			return &h->fields[i];
-	return NULL;
-}
-
-struct slice
-http_head_value(const struct http_head *h, struct slice name)
-{
-	const struct http_field *f = http_head_find(h, name);
-
-	return f ? f->value : slice(NULL, 0);
-}
-
 static size_t
 reader_count(const struct http_head *h, struct slice name)
 {
@@ -226,6 +209,53 @@ reader_framing(struct http_reader *r, const llhttp_t *p)
 	return 0;
 }
 
+/* ---- of answers: RFC 9112 6.3 ------------------------------------------------------------------ */
+
+/* Has an answer with this status a body? */
+static bool
+reader_bodiless(const struct http_reader *r, unsigned code)
+{
+	return code < 200 || code == 204 || code == 304 || r->bare;
+}
+
+static int
+reader_answer_framing(struct http_reader *r, llhttp_t *p)
+{
+	struct http_head *h = &r->head;
+	size_t codings = reader_count(h, S("Transfer-Encoding"));
+	size_t lengths = reader_count(h, S("Content-Length"));
+
+	if (lengths > 1 || codings > 1 || (codings && (lengths || h->http10)))
+		return reader_bad(r, 502, "the length of the body is ambiguous");
+	if ((codings || lengths) && (h->code < 200 || h->code == 204))
+		return reader_bad(r, 502, "a body where none may be");
+	if (codings && !slice_ieq(http_head_value(h, S("Transfer-Encoding")), S("chunked")))
+		return reader_bad(r, 502, "only the transfer coding chunked is known");
+	h->length = lengths ? p->content_length : HTTP_LENGTH_UNKNOWN;
+	if (!reader_bodiless(r, h->code))
+		return 0;
+	if (!lengths)
+		h->length = 0;
+	p->flags |= F_SKIPBODY;
+	return 0;
+}
+
+static int
+reader_answer(struct http_reader *r, llhttp_t *p)
+{
+	struct http_head *h = &r->head;
+
+	h->code = p->status_code;
+	h->keep = llhttp_should_keep_alive(p) != 0;
+	if (p->http_major != 1 || p->http_minor > 1 || h->code < 100)
+		return reader_bad(r, 502, "not HTTP/1.1");
+	if (h->code == 101)
+		return reader_bad(r, 502, "nobody has asked for another protocol");
+	return reader_answer_framing(r, p);
+}
+
+/* ---- the head is whole --------------------------------------------------------------------------- */
+
 /* RFC 9110 10.1.1 */
 static int
 reader_expect(struct http_reader *r)
@@ -262,17 +292,24 @@ reader_on_head(llhttp_t *p)
 	struct http_reader *r = reader_of(p);
 	struct http_head *h = &r->head;
 
-	reader_place(&h->target, &r->text);
+	if (!r->answers)
+		reader_place(&h->target, &r->text);
 	for (size_t i = 0; i < h->nfields; i++) {
 		reader_place(&h->fields[i].name, &r->text);
 		reader_place(&h->fields[i].value, &r->text);
 		h->fields[i].value = slice_trim(h->fields[i].value);
 	}
+	h->http10 = p->http_minor == 0;
+	p->upgrade = 0; /* nothing else is spoken here: RFC 9110 7.8 lets a server pass over it */
+	if (r->answers) {
+		if (reader_answer(r, p) < 0)
+			return -1;
+		r->phase = READER_BODY;
+		return HPE_PAUSED;
+	}
 	h->verb = reader_verb(p->method);
 	h->method = slice_str(llhttp_method_name((llhttp_method_t)p->method));
-	h->http10 = p->http_minor == 0;
 	h->keep = llhttp_should_keep_alive(p);
-	p->upgrade = 0; /* nothing else is spoken here: RFC 9110 7.8 lets a server pass over it */
 	if (p->method == HTTP_CONNECT)
 		return reader_bad(r, 501, "this is no proxy");
 	if (reader_host(r) < 0 || reader_target(r) < 0 || reader_framing(r, p) < 0 ||
@@ -406,19 +443,32 @@ reader_begin(struct http_reader *r)
 	memset(r->tail, 0, sizeof(r->tail));
 	r->phase = READER_HEAD;
 	r->scan = SCAN_START;
-	r->first = true;
+	r->first = !r->answers; /* of those llhttp knows one protocol alone */
 	r->in_name = r->ended = false;
+}
+
+static void
+reader_init(struct http_reader *r, const struct http_bounds *bounds, bool answers)
+{
+	memset(r, 0, sizeof(*r));
+	r->bounds = bounds;
+	r->answers = answers;
+	r->parser = mem_new(sizeof(*r->parser));
+	llhttp_init(r->parser, answers ? HTTP_RESPONSE : HTTP_REQUEST, &reader_settings);
+	r->parser->data = r;
+	reader_begin(r);
 }
 
 void
 http_reader_init(struct http_reader *r, const struct http_bounds *bounds)
 {
-	memset(r, 0, sizeof(*r));
-	r->bounds = bounds;
-	r->parser = mem_new(sizeof(*r->parser));
-	llhttp_init(r->parser, HTTP_REQUEST, &reader_settings);
-	r->parser->data = r;
-	reader_begin(r);
+	reader_init(r, bounds, false);
+}
+
+void
+http_reader_init_answers(struct http_reader *r, const struct http_bounds *bounds)
+{
+	reader_init(r, bounds, true);
 }
 
 void
@@ -511,4 +561,24 @@ http_reader_next(struct http_reader *r, struct slice *in)
 		if (!r->ended && in->n == 0 && r->phase == before)
 			return HTTP_EV_DRY;
 	}
+}
+
+enum http_ev
+http_reader_eof(struct http_reader *r)
+{
+	if (r->status)
+		return HTTP_EV_BAD;
+	if (r->phase == READER_OVER || !http_reader_busy(r))
+		return HTTP_EV_DRY;
+	if (r->answers && r->phase == READER_BODY) {
+		llhttp_resume(r->parser);
+		(void)llhttp_finish(r->parser);
+	}
+	if (!r->ended) {
+		(void)reader_bad(r, r->answers ? 502 : 400, "it ends in the middle");
+		return HTTP_EV_BAD;
+	}
+	r->ended = false;
+	r->phase = READER_OVER;
+	return HTTP_EV_END;
 }

@@ -1,4 +1,4 @@
-/* http/reader.h: the octets of a connection, as requests (RFC 9110, RFC 9112).
+/* http/reader.h: the octets of a connection, as requests or as answers (RFC 9110, RFC 9112).
  *
  * Pure: octets in, events out.  llhttp parses; what it lets through and two programs might understand
  * differently is refused here: folded lines, a CR or LF alone, a missing, empty or second Host, targets
@@ -9,7 +9,12 @@
  *	HEAD --BYTES*--> END --> HEAD ...	in this order, for every request, also when it has no body
  *
  * One event for a call, so that the owner may stop after each.  An idle reader holds no memory but the
- * parser's hundred octets. */
+ * parser's hundred octets.
+ *
+ * Of answers the same is demanded as of requests, and more: a body in a coding beside `chunked`, one with a
+ * length and a coding, or one where none may be (1xx, 204) is refused.  One that only the end of the
+ * connection ends has the length HTTP_LENGTH_UNKNOWN and keep false; http_reader_eof then says END.
+ * Interim answers (1xx) are told like others; 101 is refused, for nobody asks for it. */
 #ifndef HTTP_READER_H
 #define HTTP_READER_H
 #include "base/buf.h"
@@ -36,16 +41,19 @@ struct http_field {
 struct http_head {
 	enum http_verb verb;
 	struct slice method;
+	unsigned code; /* of an answer: 100 .. 999; then there is no method, target and host */
 	struct slice target; /* "/path?query", or "*" of OPTIONS */
 	struct slice path;   /* what stands before the question mark; escapes are left */
 	struct slice query;  /* behind it; p NULL: there is none */
 	struct slice host;   /* with a port if there was one; empty in HTTP/1.0 without the field */
 	struct http_field *fields;
 	size_t nfields;
-	uint64_t length; /* of the body; HTTP_LENGTH_UNKNOWN when it is chunked */
-	bool http10;     /* HTTP/1.0 */
-	bool keep;       /* the client would go on with this connection */
-	bool expects;    /* it waits for 100 before it sends the body */
+	uint64_t
+	    length; /* of the body; HTTP_LENGTH_UNKNOWN when it is chunked.  Of an answer to HEAD, and of
+			    304: what was said, though no body comes */
+	bool http10;  /* HTTP/1.0 */
+	bool keep;    /* the other side would go on with this connection */
+	bool expects; /* it waits for 100 before it sends the body */
 };
 
 /* The field of this name, NULL when there is none; the first of several. */
@@ -89,12 +97,19 @@ struct http_reader {
 	bool first;        /* the first line is not over */
 	bool in_name;      /* a field's name is growing, not its value */
 	bool ended;        /* END is to be told */
+	bool answers;      /* it reads answers */
+	bool bare;         /* ... the next final one to a HEAD: it has no body, whatever it says */
 };
 
 void http_reader_init(struct http_reader *r, const struct http_bounds *bounds);
+/* The same for answers; whoever asks sets `bare` for each request. */
+void http_reader_init_answers(struct http_reader *r, const struct http_bounds *bounds);
 void http_reader_fini(struct http_reader *r);
 /* Takes what it has read off *in.  Call it again after each event but DRY and BAD, also without input. */
 enum http_ev http_reader_next(struct http_reader *r, struct slice *in);
+/* Nothing comes any more, and all that came was read: END, when that ends an answer; DRY, when none had
+ * begun; else BAD. */
+enum http_ev http_reader_eof(struct http_reader *r);
 /* After HEAD: so long may this body be. */
 void http_reader_body(struct http_reader *r, uint64_t most);
 /* Has a request begun that has not ended? */

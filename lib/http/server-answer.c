@@ -79,13 +79,7 @@ http_server_answer(struct http_server *s, unsigned status)
 void
 http_server_field(struct http_server *s, const char *name, struct slice value)
 {
-	struct buf *b = answer_out(s);
-
-	buf_printf(b, "%s: ", name);
-	for (size_t i = 0; i < value.n; i++)
-		buf_char(b,
-		    (unsigned char)value.p[i] < ' ' || value.p[i] == 0x7f ? ' ' : value.p[i]);
-	buf_lit(b, "\r\n");
+	http_field_write(answer_out(s), name, value);
 }
 
 /* The end of the head. */

@@ -61,6 +61,16 @@ http_reason(unsigned status)
 }
 
 void
+http_field_write(struct buf *b, const char *name, struct slice value)
+{
+	buf_printf(b, "%s: ", name);
+	for (size_t i = 0; i < value.n; i++)
+		buf_char(b,
+		    (unsigned char)value.p[i] < ' ' || value.p[i] == 0x7f ? ' ' : value.p[i]);
+	buf_lit(b, "\r\n");
+}
+
+void
 http_date_write(struct buf *b, int64_t at)
 {
 	static const char days[] = "SunMonTueWedThuFriSat";

@@ -5,6 +5,9 @@
 
 /* "Not Found" for 404; never NULL. */
 const char *http_reason(unsigned status);
+/* Appends "name: value" and its line end.  Line ends and other controls in the value become blanks: no field
+ * makes another. */
+void http_field_write(struct buf *b, const char *name, struct slice value);
 /* Appends "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 5.6.7). */
 void http_date_write(struct buf *b, int64_t at);
 
