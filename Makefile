@@ -52,7 +52,8 @@ libs_lmtpd          := submit rules login message store imap directory sieve sas
 libs_stored         := store-writer store $(low)
 libs_storectl       := aging login message store directory mta backup imap sasl $(low)
 libs_imapd          := login message store imap directory sasl $(low)
-libs_mmpd           := login imap directory managesieve pop3 sasl smtp $(low)
+libs_mmpd           := backend login imap directory managesieve pop3 sasl smtp $(low)
+libs_memd           := web backend login http directory sasl json $(low)
 libs_pop3d          := login message store imap directory pop3 sasl $(low)
 libs_sieved         := login rules directory managesieve sieve sasl $(low)
 libs_mailq          := job queue mta $(low)
@@ -74,6 +75,7 @@ sys_net       := -luv -ltls -lssl -lcrypto -lunbound -lz
 sys_directory := -lldap -llber
 sys_store     := -llmdb
 sys_sieve     := -lpcre2-8
+sys_web       := -lcrypto
 sys_json      := -ljansson
 
 # lib/A/*.c is A.a; a room of its own, lib/A/B/*.c, is A-B.a, so that only who says so gets it.
@@ -126,7 +128,7 @@ endef
 $(foreach c,$(programs),$(eval $(call cmd_rule,$(c))))
 
 # ---- tests: t/DIR/NAME.c links lib/DIR and everything below it -------------------------
-all_libs   := submit expand login rules aging message store-writer store job queue directory route mta jmap json managesieve sieve backup milter http imap pop3 sasl smtp daemon net conf mail base
+all_libs   := web backend submit expand login rules aging message store-writer store job queue directory route mta jmap json managesieve sieve backup milter http imap pop3 sasl smtp daemon net conf mail base
 unit_src   := $(filter-out t/fuzz/% t/tools/%,$(wildcard t/*/*.c))
 unit_tests := $(unit_src:%.c=$(B)/%)
 fuzz_src   := $(wildcard t/fuzz/*.c)
@@ -151,6 +153,7 @@ libs_t_json      := json mail base
 libs_t_jmap      := jmap json mail base
 libs_t_managesieve := managesieve base
 libs_t_rules     := rules directory sieve $(low)
+libs_t_web       := web http $(low)
 libs_t_route     := route mta $(low)
 libs_t_expand    := expand login directory route mta sasl $(low)
 libs_t_fuzz      := $(all_libs)

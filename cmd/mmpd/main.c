@@ -154,6 +154,7 @@ mmpd_start(struct loop *l)
 	}
 	admit_open(shared.rundir, &mmpd_admit);
 	list_init(&mmpd.sessions);
+	backend_set_init(&mmpd.stores, l, &mmpd_rules);
 	mmpd.dir = dir_new(l);
 	dir_metric(mmpd.dir, M_DIRECTORY);
 	mmpd.door = login_door_new(l, mmpd.dir, &config.auth_delay);
@@ -170,7 +171,7 @@ mmpd_reload(void)
 		log_event(LOG_ERROR, "reload_failed", "text=%s", log_str(why));
 	free(why);
 	dir_reload(mmpd.dir);
-	mmpd_store_forget_addresses();
+	backend_forget_addresses(&mmpd.stores);
 	mmpd_submission_forget();
 	mmpd_sieve_forget();
 }
@@ -196,7 +197,7 @@ mmpd_status(struct buf *b)
 	    mmpd.npairs);
 	dir_status(mmpd.dir, b);
 	buf_char(b, '\n');
-	mmpd_store_status(b);
+	backend_status(&mmpd.stores, b);
 }
 
 static bool

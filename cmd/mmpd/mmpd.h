@@ -7,8 +7,7 @@
  *	submission.c  SMTP before the AUTH: smtp/server
  *	managesieve.c, -client.c  ManageSieve before the login, from both sides
  *	auth.c     the login, by the directory
- *	store.c    the stores: where they are, and how one logs in there
- *	breaker.c  which of them answer
+ *	store.c    the stores: how one gets and logs in there; where they are, and which answer: lib/backend
  *	probe.c    ... and whether one that does not has come back
  *	reach.c    from the login to the user's store, as that user
  *	pair.c     client and store joined: the pump, and its end
@@ -18,8 +17,8 @@
  * which one a user gets is nobody's matter. */
 #ifndef MMPD_MMPD_H
 #define MMPD_MMPD_H
+#include "backend/backend.h"
 #include "base/list.h"
-#include "base/map.h"
 #include "base/must.h"
 #include "daemon/admit.h"
 #include "daemon/daemon.h"
@@ -28,7 +27,6 @@
 #include "imap/server.h"
 #include "login/login.h"
 #include "managesieve/reader.h"
-#include "net/dns.h"
 #include "net/line-client.h"
 #include "net/splice.h"
 #include "pop3/server.h"
@@ -86,7 +84,7 @@ struct mmpd {
 	struct dir *dir;
 	struct dns *dns;
 	struct login_door *door;
-	struct map stores; /* host name -> struct mmpd_store */
+	struct backend_set stores;
 	struct list sessions;
 	size_t nsessions, npairs;
 	struct timer drain;
@@ -236,70 +234,21 @@ bool mmpd_auth_mechanism(struct mmpd_session *s, struct slice mechanism);
 enum login_next
 mmpd_auth_step(struct mmpd_session *s, const struct slice *response, struct slice *text);
 
-/* ---- breaker.c: each service of a store fails alone */
-/*	UP --failures, or silence--> DOWN --a probe is greeted--> TRIAL --a login--> UP
- *	                             ^                              |
- *	                             +------- a login fails --------+ */
-enum mmpd_way_state { MMPD_WAY_UP, MMPD_WAY_DOWN, MMPD_WAY_TRIAL };
-struct mmpd_way {
-	struct mmpd_store *store;
-	uint8_t role;             /* enum mmpd_role */
-	uint8_t state;            /* enum mmpd_way_state */
-	unsigned attempts;        /* logins under way */
-	unsigned failures;        /* in a row */
-	uint64_t heard_ms;        /* loop_now, when it last answered a login; 0: never */
-	uint64_t down_ms;         /* loop_now, since when it is not up */
-	char *why;                /* ... and the reason */
-	struct list waiting;      /* struct mmpd_reach: that have heard nothing from it yet */
-	struct mmpd_probe *probe; /* since it was first down; kept for good, like the store */
-};
-/* May one more try to reach it?  Then mmpd_way_tried follows. */
-bool mmpd_way_enter(struct mmpd_way *w);
-enum mmpd_tried {
-	MMPD_GOOD,
-	MMPD_BAD,
-	MMPD_SILENT, /* it has let us wait and said nothing */
-	MMPD_GIVEN_UP
-};
-/* How it went, for a login that began at `began_ms` (loop_now); `why` for the log when it failed. */
-void mmpd_way_tried(struct mmpd_way *w, enum mmpd_tried how, uint64_t began_ms, struct slice why);
-/* Of probe.c: it has been greeted. */
-void mmpd_way_greeted(struct mmpd_way *w);
-void mmpd_way_status(const struct mmpd_way *w, struct buf *out);
-
 /* ---- probe.c */
 /* Asks every store.retry whether it is back, until it is. */
-void mmpd_probe_start(struct mmpd_way *w);
+void mmpd_probe_start(struct backend_way *w);
 /* ms until it is asked again. */
-uint64_t mmpd_probe_due(const struct mmpd_probe *p);
+uint64_t mmpd_probe_due(const struct backend_way *w);
 
 /* ---- store.c */
-/* Addresses of a store that are tried. */
-#define MMPD_ADDRESSES 8
-struct mmpd_store {
-	char *host;         /* lower case */
-	struct addr *addrs; /* as DNS has said last */
-	size_t naddrs;
-	uint64_t fresh_until; /* loop_now: DNS is asked again */
-	struct mmpd_way ways[MMPD_ROLES];
-};
-/* The store of this name; NULL: there are too many names. */
-struct mmpd_store *mmpd_store_get(struct slice host);
+extern const struct backend_rules mmpd_rules;
 /* As it is configured now, its section or what store.* says; strings are good until the next turn. */
-struct mmpd_section mmpd_store_own(const struct mmpd_store *st);
+struct mmpd_section mmpd_store_own(const struct backend *st);
 enum line_client_tls mmpd_store_tls(const struct mmpd_section *own, enum mmpd_role role);
 int mmpd_store_port(const struct mmpd_section *own, enum mmpd_role role);
 /* Its certificate's name, or whom DNS is asked for. */
-const char *mmpd_store_name(const struct mmpd_store *st, const struct mmpd_section *own);
-const char *mmpd_store_where(const struct mmpd_store *st, const struct mmpd_section *own);
-/* Need DNS not be asked? */
-bool mmpd_store_known(const struct mmpd_store *st);
-/* What DNS has said; false: it has no address, and had none. */
-bool mmpd_store_found(struct mmpd_store *st, const struct dns_answer *a);
-/* Copies its addresses with their port to a[MMPD_ADDRESSES]; how many. */
-size_t mmpd_store_addresses(const struct mmpd_store *st, int port, struct addr *a);
-void mmpd_store_status(struct buf *out);
-void mmpd_store_forget_addresses(void); /* of all: a reload */
+const char *mmpd_store_name(const struct backend *st, const struct mmpd_section *own);
+const char *mmpd_store_where(const struct backend *st, const struct mmpd_section *own);
 bool mmpd_store_check(struct buf *why);
 
 /* ---- reach.c */

@@ -14,11 +14,11 @@
 #include "net/proxyproto.h"
 
 struct mmpd_probe {
-	struct mmpd_way *way;
+	struct backend_way *way;
 	struct timer timer; /* until the next time */
 	uint64_t due_ms;    /* loop_now: when that is */
 	struct op op;
-	struct addr addrs[MMPD_ADDRESSES];
+	struct addr addrs[BACKEND_ADDRESSES];
 	size_t naddrs, at;
 	struct stream io;
 	bool open; /* io's memory is not free yet */
@@ -63,7 +63,7 @@ static void
 mmpd_probe_failed(struct mmpd_probe *p, struct slice why)
 {
 	log_event(LOG_DEBUG, "store_probe", "store=%s protocol=%s error=%s",
-	    log_str(p->way->store->host), mmpd_protocol(p->way->role), log_value(why));
+	    log_str(p->way->host->name), mmpd_protocol(p->way->role), log_value(why));
 	mmpd_probe_later(p);
 }
 
@@ -88,7 +88,7 @@ mmpd_probe_answered(void *arg, const struct line_client_result *res)
 	tls_unref(&p->ctx);
 	mem_free(&p->name);
 	if (res->outcome == LINE_CLIENT_IN)
-		mmpd_way_greeted(p->way);
+		backend_way_greeted(p->way);
 	else
 		mmpd_probe_failed(p, res->text);
 }
@@ -148,7 +148,7 @@ mmpd_probe_connect(struct mmpd_probe *p)
 static void
 mmpd_probe_begin(struct mmpd_probe *p)
 {
-	const struct mmpd_store *st = p->way->store;
+	const struct backend *st = p->way->host;
 	struct mmpd_section own = mmpd_store_own(st);
 	struct tls_ctx *ctx = NULL;
 
@@ -168,7 +168,7 @@ mmpd_probe_begin(struct mmpd_probe *p)
 	p->login.ctx = p->ctx;
 	p->login.name = p->name;
 	p->send_proxy = own.send_proxy;
-	p->naddrs = mmpd_store_addresses(st, mmpd_store_port(&own, p->way->role), p->addrs);
+	p->naddrs = backend_addresses(st, mmpd_store_port(&own, p->way->role), p->addrs);
 	p->at = 0;
 	mmpd_probe_connect(p);
 }
@@ -179,7 +179,7 @@ mmpd_probe_found(void *arg, const struct dns_answer *a)
 	struct mmpd_probe *p = arg;
 
 	log_context("");
-	if (mmpd_store_found(p->way->store, a))
+	if (backend_found(p->way->host, a))
 		mmpd_probe_begin(p);
 	else
 		mmpd_probe_failed(p, S("its name has no address, or DNS does not answer"));
@@ -189,7 +189,7 @@ static void
 mmpd_probe_on_timer(struct timer *t)
 {
 	struct mmpd_probe *p = CONTAINER(t, struct mmpd_probe, timer);
-	struct mmpd_store *st = p->way->store;
+	struct backend *st = p->way->host;
 	struct mmpd_section own = mmpd_store_own(st);
 
 	log_context("");
@@ -200,26 +200,29 @@ mmpd_probe_on_timer(struct timer *t)
 		return;
 	}
 	metric_add(M_STORE_PROBES, 1);
-	if (mmpd_store_known(st))
+	if (backend_known(st))
 		mmpd_probe_begin(p);
 	else
 		dns_addr_start(mmpd.dns, mmpd_store_where(st, &own), &p->op, mmpd_probe_found, p);
 }
 
 void
-mmpd_probe_start(struct mmpd_way *w)
+mmpd_probe_start(struct backend_way *w)
 {
-	if (!w->probe) {
-		w->probe = mem_new(sizeof(*w->probe));
-		w->probe->way = w;
-		timer_init(&w->probe->timer, mmpd.loop, mmpd_probe_on_timer);
+	struct mmpd_probe *p = w->probe;
+
+	if (!p) {
+		w->probe = p = mem_new(sizeof(*p));
+		p->way = w;
+		timer_init(&p->timer, mmpd.loop, mmpd_probe_on_timer);
 	}
-	mmpd_probe_later(w->probe);
+	mmpd_probe_later(p);
 }
 
 uint64_t
-mmpd_probe_due(const struct mmpd_probe *p)
+mmpd_probe_due(const struct backend_way *w)
 {
+	const struct mmpd_probe *p = w->probe;
 	uint64_t now = loop_now(mmpd.loop);
 
 	return p->due_ms > now ? p->due_ms - now : 0;

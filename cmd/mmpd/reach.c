@@ -3,7 +3,7 @@
  *
  * Owns a struct mmpd_reach for as long as that takes (s->reach), and the stream to the store until pair.c has
  * it.  Called by auth.c; waits on the session's op.  Can fail: everything, and each failure is the store's
- * or ours, never the person's.  Must stay true: mmpd_way_tried follows each mmpd_way_enter, a
+ * or ours, never the person's.  Must stay true: backend_way_tried follows each backend_way_enter, a
  * user is followed to another store once at most, and nothing is kept of a try that failed. */
 #include <errno.h>
 #include <unistd.h>
@@ -21,14 +21,14 @@
 
 struct mmpd_reach {
 	struct mmpd_session *s;
-	struct mmpd_way *way; /* entered; NULL: not, or told how it went */
-	uint64_t began_ms;    /* ... at loop_now */
-	struct list waiting;  /* way->waiting, until it has said something */
+	struct backend_way *way; /* entered; NULL: not, or told how it went */
+	uint64_t began_ms;       /* ... at loop_now */
+	struct list waiting;     /* way->waiting, until it has said something */
 	struct deadline silence;
 	struct mmpd_section
 	    own;    /* as configured when it began; its strings are good until the next turn */
 	char *name; /* that the certificate must have */
-	struct addr addrs[MMPD_ADDRESSES];
+	struct addr addrs[BACKEND_ADDRESSES];
 	size_t naddrs, at;
 	struct tls_ctx *ctx;
 	struct buf response;
@@ -45,15 +45,15 @@ static void mmpd_reach_resolve(struct mmpd_reach *r);
 /* ---- the ends ----------------------------------------------------------------------------------- */
 
 static void
-mmpd_reach_tried(struct mmpd_reach *r, enum mmpd_tried how, struct slice why)
+mmpd_reach_tried(struct mmpd_reach *r, enum backend_tried how, struct slice why)
 {
-	struct mmpd_way *way = r->way;
+	struct backend_way *way = r->way;
 
 	deadline_clear(&r->silence);
 	list_remove(&r->waiting);
 	r->way = NULL; /* what follows may come back here */
 	if (way)
-		mmpd_way_tried(way, how, r->began_ms, why);
+		backend_way_tried(way, how, r->began_ms, why);
 }
 
 void
@@ -64,7 +64,7 @@ mmpd_reach_free(struct mmpd_reach **rp)
 	*rp = NULL;
 	if (!r)
 		return;
-	mmpd_reach_tried(r, MMPD_GIVEN_UP, S(""));
+	mmpd_reach_tried(r, BACKEND_GIVEN_UP, S(""));
 	tls_unref(&r->ctx);
 	if (r->response.p)
 		secret_clear(r->response.p, r->response.n);
@@ -115,7 +115,7 @@ mmpd_reach_away(struct mmpd_reach *r)
 static void
 mmpd_reach_broken(struct mmpd_reach *r, struct slice why)
 {
-	mmpd_reach_tried(r, MMPD_BAD, why);
+	mmpd_reach_tried(r, BACKEND_BAD, why);
 	mmpd_reach_away(r);
 }
 
@@ -123,7 +123,7 @@ mmpd_reach_broken(struct mmpd_reach *r, struct slice why)
 static void
 mmpd_reach_unheard(struct mmpd_reach *r, struct slice why)
 {
-	mmpd_reach_tried(r, MMPD_SILENT, why);
+	mmpd_reach_tried(r, BACKEND_SILENT, why);
 	mmpd_reach_away(r);
 }
 
@@ -141,7 +141,7 @@ mmpd_reach_in_vain(struct list *waiting)
 	    log_str(s->host));
 	metric_add(M_STORE_SHUNNED, 1);
 	op_cancel(mmpd_op(s));
-	mmpd_reach_tried(r, MMPD_GIVEN_UP, S(""));
+	mmpd_reach_tried(r, BACKEND_GIVEN_UP, S(""));
 	mmpd_reach_away(r);
 }
 
@@ -170,7 +170,7 @@ mmpd_reach_in(struct mmpd_reach *r, struct slice text)
 		mmpd_reach_broken(r, S("would take XCLIENT from the client too"));
 		return;
 	}
-	mmpd_reach_tried(r, MMPD_GOOD, S(""));
+	mmpd_reach_tried(r, BACKEND_GOOD, S(""));
 	if (!mmpd_door_of(s)->yes(s, text)) {
 		mmpd_session_drop_store(s);
 		mmpd_reach_free(&s->reach);
@@ -208,7 +208,7 @@ mmpd_reach_refused(struct mmpd_reach *r, struct slice text)
 	struct mmpd_session *s = r->s;
 	struct slice host;
 
-	mmpd_reach_tried(r, MMPD_GOOD, S(""));
+	mmpd_reach_tried(r, BACKEND_GOOD, S(""));
 	if (!r->relays && r->own.auth == MMPD_EXTERNAL && !r->followed &&
 	    imap_client_referral(text, &host)) {
 		mmpd_reach_follow(r, host);
@@ -232,7 +232,7 @@ mmpd_reach_answered(void *arg, const struct line_client_result *res)
 	case LINE_CLIENT_NO: mmpd_reach_refused(r, res->text); break;
 	case LINE_CLIENT_BYE:
 		/* It is there, and wants nobody: no reason to leave it alone, none to ask for a password. */
-		mmpd_reach_tried(r, MMPD_GIVEN_UP, S(""));
+		mmpd_reach_tried(r, BACKEND_GIVEN_UP, S(""));
 		metric_add(M_STORE_REFUSED, 1);
 		log_event(LOG_WARN, "store_refused", "sid=%s user=%s store=%s text=%s", s->sid,
 		    log_str(s->account), log_str(s->host), log_value(res->text));
@@ -338,8 +338,7 @@ mmpd_reach_connect(struct mmpd_reach *r)
 static void
 mmpd_reach_to_addresses(struct mmpd_reach *r)
 {
-	r->naddrs =
-	    mmpd_store_addresses(r->way->store, mmpd_store_port(&r->own, r->s->role), r->addrs);
+	r->naddrs = backend_addresses(r->way->host, mmpd_store_port(&r->own, r->s->role), r->addrs);
 	r->at = 0;
 	mmpd_reach_connect(r);
 }
@@ -350,7 +349,7 @@ mmpd_reach_found(void *arg, const struct dns_answer *a)
 	struct mmpd_reach *r = arg;
 
 	log_context(r->s->sid);
-	if (mmpd_store_found(r->way->store, a))
+	if (backend_found(r->way->host, a))
 		mmpd_reach_to_addresses(r);
 	else
 		mmpd_reach_broken(r, S("its name has no address, or DNS does not answer"));
@@ -359,10 +358,10 @@ mmpd_reach_found(void *arg, const struct dns_answer *a)
 static void
 mmpd_reach_resolve(struct mmpd_reach *r)
 {
-	if (mmpd_store_known(r->way->store))
+	if (backend_known(r->way->host))
 		mmpd_reach_to_addresses(r);
 	else
-		dns_addr_start(mmpd.dns, mmpd_store_where(r->way->store, &r->own), mmpd_op(r->s),
+		dns_addr_start(mmpd.dns, mmpd_store_where(r->way->host, &r->own), mmpd_op(r->s),
 		    mmpd_reach_found, r);
 }
 
@@ -397,10 +396,10 @@ mmpd_reach_credentials(struct mmpd_reach *r)
 static void
 mmpd_reach_configure(struct mmpd_reach *r)
 {
-	r->own = mmpd_store_own(r->way->store);
+	r->own = mmpd_store_own(r->way->host);
 	r->login.tls = mmpd_store_tls(&r->own, r->s->role);
 	mem_free(&r->name);
-	r->name = mem_str(mmpd_store_name(r->way->store, &r->own));
+	r->name = mem_str(mmpd_store_name(r->way->host, &r->own));
 	mmpd_reach_credentials(r);
 }
 
@@ -408,11 +407,11 @@ static void
 mmpd_reach_store(struct mmpd_reach *r, struct slice host)
 {
 	struct mmpd_session *s = r->s;
-	struct mmpd_store *st = mmpd_store_get(host);
+	struct backend *st = backend_get(&mmpd.stores, host);
 
 	mem_free(&s->host);
 	s->host = mem_strn(host.p, host.n);
-	if (!st || !mmpd_way_enter(&st->ways[s->role])) {
+	if (!st || !backend_way_enter(&st->ways[s->role])) {
 		log_event(LOG_INFO, "store_shunned", "sid=%s user=%s store=%s", s->sid,
 		    log_str(s->account), log_value(host));
 		mmpd_reach_away(r);

@@ -1,42 +1,50 @@
 /* mmpd/store.c: the stores: where they are, and how one logs in there.
  *
- * Owns a struct for each host name that the directory has named (a worker's own, STORES of them at most, for
- * good), and the addresses that DNS gave it; reach.c and probe.c ask.  Nothing can fail.  What must stay true:
- * where a store was is a better answer than none. */
+ * Owns nothing: hosts and their addresses are lib/backend's; here is what configuration says of them.  reach.c
+ * and probe.c ask.  Nothing can fail but the check.  What must stay true: who is no relay of ours and proves us
+ * by our certificate is reached by TLS. */
 #include "base/log.h"
 #include "base/mem.h"
 #include "mmpd.h"
 
-#define STORES 10000
-/* What DNS says is believed so long at least and at most; s. */
-#define TTL_LEAST 5
-#define TTL_MOST  300
+/* ---- which of them answer: lib/backend's, with our metrics and our probe ------------------------------ */
 
-struct mmpd_store *
-mmpd_store_get(struct slice host)
+static void
+mmpd_store_event(enum backend_event ev)
 {
-	struct mmpd_store *st = map_get(&mmpd.stores, host);
-
-	if (st || mmpd.stores.n >= STORES)
-		return st;
-	st = mem_new(sizeof(*st));
-	st->host = mem_strn(host.p, host.n);
-	for (uint8_t role = 0; role < MMPD_ROLES; role++) {
-		st->ways[role].store = st;
-		st->ways[role].role = role;
-		list_init(&st->ways[role].waiting);
+	switch (ev) {
+	case BACKEND_FAILED: metric_add(M_STORE_FAILED, 1); break;
+	case BACKEND_DOWN:
+		metric_add(M_STORES_DOWN, 1);
+		metric_add(M_STORE_DOWNS, 1);
+		break;
+	case BACKEND_UP: metric_add(M_STORES_DOWN, -1); break;
+	case BACKEND_SHUNNED: metric_add(M_STORE_SHUNNED, 1); break;
 	}
-	map_put(&mmpd.stores, slice_str(st->host), st);
-	return st;
 }
 
+static const char *const ways[MMPD_ROLES] = { "imap", "pop3", "submission", "sieve" };
+
+const struct backend_rules mmpd_rules = {
+	.ways = ways,
+	.nways = NELEM(ways),
+	.attempts = &config.attempts,
+	.failures = &config.down_failures,
+	.event = mmpd_store_event,
+	.probe = mmpd_probe_start,
+	.due = mmpd_probe_due,
+	.in_vain = mmpd_reach_in_vain,
+};
+
+/* ---- as configured -------------------------------------------------------------------------------- */
+
 static const struct mmpd_section *
-mmpd_store_section(const struct mmpd_store *st)
+mmpd_store_section(const struct backend *st)
 {
 	const struct mmpd_section *all = NULL;
 
 	for (struct mmpd_section **p = config.sections; p && *p; p++) {
-		if (slice_ieq(slice_str((*p)->name), slice_str(st->host)))
+		if (slice_ieq(slice_str((*p)->name), slice_str(st->name)))
 			return *p;
 		if (strcmp((*p)->name, "*") == 0)
 			all = *p;
@@ -45,7 +53,7 @@ mmpd_store_section(const struct mmpd_store *st)
 }
 
 struct mmpd_section
-mmpd_store_own(const struct mmpd_store *st)
+mmpd_store_own(const struct backend *st)
 {
 	static char none[] = "";
 	const struct mmpd_section *sec = mmpd_store_section(st);
@@ -78,73 +86,15 @@ mmpd_store_port(const struct mmpd_section *own, enum mmpd_role role)
 }
 
 const char *
-mmpd_store_name(const struct mmpd_store *st, const struct mmpd_section *own)
+mmpd_store_name(const struct backend *st, const struct mmpd_section *own)
 {
-	return *own->certificate_name ? own->certificate_name : st->host;
+	return *own->certificate_name ? own->certificate_name : st->name;
 }
 
 const char *
-mmpd_store_where(const struct mmpd_store *st, const struct mmpd_section *own)
+mmpd_store_where(const struct backend *st, const struct mmpd_section *own)
 {
-	return *own->address ? own->address : st->host;
-}
-
-/* ---- addresses -------------------------------------------------------------------------------- */
-
-bool
-mmpd_store_known(const struct mmpd_store *st)
-{
-	return st->naddrs > 0 && loop_now(mmpd.loop) < st->fresh_until;
-}
-
-bool
-mmpd_store_found(struct mmpd_store *st, const struct dns_answer *a)
-{
-	uint64_t ttl = a->ttl < TTL_LEAST ? TTL_LEAST : a->ttl > TTL_MOST ? TTL_MOST : a->ttl;
-
-	if (a->status == 0 && a->naddrs > 0) {
-		st->naddrs = a->naddrs < MMPD_ADDRESSES ? a->naddrs : MMPD_ADDRESSES;
-		st->addrs = mem_grow(st->addrs, st->naddrs, sizeof(*st->addrs));
-		memcpy(st->addrs, a->addrs, st->naddrs * sizeof(*st->addrs));
-	} else if (st->naddrs == 0) {
-		return false;
-	} else {
-		ttl = TTL_LEAST;
-	}
-	st->fresh_until = loop_now(mmpd.loop) + ttl * 1000;
-	return true;
-}
-
-size_t
-mmpd_store_addresses(const struct mmpd_store *st, int port, struct addr *a)
-{
-	memcpy(a, st->addrs, st->naddrs * sizeof(*a));
-	for (size_t i = 0; i < st->naddrs; i++)
-		addr_set_port(&a[i], port);
-	return st->naddrs;
-}
-
-/* ---- for operators ------------------------------------------------------------------------------ */
-
-void
-mmpd_store_status(struct buf *out)
-{
-	const struct mmpd_store *st;
-	size_t at = 0;
-
-	while ((st = map_next(&mmpd.stores, &at)))
-		for (size_t role = 0; role < MMPD_ROLES; role++)
-			mmpd_way_status(&st->ways[role], out);
-}
-
-void
-mmpd_store_forget_addresses(void)
-{
-	struct mmpd_store *st;
-	size_t at = 0;
-
-	while ((st = map_next(&mmpd.stores, &at)))
-		st->fresh_until = 0;
+	return *own->address ? own->address : st->name;
 }
 
 /* A host, or an address, without a port. */

@@ -7,7 +7,7 @@ import os
 ROLES = {
     "store": ["stored", "lmtpd", "imapd", "pop3d", "sieved"],
     "relay": ["jobctl", "smtp-relay"],
-    "proxy": ["mmpd"],
+    "proxy": ["mmpd", "memd"],
 }
 # What a host's daemons are in the directory (conf/ldif/base.ldif).
 SERVICES = {None: "tiermail", "store": "store", "relay": "mta", "proxy": "mmp"}
@@ -55,6 +55,7 @@ def hosts(s, load):
 
 
 def readers(s, load):
-    """{host name: its address and the ports of its IMAP and POP3 with TLS, and of ManageSieve} of all stores."""
-    return {m["hostname"]: [m["host"], m["ports"].get("IMAPS_PORT", 0), m["ports"].get("POP3S_PORT", 0), m["ports"].get("SIEVE_PORT", 0)]
-            for m in states(s, load) if {"IMAPS_PORT", "POP3S_PORT", "SIEVE_PORT"} & set(m["ports"])}
+    """{host name: its address and the ports of its IMAP and POP3 with TLS, of ManageSieve, and of JMAP} of all stores."""
+    ports = ("IMAPS_PORT", "POP3S_PORT", "SIEVE_PORT", "JMAP_PORT")
+    return {m["hostname"]: [m["host"], *(m["ports"].get(p, 0) for p in ports)]
+            for m in states(s, load) if set(ports) & set(m["ports"])}

@@ -1,6 +1,7 @@
 """Does a daemon answer?  A `ping` on its control socket and a real question on its ports."""
 import os
 import socket
+import ssl
 
 import ldap_ber
 
@@ -80,6 +81,15 @@ def mmpd(s):
         talk(tcp(s, "MMP_POP3_PORT"), [(None, b"+OK"), (b"QUIT", b"+OK")])
 
 
+def memd(s):
+    tls = ssl.create_default_context(cafile=s["dir"] + "/tls/ca.pem")
+    tls.check_hostname = False
+    with tls.wrap_socket(tcp(s, "HTTPS_PORT")) as sock, sock.makefile("rb") as f:
+        sock.sendall(b"HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        line = f.readline()
+    return None if line.startswith(b"HTTP/1.1 200") else "said " + line.decode(errors="replace").strip()
+
+
 def tmctl_serve(s):
     return talk(tcp(s, "METRICS_PORT"), [(b"HEAD / HTTP/1.0\r\n", b"HTTP/1.1 200")])
 
@@ -92,7 +102,7 @@ def jobctl(s):
     unix(s["rundir"] + "/jobctl.sock").close()
 
 
-QUESTIONS = {"slapd": slapd, "smtp-relay": smtp_relay, "lmtpd": lmtpd, "imapd": imapd, "pop3d": pop3d, "sieved": sieved, "mmpd": mmpd,
+QUESTIONS = {"slapd": slapd, "smtp-relay": smtp_relay, "lmtpd": lmtpd, "imapd": imapd, "pop3d": pop3d, "sieved": sieved, "mmpd": mmpd, "memd": memd,
              "stored": stored, "jobctl": jobctl, "tmctl-serve": tmctl_serve}
 
 

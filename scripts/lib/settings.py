@@ -3,6 +3,7 @@ explains them, with --set and --route applied."""
 import grp
 import os
 import re
+import secrets
 
 import members
 
@@ -11,6 +12,29 @@ ROUTE = re.compile(r"^([^=]+)=(smtp|lmtp):(.+):(\d+)$")
 
 def service(s):
     return "uid=%s,ou=services,%s" % (members.SERVICES[s.get("role")], s["base"])
+
+
+def www(s):
+    """The web client as it was built, or, where it was not, a page that says so."""
+    built = os.path.join(os.path.dirname(s["bindir"]), "www")
+    return built if os.path.isdir(built) else s["dir"] + "/www"
+
+
+def keys(s):
+    """All hosts of a deployment know each other's sessions."""
+    return members.first(s) + "/web.keys"
+
+
+def web(s):
+    """What memd has besides its configuration."""
+    if not os.path.exists(keys(s)):
+        with open(keys(s), "w") as f:
+            os.chmod(f.name, 0o600)
+            f.write(secrets.token_hex(32) + "\n")
+    if www(s).startswith(s["dir"]):
+        os.makedirs(www(s), exist_ok=True)
+        with open(www(s) + "/index.html", "w") as f:
+            f.write("<!DOCTYPE html><title>tiermail</title><p>The web client was not built.\n")
 
 
 def files(s):
@@ -77,7 +101,14 @@ def files(s):
             "listen pop3s": {"address": local("MMP_POP3S_PORT"), "role": "pop3", "tls": "implicit"},
             "listen sieve": {"address": local("MMP_SIEVE_PORT"), "role": "sieve", "tls": "starttls"},
             **{"host " + name: {"address": at, "imap_port": imap, "pop3_port": pop3, "sieve_port": sieve}
-               for name, (at, imap, pop3, sieve) in s.get("readers", {}).items()},
+               for name, (at, imap, pop3, sieve, _) in s.get("readers", {}).items()},
+        },
+        "memd": {
+            "": {"www": www(s), "hsts": "0"},
+            "session": {"keys": keys(s)},
+            "listen https": {"address": local("HTTPS_PORT"), "role": "web", "tls": "implicit"},
+            **{"host " + name: {"address": at, "port": jmap}
+               for name, (at, _, _, _, jmap) in s.get("readers", {}).items()},
         },
         "tmctl-serve": {"listen metrics": {"address": local("METRICS_PORT")}},
     }
@@ -142,6 +173,9 @@ def environment(s):
            "USER_PATTERN": s["pattern"], "PASSWORD": s["password"], "RUNDIR": s["rundir"],
            "CONFDIR": s["dir"] + "/etc", "STORE": s["dir"] + "/store",
            "QUEUE": s["dir"] + "/queue", "BINDIR": s["bindir"]}
+    if "HTTPS_PORT" in s["ports"]:
+        run["WEBURL"] = "https://%s:%d/" % (s["host"], s["ports"]["HTTPS_PORT"])
+        run["WEBJMAPURL"] = run["WEBURL"] + ".well-known/jmap"
     if s.get("metrics"):
         run["METRICS_URL"] = "http://%s:%d/metrics" % (s["host"], s["ports"]["METRICS_PORT"])
     return "".join("%s='%s'\n" % (k, str(v).replace("'", "'\\''")) for k, v in run.items())

@@ -18,7 +18,7 @@ import tm
 SCRIPT = os.path.join(tm.TOP, "scripts/sandbox")
 top = tempfile.mkdtemp(prefix="tm-")
 os.chmod(top, 0o755)
-names = ["slapd", "stored", "lmtpd", "jobctl", "smtp-relay", "imapd", "pop3d", "sieved", "mmpd"]
+names = ["slapd", "stored", "lmtpd", "jobctl", "smtp-relay", "imapd", "pop3d", "sieved", "mmpd", "memd"]
 
 
 def call(*args, run_as=(), **env):
@@ -58,7 +58,7 @@ try:
     tm.is_((r.returncode, r.stderr), (0, ""), "up")
     tm.diag("up took %d ms" % (1000 * (time.monotonic() - start)))
     env = env_of(d)
-    need = """HOST SMTP_PORT SUBMISSION_PORT SUBMISSIONS_PORT LMTP_PORT IMAP_PORT IMAPS_PORT LDAP_URL
+    need = """HTTPS_PORT WEBURL WEBJMAPURL HOST SMTP_PORT SUBMISSION_PORT SUBMISSIONS_PORT LMTP_PORT IMAP_PORT IMAPS_PORT LDAP_URL
         LDAP_BASE LDAP_ADMIN_DN LDAP_ADMIN_PASSWORD CAFILE DOMAIN USER_PATTERN PASSWORD RUNDIR STORE
         QUEUE BINDIR""".split()
     tm.is_([k for k in need if k not in env], [], "DIR/env has what it promises")

@@ -1,0 +1,196 @@
+/* memd/auth.c: whose request it is.
+ *
+ * By the cookie, which was sealed after a password was right, or by Basic (RFC 7617), for clients that are no
+ * browsers' pages.  The directory is asked each time (its cache mostly answers): status, service and mailHost are
+ * those of now, so an account that is closed or moved is so for sessions that began before.  Can fail: the
+ * directory, which logs nobody out.  Must stay true: a cookie counts for requests of our own pages alone. */
+#include "base/base64.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "memd.h"
+#include "web/cookie.h"
+
+struct web_session_rules
+memd_auth_rules(void)
+{
+	return (struct web_session_rules){ .idle_s = config.session_idle / 1000,
+		.life_s = config.session_life / 1000 };
+}
+
+bool
+memd_auth_secure(const struct memd_session *s)
+{
+	return stream_secure(&s->http.line.io) || (shared.insecure_loopback && s->loopback);
+}
+
+struct login_request
+memd_auth_request(struct memd_session *s)
+{
+	struct login_request r = { .service = "http",
+		.purpose = LOGIN_READ,
+		.tls = stream_secure(&s->http.line.io),
+		.any_host = true };
+
+	stream_peer(&s->http.line.io, &r.peer);
+	return r;
+}
+
+void
+memd_auth_cookie(struct memd_session *s, bool gone)
+{
+	struct buf token = { 0 }, b = { 0 };
+	struct web_session_rules rules = memd_auth_rules();
+
+	if (!gone)
+		web_session_seal(memd.keys, &s->web, &token);
+	web_cookie_write(&b, S(MEMD_COOKIE), buf_get(&token),
+	    gone ? 0 : web_session_left(&s->web, &rules, clock_now()));
+	http_server_field(&s->http, "Set-Cookie", buf_get(&b));
+	buf_fini(&token);
+	buf_fini(&b);
+}
+
+/* ---- not let in ------------------------------------------------------------------------------------ */
+
+/* A browser would ask for the password itself, over our page, and keep it. */
+static enum http_next
+auth_unknown(struct memd_session *s, const char *code, const char *detail)
+{
+	http_server_answer(&s->http, 401);
+	if (!memd_guard_browser(http_server_head(&s->http)))
+		http_server_field(&s->http, "WWW-Authenticate",
+		    S("Basic realm=\"mail\", charset=\"UTF-8\""));
+	return memd_problem(s, 401, code, detail);
+}
+
+enum http_next
+memd_auth_no(struct memd_session *s, const struct login_result *r)
+{
+	switch (r->outcome) {
+	case LOGIN_AWAY:
+		http_server_answer(&s->http, 503);
+		http_server_field(&s->http, "Retry-After", S("5"));
+		return memd_problem(s, 503, "away",
+		    "The directory does not answer; try again soon.");
+	case LOGIN_INACTIVE: return memd_problem(s, 403, "inactive", "This account is not active.");
+	case LOGIN_FORBIDDEN:
+		return memd_problem(s, 403, "forbidden",
+		    "This account may not read mail here from there.");
+	case LOGIN_WRONG:
+	case LOGIN_NOT_YOURS: break;
+	case LOGIN_OK:
+	case LOGIN_ELSEWHERE:
+	case LOGIN_OUTCOMES: must(false); break;
+	}
+	return auth_unknown(s, "wrong", "The name or the password is wrong.");
+}
+
+/* ---- the directory has answered --------------------------------------------------------------------- */
+
+static enum http_next
+auth_accept(struct memd_session *s, const struct login_user *user)
+{
+	if (admit_user(&s->admit, user->account) != ADMIT_OK) {
+		log_event(LOG_INFO, "login_limit", "sid=%s peer=%s user=%s", s->sid, s->peer,
+		    log_value(user->account));
+		return memd_problem(s, 429, "limit", "Too many requests of this user at once.");
+	}
+	mem_free(&s->account);
+	s->account = mem_strn(user->account.p, user->account.n);
+	return s->then(s, user);
+}
+
+static void
+auth_done(void *arg, const struct login_result *r)
+{
+	struct memd_session *s = arg;
+	struct login *l = s->login;
+	enum http_next next;
+
+	log_context(s->sid);
+	s->login = NULL; /* what follows may end the session; the result lives as long as l */
+	if (r->outcome != LOGIN_OK) {
+		const struct login_answer *a = login_answer(r->outcome);
+
+		log_event(LOG_INFO, "login_failed",
+		    "sid=%s service=http peer=%s login=%s user=%s mech=%s reason=%s", s->sid,
+		    s->peer, log_value(r->name), log_value(r->user.account), r->mechanism, a->log);
+		metric_add(M_LOGIN_FAILED, a->counts);
+	}
+	next = r->outcome == LOGIN_OK ? auth_accept(s, &r->user) : memd_auth_no(s, r);
+	login_free(&l);
+	http_server_resume(&s->http, next);
+}
+
+/* ---- by what ----------------------------------------------------------------------------------------- */
+
+/* RFC 7617: name ":" password, in UTF-8; a colon in the name there cannot be. */
+static enum http_next
+auth_basic(struct memd_session *s, struct slice credentials)
+{
+	struct login_request r = memd_auth_request(s);
+	struct buf text = { 0 };
+	struct slice name, all;
+	bool good = base64_parse(&text, slice_trim(credentials)) == 0;
+
+	all = buf_get(&text);
+	good = good && slice_find(all, ':') < all.n;
+	if (good) {
+		(void)slice_cut(&all, ':', &name);
+		s->login = login_start(memd.door, &r, &s->http.op, auth_done, s);
+		login_password(s->login, name, all);
+	}
+	if (text.p)
+		secret_clear(text.p, text.n);
+	buf_fini(&text);
+	return good ? HTTP_WAIT : memd_problem(s, 400, "malformed", "Authorization is malformed.");
+}
+
+/* As a proxy says whom it has let in: all rules but the password. */
+static enum http_next
+auth_session(struct memd_session *s)
+{
+	struct login_request r = memd_auth_request(s);
+	struct slice account = slice_str(s->web.account), text = { 0 };
+
+	r.proxy = true;
+	s->login = login_start(memd.door, &r, &s->http.op, auth_done, s);
+	if (login_mechanism(s->login, S("EXTERNAL")) &&
+	    login_step(s->login, &account, &text) == LOGIN_WAIT)
+		return HTTP_WAIT;
+	login_free(&s->login);
+	return auth_unknown(s, "over", "Nobody is logged in.");
+}
+
+enum http_next
+memd_auth_start(struct memd_session *s, memd_then then)
+{
+	const struct http_head *h = http_server_head(&s->http);
+	struct slice value = http_head_value(h, S("Authorization")), scheme, token;
+	int64_t now = clock_now();
+	struct web_session_rules rules = memd_auth_rules();
+
+	s->then = then;
+	if (!memd_auth_secure(s))
+		return memd_problem(s, 403, "tls", "Only over TLS.");
+	if (value.p) {
+		if (slice_word(&value, &scheme) && slice_ieq(scheme, S("Basic")))
+			return auth_basic(s, value);
+		return auth_unknown(s, "scheme", "Basic is what is understood here.");
+	}
+	token = web_cookie_find(h, S(MEMD_COOKIE));
+	if (!token.p || !web_session_open(memd.keys, &rules, token, now, &s->web, &s->due))
+		return auth_unknown(s, "over", "Nobody is logged in.");
+	if (!memd_guard_own(h, h->verb == HTTP_VERB_GET || h->verb == HTTP_VERB_HEAD)) {
+		metric_add(M_FOREIGN, 1);
+		log_event(LOG_WARN, "http_foreign", "sid=%s peer=%s user=%s path=%s origin=%s",
+		    s->sid, s->peer, log_str(s->web.account), log_value(h->path),
+		    log_value(http_head_value(h, S("Origin"))));
+		return memd_problem(s, 403, "foreign", "This request comes from another site.");
+	}
+	s->cookie = true;
+	if (s->due)
+		s->web.seen = now;
+	return auth_session(s);
+}

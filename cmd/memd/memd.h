@@ -1,0 +1,193 @@
+/* memd/memd.h: what all files of memd share: settings, this worker's keepers, a session.
+ *
+ *	main.c     keys, metrics, one call
+ *	session.c  who may connect, and the life of a connection
+ *	route.c    from a request's path to who answers it; the files of the client
+ *	guard.c    what a browser says of where a request comes from, and what it is told to do with an answer
+ *	auth.c     whose request it is: the cookie, Basic, and the directory's rules at each request
+ *	login.c    POST /login, POST /logout, GET /session
+ *	proxy.c    a request of JMAP to the user's store, and its answer back
+ *	reach.c    ... a connection to that store
+ *	store.c    the stores as configured, and a probe whether one that was down is back
+ *
+ * memd keeps nothing of anybody: who is logged in stands in a sealed cookie, so any memd serves any request. */
+#ifndef MEMD_MEMD_H
+#define MEMD_MEMD_H
+#include "backend/backend.h"
+#include "base/list.h"
+#include "base/must.h"
+#include "daemon/admit.h"
+#include "daemon/daemon.h"
+#include "daemon/sessions.h"
+#include "directory/directory.h"
+#include "http/client.h"
+#include "http/server.h"
+#include "login/login.h"
+#include "web/files.h"
+#include "web/seal.h"
+#include "web/session.h"
+
+enum memd_role { MEMD_WEB, MEMD_REDIRECT, MEMD_ROLES };
+
+/* A [host NAME] section; NAME is a value of mailHost, or "*" for those without one of their own. */
+struct memd_section {
+	char *name;
+	char *address;          /* a host or a numeric address; empty: NAME itself */
+	int64_t port;           /* 0: store.port */
+	char *certificate_name; /* empty: NAME */
+};
+
+struct memd_conf {
+	int64_t workers;
+	int64_t clients, per_client, per_user; /* limit.*, see daemon/admit.h */
+	int64_t upload;                        /* limit.upload: octets of a request's body */
+	int64_t auth_delay;                    /* auth.delay, ms */
+	int64_t idle_time;                     /* timeout.idle, ms: of a connection */
+	char *www;                             /* folder of the client's files */
+	char *keys;                            /* session.keys: file of keys, see web/seal.h */
+	int64_t session_idle, session_life;    /* session.idle, session.life; ms */
+	int64_t hsts;                          /* hsts, ms; 0: not told */
+	char **origins;                        /* cors.origins */
+	int64_t port;                          /* store.port */
+	char *dflt;                            /* store.default */
+	int64_t connect_time, answer_time;     /* store.connect_timeout, store.answer_timeout; ms */
+	int64_t attempts, down_failures, retry;
+	int64_t kept, rest; /* store.kept: connections at rest; store.rest, ms: and how long */
+	struct memd_section **sections;
+};
+extern struct memd_conf config;
+
+/* The worker. */
+struct memd {
+	struct loop *loop;
+	struct dir *dir;
+	struct dns *dns;
+	struct login_door *door;
+	struct backend_set stores;
+	struct http_pool pool;
+	struct web_keys *keys;   /* as last read */
+	struct web_files *files; /* likewise */
+	struct list sessions;
+	size_t nsessions;
+};
+extern struct memd memd;
+
+/* clang-format off */
+enum memd_metric {
+	M_CONNECTIONS, M_SESSIONS, M_REQUESTS, M_BAD, M_API, M_STREAMS, M_LOGINS, M_LOGIN_FAILED, M_FOREIGN,
+	M_STORE_ANSWERED, M_STORE_US, M_STORE_FAILED, M_STORES_DOWN, M_STORE_DOWNS, M_STORE_SHUNNED, M_STORE_PROBES,
+	M_REFERRALS, M_DIRECTORY
+};
+/* clang-format on */
+
+#define MEMD_SESSION_MAGIC 0x4d454d64u
+/* `__Host-`: see web/cookie.h. */
+#define MEMD_COOKIE "__Host-tiermail"
+
+struct memd_session;
+typedef enum http_next (*memd_then)(struct memd_session *s, const struct login_user *user);
+
+struct memd_proxy;
+struct memd_session {
+	uint32_t magic;
+	uint8_t role; /* enum memd_role */
+	bool loopback, left;
+	struct http_server http;
+	struct list link; /* memd.sessions; on no list once it has left */
+	struct admit admit;
+	char sid[14];
+	char peer[ADDR_TEXT]; /* without port, for logs */
+	uint64_t began_ms;
+	/* of the request */
+	struct login *login; /* while it is asked whose it is */
+	memd_then then;      /* ... and what follows */
+	char *account;       /* uid@domain, once that is known */
+	char *origin;        /* of another site that may read the answer (CORS) */
+	struct web_session web;
+	bool cookie;   /* it has come with a session, `web` */
+	bool due;      /* ... that is to be sealed anew */
+	bool rules_ok; /* the answer has its fields for browsers */
+	bool event_stream;
+};
+
+static inline struct memd_session *
+memd_of(struct http_server *http)
+{
+	return CAST(http->owner, struct memd_session, MEMD_SESSION_MAGIC);
+}
+
+/* ---- session.c */
+extern const struct admit_service memd_admit;
+extern const struct daemon_sessions memd_session_verbs;
+void memd_session_new(struct daemon_listen *l, int fd);
+void memd_session_drain_all(void);
+size_t memd_session_end_user(struct slice account);
+
+/* ---- route.c */
+enum http_next memd_request(struct http_server *http);
+
+/* ---- guard.c */
+/* Does the request come from a page of ours (or, `typed`, from the person himself: an address that was typed, a
+ * bookmark)?  Browsers say so, and no page can say otherwise. */
+bool memd_guard_own(const struct http_head *h, bool typed);
+/* Did a browser send it? */
+bool memd_guard_browser(const struct http_head *h);
+bool memd_guard_json(const struct http_head *h);
+/* Notes an origin of cors.origins; false: there is one, and it is none of them. */
+bool memd_guard_cors(struct memd_session *s);
+/* Fields of every answer but pages; of pages. */
+void memd_guard_fields(struct memd_session *s);
+void memd_guard_page(struct http_server *http, struct slice path);
+/* An answer in JSON (RFC 9457): {"status":503,"detail":...,"code":...}. */
+enum http_next
+memd_problem(struct memd_session *s, unsigned status, const char *code, const char *detail);
+enum http_next memd_json(struct memd_session *s, unsigned status, struct slice text);
+
+/* ---- auth.c */
+/* Finds out whose the request is, and goes on with `then`, or answers. */
+enum http_next memd_auth_start(struct memd_session *s, memd_then then);
+/* Words for whoever was not let in. */
+enum http_next memd_auth_no(struct memd_session *s, const struct login_result *r);
+bool memd_auth_secure(const struct memd_session *s);
+struct login_request memd_auth_request(struct memd_session *s);
+struct web_session_rules memd_auth_rules(void);
+/* Appends Set-Cookie with s->web; `gone`: takes it away. */
+void memd_auth_cookie(struct memd_session *s, bool gone);
+
+/* ---- login.c */
+enum http_next memd_login(struct memd_session *s);
+enum http_next memd_logout(struct memd_session *s);
+enum http_next memd_whoami(struct memd_session *s);
+
+/* ---- proxy.c */
+enum http_next memd_proxy_start(struct memd_session *s, const struct login_user *user);
+
+/* ---- reach.c */
+struct memd_reach {
+	struct backend *host;
+	struct backend_way *way; /* entered; NULL: not, or told how it went */
+	uint64_t began_ms;       /* ... at loop_now */
+	struct addr addrs[BACKEND_ADDRESSES];
+	size_t naddrs, at;
+	struct op op;
+	struct tls_ctx *ctx;
+	char *name; /* that the certificate must have */
+	int port;
+	/* The client, or NULL: the store is away. */
+	void (*done)(void *arg, struct http_client *c);
+	void *arg;
+};
+/* A connection to `host`: one that rests (unless `fresh`), which is returned; or NULL, and `done` follows.
+ * *away: it cannot be reached, and `done` does not follow. */
+struct http_client *
+memd_reach_start(struct memd_reach *r, struct slice host, bool fresh, bool *away);
+/* Likewise without asking whether it is up: always a new one. */
+void memd_reach_probe(struct memd_reach *r, struct backend *b);
+void memd_reach_tried(struct memd_reach *r, enum backend_tried how, struct slice why);
+void memd_reach_fini(struct memd_reach *r);
+
+/* ---- store.c */
+extern const struct backend_rules memd_rules;
+struct memd_section memd_store_own(const struct backend *b);
+bool memd_store_check(struct buf *why);
+#endif

@@ -1,0 +1,15 @@
+/* web/cookie.h: cookies of our own faces (RFC 6265).  Pure.
+ *
+ * All are `__Host-` ones: Secure, for this host alone, for every path, so that no neighbour and no page
+ * without TLS can set one (RFC 6265bis 4.1.3.2); HttpOnly and SameSite=Strict, because no script needs them and
+ * no other site has a reason to send one. */
+#ifndef WEB_COOKIE_H
+#define WEB_COOKIE_H
+#include "http/reader.h"
+
+/* The value of the cookie `name` in the request; p NULL when there is none.  Of several the first: a browser
+ * sends the one with the longest path first, and ours have all the same. */
+struct slice web_cookie_find(const struct http_head *h, struct slice name);
+/* Appends the value of Set-Cookie; `value` is made of letters, digits, "-" and "_".  age_s 0: the cookie goes. */
+void web_cookie_write(struct buf *b, struct slice name, struct slice value, int64_t age_s);
+#endif

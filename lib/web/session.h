@@ -1,0 +1,37 @@
+/* web/session.h: who is logged in: a cookie that is sealed, so that any host of a service knows it and none
+ * keeps it.
+ *
+ * A session ends after `idle` seconds without a request, and `life` seconds after the login whatever was
+ * asked.  The cookie is written anew now and then (web_session_due), with the time of the last request.
+ *
+ *	text = "1" SP login-time SP last-time SP id SP account [SP anything]	seconds since 1970
+ *
+ * A reader passes over what stands behind the account, so that a newer one may say more there; another first
+ * word is another layout, and then the person logs in again. */
+#ifndef WEB_SESSION_H
+#define WEB_SESSION_H
+#include "web/seal.h"
+
+#define WEB_SESSION_ID      13
+#define WEB_SESSION_ACCOUNT 320 /* octets of uid@domain, at most */
+
+struct web_session {
+	int64_t began, seen;         /* seconds since 1970 */
+	char id[WEB_SESSION_ID + 1]; /* one for each login, for logs */
+	char account[WEB_SESSION_ACCOUNT + 1];
+};
+struct web_session_rules {
+	int64_t idle_s, life_s;
+};
+
+/* A new one of `account`; false when that is too long. */
+bool web_session_begin(struct web_session *s, struct slice account, int64_t now) MUSTCHECK;
+/* Appends the cookie's value. */
+void web_session_seal(const struct web_keys *k, const struct web_session *s, struct buf *b);
+/* What `token` says; false when it is nobody's, or over.  *due: it is to be sealed anew. */
+bool web_session_open(const struct web_keys *k, const struct web_session_rules *rules,
+    struct slice token, int64_t now, struct web_session *s, bool *due) MUSTCHECK;
+/* Seconds until it ends if nothing is asked any more. */
+int64_t
+web_session_left(const struct web_session *s, const struct web_session_rules *rules, int64_t now);
+#endif
