@@ -352,6 +352,28 @@ qenv_parse(struct slice head, uint64_t size, const char *id, struct arena *a, st
 
 /* ---- journal ------------------------------------------------------------------------- */
 
+/* What was said of a recipient, or NULL when it cannot be read. */
+static struct verdict *
+journal_verdict(struct slice rest, struct slice code, struct arena *a)
+{
+	struct verdict *v = arena_new(a, sizeof(*v));
+	uint64_t n;
+
+	if (verdict_parse_esc(code, v) < 0)
+		return NULL;
+	if (get_u64(rest, "reply", 599, &n))
+		v->reply = (uint16_t)n;
+	if (get_u64(rest, "said", 999, &n)) {
+		v->said = (uint16_t)n;
+		if (get_u64(rest, "class", 5, &n))
+			v->said_class = (uint8_t)n;
+	}
+	if (kv_find(rest, "text").p &&
+	    kv_cstr(kv_find(rest, "text"), v->text, sizeof(v->text)) == -EBADMSG)
+		return NULL;
+	return v;
+}
+
 static bool
 journal_rcpt(struct slice rest, struct arena *a, struct qenv *env)
 {
@@ -359,7 +381,7 @@ journal_rcpt(struct slice rest, struct arena *a, struct qenv *env)
 		"deferred" };
 	int state = get_word(rest, "state", words, NELEM(words));
 	struct slice code = kv_find(rest, "code");
-	uint64_t n, at, reply;
+	uint64_t n, at;
 	struct qrcpt *r;
 
 	if (state < 0 || env->nrcpt == 0 || !get_u64(rest, "n", env->nrcpt - 1, &n) ||
@@ -370,23 +392,8 @@ journal_rcpt(struct slice rest, struct arena *a, struct qenv *env)
 	r->state = r->deferred ? QSTATE_PENDING : (enum qstate)state;
 	r->at = (int64_t)at;
 	r->mta = get_str(rest, "mta", a);
-	r->last = NULL;
-	if (code.p) {
-		r->last = arena_new(a, sizeof(*r->last));
-		if (verdict_parse_esc(code, r->last) < 0)
-			return false;
-		if (get_u64(rest, "reply", 599, &reply))
-			r->last->reply = (uint16_t)reply;
-		if (get_u64(rest, "said", 999, &reply)) {
-			r->last->said = (uint16_t)reply;
-			if (get_u64(rest, "class", 5, &reply))
-				r->last->said_class = (uint8_t)reply;
-		}
-		if (kv_find(rest, "text").p &&
-		    kv_cstr(kv_find(rest, "text"), r->last->text, sizeof(r->last->text)) ==
-			-EBADMSG)
-			return false;
-	}
+	/* A verdict that only a later version reads changes nothing about the state. */
+	r->last = code.p ? journal_verdict(rest, code, a) : NULL;
 	return true;
 }
 
@@ -439,6 +446,8 @@ journal_held(struct slice rest, struct arena *a, struct qenv *env)
 	env->held = why;
 }
 
+/* False: a later version has written it, since its sum is right.  It is passed over: who stopped there would have
+ * taken a part of a step, and would write over what follows. */
 static bool
 journal_record(struct slice line, struct arena *a, struct qenv *env)
 {
@@ -514,9 +523,9 @@ qjournal_parse(struct slice journal, const char *id, struct arena *a, struct qen
 		struct slice rest = slice_from(journal, good), line;
 		size_t n = journal_line(rest, id, &line);
 
-		if (n == 0 || !journal_step_whole(line, slice_from(rest, n), id) ||
-		    !journal_record(line, a, env))
+		if (n == 0 || !journal_step_whole(line, slice_from(rest, n), id))
 			break;
+		(void)journal_record(line, a, env);
 		good += n;
 	}
 	return good;

@@ -1,6 +1,7 @@
 /* The envelope's text form: what is written is read, what was torn or damaged is told apart. */
 #include "../tap.h"
 #include <unistd.h>
+#include "base/crc.h"
 #include "queue/queue-impl.h"
 
 #define ID "1qx0abcdefghi00"
@@ -194,6 +195,45 @@ names(void)
 	ok(!queue_name_parse(S(""), id, &n, &held), "nothing");
 }
 
+static void
+journal_add(struct buf *j, const char *line)
+{
+	uint32_t sum = crc32c(crc32c(0, ID, QUEUE_FILE_ID_LEN), line, strlen(line));
+
+	buf_printf(j, "%s crc=%08x\n", line, sum);
+}
+
+/* Records whose words this version does not know, alone and within a step. */
+static void
+later(void)
+{
+	static const char *const lines[] = { "rcpt n=0 state=parked at=1763800000",
+		"rcpt n=7 state=delivered at=1763800000", "attempt n=99999 next=1", "attempt n=1",
+		"notice n=many at=1", "rcpt n=0 state=failed at=1 code=9.9.9", "colour name=red" };
+	struct qrcpt r[2];
+	struct qenv e = sample(r), back = e;
+	struct arena a = { 0 };
+	struct buf j = { 0 };
+
+	e.rcpts[1].state = QSTATE_DELIVERED;
+	e.rcpts[1].changed = true;
+	for (size_t i = 0; i < NELEM(lines); i++)
+		journal_add(&j, lines[i]);
+	qjournal_rcpts(&j, ID, &e);
+	qjournal_step(&j, ID);
+	qjournal_notice(&j, ID, 2, 1763900000);
+	back.rcpts[1].state = QSTATE_PENDING;
+	eq(qjournal_parse(buf_get(&j), ID, &a, &back), j.n,
+	    "lines of a later version are read over");
+	ok(back.rcpts[1].state == QSTATE_DELIVERED && back.notices == 2,
+	    "within a step too: what is known in it counts, and what follows");
+	ok(back.attempts == 0 && back.next_at == 0, "and they change nothing");
+	ok(back.rcpts[0].state == QSTATE_FAILED && !back.rcpts[0].last,
+	    "but for a state whose words cannot be read");
+	arena_reset(&a);
+	buf_fini(&j);
+}
+
 /* What is written at once counts as a whole, wherever it was torn; what follows is written over it. */
 static void
 steps(void)
@@ -245,6 +285,7 @@ int
 main(void)
 {
 	steps();
+	later();
 	header();
 	journal();
 	names();
