@@ -6,6 +6,7 @@
  *	pool.c     channel-master processes: started on demand, reaped
  *	pools.c    how many of them channels have together
  *	stopped.c  which channels an operator has stopped, on disk
+ *	places.c   what was learned of destinations, on disk
  *	rescan.c   the spool into the schedule, in the background
  *	clock.c    steps of the system's clock
  *	table.c    what all of them know and change: no input or output
@@ -126,6 +127,11 @@ void rescan_close(void);
 /* stopped.c */
 int stopped_load(void); /* what operators said before, behind table_start; -errno is logged */
 void stopped_set(struct sched_channel *sc, bool stopped);
+
+/* places.c */
+void places_load(void); /* behind stopped_load */
+/* What is known of d has changed; with `hosts` also of the set of its MX hosts. */
+void places_note(const struct sched_dest *d, bool hosts);
 
 /* tell.c */
 void jobctl_status_write(struct buf *out);

@@ -152,6 +152,8 @@ jobctl_start(struct loop *l)
 	table_start();
 	if ((e = stopped_load()) < 0)
 		return e;
+	sched_places_keep(jobctl.sched, true);
+	places_load();
 	pool_start();
 	if ((e = serve_start()) < 0) {
 		log_event(LOG_ERROR, "listen", "path=%s/jobctl.sock error=%s",

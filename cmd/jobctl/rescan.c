@@ -140,6 +140,7 @@ over(struct scan *s)
 	metric_add(M_SCANS, 1);
 	scan_free(s);
 	scan = NULL;
+	sched_places_keep(jobctl.sched, false);
 	if (again) {
 		again = false;
 		rescan("again");

@@ -200,7 +200,7 @@ take_result(struct conn *c, struct slice verb, struct slice rest, struct slice l
 	struct sched_entry *e;
 	enum dest_state was;
 	const char *why = "";
-	bool marked;
+	bool marked, moves;
 
 	if (job_result_parse(verb, rest, &r, &why) < 0 || r.id >= c->slots || !c->lease[r.id]) {
 		log_event(LOG_ERROR, "job_line", "channel=%s pid=%u why=%s line=%s",
@@ -211,6 +211,7 @@ take_result(struct conn *c, struct slice verb, struct slice rest, struct slice l
 	e = c->lease[r.id];
 	dest = e->dest;
 	was = (enum dest_state)dest->state;
+	moves = r.mx.n && !sched_dest_has_mx(dest, r.mx);
 	count_result(r.end, (enum job_action)e->action);
 	free_slot(c, e);
 	marked = e->held_later || e->delete_later;
@@ -218,6 +219,8 @@ take_result(struct conn *c, struct slice verb, struct slice rest, struct slice l
 		finish_marked(e);
 	if (dest->state != was)
 		report_dest(dest, was, &r);
+	if (moves || r.suspend)
+		places_note(dest, r.suspend);
 	if (!c->leaving && !jobctl.draining)
 		give_work(c, dest);
 	table_changed();

@@ -118,10 +118,15 @@ each_hold(struct conn *c, struct sched_entry *e)
 static bool
 each_retry(struct conn *c, struct sched_entry *e)
 {
+	struct sched_dest *d = e->dest;
+	bool rests = d->state == DEST_SUSPENDED || (d->group && d->group->suspended_until);
+
 	(void)c;
 	if (e->state != SCHED_WAITING)
 		return false;
 	sched_retry(jobctl.sched, e, clock_now());
+	if (rests)
+		places_note(d, true);
 	return true;
 }
 

@@ -34,6 +34,7 @@ static void
 dest_free(struct sched *s, struct sched_dest *d)
 {
 	sched_heap_take_dest(s, d);
+	sched_move_stop(d);
 	sched_dest_unlimit(s, d);
 	sched_group_leave(s, d);
 	(void)map_take(&d->channel->dests, sched_dest_name_of(d));
@@ -68,6 +69,7 @@ sched_dest_get(struct sched *s, struct sched_channel *c, struct slice name)
 	list_init(&d->idle);
 	list_init(&d->busy);
 	list_init(&d->blocked);
+	list_init(&d->moving);
 	/* Our own hosts of the data tier, and this one, are no strangers; slow they may be like others. */
 	d->class = c->conf->protocol != CHANNEL_SMTP ? DEST_PROVEN : DEST_NEW;
 	(void)map_put(&c->dests, sched_dest_name_of(d), d);
@@ -95,7 +97,7 @@ sched_dest_remembers(const struct sched_dest *d, int64_t now)
 static void
 sched_dest_forget(struct sched *s, struct sched_channel *c)
 {
-	for (int i = 0; i < IDLE_LOOK && c->nidle > IDLE_MOST; i++) {
+	for (int i = 0; i < IDLE_LOOK && c->nidle > (s->keep ? IDLE_KEPT : IDLE_MOST); i++) {
 		struct sched_dest *d = list_first(&c->idle, struct sched_dest, idle);
 
 		if (c->nidle <= IDLE_KEPT && sched_dest_remembers(d, s->now)) {
@@ -319,6 +321,7 @@ void
 sched_dest_wake(struct sched *s, struct sched_dest *d)
 {
 	sched_heap_take_dest(s, d);
+	sched_move_stop(d);
 	sched_dest_set_state(s, d, DEST_ALIVE, 0);
 	sched_dest_set_limited(d, false);
 	sched_dest_update(d);
@@ -341,21 +344,6 @@ sched_dest_free_rates(struct sched *s)
 
 /* ---- alive or dead --------------------------------------------------------------------- */
 
-/* Everything ready waits for its own backoff, without an attempt being counted; the first
- * success takes it back (revive). */
-static void
-throttle_all(struct sched *s, struct sched_dest *d, int64_t now)
-{
-	struct sched_entry *e;
-
-	for (int p = 0; p < 3; p++)
-		while ((e = list_first(&d->ready[p], struct sched_entry, link))) {
-			sched_entry_unlink(s, e);
-			e->throttled = true;
-			sched_entry_wait(s, e, now + sched_backoff(e));
-		}
-}
-
 static void
 park(struct sched *s, struct sched_dest *d, int64_t now)
 {
@@ -368,7 +356,7 @@ park(struct sched *s, struct sched_dest *d, int64_t now)
 	d->window = 1;
 	sched_dest_set_state(s, d, DEST_DEAD,
 	    now + (first << shift < most ? first << shift : most));
-	throttle_all(s, d, now);
+	sched_move_start(s, d, SCHED_MOVE_WAIT, now);
 }
 
 void
@@ -381,27 +369,19 @@ sched_dest_suspend(struct sched *s, struct sched_dest *d, int64_t until, int64_t
 	d->fails = d->grown = d->shrunk = 0;
 	d->window = 1;
 	sched_dest_set_state(s, d, DEST_SUSPENDED, until);
-	throttle_all(s, d, now);
+	sched_move_start(s, d, SCHED_MOVE_WAIT, now);
 	sched_dest_update(d);
 }
 
+/* The first success takes back what park has done. */
 static void
 revive(struct sched *s, struct sched_dest *d, int64_t now)
 {
-	struct sched_entry *e;
-
 	d->parks = 0;
 	d->fails = d->grown = d->shrunk = 0;
 	d->window = (float)d->channel->conf->dest_start;
 	sched_dest_wake(s, d);
-	list_each(e, &d->waiting, struct sched_entry, link)
-	{
-		if (!e->throttled)
-			continue;
-		sched_entry_unlink(s, e);
-		e->throttled = false;
-		sched_entry_ready(s, e, now, false);
-	}
+	sched_move_start(s, d, SCHED_MOVE_READY, now);
 }
 
 /* Its time is over: it may go on; of a dead one, one message shows whether it is back. */
@@ -413,6 +393,7 @@ sched_dest_probe(struct sched *s, struct sched_dest *d, int64_t now)
 	sched_dest_set_limited(d, false);
 	if (!d->parked_until)
 		return;
+	sched_move_stop(d); /* its window lets one out at a time */
 	sched_dest_set_state(s, d, DEST_ALIVE, 0);
 	list_each(e, &d->waiting, struct sched_entry, link)
 	{

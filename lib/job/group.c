@@ -121,7 +121,7 @@ sched_group_join(struct sched *s, struct sched_dest *d, struct slice mx)
 	struct map *groups = &d->channel->groups;
 	struct sched_group *g;
 
-	if (d->group && slice_eq(group_name(d->group), mx))
+	if (sched_dest_has_mx(d, mx))
 		return;
 	sched_dest_unlimit(s, d); /* what it waits for is not the rate of that group */
 	sched_group_leave(s, d);
@@ -174,4 +174,63 @@ sched_group_back(struct sched_dest *d)
 {
 	if (d->group)
 		d->group->active--;
+}
+
+/* ---- written down ---------------------------------------------------------------------------------- */
+
+bool
+sched_dest_has_mx(const struct sched_dest *d, struct slice mx)
+{
+	return d->group && slice_eq(group_name(d->group), mx);
+}
+
+size_t
+sched_place_get(const struct sched_dest *d, bool hosts, struct job_place p[2])
+{
+	const struct sched_group *g = d->group;
+	struct slice channel = slice_str(d->channel->name);
+
+	p[0] = (struct job_place){ .channel = channel,
+		.dest = slice(d->name, d->name_len),
+		.mx = g ? slice(g->name, g->name_len) : S(""),
+		.until = d->state == DEST_SUSPENDED ? d->parked_until : 0 };
+	if (!g || !hosts)
+		return 1;
+	p[1] = (struct job_place){ .channel = channel, .mx = p[0].mx, .until = g->suspended_until };
+	return 2;
+}
+
+bool
+sched_place_put(struct sched *s, const struct job_place *p, int64_t now)
+{
+	struct sched_channel *c = sched_channel_find(s, p->channel);
+	int64_t most = now + SCHED_SUSPEND_MOST, until = p->until > most ? most : p->until;
+	struct sched_group *g;
+	struct sched_dest *d;
+
+	if (!c)
+		return false;
+	if (p->dest.n == 0) {
+		if (!(g = map_get(&c->groups, p->mx)))
+			return false;
+		g->suspended_until = (uint32_t)until;
+		return true;
+	}
+	if (p->mx.n == 0 && until <= now && !map_get(&c->dests, p->dest))
+		return false;
+	d = sched_dest_get(s, c, p->dest);
+	if (p->mx.n)
+		sched_group_join(s, d, p->mx);
+	if (until > now)
+		sched_dest_suspend(s, d, until, now);
+	else if (d->state == DEST_SUSPENDED) /* a later line */
+		sched_dest_wake(s, d);
+	sched_dest_maybe_idle(s, d);
+	return true;
+}
+
+void
+sched_places_keep(struct sched *s, bool keep)
+{
+	s->keep = keep;
 }

@@ -160,6 +160,8 @@ sched_next_due(const struct sched *s)
 {
 	int64_t due = s->nheap ? (int64_t)due_of(s->heap[0]) : 0;
 
+	if (!list_empty(&s->moving))
+		return 1; /* at once */
 	for (size_t i = 0; i < s->nchannels; i++) {
 		int64_t at = channel_due(s->order[i]);
 

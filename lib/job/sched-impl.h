@@ -21,7 +21,9 @@ struct sched {
 	uintptr_t *heap; /* by due; [0] is the earliest */
 	size_t nheap, heap_room;
 	size_t dest_bytes;
-	int64_t now; /* of the call under way that deals with leases */
+	int64_t now;        /* of the call under way that deals with leases */
+	struct list moving; /* destinations, by `moving` */
+	bool keep;          /* destinations without messages are not forgotten yet */
 };
 
 /* heap.c */
@@ -61,6 +63,13 @@ void sched_dest_result(struct sched *s, struct sched_dest *d, const struct job_r
 void sched_dest_suspend(struct sched *s, struct sched_dest *d, int64_t until, int64_t now);
 void sched_dest_probe(struct sched *s, struct sched_dest *d, int64_t now); /* its park is over */
 void sched_dest_free_all(struct sched *s, struct sched_channel *c);
+
+/* move.c: all messages of a destination, a slice now and the others by sched_move_some: what is ready waits for its
+ * own backoff without an attempt being counted, or what waits for that is ready again. */
+enum sched_move { SCHED_MOVE_WAIT, SCHED_MOVE_READY };
+void sched_move_start(struct sched *s, struct sched_dest *d, enum sched_move how, int64_t now);
+void sched_move_stop(struct sched_dest *d); /* what was not moved stays where it is */
+void sched_move_some(struct sched *s, size_t most, int64_t now);
 
 /* group.c.  Its MX hosts are these; a group without destinations is gone. */
 void sched_group_join(struct sched *s, struct sched_dest *d, struct slice mx);

@@ -20,7 +20,10 @@
 struct sched *
 sched_new(void)
 {
-	return mem_new(sizeof(struct sched));
+	struct sched *s = mem_new(sizeof(*s));
+
+	list_init(&s->moving);
+	return s;
 }
 
 void
@@ -524,6 +527,7 @@ sched_tick(struct sched *s, int64_t now)
 
 	for (size_t i = 0; i < s->nchannels; i++)
 		(void)sched_rate_may(&s->order[i]->rate, &s->order[i]->conf->rate_total, now);
+	sched_move_some(s, TICK_MOST, now);
 	for (int i = 0; i < TICK_MOST && sched_heap_pop(s, (uint32_t)now, &e, &d); i++) {
 		if (d) {
 			sched_dest_probe(s, d, now);

@@ -22,6 +22,7 @@
 #include "base/map.h"
 #include "mta/channels.h"
 #include "job/line.h"
+#include "job/places.h"
 
 #define SCHED_ID_LEN 15 /* the file's id: message id and copy number */
 
@@ -111,6 +112,9 @@ struct sched_dest {
 	struct sched_group *group; /* or NULL */
 	struct list blocked;       /* in group->early or blocked, of blocked_prio */
 	struct list ring[3], ready[3], waiting, idle, busy;
+	struct list moving; /* its messages are being moved, in slices: move.c */
+	uint32_t move_left;
+	uint8_t move;
 	uint64_t stamp[3]; /* when it got its place in the ring: order over the classes */
 	uint32_t news;     /* active: when a delivery began as the only one, or ended */
 	uint8_t class;     /* enum dest_class */
@@ -183,6 +187,16 @@ void sched_remove(struct sched *s, struct sched_entry *e);
 void sched_act(struct sched *s, struct sched_entry *e, enum job_action action, int64_t now);
 /* Walks the destinations of a channel: start with *at = 0; NULL at the end.  Nothing changes meanwhile. */
 struct sched_dest *sched_dest_next(const struct sched_channel *c, size_t *at);
+
+/* What is known of a destination that a restart must not forget: p[0] its hosts and its suspension; with `hosts`
+ * p[1] that of its hosts.  Returns how many; slices borrow.  Put: it is so (again); false when there is no such
+ * channel, or its time is over and nothing else is said.  Known destinations without messages are many only while
+ * `keep`: until the spool was read. */
+bool
+sched_dest_has_mx(const struct sched_dest *d, struct slice mx); /* as its hosts' set is called */
+size_t sched_place_get(const struct sched_dest *d, bool hosts, struct job_place p[2]);
+bool sched_place_put(struct sched *s, const struct job_place *p, int64_t now);
+void sched_places_keep(struct sched *s, bool keep);
 
 /* Moves what is due.  Returns when to be called again (unix seconds), 0 = when something is
  * added.  Bounded work per call: an answer <= now means there is more. */

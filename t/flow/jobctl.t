@@ -592,6 +592,70 @@ daemon.send_signal(signal.SIGTERM)
 tm.is_(m.line(), "leave", "masters are told to leave")
 m.say(f"done id={w['id']}")
 tm.is_(daemon.wait(tm.LONG), 0, "jobctl waits for their results and ends")
+
+# ---- what was learned of destinations outlives a kill ------------------------------------------------------------
+
+PLACES = f"{QUEUE}/jobctl.places"
+
+
+def suspend(name, mx):
+    """A message that is refused so that its destination rests."""
+    n = message(name, channel="paced")
+    feeder.say(new(n, name, channel="paced"))
+    w = p.work()
+    os.rename(path("paced", n), path("paced", "ZY" + n[2:]))
+    p.say(f"retry id={w['id']} next={int(time.time()) + 1} suspend=7200 rule=busy mx={mx}")
+
+
+def begin_anew(damage=lambda: None):
+    """kill -9, and something happens to the file; the master of channel paced comes back."""
+    global p, feeder
+    kill()
+    damage()
+    start()
+    p, feeder = Peer("hello who=test channel=paced pid=9 slots=10"), Peer("hello who=feeder pid=1")
+    tm.wait_for(lambda: status().get("scan") == "done")
+
+
+def torn():
+    with open(PLACES, "ab") as f:
+        f.write(b"place channel=paced dest=d.example until=1 crc=00000000\nplace channel=pac")
+
+
+start()
+p, feeder = Peer("hello who=test channel=paced pid=9 slots=10"), Peer("hello who=feeder pid=1")
+tm.wait_for(lambda: status().get("scan") == "done")
+n = message("e.example", channel="paced")
+feeder.say(new(n, "e.example", channel="paced"))
+finish([p.work()], " mx=rest/1/ab")
+suspend("d.example", "rest/1/ab")
+suspend("f.example", "other/1/cd")
+tm.ok(tm.wait_for(lambda: "f.example" in open(PLACES).read()), "it is written down")
+message("e.example", channel="paced")
+begin_anew(torn)
+d = dest("d.example")
+tm.ok(time.time() + 7000 < int(d.get("suspended_until", 0)) <= time.time() + 7200, "a suspended destination is so after a kill") or tm.diag(d)
+tm.is_((d.get("mx"), dest("f.example").get("mx")), ("rest/1/ab", "other/1/cd"), "and its hosts are known")
+tm.ok(p.silent() and dest("e.example").get("mx") == "rest/1/ab", "a domain with the same hosts gets nothing either") or tm.diag(dest("e.example"))
+with open(f"{DIR}/log") as f:
+    tm.ok(re.search(r"ev=places_read lines=\d+ bad=2", f.read()), "what was torn is told, and the rest is read")
+tm.ok(tm.wait_for(lambda: b"crc=00000000" not in open(PLACES, "rb").read()), "and it is gone from the file")
+for name in ("d.example", "e.example"):
+    ask(f"retry dest={name}")
+    tm.is_(p.work()["dest"], name, f"an operator's word ends it for {name}")
+tm.ok(tm.wait_for(lambda: len(open(PLACES).read().split("dest=d.example")) > 2), "which is written down, too")
+begin_anew()
+tm.is_(sorted(p.work()["dest"] for _ in range(2)), ["d.example", "e.example"], "and holds after a kill")
+tm.ok(dest("f.example").get("suspended_until"), "the other one still rests")
+begin_anew(lambda: (os.unlink(PLACES), os.mkdir(PLACES)))
+tm.ok(not dest("f.example").get("suspended_until"), "without the file all begin afresh, and jobctl goes on")
+os.rmdir(PLACES)
+for name in ("d.example", "e.example", "f.example"):
+    ask(f"delete dest={name}")
+kill(signal.SIGTERM)
+
+# ---- without it ---------------------------------------------------------------------------------------------------
+
 os.replace(f"{QUEUE}/jobctl.state", f"{QUEUE}/jobctl.state.old")
 os.mkdir(f"{QUEUE}/jobctl.state")
 r = subprocess.run([f"{tm.BINDIR}/jobctl", "-c", f"{ETC}/jobctl.conf"], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=tm.LONG)

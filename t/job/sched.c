@@ -380,6 +380,49 @@ steps(void)
 	end();
 }
 
+/* A destination with many messages dies and comes back: no call moves more than a slice of them. */
+static void
+many(void)
+{
+	const unsigned n = 50000;
+	struct sched_channel *c;
+	struct sched_entry *e;
+	size_t most = 0;
+	int64_t at;
+
+	begin();
+	c = sched_channel(s, S("tcp_local"));
+	for (unsigned i = 1; i <= n; i++)
+		(void)add(i, "x", 1);
+	while (sched_dest_next(c, &(size_t){ 0 })->state != DEST_DEAD && (e = pick(NOW)))
+		(void)finish(e, JOB_RETRY, JOB_SITE_FAIL, NOW);
+	ok(c->waiting > 0 && c->waiting < 5000 && c->ready > n - 5000,
+	    "who dies has some messages moved at once, %zu", c->waiting);
+	ok(!pick(NOW), "and none of the others goes out");
+	ok(sched_next_due(s) <= NOW, "which wait for the next turns");
+	for (at = NOW; c->ready > 0 && sched_next_due(s) <= at;) {
+		size_t before = c->waiting;
+
+		(void)sched_tick(s, at);
+		most = c->waiting - before > most ? c->waiting - before : most;
+	}
+	ok(c->ready == 0 && most > 0 && most <= 5000, "at most %zu in each", most);
+	while (!(e = pick(at)))
+		(void)sched_tick(s, at = sched_next_due(s));
+	ok(c->ready == 0, "one of them tries again");
+	(void)finish(e, JOB_DONE, JOB_SITE_OK, at);
+	ok(c->ready > 0 && c->ready < 5000, "and when it succeeds some are free at once, %zu",
+	    c->ready);
+	for (most = 0; sched_next_due(s) && sched_next_due(s) <= at;) {
+		size_t before = c->ready;
+
+		(void)sched_tick(s, at);
+		most = c->ready - before > most ? c->ready - before : most;
+	}
+	ok(c->ready > n - 20 && most <= 5000, "then all but those that had failed: %zu", c->ready);
+	end();
+}
+
 /* A message that its sender wants sent in a week, which is longer than any backoff. */
 static struct sched_entry *
 add_kept(unsigned n, uint32_t attempts, bool held)
@@ -716,6 +759,7 @@ main(void)
 	shares();
 	steps();
 	kept();
+	many();
 	million();
 	return done();
 }
