@@ -281,14 +281,19 @@ enum store_change_kind {
 	STORE_CHANGE_NEW = 1, /* messages came: struct store_range */
 	STORE_CHANGE_FLAGS,   /* flags or keywords changed: struct store_range */
 	STORE_CHANGE_GONE,    /* expunged, the tombstones: struct store_gone */
-	STORE_CHANGE_FOLDER,  /* made, renamed, attributes: no entries */
-	STORE_CHANGE_DELETED, /* the mailbox is deleted: no entries */
+	STORE_CHANGE_FOLDER,  /* renamed, attributes: no entries; made: its objectid */
+	STORE_CHANGE_DELETED, /* the mailbox is deleted: its objectid; of an older writer no entries */
 	STORE_CHANGE_NEWS, /* messages came, more than once: struct store_news.  The row's modseq is
 			      that of the last, and its mailbox is 0 */
+	STORE_CHANGE_THREADS, /* expunged at this modseq, whose thread is not called by their
+			      emailid: struct store_gone_thread */
 };
 struct store_gone {
 	uint32_t first, last; /* UIDs */
 	uint64_t emailid;     /* of the first; each next one has the next id; 0 = not known */
+} PACKED;
+struct store_gone_thread {
+	uint64_t emailid, threadid;
 } PACKED;
 
 /* `email`: {emailid BE64, mailbox BE64, uid BE32} -> version byte.  Where a content is, or was: a

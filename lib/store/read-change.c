@@ -41,6 +41,7 @@ change_row(struct store_view *v, struct store_change_walk *c)
 	c->at = head.at;
 	entry = head.kind == STORE_CHANGE_GONE ? sizeof(struct store_gone) :
 	    head.kind == STORE_CHANGE_NEWS     ? sizeof(struct store_news) :
+	    head.kind == STORE_CHANGE_THREADS  ? sizeof(struct store_gone_thread) :
 						 sizeof(struct store_range);
 	c->entries = slice_from(slice(d.mv_data, d.mv_size), sizeof(head));
 	c->count = c->entries.n / entry < head.count ? c->entries.n / entry : head.count;
@@ -127,6 +128,16 @@ store_change_gone(const struct store_change_walk *c, size_t i)
 	must(i < c->count && c->kind == STORE_CHANGE_GONE);
 	memcpy(&g, c->entries.p + i * sizeof(g), sizeof(g));
 	return g;
+}
+
+uint64_t
+store_change_objectid(const struct store_change_walk *c)
+{
+	uint64_t id = 0;
+
+	if ((c->kind == STORE_CHANGE_FOLDER || c->kind == STORE_CHANGE_DELETED) && c->count)
+		memcpy(&id, c->entries.p, sizeof(id));
+	return id;
 }
 
 /* ---- tombstones ---------------------------------------------------------------------------- */

@@ -173,6 +173,8 @@ struct store_change_walk {
 bool store_change_next(struct store_view *v, struct store_change_walk *c);
 struct store_range store_change_range(const struct store_change_walk *c, size_t i);
 struct store_gone store_change_gone(const struct store_change_walk *c, size_t i);
+/* Of a folder that was made (STORE_CHANGE_FOLDER) or deleted; 0 = not said: then it is one that has changed. */
+uint64_t store_change_objectid(const struct store_change_walk *c);
 
 /* Where a content is now, in the order of mailboxes and UIDs, deleted mailboxes left out:
  *	struct store_place p = { .emailid = id };

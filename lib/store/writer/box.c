@@ -200,6 +200,29 @@ writer_box_touch(struct writer *w, struct wbox *b)
 	return b->d.highestmodseq;
 }
 
+static void
+event_push(struct writer *w, enum store_event_kind kind, uint64_t account, uint64_t mailbox,
+    uint64_t modseq)
+{
+	struct store_event e = { .kind = (uint8_t)kind,
+		.account = account,
+		.mailbox = mailbox,
+		.modseq = modseq };
+
+	buf_add(&w->events, &e, sizeof(e));
+}
+
+/* A mailbox is made or deleted.  The log has what others call it: of one that is gone nobody could find that
+ * out, and one that is made is told by it from one that has changed. */
+static void
+box_event(struct writer *w, enum store_event_kind kind, const struct wbox *b, uint64_t modseq)
+{
+	event_push(w, kind, b->acct->d.id, b->id, modseq);
+	writer_change_put(w, b->acct->d.id, modseq,
+	    kind == STORE_EV_LIST ? STORE_CHANGE_FOLDER : STORE_CHANGE_DELETED, b->id,
+	    slice((const char *)&b->d.objectid, sizeof(b->d.objectid)));
+}
+
 /* The record, its name row and its account's count.  Names must have been checked. */
 struct wbox *
 writer_box_new(struct writer *w, struct wacct *a, const char *name, enum store_special use)
@@ -217,7 +240,7 @@ writer_box_new(struct writer *w, struct wacct *a, const char *name, enum store_s
 	a->d.mailboxes++;
 	writer_box_touch(w, b);
 	writer_name_put(w, b);
-	writer_event_add(w, STORE_EV_LIST, a->d.id, b->id, b->d.highestmodseq);
+	box_event(w, STORE_EV_LIST, b, b->d.highestmodseq);
 	return b;
 }
 
@@ -238,7 +261,7 @@ writer_box_forget(struct writer *w, struct wbox *b)
 		b->acct->inbox = NULL;
 	b->gone = true; /* stays in the map until the batch is over */
 	buf_add(&w->gone, &b, sizeof(struct wbox *));
-	writer_event_add(w, STORE_EV_DELETED, b->acct->d.id, b->id, ++b->acct->d.modseq);
+	box_event(w, STORE_EV_DELETED, b, ++b->acct->d.modseq);
 	writer_event_add(w, STORE_EV_LIST, b->acct->d.id, b->id, b->acct->d.modseq);
 }
 
@@ -382,14 +405,7 @@ void
 writer_event_add(struct writer *w, enum store_event_kind kind, uint64_t account, uint64_t mailbox,
     uint64_t modseq)
 {
-	struct store_event e = { .kind = (uint8_t)kind,
-		.account = account,
-		.mailbox = mailbox,
-		.modseq = modseq };
-
-	buf_add(&w->events, &e, sizeof(e));
-	if (kind == STORE_EV_LIST || kind == STORE_EV_DELETED)
-		writer_change_put(w, account, modseq,
-		    kind == STORE_EV_LIST ? STORE_CHANGE_FOLDER : STORE_CHANGE_DELETED, mailbox,
-		    slice(NULL, 0));
+	event_push(w, kind, account, mailbox, modseq);
+	if (kind == STORE_EV_LIST)
+		writer_change_put(w, account, modseq, STORE_CHANGE_FOLDER, mailbox, slice(NULL, 0));
 }

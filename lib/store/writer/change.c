@@ -19,6 +19,9 @@ change_size(enum store_change_kind kind)
 {
 	return kind == STORE_CHANGE_GONE ? sizeof(struct store_gone) :
 	    kind == STORE_CHANGE_NEWS    ? sizeof(struct store_news) :
+	    kind == STORE_CHANGE_THREADS ? sizeof(struct store_gone_thread) :
+	    kind == STORE_CHANGE_FOLDER  ? sizeof(uint64_t) :
+	    kind == STORE_CHANGE_DELETED ? sizeof(uint64_t) :
 					   sizeof(struct store_range);
 }
 
@@ -207,7 +210,17 @@ writer_change_new(struct writer *w, struct wbox *b, uint32_t uid)
 /* ---- what went ----------------------------------------------------------------------------- */
 
 void
-writer_change_gone(struct writer *w, struct wbox *b, const struct store_purge_item *items, size_t n)
+writer_change_thread(struct buf *threads, const struct store_record *rec)
+{
+	struct store_gone_thread t = { rec->emailid, rec->threadid };
+
+	if (rec->threadid && rec->threadid != rec->emailid)
+		buf_add(threads, &t, sizeof(t));
+}
+
+void
+writer_change_gone(struct writer *w, struct wbox *b, const struct store_purge_item *items, size_t n,
+    struct slice threads)
 {
 	struct store_gone run = { 0 };
 	struct buf runs = { 0 };
@@ -226,6 +239,9 @@ writer_change_gone(struct writer *w, struct wbox *b, const struct store_purge_it
 		buf_add(&runs, &run, sizeof(run));
 	writer_change_put(w, b->acct->d.id, b->d.highestmodseq, STORE_CHANGE_GONE, b->id,
 	    buf_get(&runs));
+	if (threads.n)
+		writer_change_put(w, b->acct->d.id, b->d.highestmodseq, STORE_CHANGE_THREADS, b->id,
+		    threads);
 	buf_fini(&runs);
 }
 

@@ -71,12 +71,18 @@ writer_empty_later(struct writer *w, struct wbox *b)
 
 /* ---- slices ---------------------------------------------------------------------------------- */
 
+struct emptying {
+	struct buf items, threads;
+};
+
 static enum edit
 empty_one(void *arg, struct store_record *rec)
 {
 	struct store_purge_item item = { rec->uid, rec->emailid };
+	struct emptying *e = arg;
 
-	buf_add(arg, &item, sizeof(item));
+	buf_add(&e->items, &item, sizeof(item));
+	writer_change_thread(&e->threads, rec);
 	return EDIT_DROP;
 }
 
@@ -86,22 +92,23 @@ empty_some(struct writer *w, struct wlong *l, const struct empty_row *r, struct 
 {
 	/* Like the mailbox that was: no record of it is written. */
 	struct wbox b = { .id = r->mailbox, .acct = a, .gone = true };
-	struct buf items = { 0 };
+	struct emptying e = { 0 };
 	const struct store_purge_item *item;
 	size_t n;
-	bool whole = writer_box_walk_from(w, &b, &l->uid, NULL, 0, empty_one, &items);
+	bool whole = writer_box_walk_from(w, &b, &l->uid, NULL, 0, empty_one, &e);
 
-	item = (const void *)items.p;
-	n = items.n / sizeof(*item);
+	item = (const void *)e.items.p;
+	n = e.items.n / sizeof(*item);
 	if (n && !a->gone) { /* else there is nobody to be told */
 		writer_box_touch(w, &b);
-		writer_change_gone(w, &b, item, n);
+		writer_change_gone(w, &b, item, n, buf_get(&e.threads));
 	}
 	if (n) {
 		writer_purge_add(w, b.id, item, n);
 		w->stats.expunged += n;
 	}
-	buf_fini(&items);
+	buf_fini(&e.items);
+	buf_fini(&e.threads);
 	return whole;
 }
 

@@ -14,7 +14,8 @@ struct expunging {
 	bool any;
 	struct buf gone;  /* struct store_range */
 	struct buf items; /* struct store_purge_item */
-	uint32_t first;   /* uid */
+	struct buf threads;
+	uint32_t first; /* uid */
 };
 
 static enum edit
@@ -28,6 +29,7 @@ expunge_one(void *arg, struct store_record *rec)
 		return EDIT_KEEP;
 	writer_range_add(&e->gone, rec->uid);
 	buf_add(&e->items, &item, sizeof(item));
+	writer_change_thread(&e->threads, rec);
 	b->d.exists--;
 	b->d.bytes -= rec->size;
 	b->acct->d.bytes -= rec->size;
@@ -55,7 +57,7 @@ writer_expunge_from(struct writer *w, struct wbox *b, uint32_t *uid,
 		writer_box_touch(w, b);
 		writer_account_dirty(w, b->acct);
 		writer_change_gone(w, b, (const void *)e.items.p,
-		    e.items.n / sizeof(struct store_purge_item));
+		    e.items.n / sizeof(struct store_purge_item), buf_get(&e.threads));
 		writer_purge_add(w, b->id, (const void *)e.items.p,
 		    e.items.n / sizeof(struct store_purge_item));
 		first = (const void *)e.gone.p;
@@ -66,6 +68,7 @@ writer_expunge_from(struct writer *w, struct wbox *b, uint32_t *uid,
 		buf_slice(gone, buf_get(&e.gone));
 	}
 	buf_fini(&e.items);
+	buf_fini(&e.threads);
 	buf_fini(&e.gone);
 	return whole;
 }

@@ -380,8 +380,10 @@ void writer_change_new(struct writer *w, struct wbox *b, uint32_t uid);
 void writer_place_put(struct writer *w, uint64_t emailid, uint64_t mailbox, uint32_t uid);
 void writer_place_first(struct writer *w, uint64_t emailid, uint64_t mailbox, uint32_t uid);
 void writer_place_del(struct writer *w, uint64_t emailid, uint64_t mailbox, uint32_t uid);
+/* Adds what `threads` is to say of a message that goes: struct store_gone_thread. */
+void writer_change_thread(struct buf *threads, const struct store_record *rec);
 void writer_change_gone(struct writer *w, struct wbox *b, const struct store_purge_item *items,
-    size_t n);
+    size_t n, struct slice threads);
 /* Appends the tombstones of the mailbox that have UIDs of `within`: struct store_range, in no order.
  * From *key on, zeroed at first, until the slice is over: false. */
 bool writer_change_tombstones(struct writer *w, const struct wbox *b, struct store_range within,
