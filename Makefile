@@ -63,6 +63,7 @@ libs_tmlog          := $(low)
 libs_tiermail-load  := $(low)
 libs_sendmail       := smtp $(low)
 libs_sievetest      := sieve $(low)
+libs_diradm         := admin directory $(low)
 libs_mtatest        := expand login directory route mta sasl $(low)
 
 # Debian's node-llhttp brings the parser of HTTP as sources, which lib/http/strict.c includes.
@@ -128,7 +129,7 @@ endef
 $(foreach c,$(programs),$(eval $(call cmd_rule,$(c))))
 
 # ---- tests: t/DIR/NAME.c links lib/DIR and everything below it -------------------------
-all_libs   := web backend submit expand login rules aging message store-writer store job queue directory route mta jmap json managesieve sieve backup milter http imap pop3 sasl smtp daemon net conf mail base
+all_libs   := admin web backend submit expand login rules aging message store-writer store job queue directory route mta jmap json managesieve sieve backup milter http imap pop3 sasl smtp daemon net conf mail base
 unit_src   := $(filter-out t/fuzz/% t/tools/%,$(wildcard t/*/*.c))
 unit_tests := $(unit_src:%.c=$(B)/%)
 fuzz_src   := $(wildcard t/fuzz/*.c)
@@ -146,6 +147,7 @@ libs_t_net       := net conf mail base
 libs_t_store     := store-writer store $(low)
 libs_t_message   := message store imap $(low)
 libs_t_aging     := aging message store mta imap $(low)
+libs_t_admin     := admin directory $(low)
 libs_t_login     := login directory sasl $(low)
 libs_t_job       := job mta $(low)
 libs_t_sieve     := sieve mail base

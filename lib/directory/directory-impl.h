@@ -211,7 +211,12 @@ struct ask *dir_turns_next(struct dir *d); /* borrowed, or NULL */
 struct dir_turns *dir_turns_bind(struct ask *a);
 void dir_turns_unbind(struct dir *d, struct dir_turns **t);
 
-/* modify.c: settings changed: writers hang up, and connect anew. */
+/* modify.c: a change in libldap's form; the control that asks what stood there before, or NULL. */
+struct arena;
+struct dir_change;
+LDAPMod *dir_change_copy(struct arena *a, const struct dir_change *c);
+LDAPControl *dir_pre_read(char **attributes);
+/* Settings changed: writers hang up, and connect anew. */
 void dir_writers_hang_up(struct dir *d);
 void dir_writers_resume(struct dir *d);
 

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "conf/shared.h"
+#include "directory/agent.h"
 #include "directory/directory-impl.h"
 
 /* ---- replicas -------------------------------------------------------------------------- */
@@ -256,7 +257,7 @@ verdicts_make(struct verdict say[SAYS])
 }
 
 struct dir *
-dir_new(struct loop *l)
+dir_new_idle(struct loop *l)
 {
 	struct dir *d = mem_new(sizeof(*d));
 
@@ -282,6 +283,14 @@ dir_new(struct loop *l)
 		d->binders[i].dir = d;
 	d->metric = -1;
 	servers_read(d);
+	return d;
+}
+
+struct dir *
+dir_new(struct loop *l)
+{
+	struct dir *d = dir_new_idle(l);
+
 	dir_fetch_check(d);
 	return d;
 }

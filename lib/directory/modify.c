@@ -228,9 +228,8 @@ writer_message(struct conn *c, void *data, LDAPMessage *message)
 
 /* ---- sending ----------------------------------------------------------------------------- */
 
-/* The list of a pre-read's attributes as a control's value. */
-static LDAPControl *
-modify_pre_read(char **attributes)
+LDAPControl *
+dir_pre_read(char **attributes)
 {
 	BerElement *ber = ber_alloc_t(LBER_USE_DER);
 	struct berval value;
@@ -269,7 +268,7 @@ modify_send(struct modify *m)
 		n += rc == LDAP_SUCCESS;
 	}
 	if (m->before && m->mods && rc == LDAP_SUCCESS)
-		controls[n++] = modify_pre_read(m->before);
+		controls[n++] = dir_pre_read(m->before);
 	if (m->as && rc == LDAP_SUCCESS && !(controls[n++] = modify_proxied(m->as)))
 		rc = LDAP_NO_MEMORY; /* never in the writer's own name instead */
 	if (rc == LDAP_SUCCESS && m->mods)
@@ -410,8 +409,8 @@ dir_writers_resume(struct dir *d)
 
 /* ---- asking ------------------------------------------------------------------------------ */
 
-static LDAPMod *
-modify_copy_change(struct arena *a, const struct dir_change *c)
+LDAPMod *
+dir_change_copy(struct arena *a, const struct dir_change *c)
 {
 	static const int ops[] = { [DIR_ADD] = LDAP_MOD_ADD,
 		[DIR_DELETE] = LDAP_MOD_DELETE,
@@ -484,7 +483,7 @@ dir_modify_start(struct dir_writer *w, const struct dir_modify *what, struct op 
 	m->assertion = what->assertion ? arena_str(a, what->assertion) : NULL;
 	m->mods = arena_array(a, what->nchanges + 1, sizeof(*m->mods));
 	for (size_t i = 0; i < what->nchanges; i++)
-		m->mods[i] = modify_copy_change(a, &what->changes[i]);
+		m->mods[i] = dir_change_copy(a, &what->changes[i]);
 	modify_start(m, op, done, arg);
 }
 

@@ -110,6 +110,7 @@ def files(s):
             **{"host " + name: {"address": at, "port": jmap}
                for name, (at, _, _, _, jmap) in s.get("readers", {}).items()},
         },
+        "admind": {"audit": {"file": d + "/admin.audit"}, "place": {"hosts": s["hostname"]}},
         "tmctl-serve": {"listen metrics": {"address": local("METRICS_PORT")}},
     }
     if s.get("role") == "relay":  # nothing is stored here

@@ -89,7 +89,7 @@ def attributes(base, me):
     """The settings of our own database."""
     access, indexes, limits = rules(base)
     mine = 'to * by dn.exact="%s" manage by * break' % me
-    return "".join("olcDbIndex: %s\n" % i for i in indexes) + \
+    return "olcAddContentAcl: TRUE\n" + "".join("olcDbIndex: %s\n" % i for i in indexes) + \
         "".join("olcAccess: {%d}%s\n" % pair for pair in enumerate([mine, *access])) + \
         "".join("olcLimits: {%d}%s\n" % pair for pair in enumerate(limits))
 
@@ -153,7 +153,7 @@ def make_database(config, base, me, where):
     host.act("gives the database of %s the rights and indexes of tiermail-directory(7)" % base)
     settings = attributes(base, me).rstrip("\n").split("\n")
     change = ["dn: %s\nchangetype: modify" % dn]
-    for attr in ("olcDbIndex", "olcAccess", "olcLimits"):
+    for attr in ("olcAddContentAcl", "olcDbIndex", "olcAccess", "olcLimits"):
         change.append("replace: %s\n%s\n-" % (attr, "\n".join(s for s in settings if s.startswith(attr + ":"))))
     config.change("\n".join(change) + "\n")
 
@@ -233,7 +233,7 @@ def further_rules(base, who):
     found = ['to dn.subtree="%s" attrs=userPassword by dn.exact="%s" none by * break' % (base, who)]
     for rule in rules(base)[0]:
         what, _, by = rule.partition(" by ")
-        if "ou=services" in by and "dn.subtree" not in what:
+        if 'dn.children="ou=services' in by and "dn." not in what:  # those with a DN are of administrators
             right = "search" if what == "to *" else "read"
             what = what.replace("to *", "to ").replace("to ", 'to dn.subtree="%s" ' % base, 1).rstrip()
             found.append('%s by dn.exact="%s" %s by * break' % (what, who, right))

@@ -247,7 +247,7 @@ try:
     fault("configuration", "FAIL", "unknown key")
     put(CONF, good)
     run("ldapmodify", "-Q", "-Y", "EXTERNAL", "-H", ldapi, text="dn: olcDatabase={1}mdb,cn=config\nchangetype: modify\n"
-        "delete: olcDbIndex\nolcDbIndex: uid,mail,mailAlternateAddress,mailEquivalentAddress eq\n")
+        "delete: olcDbIndex\nolcDbIndex: uid,mail,mailAlternateAddress,mailEquivalentAddress eq,subinitial\n")
     fault("indexes", "WARN", "no index of uid mail")
     stop("slapd")
     fault("directory", "FAIL", "nobody answers")

@@ -1,0 +1,92 @@
+/* What verbs tell, on standard output: notes go to standard error, so that a list stays one. */
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "diradm.h"
+
+static void
+print_block(const struct admin_record *r)
+{
+	static bool again;
+
+	if (again)
+		putchar('\n');
+	again = true;
+	for (size_t i = 0; i < r->n; i++) {
+		struct slice rest = r->pairs[i].value, line;
+		bool first = true;
+
+		/* Further lines of a text begin with a blank, as in LDIF: they are no names. */
+		while (slice_cut(&rest, '\n', &line)) {
+			printf(first ? "%s: " SFMT "\n" : "%s" SFMT "\n",
+			    first ? r->pairs[i].name : " ", SARG(line));
+			first = false;
+		}
+		if (first)
+			printf("%s:\n", r->pairs[i].name);
+	}
+}
+
+static void
+print_word(struct slice s, int width)
+{
+	printf("%-*.*s ", width, (int)(s.n ? s.n : 1), s.n ? s.p : "-");
+}
+
+static void
+print_short(const struct admin_record *r)
+{
+	struct slice login = admin_record_get(r, "login"), status = admin_record_get(r, "status");
+
+	print_word(r->pairs[0].value, 40);
+	print_word(login.n && !slice_eq(login, S("active")) ? login : status, 10);
+	if (strcmp(r->kind, "user") == 0) {
+		print_word(admin_record_get(r, "host"), 24);
+		print_word(admin_record_get(r, "package"), 10);
+		printf(SFMT "\n", SARG(admin_record_get(r, "name")));
+	} else if (strcmp(r->kind, "role") == 0) {
+		print_word(admin_record_get(r, "user"), 40);
+		printf(SFMT "\n", SARG(admin_record_get(r, "over")));
+	} else {
+		printf(SFMT "\n", SARG(admin_record_get(r, "description")));
+	}
+}
+
+static void
+print_change(const struct admin_record *r)
+{
+	printf("would " SFMT " " SFMT "\n", SARG(admin_record_get(r, "would")),
+	    SARG(admin_record_get(r, "dn")));
+	for (size_t i = 0; i < r->n; i++)
+		if (strcmp(r->pairs[i].name, "set") == 0)
+			printf("    " SFMT "\n", SARG(r->pairs[i].value));
+}
+
+void
+diradm_print(void *arg, const struct admin_record *r)
+{
+	struct buf b = { 0 };
+	(void)arg;
+
+	if (diradm.json) {
+		admin_record_json(r, &b);
+		printf(SFMT "\n", SARG(buf_get(&b)));
+		buf_fini(&b);
+	} else if (strcmp(r->kind, "note") == 0) {
+		struct slice name = admin_record_get(r, "name");
+
+		fprintf(stderr, SFMT "%s" SFMT "\n", SARG(name), name.n ? ": " : "",
+		    SARG(admin_record_get(r, "text")));
+	} else if (strcmp(r->kind, "finding") == 0) {
+		printf(SFMT ": " SFMT ": " SFMT "\n", SARG(admin_record_get(r, "finding")),
+		    SARG(admin_record_get(r, "name")), SARG(admin_record_get(r, "text")));
+	} else if (strcmp(r->kind, "change") == 0) {
+		print_change(r);
+	} else if (strcmp(r->kind, "password") == 0) {
+		printf(SFMT "\n", SARG(admin_record_get(r, "password")));
+	} else if (diradm.lines) {
+		print_short(r);
+	} else {
+		print_block(r);
+	}
+}

@@ -1,0 +1,234 @@
+/* ask.c: jobs of the agent, waited for in the fiber, and their failures in words for people.
+ *
+ * Called by every verb.  Owns nothing: an answer is the agent's until its next job, so who keeps an
+ * entry across one copies it (admin_entry_copy).  What can fail is what slapd says; the table below has
+ * the one place where that becomes a sentence.  Must stay true: a sentence never tells whether something
+ * is there that this person may not see: "not there" and "not for you" are one. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "admin/admin-impl.h"
+#include "conf/shared.h"
+
+#define PAGE 500 /* entries of a page: slapd's ACLs cost about a millisecond for so many */
+
+bool
+admin_fail(struct admin *a, enum admin_status status, const char *code, const char *fmt, ...)
+{
+	va_list ap;
+
+	a->problem->status = status;
+	a->problem->code = code;
+	va_start(ap, fmt);
+	vsnprintf(a->problem->text, sizeof(a->problem->text), fmt, ap);
+	va_end(ap);
+	return false;
+}
+
+struct slice
+admin_name(const struct admin *a, size_t i)
+{
+	return i < a->call->nnames ? a->call->names[i] : S("");
+}
+
+const char *
+admin_base(void)
+{
+	return shared.ldap_base;
+}
+
+/* ---- jobs ---------------------------------------------------------------------------------- */
+
+static void
+admin_answered(void *arg, const struct dir_outcome *o)
+{
+	struct admin *a = arg;
+
+	a->out = *o;
+	fiber_wake(a->fiber);
+}
+
+enum dir_result
+admin_job(struct admin *a, struct dir_job *j)
+{
+	j->as = a->call->as;
+	dir_agent_start(a->agent, j, &a->op, admin_answered, a);
+	fiber_wait();
+	return a->out.result;
+}
+
+static const struct {
+	enum dir_result result;
+	enum admin_status status;
+	const char *code, *text; /* %s: what; then the server's words */
+	bool why;
+} failures[] = {
+	{ DIR_R_DENIED, ADMIN_DENIED, "denied", "%s: your role does not allow this", false },
+	{ DIR_R_NO_ENTRY, ADMIN_NOT_FOUND, "not-found",
+	    "%s: there is no such entry, or you may not see it", false },
+	{ DIR_R_EXISTS, ADMIN_EXISTS, "exists", "%s: there is an entry of this name already",
+	    false },
+	{ DIR_R_CHANGED, ADMIN_CHANGED, "changed",
+	    "%s: somebody has changed it meanwhile; look again, then repeat it", false },
+	{ DIR_R_CHILDREN, ADMIN_BAD, "not-empty", "%s: there are entries below it", false },
+	{ DIR_R_SCHEMA, ADMIN_BAD, "schema", "%s: the directory's schema does not allow this: %s",
+	    true },
+	{ DIR_R_VALUE, ADMIN_BAD, "value", "%s: the directory does not take this: %s", true },
+	{ DIR_R_NO_VALUE, ADMIN_BAD, "no-value", "%s: what is to go is not there: %s", true },
+	{ DIR_R_HAS_VALUE, ADMIN_EXISTS, "has-value", "%s: it has this value already: %s", true },
+	{ DIR_R_LIMIT, ADMIN_LIMIT, "limit", "%s: more than the directory gives at once: %s",
+	    true },
+	{ DIR_R_LOGIN, ADMIN_LOGIN, "login", "the directory refuses this login", false },
+	{ DIR_R_PROXY, ADMIN_DENIED, "proxy", "the directory does not let us act for this person",
+	    false },
+	{ DIR_R_READ_ONLY, ADMIN_FAILED, "read-only",
+	    "%s: the first server of ldap.url is a replica, which cannot be changed", false },
+	{ DIR_R_AWAY, ADMIN_AWAY, "away", "%s: the directory does not answer, nothing was done: %s",
+	    true },
+	{ DIR_R_UNKNOWN, ADMIN_UNKNOWN, "unknown",
+	    "%s: the directory did not answer; it may have been done: look first (%s)", true },
+	{ DIR_R_OTHER, ADMIN_FAILED, "directory", "%s: the directory says: %s", true },
+};
+
+bool
+admin_job_failed(struct admin *a, enum dir_result r, const char *what)
+{
+	for (size_t i = 0; i < NELEM(failures); i++) {
+		char text[400];
+
+		if (failures[i].result != r)
+			continue;
+		if (strncmp(failures[i].text, "%s: ", 4) != 0)
+			return admin_fail(a, failures[i].status, failures[i].code, "%s",
+			    failures[i].text);
+		snprintf(text, sizeof(text), "%s", failures[i].text + 4);
+		if (failures[i].why) /* all these end in the one %s, perhaps with a bracket */
+			text[strcspn(text, "%")] = '\0';
+		return failures[i].why ?
+		    admin_fail(a, failures[i].status, failures[i].code, "%s: %s%s%s", what, text,
+			a->out.why, r == DIR_R_UNKNOWN ? ")" : "") :
+		    admin_fail(a, failures[i].status, failures[i].code, "%s: %s", what, text);
+	}
+	return true;
+}
+
+bool
+admin_job_ok(struct admin *a, struct dir_job *j, const char *what)
+{
+	return admin_job_failed(a, admin_job(a, j), what);
+}
+
+bool
+admin_search(struct admin *a, const char *base, enum dir_scope scope, const char *filter,
+    const char *const *attrs)
+{
+	struct dir_job j = { .task = DIR_SEARCH,
+		.dn = base,
+		.scope = scope,
+		.filter = filter,
+		.attrs = attrs };
+	enum dir_result r = admin_job(a, &j);
+
+	if (r == DIR_R_NO_ENTRY) {
+		a->out.n = 0;
+		return true;
+	}
+	return admin_job_failed(a, r, base);
+}
+
+bool
+admin_each(struct admin *a, const char *base, enum dir_scope scope, const char *filter,
+    const char *const *attrs, bool (*fn)(struct admin *, const struct dir_entry *, void *),
+    void *arg)
+{
+	struct dir_job j = { .task = DIR_SEARCH,
+		.dn = base,
+		.scope = scope,
+		.filter = filter,
+		.attrs = attrs,
+		.page = PAGE };
+	char cookie[256];
+
+	do {
+		enum dir_result r = admin_job(a, &j);
+
+		if (r == DIR_R_NO_ENTRY)
+			return true;
+		if (!admin_job_failed(a, r, base))
+			return false;
+		for (size_t i = 0; i < a->out.n; i++)
+			if (!fn(a, &a->out.entries[i], arg))
+				return a->problem->status == ADMIN_OK;
+		if (a->out.cookie.n > sizeof(cookie))
+			return admin_fail(a, ADMIN_FAILED, "directory",
+			    "the directory's cookie is too long");
+		memcpy(cookie, a->out.cookie.p, a->out.cookie.n);
+		j.cookie = slice(cookie, a->out.cookie.n);
+	} while (j.cookie.n);
+	return true;
+}
+
+static bool
+admin_count_one(struct admin *a UNUSED, const struct dir_entry *e UNUSED, void *arg)
+{
+	++*(size_t *)arg;
+	return true;
+}
+
+bool
+admin_count(struct admin *a, const char *base, const char *filter, size_t *n)
+{
+	static const char *const none[] = { "1.1", NULL }; /* RFC 4511 4.5.1.8 */
+
+	*n = 0;
+	return admin_each(a, base, DIR_SCOPE_SUB, filter, none, admin_count_one, n);
+}
+
+/* ---- entries --------------------------------------------------------------------------------- */
+
+const struct dir_entry *
+admin_entry_copy(struct admin *a, const struct dir_entry *e)
+{
+	struct dir_entry *copy = arena_new(&a->memory, sizeof(*copy));
+	struct dir_attribute *attrs = arena_array(&a->memory, e->n + 1, sizeof(*attrs));
+
+	for (size_t i = 0; i < e->n; i++) {
+		struct slice *v = arena_array(&a->memory, e->attrs[i].n + 1, sizeof(*v));
+
+		for (size_t k = 0; k < e->attrs[i].n; k++)
+			v[k] = slice(arena_cstr(&a->memory, e->attrs[i].values[k]),
+			    e->attrs[i].values[k].n);
+		attrs[i] = (struct dir_attribute){ arena_slice(&a->memory, e->attrs[i].name), v,
+			e->attrs[i].n };
+	}
+	*copy = (struct dir_entry){ slice(arena_cstr(&a->memory, e->dn), e->dn.n), attrs, e->n };
+	return copy;
+}
+
+const struct dir_attribute *
+admin_attr(const struct dir_entry *e, const char *name)
+{
+	for (size_t i = 0; e && i < e->n; i++)
+		if (slice_ieq(e->attrs[i].name, slice_str(name)))
+			return &e->attrs[i];
+	return NULL;
+}
+
+struct slice
+admin_value(const struct dir_entry *e, const char *name)
+{
+	const struct dir_attribute *at = admin_attr(e, name);
+
+	return at && at->n ? at->values[0] : S("");
+}
+
+bool
+admin_has(const struct dir_entry *e, const char *name, struct slice value)
+{
+	const struct dir_attribute *at = admin_attr(e, name);
+
+	for (size_t i = 0; at && i < at->n; i++)
+		if (slice_ieq(at->values[i], value))
+			return true;
+	return false;
+}

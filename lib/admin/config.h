@@ -1,0 +1,17 @@
+/* admin/config.h: the keys of admind.conf that the verbs go by; admind.conf(5). */
+#ifndef ADMIN_CONFIG_H
+#define ADMIN_CONFIG_H
+#include "conf/conf.h"
+
+enum admin_policy { PLACE_NONE, PLACE_USERS, PLACE_LETTER, PLACE_ORGANISATION, PLACE_ATTRIBUTE };
+struct admin_conf {
+	char *audit_file;
+	int64_t purge_after; /* ms */
+	int place_policy;    /* enum admin_policy */
+	char **place_hosts;  /* NULL-terminated */
+	char *place_attribute;
+	char **place_map; /* "value=host" */
+};
+extern struct admin_conf admin_conf;
+extern const struct conf_schema admin_conf_schema;
+#endif

@@ -1,0 +1,246 @@
+/* find.c: names of people become entries: organisations by a domain, users and lists by an address.
+ *
+ * Called by the verbs.  Owns nothing.  Can fail: what is not there, what is there twice, and the
+ * directory.  Must stay true: every word of a caller goes into a filter by dir_filter_value, and into a
+ * DN by admin_dn_value, and what is searched is one organisation: the same address in two of them is two. */
+#include "admin/admin-impl.h"
+
+#define CLASS_ORG  "(objectClass=sunManagedOrganization)"
+#define CLASS_USER "(|(objectClass=inetMailUser)(objectClass=mailRecipient))"
+#define CLASS_LIST "(|(objectClass=inetMailGroup)(objectClass=mailGroup))"
+
+static const char *const find_all[] = { "*", "entryCSN", "createTimestamp", "modifyTimestamp",
+	NULL };
+
+bool
+admin_split(struct admin *a, struct slice address, struct slice *local, struct slice *domain)
+{
+	struct address addr;
+	const char *why;
+
+	if (address_parse(address, ADDRESS_UTF8, &a->memory, &addr, &why) < 0)
+		return admin_fail(a, ADMIN_BAD, "address", SFMT ": no address: %s", SARG(address),
+		    why);
+	*local = addr.local;
+	*domain = addr.domain;
+	return true;
+}
+
+/* RFC 4514 2.4: what has a meaning there, and what is not printed, as \XX. */
+void
+admin_dn_value(struct buf *b, struct slice value)
+{
+	for (size_t i = 0; i < value.n; i++) {
+		char c = value.p[i];
+		bool edge = i == 0 || i + 1 == value.n;
+
+		if (strchr(",+\"\\<>;=", c) || (unsigned char)c < ' ' || c == 0x7f ||
+		    (edge && (c == ' ' || c == '#'))) {
+			buf_char(b, '\\');
+			buf_hex(b, value.p + i, 1);
+		} else {
+			buf_char(b, c);
+		}
+	}
+}
+
+static char *
+find_filter(struct admin *a, const char *class, const char *const *attributes, struct slice value)
+{
+	struct buf b = { 0 };
+	char *s;
+
+	buf_printf(&b, "(&%s(|", class);
+	for (size_t i = 0; attributes[i]; i++)
+		dir_filter_equal(&b, attributes[i], value, S(""));
+	buf_lit(&b, "))");
+	s = arena_cstr(&a->memory, buf_get(&b));
+	buf_fini(&b);
+	return s;
+}
+
+/* ---- organisations, providers, packages ------------------------------------------------------------ */
+
+/* The one entry of the last search, copied. */
+static bool
+find_one(struct admin *a, struct slice name, const char *what, const struct dir_entry **e)
+{
+	if (a->out.n == 0)
+		return admin_fail(a, ADMIN_NOT_FOUND, "not-found",
+		    SFMT ": there is no such %s, or you may not see it", SARG(name), what);
+	if (a->out.n > 1)
+		return admin_fail(a, ADMIN_FAILED, "twice",
+		    SFMT ": the directory has %zu such %ss; diradm check says which", SARG(name),
+		    a->out.n, what);
+	*e = admin_entry_copy(a, &a->out.entries[0]);
+	return true;
+}
+
+bool
+admin_find_org(struct admin *a, struct slice name, struct admin_org *org)
+{
+	static const char *const names[] = { "sunPreferredDomain", "associatedDomain", NULL };
+	struct buf ascii = { 0 };
+	bool good;
+
+	if (!domain_valid(name, ADDRESS_UTF8) || domain_write_ascii(&ascii, name) < 0) {
+		buf_fini(&ascii);
+		return admin_fail(a, ADMIN_BAD, "domain", SFMT ": no domain name", SARG(name));
+	}
+	good = admin_search(a, admin_base(), DIR_SCOPE_SUB,
+		   find_filter(a, CLASS_ORG, names, buf_get(&ascii)), find_all) &&
+	    find_one(a, name, "organisation", &org->entry);
+	buf_fini(&ascii);
+	if (!good)
+		return false;
+	org->dn = org->entry->dn.p;
+	org->domain = admin_value(org->entry, "sunPreferredDomain");
+	return true;
+}
+
+bool
+admin_org_has(const struct admin_org *org, struct slice domain)
+{
+	return admin_has(org->entry, "sunPreferredDomain", domain) ||
+	    admin_has(org->entry, "associatedDomain", domain);
+}
+
+bool
+admin_find_provider(struct admin *a, struct slice name, const struct dir_entry **e)
+{
+	static const char *const names[] = { "o", NULL };
+
+	return admin_search(a, admin_base(), DIR_SCOPE_ONE,
+		   find_filter(a, "(objectClass=tiermailProvider)", names, name), find_all) &&
+	    find_one(a, name, "provider", e);
+}
+
+bool
+admin_find_package(struct admin *a, struct slice name, const struct dir_entry **e)
+{
+	static const char *const names[] = { "cn", NULL };
+	const char *base = arena_printf(&a->memory, "ou=packages,%s", admin_base());
+
+	return admin_search(a, base, DIR_SCOPE_ONE,
+		   find_filter(a, "(objectClass=tiermailPackage)", names, name), find_all) &&
+	    find_one(a, name, "package", e);
+}
+
+/* ---- users and lists -------------------------------------------------------------------------------- */
+
+/* Entries of the class whose naming attribute is the local part, or that have the address: in any of the
+ * organisation's domains. */
+static char *
+find_address_filter(struct admin *a, const char *class, const char *naming,
+    const struct admin_org *org, struct slice local)
+{
+	static const char *const attributes[] = { "mail", "mailAlternateAddress",
+		"mailEquivalentAddress" };
+	const struct dir_attribute *also = admin_attr(org->entry, "associatedDomain");
+	struct buf b = { 0 };
+	char *s;
+
+	buf_printf(&b, "(&%s(|", class);
+	dir_filter_equal(&b, naming, local, S(""));
+	for (size_t i = 0; i < NELEM(attributes); i++) {
+		dir_filter_equal(&b, attributes[i], local, org->domain);
+		for (size_t k = 0; also && k < also->n; k++)
+			dir_filter_equal(&b, attributes[i], local, also->values[k]);
+	}
+	buf_lit(&b, "))");
+	s = arena_cstr(&a->memory, buf_get(&b));
+	buf_fini(&b);
+	return s;
+}
+
+/* Of several the one of that name: an address may be another user's uid. */
+static bool
+find_named(struct admin *a, struct slice name, const char *naming, struct slice local,
+    const char *what, const struct dir_entry **e)
+{
+	for (size_t i = 0; a->out.n > 1 && i < a->out.n; i++)
+		if (admin_has(&a->out.entries[i], naming, local)) {
+			*e = admin_entry_copy(a, &a->out.entries[i]);
+			return true;
+		}
+	return find_one(a, name, what, e);
+}
+
+static bool
+find_address(struct admin *a, struct slice name, const char *class, const char *naming,
+    const char *what, struct admin_org *org, const struct dir_entry **e)
+{
+	struct slice local, domain;
+	struct admin_org own;
+
+	return admin_split(a, name, &local, &domain) &&
+	    admin_find_org(a, domain, org ? org : &own) &&
+	    admin_search(a, org ? org->dn : own.dn, DIR_SCOPE_SUB,
+		find_address_filter(a, class, naming, org ? org : &own, local), find_all) &&
+	    find_named(a, name, naming, local, what, e);
+}
+
+bool
+admin_find_user(struct admin *a, struct slice name, struct admin_org *org,
+    const struct dir_entry **e)
+{
+	return find_address(a, name, CLASS_USER, "uid", "user", org, e);
+}
+
+bool
+admin_find_group(struct admin *a, struct slice name, struct admin_org *org,
+    const struct dir_entry **e)
+{
+	return find_address(a, name, CLASS_LIST, "cn", "list", org, e);
+}
+
+bool
+admin_address_free(struct admin *a, const struct admin_org *org, struct slice address,
+    const char *own)
+{
+	static const char *const attributes[] = { "mail", "mailAlternateAddress",
+		"mailEquivalentAddress", NULL };
+	static const char *const few[] = { "mail", NULL };
+
+	if (!admin_search(a, org->dn, DIR_SCOPE_SUB,
+		find_filter(a, "(objectClass=*)", attributes, address), few))
+		return false;
+	for (size_t i = 0; i < a->out.n; i++)
+		if (!own || !slice_ieq(a->out.entries[i].dn, slice_str(own)))
+			return admin_fail(a, ADMIN_EXISTS, "address-in-use",
+			    SFMT ": the address is that of " SFMT, SARG(address),
+			    SARG(admin_dn_name(&a->memory, a->out.entries[i].dn)));
+	return true;
+}
+
+/* ---- DNs for people ---------------------------------------------------------------------------------- */
+
+/* The value of the next RDN "type=value"; false when it has another type. */
+static bool
+dn_take(struct slice *dn, struct slice type, struct slice *value)
+{
+	size_t at = 0;
+
+	if (!slice_istarts(*dn, type) || dn->n == type.n || dn->p[type.n] != '=')
+		return false;
+	*dn = slice_from(*dn, type.n + 1);
+	while (at < dn->n && dn->p[at] != ',')
+		at += dn->p[at] == '\\' ? 2 : 1;
+	*value = slice_sub(*dn, 0, at);
+	*dn = slice_from(*dn, at + 1);
+	return true;
+}
+
+struct slice
+admin_dn_name(struct arena *m, struct slice dn)
+{
+	struct slice rest = dn, name, folder, domain;
+	bool user = dn_take(&rest, S("uid"), &name);
+
+	if (!user && !dn_take(&rest, S("cn"), &name))
+		return dn;
+	if (!dn_take(&rest, S("ou"), &folder) || !dn_take(&rest, S("o"), &domain) ||
+	    slice_find(name, '\\') < name.n)
+		return dn;
+	return slice_str(arena_printf(m, SFMT "@" SFMT, SARG(name), SARG(domain)));
+}

@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+"""The access rules of conf/ldif/slapd.conf by slapacl(8): each role against a table of entries and attributes.
+
+Two providers with two organisations each, and one of its own.  Each line of MATRIX says of an entry which of its
+attributes a role may write (w), only read (r) or neither (-); what is not said is denied."""
+import os
+import re
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "flow"))
+import tm
+import directory  # scripts/lib, whose path tm has
+
+tm.need("slapadd", "slapacl")
+B = "dc=tiermail,dc=test"
+ORGS = {"a1.test": f"o=a1.test,o=A,{B}", "a2.test": f"o=a2.test,o=A,{B}", "b1.test": f"o=b1.test,o=B,{B}",
+        "b2.test": f"o=b2.test,o=B,{B}", "own.test": f"o=own.test,{B}"}
+LDIF = tm.TOP + "/conf/ldif"
+
+
+def user(uid, domain):
+    return f"uid={uid},ou=People,{ORGS[domain]}"
+
+
+def group(cn, over, *members):
+    return f"dn: cn={cn},{over}\nobjectClass: groupOfNames\ncn: {cn}\n" + "".join(f"member: {m}\n" for m in members) + "\n"
+
+
+WHO = {
+    "top": user("top", "own.test"), "providerA": user("pa", "a1.test"), "adminA1": user("oa", "a1.test"),
+    "helpA1": user("help", "a1.test"), "userA1": user("jo", "a1.test"), "otherA1": user("ann", "a1.test"),
+    "adminB1": user("oa", "b1.test"), "adminOwn": user("oa", "own.test"),
+    "sieve": f"uid=sieve,ou=services,{B}", "service": f"uid=mta,ou=services,{B}", "admind": f"uid=admind,ou=services,{B}", "nobody": None,
+}
+
+
+def entries():
+    text = directory.template(LDIF + "/base.ldif", {"BASE": B, "DC": "tiermail", "SERVICEPW": "x"})
+    for p in "AB":
+        text += f"dn: o={p},{B}\nobjectClass: organization\nobjectClass: tiermailProvider\no: {p}\ntiermailAllocation: gold 10\n\n"
+    for domain, dn in ORGS.items():
+        one = directory.template(LDIF + "/domain.ldif", {"BASE": dn.partition(",")[2], "DOMAIN": domain, "ALIAS": "also." + domain})
+        text += one.replace("objectClass: mailDomain\n", "objectClass: mailDomain\nobjectClass: tiermailOrganization\ntiermailAllocation: gold 3\n")
+        for uid in ("top", "pa", "oa", "help", "jo", "ann"):
+            text += directory.template(LDIF + "/user.ldif", {"BASE": dn.partition(",")[2], "DOMAIN": domain, "UID": uid, "ALIAS": "x" + uid,
+                                                             "MAILHOST": "s.test", "USERPW": "x"})
+        text += directory.template(LDIF + "/group.ldif", {"BASE": dn.partition(",")[2], "DOMAIN": domain, "GROUP": "staff", "OWNER": "jo"}).rstrip() + "\n\n"
+        text += group("Organization Admins", dn, user("oa", domain)) + group("Help Desk", dn, user("help", domain))
+    text += f"dn: cn=gold,ou=packages,{B}\nobjectClass: tiermailPackage\ncn: gold\nmailQuota: 1\n\n"
+    return text + group("Top-Level Admins", B, WHO["top"]) + group("Provider Admins", f"o=A,{B}", WHO["providerA"])
+
+
+# attributes of a kind, for which rules are alike
+KINDS = {
+    "secret": ["userPassword"], "totp": ["tiermailTotpSecret"], "authz": ["authzTo", "authzFrom"],
+    "own": ["mailForwardingAddress", "mailAutoReplyText", "vacationStartDate", "preferredLanguage"], "script": ["mailSieveRuleSource", "tiermailSieveScript"],
+    "account": ["entry", "objectClass", "mail", "mailAlternateAddress", "inetUserStatus", "mailUserStatus", "mailQuota", "mailMsgMaxBlocks",
+                "mailAllowedServiceAccess"],
+    "person": ["cn", "sn", "telephoneNumber", "tiermailServicePackage", "tiermailDeletedAt", "entryCSN"],
+    "routing": ["mailRoutingAddress", "mailProgramDeliveryInfo"], "store": ["mailHost", "mailMessageStore"],
+    "domain": ["sunPreferredDomain", "associatedDomain", "inetDomainBaseDN", "mailRoutingSmartHost", "mailDomainSieveRuleSource"],
+    "shares": ["tiermailAllocation", "tiermailUserMax", "tiermailMailHost"], "about": ["description"],
+    "children": ["children"], "list": ["cn", "uniqueMember", "memberURL", "mgrpModerator", "mgrpAuthPassword", "inetMailGroupStatus"],
+    "member": ["member"], "gives": ["mailQuota"], "catchall": ["mailDomainCatchallAddress"],
+}
+FULL = "own=w script=w account=w person=w routing=w store=w authz=- totp=-"
+# who, entry, {kind: w (write), r (read, and no write), p (write, and no read: a password), - (neither)}
+ANN, OA, PA, TOP_A = user("ann", "a1.test"), user("oa", "a1.test"), user("pa", "a1.test"), user("top", "own.test")
+NONE_OF_A_USER = "secret=- own=- script=- account=- person=- routing=- store=- authz=- totp=-"
+MATRIX = [
+    # people, by who is above them
+    ("top", ANN, "secret=p " + FULL), ("top", PA, "secret=p " + FULL), ("top", user("jo", "b2.test"), "secret=p " + FULL),
+    ("providerA", ANN, "secret=p " + FULL), ("providerA", OA, "secret=p " + FULL), ("providerA", user("jo", "a2.test"), "secret=p " + FULL),
+    ("providerA", user("jo", "b1.test"), NONE_OF_A_USER), ("providerA", TOP_A, NONE_OF_A_USER),
+    ("adminA1", ANN, "secret=p own=w account=w person=w routing=r store=r authz=- totp=-"),
+    ("adminA1", PA, NONE_OF_A_USER), ("adminA1", user("ann", "a2.test"), NONE_OF_A_USER), ("adminA1", user("ann", "b1.test"), NONE_OF_A_USER),
+    ("adminA1", user("ann", "own.test"), NONE_OF_A_USER),
+    ("adminOwn", user("ann", "own.test"), "secret=p own=w account=w person=w routing=r store=r authz=- totp=-"),
+    ("adminOwn", TOP_A, NONE_OF_A_USER), ("adminOwn", ANN, NONE_OF_A_USER),
+    ("helpA1", ANN, "secret=p own=- account=r person=r routing=- store=r authz=- totp=-"),
+    ("helpA1", OA, "secret=- own=- account=r person=r routing=- store=r"), ("helpA1", PA, NONE_OF_A_USER),
+    ("helpA1", user("ann", "a2.test"), NONE_OF_A_USER),
+    ("userA1", WHO["userA1"], "secret=p own=w account=r person=r routing=r store=r authz=- totp=-"),
+    # who acts for somebody has no role of that person, but for admind
+    ("sieve as userA1", WHO["userA1"], "secret=- own=r script=w account=r person=r routing=r store=r"), ("sieve as adminA1", ANN, NONE_OF_A_USER),
+    ("sieve as top", ANN, NONE_OF_A_USER), ("sieve as helpA1", ANN, NONE_OF_A_USER), ("sieve as providerA", ORGS["a1.test"], "domain=- children=-"),
+    ("admind as adminA1", ANN, "secret=p own=w script=w account=w person=w routing=r store=r authz=- totp=-"), ("admind as adminA1", PA, NONE_OF_A_USER),
+    ("admind as userA1", ANN, NONE_OF_A_USER), ("admind as userA1", WHO["userA1"], "secret=p own=w script=r account=r person=r"),
+    ("userA1", ANN, NONE_OF_A_USER), ("nobody", ANN, NONE_OF_A_USER), ("adminB1", ANN, NONE_OF_A_USER),
+    ("service", ANN, "secret=- own=r account=r routing=r store=r person=- authz=- totp=-"),
+    ("admind", ANN, "secret=- own=r account=r routing=r store=r person=- authz=- totp=-"),
+    # organisations
+    ("top", ORGS["b1.test"], "domain=w shares=w about=w children=w catchall=w"),
+    ("providerA", ORGS["a2.test"], "domain=w shares=w about=w children=w catchall=w"),
+    ("providerA", ORGS["b1.test"], "domain=- shares=- about=- children=-"),
+    ("adminA1", ORGS["a1.test"], "domain=r shares=r about=w children=w catchall=w"),
+    ("adminA1", ORGS["a2.test"], "domain=- shares=- about=- children=- catchall=-"), ("helpA1", ORGS["a1.test"], "domain=r about=r children=r"),
+    ("userA1", ORGS["a1.test"], "domain=- shares=- about=- children=-"), ("admind", ORGS["a1.test"], "domain=r shares=- about=- children=-"),
+    ("top", f"o=A,{B}", "shares=w children=w"), ("providerA", f"o=A,{B}", "shares=r about=r children=w"),
+    ("providerA", f"o=B,{B}", "shares=- children=-"), ("adminA1", f"o=A,{B}", "shares=- children=-"),
+    ("top", B, "children=w"), ("providerA", B, "children=-"), ("adminA1", B, "children=-"),
+    ("adminA1", f"ou=People,{ORGS['a1.test']}", "children=w"), ("adminA1", f"ou=People,{ORGS['a2.test']}", "children=-"),
+    ("helpA1", f"ou=People,{ORGS['a1.test']}", "children=r"),
+    # lists
+    ("adminA1", f"cn=staff,ou=Groups,{ORGS['a1.test']}", "list=w about=w account=w"), ("adminA1", f"cn=staff,ou=Groups,{ORGS['a2.test']}", "list=-"),
+    ("helpA1", f"cn=staff,ou=Groups,{ORGS['a1.test']}", "list=-"), ("userA1", f"cn=staff,ou=Groups,{ORGS['a1.test']}", "list=-"),
+    ("service", f"cn=staff,ou=Groups,{ORGS['a1.test']}", "list=r"), ("providerA", f"cn=staff,ou=Groups,{ORGS['a2.test']}", "list=w"),
+    # roles: who gives which
+    ("top", f"cn=Top-Level Admins,{B}", "member=w"), ("providerA", f"cn=Top-Level Admins,{B}", "member=-"),
+    ("providerA", f"cn=Provider Admins,o=A,{B}", "member=w"), ("adminA1", f"cn=Provider Admins,o=A,{B}", "member=-"),
+    ("providerA", f"cn=Organization Admins,{ORGS['a2.test']}", "member=w"), ("providerA", f"cn=Organization Admins,{ORGS['b1.test']}", "member=-"),
+    ("adminA1", f"cn=Organization Admins,{ORGS['a1.test']}", "member=r"), ("adminA1", f"cn=Help Desk,{ORGS['a1.test']}", "member=w"),
+    ("adminA1", f"cn=Help Desk,{ORGS['a2.test']}", "member=-"), ("helpA1", f"cn=Help Desk,{ORGS['a1.test']}", "member=r"),
+    ("helpA1", f"cn=Organization Admins,{ORGS['a1.test']}", "member=-"),
+    # packages, services
+    ("top", f"cn=gold,ou=packages,{B}", "gives=w"), ("adminA1", f"cn=gold,ou=packages,{B}", "gives=r"), ("nobody", f"cn=gold,ou=packages,{B}", "gives=-"),
+    ("top", WHO["admind"], "secret=- authz=-"), ("providerA", WHO["service"], "secret=- authz=-"), ("admind", WHO["service"], "secret=-"),
+]
+# who, entry, attribute/value, allowed: where it depends on the value
+VALUES = [
+    ("adminA1", ANN, "mailDeliveryOption/write:forward", True), ("adminA1", ANN, "mailDeliveryOption/write:program", False),
+    ("adminA1", ANN, "mailDeliveryOption/write:native", False), ("providerA", ANN, "mailDeliveryOption/write:program", True),
+    ("adminA1", ANN, "mailHost/add", True), ("adminA1", ANN, "mailHost/delete", False), ("helpA1", ANN, "mailHost/add", False),
+    ("userA1", WHO["userA1"], "userPassword/auth", True), ("nobody", ANN, "userPassword/auth", True),
+]
+where, bad, checked = tm.tempdir(), [], 0
+os.makedirs(where + "/db")
+with open(where + "/slapd.conf", "w") as f:
+    text = directory.template(LDIF + "/slapd.conf", {
+        "SCHEMA": os.environ.get("SLAPD_SCHEMA", "/etc/ldap/schema"), "CONF": tm.TOP + "/conf",
+        "MODULES": os.environ.get("SLAPD_MODULES", "/usr/lib/ldap"), "STATE": where, "RUN": where, "BASE": B, "ROOTPW": "x"})
+    f.write(re.sub(r"(?m)^TLS.*\n", "", text))
+with open(where + "/entries.ldif", "w") as f:
+    f.write(entries())
+r = subprocess.run([directory.tool("slapadd"), "-q", "-f", where + "/slapd.conf", "-l", where + "/entries.ldif"], capture_output=True, text=True)
+tm.is_((r.returncode, r.stderr), (0, ""), "a directory with two providers and five organisations") or tm.done()
+
+
+def slapacl(who, entry, *wanted):
+    """{"attr/access": allowed}"""
+    who, _, acts = who.partition(" as ")
+    me = ["-D", WHO[who]] if WHO[who] else []
+    me += ["-o", "authzDN=" + WHO[acts]] if acts else []
+    said = subprocess.run([directory.tool("slapacl"), "-f", where + "/slapd.conf", *me, "-b", entry, *wanted], capture_output=True, text=True)
+    found = re.findall(r"(?m)^(\w+) access to ([\w.-]+)(?:=(\S+))?: (ALLOWED|DENIED)", said.stdout + said.stderr)
+    return {f"{attr}/{access}" + (f":{value}" if value else ""): how == "ALLOWED" for access, attr, value, how in found}
+
+
+for who, entry, kinds in MATRIX:
+    want = {}
+    for kind, how in (w.split("=") for w in kinds.split()):
+        for attr in KINDS[kind]:
+            want[attr + "/read"] = how in "wr"
+            if attr != "entryCSN":  # which nobody writes, so that slapd asks no rule
+                want[attr + "/write"] = how in "wp"
+    got = slapacl(who, entry, *want)
+    checked += len(want)
+    bad += [f"{who} on {entry}: {k} is {got.get(k)}" for k in want if got.get(k) != want[k]]
+    if not tm.is_(sorted(k for k in want if got.get(k) != want[k]), [], f"{who} on {entry}"):
+        tm.diag("\n".join(f"{k}: got {got.get(k)}, want {want[k]}" for k in want if got.get(k) != want[k]))
+for who, entry, what, allowed in VALUES:
+    tm.is_(list(slapacl(who, entry, what).values()), [allowed], f"{who} on {entry}: {what}: {'allowed' if allowed else 'denied'}")
+tm.ok(checked > 700, f"{checked} questions")
+tm.done()
