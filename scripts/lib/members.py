@@ -5,7 +5,7 @@ import json
 import os
 
 ROLES = {
-    "store": ["stored", "lmtpd", "imapd", "pop3d", "sieved"],
+    "store": ["stored", "lmtpd", "imapd", "pop3d", "jmapd", "sieved"],
     "relay": ["jobctl", "smtp-relay"],
     "proxy": ["mmpd", "memd"],
 }

@@ -71,6 +71,12 @@ def pop3d(s):
     return talk(tcp(s, "POP3_PORT"), [(None, b"+OK"), (b"QUIT", b"+OK")])
 
 
+def jmapd(s):
+    context = ssl.create_default_context(cafile=s["dir"] + "/tls/ca.pem")
+    context.check_hostname = False
+    return talk(context.wrap_socket(tcp(s, "JMAP_PORT")), [(b"GET /.well-known/jmap HTTP/1.0\r\n", b"HTTP/1.1 401")])
+
+
 def sieved(s):
     return talk(tcp(s, "SIEVE_PORT"), [(None, b"OK"), (b"LOGOUT", b"OK")])
 
@@ -102,7 +108,7 @@ def jobctl(s):
     unix(s["rundir"] + "/jobctl.sock").close()
 
 
-QUESTIONS = {"slapd": slapd, "smtp-relay": smtp_relay, "lmtpd": lmtpd, "imapd": imapd, "pop3d": pop3d, "sieved": sieved, "mmpd": mmpd, "memd": memd,
+QUESTIONS = {"slapd": slapd, "smtp-relay": smtp_relay, "lmtpd": lmtpd, "imapd": imapd, "pop3d": pop3d, "jmapd": jmapd, "sieved": sieved, "mmpd": mmpd, "memd": memd,
              "stored": stored, "jobctl": jobctl, "tmctl-serve": tmctl_serve}
 
 

@@ -89,6 +89,10 @@ def files(s):
             "listen pop3": {"address": local("POP3_PORT"), "tls": "starttls"},
             "listen pop3s": {"address": local("POP3S_PORT"), "tls": "implicit", "peer_certificate": "ask"},
         },
+        "jmapd": {
+            "auth": {"proxies": proxies},
+            "listen jmap": {"address": local("JMAP_PORT"), "tls": "implicit", "peer_certificate": "ask"},
+        },
         "sieved": {
             "auth": {"proxies": proxies},
             "directory": {"password": s["service_password"]},
@@ -174,6 +178,8 @@ def environment(s):
            "USER_PATTERN": s["pattern"], "PASSWORD": s["password"], "RUNDIR": s["rundir"],
            "CONFDIR": s["dir"] + "/etc", "STORE": s["dir"] + "/store",
            "QUEUE": s["dir"] + "/queue", "BINDIR": s["bindir"]}
+    if "JMAP_PORT" in s["ports"]:
+        run["JMAPURL"] = "https://%s:%d/.well-known/jmap" % (s["host"], s["ports"]["JMAP_PORT"])
     if "HTTPS_PORT" in s["ports"]:
         run["WEBURL"] = "https://%s:%d/" % (s["host"], s["ports"]["HTTPS_PORT"])
         run["WEBJMAPURL"] = run["WEBURL"] + ".well-known/jmap"

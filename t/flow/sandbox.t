@@ -18,7 +18,7 @@ import tm
 SCRIPT = os.path.join(tm.TOP, "scripts/sandbox")
 top = tempfile.mkdtemp(prefix="tm-")
 os.chmod(top, 0o755)
-names = ["slapd", "stored", "lmtpd", "jobctl", "smtp-relay", "imapd", "pop3d", "sieved", "mmpd", "memd"]
+names = ["slapd", "stored", "lmtpd", "jobctl", "smtp-relay", "imapd", "pop3d", "jmapd", "sieved", "mmpd", "memd"]
 
 
 def call(*args, run_as=(), **env):
@@ -148,7 +148,7 @@ try:
     tm.ok(r.returncode != 0 and "no sandbox" in r.stderr, "nothing to join")
     tm.is_(call("up", first, "--users", "3").returncode, 0, "the first host")
     tm.ok("is a sandbox already" in call("up", d, "--join", first, "--role", "store").stderr, "nor one that is there")
-    for d, role, want in ((store, "store", names[1:3] + names[5:8]), (relay, "relay", names[3:5]), (proxy, "proxy", names[8:])):
+    for d, role, want in ((store, "store", names[1:3] + names[5:9]), (relay, "relay", names[3:5]), (proxy, "proxy", names[9:])):
         r = call("up", d, "--join", first, "--role", role)
         tm.is_((r.returncode, r.stderr), (0, ""), f"a {role} joins")
         tm.is_(re.findall(r"^(\S+) +\d+ +up ", call("status", d).stdout, re.M), want, "with its daemons")

@@ -1,0 +1,304 @@
+/* jmapd/call.c: what methods share: arguments, answers, errors, states.
+ *
+ * Called by methods; owns nothing but the places of answers in the request's output.  Must stay true: a
+ * call gives one answer at least, and one that fails leaves nothing of what it had written. */
+#include "base/log.h"
+#include "base/mem.h"
+#include "api.h"
+
+struct buf *
+call_out(struct call *c)
+{
+	return &c->api->out;
+}
+
+bool
+call_full(const struct call *c)
+{
+	return c->api->out.n > (size_t)config.response;
+}
+
+/* ---- answers ---------------------------------------------------------------------------------------- */
+
+void
+call_answer_as(struct call *c, struct slice name)
+{
+	struct buf *b = call_out(c);
+
+	json_element(b);
+	buf_char(b, '[');
+	json_str(b, name);
+	buf_char(b, ',');
+	c->answering = name;
+	c->args_at = b->n;
+	buf_char(b, '{');
+}
+
+void
+call_answer(struct call *c)
+{
+	call_answer_as(c, c->name);
+}
+
+static void
+call_close(struct call *c)
+{
+	struct api *a = c->api;
+	struct buf *b = call_out(c);
+
+	buf_char(b, '}');
+	if (a->nresults == a->room) {
+		a->room = a->room ? 2 * a->room : 16;
+		a->results = mem_grow(a->results, a->room, sizeof(*a->results));
+	}
+	a->results[a->nresults++] = (struct api_result){ .name = c->answering,
+		.id = c->id,
+		.at = c->args_at,
+		.n = b->n - c->args_at };
+	c->answers++;
+	buf_char(b, ',');
+	json_str(b, c->id);
+	buf_char(b, ']');
+}
+
+enum call_next
+call_end(struct call *c)
+{
+	if (call_full(c))
+		return call_error(c, "requestTooLarge", "the answer would be too long");
+	call_close(c);
+	return CALL_DONE;
+}
+
+enum call_next
+call_error(struct call *c, const char *type, const char *why)
+{
+	struct api *a = c->api;
+
+	metric_add(M_CALL_ERRORS, 1);
+	log_event(LOG_DEBUG, "jmap_error", "sid=%s call=%s type=%s why=%s", c->s->sid,
+	    log_value(c->name), type, log_str(why));
+	a->out.n = c->at;
+	a->nresults -= c->answers;
+	c->answers = 0;
+	call_answer_as(c, S("error"));
+	json_put_cstr(&a->out, "type", type);
+	json_put_cstr(&a->out, "description", why);
+	call_close(c);
+	return CALL_DONE;
+}
+
+enum call_next
+call_invalid(struct call *c, const char *why)
+{
+	return call_error(c, "invalidArguments", why);
+}
+
+enum call_next
+call_failed(struct call *c, int error)
+{
+	log_event(LOG_ERROR, "jmap_failed", "sid=%s call=%s error=%s", c->s->sid,
+	    log_value(c->name), log_str(strerror(-error)));
+	return call_error(c, "serverUnavailable", "the store cannot be read now");
+}
+
+/* ---- arguments -------------------------------------------------------------------------------------- */
+
+bool
+call_account(struct call *c, enum call_next *next)
+{
+	struct slice id = json_text(json_find(c->args, S("accountId")));
+
+	if (!id.p) {
+		*next = call_invalid(c, "accountId: a string is needed");
+		return false;
+	}
+	if (!slice_eq(id, slice_str(call_user(c)->account_id))) {
+		*next = call_error(c, "accountNotFound", NULL);
+		return false;
+	}
+	return true;
+}
+
+bool
+call_bool(const struct call *c, const char *name, bool *out)
+{
+	const struct json_t *v = json_find(c->args, slice_str(name));
+
+	return json_none(v) || json_get_bool(v, out);
+}
+
+bool
+call_int(const struct call *c, const char *name, int64_t least, int64_t most, int64_t *out)
+{
+	const struct json_t *v = json_find(c->args, slice_str(name));
+
+	return json_none(v) || json_get_int(v, least, most, out);
+}
+
+bool
+call_str(const struct call *c, const char *name, struct slice *out)
+{
+	const struct json_t *v = json_find(c->args, slice_str(name));
+
+	return json_none(v) || json_get_str(v, out);
+}
+
+bool
+call_ids(struct call *c, struct call_ids *ids, enum call_next *next)
+{
+	const struct json_t *v = json_find(c->args, S("ids"));
+	struct map seen = { 0 };
+	size_t n = json_count(v), i;
+
+	*ids = (struct call_ids){ 0 };
+	if (json_none(v))
+		return true;
+	if (n > (size_t)config.get) {
+		*next = call_error(c, "requestTooLarge", "more ids than maxObjectsInGet");
+		return false;
+	}
+	ids->list = arena_array(&c->arena, n + 1, sizeof(*ids->list));
+	for (i = 0; i < n; i++) {
+		struct slice id = json_text(json_at(v, i));
+
+		if (!id.p)
+			break;
+		if (!map_put(&seen, id, ids))
+			ids->list[ids->n++] = id;
+	}
+	map_fini(&seen);
+	if (i == n && json_is(v, JSON_KIND_ARRAY))
+		return true;
+	*next = call_invalid(c, "ids: an array of strings, or null");
+	return false;
+}
+
+void
+call_put_not_found(struct call *c, const struct call_ids *ids, const bool *missing)
+{
+	struct buf *b = call_out(c);
+
+	json_put_array(b, "notFound");
+	for (size_t i = 0; i < ids->n; i++)
+		if (missing[i]) {
+			json_element(b);
+			json_str(b, ids->list[i]);
+		}
+	buf_char(b, ']');
+}
+
+bool
+call_properties(struct call *c, const char *const *all, uint64_t *bits, enum call_next *next)
+{
+	const struct json_t *v = json_find(c->args, S("properties"));
+
+	*bits = json_none(v) ? UINT64_MAX : 1;
+	if (json_none(v))
+		return true;
+	for (size_t i = 0; i < json_count(v); i++) {
+		struct slice name = json_text(json_at(v, i));
+		size_t k = 0;
+
+		while (all[k] && !(name.p && slice_eq(name, slice_str(all[k]))))
+			k++;
+		if (!all[k]) {
+			*next = call_invalid(c, "properties: there is no such property");
+			return false;
+		}
+		*bits |= UINT64_C(1) << k;
+	}
+	if (json_is(v, JSON_KIND_ARRAY))
+		return true;
+	*next = call_invalid(c, "properties: an array of strings, or null");
+	return false;
+}
+
+void
+call_put_account(struct call *c)
+{
+	json_put_cstr(call_out(c), "accountId", call_user(c)->account_id);
+}
+
+/* ---- creation ids (RFC 8620 5.3) --------------------------------------------------------------------- */
+
+void
+api_create(struct api *a, struct slice creation, struct slice id)
+{
+	struct created *k = arena_new(&a->arena, sizeof(*k));
+
+	k->creation = arena_slice(&a->arena, creation);
+	k->id = arena_slice(&a->arena, id);
+	k->next = a->created;
+	a->created = k;
+}
+
+void
+call_create(struct call *c, struct slice creation, struct slice id)
+{
+	api_create(c->api, creation, id);
+}
+
+struct slice
+call_created(const struct call *c, struct slice id)
+{
+	if (id.n == 0 || id.p[0] != '#')
+		return id;
+	for (const struct created *k = c->api->created; k; k = k->next)
+		if (slice_eq(k->creation, slice_from(id, 1)))
+			return k->id;
+	return slice(NULL, 0);
+}
+
+/* ---- states ------------------------------------------------------------------------------------------- */
+
+int
+call_begin(struct call *c, struct store_account *a)
+{
+	struct store_view *v = call_view(c);
+	int rc = store_begin(v);
+
+	if (rc < 0)
+		return rc;
+	rc = store_find_account(v, slice_str(call_user(c)->account), a);
+	if (rc < 0)
+		store_end(v);
+	return rc;
+}
+
+void
+call_put_state(struct buf *b, const char *name, uint64_t modseq)
+{
+	json_key(b, name);
+	buf_char(b, '"');
+	buf_u64(b, modseq);
+	buf_char(b, '"');
+}
+
+bool
+call_state_parse(struct slice s, uint64_t *modseq)
+{
+	return s.n > 0 && s.n <= 20 && slice_u64(s, UINT64_MAX, modseq) == 0;
+}
+
+bool
+call_if_in_state(struct call *c, uint64_t modseq, enum call_next *next)
+{
+	struct slice want = { NULL, 0 };
+	uint64_t v;
+
+	if (!call_str(c, "ifInState", &want)) {
+		*next = call_invalid(c, "ifInState: a string, or null");
+		return false;
+	}
+	if (!want.p || (call_state_parse(want, &v) && v == modseq))
+		return true;
+	*next = call_error(c, "stateMismatch", NULL);
+	return false;
+}
+
+struct folders *
+call_folders(const struct call *c)
+{
+	return &c->api->folders;
+}

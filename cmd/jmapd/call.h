@@ -1,0 +1,122 @@
+/* jmapd/call.h: a method call in hand: its arguments, its memory, its place in the answer.
+ *
+ *	start -> AGAIN* / WAIT* -> go ... -> DONE
+ *
+ * A method is a cursor: `start` has the arguments checked, `go` does a piece of the work and says whether
+ * it is done, wants another turn (AGAIN, when call_spent says that the slice is over), or has started an
+ * operation on call_op() (WAIT; its continuation ends in call_resume).  What it answers is text appended to
+ * call_out(): call_answer, members, call_end; or call_error, which takes back what was written.
+ * Snapshots of the store begin and end within one piece. */
+#ifndef JMAPD_CALL_H
+#define JMAPD_CALL_H
+#include "jmap/id.h"
+#include "jmap/request.h"
+#include "session.h"
+
+enum call_next { CALL_DONE, CALL_AGAIN, CALL_WAIT };
+
+struct api;
+struct call;
+struct jmapd_method {
+	const char *name;
+	unsigned needs; /* enum jmap_using */
+	size_t size;    /* of its state, call.data */
+	enum call_next (*start)(struct call *);
+	enum call_next (*go)(struct call *);
+	void (*undo)(struct call *); /* what the arena does not free; may be NULL */
+};
+extern const struct jmapd_method *const jmapd_methods[]; /* methods.c; ended by NULL */
+
+struct call {
+	struct api *api;
+	struct session *s;
+	const struct jmapd_method *method;
+	struct slice name, id;
+	const struct json_t *args;
+	struct json_t *own; /* args, when references were resolved */
+	struct arena arena; /* until the call is over */
+	void *data;         /* the method's, zeroed */
+	size_t at;          /* of its answer */
+	size_t answers;     /* that it has given */
+	size_t args_at;     /* of the one that is written */
+	struct slice answering;
+};
+
+static inline struct jmapd_user *
+call_user(const struct call *c)
+{
+	return c->s->user;
+}
+static inline struct store_view *
+call_view(const struct call *c)
+{
+	return c->s->user->home->view;
+}
+static inline struct op *
+call_op(struct call *c)
+{
+	return &c->s->http.op;
+}
+/* Is the slice of the loop's time over? */
+static inline bool
+call_spent(const struct call *c)
+{
+	return line_session_spent(&c->s->http.line);
+}
+struct buf *call_out(struct call *c);
+/* Is there as much as an answer may hold? */
+bool call_full(const struct call *c);
+
+/* `["NAME",{` of this call, or of another name; then members. */
+void call_answer(struct call *c);
+void call_answer_as(struct call *c, struct slice name);
+/* Closes it. */
+enum call_next call_end(struct call *c);
+/* Instead of all that was written for this call (RFC 8620 3.6.2); `why` may be NULL. */
+enum call_next call_error(struct call *c, const char *type, const char *why);
+enum call_next call_invalid(struct call *c, const char *why); /* invalidArguments */
+/* For a snapshot or record that cannot be read: -errno. */
+enum call_next call_failed(struct call *c, int error);
+/* From a continuation of WAIT. */
+void call_resume(struct call *c, enum call_next next);
+
+/* accountId is there and is the user's own; false: *next is the answer. */
+bool call_account(struct call *c, enum call_next *next);
+/* An argument that is missing or null leaves *out; false: it is of another kind. */
+bool call_bool(const struct call *c, const char *name, bool *out);
+bool call_int(const struct call *c, const char *name, int64_t least, int64_t most, int64_t *out);
+bool call_str(const struct call *c, const char *name, struct slice *out);
+/* "accountId": as clients know it, behind call_answer. */
+void call_put_account(struct call *c);
+/* The id that a creation id ("#k1") stands for, or the id itself; p NULL: there is none such. */
+struct slice call_created(const struct call *c, struct slice id);
+/* What was made under a creation id. */
+void call_create(struct call *c, struct slice creation, struct slice id);
+
+/* The account's row, in a snapshot that this begins.  0 or -errno, and then none is begun. */
+int call_begin(struct call *c, struct store_account *a) MUSTCHECK;
+/* The state string of all types: the account's counter. */
+void call_put_state(struct buf *b, const char *name, uint64_t modseq);
+bool call_state_parse(struct slice s, uint64_t *modseq);
+/* ifInState of a /set: false and the answer when it does not hold. */
+bool call_if_in_state(struct call *c, uint64_t modseq, enum call_next *next);
+
+/* The properties of a /get: which of `all` (ended by NULL) are asked for, as bits; "id" is the first of them
+ * and always there.  False: *next is the answer. */
+bool call_properties(struct call *c, const char *const *all, uint64_t *bits, enum call_next *next);
+/* `ids` of a /get, each once (RFC 8620 5.1); list NULL: they are null.  False: *next is the answer. */
+struct call_ids {
+	struct slice *list; /* in the call's arena */
+	size_t n;
+};
+bool call_ids(struct call *c, struct call_ids *ids, enum call_next *next);
+/* "notFound":[...]: those that are marked. */
+void call_put_not_found(struct call *c, const struct call_ids *ids, const bool *missing);
+
+/* The folders of the account, as of its counter; folders.c. */
+struct folders;
+struct folders *call_folders(const struct call *c);
+
+void resource_state(struct buf *b, const struct jmapd_user *u);
+extern const char *const query_sort_options[]; /* of Email/query; ended by NULL */
+#endif

@@ -1,0 +1,75 @@
+/* jmapd/jmapd.h: what all files of jmapd share: settings, this worker's keepers, users.
+ *
+ * jmapd reads the store through LMDB and asks stored for every change; it can write nothing there.  One
+ * loop per worker process; sessions of one worker share the directory, the client of stored, and one
+ * reader per partition. */
+#ifndef JMAPD_JMAPD_H
+#define JMAPD_JMAPD_H
+#include "base/list.h"
+#include "base/map.h"
+#include "base/siphash.h"
+#include "daemon/admit.h"
+#include "directory/directory.h"
+#include "login/login.h"
+#include "net/loop.h"
+#include "store/home.h"
+
+struct jmapd_conf {
+	int64_t workers;
+	int64_t clients;    /* limit.clients: connections at once, of all workers */
+	int64_t per_client; /* limit.per_client: of one address */
+	int64_t per_user;   /* limit.per_user: of one user */
+	int64_t requests;   /* limit.requests: API requests of a user at once, in a worker */
+	int64_t request;    /* limit.request: octets of an API request */
+	int64_t response;   /* limit.response: octets of its answer */
+	int64_t calls;      /* limit.calls: method calls in a request */
+	int64_t get;        /* limit.get: objects that a /get gives */
+	int64_t set;        /* limit.set: objects that a /set changes */
+	int64_t found;      /* limit.found: messages that one query looks through */
+	int64_t idle_time;  /* timeout.idle, ms */
+	int64_t head_time;  /* timeout.request, ms */
+	int64_t auth_delay; /* auth.delay, ms */
+	int64_t failures;   /* auth.failures: wrong passwords on a connection */
+	char **proxies;     /* auth.proxies: names of those that act for users */
+	char **hosts;       /* values of mailHost that mean this host */
+	bool any_host;
+};
+extern struct jmapd_conf config;
+
+/* An account with sessions in this worker. */
+struct jmapd_user {
+	char *account;    /* uid@domain */
+	char *account_id; /* as clients see it: jmap/id.h */
+	uint64_t id;
+	struct store_home *home; /* where he is */
+	struct store_limits limits;
+	unsigned sessions;
+	unsigned requests; /* API requests that are under way */
+};
+
+struct jmapd {
+	struct loop *loop;
+	struct dir *dir;
+	struct login_door *door;
+	struct store_client *store;
+	struct store_homes homes;
+	struct map users; /* account -> struct jmapd_user */
+	struct list sessions;
+	size_t nsessions;
+	struct siphash_key key; /* of credentials that a connection remembers */
+};
+extern struct jmapd jmapd;
+
+/* clang-format off */
+enum metric_id {
+	M_CONNECTIONS, M_SESSIONS, M_LOGINS, M_LOGIN_FAILED, M_REQUESTS, M_BAD, M_API, M_CALLS,
+	M_CALL_ERRORS, M_BYTES, M_DIRECTORY
+};
+/* clang-format on */
+
+/* users.c: the user of this account, whose id is so in that partition.  Counts a session;
+ * jmapd_user_drop takes it off. */
+struct jmapd_user *jmapd_user_new(struct slice account, uint64_t id, struct store_home *home,
+    struct store_limits limits);
+void jmapd_user_drop(struct jmapd_user **u);
+#endif

@@ -1,0 +1,9 @@
+/* jmapd/mailbox.h: what the methods of Mailbox (RFC 8621 2) share. */
+#ifndef JMAPD_MAILBOX_H
+#define JMAPD_MAILBOX_H
+#include "folders.h"
+
+/* Where clients list it: the ones with a role first. */
+int64_t mailbox_sort_order(const struct folder *f);
+extern const struct jmapd_method mailbox_get, mailbox_query;
+#endif

@@ -1,0 +1,174 @@
+/* jmapd/main.c: JMAP in front of the message store: keys, tables, and one call; see jmapd(8).
+ *
+ * Owns config and jmapd, what all sessions of a worker share; session.c has the sessions.  Called by
+ * lib/daemon.  A start cannot fail: directory and stored may be away and are waited for. */
+#include "base/mem.h"
+#include "base/random.h"
+#include "daemon/program.h"
+#include "session.h"
+#include "store/watch.h"
+
+struct jmapd_conf config;
+struct jmapd jmapd;
+
+#define MB   (1024 * 1024)
+#define HOUR (3600 * 1000)
+
+/* clang-format off */
+static const struct conf_key keys[] = {
+	{ "workers", CONF_INT, &config.workers, "1", 1, 256, RESTART, NULL,
+	    "Number of worker processes." },
+	{ "limit.clients", CONF_INT, &config.clients, "10000", 0, 1000000, RELOAD, NULL,
+	    "Connections at once over all workers; 0 is no limit." },
+	{ "limit.per_client", CONF_INT, &config.per_client, "1000", 0, 65535, RELOAD, NULL,
+	    "Connections at once from one address (IPv6: one /64); 0 is no limit." },
+	{ "limit.per_user", CONF_INT, &config.per_user, "100", 0, 65535, RELOAD, NULL,
+	    "Connections at once of one user; 0 is no limit." },
+	{ "limit.requests", CONF_INT, &config.requests, "8", 1, 1000, RELOAD, NULL,
+	    "API requests of one user at once, in a worker (maxConcurrentRequests)." },
+	{ "limit.request", CONF_SIZE, &config.request, "10M", 65536, 100LL * MB, RELOAD, NULL,
+	    "Largest API request (maxSizeRequest)." },
+	{ "limit.response", CONF_SIZE, &config.response, "50M", 65536, 1000LL * MB, RELOAD, NULL,
+	    "Largest answer to one: what goes beyond it is refused call by call." },
+	{ "limit.calls", CONF_INT, &config.calls, "32", 1, 1000, RELOAD, NULL,
+	    "Method calls in an API request (maxCallsInRequest)." },
+	{ "limit.get", CONF_INT, &config.get, "1000", 1, 100000, RELOAD, NULL,
+	    "Objects that one /get gives (maxObjectsInGet)." },
+	{ "limit.set", CONF_INT, &config.set, "1000", 1, 4096, RELOAD, NULL,
+	    "Objects that one /set changes (maxObjectsInSet)." },
+	{ "limit.found", CONF_INT, &config.found, "1000000", 1000, 100000000, RELOAD, NULL,
+	    "Messages that one query may find." },
+	{ "timeout.idle", CONF_TIME, &config.idle_time, "5m", 1000, 24 * HOUR, RELOAD, NULL,
+	    "Time a connection may rest between two requests." },
+	{ "timeout.request", CONF_TIME, &config.head_time, "30s", 1000, HOUR, RELOAD, NULL,
+	    "Time for the head of a request, and for the first one to come." },
+	{ "auth.delay", CONF_TIME, &config.auth_delay, "2s", 0, 60000, RELOAD, NULL,
+	    "How late a wrong password is answered; later after many." },
+	{ "auth.failures", CONF_INT, &config.failures, "3", 0, 100, RELOAD, NULL,
+	    "Wrong passwords after which a connection ends; 0 is no limit." },
+	{ "auth.proxies", CONF_LIST, &config.proxies, "", 0, 0, RELOAD, "domain",
+	    "Host names of proxies whose certificates (tls.ca) may act for users." },
+	{ "hosts", CONF_LIST, &config.hosts, "", 0, 0, RELOAD, "domain",
+	    "Values of mailHost that mean this host, besides hostname." },
+	{ "any_host", CONF_BOOL, &config.any_host, "no", 0, 0, RELOAD, NULL,
+	    "Serve users of every mailHost." },
+};
+
+static const struct conf_schema schema = { .keys = keys, .nkeys = NELEM(keys) };
+
+static const struct metric metrics[] = {
+	[M_CONNECTIONS] = { "jmap_connections", COUNTER, "Connections accepted." },
+	[M_SESSIONS] = { "jmap_sessions", GAUGE, "Connections open." },
+	[M_LOGINS] = { "jmap_logins", COUNTER, "Logins that succeeded." },
+	[M_LOGIN_FAILED] = { "jmap_logins_failed", COUNTER, "Logins refused." },
+	[M_REQUESTS] = { "jmap_requests", COUNTER, "HTTP requests." },
+	[M_BAD] = { "jmap_requests_bad", COUNTER, "Requests that were no HTTP, or too large." },
+	[M_API] = { "jmap_api_requests", COUNTER, "API requests that were carried out." },
+	[M_CALLS] = { "jmap_calls", COUNTER, "Method calls." },
+	[M_CALL_ERRORS] = { "jmap_calls_failed", COUNTER, "Method calls answered with an error." },
+	[M_BYTES] = { "jmap_bytes", COUNTER, "Octets of answers." },
+	[M_DIRECTORY] = { "jmap_directory_blind", GAUGE, DIR_METRIC_HELP },
+	{ NULL, COUNTER, NULL },
+};
+/* clang-format on */
+
+static void
+jmapd_store_events(void *arg UNUSED, const struct store_event *ev, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (ev[i].kind == STORE_EV_AWAY || ev[i].kind == STORE_EV_RESYNC)
+			store_homes_look(&jmapd.homes);
+}
+
+static int
+jmapd_start(struct loop *l)
+{
+	char *socket = mem_printf("%s/stored.sock", shared.rundir);
+
+	jmapd.loop = l;
+	random_bytes(&jmapd.key, sizeof(jmapd.key));
+	admit_open(shared.rundir, &jmapd_admit);
+	list_init(&jmapd.sessions);
+	jmapd.dir = dir_new(l);
+	dir_metric(jmapd.dir, M_DIRECTORY);
+	jmapd.door = login_door_new(l, jmapd.dir, &config.auth_delay);
+	jmapd.store = store_client_new(l, socket, "jmapd");
+	store_client_actors(jmapd.store, jmapd_session_actor);
+	store_watch_returns(jmapd.store, jmapd_store_events, NULL);
+	store_homes_init(&jmapd.homes, l, jmapd.store);
+	mem_free(&socket);
+	return 0;
+}
+
+static void
+jmapd_reload(void)
+{
+	dir_reload(jmapd.dir);
+}
+
+/* "forget USER": the password was changed, or the account closed. */
+static bool
+jmapd_control(struct slice line, struct buf *out)
+{
+	struct slice verb = S(""), account = S("");
+
+	if (!slice_word(&line, &verb) || !slice_eq(verb, S("forget")) ||
+	    !slice_word(&line, &account))
+		return false;
+	dir_forget(jmapd.dir, account);
+	buf_printf(out, "ok sessions=%zu\n", jmapd_session_end_user(account));
+	return true;
+}
+
+static void
+jmapd_status(struct buf *b)
+{
+	buf_printf(b, "sessions=%zu sessions_all=%zu users=%zu partitions=%zu\n", jmapd.nsessions,
+	    admit_sessions(), jmapd.users.n, jmapd.homes.parts.n);
+	dir_status(jmapd.dir, b);
+	buf_char(b, '\n');
+	store_client_status(jmapd.store, b);
+	buf_char(b, '\n');
+}
+
+/* HTTP has no STARTTLS. */
+static bool
+jmapd_check(struct buf *why)
+{
+	bool good = true;
+
+	for (struct daemon_listen **l = daemon_listeners(); *l; l++) {
+		if ((*l)->tls != TLS_STARTTLS)
+			continue;
+		buf_printf(why, "%s: [listen %s] tls: off or implicit\n", conf_where(&(*l)->tls),
+		    (*l)->name);
+		good = false;
+	}
+	return dir_check(why) && good;
+}
+
+static const struct program jmapd_program = {
+	.name = "jmapd",
+	.about = "JMAP server in front of the message store",
+	.may = "inet store:read",
+	.file = "jmapd.conf",
+	.schema = &schema,
+	.listens = true,
+	.workers = &config.workers,
+	.metrics = metrics,
+	.start = jmapd_start,
+	.accept = jmapd_session_new,
+	.reload = jmapd_reload,
+	.drain = jmapd_session_drain_all,
+	.status = jmapd_status,
+	.sessions = &jmapd_session_verbs,
+	.control = jmapd_control,
+	.paths = store_homes_reach,
+	.check = jmapd_check,
+};
+
+int
+main(int argc, char **argv)
+{
+	return program_run(&jmapd_program, argc, argv);
+}

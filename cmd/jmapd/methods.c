@@ -1,0 +1,31 @@
+/* jmapd/methods.c: the methods, in one list.
+ *
+ * A method that is not here is unknownMethod, as is one whose capability the request does not use. */
+#include "email.h"
+#include "mailbox.h"
+
+/* The arguments as they came (RFC 8620 4). */
+static enum call_next
+core_echo_start(struct call *c)
+{
+	struct buf *b = call_out(c);
+
+	call_answer(c);
+	b->n--; /* the brace is the value's */
+	json_write(b, c->args);
+	b->n--;
+	return call_end(c);
+}
+
+static const struct jmapd_method core_echo = { "Core/echo", JMAP_CORE, 0, core_echo_start, NULL,
+	NULL };
+
+const struct jmapd_method *const jmapd_methods[] = {
+	&core_echo,
+	&mailbox_get,
+	&mailbox_query,
+	&thread_get,
+	&email_get,
+	&email_query,
+	NULL,
+};

@@ -1,0 +1,63 @@
+/* jmapd/route.c: what a request asks for, by its path.
+ *
+ * The only table of paths; auth.c calls when it is known who asks.  A path that is none is 404 whatever
+ * the verb; verbs that a path has not are 405. */
+#include "base/json.h"
+#include "session.h"
+
+enum http_next
+route_problem(struct session *s, unsigned status, const char *type, const char *detail)
+{
+	struct buf b = { 0 };
+	enum http_next next;
+
+	buf_char(&b, '{');
+	json_put_cstr(&b, "type", type);
+	json_put_i64(&b, "status", status);
+	json_put_cstr(&b, "detail", detail);
+	buf_char(&b, '}');
+	http_server_answer(&s->http, status);
+	next = http_server_content(&s->http, "application/problem+json", buf_get(&b));
+	buf_fini(&b);
+	return next;
+}
+
+static enum http_next
+route_resource(struct session *s, struct slice rest)
+{
+	return rest.n == 0 ? resource_get(s) : http_server_error(&s->http, 404, NULL);
+}
+
+static enum http_next
+route_api(struct session *s, struct slice rest)
+{
+	return rest.n == 0 ? api_post(s) : http_server_error(&s->http, 404, NULL);
+}
+
+static const struct route {
+	struct slice path;
+	unsigned verbs; /* bits of enum http_verb */
+	enum http_next (*handle)(struct session *, struct slice rest);
+} routes[] = {
+	{ S("/.well-known/jmap"), HTTP_VERB_GET | HTTP_VERB_HEAD, route_resource },
+	{ S("/jmap/session"), HTTP_VERB_GET | HTTP_VERB_HEAD, route_resource },
+	{ S("/jmap/api"), HTTP_VERB_POST, route_api },
+	{ S("/jmap/download/"), HTTP_VERB_GET | HTTP_VERB_HEAD, download_get },
+};
+
+enum http_next
+route_request(struct session *s)
+{
+	const struct http_head *h = http_server_head(&s->http);
+
+	for (size_t i = 0; i < NELEM(routes); i++) {
+		const struct route *r = &routes[i];
+
+		if (!slice_starts(h->path, r->path))
+			continue;
+		if (!(h->verb & r->verbs))
+			return http_server_refuse_verb(&s->http, r->verbs);
+		return r->handle(s, slice_from(h->path, r->path.n));
+	}
+	return http_server_error(&s->http, 404, NULL);
+}
