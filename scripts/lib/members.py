@@ -5,7 +5,7 @@ import json
 import os
 
 ROLES = {
-    "store": ["stored", "lmtpd", "imapd", "pop3d", "jmapd", "sieved"],
+    "store": ["stored", "lmtpd", "imapd", "pop3d", "jmapd", "sieved", "storectl-serve"],
     "relay": ["jobctl", "smtp-relay"],
     "proxy": ["mmpd", "memd"],
 }

@@ -100,6 +100,10 @@ def tmctl_serve(s):
     return talk(tcp(s, "METRICS_PORT"), [(b"HEAD / HTTP/1.0\r\n", b"HTTP/1.1 200")])
 
 
+def storectl_serve(s):
+    tcp(s, "MOVE_PORT").close()
+
+
 def stored(s):
     unix(s["rundir"] + "/stored.sock", socket.SOCK_SEQPACKET).close()
 
@@ -109,7 +113,7 @@ def jobctl(s):
 
 
 QUESTIONS = {"slapd": slapd, "smtp-relay": smtp_relay, "lmtpd": lmtpd, "imapd": imapd, "pop3d": pop3d, "jmapd": jmapd, "sieved": sieved, "mmpd": mmpd, "memd": memd,
-             "stored": stored, "jobctl": jobctl, "tmctl-serve": tmctl_serve}
+             "stored": stored, "jobctl": jobctl, "tmctl-serve": tmctl_serve, "storectl-serve": storectl_serve}
 
 
 def ask(s, name):

@@ -115,8 +115,11 @@ def files(s):
                for name, (at, _, _, _, jmap) in s.get("readers", {}).items()},
         },
         "admind": {"audit": {"file": d + "/admin.audit"}, "place": {"hosts": s["hostname"]}},
+        "storectl-serve": {"listen move": {"address": local("MOVE_PORT"), "tls": "implicit"}},
         "tmctl-serve": {"listen metrics": {"address": local("METRICS_PORT")}},
     }
+    if s.get("moves"):
+        conf["tiermail"]["roles"] = {"move": " ".join(s.get("names", [s["hostname"]]))}
     if s.get("role") == "relay":  # nothing is stored here
         del conf["channels"]["host " + s["hostname"]]
     for r in s["routes"]:
@@ -183,6 +186,8 @@ def environment(s):
     if "HTTPS_PORT" in s["ports"]:
         run["WEBURL"] = "https://%s:%d/" % (s["host"], s["ports"]["HTTPS_PORT"])
         run["WEBJMAPURL"] = run["WEBURL"] + ".well-known/jmap"
+    if "MOVE_PORT" in s["ports"]:
+        run["MOVE_PORT"] = s["ports"]["MOVE_PORT"]
     if s.get("metrics"):
         run["METRICS_URL"] = "http://%s:%d/metrics" % (s["host"], s["ports"]["METRICS_PORT"])
     return "".join("%s='%s'\n" % (k, str(v).replace("'", "'\\''")) for k, v in run.items())

@@ -9,27 +9,13 @@ from imapraw import Raw
 tm.need("ldapmodify")
 ok, is_ = tm.ok, tm.is_
 sb = tm.Sandbox("--users", "7", "--set", "stored.quota_warn=90", "--set", "tiermail.ldap.cache_age=0", "--set", "imapd.workers=1", "--without", "sieved")
-two = tm.Sandbox("--join", sb.dir, "--role", "store", "--set", f"tiermail.roles.move={sb.env['MAILHOST']}", "--set", "imapd.workers=1")
+two = tm.Sandbox("--join", sb.dir, "--role", "store", "--moves", "--set", "imapd.workers=1",
+                 "--set", "storectl-serve.limit.clients=2", "--set", "storectl-serve.timeout.idle=2s")
 HERE, THERE, D = sb.env["MAILHOST"], two.env["MAILHOST"], sb.domain
-PORT = tm.free_port()
-with open(os.path.join(os.path.dirname(two.conf("tiermail.conf")), "storectl-serve.conf"), "w") as f:
-    f.write(f"[limit]\nclients = 2\n[timeout]\nidle = 2s\n[listen move]\naddress = 127.0.0.1:{PORT}\ntls = implicit\n")
+PORT = two.port("MOVE")
 password = os.path.join(tm.tempdir(), "password")
 with open(password, "w") as f:
     f.write(sb.env["LDAP_ADMIN_PASSWORD"] + "\n")
-log = open(two.env["RUNDIR"] + "/storectl-serve.log", "a")
-serve = subprocess.Popen([two.bin("storectl"), "serve", "-c", two.conf("storectl-serve.conf")], stdout=log, stderr=log)
-
-
-def up():
-    try:
-        socket.create_connection(("127.0.0.1", PORT), timeout=tm.LONG).close()
-        return True
-    except OSError:
-        return False
-
-
-ok(tm.wait_for(up), "storectl serve listens on the other store")
 
 
 def name(n):
@@ -292,6 +278,4 @@ os.unlink(sb.env["RUNDIR"] + "/sieved.ctl")
 
 for host in (sb, two):
     is_(host.tool("storectl", "check").returncode, 0, "check finds nothing")
-serve.terminate()
-is_(serve.wait(tm.LONG), 0, "storectl serve ends in order")
 tm.done()

@@ -178,6 +178,39 @@ tm.is_(said, "refused", "a store's imapd has no session for one without a proxy'
 tm.is_([l for m in ("mmp1", "mmp2") for l in tt.log(m, "mmpd", "ev=proxy_refused", "proxy.networks")][:2], [],
        "the balancer's checks, which hang up at once, are not taken for somebody else's")
 
+# ---- an account moves to the other store, with the settings that its person has
+c = tt.imap(3)      # on store1
+c.create("Projects")
+c.append("Projects", "(\\Flagged)", None, b"Subject: taken along\r\n\r\nhello\r\n")
+before = c.status("Projects", "(MESSAGES UIDNEXT UIDVALIDITY)")[1]
+with open(f"{tt.dir}/store1/etc/tiermail/tiermail.conf") as f:
+    text = f.read()
+with open(f"{tt.dir}/store1/etc/tiermail/mover.conf", "w") as f:    # he who changes mailHost asks the provider
+    f.write(re.sub(r"(?m)^url = .*", f"url = ldaps://ldap-master.{D}", text))
+with open(f"{tt.dir}/store1/etc/tiermail/mover.pw", "w") as f:
+    f.write(tt.env["LDAP_ADMIN_PASSWORD"] + "\n")
+move = ("exec", "store1", "storectl", "-c", "/etc/tiermail/mover.conf", "move", "-D", tt.env["LDAP_ADMIN_DN"], "-y", "/etc/tiermail/mover.pw")
+r = tt.call(*move, tt.address(3), f"mmp1.{D}")
+tm.ok(r.returncode != 0 and f"store1.{D}" in tt.ldap("ldap-master", 3, "mailHost"), "not to a host that takes none") or tm.diag(r.stdout + r.stderr)
+r = tt.call(*move, tt.address(3), f"store2.{D}")
+tm.is_(r.returncode, 0, "storectl move takes an account from store1 to store2") or tm.diag(r.stdout + r.stderr)
+tm.ok(tm.wait_for(lambda: all(f"store2.{D}" in tt.ldap(h, 3, "mailHost") for h in ("ldap1", "ldap2"))), "the replicas know it")
+
+
+def back():
+    try:
+        with tt.imap(3) as again:
+            return again.status("Projects", "(MESSAGES UIDNEXT UIDVALIDITY)")[1]
+    except (imaplib.IMAP4.error, OSError):
+        return None
+
+
+tm.ok(tm.wait_for(lambda: back() == before), "its person finds all of it by the same name") or tm.diag((before, back()))
+tt.submit(1, [tt.address(3)], "behind the move")
+tt.arrived(3, "behind the move")
+where = [f.split("/var/")[0][-6:] for f in tt.files(3) if "behind the move" in open(f).read()]
+tm.is_(where, ["store2"], "and mail comes to the new store")
+
 # ---- the replicas
 tm.ok(tt.modify(1, "replace: mailQuota\nmailQuota: 123456789"), "a change at the master")
 for host in ("ldap1", "ldap2"):
