@@ -76,7 +76,12 @@ tm.is_((relay[""]["auth.proxies"].split(), relay["listen submission"]["peer_cert
 with open(etcs["relay"] + "/channels.conf") as f:
     text = f.read()
 tm.is_(re.findall(r"\[host (\S+)\]\nlmtp = (\S+)\ntls = (\S+)", text), [(s, s + ":24", "must") for s in S.split()], "it delivers to the stores, by TLS and their names")
+tm.is_({k: relay["listen stores"][k] for k in ("role", "address", "tls", "peer_certificate")},
+       {"role": "mx", "address": "*:26", "tls": "starttls", "peer_certificate": "demand"}, "and has a listener for them and nobody else")
+with open(etcs["relay"] + "/tiermail.conf") as f:
+    tm.ok(re.search(r"(?m)^(\[roles\]\n)?(roles\.)?store = " + re.escape(S), f.read()), "which knows them by their names")
 store = effective(etcs["store"], "lmtpd")
+tm.is_((store[""]["submit.relay"], store[""]["submit.tls"]), (f"relay1.{D}:26", "must"), "there a store sends what scripts send")
 tm.is_((store[""]["trusted_names"].split(), store["listen network"]["address"].split(":")[-1]), (R.split(","), "24"), "a store believes the relays")
 tm.is_([effective(etcs["store"], d)[""]["auth.proxies"].split() for d in ("imapd", "pop3d")], [[P]] * 2, "and the proxy")
 proxy = effective(etcs["proxy"], "mmpd")
