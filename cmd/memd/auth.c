@@ -64,6 +64,17 @@ auth_unknown(struct memd_session *s, const char *code, const char *detail)
 	return memd_problem(s, 401, code, detail);
 }
 
+void
+memd_auth_log(struct memd_session *s, const struct login_result *r)
+{
+	const struct login_answer *a = login_answer(r->outcome);
+
+	log_event(LOG_INFO, "login_failed",
+	    "sid=%s service=http peer=%s login=%s user=%s mech=%s reason=%s", s->sid, s->peer,
+	    log_value(r->name), log_value(r->user.account), r->mechanism, a->log);
+	metric_add(M_LOGIN_FAILED, a->counts);
+}
+
 enum http_next
 memd_auth_no(struct memd_session *s, const struct login_result *r)
 {
@@ -110,14 +121,8 @@ auth_done(void *arg, const struct login_result *r)
 
 	log_context(s->sid);
 	s->login = NULL; /* what follows may end the session; the result lives as long as l */
-	if (r->outcome != LOGIN_OK) {
-		const struct login_answer *a = login_answer(r->outcome);
-
-		log_event(LOG_INFO, "login_failed",
-		    "sid=%s service=http peer=%s login=%s user=%s mech=%s reason=%s", s->sid,
-		    s->peer, log_value(r->name), log_value(r->user.account), r->mechanism, a->log);
-		metric_add(M_LOGIN_FAILED, a->counts);
-	}
+	if (r->outcome != LOGIN_OK)
+		memd_auth_log(s, r);
 	next = r->outcome == LOGIN_OK ? auth_accept(s, &r->user) : memd_auth_no(s, r);
 	login_free(&l);
 	http_server_resume(&s->http, next);

@@ -1,23 +1,14 @@
 /* memd/login.c: POST /login, POST /logout, GET /session.
  *
- * Owns the text of a login while it comes (in the request's arena, which is wiped).  lib/login judges, with the
- * delays that it has for IMAP and POP3 too; then a session is sealed into a cookie.  Can fail: the directory,
- * which is never the password's fault.  Must stay true: these answer pages of ours alone, so that no other site
- * can log anybody in or out; a password is nowhere once it was judged. */
+ * Owns nothing between two calls: body.c has the text of a login, lib/login judges it, with the delays that it has
+ * for IMAP and POP3 too; then a session is sealed into a cookie.  Can fail: the directory, which is never the
+ * password's fault.  Must stay true: these answer pages of ours alone, so that no other site can log anybody in
+ * or out. */
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "json/json.h"
 #include "memd.h"
-
-#define LOGIN_MOST 4096 /* octets of a login's text */
-
-static const struct json_bounds login_bounds = { .octets = LOGIN_MOST, .depth = 2, .values = 32 };
-
-struct login_text {
-	char bytes[LOGIN_MOST];
-	size_t n;
-};
 
 /* ---- POST /login ----------------------------------------------------------------------------------- */
 
@@ -52,7 +43,6 @@ login_judged(void *arg, const struct login_result *r)
 {
 	struct memd_session *s = arg;
 	struct login *l = s->login;
-	const struct login_answer *a = login_answer(r->outcome);
 	enum http_next next;
 
 	log_context(s->sid);
@@ -60,60 +50,26 @@ login_judged(void *arg, const struct login_result *r)
 	if (r->outcome == LOGIN_OK) {
 		next = login_in(s, &r->user);
 	} else {
-		log_event(LOG_INFO, "login_failed",
-		    "sid=%s service=http peer=%s login=%s user=%s mech=%s reason=%s", s->sid,
-		    s->peer, log_value(r->name), log_value(r->user.account), r->mechanism, a->log);
-		metric_add(M_LOGIN_FAILED, a->counts);
+		memd_auth_log(s, r);
 		next = memd_auth_no(s, r);
 	}
 	login_free(&l);
 	http_server_resume(&s->http, next);
 }
 
-/* Not left behind in the parser's memory. */
-static void
-login_erase(struct slice secret)
-{
-	secret_clear((char *)(uintptr_t)secret.p, secret.n);
-}
-
 static enum http_next
-login_ended(struct http_server *http)
+login_asked(struct memd_session *s, const struct json_t *v)
 {
-	struct memd_session *s = memd_of(http);
-	struct login_text *text = http->data;
 	struct login_request r = memd_auth_request(s);
-	struct slice user = { 0 }, password = { 0 };
-	struct json_t *v = NULL;
-	const char *why = "no user and password";
+	struct slice user, password;
 
-	if (json_read(slice(text->bytes, text->n), &login_bounds, &v, &why) == 0 &&
-	    json_get_str(json_find(v, S("user")), &user) &&
-	    json_get_str(json_find(v, S("password")), &password)) {
-		s->login = login_start(memd.door, &r, &http->op, login_judged, s);
-		login_password(s->login, user, password);
-	}
-	if (password.n)
-		login_erase(password);
-	json_free(&v);
-	secret_clear(text->bytes, text->n);
-	return s->login ? HTTP_WAIT : memd_problem(s, 400, "malformed", why);
+	if (!json_get_str(json_find(v, S("user")), &user) ||
+	    !json_get_str(json_find(v, S("password")), &password))
+		return memd_problem(s, 400, "malformed", "There is no user and password.");
+	s->login = login_start(memd.door, &r, &s->http.op, login_judged, s);
+	login_password(s->login, user, password);
+	return HTTP_WAIT;
 }
-
-static enum http_next
-login_bytes(struct http_server *http, struct slice bytes)
-{
-	struct login_text *text = http->data;
-
-	must(bytes.n <= sizeof(text->bytes) - text->n); /* http_server_take has said so */
-	memcpy(text->bytes + text->n, bytes.p, bytes.n);
-	text->n += bytes.n;
-	return HTTP_NEXT;
-}
-
-static const struct http_taker login_taker = { .name = "login",
-	.bytes = login_bytes,
-	.end = login_ended };
 
 /* What all that changes something begins with. */
 static bool
@@ -141,8 +97,7 @@ memd_login(struct memd_session *s)
 
 	if (login_guarded(s, &next))
 		return next;
-	s->http.data = arena_new(&s->http.arena, sizeof(struct login_text));
-	return http_server_take(&s->http, &login_taker, LOGIN_MOST);
+	return memd_body(s, login_asked);
 }
 
 /* ---- POST /logout ----------------------------------------------------------------------------------- */

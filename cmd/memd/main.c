@@ -99,6 +99,7 @@ static const struct metric metrics[] = {
 	[M_STREAMS] = { "mem_event_streams", GAUGE, "Streams of events that are open." },
 	[M_LOGINS] = { "mem_logins", COUNTER, "Logins by the form." },
 	[M_LOGIN_FAILED] = { "mem_logins_failed", COUNTER, "Logins refused by the directory." },
+	[M_PASSWORDS] = { "mem_password_changes", COUNTER, "Passwords that people have changed." },
 	[M_FOREIGN] = { "mem_requests_foreign", COUNTER, "Requests refused for the site they come from." },
 	[M_STORE_ANSWERED] = { "mem_store_answers", COUNTER, "Answers of stores." },
 	[M_STORE_US] = { "mem_store_seconds", COUNTER_US, "Time until stores began to answer." },

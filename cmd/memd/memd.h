@@ -6,6 +6,8 @@
  *	guard.c    what a browser says of where a request comes from, and what it is told to do with an answer
  *	auth.c     whose request it is: the cookie, Basic, and the directory's rules at each request
  *	login.c    POST /login, POST /logout, GET /session
+ *	password.c POST /password
+ *	body.c     what is told to these two, in JSON
  *	proxy.c    a request of JMAP to the user's store, and its answer back
  *	reach.c    ... a connection to that store
  *	store.c    the stores as configured, and a probe whether one that was down is back
@@ -22,6 +24,7 @@
 #include "directory/directory.h"
 #include "http/client.h"
 #include "http/server.h"
+#include "json/json.h"
 #include "login/login.h"
 #include "web/files.h"
 #include "web/seal.h"
@@ -74,7 +77,7 @@ extern struct memd memd;
 
 /* clang-format off */
 enum memd_metric {
-	M_CONNECTIONS, M_SESSIONS, M_REQUESTS, M_BAD, M_API, M_STREAMS, M_LOGINS, M_LOGIN_FAILED, M_FOREIGN,
+	M_CONNECTIONS, M_SESSIONS, M_REQUESTS, M_BAD, M_API, M_STREAMS, M_LOGINS, M_LOGIN_FAILED, M_PASSWORDS, M_FOREIGN,
 	M_STORE_ANSWERED, M_STORE_US, M_STORE_FAILED, M_STORES_DOWN, M_STORE_DOWNS, M_STORE_SHUNNED, M_STORE_PROBES,
 	M_REFERRALS, M_DIRECTORY
 };
@@ -147,6 +150,7 @@ enum http_next memd_json(struct memd_session *s, unsigned status, struct slice t
 /* Finds out whose the request is, and goes on with `then`, or answers. */
 enum http_next memd_auth_start(struct memd_session *s, memd_then then);
 /* Words for whoever was not let in. */
+void memd_auth_log(struct memd_session *s, const struct login_result *r); /* likewise */
 enum http_next memd_auth_no(struct memd_session *s, const struct login_result *r);
 bool memd_auth_secure(const struct memd_session *s);
 struct login_request memd_auth_request(struct memd_session *s);
@@ -158,6 +162,14 @@ void memd_auth_cookie(struct memd_session *s, bool gone);
 enum http_next memd_login(struct memd_session *s);
 enum http_next memd_logout(struct memd_session *s);
 enum http_next memd_whoami(struct memd_session *s);
+
+/* ---- body.c */
+/* Goes on with what a small text says, in JSON (its tree is valid until it returns), or answers. */
+typedef enum http_next (*memd_body_then)(struct memd_session *s, const struct json_t *v);
+enum http_next memd_body(struct memd_session *s, memd_body_then then);
+
+/* ---- password.c */
+enum http_next memd_password(struct memd_session *s);
 
 /* ---- proxy.c */
 enum http_next memd_proxy_start(struct memd_session *s, const struct login_user *user);

@@ -123,6 +123,23 @@ tm.is_(login(3).status, 403, "mailAllowedServiceAccess says who may use http")
 wire.modify(sb, 2, "replace: inetUserStatus\ninetUserStatus: inactive")
 tm.is_(login(2).status, 403, "an inactive user may not")
 
+
+# ---- the password
+def change(old, new, me, fields=None):
+    a = ask("POST", "/password", json.dumps({"old": old, "new": new}), {**me, **(fields or {})})
+    return a.status, a.json().get("code")
+
+
+FOUR = {"Cookie": cookie_of(login(4)), **OWN}
+tm.is_(change("wrong", "new one", FOUR), (403, "wrong"), "who does not know the old password changes none")
+tm.is_((change(PW, "", FOUR), change(PW, "x" * 300, FOUR)), ((422, "weak"),) * 2, "nor to nothing, or to too much")
+tm.is_((change(PW, "n", OWN)[0], change(PW, "n", FOUR, {"Origin": "https://evil.example"})[0], change(PW, "n", FOUR, {"Content-Type": "text/plain"})[0]), (401, 403, 415),
+       "nor nobody, nor another site")
+tm.is_(login(4).status, 200, "it is the old one")
+tm.is_(change(PW, "n\u00e4w one", FOUR), (200, None), "a person changes the password")
+tm.is_((login(4, "n\u00e4w one").status, login(4).status), (200, 401), "the new one lets in, the old one does not")
+tm.ok(wire.logged(sb, "memd", "ev=password_changed", sb.user(4)) and not wire.log(sb, "memd", "w one"), "the log says so, without it")
+
 # ---- JMAP: whose request is believed
 store.say["/jmap/api"] = lambda c, r: c.send(webstore.ok(json.dumps({"got": c.body().decode(), "account": r.fields["Tiermail-Account"]}).encode()))
 a = ask("POST", "/jmap/api", '{"using":[]}', ME)
