@@ -77,7 +77,7 @@ sys_net       := -luv -ltls -lssl -lcrypto -lunbound -lz
 sys_directory := -lldap -llber
 sys_store     := -llmdb
 sys_sieve     := -lpcre2-8
-sys_web       := -lcrypto
+sys_web       := -lcrypto -lz
 sys_json      := -ljansson
 
 # lib/A/*.c is A.a; a room of its own, lib/A/B/*.c, is A-B.a, so that only who says so gets it.

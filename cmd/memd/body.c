@@ -49,7 +49,7 @@ body_over(struct http_server *http)
 }
 
 static enum http_next
-body_piece(struct http_server *http, struct slice bytes)
+body_taken(struct http_server *http, struct slice bytes)
 {
 	struct memd_text *text = http->data;
 
@@ -60,7 +60,7 @@ body_piece(struct http_server *http, struct slice bytes)
 }
 
 static const struct http_taker body_taker = { .name = "text",
-	.bytes = body_piece,
+	.bytes = body_taken,
 	.end = body_over };
 
 enum http_next

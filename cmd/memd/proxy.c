@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "memd.h"
+#include "web/gzip.h"
 
 /* Of the answer that the client has not taken. */
 #define BEHIND 65536
@@ -28,6 +29,7 @@ struct memd_proxy {
 	struct http_client *client; /* lent; NULL: not yet, or not any more */
 	char *host;                 /* the store */
 	struct buf pending;         /* of the answer: not yet written to the client */
+	struct web_gzip *gzip;      /* that it goes through; NULL: it goes as it is */
 	struct buf kept;            /* of the request's body, while it is short */
 	enum http_next next;        /* `held`: for when the answer has ended */
 	uint64_t taken;             /* octets of the request's body */
@@ -60,6 +62,7 @@ proxy_undo(struct http_server *http)
 	if (p->s->event_stream)
 		metric_add(M_STREAMS, -1);
 	buf_fini(&p->pending);
+	web_gzip_free(&p->gzip);
 	if (p->kept.p)
 		secret_clear(p->kept.p, p->kept.n);
 	buf_fini(&p->kept);
@@ -103,13 +106,28 @@ static const char *const back[] = { "Content-Type", "Content-Range", "Content-Di
 	"Content-Language", "Content-Encoding", "ETag", "Last-Modified", "Accept-Ranges", "Allow",
 	"Cache-Control", "Retry-After" };
 
+/* What is pending goes to the client. */
+static void
+proxy_piece(struct memd_proxy *p, bool last)
+{
+	struct buf b = { 0 };
+
+	if (!p->gzip) {
+		http_server_piece(&p->s->http, buf_get(&p->pending));
+		return;
+	}
+	web_gzip_add(p->gzip, buf_get(&p->pending), last, &b);
+	http_server_piece(&p->s->http, buf_get(&b));
+	buf_fini(&b);
+}
+
 static enum http_next
 proxy_more(struct http_server *http)
 {
 	struct memd_proxy *p = http->data;
 
 	if (p->pending.n) {
-		http_server_piece(http, buf_get(&p->pending));
+		proxy_piece(p, false);
 		buf_clear(&p->pending);
 		if (p->full && p->client) {
 			p->full = false;
@@ -120,7 +138,25 @@ proxy_more(struct http_server *http)
 	buf_fini(&p->pending); /* a stream of events that rests holds nothing */
 	if (p->lost)
 		return HTTP_CLOSE;
-	return p->ended ? HTTP_NEXT : proxy_wait(p);
+	if (!p->ended)
+		return proxy_wait(p);
+	if (p->gzip)
+		proxy_piece(p, true);
+	return HTTP_NEXT;
+}
+
+/* Texts, for a client that takes them so.  What is secret in them nobody else can put anything beside: other
+ * sites cannot ask for them (CVE-2013-3587). */
+static bool
+proxy_compresses(const struct memd_proxy *p, const struct http_head *h)
+{
+	struct slice type = http_head_value(h, S("Content-Type"));
+	const struct http_head *asked = http_server_head(&p->s->http);
+
+	return h->code == 200 && asked->verb != HTTP_VERB_HEAD && !asked->http10 &&
+	    !http_head_find(h, S("Content-Encoding")) &&
+	    slice_istarts(type, S("application/json")) && h->length >= WEB_GZIP_LEAST &&
+	    web_accepts(asked, S("gzip"));
 }
 
 static void
@@ -161,10 +197,15 @@ proxy_answer(struct memd_proxy *p, const struct http_head *h)
 	p->answered = true;
 	http_server_answer(http, h->code);
 	proxy_fields(p, h);
+	if (proxy_compresses(p, h) && (p->gzip = web_gzip_new())) {
+		http_server_field(http, "Content-Encoding", S("gzip"));
+		http_server_field(http, "Vary", S("Accept-Encoding"));
+	}
 	if (h->code == 204 || h->code == 304)
 		p->next = http_server_empty(http);
 	else
-		p->next = http_server_stream(http, NULL, h->length, proxy_more);
+		p->next = http_server_stream(http, NULL, p->gzip ? HTTP_LENGTH_UNKNOWN : h->length,
+		    proxy_more);
 	if (p->next == HTTP_PULL)
 		return HTTP_PULL;
 	/* It is said; the connection to the store is given back when its answer has ended too. */

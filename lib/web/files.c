@@ -15,6 +15,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "web/gzip.h"
 #include "web/seal.h"
 
 #define FILES_DEPTH 16    /* folders in each other */
@@ -253,30 +254,6 @@ web_files_have(const struct web_files *f, struct slice path)
 
 /* ---- answering --------------------------------------------------------------------------------------------- */
 
-/* "q=0", "q=0.000": not that one.  RFC 9110 12.4.2 */
-static bool
-files_weightless(struct slice weight)
-{
-	if (!slice_istarts(weight, S("q=0")))
-		return false;
-	for (size_t i = 3; i < weight.n; i++)
-		if (weight.p[i] != '0' && weight.p[i] != '.')
-			return false;
-	return true;
-}
-
-/* Does Accept-Encoding have this word?  RFC 9110 12.5.3 */
-static bool
-files_accepts(const struct http_server *s, struct slice coding)
-{
-	struct slice list = http_head_value(http_server_head(s), S("Accept-Encoding")), one, word;
-
-	while (slice_cut(&list, ',', &one))
-		if (slice_cut(&one, ';', &word) && slice_ieq(slice_trim(word), coding))
-			return !files_weightless(slice_trim(one));
-	return false;
-}
-
 struct files_answer {
 	struct web_files *files;
 	struct slice rest;
@@ -306,9 +283,9 @@ static const struct web_file *
 files_form(const struct web_file *file, const struct http_server *s, const char **coding)
 {
 	*coding = NULL;
-	if (file->br && files_accepts(s, S("br")))
+	if (file->br && web_accepts(http_server_head(s), S("br")))
 		*coding = "br";
-	else if (file->gz && files_accepts(s, S("gzip")))
+	else if (file->gz && web_accepts(http_server_head(s), S("gzip")))
 		*coding = "gzip";
 	return !*coding ? file : **coding == 'b' ? file->br : file->gz;
 }

@@ -80,12 +80,13 @@ def main():
   password   %s
   IMAP       %s port %s (TLS), %s (STARTTLS)
   send by    %s port %s (TLS), %s (STARTTLS)
+  webmail    %s   (your browser warns: it does not know the CA)
   CA file    %s
   e.g.       curl --cacert %s -u 'user0002:%s' imaps://localhost:%s/INBOX
 Logs are in %s; `make demo-stop` ends it.""" % (
         int(env["USERS"]), env["DOMAIN"], env["PASSWORD"], env["HOST"], env["IMAPS_PORT"],
         env["IMAP_PORT"], env["HOST"], env["SUBMISSIONS_PORT"], env["SUBMISSION_PORT"],
-        env["CAFILE"], env["CAFILE"], env["PASSWORD"], env["IMAPS_PORT"], env["RUNDIR"]))
+        env.get("WEBURL", "-"), env["CAFILE"], env["CAFILE"], env["PASSWORD"], env["IMAPS_PORT"], env["RUNDIR"]))
 
 
 main()

@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
 """Logs in a folder: a file for each daemon, that is turned over by it or by logrotate, and whose disk may hang; lines
 that fail2ban reads, and that nobody can forge; what the end of a session tells."""
-import os, re, smtplib, subprocess, sys, time
+import http.client, json, os, re, smtplib, subprocess, sys, time
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
 import tm, wire
 from pop3raw import Pop
 
 LOGS = tm.tempdir()
-sb = tm.Sandbox("--users", "3", "--set", f"tiermail.log_to=dir:{LOGS}", *(w for d in ("imapd", "pop3d", "mmpd", "smtp-relay") for w in ("--set", f"{d}.auth.delay=0s")),
+sb = tm.Sandbox("--users", "3", "--set", f"tiermail.log_to=dir:{LOGS}", *(w for d in ("imapd", "pop3d", "mmpd", "memd", "smtp-relay") for w in ("--set", f"{d}.auth.delay=0s")),
                 "--set", "imapd.workers=2")
 FILTER = tm.TOP + "/conf/fail2ban/filter.d/tiermail.conf"
-DOORS = ("imapd", "pop3d", "mmpd", "smtp-relay")
+DOORS = ("imapd", "pop3d", "mmpd", "memd", "smtp-relay")
 
 
 def log(name):
@@ -58,8 +58,13 @@ for password in ("wrong", sb.password):
     except smtplib.SMTPException:
         pass
     s.close()
+for login in (sb.user(1), BAD, FORGED):
+    c = http.client.HTTPSConnection(sb.host, sb.port("HTTPS"), context=wire.context(sb), timeout=tm.LONG)
+    c.request("POST", "/login", json.dumps({"user": login, "password": "wrong"}),
+              {"Content-Type": "application/json", "Origin": f"https://{sb.host}:{sb.port('HTTPS')}"})
+    tm.is_(c.getresponse().status, 401, "the web: refused")
 # smtplib tries one mechanism after the other.
-WANT = {"imapd": 3, "mmpd": 4, "pop3d": 1, "smtp-relay": 2}
+WANT = {"imapd": 3, "memd": 3, "mmpd": 4, "pop3d": 1, "smtp-relay": 2}
 for name, n in WANT.items():
     tm.ok(tm.wait_for(lambda: len(re.findall(r"reason=failed$", log(name), re.M)) >= n), f"{name}: refused logins are in the log")
     line = re.search(r"^.*ev=(?:login_failed|auth) .*reason=failed$", log(name), re.M)[0]

@@ -213,6 +213,12 @@ held = tm.wait_for(lambda: (a := sent[0]) and (time.sleep(0.3) or a == sent[0]) 
 tm.ok(held < 40 << 20, f"a client that does not read holds the store back ({held >> 20} MiB in sockets)")
 s.close()
 
+a = ask("POST", "/jmap/api", json.dumps({"x": "y" * 5000}), {**ME, "Accept-Encoding": "gzip"})
+tm.ok(a.fields["Content-Encoding"] == "gzip" and a.fields["Vary"] == "Accept-Encoding" and len(a.body) < 500 and "y" * 5000 in gzip.decompress(a.body).decode(),
+      "a text is compressed for who takes it so")
+tm.is_([ask("POST", "/jmap/api", b, {**ME, "Accept-Encoding": f}).fields["Content-Encoding"] for b, f in (("{}", "gzip"), ("y" * 5000, "br"))], [None, None], "not a short one, nor for others")
+tm.is_(get("/jmap/download/u/b/n", {**ME, "Accept-Encoding": "gzip"}).body == big, True, "nor what is no text")
+
 # ---- events
 go = threading.Event()
 

@@ -102,8 +102,8 @@ class Store:
                     continue
                 conn.body()
                 conn.send(say)
-        except (OSError, EOFError):
-            pass
+        except (OSError, EOFError, http.client.HTTPException):
+            pass     # a request that is cut off
         finally:
             sock.close()
 
