@@ -19,7 +19,7 @@ open(f"{www}/a-0123456789ab/app.js.gz", "wb").write(gzip.compress(FILES["a-01234
 os.symlink("/etc/passwd", f"{www}/passwd.html")
 port = tm.free_port()
 sb = tm.Sandbox("--users", "6", "--without", "smtp-relay", "--without", "jobctl", "--without", "imapd", "--without", "pop3d",
-                "--without", "lmtpd", "--without", "mmpd", "--without", "stored",
+                "--without", "lmtpd", "--without", "mmpd", "--without", "stored", "--without", "jmapd", "--without", "sieved",
                 "--set", f"memd.www={www}", "--set", f"memd.host mail.example.test.port={port}",
                 "--set", "memd.host store9.example.test.address=127.0.0.1", "--set", f"memd.host store9.example.test.port={port}",
                 "--set", "memd.host store9.example.test.certificate_name=mail.example.test",

@@ -8,7 +8,7 @@ sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
 import tm, webstore, wire
 
 port = tm.free_port()
-sb = tm.Sandbox("--users", "2", *(w for d in ("smtp-relay", "jobctl", "imapd", "pop3d", "sieved", "lmtpd", "mmpd", "stored") for w in ("--without", d)),
+sb = tm.Sandbox("--users", "2", *(w for d in ("smtp-relay", "jobctl", "imapd", "pop3d", "jmapd", "sieved", "lmtpd", "mmpd", "stored") for w in ("--without", d)),
                 "--set", f"memd.host mail.example.test.port={port}", "--set", "memd.limit.per_user=0")
 store = webstore.Store(sb, port)
 AUTH = b"Authorization: Basic " + base64.b64encode(f"{sb.user(1)}:{sb.password}".encode()) + b"\r\n"
