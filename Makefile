@@ -89,8 +89,12 @@ archive   = $(patsubst %,$(B)/lib/%.a,$(filter $(dirs) $(rooms),$(1)))
 syslibs   = $(foreach l,$(1),$(sys_$(l)))
 
 .PHONY: FORCE all check check-quick demo demo-stop bench fuzz soak lint install uninstall html deb check-deb clean deps units tools fuzzers
-all: $(programs:%=$(B)/bin/%)
+all: $(programs:%=$(B)/bin/%) $(B)/www/index.html
 	@:
+
+# The web client: put together, not compiled.  A file that goes changes a folder's time.
+$(B)/www/index.html: scripts/www $(shell find cmd/memd/www lib/web/www -type f -o -type d)
+	scripts/www cmd/memd/www $(B)/www
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)

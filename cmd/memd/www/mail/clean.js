@@ -1,0 +1,197 @@
+// @ts-check
+/**
+ * HTML of strangers, made harmless: DOMPurify takes out what runs, then, on its result, in a document that
+ * has no window, goes whatever could ask the network for anything, unless the reader has allowed pictures.
+ * The result is shown in a frame that has no scripts and a policy of its own (mail/frame.js): either wall
+ * holds alone, and t/www/browser tests each without the other.
+ *
+ * Links open elsewhere, without opener; one whose words name another host than it goes to says where it goes.
+ * Quoted text is folded with <details>, which needs no script.
+ */
+import DOMPurify from "../vendor/purify.mjs";
+import { cleanSheet, cleanStyle } from "./css.js";
+
+const CONFIG = {
+	WHOLE_DOCUMENT: true,
+	RETURN_DOM: true,
+	USE_PROFILES: { html: true },
+	ADD_TAGS: ["style"],
+	FORBID_TAGS: ["form", "input", "button", "select", "option", "optgroup", "textarea", "fieldset", "legend", "datalist", "output",
+		"meter", "progress", "audio", "video", "source", "track", "picture", "map", "area", "dialog", "details", "summary", "template",
+		"slot", "marquee", "menu", "search"],
+	FORBID_ATTR: ["id", "name", "srcset", "sizes", "ping", "poster", "action", "formaction", "usemap", "ismap", "tabindex", "accesskey",
+		"autofocus", "contenteditable", "popover", "popovertarget", "target", "download", "loading", "crossorigin", "slot", "is"],
+	ALLOW_DATA_ATTR: false,
+	ALLOW_UNKNOWN_PROTOCOLS: false,
+	ADD_URI_SAFE_ATTR: [],
+	ALLOWED_URI_REGEXP: /^(?:https?|mailto|tel|cid|data):/i,
+};
+const PICTURE = /^data:image\/(?:png|jpe?g|gif|webp|avif|bmp|x-icon)[;,]/i;
+const REMOTE = /^https?:/i;
+const QUOTES = "blockquote[type=cite], .gmail_quote, .yahoo_quoted, .protonmail_quote, blockquote";
+
+/**
+ * @param {string} html
+ * @param {{pictures: boolean, inline: Map<string, string>, goes: (host: string) => string, quoted: string}} how
+ *	inline: Content-ID to a blob: URL; goes: the words for a link's real host; quoted: what a folded quote is called
+ * @returns {{html: string, blocked: boolean}} blocked: something of the network was left out
+ */
+export function clean(html, how) {
+	const root = /** @type {HTMLElement} */ (DOMPurify.sanitize(html, CONFIG));
+	const out = { html: "", blocked: false };
+	const body = root.querySelector("body") || root;
+	for (const style of root.querySelectorAll("style")) {
+		const sheet = cleanSheet(style.textContent || "");
+		out.blocked = out.blocked || sheet.asked;
+		style.textContent = sheet.css;
+	}
+	for (const el of [body, ...body.querySelectorAll("*")])
+		element(/** @type {HTMLElement} */ (el), how, out);
+	fold(body, how.quoted);
+	const sheets = [...root.querySelectorAll("head style")].map(s => s.outerHTML).join("");
+	const frame = body.ownerDocument.createElement("div");
+	for (const name of ["style", "bgcolor", "dir"])
+		if (body.hasAttribute(name))
+			frame.setAttribute(name, body.getAttribute(name) || "");
+	if (frame.hasAttribute("bgcolor"))
+		frame.style.backgroundColor = frame.getAttribute("bgcolor") || "";
+	frame.className = "tm-mail";
+	frame.append(...body.childNodes);
+	out.html = sheets + frame.outerHTML;
+	return out;
+}
+
+/** @param {HTMLElement} el */
+function element(el, how, out) {
+	if (el.hasAttribute("style")) {
+		out.blocked = cleanStyle(el.style) || out.blocked;
+		if (!el.style.length)
+			el.removeAttribute("style");
+	}
+	if (el.hasAttribute("background")) {
+		const url = el.getAttribute("background") || "";
+		el.removeAttribute("background");
+		if (how.pictures && REMOTE.test(url))
+			el.style.backgroundImage = `url(${JSON.stringify(url)})`;
+		else
+			out.blocked = out.blocked || REMOTE.test(url);
+	}
+	for (const name of ["href", "src", "cite", "longdesc", "data", "profile", "xlink:href"])
+		if (el.hasAttribute(name) && !(name === "href" && el.tagName === "A") && !(name === "src" && el.tagName === "IMG"))
+			el.removeAttribute(name);
+	if (el.tagName === "IMG")
+		picture(el, how, out);
+	else if (el.tagName === "A")
+		link(el, how);
+}
+
+function picture(img, how, out) {
+	const src = (img.getAttribute("src") || "").trim();
+	img.removeAttribute("src");
+	if (/^cid:/i.test(src)) {
+		const url = how.inline.get(decode(src.slice(4)));
+		if (url)
+			img.setAttribute("src", url);
+	} else if (PICTURE.test(src))
+		img.setAttribute("src", src);
+	else if (REMOTE.test(src) && how.pictures) {
+		img.setAttribute("src", src);
+		img.setAttribute("referrerpolicy", "no-referrer");
+	} else if (src) {
+		out.blocked = out.blocked || REMOTE.test(src);
+		const w = Number(img.getAttribute("width") || 99), h = Number(img.getAttribute("height") || 99);
+		if (w < 3 || h < 3)	/* only there to be counted */
+			img.remove();
+		else
+			img.classList.add("tm-blocked");
+	}
+	if (!img.hasAttribute("alt"))
+		img.setAttribute("alt", "");
+}
+
+const decode = s => {
+	try {
+		return decodeURIComponent(s);
+	} catch {
+		return s;
+	}
+};
+
+const host = url => {
+	try {
+		return new URL(url).hostname.replace(/^www\./, "");
+	} catch {
+		return "";
+	}
+};
+
+/** The host that a link's words name, or "". */
+export function named(words) {
+	const m = /^\s*(?:https?:\/\/)?((?:[\p{L}\p{N}](?:[\p{L}\p{N}-]*[\p{L}\p{N}])?\.)+\p{L}{2,})(?:[/:?#]\S*)?\s*$/iu.exec(words);
+	return m ? host("http://" + m[1]) : "";
+}
+
+function link(a, how) {
+	const href = (a.getAttribute("href") || "").trim();
+	if (!/^(?:https?|mailto|tel):/i.test(href)) {
+		a.removeAttribute("href");
+		return;
+	}
+	a.setAttribute("target", "_blank");
+	a.setAttribute("rel", "noopener noreferrer");
+	a.setAttribute("title", href);
+	const says = named(a.textContent || ""), goes = host(href);
+	if (says && goes && says !== goes && !goes.endsWith("." + says)) {
+		const note = a.ownerDocument.createElement("span");
+		note.className = "tm-goes";
+		note.textContent = ` [${how.goes(goes)}]`;
+		a.after(note);
+	}
+}
+
+/** The first quote that others do not contain goes behind a fold, when there is something before it. */
+function fold(body, words) {
+	const quotes = [...body.querySelectorAll(QUOTES)];
+	const outer = quotes.filter(q => !quotes.some(o => o !== q && o.contains(q)));
+	const text = (body.textContent || "").trim().length;
+	for (const q of outer) {
+		if ((q.textContent || "").trim().length >= text)	/* nothing but a quote: show it */
+			continue;
+		const details = body.ownerDocument.createElement("details");
+		const summary = body.ownerDocument.createElement("summary");
+		details.className = "tm-quote";
+		summary.textContent = "···";
+		summary.title = words;
+		summary.setAttribute("aria-label", words);
+		q.replaceWith(details);
+		details.append(summary, q);
+	}
+}
+
+/** Keeps what Content-IDs name as cid: URLs, which nothing loads. */
+const CIDS = /** @type {any} */ ({ get: cid => "cid:" + cid });
+
+/** For the editor: what is pasted or answered, as a fragment without anything of the network. */
+export function cleanFragment(html) {
+	const out = clean(html, { pictures: false, inline: CIDS, goes: () => "", quoted: "" });
+	return DOMPurify.sanitize(unfold(out.html), {
+		USE_PROFILES: { html: true }, RETURN_DOM_FRAGMENT: true, FORBID_TAGS: ["style", "details", "summary"],
+		FORBID_ATTR: ["class", "id", "name", "title"], ADD_ATTR: ["type"],
+	});
+}
+
+/** Cleaned HTML without the folds and notes that are for reading. */
+export const unfold = html => html.replace(/<details class="tm-quote"><summary\b[^>]*>[^<]*<\/summary>/g, "").replace(/<\/details>/g, "")
+    .replace(/<span class="tm-goes">[^<]*<\/span>/g, "");
+
+const EDITED = { USE_PROFILES: { html: true }, ADD_ATTR: ["type"], ALLOWED_URI_REGEXP: /^(?:https?|mailto|tel|blob|data):/i };
+
+/**
+ * Trusted Types: the one policy beside DOMPurify's own, for the editor, which writes its undo states back by
+ * innerHTML.  Whatever passes here is cleaned.
+ */
+export function installPolicy() {
+	const tt = /** @type {any} */ (globalThis).trustedTypes;
+	if (tt && !tt.defaultPolicy)
+		tt.createPolicy("default", { createHTML: s => String(DOMPurify.sanitize(s, EDITED)) });
+}

@@ -1,0 +1,64 @@
+// @ts-check
+/** Dates and sizes as a reader wants them; all by Intl, in the language that is chosen. */
+
+const DAY = 86400000;
+
+/** Whole days between two moments, by the calendar of the reader. */
+function daysBetween(a, b) {
+	const day = d => Date.UTC(d.getFullYear(), d.getMonth(), d.getDate());
+	return Math.round((day(b) - day(a)) / DAY);
+}
+
+/**
+ * In a list: the time today, "Yesterday", the weekday within a week, then the date, with the year when it is another.
+ * @param {string} at ISO @param {Date} now @param {string} locale
+ */
+export function shortDate(at, now, locale) {
+	const d = new Date(at);
+	const days = daysBetween(d, now);
+	const f = o => new Intl.DateTimeFormat(locale, o).format(d);
+	if (days === 0)
+		return f({ hour: "2-digit", minute: "2-digit" });
+	if (days === 1) {
+		const word = new Intl.RelativeTimeFormat(locale, { numeric: "auto" }).format(-1, "day");
+		return word[0].toLocaleUpperCase(locale) + word.slice(1);
+	}
+	if (days > 1 && days < 7)
+		return f({ weekday: "short" });
+	if (d.getFullYear() === now.getFullYear())
+		return f({ day: "numeric", month: "short" });
+	return f({ day: "2-digit", month: "2-digit", year: "2-digit" });
+}
+
+/** In a message: date and time; the day by word when it is near. */
+export function longDate(at, now, locale) {
+	const d = new Date(at);
+	const days = daysBetween(d, now);
+	const time = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" }).format(d);
+	if (days === 0 || days === 1) {
+		const word = new Intl.RelativeTimeFormat(locale, { numeric: "auto" }).format(-days, "day");
+		return `${word[0].toLocaleUpperCase(locale)}${word.slice(1)} ${time}`;
+	}
+	if (days > 1 && days < 7)
+		return `${new Intl.DateTimeFormat(locale, { weekday: "long" }).format(d)} ${time}`;
+	return `${new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", year: "numeric" }).format(d)} ${time}`;
+}
+
+/** Everything, for a tooltip and for quoting. */
+export const fullDate = (at, locale) => new Intl.DateTimeFormat(locale, {
+	weekday: "long", day: "numeric", month: "long", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short",
+}).format(new Date(at));
+
+const UNITS = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
+
+/** Bytes with two or three digits that count. */
+export function size(bytes, locale) {
+	let n = bytes, unit = 0;
+	while (n >= 1000 && unit < UNITS.length - 1) {
+		n /= 1024;
+		unit++;
+	}
+	return new Intl.NumberFormat(locale, {
+		style: "unit", unit: UNITS[unit], unitDisplay: unit ? "short" : "long", maximumFractionDigits: n < 10 && unit ? 1 : 0,
+	}).format(n);
+}

@@ -1,0 +1,2 @@
+declare const createDOMPurify: any;
+export default createDOMPurify;

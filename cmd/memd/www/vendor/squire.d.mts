@@ -1,0 +1,2 @@
+declare const Squire: any;
+export default Squire;

@@ -1,0 +1,141 @@
+// @ts-check
+/**
+ * The text of a message.  Plain text becomes elements here; HTML goes, cleaned, into a frame without scripts,
+ * whose document is a page of this origin with a policy of its own (sandbox.html; pictures.html once the
+ * reader has allowed pictures).  The frame is as high as what it shows; keys pressed in it are the page's.
+ */
+import { html, useEffect, useMemo, useRef, useState } from "../kit/html.js";
+import { Button } from "../kit/button.js";
+import { Icon } from "../kit/icon.js";
+import { useStore } from "../kit/store.js";
+import { t } from "../i18n/i18n.js";
+import { address, shortName } from "../model/address.js";
+import { fromMailto } from "../model/compose.js";
+import { blocks, links } from "../model/quote.js";
+
+/** @param {{app: import("../model/app.js").App, email: any, from: any}} props */
+export function Body({ app, email, from }) {
+	const loading = !("bodyValues" in email);
+	useEffect(() => {
+		if (loading)
+			void app.threads.open(email.id);
+	}, [loading]);
+	if (loading)
+		return html`<div class="body skeleton" aria-busy="true"><i></i><i></i><i></i></div>`;
+	const parts = (email.htmlBody || []).filter(p => email.bodyValues[p.partId]);
+	if (!parts.length)
+		return html`<div class="body"><p class="hint">${t("read.emptyBody")}</p></div>`;
+	const cut = parts.some(p => email.bodyValues[p.partId].isTruncated);
+	return html`${parts.map(p => (p.type === "text/html" ?
+		html`<${HtmlBody} key=${p.partId} app=${app} email=${email} from=${from} text=${email.bodyValues[p.partId].value} />` :
+		html`<${TextBody} key=${p.partId} app=${app} text=${email.bodyValues[p.partId].value} />`))}
+		${cut && html`<p class="hint body">${t("read.truncated")}</p>`}`;
+}
+
+function TextBody({ app, text }) {
+	const list = useMemo(() => blocks(text), [text]);
+	const alone = list.every(b => b.kind === "quote");
+	return html`<div class="body text">${list.map((b, n) => (b.kind === "quote" && !alone ?
+		html`<${Quote} key=${n} app=${app} lines=${b.lines} />` :
+		html`<div key=${n} class=${b.kind}><${Lines} app=${app} lines=${b.lines} /></div>`))}</div>`;
+}
+
+function Quote({ app, lines }) {
+	const [open, setOpen] = useState(false);
+	return html`<div class="quoted"><button type="button" class="quote-toggle" aria-expanded=${open} onClick=${() => setOpen(!open)}>··· ${open ? t("read.quoteHide") : t("read.quoteShow", { n: lines.length })}</button>
+		${open && html`<div class="quote"><${Lines} app=${app} lines=${lines} /></div>`}</div>`;
+}
+
+function Lines({ app, lines }) {
+	return html`${lines.map((l, n) => html`<div class="line" key=${n}>${l ? links(l).map((p, i) => (p.href ?
+		html`<a key=${i} href=${p.href} target="_blank" rel="noopener noreferrer" onClick=${e => followed(app, e, p.href)}>${p.text}</a>` : p.text)) : html`<br />`}</div>`)}`;
+}
+
+/** mailto: opens a message here. */
+function followed(app, e, href) {
+	if (!/^mailto:/i.test(href))
+		return;
+	e.preventDefault();
+	app.outbox.open(fromMailto(href));
+}
+
+function HtmlBody({ app, email, from, text }) {
+	const settings = useStore(app.settings);
+	const always = settings.pictures === "always" || settings.pictureSenders.includes(address(from));
+	const [once, setOnce] = useState(false);
+	const pictures = always || once;
+	const [out, setOut] = useState(/** @type {{html: string, blocked: boolean, pictures: boolean} | null} */ (null));
+	useEffect(() => {
+		let gone = false;
+		/** @type {string[]} */
+		const urls = [];
+		void (async () => {
+			const { clean } = await import("../mail/clean.js");
+			const inline = await inlinePictures(app, email, text, urls);
+			if (!gone)
+				setOut({ pictures, ...clean(text, { pictures, inline, goes: host => t("read.linkGoes", { host }), quoted: t("read.quoteToggle") }) });
+		})();
+		return () => {
+			gone = true;
+			urls.forEach(u => URL.revokeObjectURL(u));
+		};
+	}, [text, pictures]);
+	if (!out)
+		return html`<div class="body skeleton" aria-busy="true"><i></i><i></i><i></i></div>`;
+	const who = shortName(from) || address(from);
+	return html`${out.blocked && !pictures && html`<div class="notice"><${Icon} name="image" /><span>${t("read.pictures")}</span><span class="space"></span>
+		<${Button} label=${t("read.picturesOnce")} onClick=${() => setOnce(true)} />
+		${address(from) && html`<${Button} label=${t("read.picturesAlways", { who })} onClick=${() => void app.settings.change({ pictureSenders: [...settings.pictureSenders, address(from)] })} />`}</div>`}
+		<${Frame} key=${out.pictures} app=${app} html=${out.html} pictures=${out.pictures} title=${t("read.body", { who: from.name || from.email })} />`;
+}
+
+/** Pictures of the message itself, as blob: URLs by Content-ID; only those that the text names. */
+async function inlinePictures(app, email, text, urls) {
+	const named = (email.attachments || []).filter(a => a.cid && /^image\//.test(a.type) && text.includes(a.cid.replace(/^<|>$/g, "")));
+	const out = new Map();
+	await Promise.all(named.map(async a => {
+		try {
+			const answer = await app.transport.download(a.blobId, "picture", a.type);
+			const url = URL.createObjectURL(new Blob([await answer.arrayBuffer()], { type: a.type }));
+			urls.push(url);
+			out.set(a.cid.replace(/^<|>$/g, ""), url);
+		} catch {
+			/* shows as a picture that is not there */
+		}
+	}));
+	return out;
+}
+
+function Frame({ app, html: text, pictures, title }) {
+	const frame = useRef(/** @type {any} */ (null));
+	const fill = () => {
+		const doc = frame.current && frame.current.contentDocument;
+		if (!doc || !doc.body)
+			return undefined;
+		doc.body.innerHTML = text;
+		const fit = () => {
+			frame.current && (frame.current.style.height = `${Math.ceil(doc.body.getBoundingClientRect().height) + (doc.documentElement.scrollWidth > doc.documentElement.clientWidth ? 16 : 0)}px`);
+		};
+		const watch = new ResizeObserver(fit);
+		watch.observe(doc.body);
+		fit();
+		doc.addEventListener("click", e => {
+			const a = e.target.closest && e.target.closest("a[href^='mailto:' i]");
+			if (a)
+				followed(app, e, a.getAttribute("href"));
+		});
+		doc.addEventListener("keydown", e => dispatchEvent(new KeyboardEvent("keydown", { key: e.key, ctrlKey: e.ctrlKey, altKey: e.altKey, metaKey: e.metaKey, shiftKey: e.shiftKey })));
+		return () => watch.disconnect();
+	};
+	const stop = useRef(/** @type {any} */ (null));
+	const load = () => {
+		stop.current && stop.current();
+		stop.current = fill();
+	};
+	useEffect(() => {
+		load();
+		return () => stop.current && stop.current();
+	}, [text]);
+	return html`<iframe class="mail-frame" ref=${frame} title=${title} sandbox="allow-same-origin allow-popups allow-popups-to-escape-sandbox"
+		src=${pictures ? "/pictures.html" : "/sandbox.html"} referrerpolicy="no-referrer" onLoad=${load}></iframe>`;
+}

@@ -1,0 +1,20 @@
+// @ts-check
+/** The application for every view: useApp() gives it, and draws again when its state changes. */
+import { createContext, useContext } from "../kit/html.js";
+import { useWatch } from "../kit/store.js";
+
+export const AppContext = createContext(/** @type {any} */ (null));
+
+/** @returns {import("../model/app.js").App} */
+export function useApp() {
+	const app = /** @type {import("../model/app.js").App} */ (useContext(AppContext));
+	useWatch(app.ui);
+	return app;
+}
+
+/** The same, drawn again also when a record changes. @returns {import("../model/app.js").App} */
+export function useMail() {
+	const app = useApp();
+	useWatch(app.cache);
+	return app;
+}

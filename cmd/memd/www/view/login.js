@@ -1,0 +1,44 @@
+// @ts-check
+/** Logging in: also over the page, when a session has ended while somebody was working. */
+import { html, useId, useState } from "../kit/html.js";
+import { t } from "../i18n/i18n.js";
+import { useApp } from "./context.js";
+
+/** @param {{ended?: boolean}} props */
+export function Login({ ended }) {
+	const app = useApp();
+	const [user, setUser] = useState(ended ? app.state.user : "");
+	const [password, setPassword] = useState("");
+	const [wrong, setWrong] = useState(/** @type {string | null} */ (null));
+	const [busy, setBusy] = useState(false);
+	const id = useId();
+	const submit = async e => {
+		e.preventDefault();
+		if (busy)
+			return;
+		setBusy(true);
+		setWrong(null);
+		const words = await app.login(user.trim(), password);
+		setBusy(false);
+		if (words)
+			setWrong(words);
+	};
+	const form = html`<form class="login" onSubmit=${submit}>
+		<div class="brand"><${Brand} /></div>
+		<h1>${t("login.title")}</h1>
+		${ended && html`<p>${t("login.ended")}</p>`}
+		<label class="field" for=${id + "u"}><span>${t("login.user")}</span><input id=${id + "u"} name="username" autocomplete="username" autocapitalize="none" spellcheck=${false}
+			required autofocus=${!ended} value=${user} onInput=${e => setUser(e.target.value)} /></label>
+		<label class="field" for=${id + "p"}><span>${t("login.password")}</span><input id=${id + "p"} name="password" type="password" autocomplete="current-password"
+			required data-first value=${password} onInput=${e => setPassword(e.target.value)} aria-describedby=${wrong ? id + "w" : undefined} /></label>
+		${wrong && html`<p class="wrong" role="alert" id=${id + "w"}>${wrong}</p>`}
+		<button class="button primary" type="submit" aria-busy=${busy}>${t("login.submit")}</button></form>`;
+	return ended ? form : html`<main class="login-page">${form}</main>`;
+}
+
+/** The organisation's name and logo, when the server says them. */
+export function Brand() {
+	const app = useApp();
+	const brand = app.state.brand || {};
+	return html`${brand.logo ? html`<img src=${brand.logo} alt="" />` : html`<img src="/icon.svg" alt="" width="22" height="22" />`}<span>${brand.name || (app.state.user.split("@")[1] || location.hostname)}</span>`;
+}

@@ -1,0 +1,214 @@
+// What people do, in a real browser, against a server in memory: each story fails also when the page says
+// anything it should not (an error, a violation of the policy, a request elsewhere).
+import test, { after, before } from "node:test";
+import assert from "node:assert/strict";
+import { Double, host } from "../lib/host.mjs";
+import { launch, open } from "../lib/browser.mjs";
+import { seed } from "../lib/seed.mjs";
+
+let browser;
+before(async () => (browser = await launch()));
+after(() => browser.close());
+
+/** A story: a server with mail, a page that is logged in. */
+function story(name, how, f) {
+	test(name, async () => {
+		const server = new Double();
+		seed(server);
+		const h = await host(server, how);
+		const tab = await open(browser, h.url, how);
+		try {
+			await tab.page.goto(h.url + (how.path || "/"));
+			await f({ server, url: h.url, ...tab });
+			assert.deepEqual(tab.said, []);
+		} catch (error) {
+			await tab.shot("failed-" + name.replace(/\W+/g, "-").slice(0, 40));
+			error.message += "\n" + tab.said.join("\n");
+			throw error;
+		} finally {
+			await tab.context.close();
+			h.close();
+		}
+	});
+}
+const subjects = page => page.$$eval(".row .subject", l => l.map(x => x.textContent));
+const row = (page, text) => page.locator(".row", { hasText: text }).first();
+const toast = (page, text) => page.locator(".toast", { hasText: text });
+
+story("log in, wrong and right", { loggedIn: false }, async ({ page, shot }) => {
+	await page.getByLabel("Address or login").fill("ann");
+	await page.getByLabel("Password").fill("guess");
+	await shot("login");
+	await page.keyboard.press("Enter");
+	await page.getByRole("alert").filter({ hasText: "do not fit" }).waitFor();
+	await page.getByLabel("Password").fill("secret");
+	await page.getByRole("button", { name: "Log in" }).click();
+	await row(page, "Room for the spring workshop").waitFor();
+	assert.equal(await page.title(), "(2) Inbox · ann@example.org");
+});
+
+story("read a conversation: marked read, quotes folded, back by the history", {}, async ({ page, server, shot }) => {
+	await row(page, "spring workshop").click();
+	await page.locator("article", { hasText: "Shall I book it" }).waitFor();
+	await page.waitForFunction(() => document.title.startsWith("(1)"));
+	assert.equal([...server.records.Email.values()].find(e => e.threadId === "tA").keywords.$seen, true);
+	await row(page, "Draft of the grant").click();
+	await page.locator("article", { hasText: "chapter two" }).waitFor();
+	assert.equal(await page.locator(".message.folded").count(), 2);
+	assert.equal(await page.locator(".quote").count(), 0);
+	await page.getByRole("button", { name: /Show 3 quoted lines/ }).click();
+	assert.match(await page.locator(".quote").innerText(), /I read it on the train/);
+	await page.getByText("verified sender").waitFor();
+	await shot("conversation");
+	await page.goBack();
+	await page.getByText("No conversation chosen").waitFor();
+	await page.goForward();
+	await page.locator("article", { hasText: "chapter two" }).waitFor();
+});
+
+story("a permalink opens where it was", { path: "/mail/m1/tD" }, async ({ page }) => {
+	await page.locator("article", { hasText: "explains the drift" }).waitFor();
+	await page.locator(".row.on", { hasText: "Measurements" }).waitFor();
+});
+
+story("archive by key, undo, and what the server then has", {}, async ({ page, server }) => {
+	await row(page, "spring workshop").waitFor();
+	await page.keyboard.press("j");
+	await page.keyboard.press("e");
+	await toast(page, "Archived 1 conversation").waitFor();
+	assert.ok(!(await subjects(page)).includes("Room for the spring workshop"));
+	await page.keyboard.press("z");
+	await row(page, "spring workshop").waitFor();
+	await page.waitForFunction(() => document.querySelector(".place[data-role=inbox] b")?.textContent === "2");
+	const email = () => [...server.records.Email.values()].find(e => e.threadId === "tA");
+	for (let n = 0; n < 40 && !email().mailboxIds.m1; n++)
+		await page.waitForTimeout(50);
+	assert.deepEqual(email().mailboxIds, { m1: true });
+});
+
+story("what the server refuses comes back, with words", {}, async ({ page, server }) => {
+	await row(page, "spring workshop").waitFor();
+	server.refuse = () => ({ type: "forbidden" });
+	await page.keyboard.press("j");
+	await page.keyboard.press("#");
+	await toast(page, "you have no right").waitFor();
+	await row(page, "spring workshop").waitFor();
+});
+
+story("choose several, by Ctrl and Shift, and move them", {}, async ({ page, server }) => {
+	await row(page, "spring workshop").click({ modifiers: ["Control"] });
+	await row(page, "Dates of the oral").click({ modifiers: ["Shift"] });
+	await page.getByText("5 selected").waitFor();
+	await page.getByRole("button", { name: "Move to" }).first().click();
+	await page.getByRole("menuitem", { name: "Projects" }).click();
+	await toast(page, "Moved 5 conversations to Projects").waitFor();
+	await page.waitForFunction(() => !document.querySelector(".row .subject")?.textContent.includes("spring"));
+	for (let n = 0; n < 40 && server.result({ filter: { inMailbox: "m7" }, collapseThreads: true }).length < 5; n++)
+		await page.waitForTimeout(50);
+	assert.equal(server.result({ filter: { inMailbox: "m7" }, collapseThreads: true }).length, 5);
+});
+
+story("mail that comes shows by push", {}, async ({ page, server }) => {
+	await row(page, "spring workshop").waitFor();
+	await page.waitForFunction(() => performance.getEntriesByType("resource").some(r => r.name.includes("eventsource")) || true);
+	for (let n = 0; n < 100 && !server.listeners.size; n++)
+		await page.waitForTimeout(20);
+	server.deliver({ subject: "Fresh from the press", receivedAt: new Date().toISOString() });
+	await row(page, "Fresh from the press").waitFor();
+	assert.equal((await subjects(page))[0], "Fresh from the press");
+});
+
+story("answer, attach, send, undo, send again", {}, async ({ page, server, shot }) => {
+	await row(page, "spring workshop").click();
+	await page.locator("article").waitFor();
+	await page.keyboard.press("r");
+	const text = page.locator(".editor-text[data-ready=true]");
+	await text.waitFor();
+	await page.keyboard.type("Please book it. The plan is attached.");
+	await page.getByRole("button", { name: "Send", exact: true }).click();
+	await page.getByRole("dialog", { name: /attachment/ }).waitFor();
+	await page.getByRole("button", { name: "Back to the message" }).click();
+	await page.locator("input[type=file]").setInputFiles({ name: "plan.txt", mimeType: "text/plain", buffer: Buffer.from("plan") });
+	await page.locator(".files .chip", { hasText: "plan.txt" }).waitFor();
+	await shot("compose");
+	await page.getByRole("button", { name: "Send", exact: true }).click();
+	await toast(page, "Message is sent in 10 s").waitFor();
+	assert.equal(server.sent.length, 0);
+	await page.getByRole("button", { name: "Undo" }).click();
+	await text.waitFor();
+	assert.match(await text.innerText(), /Please book it/);
+	await page.evaluate(() => (localStorage["tiermail.settings"] = JSON.stringify({ undoSeconds: 0 })));
+	await page.reload();
+	await page.locator(".place[data-role=drafts]").click();
+	await row(page, "Re: Room for the spring workshop").click();
+	await text.waitFor();
+	await page.getByRole("button", { name: "Send", exact: true }).click();
+	await toast(page, "Message sent").waitFor();
+	const [one] = server.sent;
+	assert.equal(server.sent.length, 1);
+	assert.deepEqual(one.email.to, [{ name: "Mara Okafor", email: "mara@example.net" }]);
+	assert.deepEqual(one.email.inReplyTo, ["e1@x"]);
+	assert.equal(one.email.subject, "Re: Room for the spring workshop");
+	assert.deepEqual(one.email.attachments.map(a => a.name), ["plan.txt"]);
+	assert.deepEqual(server.records.Email.get(one.emailId).mailboxIds, { m3: true });
+});
+
+story("recipients are checked before anything goes; autosave", {}, async ({ page, server }) => {
+	await row(page, "spring workshop").waitFor();
+	await page.keyboard.press("c");
+	await page.getByLabel("To", { exact: true }).fill("mar");
+	await page.getByRole("option", { name: /Mara Okafor/ }).waitFor();
+	await page.keyboard.press("ArrowDown");
+	await page.keyboard.press("Enter");
+	await page.getByLabel("To", { exact: true }).fill("p.raman@exampl");
+	await page.keyboard.press("Enter");
+	await page.locator(".chip.bad", { hasText: "p.raman@exampl" }).waitFor();
+	await page.getByLabel("Subject").fill("Budget of May");
+	await page.getByRole("button", { name: "Send", exact: true }).click();
+	await toast(page, "Correct the addresses").waitFor();
+	await page.locator(".saved", { hasText: "Saved" }).waitFor({ timeout: 9000 });
+	assert.ok([...server.records.Email.values()].some(e => e.subject === "Budget of May" && e.keywords.$draft));
+	await page.getByRole("button", { name: "Discard draft" }).click();
+	await toast(page, "Draft discarded").waitFor();
+});
+
+story("search: words, chips, snippets", {}, async ({ page, shot }) => {
+	await row(page, "spring workshop").waitFor();
+	await page.keyboard.press("/");
+	await page.keyboard.type("from:jon");
+	await page.getByRole("option").first().waitFor();
+	await page.keyboard.press("Enter");
+	await page.locator(".search .chip", { hasText: "from:jon" }).waitFor();
+	await page.keyboard.type("chapter");
+	await page.keyboard.press("Enter");
+	await page.locator(".row mark", { hasText: "chapter" }).first().waitFor();
+	await shot("search");
+	await page.getByRole("button", { name: "Clear search" }).click();
+	await page.locator(".list-head h1", { hasText: "Inbox" }).waitFor();
+});
+
+story("100,000 conversations have few nodes", {}, async ({ page, server }) => {
+	await row(page, "spring workshop").waitFor();
+	const ids = server.result({ filter: { inMailbox: "m1" }, collapseThreads: true });
+	const query = server.query.bind(server);
+	server.query = args => ({ ...query(args), total: 100000, ids: Array.from({ length: args.limit }, (_, n) => ids[((args.position || 0) + n) % ids.length]) });
+	await page.locator(".place[data-role=sent]").click();
+	await page.locator(".place[data-role=inbox]").click();
+	await page.getByText("100,000 conversations").waitFor();
+	for (const at of [500000, 5000000, 7799000]) {
+		await page.evaluate(y => (document.querySelector(".rows").scrollTop = y), at);
+		await page.waitForFunction(() => document.querySelectorAll(".row .subject").length > 8 && !document.querySelector(".row.skeleton"));
+		assert.ok(await page.evaluate(() => document.querySelectorAll("*").length) < 1500);
+	}
+});
+
+story("offline is said, changes wait and arrive", {}, async ({ page, server }) => {
+	await row(page, "spring workshop").waitFor();
+	server.away = true;
+	await page.keyboard.press("j");
+	await page.keyboard.press("s");
+	await page.getByText("No connection").waitFor();
+	server.away = false;
+	await page.getByText("No connection").waitFor({ state: "detached" });
+	assert.equal([...server.records.Email.values()].find(e => e.threadId === "tA").keywords.$flagged, true);
+});
