@@ -7,10 +7,11 @@ const { chromium } = need("playwright-core");
 const SHOTS = new URL("../../../build/shots/", import.meta.url).pathname;
 mkdirSync(SHOTS, { recursive: true });
 
-export const launch = () => chromium.launch({
+/** @param {number} [trap] port of loopback that every name ending in .test leads to: what asks for one is heard there */
+export const launch = trap => chromium.launch({
 	executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
 	args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-		"--font-render-hinting=none"],
+		"--font-render-hinting=none", ...(trap ? [`--host-resolver-rules=MAP *.test 127.0.0.1:${trap}`] : [])],
 });
 
 /** @param {any} browser @param {string} origin @param {object} [how] viewport, colorScheme ... */

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * HTML of strangers, made harmless: DOMPurify takes out what runs, then, on its result, in a document that
+ * HTML of strangers, made harmless, in a room of its own (openRoom() first): DOMPurify takes out what runs, then, on its result, in a document that
  * has no window, goes whatever could ask the network for anything, unless the reader has allowed pictures.
  * The result is shown in a frame that has no scripts and a policy of its own (mail/frame.js): either wall
  * holds alone, and t/www/browser tests each without the other.
@@ -9,14 +9,14 @@
  * Quoted text is folded with <details>, which needs no script.
  */
 import DOMPurify from "../vendor/purify.mjs";
+import { room } from "./room.js";
 import { cleanSheet, cleanStyle } from "./css.js";
 
 const CONFIG = {
 	WHOLE_DOCUMENT: true,
 	RETURN_DOM: true,
 	USE_PROFILES: { html: true },
-	ADD_TAGS: ["style"],
-	FORBID_TAGS: ["form", "input", "button", "select", "option", "optgroup", "textarea", "fieldset", "legend", "datalist", "output",
+	FORBID_TAGS: ["style", "form", "input", "button", "select", "option", "optgroup", "textarea", "fieldset", "legend", "datalist", "output",
 		"meter", "progress", "audio", "video", "source", "track", "picture", "map", "area", "dialog", "details", "summary", "template",
 		"slot", "marquee", "menu", "search"],
 	FORBID_ATTR: ["id", "name", "srcset", "sizes", "ping", "poster", "action", "formaction", "usemap", "ismap", "tabindex", "accesskey",
@@ -37,18 +37,13 @@ const QUOTES = "blockquote[type=cite], .gmail_quote, .yahoo_quoted, .protonmail_
  * @returns {{html: string, blocked: boolean}} blocked: something of the network was left out
  */
 export function clean(html, how) {
-	const root = /** @type {HTMLElement} */ (DOMPurify.sanitize(html, CONFIG));
 	const out = { html: "", blocked: false };
+	const sheets = takeSheets(html, out);
+	const root = /** @type {HTMLElement} */ (room().purify.sanitize(quiet(sheets.rest), CONFIG));
 	const body = root.querySelector("body") || root;
-	for (const style of root.querySelectorAll("style")) {
-		const sheet = cleanSheet(style.textContent || "");
-		out.blocked = out.blocked || sheet.asked;
-		style.textContent = sheet.css;
-	}
 	for (const el of [body, ...body.querySelectorAll("*")])
 		element(/** @type {HTMLElement} */ (el), how, out);
 	fold(body, how.quoted);
-	const sheets = [...root.querySelectorAll("head style")].map(s => s.outerHTML).join("");
 	const frame = body.ownerDocument.createElement("div");
 	for (const name of ["style", "bgcolor", "dir"])
 		if (body.hasAttribute(name))
@@ -57,9 +52,33 @@ export function clean(html, how) {
 		frame.style.backgroundColor = frame.getAttribute("bgcolor") || "";
 	frame.className = "tm-mail";
 	frame.append(...body.childNodes);
-	out.html = sheets + frame.outerHTML;
+	out.html = (sheets.css ? `<style>${sheets.css}</style>` : "") + frame.outerHTML;
 	return out;
 }
+
+/**
+ * Style sheets go their own way (mail/css.js): a document that is only read would be held to the page's policy and
+ * report each of them.  What is left of "<style" is no element that anybody knows, and neither is what a browser
+looks after while it only reads (a default <track> is asked for before anybody can take it out).
+ */
+function takeSheets(html, out) {
+	const css = [];
+	const rest = html.replace(/<style\b([^>]*)>([\s\S]*?)<\/style\b[^>]*>/gi, (_, attributes, text) => {
+		const media = /\bmedia\s*=\s*["']?([\w\s(),:.-]+)/i.exec(attributes);
+		const bare = text.replace(/^\s*<!--|-->\s*$/g, "");
+		const sheet = cleanSheet(media ? `@media ${media[1]} {${bare}}` : bare);
+		out.blocked = out.blocked || sheet.asked;
+		css.push(sheet.css);
+		return "";
+	}).replace(/<(\/?)(style|track|iframe|object|embed|portal|fencedframe)/gi, "<$1x-$2");
+	return { css: css.join("\n"), rest };
+}
+
+/**
+ * Handlers in tags under another name.  Only so that a browser does not complain of each while DOMPurify reads:
+ * it is DOMPurify that takes them out, whatever this misses.
+ */
+const quiet = html => html.replace(/<[a-z][^>]*>/gi, tag => tag.replace(/([\s"'/])on(?=[a-z]+\s*=)/gi, "$1data-on"));
 
 /** @param {HTMLElement} el */
 function element(el, how, out) {
@@ -174,17 +193,30 @@ const CIDS = /** @type {any} */ ({ get: cid => "cid:" + cid });
 /** For the editor: what is pasted or answered, as a fragment without anything of the network. */
 export function cleanFragment(html) {
 	const out = clean(html, { pictures: false, inline: CIDS, goes: () => "", quoted: "" });
-	return DOMPurify.sanitize(unfold(out.html), {
+	return adopt(room().purify.sanitize(unfold(out.html), {
 		USE_PROFILES: { html: true }, RETURN_DOM_FRAGMENT: true, FORBID_TAGS: ["style", "details", "summary"],
 		FORBID_ATTR: ["class", "id", "name", "title"], ADD_ATTR: ["type"],
+	}));
+}
+
+/** A fragment of the room as one of the page, whose policy takes styles only one property at a time. */
+function adopt(fragment) {
+	const styles = [...fragment.querySelectorAll("[style]")].map(el => {
+		const text = el.getAttribute("style");
+		el.removeAttribute("style");
+		return [el, text];
 	});
+	document.adoptNode(fragment);
+	for (const [el, text] of styles)
+		el.style.cssText = text;
+	return fragment;
 }
 
 /** Cleaned HTML without the folds and notes that are for reading. */
 export const unfold = html => html.replace(/<details class="tm-quote"><summary\b[^>]*>[^<]*<\/summary>/g, "").replace(/<\/details>/g, "")
     .replace(/<span class="tm-goes">[^<]*<\/span>/g, "");
 
-const EDITED = { USE_PROFILES: { html: true }, ADD_ATTR: ["type"], ALLOWED_URI_REGEXP: /^(?:https?|mailto|tel|blob|data):/i };
+const EDITED = { USE_PROFILES: { html: true }, FORBID_ATTR: ["style"], ADD_ATTR: ["type"], ALLOWED_URI_REGEXP: /^(?:https?|mailto|tel|blob|data):/i };
 
 /**
  * Trusted Types: the one policy beside DOMPurify's own, for the editor, which writes its undo states back by

@@ -4,6 +4,7 @@
  * them, so that escapes and comments hide nothing, and what is not understood is not there; only then values
  * are looked at.  Custom properties are kept as written by that parser, so they all go.
  */
+import { room } from "./room.js";
 
 const ASKS = /(?:url|image-set|-webkit-image-set|image|cross-fade|element|src|attr|var|env|expression|paint)\s*\(/i;
 const LONGEST = 200000;		/* characters of one sheet */
@@ -27,7 +28,7 @@ export function cleanSheet(text) {
 	const out = { css: "", asked: /@import/i.test(text) };
 	if (text.length > LONGEST)
 		return out;
-	const sheet = new CSSStyleSheet();
+	const sheet = new (room().window.CSSStyleSheet)();
 	try {
 		sheet.replaceSync(text);
 	} catch {
@@ -40,13 +41,14 @@ export function cleanSheet(text) {
 function rules(list, out, deep) {
 	const kept = [];
 	for (const rule of list) {
-		if (rule instanceof CSSStyleRule) {
+		const kind = rule.constructor.name;
+		if (kind === "CSSStyleRule") {
 			out.asked = cleanStyle(rule.style) || out.asked;
 			if (rule.style.length)
 				kept.push(`${rule.selectorText} { ${rule.style.cssText} }`);
-		} else if (rule instanceof CSSMediaRule && deep)
+		} else if (kind === "CSSMediaRule" && deep)
 			kept.push(`@media ${rule.media.mediaText} { ${rules(rule.cssRules, out, deep - 1)} }`);
-		else if (rule.constructor.name === "CSSFontFaceRule")
+		else if (kind === "CSSFontFaceRule")
 			out.asked = true;
 	}
 	return kept.join("\n").replace(/</g, "\\3c ");

@@ -70,7 +70,8 @@ function HtmlBody({ app, email, from, text }) {
 		/** @type {string[]} */
 		const urls = [];
 		void (async () => {
-			const { clean } = await import("../mail/clean.js");
+			const [{ clean }, { openRoom }] = await Promise.all([import("../mail/clean.js"), import("../mail/room.js")]);
+			await openRoom();
 			const inline = await inlinePictures(app, email, text, urls);
 			if (!gone)
 				setOut({ pictures, ...clean(text, { pictures, inline, goes: host => t("read.linkGoes", { host }), quoted: t("read.quoteToggle") }) });
@@ -86,7 +87,7 @@ function HtmlBody({ app, email, from, text }) {
 	return html`${out.blocked && !pictures && html`<div class="notice"><${Icon} name="image" /><span>${t("read.pictures")}</span><span class="space"></span>
 		<${Button} label=${t("read.picturesOnce")} onClick=${() => setOnce(true)} />
 		${address(from) && html`<${Button} label=${t("read.picturesAlways", { who })} onClick=${() => void app.settings.change({ pictureSenders: [...settings.pictureSenders, address(from)] })} />`}</div>`}
-		<${Frame} key=${out.pictures} app=${app} html=${out.html} pictures=${out.pictures} title=${t("read.body", { who: from.name || from.email })} />`;
+		<${Frame} key=${out.pictures ? "pictures" : "none"} app=${app} html=${out.html} pictures=${out.pictures} title=${t("read.body", { who: from.name || from.email })} />`;
 }
 
 /** Pictures of the message itself, as blob: URLs by Content-ID; only those that the text names. */
@@ -108,9 +109,11 @@ async function inlinePictures(app, email, text, urls) {
 
 function Frame({ app, html: text, pictures, title }) {
 	const frame = useRef(/** @type {any} */ (null));
+	const page = pictures ? "/pictures.html" : "/sandbox.html";
 	const fill = () => {
 		const doc = frame.current && frame.current.contentDocument;
-		if (!doc || !doc.body)
+		/* Before its page is there a frame has a blank one with our own policy: nothing is written into that. */
+		if (!doc || !doc.body || doc.location.pathname !== page)
 			return undefined;
 		doc.body.innerHTML = text;
 		const fit = () => {
@@ -137,5 +140,5 @@ function Frame({ app, html: text, pictures, title }) {
 		return () => stop.current && stop.current();
 	}, [text]);
 	return html`<iframe class="mail-frame" ref=${frame} title=${title} sandbox="allow-same-origin allow-popups allow-popups-to-escape-sandbox"
-		src=${pictures ? "/pictures.html" : "/sandbox.html"} referrerpolicy="no-referrer" onLoad=${load}></iframe>`;
+		src=${page} referrerpolicy="no-referrer" onLoad=${load}></iframe>`;
 }

@@ -94,7 +94,8 @@ export async function write(app, how, email) {
 	if (!whole || !app.threads.hasBody(whole))
 		return;
 	const { bodyText, bodyHtml } = bodies(whole);
-	const { cleanFragment } = await import("../mail/clean.js");
+	const [{ cleanFragment }, { openRoom }] = await Promise.all([import("../mail/clean.js"), import("../mail/room.js")]);
+	await openRoom();
 	const box = document.createElement("div");
 	if (bodyHtml)
 		box.append(cleanFragment(bodyHtml));

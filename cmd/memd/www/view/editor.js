@@ -59,12 +59,12 @@ export function Editor({ app, attachments, value, label, first, onChange, onFile
 		const pictures = new Pictures();
 		void (async () => {
 			const [{ default: Squire }, { cleanFragment, installPolicy }] = await Promise.all([import("../vendor/squire.mjs"), import("../mail/clean.js"),
-				load(app, attachments, value, pictures)]);
+				import("../mail/room.js").then(m => m.openRoom()), load(app, attachments, value, pictures)]);
 			if (gone)
 				return;
 			installPolicy();
 			const e = editor.current = new Squire(box.current, {
-				blockTag: "DIV", sanitizeToDOMFragment: h => document.importNode(pictures.in(cleanFragment(pictures.out(h))), true),
+				blockTag: "DIV", sanitizeToDOMFragment: h => pictures.in(cleanFragment(pictures.out(h))),
 				toPlainText: h => htmlText(h),
 			});
 			e.setHTML(value || "<div><br></div>");

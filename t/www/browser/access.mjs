@@ -1,0 +1,154 @@
+// axe on every view, light and dark, wide and narrow; a walk by keyboard alone; long words and right to left.
+import test, { after, before } from "node:test";
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { Double, host } from "../lib/host.mjs";
+import { launch, open } from "../lib/browser.mjs";
+import { need } from "../lib/need.mjs";
+import { seed } from "../lib/seed.mjs";
+
+const AXE = readFileSync(need.resolve("axe-core/axe.min.js"), "utf8");
+const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
+let browser, server, h;
+before(async () => {
+	browser = await launch();
+	server = new Double();
+	seed(server);
+	h = await host(server);
+});
+after(async () => {
+	await browser.close();
+	h.close();
+});
+
+/** Every view by the way to it. */
+const VIEWS = {
+	inbox: async () => {},
+	conversation: async page => {
+		await page.locator(".row", { hasText: "grant proposal" }).click();
+		await page.locator("article", { hasText: "chapter two" }).waitFor();
+	},
+	newsletter: async page => {
+		await page.goto(h.url + "/mail/m1/tC");
+		await page.waitForFunction(() => document.querySelector(".mail-frame")?.contentDocument?.body?.textContent.includes("Spring"));
+	},
+	compose: async page => {
+		await page.keyboard.press("c");
+		await page.locator(".editor-text[data-ready=true]").waitFor();
+		await page.getByLabel("To", { exact: true }).fill("p.raman@exampl");
+		await page.keyboard.press("Enter");
+		await page.locator(".chip.bad").waitFor();
+	},
+	search: async page => {
+		await page.goto(h.url + "/search/from%3Ajonas%20chapter");
+		await page.locator("mark").first().waitFor();
+		await page.keyboard.press("/");
+		await page.locator(".offers").waitFor();
+	},
+	menu: async page => {
+		await page.locator(".row").first().click({ button: "right" });
+		await page.getByRole("menu").waitFor();
+	},
+	help: async page => {
+		await page.keyboard.press("?");
+		await page.getByRole("dialog", { name: "Keyboard shortcuts" }).waitFor();
+	},
+	settings: async page => {
+		await page.goto(h.url + "/settings");
+		await page.getByRole("heading", { name: "Vacation reply" }).waitFor();
+	},
+	toast: async page => {
+		await page.keyboard.press("j");
+		await page.keyboard.press("v");
+		await page.keyboard.press("Escape");
+		await page.keyboard.press("e");
+		await page.locator(".toast").waitFor();
+		await page.keyboard.press("z");
+	},
+};
+const SIZES = { wide: { width: 1440, height: 900 }, middle: { width: 900, height: 800 }, phone: { width: 500, height: 850 } };
+
+async function axe(page, what) {
+	const result = await page.evaluate(async ([source, tags]) => {
+		if (!window.axe)
+			(0, Function)(source)();	/* only where no policy forbids: this page has bypassCSP */
+		return window.axe.run(document, { runOnly: tags, resultTypes: ["violations"] });
+	}, [AXE, TAGS]);
+	assert.deepEqual(result.violations.map(v => `${v.id}: ${v.nodes.slice(0, 3).map(n => n.html.slice(0, 160) + " " + (n.any[0]?.message || n.all[0]?.message || "")).join(" | ")}`), [], what);
+}
+
+for (const [theme, size] of [["light", "wide"], ["dark", "wide"], ["light", "middle"], ["light", "phone"], ["dark", "phone"]])
+	test(`axe and pictures: ${theme}, ${size}`, async () => {
+		const bad = [];
+		for (const [name, go] of Object.entries(VIEWS)) {
+			const tab = await open(browser, h.url, { viewport: SIZES[size], colorScheme: theme, bypassCSP: true, reducedMotion: "reduce" });
+			try {
+				await tab.page.goto(h.url + "/");
+				await tab.page.locator(".row .subject").first().waitFor();
+				await go(tab.page);
+				await tab.page.waitForTimeout(50);
+				await tab.shot(`${name}-${theme}-${size}`);
+				await axe(tab.page, name);
+				assert.deepEqual(tab.said, [], name);
+			} catch (error) {
+				bad.push(`${name}: ${error.message}`);
+			}
+			await tab.context.close();
+		}
+		assert.deepEqual(bad, []);
+	});
+
+test("all of it by keyboard: read, answer, file, with the focus always to be seen", async () => {
+	const { page, said, context } = await open(browser, h.url);
+	await page.goto(h.url + "/");
+	await page.locator(".row").first().waitFor();
+	const focused = () => page.evaluate(() => {
+		const e = document.activeElement;
+		const s = getComputedStyle(e);
+		return { name: e.getAttribute("aria-label") || e.textContent.trim().slice(0, 30), seen: e === document.body || s.outlineStyle !== "none" || s.boxShadow !== "none" || !!e.closest(":focus-within .field-line, .field-line:focus-within") };
+	});
+	const names = [];
+	for (let n = 0; n < 30; n++) {
+		await page.keyboard.press("Tab");
+		const f = await focused();
+		assert.ok(f.seen, `focus on ${f.name} is not to be seen`);
+		names.push(f.name);
+	}
+	assert.equal(names[0], "Skip to the messages");
+	assert.ok(names.includes("New message") && names.includes("Search mail"), names.join());
+	await page.keyboard.press("j");
+	await page.keyboard.press("Enter");
+	await page.locator("article").first().waitFor();
+	await page.keyboard.press("r");
+	await page.locator(".editor-text[data-ready=true]").waitFor();
+	await page.keyboard.type("By keyboard.");
+	await page.keyboard.press("Escape");
+	await page.locator(".compose").waitFor({ state: "detached" });
+	await page.keyboard.press("u");
+	await page.getByText("No conversation chosen").waitFor();
+	assert.deepEqual(said, []);
+	await context.close();
+});
+
+for (const [locale, check] of [["en-XA", () => document.documentElement.scrollWidth <= innerWidth], ["ar-XB", () => document.documentElement.dir === "rtl" &&
+	document.querySelector(".sidebar").getBoundingClientRect().left > document.querySelector(".list").getBoundingClientRect().left]])
+	test(`words of another kind: ${locale}`, async () => {
+		const { page, said, shot, context } = await open(browser, h.url);
+		await page.addInitScript(l => (localStorage["tiermail.settings"] = JSON.stringify({ language: l })), locale);
+		await page.goto(h.url + "/mail/m1/tB");
+		await page.locator("article").first().waitFor();
+		assert.ok(await page.evaluate(check));
+		await shot(`inbox-${locale}`);
+		assert.deepEqual(said, []);
+		await context.close();
+	});
+
+test("German", async () => {
+	const { page, said, shot, context } = await open(browser, h.url, { locale: "de-DE" });
+	await page.goto(h.url + "/mail/m1/tB");
+	await page.getByRole("button", { name: "Allen antworten" }).waitFor();
+	await page.getByRole("link", { name: /Posteingang/ }).waitFor();
+	await shot("conversation-de");
+	assert.deepEqual(said, []);
+	await context.close();
+});
