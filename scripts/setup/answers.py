@@ -118,6 +118,10 @@ class Answers:
         self.base = self.of("base", "The entry below which domains and users are", self.had("ldap.base") or
                             "dc=" + self.domain.replace(".", ",dc="), not_dn)
         self.account = ACCOUNTS.get(tuple(self.roles), "tiermail")
+        sieve = os.path.join(self.etc, "sieve.password")
+        # Where scripts can be changed: the file of sieved's password for the directory.
+        self.sieve = sieve if "store" in self.roles and host.program("sieved") and os.path.exists(self.etc + "/sieved.conf") and (
+            self.directory == "fresh" or os.path.exists(sieve)) else None
         self.bind_dn = self.options.bind_dn or self.had("ldap.bind_dn") or "uid=%s,ou=services,%s" % (self.account, self.base)
         if not_dn(self.bind_dn):
             raise host.Stop("--bind-dn: %s" % not_dn(self.bind_dn), 64)

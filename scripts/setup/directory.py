@@ -12,6 +12,7 @@ import host
 import ldap
 
 CONFIG = "cn=config"
+SIEVE = "sieve"  # sieved's account (conf/ldif/base.ldif)
 # What a service reads of users and domains, whatever else an entry has; the rest stands in the sample's rules.
 NEEDED = ("mailHost", "mailUserStatus", "inetUserStatus", "mailDeliveryOption", "mailAlternateAddress", "mailQuota",
           "sunPreferredDomain", "inetDomainStatus", "mailDomainStatus")
@@ -170,8 +171,8 @@ def service_dn(base, account):
     return "uid=%s,ou=services,%s" % (account, base)
 
 
-def make(config, base, domain, password, account, where):
-    """A fresh directory: schema, database, top, services and the domain."""
+def make(config, base, domain, passwords, where):
+    """A fresh directory: schema, database, top, services with the passwords {account: password}, and the domain."""
     code, me = config.whoami()
     if code:
         raise host.Stop("slapd at %s: %s" % (config.url, ldap.words_of(code)))
@@ -181,7 +182,7 @@ def make(config, base, domain, password, account, where):
     elif not any("ou=services," + base.lower() in a.lower() for a in database_of(config, base)[1].get("olcaccess", [])):
         raise host.Stop("%s has entries already: use --directory existing, which shows what it lacks" % base)
     top = fill("base.ldif", BASE=base, DC=base.split(",")[0].split("=")[1])
-    blocks = [b.replace("@SERVICEPW@", ldap.hashed(password if b.startswith("dn: uid=%s," % account) else secrets.token_urlsafe(18)))
+    blocks = [b.replace("@SERVICEPW@", ldap.hashed(passwords.get(b.partition("dn: uid=")[2].partition(",")[0]) or secrets.token_urlsafe(18)))
               for b in top.strip().split("\n\n")]
     if not base.lower().startswith("dc="):
         attr, _, value = base.split(",")[0].partition("=")
@@ -190,6 +191,16 @@ def make(config, base, domain, password, account, where):
     add(config, "\n\n".join(blocks))
     add_domain(config, base, domain)
     forbid_anonymous(config)
+    if SIEVE in passwords:
+        let_act(config)
+
+
+def let_act(config):
+    """Services may act for people, those whose entries say for whom."""
+    code, found = config.search(CONFIG, "base", attrs=("olcAuthzPolicy",))
+    if code == 0 and not any(v.lower() in ("to", "any", "both") for _, attrs in found for v in attrs.get("olcauthzpolicy", [])):
+        host.act("lets services of slapd act for people (authzTo)")
+        config.change("dn: cn=config\nchangetype: modify\nreplace: olcAuthzPolicy\nolcAuthzPolicy: to\n")
 
 
 def forbid_anonymous(config):
@@ -227,6 +238,23 @@ def lacking_schema(server):
     return None if code or not known else [n for n in NEEDED if n.lower() not in known]
 
 
+def sieve_parts(server, base, database):
+    """What sieved needs besides: an account that acts for people, for their scripts alone."""
+    who = service_dn(base, SIEVE)
+    parts = ["# sieved acts for people, to see and change their scripts; its password is set by ldappasswd(1).\n"
+             "dn: cn=config\nchangetype: modify\nreplace: olcAuthzPolicy\nolcAuthzPolicy: to\n",
+             "dn: %s\nchangetype: modify\nadd: olcAccess\n" % database +
+             "".join("olcAccess: {%d}%s\n" % pair for pair in enumerate((
+                 'to dn.exact="%s" attrs=authzTo by self auth by * none' % who,
+                 'to dn.subtree="%s" attrs=mailSieveRuleSource,tiermailSieveScript by self realdn.exact="%s" write by * break' % (base, who),
+                 'to dn.subtree="%s" attrs=entry,objectClass,entryCSN by self realdn.exact="%s" read by * break' % (base, who),
+                 'to dn.subtree="%s" by self realdn.exact="%s" none by * break' % (base, who))))]
+    if server.search(who, "base", attrs=("1.1",))[0]:
+        parts.append("dn: %s\nchangetype: add\nobjectClass: account\nobjectClass: simpleSecurityObject\nuid: %s\n"
+                     "authzTo: dn.regex:^uid=[^,]+,.*%s$\nuserPassword: {SSHA}!\n" % (who, SIEVE, re.escape(base)))
+    return parts
+
+
 def further_rules(base, who):
     """The sample's rights of a service for a directory that has rules of its own: they give, and take nothing
     from anybody else."""
@@ -260,6 +288,8 @@ def changes(server, base, domain, who, hostname, database, people=None):
         parts.append("# The account of the service; its password is set by ldappasswd(1).\n"
                      "dn: %s\nchangetype: add\nobjectClass: account\nobjectClass: simpleSecurityObject\nuid: %s\n"
                      "userPassword: {SSHA}!\n" % (who, who.split(",")[0].split("=")[1]))
+    if host.program("sieved"):
+        parts += sieve_parts(server, base, database)
     code, found = server.search(base, what="(sunPreferredDomain=%s)" % domain, attrs=("1.1",))
     if code or not found:
         parts.append("# The domain; its users are those below inetDomainBaseDN.\n"

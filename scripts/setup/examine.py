@@ -21,7 +21,7 @@ import records
 import resolver
 import site_of
 
-GREETINGS = {"imap": b"* OK", "pop3": b"+OK", "mx": b"220", "submission": b"220", "lmtp": b"220", "local": b"220"}
+GREETINGS = {"imap": b"* OK", "pop3": b"+OK", "mx": b"220", "submission": b"220", "lmtp": b"220", "local": b"220", "sieve": b'"IMPL'}
 LOW, LEAST = 10, 3  # per cent of a file system that are free
 TIME_ERROR = 5
 

@@ -21,10 +21,11 @@ TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__
 # daemon: its role's names, and the user as whom its unit runs it
 DAEMONS = {
     "stored": ("store", "tm-store"), "lmtpd": ("store", "tm-lmtp"), "imapd": ("store", "tm-imap"),
-    "pop3d": ("store", "tm-pop3"), "jmapd": ("store", "tm-jmap"), "jobctl": ("relay", "tm-queue"), "smtp-relay": ("relay", "tm-relay"),
+    "pop3d": ("store", "tm-pop3"), "jmapd": ("store", "tm-jmap"), "sieved": ("store", "tm-sieve"),
+    "jobctl": ("relay", "tm-queue"), "smtp-relay": ("relay", "tm-relay"),
     "mmpd": ("proxy", "tm-proxy"),
 }
-# Without which a host does not play that role; imapd, pop3d and jmapd come in packages of their own.
+# Without which a host does not play that role; imapd, pop3d, jmapd and sieved come in packages of their own.
 NEEDED = {"store": ("stored", "lmtpd"), "relay": ("jobctl", "smtp-relay"), "proxy": ("mmpd",)}
 
 

@@ -3,10 +3,10 @@
 Printed by `tiermail-setup records`, compared with what is published by `tiermail-setup check`."""
 import re
 
-# (name, port, what it is): RFC 6186 and RFC 8314, offered where a listener is there
+# (name, port, what it is): RFC 6186, RFC 8314 and RFC 5804 1.8, offered where a listener is there
 SERVICES = {
     "imaps": ("_imaps._tcp", 993), "imap": ("_imap._tcp", 143), "pop3s": ("_pop3s._tcp", 995), "pop3": ("_pop3._tcp", 110),
-    "submissions": ("_submissions._tcp", 465), "submission": ("_submission._tcp", 587),
+    "submissions": ("_submissions._tcp", 465), "submission": ("_submission._tcp", 587), "sieve": ("_sieve._tcp", 4190),
 }
 
 

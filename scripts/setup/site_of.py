@@ -50,7 +50,7 @@ class Site:
             for section, keys in settings.items():
                 if not section.startswith("listen "):
                     continue
-                kind = {"imapd": "imap", "pop3d": "pop3", "lmtpd": "lmtp"}.get(d) or keys.get("role", "")
+                kind = {"imapd": "imap", "pop3d": "pop3", "lmtpd": "lmtp", "sieved": "sieve"}.get(d) or keys.get("role", "")
                 tls = keys.get("tls", "off")
                 found.append((d, section[7:], keys["address"], tls, SECURE.get(kind, kind) if tls == "implicit" else kind))
         return found
@@ -59,7 +59,7 @@ class Site:
         """{service: port} of those that people use."""
         found = {}
         for _, _, address, _, service in self.listeners():
-            if not address.startswith("unix:") and service in ("imap", "imaps", "pop3", "pop3s", "submission", "submissions"):
+            if not address.startswith("unix:") and service in ("imap", "imaps", "pop3", "pop3s", "submission", "submissions", "sieve"):
                 found[service] = endpoint(address)[1]
         return found
 

@@ -4,14 +4,14 @@ administrator's changes in between; what `check` says of a host that is well and
 directory that was there before, changed as the printed LDIF says.
 
 What the page's packages and units add is t/deb/packages.t's."""
-import hashlib, json, os, shutil, socket, subprocess, sys
+import base64, hashlib, json, os, re, shutil, socket, ssl, subprocess, sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tm
 
 tm.need("slapd", "ldapadd", "openssl", "nsd")
 SETUP = os.path.join(tm.TOP, "scripts/setup/tiermail-setup")
 DOMAIN, HOST, BASE = "example.org", "mail.example.org", "dc=example,dc=org"
-DAEMONS = ("stored", "lmtpd", "imapd", "pop3d", "jobctl", "smtp-relay")
+DAEMONS = ("stored", "lmtpd", "imapd", "pop3d", "sieved", "jobctl", "smtp-relay")
 top = tm.tempdir()
 etc, ldapi, running = top + "/etc", "ldapi://" + (top + "/ldapi").replace("/", "%2F"), {}
 CONF = etc + "/tiermail.conf"
@@ -133,10 +133,10 @@ def existing_directory():
 try:
     os.mkdir(etc)
     os.umask(0o027)  # as a careful root has it
-    for n in ("stored", "lmtpd", "imapd", "pop3d", "jobctl", "smtp-relay", "channels", "channel-master"):
+    for n in ("stored", "lmtpd", "imapd", "pop3d", "sieved", "jobctl", "smtp-relay", "channels", "channel-master"):
         shutil.copy(f"{tm.TOP}/conf/{n}.conf", etc)
-    port = {n: tm.free_port() for n in ("25", "587", "465", "143", "993", "110", "995")}
-    for n in ("imapd", "pop3d", "smtp-relay"):
+    port = {n: tm.free_port() for n in ("25", "587", "465", "143", "993", "110", "995", "4190")}
+    for n in ("imapd", "pop3d", "sieved", "smtp-relay"):
         conf = text_of(f"{etc}/{n}.conf")
         for p, q in port.items():
             conf = conf.replace(f"address = *:{p}\n", f"address = 127.0.0.1:{q}\n")
@@ -162,9 +162,10 @@ try:
     tm.ok("# kept: the administrator's words" in text_of(CONF) and f"\n-#hostname =" in r.stdout and f"\n+hostname = {HOST}" in r.stdout,
           "the configuration is edited, and the changes are shown")
     secrets = [p for p in tree() if p.endswith((".password", ".key", "key.pem"))]
-    tm.is_((len(secrets), [p for p in secrets if os.stat(p).st_mode & 0o007]), (5, []), "secrets are in files that others cannot read")
+    tm.is_((len(secrets), [p for p in secrets if os.stat(p).st_mode & 0o007]), (6, []), "secrets are in files that others cannot read")
     password = text_of(f"{etc}/anna@{DOMAIN}.password")
     tm.ok(password not in r.stdout and text_of(etc + "/ldap.password") not in r.stdout, "and nowhere else")
+    tm.ok(text_of(etc + "/sieve.password") not in (r.stdout, text_of(etc + "/ldap.password")), "nor sieved's, which is another one")
     tm.is_(text_of(etc + "/aliases").split("\n")[1], f"root:\t\tanna@{DOMAIN}", "root's mail has a reader")
     for d in DAEMONS:
         start(d)
@@ -172,6 +173,20 @@ try:
     tm.is_((r.returncode, r.stdout.count("ok "), r.stderr), (0, 3, ""), "sends, reads, bounces") or tm.diag(r.stdout)
     tm.is_(run(*[f"{tm.BINDIR}/storectl", "-c", CONF, "list", f"anna@{DOMAIN}"]).returncode, 0,
            "in a mailbox of this store")
+
+    with socket.create_connection(("127.0.0.1", port["4190"]), tm.LONG) as s:
+        def answer(say=b""):
+            s.sendall(say)
+            got = s.recv(4096)
+            while not re.search(rb"(?m)^(OK|NO|BYE).*\r\n\Z", got):
+                got += s.recv(4096)
+            return got.decode()
+        answer(), answer(b"STARTTLS\r\n")
+        s = ssl.create_default_context(cafile=etc + "/tls/ca.pem").wrap_socket(s, server_hostname=HOST)
+        answer()
+        login = base64.b64encode(b"\0anna\0" + password.strip().encode())
+        told = [answer(b) for b in (b'AUTHENTICATE "PLAIN" "' + login + b'"\r\n', b'PUTSCRIPT "x" "keep;"\r\n', b'SETACTIVE "x"\r\n', b"LISTSCRIPTS\r\n")]
+    tm.is_(told, ['OK "Logged in"\r\n', 'OK "Stored"\r\n', 'OK "Done"\r\n', '"x" ACTIVE\r\nOK "Scripts"\r\n'], "and by ManageSieve a script is hers")
 
     # ---- again
     before, entries = tree(), slapcat()
@@ -214,7 +229,7 @@ try:
     tm.is_({w: worst(w, found) for w in ("configuration", "running", "directory", "domains", "users", "certificate", "ports", "modes", "delivery")},
            {w: "OK" for w in ("configuration", "running", "directory", "domains", "users", "certificate", "ports", "modes", "delivery")},
            "check: all is well")
-    tm.is_(sum(w == "ports" for _, w, _ in found), 9, "each listener was asked")
+    tm.is_(sum(w == "ports" for _, w, _ in found), 10, "each listener was asked")
     tm.is_(code, 1 if any(f[0] == "WARN" for f in found) else 0, "its exit code")
     tm.is_(setup("check").stdout.count("\nOK ") + 1, sum(f[0] == "OK" for f in found), "in words too")
 
@@ -276,6 +291,8 @@ try:
     ETC2 = top + "/etc2"
     shutil.copytree(etc, ETC2)
     os.unlink(ETC2 + "/ldap.password")
+    os.unlink(ETC2 + "/sieve.password")
+    shutil.copy(f"{tm.TOP}/conf/sieved.conf", ETC2)
     put(ETC2 + "/tiermail.conf", f"prefix = {top}/two\nlibexec = {tm.BINDIR}\n" + sample)
     put(top + "/service.password", "of the service\n")
     CONF = ETC2 + "/tiermail.conf"
@@ -291,8 +308,15 @@ try:
     r = run("ldapmodify", "-c", "-Q", "-Y", "EXTERNAL", "-H", ldapi, text=ldif.stdout)
     tm.is_((ldif.returncode, r.returncode), (0, 0), "what it lacks is printed, and can be loaded") or tm.diag(ldif.stdout + r.stderr)
     run("ldappasswd", "-Q", "-Y", "EXTERNAL", "-H", ldapi, "-s", "of the service", who)
+    sieve = f"uid=sieve,ou=services,{base}"
+    run("ldappasswd", "-Q", "-Y", "EXTERNAL", "-H", ldapi, "-s", "of scripts", sieve)
+    put(ETC2 + "/sieve.password", "of scripts\n")
+    acts = [run("ldapmodify", "-x", "-H", ldapi, "-D", sieve, "-w", "of scripts", "-e", f"!authzid=dn:uid=jo,ou=staff,{base}", text=f"dn: uid=jo,ou=staff,{base}\n"
+                f"changetype: modify\nreplace: {a}\n{a}: keep;\n").returncode for a in ("mailSieveRuleSource", "cn", "userPassword")]
+    tm.is_([a == 0 for a in acts], [True, False, False], "sieved may change a person's scripts there, and nothing else")
     r = setup(*uni, *more)
     tm.is_((r.returncode, r.stderr), (0, ""), "then it is") or tm.diag(r.stdout)
+    tm.ok(f"password = file:{ETC2}/sieve.password" in text_of(ETC2 + "/sieved.conf"), "with the password of scripts, where there is one")
     r = run(tm.BINDIR + "/mtatest", "-c", CONF, "-j", "expand", "jo@uni.test")
     tm.ok(r.returncode == 0 and json.loads(r.stdout)["recipients"][0]["host"] == HOST, "and its people get mail") or tm.diag(said(r))
     seen = [run("ldapsearch", "-LLL", "-x", "-H", ldapi, "-D", f"uid=jo,ou=staff,{base}", "-w", "jo", "-b", f"uid={u},ou=staff,{base}",
