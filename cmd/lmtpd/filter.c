@@ -1,12 +1,13 @@
 /* filter.c: a transaction with scripts, from the complete message to the answers.
  *
- *	filter_start -> the scripts of each person -> what goes on, one by one -> the copies, a request
- *	for all that are as the message came, then one for each other header -> the answers
+ *	filter_start -> the scripts of each person -> the copies, a request for all that are as the message
+ *	came, then one for each other header -> what goes on, one by one -> the answers
  *
- * The order is what makes a repetition harmless: nothing is in the store before all that goes on was
- * taken by the relay, so that a temporary failure there is an answer of 4xx for the whole person; and what
- * went on is marked in the account, so that it does not go again when the store fails behind it.  One
- * operation is under way at a time, the session's. */
+ * The order is what makes a repetition harmless: nothing goes on before the store has what stays, and when the
+ * relay does not take it now the answer is 4xx for the whole person, whose copies are known when the message comes
+ * again by the name that its sender gave it.  Without such a name they would be stored twice: then what goes on
+ * goes first.  Either way it is marked in the account, so that it does not go again.  One operation is under way at a
+ * time, the session's. */
 #include <errno.h>
 #include <stdio.h>
 
@@ -216,6 +217,8 @@ filter_next_person(struct filter *f)
 		f->at++;
 	if (f->at < f->n)
 		filter_run_start(f, filter_ran);
+	else if (f->session->srv.mail.xqid.n)
+		filter_next_group(f);
 	else
 		send_next(f);
 }
@@ -240,7 +243,7 @@ filter_has_plain(const struct filter *f)
 	return scripted + f->n < s->nrcpt;
 }
 
-/* The first copy that is still to be stored: as it came, or (came) any other. */
+/* The first copy that is still to be stored: as it came, or edited. */
 static const struct put *
 filter_find_put(const struct filter *f, bool edited)
 {
@@ -297,6 +300,16 @@ filter_finish(struct filter *f)
 	filter_next_mark(f);
 }
 
+/* What was to be stored is: now copies may go on, which leaves nothing to be taken back. */
+static void
+filter_committed(struct filter *f)
+{
+	if (f->sends)
+		send_next(f);
+	else
+		filter_finish(f);
+}
+
 static void
 group_failed(struct filter *f, const struct verdict *v)
 {
@@ -304,10 +317,10 @@ group_failed(struct filter *f, const struct verdict *v)
 		for (const struct put *put = f->people[i].puts; put; put = put->next)
 			if (put_waits(f, put))
 				f->session->rcpts[put->of->rcpt].v = *v;
-	filter_finish(f);
+	filter_committed(f);
 }
 
-/* The file of an edited message. */
+/* The file of an edited message, or of one as it came that was not to be stored at first. */
 static void
 group_lent(void *arg, const struct store_reply *reply)
 {
@@ -319,7 +332,7 @@ group_lent(void *arg, const struct store_reply *reply)
 	if (v.kind == OK) {
 		s->size = 0;
 		s->crc = 0;
-		rc = deliver_write(s, f->group);
+		rc = deliver_write(s, f->group.n ? f->group : f->header);
 		if (rc == 0)
 			rc = deliver_write(s, slice_from(f->message, f->header.n));
 		if (rc == 0) {
@@ -346,8 +359,10 @@ filter_next_group(struct filter *f)
 		}
 	}
 	put = filter_find_put(f, true);
+	if (!put) /* of a copy that the relay has refused for good, when all else was stored */
+		put = filter_find_put(f, false);
 	if (!put) {
-		filter_finish(f);
+		filter_committed(f);
 		return;
 	}
 	f->group = put->header;

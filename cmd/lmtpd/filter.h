@@ -6,7 +6,7 @@
  *	vacation.c attributes of an absence as a script
  *	send.c     copies that go on
  *	reply.c    answers to senders
- *	filter.c   the plan carried out: what goes on first, then the store, then the answers
+ *	filter.c   the plan carried out: the store, what goes on, the answers
  *
  * A filter belongs to a transaction with at least one recipient who has a script.  It owns the
  * message meanwhile, because a thread may still read it when the session has gone. */

@@ -1,9 +1,10 @@
-/* send.c: messages that scripts send on to other addresses, one by one, before anything is stored.
+/* send.c: messages that scripts send on to other addresses, one by one, when the copies that stay have been stored.
  *
- * Called by filter.c when all scripts have run, and gives back to it.  What the relay does not take now is
- * an answer of 4xx for the whole person; what it refuses for good stays here.  What must stay true: what has
- * gone on is marked in the account before anything else, and asked for before it goes: so a delivery that fails
- * behind it and comes again does not send it twice. */
+ * Called by filter.c when the store has committed, and gives back to it.  What the relay does not take now is
+ * an answer of 4xx for the whole person: its copies are known by their names when it comes again (deliver_dup_key).
+ * What it refuses for good stays here.  What must stay true: what has gone on is marked in the account before anything
+ * else, and asked for before it goes, so that a delivery that comes again does not send it twice; and nothing goes on
+ * of a message that the store does not take now, for all of it comes again. */
 #include <errno.h>
 #include <stdio.h>
 
@@ -81,6 +82,7 @@ send_done(void *arg, const struct verdict *v)
 	if (v->kind == TEMP) {
 		r->v = *v; /* later, all of it */
 		r->v.reply = 0;
+		r->logged = false; /* the copies were, their answer is another one */
 	} else if (!p->puts) {
 		filter_keep(f, p, NULL); /* it will not go there: better here than nowhere */
 	}
@@ -176,6 +178,13 @@ filter_has_time(const struct filter *f)
 	return loop_now(lmtpd.loop) - f->began_ms <= SENDS_MS;
 }
 
+/* A person whose answer is, or will be, 4xx gets all of it again. */
+static bool
+send_later(const struct filter *f, const struct send *send)
+{
+	return f->session->rcpts[send->of->rcpt].v.kind == TEMP || send->of->stored.kind == TEMP;
+}
+
 void
 send_next(struct filter *f)
 {
@@ -183,8 +192,7 @@ send_next(struct filter *f)
 	struct submit_mail m;
 	struct send *send;
 
-	/* A person whose answer is 4xx already gets all of it again. */
-	while ((send = f->sends) && s->rcpts[send->of->rcpt].v.kind == TEMP)
+	while ((send = f->sends) && send_later(f, send))
 		f->sends = send->next;
 	if (!send) {
 		filter_next_group(f);
