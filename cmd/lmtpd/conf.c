@@ -41,6 +41,8 @@ static const struct conf_key keys[] = {
 	    "Run the Sieve scripts of users, domains and sieve.system."),
 	KEY("sieve.system", CONF_PATH, sieve_system, "", 0, 0, RELOAD, "file",
 	    "A Sieve script that every message meets behind the user's and the domain's."),
+	KEY("sieve.global", CONF_PATH, sieve_global, "", 0, 0, RELOAD, "folder",
+	    "A folder of Sieve scripts, NAME.sieve, that all others may include (:global)."),
 	KEY("sieve.redirects", CONF_INT, redirects, "4", 0, 32, RESTART, NULL,
 	    "Most redirects of a script's run."),
 	KEY("sieve.cpu", CONF_TIME, sieve_cpu, "2s", 10, MS(60), RESTART, NULL,

@@ -25,10 +25,11 @@ static void filter_next_person(struct filter *f);
 /* ---- recipients ---------------------------------------------------------------------------- */
 
 static void
-person_add_scripts(struct person *p, const char *name, const struct dir_values *texts)
+person_add_scripts(struct person *p, const char *name, const struct dir_values *texts,
+    const struct dir_values *library)
 {
 	for (size_t i = 0; i < texts->n; i++)
-		p->scripts[p->n++] = script_get(name, texts->v[i]);
+		p->scripts[p->n++] = script_get(name, texts->v[i], library);
 }
 
 static struct slice
@@ -72,9 +73,9 @@ person_init(struct filter *f, struct person *p, const struct smtp_rcpt *asked,
 		    arena_slice(&f->arena, a->user->addresses[p->naddresses]);
 	p->echo = a->user->vacation.echo;
 	if (vacation->n)
-		p->scripts[p->n++] = script_get(SCRIPT_VACATION, buf_get(vacation));
-	person_add_scripts(p, "user", user);
-	person_add_scripts(p, "domain", domain);
+		p->scripts[p->n++] = script_get(SCRIPT_VACATION, buf_get(vacation), NULL);
+	person_add_scripts(p, "user", user, &a->user->library);
+	person_add_scripts(p, "domain", domain, NULL);
 	if (script_system())
 		p->scripts[p->n++] = script_ref(script_system());
 }

@@ -33,6 +33,7 @@ struct lmtpd_conf {
 	int64_t t_command, t_data;
 	bool sieve;         /* run scripts */
 	char *sieve_system; /* a file with a script for every message; "" = none */
+	char *sieve_global; /* a folder of scripts that others may include; "" = none */
 	int64_t redirects, sieve_cpu, sieve_time;
 	char *submit_relay; /* submit/submit.h */
 	int submit_tls;

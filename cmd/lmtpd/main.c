@@ -5,6 +5,7 @@
  * 4xx. */
 #include "base/log.h"
 #include "daemon/program.h"
+#include "globals.h"
 #include "base/mem.h"
 #include "filter.h"
 #include "submit/submit.h"
@@ -44,13 +45,13 @@ submit_params(void)
 		.time_ms = (uint64_t)lconf.submit_time };
 }
 
-/* The system's script as the file has it now; one with errors changes nothing. */
+/* The administrator's scripts as the files have them now; those with errors change nothing. */
 static void
 lmtpd_system_script(void)
 {
 	struct buf why = { 0 };
 
-	if (!script_system_read(&why))
+	if (!globals_read(&why) || !script_system_read(&why))
 		log_event(LOG_ERROR, "sieve_system", "error=%s", log_str(buf_cstr(&why)));
 	buf_fini(&why);
 }
@@ -134,7 +135,8 @@ lmtpd_check(struct buf *why)
 			buf_printf(why, "warning: %s: trusted = %s: every host may deliver\n",
 			    conf_where(&lconf.trusted), *t);
 	}
-	if (!submit_check(lconf.submit_relay, why) || !script_system_check(why))
+	if (!submit_check(lconf.submit_relay, why) || !globals_check(why) ||
+	    !script_system_check(why))
 		return false;
 	return dir_check(why);
 }
@@ -144,6 +146,8 @@ lmtpd_paths(void)
 {
 	if (*lconf.sieve_system)
 		sandbox_read_beside(lconf.sieve_system);
+	if (*lconf.sieve_global)
+		sandbox_read(lconf.sieve_global);
 	rules_news_reach();
 }
 

@@ -135,8 +135,7 @@ run_on_thread(void *arg)
 
 		p->ran = i + 1;
 		if (!p->programs[i] && !p->errors[i]) {
-			p->programs[i] =
-			    script_program(p->scripts[i]->name, p->scripts[i]->text, &p->errors[i]);
+			p->programs[i] = script_program(p->scripts[i], &p->errors[i]);
 			p->ours[i] = true;
 		}
 		if (!p->programs[i])

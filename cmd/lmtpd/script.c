@@ -1,7 +1,7 @@
 /* script.c: the table of scripts that this worker has met.
  *
- * A script is known by its whole text, so that one that was changed is another one, and what many
- * people have in common is compiled once.  The table is bounded by the octets of texts and programs, for
+ * A script is known by its whole text, with the texts of all that it might include, so that one that was changed is
+ * another one, and what many people have in common is compiled once.  The table is bounded by the octets of texts and programs, for
  * a short text can be a long program; who was not used for longest goes, and stays as long as a recipient
  * holds it.  A script with errors is remembered
  * too: it is not compiled again for every message. */
@@ -14,6 +14,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "globals.h"
 #include "lmtpd.h"
 #include "script.h"
 
@@ -53,13 +54,14 @@ script_unref(struct script **sp)
 		return;
 	sieve_program_free(&s->program);
 	mem_free(&s->error);
+	globals_unref(&s->globals);
 	mem_release(s);
 }
 
 static void
 script_drop(struct script *s)
 {
-	must(map_take(&scripts, s->text) == s);
+	must(map_take(&scripts, s->key) == s);
 	list_remove(&s->used);
 	octets -= s->octets;
 	script_unref(&s);
@@ -76,40 +78,108 @@ script_grow(struct script *s, size_t n)
 		script_drop(list_first(&used, struct script, used));
 }
 
-struct script *
-script_get(const char *name, struct slice text)
+/* What is compiled: the text alone, or with all that it may include: NUL, the number of the set of global scripts, and
+ * each value of the library behind its length. */
+static void
+script_key(struct buf *b, struct slice text, const struct globals *g,
+    const struct dir_values *library)
 {
-	struct script *s = map_get(&scripts, text);
+	uint64_t number = globals_number(g);
 
+	buf_slice(b, text);
+	buf_char(b, '\0');
+	buf_add(b, &number, sizeof(number));
+	for (size_t i = 0; library && i < library->n; i++) {
+		buf_add(b, &library->v[i].n, sizeof(library->v[i].n));
+		buf_slice(b, library->v[i]);
+	}
+}
+
+static struct script *
+script_new(const char *name, struct slice text, struct slice key)
+{
+	struct script *s = mem_new(sizeof(*s) + key.n);
+
+	s->refs = 1;
+	s->name = name;
+	memcpy(s + 1, key.p, key.n);
+	s->key = slice((const char *)(s + 1), key.n);
+	s->text = slice_sub(s->key, 0, text.n);
+	list_push(&used, &s->used);
+	map_put(&scripts, s->key, s);
+	script_grow(s, sizeof(*s) + key.n);
+	return s;
+}
+
+struct script *
+script_get(const char *name, struct slice text, const struct dir_values *library)
+{
+	bool may_include = slice_find_str(text, S("include")) < text.n;
+	struct globals *g = may_include ? globals_get() : NULL;
+	struct buf key = { 0 };
+	struct script *s;
+
+	if (may_include)
+		script_key(&key, text, g, library);
+	s = map_get(&scripts, may_include ? buf_get(&key) : text);
 	if (s) {
 		hits++;
 		list_remove(&s->used);
 		list_push(&used, &s->used);
-		return script_ref(s);
+	} else {
+		misses++;
+		s = script_new(name, text, may_include ? buf_get(&key) : text);
+		s->may_include = may_include;
+		s->globals = globals_ref(g);
+		if (may_include)
+			s->library = slice_from(s->key, text.n + 1 + sizeof(uint64_t));
 	}
-	misses++;
-	s = mem_new(sizeof(*s) + text.n);
-	s->refs = 1;
-	s->name = name;
-	memcpy(s + 1, text.p, text.n);
-	s->text = slice((const char *)(s + 1), text.n);
-	list_push(&used, &s->used);
-	map_put(&scripts, s->text, s);
-	script_grow(s, sizeof(*s) + text.n);
+	globals_unref(&g);
+	buf_fini(&key);
 	return script_ref(s);
 }
 
+/* RFC 6609 3.2: on any thread, for a script does not change. */
+static int
+script_load(void *arg, bool global, struct slice name, struct buf *text)
+{
+	const struct script *s = arg;
+	struct slice rest = s->library, found, its;
+	size_t n;
+
+	if (global) {
+		if (!globals_find(s->globals, name, &found))
+			return -ENOENT;
+		buf_slice(text, found);
+		return 0;
+	}
+	while (rest.n > sizeof(n)) {
+		memcpy(&n, rest.p, sizeof(n));
+		if (rules_named(slice_sub(rest, sizeof(n), n), &its, &found) &&
+		    slice_eq(its, name)) {
+			buf_slice(text, found);
+			return 0;
+		}
+		rest = slice_from(rest, sizeof(n) + n);
+	}
+	return -ENOENT;
+}
+
 struct sieve_program *
-script_program(const char *name, struct slice text, char **error)
+script_program(const struct script *s, char **error)
 {
 	struct sieve_options o = rules_options;
 	struct sieve_errors errors = { 0 };
 	struct sieve_program *p;
 	struct buf b = { 0 };
 
-	o.name = name;
+	o.name = s->name;
 	o.limits = &script_limits;
-	p = sieve_compile(text, &o, &errors);
+	if (s->may_include) {
+		o.load = script_load;
+		o.arg = (void *)(uintptr_t)s;
+	}
+	p = sieve_compile(s->text, &o, &errors);
 	*error = NULL;
 	if (!p) {
 		if (errors.first)
@@ -127,7 +197,7 @@ script_made(struct script *s, struct sieve_program *program, char *error)
 		return false;
 	s->program = program;
 	s->error = error;
-	if (program && map_get(&scripts, s->text) == s)
+	if (program && map_get(&scripts, s->key) == s)
 		script_grow(s, sieve_program_octets(program));
 	return true;
 }
@@ -147,9 +217,8 @@ script_system(void)
 	return of_system;
 }
 
-/* The file's text; false with *why. */
-static bool
-system_text(const char *path, struct buf *text, struct buf *why)
+bool
+script_file(const char *key, const char *path, struct buf *text, struct buf *why)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n = 1;
@@ -164,9 +233,9 @@ system_text(const char *path, struct buf *text, struct buf *why)
 			text->n += (size_t)n;
 	}
 	if (fd < 0 || n < 0)
-		buf_printf(why, "sieve.system: %s: %s\n", path, strerror(errno));
+		buf_printf(why, "%s: %s: %s\n", key, path, strerror(errno));
 	else if (text->n > DIR_SCRIPTS_MAX)
-		buf_printf(why, "sieve.system: %s: more than %d octets\n", path, DIR_SCRIPTS_MAX);
+		buf_printf(why, "%s: %s: more than %d octets\n", key, path, DIR_SCRIPTS_MAX);
 	if (fd >= 0)
 		(void)close(fd);
 	return fd >= 0 && n >= 0 && text->n <= DIR_SCRIPTS_MAX;
@@ -176,22 +245,24 @@ system_text(const char *path, struct buf *text, struct buf *why)
 static struct script *
 system_script(struct buf *why)
 {
-	struct sieve_program *p = NULL;
+	struct sieve_program *p;
 	struct script *s = NULL;
 	struct buf text = { 0 };
 	char *error = NULL;
 
 	if (!*lconf.sieve_system)
 		return NULL;
-	if (system_text(lconf.sieve_system, &text, why) &&
-	    !(p = script_program("system", buf_get(&text), &error)))
-		buf_printf(why, "%s: %s\n", lconf.sieve_system, error);
-	mem_free(&error);
-	if (p) {
-		s = script_get("system", buf_get(&text));
-		if (!script_made(s, p, NULL))
+	if (script_file("sieve.system", lconf.sieve_system, &text, why)) {
+		s = script_get("system", buf_get(&text), NULL);
+		p = script_program(s, &error);
+		if (!p) {
+			buf_printf(why, "%s: %s\n", lconf.sieve_system, error);
+			script_unref(&s);
+		} else if (!script_made(s, p, NULL)) {
 			sieve_program_free(&p);
+		}
 	}
+	mem_free(&error);
 	buf_fini(&text);
 	return s;
 }

@@ -6,11 +6,16 @@
 #define LMTPD_SCRIPT_H
 #include "rules/rules.h"
 
+struct globals;
 struct script {
 	unsigned refs; /* of recipients, and one of the table */
 	struct list used;
 	struct slice text;
+	struct slice key;              /* of the table: the text, and what it may include */
 	size_t octets;                 /* that the table counts */
+	bool may_include;              /* it has the word in it: */
+	struct globals *globals;       /* what of others it may include, */
+	struct slice library;          /* and of the person's own (script.c) */
 	const char *name;              /* static: "user", "domain", "system" */
 	struct sieve_program *program; /* NULL: not compiled yet, or it cannot be */
 	char *error;                   /* why it cannot be; NULL: nobody has tried, or it can */
@@ -19,17 +24,20 @@ struct script {
 #define SCRIPT_VACATION "vacation" /* the name of one that is made of attributes */
 
 void scripts_init(void);
-/* The script of that text; the reference is the caller's. */
-struct script *script_get(const char *name, struct slice text);
+/* The script of that text, which may include those of `library` (tiermailSieveScript; NULL: none) and the
+ * administrator's; the reference is the caller's. */
+struct script *script_get(const char *name, struct slice text, const struct dir_values *library);
 struct script *script_ref(struct script *);
 void script_unref(struct script **);
 /* On any thread: the program, or NULL with *error (heap). */
-struct sieve_program *script_program(const char *name, struct slice text, char **error);
+struct sieve_program *script_program(const struct script *, char **error);
 /* What a thread has made of it (heap) is the script's now: true.  False: another was first, and it stays
  * the caller's. */
 bool script_made(struct script *, struct sieve_program *program, char *error);
 void scripts_status(struct buf *out);
 
+/* Appends a file of the administrator's; false with a line of *why, which names the key. */
+bool script_file(const char *key, const char *path, struct buf *text, struct buf *why);
 /* The administrator's, for every message (sieve.system); NULL: there is none. */
 struct script *script_system(void);
 /* Reads it anew.  False with a line of *why: what was there stays. */

@@ -223,6 +223,7 @@ static const struct attr {
 	{ "mailAllowedServiceAccess",  RECORD_USER,   0,                      read_rules },
 	{ "mailDomainSieveRuleSource", RECORD_DOMAIN_SCRIPTS, AT(scripts),    read_list },
 	{ "mailSieveRuleSource",       RECORD_USER_SCRIPTS, AT(scripts),      read_list },
+	{ "tiermailSieveScript",       RECORD_USER_SCRIPTS, AT(library),      read_list },
 	{ "mailAutoReplyMode",         RECORD_USER_SCRIPTS, AT(reply_echo),   read_echo },
 	{ "mailAutoReplySubject",      RECORD_USER_SCRIPTS, AT(reply_subject), read_text },
 	{ "mailAutoReplyText",         RECORD_USER_SCRIPTS, AT(reply_text),   read_text },
@@ -284,7 +285,7 @@ entry_clear(struct entry *e)
 	struct value_list *const lists[] = { &e->uids, &e->addresses, &e->forward,
 		&e->routing_hosts, &e->members, &e->urls, &e->rfc822, &e->allowed, &e->disallowed,
 		&e->allowed_domains, &e->disallowed_domains, &e->policy, &e->moderators,
-		&e->reject_action, &e->add_fields, &e->remove_fields, &e->scripts };
+		&e->reject_action, &e->add_fields, &e->remove_fields, &e->scripts, &e->library };
 
 	e->name = e->canonical = e->catchall = e->smarthost = e->base = e->separator = S("");
 	e->mail = e->host = e->partition = e->routing = e->errors_to = e->reject_text = S("");

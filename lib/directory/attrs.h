@@ -24,7 +24,7 @@ struct entry {
 	struct value_list uids, addresses, forward, routing_hosts;
 	struct value_list members, urls, rfc822, allowed, disallowed, allowed_domains,
 	    disallowed_domains, policy, moderators, reject_action, add_fields, remove_fields,
-	    scripts;
+	    scripts, library;
 	enum dir_status all, own; /* inet..., mail... */
 	unsigned delivery;
 	int64_t bytes, msgs, blocks, max_size, reply_hours, reply_start, reply_end;

@@ -106,6 +106,8 @@ struct dir_user {
 	/* mailSieveRuleSource: those that begin with {n} by their numbers and without these, then the
 	 * others; without the labels.  Only after dir_want_scripts. */
 	struct dir_values scripts;
+	/* tiermailSieveScript as it stands there, if one of the scripts looks as if it included others. */
+	struct dir_values library;
 	struct dir_vacation vacation;
 };
 

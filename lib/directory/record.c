@@ -135,6 +135,16 @@ scripts_order(struct entry *e)
 	e->reply_subject = e->reply_text = e->reply_internal = S("");
 }
 
+/* Scripts that do not run are wanted where others include them, and nowhere else in memory. */
+static void
+library_drop(struct entry *e)
+{
+	for (size_t i = 0; i < e->scripts.n; i++)
+		if (slice_find_str(e->scripts.v[i], S("include")) < e->scripts.v[i].n)
+			return;
+	e->library.n = 0;
+}
+
 /* ---- a domain -------------------------------------------------------------------------- */
 
 static size_t
@@ -248,11 +258,12 @@ uid_fault(struct slice uid)
 static struct record *
 user_pack(const struct entry *e, struct slice uid, const struct dir_domain *domain)
 {
-	size_t arrays = (e->addresses.n + e->forward.n + e->scripts.n) * sizeof(struct slice);
+	size_t arrays =
+	    (e->addresses.n + e->forward.n + e->scripts.n + e->library.n) * sizeof(struct slice);
 	size_t size = sizeof(struct record) + total(&e->addresses) + total(&e->forward) +
-	    total(&e->scripts) + e->reply_subject.n + e->reply_text.n + e->reply_internal.n +
-	    e->dn.n + 2 * uid.n + 2 * domain->name.n + e->mail.n + e->host.n + e->partition.n +
-	    e->routing.n + e->nrules + 2;
+	    total(&e->scripts) + total(&e->library) + e->reply_subject.n + e->reply_text.n +
+	    e->reply_internal.n + e->dn.n + 2 * uid.n + 2 * domain->name.n + e->mail.n + e->host.n +
+	    e->partition.n + e->routing.n + e->nrules + 2;
 	struct record *r = mem_new(size);
 	struct slice *list = (struct slice *)(r + 1);
 	char *at = (char *)list + arrays, *start;
@@ -266,6 +277,7 @@ user_pack(const struct entry *e, struct slice uid, const struct dir_domain *doma
 	u->forward = list;
 	u->nforward = dir_record_put_list(&list, &at, &e->forward, false).n;
 	u->scripts = dir_record_put_list(&list, &at, &e->scripts, false);
+	u->library = dir_record_put_list(&list, &at, &e->library, false);
 	u->dn = dir_record_put(&at, e->dn, false);
 	*at++ = '\0';
 	u->uid = dir_record_put(&at, uid, false);
@@ -371,6 +383,7 @@ dir_record_entry(LDAP *ld, LDAPMessage *m, unsigned kinds, const struct dir_doma
 	uid = main_uid(&e);
 	*why = uid_fault(uid);
 	scripts_order(&e);
+	library_drop(&e);
 	return *why ? NULL : user_pack(&e, uid, domain);
 }
 

@@ -45,6 +45,17 @@ entry_head(struct slice value, struct rules_script *s)
 	return lf < value.n && s->name.n > 0 && value.p[RULES_ID] == ' ' && entry_id_ok(s->id);
 }
 
+bool
+rules_named(struct slice value, struct slice *name, struct slice *text)
+{
+	struct rules_script s;
+	bool good = entry_head(value, &s);
+
+	*name = s.name;
+	*text = s.text;
+	return good;
+}
+
 /* Takes "{n}" off the front. */
 static struct slice
 entry_number(struct slice *value)

@@ -33,6 +33,8 @@ struct rules_set {
 	size_t n;
 };
 const struct rules_script *rules_find(const struct rules_set *s, struct slice name); /* or NULL */
+/* The name and text of a value of tiermailSieveScript; false: it is none of ours. */
+bool rules_named(struct slice value, struct slice *name, struct slice *text);
 
 /* Whose; the DN and uid@domain as the directory has them. */
 struct rules_person {
