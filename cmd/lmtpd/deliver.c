@@ -232,8 +232,10 @@ deliver_answer_all(struct lsession *s)
 	for (size_t i = 0; i < n; i++) {
 		struct lrcpt *r = &s->rcpts[i];
 
-		if (r->again)
+		if (r->again) {
 			r->v = s->rcpts[r->target].v;
+			r->reason = s->rcpts[r->target].reason;
+		}
 		must(r->v.kind != VERDICT_NONE);
 		metric_add(r->v.kind == OK ? M_DELIVERED :
 			r->v.kind == TEMP  ? M_DEFERRED :
@@ -248,7 +250,7 @@ deliver_answer_all(struct lsession *s)
 	for (size_t i = 0; i < n; i++) {
 		struct verdict v = s->rcpts[i].v;
 
-		smtp_server_answer(&s->srv, &v);
+		smtp_server_answer_words(&s->srv, &v, s->rcpts[i].reason);
 	}
 }
 

@@ -74,6 +74,8 @@ struct lrcpt {
 	bool logged;
 	size_t target;    /* in the request */
 	struct verdict v; /* decided before the store is asked, or VERDICT_NONE */
+	struct slice
+	    reason; /* the answer's lines, where they are not those of v; empty: they are */
 };
 
 #define LSESSION_MAGIC 0x6c6d7470

@@ -54,7 +54,7 @@ smtp_reply_write(struct buf *b, int code, const char *esc, struct slice text)
 }
 
 void
-smtp_reply_verdict(struct buf *b, const struct verdict *v)
+smtp_reply_words(struct buf *b, const struct verdict *v, struct slice words)
 {
 	char text[24] = "";
 	struct buf esc = { .p = text, .room = sizeof(text), .cap = sizeof(text) - 1 };
@@ -63,5 +63,11 @@ smtp_reply_verdict(struct buf *b, const struct verdict *v)
 	/* 3xx has no enhanced code: RFC 2034 4. */
 	if (code / 100 != 3)
 		verdict_esc_write(&esc, v);
-	smtp_reply_write(b, code, code / 100 == 3 ? NULL : text, slice_str(v->text));
+	smtp_reply_write(b, code, code / 100 == 3 ? NULL : text, words);
+}
+
+void
+smtp_reply_verdict(struct buf *b, const struct verdict *v)
+{
+	smtp_reply_words(b, v, slice_str(v->text));
 }

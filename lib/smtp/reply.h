@@ -12,4 +12,6 @@
  * spaces, so that no text can make a line of its own; lines are cut at SMTP_REPLY_MAX. */
 void smtp_reply_write(struct buf *b, int code, const char *esc, struct slice text);
 void smtp_reply_verdict(struct buf *b, const struct verdict *v);
+/* The same in other words, of several lines. */
+void smtp_reply_words(struct buf *b, const struct verdict *v, struct slice words);
 #endif

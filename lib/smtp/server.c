@@ -15,9 +15,15 @@
 void
 smtp_server_put_reply(struct smtp_server *s, const struct verdict *v)
 {
+	struct slice words = s->words;
+
 	if (s->line.state == LINE_CLOSED) /* the last words were said while this was asked */
 		return;
-	smtp_reply_verdict(stream_out(&s->line.io), v);
+	s->words = (struct slice){ 0 }; /* answers that follow are others */
+	if (words.n)
+		smtp_reply_words(stream_out(&s->line.io), v, words);
+	else
+		smtp_reply_verdict(stream_out(&s->line.io), v);
 	if (v->kind == OK)
 		return;
 	if (v->kind == PERM)
@@ -142,6 +148,13 @@ smtp_server_answer(struct smtp_server *s, const struct verdict *v)
 	/* An answer from inside the question finds the step still running. */
 	if (s->asking == ASK_NOTHING && s->line.state == LINE_WAITING)
 		line_session_resume(&s->line, LINE_ON);
+}
+
+void
+smtp_server_answer_words(struct smtp_server *s, const struct verdict *v, struct slice words)
+{
+	s->words = words;
+	smtp_server_answer(s, v);
 }
 
 void

@@ -117,7 +117,8 @@ struct smtp_server {
 	struct smtp_body body;
 	struct smtp_mail mail;  /* of the transaction; in the arena */
 	struct verdict *failed; /* in the arena: the body cannot be kept, this is why */
-	char *helo;             /* heap; NULL before */
+	struct slice words; /* of the answer that is being given, when not those of its verdict */
+	char *helo;         /* heap; NULL before */
 	enum smtp_next (
 	    *line_fn)(struct smtp_server *, struct slice line); /* takes the next line */
 	const char *verb;                                       /* in flight, for logs */
@@ -150,6 +151,8 @@ int smtp_server_refuse(struct smtp_server *s, struct loop *l, int fd,
 /* The answer to the question in flight; the next command may be under way when it returns.
  * While a session is being closed the answer is dropped. */
 void smtp_server_answer(struct smtp_server *s, const struct verdict *v);
+/* The same in other words than the verdict's, of several lines (LF between them). */
+void smtp_server_answer_words(struct smtp_server *s, const struct verdict *v, struct slice words);
 /* From bytes(): the body cannot be kept; the rest is read over, `v` is the answer, end() is not
  * called. */
 void smtp_server_fail(struct smtp_server *s, const struct verdict *v);
