@@ -11,7 +11,7 @@ import tm
 tm.need("slapd", "ldapadd", "openssl", "nsd")
 SETUP = os.path.join(tm.TOP, "scripts/setup/tiermail-setup")
 DOMAIN, HOST, BASE = "example.org", "mail.example.org", "dc=example,dc=org"
-DAEMONS = ("stored", "lmtpd", "imapd", "pop3d", "sieved", "jobctl", "smtp-relay")
+DAEMONS = ("stored", "lmtpd", "imapd", "pop3d", "jmapd", "sieved", "jobctl", "smtp-relay")
 top = tm.tempdir()
 etc, ldapi, running = top + "/etc", "ldapi://" + (top + "/ldapi").replace("/", "%2F"), {}
 CONF = etc + "/tiermail.conf"
@@ -133,10 +133,10 @@ def existing_directory():
 try:
     os.mkdir(etc)
     os.umask(0o027)  # as a careful root has it
-    for n in ("stored", "lmtpd", "imapd", "pop3d", "sieved", "jobctl", "smtp-relay", "channels", "channel-master"):
+    for n in ("stored", "lmtpd", "imapd", "pop3d", "jmapd", "sieved", "jobctl", "smtp-relay", "channels", "channel-master"):
         shutil.copy(f"{tm.TOP}/conf/{n}.conf", etc)
-    port = {n: tm.free_port() for n in ("25", "587", "465", "143", "993", "110", "995", "4190")}
-    for n in ("imapd", "pop3d", "sieved", "smtp-relay"):
+    port = {n: tm.free_port() for n in ("25", "587", "465", "143", "993", "110", "995", "4190", "8443")}
+    for n in ("imapd", "pop3d", "jmapd", "sieved", "smtp-relay"):
         conf = text_of(f"{etc}/{n}.conf")
         for p, q in port.items():
             conf = conf.replace(f"address = *:{p}\n", f"address = 127.0.0.1:{q}\n")
@@ -229,7 +229,7 @@ try:
     tm.is_({w: worst(w, found) for w in ("configuration", "running", "directory", "domains", "users", "certificate", "ports", "modes", "delivery")},
            {w: "OK" for w in ("configuration", "running", "directory", "domains", "users", "certificate", "ports", "modes", "delivery")},
            "check: all is well")
-    tm.is_(sum(w == "ports" for _, w, _ in found), 10, "each listener was asked")
+    tm.is_(sum(w == "ports" for _, w, _ in found), 11, "each listener was asked")
     tm.is_(code, 1 if any(f[0] == "WARN" for f in found) else 0, "its exit code")
     tm.is_(setup("check").stdout.count("\nOK ") + 1, sum(f[0] == "OK" for f in found), "in words too")
 
