@@ -33,12 +33,13 @@ struct call {
 	const struct jmapd_method *method;
 	struct slice name, id;
 	const struct json_t *args;
-	struct json_t *own; /* args, when references were resolved */
-	struct arena arena; /* until the call is over */
-	void *data;         /* the method's, zeroed */
-	size_t at;          /* of its answer */
-	size_t answers;     /* that it has given */
-	size_t args_at;     /* of the one that is written */
+	struct json_t *own;            /* args, when references were resolved */
+	struct arena arena;            /* until the call is over */
+	void *data;                    /* the method's, zeroed */
+	size_t at;                     /* of its answer */
+	struct email_changes *changes; /* whose request to stored is under way */
+	size_t answers;                /* that it has given */
+	size_t args_at;                /* of the one that is written */
 	struct slice answering;
 };
 

@@ -30,41 +30,11 @@ download_undo(struct http_server *http)
 		message_close(&d->message);
 }
 
-/* %41 and + undone; cut at what it may not be. */
-static struct slice
-download_decode(struct arena *a, struct slice s, bool plus)
-{
-	char *out = arena_new(a, s.n + 1);
-	size_t n = 0;
-
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] == '%' && i + 2 < s.n + 0 && ascii_hex(s.p[i + 1]) >= 0 &&
-		    ascii_hex(s.p[i + 2]) >= 0) {
-			out[n++] = (char)(ascii_hex(s.p[i + 1]) << 4 | ascii_hex(s.p[i + 2]));
-			i += 2;
-		} else {
-			out[n++] = s.p[i] == '+' && plus ? ' ' : s.p[i];
-		}
-	}
-	return slice(out, n);
-}
-
-static struct slice
-download_query(struct session *s, struct slice name)
-{
-	struct slice query = http_server_head(&s->http)->query, pair, key;
-
-	while (slice_cut(&query, '&', &pair))
-		if (slice_cut(&pair, '=', &key) && slice_eq(key, name))
-			return download_decode(&s->http.arena, pair, true);
-	return slice(NULL, 0);
-}
-
 /* A type as HTTP may have it: what a client says goes into a field of ours. */
 static const char *
 download_type(struct session *s)
 {
-	struct slice type = download_query(s, S("type"));
+	struct slice type = route_query(s, S("type"));
 	size_t slashes = 0;
 
 	if (type.n == 0 || type.n > 200)
@@ -83,7 +53,7 @@ download_disposition(struct session *s, struct slice name)
 {
 	struct buf b = { 0 };
 
-	name = download_decode(&s->http.arena, name, false);
+	name = route_decode(&s->http.arena, name, false);
 	buf_lit(&b, "attachment; filename*=UTF-8''");
 	for (size_t i = 0; i < name.n; i++) {
 		char ch = name.p[i];

@@ -13,6 +13,7 @@
 #include "login/login.h"
 #include "net/loop.h"
 #include "store/home.h"
+#include "store/watch.h"
 
 struct jmapd_conf {
 	int64_t workers;
@@ -56,6 +57,8 @@ struct jmapd {
 	struct map users; /* account -> struct jmapd_user */
 	struct list sessions;
 	size_t nsessions;
+	struct list listeners;  /* struct events: EventSources */
+	struct later wakes;     /* of those that something is due to */
 	struct siphash_key key; /* of credentials that a connection remembers */
 };
 extern struct jmapd jmapd;
@@ -63,7 +66,7 @@ extern struct jmapd jmapd;
 /* clang-format off */
 enum metric_id {
 	M_CONNECTIONS, M_SESSIONS, M_LOGINS, M_LOGIN_FAILED, M_REQUESTS, M_BAD, M_API, M_CALLS,
-	M_CALL_ERRORS, M_BYTES, M_DIRECTORY
+	M_CALL_ERRORS, M_BYTES, M_LISTENERS, M_DIRECTORY
 };
 /* clang-format on */
 

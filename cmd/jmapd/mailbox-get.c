@@ -51,8 +51,8 @@ mailbox_sort_order(const struct folder *f)
 	return f->special < NELEM(orders) ? orders[f->special] : 10;
 }
 
-static void
-mailbox_rights(struct buf *b, const struct folder *f)
+void
+mailbox_put_rights(struct buf *b, const struct folder *f)
 {
 	bool inbox = slice_eq(f->name, S("INBOX")), real = !(f->attrs & STORE_NOSELECT);
 
@@ -105,7 +105,7 @@ mailbox_write(struct call *c, const struct folder *f, uint64_t want,
 	if (WANT(P_UNREAD_THREADS))
 		json_put_i64(b, "unreadThreads", counts->unread_threads);
 	if (WANT(P_RIGHTS))
-		mailbox_rights(b, f);
+		mailbox_put_rights(b, f);
 	if (WANT(P_SUBSCRIBED))
 		json_put_bool(b, "isSubscribed", f->subscribed);
 	buf_char(b, '}');

@@ -67,6 +67,7 @@ static const struct metric metrics[] = {
 	[M_CALLS] = { "jmap_calls", COUNTER, "Method calls." },
 	[M_CALL_ERRORS] = { "jmap_calls_failed", COUNTER, "Method calls answered with an error." },
 	[M_BYTES] = { "jmap_bytes", COUNTER, "Octets of answers." },
+	[M_LISTENERS] = { "jmap_event_sources", GAUGE, "EventSources that are listening." },
 	[M_DIRECTORY] = { "jmap_directory_blind", GAUGE, DIR_METRIC_HELP },
 	{ NULL, COUNTER, NULL },
 };
@@ -78,6 +79,7 @@ jmapd_store_events(void *arg UNUSED, const struct store_event *ev, size_t n)
 	for (size_t i = 0; i < n; i++)
 		if (ev[i].kind == STORE_EV_AWAY || ev[i].kind == STORE_EV_RESYNC)
 			store_homes_look(&jmapd.homes);
+	events_store(ev, n);
 }
 
 static int
@@ -94,7 +96,9 @@ jmapd_start(struct loop *l)
 	jmapd.door = login_door_new(l, jmapd.dir, &config.auth_delay);
 	jmapd.store = store_client_new(l, socket, "jmapd");
 	store_client_actors(jmapd.store, jmapd_session_actor);
-	store_watch_returns(jmapd.store, jmapd_store_events, NULL);
+	list_init(&jmapd.listeners);
+	later_init(&jmapd.wakes);
+	store_watch(jmapd.store, jmapd_store_events, NULL);
 	store_homes_init(&jmapd.homes, l, jmapd.store);
 	mem_free(&socket);
 	return 0;

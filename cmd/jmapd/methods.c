@@ -24,8 +24,13 @@ const struct jmapd_method *const jmapd_methods[] = {
 	&core_echo,
 	&mailbox_get,
 	&mailbox_query,
+	&mailbox_changes,
+	&mailbox_set,
 	&thread_get,
+	&thread_changes,
 	&email_get,
 	&email_query,
+	&email_changes,
+	&email_set,
 	NULL,
 };

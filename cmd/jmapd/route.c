@@ -22,6 +22,35 @@ route_problem(struct session *s, unsigned status, const char *type, const char *
 	return next;
 }
 
+struct slice
+route_decode(struct arena *a, struct slice s, bool plus)
+{
+	char *out = arena_new(a, s.n + 1);
+	size_t n = 0;
+
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] == '%' && i + 2 < s.n && ascii_hex(s.p[i + 1]) >= 0 &&
+		    ascii_hex(s.p[i + 2]) >= 0) {
+			out[n++] = (char)(ascii_hex(s.p[i + 1]) << 4 | ascii_hex(s.p[i + 2]));
+			i += 2;
+		} else {
+			out[n++] = s.p[i] == '+' && plus ? ' ' : s.p[i];
+		}
+	}
+	return slice(out, n);
+}
+
+struct slice
+route_query(struct session *s, struct slice name)
+{
+	struct slice query = http_server_head(&s->http)->query, pair, key;
+
+	while (slice_cut(&query, '&', &pair))
+		if (slice_cut(&pair, '=', &key) && slice_eq(key, name))
+			return route_decode(&s->http.arena, pair, true);
+	return slice(NULL, 0);
+}
+
 static enum http_next
 route_resource(struct session *s, struct slice rest)
 {
@@ -42,6 +71,7 @@ static const struct route {
 	{ S("/.well-known/jmap"), HTTP_VERB_GET | HTTP_VERB_HEAD, route_resource },
 	{ S("/jmap/session"), HTTP_VERB_GET | HTTP_VERB_HEAD, route_resource },
 	{ S("/jmap/api"), HTTP_VERB_POST, route_api },
+	{ S("/jmap/events"), HTTP_VERB_GET, events_get },
 	{ S("/jmap/download/"), HTTP_VERB_GET | HTTP_VERB_HEAD, download_get },
 };
 

@@ -251,6 +251,7 @@ jmapd_session_drain_all(void)
 {
 	struct session *s;
 
+	events_drain();
 	list_each(s, &jmapd.sessions, struct session, link) http_server_shutdown(&s->http);
 	if (jmapd_session_alive == 0)
 		daemon_drained();

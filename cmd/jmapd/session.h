@@ -59,6 +59,15 @@ enum http_next api_post(struct session *s);
 /* download.c: a blob (RFC 8620 6.2). */
 enum http_next download_get(struct session *s, struct slice rest);
 
+/* events.c: push (RFC 8620 7.3). */
+enum http_next events_get(struct session *s, struct slice rest);
+void events_store(const struct store_event *ev, size_t n);
+void events_drain(void);
+
+/* A value of the request's query, decoded; p NULL: it has none of that name. */
+struct slice route_query(struct session *s, struct slice name);
+/* %41 undone, and + when `plus` says so; in `a`. */
+struct slice route_decode(struct arena *a, struct slice text, bool plus);
 /* application/problem+json (RFC 7807). */
 enum http_next
 route_problem(struct session *s, unsigned status, const char *type, const char *detail);
