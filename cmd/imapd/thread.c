@@ -22,6 +22,7 @@ struct threaded {
 	struct imap_threads threads;
 	size_t max_refs;
 	uint32_t *uids; /* of the messages */
+	bool kept;      /* REFS: the account's threads are those of its records */
 	size_t room;
 	enum { THREAD_SEARCHES, THREAD_GATHERS, THREAD_MAKES, THREAD_BEGINS, THREAD_TELLS } stage;
 	enum imap_threads_made made;
@@ -67,7 +68,8 @@ thread_take(void *arg, const struct store_record *r, const struct message_order 
 {
 	struct threaded *w = arg;
 	struct imap_thread_message m = { .arrived = r->internaldate,
-		.sent_at = o->dated ? o->sent_at : r->internaldate }; /* RFC 5256 2.2 */
+		.sent_at = o->dated ? o->sent_at : r->internaldate, /* RFC 5256 2.2 */
+		.thread = w->kept ? (r->threadid ? r->threadid : r->emailid) : 0 };
 	struct slice at = o->value[MESSAGE_MESSAGE_ID], id;
 
 	if (w->threads.n == w->room) {
@@ -85,8 +87,22 @@ thread_take(void *arg, const struct store_record *r, const struct message_order 
 	thread_take_refs(w, o);
 }
 
+/* Are all messages of the mailbox's account in threads?  Else those of before are one each, and their references say
+ * more. */
+static bool
+thread_is_kept(struct session *s)
+{
+	struct store_account a = { 0 };
+
+	if (store_begin(session_reader(s)) < 0)
+		return false;
+	(void)!store_find_account(session_reader(s), slice_str(session_owner(s)), &a);
+	store_end(session_reader(s));
+	return a.threads_at;
+}
+
 static void
-thread_gather(struct searching *q, struct threaded *w)
+thread_gather(struct session *s, struct searching *q, struct threaded *w)
 {
 	static const unsigned subject = 1u << MESSAGE_SUBJECT;
 	static const unsigned refs =
@@ -98,7 +114,10 @@ thread_gather(struct searching *q, struct threaded *w)
 	switch (w->threads.by) {
 	case IMAP_THREAD_ORDEREDSUBJECT: w->gather.fields = subject; break;
 	case IMAP_THREAD_REFERENCES: w->gather.fields = subject | refs; break;
-	case IMAP_THREAD_REFS: w->gather.fields = refs; break;
+	case IMAP_THREAD_REFS:
+		w->gather.fields = refs;
+		w->kept = thread_is_kept(s);
+		break;
 	}
 	w->max_refs = IMAP_THREAD_MAX_REFS(imap_set_count(&q->found));
 }
@@ -179,7 +198,7 @@ thread_more(struct imap_server *imap)
 		case SEARCH_DONE: break;
 		}
 		if (w->stage++ == THREAD_SEARCHES) {
-			thread_gather(q, w);
+			thread_gather(s, q, w);
 			continue;
 		}
 		if (w->threads.n + w->threads.nrefs >= GATHER_MANY) {

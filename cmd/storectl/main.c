@@ -259,6 +259,7 @@ static const struct {
 	{ "move", storectl_move },
 	{ "receive", storectl_receive },
 	{ "restore", storectl_restore },
+	{ "rethread", storectl_rethread },
 	{ "undelete", storectl_undelete },
 };
 
@@ -346,6 +347,7 @@ static const struct program storectl_program = {
 	    "  snapshot [PARTITION]\n"
 	    "  recover [-f | --force] [PARTITION]\n"
 	    "  restore [-n | --dry-run] [-j | --json] [-a ACCOUNT [-t ACCOUNT]] FROM\n"
+	    "  rethread [-n | --dry-run] [-j | --json] [ACCOUNT]\n"
 	    "  undelete [-n | --dry-run] [-j | --json] [-a | --all] [-f FOLDER] [-t FOLDER]\n"
 	    "           [-w TIME] ACCOUNT\n"
 	    "  upgrade [PARTITION]\n"

@@ -76,6 +76,9 @@ int storectl_account_verb(int argc, char **argv, bool quiet);
 /* quota-warn.c: of one account, or ("") of all.  An exit code. */
 int storectl_quota_warn(const char *account, bool json, bool dry);
 
+/* rethread.c: mail of before there were threads joins them.  argv[0] is the command.  The same. */
+int storectl_rethread(int argc, char **argv, bool quiet);
+
 /* quota.c: "warn", "report" or "recount", then its options and account.  Returns an exit code. */
 int storectl_quota_verb(int argc, char **argv);
 

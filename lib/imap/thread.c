@@ -280,6 +280,78 @@ thread_merge(struct threading *g, struct imap_thread_table *subjects)
 
 /* ---- REFS ------------------------------------------------------------------------------------------------ */
 
+static uint64_t
+thread_of(const struct imap_threads *t, uint32_t x)
+{
+	return t->m[x - 1].thread;
+}
+
+/* Whoever is in another thread than its parent begins one: a subject that has changed.  A parent that stands for no
+ * message is in that of its first child. */
+static void
+thread_cut(struct threading *g, uint64_t *dummies)
+{
+	struct imap_threads *t = g->t;
+
+	for (size_t i = 0; i < t->n; i++) {
+		uint32_t x = g->order[i], p = t->parent[x];
+		uint64_t *its = p > t->n ? &dummies[p - t->n - 1] : NULL;
+
+		if (its && !*its)
+			*its = thread_of(t, x);
+		if (p && thread_of(t, x) != (its ? *its : thread_of(t, p)))
+			t->parent[x] = 0;
+	}
+}
+
+/* The parents of one thread become one, the first by date: what joins them is in another mailbox. */
+static void
+thread_join(struct threading *g)
+{
+	struct imap_threads *t = g->t;
+	struct imap_thread_table roots = { 0 };
+
+	for (size_t i = 0; i < t->n; i++) {
+		uint32_t x = g->order[i], p = t->parent[x], root = p > t->n ? p : x, *first;
+
+		if (!thread_of(t, x) || (p && p <= t->n))
+			continue;
+		first = imap_thread_slot(&roots, thread_of(t, x));
+		if (!*first)
+			*first = root;
+		else if (*first != root)
+			t->parent[x] = *first;
+	}
+	imap_thread_table_fini(&roots);
+}
+
+/* What stands for no message and holds no two together goes. */
+static void
+thread_drop_dummies(struct threading *g)
+{
+	struct imap_threads *t = g->t;
+	uint32_t *kids = mem_array(g->nnodes, sizeof(*kids));
+
+	for (uint32_t x = 1; x <= t->n; x++)
+		kids[t->parent[x]]++;
+	for (uint32_t x = 1; x <= t->n; x++)
+		if (t->parent[x] > t->n && kids[t->parent[x]] == 1)
+			t->parent[x] = 0;
+	mem_free(&kids);
+}
+
+/* The threads are those that the mailbox's account keeps. */
+static void
+thread_as_kept(struct threading *g)
+{
+	uint64_t *dummies = mem_array(g->nnodes - g->t->n, sizeof(*dummies));
+
+	thread_cut(g, dummies);
+	thread_join(g);
+	thread_drop_dummies(g);
+	mem_free(&dummies);
+}
+
 /* The root of a thread; shortens the way in `top`, which begins as the parents. */
 static uint32_t
 thread_top(uint32_t *top, uint32_t x)
@@ -353,6 +425,8 @@ thread_make(struct threading *g)
 	made = imap_threads_link(t, &g->nnodes, g->stopped);
 	if (made != IMAP_THREADS_MADE)
 		return made;
+	if (t->by == IMAP_THREAD_REFS)
+		thread_as_kept(g);
 	/* A new dummy takes two messages at least. */
 	thread_nodes(g, t->by == IMAP_THREAD_REFERENCES ? t->n / 2 : 0);
 	thread_children(g);

@@ -23,8 +23,10 @@ struct imap_thread_message {
 	int64_t sent_at, arrived; /* unix seconds; sent_at is never missing (2.2) */
 	uint64_t id;              /* hash of its Message-ID; 0: it has no valid one */
 	uint64_t subject;         /* hash of its base subject; 0: that is empty */
-	uint32_t nrefs;           /* of its references, in their order */
-	bool reply;               /* see imap_base_subject() */
+	uint64_t thread; /* REFS: who has the same is in one thread, who has another is not;
+	                             0: its references alone say */
+	uint32_t nrefs;  /* of its references, in their order */
+	bool reply;      /* see imap_base_subject() */
 };
 /* Of n messages. */
 #define IMAP_THREAD_MAX_REFS(n)    (16 * (size_t)(n) + 1000000)

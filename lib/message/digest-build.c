@@ -10,7 +10,6 @@
 #include "mail/date.h"
 #include "mail/header.h"
 #include "message/fields.h"
-#include "message/order.h"
 #include "message/refs.h"
 #include "message/text.h"
 
@@ -186,16 +185,15 @@ span_at(size_t at, size_t len)
 static void
 take_refs(struct building *g, const struct gathered *t, bool whole)
 {
-	static const unsigned fields = 1u << MESSAGE_MESSAGE_ID | 1u << MESSAGE_IN_REPLY_TO |
-	    1u << MESSAGE_REFERENCES | 1u << MESSAGE_SUBJECT;
-	struct message_order o = { 0 };
+	const struct header_field *f = t->field;
 
-	for (int i = 0; i < MESSAGE_FIELDS; i++)
-		o.value[i] = slice_trim(t->field[i].value);
 	if (!whole)
-		message_order_header(slice_sub(g->header, 0, MESSAGE_ORDER_HEADER), fields, &o);
-	message_refs(o.value[MESSAGE_MESSAGE_ID], o.value[MESSAGE_IN_REPLY_TO],
-	    o.value[MESSAGE_REFERENCES], o.value[MESSAGE_SUBJECT], &g->refs);
+		message_refs_header(g->header, &g->refs);
+	else
+		message_refs(slice_trim(f[MESSAGE_MESSAGE_ID].value),
+		    slice_trim(f[MESSAGE_IN_REPLY_TO].value),
+		    slice_trim(f[MESSAGE_REFERENCES].value), slice_trim(f[MESSAGE_SUBJECT].value),
+		    &g->refs);
 }
 
 /* The texts: the kept header shows most of them already, the others are copied. */

@@ -10,6 +10,7 @@
 #include "imap/subject.h"
 #include "imap/thread.h"
 #include "mail/encoded-word.h"
+#include "message/order.h"
 
 void
 message_refs_fini(struct message_refs_room *r)
@@ -60,4 +61,38 @@ message_refs(struct slice message_id, struct slice in_reply_to, struct slice ref
 	while (message_ref_next(&room, &references, in_reply_to, &any, &id))
 		store_refs_add(refs, store_ref_hash(id));
 	message_refs_fini(&room);
+}
+
+#define REFS_FIELDS                                                                                \
+	(1u << MESSAGE_MESSAGE_ID | 1u << MESSAGE_IN_REPLY_TO | 1u << MESSAGE_REFERENCES |         \
+	    1u << MESSAGE_SUBJECT)
+
+static void
+refs_order(const struct message_order *o, struct store_refs *refs)
+{
+	message_refs(o->value[MESSAGE_MESSAGE_ID], o->value[MESSAGE_IN_REPLY_TO],
+	    o->value[MESSAGE_REFERENCES], o->value[MESSAGE_SUBJECT], refs);
+}
+
+int
+message_refs_record(struct slice record, struct store_refs *refs)
+{
+	struct message_order o;
+	int rc;
+
+	if (store_refs_read(record, refs))
+		return 0;
+	rc = message_order_digest(record, REFS_FIELDS, &o);
+	if (rc == 0)
+		refs_order(&o, refs);
+	return rc;
+}
+
+void
+message_refs_header(struct slice header, struct store_refs *refs)
+{
+	struct message_order o;
+
+	message_order_header(slice_sub(header, 0, MESSAGE_ORDER_HEADER), REFS_FIELDS, &o);
+	refs_order(&o, refs);
 }

@@ -22,4 +22,7 @@ bool message_ref_next(struct message_refs_room *r, struct slice *at, struct slic
 /* All of it as the store wants it; the values are those of the first fields of their names, p NULL = there is none. */
 void message_refs(struct slice id, struct slice in_reply_to, struct slice references,
     struct slice subject, struct store_refs *refs);
+/* From the record of a message, whoever made that.  0; -ENODATA, -EBADMSG: its header must be asked. */
+int message_refs_record(struct slice record, struct store_refs *refs) MUSTCHECK;
+void message_refs_header(struct slice header, struct store_refs *refs);
 #endif

@@ -348,6 +348,19 @@ store_relink_start(struct store_client *c, uint64_t mailbox, struct store_messag
 }
 
 void
+store_rethread_start(struct store_client *c, uint64_t mailbox, struct store_message *m, size_t n,
+    struct op *op, store_done *done, void *arg)
+{
+	struct store_request r = { .verb = STORE_V_RETHREAD,
+		.mailbox = mailbox,
+		.messages = m,
+		.nmessages = n };
+
+	must(n <= STORE_MESSAGES_MAX);
+	store_ask(c, &r, op, done, arg);
+}
+
+void
 store_settle_start(struct store_client *c, uint64_t mailbox, const struct store_range *uids,
     size_t n, struct op *op, store_done *done, void *arg)
 {

@@ -272,6 +272,11 @@ void store_annotate_as_start(struct store_client *c, struct slice login, uint64_
  * r: uid = how many. */
 void store_relink_start(struct store_client *c, uint64_t mailbox, struct store_message *m, size_t n,
     struct op *op, store_done *done, void *arg);
+/* Messages that came before there were threads join them: m->uid, and in m->cache what they refer to, as at the end
+ * of a digest (store/thread.h).  With none, all of the mailbox's account have joined: whoever knows an older state of
+ * its emails begins anew.  r: uid = how many are in another thread than before. */
+void store_rethread_start(struct store_client *c, uint64_t mailbox, struct store_message *m,
+    size_t n, struct op *op, store_done *done, void *arg);
 /* Of these messages, below the uidnext of before the files were listed, stored looks at the files:
  * those whose file is missing are dropped, those whose file is not what the record says (cut,
  * grown, emptied, not a file) are moved to =aside and dropped; a UID alone that no message has and

@@ -216,6 +216,8 @@ struct store_disk_account {
 	    moved_at; /* unix seconds: all of it is on another host since, nothing is changed here; 0 = it is not */
 	uint32_t
 	    coming_at; /* unix seconds: since then it is a copy that comes from another host; 0 = it is not */
+	uint32_t
+	    threads_at; /* unix seconds: all of its messages are in threads since; 0 = not those from before */
 } PACKED;
 #define STORE_ACCOUNT_V1 offsetof(struct store_disk_account, changes_from)
 #define STORE_ACCOUNT_V2 offsetof(struct store_disk_account, logins)

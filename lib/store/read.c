@@ -328,6 +328,7 @@ store_find_account(struct store_view *v, struct slice name, struct store_account
 		.orphan_since = d.orphan_since,
 		.moved_at = d.moved_at,
 		.coming_at = d.coming_at,
+		.threads_at = d.threads_at,
 		.changes_from = store_has(v, STORE_T_CHANGE) ? d.changes_from : UINT64_MAX,
 		.vanished_from = d.vanished_from,
 		.news = news };

@@ -41,12 +41,14 @@ struct store_account {
 	uint32_t mailboxes;
 	int64_t created_at;
 	uint32_t logins[STORE_LOGINS]; /* unix seconds, within an hour; 0 = none is known */
-	uint32_t orphan_since;  /* unix seconds: as the directory was seen; 0 = it has an entry */
-	uint32_t moved_at;      /* unix seconds: it is on another host; 0 = it is not */
-	uint32_t coming_at;     /* the same: it comes from one, and is nobody's yet */
-	bool warned, refused;   /* that little room is left; mail, for want of room */
-	uint64_t changes_from;  /* the change log is complete behind this modseq */
-	uint64_t vanished_from; /* and its tombstones are behind this one */
+	uint32_t orphan_since; /* unix seconds: as the directory was seen; 0 = it has an entry */
+	uint32_t moved_at;     /* unix seconds: it is on another host; 0 = it is not */
+	uint32_t coming_at;    /* the same: it comes from one, and is nobody's yet */
+	uint32_t
+	    threads_at; /* all of its messages are in threads (store/thread.h); 0 = not those of before */
+	bool warned, refused;        /* that little room is left; mail, for want of room */
+	uint64_t changes_from;       /* the change log is complete behind this modseq */
+	uint64_t vanished_from;      /* and its tombstones are behind this one */
 	struct store_news_list news; /* the newest entries of the log; borrows from the snapshot */
 };
 /* 0, -ENOENT (never used yet: see store_account_start), -EBADMSG (there, but damaged), or another

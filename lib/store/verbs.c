@@ -225,6 +225,8 @@ static const struct store_verb_info verbs[] = {
 		B(ACCOUNT), B(USE) | B(SINCE) },
 	{ STORE_V_KNOW,      "know",      STORE_AT_NAME,      CHANGE,                   LMTPD | STORECTL, 2, verb_check_know,
 		B(NAME) | B(QUESTIONS), B(PARTITION) },
+	{ STORE_V_RETHREAD,  "rethread",  STORE_AT_MAILBOX,   CHANGE,                   STORECTL,         2, NULL,
+		B(MAILBOX), B(MESSAGES) },
 	{ STORE_V_ORPHAN,    "orphan",    STORE_AT_ACCOUNT,   0,                        STORECTL,         2, NULL,
 		B(ACCOUNT), B(YES) },
 	{ STORE_V_FREEZE,    "freeze",    STORE_AT_ACCOUNT,   0,                        STORECTL,         2, verb_check_freeze,

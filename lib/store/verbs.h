@@ -44,10 +44,11 @@ enum store_verb {
 	STORE_V_FREEZE = 36,
 	STORE_V_WARN = 37,
 	STORE_V_KNOW = 40,
+	STORE_V_RETHREAD = 41,
 	STORE_V_REPLY = 64,
 	STORE_V_EVENT = 65,
 };
-#define STORE_V_LAST STORE_V_KNOW
+#define STORE_V_LAST STORE_V_RETHREAD
 
 /* Tags of the fields of a request. */
 enum store_request_field {

@@ -113,6 +113,18 @@ def message(i, ids):
     return "".join(f + "\r\n" for f in fields) + "\r\n" + "x" * rnd.randrange(50) + "\r\n"
 
 
+def conversations(n):
+    """Mail as it is: answers have the subject and the references of what they answer, and come behind it."""
+    refs, subject = {}, {}
+    for i in range(n):
+        to = rnd.randrange(i) if i and rnd.random() < 0.8 else None
+        refs[i] = [] if to is None else (refs[to] + [to])[-12:]
+        subject[i] = f"talk {i}" if to is None else subject[to]
+        yield (f"Message-ID: <{i}@talk.example>\r\nSubject: {'Re: ' * bool(refs[i])}{subject[i]}\r\n" +
+               ("References: " + "\r\n ".join(f"<{r}@talk.example>" for r in refs[i]) + "\r\n" if refs[i] else "") +
+               f"Date: {email.utils.formatdate(1600000000 + i)}\r\n\r\ntext\r\n")
+
+
 def threads(line):
     """Of "* THREAD (2)(3 6)", each."""
     out, depth = [b""], 0
@@ -146,7 +158,7 @@ for n in range(6):
         for c in (ours, theirs):
             c.append(f"Box{n}", m, f'"{at}"')
     both(f"SELECT Box{n}")
-    commands = [f"{uid}THREAD {how} UTF-8 {keys}" for uid in ("", "UID ") for how in ("REFERENCES", "ORDEREDSUBJECT", "REFS")
+    commands = [f"{uid}THREAD {how} UTF-8 {keys}" for uid in ("", "UID ") for how in ("REFERENCES", "ORDEREDSUBJECT")
                 for keys in ("ALL", f"2:{size // 2}", "SUBJECT alpha")]
     for key in ("ARRIVAL", "CC", "DATE", "FROM", "SIZE", "SUBJECT", "TO", "DISPLAYFROM", "DISPLAYTO"):
         commands += [f"SORT ({key}) UTF-8 ALL", f"UID SORT (REVERSE {key}) US-ASCII ALL", f"SORT ({key} REVERSE SUBJECT SIZE) UTF-8 NOT SUBJECT beta",
@@ -158,6 +170,16 @@ for n in range(6):
         seen.add(why) if why and a != b else None
         if a != b and not (why and alike(k, a, b)):
             differ[k] = f"Box{n}: {k}\n ours   {a}\n theirs {b}"
+both("CREATE Talk")
+for m in conversations(150):
+    for c in (ours, theirs):
+        c.append("Talk", m, '"01-Jan-2024 10:00:00 +0000"')
+both("SELECT Talk")
+for k in [f"{uid}THREAD REFS UTF-8 {keys}" for uid in ("", "UID ") for keys in ("ALL", "2:70", "SUBJECT talk")]:
+    a, b = both(k)
+    seen.add(next(p for p in DIFFERENT if re.fullmatch(p, k))) if a != b else None
+    if not alike(k, a, b):
+        differ[k] = f"{k}\n ours   {a}\n theirs {b}"
 for text in list(differ.values())[:8]:
     tm.diag(text)
 tm.is_(len(differ), 0, "no other difference")

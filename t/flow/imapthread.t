@@ -12,6 +12,7 @@ tm.ok(all(x in c.ok("CAPABILITY")[0].decode().split() for x in ("THREAD=ORDEREDS
 
 
 def put(box, *fields, sent=None, at=1700000000):
+    fields = tuple(f.replace("@x>", f"@{box}>") for f in fields)  # threads are of the account: each box has its own IDs
     date = () if sent is None else (f"Date: {email.utils.formatdate(1600000000 + sent)}",)
     stamp = time.strftime("%d-%b-%Y %H:%M:%S +0000", time.gmtime(at))
     c.append(box, "".join(f + "\r\n" for f in fields + date) + "\r\ntext\r\n", f'"{stamp}"')
@@ -63,7 +64,7 @@ put(b, "Message-ID: <f@x>", "Subject: =?iso-8859-1?q?=E4PFEL?=", sent=10)
 c.ok(f"SELECT {b}")
 thread("REFERENCES", "((7)(6))(1 3)(2 4 (5)(8))(10 9)")
 thread("ORDEREDSUBJECT", "(7)(1)(2)(3)(4)(5)(6)(8)(9 10)")
-thread("REFS", "(1 3)(2 4 (5)(8))((7)(6))(9)(10)")
+thread("REFS", "(1)(2)(3)(4)(5)(6)(7)(8)(9)(10)")  # each has a subject of its own
 
 # Threads by the latest arrival, members by the date they were sent on.
 b = box("Arrival")
@@ -97,8 +98,25 @@ put(b, "Message-ID: <5@x>", "Subject: e", "References: <6@x>", sent=5)
 put(b, "Message-ID: <6@x>", "Subject: f", "References: <4@x>", sent=6)
 put(b, "Message-ID: <1@x>", "Subject: g", "References: <1@x>", sent=7)
 c.ok(f"SELECT {b}")
-thread("REFS", "((1 7)(2)(3))(6 5 4)")
+thread("REFS", "(1)(2)(3)(4)(5)(6)(7)")
 thread("REFERENCES", "((1 7)(2)(3))(6 5 4)")
+
+# ---- REFS: what the account has in one thread ---------------------------------------------------------
+b = box("Talk")
+put(b, "Message-ID: <1@x>", "Subject: talk", sent=1)
+put(b, "Message-ID: <2@x>", "Subject: Re: talk", 'References: <"1"@x>', sent=2)
+put(b, "Message-ID: <4@x>", "Subject: Re: talk", "References: nothing here", "In-Reply-To: Your mail of <Monday>, <2@x> <1@x>", sent=4)
+put(b, "Message-ID: <5@x>", "Subject: Re: other", "References: <1@x> <2@x> <4@x>", sent=5)
+put(b, "Message-ID: <6@x>", "Subject: RE: other", "References: <1@x> <2@x> <4@x> <5@x>", sent=6)
+put(b, "Subject: Re: gone", "References: <none@x>", sent=7)
+put(b, "Subject: Re: gone", "In-Reply-To: <none@x>", sent=3)
+put(b, "Message-ID: <1@x>", "Subject: talk", sent=8)  # an ID that is there already
+c.ok("CREATE Elsewhere")
+put("Elsewhere", "Message-ID: <9@x>", "Subject: talk", "References: <2@Talk>", sent=9)
+put(b, "Message-ID: <10@x>", "Subject: talk", "References: <9@Elsewhere>", sent=10)
+put(b, "Message-ID: <11@x>", "Subject: talk", sent=11)
+c.ok(f"SELECT {b}")
+thread("REFS", "(1 (2 3)(8)(9))(4 5)((7)(6))(10)")
 
 # ---- many ----------------------------------------------------------------------------------------------
 b = box("Many")

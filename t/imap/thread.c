@@ -599,6 +599,43 @@ test_bounds(void)
 	eq(imap_threads_make(&mail, never), IMAP_THREADS_TOO_MANY, "too many references");
 }
 
+/* REFS of an account that keeps threads. */
+static void
+test_kept(void)
+{
+	fresh();
+	put(1, 1, 0, false, NOREFS);
+	put(2, 2, 0, false, REFS(1));
+	put(3, 3, 0, false, REFS(1, 2));
+	put(4, 4, 0, false, REFS(1, 2, 3));
+	put(5, 5, 0, false, REFS(9));
+	put(6, 6, 0, false, REFS(9));
+	put(7, 7, 0, false, NOREFS);
+	put(8, 8, 0, false, REFS(9));
+	for (size_t i = 0; i < mail.n; i++)
+		mail.m[i].arrived = (int64_t)i;
+	is(made(IMAP_THREAD_REFS), "(1 2 3 4)(7)((5)(6)(8))", "by references");
+	for (size_t i = 0; i < mail.n; i++)
+		mail.m[i].thread = 10;
+	is(made(IMAP_THREAD_REFS), "(1 (2 3 4)(5)(6)(7)(8))", "all of one thread");
+	mail.m[2].thread = mail.m[3].thread = 11;
+	for (size_t i = 4; i < mail.n; i++)
+		mail.m[i].thread = 12;
+	is(made(IMAP_THREAD_REFS), "(1 2)(3 4)((5)(6)(7)(8))",
+	    "another thread below, and what is joined elsewhere");
+	mail.m[4].thread = 13;
+	is(made(IMAP_THREAD_REFS), "(1 2)(3 4)(5)(6 (7)(8))", "siblings of two threads");
+	mail.m[7].thread = 10;
+	is(made(IMAP_THREAD_REFS), "(3 4)(5)(6 7)(1 (2)(8))", "one of them is of a third");
+	is(made(IMAP_THREAD_REFERENCES), "(1 2 3 4)((5)(6)(8))(7)", "REFERENCES does not ask");
+	fresh();
+	put(2, 1, 0, false, REFS(9));
+	put(1, 2, 0, false, REFS(9));
+	mail.m[0].thread = 1;
+	mail.m[1].thread = 2;
+	is(made(IMAP_THREAD_REFS), "(1)(2)", "nothing is left of who had none");
+}
+
 int
 main(void)
 {
@@ -610,5 +647,6 @@ main(void)
 	test_deep();
 	test_bounds();
 	fresh();
+	test_kept();
 	return done();
 }

@@ -421,6 +421,82 @@ test_trim(void)
 	eq(append(inbox, "t3 trim t2").threadid, a.threadid, "an answer to it is not lost");
 }
 
+/* Mail of a maker of digests that says nothing of what it refers to. */
+static uint32_t
+append_old(uint64_t mailbox)
+{
+	struct store_body b = body_with("old", 3);
+	struct store_message m = { .body = &b, .size = 3, .cache = S("digest") };
+
+	return CALL(store_append_start, mailbox, &m, 1, none) == OK ? last.uid : 0;
+}
+
+static uint32_t
+rethread(uint64_t mailbox, uint32_t first, uint32_t to)
+{
+	struct buf caches[40] = { { 0 } };
+	struct store_message m[40] = { { 0 } };
+	size_t n = 0;
+	char text[40];
+
+	for (uint32_t uid = first; uid <= to; uid++, n++) {
+		snprintf(text, sizeof(text), "h%u hist h%u", uid, uid / 2);
+		m[n].uid = uid;
+		m[n].cache = digest(&caches[n], text);
+		m[n].cache = slice_from(m[n].cache, sizeof("digest") - 1);
+	}
+	CALL(store_rethread_start, mailbox, m, n);
+	for (size_t i = 0; i < n; i++)
+		buf_fini(&caches[i]);
+	return last.uid;
+}
+
+static void
+test_rethread(void)
+{
+	struct store_range copied = { 40, 40 };
+	struct store_account a;
+	uint64_t box, first, modseq;
+	size_t joined = 0;
+
+	CALL(store_create_start, account, S("Old"), STORE_USE_NONE);
+	box = last.mailbox;
+	for (int i = 0; i < 75; i++)
+		append_old(box);
+	CALL(store_copy_start, box, &copied, 1, inbox, none);
+	first = record(box, 1)->threadid;
+	ok(first == record(box, 1)->emailid &&
+		record(box, 40)->threadid == record(box, 40)->emailid,
+	    "mail of before is alone");
+	modseq = record(box, 40)->modseq;
+	eq(rethread(box, 1, 38), 37, "all but the first are in another thread then");
+	eq(rethread(box, 39, 75), 37, "also those that lie in the mailbox's record");
+	for (uint32_t uid = 1; uid <= 75; uid++)
+		joined += record(box, uid)->threadid == first;
+	eq(joined, 75, "they are one thread");
+	eq(record(box, 40)->modseq, modseq, "nothing else of them has changed");
+	eq(rethread(box, 30, 60), 0, "once more it is as it was");
+	{
+		struct buf b = { 0 };
+		struct store_message m = { 0 };
+		uint32_t uid = 0;
+
+		for (uint32_t at = 1; !uid && at < 2000; at++)
+			if (record(inbox, at)->emailid == record(box, 40)->emailid)
+				uid = at;
+		m.uid = uid;
+		m.cache = slice_from(digest(&b, "h40 hist h20"), sizeof("digest") - 1);
+		CALL(store_rethread_start, inbox, &m, 1);
+		ok(uid && record(inbox, uid)->threadid == first, "a copy is in its thread");
+		buf_fini(&b);
+	}
+	CALL(store_rethread_start, inbox, NULL, 0);
+	(void)!store_refresh(view);
+	ok(store_find_account(view, S("joe@example.test"), &a) == 0 && a.changes_from == a.modseq &&
+		a.threads_at,
+	    "in the end, who knows an older state begins anew");
+}
+
 static void
 test_erased(void)
 {
@@ -483,6 +559,7 @@ main(int argc, char **argv)
 	test_reading();
 	test_counts();
 	test_erased();
+	test_rethread();
 	test_trim();
 	snprintf(path, sizeof(path), "%s/store/partition/primary", dir);
 	eq(store_check_partition(path, slice(NULL, 0), &check, &why), 0, "checked");

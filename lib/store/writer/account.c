@@ -112,7 +112,9 @@ writer_account_dirty(struct writer *w, struct wacct *a)
 struct wacct *
 writer_account_new(struct writer *w, struct slice name)
 {
-	struct store_disk_account d = { .version = STORE_VERSION, .created_at = w->now };
+	struct store_disk_account d = { .version = STORE_VERSION,
+		.created_at = w->now,
+		.threads_at = (uint32_t)w->now };
 	struct wacct *a;
 
 	d.id = NEW_ID(w, account);

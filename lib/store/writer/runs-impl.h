@@ -32,6 +32,7 @@ void writer_run_rename_account(struct writer *w, struct store_job *j);
 void writer_run_replace(struct writer *w, struct store_job *j);
 void writer_run_reserve(struct writer *w, struct store_job *j);
 void writer_run_restore(struct writer *w, struct store_job *j);
+void writer_run_rethread(struct writer *w, struct store_job *j);
 void writer_run_settle(struct writer *w, struct store_job *j);
 void writer_run_subscribe(struct writer *w, struct store_job *j);
 void writer_run_warn(struct writer *w, struct store_job *j);
