@@ -2,7 +2,7 @@
 """The reference deployment, every host a namespace: the roads of mail and of people through both tiers, with
 Postfix as the Internet and everything behind one name at the balancer; each hop seen in the message's trace and in
 the logs, by session and queue id."""
-import email, imaplib, os, re, smtplib, ssl, subprocess, sys
+import email, http.client, imaplib, json, os, re, smtplib, ssl, subprocess, sys
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
 import tm
@@ -82,6 +82,53 @@ for n, store in ((1, "store1"), (2, "store2")):
     p = tt.pop(n)
     tm.is_(len(p.list()[1]), count - 1, "POP3 sees it gone")
     p.quit()
+
+# ---- 2b. the same in the browser: any of the two hosts, one session
+def web(method, path, body=None, cookie=None):
+    c = http.client.HTTPSConnection(tt.env["MAIL_HOST"], 443, context=tt.tls, timeout=tm.LONG)
+    c.request(method, path, body and json.dumps(body), {"Content-Type": "application/json", "Origin": "https://" + tt.env["MAIL_HOST"], **({"Cookie": cookie} if cookie else {})})
+    r = c.getresponse()
+    return r, r.read()
+
+
+def served(cookie):
+    try:
+        return web("GET", "/session", None, cookie)[0].status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+for n, store in ((1, "store1"), (2, "store2")):
+    tt.only("https", "mem1")
+    cookie = web("POST", "/login", {"user": tt.user(n), "password": PW})[0].getheader("Set-Cookie").split(";")[0]
+    for mem in ("mem1", "mem2"):
+        tt.only("https", mem)
+        session = json.loads(web("GET", "/.well-known/jmap", None, cookie)[1])
+        tm.is_((session["username"], session["apiUrl"]), (tt.address(n), f"https://{tt.env['MAIL_HOST']}/jmap/api"), f"user {n}: JMAP by {mem}, under the one name")
+        tm.ok(tm.wait_for(lambda: tt.log(mem, "memd", "ev=http ", f"user={tt.address(n)}", "peer=192.0.2.9")), "which knows the client behind the balancer")
+    account = list(session["accounts"])[0]
+    r = json.loads(web("POST", "/jmap/api", {"using": ["urn:ietf:params:jmap:core", "urn:ietf:params:jmap:mail"],
+                                             "methodCalls": [["Mailbox/get", {"accountId": account}, "m"]]}, cookie)[1])
+    there = {m["name"]: m["totalEmails"] for m in r["methodResponses"][0][1]["list"]}
+    c = tt.imap(n)
+    tm.is_(there.get("Inbox", there.get("INBOX")), int(c.select("INBOX", readonly=True)[1][0]), f"user {n}: as much mail as IMAP shows")
+    c.logout()
+    tm.ok(tt.log(store, "jmapd", "ev=login ", f"user={tt.address(n)}", "mech=EXTERNAL"), f"at {store}")
+tt.only("https")
+tm.is_(tt.call("kill", "mem1").returncode, 0, "mem1 is gone")
+tm.ok(tm.wait_for(lambda: served(cookie)), "and the session goes on at mem2")
+tm.is_(tt.call("start", "mem1").returncode, 0, "mem1 is back")
+c = http.client.HTTPConnection(tt.env["MAIL_HOST"], 80, timeout=tm.LONG)
+c.request("GET", "/mail/inbox")
+r = c.getresponse()
+tm.is_((r.status, r.getheader("Location")), (308, f"https://{tt.env['MAIL_HOST']}/mail/inbox"), "who comes without TLS is led to it")
+try:
+    said = http.client.HTTPSConnection(tt.env["STORE1"], 8443, context=ssl._create_unverified_context(), timeout=tm.LONG)
+    said.request("GET", "/.well-known/jmap")
+    said = said.getresponse().status
+except (ssl.SSLError, OSError, http.client.HTTPException):
+    said = "refused"
+tm.is_(said, "refused", "a store's jmapd has no session for one without a proxy's certificate")
 
 # ---- 3. to the Internet, use case 3: one message to both worlds
 tt.submit(1, [YOU, f"friend@{OUT}"], "both worlds")

@@ -147,8 +147,9 @@ class Deployment:
 
     def only(self, service, server=None):
         """The balancer sends new sessions of a service to that server; None: to all."""
-        other = {"out1": "out2", "out2": "out1", "mmp1": "mmp2", "mmp2": "mmp1"}
-        lines = [f"enable server {service}/{s}" for s in (("out1", "out2") if service.startswith("sub") else ("mmp1", "mmp2"))]
+        pair = ("out1", "out2") if service.startswith("sub") else ("mem1", "mem2") if service.startswith("http") else ("mmp1", "mmp2")
+        other = dict(zip(pair, pair[::-1]))
+        lines = [f"enable server {service}/{s}" for s in pair]
         lines += [f"disable server {service}/{other[server]}"] if server else []
         for line in lines:
             with socket.socket(socket.AF_UNIX) as s:
