@@ -44,7 +44,7 @@ def settings(**keys):
 
 # ---- a whole session, to the byte ------------------------------------------------------------------------------------
 SIEVE = Sieve(sb).told[3]
-ok(SIEVE.startswith('"SIEVE" "') and "vacation-seconds" in SIEVE and "include" not in SIEVE, "what scripts may require")
+ok(SIEVE.startswith('"SIEVE" "') and "vacation-seconds" in SIEVE and " include " in SIEVE, "what scripts may require")
 BEFORE = ['"IMPLEMENTATION" "tiermail"', '"VERSION" "1.0"', '"SASL" "PLAIN LOGIN"', SIEVE, '"NOTIFY" "mailto"', '"MAXREDIRECTS" "4"',
           '"LANGUAGE" "en"', '"STARTTLS"', '"UNAUTHENTICATE"']
 AFTER = ['"IMPLEMENTATION" "tiermail 0.1"'] + BEFORE[1:] + [f'"OWNER" "{sb.user(1)}@{D}"']

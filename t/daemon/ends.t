@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Every daemon ends soon after SIGTERM, whatever state its peers have left it in: five seconds when
 nothing moves, drain_timeout when something does.  imapd's clients are t/flow/imapends.t's."""
-import os, shutil, signal, socket, ssl, subprocess, sys, tempfile, threading, time
+import base64, os, shutil, signal, socket, ssl, subprocess, sys, tempfile, threading, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "../cmd"), os.path.join(HERE, "../flow")]
@@ -229,6 +229,8 @@ class Client:
 mx, submission, submissions = ((sb.host, sb.port(p)) for p in ("SMTP", "SUBMISSION", "SUBMISSIONS"))
 lmtp = (sb.host, sb.port("LMTP"))
 pop3 = (sb.host, sb.port("POP3"))
+sieve = (sb.host, sb.port("SIEVE"))
+SIEVE = b'AUTHENTICATE "PLAIN" "%s"' % base64.b64encode(f"\0{sb.user(1)}\0{sb.password}".encode())
 POP = {n: (f"USER {sb.user(n)}".encode(), f"PASS {sb.password}".encode()) for n in range(1, 5)}
 E, M, R = b"EHLO c.test", b"MAIL FROM:<a@b.test>", b"RCPT TO:<%s>" % USER
 L = b"LHLO c.test"
@@ -270,6 +272,14 @@ clients = [
     Client("pop3d, half a command after it", pop3, *POP[2], last=b"RETR"),
     Client("pop3d, half a line that is too long", pop3, *POP[3], last=b"x" * 300),
     Client("pop3d, answers that nobody reads", pop3, b"UTF8", *POP[4], reads=False).flood(b"CAPA\r\n"),
+    Client("sieved, nothing said", sieve),
+    Client("sieved, half a command", sieve, last=b"AUTH"),
+    Client("sieved, half a literal", sieve, last=b"NOOP {100+}\r\nx"),
+    Client("sieved, no answer to a challenge", sieve, b'AUTHENTICATE "PLAIN"'),
+    Client("sieved, STARTTLS and half a handshake", sieve, b"STARTTLS", last=HELLO),
+    Client("sieved, nothing after the login", sieve, SIEVE),
+    Client("sieved, half a script", sieve, SIEVE, last=b'PUTSCRIPT "x" {1000+}\r\nkeep;'),
+    Client("sieved, answers that nobody reads", sieve, SIEVE, reads=False).flood(b"CAPABILITY\r\n"),
     Client("stored, nothing said", f"{run}/stored.sock", kind=socket.SOCK_SEQPACKET),
     Client("stored, half a body", f"{run}/stored.sock", kind=socket.SOCK_SEQPACKET, last=HALF),
     Client("stored, answers that nobody reads", f"{run}/stored.sock", kind=socket.SOCK_SEQPACKET, reads=False).flood(PING, 1),
@@ -278,7 +288,7 @@ clients = [
     Client("jobctl, answers that nobody reads", f"{run}/jobctl.sock", last=b"status\n" * 2000, reads=False),
     Client("jobctl, a reader that does not read", f"{run}/mailq.sock", last=b"status\n" * 2000, reads=False),
 ]
-names = ["smtp-relay", "lmtpd", "pop3d", "stored", "jobctl"]
+names = ["smtp-relay", "lmtpd", "pop3d", "sieved", "stored", "jobctl"]
 clients += [Client(f"{n}, half a line to its control socket", f"{run}/{n}.ctl", last=b"stat") for n in names]
 slapd = sb.pid("slapd")
 tm.freeze(slapd)

@@ -6,12 +6,13 @@ import http.client, json, os, re, smtplib, subprocess, sys, time
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
 import tm, wire
 from pop3raw import Pop
+from sieveraw import Sieve
 
 LOGS = tm.tempdir()
-sb = tm.Sandbox("--users", "3", "--set", f"tiermail.log_to=dir:{LOGS}", *(w for d in ("imapd", "pop3d", "mmpd", "memd", "smtp-relay") for w in ("--set", f"{d}.auth.delay=0s")),
+sb = tm.Sandbox("--users", "3", "--set", f"tiermail.log_to=dir:{LOGS}", *(w for d in ("imapd", "pop3d", "sieved", "mmpd", "memd", "smtp-relay") for w in ("--set", f"{d}.auth.delay=0s")),
                 "--set", "imapd.workers=2")
 FILTER = tm.TOP + "/conf/fail2ban/filter.d/tiermail.conf"
-DOORS = ("imapd", "pop3d", "mmpd", "memd", "smtp-relay")
+DOORS = ("imapd", "pop3d", "sieved", "mmpd", "memd", "smtp-relay")
 
 
 def log(name):
@@ -51,6 +52,9 @@ for port in ("IMAP", "MMP_IMAP"):
 for port in ("POP3", "MMP_POP3"):
     for password in ("wrong", sb.password):
         Pop(sb, login=sb.user(1), password=password, port=sb.port(port)).sock.close()
+for port in ("SIEVE", "MMP_SIEVE"):
+    for password in ("wrong", sb.password):
+        Sieve(sb, login=1, password=password, port=port).close()
 for password in ("wrong", sb.password):
     s = sb.smtp("SUBMISSION")
     try:
@@ -64,7 +68,7 @@ for login in (sb.user(1), BAD, FORGED):
               {"Content-Type": "application/json", "Origin": f"https://{sb.host}:{sb.port('HTTPS')}"})
     tm.is_(c.getresponse().status, 401, "the web: refused")
 # smtplib tries one mechanism after the other.
-WANT = {"imapd": 3, "memd": 3, "mmpd": 4, "pop3d": 1, "smtp-relay": 2}
+WANT = {"imapd": 3, "memd": 3, "mmpd": 5, "pop3d": 1, "sieved": 1, "smtp-relay": 2}
 for name, n in WANT.items():
     tm.ok(tm.wait_for(lambda: len(re.findall(r"reason=failed$", log(name), re.M)) >= n), f"{name}: refused logins are in the log")
     line = re.search(r"^.*ev=(?:login_failed|auth) .*reason=failed$", log(name), re.M)[0]

@@ -5,6 +5,7 @@ import base64, os, re, ssl, sys
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
 import tm, wire
+from sieveraw import Sieve
 
 tm.need("openssl", "slapd")
 SUBMISSION, DEMAND, STORES, ASKED = (tm.free_port() for _ in range(4))
@@ -44,6 +45,13 @@ def pop3(cert):
     said = w.line() and w.say(f"AUTH EXTERNAL {ME}")
     w.close()
     return said.startswith("+OK")
+
+
+def sieve(cert):
+    s = Sieve(sb).starttls(cert)
+    said = s.last(f'AUTHENTICATE "EXTERNAL" "{ME}"')
+    s.close()
+    return said.startswith("OK")
 
 
 def xclient(cert):
@@ -103,7 +111,7 @@ def asked(cert):
     return went
 
 
-DOORS = {"imapd": (imap, "proxy"), "imapd, where it is demanded": (demanded, "proxy"), "pop3d": (pop3, "proxy"), "submission": (xclient, "proxy"),
+DOORS = {"imapd": (imap, "proxy"), "imapd, where it is demanded": (demanded, "proxy"), "pop3d": (pop3, "proxy"), "sieved": (sieve, "proxy"), "submission": (xclient, "proxy"),
          "lmtpd": (lmtp, "relay"), "smtp-relay": (elsewhere, "store"), "smtp-relay, where it is asked": (asked, "store")}
 # what it is made with, its name, what it is then
 KINDS = [("proxy", "a.roles.test", {"proxy"}), ("relay", "b.roles.test", {"relay"}), ("store", "c.roles.test", {"store"}),
