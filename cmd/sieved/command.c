@@ -8,8 +8,9 @@
 
 /* Commands that a client may give before login: silence is limited by time, chatter by this. */
 #define EARLY_COMMANDS 100
-/* Octets of a command's other words beside a script. */
-#define WORDS_MAX 4096
+/* Octets of a command's words: of a stranger's (names and passwords), and of others beside a script. */
+#define EARLY_WORDS 8192
+#define WORDS_MAX   4096
 
 /* ---- answers ------------------------------------------------------------------------------------ */
 
@@ -72,7 +73,7 @@ sieved_command_over(struct sieved_session *s)
 	s->changing = false;
 	/* A connection that waits for its next line keeps nothing. */
 	managesieve_reader_reset(&s->in);
-	s->in.most = (size_t)config.octets + WORDS_MAX;
+	s->in.most = s->account ? (size_t)config.octets + WORDS_MAX : EARLY_WORDS;
 }
 
 /* ---- what there is ------------------------------------------------------------- RFC 5804 1.7 -- */
@@ -273,6 +274,8 @@ sieved_command_step(struct line_session *l)
 	if (in.n == 0)
 		return LINE_DRY;
 	stream_take(&l->io, managesieve_reader_feed(&s->in, in, &how));
+	if (s->in.large && !s->account) /* strangers are not listened to for so long */
+		how = MANAGESIEVE_FLOOD;
 	switch (how) {
 	case MANAGESIEVE_PART: return LINE_ON;
 	case MANAGESIEVE_FLOOD: l->why = "flood"; return sieved_bye(s, NULL, S("Too long"));

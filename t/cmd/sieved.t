@@ -9,7 +9,7 @@ from sieveraw import Sieve, plain
 
 tm.need("ldapmodify", "ldapsearch")
 sb = tm.Sandbox("--users", "12", *(w for d in ("smtp-relay", "jobctl", "lmtpd", "imapd", "pop3d", "stored", "mmpd") for w in ("--without", d)),
-                *(w for k in ("workers=2", "auth.delay=20ms", "sieve.scripts=4", "sieve.size=2K", "sieve.total=5K", "limit.bad_commands=5")
+                *(w for k in ("workers=2", "auth.delay=20ms", "sieve.scripts=4", "sieve.size=2K", "sieve.total=5K", "limit.bad_commands=5", "limit.per_user=20", "limit.per_client=1000", "timeout.login=60s")
                   for w in ("--set", "sieved." + k)))
 ok, is_, D, BASE = tm.ok, tm.is_, sb.domain, sb.env["LDAP_BASE"]
 
@@ -168,6 +168,9 @@ s = Sieve(sb)
 s.send("NOOP {99999999+}\r\n")
 is_((s.line(), s.rest()), ('BYE "Too long"', []), "a literal that nobody reads")
 s = Sieve(sb)
+s.send("NOOP {8193+}\r\nx")
+is_((s.line(), s.rest()), ('BYE "Too long"', []), "nor a stranger's that is no name and no password")
+s = Sieve(sb)
 s.send("NOOP\r\n" * 101)
 is_(s.rest(), ['OK "Done"'] * 100 + ['BYE "Too many commands before the login"'], "a hundred commands before the login, and no more")
 
@@ -212,6 +215,35 @@ ok('"UNAUTHENTICATE"' not in s.ask("CAPABILITY"), "as the capabilities say")
 is_(Sieve(sb).last('AUTHENTICATE "EXTERNAL" "%s"' % b64(sb.user(9))), 'NO "There is no such mechanism"', "EXTERNAL is for proxies alone")
 s = Sieve(sb).starttls(mmp)
 is_(s.last('AUTHENTICATE "EXTERNAL" "%s"' % b64(f"{sb.user(7)}@{D}")), 'NO (REFERRAL "sieve://elsewhere.test") "this mailbox is on another host"', "a proxy is told where else")
+
+# ---- who is too many, or too slow
+settings(per_user=2)
+held = [Sieve(sb, login=12) for _ in range(3)]
+is_([h.said for h in held], ['OK "Logged in"'] * 2 + ['NO (TRYLATER) "Too many connections of this user"'], "limit.per_user")
+held[0].ask("UNAUTHENTICATE")
+is_(held[2].login(12), 'OK "Logged in"', "who is nobody any more leaves room")
+settings(per_client=2)
+is_(Sieve(sb).told, ['BYE (TRYLATER) "Too many connections from there"'], "limit.per_client")
+[h.close() for h in held]
+settings(per_user=20, per_client=1000, login=f"{int(2000 * tm.SHORT)}ms")
+s = Sieve(sb)
+over = threading.Event()
+
+
+def sip():
+    try:
+        while not over.wait(0.05):
+            s.send(b"N")
+    except OSError:
+        pass
+
+
+sipping = threading.Thread(target=sip)
+sipping.start()
+is_(s.line(), 'BYE "No login in time"', "one that drips bytes is not listened to for ever")
+over.set()
+sipping.join()
+settings(login="60s")
 
 # ---- two at once ----------------------------------------------------------------------------------------------------------------------
 settings(scripts=64, size="64K", total="1M")
