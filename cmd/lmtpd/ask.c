@@ -1,4 +1,4 @@
-/* ask.c: what scripts want to know of the store, and what the account is to remember.
+/* ask.c: what scripts want to know of the store and of the directory, and what the account is to remember.
  *
  * A run cannot wait, for it is one call on a thread: a question without an answer is noted and ends the run,
  * stored is asked, and the person's scripts run again from their beginning.  That is right because a run does
@@ -6,6 +6,8 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "filter.h"
+
+#define LIST_MAX 512 /* octets of a list's name, and of an address that may be in it */
 
 /* ---- on the thread ----------------------------------------------------------------------- */
 
@@ -16,22 +18,51 @@ ask_same(const struct store_question *a, const struct store_question *b)
 	    memcmp(a->key, b->key, sizeof(a->key)) == 0 && slice_eq(a->folder, b->folder);
 }
 
+/* Room for another question, whose run ends with it; NULL: there were too many. */
+static struct asked *
+lmtpd_ask_new(struct filter *f, struct person *p)
+{
+	if (p->nasked == FILTER_ASKED_MAX || p->cpu_us > (uint64_t)lconf.sieve_cpu * 1000)
+		return NULL;
+	if (!p->asked)
+		p->asked = arena_array(&f->arena, FILTER_ASKED_MAX, sizeof(*p->asked));
+	p->wants = true;
+	return &p->asked[p->nasked];
+}
+
 static enum sieve_yes
 ask_look(struct filter *f, struct person *p, const struct store_question *q)
 {
 	struct asked *new;
 
 	for (size_t i = 0; i < p->nasked; i++)
-		if (ask_same(&p->asked[i].q, q))
+		if (!p->asked[i].list.p && ask_same(&p->asked[i].q, q))
 			return p->asked[i].yes ? SIEVE_YES : SIEVE_NO;
-	if (p->nasked == FILTER_ASKED_MAX || p->cpu_us > (uint64_t)lconf.sieve_cpu * 1000)
-		return SIEVE_UNKNOWN;
-	if (!p->asked)
-		p->asked = arena_array(&f->arena, FILTER_ASKED_MAX, sizeof(*p->asked));
-	new = &p->asked[p->nasked];
-	new->q = *q;
-	new->q.folder = arena_slice(&f->arena, q->folder);
-	p->wants = true;
+	new = lmtpd_ask_new(f, p);
+	if (new)
+		*new = (struct asked){ .q = *q };
+	if (new)
+		new->q.folder = arena_slice(&f->arena, q->folder);
+	return SIEVE_UNKNOWN;
+}
+
+/* RFC 6134: without a value, is there such a list?  Lists that nobody can have are not. */
+enum sieve_yes
+ask_list(struct filter *f, struct person *p, struct slice list, struct slice value)
+{
+	struct slice address;
+	struct asked *new;
+
+	if (!lists_name(list, &address) || list.n > LIST_MAX || value.n > LIST_MAX)
+		return SIEVE_NO;
+	for (size_t i = 0; i < p->nasked; i++)
+		if (p->asked[i].list.p && slice_eq(p->asked[i].list, list) &&
+		    !p->asked[i].value.p == !value.p && slice_ieq(p->asked[i].value, value))
+			return p->asked[i].yes ? SIEVE_YES : SIEVE_NO;
+	new = lmtpd_ask_new(f, p);
+	if (new)
+		*new = (struct asked){ .list = arena_slice(&f->arena, list),
+			.value = value.p ? arena_slice(&f->arena, value) : value };
 	return SIEVE_UNKNOWN;
 }
 
@@ -98,12 +129,27 @@ ask_done(void *arg, const struct store_reply *reply)
 	f->asking(f, &reply->verdict);
 }
 
+static void
+ask_listed(struct filter *f, const struct verdict *v, bool yes)
+{
+	struct person *p = &f->people[f->at];
+
+	p->wants = false;
+	if (v->kind == OK)
+		p->asked[p->nasked++].yes = yes;
+	f->asking(f, v);
+}
+
 void
 ask_start(struct filter *f, void (*done)(struct filter *f, const struct verdict *v))
 {
 	struct person *p = &f->people[f->at];
 
 	f->asking = done;
+	if (p->asked[p->nasked].list.p) {
+		lists_ask(f, &p->asked[p->nasked], ask_listed);
+		return;
+	}
 	store_know_start(lmtpd.store, p->account, p->partition, &p->asked[p->nasked].q, 1,
 	    &f->session->op, ask_done, f);
 }

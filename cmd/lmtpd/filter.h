@@ -2,6 +2,7 @@
  *
  *	run.c      scripts on the message, on a thread of the pool
  *	ask.c      what they ask of the store
+ *	lists.c    ... and of the directory: who is in a list
  *	plan.c     from what they say to folders, messages that go on, and answers
  *	vacation.c attributes of an absence as a script
  *	send.c     copies that go on
@@ -65,6 +66,8 @@ struct letter {
 #define FILTER_ASKED_MAX 32 /* of a person; more cannot be answered, and the script fails */
 struct asked {
 	struct store_question q;
+	struct slice list,
+	    value; /* of the directory instead: is there such a list (value.p NULL), is that in it? */
 	bool yes;
 };
 
@@ -170,10 +173,17 @@ enum sieve_yes ask_mailbox(struct filter *f, struct person *p, enum sieve_mailbo
     struct slice what, struct slice in);
 enum sieve_yes
 ask_duplicate(struct filter *f, struct person *p, struct slice handle, struct slice id);
+enum sieve_yes ask_list(struct filter *f, struct person *p, struct slice list, struct slice value);
 void ask_start(struct filter *f, void (*done)(struct filter *f, const struct verdict *v));
 /* What is to be remembered of a message that has been dealt with. */
 void ask_mark(struct filter *f, struct person *p, const struct sieve_action *a);
 enum store_special ask_use(struct slice name);
+
+/* lists.c: the address of a list by its name "mailto:ADDRESS"; false: it is none. */
+bool lists_name(struct slice list, struct slice *address);
+/* Asks the directory; `asked` stays. */
+void lists_ask(struct filter *f, const struct asked *asked,
+    void (*done)(struct filter *f, const struct verdict *v, bool yes));
 
 /* plan.c: what the scripts of this person come to. */
 void filter_plan(struct filter *f, struct person *p);

@@ -157,8 +157,16 @@ plan_notify(struct slice words)
 static void
 plan_redirect(struct filter *f, struct person *p, const struct sieve_action *a)
 {
+	struct slice to = a->where;
 	struct send *send;
 
+	/* The relay knows who is in a list of the directory. */
+	if (a->list && !lists_name(a->where, &to)) {
+		log_event(LOG_INFO, "redirect", "sid=%s user=%s to=%s error=list", f->session->sid,
+		    log_value(p->account), log_value(a->where));
+		filter_keep(f, p, NULL);
+		return;
+	}
 	if (plan_loops(f, p)) {
 		log_event(LOG_INFO, "redirect", "sid=%s user=%s to=%s error=loop", f->session->sid,
 		    log_value(p->account), log_value(a->where));
@@ -168,7 +176,7 @@ plan_redirect(struct filter *f, struct person *p, const struct sieve_action *a)
 	send = arena_new(&f->arena, sizeof(*send));
 	send->of = p;
 	p->sends++;
-	send->to = a->where;
+	send->to = to;
 	send->header = a->header;
 	send->notify = plan_notify(a->notify);
 	send->ret = slice_ieq(a->ret, S("FULL")) ? SMTP_RET_FULL :

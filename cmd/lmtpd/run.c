@@ -102,6 +102,14 @@ run_mailbox(void *arg, enum sieve_mailbox_by by, struct slice what, struct slice
 }
 
 static enum sieve_yes
+run_ext_list(void *arg, struct slice list, struct slice value)
+{
+	const struct running *r = arg;
+
+	return ask_list(r->f, r->p, list, value);
+}
+
+static enum sieve_yes
 run_duplicate(void *arg, struct slice handle, struct slice id)
 {
 	const struct running *r = arg;
@@ -225,6 +233,7 @@ filter_run_start(struct filter *f, void (*done)(struct filter *f))
 		.environment = run_environment,
 		.mailbox = run_mailbox,
 		.duplicate = run_duplicate,
+		.list = run_ext_list,
 		.size = f->message.n,
 		.spam = -1 };
 	f->host.now = clock_now();

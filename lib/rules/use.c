@@ -4,7 +4,7 @@
 
 /* The extensions that need what is not at hand at a delivery. */
 const struct sieve_options rules_options = {
-	.without = "mailboxid extlists",
+	.without = "mailboxid",
 };
 
 void

@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""External lists of scripts (RFC 6134): mailing lists of the directory, by address, by entry and by URL."""
+import base64, os, smtplib, subprocess, sys
+import tm, wire
+from sieveraw import Sieve
+
+sb = tm.Sandbox("--users", "5", "--set", "tiermail.ldap.cache_age=0s", "--without", "pop3d", "--without", "mmpd")
+ok, is_, D, BASE = tm.ok, tm.is_, sb.domain, sb.env["LDAP_BASE"]
+DN = lambda n: f"uid={sb.user(n)},ou=People,o={D},{BASE}"
+
+
+def ldap(tool, text):
+    r = subprocess.run([tool, "-x", "-H", sb.env["LDAP_URL"], "-D", sb.env["LDAP_ADMIN_DN"], "-w", sb.env["LDAP_ADMIN_PASSWORD"]],
+                       input=text, text=True, capture_output=True)
+    return r.returncode == 0 or tm.diag(r.stderr)
+
+
+ok(ldap("ldapadd", f"""dn: cn=staff,ou=Groups,o={D},{BASE}
+objectClass: groupOfURLs
+objectClass: inetMailGroup
+objectClass: inetMailGroupManagement
+objectClass: inetLocalMailRecipient
+cn: staff
+mail: staff@{D}
+inetMailGroupStatus: active
+mgrpRFC822MailMember: Friend@elsewhere.test
+uniqueMember: {DN(2)}
+memberURL: ldap:///ou=People,o={D},{BASE}??sub?(&(mailUserStatus=active)(mail={sb.user(3)}@*))
+memberURL: ldap:///ou=Groups,o={D},{BASE}??sub?(uid=*)
+"""), "a list with an address, an entry and a URL")
+s = Sieve(sb, login=1)
+ok('"EXTLISTS" "mailto"' in s.told, "the kind of lists is announced")
+is_(s.put("x", f'''require ["extlists", "envelope", "fileinto", "mailbox", "copy"];\r
+if valid_ext_list "mailto:nosuch@{D}" {{ fileinto :create "Wrong"; }}\r
+if valid_ext_list ":addrbook:default" {{ fileinto :create "Wrong"; }}\r
+if not valid_ext_list "MAILTO:staff@{D}" {{ fileinto :create "Wrong"; }}\r
+if envelope :list "from" ["mailto:nosuch@{D}", "tag:x,2026:y", "mailto:staff@{D}"] {{ fileinto :create "Staff"; }}\r
+if address :list "from" "mailto:{sb.user(4)}@{D}" {{ fileinto :create "Wrong"; }}\r
+if header :is "subject" "all" {{ redirect :copy :list "mailto:staff@{D}"; }}\r
+'''), 'OK "Stored"', "a script that asks about them")
+is_(s.last('SETACTIVE "x"'), 'OK "Done"', "active")
+
+
+def deliver(sender, subject="x"):
+    with smtplib.LMTP(os.path.join(sb.env["RUNDIR"], "lmtpd.sock")) as c:
+        c.sendmail(sender, f"{sb.user(1)}@{D}", f"From: {sender}\r\nSubject: {subject}\r\n\r\nx\r\n")
+
+
+def count(n, folder):
+    m = sb.imap(n)
+    typ, data = m.select(folder, readonly=True)
+    m.logout()
+    return int(data[0]) if typ == "OK" else 0
+
+
+members = ["friend@ELSEWHERE.test", f"{sb.user(2)}@{D}", f"alias0002@{D}", f"{sb.user(3)}@{D}"]
+for n, who in enumerate(members, 1):
+    deliver(who)
+    is_((count(1, "Staff"), count(1, "INBOX")), (n, 0), f"{who} is in it")
+for n, who in enumerate([f"{sb.user(4)}@{D}", "friend@other.test", f"nobody@{D}", "a@sender.test"], 1):
+    deliver(who)
+    is_((count(1, "Staff"), count(1, "INBOX")), (len(members), n), f"{who} is not")
+is_(count(1, "Wrong"), 0, "lists that there are not are none")
+ok(ldap("ldapmodify", f"dn: o={D},{BASE}\nchangetype: modify\nadd: mailDomainCatchallAddress\nmailDomainCatchallAddress: {sb.user(2)}@{D}\n"), "a member gets what nobody else does")
+deliver(f"nobody@{D}")
+is_(count(1, "Staff"), len(members), "which makes nobody a member")
+deliver("a@sender.test", "all")
+ok(tm.wait_for(lambda: count(2, "INBOX") == 1 and count(3, "INBOX") == 1), "redirect :list goes to who is in it")
+sb.kill("slapd")
+try:
+    deliver(members[1])
+    said = 250
+except smtplib.SMTPException as e:
+    said = list(e.recipients.values())[0][0] if isinstance(e, smtplib.SMTPRecipientsRefused) else e.smtp_code
+ok(str(said).startswith("4"), f"without the directory mail comes again ({said})")
+tm.done()
