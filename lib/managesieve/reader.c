@@ -199,7 +199,9 @@ managesieve_reader_feed(struct managesieve_reader *r, struct slice in, enum mana
 struct slice
 managesieve_reader_word(const struct managesieve_reader *r, size_t i)
 {
-	return i < r->n ? slice(r->b.p + r->begin[i], r->end[i] - r->begin[i]) : S("");
+	if (i >= r->n || r->end[i] == r->begin[i])
+		return S("");
+	return slice(r->b.p + r->begin[i], r->end[i] - r->begin[i]);
 }
 
 void

@@ -71,23 +71,37 @@ entry_number(struct slice *value)
 	return number;
 }
 
-/* The name and id of what has none of its own. */
+static bool
+entry_name_taken(const struct rules_entry *e, struct slice name)
+{
+	for (size_t i = 0; i < e->n; i++)
+		if (slice_eq(e->scripts[i].name, name))
+			return true;
+	return false;
+}
+
+/* A name and id for what has none of its own: of its text, or the next ones, where these are taken. */
 static void
-entry_name(struct rules_script *s, struct slice text, struct arena *a)
+entry_name(const struct rules_entry *e, struct rules_script *s, struct slice text, struct arena *a)
 {
 	uint64_t h = entry_hash(text);
 
 	s->foreign = true;
-	s->name = slice_str(arena_printf(a, "filter-%08x", (unsigned)(h ^ h >> 32)));
-	s->id = slice_str(arena_printf(a, "f%012llx", (unsigned long long)(h & 0xffffffffffff)));
+	do {
+		s->name = slice_str(arena_printf(a, "filter-%08x", (unsigned)(h ^ h >> 32)));
+		s->id = slice_str(
+		    arena_printf(a, "f%012llx", (unsigned long long)(h & 0xffffffffffff)));
+		h++;
+	} while (entry_name_taken(e, s->name));
 }
 
+/* A value as a script, if it is one that has (named) or has not a name of its own. */
 static void
-rules_entry_add(struct rules_entry *e, struct arena *a, struct slice raw, bool runs)
+rules_entry_add(struct rules_entry *e, struct arena *a, struct slice raw, bool runs, bool named)
 {
 	struct rules_script *s = &e->scripts[e->n];
 	struct slice value = raw, number = S("");
-	bool labelled = true;
+	bool labelled = true, ours;
 
 	*s = (struct rules_script){ .runs = runs };
 	if (runs) {
@@ -96,15 +110,15 @@ rules_entry_add(struct rules_entry *e, struct arena *a, struct slice raw, bool r
 		if (labelled)
 			value = slice_from(value, sizeof(DIR_SCRIPT_LABEL) - 1);
 	}
-	if (!labelled || !entry_head(value, s)) {
+	ours = labelled && entry_head(value, s);
+	if (ours != named)
+		return;
+	if (!ours) {
 		s->text = labelled && runs ? slice_from(value, slice_find(value, '\n') + 1) : value;
-		entry_name(s, s->text, a);
+		entry_name(e, s, s->text, a);
 	}
-	for (size_t i = 0; i < e->n; i++)
-		if (slice_eq(e->scripts[i].name, s->name)) {
-			entry_name(s, raw, a);
-			break;
-		}
+	if (entry_name_taken(e, s->name)) /* somebody has copied a value */
+		entry_name(e, s, raw, a);
 	e->values[e->n] = (struct rules_value){ raw, number };
 	e->total += s->text.n;
 	e->n++;
@@ -160,17 +174,23 @@ entry_mark(struct rules_entry *e)
 void
 rules_entry_read(struct rules_entry *e, struct arena *a, const struct dir_before *v, size_t n)
 {
+	struct slice *raw = arena_array(a, n + 1, sizeof(*raw));
+
 	*e = (struct rules_entry){
 		.scripts = arena_array(a, n + 1, sizeof(*e->scripts)),
 		.values = arena_array(a, n + 1, sizeof(*e->values)),
 	};
-	for (size_t i = 0; i < n; i++) {
-		bool runs = slice_ieq(v[i].attribute, S(RULES_RUN));
+	for (size_t i = 0; i < n; i++)
+		raw[i] = arena_slice(a, v[i].value);
+	/* Twice: no name that is made may be one that somebody has given. */
+	for (size_t i = 0; i < 2 * n; i++) {
+		const struct dir_before *one = &v[i % n];
+		bool runs = slice_ieq(one->attribute, S(RULES_RUN));
 
-		if (slice_ieq(v[i].attribute, S("entryCSN")))
-			e->csn = arena_slice(a, v[i].value);
-		else if (runs || slice_ieq(v[i].attribute, S(RULES_IDLE)))
-			rules_entry_add(e, a, arena_slice(a, v[i].value), runs);
+		if (slice_ieq(one->attribute, S("entryCSN")))
+			e->csn = raw[i % n];
+		else if (runs || slice_ieq(one->attribute, S(RULES_IDLE)))
+			rules_entry_add(e, a, raw[i % n], runs, i < n);
 	}
 	entry_sort(e);
 	entry_mark(e);
