@@ -64,6 +64,7 @@ libs_tmlog          := $(low)
 libs_tiermail-load  := $(low)
 libs_sendmail       := smtp $(low)
 libs_sievetest      := sieve $(low)
+libs_admind         := admin login http directory sasl json $(low)
 libs_diradm         := admin directory $(low)
 libs_mtatest        := expand login directory route mta sasl $(low)
 

@@ -293,6 +293,7 @@ static const struct program diradm_program = {
 	.operands = "command [verb] [name ...] [SETTING=VALUE ...]",
 	.file = "admind.conf",
 	.schema = &admin_conf_schema,
+	.listens = true, /* admind's, in the same file */
 	.letters = "+jnD:y:a:i:w:l:",
 	.longs = longs,
 	.help =

@@ -47,6 +47,9 @@ bool admin_search(struct admin *a, const char *base, enum dir_scope scope, const
 bool admin_each(struct admin *a, const char *base, enum dir_scope scope, const char *filter,
     const char *const *attrs, bool (*fn)(struct admin *, const struct dir_entry *, void *),
     void *arg);
+/* The same for a list that is told: one page of it where the call wants pages. */
+bool admin_list(struct admin *a, unsigned object, const char *base, enum dir_scope scope,
+    const char *filter, bool (*fn)(struct admin *, const struct dir_entry *, void *));
 /* How many entries fit. */
 bool admin_count(struct admin *a, const char *base, const char *filter, size_t *n);
 const struct dir_entry *admin_entry_copy(struct admin *a, const struct dir_entry *e);

@@ -58,6 +58,15 @@ struct admin_setting {
 /* Reads "name=value", "name+=value" or "name-=value"; false when it is none. */
 bool admin_setting_parse(struct slice text, struct admin_setting *s);
 
+/* A list page by page: `limit` records each, and the next call on the same agent goes on. */
+#define ADMIN_COOKIE 256 /* octets of a directory's cookie, at most */
+struct admin_page {
+	char cookie[ADMIN_COOKIE];
+	size_t n; /* of it; 0: there is nothing more, or from the beginning */
+	const char
+	    *sort; /* by a setting of one value, "-" in front: descending; NULL: as it comes */
+};
+
 struct admin_call {
 	const struct slice *names; /* operands */
 	size_t nnames;
@@ -67,7 +76,7 @@ struct admin_call {
 	bool dry_run;
 	const char *version; /* what `version` of the entry was when the caller saw it, or NULL */
 	unsigned limit;      /* records of a list, 0: all */
-	struct slice after;  /* a list begins behind this name */
+	struct admin_page *page; /* NULL: not in pages */
 	/* who asks: for the log, and for slapd when the agent acts for others */
 	const char *who, *from; /* "admin@example.com", "192.0.2.1" or "local" */
 	const char *as;         /* "dn:...", or NULL: as the agent is bound */

@@ -168,6 +168,64 @@ admin_each(struct admin *a, const char *base, enum dir_scope scope, const char *
 	return true;
 }
 
+/* "uid:caseIgnoreOrderingMatch": most attributes have no ordering of their own (RFC 2891 1.1). */
+static bool
+admin_sort_key(struct admin *a, unsigned object, const char *sort, const char **key)
+{
+	const char *name = sort && *sort == '-' ? sort + 1 : sort;
+	const struct admin_field *f = name ? admin_field_find(object, slice_str(name)) : NULL;
+	const char *attribute = f ? f->attribute : NULL;
+
+	*key = NULL;
+	if (!sort)
+		return true;
+	if (object == ADMIN_USER && strcmp(name, "user") == 0)
+		attribute = "uid";
+	if (!attribute || (f && f->many))
+		return admin_fail(a, ADMIN_BAD, "sort", "%s: a list is not sorted by this", name);
+	*key = arena_printf(&a->memory, "%s%s:caseIgnoreOrderingMatch", name == sort ? "" : "-",
+	    attribute);
+	return true;
+}
+
+static bool
+admin_list_page(struct admin *a, struct dir_job *j,
+    bool (*fn)(struct admin *, const struct dir_entry *, void *))
+{
+	struct admin_page *page = a->call->page;
+	size_t n = 0;
+
+	j->page = a->call->limit;
+	j->cookie = slice(page->cookie, page->n);
+	if (!admin_job_ok(a, j, j->dn))
+		return false;
+	if (a->out.cookie.n > sizeof(page->cookie))
+		return admin_fail(a, ADMIN_FAILED, "directory",
+		    "the directory's cookie is too long");
+	memcpy(page->cookie, a->out.cookie.p, a->out.cookie.n);
+	page->n = a->out.cookie.n;
+	for (size_t i = 0; i < a->out.n; i++)
+		(void)fn(a, &a->out.entries[i], &n);
+	return true;
+}
+
+bool
+admin_list(struct admin *a, unsigned object, const char *base, enum dir_scope scope,
+    const char *filter, bool (*fn)(struct admin *, const struct dir_entry *, void *))
+{
+	struct dir_job j = { .task = DIR_SEARCH,
+		.dn = base,
+		.scope = scope,
+		.filter = filter,
+		.attrs = admin_field_attrs(a, object) };
+	size_t n = 0;
+
+	if (!a->call->page || !a->call->limit)
+		return admin_each(a, base, scope, filter, j.attrs, fn, &n);
+	return admin_sort_key(a, object, a->call->page->sort, &j.sort) &&
+	    admin_list_page(a, &j, fn);
+}
+
 static bool
 admin_count_one(struct admin *a UNUSED, const struct dir_entry *e UNUSED, void *arg)
 {

@@ -1,10 +1,13 @@
-/* config.c: see config.h. */
+/* config.c: the keys of admind.conf; see config.h. */
 #include "admin/config.h"
 
 #include "base/attr.h"
 
 struct admin_conf admin_conf;
 
+#define HOUR (3600 * 1000)
+
+/* clang-format off */
 static const struct conf_key keys[] = {
 	{ "audit.file", CONF_PATH, &admin_conf.audit_file, "/var/log/tiermail/admin.audit", 0, 0,
 	    RELOAD, NULL,
@@ -21,5 +24,22 @@ static const struct conf_key keys[] = {
 	    "With the policy attribute: the attribute of the organisation that decides." },
 	{ "place.map", CONF_LIST, &admin_conf.place_map, "", 0, 0, RELOAD, NULL,
 	    "With the policy attribute: VALUE=HOST, and *=HOST for any other." },
+	{ "workers", CONF_INT, &admin_conf.workers, "1", 1, 64, RESTART, NULL,
+	    "Number of worker processes; the next page of a list is known to one of them." },
+	{ "limit.clients", CONF_INT, &admin_conf.clients, "1000", 0, 100000, RELOAD, NULL,
+	    "Connections at once over all workers; 0 is no limit." },
+	{ "limit.per_client", CONF_INT, &admin_conf.per_client, "100", 0, 65535, RELOAD, NULL,
+	    "Connections at once from one address (IPv6: one /64); 0 is no limit." },
+	{ "limit.per_user", CONF_INT, &admin_conf.per_user, "8", 0, 65535, RELOAD, NULL,
+	    "Requests at once of one person; 0 is no limit." },
+	{ "limit.agents", CONF_INT, &admin_conf.agents, "32", 1, 1000, RELOAD, NULL,
+	    "Connections to the directory of a worker: verbs that run, and lists that wait for a next page." },
+	{ "timeout.idle", CONF_TIME, &admin_conf.idle_time, "2m", 1000, HOUR, RELOAD, NULL,
+	    "Time a connection may rest between two requests." },
+	{ "timeout.page", CONF_TIME, &admin_conf.page_time, "60s", 1000, HOUR, RELOAD, NULL,
+	    "How long a list waits for the request of its next page." },
+	{ "auth.delay", CONF_TIME, &admin_conf.auth_delay, "2s", 0, 60000, RELOAD, NULL,
+	    "How late a wrong password is answered; later after many." },
 };
+/* clang-format on */
 const struct conf_schema admin_conf_schema = { keys, NELEM(keys), NULL, 0 };

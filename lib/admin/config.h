@@ -1,4 +1,4 @@
-/* admin/config.h: the keys of admind.conf that the verbs go by; admind.conf(5). */
+/* admin/config.h: the keys of admind.conf(5), for admind and for diradm, which must go by the same. */
 #ifndef ADMIN_CONFIG_H
 #define ADMIN_CONFIG_H
 #include "conf/conf.h"
@@ -11,6 +11,8 @@ struct admin_conf {
 	char **place_hosts;  /* NULL-terminated */
 	char *place_attribute;
 	char **place_map; /* "value=host" */
+	/* admind's; times in ms */
+	int64_t workers, clients, per_client, per_user, agents, idle_time, page_time, auth_delay;
 };
 extern struct admin_conf admin_conf;
 extern const struct conf_schema admin_conf_schema;

@@ -90,11 +90,10 @@ bool
 admin_group_list(struct admin *a)
 {
 	struct admin_org org;
-	size_t n = 0;
 
 	return admin_find_org(a, admin_name(a, 0), &org) &&
-	    admin_each(a, org.dn, DIR_SCOPE_SUB, group_list_filter(a, admin_name(a, 1)),
-		admin_field_attrs(a, ADMIN_GROUP), group_list_one, &n);
+	    admin_list(a, ADMIN_GROUP, org.dn, DIR_SCOPE_SUB,
+		group_list_filter(a, admin_name(a, 1)), group_list_one);
 }
 
 bool

@@ -171,13 +171,11 @@ bool
 admin_org_list(struct admin *a)
 {
 	const struct dir_entry *provider = NULL;
-	size_t n = 0;
 
 	if (admin_name(a, 0).n && !admin_find_provider(a, admin_name(a, 0), &provider))
 		return false;
-	return admin_each(a, provider ? provider->dn.p : admin_base(), DIR_SCOPE_SUB,
-	    "(objectClass=sunManagedOrganization)", admin_field_attrs(a, ADMIN_ORG), org_list_one,
-	    &n);
+	return admin_list(a, ADMIN_ORG, provider ? provider->dn.p : admin_base(), DIR_SCOPE_SUB,
+	    "(objectClass=sunManagedOrganization)", org_list_one);
 }
 
 bool

@@ -192,12 +192,10 @@ bool
 admin_user_list(struct admin *a)
 {
 	struct admin_org org;
-	size_t n = 0;
 
 	return admin_find_org(a, admin_name(a, 0), &org) &&
-	    admin_each(a, arena_printf(&a->memory, "ou=People,%s", org.dn), DIR_SCOPE_ONE,
-		user_list_filter(a, admin_name(a, 1)), admin_field_attrs(a, ADMIN_USER),
-		user_list_one, &n);
+	    admin_list(a, ADMIN_USER, arena_printf(&a->memory, "ou=People,%s", org.dn),
+		DIR_SCOPE_ONE, user_list_filter(a, admin_name(a, 1)), user_list_one);
 }
 
 bool

@@ -1,4 +1,4 @@
-/* agent.c: jobs of a person, one at a time (agent.h).
+/* agent.c: jobs of a person, one at a time (agent.h); agent-read.c reads what comes back.
  *
  * Owns the connection, and of the job on its way a copy in libldap's form.  Called by lib/admin
  * alone.  Can fail: the server, before (AWAY) or after (UNKNOWN) a job was sent, the login, and the
@@ -9,39 +9,9 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "conf/shared.h"
-#include "directory/agent.h"
-#include "directory/directory-impl.h"
+#include "directory/agent-impl.h"
 
-#define AGENT_MAGIC   0x6167656eU
 #define AGENT_CONTROL 5 /* assertion, pre-read, page, sort, proxy: at most */
-
-struct dir_agent {
-	uint32_t magic;
-	struct dir *dir;
-	char *dn;
-	struct secret password;
-	bool external;
-	struct conn *conn;
-	struct server *server;
-	uint64_t began_at;
-	bool was_up;
-	/* the job on its way */
-	struct op *op; /* NULL: forgotten, or none */
-	dir_agent_done done;
-	void *arg;
-	struct arena memory; /* of all below */
-	struct dir_job job;
-	LDAPMod **mods;
-	char **attrs, **before;
-	int msgid;
-	bool busy, again;
-	struct dir_entry *entries; /* heap, its insides in memory */
-	size_t n, room, bytes;
-	bool cut;
-	struct dir_outcome outcome;
-	struct timer timer;
-	struct later later;
-};
 
 /* ---- the end of a job -------------------------------------------------------------------- */
 
@@ -96,152 +66,6 @@ agent_cancelled(struct op *op)
 
 /* ---- what slapd sends -------------------------------------------------------------------- */
 
-static enum dir_result
-agent_result(int code)
-{
-	switch (code) {
-	case LDAP_SUCCESS: return DIR_R_OK;
-	case LDAP_INSUFFICIENT_ACCESS: return DIR_R_DENIED;
-	case LDAP_NO_SUCH_OBJECT: return DIR_R_NO_ENTRY;
-	case LDAP_ALREADY_EXISTS: return DIR_R_EXISTS;
-	case LDAP_ASSERTION_FAILED: return DIR_R_CHANGED;
-	case LDAP_NOT_ALLOWED_ON_NONLEAF: return DIR_R_CHILDREN;
-	case LDAP_OBJECT_CLASS_VIOLATION:
-	case LDAP_NAMING_VIOLATION:
-	case LDAP_UNDEFINED_TYPE:
-	case LDAP_NOT_ALLOWED_ON_RDN:
-	case LDAP_NO_OBJECT_CLASS_MODS: return DIR_R_SCHEMA;
-	case LDAP_INVALID_SYNTAX:
-	case LDAP_INVALID_DN_SYNTAX:
-	case LDAP_CONSTRAINT_VIOLATION: return DIR_R_VALUE;
-	case LDAP_NO_SUCH_ATTRIBUTE: return DIR_R_NO_VALUE;
-	case LDAP_TYPE_OR_VALUE_EXISTS: return DIR_R_HAS_VALUE;
-	case LDAP_SIZELIMIT_EXCEEDED:
-	case LDAP_TIMELIMIT_EXCEEDED:
-	case LDAP_ADMINLIMIT_EXCEEDED: return DIR_R_LIMIT;
-	case LDAP_INVALID_CREDENTIALS:
-	case LDAP_STRONG_AUTH_REQUIRED: return DIR_R_LOGIN;
-	case LDAP_X_PROXY_AUTHZ_FAILURE:
-	case LDAP_PROXIED_AUTHORIZATION_DENIED: return DIR_R_PROXY;
-	case LDAP_REFERRAL: return DIR_R_READ_ONLY;
-	case LDAP_BUSY:
-	case LDAP_UNAVAILABLE: return DIR_R_AWAY;
-	default: return DIR_R_OTHER;
-	}
-}
-
-static struct dir_entry *
-agent_entry_new(struct dir_agent *a)
-{
-	if (a->n == a->room) {
-		a->room = a->room ? a->room * 2 : 16;
-		a->entries = mem_grow(a->entries, a->room, sizeof(*a->entries));
-	}
-	return &a->entries[a->n++];
-}
-
-static struct slice
-agent_keep(struct dir_agent *a, const struct berval *v)
-{
-	a->bytes += v->bv_len;
-	return arena_slice(&a->memory, slice(v->bv_val, v->bv_len));
-}
-
-#define ENTRY_ATTRS 200 /* different ones of an entry; the schema of a person has fewer */
-
-static void
-agent_read_entry(struct dir_agent *a, BerElement *ber, struct dir_entry *e)
-{
-	struct dir_attribute attrs[ENTRY_ATTRS];
-	struct berval name, *values = NULL;
-
-	e->n = 0;
-	while (e->n < ENTRY_ATTRS && ber_scanf(ber, "{m", &name) != LBER_ERROR &&
-	    ber_scanf(ber, "[W]}", &values) != LBER_ERROR) {
-		struct dir_attribute *at = &attrs[e->n++];
-		struct slice *v;
-		size_t n = 0;
-
-		while (values && values[n].bv_val)
-			n++;
-		v = arena_array(&a->memory, n + 1, sizeof(*v));
-		for (size_t i = 0; i < n; i++)
-			v[i] = agent_keep(a, &values[i]);
-		*at = (struct dir_attribute){ agent_keep(a, &name), v, n };
-		ber_bvarray_free(values);
-		values = NULL;
-	}
-	e->attrs = arena_array(&a->memory, e->n + 1, sizeof(*e->attrs));
-	memcpy((void *)(uintptr_t)e->attrs, attrs, e->n * sizeof(*attrs));
-}
-
-static void
-agent_entry(struct dir_agent *a, LDAPMessage *m)
-{
-	BerElement *ber = NULL;
-	struct berval dn;
-
-	if (a->bytes > DIR_ENTRIES_BYTES) {
-		a->cut = true;
-		return;
-	}
-	if (ldap_get_dn_ber(dir_conn_ldap(a->conn), m, &ber, &dn) != LDAP_SUCCESS)
-		return;
-	struct dir_entry *e = agent_entry_new(a);
-
-	e->dn = agent_keep(a, &dn);
-	agent_read_entry(a, ber, e);
-	ber_free(ber, 0);
-}
-
-/* The control of a pre-read holds an entry (RFC 4527 3.1). */
-static void
-agent_before(struct dir_agent *a, LDAPControl *c)
-{
-	BerElement *ber = ber_init(&c->ldctl_value);
-	struct dir_entry *e;
-	struct berval dn;
-
-	if (ber && ber_scanf(ber, "{m{", &dn) != LBER_ERROR) {
-		e = agent_entry_new(a);
-		e->dn = agent_keep(a, &dn);
-		agent_read_entry(a, ber, e);
-	}
-	ber_free(ber, 1);
-}
-
-static void
-agent_cookie(struct dir_agent *a, LDAPControl *c)
-{
-	struct berval cookie = { 0, NULL };
-	ber_int_t estimate;
-
-	if (ldap_parse_pageresponse_control(dir_conn_ldap(a->conn), c, &estimate, &cookie) !=
-	    LDAP_SUCCESS)
-		return;
-	a->outcome.cookie = arena_slice(&a->memory, slice(cookie.bv_val, cookie.bv_len));
-	ber_memfree(cookie.bv_val);
-}
-
-/* What an extended operation answers: the password that was made, or who we are. */
-static void
-agent_extended(struct dir_agent *a, LDAPMessage *m)
-{
-	LDAP *ld = dir_conn_ldap(a->conn);
-	struct berval *v = NULL, made = { 0, NULL };
-
-	if (a->job.task == DIR_PASSWORD && ldap_parse_passwd(ld, m, &made) == LDAP_SUCCESS &&
-	    made.bv_val)
-		a->outcome.text = arena_slice(&a->memory, slice(made.bv_val, made.bv_len));
-	if (a->job.task == DIR_WHOAMI && ldap_parse_whoami(ld, m, &v) == LDAP_SUCCESS && v)
-		a->outcome.text = arena_slice(&a->memory, slice(v->bv_val, v->bv_len));
-	if (made.bv_val) {
-		explicit_bzero(made.bv_val, made.bv_len);
-		ber_memfree(made.bv_val);
-	}
-	ber_bvfree(v);
-}
-
 static void
 agent_finish(struct dir_agent *a, LDAPMessage *m)
 {
@@ -250,18 +74,18 @@ agent_finish(struct dir_agent *a, LDAPMessage *m)
 	int code = LDAP_OTHER;
 
 	if (a->job.task == DIR_PASSWORD || a->job.task == DIR_WHOAMI)
-		agent_extended(a, m);
+		dir_agent_extended(a, m);
 	if (ldap_parse_result(dir_conn_ldap(a->conn), m, &code, NULL, &text, NULL, &controls, 0) !=
 	    LDAP_SUCCESS)
 		code = LDAP_OTHER;
 	if (controls && (c = ldap_control_find(LDAP_CONTROL_PRE_READ, controls, NULL)))
-		agent_before(a, c);
+		dir_agent_before(a, c);
 	if (controls && (c = ldap_control_find(LDAP_CONTROL_PAGEDRESULTS, controls, NULL)))
-		agent_cookie(a, c);
+		dir_agent_cookie(a, c);
 	if (code == LDAP_SUCCESS && a->cut)
 		agent_end(a, DIR_R_LIMIT, "the answer is too large");
 	else
-		agent_end(a, agent_result(code),
+		agent_end(a, dir_agent_result(code),
 		    code == LDAP_SUCCESS ? "" :
 			text && *text    ? text :
 					   ldap_err2string(code));
@@ -277,7 +101,7 @@ agent_message(struct conn *c UNUSED, void *data, LDAPMessage *m)
 	if (!a->msgid || ldap_msgid(m) != a->msgid)
 		return;
 	if (ldap_msgtype(m) == LDAP_RES_SEARCH_ENTRY)
-		agent_entry(a, m);
+		dir_agent_entry(a, m);
 	else if (ldap_msgtype(m) != LDAP_RES_SEARCH_REFERENCE)
 		agent_finish(a, m);
 }
@@ -469,6 +293,23 @@ agent_on_timer(struct timer *t)
 	agent_end(a, a->msgid ? DIR_R_UNKNOWN : DIR_R_AWAY, "no answer in time");
 }
 
+void
+dir_agents_hang_up(struct dir *d)
+{
+	struct dir_agent *a;
+
+	list_each(a, &d->agents, struct dir_agent, link)
+	{
+		bool sent = a->msgid;
+
+		dir_conn_close(&a->conn);
+		a->server = NULL;
+		if (a->busy && a->op)
+			agent_end(a, sent ? DIR_R_UNKNOWN : DIR_R_AWAY,
+			    "the settings have changed");
+	}
+}
+
 /* ---- asking ------------------------------------------------------------------------------ */
 
 static char **
@@ -553,6 +394,7 @@ dir_agent_new(struct dir *d, const char *dn, const char *password)
 
 	a->magic = AGENT_MAGIC;
 	a->dir = d;
+	list_push(&d->agents, &a->link);
 	a->dn = mem_str(dn ? dn : "");
 	a->external = !password;
 	secret_set(&a->password, slice_str(password));
@@ -581,6 +423,7 @@ dir_agent_free(struct dir_agent **ap)
 	*ap = NULL;
 	if (!a)
 		return;
+	list_remove(&a->link);
 	if (a->op)
 		op_done(a->op);
 	later_cancel(&a->later);

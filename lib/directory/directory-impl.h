@@ -140,6 +140,7 @@ struct dir {
 	uint64_t bind_us;    /* a recent long bind */
 
 	struct list writers; /* modify.c */
+	struct list agents;  /* agent.c */
 	struct list by_url;  /* search.c */
 	size_t nby_url, nurls_begun;
 	struct list ready;
@@ -219,6 +220,9 @@ LDAPControl *dir_pre_read(char **attributes);
 /* Settings changed: writers hang up, and connect anew. */
 void dir_writers_hang_up(struct dir *d);
 void dir_writers_resume(struct dir *d);
+
+/* agent.c: settings changed: agents hang up, and connect anew with their next job. */
+void dir_agents_hang_up(struct dir *d);
 
 /* search.c: settings changed, or the end: searches by URL end. */
 void dir_searches_hang_up(struct dir *d);

@@ -274,6 +274,7 @@ dir_new_idle(struct loop *l)
 	list_init(&d->padding);
 	list_init(&d->turns);
 	list_init(&d->writers);
+	list_init(&d->agents);
 	list_init(&d->by_url);
 	list_init(&d->ready);
 	later_init(&d->later);
@@ -301,6 +302,7 @@ dir_reload(struct dir *d)
 	dir_fetch_lost(d);
 	dir_auth_hang_up(d);
 	dir_writers_hang_up(d);
+	dir_agents_hang_up(d);
 	dir_searches_hang_up(d);
 	servers_free(d);
 	dns_free(&d->names);

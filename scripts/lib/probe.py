@@ -87,6 +87,15 @@ def mmpd(s):
         talk(tcp(s, "MMP_POP3_PORT"), [(None, b"+OK"), (b"QUIT", b"+OK")])
 
 
+def admind(s):
+    tls = ssl.create_default_context(cafile=s["dir"] + "/tls/ca.pem")
+    tls.check_hostname = False
+    with tls.wrap_socket(tcp(s, "ADMIN_PORT")) as sock, sock.makefile("rb") as f:
+        sock.sendall(b"GET /api/v1/me HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        line = f.readline()
+    return None if line.startswith(b"HTTP/1.1 401") else "said " + line.decode(errors="replace").strip()
+
+
 def memd(s):
     tls = ssl.create_default_context(cafile=s["dir"] + "/tls/ca.pem")
     tls.check_hostname = False
@@ -112,7 +121,7 @@ def jobctl(s):
     unix(s["rundir"] + "/jobctl.sock").close()
 
 
-QUESTIONS = {"slapd": slapd, "smtp-relay": smtp_relay, "lmtpd": lmtpd, "imapd": imapd, "pop3d": pop3d, "jmapd": jmapd, "sieved": sieved, "mmpd": mmpd, "memd": memd,
+QUESTIONS = {"slapd": slapd, "smtp-relay": smtp_relay, "lmtpd": lmtpd, "imapd": imapd, "pop3d": pop3d, "jmapd": jmapd, "sieved": sieved, "mmpd": mmpd, "memd": memd, "admind": admind,
              "stored": stored, "jobctl": jobctl, "tmctl-serve": tmctl_serve, "storectl-serve": storectl_serve}
 
 

@@ -114,7 +114,11 @@ def files(s):
             **{"host " + name: {"address": at, "port": jmap}
                for name, (at, _, _, _, jmap) in s.get("readers", {}).items()},
         },
-        "admind": {"audit": {"file": d + "/admin.audit"}, "place": {"hosts": s["hostname"]}},
+        "admind": {
+            "audit": {"file": d + "/admin.audit"}, "place": {"hosts": s["hostname"]},
+            "ldap": {"bind_dn": "uid=admind,ou=services," + s["base"], "password": s["service_password"]},
+            "listen admin": {"address": local("ADMIN_PORT"), "tls": "implicit"},
+        },
         "storectl-serve": {"listen move": {"address": local("MOVE_PORT"), "tls": "implicit"}},
         "tmctl-serve": {"listen metrics": {"address": local("METRICS_PORT")}},
     }
@@ -188,6 +192,8 @@ def environment(s):
         run["WEBJMAPURL"] = run["WEBURL"] + ".well-known/jmap"
     if "MOVE_PORT" in s["ports"]:
         run["MOVE_PORT"] = s["ports"]["MOVE_PORT"]
+    if "ADMIN_PORT" in s["ports"]:
+        run["ADMIN_URL"] = "https://%s:%d/" % (s["host"], s["ports"]["ADMIN_PORT"])
     if s.get("metrics"):
         run["METRICS_URL"] = "http://%s:%d/metrics" % (s["host"], s["ports"]["METRICS_PORT"])
     return "".join("%s='%s'\n" % (k, str(v).replace("'", "'\\''")) for k, v in run.items())

@@ -1,0 +1,129 @@
+/* cmd/admind: the API of administration; see admind(8).
+ *
+ *	session   a connection: who may come in, its requests, its end
+ *	auth      whose request it is
+ *	route     what the request asks for: a verb of lib/admin, or what is known without asking
+ *	work      a verb that runs for a request, as its person, on a connection to the directory
+ *	pages     lists that go on with a next request */
+#ifndef ADMIND_H
+#define ADMIND_H
+#include "admin/admin.h"
+#include "admin/config.h"
+#include "daemon/admit.h"
+#include "base/must.h"
+#include "conf/shared.h"
+#include "daemon/daemon.h"
+#include "daemon/sessions.h"
+#include "http/server.h"
+#include "json/json.h"
+#include "login/login.h"
+
+/* clang-format off */
+enum admind_metric {
+	M_CONNECTIONS, M_SESSIONS, M_REQUESTS, M_BAD, M_LOGIN_FAILED, M_VERBS, M_REFUSED, M_VERB_US, M_AGENTS, M_DIRECTORY
+};
+/* clang-format on */
+
+struct admind {
+	struct loop *loop;
+	struct dir *dir;
+	struct login_door *door;
+	struct list sessions, agents, pages;
+	size_t nsessions, nagents, npages;
+	size_t working; /* verbs that run */
+};
+extern struct admind admind;
+
+#define ADMIND_SESSION_MAGIC 0x41444d64u
+#define ADMIND_BODY_MOST     (4 * 1024 * 1024) /* octets of a request */
+
+struct admind_work;
+struct admind_session {
+	uint32_t magic;
+	bool loopback, left;
+	struct http_server http;
+	struct list link;
+	struct admit admit;
+	char sid[14];
+	char peer[ADDR_TEXT];
+	uint64_t began_ms;
+	/* of the request */
+	struct login *login;
+	char *account, *dn; /* who asks, once that is known */
+	struct buf body;
+	struct admind_work *work;
+};
+
+static inline struct admind_session *
+admind_of(struct http_server *http)
+{
+	return CAST(http->owner, struct admind_session, ADMIND_SESSION_MAGIC);
+}
+
+/* ---- session.c */
+extern const struct admit_service admind_admit;
+extern const struct daemon_sessions admind_session_verbs;
+void admind_session_new(struct daemon_listen *l, int fd);
+void admind_session_drain_all(void);
+size_t admind_session_end_user(struct slice account);
+/* Tells the daemon when nobody is connected and nothing runs any more. */
+void admind_drained(void);
+
+/* ---- auth.c: finds out whose the request is, and goes on with admind_route, or answers. */
+enum http_next admind_auth_start(struct admind_session *s);
+
+/* ---- route.c */
+enum http_next admind_route(struct admind_session *s);
+/* An answer in JSON; a problem is one of RFC 9457: {"status","title","code","detail"}. */
+enum http_next admind_json(struct admind_session *s, unsigned status, struct slice text);
+enum http_next
+admind_problem(struct admind_session *s, unsigned status, const char *code, const char *detail);
+
+/* ---- agent.c: connections to the directory, as admind's own account. */
+struct admind_agent {
+	struct list link;
+	struct dir_agent *agent;
+};
+struct admind_agent *admind_agent_take(void); /* NULL: all are busy */
+void admind_agent_give(struct admind_agent **a);
+void admind_agent_close(void);
+
+/* ---- pages.c: a list that waits for its next page, with the connection that has it. */
+struct admind_page {
+	struct list link;
+	char id[14];
+	char *account, *what; /* whose, and of which question */
+	struct admind_agent *agent;
+	struct admin_page page;
+	uint64_t until;
+};
+/* Takes it out; NULL: there is none of this name for this person and question. */
+struct admind_page *admind_page_take(struct slice id, const char *account, const char *what);
+/* Keeps it for the next request; the oldest goes where there are too many. */
+void admind_page_keep(struct admind_page *p);
+void admind_page_free(struct admind_page **p);
+void admind_page_expire(void);
+bool admind_page_end_oldest(void); /* for who needs its connection; false: there is none */
+void admind_page_close(void);
+
+/* ---- work.c */
+struct admind_ask {
+	const struct admin_verb *verb;
+	struct slice names[4];
+	size_t nnames;
+	struct admin_setting *settings; /* heap, its texts in `texts` */
+	size_t nsettings;
+	struct buf texts;
+	struct secret secret;
+	bool dry_run, list, created;
+	char *version; /* heap, or NULL */
+	unsigned limit;
+	char *sort, *what; /* what: of the page, without its own name */
+	char page[14];
+};
+void admind_ask_fini(struct admind_ask *ask);
+/* Runs the verb as the person; takes *ask over.  HTTP_WAIT, or answered. */
+enum http_next admind_work_start(struct admind_session *s, struct admind_ask *ask);
+/* The request's session has gone: what runs goes on, and is not told. */
+void admind_work_forget(struct admind_session *s);
+#endif
