@@ -52,9 +52,11 @@ struct mail {
 	void (*done)(void *arg, const struct verdict *);
 	void *arg;
 	struct smtp_client_tx tx;
-	struct smtp_client_rcpt rcpt;
+	struct smtp_client_rcpt *rcpts; /* tx.nrcpt of them, behind this */
+	struct submit_rcpt *told;       /* the caller's, or NULL */
 	struct deadline late;
-	bool again; /* a used connection was found closed once */
+	bool again;    /* a used connection was found closed once */
+	bool answered; /* each recipient has its outcome */
 };
 
 struct link {
@@ -143,6 +145,8 @@ mail_over(struct mail *m, const struct verdict *v)
 	struct verdict copy = *v;
 	void *arg = m->arg;
 
+	for (size_t i = 0; m->told && i < m->tx.nrcpt; i++)
+		m->told[i].v = m->answered ? m->rcpts[i].v : copy;
 	if (m->by)
 		m->by->mail = NULL;
 	op_done(m->op);
@@ -253,8 +257,9 @@ link_sent(struct smtp_client_tx *tx)
 		submit_go_on(s);
 		return;
 	}
+	m->answered = true;
 	link_release(l);
-	mail_over(m, &m->rcpt.v);
+	mail_over(m, &m->rcpts[0].v);
 }
 
 static void
@@ -495,8 +500,11 @@ void
 submit_start(struct submit *s, const struct submit_mail *what, struct op *op,
     void (*done)(void *arg, const struct verdict *), void *arg)
 {
-	struct mail *m = mem_new(sizeof(*m));
+	size_t n = what->to.n > 0 ? 1 : what->nrcpts;
+	struct mail *m = mem_new(sizeof(*m) + n * sizeof(*m->rcpts));
+	bool utf8 = !utf8_ascii(what->sender);
 
+	must(n > 0);
 	m->magic = MAIL_MAGIC;
 	m->submit = s;
 	m->op = op;
@@ -506,17 +514,24 @@ submit_start(struct submit *s, const struct submit_mail *what, struct op *op,
 	deadline_init(&m->late);
 	op->cancel = mail_cancel;
 	op->impl = m;
-	m->rcpt = (struct smtp_client_rcpt){ .address = what->to, .notify = what->notify };
+	m->rcpts = (struct smtp_client_rcpt *)(m + 1);
+	m->told = what->to.n > 0 ? NULL : what->rcpts;
+	for (size_t i = 0; i < n; i++) {
+		m->rcpts[i] =
+		    (struct smtp_client_rcpt){ .address = m->told ? m->told[i].to : what->to,
+			    .notify = what->notify };
+		utf8 = utf8 || !utf8_ascii(m->rcpts[i].address);
+	}
 	m->tx = (struct smtp_client_tx){ .sender = what->sender,
 		.envid = what->envid,
 		.ret = what->ret,
 		.eightbit = !what->bytes.p || !utf8_ascii(what->bytes),
-		.smtputf8 = what->smtputf8 || !utf8_ascii(what->sender) || !utf8_ascii(what->to),
+		.smtputf8 = what->smtputf8 || utf8,
 		.fd = what->bytes.p ? -1 : what->fd,
 		.bytes = what->bytes.p,
 		.size = what->bytes.p ? what->bytes.n : what->size,
-		.rcpts = &m->rcpt,
-		.nrcpt = 1 };
+		.rcpts = m->rcpts,
+		.nrcpt = n };
 	s->nmails++;
 	deadline_set(&m->late, s->loop, s->time_ms, mail_on_late);
 	list_push(&s->waiting, &m->link);

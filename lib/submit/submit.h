@@ -31,19 +31,28 @@ void submit_leave(struct submit *s);
 /* key=value: messages under way, connections. */
 void submit_status(const struct submit *s, struct buf *out);
 
-/* One message to one recipient.  All slices are the caller's until `done`. */
+/* One of several recipients. */
+struct submit_rcpt {
+	struct slice to;  /* local@domain as it goes between < > */
+	struct verdict v; /* out: the outcome */
+};
+/* One message to one recipient, or to several in one transaction.  All slices are the caller's until
+ * `done`, and so are the recipients. */
 struct submit_mail {
 	struct slice sender; /* empty for <> */
-	struct slice to;     /* local@domain as it goes between < > */
-	struct slice bytes;  /* the message, with CRLF line ends; or, when p is NULL, */
-	int fd;              /* ... a file of `size` bytes, likewise; the caller's */
+	struct slice to;     /* the recipient; or, when it is empty, */
+	struct submit_rcpt *rcpts;
+	size_t nrcpts;
+	struct slice bytes; /* the message, with CRLF line ends; or, when p is NULL, */
+	int fd;             /* ... a file of `size` bytes, likewise; the caller's */
 	uint64_t size;
 	unsigned notify; /* SMTP_NOTIFY_*, 0 = nothing is said */
 	bool smtputf8;   /* its header may need RFC 6531 */
 	enum smtp_ret ret;
 	struct slice envid; /* decoded, or empty */
 };
-/* done(arg, v): OK, or why not: TEMP also when the relay cannot be reached.  After op_cancel
+/* done(arg, v): OK, or why not: TEMP also when the relay cannot be reached; of several recipients the first
+ * one's.  After op_cancel
  * the message may have been taken all the same. */
 void submit_start(struct submit *s, const struct submit_mail *m, struct op *op,
     void (*done)(void *arg, const struct verdict *), void *arg);
