@@ -102,6 +102,24 @@ call_failed(struct call *c, int error)
 	return call_error(c, "serverUnavailable", "the store cannot be read now");
 }
 
+enum call_next
+call_go_on_as(struct call *c, const struct jmapd_method *m, struct json_t *args)
+{
+	if (c->method->undo && c->data)
+		c->method->undo(c);
+	json_free(&c->own);
+	c->own = args;
+	c->args = args;
+	c->method = m;
+	c->name = slice_str(m->name);
+	c->data = m->size ? arena_new(&c->arena, m->size) : NULL;
+	c->at = call_out(c)->n; /* an error of it leaves what was answered before */
+	c->answers = 0;
+	c->changes = NULL;
+	metric_add(M_CALLS, 1);
+	return m->start(c);
+}
+
 /* ---- arguments -------------------------------------------------------------------------------------- */
 
 bool

@@ -78,6 +78,9 @@ enum call_next call_error(struct call *c, const char *type, const char *why);
 enum call_next call_invalid(struct call *c, const char *why); /* invalidArguments */
 /* For a snapshot or record that cannot be read: -errno. */
 enum call_next call_failed(struct call *c, int error);
+/* Goes on as another method, whose answer comes behind the one that this has given (RFC 8621 7.5): what `start`
+ * of it says.  Takes `args`. */
+enum call_next call_go_on_as(struct call *c, const struct jmapd_method *m, struct json_t *args);
 /* From a continuation of WAIT. */
 void call_resume(struct call *c, enum call_next next);
 

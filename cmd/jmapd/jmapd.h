@@ -14,6 +14,7 @@
 #include "net/loop.h"
 #include "store/home.h"
 #include "store/watch.h"
+#include "submit/submit.h"
 
 struct jmapd_conf {
 	int64_t workers;
@@ -27,12 +28,16 @@ struct jmapd_conf {
 	int64_t get;        /* limit.get: objects that a /get gives */
 	int64_t set;        /* limit.set: objects that a /set changes */
 	int64_t found;      /* limit.found: messages that one query looks through */
+	int64_t recipients; /* limit.recipients: of a message that is sent */
 	int64_t idle_time;  /* timeout.idle, ms */
 	int64_t head_time;  /* timeout.request, ms */
 	int64_t auth_delay; /* auth.delay, ms */
 	int64_t failures;   /* auth.failures: wrong passwords on a connection */
-	char **proxies;     /* auth.proxies: names of those that act for users */
-	char **hosts;       /* values of mailHost that mean this host */
+	char *submit_relay; /* submit/submit.h */
+	int submit_tls;
+	int64_t submit_time;
+	char **proxies; /* auth.proxies: names of those that act for users */
+	char **hosts;   /* values of mailHost that mean this host */
 	bool any_host;
 };
 extern struct jmapd_conf config;
@@ -53,6 +58,7 @@ struct jmapd {
 	struct dir *dir;
 	struct login_door *door;
 	struct store_client *store;
+	struct submit *submit; /* what users send */
 	struct store_homes homes;
 	struct map users; /* account -> struct jmapd_user */
 	struct list sessions;
@@ -66,7 +72,7 @@ extern struct jmapd jmapd;
 /* clang-format off */
 enum metric_id {
 	M_CONNECTIONS, M_SESSIONS, M_LOGINS, M_LOGIN_FAILED, M_REQUESTS, M_BAD, M_API, M_CALLS,
-	M_CALL_ERRORS, M_BYTES, M_LISTENERS, M_DIRECTORY
+	M_CALL_ERRORS, M_BYTES, M_LISTENERS, M_SUBMITTED, M_DIRECTORY
 };
 /* clang-format on */
 

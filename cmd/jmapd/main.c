@@ -38,10 +38,18 @@ static const struct conf_key keys[] = {
 	    "Objects that one /set changes (maxObjectsInSet)." },
 	{ "limit.found", CONF_INT, &config.found, "1000000", 1000, 100000000, RELOAD, NULL,
 	    "Messages that one query may find." },
+	{ "limit.recipients", CONF_INT, &config.recipients, "1000", 1, 100000, RELOAD, NULL,
+	    "Most recipients of a message that is sent." },
 	{ "timeout.idle", CONF_TIME, &config.idle_time, "5m", 1000, 24 * HOUR, RELOAD, NULL,
 	    "Time a connection may rest between two requests." },
 	{ "timeout.request", CONF_TIME, &config.head_time, "30s", 1000, HOUR, RELOAD, NULL,
 	    "Time for the head of a request, and for the first one to come." },
+	{ "submit.relay", CONF_STR, &config.submit_relay, "", 0, 0, RELOAD, NULL,
+	    "Where users' mail goes: unix:/path or host:port; empty is smtp-relay on this host." },
+	{ "submit.tls", CONF_ENUM, &config.submit_tls, "must", 0, 0, RELOAD, "off|may|must",
+	    "TLS to a submit.relay on another host; must checks its certificate." },
+	{ "submit.timeout", CONF_TIME, &config.submit_time, "1m", 1000, HOUR, RELOAD, NULL,
+	    "Time limit for the submission of a message." },
 	{ "auth.delay", CONF_TIME, &config.auth_delay, "2s", 0, 60000, RELOAD, NULL,
 	    "How late a wrong password is answered; later after many." },
 	{ "auth.failures", CONF_INT, &config.failures, "3", 0, 100, RELOAD, NULL,
@@ -68,6 +76,7 @@ static const struct metric metrics[] = {
 	[M_CALL_ERRORS] = { "jmap_calls_failed", COUNTER, "Method calls answered with an error." },
 	[M_BYTES] = { "jmap_bytes", COUNTER, "Octets of answers." },
 	[M_LISTENERS] = { "jmap_event_sources", GAUGE, "EventSources that are listening." },
+	[M_SUBMITTED] = { "jmap_submitted", COUNTER, "Messages that were sent." },
 	[M_DIRECTORY] = { "jmap_directory_blind", GAUGE, DIR_METRIC_HELP },
 	{ NULL, COUNTER, NULL },
 };
@@ -82,9 +91,20 @@ jmapd_store_events(void *arg UNUSED, const struct store_event *ev, size_t n)
 	events_store(ev, n);
 }
 
+static struct submit_params
+jmapd_submit_params(void)
+{
+	static const enum smtp_tls tls[] = { SMTP_TLS_OFF, SMTP_TLS_MAY, SMTP_TLS_MUST };
+
+	return (struct submit_params){ .relay = config.submit_relay,
+		.tls = tls[config.submit_tls],
+		.time_ms = (uint64_t)config.submit_time };
+}
+
 static int
 jmapd_start(struct loop *l)
 {
+	struct submit_params submit = jmapd_submit_params();
 	char *socket = mem_printf("%s/stored.sock", shared.rundir);
 
 	jmapd.loop = l;
@@ -94,6 +114,7 @@ jmapd_start(struct loop *l)
 	jmapd.dir = dir_new(l);
 	dir_metric(jmapd.dir, M_DIRECTORY);
 	jmapd.door = login_door_new(l, jmapd.dir, &config.auth_delay);
+	jmapd.submit = submit_new(l, &submit);
 	jmapd.store = store_client_new(l, socket, "jmapd");
 	store_client_actors(jmapd.store, jmapd_session_actor);
 	list_init(&jmapd.listeners);
@@ -107,7 +128,10 @@ jmapd_start(struct loop *l)
 static void
 jmapd_reload(void)
 {
+	struct submit_params submit = jmapd_submit_params();
+
 	dir_reload(jmapd.dir);
+	submit_change(jmapd.submit, &submit);
 }
 
 /* "forget USER": the password was changed, or the account closed. */
@@ -133,13 +157,15 @@ jmapd_status(struct buf *b)
 	buf_char(b, '\n');
 	store_client_status(jmapd.store, b);
 	buf_char(b, '\n');
+	submit_status(jmapd.submit, b);
+	buf_char(b, '\n');
 }
 
 /* HTTP has no STARTTLS. */
 static bool
 jmapd_check(struct buf *why)
 {
-	bool good = true;
+	bool good = submit_check(config.submit_relay, why);
 
 	for (struct daemon_listen **l = daemon_listeners(); *l; l++) {
 		if ((*l)->tls != TLS_STARTTLS)

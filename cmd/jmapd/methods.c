@@ -3,6 +3,7 @@
  * A method that is not here is unknownMethod, as is one whose capability the request does not use. */
 #include "email.h"
 #include "mailbox.h"
+#include "submission.h"
 
 /* The arguments as they came (RFC 8620 4). */
 static enum call_next
@@ -32,5 +33,13 @@ const struct jmapd_method *const jmapd_methods[] = {
 	&email_query,
 	&email_changes,
 	&email_set,
+	&identity_get,
+	&identity_changes,
+	&identity_set,
+	&submission_set,
+	&submission_get,
+	&submission_changes,
+	&submission_query,
+	&submission_query_changes,
 	NULL,
 };

@@ -44,6 +44,15 @@ resource_mail(struct buf *b)
 	buf_char(b, '}');
 }
 
+/* 1.3.2 */
+static void
+resource_submission(struct buf *b)
+{
+	json_put_object(b, jmap_capabilities[2]);
+	json_put_i64(b, "maxDelayedSend", 0);
+	buf_lit(b, ",\"submissionExtensions\":{}}");
+}
+
 static void
 resource_account(struct buf *b, const struct jmapd_user *u)
 {
@@ -56,10 +65,12 @@ resource_account(struct buf *b, const struct jmapd_user *u)
 	json_put_object(b, jmap_capabilities[0]);
 	buf_char(b, '}');
 	resource_mail(b);
+	resource_submission(b);
 	buf_lit(b, "}}}");
 	json_put_object(b, "primaryAccounts");
 	json_put_cstr(b, jmap_capabilities[0], u->account_id);
 	json_put_cstr(b, jmap_capabilities[1], u->account_id);
+	json_put_cstr(b, jmap_capabilities[2], u->account_id);
 	buf_char(b, '}');
 	json_put_cstr(b, "username", u->account);
 }
@@ -71,6 +82,8 @@ resource_write(struct buf *b, const struct jmapd_user *u)
 	json_put_object(b, "capabilities");
 	resource_core(b);
 	json_put_object(b, jmap_capabilities[1]);
+	buf_char(b, '}');
+	json_put_object(b, jmap_capabilities[2]);
 	buf_lit(b, "}}");
 	resource_account(b, u);
 }
