@@ -61,6 +61,9 @@ struct email *filter_email(struct filter_candidate *x);
 /* Has all, or some, of the thread the keyword? */
 bool filter_thread_has(struct call *c, uint64_t thread, struct slice keyword, bool all);
 
+/* snippet.c */
+extern const struct jmapd_method snippet_get;
+
 /* attachment.c: has the message something to be fetched, as its BODYSTRUCTURE says (RFC 8621 4.1.4)?  1, 0;
  * -ENODATA: there is none. */
 int attachment_in(struct slice structure);

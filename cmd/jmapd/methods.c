@@ -2,7 +2,9 @@
  *
  * A method that is not here is unknownMethod, as is one whose capability the request does not use. */
 #include "email.h"
+#include "filter.h"
 #include "mailbox.h"
+#include "quota.h"
 #include "submission.h"
 
 /* The arguments as they came (RFC 8620 4). */
@@ -33,6 +35,7 @@ const struct jmapd_method *const jmapd_methods[] = {
 	&email_query,
 	&email_changes,
 	&email_set,
+	&snippet_get,
 	&identity_get,
 	&identity_changes,
 	&identity_set,
@@ -41,5 +44,9 @@ const struct jmapd_method *const jmapd_methods[] = {
 	&submission_changes,
 	&submission_query,
 	&submission_query_changes,
+	&quota_get,
+	&quota_changes,
+	&quota_query,
+	&quota_query_changes,
 	NULL,
 };

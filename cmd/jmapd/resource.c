@@ -66,11 +66,13 @@ resource_account(struct buf *b, const struct jmapd_user *u)
 	buf_char(b, '}');
 	resource_mail(b);
 	resource_submission(b);
-	buf_lit(b, "}}}");
+	json_put_object(b, jmap_capabilities[4]); /* RFC 9425 3 */
+	buf_lit(b, "}}}}");
 	json_put_object(b, "primaryAccounts");
 	json_put_cstr(b, jmap_capabilities[0], u->account_id);
 	json_put_cstr(b, jmap_capabilities[1], u->account_id);
 	json_put_cstr(b, jmap_capabilities[2], u->account_id);
+	json_put_cstr(b, jmap_capabilities[4], u->account_id);
 	buf_char(b, '}');
 	json_put_cstr(b, "username", u->account);
 }
@@ -84,6 +86,8 @@ resource_write(struct buf *b, const struct jmapd_user *u)
 	json_put_object(b, jmap_capabilities[1]);
 	buf_char(b, '}');
 	json_put_object(b, jmap_capabilities[2]);
+	buf_char(b, '}');
+	json_put_object(b, jmap_capabilities[4]);
 	buf_lit(b, "}}");
 	resource_account(b, u);
 }
