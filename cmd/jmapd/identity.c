@@ -1,17 +1,16 @@
-/* jmapd/identity.c: Identity/get, /changes and /set (RFC 8621 6).
+/* jmapd/identity.c: Identity/get and /changes (RFC 8621 6).
  *
  * An identity is an address of the user's entry in the directory (mail, mailAlternateAddress,
  * mailEquivalentAddress), and nothing else: what a person may send as is what an administrator has given
- * him.  Called as methods and by submission.c.  What can fail is the directory, and then nobody sends.  The
- * state is a checksum of the addresses, since the directory has no counter; so changes cannot be calculated
- * but for "none". */
+ * him; identity-set.c has what he says of it himself.  Called as methods and by submission.c.  What can fail is the
+ * directory, and then nobody sends.  The state is a checksum of all of it, since the directory has no counter; so
+ * changes cannot be calculated but for "none". */
 #include "identity.h"
 
 #include "base/crc.h"
 #include "base/log.h"
 #include "base/siphash.h"
 #include "mail/address.h"
-#include "set.h"
 
 /* ---- the addresses ---------------------------------------------------------------------------------------- */
 
@@ -104,14 +103,18 @@ identity_has(const struct identities *ids, struct slice email)
 
 /* ---- what methods share ------------------------------------------------------------------------------------- */
 
-static void
+void
 identity_state_write(struct buf *b, const struct identities *ids)
 {
+	struct buf kept = { 0 };
 	uint32_t crc = 0;
 
 	for (size_t i = 0; i < ids->n; i++)
 		crc = crc32c(crc32c(crc, ids->email[i].p, ids->email[i].n), "\n", 1);
-	buf_printf(b, "%08x", crc);
+	if (ids->kept)
+		json_write(&kept, ids->kept);
+	buf_printf(b, "%08x", crc32c(crc, kept.p, kept.n));
+	buf_fini(&kept);
 }
 
 static void
@@ -123,17 +126,24 @@ identity_state(struct buf *b, const char *name, const struct identities *ids)
 	buf_char(b, '"');
 }
 
-/* The addresses are there; else *next is what comes next. */
-static bool
+bool
 identities_ready(struct call *c, enum call_next *next)
 {
 	struct identities *ids = c->data;
+	int rc;
 
-	if (ids->asked && !ids->away)
-		return true;
-	*next = ids->asked ? call_error(c, "serverUnavailable", "the directory is away") :
-			     identities_ask(c);
-	return false;
+	if (!ids->asked) {
+		*next = identities_ask(c);
+		return false;
+	}
+	if (ids->away) {
+		*next = call_error(c, "serverUnavailable", "the directory is away");
+		return false;
+	}
+	rc = ids->read ? 0 : identities_read(c, ids);
+	if (rc < 0)
+		*next = call_failed(c, rc);
+	return rc == 0;
 }
 
 /* ---- Identity/get --------------------------------------------------------------------------------------------- */
@@ -159,28 +169,46 @@ identity_get_start(struct call *c)
 	return CALL_AGAIN;
 }
 
+/* A property that is kept, or the default. */
 static void
-identity_put(struct buf *b, struct slice email, uint64_t want)
+identity_put_kept(struct buf *b, const struct json_t *kept, const char *name, const char *otherwise)
 {
+	const struct json_t *v = json_find(kept, slice_str(name));
+
+	json_key(b, name);
+	if (json_none(v))
+		buf_str(b, otherwise);
+	else
+		json_write(b, v);
+}
+
+void
+identity_put(struct buf *b, const struct identities *ids, struct slice email, uint64_t want)
+{
+	const struct json_t *kept;
+	struct buf id = { 0 };
+
+	identity_id_write(&id, email);
+	kept = json_find(ids->kept, buf_get(&id));
 	json_element(b);
-	buf_lit(b, "{\"id\":\"");
-	identity_id_write(b, email);
-	buf_char(b, '"');
+	buf_char(b, '{');
+	json_put_str(b, "id", buf_get(&id));
 	if (want & 2)
-		json_put_str(b, "name", S(""));
+		identity_put_kept(b, kept, "name", "\"\"");
 	if (want & 4)
 		json_put_str(b, "email", email);
 	if (want & 8)
-		json_put_null(b, "replyTo");
+		identity_put_kept(b, kept, "replyTo", "null");
 	if (want & 16)
-		json_put_null(b, "bcc");
+		identity_put_kept(b, kept, "bcc", "null");
 	if (want & 32)
-		json_put_str(b, "textSignature", S(""));
+		identity_put_kept(b, kept, "textSignature", "\"\"");
 	if (want & 64)
-		json_put_str(b, "htmlSignature", S(""));
+		identity_put_kept(b, kept, "htmlSignature", "\"\"");
 	if (want & 128)
 		json_put_bool(b, "mayDelete", false);
 	buf_char(b, '}');
+	buf_fini(&id);
 }
 
 static enum call_next
@@ -199,13 +227,13 @@ identity_get_go(struct call *c)
 	identity_state(b, "state", ids);
 	json_put_array(b, "list");
 	for (size_t i = 0; !g->ids.list && i < ids->n; i++)
-		identity_put(b, ids->email[i], g->want);
+		identity_put(b, ids, ids->email[i], g->want);
 	for (size_t i = 0; i < g->ids.n; i++) {
 		struct slice email = identity_find(ids, g->ids.list[i]);
 
 		missing[i] = !email.p;
 		if (email.p)
-			identity_put(b, email, g->want);
+			identity_put(b, ids, email, g->want);
 	}
 	buf_char(b, ']');
 	call_put_not_found(c, &g->ids, missing);
@@ -249,54 +277,15 @@ identity_changes_go(struct call *c)
 	return call_end(c);
 }
 
-/* ---- Identity/set ------------------------------------------------------------------------------------------------ */
-
-/* An administrator says who somebody is. */
-static enum call_next
-identity_set_go(struct call *c)
+static void
+identity_undo(struct call *c)
 {
 	struct identities *ids = c->data;
-	struct set_args args;
-	struct buf refused = { 0 }, *b = call_out(c);
-	struct json_walk w = { 0 }, u = { 0 };
-	enum call_next next;
 
-	if (!identities_ready(c, &next) || !set_args_read(c, &args, &next))
-		return next;
-	call_answer(c);
-	call_put_account(c);
-	identity_state(b, "oldState", ids);
-	identity_state(b, "newState", ids);
-	while (json_next(args.create, &w))
-		set_refuse(&refused, w.name, "forbidden", NULL,
-		    "addresses are the administrator's to give");
-	json_put_object(b, "notCreated");
-	buf_slice(b, buf_get(&refused));
-	buf_clear(&refused);
-	while (json_next(args.update, &u))
-		set_refuse(&refused, u.name,
-		    identity_find(ids, u.name).p ? "forbidden" : "notFound", NULL, NULL);
-	buf_char(b, '}');
-	json_put_object(b, "notUpdated");
-	buf_slice(b, buf_get(&refused));
-	buf_clear(&refused);
-	for (size_t i = 0; i < json_count(args.destroy); i++) {
-		struct slice id = json_text(json_at(args.destroy, i));
-
-		set_refuse(&refused, id, identity_find(ids, id).p ? "forbidden" : "notFound", NULL,
-		    NULL);
-	}
-	buf_char(b, '}');
-	json_put_object(b, "notDestroyed");
-	buf_slice(b, buf_get(&refused));
-	buf_char(b, '}');
-	buf_fini(&refused);
-	return call_end(c);
+	json_free(&ids->kept);
 }
 
 const struct jmapd_method identity_get = { "Identity/get", JMAP_SUBMISSION,
-	sizeof(struct identity_get), identity_get_start, identity_get_go, NULL };
+	sizeof(struct identity_get), identity_get_start, identity_get_go, identity_undo };
 const struct jmapd_method identity_changes = { "Identity/changes", JMAP_SUBMISSION,
-	sizeof(struct identities), identity_changes_start, identity_changes_go, NULL };
-const struct jmapd_method identity_set = { "Identity/set", JMAP_SUBMISSION,
-	sizeof(struct identities), identity_changes_start, identity_set_go, NULL };
+	sizeof(struct identities), identity_changes_start, identity_changes_go, identity_undo };

@@ -11,7 +11,9 @@
 struct identities {
 	struct slice *email; /* in the call's arena */
 	size_t n;
-	bool asked, away; /* away: the directory has not answered */
+	bool asked, away;    /* away: the directory has not answered */
+	struct json_t *kept; /* what the user says of each, by its id; or NULL */
+	bool read;           /* it has been */
 };
 /* Asks the directory: WAIT, then `go` again. */
 enum call_next identities_ask(struct call *c);
@@ -21,6 +23,14 @@ void identity_id_write(struct buf *b, struct slice email);
 struct slice identity_find(const struct identities *ids, struct slice id);
 /* Is the address one of them, or one with a subaddress (user+detail)? */
 bool identity_has(const struct identities *ids, struct slice email);
+
+/* Reads `kept`, outside of a snapshot; the method frees it.  0 or -errno. */
+int identities_read(struct call *c, struct identities *ids) MUSTCHECK;
+/* All of it is there; else *next is what comes next. */
+bool identities_ready(struct call *c, enum call_next *next);
+/* The Identity, with the properties of these bits (call_properties). */
+void identity_put(struct buf *b, const struct identities *ids, struct slice email, uint64_t want);
+void identity_state_write(struct buf *b, const struct identities *ids);
 
 extern const struct jmapd_method identity_get, identity_changes, identity_set;
 #endif

@@ -44,9 +44,25 @@ tm.is_(again.one("Identity/get", ids=[mine, "Inone"], properties=["email"])["lis
 tm.is_(j.one("Identity/get", ids=["Inone"])["notFound"], ["Inone"], "another id")
 tm.is_(j.one("Identity/changes", sinceState=state)["updated"], [], "nothing has changed")
 tm.is_(j.one("Identity/changes", sinceState="0"), ["error", "cannotCalculateChanges"], "since a state that was not")
-got = j.one("Identity/set", create={"x": {"email": "boss@x.example"}}, update={mine: {"name": "x"}, "Inone": {}}, destroy=[mine])
-tm.is_((got["notCreated"]["x"]["type"], got["notUpdated"][mine]["type"], got["notUpdated"]["Inone"]["type"], got["notDestroyed"][mine]["type"]),
-       ("forbidden", "forbidden", "notFound", "forbidden"), "the administrator says who somebody is")
+got = j.one("Identity/set", create={"x": {"email": "boss@x.example"}}, update={mine: {"email": "boss@x.example"}, "Inone": {}}, destroy=[mine])
+tm.is_((got["notCreated"]["x"]["type"], got["notUpdated"][mine], got["notUpdated"]["Inone"]["type"], got["notDestroyed"][mine]["type"]),
+       ("forbidden", {"type": "invalidProperties", "properties": ["email"]}, "notFound", "forbidden"), "the administrator says who somebody is")
+said = {"name": "Ann \u00c4", "replyTo": [{"name": None, "email": "r@x.example"}], "textSignature": "-- \nAnn", "htmlSignature": "<b>Ann</b>"}
+got = j.one("Identity/set", update={mine: said}, ifInState=state)
+tm.is_((got["updated"], got["oldState"]), ({mine: None}, state), "who somebody is to others, he says himself")
+now = again.one("Identity/get", ids=[mine])
+tm.is_(now["list"], [{"id": mine, "email": me, "bcc": None, "mayDelete": False, **said}], "which stays")
+tm.is_((now["state"], got["newState"] != state), (got["newState"], True), "in another state")
+tm.is_(j.one("Identity/set", update={mine: {"name": "x"}}, ifInState=state), ["error", "stateMismatch"], "not over another's change")
+tm.is_([j.one("Identity/set", update={mine: p})["notUpdated"][mine].get("properties", ["patch"])[0] for p in
+        ({"name": 1}, {"bcc": ["x"]}, {"textSignature": "x" * 200000}, {"mayDelete": True}, {"nickname": "x"}, {"replyTo/0": {}}, 5)],
+       ["name", "bcc", "textSignature", "mayDelete", "nickname", "patch", "patch"], "what is wrong")
+j.one("Identity/set", update={mine: {"name": None, "replyTo": None}})
+got = j.one("Identity/get", ids=[mine], properties=["name", "replyTo", "textSignature"])
+tm.is_(got["list"], [{"id": mine, "name": "", "replyTo": None, "textSignature": "-- \nAnn"}], "and takes back")
+state = got["state"]
+tm.is_(c.xatom("GETMETADATA", '(DEPTH infinity)', '""', '("/private/tiermail")')[0], "OK", "IMAP is asked of it")
+tm.ok(not any(b"Ann" in (d if isinstance(d, bytes) else b"".join(d)) for d in c.response("METADATA")[1] if d), "and shows nothing")
 tm.is_(j.post({"using": [CORE, MAIL], "methodCalls": [["Identity/get", {"accountId": j.account, "ids": None}, "a"]]})[1]["methodResponses"][0][1]["type"],
        "unknownMethod", "not without its capability")
 
