@@ -43,6 +43,7 @@ const VIEWS = {
 		await page.goto(h.url + "/search/from%3Ajonas%20chapter");
 		await page.locator("mark").first().waitFor();
 		await page.keyboard.press("/");
+		await page.keyboard.type(" fr");
 		await page.locator(".offers").waitFor();
 	},
 	menu: async page => {
@@ -77,24 +78,26 @@ async function axe(page, what) {
 	assert.deepEqual(result.violations.map(v => `${v.id}: ${v.nodes.slice(0, 3).map(n => n.html.slice(0, 160) + " " + (n.any[0]?.message || n.all[0]?.message || "")).join(" | ")}`), [], what);
 }
 
-for (const [theme, size] of [["light", "wide"], ["dark", "wide"], ["light", "middle"], ["light", "phone"], ["dark", "phone"]])
+/* The two that differ most each time; all of them, with their pictures, when asked for: TM_SHOTS=1. */
+const LOOKS = [["light", "wide"], ["dark", "phone"], ...(process.env.TM_SHOTS ? [["dark", "wide"], ["light", "middle"], ["light", "phone"], ["dark", "middle"]] : [])];
+
+for (const [theme, size] of LOOKS)
 	test(`axe and pictures: ${theme}, ${size}`, async () => {
 		const bad = [];
+		const tab = await open(browser, h.url, { viewport: SIZES[size], colorScheme: theme, bypassCSP: true, reducedMotion: "reduce" });
 		for (const [name, go] of Object.entries(VIEWS)) {
-			const tab = await open(browser, h.url, { viewport: SIZES[size], colorScheme: theme, bypassCSP: true, reducedMotion: "reduce" });
 			try {
 				await tab.page.goto(h.url + "/");
 				await tab.page.locator(".row .subject").first().waitFor();
 				await go(tab.page);
-				await tab.page.waitForTimeout(50);
 				await tab.shot(`${name}-${theme}-${size}`);
 				await axe(tab.page, name);
-				assert.deepEqual(tab.said, [], name);
+				assert.deepEqual(tab.said.splice(0), [], name);
 			} catch (error) {
 				bad.push(`${name}: ${error.message}`);
 			}
-			await tab.context.close();
 		}
+		await tab.context.close();
 		assert.deepEqual(bad, []);
 	});
 

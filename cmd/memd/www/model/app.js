@@ -66,6 +66,8 @@ export class App {
 		/** @type {MessageList | null} */
 		this.list = null;
 		this.quota = null;
+		/** The cursor was moved by keys: the focus follows it once. */
+		this.led = false;
 		/** The row that a choice with Shift begins at. */
 		this.anchor = "";
 		this.syncing = null;
@@ -411,6 +413,7 @@ export class App {
 		const id = list.at(n);
 		if (!id)
 			return;
+		this.led = true;
 		if (open)
 			this.openRow(id);
 		else

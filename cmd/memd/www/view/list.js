@@ -105,9 +105,11 @@ function Row({ app, id, n, first }) {
 	const cursor = id === app.state.cursor;
 	const focus = useRef(false);
 	useEffect(() => {
-		/* The focus follows the cursor when it was in the list, or nowhere. */
-		if (cursor && el.current && (document.activeElement === document.body || document.activeElement?.closest(".rows")))
+		/* The focus follows the cursor when that was led by keys, or when the focus was in the list, or nowhere. */
+		if (cursor && el.current && (app.led || document.activeElement === document.body || document.activeElement?.closest(".rows")))
 			el.current.focus({ preventScroll: true });
+		if (cursor)
+			app.led = false;
 	}, [cursor]);
 	if (!r)
 		return html`<div role="row" aria-rowindex=${n + 1}><div role="gridcell"><${Skeleton} /></div></div>`;

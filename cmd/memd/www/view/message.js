@@ -20,7 +20,7 @@ export function Message({ app, email, open, only, onToggle }) {
 	const name = mine ? t("list.me") : from.name || from.email || t("list.nobody");
 	const at = email.receivedAt;
 	if (!open)
-		return html`<button type="button" class="message folded" aria-expanded="false" aria-label=${t("read.openMessage", { who: name })} onClick=${onToggle}>
+		return html`<button type="button" class="message folded" aria-expanded="false" title=${t("read.openMessage", { who: name })} onClick=${onToggle}>
 			<${Avatar} of=${from} small /><b>${name}</b>${email.keywords.$draft && html`<em class="draft">${t("list.draft")}</em>`}<span class="preview">${email.preview}</span>
 			${email.hasAttachment && html`<${Icon} name="attach" />`}<time datetime=${at}>${longDate(at, new Date(), words.intl)}</time></button>`;
 	return html`<article class=${cls("message", !email.keywords.$seen && "unread")} aria-label=${t("read.body", { who: name })}>
@@ -37,13 +37,13 @@ function Head({ app, email, from, mine, name, only, onToggle }) {
 	const is = verified(email, app.state.brand && app.state.brand.authServ ? [app.state.brand.authServ] : []);
 	const fold = only ? undefined : onToggle;
 	return html`<header class="message-head"><${Avatar} of=${from} />
-		<div class="from">${fold ? html`<button type="button" class="name" aria-expanded="true" aria-label=${t("read.foldMessage", { who: name })} onClick=${fold}>${name}</button>` : html`<b class="name">${name}</b>`}
+		<div class="from">${fold ? html`<button type="button" class="name" aria-expanded="true" title=${t("read.foldMessage", { who: name })} onClick=${fold}>${name}</button>` : html`<b class="name">${name}</b>`}
 			${from.name && !mine && html` <small>${from.email}</small>`}
 			${is === "pass" && html` <span class="verified"><${Icon} name="check" />${t("read.verified")}</span>`}${is === "fail" && html` <span class="unverified"><${Icon} name="warn" />${t("read.unverified")}</span>`}</div>
 		<div class="when"><time datetime=${email.receivedAt} title=${fullDate(email.receivedAt, words.intl)}>${longDate(email.receivedAt, new Date(), words.intl)}</time>
 			<${Button} bare icon="reply" label=${t("act.reply")} onClick=${() => void write(app, "reply", email)} />
 			<${Button} bare icon="more" label=${t("act.more")} onClick=${e => more(app, email, e.currentTarget)} /></div>
-		<div class="to"><button type="button" class="details" aria-expanded=${details} aria-label=${t("read.details")} onClick=${() => setDetails(!details)}>${to ? t("read.to", { who: to }) : t("read.details")}<${Icon} name=${details ? "up" : "down"} /></button></div>
+		<div class="to"><button type="button" class="details" aria-expanded=${details} title=${t("read.details")} onClick=${() => setDetails(!details)}>${to ? t("read.to", { who: to }) : t("read.details")}<${Icon} name=${details ? "up" : "down"} /></button></div>
 		${details && html`<dl class="details">${[["read.from", email.from], ["read.toName", email.to], ["read.cc", email.cc], ["read.bcc", email.bcc], ["read.replyTo", email.replyTo]]
 			.filter(([, l]) => l && l.length).map(([k, l]) => html`<div key=${k}><dt>${t(k)}</dt><dd>${l.map(format).join(", ")}</dd></div>`)}
 			<div><dt>${t("read.date")}</dt><dd>${fullDate(email.sentAt || email.receivedAt, words.intl)}</dd></div></dl>`}</header>`;

@@ -39,8 +39,15 @@ function Shell({ app }) {
 	const state = useStore(app.ui);
 	const keys = useMemo(() => new Keys(keyTable(app)), [app]);
 	useEffect(() => {
-		addEventListener("keydown", keys.onKeyDown);
-		return () => removeEventListener("keydown", keys.onKeyDown);
+		/* Keys that come while a layer opens, before the focus is in it, are not for what lies below. */
+		const pressed = e => {
+			if (!app.layers.any)
+				keys.onKeyDown(e);
+			else if (e.key === "Escape" && !e.defaultPrevented)
+				app.layers.close();
+		};
+		addEventListener("keydown", pressed);
+		return () => removeEventListener("keydown", pressed);
 	}, [keys]);
 	useTitle(app);
 	const settings = state.route.kind === "settings";

@@ -4,7 +4,7 @@
  * topmost alone, focus stays inside it and goes back to where it came from.  A layer is opened with a
  * component and its place; who opens it need not be on the screen any more when it closes.
  */
-import { createContext, html, useContext, useEffect, useLayoutEffect, useRef } from "./html.js";
+import { createContext, html, useContext, useLayoutEffect, useRef } from "./html.js";
 import { Store, useStore } from "./store.js";
 
 let next = 1;
@@ -63,7 +63,7 @@ function Layer({ layer, layers }) {
 	const box = useRef(/** @type {any} */ (null));
 	const close = () => layers.close(layer.id);
 	useLayoutEffect(() => place(box.current, layer), []);
-	useEffect(() => {
+	useLayoutEffect(() => {
 		const first = box.current.querySelector("[data-first]") || box.current.querySelector(FOCUS);
 		(first || box.current).focus();
 	}, []);
