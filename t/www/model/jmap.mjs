@@ -129,7 +129,10 @@ test("a server that forgot makes the list begin anew", async () => {
 	await list.ensure(0, 10);
 	server.queries.clear();
 	server.deliver();
+	const lengths = [];
+	list.watch(() => lengths.push(list.length));
 	await list.sync();
+	assert.ok(lengths.every(n => n === 60 || n === 61), "nothing goes from the screen meanwhile");
 	assert.equal(list.length, 61);
 	assert.equal(list.at(0), server.result({ filter: { inMailbox: "m1" } })[0]);
 });
@@ -302,4 +305,29 @@ test("folders: roles first, names as people sort them, counts by what they are f
 	assert.equal(badName(boxes, "y", "Item 2"), null);
 	assert.equal(badName(boxes, null, " "), "folder.nameEmpty");
 	assert.ok(!mayMove(boxes, "y", "c") && mayMove(boxes, "c", null) && !mayMove(boxes, "i", "y"));
+});
+
+test("a search without snippets is still a search", async () => {
+	const { server, cache } = await world(3);
+	server.fail = name => (name === "SearchSnippet/get" ? { type: "unknownMethod" } : undefined);
+	const list = new MessageList(cache, { filter: { text: "e2" }, collapse: false, snippets: true });
+	await list.ensure(0, 5);
+	assert.equal(list.error, null);
+	assert.deepEqual(list.ids, ["e2"]);
+});
+
+test("a server that never says what changes is asked for the list, where one looks", async () => {
+	const { server, cache } = await world(300);
+	const query = server.query.bind(server);
+	server.query = args => ({ ...query(args), canCalculateChanges: false });
+	server.fail = name => (name === "Email/queryChanges" ? { type: "unknownMethod" } : undefined);
+	const list = inbox(cache);
+	await list.ensure(0, 20);
+	await list.ensure(250, 270);
+	const fresh = server.deliver({ receivedAt: "2026-12-01T00:00:00Z" });
+	server.requests.length = 0;
+	await list.sync();
+	assert.ok(!server.requests.flat().includes("Email/queryChanges"));
+	assert.equal(list.at(0), fresh.id);
+	assert.equal(list.at(260), server.result({ filter: { inMailbox: "m1" } })[260]);
 });

@@ -12,6 +12,7 @@
 import { Emitter } from "../kit/store.js";
 
 export const PAGE = 50;		/* rows a request */
+const MOST_AGAIN = 200;		/* rows that are asked for when a list begins anew */
 export const ROW_FIELDS = ["id", "threadId", "mailboxIds", "keywords", "from", "to", "subject", "receivedAt",
 	"preview", "hasAttachment", "size"];
 /** What the other messages of a conversation say to its row. */
@@ -45,6 +46,10 @@ export class MessageList extends Emitter {
 		/** @type {Error | null} */
 		this.error = null;
 		this.generation = 0;
+		/** Whether the server can say what changes in this list. */
+		this.follows = true;
+		/** @type {[number, number]} rows that somebody looks at */
+		this.window = [0, 1];
 	}
 
 	/** Rows to show; null while nobody knows. */
@@ -102,6 +107,7 @@ export class MessageList extends Emitter {
 
 	/** Have rows first..last (exclusive) there. @returns {Promise<void>} when they are, or the error is set */
 	async ensure(first, last) {
+		this.window = [first, last];
 		const wanted = [];
 		const end = this.total === null ? last : Math.min(this.place(last), this.total);
 		for (let page = Math.floor(this.place(first) / PAGE); page * PAGE < Math.max(end, 1); page++)
@@ -134,7 +140,8 @@ export class MessageList extends Emitter {
 		});
 		const rows = this.rows(batch, query);
 		try {
-			await batch.send();
+			batch.send().catch(() => {});
+			await Promise.all([query, rows.emails, rows.threads, rows.others].map(c => c && c.done));
 		} catch (error) {
 			this.error = error;
 			this.changed();
@@ -147,9 +154,7 @@ export class MessageList extends Emitter {
 			/* Places have moved since the other pages came: this page is right, and is all we keep. */
 			this.ids = [];
 		}
-		this.error = null;
-		this.state = got.queryState;
-		this.total = got.total ?? got.position + got.ids.length;
+		this.begin(got);
 		got.ids.forEach((id, n) => {
 			this.ids[got.position + n] = id;
 		});
@@ -158,7 +163,7 @@ export class MessageList extends Emitter {
 		this.mark();
 	}
 
-	/** The calls that make rows of a query's ids, all in its batch. */
+	/** The calls that make rows of a query's ids, all in its batch. @returns {any} */
 	rows(batch, query) {
 		const emails = batch.call("Email/get", { "#ids": query.ref("/ids"), properties: ROW_FIELDS });
 		if (!this.collapse)
@@ -183,15 +188,20 @@ export class MessageList extends Emitter {
 			const got = await call.done;
 			this.cache.put(type, got.list, got.state);
 		}
-		if (rows.snippets)
-			for (const s of (await rows.snippets.done).list)
-				this.found.set(s.emailId, s);
+		/* Where the words stand is a help, and no list fails for want of it. */
+		const snippets = rows.snippets ? await rows.snippets.done.catch(() => null) : null;
+		for (const s of snippets ? snippets.list : [])
+			this.found.set(s.emailId, s);
 	}
 
 	/** Bring the list up to the server's. @returns {Promise<string[]>} emails that are new in it */
 	async sync() {
 		if (this.state === null)
 			return [];
+		if (!this.follows) {
+			await this.again();
+			return [];
+		}
 		const generation = this.generation;
 		const state = this.state;
 		let now;
@@ -260,16 +270,42 @@ export class MessageList extends Emitter {
 		await this.keep({ emails, threads, others });
 	}
 
-	/** From the beginning: the server cannot say what changed. */
+	/**
+	 * From the beginning, when the server cannot say what changed: what is shown stays until the new rows are
+	 * there, and then all changes at once.
+	 */
 	async again() {
-		const last = Math.min(this.ids.length || PAGE, 4 * PAGE);
-		this.generation++;
+		const generation = ++this.generation;
+		const batch = this.cache.transport.batch();
+		const query = batch.call("Email/query", {
+			filter: this.filter, sort: this.sort, collapseThreads: this.collapse, position: 0,
+			limit: Math.max(PAGE, Math.min(this.ids.length, MOST_AGAIN)), calculateTotal: true,
+		});
+		const rows = this.rows(batch, query);
+		try {
+			batch.send().catch(() => {});
+			await Promise.all([query, rows.emails, rows.threads, rows.others].map(c => c && c.done));
+		} catch (error) {
+			this.error = error;
+			this.changed();
+			return;
+		}
+		if (generation !== this.generation)
+			return;
+		const got = await query.done;
+		await this.keep(rows);
 		this.asked.clear();
-		this.state = null;
-		this.ids = [];
-		this.total = null;
-		await this.ensure(0, last);
+		this.ids = [...got.ids];
+		this.begin(got);
 		this.hidden.clear();
 		this.mark();
+		await this.ensure(...this.window);
+	}
+
+	begin(got) {
+		this.error = null;
+		this.state = got.queryState;
+		this.follows = got.canCalculateChanges !== false;
+		this.total = got.total ?? got.position + got.ids.length;
 	}
 }

@@ -10,7 +10,7 @@ const PATHS = {
 	help: "M9 9a3 3 0 116 0c0 2-3 2-3 5M12 18h.01", image: "M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4", inbox: "M3 13l3-8h12l3 8v6H3zM3 13h5l2 3h4l2-3h5",
 	italic: "M14 5h-4M14 19h-4M13 5l-2 14M17 5h-4M11 19H7", junk: "M12 4a8 8 0 100 16 8 8 0 000-16zM6.5 6.5l11 11",
 	link: "M10 14a4 4 0 006 0l3-3a4 4 0 00-6-6l-1 1M14 10a4 4 0 00-6 0l-3 3a4 4 0 006 6l1-1", list: "M9 6h11M9 12h11M9 18h11M4 6h.01M4 12h.01M4 18h.01",
-	mail: "M3 6h18v12H3zM3 7l9 7 9-7", mailOpen: "M3 10l9-6 9 6v9H3zM3 10l9 6 9-6", menu: "M4 7h16M4 12h16M4 17h16", minimise: "M5 18h14", more: "M6 12h.01M12 12h.01M18 12h.01",
+	mail: "M3 6h18v12H3zM3 7l9 7 9-7", mailOpen: "M3 10l9-6 9 6v9H3zM3 10l9 6 9-6", menu: "M4 7h16M4 12h16M4 17h16", minimise: "M5 18h14", more: "M6 11.2a.8.8 0 100 1.6.8.8 0 000-1.6zM12 11.2a.8.8 0 100 1.6.8.8 0 000-1.6zM18 11.2a.8.8 0 100 1.6.8.8 0 000-1.6z",
 	move: "M3 6h7l2 2h9v11H3zM9 13h6M12 10l3 3-3 3", numbers: "M10 6h10M10 12h10M10 18h10M4 5l1-1v4M4 11h2l-2 3h2M4 17h2v3H4",
 	out: "M10 4H5v16h5M15 8l4 4-4 4M19 12H9", pen: "M4 20h4L19 9l-4-4L4 16zM13 7l4 4", plain: "M5 6h14M12 6v13", plus: "M12 5v14M5 12h14", print: "M7 9V4h10v5M7 17H4V9h16v8h-3M7 14h10v6H7z",
 	quote: "M9 7c-3 1-4 3-4 6v4h5v-5H7c0-2 1-3 2-3zM18 7c-3 1-4 3-4 6v4h5v-5h-3c0-2 1-3 2-3z", reply: "M10 6L4 12l6 6M4 12h10c4 0 6 2 6 6", replyAll: "M8 6l-6 6 6 6M13 6l-6 6 6 6M7 12h8c4 0 6 2 6 6",

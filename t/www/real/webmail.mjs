@@ -1,0 +1,122 @@
+// The web client in front of the whole suite: memd, jmapd, the store, the directory, SMTP and IMAP, all real.
+// Started by t/flow/webmail.t, which has put mail into the inbox and says by SANDBOX where the sandbox is.
+import test, { after, before } from "node:test";
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { launch, open } from "../lib/browser.mjs";
+
+const env = Object.fromEntries(readFileSync(process.env.SANDBOX + "/env", "utf8").split("\n").filter(Boolean)
+    .map(l => [l.slice(0, l.indexOf("=")), l.slice(l.indexOf("=") + 1).replace(/^'|'$/g, "")]));
+const URL_ = env.WEBURL.replace(/\/$/, "");
+let browser, tab;
+before(async () => {
+	browser = await launch();
+	tab = await open(browser, URL_);
+});
+after(() => browser.close());
+const row = text => tab.page.locator(".row", { hasText: text }).first();
+const toast = text => tab.page.locator(".toast", { hasText: text }).first();
+/** What t/flow/webmail.t does at the other doors: by SMTP and IMAP. */
+const elsewhere = (...words) => execFileSync("python3", ["t/www/real/elsewhere.py", ...words], { encoding: "utf8" }).trim();
+/** Each step also fails when the page has said anything. */
+const step = (name, f) => test(name, async () => {
+	try {
+		await f(tab.page);
+		assert.deepEqual(tab.said, []);
+	} catch (error) {
+		await tab.shot("failed-real-" + name.replace(/\W+/g, "-").slice(0, 30));
+		error.message += "\n" + tab.said.join("\n");
+		throw error;
+	}
+});
+
+step("the pages carry their policies", async () => {
+	const page = await (await tab.context.request.get(URL_ + "/")).headers();
+	const csp = page["content-security-policy"];
+	for (const rule of ["default-src 'none'", "script-src 'self'", "require-trusted-types-for 'script'", "frame-ancestors 'none'"])
+		assert.ok(csp.includes(rule), csp);
+	assert.ok(!/unsafe|\*/.test(csp), csp);
+	const frame = (await (await tab.context.request.get(URL_ + "/sandbox.html")).headers())["content-security-policy"];
+	assert.match(frame, /img-src data: blob:(;|$)/);
+	assert.match(frame, /sandbox allow-same-origin/);
+	assert.ok(!/allow-scripts/.test(frame));
+	assert.match((await (await tab.context.request.get(URL_ + "/pictures.html")).headers())["content-security-policy"], /img-src [^;]*https:/);
+});
+
+step("log in: wrong, then right", async page => {
+	await page.goto(URL_ + "/");
+	await page.getByLabel("Address or login").fill("user0001");
+	await page.getByLabel("Password").fill("not this");
+	await page.keyboard.press("Enter");
+	await page.getByRole("alert").waitFor();
+	await page.getByLabel("Password").fill(env.PASSWORD);
+	await page.keyboard.press("Enter");
+	await row("Room for the spring workshop").waitFor();
+});
+
+step("a conversation of two, read, its quote folded", async page => {
+	await row("Room for the spring workshop").click();
+	await page.locator("article", { hasText: "I think so" }).waitFor();
+	await page.getByRole("button", { name: /quoted line/ }).click();
+	await page.locator(".quote", { hasText: "Shall I book it" }).waitFor();
+	for (let n = 0; n < 100 && !elsewhere("flags", "Room for the spring workshop").includes("\\Seen"); n++)
+		await page.waitForTimeout(50);
+	assert.match(elsewhere("flags", "Room for the spring workshop"), /\\Seen/);
+});
+
+step("HTML: shown in its frame, without pictures of the network", async page => {
+	await row("Books").click();
+	await page.waitForFunction(() => document.querySelector(".mail-frame")?.contentDocument?.body?.textContent.includes("ready"));
+	await page.getByText("Pictures from the network").waitFor();
+	const colour = await page.evaluate(() => getComputedStyle(document.querySelector(".mail-frame").contentDocument.querySelector("p")).color);
+	assert.equal(colour, "rgb(255, 0, 0)", "its own styles stay");
+});
+
+step("an attachment comes as it was sent", async page => {
+	await row("Dates").click();
+	const [file] = await Promise.all([page.waitForEvent("download"), page.locator(".attachment").click()]);
+	assert.equal(file.suggestedFilename(), "dates.pdf");
+	assert.equal(readFileSync(await file.path(), "utf8"), "hello file");
+});
+
+step("archive, undo; IMAP sees both", async page => {
+	await page.keyboard.press("e");
+	await toast("Archived 1 conversation").waitFor();
+	for (let n = 0; n < 100 && elsewhere("where", "Dates") !== "Archive"; n++)
+		await page.waitForTimeout(50);
+	assert.equal(elsewhere("where", "Dates"), "Archive");
+	await page.keyboard.press("z");
+	await row("Dates").waitFor();
+	for (let n = 0; n < 100 && elsewhere("where", "Dates") !== "INBOX"; n++)
+		await page.waitForTimeout(50);
+	assert.equal(elsewhere("where", "Dates"), "INBOX");
+});
+
+step("mail that comes by SMTP shows by itself, and what IMAP flags", async page => {
+	elsewhere("send", "Fresh from the press");
+	await row("Fresh from the press").waitFor();
+	elsewhere("flag", "Fresh from the press");
+	await page.locator(".row", { hasText: "Fresh from the press" }).locator(".flagged").waitFor();
+});
+
+step("folders: made here, seen there", async page => {
+	await page.getByRole("button", { name: "New folder" }).click();
+	await page.getByRole("dialog").getByLabel("Name").fill("Grüße & Co");
+	await page.keyboard.press("Enter");
+	await page.getByRole("link", { name: "Grüße & Co" }).waitFor();
+	assert.match(elsewhere("folders"), /Gr&APwA3w-e &- Co/);
+});
+
+step("a reload keeps the session and the place", async page => {
+	await row("Books").click();
+	await page.waitForFunction(() => /^\/mail\/[^/]+\/.+/.test(location.pathname));
+	await page.reload();
+	await page.waitForFunction(() => document.querySelector(".mail-frame")?.contentDocument?.body?.textContent.includes("ready"));
+});
+
+step("log out, and nothing is there any more", async page => {
+	await page.getByRole("button", { name: "Log out" }).click();
+	await page.getByLabel("Password").waitFor();
+	assert.equal((await tab.context.request.get(URL_ + "/.well-known/jmap", { headers: { "Sec-Fetch-Site": "same-origin" } })).status(), 401);
+});
