@@ -124,6 +124,7 @@ story("answer, attach, send, undo, send again", {}, async ({ page, server, shot 
 	await page.keyboard.press("r");
 	const text = page.locator(".editor-text[data-ready=true]");
 	await text.waitFor();
+	assert.match(await text.innerText(), /Ann Lee, room 4[^]*Mara Okafor wrote:[^]*Shall I book it/, "the signature above, what is answered below");
 	await page.keyboard.type("Please book it. The plan is attached.");
 	await page.getByRole("button", { name: "Send", exact: true }).click();
 	await page.getByRole("dialog", { name: /attachment/ }).waitFor();
@@ -136,7 +137,7 @@ story("answer, attach, send, undo, send again", {}, async ({ page, server, shot 
 	assert.equal(server.sent.length, 0);
 	await page.getByRole("button", { name: "Undo" }).click();
 	await text.waitFor();
-	assert.match(await text.innerText(), /Please book it/);
+	assert.match(await text.innerText(), /Please book it[^]*Mara Okafor wrote/);
 	await page.evaluate(() => (localStorage["tiermail.settings"] = JSON.stringify({ undoSeconds: 0 })));
 	await page.reload();
 	await page.locator(".place[data-role=drafts]").click();
@@ -211,4 +212,22 @@ story("offline is said, changes wait and arrive", {}, async ({ page, server }) =
 	server.away = false;
 	await page.getByText("No connection").waitFor({ state: "detached" });
 	assert.equal([...server.records.Email.values()].find(e => e.threadId === "tA").keywords.$flagged, true);
+});
+
+story("an answer to HTML keeps its looks and loads nothing", {}, async ({ page, server }) => {
+	server.deliver({ subject: "Colours", threadId: "tCol", receivedAt: new Date().toISOString(),
+		html: '<p style="color: red">Red <b>and bold</b></p><img src="https://evil.test/p.png"><blockquote>older</blockquote>' });
+	await row(page, "Colours").click();
+	await page.waitForFunction(() => document.querySelector(".mail-frame")?.contentDocument?.body?.textContent.includes("Red"));
+	await page.keyboard.press("r");
+	const text = page.locator(".editor-text[data-ready=true]");
+	await text.waitFor();
+	assert.equal(await text.locator("blockquote p").evaluate(p => getComputedStyle(p).color), "rgb(255, 0, 0)");
+	assert.equal(await text.locator("img[src]").count(), 0);
+	assert.match(await text.innerText(), /older/);
+	await page.getByRole("button", { name: "Bold" }).click();
+	await page.keyboard.type("mine");
+	assert.equal(await text.locator("b", { hasText: "mine" }).count(), 1);
+	await page.keyboard.press("Control+z");
+	assert.match(await text.innerText(), /Red and bold/);
 });

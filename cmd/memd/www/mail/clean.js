@@ -8,7 +8,6 @@
  * Links open elsewhere, without opener; one whose words name another host than it goes to says where it goes.
  * Quoted text is folded with <details>, which needs no script.
  */
-import DOMPurify from "../vendor/purify.mjs";
 import { room } from "./room.js";
 import { cleanSheet, cleanStyle } from "./css.js";
 
@@ -199,17 +198,22 @@ export function cleanFragment(html) {
 	}));
 }
 
-/** A fragment of the room as one of the page, whose policy takes styles only one property at a time. */
+/**
+ * A fragment of the room as one of the page.  Copied, since what is only moved keeps the other window's classes and
+ * is no Element to the editor; and with its styles set one by one, which is how the page's policy takes them.
+ */
 function adopt(fragment) {
-	const styles = [...fragment.querySelectorAll("[style]")].map(el => {
+	const styles = [...fragment.querySelectorAll("*")].map(el => {
 		const text = el.getAttribute("style");
 		el.removeAttribute("style");
-		return [el, text];
+		return text;
 	});
-	document.adoptNode(fragment);
-	for (const [el, text] of styles)
-		el.style.cssText = text;
-	return fragment;
+	const copy = document.importNode(fragment, true);
+	copy.querySelectorAll("*").forEach((el, n) => {
+		if (styles[n])
+			/** @type {HTMLElement} */ (el).style.cssText = styles[n];
+	});
+	return copy;
 }
 
 /** Cleaned HTML without the folds and notes that are for reading. */
@@ -220,10 +224,10 @@ const EDITED = { USE_PROFILES: { html: true }, FORBID_ATTR: ["style"], ADD_ATTR:
 
 /**
  * Trusted Types: the one policy beside DOMPurify's own, for the editor, which writes its undo states back by
- * innerHTML.  Whatever passes here is cleaned.
+ * innerHTML.  Whatever passes here is cleaned; styles go, since the page's policy takes none from text.
  */
 export function installPolicy() {
 	const tt = /** @type {any} */ (globalThis).trustedTypes;
 	if (tt && !tt.defaultPolicy)
-		tt.createPolicy("default", { createHTML: s => String(DOMPurify.sanitize(s, EDITED)) });
+		tt.createPolicy("default", { createHTML: s => String(room().purify.sanitize(s, EDITED)) });
 }

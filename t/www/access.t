@@ -1,0 +1,5 @@
+#!/bin/sh
+# The web client for everybody: axe, the keyboard alone, long words, right to left, German.
+cd "$(dirname "$0")/../.." || exit 1
+scripts/deps web || { echo "1..0 # SKIP no browser"; exit 0; }
+exec node --test --test-reporter=tap t/www/browser/access.mjs
