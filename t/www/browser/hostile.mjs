@@ -84,6 +84,18 @@ test("the cleaner alone: nothing to ask for is left", async () => {
 	assert.deepEqual(elsewhere(requests.slice(before)), []);
 });
 
+test("what lays mail out stays", async () => {
+	const html = await tab.page.evaluate(async () => {
+		const { clean } = await import(document.querySelector("script[type=module]").src.replace("app.js", "mail/clean.js"));
+		const mail = `<body bgcolor="#ffeeee" style="color: blue"><table width="600" cellpadding="4" border="1" align="center"><tr><td colspan="2" bgcolor="red" valign="top" style="padding: 4px">
+			<font color="green" face="Arial" size="2">x</font><img src="https://hostile.test/a.png" width="240" height="120" alt="A hall"><img src="https://hostile.test/p.gif" width="1" height="1"></td></tr></table>`;
+		return clean(mail, { pictures: false, inline: new Map(), goes: x => x, quoted: "q" }).html;
+	});
+	for (const kept of ['width="600"', 'cellpadding="4"', 'colspan="2"', 'bgcolor="red"', 'color="green"', 'face="Arial"', "padding: 4px", 'width="240"', 'alt="A hall"', "color: blue", "background-color: rgb(255, 238, 238)"])
+		assert.ok(html.includes(kept), `${kept}: ${html}`);
+	assert.equal(html.match(/<img/g).length, 1, "what is there only to be counted is not");
+});
+
 test("the frame's policy alone: what nobody has cleaned asks nobody and runs nothing", async () => {
 	const { page, said } = tab;
 	heard = 0;

@@ -11,6 +11,11 @@
 import { room } from "./room.js";
 import { cleanSheet, cleanStyle } from "./css.js";
 
+/** What an attribute may be: a URL of these schemes, or something that is no URL with a scheme (a width, a colour). */
+function values(schemes) {
+	return new RegExp(`^(?:(?:${schemes}):|[^a-z]|[a-z+.\\-]+(?:[^a-z+.\\-:]|$))`, "i");
+}
+
 const CONFIG = {
 	WHOLE_DOCUMENT: true,
 	RETURN_DOM: true,
@@ -23,7 +28,7 @@ const CONFIG = {
 	ALLOW_DATA_ATTR: false,
 	ALLOW_UNKNOWN_PROTOCOLS: false,
 	ADD_URI_SAFE_ATTR: [],
-	ALLOWED_URI_REGEXP: /^(?:https?|mailto|tel|cid|data):/i,
+	ALLOWED_URI_REGEXP: values("https?|mailto|tel|cid|data"),
 };
 const PICTURE = /^data:image\/(?:png|jpe?g|gif|webp|avif|bmp|x-icon)[;,]/i;
 const REMOTE = /^https?:/i;
@@ -220,7 +225,7 @@ function adopt(fragment) {
 export const unfold = html => html.replace(/<details class="tm-quote"><summary\b[^>]*>[^<]*<\/summary>/g, "").replace(/<\/details>/g, "")
     .replace(/<span class="tm-goes">[^<]*<\/span>/g, "");
 
-const EDITED = { USE_PROFILES: { html: true }, FORBID_ATTR: ["style"], ADD_ATTR: ["type"], ALLOWED_URI_REGEXP: /^(?:https?|mailto|tel|blob|data):/i };
+const EDITED = { USE_PROFILES: { html: true }, FORBID_ATTR: ["style"], ADD_ATTR: ["type"], ALLOWED_URI_REGEXP: values("https?|mailto|tel|blob|data") };
 
 /**
  * Trusted Types: the one policy beside DOMPurify's own, for the editor, which writes its undo states back by
