@@ -231,3 +231,20 @@ story("an answer to HTML keeps its looks and loads nothing", {}, async ({ page, 
 	await page.keyboard.press("Control+z");
 	assert.match(await text.innerText(), /Red and bold/);
 });
+
+story("what was being written when a tab died is open again in the next", {}, async ({ page, context, url, server }) => {
+	await row(page, "spring workshop").waitFor();
+	await page.keyboard.press("c");
+	await page.locator(".editor-text[data-ready=true]").waitFor();
+	await page.getByLabel("Subject").fill("Half a thought");
+	await page.waitForFunction(() => Object.keys(localStorage).some(k => k.startsWith("tiermail.draft.")));
+	server.fail = name => (name === "Email/set" ? { type: "serverFail" } : undefined);	/* nothing is saved on the way out */
+	await page.close();
+	server.fail = null;
+	const next = await context.newPage();
+	await next.goto(url + "/");
+	await next.getByRole("region", { name: "Half a thought" }).waitFor();
+	await next.locator(".saved", { hasText: "Saved" }).waitFor({ timeout: 9000 });
+	assert.ok([...server.records.Email.values()].some(e => e.subject === "Half a thought"));
+	assert.equal(await next.evaluate(() => Object.keys(localStorage).filter(k => k.startsWith("tiermail.draft.")).length), 0);
+});

@@ -18,6 +18,7 @@ import { byRole, tree } from "./mailboxes.js";
 import { Outbox } from "./outbox.js";
 import * as routes from "./route.js";
 import * as search from "./search.js";
+import { Rescue } from "./rescue.js";
 import { Settings } from "./settings.js";
 import { Threads } from "./thread.js";
 
@@ -62,7 +63,9 @@ export class App {
 		this.outbox = new Outbox(this.cache, {
 			identities: () => this.cache.all("Identity"), onSent: () => this.toasts.say(t("compose.sent")),
 			onFailed: (_, e) => this.toasts.say(t("compose.sendFailed", { why: why(e) }), { failed: true }),
+			onChanged: w => this.rescue.keep(this.state.user, w.draft), onKept: w => this.rescue.drop(w.draft.key),
 		});
+		this.rescue = new Rescue(how.storage);
 		/** @type {MessageList | null} */
 		this.list = null;
 		this.quota = null;
@@ -171,6 +174,7 @@ export class App {
 			this.quota = settled[1].value.list.find(q => q.resourceType === "octets" && q.hardLimit) || null;
 		void this.settings.open(this.transport).catch(() => {});
 		this.ui.set({ phase: "ready" });
+		void this.takeOver();
 		if (this.state.route.kind === "start")
 			this.go({ kind: "box", value: this.role("inbox")?.id || got.list[0].id }, true);
 		else
@@ -178,6 +182,16 @@ export class App {
 		if (this.wantsPush && this.transport.session.eventSourceUrl) {
 			this.push = new Push(this.transport.session.eventSourceUrl, { onChange: () => void this.sync() });
 			this.push.start();
+		}
+	}
+
+	/** What was being written when another tab of this browser died: open, and on its way to the server. */
+	async takeOver() {
+		const { blank } = await import("./compose.js");
+		for (const draft of await this.rescue.take(this.state.user)) {
+			const w = this.outbox.open(blank({ ...draft, key: blank().key, saved: " " }));
+			this.outbox.update(w, {});
+			this.toasts.say(t("compose.again"));
 		}
 	}
 

@@ -26,7 +26,9 @@ export class Outbox extends Emitter {
 	/**
 	 * @param {import("./cache.js").Cache} cache
 	 * @param {{identities: () => any[], later?: (f: () => void, ms: number) => any, now?: () => number,
-	 *	onSent?: (w: Window) => void, onFailed?: (w: Window, error: any) => void}} how
+	 *	onSent?: (w: Window) => void, onFailed?: (w: Window, error: any) => void,
+	 *	onChanged?: (w: Window) => void, onKept?: (w: Window) => void}} how
+	 *	onChanged: what the server has not got yet; onKept: now it has, or nobody wants it
 	 */
 	constructor(cache, how) {
 		super();
@@ -36,6 +38,8 @@ export class Outbox extends Emitter {
 		this.now = how.now || Date.now;
 		this.onSent = how.onSent || (() => {});
 		this.onFailed = how.onFailed || (() => {});
+		this.onChanged = how.onChanged || (() => {});
+		this.onKept = how.onKept || (() => {});
 		/** @type {Window[]} */
 		this.windows = [];
 		/** @type {Map<Window, {timer: any, submissionId: string | null, go: () => Promise<void>}>} between Send and sent */
@@ -71,6 +75,7 @@ export class Outbox extends Emitter {
 	/** @param {Window} w @param {Partial<Draft>} part */
 	update(w, part) {
 		w.draft = { ...w.draft, ...part };
+		this.onChanged(w);
 		clearTimeout(w.timer);
 		w.timer = this.later(() => void this.save(w).catch(() => {}), REST);
 		this.changed();
@@ -133,6 +138,8 @@ export class Outbox extends Emitter {
 			throw new JmapError("refused", why.type, why.description);
 		}
 		w.draft = { ...w.draft, savedId: made.id, saved: print };
+		if (!this.dirty(w))
+			this.onKept(w);
 		if (old)
 			this.cache.remove("Email", [old]);
 	}
@@ -162,6 +169,7 @@ export class Outbox extends Emitter {
 	/** Close, and the server's copy goes. @param {Window} w */
 	async discard(w) {
 		this.drop(w);
+		this.onKept(w);
 		if (w.saving)
 			await w.saving.catch(() => {});
 		if (w.draft.savedId)
@@ -221,7 +229,9 @@ export class Outbox extends Emitter {
 	}
 
 	wait(w, seconds, submissionId, go) {
-		const leave = { timer: null, submissionId, go: async () => {
+		const leave = { timer: /** @type {any} */ (null), submissionId, go: async () => {
+			if (this.leaving.get(w) !== leave)	/* taken back, or sent already */
+				return;
 			this.leaving.delete(w);
 			try {
 				await go();
