@@ -14,6 +14,7 @@
 
 #include "account.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "daemon/program.h"
 #include "message/message.h"
@@ -236,6 +237,11 @@ rethread_each(void *arg, const char *partition UNUSED, struct slice name,
 	else
 		rc = rethread_in(r, account);
 	r->failed |= r->unread > 0;
+	if (rc == 0 && !r->dry)
+		log_event(LOG_INFO, "rethreaded",
+		    "account=%s messages=%llu joined=%llu failed=%llu", log_str(account),
+		    (unsigned long long)r->messages, (unsigned long long)r->joined,
+		    (unsigned long long)r->unread);
 	if (rc == 0)
 		rethread_say(r, slice_str(account));
 	return rc;

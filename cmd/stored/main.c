@@ -20,6 +20,7 @@ static const struct metric metrics[] = {
 	[M_REQUESTS] = { "stored_requests", COUNTER, "Requests received." },
 	[M_DELIVERED] = { "stored_delivered", COUNTER, "Messages delivered, once for each recipient." },
 	[M_DUPLICATES] = { "stored_duplicates", COUNTER, "Deliveries that had been made before." },
+	[M_JOINED] = { "stored_thread_joined", COUNTER, "Messages that came into a thread that was there." },
 	[M_APPENDED] = { "stored_appended", COUNTER, "Messages appended by clients." },
 	[M_COPIED] = { "stored_copied", COUNTER, "Messages copied or moved." },
 	[M_EXPUNGED] = { "stored_expunged", COUNTER, "Messages expunged." },

@@ -155,6 +155,7 @@ parts_count_one(struct part *part)
 		}
 		all.delivered += sum[i].delivered;
 		all.duplicates += sum[i].duplicates;
+		all.joined += sum[i].joined;
 		all.appended += sum[i].appended;
 		all.copied += sum[i].copied;
 		all.expunged += sum[i].expunged;
@@ -181,6 +182,7 @@ parts_count_one(struct part *part)
 	}
 	metric_set(M_DELIVERED, (int64_t)all.delivered);
 	metric_set(M_DUPLICATES, (int64_t)all.duplicates);
+	metric_set(M_JOINED, (int64_t)all.joined);
 	metric_set(M_APPENDED, (int64_t)all.appended);
 	metric_set(M_COPIED, (int64_t)all.copied);
 	metric_set(M_EXPUNGED, (int64_t)all.expunged);

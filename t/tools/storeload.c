@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "store/client.h"
 #include "store/read.h"
+#include "store/thread.h"
 
 #define RCPT_MAX 100
 
@@ -99,6 +100,30 @@ on_delivered(void *arg, const struct store_reply *r)
 		next(s);
 }
 
+/* What stands for a digest: each message of a user but every fifth answers the one before it, and every tenth names
+ * one that never comes. */
+static struct slice
+cache_of(const struct slot *s, struct buf *b)
+{
+	unsigned long turn = s->number / users;
+	struct store_refs refs = { .subject = 1 };
+	char id[64];
+
+	snprintf(id, sizeof(id), "%lu-%lu", seed, s->number);
+	refs.id = store_ref_hash(slice_str(id));
+	if (turn % 10 == 9) {
+		snprintf(id, sizeof(id), "%lu-%lu-none", seed, s->number);
+		store_refs_add(&refs, store_ref_hash(slice_str(id)));
+	}
+	if (turn % 5) {
+		snprintf(id, sizeof(id), "%lu-%lu", seed, s->number - users);
+		store_refs_add(&refs, store_ref_hash(slice_str(id)));
+	}
+	buf_add(b, filler, size < 700 ? size : 700);
+	store_refs_write(b, &refs);
+	return buf_get(b);
+}
+
 static void
 send_body(struct slot *s)
 {
@@ -106,11 +131,12 @@ send_body(struct slot *s)
 	char names[RCPT_MAX][64], key[64];
 	size_t n = 0;
 	int len = snprintf(filler, 64, "Subject: number %lu\r\n", s->number);
-	struct store_message m = { .body = &s->body,
-		.size = (uint32_t)size,
-		.cache = slice(filler, size < 700 ? size : 700) };
+	struct store_message m = { .body = &s->body, .size = (uint32_t)size };
+	static struct buf cache;
 
 	filler[len] = 'x';
+	buf_clear(&cache);
+	m.cache = cache_of(s, &cache);
 	if (write(s->body.fd, filler, size) != (ssize_t)size) {
 		store_body_put(client, &s->body);
 		again(s);

@@ -4,7 +4,7 @@
  * COPY from another account; a copy within the account has the thread of its source.  Rows of `ref` lead from
  * a Message-ID to a thread, also for IDs that nothing has brought yet, so that it does not matter in which
  * order messages come; rows of `thread` from a thread to its messages.  A message of no conversation costs one
- * look and one row.  Flags and EXPUNGE write nothing here: what the purge has made meaningless goes a few rows
+ * row.  Flags and EXPUNGE write nothing here: what the purge has made meaningless goes a few rows
  * at a time, when mail comes.  A message that is gone keeps its row for REF_DAYS, so that answers to each other
  * find together when what they answer is not kept. */
 #include "base/random.h"
@@ -26,6 +26,7 @@ struct joining {
 	struct store_disk_ref thread; /* the one that it joins or begins */
 	uint16_t number;              /* in it, */
 	uint64_t last;                /* whose last row was this content's */
+	MDB_cursor *members;          /* on `thread`; NULL = not yet needed */
 };
 
 /* ---- rows ------------------------------------------------------------------------------------ */
@@ -107,14 +108,28 @@ thread_member_key(uint8_t key[24], const struct wacct *a, uint64_t threadid, uin
 	store_be64(key + 16, emailid);
 }
 
+/* A cursor that stays: what is put is mostly behind the row that was looked at. */
+static bool
+thread_members(struct joining *j)
+{
+	if (!j->w->error && !j->members)
+		j->w->error =
+		    mdb_cursor_open(j->w->txn, j->w->env->dbi[STORE_T_THREAD], &j->members);
+	return !j->w->error;
+}
+
 static void
 thread_member_put(struct joining *j, uint64_t emailid, uint16_t number)
 {
 	struct store_disk_member row = { .version = STORE_VERSION, .number = number };
 	uint8_t key[24];
+	MDB_val k = { sizeof(key), key }, d = { sizeof(row), &row };
 
 	thread_member_key(key, j->a, j->thread.threadid, emailid);
-	writer_row_put(j->w, STORE_T_THREAD, key, sizeof(key), &row, sizeof(row), 0);
+	writer_oplog_op(j->w, OPLOG_PUT, STORE_T_THREAD, slice((char *)key, sizeof(key)),
+	    slice((char *)&row, sizeof(row)));
+	if (thread_members(j))
+		j->w->error = mdb_cursor_put(j->members, &k, &d, 0);
 }
 
 /* The number of the last row of the thread, whose content is *emailid; both 0: it has no rows. */
@@ -124,17 +139,14 @@ thread_member_last(struct joining *j, uint64_t threadid, uint64_t *emailid)
 	struct store_disk_member row;
 	uint8_t key[24];
 	MDB_val k = { sizeof(key), key }, d;
-	MDB_cursor *c;
 	int rc;
 
 	*emailid = 0;
-	if (j->w->error ||
-	    (j->w->error = mdb_cursor_open(j->w->txn, j->w->env->dbi[STORE_T_THREAD], &c)))
+	if (!thread_members(j))
 		return 0;
 	thread_member_key(key, j->a, threadid, UINT64_MAX);
-	rc = mdb_cursor_get(c, &k, &d, MDB_SET_RANGE);
-	rc = mdb_cursor_get(c, &k, &d, rc == 0 ? MDB_PREV : MDB_LAST);
-	mdb_cursor_close(c);
+	rc = mdb_cursor_get(j->members, &k, &d, MDB_SET_RANGE);
+	rc = mdb_cursor_get(j->members, &k, &d, rc == 0 ? MDB_PREV : MDB_LAST);
 	if (rc || k.mv_size != sizeof(key) || memcmp(k.mv_data, key, 16) != 0 ||
 	    store_value_read(slice(d.mv_data, d.mv_size), sizeof(row), &row, sizeof(row)) < 0)
 		return 0;
@@ -213,13 +225,13 @@ join_none(struct joining *j)
 	}
 }
 
-/* What leads here from now on. */
+/* What leads here from now on; its own id does already if it was `new`. */
 static void
-join_refs(struct joining *j)
+join_refs(struct joining *j, bool new)
 {
 	bool joined = j->thread.threadid != j->emailid;
 
-	if (j->refs.id && (!j->rows[0].version || j->rows[0].kind == STORE_REF_WANTED))
+	if (!new && j->refs.id && (!j->rows[0].version || j->rows[0].kind == STORE_REF_WANTED))
 		ref_put(j, j->refs.id, STORE_REF_OWN);
 	else if (!j->refs.id && joined)
 		ref_put(j, j->emailid, STORE_REF_OWN);
@@ -234,17 +246,55 @@ join_member(struct joining *j)
 {
 	if (j->thread.threadid == j->emailid)
 		return;
+	j->w->stats.joined++;
 	thread_member_put(j, j->emailid, j->number);
 	if (j->last > j->emailid)
 		thread_member_put(j, j->last, j->number);
 }
 
-/* It refers to nothing, and is what most mail is: the first that is known of its id. */
+/* None of its references is known to be about what it is about. */
 static bool
 join_alone(struct joining *j)
 {
+	for (size_t i = 1; i <= j->refs.n; i++)
+		if (j->rows[i].version && j->rows[i].subject == j->refs.subject)
+			return false;
 	j->thread = (struct store_disk_ref){ .threadid = j->emailid, .born = (uint32_t)j->w->now };
-	return ref_put_new(j, j->refs.id, &j->rows[0]);
+	return true;
+}
+
+/* Nobody has spoken of it before, which is so of most mail: then its references alone say where it goes, and its id
+ * is looked for where it is put.  False: somebody has, or all that it refers to is full. */
+static bool
+join_new(struct joining *j)
+{
+	return j->refs.id && (join_oldest(j) || join_alone(j)) &&
+	    ref_put_new(j, j->refs.id, &j->rows[0]);
+}
+
+static void
+join_any(struct joining *j)
+{
+	bool new;
+
+	for (size_t i = 0; i < j->refs.n; i++)
+		ref_get(j, j->refs.ref[i], &j->rows[1 + i]);
+	new = join_new(j);
+	if (!new) {
+		ref_get(j, j->refs.id ? j->refs.id : j->emailid, &j->rows[0]);
+		if (j->rows[0].version && j->rows[0].emailid == j->emailid &&
+		    j->rows[0].kind == STORE_REF_OWN) { /* the account has had it before */
+			j->thread.threadid = j->rows[0].threadid;
+			return;
+		}
+		/* Of a message without an id, by which a thread is called. */
+		if (j->rows[0].kind == STORE_REF_NEXT)
+			j->rows[0].version = 0;
+		if (!join_oldest(j))
+			join_none(j);
+	}
+	join_refs(j, new);
+	join_member(j);
 }
 
 uint64_t
@@ -254,22 +304,9 @@ writer_thread_join(struct writer *w, struct wacct *a, uint64_t emailid, struct s
 
 	if (!store_refs_read(cache, &j.refs) || (!j.refs.id && !j.refs.n))
 		return emailid;
-	if (j.refs.n == 0) {
-		if (join_alone(&j))
-			return emailid;
-	} else
-		ref_get(&j, j.refs.id ? j.refs.id : emailid, &j.rows[0]);
-	if (j.rows[0].version && j.rows[0].emailid == emailid && j.rows[0].kind == STORE_REF_OWN)
-		return j.rows[0].threadid; /* the account has had this content before */
-	if (j.rows[0].kind ==
-	    STORE_REF_NEXT) /* of one without an id, by which a thread is called */
-		j.rows[0].version = 0;
-	for (size_t i = 0; i < j.refs.n; i++)
-		ref_get(&j, j.refs.ref[i], &j.rows[1 + i]);
-	if (!join_oldest(&j))
-		join_none(&j);
-	join_refs(&j);
-	join_member(&j);
+	join_any(&j);
+	if (j.members)
+		mdb_cursor_close(j.members);
 	return j.thread.threadid;
 }
 

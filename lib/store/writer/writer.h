@@ -109,6 +109,7 @@ uint64_t store_part_tag(const struct store_part *p); /* top 16 bits of its ids *
 
 struct store_part_stats {
 	uint64_t batches, jobs, delivered, appended, copied, expunged, purged, bytes, duplicates;
+	uint64_t joined;        /* messages that came into a thread that was there */
 	uint64_t batch;         /* the last one that was committed */
 	uint64_t redone;        /* batches of the log, at the start */
 	uint64_t steady_points; /* syncs of the index */
