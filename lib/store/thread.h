@@ -7,7 +7,9 @@
  * longest gets it.  So a message's thread is known when it comes, and stays.
  *
  * Bounds, whatever a sender writes: of a message's references STORE_REFS count, the first one and the last
- * ones; so it costs so many looks and rows at most.  A thread has STORE_THREAD_MOST messages; the next one
+ * ones; of those that have not come STORE_WANTED are waited for, again the first and the last, beside which
+ * the others will lie.  So it costs an account so many looks, and so many rows and one, also where a
+ * thousand accounts get it in one request.  A thread has STORE_THREAD_MOST messages; the next one
  * begins another, to which its references lead from then on.  Hashes have a key that everybody knows:
  * who makes two Message-IDs with one hash gains what he would by writing the other's in References.  Of a
  * million different ones two share a hash once in 37 million times, and then need one subject.
@@ -18,6 +20,7 @@
 #include "store/format.h"
 
 #define STORE_REFS        20   /* references of a message */
+#define STORE_WANTED      4    /* of them that have not come */
 #define STORE_THREAD_MOST 1000 /* contents in a thread, in one account */
 
 /* A message's place in conversations. */

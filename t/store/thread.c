@@ -281,6 +281,26 @@ test_long(void)
 		buf_fini(&caches[i]);
 }
 
+/* Of many references that have not come, those that lead to the others are waited for. */
+static void
+test_wanted(void)
+{
+	struct buf b = { 0 };
+	uint64_t thread;
+
+	buf_lit(&b, "wm wanted");
+	for (int i = 1; i <= STORE_REFS; i++)
+		buf_printf(&b, " w%d", i);
+	thread = append(inbox, buf_cstr(&b)).threadid;
+	buf_fini(&b);
+	ok(append(inbox, "w7 wanted").threadid != thread, "not any of many");
+	eq(append(inbox, "w1 wanted").threadid, thread, "the first one");
+	eq(append(inbox, "w20 wanted").threadid, thread, "the last one");
+	eq(append(inbox, "w18 wanted").threadid, thread, "and the third last");
+	ok(append(inbox, "w17 wanted").threadid != thread, "not the fourth last");
+	eq(append(inbox, "w9 wanted w1 w8").threadid, thread, "the others by what they answer");
+}
+
 static void
 test_refs(void)
 {
@@ -553,6 +573,7 @@ main(int argc, char **argv)
 		abort();
 	test_refs();
 	test_joining();
+	test_wanted();
 	test_accounts();
 	test_kill();
 	test_long();

@@ -236,7 +236,7 @@ join_refs(struct joining *j, bool new)
 	else if (!j->refs.id && joined)
 		ref_put(j, j->emailid, STORE_REF_OWN);
 	for (size_t i = 1; i <= j->refs.n; i++)
-		if (!j->rows[i].version)
+		if (!j->rows[i].version && (i == 1 || i + STORE_WANTED - 1 > j->refs.n))
 			ref_put(j, j->refs.ref[i - 1], STORE_REF_WANTED);
 }
 
