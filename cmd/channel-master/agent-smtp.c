@@ -226,12 +226,30 @@ fill_rcpt(struct smtp_client_rcpt *c, const struct qrcpt *q, struct outcome *o)
 	*c = (struct smtp_client_rcpt){
 		.address = slice_str(q->addr),
 		.notify = (unsigned)q->notify,
+		.sent = q->sent,
 		.data = o,
 	};
 	if (semi && semi > q->orcpt) {
 		c->orcpt_type = slice(q->orcpt, (size_t)(semi - q->orcpt));
 		c->orcpt = slice_str(semi + 1);
 	}
+}
+
+/* A copy for a Sent folder is for a server that knows what that is: to others it would be mail that has come. */
+static bool
+deliver_no_sent(struct job *j, size_t i)
+{
+	if (!j->r->env.rcpts[i].sent || (smtp_work(j)->session->client.offer.has & OFFERS_XSENT))
+		return false;
+	j->outcomes[i].v = verdict(OUT_SENT_NOWHERE);
+	j->outcomes[i].tried = true;
+	return true;
+}
+
+static void
+deliver_none_later(struct later *l)
+{
+	batch_over(CONTAINER(l, struct smtp_work, later)->job);
 }
 
 /* The next recipients that are pending and not yet tried: there are some. */
@@ -247,9 +265,13 @@ next_batch(struct job *j)
 	mem_free(&w->rcpts); /* another session may take more of them */
 	w->rcpts = mem_array(e->nrcpt < most ? e->nrcpt : most, sizeof(*w->rcpts));
 	for (size_t i = 0; i < e->nrcpt && n < most; i++)
-		if (e->rcpts[i].state == QSTATE_PENDING && !j->outcomes[i].tried)
+		if (e->rcpts[i].state == QSTATE_PENDING && !j->outcomes[i].tried &&
+		    !deliver_no_sent(j, i))
 			fill_rcpt(&w->rcpts[n++], &e->rcpts[i], &j->outcomes[i]);
-	must(n > 0);
+	if (n == 0) { /* as if it had been answered */
+		later_run(&w->later, master.loop, deliver_none_later);
+		return;
+	}
 	if (j->moved)
 		handover_init(&w->handover, j->r, QUEUE_ASIDE_COPY);
 	w->tx = (struct smtp_client_tx){

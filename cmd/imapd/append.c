@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "append.h"
 #include "limit.h"
+#include "message/sent.h"
 
 #define APPEND_MOST  128               /* messages of a command */
 #define APPEND_USER  (2 * APPEND_MOST) /* further ones that all APPENDs of a user hold ... */
@@ -93,6 +94,7 @@ append_find(struct session *s, struct append *a, struct imap_refusal *no)
 	}
 	r = place_open(&a->place, STORE_R_INSERT, false, &m);
 	if (r == 0) {
+		a->sent = a->place.own && m.special == STORE_USE_SENT;
 		a->allowed = append_allowed(s, a);
 		store_end(a->place.home->view);
 	}
@@ -375,6 +377,37 @@ append_add(struct append *a, struct slice s)
 		a->last = s.p[s.n - 1];
 }
 
+/* The folder's use is Sent: what is put there by a client need not be put there by the server. */
+static void
+append_marked(void *arg, const struct store_reply *r)
+{
+	struct session *s = arg;
+	struct append *a = s->imap.data;
+
+	(void)r; /* a mark that could not be made costs a second copy */
+	imap_server_resume(&s->imap,
+	    imap_server_finish(&s->imap, "OK", "[APPENDUID %u %s] APPEND completed", a->uidvalidity,
+		a->uids));
+}
+
+/* False: there is nothing to mark. */
+static bool
+append_mark(struct session *s, struct append *a)
+{
+	struct store_question q[STORE_QUESTIONS_MAX] = { { 0 } };
+	size_t n = 0;
+
+	for (size_t i = 0; a->sent && i < a->n && n < STORE_QUESTIONS_MAX; i++) {
+		q[n].what = STORE_KNOW_MARK;
+		q[n].seconds = MESSAGE_SENT_SECONDS;
+		n += message_sent_key(a->store[i].cache, q[n].key);
+	}
+	if (n == 0)
+		return false;
+	store_know_start(imapd.store, a->place.owner, S(""), q, n, &s->imap.op, append_marked, s);
+	return true;
+}
+
 static void
 appended(void *arg, const struct store_reply *r)
 {
@@ -391,6 +424,12 @@ appended(void *arg, const struct store_reply *r)
 	notify_brought(s, a->place.mailbox, r->uids, r->nuids);
 	uids = (struct imap_set){ .r = (struct imap_range *)(uintptr_t)r->uids, .n = r->nuids };
 	imap_set_write(&set, &uids);
+	a->uidvalidity = r->uidvalidity;
+	a->uids = arena_cstr(&s->imap.arena, buf_get(&set));
+	if (append_mark(s, a)) {
+		buf_fini(&set);
+		return;
+	}
 	imap_server_resume(&s->imap,
 	    imap_server_finish(&s->imap, "OK", "[APPENDUID %u %s] APPEND completed", r->uidvalidity,
 		buf_cstr(&set)));

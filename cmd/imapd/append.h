@@ -23,6 +23,9 @@ struct append_message {
 struct catenate;
 struct append {
 	struct place place;
+	bool sent;            /* into the folder for what its user has sent */
+	uint32_t uidvalidity; /* stored's answer, while the marks of that are made */
+	const char *uids;
 	uint32_t replaces; /* REPLACE: this UID of the selected mailbox; 0: APPEND */
 	struct append_message *m;
 	size_t n, room;

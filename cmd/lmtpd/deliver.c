@@ -305,7 +305,13 @@ fill_targets(struct lsession *s, struct store_target *targets)
 			.folder = r->folder,
 			.limits = r->limits,
 		};
-		deliver_dup_key(s, r->account, r->folder, targets[n].dup);
+		if (r->sent) {
+			targets[n].folder = S("Sent");
+			targets[n].use = STORE_USE_SENT;
+			targets[n].create = true;
+			targets[n].flags = STORE_SEEN;
+		}
+		deliver_dup_key(s, r->account, targets[n].folder, targets[n].dup);
 		r->target = n++;
 	}
 	return n;
@@ -340,6 +346,13 @@ deliver_commit(struct lsession *s, struct slice cache)
 /* The message is complete, in its file and in memory. */
 static void
 deliver_complete(struct lsession *s, struct slice cache)
+{
+	if (!sent_look(s, cache))
+		deliver_go_on(s, cache);
+}
+
+void
+deliver_go_on(struct lsession *s, struct slice cache)
 {
 	if (s->filter)
 		filter_start(s, cache);

@@ -2,6 +2,7 @@
  *
  *	session.c  who may connect, MAIL, RCPT (directory), life
  *	deliver.c  the body into the file that stored lent us, the commit, a verdict each
+ *	sent.c     whose Sent folder has the message already
  *	filter.h   Sieve scripts between the two; script.h: each compiled once */
 #ifndef LMTPD_H
 #define LMTPD_H
@@ -71,6 +72,7 @@ struct lrcpt {
 	int64_t max_message; /* 0 = none of its own */
 	bool again;          /* the same mailbox as an earlier one of this message */
 	bool scripted;       /* filter.h decides */
+	bool sent, looked;   /* it goes into his Sent folder; whether he has one is known */
 	bool logged;
 	size_t target;    /* in the request */
 	struct verdict v; /* decided before the store is asked, or VERDICT_NONE */
@@ -92,6 +94,7 @@ struct lsession {
 	/* of the transaction */
 	struct lrcpt *rcpts; /* heap; n of them */
 	size_t nrcpt, room;
+	struct slice cache;           /* while sent.c asks: the digest */
 	struct store_body body;       /* fd -1 = none */
 	struct buf bytes;             /* the message, while it is small */
 	uint64_t size;                /* of the message as it will lie in the store */
@@ -132,4 +135,8 @@ void deliver_bytes(struct smtp_server *, struct slice);
 void deliver_end(struct smtp_server *);
 void deliver_reset(struct smtp_server *);
 struct lsession *lmtpd_session_of(struct smtp_server *);
+void deliver_go_on(struct lsession *s, struct slice cache); /* sent.c is through */
+
+/* sent.c: copies for the Sent folders of those who have sent the message.  True: it asks, and deliver_go_on follows. */
+bool sent_look(struct lsession *s, struct slice cache);
 #endif

@@ -211,7 +211,7 @@ static void
 add_keywords(struct smtp_server *srv, struct buf *b)
 {
 	(void)srv;
-	buf_lit(b, "XTIERMAIL\nIGNOREQUOTA\n");
+	buf_lit(b, "XTIERMAIL\nIGNOREQUOTA\nXSENT\n");
 }
 
 /* ---- MAIL ----------------------------------------------------------------------------- */
@@ -314,6 +314,7 @@ add_rcpt(struct lsession *s, const struct dir_user *u)
 		.limits = { login_quota(u->quota_bytes, shared.quota_bytes),
 		    login_quota(u->quota_msgs, shared.quota_messages) },
 		.max_message = u->max_message,
+		.sent = s->asked.sent,
 	};
 	if (s->asked.ignore_quota)
 		r->limits = STORE_UNASKED;
@@ -321,7 +322,8 @@ add_rcpt(struct lsession *s, const struct dir_user *u)
 	    arena_printf(a, SFMT "@" SFMT, SARG(s->asked.to.local), SARG(s->asked.to.domain)));
 	/* Two addresses of one user: one copy, two answers. */
 	for (size_t i = 0; i < s->nrcpt; i++) {
-		if (!s->rcpts[i].again && slice_eq(s->rcpts[i].account, r->account) &&
+		if (!s->rcpts[i].again && s->rcpts[i].sent == r->sent &&
+		    slice_eq(s->rcpts[i].account, r->account) &&
 		    slice_eq(s->rcpts[i].folder, r->folder)) {
 			r->again = true;
 			r->target = i;
@@ -348,7 +350,8 @@ rcpt_found(void *arg, const struct dir_answer *a)
 		v = judge(a->user, &s->srv.mail, s->asked.ignore_quota);
 		if (v.kind == OK) {
 			add_rcpt(s, a->user);
-			filter_rcpt(s, &s->asked, a);
+			if (!s->asked.sent) /* what he has sent he need not be told of */
+				filter_rcpt(s, &s->asked, a);
 		}
 	} else if (v.kind != TEMP) {
 		v = login_rule_verdict(LOGIN_RULE_GONE, false);

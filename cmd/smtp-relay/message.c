@@ -55,6 +55,15 @@ message_filtered(struct session *s, const struct verdict *no)
 	}
 }
 
+static void
+message_sent_found(struct session *s, const struct verdict *no)
+{
+	if (no)
+		message_filtered(s, no);
+	else
+		filters_ask(s, MILTER_AT_DATA, message_filtered);
+}
+
 /* As many bodies as the recipients need by now. */
 static void
 message_bodies(struct session *s)
@@ -78,7 +87,10 @@ relay_message_begin(struct smtp_server *smtp)
 	m->session = s;
 	s->message = m;
 	message_bodies(s);
-	filters_ask(s, MILTER_AT_DATA, message_filtered);
+	if (sent_wanted(s))
+		sent_start(s, &s->smtp.mail.from, message_sent_found);
+	else
+		filters_ask(s, MILTER_AT_DATA, message_filtered);
 }
 
 /* Who gets it beside the recipients that are expanded once more, who may be members of a list that is: for
@@ -143,6 +155,7 @@ queue_begin(struct session *s)
 	address_write(&from, &s->from);
 	env.sender = buf_cstr(&from);
 	env.known = message_known(s);
+	sent_add(s, &env);
 	m->w = qwrite_begin(relay.queue, &env);
 	buf_fini(&from);
 }

@@ -517,10 +517,29 @@ rcpt_start(struct session *s, const struct smtp_rcpt *rcpt,
 	rcpt_expand(s);
 }
 
+/* It is for his Sent folder: a copy that was on its way elsewhere when he moved. */
+static void
+rcpt_sent(struct session *s, const struct verdict *no)
+{
+	if (no)
+		smtp_server_answer(&s->smtp, no);
+	else if (s->sent)
+		relay_session_answer(s, OUT_RCPT_TAKEN);
+	else
+		relay_session_answer(s, OUT_USER_NO_MAILBOX);
+}
+
 void
 rcpt_ask(struct smtp_server *smtp, const struct smtp_rcpt *rcpt)
 {
-	rcpt_start(relay_session_of(smtp), rcpt, NULL);
+	struct session *s = relay_session_of(smtp);
+
+	if (rcpt->sent && s->sent) /* one of a kind in a message, else in another one */
+		relay_session_answer(s, OUT_RCPTS_MANY);
+	else if (rcpt->sent)
+		sent_start(s, &rcpt->to, rcpt_sent);
+	else
+		rcpt_start(s, rcpt, NULL);
 }
 
 void

@@ -6,6 +6,7 @@
  *	xclient.c  XCLIENT: a proxy that has asked for the password itself
  *	rcpt.c     RCPT: who may have it, and who gets it; rcpt-body.h: which body of it
  *	release.c  mail that is kept for later, and cancelled
+ *	sent.c     a copy for the sender's Sent folder
  *	message.c  the message: through its stages (stage.h) into the queue
  *	trace.c    its trace, and what must not be missing
  *	password.c the passwords of lists
@@ -46,6 +47,8 @@ struct config {
 	int64_t min_free; /* of the queue's file system, octets */
 	int64_t auth_delay, auth_failures;
 	int64_t release_most; /* ms that a message may be kept, 0 = none is */
+	char **sent_users;    /* accounts whose Sent folder gets a copy; "*" = all */
+	int64_t sent_delay;   /* ms until then: clients store theirs meanwhile */
 	char **release_users; /* accounts that may have one kept; "*" = all */
 	char **any_sender;    /* accounts; "*" = all */
 	char **proxies;       /* auth.proxies: names of those that act for users */
@@ -108,6 +111,8 @@ struct session {
 	char qid[14];
 	struct address from;
 	int64_t release_at; /* unix seconds, 0 = at once */
+	struct sent_wait *sent_wait;
+	struct qrcpt *sent; /* he who gets a copy in his Sent folder, or NULL */
 	int64_t max_list;   /* least of all lists, 0 = none */
 	struct qrcpt *rcpts;
 	size_t nrcpts, rcpts_room;
@@ -181,6 +186,13 @@ bool release_judge(struct session *s, const struct smtp_mail *mail);
 /* Whose the message is: the user who has logged in, or whom a program of ours names; or NULL. */
 const char *release_account(struct session *s);
 enum smtp_next relay_cmd_xcancel(struct smtp_server *s, struct slice arg);
+
+/* sent.c.  Does the sender's Sent folder get a copy?  Then finds out where that is: done(s, no) as filters say it. */
+bool sent_wanted(const struct session *s);
+void sent_start(struct session *s, const struct address *whose,
+    void (*done)(struct session *s, const struct verdict *no));
+/* Adds him behind the recipients. */
+void sent_add(struct session *s, struct qenv *env);
 
 /* message.c */
 void relay_message_begin(struct smtp_server *s);

@@ -44,7 +44,7 @@ on_keywords(struct smtp_server *smtp, struct buf *text)
 	struct session *s = relay_session_of(smtp);
 
 	if (smtp->may_aside)
-		buf_lit(text, "XASIDE\n");
+		buf_lit(text, "XASIDE\nXSENT\n");
 	if (relay_auth_offered(s))
 		buf_printf(text, "AUTH %s\n", login_mechanisms());
 	if (s->proxy)
@@ -213,6 +213,8 @@ on_reset(struct smtp_server *smtp)
 	relay.nrcpts -= s->nrcpts;
 	s->nrcpts = s->rcpts_room = s->nrcpts_asked = s->nbodies = 0;
 	s->max_list = s->release_at = 0;
+	s->sent = NULL;
+	s->sent_wait = NULL;
 	s->asked = NULL;
 	s->nasked = s->asked_room = 0;
 	s->approved_goes = false;
@@ -265,7 +267,7 @@ relay_session_on_closed(struct smtp_server *smtp)
 
 #define XCANCEL                                                                                    \
 	{                                                                                          \
-		"XCANCEL", relay_cmd_xcancel, SMTP_READY, 0, "smtp-relay(8)"                       \
+		"XCANCEL", relay_cmd_xcancel, SMTP_READY, SMTP_QUIET, "smtp-relay(8)"              \
 	}
 
 static const struct smtp_verb submission_verbs[] = {

@@ -55,6 +55,10 @@
 #define OUT_QUEUE_COMMITTED	OK, 250, "2.6.0", "message queued"
 /* The message is on disk under this queue id; tiermail answers for it now (RFC 5321 6.1). */
 #define OUT_QUEUED		OK, 250, "2.0.0", "queued as %s"
+/* The copy for the sender's Sent folder is left out: the store to which it would go has no XSENT. */
+#define OUT_SENT_NOWHERE	OK, 250, "2.0.0", "no copy for the Sent folder: the store does not know how"
+/* The copy for the sender's Sent folder is left out: the client has stored one. */
+#define OUT_SENT_THERE		OK, 250, "2.0.0", "the sender has a copy already"
 /* A message that was to be sent later is gone, for all its recipients; nobody has had it. */
 #define OUT_CANCELLED		OK, 250, "2.0.0", "cancelled"
 

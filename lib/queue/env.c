@@ -84,6 +84,8 @@ qenv_put_rcpt(struct buf *b, const struct qrcpt *r, size_t n)
 	put_opt(b, "final", r->final);
 	put_opt(b, "orcpt", r->orcpt);
 	put_notify(b, r->notify);
+	if (r->sent)
+		buf_lit(b, " sent=1");
 	buf_char(b, '\n');
 }
 
@@ -123,8 +125,10 @@ qenv_write(struct buf *b, const struct qenv *env, const char *id, const uint32_t
 	if (env->ret != QRET_NONE && !own)
 		kv_put(b, "ret", slice_str(ret_words[env->ret]));
 	put_opt(b, "envid", own ? NULL : env->envid);
-	if (env->release_at) {
-		kv_put_i64(b, "release", env->release_at);
+	if (env->rcpts[pick[0]].release_at || env->release_at) {
+		kv_put_i64(b, "release",
+		    env->rcpts[pick[0]].release_at ? env->rcpts[pick[0]].release_at :
+						     env->release_at);
 		kv_put_u64(b, "files", env->files);
 	}
 	put_opt(b, "asked", env->release_asked);

@@ -33,10 +33,12 @@ enum qstate { QSTATE_PENDING, QSTATE_DELIVERED, QSTATE_FAILED, QSTATE_DISCARDED 
 
 struct qrcpt {
 	/* From the writer. */
-	const char *addr;  /* active address: where it is sent to */
-	const char *orcpt; /* ORCPT as given, decoded: "rfc822;user@x"; NULL when absent */
-	const char *final; /* address as it stood in RCPT TO, when it differs from addr; or NULL */
-	int notify;        /* QNOTIFY_ bits */
+	const char *addr;   /* active address: where it is sent to */
+	const char *orcpt;  /* ORCPT as given, decoded: "rfc822;user@x"; NULL when absent */
+	const char *final;  /* address as it stood in RCPT TO, when it differs from addr; or NULL */
+	int notify;         /* QNOTIFY_ bits */
+	bool sent;          /* the copy for the Sent folder of him who has sent it */
+	int64_t release_at; /* writer only: his file's, later than the message's; 0 = as that */
 	const char *channel; /* writer only: which channel ... */
 	const char *dest;    /* ... and destination: one file for each distinct pair */
 	const char *hold;    /* writer only: why this recipient's file begins as .HELD, or NULL */

@@ -242,6 +242,7 @@ rec_rcpt(struct parse *p, struct slice rest)
 	r->final = get_str(rest, "final", p->a);
 	r->orcpt = get_str(rest, "orcpt", p->a);
 	r->notify = parse_notify(kv_find(rest, "notify"));
+	r->sent = slice_eq(kv_find(rest, "sent"), S("1"));
 	r->channel = p->env->channel;
 	r->dest = p->env->dest;
 	return true;

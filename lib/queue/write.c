@@ -33,8 +33,9 @@ struct target {
 	const char *sender; /* a list's; NULL: the message's */
 	const char *hold;   /* why it is kept, or NULL */
 	bool held;          /* it is made as .HELD: for that, or aside */
+	int64_t release_at; /* kept until then, or 0 */
 	unsigned body;
-	struct slice key; /* all five */
+	struct slice key; /* all of these */
 	uint32_t *pick;
 	size_t npick, room;
 	char id[QUEUE_FILE_ID_LEN + 1];
@@ -106,6 +107,8 @@ copy_env(struct qwriter *w, const struct qenv *from)
 			.hold = copy_str(a, r->hold),
 			.sender = r->sender,
 			.body = r->body,
+			.sent = r->sent,
+			.release_at = r->release_at,
 			.again = r->again,
 		};
 	}
@@ -115,7 +118,7 @@ copy_env(struct qwriter *w, const struct qenv *from)
 		e->arrival_ms = clock_now_ms();
 }
 
-/* channel, dest, sender and hold, each with a NUL, and the body; one that is absent is told from one that is
+/* channel, dest, sender and hold, each with a NUL, the body and the release; one that is absent is told from one that is
  * empty. */
 static struct slice
 target_key(struct buf *b, const struct qrcpt *r)
@@ -128,6 +131,8 @@ target_key(struct buf *b, const struct qrcpt *r)
 		buf_char(b, parts[i] ? '\0' : '\1');
 	}
 	buf_u64(b, r->body);
+	buf_char(b, r->sent ? 's' : '-');
+	buf_u64(b, (uint64_t)r->release_at);
 	return buf_get(b);
 }
 
@@ -150,6 +155,7 @@ target_new(struct qwriter *w, const struct qrcpt *r, struct slice key)
 	t->hold = r->hold;
 	t->held = r->hold || w->env.aside;
 	t->body = r->body;
+	t->release_at = r->release_at ? r->release_at : w->env.release_at;
 	if (w->bodies[r->body].first == SIZE_MAX)
 		w->bodies[r->body].first = w->ntarget;
 	t->key = arena_slice(&w->arena, key);
@@ -507,10 +513,10 @@ qwrite_announce(struct qwriter *w)
 	struct qfile f = { .prio = w->env.prio };
 
 	f.arrival_at = w->env.arrival_ms / 1000;
-	f.release_at = w->env.release_at;
 	for (size_t i = 0; q->announce && i < w->ntarget; i++) {
 		f.size = w->bodies[w->target[i].body].size;
 		f.channel = w->target[i].channel;
+		f.release_at = w->target[i].release_at;
 		f.dest = w->target[i].dest;
 		f.nrcpt = (uint32_t)w->target[i].npick;
 		queue_name(f.name, w->target[i].id, 0, w->target[i].held);

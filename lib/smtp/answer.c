@@ -99,6 +99,7 @@ static const struct {
 	{ "XASIDE", OFFERS_XASIDE },
 	{ "FUTURERELEASE", OFFERS_RELEASE },
 	{ "XCANCEL", OFFERS_XCANCEL },
+	{ "XSENT", OFFERS_XSENT },
 };
 /* clang-format on */
 

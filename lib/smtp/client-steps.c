@@ -102,6 +102,8 @@ smtp_client_send_rcpt(struct smtp_client *c)
 		if (r->orcpt_type.n)
 			write_orcpt(c, out, r);
 	}
+	if (r->sent)
+		buf_lit(out, " XSENT");
 	buf_lit(out, "\r\n");
 }
 

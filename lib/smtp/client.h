@@ -46,6 +46,7 @@ struct smtp_client_rcpt {
 	struct slice orcpt_type; /* "rfc822", "utf-8", or empty: no ORCPT */
 	struct slice orcpt;      /* decoded */
 	unsigned notify;         /* SMTP_NOTIFY_*, 0 = no NOTIFY */
+	bool sent;               /* with XSENT; only where the server offers it */
 	void *data;              /* the owner's */
 
 	struct verdict v; /* out: the outcome */

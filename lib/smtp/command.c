@@ -346,6 +346,10 @@ smtp_rcpt_parse(struct slice arg, bool bare, struct arena *a, struct smtp_rcpt *
 			n = r->notify ? -EBADMSG : rcpt_notify(value, r, why);
 		} else if (slice_ieq(key, S("ORCPT"))) {
 			n = r->orcpt_type.p ? -EBADMSG : rcpt_orcpt(value, a, r, why);
+		} else if (slice_ieq(key, S("XSENT"))) {
+			*why = "XSENT stands alone, once";
+			n = r->sent || has_value ? -EBADMSG : 1;
+			r->sent = true;
 		} else if (slice_ieq(key, S("IGNOREQUOTA"))) {
 			*why = "IGNOREQUOTA stands alone, once";
 			n = r->ignore_quota || has_value ? -EBADMSG : 1;

@@ -50,6 +50,7 @@ struct smtp_rcpt {
 	struct slice orcpt_type; /* "rfc822", "utf-8"; p NULL = not given */
 	struct slice orcpt;      /* decoded */
 	bool ignore_quota;
+	bool sent; /* our own: the copy for his Sent folder, lmtpd(8) */
 };
 
 /* `arg` excludes verb and line end.  Slices borrow from `arg` or live in `a`.

@@ -195,7 +195,9 @@ smtp_cmd_rcpt(struct smtp_server *s, struct slice arg)
 	arg = arena_slice(&s->arena, arg);
 	rcpt = arena_new(&s->arena, sizeof(*rcpt));
 	r = smtp_rcpt_parse(arg, s->policy->bare, &s->arena, rcpt, &path_bad, &why);
-	if (r >= 0 && rcpt->ignore_quota && !s->policy->lmtp) {
+	if (r >= 0 &&
+	    ((rcpt->ignore_quota && !s->policy->lmtp) ||
+		(rcpt->sent && !s->policy->lmtp && !s->may_aside))) {
 		r = -ENOTSUP;
 		why = "unknown parameter";
 	}
@@ -294,7 +296,8 @@ smtp_cmd_help(struct smtp_server *s, struct slice arg)
 			    verbs[i].verb);
 	for (const struct smtp_verb *own = s->policy->verbs; own && own->verb && n < sizeof(v.text);
 	     own++)
-		n += (size_t)snprintf(v.text + n, sizeof(v.text) - n, " %s", own->verb);
+		if (!(own->flags & SMTP_QUIET))
+			n += (size_t)snprintf(v.text + n, sizeof(v.text) - n, " %s", own->verb);
 	smtp_server_put_reply(s, &v);
 	return SMTP_NEXT;
 }

@@ -41,6 +41,7 @@ enum {
 	SMTP_PRE_AUTH = 2, /* legal although authentication is demanded and missing */
 	SMTP_LAST = 4,     /* last of a pipelined group: input behind it ends the session */
 	SMTP_LONG = 8,     /* the line may have SMTP_AUTH_MAX octets */
+	SMTP_QUIET = 16,   /* HELP does not name it: it is for those who are offered it at EHLO */
 };
 
 /* A command of the owner's own, beside those that the server has. */

@@ -223,7 +223,7 @@ static const struct store_verb_info verbs[] = {
 		B(ACCOUNT) | B(NAME) | B(NAME2), 0 },
 	{ STORE_V_LOGIN,     "login",     STORE_AT_ACCOUNT,   0,                        POP | STORECTL,   2, verb_check_login,
 		B(ACCOUNT), B(USE) | B(SINCE) },
-	{ STORE_V_KNOW,      "know",      STORE_AT_NAME,      CHANGE,                   LMTPD | STORECTL, 2, verb_check_know,
+	{ STORE_V_KNOW,      "know",      STORE_AT_NAME,      CHANGE,                   LMTPD | MAIL | STORECTL, 2, verb_check_know,
 		B(NAME) | B(QUESTIONS), B(PARTITION) },
 	{ STORE_V_RETHREAD,  "rethread",  STORE_AT_MAILBOX,   CHANGE,                   STORECTL,         2, NULL,
 		B(MAILBOX), B(MESSAGES) },

@@ -48,6 +48,7 @@ MASKS = [
     (rb"<[0-9a-z.]{10,}@mail\.example\.test>", rb"<message-id>", "made by us"),
     (rb"CAPABILITY [^\]]*", lambda m: LATER.sub(b"", m[0]), "grows"),
     (rb'("version" )"[^"]*"', rb'\1"<version>"', "grows"),
+    (rb"FUTURERELEASE (\d+) \S+", rb"FUTURERELEASE \1 <date>", "the latest time, from now"),
     (rb"\b(sid=)[0-9a-z]+", rb"\1<sid>", "the session's id"),
     (rb"^(\+OK \d+ |\d+ )\d{9,10}(\.\d+)$", rb"\1<uidvalidity>\2", "made from the clock, in UIDL"),
 ]

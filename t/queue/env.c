@@ -67,13 +67,15 @@ header(void)
 	buf_clear(&b);
 	e.release_at = 0;
 	e.release_asked = NULL;
-	r[0].again = true;
+	r[0].again = r[0].sent = true;
+	r[0].release_at = 1763990000;
 	qenv_write(&b, &e, ID, all, 2);
 	ok(slice_ends(buf_get(&b), S("END\n")), "ends with END");
 	eq(qenv_header_len(slice_sub(buf_get(&b), 0, QENV_FIRST)), b.n, "says its length");
 	eq(parse(&b, b.n, &a, &back), QBAD_NONE, "reads");
 	ok(slice_eq(back.known, e.known), "there");
-	ok(back.release_at == 0 && back.next_at == 0 && !back.release_asked, "not kept");
+	ok(back.release_at == 1763990000 && !back.release_asked, "this file alone is kept");
+	ok(back.rcpts[0].sent && !back.rcpts[1].sent, "whom it is a copy for");
 	is(back.qid, e.qid, "qid");
 	is(back.sender, e.sender, "sender");
 	is(back.envid, e.envid, "envid");

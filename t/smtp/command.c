@@ -45,6 +45,7 @@ static void
 test_mail(void)
 {
 	struct smtp_mail m;
+	struct smtp_rcpt r;
 
 	eq(mail("FROM:<a@b.c>", &m), 0, "plain");
 	ok(slice_eq(m.from.local, S("a")) && slice_eq(m.from.domain, S("b.c")) && !m.size &&
@@ -57,6 +58,10 @@ test_mail(void)
 	ok(slice_eq(m.aside, S("0123456789xyz")), "says which");
 	eq(mail("FROM:<> XASIDE=0123456789xy", &m), -EBADMSG, "too short");
 	eq(mail("FROM:<> XASIDE=../456789xyz", &m), -EBADMSG, "not of letters and digits");
+	eq(rcpt("TO:<a@b.c> XSENT", &r), 0, "for a Sent folder");
+	ok(r.sent, "says so");
+	eq(rcpt("TO:<a@b.c> XSENT=1", &r), -EBADMSG, "without a value");
+	eq(rcpt("TO:<a@b.c> XSENT XSENT", &r), -EBADMSG, "once");
 	eq(mail("FROM:<> HOLDFOR=3600", &m), 0, "kept for an hour");
 	ok(m.release == SMTP_RELEASE_FOR && m.release_at == 3600 &&
 		slice_eq(m.release_asked, S("for;3600")),
