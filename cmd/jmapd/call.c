@@ -182,6 +182,9 @@ call_ids(struct call *c, struct call_ids *ids, enum call_next *next)
 
 		if (!id.p)
 			break;
+		/* What this request has made goes by its creation id, too. */
+		if (call_created(c, id).p)
+			id = call_created(c, id);
 		if (!map_put(&seen, id, ids))
 			ids->list[ids->n++] = id;
 	}

@@ -37,6 +37,7 @@ struct call {
 	struct arena arena;            /* until the call is over */
 	void *data;                    /* the method's, zeroed */
 	size_t at;                     /* of its answer */
+	struct bring *bring;           /* the same of a message that is brought */
 	struct email_changes *changes; /* whose request to stored is under way */
 	size_t answers;                /* that it has given */
 	size_t args_at;                /* of the one that is written */

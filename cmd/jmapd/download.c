@@ -1,4 +1,5 @@
-/* jmapd/download.c: blobs by GET (RFC 8620 6.2): messages as they lie in the store, in ranges and whole.
+/* jmapd/download.c: blobs by GET (RFC 8620 6.2): messages as they lie in the store, their parts decoded, and uploads, in ranges
+ * and whole.
  *
  * The path is {accountId}/{blobId}/{name}; `type` of the query is the Content-Type, and the answer is an
  * attachment that a browser does not look into, whatever it says.  Octets go out by a cursor that reads the
@@ -8,13 +9,15 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "base/utf8.h"
-#include "folders.h"
+#include "blob.h"
+#include "call.h"
 #include "message/parse.h"
 
 #define PIECE (64 * 1024)
 
 struct download {
-	struct message message;
+	struct message message; /* or an upload */
+	struct buf part;        /* instead: the octets of a part */
 	uint64_t at, end;
 	struct message_parse *parse;
 	int error;
@@ -28,6 +31,7 @@ download_undo(struct http_server *http)
 
 	if (d->message.fd >= 0)
 		message_close(&d->message);
+	buf_fini(&d->part);
 }
 
 /* A type as HTTP may have it: what a client says goes into a field of ours. */
@@ -114,6 +118,11 @@ download_more(struct http_server *http)
 
 	if (d->error)
 		return HTTP_CLOSE;
+	if (d->message.fd < 0) {
+		http_server_piece(http, slice_sub(buf_get(&d->part), (size_t)d->at, (size_t)n));
+		d->at += n;
+		return d->at == d->end ? HTTP_NEXT : HTTP_PULL;
+	}
 	if (d->at + n > d->warm && !message_in_memory(&d->message, d->at, n))
 		return download_warm(s, d, n);
 	got = pread(d->message.fd, piece, (size_t)n, (off_t)d->at);
@@ -154,57 +163,32 @@ download_answer(struct session *s, struct download *d, struct slice etag, struct
 	return http_server_stream(http, download_type(s), n, download_more);
 }
 
-/* A place of the user's own where the content is: 0 and its file is open, or -errno. */
-static int
-download_open(struct session *s, uint64_t emailid, struct message *m)
-{
-	struct store_view *v = s->user->home->view;
-	struct store_place p = { .emailid = emailid };
-	struct store_account a;
-	struct store_mailbox box;
-	int rc = store_begin(v);
-
-	if (rc == 0)
-		rc = store_find_account(v, slice_str(s->user->account), &a);
-	while (rc == 0) {
-		if (!store_email_next(v, &p))
-			rc = -ENOENT;
-		else if (store_get_mailbox(v, p.mailbox, &box) == 0 && box.account == a.id)
-			break;
-	}
-	if (rc == 0) {
-		message_init(m, slice(NULL, 0));
-		rc = message_open(m, v, p.mailbox, p.uid);
-	}
-	store_end(v);
-	return rc;
-}
-
 enum http_next
 download_get(struct session *s, struct slice rest)
 {
-	struct slice account, blob, etag;
+	struct slice account, id, etag;
+	struct blob blob;
 	struct download *d;
-	uint64_t id;
 	int rc;
 
-	if (!slice_cut(&rest, '/', &account) || !slice_cut(&rest, '/', &blob) ||
+	if (!slice_cut(&rest, '/', &account) || !slice_cut(&rest, '/', &id) ||
 	    !slice_eq(account, slice_str(s->user->account_id)))
 		return http_server_error(&s->http, 404, NULL);
-	id = jmap_id_parse(blob, JMAP_BLOB);
-	if (id == 0)
-		return http_server_error(&s->http, 404, NULL);
-	etag = slice_str(arena_printf(&s->http.arena, "\"" SFMT "\"", SARG(blob)));
-	if (http_server_unchanged(&s->http, etag))
-		return HTTP_NEXT;
-	d = arena_new(&s->http.arena, sizeof(*d));
-	d->message.fd = -1;
-	s->http.data = d;
-	s->http.undo = download_undo;
-	rc = download_open(s, id, &d->message);
+	rc = blob_open(s, id, &blob);
+	if (rc < 0)
+		blob_close(&blob);
 	if (rc == -ENOENT)
 		return http_server_error(&s->http, 404, NULL);
 	if (rc < 0)
-		return http_server_error(&s->http, 503, "the message cannot be read now");
+		return http_server_error(&s->http, 503, "the blob cannot be read now");
+	d = arena_new(&s->http.arena, sizeof(*d));
+	d->message = (struct message){ .fd = blob.fd, .size = blob.size };
+	d->part = blob.bytes;
+	s->http.data = d;
+	s->http.undo = download_undo;
+	/* What a blob has never changes. */
+	etag = slice_str(arena_printf(&s->http.arena, "\"" SFMT "\"", SARG(id)));
+	if (http_server_unchanged(&s->http, etag))
+		return HTTP_NEXT;
 	return download_answer(s, d, etag, rest);
 }

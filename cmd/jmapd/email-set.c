@@ -1,9 +1,10 @@
-/* jmapd/email-set.c: Email/set (RFC 8621 4.6): keywords, mailboxes, destroying.
+/* jmapd/email-set.c: Email/set (RFC 8621 4.6): creating, keywords, mailboxes, destroying.
  *
- * In three steps: in snapshots, what each email is and which requests make it what it is to be
+ * What is to be created comes first (email-create.h).  Then, in three steps: in snapshots, what each email is and which requests make it what it is to be
  * (email-change.h); the requests; and the answer with the state behind them.  What others do meanwhile is
  * theirs: messages that are gone are passed over by stored. */
 #include "email-change.h"
+#include "email-create.h"
 #include "set.h"
 
 struct email_set {
@@ -13,8 +14,8 @@ struct email_set {
 	size_t nupdates, n; /* updates stand before what is to be destroyed */
 	const struct json_t **patches;
 	size_t at;
-	enum { SET_READS, SET_CHANGES, SET_ANSWERS } stage;
-	bool begun;
+	enum { SET_BEGINS, SET_CREATES, SET_READS, SET_CHANGES, SET_ANSWERS } stage;
+	struct email_creates creates;
 	struct arena scratch;
 };
 
@@ -38,10 +39,10 @@ email_set_start(struct call *c)
 		q->changes.items[q->nupdates + i] =
 		    (struct change_item){ .id = json_text(json_at(q->args.destroy, i)),
 			    .destroy = true };
-	w = (struct json_walk){ 0 };
-	while (json_next(q->args.create, &w))
-		set_refuse(&q->answer.not_created, w.name, "forbidden", NULL,
-		    "emails cannot be created yet");
+	q->creates.objects = q->args.create;
+	q->creates.created = &q->answer.created;
+	q->creates.not_created = &q->answer.not_created;
+	q->creates.bring.body.fd = -1;
 	return CALL_AGAIN;
 }
 
@@ -77,6 +78,23 @@ email_set_one(struct call *c, struct email_set *q)
 }
 
 static enum call_next
+email_set_begin(struct call *c, struct email_set *q)
+{
+	struct store_account a;
+	enum call_next next;
+	int rc = call_begin(c, &a);
+
+	if (rc < 0)
+		return call_failed(c, rc);
+	store_end(call_view(c));
+	if (!call_if_in_state(c, a.modseq, &next))
+		return next;
+	q->answer.old_state = a.modseq;
+	q->stage = SET_CREATES;
+	return CALL_AGAIN;
+}
+
+static enum call_next
 email_set_read(struct call *c, struct email_set *q)
 {
 	struct store_account a;
@@ -87,13 +105,6 @@ email_set_read(struct call *c, struct email_set *q)
 		return call_failed(c, rc);
 	if (next == CALL_AGAIN)
 		return next;
-	if (!q->begun && !call_if_in_state(c, a.modseq, &next)) {
-		store_end(call_view(c));
-		return next;
-	}
-	if (!q->begun)
-		q->answer.old_state = a.modseq;
-	q->begun = true;
 	while (q->at < q->n && !call_spent(c))
 		email_set_one(c, q);
 	store_end(call_view(c));
@@ -141,6 +152,14 @@ email_set_go(struct call *c)
 {
 	struct email_set *q = c->data;
 
+	if (q->stage == SET_BEGINS)
+		return email_set_begin(c, q);
+	if (q->stage == SET_CREATES) {
+		enum call_next next = email_create_go(c, &q->creates);
+
+		q->stage = next == CALL_DONE ? SET_READS : SET_CREATES;
+		return next == CALL_DONE ? CALL_AGAIN : next;
+	}
 	if (q->stage == SET_READS)
 		return email_set_read(c, q);
 	if (q->stage == SET_CHANGES) {
@@ -156,6 +175,7 @@ email_set_undo(struct call *c)
 {
 	struct email_set *q = c->data;
 
+	email_create_fini(&q->creates);
 	set_answer_fini(&q->answer);
 	arena_reset(&q->scratch);
 }

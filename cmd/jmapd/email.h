@@ -34,6 +34,6 @@ uint16_t email_flag(struct slice keyword);
 void email_put_keywords(struct buf *b, const struct email *e);
 void email_put_mailboxes(struct buf *b, const struct email *e);
 
-extern const struct jmapd_method email_get, email_query, email_set, email_changes, thread_get,
-    thread_changes;
+extern const struct jmapd_method email_get, email_query, email_set, email_changes, email_import,
+    email_parse, thread_get, thread_changes;
 #endif

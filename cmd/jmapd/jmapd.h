@@ -25,6 +25,8 @@ struct jmapd_conf {
 	int64_t request;    /* limit.request: octets of an API request */
 	int64_t response;   /* limit.response: octets of its answer */
 	int64_t calls;      /* limit.calls: method calls in a request */
+	int64_t upload;     /* limit.upload: octets of an upload, and of a message */
+	int64_t uploads;    /* limit.uploads: octets that a user has uploaded */
 	int64_t get;        /* limit.get: objects that a /get gives */
 	int64_t set;        /* limit.set: objects that a /set changes */
 	int64_t found;      /* limit.found: messages that one query looks through */
@@ -72,7 +74,7 @@ extern struct jmapd jmapd;
 /* clang-format off */
 enum metric_id {
 	M_CONNECTIONS, M_SESSIONS, M_LOGINS, M_LOGIN_FAILED, M_REQUESTS, M_BAD, M_API, M_CALLS,
-	M_CALL_ERRORS, M_BYTES, M_LISTENERS, M_SUBMITTED, M_DIRECTORY
+	M_CALL_ERRORS, M_BYTES, M_LISTENERS, M_UPLOADS, M_CREATED, M_SUBMITTED, M_DIRECTORY
 };
 /* clang-format on */
 

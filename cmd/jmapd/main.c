@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "daemon/program.h"
-#include "session.h"
+#include "blob.h"
 #include "store/watch.h"
 
 struct jmapd_conf config;
@@ -32,6 +32,10 @@ static const struct conf_key keys[] = {
 	    "Largest answer to one: what goes beyond it is refused call by call." },
 	{ "limit.calls", CONF_INT, &config.calls, "32", 1, 1000, RELOAD, NULL,
 	    "Method calls in an API request (maxCallsInRequest)." },
+	{ "limit.upload", CONF_SIZE, &config.upload, "50M", 65536, 2047LL * MB, RELOAD, NULL,
+	    "Largest upload (maxSizeUpload), and largest message that is made." },
+	{ "limit.uploads", CONF_SIZE, &config.uploads, "500M", 65536, 100000LL * MB, RELOAD, NULL,
+	    "What one user may have uploaded, of a day." },
 	{ "limit.get", CONF_INT, &config.get, "1000", 1, 100000, RELOAD, NULL,
 	    "Objects that one /get gives (maxObjectsInGet)." },
 	{ "limit.set", CONF_INT, &config.set, "1000", 1, 4096, RELOAD, NULL,
@@ -76,6 +80,8 @@ static const struct metric metrics[] = {
 	[M_CALL_ERRORS] = { "jmap_calls_failed", COUNTER, "Method calls answered with an error." },
 	[M_BYTES] = { "jmap_bytes", COUNTER, "Octets of answers." },
 	[M_LISTENERS] = { "jmap_event_sources", GAUGE, "EventSources that are listening." },
+	[M_UPLOADS] = { "jmap_uploads", COUNTER, "Blobs that were uploaded." },
+	[M_CREATED] = { "jmap_emails_created", COUNTER, "Emails that were created or imported." },
 	[M_SUBMITTED] = { "jmap_submitted", COUNTER, "Messages that were sent." },
 	[M_DIRECTORY] = { "jmap_directory_blind", GAUGE, DIR_METRIC_HELP },
 	{ NULL, COUNTER, NULL },
@@ -161,6 +167,13 @@ jmapd_status(struct buf *b)
 	buf_char(b, '\n');
 }
 
+static void
+jmapd_paths(void)
+{
+	store_homes_reach();
+	upload_reach();
+}
+
 /* HTTP has no STARTTLS. */
 static bool
 jmapd_check(struct buf *why)
@@ -193,7 +206,7 @@ static const struct program jmapd_program = {
 	.status = jmapd_status,
 	.sessions = &jmapd_session_verbs,
 	.control = jmapd_control,
-	.paths = store_homes_reach,
+	.paths = jmapd_paths,
 	.check = jmapd_check,
 };
 

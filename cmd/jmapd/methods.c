@@ -35,6 +35,8 @@ const struct jmapd_method *const jmapd_methods[] = {
 	&email_query,
 	&email_changes,
 	&email_set,
+	&email_import,
+	&email_parse,
 	&snippet_get,
 	&identity_get,
 	&identity_changes,

@@ -10,7 +10,7 @@ static void
 resource_core(struct buf *b)
 {
 	json_put_object(b, jmap_capabilities[0]);
-	json_put_i64(b, "maxSizeUpload", config.request);
+	json_put_i64(b, "maxSizeUpload", config.upload);
 	json_put_i64(b, "maxConcurrentUpload", config.requests);
 	json_put_i64(b, "maxSizeRequest", config.request);
 	json_put_i64(b, "maxConcurrentRequests", config.requests);
@@ -33,7 +33,7 @@ resource_mail(struct buf *b)
 	json_put_null(b, "maxMailboxesPerEmail");
 	json_put_i64(b, "maxMailboxDepth", STORE_DEPTH_MAX);
 	json_put_i64(b, "maxSizeMailboxName", STORE_PART_MAX);
-	json_put_i64(b, "maxSizeAttachmentsPerEmail", config.request);
+	json_put_i64(b, "maxSizeAttachmentsPerEmail", config.upload);
 	json_put_array(b, "emailQuerySortOptions");
 	for (const char *const *o = query_sort_options; *o; o++) {
 		json_element(b);

@@ -3,7 +3,7 @@
  * The only table of paths; auth.c calls when it is known who asks.  A path that is none is 404 whatever
  * the verb; verbs that a path has not are 405. */
 #include "base/json.h"
-#include "session.h"
+#include "blob.h"
 
 enum http_next
 route_problem(struct session *s, unsigned status, const char *type, const char *detail)
@@ -71,6 +71,7 @@ static const struct route {
 	{ S("/.well-known/jmap"), HTTP_VERB_GET | HTTP_VERB_HEAD, route_resource },
 	{ S("/jmap/session"), HTTP_VERB_GET | HTTP_VERB_HEAD, route_resource },
 	{ S("/jmap/api"), HTTP_VERB_POST, route_api },
+	{ S("/jmap/upload/"), HTTP_VERB_POST, upload_post },
 	{ S("/jmap/events"), HTTP_VERB_GET, events_get },
 	{ S("/jmap/download/"), HTTP_VERB_GET | HTTP_VERB_HEAD, download_get },
 };
