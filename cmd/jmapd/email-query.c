@@ -10,42 +10,10 @@
 #include <errno.h>
 #include "base/log.h"
 #include "base/mem.h"
+#include "email-query.h"
 #include "idset.h"
-#include "message/parse.h"
-#include "query-sort.h"
-#include "window.h"
 
 #define SORT_INLINE 20000 /* rows that are put in order on the loop: some ms */
-
-enum query_stage { QUERY_BEGIN, QUERY_WALK, QUERY_SORT, QUERY_ANSWER };
-
-/* Outlives the call when a pool thread puts it in order. */
-struct query_rows {
-	struct query_sort sort;
-	unsigned refs;
-};
-struct email_query {
-	struct window window;
-	struct filters filters;
-	struct query_rows *rows;
-	bool collapse;
-	enum query_stage stage;
-	uint64_t modseq;
-	uint64_t *mailboxes; /* to walk through */
-	size_t nmailboxes, mailbox;
-	uint32_t at;
-	uint8_t *known;
-	struct arena scratch; /* of a candidate */
-	/* the email whose file is read */
-	struct query_row row;
-	struct store_record r;
-	struct folder *folder;
-	struct message message;
-	struct message_match match;
-	bool open;
-	struct message_parse *parse;
-	int error;
-};
 
 static void
 query_rows_drop(struct query_rows *r)
@@ -56,7 +24,7 @@ query_rows_drop(struct query_rows *r)
 	mem_release(r);
 }
 
-static enum call_next
+enum call_next
 email_query_start(struct call *c)
 {
 	struct email_query *q = c->data;
@@ -324,7 +292,7 @@ query_sorted(void *arg)
 	struct email_query *q = c->data;
 
 	query_rows_drop(r);
-	q->stage = QUERY_ANSWER;
+	q->stage = QUERY_SORTED;
 	call_resume(c, CALL_AGAIN);
 }
 
@@ -333,7 +301,7 @@ query_sort_start(struct call *c, struct email_query *q)
 {
 	if (q->rows->sort.nrows <= SORT_INLINE) {
 		query_sort_run(&q->rows->sort);
-		q->stage = QUERY_ANSWER;
+		q->stage = QUERY_SORTED;
 		return CALL_AGAIN;
 	}
 	q->rows->refs++;
@@ -373,22 +341,20 @@ query_answer(struct call *c, struct email_query *q)
 	    q->window.anchor.p ? jmap_id_parse(call_created(c, q->window.anchor), JMAP_EMAIL) : 0;
 	size_t at = 0;
 
-	if (q->collapse)
-		query_collapse(s);
 	while (at < s->nrows && (!anchor || s->rows[at].id != anchor))
 		at++;
 	if (q->window.limit < 0 || q->window.limit > config.found)
 		q->window.limit = config.found;
-	return window_answer(c, &q->window, q->modseq, false, s->nrows, at, query_write, s->rows);
+	return window_answer(c, &q->window, q->modseq, true, s->nrows, at, query_write, s->rows);
 }
 
-static enum call_next
-email_query_go(struct call *c)
+enum call_next
+email_query_run(struct call *c)
 {
 	struct email_query *q = c->data;
 	enum call_next next = CALL_AGAIN;
 
-	while (next == CALL_AGAIN) {
+	while (next == CALL_AGAIN && q->stage != QUERY_READY) {
 		if (q->error)
 			return call_failed(c, q->error);
 		if (q->open) {
@@ -399,15 +365,26 @@ email_query_go(struct call *c)
 		} else if (q->stage == QUERY_SORT) {
 			next = query_sort_start(c, q);
 		} else {
-			return query_answer(c, q);
+			if (q->collapse)
+				query_collapse(&q->rows->sort);
+			q->stage = QUERY_READY;
 		}
 		if (call_spent(c))
 			break;
 	}
-	return next;
+	return q->stage == QUERY_READY && next == CALL_AGAIN ? CALL_DONE : next;
 }
 
-static void
+static enum call_next
+email_query_go(struct call *c)
+{
+	struct email_query *q = c->data;
+	enum call_next next = email_query_run(c);
+
+	return next == CALL_DONE && q->stage == QUERY_READY ? query_answer(c, q) : next;
+}
+
+void
 email_query_undo(struct call *c)
 {
 	struct email_query *q = c->data;

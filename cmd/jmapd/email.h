@@ -35,5 +35,5 @@ void email_put_keywords(struct buf *b, const struct email *e);
 void email_put_mailboxes(struct buf *b, const struct email *e);
 
 extern const struct jmapd_method email_get, email_query, email_set, email_changes, email_import,
-    email_parse, thread_get, thread_changes;
+    email_parse, email_query_changes, thread_get, thread_changes;
 #endif

@@ -55,7 +55,7 @@ events_store(const struct store_event *ev, size_t n)
 	for (size_t i = 0; i < n; i++)
 		list_each(e, &jmapd.listeners, struct events, link)
 		{
-			if (ev[i].kind == STORE_EV_AWAY || ev[i].kind == STORE_EV_ANNOT ||
+			if (ev[i].kind == STORE_EV_AWAY ||
 			    (ev[i].kind != STORE_EV_RESYNC && ev[i].account != e->account))
 				continue;
 			e->due = any = true;

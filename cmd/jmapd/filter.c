@@ -365,6 +365,8 @@ filter_value(struct filter_reading *r, struct filter *f, const struct json_t *v)
 		if (!text.p || !jmap_keyword_ok(text))
 			return filter_wrong(r, "filter: a keyword is needed");
 		f->text = text;
+		r->f->has_threads = r->f->has_threads ||
+		    slice_find_str(f->word->name, S("InThread")) < f->word->name.n;
 		f->value = email_flag(text);
 		return true;
 	case V_BOOL:

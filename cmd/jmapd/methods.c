@@ -4,6 +4,7 @@
 #include "email.h"
 #include "filter.h"
 #include "mailbox.h"
+#include "methods.h"
 #include "quota.h"
 #include "submission.h"
 
@@ -27,12 +28,14 @@ const struct jmapd_method *const jmapd_methods[] = {
 	&core_echo,
 	&mailbox_get,
 	&mailbox_query,
+	&mailbox_query_changes,
 	&mailbox_changes,
 	&mailbox_set,
 	&thread_get,
 	&thread_changes,
 	&email_get,
 	&email_query,
+	&email_query_changes,
 	&email_changes,
 	&email_set,
 	&email_import,
@@ -50,5 +53,7 @@ const struct jmapd_method *const jmapd_methods[] = {
 	&quota_changes,
 	&quota_query,
 	&quota_query_changes,
+	&settings_get,
+	&settings_set,
 	NULL,
 };

@@ -53,6 +53,18 @@ resource_submission(struct buf *b)
 	buf_lit(b, ",\"submissionExtensions\":{}}");
 }
 
+/* Capabilities that have nothing to say, in the order of jmap_capabilities. */
+static const uint8_t resource_plain[] = { 4, 6 };
+
+static void
+resource_put_plain(struct buf *b)
+{
+	for (size_t i = 0; i < NELEM(resource_plain); i++) {
+		json_put_object(b, jmap_capabilities[resource_plain[i]]);
+		buf_char(b, '}');
+	}
+}
+
 static void
 resource_account(struct buf *b, const struct jmapd_user *u)
 {
@@ -66,13 +78,14 @@ resource_account(struct buf *b, const struct jmapd_user *u)
 	buf_char(b, '}');
 	resource_mail(b);
 	resource_submission(b);
-	json_put_object(b, jmap_capabilities[4]); /* RFC 9425 3 */
-	buf_lit(b, "}}}}");
+	resource_put_plain(b);
+	buf_lit(b, "}}}");
 	json_put_object(b, "primaryAccounts");
 	json_put_cstr(b, jmap_capabilities[0], u->account_id);
 	json_put_cstr(b, jmap_capabilities[1], u->account_id);
 	json_put_cstr(b, jmap_capabilities[2], u->account_id);
-	json_put_cstr(b, jmap_capabilities[4], u->account_id);
+	for (size_t i = 0; i < NELEM(resource_plain); i++)
+		json_put_cstr(b, jmap_capabilities[resource_plain[i]], u->account_id);
 	buf_char(b, '}');
 	json_put_cstr(b, "username", u->account);
 }
@@ -87,8 +100,8 @@ resource_write(struct buf *b, const struct jmapd_user *u)
 	buf_char(b, '}');
 	json_put_object(b, jmap_capabilities[2]);
 	buf_char(b, '}');
-	json_put_object(b, jmap_capabilities[4]);
-	buf_lit(b, "}}");
+	resource_put_plain(b);
+	buf_char(b, '}');
 	resource_account(b, u);
 }
 

@@ -14,6 +14,7 @@ const char *const jmap_capabilities[JMAP_CAPABILITIES] = {
 	"urn:ietf:params:jmap:vacationresponse",
 	"urn:ietf:params:jmap:quota",
 	"urn:ietf:params:jmap:blob",
+	"urn:tiermail:params:jmap:settings",
 };
 
 #define ERROR "urn:ietf:params:jmap:error:"

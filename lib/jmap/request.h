@@ -14,9 +14,10 @@ enum jmap_using {
 	JMAP_SUBMISSION = 4, /* 1.3.2 */
 	JMAP_VACATION = 8,   /* 1.3.3 */
 	JMAP_QUOTA = 16,     /* RFC 9425 */
-	JMAP_BLOBS = 32      /* RFC 9404 */
+	JMAP_BLOBS = 32,     /* RFC 9404 */
+	JMAP_SETTINGS = 64   /* ours: jmapd(8) */
 };
-#define JMAP_CAPABILITIES 6
+#define JMAP_CAPABILITIES 7
 extern const char *const jmap_capabilities[JMAP_CAPABILITIES];
 
 struct jmap_call {

@@ -81,6 +81,9 @@ part = j.one("Email/changes", sinceState=before, maxChanges=2)
 rest = j.one("Email/changes", sinceState=part["newState"], maxChanges=2)
 tm.is_((part["hasMoreChanges"], rest["hasMoreChanges"], len(rest["created"])), (True, False, 1), "in parts")
 tm.is_([j.one("Email/changes", sinceState=s) for s in ("x", "99999999")], [["error", "cannotCalculateChanges"]] * 2, "states that never were")
+tm.is_([j.one("Email/queryChanges", **a) for a in ({}, {"sinceQueryState": "x"}, {"sinceQueryState": before, "maxChanges": 1}, {"sinceQueryState": before, "filter": {"x": 1}})],
+       [["error", t] for t in ("invalidArguments", "cannotCalculateChanges", "tooManyChanges", "unsupportedFilter")], "changes of queries that cannot be told")
+tm.is_(j.one("Mailbox/queryChanges", sinceQueryState=before), ["error", "cannotCalculateChanges"], "nor those of mailboxes")
 tm.is_(j.one("Email/changes", sinceState=before, maxChanges=0), ["error", "invalidArguments"], "no part at all")
 
 # ---- Mailbox/set -------------------------------------------------------------------------------------------------------
@@ -171,6 +174,12 @@ def fresh(ids=None):
     return got
 
 
+INBOX3 = next(b["id"] for b in j3.boxes().values() if b["role"] == "inbox")
+QUERIES = [{}, {"collapseThreads": True}, {"filter": {"inMailbox": INBOX3}, "sort": [{"property": "receivedAt"}]}, {"filter": {"notKeyword": "$seen"}, "sort": [{"property": "size"}]},
+           {"filter": {"inMailbox": INBOX3, "someInThreadHaveKeyword": "$flagged"}, "collapseThreads": True},
+           {"sort": [{"property": "hasKeyword", "keyword": "x"}, {"property": "subject"}]}]
+
+
 class Client:
     """Keeps its picture by /changes alone."""
 
@@ -180,9 +189,17 @@ class Client:
         self.emails = {m["id"]: m for m in got[1][1]["list"]}
         self.threads = {t["id"]: t for t in got[2][1]["list"]}
         self.boxes = {b["id"]: b for b in got[3][1]["list"]}
+        self.lists = [(r["queryState"], r["ids"]) for r in (j3.one("Email/query", **q) for q in QUERIES)]
 
     def follow(self):
         new = None
+        for n, (q, (state, ids)) in enumerate(zip(QUERIES, self.lists)):
+            ch = j3.one("Email/queryChanges", sinceQueryState=state, calculateTotal=True, **q)
+            ids = [i for i in ids if i not in set(ch["removed"])]
+            for a in ch["added"]:
+                ids.insert(a["index"], a["id"])
+            assert len(ids) == ch["total"], (q, ids, ch)
+            self.lists[n] = ch["newQueryState"], ids
         for kind, have, args in (("Email", self.emails, {"properties": ["mailboxIds", "keywords", "threadId"]}), ("Thread", self.threads, {}), ("Mailbox", self.boxes, {})):
             since = self.state
             while True:
@@ -199,7 +216,7 @@ class Client:
 
     def same(self):
         got = fresh()
-        return (self.emails == {m["id"]: m for m in got[1][1]["list"]} and self.threads == {t["id"]: t for t in got[2][1]["list"]} and
+        return ([ids for state, ids in self.lists] == [j3.one("Email/query", **q)["ids"] for q in QUERIES] and self.emails == {m["id"]: m for m in got[1][1]["list"]} and self.threads == {t["id"]: t for t in got[2][1]["list"]} and
                 self.boxes == {b["id"]: b for b in got[3][1]["list"]})
 
 
@@ -251,6 +268,8 @@ for n in range(120):
             if not client.same():
                 bad = (n, what, k)
                 got = fresh()
+                for q, (state, ids) in zip(QUERIES, client.lists):
+                    tm.diag(f"{q}: kept {ids} fresh {j3.one('Email/query', **q)['ids']}")
                 for name, have, now in (("emails", client.emails, got[1]), ("threads", client.threads, got[2]), ("boxes", client.boxes, got[3])):
                     now = {o["id"]: o for o in now[1]["list"]}
                     for i in set(have) | set(now):

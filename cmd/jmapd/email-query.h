@@ -1,0 +1,45 @@
+/* jmapd/email-query.h: a query in flight: for Email/query, and for Email/queryChanges, which has one as the first of its
+ * state. */
+#ifndef JMAPD_EMAIL_QUERY_H
+#define JMAPD_EMAIL_QUERY_H
+#include "message/parse.h"
+#include "query-sort.h"
+#include "window.h"
+
+enum query_stage { QUERY_BEGIN, QUERY_WALK, QUERY_SORT, QUERY_SORTED, QUERY_READY };
+
+/* Outlives the call when a pool thread puts it in order. */
+struct query_rows {
+	struct query_sort sort;
+	unsigned refs;
+};
+struct email_query {
+	struct window window;
+	struct filters filters;
+	struct query_rows *rows;
+	bool collapse;
+	enum query_stage stage;
+	uint64_t modseq;
+	uint64_t *mailboxes; /* to walk through */
+	size_t nmailboxes, mailbox;
+	uint32_t at;
+	uint8_t *known;
+	struct arena scratch; /* of a candidate */
+	/* the email whose file is read */
+	struct query_row row;
+	struct store_record r;
+	struct folder *folder;
+	struct message message;
+	struct message_match match;
+	bool open;
+	struct message_parse *parse;
+	int error;
+};
+
+/* c->data begins with a struct email_query. */
+enum call_next email_query_start(struct call *c);
+/* DONE: the stage is QUERY_READY, and rows->sort has all that was found, in order; or the call has been answered with
+ * an error. */
+enum call_next email_query_run(struct call *c);
+void email_query_undo(struct call *c);
+#endif
