@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "email-query.h"
 #include "idset.h"
+#include "multi.h"
 
 #define SORT_INLINE 20000 /* rows that are put in order on the loop: some ms */
 
@@ -247,6 +248,8 @@ query_walk(struct call *c, struct email_query *q)
 		return call_failed(c, rc);
 	if (next == CALL_AGAIN)
 		return next;
+	if (q->filters.has_places && multi_go(c, &a) == CALL_AGAIN)
+		return CALL_AGAIN;
 	if (q->stage == QUERY_BEGIN)
 		query_begin(c, q, &a);
 	while (q->mailbox < q->nmailboxes && went > 0) {

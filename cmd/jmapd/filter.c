@@ -4,6 +4,7 @@
  * value invalidArguments.  Must stay true: what a candidate's `known` says was asked inside a snapshot;
  * outside of one nothing else than texts is asked. */
 #include "filter.h"
+#include "multi.h"
 #include <errno.h>
 #include "base/mem.h"
 #include "jmap/snippet.h"
@@ -53,6 +54,8 @@ ask_in_mailbox(const struct filter *f, struct filter_candidate *x)
 
 	if (filter_in(f, x->folder->objectid))
 		return MESSAGE_YES;
+	if (!multi_has(x->c, x->r->emailid))
+		return MESSAGE_NO;
 	e = filter_email(x);
 	for (size_t i = 0; i < e->nplaces; i++)
 		if (filter_in(f, e->places[i].folder->objectid))
@@ -68,6 +71,8 @@ ask_other_than(const struct filter *f, struct filter_candidate *x)
 
 	if (!filter_in(f, x->folder->objectid))
 		return MESSAGE_YES;
+	if (!multi_has(x->c, x->r->emailid))
+		return MESSAGE_NO;
 	e = filter_email(x);
 	for (size_t i = 0; i < e->nplaces; i++)
 		if (!filter_in(f, e->places[i].folder->objectid))
@@ -99,12 +104,26 @@ ask_max_size(const struct filter *f, struct filter_candidate *x)
 	return filter_answer(x->r->size < f->value);
 }
 
+/* The place in hand has the keyword. */
+static bool
+filter_place_has(const struct filter *f, const struct filter_candidate *x)
+{
+	if (f->value)
+		return x->r->flags & f->value;
+	for (unsigned i = 0; x->r->keywords && i < x->folder->nkeywords; i++)
+		if ((x->r->keywords >> i & 1) && slice_ieq(x->folder->keywords[i], f->text))
+			return true;
+	return false;
+}
+
 /* One place decides where it can: without $seen the email is not seen, with any other keyword it has it. */
 static bool
 filter_has_keyword(const struct filter *f, struct filter_candidate *x)
 {
 	if (f->value == STORE_SEEN && !(x->r->flags & STORE_SEEN))
 		return false;
+	if (!multi_has(x->c, x->r->emailid))
+		return filter_place_has(f, x);
 	if (f->value && f->value != STORE_SEEN && (x->r->flags & f->value))
 		return true;
 	return email_has(filter_email(x), f->text);
@@ -348,6 +367,9 @@ filter_value(struct filter_reading *r, struct filter *f, const struct json_t *v)
 	struct slice text = json_text(v);
 	bool flag;
 
+	if (f->word->value == V_MAILBOX || f->word->value == V_MAILBOXES ||
+	    f->word->value == V_KEYWORD)
+		r->f->has_places = true;
 	switch (f->word->value) {
 	case V_MAILBOX:
 		return text.p ? filter_mailboxes(r, f, v) :
@@ -484,5 +506,11 @@ filters_read(struct call *c, const struct json_t *v, struct filters *f, enum cal
 	}
 	message_query_ready(&f->texts->query, &f->texts->arena);
 	f->mailbox = filter_only(f->root);
+	/* That alone: the walk through the mailbox is all there is to ask. */
+	if (f->mailbox && f->root->op == FILTER_AND && f->root->first && !f->root->first->next &&
+	    f->root->first->op == FILTER_CONDITION) {
+		f->root = NULL;
+		f->has_places = false;
+	}
 	return true;
 }

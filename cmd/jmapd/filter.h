@@ -36,6 +36,7 @@ struct filters {
 	uint32_t n;
 	struct filter_texts *texts;
 	bool has_texts;
+	bool has_places;  /* one asks for keywords or mailboxes: multi_go before filters_match */
 	bool has_threads; /* a condition asks for other emails of the thread */
 	uint64_t mailbox; /* objectid of the one that all must be in; 0: none */
 };

@@ -51,6 +51,7 @@ struct jmapd_user {
 	uint64_t id;
 	struct store_home *home; /* where he is */
 	struct store_limits limits;
+	struct multi *multi; /* multi.h; NULL: not asked for yet */
 	unsigned sessions;
 	unsigned requests; /* API requests that are under way */
 };

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "jmap/id.h"
 #include "jmapd.h"
+#include "multi.h"
 
 struct jmapd_user *
 jmapd_user_new(struct slice account, uint64_t id, struct store_home *home,
@@ -39,5 +40,6 @@ jmapd_user_drop(struct jmapd_user **up)
 	map_take(&jmapd.users, slice_str(u->account));
 	mem_release(u->account);
 	mem_release(u->account_id);
+	multi_free(&u->multi);
 	mem_release(u);
 }
