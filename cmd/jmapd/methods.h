@@ -4,4 +4,6 @@
 #include "call.h"
 
 extern const struct jmapd_method settings_get, settings_set; /* settings.c */
+/* blob-methods.c */
+extern const struct jmapd_method blob_upload, blob_get, blob_lookup, blob_copy, email_copy;
 #endif

@@ -65,6 +65,19 @@ resource_put_plain(struct buf *b)
 	}
 }
 
+/* RFC 9404 3 */
+static void
+resource_blob(struct buf *b)
+{
+	json_put_object(b, jmap_capabilities[5]);
+	json_put_i64(b, "maxSizeBlobSet", config.upload);
+	json_put_i64(b, "maxDataSources", 1000);
+	json_put_array(b, "supportedTypeNames");
+	buf_lit(b, "\"Email\",\"Thread\",\"Mailbox\"]");
+	json_put_array(b, "supportedDigestAlgorithms");
+	buf_lit(b, "]}");
+}
+
 static void
 resource_account(struct buf *b, const struct jmapd_user *u)
 {
@@ -79,11 +92,13 @@ resource_account(struct buf *b, const struct jmapd_user *u)
 	resource_mail(b);
 	resource_submission(b);
 	resource_put_plain(b);
+	resource_blob(b);
 	buf_lit(b, "}}}");
 	json_put_object(b, "primaryAccounts");
 	json_put_cstr(b, jmap_capabilities[0], u->account_id);
 	json_put_cstr(b, jmap_capabilities[1], u->account_id);
 	json_put_cstr(b, jmap_capabilities[2], u->account_id);
+	json_put_cstr(b, jmap_capabilities[5], u->account_id);
 	for (size_t i = 0; i < NELEM(resource_plain); i++)
 		json_put_cstr(b, jmap_capabilities[resource_plain[i]], u->account_id);
 	buf_char(b, '}');
@@ -101,7 +116,8 @@ resource_write(struct buf *b, const struct jmapd_user *u)
 	json_put_object(b, jmap_capabilities[2]);
 	buf_char(b, '}');
 	resource_put_plain(b);
-	buf_char(b, '}');
+	json_put_object(b, jmap_capabilities[5]);
+	buf_lit(b, "}}");
 	resource_account(b, u);
 }
 
