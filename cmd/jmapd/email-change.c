@@ -109,8 +109,8 @@ patched_keywords(struct patched *p, const struct email *e, const struct json_t *
 	bool yes = false;
 
 	p->keywords_whole = true;
-	if (!json_is(v, JSON_KIND_OBJECT))
-		return "an object is needed";
+	if (!json_is(v, JSON_KIND_OBJECT) || json_count(v) > EMAIL_KEYWORDS)
+		return "an object of 256 keywords at most is needed";
 	while (json_next(v, &w)) {
 		if (!jmap_keyword_ok(w.name) || !json_get_bool(w.value, &yes) || !yes)
 			return "keywords, each with the value true";
@@ -150,8 +150,8 @@ patched_mailboxes(struct call *c, struct patched *p, const struct json_t *v)
 	p->nto = 0;
 	if (!json_is(v, JSON_KIND_OBJECT) || json_count(v) == 0)
 		return "an email is in one mailbox at least";
-	if (json_count(v) > call_folders(c)->n)
-		return "there is no such mailbox";
+	if (json_count(v) > EMAIL_MAILBOXES)
+		return "more mailboxes than maxMailboxesPerEmail";
 	while (json_next(v, &w)) {
 		struct folder *f = folders_find_id(c, w.name);
 
@@ -178,6 +178,8 @@ patched_mailbox(struct call *c, struct patched *p, struct slice id, const struct
 	}
 	if (!json_get_bool(v, &yes) || !yes)
 		return "true or null is needed";
+	if (p->nto == EMAIL_MAILBOXES)
+		return "more mailboxes than maxMailboxesPerEmail";
 	(void)patched_into(p, f);
 	return NULL;
 }
@@ -301,7 +303,11 @@ email_change_update(struct call *c, struct email_changes *ch, size_t item, const
 	struct json_walk w = { 0 };
 	const char *why = NULL, *property = NULL;
 
-	p.to = arena_array(&c->arena, call_folders(c)->n + e->nplaces + 1, sizeof(struct folder *));
+	p.to = arena_array(&c->arena, EMAIL_MAILBOXES + e->nplaces + 1, sizeof(struct folder *));
+	if (json_count(patch) > EMAIL_KEYWORDS + EMAIL_MAILBOXES) {
+		change_refuse(ch, item, "invalidPatch", NULL, "too many changes of one email");
+		return;
+	}
 	for (size_t i = 0; i < e->nplaces; i++)
 		(void)patched_into(&p, e->places[i].folder);
 	while (!why && json_next(patch, &w))

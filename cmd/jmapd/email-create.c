@@ -27,9 +27,8 @@ create_mailboxes(struct call *c, struct email_creates *k, const struct json_t *v
 	struct json_walk w = { 0 };
 	bool yes = false;
 
-	if (!json_is(v, JSON_KIND_OBJECT) || json_count(v) == 0 ||
-	    json_count(v) > call_folders(c)->n)
-		return "mailboxes that there are, one at least";
+	if (!json_is(v, JSON_KIND_OBJECT) || json_count(v) == 0 || json_count(v) > EMAIL_MAILBOXES)
+		return "mailboxes that there are, one at least, and 256 at most";
 	k->bring.mailboxes = arena_array(&k->arena, json_count(v), sizeof(uint64_t));
 	while (json_next(v, &w)) {
 		const struct folder *f = folders_find_id(c, w.name);
@@ -49,8 +48,8 @@ create_keywords(struct email_creates *k, const struct json_t *v)
 
 	if (json_none(v))
 		return NULL;
-	if (!json_is(v, JSON_KIND_OBJECT))
-		return "an object is needed";
+	if (!json_is(v, JSON_KIND_OBJECT) || json_count(v) > EMAIL_KEYWORDS)
+		return "an object of 256 keywords at most is needed";
 	while (json_next(v, &w)) {
 		uint16_t flag = email_flag(w.name);
 

@@ -216,6 +216,9 @@ query_mailbox(struct call *c, struct email_query *q, struct folder *folder)
 				continue;
 			if (query_record(c, q, &block[i], folder))
 				return -EAGAIN;
+			/* A block's threads together can be hundreds of looks. */
+			if (q->looks_far && call_spent(c))
+				return 0;
 		}
 		if (call_spent(c) || q->rows->sort.nrows > (size_t)config.found)
 			return 0;
@@ -229,6 +232,9 @@ query_begin(struct call *c, struct email_query *q, const struct store_account *a
 	const struct folders *f = call_folders(c);
 
 	q->stage = QUERY_WALK;
+	for (size_t i = 0; i < q->rows->sort.n; i++)
+		q->looks_far = q->looks_far || q->rows->sort.keys[i].by >= SORT_ALL;
+	q->looks_far = q->looks_far || q->filters.nthreads;
 	q->modseq = a->modseq;
 	q->at = 1;
 	q->mailboxes = arena_array(&c->arena, f->n + 1u, sizeof(*q->mailboxes));

@@ -18,6 +18,7 @@ struct email_query {
 	struct filters filters;
 	struct query_rows *rows;
 	bool collapse;
+	bool looks_far; /* at the threads of what it walks through */
 	enum query_stage stage;
 	uint64_t modseq;
 	uint64_t *mailboxes; /* to walk through */

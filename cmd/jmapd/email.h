@@ -7,6 +7,9 @@
 #define JMAPD_EMAIL_H
 #include "folders.h"
 
+#define EMAIL_KEYWORDS  256 /* that one email can be given */
+#define EMAIL_MAILBOXES 256 /* that it can be put into: maxMailboxesPerEmail */
+
 struct email_place {
 	struct folder *folder;
 	uint32_t uid;

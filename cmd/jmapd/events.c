@@ -16,7 +16,9 @@ struct listener_types {
 	bool email, mailbox, thread, delivery;
 };
 struct events {
-	struct list link; /* jmapd.listeners */
+	struct list link;       /* jmapd.listeners */
+	struct list of_account; /* jmapd.listening, by a hash of the account */
+	struct list due_link;   /* jmapd.due, while it is to be woken */
 	struct session *s;
 	uint64_t account;
 	struct listener_types types;
@@ -26,6 +28,12 @@ struct events {
 	bool due, ping_due, over;
 	struct deadline ping;
 };
+
+static size_t
+events_slot(uint64_t account)
+{
+	return (size_t)((account * UINT64_C(0x9e3779b97f4a7c15)) >> 40) & (LISTENING - 1);
+}
 
 static void
 events_wake(struct events *e)
@@ -43,25 +51,37 @@ events_later(struct later *l UNUSED)
 {
 	struct events *e;
 
-	list_each(e, &jmapd.listeners, struct events, link) if (e->due) events_wake(e);
+	while ((e = list_first(&jmapd.due, struct events, due_link))) {
+		list_remove(&e->due_link);
+		events_wake(e);
+	}
+}
+
+static void
+events_due(struct events *e)
+{
+	e->due = true;
+	if (list_empty(&e->due_link))
+		list_push(&jmapd.due, &e->due_link);
+	later_run(&jmapd.wakes, jmapd.loop, events_later);
 }
 
 void
 events_store(const struct store_event *ev, size_t n)
 {
 	struct events *e;
-	bool any = false;
 
-	for (size_t i = 0; i < n; i++)
-		list_each(e, &jmapd.listeners, struct events, link)
-		{
-			if (ev[i].kind == STORE_EV_AWAY ||
-			    (ev[i].kind != STORE_EV_RESYNC && ev[i].account != e->account))
-				continue;
-			e->due = any = true;
-		}
-	if (any)
-		later_run(&jmapd.wakes, jmapd.loop, events_later);
+	if (list_empty(&jmapd.listeners))
+		return;
+	for (size_t i = 0; i < n; i++) {
+		struct list *of = &jmapd.listening[events_slot(ev[i].account)];
+
+		if (ev[i].kind == STORE_EV_RESYNC)
+			list_each(e, &jmapd.listeners, struct events, link) events_due(e);
+		else if (ev[i].kind != STORE_EV_AWAY)
+			list_each(e, of, struct events, of_account) if (e->account == ev[i].account)
+			    events_due(e);
+	}
 }
 
 void
@@ -168,6 +188,8 @@ events_undo(struct http_server *http)
 
 	deadline_clear(&e->ping);
 	list_remove(&e->link);
+	list_remove(&e->of_account);
+	list_remove(&e->due_link);
 	metric_add(M_LISTENERS, -1);
 }
 
@@ -219,7 +241,9 @@ events_get(struct session *s, struct slice rest)
 	known = http_head_value(http_server_head(&s->http), S("Last-Event-ID"));
 	if (known.p && slice_u64(slice_trim(known), UINT64_MAX, &e->told) == 0)
 		e->due = true; /* what it has missed, if it has */
+	list_init(&e->due_link);
 	list_push(&jmapd.listeners, &e->link);
+	list_push(&jmapd.listening[events_slot(e->account)], &e->of_account);
 	metric_add(M_LISTENERS, 1);
 	s->http.data = e;
 	s->http.undo = events_undo;

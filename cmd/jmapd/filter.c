@@ -387,8 +387,12 @@ filter_value(struct filter_reading *r, struct filter *f, const struct json_t *v)
 		if (!text.p || !jmap_keyword_ok(text))
 			return filter_wrong(r, "filter: a keyword is needed");
 		f->text = text;
-		r->f->has_threads = r->f->has_threads ||
-		    slice_find_str(f->word->name, S("InThread")) < f->word->name.n;
+		if (slice_find_str(f->word->name, S("InThread")) < f->word->name.n &&
+		    ++r->f->nthreads > FILTER_THREADS) {
+			r->type = "unsupportedFilter";
+			r->why = "filter: too many conditions on threads";
+			return false;
+		}
 		f->value = email_flag(text);
 		return true;
 	case V_BOOL:

@@ -9,7 +9,8 @@
 #include "email.h"
 #include "message/match.h"
 
-#define FILTER_MOST 500 /* conditions and operators */
+#define FILTER_MOST    500 /* conditions and operators */
+#define FILTER_THREADS 4   /* of them those that look at whole threads */
 
 enum filter_op { FILTER_AND, FILTER_OR, FILTER_NOT, FILTER_CONDITION };
 struct filter_word;
@@ -36,8 +37,9 @@ struct filters {
 	uint32_t n;
 	struct filter_texts *texts;
 	bool has_texts;
-	bool has_places;  /* one asks for keywords or mailboxes: multi_go before filters_match */
-	bool has_threads; /* a condition asks for other emails of the thread */
+	bool has_places; /* one asks for keywords or mailboxes: multi_go before filters_match */
+	uint32_t
+	    nthreads; /* conditions that ask for other emails of the thread: some ms each, of the longest */
 	uint64_t mailbox; /* objectid of the one that all must be in; 0: none */
 };
 /* Compiles the filter into the call's arena; NULL is none.  False: *next is the answer. */

@@ -56,6 +56,8 @@ struct jmapd_user {
 	unsigned requests; /* API requests that are under way */
 };
 
+#define LISTENING 1024 /* power of two */
+
 struct jmapd {
 	struct loop *loop;
 	struct dir *dir;
@@ -66,9 +68,12 @@ struct jmapd {
 	struct map users; /* account -> struct jmapd_user */
 	struct list sessions;
 	size_t nsessions;
-	struct list listeners;  /* struct events: EventSources */
-	struct later wakes;     /* of those that something is due to */
-	struct siphash_key key; /* of credentials that a connection remembers */
+	struct list listeners; /* struct events: EventSources */
+	struct list
+	    listening[LISTENING]; /* the same, by account: an event looks at its own alone */
+	struct list due;          /* of them those that something is due to */
+	struct later wakes;       /* of those that something is due to */
+	struct siphash_key key;   /* of credentials that a connection remembers */
 };
 extern struct jmapd jmapd;
 

@@ -1,7 +1,8 @@
 /* jmapd/mailbox-query.c: Mailbox/query (RFC 8621 2.3).
  *
- * In one piece, on the table of folders: a condition costs some comparisons, a filter is as long as the
- * request.  sortAsTree and filterAsTree are walks up to the parents, of STORE_DEPTH_MAX at most. */
+ * A walk through the table of folders in slices; a table that has changed meanwhile begins it anew.  Cost: folders
+ * times conditions, of which there are MOST; names are compared by forms that are made once.  sortAsTree and
+ * filterAsTree are walks up to the parents, of STORE_DEPTH_MAX at most. */
 #include <stdlib.h>
 #include "base/casemap.h"
 #include "mailbox.h"
@@ -11,7 +12,14 @@ struct mailbox_query {
 	struct window window;
 	const struct json_t *filter, *sort;
 	bool sort_tree, filter_tree;
+	unsigned conditions;
+	uint64_t modseq; /* 1 + that of the table which is walked through; 0: none is */
+	uint32_t at, n;
+	uint32_t *found;
+	struct slice *forms; /* of the names, for sorting */
 };
+
+#define MOST 500 /* conditions and operators */
 
 /* ---- filters -------------------------------------------------------------------------------------------- */
 
@@ -20,13 +28,14 @@ static const char *mailbox_filter_names[] = { "parentId", "name", "role", "hasAn
 
 /* NULL: it is a filter; else what is wrong with it. */
 static const char *
-mailbox_filter_check(const struct json_t *f)
+mailbox_filter_check(const struct json_t *f, unsigned *n)
 {
 	struct json_walk w = { 0 };
 	struct slice op = json_text(json_find(f, S("operator")));
 
-	if (!json_is(f, JSON_KIND_OBJECT))
-		return "filter: an object is needed";
+	*n += 1 + (unsigned)json_count(f);
+	if (!json_is(f, JSON_KIND_OBJECT) || *n > MOST)
+		return "filter: an object is needed, of 500 conditions at most";
 	if (json_find(f, S("operator"))) {
 		const struct json_t *list = json_find(f, S("conditions"));
 		const char *why = NULL;
@@ -36,7 +45,7 @@ mailbox_filter_check(const struct json_t *f)
 		    !json_is(list, JSON_KIND_ARRAY))
 			return "filter: an operator is AND, OR or NOT, with an array of conditions";
 		for (size_t i = 0; i < json_count(list) && !why; i++)
-			why = mailbox_filter_check(json_at(list, i));
+			why = mailbox_filter_check(json_at(list, i), n);
 		return why;
 	}
 	while (json_next(f, &w)) {
@@ -63,6 +72,8 @@ mailbox_name_has(struct slice name, struct slice text)
 	struct buf a = { 0 }, b = { 0 };
 	bool yes;
 
+	if (text.n > STORE_NAME_MAX)
+		return false; /* no name is as long */
 	casemap_search_to(&a, name);
 	casemap_search_to(&b, text);
 	yes = b.n == 0 || slice_find_str(buf_get(&a), buf_get(&b)) < a.n;
@@ -121,26 +132,21 @@ mailbox_matches(struct call *c, const struct folder *f, const struct json_t *fil
 static struct mailbox_order {
 	const struct folders *f;
 	const struct json_t *sort;
+	const struct slice *forms;
 	bool tree;
 } mailbox_ordering;
 
 static int
 mailbox_cmp_by(const struct folder *x, const struct folder *y, struct slice property)
 {
-	struct buf a = { 0 }, b = { 0 };
-	int order;
+	const struct folder *list = mailbox_ordering.f->list;
 
 	if (slice_eq(property, S("sortOrder"))) {
 		int64_t i = mailbox_sort_order(x), j = mailbox_sort_order(y);
 
 		return i < j ? -1 : i > j;
 	}
-	casemap_to(&a, x->leaf);
-	casemap_to(&b, y->leaf);
-	order = slice_cmp(buf_get(&a), buf_get(&b));
-	buf_fini(&a);
-	buf_fini(&b);
-	return order;
+	return slice_cmp(mailbox_ordering.forms[x - list], mailbox_ordering.forms[y - list]);
 }
 
 static int
@@ -212,7 +218,7 @@ mailbox_query_start(struct call *c)
 		return call_invalid(c, "sortAsTree and filterAsTree are booleans");
 	q->filter = json_find(c->args, S("filter"));
 	q->sort = json_find(c->args, S("sort"));
-	why = json_none(q->filter) ? NULL : mailbox_filter_check(q->filter);
+	why = json_none(q->filter) ? NULL : mailbox_filter_check(q->filter, &q->conditions);
 	if (why)
 		return call_error(c, "invalidArguments", why);
 	for (size_t i = 0; i < json_count(q->sort); i++) {
@@ -245,15 +251,54 @@ mailbox_query_takes(struct call *c, const struct mailbox_query *q, const struct 
 	}
 }
 
+static void
+mailbox_query_begin(struct call *c, struct mailbox_query *q, uint64_t modseq)
+{
+	const struct folders *f = call_folders(c);
+
+	q->modseq = modseq + 1;
+	q->at = q->n = 0;
+	q->found = arena_array(&c->arena, f->n + 1u, sizeof(*q->found));
+	q->forms = arena_array(&c->arena, f->n + 1u, sizeof(*q->forms));
+}
+
+static void
+mailbox_query_one(struct call *c, struct mailbox_query *q)
+{
+	const struct folder *f = &call_folders(c)->list[q->at];
+	struct buf form = { 0 };
+
+	if (mailbox_query_takes(c, q, f))
+		q->found[q->n++] = q->at;
+	casemap_to(&form, f->leaf);
+	q->forms[q->at++] = arena_slice(&c->arena, buf_get(&form));
+	buf_fini(&form);
+}
+
+static enum call_next
+mailbox_query_answer(struct call *c, struct mailbox_query *q)
+{
+	const struct folders *f = call_folders(c);
+	uint64_t *ids = arena_array(&c->arena, q->n + 1u, sizeof(*ids));
+	uint64_t anchor = q->window.anchor.p ? jmap_id_parse(q->window.anchor, JMAP_MAILBOX) : 0;
+	size_t at = q->n;
+
+	mailbox_ordering = (struct mailbox_order){ f, q->sort, q->forms, q->sort_tree };
+	qsort(q->found, q->n, sizeof(*q->found), mailbox_cmp);
+	for (uint32_t i = 0; i < q->n; i++) {
+		ids[i] = f->list[q->found[i]].objectid;
+		if (ids[i] == anchor)
+			at = i;
+	}
+	return window_answer(c, &q->window, q->modseq - 1, false, q->n, at, mailbox_query_write,
+	    ids);
+}
+
 static enum call_next
 mailbox_query_go(struct call *c)
 {
 	struct mailbox_query *q = c->data;
-	const struct folders *f = call_folders(c);
 	struct store_account a;
-	uint32_t *found, n = 0;
-	uint64_t *ids, anchor;
-	size_t at;
 	int rc;
 	enum call_next next = folders_begin(c, &a, &rc);
 
@@ -262,21 +307,11 @@ mailbox_query_go(struct call *c)
 	if (next == CALL_AGAIN)
 		return next;
 	store_end(call_view(c));
-	found = arena_array(&c->arena, f->n + 1, sizeof(*found));
-	ids = arena_array(&c->arena, f->n + 1, sizeof(*ids));
-	for (uint32_t i = 0; i < f->n; i++)
-		if (mailbox_query_takes(c, q, &f->list[i]))
-			found[n++] = i;
-	mailbox_ordering = (struct mailbox_order){ f, q->sort, q->sort_tree };
-	qsort(found, n, sizeof(*found), mailbox_cmp);
-	anchor = q->window.anchor.p ? jmap_id_parse(q->window.anchor, JMAP_MAILBOX) : 0;
-	at = n;
-	for (uint32_t i = 0; i < n; i++) {
-		ids[i] = f->list[found[i]].objectid;
-		if (ids[i] == anchor)
-			at = i;
-	}
-	return window_answer(c, &q->window, a.modseq, false, n, at, mailbox_query_write, ids);
+	if (q->modseq != a.modseq + 1)
+		mailbox_query_begin(c, q, a.modseq);
+	while (q->at < call_folders(c)->n && !call_spent(c))
+		mailbox_query_one(c, q);
+	return q->at < call_folders(c)->n ? CALL_AGAIN : mailbox_query_answer(c, q);
 }
 
 const struct jmapd_method mailbox_query = { "Mailbox/query", JMAP_MAIL,

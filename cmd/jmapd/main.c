@@ -124,6 +124,9 @@ jmapd_start(struct loop *l)
 	jmapd.store = store_client_new(l, socket, "jmapd");
 	store_client_actors(jmapd.store, jmapd_session_actor);
 	list_init(&jmapd.listeners);
+	list_init(&jmapd.due);
+	for (size_t i = 0; i < LISTENING; i++)
+		list_init(&jmapd.listening[i]);
 	later_init(&jmapd.wakes);
 	store_watch(jmapd.store, jmapd_store_events, NULL);
 	store_homes_init(&jmapd.homes, l, jmapd.store);

@@ -54,7 +54,7 @@ query_by_threads(const struct email_query *q)
 	for (size_t i = 0; i < s->n; i++)
 		if (s->keys[i].by >= SORT_ALL)
 			return true;
-	return q->collapse || q->filters.has_threads;
+	return q->collapse || q->filters.nthreads;
 }
 
 static struct store_since_change

@@ -4,7 +4,7 @@
  * the same in all workers and changes when the object does. */
 #include "base/crc.h"
 #include "base/json.h"
-#include "call.h"
+#include "email.h"
 
 static void
 resource_core(struct buf *b)
@@ -30,7 +30,7 @@ static void
 resource_mail(struct buf *b)
 {
 	json_put_object(b, jmap_capabilities[1]);
-	json_put_null(b, "maxMailboxesPerEmail");
+	json_put_i64(b, "maxMailboxesPerEmail", EMAIL_MAILBOXES);
 	json_put_i64(b, "maxMailboxDepth", STORE_DEPTH_MAX);
 	json_put_i64(b, "maxSizeMailboxName", STORE_PART_MAX);
 	json_put_i64(b, "maxSizeAttachmentsPerEmail", config.upload);

@@ -54,6 +54,9 @@ tm.is_({k: (v["type"], v.get("properties")) for k, v in bad["notUpdated"].items(
        {**{ids[n]: ("invalidProperties", [p]) for n, p in ((0, "subject"), (1, "keywords"), (2, "keywords"), (3, "keywords"), (5, "mailboxIds"), (6, "mailboxIds"), (7, "mailboxIds"))},
         ids[4]: ("invalidPatch", None)}, "patches that are wrong")
 tm.is_(bad["updated"], None, "change nothing")
+much = j.one("Email/set", update={ids[0]: {"keywords": {f"k{n}": True for n in range(300)}}, ids[1]: {f"keywords/k{n}": True for n in range(600)},
+                                  ids[2]: {"keywords": {f"k{n}": True for n in range(200)}}})
+tm.is_([much["notUpdated"][i]["type"] for i in ids[:3]], ["invalidProperties", "invalidPatch", "tooManyKeywords"], "more keywords than one email, or a mailbox, can have")
 
 # ---- mailboxes of an email -----------------------------------------------------------------------------------------------
 before = j.one("Email/get", ids=[])["state"]

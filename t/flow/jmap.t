@@ -108,6 +108,7 @@ tm.is_(names(j.one("Mailbox/query", filter={"hasAnyRole": False}, sort=[{"proper
        ["Work-b", "Work", "Work/a", "Work/a/deep"], "as a tree")
 got = j.one("Mailbox/query", sort=[{"property": "sortOrder"}], limit=2, position=1, calculateTotal=True)
 tm.is_((names(got["ids"]), got["position"], got["total"]), (["Drafts", "Sent"], 1, 10), "a part of them")
+tm.is_(j.one("Mailbox/query", filter={"operator": "OR", "conditions": [{"name": "x"}] * 501}), ["error", "invalidArguments"], "a filter without end")
 tm.is_([j.one("Mailbox/query", **a) for a in ({"filter": {"x": 1}}, {"sort": [{"property": "x"}]}, {"limit": -1}, {"anchor": "F1"})],
        [["error", t] for t in ("invalidArguments", "unsupportedSort", "invalidArguments", "anchorNotFound")], "queries that are wrong")
 
@@ -207,6 +208,7 @@ tm.is_([found(**f) for f in ({"x": 1}, {"before": "yesterday"}, {"operator": "XO
        [["error", t] for t in ("unsupportedFilter",) + ("invalidArguments",) * 4], "filters that are wrong")
 tm.is_([j.one("Email/query", **a) for a in ({"sort": [{"property": "x"}]}, {"anchor": "Mx"}, {"sort": 1}, {"collapseThreads": 1})],
        [["error", t] for t in ("unsupportedSort", "anchorNotFound", "invalidArguments", "invalidArguments")], "queries that are wrong")
+tm.is_(j.one("Email/query", filter={"operator": "AND", "conditions": [{"someInThreadHaveKeyword": "x"}] * 5}), ["error", "unsupportedFilter"], "too many looks at threads")
 tm.is_(j.one("Email/query", filter={"operator": "AND", "conditions": [{"text": "x"}] * 600}), ["error", "unsupportedFilter"], "a filter without end")
 
 # ---- a file that must be read, and is large: beside the loop ---------------------------------------------------------------
