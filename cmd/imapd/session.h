@@ -103,7 +103,7 @@ void session_deselect(struct session *s);
 void session_condstore(struct session *s);
 
 /* First letters of object ids, so that one is never taken for another (RFC 8474 7). */
-#define SESSION_MAILBOXID 'F'
+#define SESSION_MAILBOXID IMAP_MAILBOXID
 #define SESSION_EMAILID   'M'
 #define SESSION_THREADID  'T'
 /* "(F0123456789abcdef)": of a mailbox. */

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "filter.h"
+#include "imap/args.h"
 
 #define LIST_MAX 512 /* octets of a list's name, and of an address that may be in it */
 
@@ -14,7 +15,7 @@
 static bool
 ask_same(const struct store_question *a, const struct store_question *b)
 {
-	return a->what == b->what && a->use == b->use &&
+	return a->what == b->what && a->use == b->use && a->objectid == b->objectid &&
 	    memcmp(a->key, b->key, sizeof(a->key)) == 0 && slice_eq(a->folder, b->folder);
 }
 
@@ -81,8 +82,14 @@ ask_mailbox(struct filter *f, struct person *p, enum sieve_mailbox_by by, struct
 {
 	struct store_question q = { .what = STORE_KNOW_FOLDER, .folder = what };
 
-	if (by == SIEVE_BY_ID || what.n > STORE_NAME_MAX || in.n > STORE_NAME_MAX)
+	if (what.n > STORE_NAME_MAX || in.n > STORE_NAME_MAX)
 		return SIEVE_NO;
+	if (by == SIEVE_BY_ID) {
+		q = (struct store_question){ .what = STORE_KNOW_OBJECT,
+			.objectid = imap_objectid_number(what, IMAP_MAILBOXID) };
+		if (!q.objectid)
+			return SIEVE_NO;
+	}
 	if (by == SIEVE_BY_USE) {
 		q.what = STORE_KNOW_USE;
 		q.use = (uint8_t)ask_use(what);

@@ -386,6 +386,7 @@ filter_target(struct lsession *s, const struct put *put, struct store_target *t)
 		.folder = put->folder,
 		.create = put->create,
 		.use = put->use,
+		.objectid = put->objectid,
 		.keywords = put->keywords,
 		.flags = put->flags,
 		.limits = r->limits };
@@ -401,6 +402,17 @@ filter_targets_most(const struct lsession *s)
 		for (const struct put *put = f->people[i].puts; put; put = put->next)
 			n++;
 	return n < STORE_TARGETS_MAX ? n : STORE_TARGETS_MAX;
+}
+
+/* Of a folder that is meant by its id, the name may be anything. */
+static void
+put_dup_key(struct lsession *s, const struct put *put, uint8_t key[16])
+{
+	struct slice account = s->rcpts[put->of->rcpt].account;
+	char id[32];
+
+	(void)snprintf(id, sizeof(id), "\n%llx", (unsigned long long)put->objectid);
+	deliver_dup_key(s, account, put->objectid ? slice_str(id) : put->folder, key);
 }
 
 size_t
@@ -419,8 +431,7 @@ filter_targets(struct lsession *s, struct store_target *targets, size_t n)
 			}
 			put->asked = put->now = true;
 			filter_target(s, put, &targets[n]);
-			deliver_dup_key(s, s->rcpts[put->of->rcpt].account, put->folder,
-			    targets[n].dup);
+			put_dup_key(s, put, targets[n].dup);
 			put->target = n++;
 		}
 	return n;

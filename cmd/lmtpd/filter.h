@@ -24,6 +24,7 @@ struct put {
 	struct slice folder; /* "" = INBOX */
 	bool create;         /* ... unless it is to be made */
 	uint8_t use;         /* enum store_special */
+	uint64_t objectid;   /* of the folder, rather than its name; 0: none was said */
 	uint16_t flags;      /* enum store_flag */
 	struct slice keywords;
 	struct slice header; /* empty: as it came; else with the empty line */

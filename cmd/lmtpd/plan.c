@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "filter.h"
+#include "imap/args.h"
 #include "mail/header.h"
 #include "store/request.h"
 
@@ -57,6 +58,7 @@ plan_put(struct filter *f, struct person *p, struct slice folder, const struct s
 	if (a && a->kind == SIEVE_FILEINTO) {
 		put->create = a->create;
 		put->use = (uint8_t)ask_use(a->use);
+		put->objectid = imap_objectid_number(a->id, IMAP_MAILBOXID);
 	}
 	if (a) {
 		plan_flags(&f->arena, put, a);
@@ -68,11 +70,12 @@ plan_put(struct filter *f, struct person *p, struct slice folder, const struct s
 /* Into the same folder goes one copy (RFC 5228 2.10.3), also when its header was edited since (RFC 5293 7); of
  * its flags the last count. */
 static bool
-plan_again(struct filter *f, struct person *p, struct slice folder, const struct sieve_action *a)
+plan_again(struct filter *f, struct person *p, struct slice folder, uint64_t objectid,
+    const struct sieve_action *a)
 {
 	struct put *put = p->puts;
 
-	while (put && !slice_eq(put->folder, folder))
+	while (put && !(slice_eq(put->folder, folder) && put->objectid == objectid))
 		put = put->next;
 	if (!put || !a)
 		return put;
@@ -88,7 +91,7 @@ filter_keep(struct filter *f, struct person *p, const struct sieve_action *a)
 {
 	struct put *put;
 
-	if (plan_again(f, p, p->folder, a))
+	if (plan_again(f, p, p->folder, 0, a))
 		return;
 	put = plan_put(f, p, p->folder, a);
 	/* First, so that a folder that is not there, which is INBOX then, finds this one. */
@@ -113,7 +116,7 @@ plan_fileinto(struct filter *f, struct person *p, const struct sieve_action *a)
 {
 	struct put *put = filter_copy(f, p, a);
 
-	if (plan_again(f, p, put->folder, a))
+	if (plan_again(f, p, put->folder, put->objectid, a))
 		return;
 	*p->last = put;
 	p->last = &put->next;

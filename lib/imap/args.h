@@ -43,6 +43,7 @@ bool imap_modseq(struct imap_in *in, uint64_t *n); /* RFC 7162: below 2^63, 0 al
  * text is none of ours with this letter: there is no such object. */
 bool imap_objectid(struct imap_in *in, struct slice *s);
 uint64_t imap_objectid_number(struct slice s, char letter);
+#define IMAP_MAILBOXID 'F'                                    /* the letter of a mailbox's */
 bool imap_sequence(struct imap_in *in, struct imap_set *set); /* not resolved; or "$" */
 /* partial-range (RFC 9394 4): "1:500", or "-1:-500" from the end on. */
 struct imap_partial {

@@ -1,11 +1,8 @@
 /* rules/use.c: what a person's script may use where lmtpd runs it; one table for who runs scripts and who takes
- * them, so that none is taken that would not run. */
+ * them, so that none is taken that would not run.  All extensions are at hand at a delivery. */
 #include "rules/rules.h"
 
-/* The extensions that need what is not at hand at a delivery. */
-const struct sieve_options rules_options = {
-	.without = "mailboxid",
-};
+const struct sieve_options rules_options = { .without = NULL };
 
 void
 rules_extensions(struct buf *b)

@@ -34,24 +34,25 @@ action_conflicts(struct sieve_run *r, const struct sieve_call *c, enum sieve_act
 }
 
 static struct sieve_action *
-action_find(struct sieve_run *r, enum sieve_act kind, struct slice where)
+action_find(struct sieve_run *r, enum sieve_act kind, struct slice where, struct slice id)
 {
 	for (struct sieve_action *a = r->result->actions; a; a = a->next)
-		if (a->kind == kind && slice_eq(a->where, where))
+		if (a->kind == kind && slice_eq(a->where, where) && slice_eq(a->id, id))
 			return a;
 	return NULL;
 }
 
-/* The action of that kind and place, made when there is none; NULL when the run has failed. */
+/* The action of that kind and place (with an id the name may be anything), made when there is none; NULL when the
+ * run has failed. */
 static struct sieve_action *
 action_once(struct sieve_run *r, const struct sieve_call *c, enum sieve_act kind,
-    struct slice where)
+    struct slice where, struct slice id)
 {
 	struct sieve_action *a;
 
 	if (sieve_failed(r) || action_conflicts(r, c, kind))
 		return NULL;
-	a = action_find(r, kind, where);
+	a = action_find(r, kind, where, id);
 	if (!a)
 		a = sieve_act(r, c, kind);
 	if (a)
@@ -97,7 +98,7 @@ sieve_mailbox_tags(struct sieve_run *r, const struct sieve_call *c, struct sieve
 static bool
 keep_run(struct sieve_run *r, const struct sieve_call *c)
 {
-	struct sieve_action *a = action_once(r, c, SIEVE_KEEP, S(""));
+	struct sieve_action *a = action_once(r, c, SIEVE_KEEP, S(""), S(""));
 
 	if (a)
 		sieve_mailbox_tags(r, c, a);
@@ -108,7 +109,7 @@ keep_run(struct sieve_run *r, const struct sieve_call *c)
 static bool
 discard_run(struct sieve_run *r, const struct sieve_call *c)
 {
-	action_once(r, c, SIEVE_DISCARD, S(""));
+	action_once(r, c, SIEVE_DISCARD, S(""), S(""));
 	sieve_cancel_keep(r);
 	return true;
 }
@@ -121,7 +122,7 @@ fileinto_run(struct sieve_run *r, const struct sieve_call *c)
 
 	if (where.n == 0 || slice_find(where, '\0') < where.n)
 		return sieve_fail(r, c, "fileinto: this is no name of a mailbox");
-	a = action_once(r, c, SIEVE_FILEINTO, where);
+	a = action_once(r, c, SIEVE_FILEINTO, where, sieve_string(r, c, SIEVE_SLOT_ID));
 	if (a)
 		sieve_mailbox_tags(r, c, a);
 	keep_cancel(r, c);
@@ -186,10 +187,10 @@ redirect_run(struct sieve_run *r, const struct sieve_call *c)
 			return sieve_fail(r, c, "redirect to \"" SFMT "\": %s", SARG(text), why);
 	}
 	keep_cancel(r, c);
-	a = action_find(r, SIEVE_REDIRECT, where);
+	a = action_find(r, SIEVE_REDIRECT, where, S(""));
 	if (!a && !sieve_act_sends(r, c))
 		return false;
-	a = action_once(r, c, SIEVE_REDIRECT, where);
+	a = action_once(r, c, SIEVE_REDIRECT, where, S(""));
 	if (!a)
 		return true;
 	a->list = sieve_arg(c, SLOT_LIST);

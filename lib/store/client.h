@@ -129,8 +129,10 @@ struct store_target {
 	bool create;            /* ... unless it is to be made, and can be */
 	uint8_t use;            /* enum store_special: rather the folder that has this use; and one
 	                           that is made gets it */
-	struct slice keywords;  /* added to the message's */
-	uint16_t flags;         /* added to the message's */
+	uint64_t
+	    objectid; /* 0, or rather than all of these: the folder that the world knows by it (RFC 8474) */
+	struct slice keywords; /* added to the message's */
+	uint16_t flags;        /* added to the message's */
 	struct store_limits limits;
 	uint8_t dup[16]; /* store_dup_key, or all 0: do not look for duplicates */
 };
@@ -152,6 +154,7 @@ enum store_know {
 	STORE_KNOW_MARK,   /* the same, and it is set whatever stood there */
 	STORE_KNOW_FOLDER, /* is there such a folder, that mail can go into? */
 	STORE_KNOW_USE,    /* is there one with this use; is it `folder`, when that is not empty? */
+	STORE_KNOW_OBJECT, /* is there one with this objectid? */
 };
 struct store_question {
 	uint8_t what; /* enum store_know */
@@ -159,6 +162,7 @@ struct store_question {
 	uint32_t seconds;
 	uint8_t key[16]; /* store_dup_key */
 	struct slice folder;
+	uint64_t objectid;
 };
 #define STORE_QUESTIONS_MAX 64
 #define STORE_MARKS_MAX     10000

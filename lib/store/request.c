@@ -51,6 +51,7 @@ static const struct store_field target_list[] = {
 	PLAIN(KEY,  8, dup),
 	PLAIN(BOOL, 9, create),
 	PLAIN(U8,  10, use),
+	OPTIONAL(U64, 11, objectid),
 };
 #undef T
 static const struct store_fields message_fields = { message_list, NELEM(message_list), sizeof(struct store_message) };
@@ -73,6 +74,7 @@ static const struct store_field question_list[] = {
 	PLAIN(U32,  3, seconds),
 	PLAIN(TEXT, 4, folder),
 	PLAIN(U8,   5, use),
+	OPTIONAL(U64, 6, objectid),
 };
 #undef T
 static const struct store_fields question_fields = { question_list, NELEM(question_list), sizeof(struct store_question) };

@@ -145,7 +145,7 @@ static const char *
 verb_check_know(const struct store_request *r)
 {
 	for (size_t i = 0; i < r->nquestions; i++)
-		if (r->questions[i].what > STORE_KNOW_USE || r->questions[i].use > STORE_USE_MAX)
+		if (r->questions[i].what > STORE_KNOW_OBJECT || r->questions[i].use > STORE_USE_MAX)
 			return "bad question";
 	return r->nquestions ? verb_check_account(r) : "no question";
 }

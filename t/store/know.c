@@ -61,7 +61,10 @@ test_marks(void)
 	service_start();
 	service_again();
 	eq(ask(mark(STORE_KNOW_CLAIM, "a", 1000)), 1, "a mark outlives a kill");
-	eq(ask((struct store_question){ .what = STORE_KNOW_USE + 1 }), -1, "no such question");
+	eq(ask((struct store_question){ .what = STORE_KNOW_OBJECT + 1 }), -1, "no such question");
+	eq(ask((struct store_question){ .what = STORE_KNOW_OBJECT, .objectid = 1 }), 0,
+	    "no folder has this id");
+	eq(ask((struct store_question){ .what = STORE_KNOW_OBJECT }), 0, "nor none");
 }
 
 /* Strangers set them. */

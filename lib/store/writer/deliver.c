@@ -100,14 +100,18 @@ has_dup_key(const struct store_target *t)
 	return memcmp(t->dup, none, sizeof(none)) != 0;
 }
 
-/* The folder with the use that is wanted, the one of the name, INBOX.  One that is damaged is none of these:
+/* The folder with the id that is wanted, the one with the use, the one of the name, INBOX.  One that is damaged is none of these:
  * it may be there tomorrow. */
 int
 writer_target_box(struct writer *w, struct wacct *a, const struct store_target *t, struct wbox **b)
 {
 	uint64_t use = t->use ? writer_use_find(w, a, (enum store_special)t->use) : 0;
+	uint64_t object = writer_object_find(w, a, t->objectid);
 	char name[STORE_NAME_MAX + 1];
 	int rc = -ENOENT;
+
+	if (object)
+		use = object;
 
 	if (use)
 		rc = writer_box_find(w, use, b);
@@ -126,7 +130,8 @@ target_make(struct writer *w, struct store_job *j, struct wacct *a, const struct
 	struct wbox *b;
 	int rc;
 
-	if (!t->create || (t->use && writer_use_find(w, a, (enum store_special)t->use)) ||
+	if (!t->create || writer_object_find(w, a, t->objectid) ||
+	    (t->use && writer_use_find(w, a, (enum store_special)t->use)) ||
 	    store_name_check(t->folder, name) < 0)
 		return 0;
 	rc = writer_box_named(w, a, slice_str(name), &b);

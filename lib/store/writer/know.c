@@ -158,6 +158,35 @@ writer_use_find(struct writer *w, struct wacct *a, enum store_special use)
 	return a->uses[use];
 }
 
+/* Goes through all names: who files by such an id does so for want of one. */
+uint64_t
+writer_object_find(struct writer *w, struct wacct *a, uint64_t objectid)
+{
+	struct store_disk_name row;
+	uint64_t found = 0;
+	uint8_t key[8];
+	MDB_val k = { sizeof(key), key }, d;
+	MDB_cursor *c;
+	struct wbox *b;
+
+	store_be64(key, a->d.id);
+	if (!objectid || w->error ||
+	    (w->error = mdb_cursor_open(w->txn, w->env->dbi[STORE_T_NAME], &c)))
+		return 0;
+	for (int rc = mdb_cursor_get(c, &k, &d, MDB_SET_RANGE);
+	     rc == 0 && !found && k.mv_size > 8 && memcmp(k.mv_data, key, 8) == 0;
+	     rc = mdb_cursor_get(c, &k, &d, MDB_NEXT)) {
+		if (store_value_read(slice(d.mv_data, d.mv_size), sizeof(row), &row, sizeof(row)) <
+			0 ||
+		    row.attrs & STORE_NOSELECT || writer_box_find(w, row.mailbox, &b) < 0)
+			continue;
+		if ((b->d.objectid ? b->d.objectid : b->id) == objectid)
+			found = b->id;
+	}
+	mdb_cursor_close(c);
+	return found;
+}
+
 static bool
 folder_there(struct writer *w, struct wacct *a, struct slice folder, uint64_t *id)
 {
@@ -196,6 +225,7 @@ know_one(struct writer *w, struct wacct *a, const struct store_question *q)
 	case STORE_KNOW_MARK: return mark_set(w, a, q);
 	case STORE_KNOW_FOLDER: return folder_there(w, a, q->folder, &id);
 	case STORE_KNOW_USE: return use_there(w, a, q);
+	case STORE_KNOW_OBJECT: return writer_object_find(w, a, q->objectid);
 	}
 	return false;
 }

@@ -276,6 +276,8 @@ void writer_acl_forget(struct writer *w, const struct wbox *b); /* what it gives
 /* know.c: what deliveries ask, and let the account remember. */
 /* The folder of the account with this use, or 0. */
 uint64_t writer_use_find(struct writer *w, struct wacct *a, enum store_special use);
+/* The mailbox of an objectid that mail can go into, or 0. */
+uint64_t writer_object_find(struct writer *w, struct wacct *a, uint64_t objectid);
 /* folder.c: makes a folder for mail that comes, with those above it.  0 and *b; -ENOENT: it cannot be made (its name,
  * how many there are, what is still to be moved); -errno of a damaged record. */
 int writer_folder_for_mail(struct writer *w, struct store_job *j, struct wacct *a, const char *name,
