@@ -11,4 +11,18 @@ struct diradm {
 	bool lines; /* a list: a record is a line */
 };
 extern struct diradm diradm;
+
+/* bulk.c: with the call that all rows share: who, as, dry_run. */
+struct bulk_work {
+	struct loop *loop;
+	struct dir_agent *agent;
+	const struct admin_call *call;
+	bool update; /* what is there already is changed */
+};
+void diradm_import(const struct bulk_work *work, const char *path, struct admin_problem *problem);
+/* Of an organisation; of an org: of a provider, or of all when it is empty. */
+void diradm_export(const struct bulk_work *work, const char *object, struct slice domain,
+    struct admin_problem *problem);
+/* main.c: a file, or standard input ("-"), of `most` octets at most; heap.  0 or -errno. */
+int diradm_read(const char *path, size_t most, char **text, size_t *n) MUSTCHECK;
 #endif

@@ -31,6 +31,7 @@ struct work {
 	struct dir *dir;
 	struct dir_agent *agent;
 	const struct admin_verb *verb;
+	char **bulk; /* "import" or "export" and its words; NULL: one verb */
 	struct slice names[WORDS_MAX];
 	struct admin_setting settings[WORDS_MAX];
 	struct admin_call call;
@@ -64,6 +65,32 @@ diradm_secret(const char *path, struct secret *s)
 	if (f && f != stdin)
 		fclose(f);
 	return good;
+}
+
+int
+diradm_read(const char *path, size_t most, char **text, size_t *n)
+{
+	FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+	struct buf b = { 0 };
+	char *room;
+	int e = 0;
+
+	if (!f)
+		return -errno;
+	buf_init(&b, most);
+	while ((room = buf_reserve(&b, 65536))) {
+		size_t got = fread(room, 1, 65536, f);
+
+		b.n += got;
+		if (got < 65536)
+			break;
+	}
+	e = !room ? -EFBIG : ferror(f) ? -EIO : 0;
+	if (f != stdin)
+		fclose(f);
+	*n = b.n;
+	*text = buf_take(&b);
+	return e;
 }
 
 /* ---- who asks ---------------------------------------------------------------------------------------------- */
@@ -112,11 +139,27 @@ diradm_acts(struct work *w)
 }
 
 static void
+diradm_bulk(struct work *w)
+{
+	struct bulk_work work = { &w->loop, w->agent, &w->call, w->bulk[1] && w->bulk[2] };
+
+	if (strcmp(w->bulk[0], "import") == 0)
+		diradm_import(&work, w->bulk[1], &w->problem);
+	else
+		diradm_export(&work, w->bulk[1], slice_str(w->bulk[2] ? w->bulk[2] : ""),
+		    &w->problem);
+}
+
+static void
 diradm_work(void *arg)
 {
 	struct work *w = arg;
 
-	if (diradm_binds(w) && diradm_acts(w))
+	if (!diradm_binds(w) || !diradm_acts(w))
+		;
+	else if (w->bulk)
+		diradm_bulk(w);
+	else
 		admin_run(&w->loop, w->agent, w->verb, &w->call, &w->problem);
 	loop_stop(&w->loop);
 }
@@ -224,6 +267,19 @@ diradm_help_settings(const char *object)
 	return 0;
 }
 
+/* import FILE [update]; export user|group|org [NAME] */
+static bool
+diradm_is_bulk(int argc, char **argv)
+{
+	if (argc < 2 || argc > 3)
+		return false;
+	if (strcmp(argv[0], "import") == 0)
+		return argc == 2 || strcmp(argv[2], "update") == 0;
+	return strcmp(argv[0], "export") == 0 &&
+	    (strcmp(argv[1], "org") == 0 ||
+		(argc == 3 && (strcmp(argv[1], "user") == 0 || strcmp(argv[1], "group") == 0)));
+}
+
 static int
 diradm_run(int argc, char **argv)
 {
@@ -232,13 +288,16 @@ diradm_run(int argc, char **argv)
 	log_level(LOG_ERROR);
 	if (argc == 2 && strcmp(argv[0], "settings") == 0)
 		return diradm_help_settings(argv[1]);
-	w.verb = diradm_verb(&argc, &argv);
-	if (!w.verb || (bind_as && !bind_file) || !diradm_words(&w, argc, argv))
+	if (diradm_is_bulk(argc, argv))
+		w.bulk = argv; /* which ends with a NULL */
+	else if (!(w.verb = diradm_verb(&argc, &argv)) || !diradm_words(&w, argc, argv))
+		return program_usage();
+	if (bind_as && !bind_file)
 		return program_usage();
 	if ((bind_file && !diradm_secret(bind_file, &w.password)) ||
 	    (secret_file && !diradm_secret(secret_file, &w.secret)))
 		return EX_NOINPUT;
-	diradm.lines = strcmp(w.verb->verb, "list") == 0;
+	diradm.lines = w.verb && strcmp(w.verb->verb, "list") == 0;
 	w.call.secret = secret_get(&w.secret);
 	w.call.dry_run = diradm.dry_run;
 	w.call.version = version;
@@ -326,6 +385,9 @@ static const struct program diradm_program = {
 	    "  role grant|revoke ROLE ADDRESS [DOMAIN|PROVIDER]\n"
 	    "  role list [DOMAIN]\n"
 	    "  check [DOMAIN]\n"
+	    "  import FILE [update]\n"
+	    "  export user|group DOMAIN\n"
+	    "  export org [PROVIDER]\n"
 	    "  settings OBJECT\n"
 	    "create and modify take SETTING=VALUE, SETTING+=VALUE and SETTING-=VALUE; an empty "
 	    "VALUE removes\n"

@@ -62,6 +62,16 @@ print_change(const struct admin_record *r)
 			printf("    " SFMT "\n", SARG(r->pairs[i].value));
 }
 
+static void
+print_row(const struct admin_record *r)
+{
+	struct slice text = admin_record_get(r, "text");
+
+	printf(SFMT ": " SFMT ": " SFMT "%s" SFMT "\n", SARG(admin_record_get(r, "line")),
+	    SARG(admin_record_get(r, "name")), SARG(admin_record_get(r, "result")),
+	    text.n ? ": " : "", SARG(text));
+}
+
 void
 diradm_print(void *arg, const struct admin_record *r)
 {
@@ -80,6 +90,8 @@ diradm_print(void *arg, const struct admin_record *r)
 	} else if (strcmp(r->kind, "finding") == 0) {
 		printf(SFMT ": " SFMT ": " SFMT "\n", SARG(admin_record_get(r, "finding")),
 		    SARG(admin_record_get(r, "name")), SARG(admin_record_get(r, "text")));
+	} else if (strcmp(r->kind, "row") == 0) {
+		print_row(r);
 	} else if (strcmp(r->kind, "change") == 0) {
 		print_change(r);
 	} else if (strcmp(r->kind, "password") == 0) {

@@ -95,6 +95,8 @@ struct admin_verb {
 };
 extern const struct admin_verb admin_verbs[];
 extern const size_t admin_nverbs;
+/* Has the setting of this object several values? */
+bool admin_setting_many(const char *object, struct slice name);
 const struct admin_verb *admin_verb_find(struct slice object, struct slice verb);
 /* Appends the names of settings of an object, separated by blanks. */
 void admin_settings_list(const char *object, struct buf *out);

@@ -9,6 +9,18 @@
 #include "admin/admin-impl.h"
 #include "base/mem.h"
 
+/* A later replacement of the same attribute is the one that counts: a user's own quota before the package's. */
+static void
+change_forget(struct admin_changes *c, const char *attribute)
+{
+	for (size_t i = 0; i + 1 < c->n; i++)
+		if (c->v[i].how == DIR_REPLACE && strcmp(c->v[i].attribute, attribute) == 0) {
+			memmove(&c->v[i], &c->v[i + 1], (c->n - i - 1) * sizeof(*c->v));
+			c->n--;
+			return;
+		}
+}
+
 void
 admin_set(struct admin *a, struct admin_changes *c, enum dir_how how, const char *attribute,
     struct slice value)
@@ -16,6 +28,10 @@ admin_set(struct admin *a, struct admin_changes *c, enum dir_how how, const char
 	struct dir_change *last = c->n ? &c->v[c->n - 1] : NULL;
 	struct slice *values;
 
+	if (how == DIR_REPLACE) {
+		change_forget(c, attribute);
+		last = c->n ? &c->v[c->n - 1] : NULL;
+	}
 	if (!last || last->how != how || strcmp(last->attribute, attribute) != 0 ||
 	    !last->nvalues) {
 		if (c->n == c->room) {

@@ -126,6 +126,18 @@ admin_settings_list(const char *object, struct buf *out)
 }
 
 bool
+admin_setting_many(const char *object, struct slice name)
+{
+	for (size_t i = 0; i < NELEM(objects); i++) {
+		const struct admin_field *f = admin_field_find(objects[i].object, name);
+
+		if (strcmp(objects[i].word, object) == 0)
+			return f && f->many;
+	}
+	return false;
+}
+
+bool
 admin_setting_parse(struct slice text, struct admin_setting *s)
 {
 	size_t at = slice_find(text, '=');

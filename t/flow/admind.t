@@ -15,7 +15,7 @@ import tm
 
 tm.need("ldapsearch")
 sb = tm.Sandbox("--users", "30", "--admin", "--set", "admind.auth.delay=0", "--set", "admind.limit.agents=6", "--set", "admind.limit.per_user=100",
-                *[w for d in ("stored", "lmtpd", "jobctl", "smtp-relay", "imapd", "pop3d", "sieved", "mmpd", "memd") for w in ("--without", d)])
+                *[w for d in ("stored", "lmtpd", "jobctl", "smtp-relay", "imapd", "pop3d", "sieved", "mmpd", "memd", "jmapd") for w in ("--without", d)])
 D, PORT = sb.domain, int(sb.env["ADMIN_PORT"])
 TLS = ssl.create_default_context(cafile=sb.env["CAFILE"])
 TLS.check_hostname = False

@@ -13,7 +13,7 @@ import tm
 tm.need("ldapsearch", "ldapmodify")
 STORES = "s1.test, s2.test, s3.test"
 sb = tm.Sandbox("--users", "12", "--admin", "--set", f"admind.place.hosts={STORES}",
-                *[w for d in ("stored", "lmtpd", "jobctl", "smtp-relay", "imapd", "pop3d", "mmpd") for w in ("--without", d)])
+                *[w for d in ("stored", "lmtpd", "jobctl", "smtp-relay", "imapd", "pop3d", "sieved", "mmpd", "memd", "jmapd", "admind") for w in ("--without", d)])
 D, D2, BASE = sb.domain, sb.env["DOMAIN2"], sb.env["LDAP_BASE"]
 AUDIT = os.path.join(sb.dir, "admin.audit")
 
@@ -282,6 +282,51 @@ want = {("duplicate-address", f"user0004@{D}"), ("no-mailhost", f"user0005@{D}")
         ("no-member", "a@one.test"), ("list-loop", "b@one.test")}
 tm.is_(sorted(want - found), [], "check finds it all")
 tm.is_(sorted(f for f in found - want if not f[1].endswith(D2) and f[0] != "unknown-host"), [], "and nothing else")
+
+# ---- many at once
+TABLE = os.path.join(sb.dir, "people.csv")
+with open(TABLE, "w") as f:
+    f.write("user,name,alias,quota,password\r\n"
+            'ida@two.test,"Ida ""I"" Lee","i1@two.test\ni2@two.test",1G,secret-ida\r\n'
+            "jon@two.test,Jon,,,\r\n"
+            "bad@two.test,Bad,b@elsewhere.test,,\r\n"
+            "a/b@two.test,No,,,\r\n"
+            "\r\n"
+            "cat@two.test,Cat Changed,,,\r\n")
+
+
+def bulk(*words, who=ROOT):
+    r = sb.tool("diradm", *who, "-j", *words)
+    return r, [(x["line"], x["name"], x["result"]) for x in map(json.loads, r.stdout.splitlines())]
+
+
+before = os.path.exists(AUDIT)
+r, rows = bulk("-n", "import", TABLE)
+tm.is_((r.returncode, [x[2] for x in rows], os.path.exists(AUDIT) == before), (65, ["made", "made", "failed", "failed", "there"], True), "a dry run of an import tells, and makes nothing")
+r, rows = bulk("import", TABLE)
+tm.is_(rows, [(2, "ida@two.test", "made"), (4, "jon@two.test", "made"), (5, "bad@two.test", "failed"), (6, "a/b@two.test", "failed"), (8, "cat@two.test", "there")],
+       "an import tells of each row, by the line where it begins")
+tm.ok(r.returncode == 65 and "2 made, 0 changed, 1 there already, 2 failed" in r.stderr and "is no domain of this organisation" in r.stdout, "and what has failed")
+ida = show("user", "ida@two.test")
+tm.is_((ida["name"], sorted(ida["alias"]), ida["quota"]), ('Ida "I" Lee', ["i1@two.test", "i2@two.test"], 1 << 30), "cells with quotes, and several values")
+tm.ok(binds("ida@two.test", "secret-ida"), "a password")
+r, rows = bulk("import", TABLE)
+tm.is_([x[2] for x in rows], ["there", "there", "failed", "failed", "there"], "begun again it goes on where it stopped")
+r, rows = bulk("import", TABLE, "update")
+tm.is_(([x[2] for x in rows][4], show("user", "cat@two.test")["name"]), ("changed", "Cat Changed"), "what is there is changed when that is wanted")
+refused(64, "there is no such setting of a user", "import", secret("user,colour\nx@two.test,red"))
+refused(64, "the first column is user, group or org", "import", secret("mail,name"))
+refused(64, "a quote is opened and not closed", "import", secret('user,name\nx@two.test,"x'))
+refused(64, "No such file", "import", "/nonexistent")
+table = diradm("export", "user", "one.test").stdout
+with open(TABLE, "w") as f:
+    f.write(table.replace("one.test", "two.test").replace("uno.test", "two.test"))
+r, rows = bulk("import", TABLE)
+tm.is_(sorted(x[1] for x in rows if x[2] == "failed"), ["anna@two.test", "bob@two.test"], "what was exported can be imported, but for packages that are not there")
+fay, copy = show("user", "fay@one.test"), show("user", "fay@two.test")
+tm.is_({k: v for k, v in copy.items() if k in ("quota", "description", "name", "delivery")}, {k: v for k, v in fay.items() if k in ("quota", "description", "name", "delivery")},
+       "and is the same")
+tm.is_([line.split(",")[0] for line in diradm("export", "org", "Acme").stdout.splitlines()][:1], ["org"], "organisations too")
 
 # ---- the end of an organisation
 done("org", "suspend", "three.test")
