@@ -264,8 +264,8 @@ path_find(const struct http_head *h, struct admind_ask *ask)
 	(void)slice_cut(&rest, '/', &word);
 	if (rest.n)
 		return 404;
-	if (slice_eq(object, S("check")) && !name.n)
-		ask->verb = admin_verb_find(S("check"), S(""));
+	if (!name.n) /* check, init: an object that is a verb */
+		ask->verb = admin_verb_find(object, S(""));
 	if (ask->verb)
 		return h->verb == HTTP_VERB_GET ? 0 : 405;
 	what = path_object(object);

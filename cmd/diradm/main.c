@@ -385,6 +385,7 @@ static const struct program diradm_program = {
 	    "  role grant|revoke ROLE ADDRESS [DOMAIN|PROVIDER]\n"
 	    "  role list [DOMAIN]\n"
 	    "  check [DOMAIN]\n"
+	    "  init\n"
 	    "  import FILE [update]\n"
 	    "  export user|group DOMAIN\n"
 	    "  export org [PROVIDER]\n"

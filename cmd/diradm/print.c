@@ -62,6 +62,15 @@ print_change(const struct admin_record *r)
 			printf("    " SFMT "\n", SARG(r->pairs[i].value));
 }
 
+/* As LDIF, in which a line with # is a comment. */
+static void
+print_lack(const struct admin_record *r)
+{
+	printf("# " SFMT " " SFMT ": " SFMT "\n" SFMT "\n", SARG(admin_record_get(r, "lacks")),
+	    SARG(admin_record_get(r, "name")), SARG(admin_record_get(r, "text")),
+	    SARG(admin_record_get(r, "ldif")));
+}
+
 static void
 print_row(const struct admin_record *r)
 {
@@ -90,6 +99,8 @@ diradm_print(void *arg, const struct admin_record *r)
 	} else if (strcmp(r->kind, "finding") == 0) {
 		printf(SFMT ": " SFMT ": " SFMT "\n", SARG(admin_record_get(r, "finding")),
 		    SARG(admin_record_get(r, "name")), SARG(admin_record_get(r, "text")));
+	} else if (strcmp(r->kind, "lack") == 0) {
+		print_lack(r);
 	} else if (strcmp(r->kind, "row") == 0) {
 		print_row(r);
 	} else if (strcmp(r->kind, "change") == 0) {

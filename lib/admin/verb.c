@@ -56,6 +56,7 @@ const struct admin_verb admin_verbs[] = {
 	{ "role", "revoke",	"ROLE ADDRESS [DOMAIN|PROVIDER]", 2, 3, false, true, admin_role_revoke, "the same" },
 	{ "role", "list",	"[DOMAIN]", 0, 1, false, false, admin_role_list, "who has which" },
 	{ "check", "",		"[DOMAIN]", 0, 1, false, false, admin_check, "what mail would stumble over" },
+	{ "init", "",		"", 0, 0, false, false, admin_init, "what a directory lacks that was there before" },
 };
 /* clang-format on */
 const size_t admin_nverbs = NELEM(admin_verbs);

@@ -122,6 +122,9 @@ tm.ok(("organisation", "a@new.test", "new.test") in {(r["role"], r["user"], r.ge
 tm.ok("new.test" in [r["org"] for r in ask("GET", "orgs").records] and ask("GET", "orgs?provider=Acme").records[0]["org"] == "new.test", "organisations, of all and of one provider")
 tm.is_([r["kind"] for r in ask("GET", "check?org=new.test").records], ["note"], "nothing to find")
 
+tm.is_({r["name"].partition(",")[0] for r in ask("GET", "init").records if r["kind"] == "lack"}, {"ou=services", "uid=admind"},
+       "nor to add, but for what only the directory's administrator sees")
+
 # ---- pages
 seen, page, n, c = [], "", 0, connect()
 while True:

@@ -283,6 +283,17 @@ want = {("duplicate-address", f"user0004@{D}"), ("no-mailhost", f"user0005@{D}")
 tm.is_(sorted(want - found), [], "check finds it all")
 tm.is_(sorted(f for f in found - want if not f[1].endswith(D2) and f[0] != "unknown-host"), [], "and nothing else")
 
+# ---- what a directory lacks
+tm.is_([r for r in done("init") if r["kind"] == "lack"], [], "this one lacks nothing")
+ldap("ldapdelete", f"uid=admind,ou=services,{BASE}")
+ldap("ldapdelete", f"ou=Groups,o=two.test,o=Acme,{BASE}")
+r = diradm("init")
+tm.ok("# folder two.test" in r.stdout and f"dn: uid=admind,ou=services,{BASE}" in r.stdout, "what is missing is printed") or tm.diag(r.stdout + r.stderr)
+tm.ok(ldap("ldapadd", text=r.stdout).returncode == 0 and [x["lacks"] for x in done("init") if x["kind"] == "lack"] == ["folder"], "and can be loaded")
+tm.ok(diradm("org", "list", who=ACTS).returncode != 0, "with an account that nobody gets in by yet")
+done("org", "create", "two.test", "Acme")
+tm.is_([x for x in done("init") if x["kind"] == "lack"], [], "then it is whole")
+
 # ---- many at once
 TABLE = os.path.join(sb.dir, "people.csv")
 with open(TABLE, "w") as f:
