@@ -15,7 +15,9 @@
 #include "mail/header.h"
 #include "message/parse.h"
 
-#define FILTER_DEPTH 64 /* as deep as a request may be */
+#define FILTER_DEPTH 64        /* as deep as a request may be */
+#define SUBJECT_MAX  16384     /* octets of one that are looked at */
+#define HEADER_MAX   (1 << 20) /* the same of a header */
 
 struct snippet_get {
 	struct filters filters;
@@ -29,7 +31,9 @@ struct snippet_get {
 	struct message message;
 	struct message_parse *parse;
 	struct arena arena;
-	bool open, ready;
+	struct jmap_structure structure;
+	struct jmap_snippet_body look;
+	bool open, ready, told; /* told: its subject has been */
 	int error;
 };
 
@@ -89,7 +93,7 @@ snippet_close(struct snippet_get *g)
 		message_close(&g->message);
 	g->message.fd = -1;
 	arena_reset(&g->arena);
-	g->open = g->ready = false;
+	g->open = g->ready = g->told = false;
 	g->error = 0;
 }
 
@@ -178,28 +182,39 @@ snippet_subject(struct slice header, struct arena *a)
 	while (header_next(&header, &f))
 		if (slice_ieq(f.name, S("Subject")))
 			last = f;
-	return last.name.n ? jmap_text(last.value, a) : slice(NULL, 0);
+	return last.name.n ? jmap_text(slice_sub(last.value, 0, SUBJECT_MAX), a) : slice(NULL, 0);
 }
 
-static enum call_next
-snippet_put(struct call *c, struct snippet_get *g)
+static void
+snippet_tell(struct call *c, struct snippet_get *g)
 {
 	struct buf *b = call_out(c);
 	struct slice all = message_bytes(&g->message);
-	struct jmap_structure structure;
+	size_t header = header_len(slice_sub(all, 0, HEADER_MAX));
 
-	if (g->error < 0 || message_is_cut(&g->message))
-		return call_failed(c, g->error < 0 ? g->error : -EIO);
 	json_element(b);
 	buf_lit(b, "{\"emailId\":");
 	jmap_id_json(b, JMAP_EMAIL, g->email);
 	buf_lit(b, ",\"subject\":");
-	jmap_snippet_subject(b, snippet_subject(slice_sub(all, 0, header_len(all)), &g->arena),
-	    &g->subject);
+	jmap_snippet_subject(b, snippet_subject(slice_sub(all, 0, header), &g->arena), &g->subject);
 	buf_lit(b, ",\"preview\":");
-	jmap_structure_make(g->message.mime, &g->arena, &structure);
-	jmap_snippet_body(b, &structure, &g->body);
-	buf_char(b, '}');
+	jmap_structure_make(g->message.mime, &g->arena, &g->structure);
+	g->look = (struct jmap_snippet_body){ .structure = &g->structure, .terms = &g->body };
+	g->told = true;
+}
+
+/* The email in hand: its subject, then a text in each turn. */
+static enum call_next
+snippet_put(struct call *c, struct snippet_get *g)
+{
+	if (g->error < 0 || message_is_cut(&g->message))
+		return call_failed(c, g->error < 0 ? g->error : -EIO);
+	if (!g->told)
+		snippet_tell(c, g);
+	while (jmap_snippet_body_next(&g->look, call_out(c)))
+		if (call_spent(c))
+			return CALL_AGAIN;
+	buf_char(call_out(c), '}');
 	snippet_close(g);
 	g->at++;
 	return CALL_AGAIN;

@@ -269,22 +269,23 @@ jmap_snippet_subject(struct buf *out, struct slice subject, const struct jmap_te
 		buf_lit(out, "null");
 }
 
-void
-jmap_snippet_body(struct buf *out, const struct jmap_structure *s, const struct jmap_terms *t)
+bool
+jmap_snippet_body_next(struct jmap_snippet_body *b, struct buf *out)
 {
+	const struct jmap_parts *all = &b->structure->all;
 	struct buf text = { 0 };
 	bool any = false;
-	size_t texts = 0;
 
-	for (size_t i = 0; i < s->all.n && !any && texts < JMAP_SNIPPET_PARTS; i++) {
-		if (!jmap_part_is_text(s->all.p[i]))
-			continue;
-		texts++;
-		buf_clear(&text);
-		preview_part_write(s->mime, s->all.p[i]->mime, JMAP_SNIPPET_TEXT, &text);
-		snippet_json(out, buf_get(&text), t, JMAP_SNIPPET_MAX, &any);
-	}
-	if (!any)
+	while (b->at < all->n && !jmap_part_is_text(all->p[b->at]))
+		b->at++;
+	if (b->at == all->n || b->texts == JMAP_SNIPPET_PARTS || b->terms->n == 0) {
 		buf_lit(out, "null");
+		return false;
+	}
+	preview_part_write(b->structure->mime, all->p[b->at]->mime, JMAP_SNIPPET_TEXT, &text);
+	snippet_json(out, buf_get(&text), b->terms, JMAP_SNIPPET_MAX, &any);
 	buf_fini(&text);
+	b->at++;
+	b->texts++;
+	return !any;
 }

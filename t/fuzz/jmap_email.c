@@ -42,7 +42,8 @@ check_snippets(const struct jmap_structure *s, struct slice header, struct arena
 
 	jmap_terms_add(&t, slice_sub(header, 0, 100), a);
 	must(t.n <= JMAP_TERMS_MAX);
-	jmap_snippet_body(&out, s, &t);
+	for (struct jmap_snippet_body b = { s, &t, 0, 0 }; jmap_snippet_body_next(&b, &out);)
+		must(out.n == 0);
 	must(out.n <= 6 * JMAP_SNIPPET_MAX);
 	buf_clear(&out);
 	jmap_snippet_subject(&out, jmap_text(header, a), &t);

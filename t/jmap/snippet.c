@@ -4,6 +4,7 @@
 #include "jmap/snippet.h"
 
 static struct buf out;
+static size_t looks; /* calls that a preview took */
 static struct arena arena;
 
 static struct jmap_terms
@@ -47,7 +48,9 @@ body(const char *msg, const char *search)
 	buf_clear(&out);
 	mime_parse(slice_str(msg), &arena, &m);
 	jmap_structure_make(&m, &arena, &s);
-	jmap_snippet_body(&out, &s, &t);
+	looks = 1;
+	for (struct jmap_snippet_body b = { &s, &t, 0, 0 }; jmap_snippet_body_next(&b, &out);)
+		looks++;
 	return buf_cstr(&out);
 }
 
@@ -123,6 +126,14 @@ test_body(void)
 	       "needle"),
 	    "\"<mark>needle</mark>\"", "of the text that has it");
 
+	eq(looks, 2, "one text after the other");
+	buf_lit(&text, "Content-Type: multipart/mixed; boundary=b\r\n\r\n");
+	for (int i = 0; i < 20; i++)
+		buf_lit(&text, "--b\r\n\r\nx\r\n");
+	buf_lit(&text, "--b\r\n\r\nneedle\r\n");
+	is(body(buf_cstr(&text), "needle"), "null", "not in more texts than are looked at");
+	eq(looks, JMAP_SNIPPET_PARTS + 1, "which is told by the last look");
+	buf_clear(&text);
 	buf_lit(&text, "\r\n");
 	for (int i = 0; i < 300; i++)
 		buf_lit(&text, "w\xc3\xb6rd & ");
