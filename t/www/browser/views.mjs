@@ -248,3 +248,24 @@ story("what was being written when a tab died is open again in the next", {}, as
 	assert.ok([...server.records.Email.values()].some(e => e.subject === "Half a thought"));
 	assert.equal(await next.evaluate(() => Object.keys(localStorage).filter(k => k.startsWith("tiermail.draft.")).length), 0);
 });
+
+story("on a phone: folders over the list, one pane at a time, back", { viewport: { width: 500, height: 850 } }, async ({ page, shot }) => {
+	await row(page, "spring workshop").waitFor();
+	await page.getByRole("button", { name: "Show folders" }).click();
+	await shot("folders-phone");
+	await page.locator(".folders-veil").click({ position: { x: 450, y: 600 } });
+	await page.getByRole("navigation").waitFor({ state: "hidden" });
+	await page.getByRole("button", { name: "Show folders" }).click();
+	await page.getByRole("link", { name: /Archive/ }).click();
+	await page.locator(".list-head h1", { hasText: "Archive" }).waitFor();
+	await page.goBack();
+	await row(page, "Draft of the grant").click();
+	await page.locator("article", { hasText: "chapter two" }).waitFor();
+	assert.equal(await page.locator(".list").isVisible(), false);
+	await page.getByRole("button", { name: "Back to the list" }).click();
+	await row(page, "spring workshop").waitFor();
+	await page.getByRole("button", { name: "New message" }).click();
+	await page.locator(".editor-text[data-ready=true]").waitFor();
+	const box = await page.locator(".compose").boundingBox();
+	assert.deepEqual([box.width, box.height], [500, 850]);
+});

@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """What happens at the other doors while a browser looks: mail by SMTP, flags and folders by IMAP.
 
-    elsewhere.py seed | send SUBJECT | flag SUBJECT | flags SUBJECT | where SUBJECT | folders
+    elsewhere.py seed | send SUBJECT [USER] | flag SUBJECT | flags SUBJECT | where SUBJECT | folders | source SUBJECT NUMBER
 
+send's USER is whom the mail is of, somebody of here; source is of user NUMBER's copy, and waits for it.
 SANDBOX is the sandbox's directory; the user is the first.
 """
 import email.utils
@@ -10,6 +11,7 @@ import imaplib
 import os
 import smtplib
 import sys
+import time
 from email.message import EmailMessage
 
 with open(os.environ["SANDBOX"] + "/env") as f:
@@ -34,9 +36,9 @@ def send(sender, subject, text, html=None, attach=None, mid=None, answers=None):
         s.send_message(m)
 
 
-def imap():
+def imap(user=USER):
     c = imaplib.IMAP4(ENV["HOST"], int(ENV["IMAP_PORT"]))
-    c.login(USER, ENV["PASSWORD"])
+    c.login(user, ENV["PASSWORD"])
     return c
 
 
@@ -64,8 +66,18 @@ def main():
         send("Office <office@example.net>", "Dates", "See the file.", attach="dates.pdf")
         return
     if verb == "send":
-        send("Press <press@example.net>", rest[0], "Just now.")
+        who = "%s@%s" % (rest[1], ENV["DOMAIN"]) if len(rest) > 1 else "press@example.net"
+        send("Press <%s>" % who, rest[0], "Just now.", mid="<%s@x.test>" % rest[0].split()[0].lower())
         return
+    if verb == "source":
+        c = imap(ENV["USER_PATTERN"] % int(rest[1]))
+        for _ in range(600):
+            name, number = find(c, rest[0])
+            if number:
+                print(c.fetch(number, "(BODY.PEEK[])")[1][0][1].decode("utf-8", "replace").replace("\r", ""))
+                return
+            time.sleep(0.05)
+        sys.exit("it has not come")
     c = imap()
     if verb == "folders":
         print("\n".join(names(c)))

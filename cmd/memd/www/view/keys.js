@@ -17,7 +17,7 @@ export function keyTable(app) {
 	const select = () => app.state.cursor && app.select(app.state.cursor);
 	return {
 		j: () => void app.step(1), k: () => void app.step(-1), ArrowDown: () => void app.step(1), ArrowUp: () => void app.step(-1),
-		o: open, Enter: open, u: () => app.back(), Escape: () => (app.state.selected.size ? app.clearSelection() : app.back()),
+		o: open, Enter: open, u: () => app.back(), Escape: () => (app.state.folders ? app.ui.set({ folders: false }) : app.state.selected.size ? app.clearSelection() : app.back()),
 		e: () => app.archive(), "#": () => removeAsked(app), Delete: () => removeAsked(app), "!": () => app.junk(), s: () => app.flag(),
 		v: () => openMove(app), l: () => openLabels(app), x: select, U: () => app.markRead(app.targets()),
 		r: () => void write(app, "reply"), a: () => void write(app, "replyAll"), f: () => void write(app, "forward"),

@@ -55,6 +55,7 @@ function Shell({ app }) {
 		${state.offline && html`<div class="offline" role="status"><${Icon} name="warn" />${t("app.offline")}</div>`}
 		<div class=${cls("app", state.route.thread && "reading", settings && "setting", state.folders && "folders-open", state.offline && "is-offline")}>
 			<${Sidebar} />
+			${state.folders && html`<div class="folders-veil" onClick=${() => app.ui.set({ folders: false })}></div>`}
 			${settings ? html`<${Settings} />` : html`<${ListPane} /><${ReadPane} />`}
 		</div>
 		${!settings && !state.route.thread && html`<button type="button" class="fab" aria-label=${t("nav.compose")} onClick=${() => app.outbox.open(blank({ rich: app.settings.state.rich }))}><${Icon} name="pen" /></button>`}
