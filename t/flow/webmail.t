@@ -13,7 +13,7 @@ sb = tm.Sandbox("--users", "3", "--without", "pop3d", "--without", "mmpd", "--wi
 env = dict(os.environ, SANDBOX=sb.dir)
 subprocess.run([TOP + "/t/www/real/elsewhere.py", "seed"], env=env, check=True)
 tm.wait_for(lambda: sb.count() == 4, what="the mail that is read")
-p = subprocess.run(["node", "--test", "--test-reporter=tap", "t/www/real/webmail.mjs"], cwd=TOP, env=env, text=True,
+p = subprocess.run(["node", "--test", "--test-reporter=./t/www/lib/tap.mjs", "t/www/real/webmail.mjs"], cwd=TOP, env=env, text=True,
                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 steps = re.findall(r"^(not ok|ok) \d+ - (.*)$", p.stdout, re.M)
 for state, name in steps:

@@ -2,4 +2,4 @@
 # The web client for everybody: axe, the keyboard alone, long words, right to left, German.
 cd "$(dirname "$0")/../.." || exit 1
 scripts/deps web || { echo "1..0 # SKIP no browser"; exit 0; }
-exec node --test --test-reporter=tap t/www/browser/access.mjs
+exec node --test --test-reporter=./t/www/lib/tap.mjs t/www/browser/access.mjs

@@ -2,4 +2,4 @@
 # Mail of enemies in the web client, in Chromium: nothing runs, nobody is asked.
 cd "$(dirname "$0")/../.." || exit 1
 scripts/deps web || { echo "1..0 # SKIP no browser"; exit 0; }
-exec node --test --test-reporter=tap t/www/browser/hostile.mjs
+exec node --test --test-reporter=./t/www/lib/tap.mjs t/www/browser/hostile.mjs

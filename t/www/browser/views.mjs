@@ -48,6 +48,9 @@ story("log in, wrong and right", { loggedIn: false }, async ({ page, shot }) => 
 });
 
 story("read a conversation: marked read, quotes folded, back by the history", {}, async ({ page, server, shot }) => {
+	const colour = text => row(page, text).locator(".time").evaluate(e => getComputedStyle(e).color);
+	await row(page, "spring workshop").waitFor();
+	assert.notEqual(await colour("spring workshop"), await colour("Measurements"), "what is unread is told apart");
 	await row(page, "spring workshop").click();
 	await page.locator("article", { hasText: "Shall I book it" }).waitFor();
 	await page.waitForFunction(() => document.title.startsWith("(1)"));
@@ -78,6 +81,8 @@ story("archive by key, undo, and what the server then has", {}, async ({ page, s
 	await toast(page, "Archived 1 conversation").waitFor();
 	assert.ok(!(await subjects(page)).includes("Room for the spring workshop"));
 	await page.keyboard.press("z");
+	await toast(page, "Taken back").waitFor();
+	assert.equal(await toast(page, "Archived").count(), 0, "what is undone is not offered to be undone");
 	await row(page, "spring workshop").waitFor();
 	await page.waitForFunction(() => document.querySelector(".place[data-role=inbox] b")?.textContent === "2");
 	const email = () => [...server.records.Email.values()].find(e => e.threadId === "tA");

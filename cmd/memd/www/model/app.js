@@ -461,7 +461,7 @@ export class App {
 		if (leaves)
 			this.moveOn(rows, next);
 		if (key)
-			this.toasts.say(t(key, { n: rows.length, ...args }),
+			op.forget = this.toasts.say(t(key, { n: rows.length, ...args }),
 			    op.undoable ? { action: { label: t("act.undo"), do: () => this.undo(op) } } : {});
 	}
 
@@ -494,6 +494,8 @@ export class App {
 
 	undo(op) {
 		const done = this.doer.undo(op);
+		if (done && done.forget)
+			done.forget();
 		this.toasts.say(done ? t("done.undone") : t("done.nothingToUndo"), { stay: 3000 });
 		if (done && done.rows.length)
 			this.ui.set({ cursor: done.rows[0] });
