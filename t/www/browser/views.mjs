@@ -18,6 +18,8 @@ function story(name, how, f) {
 		const h = await host(server, how);
 		const tab = await open(browser, h.url, how);
 		try {
+			if (how.settings)
+				await tab.page.addInitScript(s => (localStorage["tiermail.settings"] ??= s), JSON.stringify(how.settings));
 			await tab.page.goto(h.url + (how.path || "/"));
 			await f({ server, url: h.url, ...tab });
 			assert.deepEqual(tab.said, []);
@@ -86,7 +88,7 @@ story("archive by key, undo, and what the server then has", {}, async ({ page, s
 	await row(page, "spring workshop").waitFor();
 	await page.waitForFunction(() => document.querySelector(".place[data-role=inbox] b")?.textContent === "2");
 	const email = () => [...server.records.Email.values()].find(e => e.threadId === "tA");
-	for (let n = 0; n < 40 && !email().mailboxIds.m1; n++)
+	for (let n = 0; n < 600 && !email().mailboxIds.m1; n++)
 		await page.waitForTimeout(50);
 	assert.deepEqual(email().mailboxIds, { m1: true });
 });
@@ -108,7 +110,7 @@ story("choose several, by Ctrl and Shift, and move them", {}, async ({ page, ser
 	await page.getByRole("menuitem", { name: "Projects" }).click();
 	await toast(page, "Moved 5 conversations to Projects").waitFor();
 	await page.waitForFunction(() => !document.querySelector(".row .subject")?.textContent.includes("spring"));
-	for (let n = 0; n < 40 && server.result({ filter: { inMailbox: "m7" }, collapseThreads: true }).length < 5; n++)
+	for (let n = 0; n < 600 && server.result({ filter: { inMailbox: "m7" }, collapseThreads: true }).length < 5; n++)
 		await page.waitForTimeout(50);
 	assert.equal(server.result({ filter: { inMailbox: "m7" }, collapseThreads: true }).length, 5);
 });
@@ -116,14 +118,14 @@ story("choose several, by Ctrl and Shift, and move them", {}, async ({ page, ser
 story("mail that comes shows by push", {}, async ({ page, server }) => {
 	await row(page, "spring workshop").waitFor();
 	await page.waitForFunction(() => performance.getEntriesByType("resource").some(r => r.name.includes("eventsource")) || true);
-	for (let n = 0; n < 100 && !server.listeners.size; n++)
+	for (let n = 0; n < 600 && !server.listeners.size; n++)
 		await page.waitForTimeout(20);
 	server.deliver({ subject: "Fresh from the press", receivedAt: new Date().toISOString() });
 	await row(page, "Fresh from the press").waitFor();
 	assert.equal((await subjects(page))[0], "Fresh from the press");
 });
 
-story("answer, attach, send, undo, send again", {}, async ({ page, server, shot }) => {
+story("answer, attach, send, undo, send again", { settings: { undoSeconds: 90 } }, async ({ page, server, shot }) => {
 	await row(page, "spring workshop").click();
 	await page.locator("article").waitFor();
 	await page.keyboard.press("r");
@@ -138,7 +140,7 @@ story("answer, attach, send, undo, send again", {}, async ({ page, server, shot 
 	await page.locator(".files .chip", { hasText: "plan.txt" }).waitFor();
 	await shot("compose");
 	await page.getByRole("button", { name: "Send", exact: true }).click();
-	await toast(page, "Message is sent in 10 s").waitFor();
+	await toast(page, "Message is sent in 90 s").waitFor();
 	assert.equal(server.sent.length, 0);
 	await page.getByRole("button", { name: "Undo" }).click();
 	await text.waitFor();
@@ -172,7 +174,7 @@ story("recipients are checked before anything goes; autosave", {}, async ({ page
 	await page.getByLabel("Subject").fill("Budget of May");
 	await page.getByRole("button", { name: "Send", exact: true }).click();
 	await toast(page, "Correct the addresses").waitFor();
-	await page.locator(".saved", { hasText: "Saved" }).waitFor({ timeout: 9000 });
+	await page.locator(".saved", { hasText: "Saved" }).waitFor({ timeout: 40000 });
 	assert.ok([...server.records.Email.values()].some(e => e.subject === "Budget of May" && e.keywords.$draft));
 	await page.getByRole("button", { name: "Discard draft" }).click();
 	await toast(page, "Draft discarded").waitFor();
@@ -249,7 +251,7 @@ story("what was being written when a tab died is open again in the next", {}, as
 	const next = await context.newPage();
 	await next.goto(url + "/");
 	await next.getByRole("region", { name: "Half a thought" }).waitFor();
-	await next.locator(".saved", { hasText: "Saved" }).waitFor({ timeout: 9000 });
+	await next.locator(".saved", { hasText: "Saved" }).waitFor({ timeout: 40000 });
 	assert.ok([...server.records.Email.values()].some(e => e.subject === "Half a thought"));
 	assert.equal(await next.evaluate(() => Object.keys(localStorage).filter(k => k.startsWith("tiermail.draft.")).length), 0);
 });

@@ -27,6 +27,6 @@ export async function open(browser, origin, how = {}) {
 		if (!/^(blob|data):/.test(r.url()) && new URL(r.url()).origin !== origin)
 			said.push(`request: ${r.url()}`);
 	});
-	page.setDefaultTimeout(8000);
+	page.setDefaultTimeout(40000);	/* only what fails waits so long */
 	return { context, page, said, requests, shot: name => page.screenshot({ path: `${SHOTS}${name}.png` }) };
 }

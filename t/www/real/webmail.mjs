@@ -63,7 +63,7 @@ step("a conversation of two, read, its quote folded", async page => {
 	await page.locator("article", { hasText: "I think so" }).waitFor();
 	await page.getByRole("button", { name: /quoted line/ }).click();
 	await page.locator(".quote", { hasText: "Shall I book it" }).waitFor();
-	for (let n = 0; n < 100 && !elsewhere("flags", "Room for the spring workshop").includes("\\Seen"); n++)
+	for (let n = 0; n < 600 && !elsewhere("flags", "Room for the spring workshop").includes("\\Seen"); n++)
 		await page.waitForTimeout(50);
 	assert.match(elsewhere("flags", "Room for the spring workshop"), /\\Seen/);
 });
@@ -88,12 +88,12 @@ step("archive, undo; IMAP sees both", async page => {
 	await page.locator(".attachment", { hasText: "dates.pdf" }).waitFor();
 	await page.keyboard.press("e");
 	await toast("Archived 1 conversation").waitFor();
-	for (let n = 0; n < 100 && elsewhere("where", "Dates") !== "Archive"; n++)
+	for (let n = 0; n < 600 && elsewhere("where", "Dates") !== "Archive"; n++)
 		await page.waitForTimeout(50);
 	assert.equal(elsewhere("where", "Dates"), "Archive");
 	await page.keyboard.press("z");
 	await row("Dates").waitFor();
-	for (let n = 0; n < 100 && elsewhere("where", "Dates") !== "INBOX"; n++)
+	for (let n = 0; n < 600 && elsewhere("where", "Dates") !== "INBOX"; n++)
 		await page.waitForTimeout(50);
 	assert.equal(elsewhere("where", "Dates"), "INBOX");
 });
@@ -121,7 +121,7 @@ step("an answer: saved as a draft, sent, filed, and there at the other end", asy
 	await page.keyboard.press("r");
 	await page.locator(".editor-text[data-ready=true]").waitFor();
 	await page.keyboard.type("Yes, with Grüße.");
-	await page.locator(".saved", { hasText: /^Saved/ }).waitFor({ timeout: 12000 });
+	await page.locator(".saved", { hasText: /^Saved/ }).waitFor({ timeout: 40000 });
 	assert.equal(elsewhere("where", "Re: Will you come"), "Drafts");
 	await page.getByRole("button", { name: "Send", exact: true }).click();
 	await toast("Message is sent in").waitFor();
@@ -130,8 +130,8 @@ step("an answer: saved as a draft, sent, filed, and there at the other end", asy
 	await page.locator("input[type=file]").setInputFiles({ name: "way.txt", mimeType: "text/plain", buffer: Buffer.from("left, then right") });
 	await page.locator(".files .chip", { hasText: "way.txt" }).waitFor();
 	await page.getByRole("button", { name: "Send", exact: true }).click();
-	await toast("Message sent").waitFor({ timeout: 20000 });
-	for (let n = 0; n < 100 && elsewhere("where", "Re: Will you come") !== "Sent"; n++)
+	await toast("Message sent").waitFor({ timeout: 60000 });
+	for (let n = 0; n < 600 && elsewhere("where", "Re: Will you come") !== "Sent"; n++)
 		await page.waitForTimeout(50);
 	assert.equal(elsewhere("where", "Re: Will you come"), "Sent");
 	const got = elsewhere("source", "Re: Will you come", "2");
