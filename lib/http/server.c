@@ -14,6 +14,8 @@
 
 /* Octets that the reader is given at once: a turn's work. */
 #define SERVER_FEED 16384
+/* How long a body is read over behind an answer that ends the connection, ms. */
+#define SERVER_LINGER 5000
 
 static void
 http_server_event(struct http_server *s, enum http_event ev)
@@ -142,10 +144,32 @@ http_server_ended(struct http_server *s)
 	return http_server_after(s, s->taker->end(s));
 }
 
+static enum line_next http_server_read(struct http_server *s);
+
+/* The answer is the last.  Who is still sending a body would lose it with the connection, before having read it
+ * (RFC 9112 9.6): the rest is read over for a while, or until the client has had enough. */
+static enum line_next
+http_server_last(struct http_server *s)
+{
+	struct stream *io = &s->line.io;
+
+	if (s->input != HTTP_BODY || line_session_ending(&s->line))
+		return LINE_CLOSE;
+	if (!s->lingers)
+		line_session_time(&s->line, SERVER_LINGER, true);
+	s->lingers = true;
+	if (s->reader.status == 0)
+		return http_server_read(s); /* to its end, which may be here */
+	stream_take(io, stream_peek(io).n);
+	return LINE_DRY;
+}
+
 /* What came is no HTTP, or too much of it. */
 static enum line_next
 http_server_bad(struct http_server *s)
 {
+	if (s->lingers) /* nobody is told any more */
+		return http_server_last(s);
 	http_server_event(s, HTTP_EVENT_BAD);
 	log_event(LOG_INFO, "http_bad", "sid=%s status=%u why=%s", s->line.sid ? s->line.sid : "",
 	    s->reader.status, log_str(s->reader.why));
@@ -156,7 +180,8 @@ http_server_bad(struct http_server *s)
 		(void)http_server_error(s, s->reader.status, s->reader.why);
 	}
 	s->line.why = "bad";
-	return LINE_CLOSE;
+	/* Too long a body is sent by people; what else is no HTTP is not worth waiting for. */
+	return s->reader.status == 413 ? http_server_last(s) : LINE_CLOSE;
 }
 
 static enum line_next
@@ -206,13 +231,15 @@ http_server_step(struct line_session *l)
 {
 	struct http_server *s = CONTAINER(l, struct http_server, line);
 
+	if (s->lingers)
+		return http_server_last(s);
 	if (s->more)
 		return http_server_pull(s);
 	if (s->output != HTTP_SAID)
 		return http_server_read(s);
 	if (!s->keep) {
 		l->why = "close";
-		return LINE_CLOSE;
+		return http_server_last(s);
 	}
 	if (s->input != HTTP_READ)
 		return http_server_read(s);

@@ -14,7 +14,8 @@
  *
  * The peer has `head_ms` for a head, `idle_ms` to begin one, and `pace_ms` for each HTTP_PACE octets of a
  * body in either direction: one that sends or reads an octet a second is not kept alive by it.  A body
- * that nobody takes is read over when it is small, and else the connection ends with the answer. */
+ * that nobody takes is read over when it is small, and else the connection ends with the answer; but not before
+ * the client has had some seconds to read that. */
 #ifndef HTTP_SERVER_H
 #define HTTP_SERVER_H
 #include "base/arena.h"
@@ -86,6 +87,7 @@ struct http_server {
 	bool keep;         /* the connection goes on behind the answer */
 	bool chunked;      /* the content goes out in chunks */
 	bool bare;         /* the answer has no content, whatever its head says: HEAD, 304 */
+	bool lingers;      /* it was the last; what still comes is thrown away */
 	const struct http_taker *taker;
 	struct arena arena;
 	struct op op;

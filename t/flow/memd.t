@@ -184,6 +184,10 @@ for f in [*ME.items(), ("Content-Length", str(21 << 20))]:
     c.putheader(*f)
 c.endheaders()
 tm.is_(c.getresponse().status, 413, "more than limit.upload does not, and is not waited for")
+tm.is_(ask("POST", "/jmap/upload/u/", b"x" * (21 << 20), ME).status, 413, "a client that sends it all the same hears so")
+store.say["/jmap/upload/v/"] = lambda c, r: c.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 4\r\n\r\nlong") or c.body() and None
+a = ask("POST", "/jmap/upload/v/", b"x" * (19 << 20), ME)
+tm.is_((a.status, a.body), (413, b"long"), "likewise of a store that wants no more of it")
 store.say["/jmap/download/u/b/n"] = webstore.ok(big, 'Content-Disposition: attachment; filename="n"\r\nETag: "b"\r\nX-Inside: 1\r\nSet-Cookie: a=b\r\n', "image/png")
 a = get("/jmap/download/u/b/n", ME)
 tm.ok(a.body == big and a.fields["Content-Disposition"] == 'attachment; filename="n"' and a.fields["ETag"] == '"b"', "8 MiB come down")
