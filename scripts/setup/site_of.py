@@ -27,7 +27,7 @@ class Site:
         counts when it runs."""
         found = [d for d in host.installed() if os.path.exists("%s/%s.conf" % (self.etc, d))]
         run = confile.get(self.conf, "rundir") or host.RUN
-        return [d for d in found if d != "mmpd" or "imapd" not in found or os.path.exists(run + "/mmpd.ctl")]
+        return [d for d in found if d not in ("mmpd", "memd") or "imapd" not in found or os.path.exists("%s/%s.ctl" % (run, d))]
 
     def get(self, key, default=""):
         for settings in self.daemons.values():

@@ -86,6 +86,10 @@ tm.is_((store[""]["trusted_names"].split(), store["listen network"]["address"].s
 tm.is_([effective(etcs["store"], d)[""]["auth.proxies"].split() for d in ("imapd", "pop3d")], [[P]] * 2, "and the proxy")
 proxy = effective(etcs["proxy"], "mmpd")
 tm.is_((proxy[""]["submission.relays"].replace(",", " ").split(), proxy["listen submission"]["role"]), (R.split(","), "submission"), "a proxy knows the relays")
+tm.is_((effective(etcs["store"], "jmapd")[""]["auth.proxies"].split(), effective(etcs["store"], "jmapd")["listen jmap"]["peer_certificate"]), ([P], "ask"), "by JMAP too")
+KEYS = etcs["proxy"] + "/web.keys"
+tm.ok(effective(etcs["proxy"], "memd")[""]["session.keys"] == KEYS and re.fullmatch(r"[0-9a-f]{64}\n", open(KEYS).read()) and stat.S_IMODE(os.stat(KEYS).st_mode) == 0o640,
+      "a proxy has a key that seals sessions of the web client, for the daemons alone")
 r = setup(folder("lame"), *common("lame"), "--role", "store", BINDIR=top, PATH="/usr/bin:/bin")
 if shutil.which("stored", path="/usr/sbin:/usr/bin"):
     tm.skip("a role without its daemons is refused", "they are installed here")
