@@ -489,8 +489,9 @@ since_keep_threads(struct store_since *s)
 	since_sort(&s->met, sizeof(*m), cmp_met_thread);
 }
 
-bool
-store_since_go(struct store_since *s, struct store_view *v, uint64_t until)
+/* One stage, to its end. */
+static bool
+since_stage(struct store_since *s, struct store_view *v, uint64_t until)
 {
 	switch (s->stage) {
 	case SINCE_READS:
@@ -498,34 +499,37 @@ store_since_go(struct store_since *s, struct store_view *v, uint64_t until)
 			return false;
 		since_mailboxes(s, v);
 		since_gone(s);
-		s->stage++;
-		/* FALLTHROUGH */
-	case SINCE_CAME:
-		if (!since_messages(s, v, &s->came, true, until))
-			return false;
-		s->stage++;
-		/* FALLTHROUGH */
+		return true;
+	case SINCE_CAME: return since_messages(s, v, &s->came, true, until);
 	case SINCE_CHANGED:
 		if (!since_messages(s, v, &s->changed, false, until))
 			return false;
 		since_join(s);
-		s->stage++;
-		/* FALLTHROUGH */
+		return true;
 	case SINCE_EMAILS:
 		if (!since_emails(s, v, until))
 			return false;
 		since_keep_threads(s);
-		s->stage++;
-		/* FALLTHROUGH */
+		return true;
 	case SINCE_THREADS:
 		if (!since_threads(s, v, until))
 			return false;
 		since_sort(&s->emails, sizeof(struct store_since_change), cmp_since_change);
 		since_sort(&s->threads, sizeof(struct store_since_change), cmp_since_change);
 		since_sort(&s->mailboxes, sizeof(struct store_since_change), cmp_since_change);
-		s->stage++;
-		/* FALLTHROUGH */
+		return true;
 	case SINCE_OVER: break;
+	}
+	return true;
+}
+
+bool
+store_since_go(struct store_since *s, struct store_view *v, uint64_t until)
+{
+	while (s->stage != SINCE_OVER) {
+		if (!since_stage(s, v, until))
+			return false;
+		s->stage++;
 	}
 	return true;
 }

@@ -11,7 +11,7 @@ tm.need("openssl")
 HOST = f"127.{os.getpid() % 200 + 20}.{os.getpid() // 200 % 250}.9"
 BASE = 4890
 sb = tm.Sandbox("--users", "4", "--set", f"tiermail.control.address={HOST}", "--set", "tiermail.roles.operator=carol.admin.test")
-DAEMONS = {"smtp-relay": 0, "jobctl": 1, "stored": 2, "lmtpd": 3, "imapd": 4, "pop3d": 5, "mmpd": 6}
+DAEMONS = {"smtp-relay": 0, "jobctl": 1, "stored": 2, "lmtpd": 3, "imapd": 4, "pop3d": 5, "mmpd": 6, "sieved": 7, "jmapd": 8, "memd": 9}
 wire.directory.certificates(sb.dir + "/host", ["store.remote.test"], [HOST], sb.dir + "/tls")
 for name in ("server.pem", "server.key"):
     os.replace(f"{sb.dir}/host/{name}", f"{sb.dir}/tls/{name}")
