@@ -74,15 +74,16 @@ msieve_octet(struct managesieve_reader *r, char c)
 {
 	bool end = false;
 
-	switch ((enum msieve_state)r->state) {
-	case MSIEVE_ATOM:
+	if (r->state == MSIEVE_ATOM) {
 		if (c != ' ' && c != '\t' && c != '\r' && c != '\n' && c != '"' && c != '{') {
 			r->wrong |= c == '\0';
 			msieve_add(r, &c, 1);
-			break;
+			return false;
 		}
 		r->state = MSIEVE_BETWEEN;
-		/* FALLTHROUGH */
+	}
+	switch ((enum msieve_state)r->state) {
+	case MSIEVE_ATOM: break;
 	case MSIEVE_BETWEEN:
 		if (c == '\n') {
 			end = true;
