@@ -202,26 +202,22 @@ void
 store_thread_emails(struct store_view *v, const struct store_boxes *b, uint64_t threadid,
     struct buf *out)
 {
-	struct store_thread_email e = { 0 };
 	size_t start = out->n, n = 0;
 
 	for (uint64_t id = 0; store_thread_next(v, b->account, threadid, &id);) {
 		struct store_place p = { .emailid = id };
 		const struct store_record *rec;
 
-		e.emailid = 0;
-		while ((rec = store_boxes_email(v, b, &p))) {
-			if (rec->threadid != threadid)
-				continue;
-			if (!e.emailid || rec->internaldate < e.internaldate)
-				e.internaldate = rec->internaldate;
-			e.emailid = id;
+		do
+			rec = store_boxes_email(v, b, &p);
+		while (rec && rec->threadid != threadid);
+		if (rec) {
+			struct store_thread_email e = { id, rec->internaldate };
+
+			buf_add(out, &e, sizeof(e));
+			n++;
 		}
-		if (!e.emailid)
-			continue;
-		buf_add(out, &e, sizeof(e));
-		n++;
 	}
 	if (n)
-		qsort(out->p + start, n, sizeof(e), cmp_thread_email);
+		qsort(out->p + start, n, sizeof(struct store_thread_email), cmp_thread_email);
 }

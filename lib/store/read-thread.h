@@ -31,7 +31,7 @@ uint64_t store_email_thread(struct store_view *v, const struct store_boxes *b, u
 /* An email of a thread. */
 struct store_thread_email {
 	uint64_t emailid;
-	int64_t internaldate; /* unix seconds, the first of its places' */
+	int64_t internaldate; /* unix seconds; copies have it from their source */
 };
 /* Appends what the account has of the thread, struct store_thread_email, the oldest first (RFC 8621 3); nothing:
  * there is no such thread.  At most STORE_THREAD_MOST, of 3 us each. */

@@ -10,28 +10,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "store/since.h"
-
-#define LOOK 64 /* of what is quick, between two looks at the clock */
-
-struct since_range { /* of UIDs of a mailbox; gone: one place with its email */
-	uint64_t mailbox, modseq;
-	uint32_t first, last;
-	uint64_t emailid;
-};
-struct since_box {
-	uint64_t mailbox, objectid, modseq;
-	enum { BOX_COUNTS, BOX_CHANGED, BOX_MADE, BOX_DELETED } what;
-};
-/* An email that the log is about. */
-struct since_met {
-	uint64_t emailid, threadid; /* threadid 0: its record has gone */
-	uint64_t first, last;       /* modseqs: when it came, of its last change */
-	bool came, lost;            /* into a mailbox; a place that it had before */
-};
-
-#define ITEMS(buf, type) ((type *)(void *)(buf).p)
-#define COUNT(buf, type) ((buf).n / sizeof(type))
+#include "store/since-impl.h"
 
 int
 store_since_begin(struct store_since *s, struct store_view *v, struct slice account,
@@ -45,150 +24,31 @@ store_since_begin(struct store_since *s, struct store_view *v, struct slice acco
 		return rc;
 	if (since > a.modseq)
 		return -EINVAL;
-	s->modseq = a.modseq;
+	s->modseq = s->seen = a.modseq;
 	return since < a.changes_from || since < a.vanished_from ? -ENOENT : 0;
 }
 
 void
 store_since_fini(struct store_since *s)
 {
-	struct buf *all[] = { &s->emails, &s->threads, &s->mailboxes, &s->came, &s->changed,
-		&s->gone, &s->gone_threads, &s->boxed, &s->met };
+	struct buf *all[] = { &s->emails, &s->threads, &s->mailboxes, &s->came, &s->later,
+		&s->changed.b, &s->gone_threads.b, &s->boxed.b, &s->met.b };
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		buf_fini(all[i]);
+	store_boxes_fini(&s->own);
 }
 
-/* ---- the log --------------------------------------------------------------------------------- */
-
-static void
-since_take_box(struct store_since *s, const struct store_change_walk *c, int what)
-{
-	struct since_box b = { c->mailbox, store_change_objectid(c), c->modseq, BOX_COUNTS };
-	struct since_box *last = COUNT(s->boxed, struct since_box) ?
-	    ITEMS(s->boxed, struct since_box) + COUNT(s->boxed, struct since_box) - 1 :
-	    NULL;
-
-	b.what = what;
-	if (last && last->mailbox == b.mailbox && last->what == BOX_COUNTS && b.what == BOX_COUNTS)
-		last->modseq = b.modseq;
-	else
-		buf_add(&s->boxed, &b, sizeof(b));
-}
-
-static void
-since_take_gone(struct store_since *s, const struct store_change_walk *c)
-{
-	for (size_t i = 0; i < c->count; i++) {
-		struct store_gone g = store_change_gone(c, i);
-
-		for (uint64_t uid = g.first; uid <= g.last && g.emailid; uid++) {
-			struct since_range r = { c->mailbox, c->modseq, (uint32_t)uid,
-				(uint32_t)uid, g.emailid + (uid - g.first) };
-
-			buf_add(&s->gone, &r, sizeof(r));
-		}
-	}
-}
-
-static void
-since_take_row(struct store_since *s, const struct store_change_walk *c)
-{
-	struct since_range r = { .mailbox = c->mailbox, .modseq = c->modseq };
-
-	switch (c->kind) {
-	case STORE_CHANGE_NEW:
-	case STORE_CHANGE_FLAGS:
-		for (size_t i = 0; i < c->count; i++) {
-			struct store_range uids = store_change_range(c, i);
-
-			r.first = uids.first;
-			r.last = uids.last;
-			buf_add(c->kind == STORE_CHANGE_NEW ? &s->came : &s->changed, &r,
-			    sizeof(r));
-		}
-		since_take_box(s, c, BOX_COUNTS);
-		break;
-	case STORE_CHANGE_GONE:
-		since_take_gone(s, c);
-		since_take_box(s, c, BOX_COUNTS);
-		break;
-	case STORE_CHANGE_FOLDER: since_take_box(s, c, c->count ? BOX_MADE : BOX_CHANGED); break;
-	case STORE_CHANGE_DELETED: since_take_box(s, c, BOX_DELETED); break;
-	case STORE_CHANGE_THREADS: buf_slice(&s->gone_threads, c->entries); break;
-	case STORE_CHANGE_NEWS: /* comes as NEW */
-	default: break;
-	}
-}
-
-static int
-cmp_since_range(const void *a, const void *b)
-{
-	const struct since_range *x = a, *y = b;
-
-	return x->mailbox != y->mailbox ? (x->mailbox < y->mailbox ? -1 : 1) :
-	    x->first != y->first        ? (x->first < y->first ? -1 : 1) :
-					  0;
-}
-
-static int
-cmp_gone_thread(const void *a, const void *b)
-{
-	struct store_gone_thread x, y;
-
-	memcpy(&x, a, sizeof(x));
-	memcpy(&y, b, sizeof(y));
-	return x.emailid < y.emailid ? -1 : x.emailid > y.emailid;
-}
-
-static void
-since_sort(struct buf *b, size_t size, int (*cmp)(const void *, const void *))
-{
-	if (b->n)
-		qsort(b->p, b->n / size, size, cmp);
-}
-
-/* All rows of a modseq or none, so that the next slice can go on behind it. */
-static bool
-since_read(struct store_since *s, struct store_view *v, uint64_t until)
-{
-	struct store_change_walk c = { .account = s->boxes->account, .since = s->at };
-	uint64_t last = s->at;
-	size_t n = 0;
-
-	while (store_change_next(v, &c) && c.modseq <= s->modseq) {
-		if (c.modseq != last && ++n % LOOK == 0 && clock_mono_us() >= until)
-			return false;
-		last = s->at = c.modseq;
-		since_take_row(s, &c);
-	}
-	since_sort(&s->came, sizeof(struct since_range), cmp_since_range);
-	since_sort(&s->gone_threads, sizeof(struct store_gone_thread), cmp_gone_thread);
-	return true;
-}
-
-/* When the place came, or 0: before. */
 static uint64_t
-since_came(const struct store_since *s, uint64_t mailbox, uint32_t uid)
+since_thread_of(const struct store_record *rec)
 {
-	const struct since_range *r = ITEMS(s->came, struct since_range);
-	size_t lo = 0, hi = COUNT(s->came, struct since_range);
-
-	while (lo < hi) { /* the first one that begins behind it */
-		size_t mid = (lo + hi) / 2;
-
-		if (r[mid].mailbox < mailbox || (r[mid].mailbox == mailbox && r[mid].first <= uid))
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo && r[lo - 1].mailbox == mailbox && uid <= r[lo - 1].last ? r[lo - 1].modseq : 0;
+	return rec->threadid ? rec->threadid : rec->emailid;
 }
 
 /* ---- messages -------------------------------------------------------------------------------- */
 
 static bool
-since_messages(struct store_since *s, struct store_view *v, struct buf *ranges, bool came,
+since_messages(struct store_since *s, struct store_view *v, const struct buf *ranges, bool came,
     uint64_t until)
 {
 	for (; s->next < COUNT(*ranges, struct since_range); s->next++, s->uid = 0) {
@@ -200,12 +60,15 @@ since_messages(struct store_since *s, struct store_view *v, struct buf *ranges, 
 		store_blocks_init(&b, v, r.mailbox, s->uid > r.first ? s->uid : r.first, r.last);
 		while ((rec = store_blocks_next(&b, &n))) {
 			for (size_t i = 0; i < n; i++) {
-				struct since_met m = { rec[i].emailid,
-					rec[i].threadid ? rec[i].threadid : rec[i].emailid,
-					r.modseq, rec[i].modseq, came, false };
+				struct since_met m = { .emailid = rec[i].emailid,
+					.threadid = since_thread_of(&rec[i]),
+					.first = came ? r.modseq : UINT64_MAX,
+					.last = rec[i].modseq,
+					.came = came,
+					.hidden = rec[i].flags & STORE_DELETED };
 
 				if (rec[i].modseq > s->since)
-					buf_add(&s->met, &m, sizeof(m));
+					store_since_meet(s, &m);
 			}
 			s->uid = rec[n - 1].uid + 1;
 			if (clock_mono_us() >= until)
@@ -214,55 +77,6 @@ since_messages(struct store_since *s, struct store_view *v, struct buf *ranges, 
 	}
 	s->next = s->uid = 0;
 	return true;
-}
-
-/* What went: its thread is its own unless the log says another. */
-static void
-since_gone(struct store_since *s)
-{
-	const struct since_range *r = ITEMS(s->gone, struct since_range);
-
-	for (size_t i = 0; i < COUNT(s->gone, struct since_range); i++) {
-		uint64_t came = since_came(s, r[i].mailbox, r[i].first);
-		struct since_met m = { r[i].emailid, 0, came ? came : r[i].modseq, r[i].modseq,
-			came != 0, came == 0 };
-
-		buf_add(&s->met, &m, sizeof(m));
-	}
-	buf_fini(&s->gone);
-}
-
-static int
-cmp_met(const void *a, const void *b)
-{
-	const struct since_met *x = a, *y = b;
-
-	return x->emailid < y->emailid ? -1 : x->emailid > y->emailid;
-}
-
-/* One of each email. */
-static void
-since_join(struct store_since *s)
-{
-	struct since_met *m = ITEMS(s->met, struct since_met);
-	size_t n = COUNT(s->met, struct since_met), kept = 0;
-
-	since_sort(&s->met, sizeof(*m), cmp_met);
-	for (size_t i = 1; i < n; i++) {
-		struct since_met *to = &m[kept];
-
-		if (m[i].emailid != to->emailid) {
-			m[++kept] = m[i];
-			continue;
-		}
-		to->threadid = to->threadid ? to->threadid : m[i].threadid;
-		to->first = m[i].first < to->first ? m[i].first : to->first;
-		to->last = m[i].last > to->last ? m[i].last : to->last;
-		to->came |= m[i].came;
-		to->lost |= m[i].lost;
-	}
-	if (n)
-		s->met.n = (kept + 1) * sizeof(*m);
 }
 
 /* ---- what they are --------------------------------------------------------------------------- */
@@ -277,50 +91,53 @@ since_tell(struct buf *to, uint64_t id, enum store_since_what what, uint64_t fir
 	buf_add(to, &c, sizeof(c));
 }
 
-static uint64_t
-since_thread(const struct store_since *s, uint64_t emailid)
+/* Looks at an email's places.  False: time is over, and s->place says where to go on: only when it is known to be there,
+ * for what goes from a place behind to one before meanwhile would be missed. */
+static bool
+since_look(struct store_since *s, struct store_view *v, struct since_met *m, uint64_t until)
 {
-	struct store_gone_thread key = { emailid, 0 }, found;
-	const void *p = s->gone_threads.n ?
-	    bsearch(&key, s->gone_threads.p, COUNT(s->gone_threads, key), sizeof(key),
-		cmp_gone_thread) :
-	    NULL;
-
-	if (!p)
-		return emailid;
-	memcpy(&found, p, sizeof(found));
-	return found.threadid;
-}
-
-/* Judges one email; what is left of m: whether it came (it was not there) or went (it is not) for its thread. */
-static void
-since_email(struct store_since *s, struct store_view *v, struct since_met *m)
-{
-	bool was = m->lost || !m->came, is = !m->lost && !m->came;
-	struct store_place p = { .emailid = m->emailid };
 	const struct store_record *rec;
 
-	while ((m->came || m->lost) && (rec = store_boxes_email(v, s->boxes, &p))) {
-		is = true;
-		was |= since_came(s, p.mailbox, p.uid) == 0;
-		m->threadid = rec->threadid ? rec->threadid : m->emailid;
+	for (size_t n = 1; !(m->was && m->is) && (rec = store_boxes_email(v, s->boxes, &s->place));
+	     n++) {
+		m->is |= !(rec->flags & STORE_DELETED);
+		m->was |= store_since_came(s, s->place.mailbox, s->place.uid) == 0;
+		m->threadid = since_thread_of(rec);
+		if (m->is && n % LOOK == 0 && clock_mono_us() >= until)
+			return false;
 	}
+	return true;
+}
+
+/* Judges one email. */
+static bool
+since_email(struct store_since *s, struct store_view *v, struct since_met *m, uint64_t until)
+{
+	bool moved = m->came || m->lost || m->hidden;
+
+	if (s->place.emailid != m->emailid)
+		s->place = (struct store_place){ .emailid = m->emailid };
+	m->was |= m->lost || !m->came;
+	m->is |= !moved;
+	if (moved && !since_look(s, v, m, until))
+		return false;
 	if (!m->threadid)
-		m->threadid = since_thread(s, m->emailid);
-	if (is && !was)
-		since_tell(&s->emails, m->emailid, STORE_SINCE_CREATED, m->first, m->last);
-	else if (was)
-		since_tell(&s->emails, m->emailid, is ? STORE_SINCE_UPDATED : STORE_SINCE_DESTROYED,
+		m->threadid = store_since_gone_thread(s, m->emailid);
+	if (m->is || m->was)
+		since_tell(&s->emails, m->emailid,
+		    !m->was   ? STORE_SINCE_CREATED :
+			m->is ? STORE_SINCE_UPDATED :
+				STORE_SINCE_DESTROYED,
 		    m->first, m->last);
-	m->came = is && !was;
-	m->lost = was && !is;
+	return true;
 }
 
 static bool
 since_emails(struct store_since *s, struct store_view *v, uint64_t until)
 {
-	while (s->next < COUNT(s->met, struct since_met)) {
-		since_email(s, v, ITEMS(s->met, struct since_met) + s->next);
+	while (s->next < COUNT(s->met.b, struct since_met)) {
+		if (!since_email(s, v, ITEMS(s->met.b, struct since_met) + s->next, until))
+			return false;
 		if (++s->next % LOOK == 0 && clock_mono_us() >= until)
 			return false;
 	}
@@ -329,50 +146,77 @@ since_emails(struct store_since *s, struct store_view *v, uint64_t until)
 }
 
 static int
+cmp_met_email(const void *a, const void *b)
+{
+	const struct since_met *x = a, *y = b;
+
+	return x->emailid < y->emailid ? -1 : x->emailid > y->emailid;
+}
+
+static int
 cmp_met_thread(const void *a, const void *b)
 {
 	const struct since_met *x = a, *y = b;
 
-	return x->threadid != y->threadid ? (x->threadid < y->threadid ? -1 : 1) : cmp_met(a, b);
+	return x->threadid != y->threadid ? (x->threadid < y->threadid ? -1 : 1) :
+					    cmp_met_email(a, b);
 }
 
-/* Was an email of the thread there before, and is one that did not change?  `m` has its n emails that came or went,
- * by their ids. */
+/* The thread's emails beside the n that are met: what came meanwhile was not there either. */
+static void
+since_others(struct store_since *s, struct store_view *v, const struct since_met *m, size_t n,
+    bool *was, bool *is)
+{
+	const uint64_t threadid = m->threadid;
+
+	for (uint64_t id = 0;
+	     !(*was && *is) && store_thread_next(v, s->boxes->account, threadid, &id);) {
+		struct since_met key = { .emailid = id };
+		struct store_place p = { .emailid = id };
+		const struct store_record *rec;
+
+		if (bsearch(&key, m, n, sizeof(key), cmp_met_email))
+			continue;
+		while (!(*was && *is) && (rec = store_boxes_email(v, s->boxes, &p))) {
+			if (since_thread_of(rec) != threadid || rec->flags & STORE_DELETED)
+				continue;
+			*is = true;
+			*was |= store_since_came(s, p.mailbox, p.uid) == 0;
+		}
+	}
+}
+
+/* Only emails that came or went make a thread another. */
 static void
 since_judge(struct store_since *s, struct store_view *v, const struct since_met *m, size_t n)
 {
 	uint64_t first = UINT64_MAX, last = 0;
-	struct buf emails = { 0 };
-	bool was = false, is;
+	bool was = false, is = false;
 
 	for (size_t i = 0; i < n; i++) {
-		was |= m[i].lost;
+		was |= m[i].was;
+		is |= m[i].is;
+		if (m[i].was == m[i].is)
+			continue;
 		first = m[i].first < first ? m[i].first : first;
 		last = m[i].last > last ? m[i].last : last;
 	}
-	store_thread_emails(v, s->boxes, m->threadid, &emails);
-	is = emails.n > 0;
-	for (size_t i = 0; i < COUNT(emails, struct store_thread_email) && !was; i++) {
-		struct since_met key = { .emailid =
-					     ITEMS(emails, struct store_thread_email)[i].emailid };
-		const struct since_met *found = bsearch(&key, m, n, sizeof(key), cmp_met);
-
-		was = !found || !found->came;
-	}
+	if (last == 0)
+		return;
+	since_others(s, v, m, n, &was, &is);
 	if (is || was)
 		since_tell(&s->threads, m->threadid,
 		    !was   ? STORE_SINCE_CREATED :
 			is ? STORE_SINCE_UPDATED :
 			     STORE_SINCE_DESTROYED,
 		    first, last);
-	buf_fini(&emails);
 }
 
 static bool
 since_threads(struct store_since *s, struct store_view *v, uint64_t until)
 {
-	const struct since_met *m = ITEMS(s->met, struct since_met);
-	size_t n = COUNT(s->met, struct since_met);
+	const struct since_met *m = ITEMS(s->met.b, struct since_met);
+	size_t n = COUNT(s->met.b, struct since_met);
 
 	while (s->next < n) {
 		size_t from = s->next;
@@ -387,16 +231,6 @@ since_threads(struct store_since *s, struct store_view *v, uint64_t until)
 }
 
 /* ---- mailboxes ------------------------------------------------------------------------------- */
-
-static int
-cmp_since_box(const void *a, const void *b)
-{
-	const struct since_box *x = a, *y = b;
-
-	return x->mailbox != y->mailbox ? (x->mailbox < y->mailbox ? -1 : 1) :
-	    x->modseq != y->modseq      ? (x->modseq < y->modseq ? -1 : 1) :
-					  0;
-}
 
 /* The n rows of one mailbox. */
 static void
@@ -436,25 +270,25 @@ since_subscribed(struct store_since *s, const struct since_box *row)
 
 	for (size_t i = 0; i < s->boxes->n; i++) {
 		b.mailbox = s->boxes->ids[i];
-		buf_add(&s->boxed, &b, sizeof(b));
+		buf_add(&s->boxed.b, &b, sizeof(b));
 	}
 }
 
 static void
 since_mailboxes(struct store_since *s, struct store_view *v)
 {
-	const struct since_box *b = ITEMS(s->boxed, struct since_box);
-	size_t n = COUNT(s->boxed, struct since_box);
+	const struct since_box *b = ITEMS(s->boxed.b, struct since_box);
+	size_t n = COUNT(s->boxed.b, struct since_box);
 	struct since_box subscribed = { 0 };
 
-	for (size_t i = 0; i < n; i++)
-		if (!b[i].mailbox)
-			subscribed = b[i];
-	if (subscribed.modseq)
+	for (size_t i = 0; i < n && !b[i].mailbox; i++)
+		subscribed = b[i];
+	if (subscribed.modseq) {
 		since_subscribed(s, &subscribed);
-	since_sort(&s->boxed, sizeof(*b), cmp_since_box);
-	b = ITEMS(s->boxed, struct since_box);
-	n = COUNT(s->boxed, struct since_box);
+		store_since_tidy_boxes(s);
+	}
+	b = ITEMS(s->boxed.b, struct since_box);
+	n = COUNT(s->boxed.b, struct since_box);
 	for (size_t i = 0, to; i < n; i = to) {
 		for (to = i; to < n && b[to].mailbox == b[i].mailbox; to++)
 			;
@@ -475,18 +309,12 @@ cmp_since_change(const void *a, const void *b)
 					0;
 }
 
-/* Only those that came or went make a thread another. */
 static void
-since_keep_threads(struct store_since *s)
+since_sort(struct buf *b)
 {
-	struct since_met *m = ITEMS(s->met, struct since_met);
-	size_t kept = 0;
-
-	for (size_t i = 0; i < COUNT(s->met, struct since_met); i++)
-		if (m[i].came || m[i].lost)
-			m[kept++] = m[i];
-	s->met.n = kept * sizeof(*m);
-	since_sort(&s->met, sizeof(*m), cmp_met_thread);
+	if (b->n)
+		qsort(b->p, COUNT(*b, struct store_since_change), sizeof(struct store_since_change),
+		    cmp_since_change);
 }
 
 /* One stage, to its end. */
@@ -495,28 +323,30 @@ since_stage(struct store_since *s, struct store_view *v, uint64_t until)
 {
 	switch (s->stage) {
 	case SINCE_READS:
-		if (!since_read(s, v, until))
+		if (!store_since_read(s, v, until))
 			return false;
 		since_mailboxes(s, v);
-		since_gone(s);
 		return true;
+	case SINCE_GONE: return store_since_read_gone(s, v, until);
 	case SINCE_CAME: return since_messages(s, v, &s->came, true, until);
 	case SINCE_CHANGED:
-		if (!since_messages(s, v, &s->changed, false, until))
+		if (!since_messages(s, v, &s->changed.b, false, until))
 			return false;
-		since_join(s);
+		store_since_tidy_met(s);
 		return true;
 	case SINCE_EMAILS:
 		if (!since_emails(s, v, until))
 			return false;
-		since_keep_threads(s);
+		if (s->met.b.n)
+			qsort(s->met.b.p, COUNT(s->met.b, struct since_met),
+			    sizeof(struct since_met), cmp_met_thread);
 		return true;
 	case SINCE_THREADS:
 		if (!since_threads(s, v, until))
 			return false;
-		since_sort(&s->emails, sizeof(struct store_since_change), cmp_since_change);
-		since_sort(&s->threads, sizeof(struct store_since_change), cmp_since_change);
-		since_sort(&s->mailboxes, sizeof(struct store_since_change), cmp_since_change);
+		since_sort(&s->emails);
+		since_sort(&s->threads);
+		since_sort(&s->mailboxes);
 		return true;
 	case SINCE_OVER: break;
 	}
@@ -526,6 +356,7 @@ since_stage(struct store_since *s, struct store_view *v, uint64_t until)
 bool
 store_since_go(struct store_since *s, struct store_view *v, uint64_t until)
 {
+	store_since_later(s, v);
 	while (s->stage != SINCE_OVER) {
 		if (!since_stage(s, v, until))
 			return false;

@@ -97,28 +97,37 @@ static uint64_t folders[40];
 static size_t nfolders;
 static int made;
 
+/* With these as Message-ID and reference; "": none. */
 static void
-append(uint64_t mailbox)
+append_plain(uint64_t mailbox, const char *id, const char *ref)
 {
-	char text[20];
 	struct store_body b = body_with("text", 4);
 	struct store_refs refs = { .subject = 1 };
 	struct buf cache = { 0 };
 	struct store_message m = { .body = &b, .size = 4 };
-	static unsigned number;
 
-	snprintf(text, sizeof(text), "m%u", number);
-	refs.id = store_ref_hash(slice_str(text));
-	if (number && below(3)) {
-		snprintf(text, sizeof(text), "m%u", number - 1 - below(number < 30 ? number : 30));
-		store_refs_add(&refs, store_ref_hash(slice_str(text)));
-	}
-	number++;
+	if (*id)
+		refs.id = store_ref_hash(slice_str(id));
+	if (*ref)
+		store_refs_add(&refs, store_ref_hash(slice_str(ref)));
 	buf_str(&cache, "digest");
 	store_refs_write(&cache, &refs);
 	m.cache = buf_get(&cache);
 	CALL(store_append_start, mailbox, &m, 1, none);
 	buf_fini(&cache);
+}
+
+static void
+append(uint64_t mailbox)
+{
+	char id[20], ref[20] = "";
+	static unsigned number;
+
+	snprintf(id, sizeof(id), "m%u", number);
+	if (number && below(3))
+		snprintf(ref, sizeof(ref), "m%u", number - 1 - below(number < 30 ? number : 30));
+	number++;
+	append_plain(mailbox, id, ref);
 }
 
 static struct store_range
@@ -315,6 +324,163 @@ test_parts(const struct picture *new)
 			ok(false, "email %zu", i);
 }
 
+/* ---- what happens while it is looked ---------------------------------------------------------- */
+
+static struct store_boxes seen_boxes;
+
+static void
+look_begin(uint64_t since)
+{
+	store_boxes_fini(&seen_boxes);
+	store_since_fini(&now);
+	(void)!store_refresh(view);
+	store_boxes_load(view, account, &seen_boxes);
+	if (store_since_begin(&now, view, S("joe@example.test"), &seen_boxes, since) < 0)
+		abort();
+}
+
+/* One slice after the other until `stage`, or the end.  The most bytes of emails that it had. */
+static size_t
+look_on(int stage)
+{
+	size_t most = 0;
+	bool over = false;
+
+	while (!over && (int)now.stage != stage) {
+		(void)!store_refresh(view);
+		over = store_since_go(&now, view, 0);
+		most = now.met.b.n > most ? now.met.b.n : most;
+	}
+	return most;
+}
+
+/* What it tells of an id, or -1. */
+static int
+told(const struct buf *list, uint64_t id)
+{
+	const struct store_since_change *c = (const void *)list->p;
+
+	for (size_t i = 0; i < list->n / sizeof(*c); i++)
+		if (c[i].id == id)
+			return c[i].what;
+	return -1;
+}
+
+static uint64_t
+modseq_now(void)
+{
+	struct store_account a;
+
+	if (store_refresh(view) < 0 || store_find_account(view, S("joe@example.test"), &a) < 0)
+		abort();
+	return a.modseq;
+}
+
+static struct store_record
+newest(uint64_t mailbox)
+{
+	struct store_mailbox m;
+	const struct store_record *rec;
+
+	if (store_refresh(view) < 0 || store_get_mailbox(view, mailbox, &m) < 0 ||
+	    !(rec = store_get_record(view, mailbox, m.uidnext - 1)))
+		abort();
+	return *rec;
+}
+
+static uint64_t
+folder(const char *name)
+{
+	CALL(store_create_start, account, slice_str(name), STORE_USE_NONE);
+	return last.mailbox;
+}
+
+static void
+test_meanwhile(void)
+{
+	uint64_t other = folder("other"), made_then, since = modseq_now();
+	struct store_record rec;
+	struct store_range uid;
+
+	append_plain(inbox, "first of its thread", "");
+	rec = newest(inbox);
+	uid = (struct store_range){ rec.uid, rec.uid };
+	for (int i = 0; i < 200; i++) /* so that it takes more than one slice */
+		append_plain(inbox, "", "");
+	look_begin(since);
+	look_on(SINCE_CAME);
+	CALL(store_copy_start, inbox, &uid, 1, other, none);
+	append_plain(other, "second of its thread", "first of its thread");
+	look_on(SINCE_OVER);
+	eq(told(&now.emails, rec.emailid), STORE_SINCE_CREATED,
+	    "it is new, though copied meanwhile");
+	eq(told(&now.threads, rec.threadid), STORE_SINCE_CREATED,
+	    "and so is its thread, though another came");
+
+	since = modseq_now();
+	CALL(store_move_start, inbox, &uid, 1, other);
+	uid.first = 1;
+	uid.last = UINT32_MAX;
+	for (int i = 0; i < 200; i++)
+		append_plain(inbox, "", "");
+	look_begin(since);
+	look_on(SINCE_CAME);
+	made_then = folder("made meanwhile");
+	CALL(store_move_start, other, &uid, 1, made_then);
+	look_on(SINCE_OVER);
+	eq(told(&now.emails, rec.emailid), STORE_SINCE_UPDATED,
+	    "it is there, though moved meanwhile to where nothing was");
+}
+
+static void
+test_marked(void)
+{
+	struct store_change f = { .how = STORE_ADD, .flags = STORE_DELETED };
+	struct store_range uid;
+	struct store_record rec, new;
+	uint64_t since;
+
+	append_plain(inbox, "", "");
+	rec = newest(inbox);
+	uid = (struct store_range){ rec.uid, rec.uid };
+	since = modseq_now();
+	CALL(store_flags_start, inbox, &uid, 1, &f);
+	append_plain(inbox, "", "");
+	new = newest(inbox);
+	uid = (struct store_range){ new.uid, new.uid };
+	CALL(store_flags_start, inbox, &uid, 1, &f);
+	look_begin(since);
+	look_on(SINCE_OVER);
+	eq(told(&now.emails, rec.emailid), STORE_SINCE_DESTROYED,
+	    "what is marked as deleted is gone");
+	eq(told(&now.threads, rec.threadid), STORE_SINCE_DESTROYED, "and its thread");
+	eq(told(&now.emails, new.emailid), -1, "what is new and marked has never been there");
+}
+
+/* However often a thousand messages are flagged and moved, they are a thousand. */
+static void
+test_often(void)
+{
+	uint64_t a = folder("here"), b = folder("there"), since;
+	struct store_range all = { 1, UINT32_MAX };
+	size_t most;
+
+	for (int i = 0; i < 200; i++)
+		append_plain(a, "", "");
+	since = modseq_now();
+	for (int i = 0; i < 40; i++) {
+		struct store_change f = { .how = i % 2 ? STORE_REMOVE : STORE_ADD,
+			.flags = STORE_SEEN };
+
+		CALL(store_flags_start, a, &all, 1, &f);
+		CALL(store_move_start, i % 2 ? b : a, &all, 1, i % 2 ? a : b);
+	}
+	look_begin(since);
+	most = look_on(SINCE_OVER);
+	eq(now.emails.n / sizeof(struct store_since_change), 200, "200 emails moved 40 times");
+	ok(most < 120000, "are not kept for each time: %zu bytes", most);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -345,6 +511,10 @@ main(int argc, char **argv)
 	    pictures[STEPS].nthreads, pictures[STEPS].nboxes);
 	test_pairs(&pictures[STEPS]);
 	test_parts(&pictures[STEPS]);
+	test_meanwhile();
+	test_marked();
+	test_often();
+	store_boxes_fini(&seen_boxes);
 	store_since_fini(&now);
 	store_view_free(&view);
 	store_reader_close(&reader);
