@@ -183,6 +183,12 @@ test_accounts(void)
 	one.first = one.last = (uint32_t)b;
 	CALL(store_move_start, inbox, &one, 1, trash);
 	eq(record(trash, last_to[0].first)->threadid, joe_thread, "MOVE leaves it too");
+	deliver("m1 both", joe, ann);
+	one.first = one.last = last_results[0].uid;
+	for (int i = 0; i < STORE_THREAD_MOST; i++)
+		CALL(store_copy_start, inbox, &one, 1, ann_inbox, none);
+	eq(record(ann_inbox, last_to[0].first)->threadid, ann_thread,
+	    "a twin's copies, ever so many");
 }
 
 /* ---- over a kill ----------------------------------------------------------------------------- */

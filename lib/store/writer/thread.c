@@ -183,6 +183,47 @@ join_try(struct joining *j, const struct store_disk_ref *row)
 	return false;
 }
 
+static bool
+thread_has(struct joining *j, uint64_t threadid)
+{
+	uint8_t key[24];
+
+	thread_member_key(key, j->a, threadid, j->emailid);
+	return writer_row_get(j->w, STORE_T_THREAD, key, sizeof(key)).n > 0;
+}
+
+/* Has the account had it before?  Its id says so, or, if that is also another's, who came first, a row of its
+ * thread: else each copy would count there anew, until it is full and the next copy goes elsewhere. */
+static bool
+join_again(struct joining *j)
+{
+	const struct store_disk_ref *own = &j->rows[0];
+
+	if (!own->version || own->kind != STORE_REF_OWN)
+		return false;
+	if (own->emailid == j->emailid) {
+		j->thread.threadid = own->threadid;
+		return true;
+	}
+	for (size_t i = 0; i <= j->refs.n; i++) {
+		struct store_disk_ref at = j->rows[i];
+
+		if (i && at.threadid == j->rows[i - 1].threadid)
+			continue;
+		for (int hop = 0; hop < HOPS && at.version && at.subject == j->refs.subject;
+		     hop++) {
+			if (thread_has(j, at.threadid)) {
+				j->thread.threadid = at.threadid;
+				return true;
+			}
+			ref_get(j, at.threadid, &at);
+			if (at.kind != STORE_REF_NEXT)
+				break;
+		}
+	}
+	return false;
+}
+
 /* The threads of the references, the oldest first, until one has room. */
 static bool
 join_oldest(struct joining *j)
@@ -282,11 +323,8 @@ join_any(struct joining *j)
 	new = join_new(j);
 	if (!new) {
 		ref_get(j, j->refs.id ? j->refs.id : j->emailid, &j->rows[0]);
-		if (j->rows[0].version && j->rows[0].emailid == j->emailid &&
-		    j->rows[0].kind == STORE_REF_OWN) { /* the account has had it before */
-			j->thread.threadid = j->rows[0].threadid;
+		if (join_again(j))
 			return;
-		}
 		/* Of a message without an id, by which a thread is called. */
 		if (j->rows[0].kind == STORE_REF_NEXT)
 			j->rows[0].version = 0;
