@@ -68,7 +68,7 @@ imapd_auth_accepted(struct session *s, const struct login_result *r)
 
 	s->imap.data = w;
 	w->account = arena_slice(a, r->user.account);
-	w->limits = (struct store_limits){ .bytes = r->user.bytes, .messages = r->user.messages };
+	w->limits = r->user.limits;
 	w->mechanism = r->mechanism;
 	home = store_home_find(&imapd.homes, w->account, r->user.partition, &account);
 	if (home)

@@ -179,14 +179,10 @@ static void
 place_limited(void *arg, const struct dir_answer *r)
 {
 	struct place *p = arg;
-	const struct dir_user *u = r->user;
 
 	p->limited = r->v.kind != TEMP;
 	p->unlimited = p->limited ? NULL : "The owner's limits are not known now";
-	p->limits = (struct store_limits){
-		.bytes = login_quota(u ? u->quota_bytes : -2, shared.quota_bytes),
-		.messages = login_quota(u ? u->quota_msgs : -2, shared.quota_messages),
-	};
+	p->limits = login_limits(r->user, r->domain);
 	imap_server_resume(&p->s->imap, IMAP_PULL);
 }
 

@@ -78,7 +78,7 @@ jmapd_auth_accepted(struct session *s, const struct login_result *r)
 
 	s->http.data = w;
 	w->account = arena_slice(a, r->user.account);
-	w->limits = (struct store_limits){ .bytes = r->user.bytes, .messages = r->user.messages };
+	w->limits = r->user.limits;
 	w->mechanism = r->mechanism;
 	home = store_home_find(&jmapd.homes, w->account, r->user.partition, &account);
 	if (home)

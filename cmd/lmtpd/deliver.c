@@ -193,11 +193,14 @@ deliver_log(const struct lsession *s, const struct lrcpt *r, struct slice folder
 void
 deliver_verdict(const struct store_result *t, struct verdict *v)
 {
+	bool domain;
+
 	metric_add(M_DUPLICATES, t->duplicate);
+	domain = t->verdict.subject == 3; /* RFC 3463 3.4: the user's own is 4.2.2 */
 	if (t->code == STORE_OVERQUOTA && lconf.over_quota == OVER_QUOTA_PERM)
-		*v = verdict(OUT_QUOTA_FULL);
+		*v = domain ? verdict(OUT_DOMAIN_FULL) : verdict(OUT_QUOTA_FULL);
 	else if (t->code == STORE_OVERQUOTA && lconf.over_quota == OVER_QUOTA_TEMP)
-		*v = verdict(OUT_QUOTA_FULL_NOW);
+		*v = domain ? verdict(OUT_DOMAIN_FULL_NOW) : verdict(OUT_QUOTA_FULL_NOW);
 	else
 		*v = t->verdict;
 }

@@ -297,8 +297,9 @@ subfolder(const struct dir_user *u, const struct address *to)
 }
 
 static void
-add_rcpt(struct lsession *s, const struct dir_user *u)
+add_rcpt(struct lsession *s, const struct dir_answer *answer)
 {
+	const struct dir_user *u = answer->user;
 	struct arena *a = &s->srv.arena;
 	struct lrcpt *r;
 
@@ -311,8 +312,7 @@ add_rcpt(struct lsession *s, const struct dir_user *u)
 		.account = arena_slice(a, u->account),
 		.partition = arena_slice(a, u->partition),
 		.folder = arena_slice(a, subfolder(u, &s->asked.to)),
-		.limits = { login_quota(u->quota_bytes, shared.quota_bytes),
-		    login_quota(u->quota_msgs, shared.quota_messages) },
+		.limits = login_limits(u, answer->domain),
 		.max_message = u->max_message,
 		.sent = s->asked.sent,
 	};
@@ -349,7 +349,7 @@ rcpt_found(void *arg, const struct dir_answer *a)
 	if (v.kind == OK && a->user) {
 		v = judge(a->user, &s->srv.mail, s->asked.ignore_quota);
 		if (v.kind == OK) {
-			add_rcpt(s, a->user);
+			add_rcpt(s, a);
 			if (!s->asked.sent) /* what he has sent he need not be told of */
 				filter_rcpt(s, &s->asked, a);
 		}

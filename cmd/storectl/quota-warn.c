@@ -36,10 +36,8 @@ warn_answered(void *arg, const struct dir_answer *a)
 
 	r->v = a->v;
 	r->there = a->v.kind == OK && a->user;
-	if (r->there) {
-		r->limits.bytes = login_quota(a->user->quota_bytes, shared.quota_bytes);
-		r->limits.messages = login_quota(a->user->quota_msgs, shared.quota_messages);
-	}
+	if (r->there)
+		r->limits = login_limits(a->user, a->domain);
 	loop_stop(&r->ask.loop);
 }
 

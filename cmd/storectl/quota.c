@@ -8,6 +8,7 @@
 #include <sysexits.h>
 
 #include "base/json.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "daemon/program.h"
 #include "store/config.h"
@@ -17,8 +18,79 @@ struct quota_run {
 	const char *account; /* "" = all */
 	bool json, recount;
 	size_t met;
-	struct buf names; /* of accounts, each with a NUL: those to be counted */
+	struct buf names;   /* of accounts, each with a NUL: those to be counted */
+	struct map domains; /* report of all: name -> struct quota_domain */
 };
+
+/* What is in use in all partitions of this host. */
+struct quota_domain {
+	char *name;
+	uint64_t accounts, messages, bytes;
+};
+
+static void
+quota_count_domain(struct quota_run *q, struct slice account, const struct store_account *a)
+{
+	struct slice name = slice_from(account, slice_rfind(account, '@') + 1);
+	struct quota_domain *d = map_get(&q->domains, name);
+
+	if (!d) {
+		d = mem_new(sizeof(*d));
+		d->name = mem_strn(name.p, name.n);
+		map_put(&q->domains, slice_str(d->name), d);
+	}
+	d->accounts++;
+	d->messages += a->messages;
+	d->bytes += a->bytes;
+}
+
+/* In the order of their names. */
+static int
+quota_domain_order(const void *a, const void *b)
+{
+	const struct quota_domain *const *one = a, *const *other = b;
+
+	return strcmp((*one)->name, (*other)->name);
+}
+
+static void
+quota_show_domain(const struct quota_run *q, const struct quota_domain *d)
+{
+	struct buf b = { 0 };
+
+	if (q->json) {
+		buf_char(&b, '{');
+		json_put_cstr(&b, "domain", d->name);
+		json_put_i64(&b, "accounts", (int64_t)d->accounts);
+		json_put_i64(&b, "messages", (int64_t)d->messages);
+		json_put_i64(&b, "bytes", (int64_t)d->bytes);
+		buf_char(&b, '}');
+	} else {
+		buf_printf(&b, "%-32s %-12s %10llu %14llu %llu accounts", d->name, "-",
+		    (unsigned long long)d->messages, (unsigned long long)d->bytes,
+		    (unsigned long long)d->accounts);
+	}
+	printf("%s\n", buf_cstr(&b));
+	buf_fini(&b);
+}
+
+static void
+quota_show_domains(struct quota_run *q)
+{
+	struct quota_domain **list = mem_array(q->domains.n + 1, sizeof(struct quota_domain *));
+	size_t n = 0, at = 0;
+
+	while ((list[n] = map_next(&q->domains, &at)))
+		n++;
+	qsort(list, n, sizeof(struct quota_domain *), quota_domain_order);
+	for (size_t i = 0; i < n; i++) {
+		quota_show_domain(q, list[i]);
+		mem_free(&list[i]->name);
+		mem_free(&list[i]);
+	}
+	mem_free(&list);
+	map_fini(&q->domains);
+}
 
 static const char *
 quota_since(const struct store_account *a)
@@ -54,6 +126,8 @@ quota_meet(struct quota_run *q, const char *partition, struct slice name,
 {
 	q->met++;
 	if (!q->recount) {
+		if (!*q->account)
+			quota_count_domain(q, name, a);
 		quota_show(q, partition, name, a);
 		return;
 	}
@@ -138,8 +212,10 @@ storectl_quota_verb(int argc, char **argv)
 		fprintf(stderr, "storectl: %s: no such account\n", q.account);
 		return EX_NOUSER;
 	}
-	if (!q.recount)
+	if (!q.recount) {
+		quota_show_domains(&q);
 		return 0;
+	}
 	asking_open(&ask);
 	for (size_t at = 0; at < q.names.n; at += strlen(q.names.p + at) + 1)
 		quota_recount(&q, &ask, q.names.p + at);

@@ -47,6 +47,8 @@ static const struct metric metrics[] = {
 	[M_DISK_SIZE] = { "stored_disk_size_bytes", GAUGE, "The size of that disk." },
 	[M_OVER_QUOTA] = { "stored_over_quota", COUNTER,
 	    "Times that something did not fit into a quota, refused or (quota_enforce) not." },
+	[M_OVER_DOMAIN] = { "stored_over_domain_quota", COUNTER,
+	    "Of these: that had room in their own, and none in their domain's." },
 	[M_WARNED] = { "stored_quota_warnings", COUNTER, "Users told that little room is left." },
 	[M_ERASED] = { "stored_erased", COUNTER, "Accounts deleted." },
 	[M_RENAMED] = { "stored_renamed", COUNTER, "Accounts that got another name." },

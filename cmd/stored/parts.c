@@ -17,6 +17,7 @@ static size_t nparts;
 static struct map accounts; /* name -> struct account */
 static void (*all_closed)(void);
 static size_t open_wakeups;
+static struct store_domains *domains;
 static char *warning, *hostname; /* for all partitions, as of the start */
 
 struct part *
@@ -175,6 +176,7 @@ parts_count_one(struct part *part)
 		all.index_size += sum[i].index_size;
 		all.damaged += sum[i].damaged;
 		all.over_quota += sum[i].over_quota;
+		all.over_domain += sum[i].over_domain;
 		all.warned += sum[i].warned;
 		all.erased += sum[i].erased;
 		all.renamed += sum[i].renamed;
@@ -196,6 +198,7 @@ parts_count_one(struct part *part)
 	metric_set(M_BYTES, (int64_t)all.bytes);
 	metric_set(M_DAMAGED, (int64_t)all.damaged);
 	metric_set(M_OVER_QUOTA, (int64_t)all.over_quota);
+	metric_set(M_OVER_DOMAIN, (int64_t)all.over_domain);
 	metric_set(M_WARNED, (int64_t)all.warned);
 	metric_set(M_ERASED, (int64_t)all.erased);
 	metric_set(M_RENAMED, (int64_t)all.renamed);
@@ -258,6 +261,7 @@ part_open(void *arg, const char *name, const char *path)
 		.quota_warn = (uint32_t)stored_conf.quota_warn,
 		.quota_text = warning,
 		.hostname = hostname,
+		.domains = domains,
 		.no_anyone = !stored_conf.share_anyone,
 		.sync = true,
 		.log = stored_conf.log,
@@ -340,6 +344,7 @@ parts_open(struct loop *l)
 	    0;
 
 	hostname = mem_str(shared.hostname);
+	domains = store_domains_new();
 	if (rc == 0)
 		rc = store_conf_partitions(part_open, l);
 
@@ -383,6 +388,13 @@ parts_close(void (*closed)(void))
 	mem_free(&parts);
 	mem_free(&warning);
 	mem_free(&hostname);
+	store_domains_free(&domains);
+}
+
+void
+parts_domain(struct slice name, uint64_t *bytes, uint64_t *messages)
+{
+	store_domains_use(domains, name, bytes, messages);
 }
 
 void

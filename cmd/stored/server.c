@@ -227,6 +227,21 @@ client_answer(struct client *c, const struct store_request *r)
 	stored_reply_now(c, r->id, STORE_DONE, verdict(OUT_STORE_DONE));
 }
 
+/* A login asks for its own domain's alone. */
+static void
+client_domain(struct client *c, const struct store_label *label, const struct store_request *r)
+{
+	struct slice actor = label->actor;
+	struct store_reply reply = { .verdict = verdict(OUT_STORE_DONE) };
+
+	if (actor.n && !slice_eq(slice_from(actor, slice_rfind(actor, '@') + 1), r->name)) {
+		stored_forbid(c, label, "not this login's domain");
+		return;
+	}
+	parts_domain(r->name, &reply.bytes, &reply.messages);
+	reply_to(c, r->id, &reply);
+}
+
 /* What stored's loop answers itself. */
 static void
 client_handle(struct client *c, const struct store_label *label, struct slice body)
@@ -238,6 +253,8 @@ client_handle(struct client *c, const struct store_label *label, struct slice bo
 
 	if (rc < 0)
 		stored_refuse(c, label, rc, why);
+	else if (r.verb == STORE_V_DOMAIN)
+		client_domain(c, label, &r);
 	else
 		client_answer(c, &r);
 	arena_reset(&arena);

@@ -45,6 +45,7 @@ enum {
 	M_INDEX_SIZE,
 	M_DAMAGED,
 	M_OVER_QUOTA,
+	M_OVER_DOMAIN,
 	M_WARNED,
 	M_ERASED,
 	M_RENAMED,
@@ -130,5 +131,7 @@ void parts_tick(void); /* every few seconds */
 struct account *account_get(struct slice name, struct slice partition);
 /* A job that names it goes to its writer (1), or has come back (-1).  Until then one that is gone keeps its partition. */
 void account_job(struct slice name, int by);
+/* What all accounts of the domain use together. */
+void parts_domain(struct slice name, uint64_t *bytes, uint64_t *messages);
 void parts_status(struct buf *out);
 #endif

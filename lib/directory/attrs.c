@@ -201,6 +201,8 @@ static const struct attr {
 	{ "mailDomainCatchallAddress", RECORD_DOMAIN, AT(catchall),           read_text },
 	{ "mailRoutingSmartHost",      RECORD_DOMAIN, AT(smarthost),          read_text },
 	{ "mailRoutingHosts",          RECORD_DOMAIN, AT(routing_hosts),      read_list },
+	{ "mailDomainDiskQuota",       RECORD_DOMAIN, AT(bytes),              read_quota },
+	{ "mailDomainMsgQuota",        RECORD_DOMAIN, AT(msgs),               read_quota },
 	{ "domainUidSeparator",        RECORD_DOMAIN, AT(separator),          read_text },
 	{ "inetDomainBaseDN",          RECORD_DOMAIN, AT(base),               read_text },
 	{ "mailDomainAllowedServiceAccess", RECORD_DOMAIN, 0,                 read_rules },

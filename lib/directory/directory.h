@@ -75,6 +75,9 @@ struct dir_domain {
 	/* mailRoutingHosts, lower case: with one that is not us it is they who route its mail. */
 	struct dir_values routing_hosts;
 	struct dir_values scripts; /* mailDomainSieveRuleSource, as in dir_user */
+	int64_t
+	    quota_bytes; /* mailDomainDiskQuota, of all accounts together; -1 and -2 = no limit */
+	int64_t quota_msgs; /* mailDomainMsgQuota */
 };
 /* What vacationStartDate, mailAutoReplyText and so on say; only after dir_want_scripts. */
 struct dir_vacation {

@@ -224,6 +224,8 @@ dir_record_domain(LDAP *ld, LDAPMessage *m, unsigned kinds, struct slice asked, 
 	r->domain.smarthost = dir_record_put(&at, e.smarthost, true);
 	r->domain.services = dir_record_put(&at, slice(e.rules, e.nrules), false);
 	r->domain.status = status_both(e.all, e.own);
+	r->domain.quota_bytes = e.bytes;
+	r->domain.quota_msgs = e.msgs;
 	r->domain.separator = e.separator.n == 1 ? e.separator.p[0] : '@';
 	return r;
 }

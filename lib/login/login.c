@@ -135,8 +135,9 @@ login_judge(const struct login *l, const struct dir_answer *a, struct slice auth
 
 /* The one way to `done`. */
 static void
-login_finish(struct login *l, enum login_outcome outcome, const struct dir_user *u)
+login_finish(struct login *l, enum login_outcome outcome, const struct dir_answer *a)
 {
+	const struct dir_user *u = a ? a->user : NULL;
 	struct login_result r = { .outcome = outcome,
 		.name = slice_str(l->name),
 		.mechanism = l->mechanism };
@@ -148,8 +149,7 @@ login_finish(struct login *l, enum login_outcome outcome, const struct dir_user 
 		r.user.dn = u->dn;
 		r.user.partition = u->partition;
 		r.user.mailhost = u->mailhost;
-		r.user.bytes = login_quota(u->quota_bytes, shared.quota_bytes);
-		r.user.messages = login_quota(u->quota_msgs, shared.quota_messages);
+		r.user.limits = login_limits(u, a->domain);
 	}
 	op_done(l->outer);
 	l->done(l->arg, &r);
@@ -186,7 +186,7 @@ login_answered(void *arg, const struct dir_answer *a)
 	if (login_answer(outcome)->counts)
 		login_refuse(l, outcome);
 	else
-		login_finish(l, outcome, a->user);
+		login_finish(l, outcome, a);
 }
 
 /* ---- waiting ----------------------------------------------------------------------------- */
@@ -247,7 +247,7 @@ login_trusted(void *arg, const struct dir_answer *a)
 		l->account = mem_strn(a->user->account.p, a->user->account.n);
 		outcome = login_judge(l, a, S(""));
 	}
-	login_finish(l, outcome, a->user);
+	login_finish(l, outcome, a);
 }
 
 /* A proxy has checked him, and slowed him down where that was due. */

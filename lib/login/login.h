@@ -33,11 +33,11 @@ struct login_request {
 };
 /* Who came in.  Borrowed: valid while `done` runs. */
 struct login_user {
-	struct slice account;     /* uid@domain */
-	struct slice dn;          /* of the entry */
-	struct slice partition;   /* or empty */
-	struct slice mailhost;    /* LOGIN_ELSEWHERE: where it is */
-	uint64_t bytes, messages; /* the store's limits, 0 = none */
+	struct slice account;   /* uid@domain */
+	struct slice dn;        /* of the entry */
+	struct slice partition; /* or empty */
+	struct slice mailhost;  /* LOGIN_ELSEWHERE: where it is */
+	struct store_limits limits;
 };
 struct login_result {
 	enum login_outcome outcome;

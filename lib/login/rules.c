@@ -88,6 +88,17 @@ login_quota(int64_t of_user, int64_t dflt)
 	return of_user < 0 ? 0 : of_user == 0 ? 1 : (uint64_t)of_user;
 }
 
+struct store_limits
+login_limits(const struct dir_user *u, const struct dir_domain *d)
+{
+	return (struct store_limits){
+		.bytes = login_quota(u ? u->quota_bytes : -2, shared.quota_bytes),
+		.messages = login_quota(u ? u->quota_msgs : -2, shared.quota_messages),
+		.domain_bytes = login_quota(d ? d->quota_bytes : -1, 0),
+		.domain_messages = login_quota(d ? d->quota_msgs : -1, 0),
+	};
+}
+
 const struct login_answer *
 login_answer(enum login_outcome outcome)
 {

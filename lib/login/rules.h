@@ -6,6 +6,7 @@
 #ifndef LOGIN_RULES_H
 #define LOGIN_RULES_H
 #include "directory/directory.h"
+#include "store/format.h"
 
 /* What somebody wants. */
 enum login_purpose {
@@ -43,6 +44,9 @@ bool login_is_here(struct slice mailhost, char *const *hosts, bool any);
 /* The store's limit from a quota of the directory (-1 none, -2 the default): bytes or messages,
  * 0 = no limit.  A quota of 0 is 1: nothing more fits. */
 uint64_t login_quota(int64_t of_user, int64_t dflt);
+
+/* The store's limits of this user, of a domain of ours; either may be NULL, and then says nothing. */
+struct store_limits login_limits(const struct dir_user *u, const struct dir_domain *d);
 
 /* How a login ends. */
 enum login_outcome {

@@ -248,6 +248,10 @@
 #define OUT_QUOTA_FULL_NOW	TEMP, 452, "4.2.2", "the mailbox is full"
 /* The same, and mail is returned (RFC 3463 3.3). */
 #define OUT_QUOTA_FULL		PERM, 552, "5.2.2", "the mailbox is full"
+/* The user's domain is over its quota, and mail waits at its sender, as for a user's own (RFC 3463 3.4). */
+#define OUT_DOMAIN_FULL_NOW	TEMP, 452, "4.3.1", "the mailboxes of this domain are full"
+/* The same, and mail is returned (RFC 3463 3.4). */
+#define OUT_DOMAIN_FULL		PERM, 552, "5.3.1", "the mailboxes of this domain are full"
 /* The message is larger than the user's mailMsgMaxBlocks (RFC 3463 3.3). */
 #define OUT_USER_SIZE		PERM, 552, "5.2.3", "message is larger than this mailbox takes"
 /* The recipient was expanded behind the answer; all that he leads to is in the queue. */

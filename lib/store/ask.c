@@ -476,6 +476,15 @@ store_warn_start(struct store_client *c, uint64_t account, struct store_limits l
 }
 
 void
+store_domain_start(struct store_client *c, struct slice domain, struct op *op, store_done *done,
+    void *arg)
+{
+	struct store_request r = { .verb = STORE_V_DOMAIN, .name = domain };
+
+	store_ask(c, &r, op, done, arg);
+}
+
+void
 store_freeze_start(struct store_client *c, uint64_t account, enum store_freeze how, struct op *op,
     store_done *done, void *arg)
 {

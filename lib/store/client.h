@@ -322,6 +322,10 @@ void store_orphan_start(struct store_client *c, uint64_t account, bool yes, stru
  * messages. */
 void store_warn_start(struct store_client *c, uint64_t account, struct store_limits limits,
     struct op *op, store_done *done, void *arg);
+/* What the accounts of this domain, in lower case, use together in this store; for one of its own logins.  r: bytes,
+ * messages. */
+void store_domain_start(struct store_client *c, struct slice domain, struct op *op,
+    store_done *done, void *arg);
 /* Nobody changes the account: requests that would are refused for the time being (STORE_FAILED).  STORE_FROZEN ends
  * with the connection, and one who has it is not frozen again (STORE_CANNOT); STORE_MOVED stays, until STORE_THAWED, and
  * needs that it was frozen (STORE_CANNOT).  Each of these, and STORE_HELD, which leaves the account in use, makes it

@@ -137,10 +137,12 @@ struct store_range {
  * has, says STORE_UNASKED: that its mail is taken says nothing about the account. */
 struct store_limits {
 	uint64_t bytes, messages;
+	uint64_t domain_bytes,
+	    domain_messages; /* of all accounts of its domain in this store together */
 };
-#define STORE_UNASKED ((struct store_limits){ UINT64_MAX, UINT64_MAX })
+#define STORE_UNASKED ((struct store_limits){ UINT64_MAX, UINT64_MAX, 0, 0 })
 
-/* Is so much of them used, in percent?  0 = never. */
+/* Is so much of the account's used, in percent?  0 = never. */
 bool store_limits_near(const struct store_limits *l, uint64_t bytes, uint64_t messages,
     uint32_t percent);
 

@@ -52,6 +52,8 @@ static const struct store_field target_list[] = {
 	PLAIN(BOOL, 9, create),
 	PLAIN(U8,  10, use),
 	OPTIONAL(U64, 11, objectid),
+	OPTIONAL(U64, 12, limits.domain_bytes),
+	OPTIONAL(U64, 13, limits.domain_messages),
 };
 #undef T
 static const struct store_fields message_fields = { message_list, NELEM(message_list), sizeof(struct store_message) };
@@ -107,6 +109,8 @@ static const struct store_field request_list[] = {
 	OPTIONAL(U64, STORE_F_FEATURES, features),
 	OPTIONAL(U32, STORE_F_PID, pid),
 	LIST(         STORE_F_ANNOTATIONS, annotations, STORE_ANNOT_REQUEST, &annotation_fields),
+	OPTIONAL(U64, STORE_F_DOMAIN_BYTES, limits.domain_bytes),
+	OPTIONAL(U64, STORE_F_DOMAIN_MESSAGES, limits.domain_messages),
 	LIST(         STORE_F_QUESTIONS, questions, STORE_QUESTIONS_MAX, &question_fields),
 };
 #undef T

@@ -12,7 +12,7 @@
 #include "store/request.h"
 
 #define B(field) STORE_BIT(STORE_F_##field)
-#define LIMITS   (B(LIMIT_BYTES) | B(LIMIT_MESSAGES))
+#define LIMITS   (B(LIMIT_BYTES) | B(LIMIT_MESSAGES) | B(DOMAIN_BYTES) | B(DOMAIN_MESSAGES))
 
 #define LMTPD    STORE_ROLE_LMTPD
 #define STORECTL STORE_ROLE_STORECTL
@@ -233,6 +233,8 @@ static const struct store_verb_info verbs[] = {
 		B(ACCOUNT), B(USE) },
 	{ STORE_V_WARN,      "warn",      STORE_AT_ACCOUNT,   SPACE | CHANGE,           STORECTL,         2, NULL,
 		B(ACCOUNT), LIMITS },
+	{ STORE_V_DOMAIN,    "domain",    STORE_AT_SOCKET,    0,                        MAIL,             2, NULL,
+		B(NAME), 0 },
 };
 /* clang-format on */
 

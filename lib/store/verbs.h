@@ -45,10 +45,11 @@ enum store_verb {
 	STORE_V_WARN = 37,
 	STORE_V_KNOW = 40,
 	STORE_V_RETHREAD = 41,
+	STORE_V_DOMAIN = 42,
 	STORE_V_REPLY = 64,
 	STORE_V_EVENT = 65,
 };
-#define STORE_V_LAST STORE_V_RETHREAD
+#define STORE_V_LAST STORE_V_DOMAIN
 
 /* Tags of the fields of a request. */
 enum store_request_field {
@@ -79,6 +80,8 @@ enum store_request_field {
 	STORE_F_PID,
 	STORE_F_ANNOTATIONS,
 	STORE_F_QUESTIONS = 40,
+	STORE_F_DOMAIN_BYTES = 41,
+	STORE_F_DOMAIN_MESSAGES = 42,
 };
 
 /* Who asks: which of our programs, told by the user that it runs as. */

@@ -18,7 +18,7 @@ if subprocess.run(["setpriv", "--reuid=60001", "test", "-r", __file__]).returnco
     tm.skip_all("another user cannot read this test")
 
 ALWAYS = "ping hello"
-MAIL = "bodies release watch append account create delete rename subscribe flags expunge copy move reserve replace acl login"
+MAIL = "bodies release watch append account create delete rename subscribe flags expunge copy move reserve replace acl login domain"
 MAY = {"lmtpd": "bodies release deliver know", "imapd": MAIL + " know", "pop3d": "watch account flags expunge login", "jmapd": MAIL + " know",
        "storectl": "account create relink recount snapshot settle forget mend acl bodies release append subscribe expunge move restore erase rename_account orphan warn freeze delete login know rethread"}
 UIDS = {role: 60001 + i for i, role in enumerate(MAY)}
@@ -65,6 +65,8 @@ for actor, what in ((b"eve@example.test", "for somebody else"), (b"", "for nobod
                          (w.RENAME, dict(account=account, name=b"INBOX", name2=b"x")), (w.SUBSCRIBE, dict(account=account, name=b"x")), (w.ACL, dict(mailbox=inbox, name=b"eve@example.test", count=2047)), (w.CREATE, dict(account=account, name=b"INBOX/x"))):
         tm.is_(code_of(UIDS["imapd"], verb, actor, **fields), w.FORBIDDEN, f"imapd's user {what}: {w.NAMES[verb]} is refused")
 tm.is_(code_of(UIDS["imapd"], w.KNOW, b"eve@example.test", name=victim, questions=[w.question(0, b"k" * 16)]), w.FORBIDDEN, "nor marks in another's account")
+tm.is_(code_of(UIDS["imapd"], w.DOMAIN, b"eve@elsewhere.test", name=sb.domain.encode()), w.FORBIDDEN, "nor what another's domain uses")
+tm.is_(code_of(UIDS["imapd"], w.DOMAIN, victim, name=sb.domain.encode()), w.DONE, "one's own is no secret")
 tm.is_(code_of(UIDS["imapd"], w.ACCOUNT, b"eve@example.test", name=victim), w.FORBIDDEN, "and so is another's account")
 tm.is_(code_of(UIDS["imapd"], w.FLAGS, victim, mailbox=inbox, ranges=[(1, 9)], flags=1, how=1), w.DONE, "for the owner it is done")
 tm.is_(sb.count(1), 1, "nothing is lost")

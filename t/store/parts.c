@@ -47,7 +47,7 @@ test_deliver(uint64_t one, uint64_t two)
 	struct store_message m = { .body = &b, .size = 6, .cache = S("c") };
 	struct store_target t[5] = { { .account = S("two@example.test") },
 		{ .account = S("one@example.test") },
-		{ .account = S("two@example.test"), .limits = { 1, 0 } },
+		{ .account = S("two@example.test"), .limits = { .bytes = 1 } },
 		{ .account = S("new@example.test"), .partition = S("second") },
 		{ .account = S("one@example.test"), .folder = S("Junk") } };
 
@@ -74,7 +74,7 @@ static void
 test_others(uint64_t one, uint64_t two)
 {
 	struct store_range all = { 1, 9 };
-	struct store_limits none = { 0, 0 };
+	struct store_limits none = { .bytes = 0 };
 	struct store_body b = body_with("appended", 8);
 	struct store_message m = { .body = &b, .size = 8 };
 

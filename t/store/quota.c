@@ -24,7 +24,8 @@ deliver(size_t size, uint64_t bytes, uint64_t messages)
 	static char text[4096];
 	struct store_body body;
 	struct store_message m = { .body = &body, .size = (uint32_t)size };
-	struct store_target t = { .account = S(JOE), .limits = { bytes, messages } };
+	struct store_target t = { .account = S(JOE),
+		.limits = { .bytes = bytes, .messages = messages } };
 
 	memset(text, 'x', sizeof(text));
 	body = body_with(text, size);
@@ -36,7 +37,7 @@ static int
 append(size_t size, uint64_t bytes, uint64_t messages)
 {
 	static char text[4096];
-	const struct store_limits limits = { bytes, messages };
+	const struct store_limits limits = { .bytes = bytes, .messages = messages };
 	struct store_body body = body_with(text, size);
 	struct store_message m = { .body = &body, .size = (uint32_t)size };
 
@@ -109,7 +110,8 @@ test_limits(void)
 	eq(deliver(1, UINT64_MAX - 1, UINT64_MAX), STORE_DONE, "the largest limit");
 	eq(deliver(1, (uint64_t)1 << 63, (uint64_t)1 << 63), STORE_DONE, "2^63");
 	eq(deliver(1, 1, 1), STORE_OVERQUOTA, "the smallest");
-	eq(CALL(store_copy_start, inbox, &all, 1, inbox, ((struct store_limits){ 2 * ROOM, 0 })),
+	eq(CALL(store_copy_start, inbox, &all, 1, inbox,
+	       ((struct store_limits){ .bytes = 2 * ROOM })),
 	    TEMP, "COPY is asked");
 	CALL(store_create_start, joe, S("away"), STORE_USE_NONE);
 	eq(CALL(store_move_start, inbox, &all, 1, last.mailbox), OK,
@@ -266,6 +268,105 @@ test_warning(void)
 	empty();
 }
 
+/* ---- domains ------------------------------------------------------------------------------- */
+
+#define ANN "ann@example.test"
+#define BOB "bob@other.test"
+
+/* Code of the only target. */
+static int
+deliver_to(struct slice account, size_t size, const struct store_limits *limits)
+{
+	static char text[4096];
+	struct store_body body;
+	struct store_message m = { .body = &body, .size = (uint32_t)size };
+	struct store_target t = { .account = account, .partition = S(""), .limits = *limits };
+
+	memset(text, 'x', sizeof(text));
+	body = body_with(text, size);
+	CALL(store_deliver_start, &m, &t, 1);
+	return (int)last_results[0].code;
+}
+
+/* Is that what stored says of the domain's use? */
+static bool
+domain_has(struct slice name, uint64_t bytes, uint64_t messages)
+{
+	CALL(store_domain_start, name);
+	return last.bytes == bytes && last.messages == messages;
+}
+
+static void
+test_domain(void)
+{
+	const struct store_limits limits = { .domain_bytes = ROOM }, none = { .bytes = 0 },
+				  few = { .domain_messages = 4 },
+				  both = { .bytes = 10, .domain_bytes = ROOM };
+	struct store_body body;
+	struct store_message m = { .body = &body, .size = 1 };
+	uint64_t ann, to;
+
+	configure("min_free = 0\n");
+	ok(domain_has(S("example.test"), 0, 0), "a domain of empty accounts");
+	eq(deliver_to(S(JOE), 600, &limits), STORE_DONE, "a domain has room");
+	eq(deliver_to(S(ANN), 400, &limits), STORE_DONE, "to the byte, for another account");
+	eq(deliver_to(S(ANN), 1, &limits), STORE_OVERQUOTA, "one more does not fit");
+	eq(last_results[0].verdict.kind, TEMP, "for now");
+	eq(last_results[0].verdict.subject, 3, "and says that it is not the mailbox");
+	eq(deliver_to(S(ANN), 1, &both), STORE_OVERQUOTA, "one's own limit");
+	eq(last_results[0].verdict.subject, 2, "comes first");
+	eq(deliver_to(S(BOB), 1, &limits), STORE_DONE, "another domain has its own");
+	ok(domain_has(S("example.test"), 1000, 2) && domain_has(S("other.test"), 1, 1),
+	    "each is counted");
+	ok(domain_has(S("nobody.test"), 0, 0), "one that is not there has nothing");
+	eq(deliver_to(S(JOE), 1, &(struct store_limits){ UINT64_MAX, UINT64_MAX, 0, 0 }),
+	    STORE_DONE, "what asks for no quota comes in");
+	eq(deliver_to(S(JOE), 1, &few), STORE_DONE, "the number of messages: there is room");
+	eq(deliver_to(S(JOE), 1, &few), STORE_OVERQUOTA, "there is not");
+	body = body_with("x", 1);
+	CALL(store_append_start, inbox, &m, 1, few);
+	eq(last.code, STORE_OVERQUOTA, "APPEND is asked too");
+	CALL(store_copy_start, inbox, &all, 1, inbox, few);
+	eq(last.code, STORE_OVERQUOTA, "and COPY");
+	service_stop(SIGKILL);
+	service_start();
+	service_again();
+	ok(domain_has(S("example.test"), 1002, 4), "a kill: it is counted anew");
+	CALL(store_account_start, S(ANN), S(""));
+	ann = last.account;
+	to = last.mailbox;
+	CALL(store_recount_start, ann);
+	ok(domain_has(S("example.test"), 1002, 4), "a recount finds the same");
+	CALL(store_create_start, ann, S("away"), STORE_USE_NONE);
+	CALL(store_move_start, to, &all, 1, last.mailbox);
+	ok(domain_has(S("example.test"), 1002, 4), "MOVE changes nothing");
+	CALL(store_delete_start, ann, S("away"));
+	ok(domain_has(S("example.test"), 602, 3), "DELETE makes room");
+	eq(deliver_to(S(ANN), 398, &limits), STORE_DONE, "which is taken");
+	eq(CALL(store_rename_account_start, ann, S(ANN), S("ann@other.test")), OK,
+	    "an account goes to another domain");
+	ok(domain_has(S("example.test"), 602, 3) && domain_has(S("other.test"), 399, 2),
+	    "with what it has");
+	eq(CALL(store_erase_start, ann, S("ann@other.test"), false), OK, "and is erased");
+	ok(domain_has(S("other.test"), 1, 1), "with that");
+	empty();
+	ok(domain_has(S("example.test"), 0, 0), "EXPUNGE");
+	configure("min_free = 0\nquota_enforce = no\n");
+	eq(deliver_to(S(JOE), 600, &limits), STORE_DONE, "enforce = no");
+	eq(deliver_to(S(JOE), 600, &limits), STORE_DONE, "takes what has no room");
+	configure("min_free = 0\nquota_overdraft = yes\nquota_full = permanent\n");
+	eq(deliver_to(S(JOE), 1, &limits), STORE_OVERQUOTA,
+	    "an overdraft is none in a full domain");
+	eq(last_results[0].verdict.kind, PERM, "for good, as configured");
+	empty();
+	eq(deliver_to(S(JOE), 999, &limits), STORE_DONE, "one byte is left");
+	eq(deliver_to(S(JOE), 999, &limits), STORE_DONE, "and mail crosses the line");
+	eq(deliver_to(S(JOE), 1, &none), STORE_DONE, "without limits all is taken");
+	eq(check().findings, 0, "check finds nothing");
+	empty();
+	configure("min_free = 0\n");
+}
+
 /* Counts after kills are those of a recount. */
 static void
 test_kill(void)
@@ -304,6 +405,7 @@ main(int argc, char **argv)
 	test_overdraft();
 	test_grace();
 	test_warning();
+	test_domain();
 	test_kill();
 	service_close();
 	return done();

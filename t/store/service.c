@@ -18,7 +18,7 @@ deliver(const char *name, const char *folder, const char *text, uint64_t limit, 
 		.cache = S("cache bytes") };
 	struct store_target t = { .account = slice_str(name),
 		.folder = slice_str(folder),
-		.limits = { limit, 0 } };
+		.limits = { .bytes = limit } };
 
 	if (dup)
 		store_dup_key(slice_str(dup), slice_str(name), t.dup);
@@ -153,7 +153,9 @@ test_deliver(void)
 	struct store_message m = { .body = &b, .size = 5, .cache = S("shared") };
 	struct store_target t[3] = { { .account = S("joe@example.test") },
 		{ .account = S("ann@example.test"), .folder = S("Junk"), .flags = STORE_FLAGGED },
-		{ .account = S("bob@example.test"), .folder = S("Nowhere"), .limits = { 4, 0 } } };
+		{ .account = S("bob@example.test"),
+		    .folder = S("Nowhere"),
+		    .limits = { .bytes = 4 } } };
 	struct store_mailbox box;
 	const struct store_record *rec;
 	struct stat st = { 0 };
@@ -298,7 +300,7 @@ test_copy(void)
 {
 	struct store_range all = { 1, UINT32_MAX }, one = { 3, 3 };
 	uint64_t drafts = folder("Drafts"), trash = folder("Trash"), emailid;
-	struct store_limits tight = { 20, 0 };
+	struct store_limits tight = { .bytes = 20 };
 
 	eq(CALL(store_copy_start, drafts, &all, 1, trash, none), OK, "copy");
 	ok(last.nuids == 2 && last_uids[1].first == 3 && last.nto == 1 && last_to[0].first == 1 &&

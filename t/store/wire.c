@@ -38,7 +38,7 @@ test_request(void)
 		.keywords = S("a b"),
 		.cache = S("cache") };
 	struct store_target t[2] = {
-		{ .account = S("joe@x"), .folder = S("f"), .limits = { 1, 2 }, .dup = { 1 } },
+		{ .account = S("joe@x"), .folder = S("f"), .limits = { 1, 2, 3, 4 }, .dup = { 1 } },
 		{ .account = S("ann@x"), .partition = S("p"), .keywords = S("k") }
 	};
 	struct store_request q = { .verb = STORE_V_DELIVER,
@@ -55,7 +55,8 @@ test_request(void)
 	ok(back.nmessages == 1 && back.messages[0].zone == -60 && back.messages[0].token == 9 &&
 		slice_eq(back.messages[0].cache, S("cache")) && back.ntargets == 2 &&
 		slice_eq(back.targets[1].partition, S("p")) && back.targets[0].dup[0] == 1 &&
-		back.targets[0].limits.messages == 2,
+		back.targets[0].limits.messages == 2 && back.targets[0].limits.domain_bytes == 3 &&
+		back.targets[0].limits.domain_messages == 4,
 	    "as it was");
 	for (size_t n = 0; n < b.n; n++) {
 		if (parse(slice(b.p, n), STORE_V_DELIVER, &back) < 0)

@@ -239,6 +239,7 @@ batch_run(struct writer *w, struct list *jobs, size_t n, struct list *work)
 	writer_dup_settled(w, rc == 0);
 	writer_pending_settled(w, rc == 0);
 	writer_quota_settled(w);
+	writer_domains_settled(w, rc == 0);
 	writer_long_settled(w, rc == 0, jobs);
 	if (rc)
 		batch_failed(w, jobs, rc);

@@ -339,8 +339,7 @@ count_in(struct writer *w, struct wbox *b, const struct store_record *rec)
 	if (rec->uid >= b->d.recent_from)
 		b->d.recent++;
 	b->d.bytes += rec->size;
-	b->acct->d.bytes += rec->size;
-	b->acct->d.messages++;
+	writer_use(w, b->acct, rec->size, 1);
 	if (rec->flags & STORE_DELETED)
 		b->d.deleted++;
 	if (!(rec->flags & STORE_SEEN)) {

@@ -62,8 +62,7 @@ writer_empty_later(struct writer *w, struct wbox *b)
 	writer_box_flush_tail(w, b);
 	snprintf(id, sizeof(id), "%llx", (unsigned long long)b->id);
 	writer_intent_add(w, STORE_INTENT_EMPTY, id, b->acct->name);
-	b->acct->d.bytes -= b->d.bytes;
-	b->acct->d.messages -= b->d.exists;
+	writer_use(w, b->acct, -(int64_t)b->d.bytes, -(int64_t)b->d.exists);
 	writer_account_dirty(w, b->acct);
 	w->empty_due = true;
 	return true;

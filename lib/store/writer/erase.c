@@ -19,6 +19,7 @@ erase_forget(struct writer *w, struct wacct *a)
 	struct store_known known = { .id = a->d.id, .name = slice_str(a->name), .gone = true };
 
 	writer_row_del(w, STORE_T_ACCOUNT, a->name, strlen(a->name));
+	writer_domain_leave(w, a);
 	map_take(&w->accounts, slice_str(a->name));
 	map_take(&w->accounts_by_id, map_key(a->key));
 	a->gone = true;

@@ -10,6 +10,7 @@
 /* ---- EXPUNGE ------------------------------------------------------------------------------------ */
 
 struct expunging {
+	struct writer *w;
 	struct wbox *b;
 	bool any;
 	struct buf gone;  /* struct store_range */
@@ -32,8 +33,7 @@ expunge_one(void *arg, struct store_record *rec)
 	writer_change_thread(&e->threads, rec);
 	b->d.exists--;
 	b->d.bytes -= rec->size;
-	b->acct->d.bytes -= rec->size;
-	b->acct->d.messages--;
+	writer_use(e->w, b->acct, -(int64_t)rec->size, -1);
 	if (rec->uid >= b->d.recent_from)
 		b->d.recent--;
 	if (rec->flags & STORE_DELETED)
@@ -47,7 +47,7 @@ bool
 writer_expunge_from(struct writer *w, struct wbox *b, uint32_t *uid,
     const struct store_range *ranges, size_t n, bool any, struct buf *gone)
 {
-	struct expunging e = { .b = b, .any = any };
+	struct expunging e = { .w = w, .b = b, .any = any };
 	const struct store_range *first;
 	bool whole = true;
 

@@ -208,6 +208,7 @@ store_part_accounts(struct store_part *p, void (*fn)(void *arg, const struct sto
 
 			if (store_account_crc_ok(value) &&
 			    store_value_read(value, STORE_ACCOUNT_V1, &a, sizeof(a)) == 0) {
+				writer_domain_known(&p->writer, known.name, a.bytes, a.messages);
 				nk = (MDB_val){ writer_name_key(key, a.id, S("INBOX")), key };
 				if (mdb_get(txn, p->env.dbi[STORE_T_NAME], &nk, &nd) == 0 &&
 				    nd.mv_size == sizeof(inbox)) {
@@ -259,6 +260,7 @@ writer_fini(struct writer *w)
 	buf_fini(&w->gone_accounts);
 	buf_fini(&w->held);
 	buf_fini(&w->warning_fds);
+	buf_fini(&w->domain_changes);
 	buf_fini(&w->done_intents);
 	buf_fini(&w->gone);
 }

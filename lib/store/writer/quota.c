@@ -63,11 +63,20 @@ quota_is_unasked(const struct store_limits *l)
 	return l->bytes == STORE_UNASKED.bytes && l->messages == STORE_UNASKED.messages;
 }
 
+static struct verdict
+quota_verdict(bool domain, bool permanent)
+{
+	if (domain)
+		return permanent ? verdict(OUT_DOMAIN_FULL) : verdict(OUT_DOMAIN_FULL_NOW);
+	return permanent ? verdict(OUT_QUOTA_FULL) : verdict(OUT_QUOTA_FULL_NOW);
+}
+
 bool
 writer_over_quota(struct writer *w, struct wacct *a, const struct store_limits *l, uint64_t bytes,
     uint64_t messages, bool mail, struct verdict *v)
 {
 	uint64_t more = bytes, count = messages;
+	bool domain = false;
 
 	/* What has become less since the last warning may grow into the next one. */
 	if (a->d.warned && (mail || l->bytes || l->messages) && !quota_is_unasked(l) &&
@@ -78,11 +87,14 @@ writer_over_quota(struct writer *w, struct wacct *a, const struct store_limits *
 	writer_copy_reserved(w, a->d.id, &more, &count);
 	if ((!l->bytes || a->d.bytes + more <= l->bytes) &&
 	    (!l->messages || a->d.messages + count <= l->messages)) {
-		if (mail && !quota_is_unasked(l))
+		domain = writer_domain_over(w, a, l, more, count);
+		if (!domain && mail && !quota_is_unasked(l))
 			quota_since_set(w, a, 0);
-		return false;
+		if (!domain)
+			return false;
 	}
 	w->stats.over_quota++;
+	w->stats.over_domain += domain;
 	if (w->config->quota_unenforced)
 		return false;
 	if (l->bytes && bytes > l->bytes) {
@@ -91,11 +103,9 @@ writer_over_quota(struct writer *w, struct wacct *a, const struct store_limits *
 	}
 	/* The one that crosses the line. */
 	if (mail && w->config->quota_overdraft && (!l->bytes || a->d.bytes < l->bytes) &&
-	    (!l->messages || a->d.messages < l->messages))
+	    (!l->messages || a->d.messages < l->messages) && writer_domain_has_room(w, a, l))
 		return false;
-	*v = !w->config->quota_temp || (mail && quota_grace_is_over(w, a)) ?
-	    verdict(OUT_QUOTA_FULL) :
-	    verdict(OUT_QUOTA_FULL_NOW);
+	*v = quota_verdict(domain, !w->config->quota_temp || (mail && quota_grace_is_over(w, a)));
 	return true;
 }
 

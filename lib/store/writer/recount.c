@@ -157,10 +157,16 @@ usage_moved(uint64_t usage, uint64_t from, uint64_t to)
 }
 
 static void
+recount_use(struct writer *w, struct wacct *a, uint64_t bytes, uint64_t messages)
+{
+	writer_use(w, a, (int64_t)(bytes - a->d.bytes), (int64_t)(messages - a->d.messages));
+}
+
+static void
 recount_take(struct writer *w, struct wcount *c, struct wacct *a, struct wbox *b)
 {
-	a->d.bytes = usage_moved(a->d.bytes, b->d.bytes, c->d.bytes);
-	a->d.messages = usage_moved(a->d.messages, b->d.exists, c->d.exists);
+	recount_use(w, a, usage_moved(a->d.bytes, b->d.bytes, c->d.bytes),
+	    usage_moved(a->d.messages, b->d.exists, c->d.exists));
 	writer_count_take(w, c, b);
 	writer_account_dirty(w, a);
 	c->bytes += b->d.bytes;
@@ -196,8 +202,7 @@ recount_slice(struct writer *w, struct wlong *l)
 		writer_reply_no_box(j, rc);
 		return true;
 	}
-	a->d.bytes = c->bytes;
-	a->d.messages = c->messages;
+	recount_use(w, a, c->bytes, c->messages);
 	a->d.mailboxes = c->mailboxes;
 	writer_account_dirty(w, a);
 	writer_reply_ok(j);

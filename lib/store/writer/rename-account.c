@@ -98,7 +98,9 @@ rename_all(struct writer *w, struct store_job *j, struct wacct *a, const struct 
 	writer_annot_rename(w, a, slice_str(from), slice_str(to));
 	writer_row_del(w, STORE_T_ACCOUNT, from, strlen(from));
 	map_take(&w->accounts, slice_str(from));
+	writer_domain_leave(w, a);
 	a->name = to;
+	writer_domain_enter(w, a);
 	map_put(&w->accounts, slice_str(a->name), a);
 	writer_account_dirty(w, a);
 	for (size_t i = 0; i < boxes->n / sizeof(*b); i++) {

@@ -7,6 +7,7 @@
 #include "mail/outcome.h"
 #include "store/block.h"
 #include "store/read.h"
+#include "store/writer/domain-impl.h"
 #include "store/writer/runs-impl.h"
 #include "store/writer/threads-impl.h"
 
@@ -25,7 +26,8 @@ struct wannots {
 struct wacct {
 	struct store_disk_account d;
 	char *name;
-	struct wbox *inbox; /* once it has been asked for */
+	struct wbox *inbox;          /* once it has been asked for */
+	struct store_domain *domain; /* the same: domain.c */
 	bool dirty;
 	struct wacct *next_dirty;
 	uint64_t trimmed; /* modseq at which old rows of its change log were looked for last */
@@ -172,10 +174,11 @@ struct writer {
 	int error;   /* LMDB code, sticky */
 	int64_t now; /* unix seconds */
 	bool ids_dirty;
-	struct buf gone;          /* struct wbox *: deleted in this batch */
-	struct buf events;        /* struct store_event */
-	struct buf warning_fds;   /* int: bodies of warnings, until the batch is over */
-	struct buf gone_accounts; /* struct wacct *: erased in this batch */
+	struct buf gone;           /* struct wbox *: deleted in this batch */
+	struct buf events;         /* struct store_event */
+	struct buf domain_changes; /* what the batch has added to sums of domains: domain.c */
+	struct buf warning_fds;    /* int: bodies of warnings, until the batch is over */
+	struct buf gone_accounts;  /* struct wacct *: erased in this batch */
 	struct buf
 	    new_accounts; /* struct store_known; names borrow from accounts, also gone ones */
 	struct buf scratch;

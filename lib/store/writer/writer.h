@@ -19,6 +19,15 @@
 
 struct store_part;
 
+/* What the accounts of each domain use together, in all partitions that are opened with it; while one is open it
+ * stays.  A partition without counts nothing, and no domain has a limit there. */
+struct store_domains;
+struct store_domains *store_domains_new(void);
+void store_domains_free(struct store_domains **d);
+/* Of the domain of this name, in lower case: 0 of one that has no account here.  Any thread. */
+void
+store_domains_use(struct store_domains *d, struct slice name, uint64_t *bytes, uint64_t *messages);
+
 struct store_part_config {
 	const char *name; /* of the partition */
 	const char *path;
@@ -46,6 +55,7 @@ struct store_part_config {
 	/* Called from the writer's thread when there is something to take. */
 	void (*notify)(void *arg);
 	void *arg;
+	struct store_domains *domains; /* borrowed, or NULL */
 };
 
 /* A request on its way through the writer. */
@@ -79,7 +89,7 @@ struct store_known {
 /* Opens (makes, when new) a partition, mends what a crash left, starts nothing yet.  0 or
  * -errno with *why (heap, caller frees). */
 int store_part_open(const struct store_part_config *c, struct store_part **p, char **why) MUSTCHECK;
-/* Tells every account; between open and start. */
+/* Tells every account, and counts it in its domain; between open and start, once. */
 int store_part_accounts(struct store_part *p, void (*fn)(void *arg, const struct store_known *k),
     void *arg) MUSTCHECK;
 void store_part_start(struct store_part *p);
@@ -120,6 +130,7 @@ struct store_part_stats {
 	uint64_t unlinked;                   /* rows of `pending`: up to 1,000 copies each */
 	uint64_t queued, largest_batch, accounts_cached, mailboxes_cached;
 	uint64_t over_quota;      /* times that something was over a limit, refused or not */
+	uint64_t over_domain;     /* of these: over its domain's */
 	uint64_t warned;          /* users that were told */
 	uint64_t erased, renamed; /* accounts */
 	uint64_t damaged;         /* records of accounts, names and mailboxes, met and not mended */
