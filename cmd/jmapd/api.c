@@ -2,18 +2,41 @@
  *
  * Owns struct api, which is the request's and goes with it (http_server's undo).  The calls are cursors;
  * http/server gives them their turns, and nothing is written to the client before all have their answers,
- * so memory is bounded by limit.request and limit.response, times limit.requests a user.
+ * so memory is bounded by limit.request and limit.response, times limit.requests a user.  A long request,
+ * and references into long answers, are read by a thread of the pool, which then has the struct; one whose
+ * client goes meanwhile goes when the thread is done with it.
  * Must stay true: calls are carried out in order, each seeing what those before it have done. */
 #include "api.h"
+
+#include <errno.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "folders.h"
+#include "net/work.h"
 
 #define DEPTH         64
-#define VALUES        500000 /* of a request; 200 octets each at worst */
-#define ANSWER_VALUES 2000000
+#define VALUES        200000 /* of a request; 200 octets each at worst */
+#define ANSWER_VALUES 500000 /* of one that is referred to */
+#define API_LARGE     65536  /* octets that are read in the loop: a fraction of a ms */
+
+/* Nobody's any more; no call is running but one that has not begun. */
+static void
+api_free(struct api *a)
+{
+	arena_reset(&a->call.arena);
+	json_free(&a->resolved);
+	jmap_request_free(&a->request);
+	folders_fini(&a->folders);
+	map_fini(&a->created);
+	arena_reset(&a->arena);
+	buf_fini(&a->body);
+	buf_fini(&a->out);
+	mem_release(a->results);
+	mem_release(a->given);
+	mem_release(a);
+}
 
 /* ---- one call after the other -------------------------------------------------------------------- */
 
@@ -39,33 +62,78 @@ api_call_over(struct api *a)
 	a->running = false;
 }
 
-/* The arguments with what the references lead to.  False: *next is the answer. */
-static bool
-api_resolve(struct api *a, enum call_next *next)
+/* On any thread. */
+static void
+api_resolve(void *arg)
+{
+	struct api *a = arg;
+	const char *why = "";
+	struct buf text = { 0 };
+
+	a->error =
+	    jmap_resolve(a->call.args, a->results, a->nresults, &a->answer_bounds, &text, &why);
+	if (a->error == 0)
+		a->error = json_read(buf_get(&text), &a->answer_bounds, &a->resolved, &why);
+	(void)snprintf(a->why, sizeof(a->why), "%s", why);
+	buf_fini(&text);
+}
+
+static enum call_next
+api_begin(struct api *a)
 {
 	struct call *c = &a->call;
-	struct jmap_result *results;
-	struct buf text = { 0 };
-	const char *why;
-	int rc;
 
-	if (!jmap_has_references(c->args))
-		return true;
-	results = arena_array(&c->arena, a->nresults + 1, sizeof(*results));
+	c->data = c->method->size ? arena_new(&c->arena, c->method->size) : NULL;
+	return c->method->start(c);
+}
+
+static enum call_next
+api_begin_resolved(struct api *a)
+{
+	struct call *c = &a->call;
+
+	mem_free(&a->results);
+	if (a->error)
+		return call_error(c,
+		    a->error == -EINVAL ? "invalidArguments" : "invalidResultReference", a->why);
+	c->args = c->own = a->resolved;
+	a->resolved = NULL;
+	return api_begin(a);
+}
+
+static void
+api_resolved(void *arg)
+{
+	struct api *a = arg;
+
+	a->working = false;
+	log_context(a->s->sid);
+	call_resume(&a->call, api_begin_resolved(a));
+}
+
+static void
+api_dropped(void *arg)
+{
+	api_free(arg);
+}
+
+/* The arguments with what the references lead to, and then the call. */
+static enum call_next
+api_refer(struct api *a)
+{
+	a->results = mem_array(a->nresults + 1, sizeof(*a->results));
 	for (size_t i = 0; i < a->nresults; i++)
-		results[i] = (struct jmap_result){ .name = a->results[i].name,
-			.id = a->results[i].id,
-			.args = slice_sub(buf_get(&a->out), a->results[i].at, a->results[i].n) };
-	rc = jmap_resolve(c->args, results, a->nresults, &a->answer_bounds, &text, &why);
-	if (rc == 0)
-		rc = json_read(buf_get(&text), &a->answer_bounds, &c->own, &why);
-	buf_fini(&text);
-	if (rc == 0)
-		c->args = c->own;
-	else
-		*next = call_error(c, rc == -EINVAL ? "invalidArguments" : "invalidResultReference",
-		    why);
-	return rc == 0;
+		a->results[i] = (struct jmap_result){ .name = a->given[i].name,
+			.id = a->given[i].id,
+			.args = slice_sub(buf_get(&a->out), a->given[i].at, a->given[i].n) };
+	if (a->out.n > API_LARGE || a->body.n > API_LARGE) {
+		a->working = true;
+		work_start_for(jmapd.loop, call_op(&a->call), a->user->id, api_resolve,
+		    api_resolved, api_dropped, a);
+		return CALL_WAIT;
+	}
+	api_resolve(a);
+	return api_begin_resolved(a);
 }
 
 static enum call_next
@@ -73,7 +141,6 @@ api_start(struct api *a)
 {
 	struct call *c = &a->call;
 	const struct jmap_call *in = &a->request.calls[a->at];
-	enum call_next next;
 
 	a->running = true;
 	*c = (struct call){ .api = a,
@@ -86,10 +153,7 @@ api_start(struct api *a)
 	c->method = api_find(in->name);
 	if (!c->method || (c->method->needs & ~a->request.using))
 		return call_error(c, "unknownMethod", NULL);
-	if (!api_resolve(a, &next))
-		return next;
-	c->data = c->method->size ? arena_new(&c->arena, c->method->size) : NULL;
-	return c->method->start(c);
+	return jmap_has_references(c->args) ? api_refer(a) : api_begin(a);
 }
 
 static enum http_next
@@ -97,11 +161,12 @@ api_finish(struct api *a)
 {
 	struct session *s = a->s;
 	struct buf *b = &a->out;
+	const struct created *k;
 
 	buf_char(b, ']');
 	if (a->request.created) {
 		json_put_object(b, "createdIds");
-		for (struct created *k = a->created; k; k = k->next) {
+		for (size_t at = 0; (k = map_next(&a->created, &at));) {
 			json_member(b, k->creation);
 			json_str(b, k->id);
 		}
@@ -177,16 +242,12 @@ api_undo(struct http_server *http)
 {
 	struct api *a = http->data;
 
+	a->user->requests--;
+	if (a->working)
+		return; /* its thread reads it: api_dropped */
 	if (a->running)
 		api_call_over(a);
-	a->user->requests--;
-	jmap_request_free(&a->request);
-	folders_fini(&a->folders);
-	arena_reset(&a->arena);
-	buf_fini(&a->body);
-	buf_fini(&a->out);
-	mem_release(a->results);
-	mem_release(a);
+	api_free(a);
 }
 
 static enum http_next
@@ -220,28 +281,59 @@ api_created(struct api *a)
 		api_create(a, w.name, json_text(w.value));
 }
 
-static enum http_next
-api_end(struct http_server *http)
+/* On any thread. */
+static void
+api_read(void *arg)
 {
-	struct api *a = http->data;
+	struct api *a = arg;
 	struct jmap_request_limits limits = {
 		.json = { .octets = (size_t)config.request, .depth = DEPTH, .values = VALUES },
 		.calls = (uint32_t)config.calls
 	};
-	struct jmap_problem p;
+
+	a->good = jmap_request_parse(buf_get(&a->body), &limits, &a->request, &a->problem);
+	if (a->good && a->request.created)
+		api_created(a);
+}
+
+static enum http_next
+api_begun(struct api *a)
+{
+	if (!a->good)
+		return api_problem(a->s, &a->problem);
+	metric_add(M_API, 1);
+	buf_lit(&a->out, "{\"methodResponses\":[");
+	a->s->http.more = api_more;
+	return HTTP_PULL;
+}
+
+static void
+api_was_read(void *arg)
+{
+	struct api *a = arg;
+
+	a->working = false;
+	log_context(a->s->sid);
+	http_server_resume(&a->s->http, api_begun(a));
+}
+
+static enum http_next
+api_end(struct http_server *http)
+{
+	struct api *a = http->data;
 
 	log_context(a->s->sid);
 	a->answer_bounds = (struct json_bounds){ .octets = (size_t)config.response * 2,
 		.depth = DEPTH * 2,
 		.values = ANSWER_VALUES };
-	if (!jmap_request_parse(buf_get(&a->body), &limits, &a->request, &p))
-		return api_problem(a->s, &p);
-	metric_add(M_API, 1);
-	if (a->request.created)
-		api_created(a);
-	buf_lit(&a->out, "{\"methodResponses\":[");
-	http->more = api_more;
-	return HTTP_PULL;
+	if (a->body.n > API_LARGE) {
+		a->working = true;
+		work_start_for(jmapd.loop, &http->op, a->user->id, api_read, api_was_read,
+		    api_dropped, a);
+		return HTTP_WAIT;
+	}
+	api_read(a);
+	return api_begun(a);
 }
 
 static const struct http_taker api_taker = { "api", api_bytes, api_end, NULL };

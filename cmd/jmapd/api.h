@@ -4,9 +4,8 @@
 #include "call.h"
 #include "folders.h"
 
-/* A creation id and what it stands for (RFC 8620 5.3); in the arena. */
+/* A creation id and what it stands for (RFC 8620 5.3): the last thing that was made under it; in the arena. */
 struct created {
-	struct created *next;
 	struct slice creation, id;
 };
 /* An answer that was given: its arguments are out[at .. at + n]. */
@@ -23,12 +22,21 @@ struct api {
 	size_t at; /* of the calls */
 	bool running;
 	struct call call;
-	struct api_result *results; /* heap */
+	struct api_result *given; /* heap */
 	size_t nresults, room;
-	struct created *created;
+	struct map created; /* by creation id */
 	struct arena arena;
 	struct folders folders;
 	size_t said;
+	/* What is long is read on the pool: */
+	bool
+	    working; /* its thread has the request, the answers so far and what is below, until it is over */
+	bool good;
+	struct jmap_problem problem; /* of the request */
+	struct jmap_result *results; /* heap: what a call may refer to */
+	struct json_t *resolved;     /* the call's arguments, with what their references lead to */
+	int error;                   /* of that */
+	char why[160];
 };
 
 enum http_next api_say(struct http_server *http);

@@ -2,7 +2,8 @@
  * accounts, of which a user has one here.
  *
  * Blobs are made in memory, of what the request brings and of ranges of others, and kept as uploads are.  Digests are
- * not offered.  Cost: the octets that are named, of which a blob has limit.upload and an answer limit.response. */
+ * not offered.  Cost: the octets that are named, of which a blob has limit.upload and an answer limit.response, and the
+ * opening of each blob that is named; all of it in turns, source by source and piece by piece. */
 #include <errno.h>
 #include "base/base64.h"
 #include "base/utf8.h"
@@ -12,29 +13,80 @@
 #include "methods.h"
 #include "set.h"
 
-/* Octets from..from + n of a blob, appended; `n` UINT64_MAX: all.  0; -ENOENT; -ERANGE: it has fewer; or -errno. */
+/* Octets of a blob on their way into a buffer; zeroed at first. */
+struct blob_taking {
+	struct blob b;
+	bool begun, open;
+	uint64_t at, end;
+	size_t start;  /* of the buffer */
+	uint64_t size; /* of the blob, when it is over */
+	bool cut;      /* it has fewer than were asked for */
+};
+
+static void
+blob_taken(void *arg)
+{
+	call_resume(arg, CALL_AGAIN);
+}
+
 static int
-blob_take(struct call *c, struct slice id, uint64_t from, uint64_t n, uint64_t *size,
+blob_take_over(struct blob_taking *t, int rc)
+{
+	if (t->begun)
+		blob_close(&t->b);
+	t->begun = t->open = false;
+	return rc;
+}
+
+static int
+blob_take_open(struct blob_taking *t, uint64_t from, uint64_t n, const struct buf *out)
+{
+	uint64_t left;
+
+	if (t->b.error < 0)
+		return t->b.error;
+	t->size = t->b.size;
+	left = from < t->size ? t->size - from : 0;
+	t->cut = from > t->size || (n != UINT64_MAX && n > left);
+	t->at = from;
+	t->end = from + (n < left ? n : left);
+	t->start = out->n;
+	t->open = true;
+	return 0;
+}
+
+/* Octets from..from + n, or as many of them as it has, appended; `n` UINT64_MAX: all.  0; -EAGAIN: in another turn;
+ * -EINPROGRESS: blob_taken says when; -ENOENT; or another -errno. */
+static int
+blob_take(struct call *c, struct blob_taking *t, struct slice id, uint64_t from, uint64_t n,
     struct buf *out)
 {
-	struct blob b;
-	size_t start = out->n;
-	int rc = blob_open(c->s, call_created(c, id), &b);
+	int rc = 0;
 
-	*size = rc == 0 ? b.size : 0;
-	if (rc == 0 && (from > b.size || (n != UINT64_MAX && n > b.size - from)))
-		rc = -ERANGE;
-	if (rc == 0 && (n == UINT64_MAX || n > b.size - from))
-		n = b.size - from;
-	while (rc == 0 && out->n - start < n) {
-		ssize_t got = blob_read(&b, from + (out->n - start), out);
-
-		rc = got < 0 ? (int)got : got == 0 ? -EIO : 0;
+	if (!t->begun) {
+		t->begun = true;
+		if (!blob_start(c->s, call_created(c, id), &t->b, blob_taken, c))
+			return -EINPROGRESS;
 	}
-	if (rc == 0)
-		out->n = start + (size_t)n; /* it reads in pieces */
-	blob_close(&b);
-	return rc;
+	if (!t->open && (rc = blob_take_open(t, from, n, out)) < 0)
+		return blob_take_over(t, rc);
+	while (t->at < t->end) {
+		ssize_t got = blob_read(&t->b, t->at, out);
+
+		if (got <= 0 && got != -EAGAIN)
+			return blob_take_over(t, got < 0 ? (int)got : -EIO);
+		t->at += got > 0 ? (uint64_t)got : 0;
+		if (t->at < t->end && (got < 0 || call_spent(c)))
+			return -EAGAIN;
+	}
+	out->n -= (size_t)(t->at - t->end); /* it reads in pieces */
+	return blob_take_over(t, 0);
+}
+
+static enum call_next
+blob_take_later(int rc)
+{
+	return rc == -EINPROGRESS ? CALL_WAIT : CALL_AGAIN;
 }
 
 /* ---- Blob/upload (4.1) ------------------------------------------------------------------------------ */
@@ -43,60 +95,70 @@ struct blob_upload {
 	const struct json_t *create;
 	struct json_walk walk;
 	struct buf created, not_created;
+	/* the blob in hand */
+	bool in_hand;
+	const struct json_t *data;
+	size_t at; /* of its sources */
+	struct buf octets;
+	struct blob_taking taking;
+	const char *why; /* it cannot be */
 };
 
-/* One DataSourceObject; NULL, or what is wrong. */
-static const char *
-blob_source(struct call *c, const struct json_t *v, struct buf *out)
+/* A range of another blob: 0, or as blob_take; q->why. */
+static int
+blob_source_blob(struct call *c, struct blob_upload *q, const struct json_t *v)
+{
+	const struct json_t *o = json_find(v, S("offset")), *n = json_find(v, S("length"));
+	int64_t offset = 0, length = -1;
+	int rc;
+
+	if ((!json_none(o) && !json_get_int(o, 0, JSON_INT_MOST, &offset)) ||
+	    (!json_none(n) && !json_get_int(n, 0, JSON_INT_MOST, &length))) {
+		q->why = "offset and length are whole numbers";
+		return 0;
+	}
+	rc = blob_take(c, &q->taking, json_text(json_find(v, S("blobId"))), (uint64_t)offset,
+	    length < 0 ? UINT64_MAX : (uint64_t)length, &q->octets);
+	if (rc == -EAGAIN || rc == -EINPROGRESS)
+		return rc;
+	if (rc < 0)
+		q->why = "there is no such blob";
+	else if (q->taking.cut)
+		q->why = "the blob has no such range";
+	return 0;
+}
+
+/* One DataSourceObject. */
+static int
+blob_source(struct call *c, struct blob_upload *q, const struct json_t *v)
 {
 	struct slice text = json_text(json_find(v, S("data:asText")));
 	struct slice base64 = json_text(json_find(v, S("data:asBase64")));
 	struct slice id = json_text(json_find(v, S("blobId")));
-	int64_t offset = 0, length = -1;
-	uint64_t size;
-	int rc;
 
-	if (!!text.p + !!base64.p + !!id.p != 1)
-		return "data:asText, data:asBase64 or blobId";
-	if (text.p) {
-		buf_slice(out, text);
-		return NULL;
+	if (!!text.p + !!base64.p + !!id.p != 1) {
+		q->why = "data:asText, data:asBase64 or blobId";
+	} else if (text.p) {
+		buf_slice(&q->octets, text);
+	} else if (base64.p) {
+		if (base64_parse(&q->octets, base64) < 0)
+			q->why = "data:asBase64 is no base64";
+	} else {
+		return blob_source_blob(c, q, v);
 	}
-	if (base64.p)
-		return base64_parse(out, base64) < 0 ? "data:asBase64 is no base64" : NULL;
-	if ((!json_none(json_find(v, S("offset"))) &&
-		!json_get_int(json_find(v, S("offset")), 0, JSON_INT_MOST, &offset)) ||
-	    (!json_none(json_find(v, S("length"))) &&
-		!json_get_int(json_find(v, S("length")), 0, JSON_INT_MOST, &length)))
-		return "offset and length are whole numbers";
-	rc = blob_take(c, id, (uint64_t)offset, length < 0 ? UINT64_MAX : (uint64_t)length, &size,
-	    out);
-	return rc == 0    ? NULL :
-	    rc == -ERANGE ? "the blob has no such range" :
-			    "there is no such blob";
+	return 0;
 }
 
 static void
-blob_upload_one(struct call *c, struct blob_upload *q)
+blob_upload_tell(struct call *c, struct blob_upload *q)
 {
-	const struct json_t *data = json_find(q->walk.value, S("data")),
-			    *type = json_find(q->walk.value, S("type"));
-	struct buf octets = { 0 }, *b = &q->created;
-	const char *why = json_is(data, JSON_KIND_ARRAY) && json_count(data) <= 1000 ?
-	    NULL :
-	    "data: an array of 1000 sources at most";
+	const struct json_t *type = json_find(q->walk.value, S("type"));
+	struct buf *b = &q->created;
 	struct slice id;
-	int rc = 0;
+	int rc = q->why ? 0 : upload_keep(c->s, buf_get(&q->octets), &c->arena, &id);
 
-	for (size_t i = 0; !why && i < json_count(data); i++) {
-		why = blob_source(c, json_at(data, i), &octets);
-		if (octets.n > (size_t)config.upload)
-			why = "the blob is larger than maxSizeUpload";
-	}
-	if (!why)
-		rc = upload_keep(c->s, buf_get(&octets), &c->arena, &id);
-	if (why) {
-		set_refuse(&q->not_created, q->walk.name, "invalidProperties", "data", why);
+	if (q->why) {
+		set_refuse(&q->not_created, q->walk.name, "invalidProperties", "data", q->why);
 	} else if (rc < 0) {
 		set_refuse(&q->not_created, q->walk.name,
 		    rc == -EDQUOT ? "overQuota" : "serverFail", NULL, "the blob cannot be kept");
@@ -109,11 +171,40 @@ blob_upload_one(struct call *c, struct blob_upload *q)
 		json_put_str(b, "id", id);
 		json_put_str(b, "type",
 		    json_text(type).p ? json_text(type) : S("application/octet-stream"));
-		json_put_i64(b, "size", (int64_t)octets.n);
+		json_put_i64(b, "size", (int64_t)q->octets.n);
 		buf_char(b, '}');
 		metric_add(M_UPLOADS, 1);
 	}
-	buf_fini(&octets);
+}
+
+/* A piece of the blob in hand: 0 when it is told, or as blob_take. */
+static int
+blob_upload_one(struct call *c, struct blob_upload *q)
+{
+	int rc;
+
+	if (!q->in_hand) {
+		q->in_hand = true;
+		q->data = json_find(q->walk.value, S("data"));
+		q->at = 0;
+		q->why = json_is(q->data, JSON_KIND_ARRAY) && json_count(q->data) <= 1000 ?
+		    NULL :
+		    "data: an array of 1000 sources at most";
+	}
+	while (!q->why && q->at < json_count(q->data)) {
+		rc = blob_source(c, q, json_at(q->data, q->at));
+		if (rc < 0)
+			return rc;
+		q->at++;
+		if (q->octets.n > (size_t)config.upload)
+			q->why = "the blob is larger than maxSizeUpload";
+		if (call_spent(c))
+			return -EAGAIN;
+	}
+	blob_upload_tell(c, q);
+	buf_fini(&q->octets);
+	q->in_hand = false;
+	return 0;
 }
 
 static enum call_next
@@ -138,8 +229,11 @@ blob_upload_go(struct call *c)
 	struct blob_upload *q = c->data;
 	struct buf *b = call_out(c);
 
-	while (json_next(q->create, &q->walk)) {
-		blob_upload_one(c, q);
+	while (q->in_hand || json_next(q->create, &q->walk)) {
+		int rc = blob_upload_one(c, q);
+
+		if (rc < 0)
+			return blob_take_later(rc);
 		if (call_spent(c))
 			return CALL_AGAIN;
 	}
@@ -159,6 +253,8 @@ blob_upload_undo(struct call *c)
 {
 	struct blob_upload *q = c->data;
 
+	(void)blob_take_over(&q->taking, 0);
+	buf_fini(&q->octets);
 	buf_fini(&q->created);
 	buf_fini(&q->not_created);
 }
@@ -175,6 +271,8 @@ struct blob_get {
 	uint64_t want;
 	int64_t offset, length;
 	size_t at;
+	struct buf octets;
+	struct blob_taking taking;
 };
 
 static enum call_next
@@ -243,22 +341,23 @@ blob_get_write(struct call *c, const struct blob_get *q, struct slice octets, ui
 static int
 blob_get_one(struct call *c, struct blob_get *q)
 {
-	struct slice id = q->ids.list[q->at];
-	struct buf octets = { 0 };
-	uint64_t size, from = (uint64_t)q->offset,
-		       n = q->length < 0 ? UINT64_MAX : (uint64_t)q->length;
-	bool cut = false;
-	int rc = blob_take(c, id, from, n, &size, &octets);
+	int rc = blob_take(c, &q->taking, q->ids.list[q->at], (uint64_t)q->offset,
+	    q->length < 0 ? UINT64_MAX : (uint64_t)q->length, &q->octets);
 
-	if (rc == -ERANGE) {
-		cut = true;
-		buf_clear(&octets);
-		rc = from > size ? 0 : blob_take(c, id, from, UINT64_MAX, &size, &octets);
-	}
 	if (rc == 0)
-		blob_get_write(c, q, buf_get(&octets), size, cut);
-	buf_fini(&octets);
+		blob_get_write(c, q, buf_get(&q->octets), q->taking.size, q->taking.cut);
+	if (rc == 0 || rc == -ENOENT)
+		buf_fini(&q->octets);
 	return rc;
+}
+
+static void
+blob_get_undo(struct call *c)
+{
+	struct blob_get *q = c->data;
+
+	(void)blob_take_over(&q->taking, 0);
+	buf_fini(&q->octets);
 }
 
 static enum call_next
@@ -269,6 +368,8 @@ blob_get_go(struct call *c)
 	for (; q->at < q->ids.n; q->at++) {
 		int rc = blob_get_one(c, q);
 
+		if (rc == -EAGAIN || rc == -EINPROGRESS)
+			return blob_take_later(rc);
 		q->missing[q->at] = rc == -ENOENT;
 		if (rc < 0 && rc != -ENOENT)
 			return call_failed(c, rc);
@@ -285,14 +386,15 @@ blob_get_go(struct call *c)
 }
 
 const struct jmapd_method blob_get = { "Blob/get", JMAP_BLOBS, sizeof(struct blob_get),
-	blob_get_start, blob_get_go, NULL };
+	blob_get_start, blob_get_go, blob_get_undo };
 
 /* ---- Blob/lookup (4.3) ---------------------------------------------------------------------------------- */
 
 struct blob_lookup {
 	struct call_ids ids;
 	bool email, thread, mailbox;
-	bool *missing;
+	bool *missing, begun;
+	size_t at;
 };
 
 static enum call_next
@@ -375,12 +477,17 @@ blob_lookup_go(struct call *c)
 		return call_failed(c, rc);
 	if (next == CALL_AGAIN)
 		return next;
-	call_answer(c);
-	call_put_account(c);
-	json_put_array(call_out(c), "list");
-	for (size_t i = 0; i < q->ids.n; i++)
-		blob_lookup_one(c, q, i);
+	if (!q->begun) {
+		call_answer(c);
+		call_put_account(c);
+		json_put_array(call_out(c), "list");
+		q->begun = true;
+	}
+	while (q->at < q->ids.n && !call_spent(c))
+		blob_lookup_one(c, q, q->at++);
 	store_end(call_view(c));
+	if (q->at < q->ids.n)
+		return CALL_AGAIN;
 	buf_char(call_out(c), ']');
 	call_put_not_found(c, &q->ids, q->missing);
 	return call_end(c);

@@ -1,19 +1,44 @@
 /* jmapd/blob.c: blobs as octets.  See blob.h.
  *
  * Called by methods that take blobs (Email/set, Email/import, Email/parse, Blob/get) and by downloads.  A message is
- * found by its place in one of the user's mailboxes, so nobody gets at another's by its number.  Opening a
- * part costs its message, which is as long as limit.upload lets anybody bring. */
+ * found by its place in one of the user's mailboxes, so nobody gets at another's by its number, and at a cost
+ * that does not grow with how many others have it.  Opening a part takes its message apart and decodes the part once,
+ * for its size; reading decodes it again, a piece at a time, so none is ever in memory whole. */
 #include "blob.h"
 #include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/mem.h"
 #include "jmap/email-structure.h"
 #include "jmap/email-write.h"
 #include "jmap/id.h"
 #include "mail/text.h"
 #include "message/message.h"
+#include "net/work.h"
+#include "store/read-thread.h"
 
-#define PIECE (64 * 1024)
+#define PIECE  (64 * 1024)
+#define PIECES 16 /* decoded in a turn, without one that is asked for: some ms */
+
+struct blob_part {
+	struct message message;
+	const struct mime_part *mime;
+	struct text_reader text;
+	bool reading;    /* text is open */
+	uint64_t at;     /* of the part, where `have` begins */
+	struct buf have; /* decoded */
+};
+
+/* On its way through the pool. */
+struct blob_work {
+	struct blob_part *part;
+	char id[64]; /* of the part */
+	uint64_t size;
+	int error;
+	struct blob *to;
+	void (*done)(void *arg);
+	void *arg;
+};
 
 /* A place of the user's own where the content is. */
 static int
@@ -21,18 +46,17 @@ blob_message(struct session *s, uint64_t emailid, struct message *m)
 {
 	struct store_view *v = s->user->home->view;
 	struct store_place p = { .emailid = emailid };
+	struct store_boxes boxes = { 0 };
 	struct store_account a;
-	struct store_mailbox box;
 	int rc = store_begin(v);
 
 	if (rc < 0)
 		return rc;
 	rc = store_find_account(v, slice_str(s->user->account), &a);
-	while (rc == 0) {
-		if (!store_email_next(v, &p))
-			rc = -ENOENT;
-		else if (store_get_mailbox(v, p.mailbox, &box) == 0 && box.account == a.id)
-			break;
+	if (rc == 0) {
+		store_boxes_load(v, a.id, &boxes);
+		rc = store_boxes_email(v, &boxes, &p) ? 0 : -ENOENT;
+		store_boxes_fini(&boxes);
 	}
 	if (rc == 0) {
 		message_init(m, slice(NULL, 0));
@@ -42,36 +66,140 @@ blob_message(struct session *s, uint64_t emailid, struct message *m)
 	return rc;
 }
 
-static int
-blob_part(struct message *m, struct slice part, struct blob *b)
-{
-	struct arena a = { 0 };
-	struct jmap_structure st;
-	struct jmap_part *p = NULL;
-	struct text_reader t;
-	int rc = message_map(m);
+/* ---- parts ------------------------------------------------------------------------------------------------ */
 
-	if (rc == 0) {
-		message_tree(m);
-		jmap_structure_make(m->mime, &a, &st);
-		p = jmap_structure_find(&st, part);
-		rc = p ? 0 : -ENOENT;
-	}
-	if (p) {
-		text_open_part(&t, m->mime, p->mime);
-		while (text_next_octets(&t, &b->bytes))
-			;
-		text_close(&t);
-		rc = message_is_cut(m) ? -EIO : 0;
-	}
-	b->size = b->bytes.n;
-	message_close(m);
-	arena_reset(&a);
-	return rc;
+static void
+blob_part_rewind(struct blob_part *p)
+{
+	if (p->reading)
+		text_close(&p->text);
+	text_open_part(&p->text, p->message.mime, p->mime);
+	p->reading = true;
+	p->at = 0;
+	buf_clear(&p->have);
 }
 
+static void
+blob_part_free(struct blob_part *p)
+{
+	if (p->reading)
+		text_close(&p->text);
+	message_close(&p->message);
+	buf_fini(&p->have);
+	mem_release(p);
+}
+
+/* The next piece of it; false at the end. */
+static bool
+blob_part_next(struct blob_part *p)
+{
+	p->at += p->have.n;
+	buf_clear(&p->have);
+	return text_next_octets(&p->text, &p->have);
+}
+
+static ssize_t
+blob_part_read(struct blob_part *p, uint64_t at, struct buf *out)
+{
+	unsigned pieces = 0;
+	struct slice got;
+
+	if (at < p->at)
+		blob_part_rewind(p);
+	while (at >= p->at + p->have.n) {
+		if (pieces++ == PIECES)
+			return -EAGAIN;
+		if (!blob_part_next(p))
+			return message_is_cut(&p->message) ? -EIO : 0;
+	}
+	if (message_is_cut(&p->message))
+		return -EIO;
+	got = slice_sub(buf_get(&p->have), (size_t)(at - p->at), PIECE);
+	buf_slice(out, got);
+	return (ssize_t)got.n;
+}
+
+/* Finds the part and its size; on any thread. */
+static void
+blob_part_find(void *arg)
+{
+	struct blob_work *w = arg;
+	struct blob_part *p = w->part;
+	struct jmap_structure st;
+	const struct jmap_part *found = NULL;
+	struct arena a = { 0 };
+
+	w->error = message_map(&p->message);
+	if (w->error == 0) {
+		message_tree(&p->message);
+		jmap_structure_make(p->message.mime, &a, &st);
+		found = jmap_structure_find(&st, slice_str(w->id));
+		w->error = found ? 0 : -ENOENT;
+	}
+	if (found) {
+		p->mime = found->mime;
+		blob_part_rewind(p);
+		while (blob_part_next(p) && !work_stopped())
+			;
+		w->size = p->at + p->have.n;
+		blob_part_rewind(p);
+		w->error = message_is_cut(&p->message) ? -EIO : 0;
+	}
+	arena_reset(&a);
+}
+
+static void
+blob_work_free(void *arg)
+{
+	struct blob_work *w = arg;
+
+	if (w->part)
+		blob_part_free(w->part);
+	mem_release(w);
+}
+
+static void
+blob_work_end(struct blob_work *w)
+{
+	w->to->error = w->error;
+	w->to->size = w->size;
+	if (w->error == 0) {
+		w->to->part = w->part;
+		w->part = NULL;
+	}
+}
+
+static void
+blob_work_done(void *arg)
+{
+	struct blob_work *w = arg;
+
+	blob_work_end(w);
+	w->done(w->arg);
+	blob_work_free(w);
+}
+
+static bool
+blob_part_start(struct session *s, const struct message *m, struct slice id, struct blob_work *w)
+{
+	w->part = mem_new(sizeof(*w->part));
+	w->part->message = *m;
+	(void)slice_cstr(id, w->id, sizeof(w->id));
+	if (m->size > MESSAGE_LARGE) {
+		work_start_for(jmapd.loop, &s->http.op, s->user->id, blob_part_find, blob_work_done,
+		    blob_work_free, w);
+		return false;
+	}
+	blob_part_find(w);
+	blob_work_end(w);
+	blob_work_free(w);
+	return true;
+}
+
+/* ---- all of them -------------------------------------------------------------------------------------------- */
+
 static int
-blob_upload(struct session *s, struct slice id, struct blob *b)
+blob_upload_open(struct session *s, struct slice id, struct blob *b)
 {
 	struct stat st;
 
@@ -84,31 +212,36 @@ blob_upload(struct session *s, struct slice id, struct blob *b)
 	return 0;
 }
 
-int
-blob_open(struct session *s, struct slice id, struct blob *b)
+bool
+blob_start(struct session *s, struct slice id, struct blob *b, void (*done)(void *arg), void *arg)
 {
 	struct slice message = id, part = S("");
+	struct blob_work *w;
 	struct message m;
 	bool is_part;
-	int rc;
 
-	*b = (struct blob){ .fd = -1 };
+	*b = (struct blob){ .fd = -1, .error = -ENOENT };
 	if (!jmap_id_ok(id))
-		return -ENOENT;
-	if (id.p[0] == 'U')
-		return blob_upload(s, id, b);
+		return true;
+	if (id.p[0] == 'U') {
+		b->error = blob_upload_open(s, id, b);
+		return true;
+	}
 	is_part = jmap_blob_cut(&message, &part);
-	if (jmap_id_parse(message, JMAP_BLOB) == 0)
-		return -ENOENT;
-	rc = blob_message(s, jmap_id_parse(message, JMAP_BLOB), &m);
-	if (rc < 0)
-		return rc;
-	if (is_part)
-		return blob_part(&m, part, b);
-	b->fd = m.fd;
-	b->size = m.size;
-	message_unmap(&m);
-	return 0;
+	if (jmap_id_parse(message, JMAP_BLOB) == 0 || part.n >= sizeof(w->id))
+		return true;
+	b->error = blob_message(s, jmap_id_parse(message, JMAP_BLOB), &m);
+	if (b->error < 0)
+		return true;
+	if (!is_part) {
+		b->fd = m.fd;
+		b->size = m.size;
+		message_unmap(&m);
+		return true;
+	}
+	w = mem_new(sizeof(*w));
+	*w = (struct blob_work){ .to = b, .done = done, .arg = arg };
+	return blob_part_start(s, &m, part, w);
 }
 
 ssize_t
@@ -120,10 +253,8 @@ blob_read(const struct blob *b, uint64_t at, struct buf *out)
 	n = n < PIECE ? n : PIECE;
 	if (n == 0)
 		return 0;
-	if (b->fd < 0) {
-		buf_slice(out, slice_sub(buf_get(&b->bytes), (size_t)at, n));
-		return (ssize_t)n;
-	}
+	if (b->part)
+		return blob_part_read(b->part, at, out);
 	got = pread(b->fd, buf_reserve(out, n), n, (off_t)at);
 	if (got <= 0)
 		return got < 0 ? -errno : -EIO; /* shorter than it was */
@@ -136,6 +267,7 @@ blob_close(struct blob *b)
 {
 	if (b->fd >= 0)
 		(void)close(b->fd);
-	buf_fini(&b->bytes);
+	if (b->part)
+		blob_part_free(b->part);
 	*b = (struct blob){ .fd = -1 };
 }

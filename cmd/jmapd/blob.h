@@ -1,19 +1,27 @@
 /* jmapd/blob.h: what a blobId stands for: a message ("B..."), a part of one, decoded ("B...-2"), or what the user has
- * uploaded ("U..."), as octets to be read. */
+ * uploaded ("U..."), as octets to be read.
+ *
+ * A blob is a descriptor, and of a part also the message's tree: memory does not grow with its octets, so
+ * that whoever reads slowly, or many at once, costs no more for it. */
 #ifndef JMAPD_BLOB_H
 #define JMAPD_BLOB_H
 #include <sys/types.h>
 #include "session.h"
 
+struct blob_part;
 struct blob {
-	int fd; /* of a message or an upload; -1: the octets are in `bytes` */
+	int fd; /* of a message or an upload; -1: of a part, or of none */
 	uint64_t size;
-	struct buf bytes; /* of a part */
+	struct blob_part *part;
+	int error; /* what blob_start has come to: 0; -ENOENT: there is none, or not this user's; or another -errno */
 };
-/* 0; -ENOENT: there is none, or not this user's; else an error of ours.  Reads the whole message when a part is
- * meant, which blob_part_most bounds.  Ends the view's snapshot. */
-int blob_open(struct session *s, struct slice id, struct blob *b) MUSTCHECK;
-/* Octets from `at` on, 64 KiB at most, appended; how many, 0 at the end, or -errno. */
+/* True: it is open, or b->error.  False: a long message is taken apart on the pool, as s->http.op; then
+ * done(arg), and *b is as above, which must live so long or have the op cancelled.  Ends the view's
+ * snapshot.  blob_close in any case. */
+bool blob_start(struct session *s, struct slice id, struct blob *b, void (*done)(void *arg),
+    void *arg) MUSTCHECK;
+/* Octets from `at` on, 64 KiB or so at most, appended; how many, 0 at the end; -EAGAIN: in another turn, for in a
+ * part `at` is found by decoding what is before it; or another -errno. */
 ssize_t blob_read(const struct blob *b, uint64_t at, struct buf *out);
 void blob_close(struct blob *b);
 

@@ -49,9 +49,9 @@ call_close(struct call *c)
 	buf_char(b, '}');
 	if (a->nresults == a->room) {
 		a->room = a->room ? 2 * a->room : 16;
-		a->results = mem_grow(a->results, a->room, sizeof(*a->results));
+		a->given = mem_grow(a->given, a->room, sizeof(*a->given));
 	}
-	a->results[a->nresults++] = (struct api_result){ .name = c->answering,
+	a->given[a->nresults++] = (struct api_result){ .name = c->answering,
 		.id = c->id,
 		.at = c->args_at,
 		.n = b->n - c->args_at };
@@ -246,12 +246,14 @@ call_put_account(struct call *c)
 void
 api_create(struct api *a, struct slice creation, struct slice id)
 {
-	struct created *k = arena_new(&a->arena, sizeof(*k));
+	struct created *k = map_get(&a->created, creation);
 
-	k->creation = arena_slice(&a->arena, creation);
+	if (!k) {
+		k = arena_new(&a->arena, sizeof(*k));
+		k->creation = arena_slice(&a->arena, creation);
+		(void)map_put(&a->created, k->creation, k);
+	}
 	k->id = arena_slice(&a->arena, id);
-	k->next = a->created;
-	a->created = k;
 }
 
 void
@@ -263,12 +265,12 @@ call_create(struct call *c, struct slice creation, struct slice id)
 struct slice
 call_created(const struct call *c, struct slice id)
 {
+	const struct created *k;
+
 	if (id.n == 0 || id.p[0] != '#')
 		return id;
-	for (const struct created *k = c->api->created; k; k = k->next)
-		if (slice_eq(k->creation, slice_from(id, 1)))
-			return k->id;
-	return slice(NULL, 0);
+	k = map_get(&c->api->created, slice_from(id, 1));
+	return k ? k->id : slice(NULL, 0);
 }
 
 /* ---- states ------------------------------------------------------------------------------------------- */

@@ -38,6 +38,7 @@ struct call {
 	void *data;                    /* the method's, zeroed */
 	size_t at;                     /* of its answer */
 	struct bring *bring;           /* the same of a message that is brought */
+	struct email_creates *creates; /* the same of an email that is made */
 	struct email_changes *changes; /* whose request to stored is under way */
 	size_t answers;                /* that it has given */
 	size_t args_at;                /* of the one that is written */

@@ -3,7 +3,7 @@
  *
  * The path is {accountId}/{blobId}/{name}; `type` of the query is the Content-Type, and the answer is an
  * attachment that a browser does not look into, whatever it says.  Octets go out by a cursor that reads the
- * file as fast as the peer does; what may wait for the disk is read on the pool.
+ * file, or decodes the part, as fast as the peer does; what may wait for the disk is read on the pool.
  * Can fail: before the head is written the answer is an error; after it the connection ends. */
 #include <errno.h>
 #include <unistd.h>
@@ -16,8 +16,9 @@
 #define PIECE (64 * 1024)
 
 struct download {
-	struct message message; /* or an upload */
-	struct buf part;        /* instead: the octets of a part */
+	struct blob blob;
+	struct slice id, name;
+	struct message message; /* the file of a message or an upload, taken from the blob */
 	uint64_t at, end;
 	struct message_parse *parse;
 	int error;
@@ -31,7 +32,7 @@ download_undo(struct http_server *http)
 
 	if (d->message.fd >= 0)
 		message_close(&d->message);
-	buf_fini(&d->part);
+	blob_close(&d->blob);
 }
 
 /* A type as HTTP may have it: what a client says goes into a field of ours. */
@@ -107,6 +108,23 @@ download_warm(struct session *s, struct download *d, uint64_t n)
 	return HTTP_WAIT;
 }
 
+/* Of a part. */
+static enum http_next
+download_decoded(struct http_server *http, struct download *d)
+{
+	struct buf b = { 0 };
+	ssize_t got = blob_read(&d->blob, d->at, &b);
+	uint64_t n = got > 0 ? (uint64_t)got : 0;
+
+	n = n < d->end - d->at ? n : d->end - d->at;
+	http_server_piece(http, slice(b.p, (size_t)n));
+	buf_fini(&b);
+	d->at += n;
+	if (got <= 0 && got != -EAGAIN)
+		return HTTP_CLOSE; /* shorter than it was */
+	return d->at == d->end ? HTTP_NEXT : HTTP_PULL;
+}
+
 static enum http_next
 download_more(struct http_server *http)
 {
@@ -118,11 +136,8 @@ download_more(struct http_server *http)
 
 	if (d->error)
 		return HTTP_CLOSE;
-	if (d->message.fd < 0) {
-		http_server_piece(http, slice_sub(buf_get(&d->part), (size_t)d->at, (size_t)n));
-		d->at += n;
-		return d->at == d->end ? HTTP_NEXT : HTTP_PULL;
-	}
+	if (d->blob.part)
+		return download_decoded(http, d);
 	if (d->at + n > d->warm && !message_in_memory(&d->message, d->at, n))
 		return download_warm(s, d, n);
 	got = pread(d->message.fd, piece, (size_t)n, (off_t)d->at);
@@ -137,58 +152,71 @@ download_more(struct http_server *http)
 }
 
 static enum http_next
-download_answer(struct session *s, struct download *d, struct slice etag, struct slice name)
+download_answer(struct session *s, struct download *d, struct slice etag)
 {
 	struct http_server *http = &s->http;
-	uint64_t from = 0, n = d->message.size;
-	enum http_range range = http_server_range(http, etag, d->message.size, &from, &n);
+	uint64_t from = 0, n = d->blob.size;
+	enum http_range range = http_server_range(http, etag, d->blob.size, &from, &n);
 
 	if (range == HTTP_RANGE_NONE)
-		return http_server_no_part(http, d->message.size);
+		return http_server_no_part(http, d->blob.size);
 	if (range == HTTP_RANGE_WHOLE) {
 		from = 0;
-		n = d->message.size;
+		n = d->blob.size;
 	}
 	http_server_answer(http, range == HTTP_RANGE_PART ? 206 : 200);
 	if (range == HTTP_RANGE_PART)
-		http_server_part(http, from, n, d->message.size);
+		http_server_part(http, from, n, d->blob.size);
 	http_server_field(http, "ETag", etag);
 	http_server_field(http, "Accept-Ranges", S("bytes"));
 	http_server_field(http, "Cache-Control", S("private, immutable, max-age=31536000"));
 	http_server_field(http, "X-Content-Type-Options", S("nosniff"));
 	http_server_field(http, "Content-Security-Policy", S("default-src 'none'; sandbox"));
-	download_disposition(s, name);
+	download_disposition(s, d->name);
 	d->at = from;
 	d->end = from + n;
 	return http_server_stream(http, download_type(s), n, download_more);
 }
 
+static enum http_next
+download_open(struct session *s, struct download *d)
+{
+	struct slice etag;
+
+	if (d->blob.error == -ENOENT)
+		return http_server_error(&s->http, 404, NULL);
+	if (d->blob.error < 0)
+		return http_server_error(&s->http, 503, "the blob cannot be read now");
+	d->message = (struct message){ .fd = d->blob.fd, .size = d->blob.size };
+	d->blob.fd = -1;
+	/* What a blob has never changes. */
+	etag = slice_str(arena_printf(&s->http.arena, "\"" SFMT "\"", SARG(d->id)));
+	if (http_server_unchanged(&s->http, etag))
+		return HTTP_NEXT;
+	return download_answer(s, d, etag);
+}
+
+static void
+download_opened(void *arg)
+{
+	struct session *s = arg;
+
+	log_context(s->sid);
+	http_server_resume(&s->http, download_open(s, s->http.data));
+}
+
 enum http_next
 download_get(struct session *s, struct slice rest)
 {
-	struct slice account, id, etag;
-	struct blob blob;
+	struct slice account, id;
 	struct download *d;
-	int rc;
 
 	if (!slice_cut(&rest, '/', &account) || !slice_cut(&rest, '/', &id) ||
 	    !slice_eq(account, slice_str(s->user->account_id)))
 		return http_server_error(&s->http, 404, NULL);
-	rc = blob_open(s, id, &blob);
-	if (rc < 0)
-		blob_close(&blob);
-	if (rc == -ENOENT)
-		return http_server_error(&s->http, 404, NULL);
-	if (rc < 0)
-		return http_server_error(&s->http, 503, "the blob cannot be read now");
 	d = arena_new(&s->http.arena, sizeof(*d));
-	d->message = (struct message){ .fd = blob.fd, .size = blob.size };
-	d->part = blob.bytes;
+	*d = (struct download){ .blob.fd = -1, .message.fd = -1, .id = id, .name = rest };
 	s->http.data = d;
 	s->http.undo = download_undo;
-	/* What a blob has never changes. */
-	etag = slice_str(arena_printf(&s->http.arena, "\"" SFMT "\"", SARG(id)));
-	if (http_server_unchanged(&s->http, etag))
-		return HTTP_NEXT;
-	return download_answer(s, d, etag, rest);
+	return blob_start(s, id, &d->blob, download_opened, s) ? download_open(s, d) : HTTP_WAIT;
 }

@@ -129,16 +129,22 @@ create_compose(struct email_creates *k)
 }
 
 static void
+create_close_blob(struct email_creates *k)
+{
+	if (k->blob_open)
+		blob_close(&k->blob);
+	k->blob_open = false;
+}
+
+static void
 create_clean(struct email_creates *k)
 {
-	for (size_t i = 0; i < k->nblobs && k->blobs; i++)
-		blob_close(&k->blobs[i]);
+	create_close_blob(k);
 	if (k->composing)
 		jmap_compose_end(&k->compose);
 	bring_fini(&k->bring);
 	k->bring = (struct bring){ .body.fd = -1 };
-	k->blobs = NULL;
-	k->nblobs = 0;
+	k->nblobs = k->blob_at = k->looked = 0;
 	k->composing = false;
 	k->at = 0;
 	buf_clear(&k->keywords);
@@ -196,21 +202,47 @@ create_no_blob(struct email_creates *k, struct slice id, int rc)
 	k->stage = CREATE_NEXT;
 }
 
+static void
+create_opened(void *arg)
+{
+	call_resume(arg, CALL_AGAIN);
+}
+
+static struct slice
+create_blob_id(struct call *c, const struct email_creates *k, size_t i)
+{
+	return k->import ? json_text(json_find(k->walk.value, S("blobId"))) :
+			   call_created(c, k->compose.blobs[i]);
+}
+
+/* Blob i is the one that is open.  False: it will be, create_opened says when. */
+static bool
+create_open_blob(struct call *c, struct email_creates *k, size_t i)
+{
+	if (k->blob_open && k->blob_at == i)
+		return true;
+	create_close_blob(k);
+	k->blob_open = true;
+	k->blob_at = i;
+	return blob_start(c->s, create_blob_id(c, k, i), &k->blob, create_opened, c);
+}
+
+/* Are they all there?  Each is opened for a look, before anything is written. */
 static enum call_next
 create_open(struct call *c, struct email_creates *k)
 {
-	k->blobs = arena_array(&k->arena, k->nblobs + 1, sizeof(*k->blobs));
-	for (size_t i = 0; i < k->nblobs; i++)
-		k->blobs[i].fd = -1;
-	for (size_t i = 0; i < k->nblobs; i++) {
-		struct slice id = k->import ? json_text(json_find(k->walk.value, S("blobId"))) :
-					      call_created(c, k->compose.blobs[i]);
-		int rc = id.n ? blob_open(c->s, id, &k->blobs[i]) : -ENOENT;
+	while (k->looked < k->nblobs) {
+		struct slice id = create_blob_id(c, k, k->looked);
 
-		if (rc < 0) {
-			create_no_blob(k, id.n ? id : S(""), rc);
+		if (!create_open_blob(c, k, k->looked))
+			return CALL_WAIT;
+		if (k->blob.error < 0) {
+			create_no_blob(k, id.n ? id : S(""), k->blob.error);
 			return CALL_AGAIN;
 		}
+		k->looked++;
+		if (call_spent(c))
+			return CALL_AGAIN;
 	}
 	k->stage = CREATE_WRITES;
 	return CALL_AGAIN;
@@ -219,9 +251,12 @@ create_open(struct call *c, struct email_creates *k)
 static ssize_t
 create_read_blob(void *arg, size_t i, uint64_t at, struct buf *out)
 {
-	const struct email_creates *k = arg;
+	struct call *c = arg;
+	struct email_creates *k = c->creates;
 
-	return blob_read(&k->blobs[i], at, out);
+	if (!create_open_blob(c, k, i))
+		return -EINPROGRESS;
+	return k->blob.error < 0 ? k->blob.error : blob_read(&k->blob, at, out);
 }
 
 /* A header at the beginning is what makes octets a message. */
@@ -233,17 +268,18 @@ create_is_message(struct slice first)
 	return header_next(&first, &f) && f.name.n > 0;
 }
 
-/* A piece of the message: 1 more follows, 0 that was all, -errno. */
+/* A piece of the message: 1 more follows, 0 that was all; -EAGAIN, -EINPROGRESS (create_opened); -errno. */
 static int
-create_piece(struct email_creates *k)
+create_piece(struct call *c, struct email_creates *k)
 {
-	struct jmap_compose_blobs blobs = { create_read_blob, k };
+	struct jmap_compose_blobs blobs = { create_read_blob, c };
 	ssize_t got;
 
 	buf_clear(&k->piece);
+	c->creates = k;
 	if (!k->import)
 		return jmap_compose_next(&k->compose, &blobs, &k->piece);
-	got = blob_read(&k->blobs[0], k->at, &k->piece);
+	got = create_read_blob(c, 0, k->at, &k->piece);
 	if (got > 0 && k->at == 0 && !create_is_message(buf_get(&k->piece)))
 		return -EBADMSG;
 	k->at += got > 0 ? (uint64_t)got : 0;
@@ -259,7 +295,9 @@ create_write(struct call *c, struct email_creates *k)
 	if (next == CALL_WAIT)
 		return next;
 	while (k->bring.stage == BRING_OPEN && more > 0) {
-		more = create_piece(k);
+		more = create_piece(c, k);
+		if (more == -EAGAIN || more == -EINPROGRESS)
+			return more == -EAGAIN ? CALL_AGAIN : CALL_WAIT;
 		if (more >= 0)
 			bring_bytes(&k->bring, buf_get(&k->piece));
 		if (more > 0 && k->bring.size > (uint64_t)config.upload)

@@ -25,8 +25,10 @@ struct email_creates {
 	struct jmap_compose compose;
 	struct jmap_compose_facts facts;
 	bool composing;
-	struct blob *blobs;
-	size_t nblobs;
+	/* one is open at a time, however many the email is made of */
+	struct blob blob;
+	bool blob_open;
+	size_t nblobs, blob_at, looked;
 	uint64_t at; /* of an import */
 	struct bring bring;
 	struct buf piece, keywords;

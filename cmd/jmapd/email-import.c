@@ -104,6 +104,8 @@ struct email_parse {
 	size_t at, nparsed;
 	struct buf missing, unparsable; /* the insides of arrays */
 	/* the blob in hand */
+	struct blob blob;
+	bool reading; /* blob is open */
 	struct buf bytes;
 	struct arena arena;
 	struct mime mime;
@@ -145,20 +147,36 @@ email_parse_note(struct buf *b, struct slice id)
 	json_str(b, id);
 }
 
-/* The blob in hand is in memory: 0, -ENOENT, or another -errno. */
+static void
+email_parse_opened(void *arg)
+{
+	call_resume(arg, CALL_AGAIN);
+}
+
+/* The blob in hand is in memory: 0; -EAGAIN, -EINPROGRESS (email_parse_opened); -ENOENT; or another -errno. */
 static int
 email_parse_read(struct call *c, struct email_parse *q, struct slice id)
 {
-	struct blob blob;
 	ssize_t got = 1;
-	int rc = blob_open(c->s, call_created(c, id), &blob);
+	int rc;
 
-	buf_clear(&q->bytes);
+	if (!q->reading) {
+		q->reading = true;
+		buf_clear(&q->bytes);
+		if (!blob_start(c->s, call_created(c, id), &q->blob, email_parse_opened, c))
+			return -EINPROGRESS;
+	}
+	rc = q->blob.error;
 	while (rc == 0 && got > 0) {
-		got = blob_read(&blob, q->bytes.n, &q->bytes);
+		if (call_spent(c))
+			return -EAGAIN;
+		got = blob_read(&q->blob, q->bytes.n, &q->bytes);
 		rc = got < 0 ? (int)got : 0;
 	}
-	blob_close(&blob);
+	if (rc != -EAGAIN) {
+		blob_close(&q->blob);
+		q->reading = false;
+	}
 	return rc;
 }
 
@@ -169,6 +187,8 @@ email_parse_open(struct call *c, struct email_parse *q)
 	struct header_field f;
 	int rc = email_parse_read(c, q, id);
 
+	if (rc == -EAGAIN || rc == -EINPROGRESS)
+		return rc == -EAGAIN ? CALL_AGAIN : CALL_WAIT;
 	if (rc < 0 && rc != -ENOENT)
 		return call_failed(c, rc);
 	all = buf_get(&q->bytes);
@@ -209,8 +229,10 @@ email_parse_go(struct call *c)
 			email_parse_close(q);
 			q->at++;
 		} else if (!q->writing && q->at < json_count(q->ids)) {
-			if (email_parse_open(c, q) == CALL_DONE)
-				return CALL_DONE;
+			enum call_next next = email_parse_open(c, q);
+
+			if (next != CALL_AGAIN)
+				return next;
 		} else if (!q->writing) {
 			buf_char(b, '}');
 			json_put_array(b, "notParsable");
@@ -233,6 +255,8 @@ email_parse_undo(struct call *c)
 	struct email_parse *q = c->data;
 
 	email_parse_close(q);
+	if (q->reading)
+		blob_close(&q->blob);
 	buf_fini(&q->bytes);
 	buf_fini(&q->missing);
 	buf_fini(&q->unparsable);

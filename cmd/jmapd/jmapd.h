@@ -54,6 +54,8 @@ struct jmapd_user {
 	struct multi *multi; /* multi.h; NULL: not asked for yet */
 	unsigned sessions;
 	unsigned requests; /* API requests that are under way */
+	uint64_t uploaded; /* octets that uploads count for, as upload.c saw at: */
+	uint64_t looked_ms;
 };
 
 #define LISTENING 1024 /* power of two */

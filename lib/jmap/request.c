@@ -40,7 +40,8 @@ request_read(struct slice text, const struct jmap_request_limits *limits, struct
 	const char *why;
 	int rc = json_read(text, &limits->json, &r->tree, &why);
 
-	if (rc == -E2BIG && text.n > limits->json.octets)
+	/* Too many values, or in each other too deeply, is too large in another way. */
+	if (rc == -E2BIG)
 		return request_refuse(p, ERROR "limit", "maxSizeRequest", why);
 	return rc == 0 || request_refuse(p, ERROR "notJSON", NULL, why);
 }

@@ -57,9 +57,11 @@ struct jmap_result {
 };
 /* Has the object a member whose name begins with '#'? */
 bool jmap_has_references(const struct json_t *args);
+#define JMAP_REFERENCES 16 /* of one call */
 /* Appends the arguments with what the references lead to.  0; -EBADMSG: one leads nowhere
- * (invalidResultReference), -EINVAL: a name stands there with and without '#' (invalidArguments); *why is
- * a literal. */
+ * (invalidResultReference), -EINVAL: a name stands there with and without '#', or there are too many
+ * references (invalidArguments); *why is a literal, or json_read's.  Costs what the answers hold that are
+ * referred to: who has long ones gives this to a thread, which may be another than the loop's. */
 int jmap_resolve(const struct json_t *args, const struct jmap_result *results, size_t n,
     const struct json_bounds *bounds, struct buf *out, const char **why) MUSTCHECK;
 #endif

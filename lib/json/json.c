@@ -8,6 +8,7 @@
 #include "json/json.h"
 #include <errno.h>
 #include <jansson.h>
+#include <pthread.h>
 #include <stdio.h>
 #include "base/must.h"
 #include "base/random.h"
@@ -15,14 +16,18 @@
 /* jansson would read its seed from /dev/urandom when the first object is made: a daemon that has shut
  * itself in cannot open that, and the names would be spread as anybody can foresee. */
 static void
+json_seed_once(void)
+{
+	json_object_seed((size_t)random_below(SIZE_MAX - 1) + 1);
+}
+
+/* Texts are read on threads of the pool, too. */
+static void
 json_seed(void)
 {
-	static bool seeded;
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-	if (seeded)
-		return;
-	json_object_seed((size_t)random_below(SIZE_MAX - 1) + 1);
-	seeded = true;
+	must(pthread_once(&once, json_seed_once) == 0);
 }
 
 /* Where the string that begins at `at` ends; n when it does not. */

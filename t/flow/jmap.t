@@ -48,7 +48,7 @@ tm.is_([j.http(m, p)[0] for m, p in (("POST", "/jmap/session"), ("GET", "/jmap/a
 
 # ---- requests ----------------------------------------------------------------------------------------------------------
 ERROR = "urn:ietf:params:jmap:error:"
-for body, want in ((b"{", "notJSON"), (b'{"using":[],"using":[],"methodCalls":[]}', "notJSON"), (b"[" * 100, "notJSON"), (b"[]", "notRequest"),
+for body, want in ((b"{", "notJSON"), (b'{"using":[],"using":[],"methodCalls":[]}', "notJSON"), (b"[" * 100, "limit"), (b"[]", "notRequest"),
                    ({"using": [CORE]}, "notRequest"), ({"using": CORE, "methodCalls": []}, "notRequest"), ({"using": ["urn:x"], "methodCalls": []}, "unknownCapability"),
                    ({"using": [CORE], "methodCalls": [["Core/echo", {}]]}, "notRequest"), ({"using": [CORE], "methodCalls": [["Core/echo", [], "a"]]}, "notRequest"),
                    ({"using": [CORE], "methodCalls": [], "createdIds": {"a": 1}}, "notRequest")):

@@ -42,6 +42,23 @@ resolved(const char *args, const struct jmap_result *results, size_t n, int want
 
 #define REF(id, name, path) "{\"resultOf\":\"" id "\",\"name\":\"" name "\",\"path\":\"" path "\"}"
 
+/* So many references in one call. */
+static void
+test_many(const struct jmap_result *r, unsigned n, int want)
+{
+	struct buf in = { 0 }, out = { 0 };
+
+	for (unsigned i = 0; i < n; i++) {
+		buf_printf(&in, "%s\"#r%u\":" REF("0", "Email/query", "/ids/1"), i ? "," : "{", i);
+		buf_printf(&out, "%s\"r%u\":\"b\"", i ? "," : "{", i);
+	}
+	buf_char(&in, '}');
+	buf_char(&out, '}');
+	resolved(buf_cstr(&in), r, 3, want, buf_cstr(&out));
+	buf_fini(&in);
+	buf_fini(&out);
+}
+
 static void
 test_references(void)
 {
@@ -65,6 +82,8 @@ test_references(void)
 	resolved("{\"#ids\":" REF("2", "Email/get", "/ids") "}", r, 3, -EBADMSG, "");
 	resolved("{\"#ids\":" REF("1", "Email/get", "/list/*/u") "}", r, 3, -EBADMSG, "");
 	resolved("{\"#ids\":5}", r, 3, -EBADMSG, "");
+	test_many(r, JMAP_REFERENCES, 0);
+	test_many(r, JMAP_REFERENCES + 1, -EINVAL);
 	resolved("{\"ids\":1,\"#ids\":" REF("0", "Email/query", "/ids") "}", r, 3, -EINVAL, "");
 }
 
@@ -84,7 +103,7 @@ main(void)
 	    "has its parts");
 	jmap_request_free(&r);
 	refused("{", "notJSON", "");
-	refused("{\"using\":[[[[[[[]]]]]]]}", "notJSON", "");
+	refused("{\"using\":[[[[[[[]]]]]]]}", "limit", "maxSizeRequest");
 	refused("7", "notRequest", "");
 	refused("{\"methodCalls\":[]}", "notRequest", "");
 	refused("{\"using\":[7],\"methodCalls\":[]}", "notRequest", "");
