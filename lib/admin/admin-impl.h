@@ -26,7 +26,8 @@ struct admin {
 	struct fiber *fiber;
 	struct op op;
 	struct dir_outcome out; /* of the last job, until the next */
-	bool answered;
+	bool answered, own;     /* own: what is asked is asked as the agent's own account */
+	uint64_t turn_us;       /* since when others have waited */
 };
 
 bool admin_fail(struct admin *a, enum admin_status status, const char *code, const char *fmt, ...)
@@ -40,6 +41,8 @@ enum dir_result admin_job(struct admin *a, struct dir_job *j);
 /* The same; false after saying what went wrong with `what`, an entry in the words of people. */
 bool admin_job_ok(struct admin *a, struct dir_job *j, const char *what);
 bool admin_job_failed(struct admin *a, enum dir_result r, const char *what);
+/* For a loop over what a caller or the directory chooses: lets others run when 5 ms are over. */
+void admin_breathe(struct admin *a);
 /* A search: false when it failed.  No entry is no failure, nor a base that is not there. */
 bool admin_search(struct admin *a, const char *base, enum dir_scope scope, const char *filter,
     const char *const *attrs);
@@ -71,12 +74,14 @@ void admin_set_none(struct admin *a, struct admin_changes *c, const char *attrib
 bool admin_modify(struct admin *a, const char *dn, const struct dir_entry *e,
     const struct admin_changes *c, const char *what);
 bool admin_create(struct admin *a, const char *dn, const struct admin_changes *c, const char *what);
-bool admin_remove(struct admin *a, const char *dn, const char *what);
+/* e as above; its values are read for the log. */
+bool admin_remove(struct admin *a, const char *dn, const struct dir_entry *e, const char *what);
 /* The entry and all below it. */
-bool admin_remove_tree(struct admin *a, const char *dn, const char *what);
+bool admin_remove_tree(struct admin *a, const struct dir_entry *e, const char *what);
 bool admin_rename(struct admin *a, const char *dn, const struct dir_entry *e, const char *rdn,
     const char *superior, const char *what);
-bool admin_password(struct admin *a, const char *dn, struct slice password, const char *what);
+bool admin_password(struct admin *a, const char *dn, const struct dir_entry *e,
+    struct slice password, const char *what);
 
 /* audit.c: a line of the log; *what* of `op` happened to `dn`.  False: it cannot be written. */
 bool admin_audit_ready(struct admin *a);
@@ -101,7 +106,8 @@ bool admin_find_group(struct admin *a, struct slice name, struct admin_org *org,
 struct slice admin_dn_name(struct arena *m, struct slice dn);
 /* A value of a DN (RFC 4514 2.4). */
 void admin_dn_value(struct buf *b, struct slice value);
-/* Is the address nobody's in the organisation but the entry's `own` (a DN or NULL)? */
+/* Is the address nobody's in the organisation but the entry's `own` (a DN or NULL)?  Also nobody's whom the
+ * person may not see, where the agent's account sees more. */
 bool admin_address_free(struct admin *a, const struct admin_org *org, struct slice address,
     const char *own);
 /* Is it the organisation's own domain, by any of its names? */
@@ -182,6 +188,9 @@ struct slice admin_user_address(struct admin *a, struct slice uid, struct slice 
 bool admin_user_room(struct admin *a, const struct admin_org *org); /* for one more */
 /* user-move.c: other entries that name the DN (members, owners, roles) name `to` instead, or nobody (NULL). */
 bool admin_references(struct admin *a, const char *dn, const char *to);
+/* role.c: takes a member out of a groupOfNames, which has one at least: itself, when nobody else is left. */
+void admin_role_leave(struct admin *a, struct admin_changes *c, const struct dir_entry *e,
+    struct slice dn);
 /* status.c: adds an object class that an entry lacks. */
 void admin_class_put(struct admin *a, struct admin_changes *c, const struct dir_entry *e,
     const char *name);

@@ -8,9 +8,11 @@
 #include <stdio.h>
 
 #include "admin/admin-impl.h"
+#include "base/clock.h"
 #include "conf/shared.h"
 
-#define PAGE 500 /* entries of a page: slapd's ACLs cost about a millisecond for so many */
+#define TURN_US 5000
+#define PAGE    500 /* entries of a page: slapd's ACLs cost about a millisecond for so many */
 
 bool
 admin_fail(struct admin *a, enum admin_status status, const char *code, const char *fmt, ...)
@@ -48,12 +50,23 @@ admin_answered(void *arg, const struct dir_outcome *o)
 	fiber_wake(a->fiber);
 }
 
+void
+admin_breathe(struct admin *a)
+{
+	if (clock_mono_us() - a->turn_us < TURN_US)
+		return;
+	fiber_wake(a->fiber);
+	fiber_wait();
+	a->turn_us = clock_mono_us();
+}
+
 enum dir_result
 admin_job(struct admin *a, struct dir_job *j)
 {
-	j->as = a->call->as;
+	j->as = a->own ? NULL : a->call->as;
 	dir_agent_start(a->agent, j, &a->op, admin_answered, a);
 	fiber_wait();
+	a->turn_us = clock_mono_us();
 	return a->out.result;
 }
 
@@ -156,7 +169,7 @@ admin_each(struct admin *a, const char *base, enum dir_scope scope, const char *
 			return true;
 		if (!admin_job_failed(a, r, base))
 			return false;
-		for (size_t i = 0; i < a->out.n; i++)
+		for (size_t i = 0; i < a->out.n; i++, admin_breathe(a))
 			if (!fn(a, &a->out.entries[i], arg))
 				return a->problem->status == ADMIN_OK;
 		if (a->out.cookie.n > sizeof(cookie))
@@ -204,7 +217,7 @@ admin_list_page(struct admin *a, struct dir_job *j,
 		    "the directory's cookie is too long");
 	memcpy(page->cookie, a->out.cookie.p, a->out.cookie.n);
 	page->n = a->out.cookie.n;
-	for (size_t i = 0; i < a->out.n; i++)
+	for (size_t i = 0; i < a->out.n; i++, admin_breathe(a))
 		(void)fn(a, &a->out.entries[i], &n);
 	return true;
 }

@@ -21,12 +21,28 @@ change_forget(struct admin_changes *c, const char *attribute)
 		}
 }
 
+/* Room doubles whenever it is used up, at powers of two: a caller's list may have 20,000 values. */
+static void
+change_value(struct admin *a, struct dir_change *change, struct slice value)
+{
+	struct slice *values = (struct slice *)(uintptr_t)change->values;
+	size_t n = change->nvalues;
+
+	if ((n & (n - 1)) == 0) {
+		values = arena_array(&a->memory, n ? n * 2 : 1, sizeof(*values));
+		if (n)
+			memcpy(values, change->values, n * sizeof(*values));
+		change->values = values;
+	}
+	values[n] = arena_slice(&a->memory, value);
+	change->nvalues = n + 1;
+}
+
 void
 admin_set(struct admin *a, struct admin_changes *c, enum dir_how how, const char *attribute,
     struct slice value)
 {
 	struct dir_change *last = c->n ? &c->v[c->n - 1] : NULL;
-	struct slice *values;
 
 	if (how == DIR_REPLACE) {
 		change_forget(c, attribute);
@@ -45,11 +61,7 @@ admin_set(struct admin *a, struct admin_changes *c, enum dir_how how, const char
 		last = &c->v[c->n++];
 		*last = (struct dir_change){ how, attribute, NULL, 0 };
 	}
-	values = arena_array(&a->memory, last->nvalues + 1, sizeof(*values));
-	if (last->nvalues)
-		memcpy(values, last->values, last->nvalues * sizeof(*values));
-	values[last->nvalues++] = arena_slice(&a->memory, value);
-	last->values = values;
+	change_value(a, last, value);
 }
 
 void
@@ -161,11 +173,16 @@ admin_create(struct admin *a, const char *dn, const struct admin_changes *c, con
 }
 
 bool
-admin_remove(struct admin *a, const char *dn, const char *what)
+admin_remove(struct admin *a, const char *dn, const struct dir_entry *e, const char *what)
 {
 	static const char *const all[] = { "*", NULL };
-	struct dir_job j = { .task = DIR_REMOVE, .dn = dn, .before = all };
+	struct dir_job j = { .task = DIR_REMOVE,
+		.dn = dn,
+		.assertion = admin_assertion(a, e),
+		.before = all };
 
+	if (!admin_version_fits(a, e, what))
+		return false;
 	if (a->call->dry_run)
 		return admin_would(a, "remove", dn, NULL, 0);
 	return admin_done(a, &j, "remove", what);
@@ -199,16 +216,17 @@ tree_deeper(const void *one, const void *two)
 }
 
 bool
-admin_remove_tree(struct admin *a, const char *dn, const char *what)
+admin_remove_tree(struct admin *a, const struct dir_entry *e, const char *what)
 {
 	static const char *const none[] = { "1.1", NULL };
 	struct tree t = { 0 };
-	bool good = admin_each(a, dn, DIR_SCOPE_SUB, "(objectClass=*)", none, tree_one, &t);
+	bool good = admin_version_fits(a, e, what) &&
+	    admin_each(a, e->dn.p, DIR_SCOPE_SUB, "(objectClass=*)", none, tree_one, &t);
 
 	if (good && t.n)
 		qsort(t.dns, t.n, sizeof(*t.dns), tree_deeper);
 	for (size_t i = 0; good && i < t.n; i++)
-		good = admin_remove(a, t.dns[i], what);
+		good = admin_remove(a, t.dns[i], i + 1 == t.n ? e : NULL, what);
 	mem_release(t.dns);
 	return good;
 }
@@ -235,10 +253,13 @@ admin_rename(struct admin *a, const char *dn, const struct dir_entry *e, const c
 }
 
 bool
-admin_password(struct admin *a, const char *dn, struct slice password, const char *what)
+admin_password(struct admin *a, const char *dn, const struct dir_entry *e, struct slice password,
+    const char *what)
 {
 	struct dir_job j = { .task = DIR_PASSWORD, .dn = dn, .password = password };
 
+	if (!admin_version_fits(a, e, what))
+		return false;
 	if (a->call->dry_run)
 		return admin_would(a, "password", dn, NULL, 0);
 	return admin_done(a, &j, "password", what);

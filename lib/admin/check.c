@@ -200,7 +200,7 @@ check_packages(struct admin *a, struct check *k)
 
 	if (!admin_search(a, base, DIR_SCOPE_ONE, "(objectClass=tiermailPackage)", attrs))
 		return false;
-	for (size_t i = 0; i < k->nnodes; i++)
+	for (size_t i = 0; i < k->nnodes; i++, admin_breathe(a)) /* users by packages */
 		for (size_t p = 0; k->nodes[i]->package.n && p < a->out.n; p++)
 			if (slice_ieq(admin_value(&a->out.entries[p], "cn"),
 				k->nodes[i]->package) &&
@@ -230,6 +230,7 @@ check_walk(struct admin *a, struct check *k, struct node *from, struct walk_step
 		struct walk_step *s = &stack[depth - 1];
 		struct node *next;
 
+		admin_breathe(a);
 		if (!s->node->members || s->next == s->node->members->n) {
 			s->node->state = DONE;
 			depth--;
@@ -332,7 +333,7 @@ admin_check(struct admin *a)
 		check_domains(a, &k);
 		check_hosts_known(a, &k);
 		stack = mem_array(k.nnodes + 1, sizeof(*stack));
-		for (size_t i = 0; i < k.nnodes; i++) {
+		for (size_t i = 0; i < k.nnodes; i++, admin_breathe(a)) {
 			check_mailhost(a, &k, k.nodes[i]);
 			if (k.nodes[i]->list && k.nodes[i]->state == FRESH)
 				check_walk(a, &k, k.nodes[i], stack);

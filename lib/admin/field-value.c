@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "admin/admin-impl.h"
+#include "directory/search.h"
 
 static bool
 value_bad(struct admin *a, const struct admin_field *f, struct slice in, const char *why)
@@ -122,14 +123,38 @@ value_dn(struct admin *a, const struct admin_field *f, struct slice in, struct s
 	return true;
 }
 
+/* The daemons follow it with eyes of their own, so it leads to nothing but what this person may see. */
+static bool
+value_url(struct admin *a, const struct admin_field *f, struct slice in)
+{
+	static const char *const none[] = { "1.1", NULL };
+	const char *base, *filter, *why;
+	struct buf b = { 0 };
+	bool good;
+	int scope;
+
+	if (dir_url_parse(in, &b, &base, &scope, &filter, &why) < 0) {
+		buf_fini(&b);
+		return value_bad(a, f, in, why);
+	}
+	good = admin_search(a, base, DIR_SCOPE_BASE, NULL, none);
+	good = good &&
+	    ((*base && a->out.n) ||
+		value_bad(a, f, in,
+		    "it begins at an entry that is not there, or that you may not see"));
+	buf_fini(&b);
+	return good;
+}
+
 static bool
 value_sender(struct admin *a, const struct admin_field *f, struct slice in, struct slice *out)
 {
 	struct slice address = slice_istarts(in, S("mailto:")) ? slice_from(in, 7) : in, got;
 
 	*out = in;
-	if (slice_istarts(in, S("ldap:///")) || slice_find(address, '*') < address.n ||
-	    slice_find(address, '?') < address.n)
+	if (slice_istarts(in, S("ldap:///")))
+		return value_url(a, f, in);
+	if (slice_find(address, '*') < address.n || slice_find(address, '?') < address.n)
 		return true;
 	return value_address(a, f, address, &got);
 }
@@ -142,7 +167,7 @@ value_query(struct admin *a, const struct admin_field *f, const struct admin_org
 
 	*out = in;
 	if (slice_istarts(in, S("ldap:///")))
-		return true;
+		return value_url(a, f, in);
 	if (!in.n || in.p[0] != '(' || in.p[in.n - 1] != ')')
 		return value_bad(a, f, in, "an LDAP URL, or a filter in brackets, is expected");
 	buf_printf(&b, "ldap:///ou=People,%s??one?", org->dn);

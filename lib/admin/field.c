@@ -219,6 +219,7 @@ admin_fields_put(struct admin *a, unsigned object, const struct admin_org *org,
 		for (size_t i = 0; i < a->call->nsettings; i++) {
 			const struct admin_setting *s = &a->call->settings[i];
 
+			admin_breathe(a); /* settings by values of the entry */
 			if (!slice_eq(s->name, slice_str(f->name)))
 				continue;
 			if (!field_to_change(a, f, s, again, org, e, c))

@@ -194,23 +194,46 @@ admin_find_group(struct admin *a, struct slice name, struct admin_org *org,
 	return find_address(a, name, CLASS_LIST, "cn", "list", org, e);
 }
 
-bool
-admin_address_free(struct admin *a, const struct admin_org *org, struct slice address,
-    const char *own)
+/* The entry that has the address, of those that are not `own`; NULL: none. */
+static bool
+find_whose(struct admin *a, const struct admin_org *org, struct slice address, const char *own,
+    const struct dir_entry **e)
 {
 	static const char *const attributes[] = { "mail", "mailAlternateAddress",
 		"mailEquivalentAddress", NULL };
 	static const char *const few[] = { "mail", NULL };
 
+	*e = NULL;
 	if (!admin_search(a, org->dn, DIR_SCOPE_SUB,
 		find_filter(a, "(objectClass=*)", attributes, address), few))
 		return false;
-	for (size_t i = 0; i < a->out.n; i++)
+	for (size_t i = 0; i < a->out.n && !*e; i++)
 		if (!own || !slice_ieq(a->out.entries[i].dn, slice_str(own)))
-			return admin_fail(a, ADMIN_EXISTS, "address-in-use",
-			    SFMT ": the address is that of " SFMT, SARG(address),
-			    SARG(admin_dn_name(&a->memory, a->out.entries[i].dn)));
+			*e = &a->out.entries[i];
 	return true;
+}
+
+/* Of what the person does not see nothing is told but that it is there: two of a name stop the mail of both. */
+bool
+admin_address_free(struct admin *a, const struct admin_org *org, struct slice address,
+    const char *own)
+{
+	const struct dir_entry *e;
+	bool good;
+
+	if (!find_whose(a, org, address, own, &e))
+		return false;
+	if (e)
+		return admin_fail(a, ADMIN_EXISTS, "address-in-use",
+		    SFMT ": the address is that of " SFMT, SARG(address),
+		    SARG(admin_dn_name(&a->memory, e->dn)));
+	a->own = true;
+	good = !a->call->as || find_whose(a, org, address, own, &e);
+	a->own = false;
+	return good &&
+	    (!e ||
+		admin_fail(a, ADMIN_EXISTS, "address-in-use", SFMT ": the address is somebody's",
+		    SARG(address)));
 }
 
 /* ---- DNs for people ---------------------------------------------------------------------------------- */

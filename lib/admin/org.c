@@ -67,15 +67,25 @@ org_is_half(struct admin *a, const char *dn, struct slice domain, bool *half)
 	return true;
 }
 
+/* Nor that of an organisation that this person does not see: its mail would wait. */
 static bool
 org_name_free(struct admin *a, struct slice domain)
 {
 	struct admin_org org;
+	bool there = admin_find_org(a, domain, &org);
 
-	if (admin_find_org(a, domain, &org))
+	if (there)
 		return admin_fail(a, ADMIN_EXISTS, "domain-in-use",
 		    SFMT ": the domain is that of the organisation " SFMT, SARG(domain),
 		    SARG(org.domain));
+	if (a->problem->status == ADMIN_NOT_FOUND && a->call->as) {
+		a->own = true;
+		there = admin_find_org(a, domain, &org);
+		a->own = false;
+	}
+	if (there || strcmp(a->problem->code, "twice") == 0)
+		return admin_fail(a, ADMIN_EXISTS, "domain-in-use",
+		    SFMT ": the domain is another organisation's", SARG(domain));
 	if (a->problem->status != ADMIN_NOT_FOUND)
 		return false;
 	a->problem->status = ADMIN_OK;
@@ -222,7 +232,7 @@ admin_org_purge(struct admin *a)
 		    SFMT ": it is not deleted; delete it first", SARG(org.domain));
 	admin_say(a, "note", org.domain,
 	    "the mailboxes stay in the stores: storectl account orphans");
-	return admin_remove_tree(a, org.dn, org.domain.p);
+	return admin_remove_tree(a, org.entry, org.domain.p);
 }
 
 /* ---- providers -------------------------------------------------------------------------------------------- */
@@ -277,5 +287,5 @@ admin_provider_delete(struct admin *a)
 	if (n)
 		return admin_fail(a, ADMIN_BAD, "not-empty", SFMT ": it has %zu organisations",
 		    SARG(admin_name(a, 0)), n);
-	return admin_remove_tree(a, e->dn.p, arena_cstr(&a->memory, admin_name(a, 0)));
+	return admin_remove_tree(a, e, arena_cstr(&a->memory, admin_name(a, 0)));
 }

@@ -178,7 +178,7 @@ admin_package_delete(struct admin *a)
 	if (n)
 		return admin_fail(a, ADMIN_BAD, "in-use", SFMT ": %zu users have it",
 		    SARG(admin_name(a, 0)), n);
-	return admin_remove(a, e->dn.p, arena_cstr(&a->memory, admin_name(a, 0)));
+	return admin_remove(a, e->dn.p, e, arena_cstr(&a->memory, admin_name(a, 0)));
 }
 
 static bool

@@ -2,7 +2,8 @@
  *
  * Called by the table of verbs.  Owns the table of roles.  Can fail as changes do.  Must stay true: a role is
  * a member of a groupOfNames and nothing else, so that there is one place that decides; that class has one
- * member at least, so the first makes the entry and the last takes it along. */
+ * member at least, so the first makes the entry, and the last leaves the group itself in it, who is nobody:
+ * who may take a group away, and make one, could rename it to that of another role. */
 #include "admin/admin-impl.h"
 
 static const struct {
@@ -70,6 +71,8 @@ admin_role_grant(struct admin *a)
 			return admin_fail(a, ADMIN_EXISTS, "has-role", "%s: has this role already",
 			    what);
 		admin_set(a, &c, DIR_ADD, "member", user->dn);
+		if (admin_has(e, "member", e->dn))
+			admin_set(a, &c, DIR_DELETE, "member", e->dn);
 		return admin_modify(a, group, e, &c, what);
 	}
 	cn = slice_sub(slice_str(group), 3, slice_find(slice_str(group), ',') - 3);
@@ -77,6 +80,15 @@ admin_role_grant(struct admin *a)
 	admin_set(a, &c, DIR_ADD, "cn", cn);
 	admin_set(a, &c, DIR_ADD, "member", user->dn);
 	return admin_create(a, group, &c, what);
+}
+
+void
+admin_role_leave(struct admin *a, struct admin_changes *c, const struct dir_entry *e,
+    struct slice dn)
+{
+	if (admin_attr(e, "member")->n == 1)
+		admin_set(a, c, DIR_ADD, "member", e->dn);
+	admin_set(a, c, DIR_DELETE, "member", dn);
 }
 
 bool
@@ -93,9 +105,7 @@ admin_role_revoke(struct admin *a)
 	if (!e || !admin_has(e, "member", user->dn))
 		return admin_fail(a, ADMIN_NOT_FOUND, "has-no-role", "%s: does not have this role",
 		    what);
-	if (admin_attr(e, "member")->n == 1)
-		return admin_remove(a, group, what);
-	admin_set(a, &c, DIR_DELETE, "member", user->dn);
+	admin_role_leave(a, &c, e, user->dn);
 	return admin_modify(a, group, e, &c, what);
 }
 
@@ -115,6 +125,8 @@ role_list_one(struct admin *a, const struct dir_entry *e, void *arg UNUSED)
 		for (size_t k = 0; member && k < member->n; k++) {
 			struct admin_telling t = { .a = a };
 
+			if (slice_ieq(member->values[k], e->dn))
+				continue;
 			admin_tell_add(&t, "role", slice_str(roles[i].word));
 			admin_tell_add(&t, "user", admin_dn_name(&a->telling, member->values[k]));
 			if (over.n)

@@ -27,19 +27,19 @@ reference_one(struct admin *a, const struct dir_entry *e, void *arg)
 	return true;
 }
 
-/* groupOfNames needs a member: who was the last takes the entry along. */
 static bool
 reference_change(struct admin *a, const struct dir_entry *e, const char *dn, const char *to)
 {
 	static const char *const naming[] = { NAMING };
-	const struct dir_attribute *member = admin_attr(e, "member");
 	struct admin_changes c = { 0 };
 
-	if (!to && member && member->n == 1 && admin_has(e, "member", slice_str(dn)))
-		return admin_remove(a, e->dn.p, e->dn.p);
 	for (size_t i = 0; i < NELEM(naming); i++) {
 		if (!admin_has(e, naming[i], slice_str(dn)))
 			continue;
+		if (!to && strcmp(naming[i], "member") == 0) {
+			admin_role_leave(a, &c, e, slice_str(dn));
+			continue;
+		}
 		admin_set(a, &c, DIR_DELETE, naming[i], slice_str(dn));
 		if (to && !admin_has(e, naming[i], slice_str(to)))
 			admin_set(a, &c, DIR_ADD, naming[i], slice_str(to));
@@ -193,7 +193,7 @@ user_purge_one(struct admin *a, const struct dir_entry *e)
 	struct slice name = admin_dn_name(&a->memory, e->dn);
 
 	if (!admin_references(a, e->dn.p, NULL) ||
-	    !admin_remove_tree(a, e->dn.p, arena_cstr(&a->memory, name)))
+	    !admin_remove_tree(a, e, arena_cstr(&a->memory, name)))
 		return false;
 	admin_say(a, "note", name,
 	    "purged; the mailbox stays in its store: storectl account orphans");
@@ -203,7 +203,7 @@ user_purge_one(struct admin *a, const struct dir_entry *e)
 static bool
 user_purge_org(struct admin *a)
 {
-	static const char *const attrs[] = { "tiermailDeletedAt", NULL };
+	static const char *const attrs[] = { "tiermailDeletedAt", "entryCSN", NULL };
 	struct references r = { 0 };
 	struct admin_org org;
 	bool good = admin_find_org(a, admin_name(a, 0), &org) &&

@@ -138,7 +138,7 @@ admin_user_create(struct admin *a)
 	if (!user_defaults(a, &org, uid, admin_user_address(a, uid, org.domain), &c) ||
 	    !admin_fields_put(a, ADMIN_USER, &org, NULL, &c) || !admin_create(a, dn, &c, what))
 		return false;
-	return !a->call->secret.n || admin_password(a, dn, a->call->secret, what);
+	return !a->call->secret.n || admin_password(a, dn, NULL, a->call->secret, what);
 }
 
 /* ---- show, list, modify ----------------------------------------------------------------------------------- */
@@ -233,7 +233,7 @@ admin_user_password(struct admin *a)
 	struct admin_telling t = { .a = a };
 
 	if (!admin_find_user(a, admin_name(a, 0), NULL, &e) ||
-	    !admin_password(a, e->dn.p, a->call->secret, what))
+	    !admin_password(a, e->dn.p, e, a->call->secret, what))
 		return false;
 	if (a->out.text.n) {
 		admin_tell_add(&t, "user", slice_str(what));

@@ -59,9 +59,9 @@ KINDS = {
                 "mailAllowedServiceAccess"],
     "person": ["cn", "sn", "telephoneNumber", "tiermailServicePackage", "tiermailDeletedAt", "entryCSN"],
     "routing": ["mailRoutingAddress", "mailProgramDeliveryInfo"], "store": ["mailHost", "mailMessageStore"],
-    "domain": ["sunPreferredDomain", "associatedDomain", "inetDomainBaseDN", "mailRoutingSmartHost", "mailDomainSieveRuleSource"],
+    "names": ["sunPreferredDomain", "associatedDomain"], "domain": ["inetDomainBaseDN", "mailRoutingSmartHost", "mailDomainSieveRuleSource"],
     "shares": ["tiermailAllocation", "tiermailUserMax", "tiermailMailHost"], "about": ["description"],
-    "children": ["children"], "list": ["cn", "uniqueMember", "memberURL", "mgrpModerator", "mgrpAuthPassword", "inetMailGroupStatus"],
+    "children": ["children"], "reach": ["memberURL", "mgrpDeliverTo"], "list": ["cn", "uniqueMember", "mgrpModerator", "mgrpAuthPassword", "inetMailGroupStatus"],
     "member": ["member"], "gives": ["mailQuota"], "catchall": ["mailDomainCatchallAddress"],
 }
 FULL = "own=w script=w account=w person=w routing=w store=w authz=- totp=-"
@@ -91,21 +91,23 @@ MATRIX = [
     ("service", ANN, "secret=- own=r account=r routing=r store=r person=- authz=- totp=-"),
     ("admind", ANN, "secret=- own=r account=r routing=r store=r person=- authz=- totp=-"),
     # organisations
-    ("top", ORGS["b1.test"], "domain=w shares=w about=w children=w catchall=w"),
-    ("providerA", ORGS["a2.test"], "domain=w shares=w about=w children=w catchall=w"),
-    ("providerA", ORGS["b1.test"], "domain=- shares=- about=- children=-"),
-    ("adminA1", ORGS["a1.test"], "domain=r shares=r about=w children=w catchall=w"),
+    ("top", ORGS["b1.test"], "names=w domain=w shares=w about=w children=w catchall=w"),
+    ("providerA", ORGS["a2.test"], "names=r domain=w shares=w about=w children=w catchall=w"),
+    ("admind as providerA", ORGS["a2.test"], "names=w domain=w"), ("admind as providerA", ORGS["b1.test"], "names=- domain=-"),
+    ("sieve as providerA", ORGS["a2.test"], "names=- domain=-"), ("providerA", ORGS["b1.test"], "names=- domain=- shares=- about=- children=-"),
+    ("adminA1", ORGS["a1.test"], "names=r domain=r shares=r about=w children=r catchall=w"),
     ("adminA1", ORGS["a2.test"], "domain=- shares=- about=- children=- catchall=-"), ("helpA1", ORGS["a1.test"], "domain=r about=r children=r"),
-    ("userA1", ORGS["a1.test"], "domain=- shares=- about=- children=-"), ("admind", ORGS["a1.test"], "domain=r shares=- about=- children=-"),
+    ("userA1", ORGS["a1.test"], "domain=- shares=- about=- children=-"), ("admind", ORGS["a1.test"], "names=r domain=r shares=- about=- children=-"),
     ("top", f"o=A,{B}", "shares=w children=w"), ("providerA", f"o=A,{B}", "shares=r about=r children=w"),
     ("providerA", f"o=B,{B}", "shares=- children=-"), ("adminA1", f"o=A,{B}", "shares=- children=-"),
     ("top", B, "children=w"), ("providerA", B, "children=-"), ("adminA1", B, "children=-"),
     ("adminA1", f"ou=People,{ORGS['a1.test']}", "children=w"), ("adminA1", f"ou=People,{ORGS['a2.test']}", "children=-"),
     ("helpA1", f"ou=People,{ORGS['a1.test']}", "children=r"),
     # lists
-    ("adminA1", f"cn=staff,ou=Groups,{ORGS['a1.test']}", "list=w about=w account=w"), ("adminA1", f"cn=staff,ou=Groups,{ORGS['a2.test']}", "list=-"),
-    ("helpA1", f"cn=staff,ou=Groups,{ORGS['a1.test']}", "list=-"), ("userA1", f"cn=staff,ou=Groups,{ORGS['a1.test']}", "list=-"),
-    ("service", f"cn=staff,ou=Groups,{ORGS['a1.test']}", "list=r"), ("providerA", f"cn=staff,ou=Groups,{ORGS['a2.test']}", "list=w"),
+    ("adminA1", f"cn=staff,ou=Groups,{ORGS['a1.test']}", "list=w reach=r about=w account=w"), ("adminA1", f"cn=staff,ou=Groups,{ORGS['a2.test']}", "list=-"),
+    ("admind as adminA1", f"cn=staff,ou=Groups,{ORGS['a1.test']}", "list=w reach=w"), ("sieve as adminA1", f"cn=staff,ou=Groups,{ORGS['a1.test']}", "list=- reach=-"),
+    ("helpA1", f"cn=staff,ou=Groups,{ORGS['a1.test']}", "list=- reach=-"), ("userA1", f"cn=staff,ou=Groups,{ORGS['a1.test']}", "list=-"),
+    ("service", f"cn=staff,ou=Groups,{ORGS['a1.test']}", "list=r reach=r"), ("providerA", f"cn=staff,ou=Groups,{ORGS['a2.test']}", "list=w reach=w"),
     # roles: who gives which
     ("top", f"cn=Top-Level Admins,{B}", "member=w"), ("providerA", f"cn=Top-Level Admins,{B}", "member=-"),
     ("providerA", f"cn=Provider Admins,o=A,{B}", "member=w"), ("adminA1", f"cn=Provider Admins,o=A,{B}", "member=-"),
@@ -122,6 +124,10 @@ VALUES = [
     ("adminA1", ANN, "mailDeliveryOption/write:forward", True), ("adminA1", ANN, "mailDeliveryOption/write:program", False),
     ("adminA1", ANN, "mailDeliveryOption/write:native", False), ("providerA", ANN, "mailDeliveryOption/write:program", True),
     ("adminA1", ANN, "mailHost/add", True), ("adminA1", ANN, "mailHost/delete", False), ("helpA1", ANN, "mailHost/add", False),
+    ("providerA", ORGS["a2.test"], "associatedDomain/add", False), ("providerA", ORGS["a2.test"], "associatedDomain/delete", True),
+    # a group of a role is made, and cannot be made that of another
+    ("adminA1", ORGS["a1.test"], "children/add", True), ("adminA1", ORGS["a1.test"], "children/delete", False),
+    ("adminOwn", ORGS["own.test"], "children/delete", False), ("providerA", ORGS["a1.test"], "children/delete", True),
     ("userA1", WHO["userA1"], "userPassword/auth", True), ("nobody", ANN, "userPassword/auth", True),
 ]
 where, bad, checked = tm.tempdir(), [], 0
