@@ -83,6 +83,8 @@ admind_problem(struct admind_session *s, unsigned status, const char *code, cons
 struct admind_agent {
 	struct list link;
 	struct dir_agent *agent;
+	bool
+	    sorts; /* slapd keeps the rest of a sorted list for it, until it is read or the connection ends */
 };
 struct admind_agent *admind_agent_take(void); /* NULL: all are busy */
 void admind_agent_give(struct admind_agent **a);

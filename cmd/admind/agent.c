@@ -24,10 +24,22 @@ admind_agent_take(void)
 	return a;
 }
 
+static void
+admind_agent_end(struct admind_agent *a)
+{
+	list_remove(&a->link);
+	dir_agent_free(&a->agent);
+	mem_free(&a);
+	metric_set(M_AGENTS, (int64_t)--admind.nagents);
+}
+
+/* One whose sorted list was not read to its end takes a place of slapd's few (sssvlv-max) as long as it lives. */
 void
 admind_agent_give(struct admind_agent **a)
 {
-	if (*a)
+	if (*a && (*a)->sorts)
+		admind_agent_end(*a);
+	else if (*a)
 		list_push_front(&admind.agents, &(*a)->link);
 	*a = NULL;
 }
@@ -37,10 +49,6 @@ admind_agent_close(void)
 {
 	struct admind_agent *a;
 
-	while ((a = list_first(&admind.agents, struct admind_agent, link))) {
-		list_remove(&a->link);
-		dir_agent_free(&a->agent);
-		mem_free(&a);
-		metric_set(M_AGENTS, (int64_t)--admind.nagents);
-	}
+	while ((a = list_first(&admind.agents, struct admind_agent, link)))
+		admind_agent_end(a);
 }

@@ -337,25 +337,38 @@ path_me(struct admind_session *s)
 
 /* ---- the request ---------------------------------------------------------------------------------------- */
 
+/* RFC 9110 13.1.1: compared strongly, so a weak tag never fits, nor does what is none. */
+static bool
+path_version(struct admind_ask *ask, struct slice match)
+{
+	match = slice_trim(match);
+	if (!match.n || slice_eq(match, S("*")))
+		return true;
+	if (match.n < 3 || match.p[0] != '"' ||
+	    slice_find(slice_from(match, 1), '"') != match.n - 2)
+		return false;
+	ask->version = path_copy(slice_sub(match, 1, match.n - 2));
+	return true;
+}
+
 static enum http_next
 path_go(struct admind_session *s)
 {
 	const struct http_head *h = http_server_head(&s->http);
-	struct slice match = http_head_value(h, S("If-Match"));
 	struct admind_ask ask = { .limit = 0 };
 	unsigned status = path_find(h, &ask);
 	const char *why = status ? NULL : path_query(&ask, h->query);
 	enum http_next next;
+	bool fits;
 
 	if (!status && !why)
 		why = path_body(&ask, buf_get(&s->body));
-	if (match.n > 2 && match.p[0] == '"')
-		ask.version = path_copy(slice_sub(match, 1, match.n - 2));
 	if (ask.list && !ask.limit)
 		ask.limit = 200;
-	ask.what = mem_printf(SFMT "?" SFMT "&" SFMT, SARG(h->path), /* what a page is of */
+	fits = path_version(&ask, http_head_value(h, S("If-Match")));
+	ask.what = mem_printf(SFMT "?" SFMT "&" SFMT "&%s", SARG(h->path), /* what a page is of */
 	    SARG(ask.nnames > 0 ? ask.names[0] : S("")),
-	    SARG(ask.nnames > 1 ? ask.names[1] : S("")));
+	    SARG(ask.nnames > 1 ? ask.names[1] : S("")), ask.sort ? ask.sort : "");
 	if (status == 405)
 		next = http_server_refuse_verb(&s->http,
 		    HTTP_VERB_GET | HTTP_VERB_POST | HTTP_VERB_PATCH | HTTP_VERB_DELETE);
@@ -363,6 +376,9 @@ path_go(struct admind_session *s)
 		next = admind_problem(s, status, "path", "There is nothing of this name.");
 	else if (why)
 		next = admind_problem(s, 400, "malformed", why);
+	else if (!fits)
+		next = admind_problem(s, 412, "changed",
+		    "If-Match names no version that an entry could have.");
 	else
 		next = admind_work_start(s, &ask);
 	admind_ask_fini(&ask);

@@ -140,6 +140,8 @@ work_keep_page(struct admind_work *w)
 	struct admind_page *p = w->page;
 
 	*w->ask.page = '\0';
+	if (p && w->problem.status == ADMIN_OK && !p->page.n)
+		w->agent->sorts = false;
 	if (!p || w->problem.status != ADMIN_OK || !p->page.n)
 		return;
 	random_id(p->id);
@@ -276,6 +278,7 @@ work_connect(struct admind_work *w)
 	}
 	if (w->page) {
 		w->page->page.sort = w->ask.sort;
+		w->agent->sorts = !!w->ask.sort;
 		w->call.page = &w->page->page;
 	}
 	return NULL;
