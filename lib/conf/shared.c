@@ -104,6 +104,8 @@ static const struct conf_key keys[] = {
 	    "tlsv1.3|tlsv1.2", "The oldest TLS version that is accepted." },
 	{ "tls.ciphers", CONF_STR, &shared.tls_ciphers, "secure", 0, 0, RELOAD, NULL,
 	    "Cipher suites: secure, compat, legacy, or an OpenSSL cipher list." },
+	{ "tls.resume", CONF_TIME, &shared.tls_resume, "1h", 0, HOUR_MS, RELOAD, NULL,
+	    "For how long a TLS session may be taken up again; 0 for never." },
 	{ "roles.proxy", CONF_LIST, &shared.role_proxies, "", 0, 0, RELOAD, "domain",
 	    "Host names whose certificates may act for users." },
 	{ "roles.relay", CONF_LIST, &shared.role_relays, "", 0, 0, RELOAD, "domain",

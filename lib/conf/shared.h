@@ -41,6 +41,7 @@ struct conf_shared {
 	char *tls_ca;             /* tls.ca: PEM of the CAs that are trusted */
 	int tls_protocols;        /* tls.protocols: tlsv1.3 | tlsv1.2 (and above) */
 	char *tls_ciphers;        /* tls.ciphers: libtls word */
+	int64_t tls_resume;       /* tls.resume: milliseconds; 0: sessions are not taken up again */
 	char **role_proxies, **role_relays, **role_stores; /* roles.*: host names */
 	char **role_operators, **role_admins, **role_movers;
 	char *control_address; /* control.address: where other hosts' operators ask; "" = nowhere */

@@ -162,6 +162,7 @@ shared_params(struct tls_params *p)
 		.ca = shared.tls_ca,
 		.protocols = shared.tls_protocols == 0 ? "tlsv1.3" : "tlsv1.2,tlsv1.3",
 		.ciphers = shared.tls_ciphers,
+		.lifetime = (unsigned)(shared.tls_resume / 1000),
 	};
 }
 

@@ -244,11 +244,13 @@ int
 stream_tls_connect(struct stream *s, struct tls_ctx *ctx, const char *name)
 {
 	int rc = stream_tls_begin(s, ctx);
+	struct addr peer;
 
 	must(!ctx->server && s->ev->secured);
 	if (rc < 0)
 		return rc;
-	if (!(s->tls = tls_session_connect(ctx, &records, s, name))) {
+	stream_peer(s, &peer);
+	if (!(s->tls = tls_session_connect(ctx, &records, s, name, (unsigned)addr_port(&peer)))) {
 		stream_tls_fini(s);
 		return -EINVAL;
 	}
@@ -288,6 +290,12 @@ const char *
 stream_tls_cipher(const struct stream *s)
 {
 	return stream_secure(s) ? tls_session_cipher(s->tls) : NULL;
+}
+
+bool
+stream_tls_resumed(const struct stream *s)
+{
+	return stream_secure(s) && tls_session_resumed(s->tls);
 }
 
 bool

@@ -138,6 +138,8 @@ stream_handshaking(const struct stream *s)
 }
 const char *stream_tls_version(const struct stream *s); /* "TLSv1.3", or NULL */
 const char *stream_tls_cipher(const struct stream *s);
+/* Does it go on with an earlier session, whose certificates were looked at then?  See tls_params.lifetime. */
+bool stream_tls_resumed(const struct stream *s);
 bool stream_tls_peer_cert(const struct stream *s); /* a verified client certificate is there */
 bool stream_tls_peer_named(const struct stream *s, const char *name); /* ... for this host name */
 unsigned stream_tls_peer_roles(const struct stream *s); /* ... and its bits of net/tls-role.h */

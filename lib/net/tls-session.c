@@ -6,7 +6,7 @@
  * that was asked for; both are libssl's own check, so there is no step that could be left out.
  *
  * What libtls does for a client and this does too: no SNI for a numeric address (RFC 6066 3), no
- * renegotiation, no session tickets (the context's options, set by libtls). */
+ * renegotiation (the context's options, set by libtls). */
 #include "net/tls-session.h"
 
 #include <arpa/inet.h>
@@ -26,8 +26,9 @@ struct tls_session {
 	struct tls_ctx *ctx; /* of a client: what checks the certificates is the context's */
 	const struct tls_session_io *io;
 	void *arg;
-	char *error; /* of a client */
-	bool verify; /* a client: who is there must be proved */
+	struct tls_peer peer; /* of a client that keeps its session */
+	char *error;          /* of a client */
+	bool verify;          /* a client: who is there must be proved */
 };
 
 /* ---- a client's bytes -------------------------------------------------------------------------- */
@@ -132,6 +133,7 @@ tls_session_accept(struct tls_ctx *ctx, const struct tls_session_io *io, void *a
 	watch_sessions();
 	if (tls_accept_cbs(ctx->accept, &s->tls, io->read, io->write, arg) == 0) {
 		s->below = made;
+		tls_resume_accept(ctx, s->below);
 		return s;
 	}
 	free(s);
@@ -165,9 +167,33 @@ session_name(struct tls_session *s, const struct tls_ctx *ctx, const char *name)
 		       X509_VERIFY_PARAM_set1_host(p, name, 0)) == 1;
 }
 
+/* The ticket of the last session with this server, if there is one, and this one's is kept. */
+static bool
+session_resume(struct tls_session *s, const char *name, unsigned port)
+{
+	SSL_SESSION *last;
+
+	if (!s->verify || !s->ctx->lifetime || port == 0)
+		return true;
+	s->peer = (struct tls_peer){ mem_str(name), port };
+	last = tls_resume_find(s->ctx, &s->peer);
+	return SSL_set_app_data(s->ssl, s) == 1 && (!last || SSL_set_session(s->ssl, last) == 1);
+}
+
+int
+tls_session_fresh(SSL *ssl, SSL_SESSION *session)
+{
+	const struct tls_session *s = SSL_get_app_data(ssl);
+
+	if (!s || !s->peer.name || !SSL_SESSION_is_resumable(session))
+		return 0;
+	tls_resume_keep(s->ctx, &s->peer, session);
+	return 1;
+}
+
 struct tls_session *
 tls_session_connect(struct tls_ctx *ctx, const struct tls_session_io *io, void *arg,
-    const char *name)
+    const char *name, unsigned port)
 {
 	struct tls_session *s = mem_new(sizeof(*s));
 	BIO *bio;
@@ -178,7 +204,7 @@ tls_session_connect(struct tls_ctx *ctx, const struct tls_session_io *io, void *
 	if ((s->ssl = SSL_new(ctx->shared)) && (bio = session_bio_new(s))) {
 		SSL_set_bio(s->ssl, bio, bio);
 		SSL_set_connect_state(s->ssl);
-		if (session_name(s, ctx, name))
+		if (session_name(s, ctx, name) && session_resume(s, name, port))
 			return s;
 	}
 	ERR_clear_error();
@@ -197,6 +223,7 @@ tls_session_free(struct tls_session **sp)
 	tls_free(s->tls);
 	SSL_free(s->ssl);
 	tls_unref(&s->ctx);
+	mem_free(&s->peer.name);
 	free(s->error);
 	free(s);
 }
@@ -213,6 +240,8 @@ session_broke(struct tls_session *s, const char *what)
 
 	if (s->error)
 		return;
+	if (s->peer.name && !SSL_is_init_finished(s->ssl))
+		tls_resume_forget(s->ctx, &s->peer); /* the next one begins anew */
 	if (v != X509_V_OK)
 		s->error = mem_printf("certificate verification failed: %s",
 		    X509_verify_cert_error_string(v));
@@ -316,6 +345,12 @@ const char *
 tls_session_cipher(struct tls_session *s)
 {
 	return s->tls ? tls_conn_cipher(s->tls) : SSL_get_cipher_name(s->ssl);
+}
+
+bool
+tls_session_resumed(struct tls_session *s)
+{
+	return s->tls ? tls_conn_session_resumed(s->tls) == 1 : SSL_session_reused(s->ssl) == 1;
 }
 
 bool

@@ -17,12 +17,13 @@ struct tls_session_io {
 	tls_write_cb write;
 };
 
-/* The context must outlive the session.  `name` may be NULL for a client that does not verify.  NULL:
+/* The context must outlive the session.  `name` may be NULL for a client that does not verify.  With a
+ * port, and a context that lets them, a client goes on with its last session with that server.  NULL:
  * no memory, or a name that cannot be checked. */
 struct tls_session *
 tls_session_accept(struct tls_ctx *ctx, const struct tls_session_io *io, void *arg) MUSTCHECK;
 struct tls_session *tls_session_connect(struct tls_ctx *ctx, const struct tls_session_io *io,
-    void *arg, const char *name) MUSTCHECK;
+    void *arg, const char *name, unsigned port) MUSTCHECK;
 void tls_session_free(struct tls_session **s);
 
 int tls_session_handshake(struct tls_session *s) MUSTCHECK;
@@ -34,6 +35,7 @@ int tls_session_close(struct tls_session *s) MUSTCHECK; /* says close_notify */
 const char *tls_session_error(struct tls_session *s); /* NULL: none */
 const char *tls_session_version(struct tls_session *s);
 const char *tls_session_cipher(struct tls_session *s);
+bool tls_session_resumed(struct tls_session *s); /* without a whole handshake */
 bool tls_session_peer_cert(struct tls_session *s);
 bool tls_session_peer_named(struct tls_session *s, const char *name);
 /* Bits of net/tls-role.h that its certificate names; 0: none. */

@@ -131,7 +131,7 @@ tls_server_new(const struct tls_params *p, char **why)
 	c->server = true;
 	c->verify = p->verify || p->verify_optional;
 	c->accept = tls_server();
-	if (!c->accept || tls_configure(c->accept, config) < 0) {
+	if (!c->accept || tls_resume_server(c, p) < 0 || tls_configure(c->accept, config) < 0) {
 		*why = tls_reason("certificate", p->cert, c->accept ? tls_error(c->accept) : NULL);
 		tls_unref(&c);
 	}
@@ -168,6 +168,8 @@ client_share(struct tls_ctx *c, struct tls_config *config)
 	SSL_CTX_set_info_callback(c->shared, NULL);
 	SSL_CTX_set_tlsext_status_cb(c->shared, NULL);
 	SSL_CTX_set_options(c->shared, SSL_OP_NO_RENEGOTIATION);
+	if (c->lifetime)
+		tls_resume_client(c, tls_session_fresh);
 	return 0;
 }
 
@@ -186,6 +188,8 @@ tls_client_new(const struct tls_params *p, char **why)
 	c = mem_new(sizeof(*c));
 	c->refs = 1;
 	c->verify = p->verify;
+	c->lifetime =
+	    p->verify ? p->lifetime : 0; /* of an unknown server there is nothing to go on with */
 	if (client_share(c, config) < 0) {
 		*why = tls_reason("certificate", p->cert, c->model ? tls_error(c->model) : NULL);
 		tls_unref(&c);
@@ -210,6 +214,7 @@ tls_unref(struct tls_ctx **c)
 	if (!ctx || --ctx->refs > 0)
 		return;
 	tls_free(ctx->accept);
+	tls_resume_fini(ctx);
 	SSL_CTX_free(ctx->shared);
 	tls_free(ctx->model);
 	free(ctx);

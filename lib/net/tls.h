@@ -5,6 +5,8 @@
 
 struct tls_ctx; /* server or client; immutable once made; reference counted */
 
+#define TLS_RESUME_MOST 3600
+
 struct tls_params {
 	const char *cert, *key; /* PEM files; a server needs both, a client may have them */
 	char *const
@@ -15,6 +17,9 @@ struct tls_params {
 	const char *ciphers;   /* libtls word, NULL = "secure" */
 	bool verify;           /* client: certificate and name; server: demand a certificate */
 	bool verify_optional;  /* server: ask for a certificate, accept none */
+	/* For how many seconds (at most TLS_RESUME_MOST) a session may be taken up again without a whole handshake, and without
+	 * another look at certificates; a client that verifies: does so.  0: never. */
+	unsigned lifetime;
 };
 /* Reads the files.  Returns NULL with *why (heap, caller frees). */
 struct tls_ctx *tls_server_new(const struct tls_params *p, char **why) MUSTCHECK;

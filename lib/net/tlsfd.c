@@ -57,7 +57,7 @@ tlsfd_new(struct tls_ctx *ctx, int fd, const char *name, char **why)
 	struct tlsfd *t = mem_new(sizeof(*t));
 
 	t->fd = fd;
-	if ((t->tls = tls_session_connect(ctx, &socket_io, t, name)))
+	if ((t->tls = tls_session_connect(ctx, &socket_io, t, name, 0)))
 		return t;
 	*why = mem_str("cannot set up TLS");
 	free(t);
