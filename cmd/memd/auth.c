@@ -107,6 +107,9 @@ auth_accept(struct memd_session *s, const struct login_user *user)
 		    log_value(user->account));
 		return memd_problem(s, 429, "limit", "Too many requests of this user at once.");
 	}
+	if (!web_session_account(user->account))
+		return memd_problem(s, 500, "account",
+		    "The name of this account cannot be used here.");
 	mem_free(&s->account);
 	s->account = mem_strn(user->account.p, user->account.n);
 	return s->then(s, user);

@@ -21,7 +21,8 @@ login_in(struct memd_session *s, const struct login_user *user)
 	enum http_next next;
 
 	if (!web_session_begin(&s->web, user->account, now))
-		return memd_problem(s, 500, "account", "The name of this account is too long.");
+		return memd_problem(s, 500, "account",
+		    "The name of this account cannot be used here.");
 	s->account = mem_strn(user->account.p, user->account.n);
 	metric_add(M_LOGINS, 1);
 	log_event(LOG_INFO, "login", "sid=%s peer=%s user=%s tls=%s session=%s store=%s", s->sid,

@@ -9,9 +9,18 @@
 #define SESSION_SKEW 300
 
 bool
+web_session_account(struct slice account)
+{
+	for (size_t i = 0; i < account.n; i++)
+		if ((unsigned char)account.p[i] < ' ' || account.p[i] == 0x7f)
+			return false;
+	return account.n > 0 && account.n <= WEB_SESSION_ACCOUNT && account.p[0] != ' ';
+}
+
+bool
 web_session_begin(struct web_session *s, struct slice account, int64_t now)
 {
-	if (account.n == 0 || account.n > WEB_SESSION_ACCOUNT)
+	if (!web_session_account(account))
 		return false;
 	*s = (struct web_session){ .began = now, .seen = now };
 	random_id(s->id);
@@ -24,8 +33,8 @@ web_session_seal(const struct web_keys *k, const struct web_session *s, struct b
 {
 	struct buf text = { 0 };
 
-	buf_printf(&text, "1 %lld %lld %s %s", (long long)s->began, (long long)s->seen, s->id,
-	    s->account);
+	buf_printf(&text, "%c %lld %lld %s %s", strchr(s->account, ' ') ? '2' : '1',
+	    (long long)s->began, (long long)s->seen, s->id, s->account);
 	web_seal(k, SESSION_LABEL, buf_get(&text), b);
 	buf_fini(&text);
 }
@@ -45,16 +54,17 @@ session_number(struct slice *text, int64_t *v)
 static bool
 session_parse(struct slice text, struct web_session *s)
 {
-	struct slice word, id, account;
+	struct slice word, id;
 
-	if (!slice_word(&text, &word) || !slice_eq(word, S("1")) ||
+	if (!slice_word(&text, &word) || !(slice_eq(word, S("1")) || slice_eq(word, S("2"))) ||
 	    !session_number(&text, &s->began) || !session_number(&text, &s->seen) ||
-	    !slice_word(&text, &id) || !slice_word(&text, &account))
+	    !slice_word(&text, &id) || !slice_starts(text, S(" ")))
 		return false;
-	if (id.n != WEB_SESSION_ID || account.n > WEB_SESSION_ACCOUNT)
+	text = slice_from(text, 1);
+	if (id.n != WEB_SESSION_ID || !web_session_account(text))
 		return false;
 	slice_cstr(id, s->id, sizeof(s->id));
-	slice_cstr(account, s->account, sizeof(s->account));
+	slice_cstr(text, s->account, sizeof(s->account));
 	return true;
 }
 

@@ -4,9 +4,10 @@
  * A session ends after `idle` seconds without a request, and `life` seconds after the login whatever was
  * asked.  The cookie is written anew now and then (web_session_due), with the time of the last request.
  *
- *	text = "1" SP login-time SP last-time SP id SP account [SP anything]	seconds since 1970
+ *	text = ("1" / "2") SP login-time SP last-time SP id SP account	seconds since 1970
  *
- * A reader passes over what stands behind the account, so that a newer one may say more there; another first
+ * The account is all of the rest: a uid may have blanks in it, and its first word may be somebody else's uid.
+ * There was a reader that took that word, so such ones are sealed as "2", which it does not know.  Another first
  * word is another layout, and then the person logs in again. */
 #ifndef WEB_SESSION_H
 #define WEB_SESSION_H
@@ -24,7 +25,10 @@ struct web_session_rules {
 	int64_t idle_s, life_s;
 };
 
-/* A new one of `account`; false when that is too long. */
+/* Can the account be said in a cookie and in a field of a request, and be read there as what it is?  Not with controls
+ * or a blank in front, nor when it is too long. */
+bool web_session_account(struct slice account);
+/* A new one of `account`; false when it is none such. */
 bool web_session_begin(struct web_session *s, struct slice account, int64_t now) MUSTCHECK;
 /* Appends the cookie's value. */
 void web_session_seal(const struct web_keys *k, const struct web_session *s, struct buf *b);

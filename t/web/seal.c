@@ -127,12 +127,15 @@ test_session(void)
 	ok(!web_session_open(k, &rules, buf_get(&b), 9000, &got, &due),
 	    "one of the future is none");
 	buf_clear(&b);
-	web_seal(k, "tiermail session", S("1 10000 10000 0123456789abc a@b later words"), &b);
+	ok(web_session_begin(&s, S("a b@example.test"), 10000), "an account with a blank in it");
+	web_session_seal(k, &s, &b);
 	ok(web_session_open(k, &rules, buf_get(&b), 10001, &got, &due) &&
-		strcmp(got.account, "a@b") == 0,
-	    "what a newer host says more is passed over");
+		strcmp(got.account, "a b@example.test") == 0,
+	    "is not that of its first word");
 	buf_clear(&b);
-	web_seal(k, "tiermail session", S("2 10000 10000 0123456789abc a@b"), &b);
+	ok(!web_session_begin(&s, S(" a@b"), 1) && !web_session_begin(&s, S("a\nb@c"), 1),
+	    "what a field cannot say is none");
+	web_seal(k, "tiermail session", S("3 10000 10000 0123456789abc a@b"), &b);
 	ok(!web_session_open(k, &rules, buf_get(&b), 10001, &got, &due),
 	    "another layout is no session");
 	buf_clear(&b);
