@@ -247,6 +247,7 @@ events_get(struct session *s, struct slice rest)
 	metric_add(M_LISTENERS, 1);
 	s->http.data = e;
 	s->http.undo = events_undo;
+	s->http.endless = true;
 	http_server_answer(&s->http, 200);
 	http_server_field(&s->http, "Cache-Control", S("no-store"));
 	http_server_field(&s->http, "X-Accel-Buffering", S("no"));

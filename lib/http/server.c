@@ -16,6 +16,8 @@
 #define SERVER_FEED 16384
 /* How long a body is read over behind an answer that ends the connection, ms. */
 #define SERVER_LINGER 5000
+/* Until the system looks whether a silent client is still there: one that waits for events may be gone without a word. */
+#define SERVER_KEEPALIVE_S 60
 
 static void
 http_server_event(struct http_server *s, enum http_event ev)
@@ -66,7 +68,7 @@ http_server_over(struct http_server *s)
 	s->output = HTTP_SILENT;
 	s->status = 0;
 	s->sent = s->length = 0;
-	s->chunked = s->bare = false;
+	s->chunked = s->bare = s->endless = false;
 	s->unpaced = 0;
 	http_server_move(s, HTTP_REST);
 }
@@ -287,6 +289,13 @@ http_server_bye(struct line_session *l, enum line_bye why)
 	(void)http_server_error(s, why == LINE_TIMEOUT ? 408 : 503, NULL);
 }
 
+/* Others may close their side and read the answer (RFC 9112 9.6), for that has an end. */
+static bool
+http_server_gone(struct line_session *l)
+{
+	return CONTAINER(l, struct http_server, line)->endless;
+}
+
 static void
 http_server_release(struct line_session *l)
 {
@@ -315,6 +324,7 @@ static const struct line_events http_server_events = {
 	.closed = http_server_closed,
 	.ahead = LOOP_READ_SIZE,
 	.prompt = true,
+	.gone = http_server_gone,
 };
 
 int
@@ -326,6 +336,7 @@ http_server_open(struct http_server *s, struct loop *l, int fd, struct tls_ctx *
 	if (r < 0)
 		return r;
 	http_reader_init(&s->reader, &s->policy->limits->bounds);
+	stream_keepalive(&s->line.io, SERVER_KEEPALIVE_S);
 	line_session_time(&s->line, s->policy->limits->head_ms, true);
 	line_session_open(&s->line, ctx);
 	return 0;

@@ -88,6 +88,8 @@ struct http_server {
 	bool chunked;      /* the content goes out in chunks */
 	bool bare;         /* the answer has no content, whatever its head says: HEAD, 304 */
 	bool lingers;      /* it was the last; what still comes is thrown away */
+	bool
+	    endless; /* the owner's: it goes on until the client goes, who is gone when its side is closed */
 	const struct http_taker *taker;
 	struct arena arena;
 	struct op op;

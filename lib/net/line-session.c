@@ -278,6 +278,8 @@ line_session_on_input(struct stream *io)
 		/* Nobody is there for the answer: an owner that can gives the work up. */
 		log_context(l->sid ? l->sid : "");
 		line_session_close(l, "error");
+	} else if (stream_eof(io) && l->ev->gone && l->ev->gone(l)) {
+		line_session_close(l, "eof");
 	} else if (stream_peek(io).n > l->ev->ahead) {
 		stream_stop(io);
 	}

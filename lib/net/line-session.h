@@ -61,6 +61,9 @@ struct line_events {
 	 * to TCP; 0: none, and slices of the input stay valid across LINE_WAIT. */
 	size_t ahead;
 	bool prompt; /* what is written goes out before LINE_WAIT, not with the answer after it */
+	/* The peer has closed its side while an operation is pending: is nobody there any more, who could
+	 * hear of it?  Then it is over.  NULL: somebody is. */
+	bool (*gone)(struct line_session *);
 };
 
 struct line_session {
