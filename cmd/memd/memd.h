@@ -185,6 +185,7 @@ struct memd_reach {
 	struct tls_ctx *ctx;
 	char *name; /* that the certificate must have */
 	int port;
+	unsigned epoch; /* of memd.pool, when these were read */
 	/* The client, or NULL: the store is away. */
 	void (*done)(void *arg, struct http_client *c);
 	void *arg;
@@ -196,6 +197,9 @@ memd_reach_start(struct memd_reach *r, struct slice host, bool fresh, bool *away
 /* Likewise without asking whether it is up: always a new one. */
 void memd_reach_probe(struct memd_reach *r, struct backend *b);
 void memd_reach_tried(struct memd_reach *r, enum backend_tried how, struct slice why);
+/* It is the client's turn, who has more to say to the store: for so long the request is none that waits for it. */
+void memd_reach_leave(struct memd_reach *r);
+void memd_reach_return(struct memd_reach *r);
 void memd_reach_fini(struct memd_reach *r);
 
 /* ---- store.c */

@@ -23,6 +23,8 @@ password_undo(struct http_server *http)
 {
 	struct memd_change *c = http->data;
 
+	if (c->agent) /* whether it was changed is not known where nobody has waited for it */
+		dir_forget(memd.dir, slice_str(c->s->account));
 	dir_agent_free(&c->agent);
 	secret_wipe(&c->old);
 	secret_wipe(&c->new);

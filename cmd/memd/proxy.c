@@ -177,7 +177,8 @@ proxy_fields(struct memd_proxy *p, const struct http_head *h)
 	memd_guard_fields(p->s);
 }
 
-/* Of a store that does not believe us, or a proxy between: nothing that the person can do. */
+/* Of a store that does not believe us, a proxy between, or one that sends on who was sent to it: nothing that the
+ * person can do. */
 static enum http_next
 proxy_unbelieved(struct memd_proxy *p, const struct http_head *h)
 {
@@ -192,7 +193,7 @@ proxy_answer(struct memd_proxy *p, const struct http_head *h)
 {
 	struct http_server *http = &p->s->http;
 
-	if (h->code == 401 || h->code == 407)
+	if (h->code == 401 || h->code == 407 || h->code == 421)
 		return proxy_unbelieved(p, h);
 	p->answered = true;
 	http_server_answer(http, h->code);
@@ -250,6 +251,8 @@ proxy_on_head(void *arg, const struct http_head *h)
 	struct memd_proxy *p = arg;
 
 	memd_reach_tried(&p->reach, BACKEND_GOOD, S(""));
+	if (p->s->event_stream) /* which may be silent from now on */
+		http_client_silence(p->client, 0);
 	metric_add(M_STORE_ANSWERED, 1);
 	metric_add(M_STORE_US, (int64_t)(clock_mono_us() - p->began_us));
 	p->moving = h->code == 421 && http_head_find(h, S("Tiermail-Mailhost")) && !p->followed;
@@ -391,6 +394,7 @@ proxy_body_over(struct http_server *http)
 	p->read = true;
 	if (p->early || p->lost)
 		return proxy_early(p);
+	memd_reach_return(&p->reach);
 	http_client_done(p->client);
 	return proxy_wait(p);
 }
@@ -432,7 +436,7 @@ proxy_say(struct memd_proxy *p)
 	http_client_field(c, "Tiermail-Client", slice_str(s->peer));
 	http_client_field(c, "Tiermail-Session", slice_str(s->sid));
 	http_client_body(c, kept ? p->kept.n : h->length, h->verb != HTTP_VERB_POST && !p->body,
-	    s->event_stream ? 0 : (uint32_t)config.answer_time);
+	    (uint32_t)config.answer_time);
 	if (kept && p->kept.n) {
 		http_client_piece(c, buf_get(&p->kept));
 		http_client_done(c);
@@ -443,8 +447,10 @@ static enum http_next
 proxy_ask(struct memd_proxy *p)
 {
 	proxy_say(p);
-	if (p->body && !p->read)
+	if (p->body && !p->read) {
+		memd_reach_leave(&p->reach);
 		return http_server_take(&p->s->http, &proxy_taker, (uint64_t)config.upload);
+	}
 	p->read = true;
 	return proxy_wait(p);
 }
@@ -494,6 +500,7 @@ memd_proxy_start(struct memd_session *s, const struct login_user *user)
 	s->http.data = p;
 	s->http.undo = proxy_undo;
 	s->event_stream = slice_eq(h->path, S("/jmap/events"));
+	s->http.endless = s->event_stream;
 	if (s->event_stream)
 		metric_add(M_STREAMS, 1);
 	return proxy_reach(p, host, false);

@@ -22,6 +22,22 @@ memd_reach_tried(struct memd_reach *r, enum backend_tried how, struct slice why)
 }
 
 void
+memd_reach_leave(struct memd_reach *r)
+{
+	memd_reach_tried(r, BACKEND_GIVEN_UP, S(""));
+}
+
+void
+memd_reach_return(struct memd_reach *r)
+{
+	if (r->way)
+		return;
+	r->way = &r->host->ways[0];
+	r->began_ms = loop_now(memd.loop);
+	backend_way_return(r->way);
+}
+
+void
 memd_reach_fini(struct memd_reach *r)
 {
 	op_cancel(&r->op);
@@ -52,6 +68,24 @@ reach_dialled(void *arg, struct http_client *c, const char *why)
 
 static void reach_connect(struct memd_reach *r);
 
+/* What is short here says nothing of the store. */
+static enum backend_tried
+reach_blame(const struct memd_reach *r, int error)
+{
+	switch (error) {
+	case -ETIMEDOUT: return BACKEND_SILENT;
+	case -EMFILE:
+	case -ENFILE:
+	case -ENOBUFS:
+	case -ENOMEM:
+	case -EADDRNOTAVAIL: break;
+	default: return BACKEND_BAD;
+	}
+	log_event(LOG_ERROR, "store_lost", "sid=%s store=%s error=%s", log_sid(),
+	    log_str(r->host->name), strerror(-error));
+	return BACKEND_GIVEN_UP;
+}
+
 static void
 reach_connected(void *arg, int fd)
 {
@@ -63,13 +97,13 @@ reach_connected(void *arg, int fd)
 		return;
 	}
 	if (fd >= 0) {
-		rc = http_dial_start(&memd.pool, slice_str(r->name), fd, r->ctx, r->name,
-		    (uint32_t)config.connect_time, &r->op, reach_dialled, r);
+		rc = http_dial_start(&memd.pool, slice_str(r->host->name), r->epoch, fd, r->ctx,
+		    r->name, (uint32_t)config.connect_time, &r->op, reach_dialled, r);
 		if (rc == 0)
 			return;
 		(void)close(fd);
 	}
-	reach_no(r, rc == -ETIMEDOUT ? BACKEND_SILENT : BACKEND_BAD, strerror(-rc));
+	reach_no(r, reach_blame(r, rc), strerror(-rc));
 }
 
 static void
@@ -109,6 +143,7 @@ reach_begin(struct memd_reach *r, struct backend *b)
 	r->host = b;
 	r->ctx = tls_ref(ctx); /* a reload replaces it */
 	r->port = (int)own.port;
+	r->epoch = memd.pool.epoch;
 	mem_free(&r->name);
 	r->name = mem_str(own.certificate_name);
 	if (backend_known(b))
@@ -131,17 +166,16 @@ struct http_client *
 memd_reach_start(struct memd_reach *r, struct slice host, bool fresh, bool *away)
 {
 	struct backend *b = backend_get(&memd.stores, host);
-	struct memd_section own;
 	struct http_client *c = NULL;
 
 	*away = !b || !backend_way_enter(&b->ways[0]);
 	if (*away)
 		return NULL;
+	r->host = b;
 	r->way = &b->ways[0];
 	r->began_ms = loop_now(memd.loop);
-	own = memd_store_own(b);
 	if (!fresh)
-		c = http_pool_take(&memd.pool, slice_str(own.certificate_name));
+		c = http_pool_take(&memd.pool, slice_str(b->name));
 	if (!c && !reach_begin(r, b)) {
 		memd_reach_tried(r, BACKEND_GIVEN_UP, S(""));
 		*away = true;

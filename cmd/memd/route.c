@@ -101,12 +101,21 @@ static const struct {
 	{ "/", true, route_file },
 };
 
+/* A Host without its port; numeric IPv6 has colons of its own. */
+static struct slice
+route_name(struct slice host)
+{
+	size_t end = slice_starts(host, S("[")) ? slice_find(host, ']') + 1 : slice_find(host, ':');
+
+	return slice_sub(host, 0, end);
+}
+
 /* From port 80: the same address over TLS. */
 static enum http_next
 route_redirect(struct memd_session *s)
 {
 	const struct http_head *h = http_server_head(&s->http);
-	struct slice host = slice_sub(h->host, 0, slice_find(h->host, ':'));
+	struct slice host = route_name(h->host);
 	char *to;
 
 	if (host.n == 0 || !slice_starts(h->target, S("/")))

@@ -85,6 +85,8 @@ void backend_status(const struct backend_set *set, struct buf *out);
 
 /* May one more try to reach it?  Then backend_way_tried follows. */
 bool backend_way_enter(struct backend_way *w);
+/* Likewise of one that was let in before and has left since (BACKEND_GIVEN_UP): it is not refused. */
+void backend_way_return(struct backend_way *w);
 enum backend_tried {
 	BACKEND_GOOD,
 	BACKEND_BAD,

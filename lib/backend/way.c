@@ -43,6 +43,12 @@ backend_way_enter(struct backend_way *w)
 	return true;
 }
 
+void
+backend_way_return(struct backend_way *w)
+{
+	w->attempts++;
+}
+
 /* ---- it answers --------------------------------------------------------------------------------- */
 
 static void

@@ -32,6 +32,7 @@ struct http_client {
 	struct http_pool *pool;
 	struct list link; /* pool->idle while at rest */
 	char *key;
+	unsigned epoch; /* the pool's, when it was looked for */
 	struct http_reader reader;
 	struct deadline time; /* DIALLING: until TLS; RESTING: until it is closed */
 	struct later soon;    /* DIALLING: what is known at once is told from the loop */
@@ -130,6 +131,7 @@ http_pool_init(struct http_pool *p, struct loop *l, size_t most, uint32_t rest_m
 	p->n = 0;
 	p->most = most;
 	p->rest_ms = rest_ms;
+	p->epoch = 0;
 }
 
 struct http_client *
@@ -156,9 +158,18 @@ http_pool_clear(struct http_pool *p)
 	struct http_client *c;
 
 	list_each(c, &p->idle, struct http_client, link) http_client_close(c);
+	p->epoch++;
 }
 
 /* ---- the answer ---------------------------------------------------------------------------------- */
+
+/* Is the connection as it was before the request? */
+static bool
+http_client_clean(struct http_client *c)
+{
+	return c->reader.head.keep && c->written && c->epoch == c->pool->epoch &&
+	    stream_peek(&c->io).n == 0 && !stream_eof(&c->io);
+}
 
 /* The end of an answer: back to rest, or not. */
 static void
@@ -168,7 +179,7 @@ http_client_end(struct http_client *c)
 	void *arg = c->arg;
 
 	c->asker = NULL;
-	if (c->reader.head.keep && c->written && stream_peek(&c->io).n == 0 && !stream_eof(&c->io))
+	if (http_client_clean(c))
 		http_client_rest(c);
 	else
 		http_client_close(c);
@@ -197,9 +208,10 @@ http_client_step(struct http_client *c)
 	if (c->state != CLIENT_ASKING)
 		return HTTP_EV_DRY;
 	stream_take(&c->io, before - in.n);
-	if (ev == HTTP_EV_DRY && stream_ended(&c->io))
+	/* A reset is no end, also of a body that ends with the connection. */
+	if (ev == HTTP_EV_DRY && stream_ended(&c->io) && !c->io.error)
 		ev = http_reader_eof(&c->reader);
-	else if (ev == HTTP_EV_DRY)
+	else if (ev == HTTP_EV_DRY && !c->io.error)
 		return ev;
 	if (ev == HTTP_EV_HEAD)
 		http_client_headed(c);
@@ -328,7 +340,7 @@ http_client_on_soon(struct later *l)
 }
 
 int
-http_dial_start(struct http_pool *p, struct slice key, int fd, struct tls_ctx *ctx,
+http_dial_start(struct http_pool *p, struct slice key, unsigned epoch, int fd, struct tls_ctx *ctx,
     const char *name, uint32_t timeout_ms, struct op *op,
     void (*done)(void *arg, struct http_client *c, const char *why), void *arg)
 {
@@ -343,6 +355,7 @@ http_dial_start(struct http_pool *p, struct slice key, int fd, struct tls_ctx *c
 	}
 	c->pool = p;
 	c->key = mem_strn(key.p, key.n);
+	c->epoch = epoch;
 	c->op = op;
 	c->done = done;
 	c->arg = arg;
@@ -407,6 +420,12 @@ http_client_body(struct http_client *c, uint64_t length, bool none, uint32_t sil
 	stream_idle(&c->io, silence_ms);
 	stream_flush(&c->io);
 	stream_start(&c->io);
+}
+
+void
+http_client_silence(struct http_client *c, uint32_t silence_ms)
+{
+	stream_idle(&c->io, silence_ms);
 }
 
 void

@@ -38,16 +38,20 @@ struct http_pool {
 	size_t n;
 	size_t most;      /* in all; beyond it the oldest goes */
 	uint32_t rest_ms; /* then it is closed */
+	unsigned epoch;   /* http_pool_clear begins another */
 };
 void http_pool_init(struct http_pool *p, struct loop *l, size_t most, uint32_t rest_ms);
 /* One at rest of the peer `key`, NULL when there is none. */
 struct http_client *http_pool_take(struct http_pool *p, struct slice key);
-void http_pool_clear(struct http_pool *p); /* closes all that rest: a reload */
+/* A reload: closes all that rest, and lets none of those that are lent or on their way come to rest, for their peer
+ * may be another one by now. */
+void http_pool_clear(struct http_pool *p);
 
 /* TLS on a connected socket (ctx NULL: none): done(arg, client, NULL), or done(arg, NULL, why).  0, or -errno:
- * then the fd stays the caller's, and `done` is not called. */
-int http_dial_start(struct http_pool *p, struct slice key, int fd, struct tls_ctx *ctx,
-    const char *name, uint32_t timeout_ms, struct op *op,
+ * then the fd stays the caller's, and `done` is not called.  `key` says whose it is, and must be one peer's alone;
+ * `epoch` is p->epoch of when its address was looked up. */
+int http_dial_start(struct http_pool *p, struct slice key, unsigned epoch, int fd,
+    struct tls_ctx *ctx, const char *name, uint32_t timeout_ms, struct op *op,
     void (*done)(void *arg, struct http_client *c, const char *why), void *arg) MUSTCHECK;
 
 /* A request: _ask, any number of _field, then _body, then of a body its pieces and _done.  `method` and
@@ -58,6 +62,8 @@ void http_client_field(struct http_client *c, const char *name, struct slice val
 /* The head is written.  Of `length` octets, HTTP_LENGTH_UNKNOWN: in chunks; `none`: no body, and no field
  * about one.  The peer may be silent for `silence_ms` whenever it is its turn. */
 void http_client_body(struct http_client *c, uint64_t length, bool none, uint32_t silence_ms);
+/* From now on so long; 0: for ever. */
+void http_client_silence(struct http_client *c, uint32_t silence_ms);
 void http_client_piece(struct http_client *c, struct slice piece);
 void http_client_done(struct http_client *c);
 /* Is so much unsent that `room` is to be waited for? */
