@@ -347,12 +347,29 @@ mailbox_is_there(struct store_view *v, uint64_t mailbox)
 	return store_fetch(v, STORE_T_MAILBOX, key, sizeof(key)).p;
 }
 
+#define STALE_MANY 4 /* places that cost less than looking for the next message */
+
+void
+store_place_leap(struct store_view *v, struct store_place *p, unsigned stale)
+{
+	const struct store_record *rec;
+	struct store_blocks b;
+	size_t n;
+
+	if (stale < STALE_MANY || p->uid == UINT32_MAX)
+		return;
+	store_blocks_init(&b, v, p->mailbox, p->uid + 1, UINT32_MAX);
+	b.parts = STORE_RECORDS;
+	rec = store_blocks_next(&b, &n);
+	p->uid = rec ? rec->uid - 1 : UINT32_MAX;
+}
+
 bool
 store_email_next(struct store_view *v, struct store_place *p)
 {
 	uint64_t there = 0;
 
-	for (;;) {
+	for (unsigned stale = 0;; stale++) {
 		struct store_place row = *p, first = *p;
 		bool has_row = place_row(v, p, &row), has_first = place_first(v, p, &first);
 		const struct store_record *rec;
@@ -368,5 +385,6 @@ store_email_next(struct store_view *v, struct store_place *p)
 		rec = store_get_record(v, p->mailbox, p->uid);
 		if (rec && rec->emailid == p->emailid)
 			return true;
+		store_place_leap(v, p, stale);
 	}
 }

@@ -61,4 +61,8 @@ store_has(const struct store_view *v, enum store_table t)
 /* Only of a table that is there. */
 MDB_cursor *store_cursor(struct store_view *v, enum store_table t);
 struct slice store_fetch(struct store_view *v, enum store_table t, const void *key, size_t n);
+
+/* A place that is none any more, one of `stale` in a row: when these are many, *p goes on to before the next message of
+ * its mailbox.  A client that moves its messages to and fro leaves a row each time, until the purge. */
+void store_place_leap(struct store_view *v, struct store_place *p, unsigned stale);
 #endif

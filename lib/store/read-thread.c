@@ -130,7 +130,7 @@ account_first(struct store_view *v, const struct store_boxes *b, struct store_pl
 const struct store_record *
 store_boxes_email(struct store_view *v, const struct store_boxes *b, struct store_place *p)
 {
-	for (;;) {
+	for (unsigned stale = 0;; stale++) {
 		struct store_place row = *p, first = *p;
 		bool has_row = account_row(v, b, &row), has_first = account_first(v, b, &first);
 		const struct store_record *rec;
@@ -142,6 +142,7 @@ store_boxes_email(struct store_view *v, const struct store_boxes *b, struct stor
 		rec = store_get_record(v, p->mailbox, p->uid);
 		if (rec && rec->emailid == p->emailid)
 			return rec;
+		store_place_leap(v, p, stale);
 	}
 }
 
@@ -210,7 +211,7 @@ store_thread_emails(struct store_view *v, const struct store_boxes *b, uint64_t 
 
 		do
 			rec = store_boxes_email(v, b, &p);
-		while (rec && rec->threadid != threadid);
+		while (rec && (rec->threadid ? rec->threadid : id) != threadid);
 		if (rec) {
 			struct store_thread_email e = { id, rec->internaldate };
 
