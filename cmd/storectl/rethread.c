@@ -67,6 +67,8 @@ rethread_flush(struct rethread_run *r, uint64_t mailbox)
 	store_rethread_start(r->ask.client, mailbox, r->m, r->n, &r->ask.op, asking_done, &r->ask);
 	r->n = 0;
 	if (!asking_try(&r->ask)) {
+		if (r->ask.reply.code == STORE_NOMAILBOX) /* deleted meanwhile */
+			return 0;
 		fprintf(stderr, "storectl: %s\n", r->ask.reply.verdict.text);
 		return asking_code(&r->ask);
 	}
@@ -236,7 +238,7 @@ rethread_each(void *arg, const char *partition UNUSED, struct slice name,
 		r->messages = a->messages;
 	else
 		rc = rethread_in(r, account);
-	r->failed |= r->unread > 0;
+	r->failed |= rc != 0 || r->unread > 0;
 	if (rc == 0 && !r->dry)
 		log_event(LOG_INFO, "rethreaded",
 		    "account=%s messages=%llu joined=%llu failed=%llu", log_str(account),
@@ -244,7 +246,8 @@ rethread_each(void *arg, const char *partition UNUSED, struct slice name,
 		    (unsigned long long)r->unread);
 	if (rc == 0)
 		rethread_say(r, slice_str(account));
-	return rc;
+	/* What is wrong with one account must not keep the others from it. */
+	return *r->account || rc == EX_UNAVAILABLE ? rc : 0;
 }
 
 static int

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Threads of an account: mail that is delivered, appended, restored or made again from its files joins what it answers, THREADID
 and THREAD=REFS agree over folders and changed subjects, and mail of an old store joins by storectl rethread."""
-import json, os, re, shutil, signal, smtplib, subprocess
+import json, os, re, shutil, signal, smtplib, subprocess, time
 import tm
 from imapraw import Raw
 from tm import is_, ok
@@ -176,6 +176,35 @@ talk = threads(c, "Talk")
 ok(talk["t1"] == talk["t2"], "new mail joins as ever")
 r = sb.tool("storectl", "rethread", sb.user(1) + "@" + sb.domain)
 ok(r.returncode == 0 and "0 joined" in r.stdout, "once more, what has joined stays") or tm.diag(r.stdout + r.stderr)
+
+# A folder that is deleted while its messages are in hand: stored hears of that first.
+c.ok("CREATE Doomed")
+c.append("Doomed", mail("d1", "doomed"))
+c.ok("SELECT Talk")
+tm.freeze(sb.pid("stored"))
+c.send("gone DELETE Doomed\r\n")
+time.sleep(0.5)
+r = subprocess.Popen([sb.bin("storectl"), "-c", sb.conf("tiermail.conf"), "rethread", sb.user(1) + "@" + sb.domain],
+                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+time.sleep(0.5)
+os.kill(sb.pid("stored"), signal.SIGCONT)
+said = r.communicate()[0]
+ok(r.returncode == 0 and "0 joined" in said, "a folder that is deleted meanwhile") or tm.diag(said)
 ok(sb.tool("storectl", "rethread", "nobody@x.test").returncode == 67, "an account that is not there")
 ok(sb.tool("storectl", "check").returncode == 0, "all agrees")
+sb.close()
+
+# ---- one account is damaged -------------------------------------------------------------------------------------------
+sb = tm.Sandbox("--users", "3", "--without", "lmtpd", *WITHOUT, "--without", "stored", "--without", "imapd", prepare=unpack)
+sb.tool("storectl", "upgrade")
+first = plan[0].split(":")[0]
+with open(f"{sb.env['STORE']}/partition/primary/index/data.mdb", "r+b") as f:
+    data = f.read()
+    for m in re.finditer(re.escape(f"{first}INBOX".encode()), data):
+        f.seek(m.start())
+        f.write(bytes([data[m.start()] ^ 1]))
+sb.call("restart", sb.dir, "stored")
+r = sb.tool("storectl", "rethread")
+left = sb.tool("storectl", "rethread", "--dry-run").stdout.splitlines()
+ok(len(plan) > 1 and r.returncode != 0 and [l.split(":")[0] for l in left] == [first], "the others are done all the same") or tm.diag(r.stdout + r.stderr + str(left))
 tm.done()
