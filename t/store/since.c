@@ -1,5 +1,7 @@
 /* What changed since a state: an account is changed at random, its pictures are kept, and what store/since.h says of
  * any two of them must be their difference; also to a client that takes it in small parts. */
+#include <errno.h>
+
 #include "base/clock.h"
 #include "service.h"
 #include "store/since.h"
@@ -457,6 +459,27 @@ test_marked(void)
 	eq(told(&now.emails, new.emailid), -1, "what is new and marked has never been there");
 }
 
+/* A mailbox that comes back from another life of its account: states of that are none here. */
+static void
+test_restored(void)
+{
+	struct store_body b = body_with("text", 4);
+	struct store_message m = { .body = &b, .size = 4, .cache = S("digest"), .uid = 7 };
+	struct store_restoring r = { .mailbox = folder("restored"), .modseq = modseq_now() + 100 };
+	struct buf gone = { 0 };
+	int slices;
+
+	CALL(store_restore_start, &r, &m, 1);
+	eq(newest(r.mailbox).uid, 7, "a message is restored");
+	ok(!look_since(r.modseq - 1, UINT64_MAX, &slices) &&
+		!look_since(r.modseq, UINT64_MAX, &slices),
+	    "what has changed since another life is not known");
+	eq(store_vanished(view, r.mailbox, r.modseq - 1, &gone), -ENOENT, "nor what is expunged");
+	eq(store_vanished(view, r.mailbox, r.modseq, &gone), 0, "but since its end");
+	ok(look_since(modseq_now(), UINT64_MAX, &slices), "and from now on");
+	buf_fini(&gone);
+}
+
 /* However often a thousand messages are flagged and moved, they are a thousand. */
 static void
 test_often(void)
@@ -514,6 +537,7 @@ main(int argc, char **argv)
 	test_meanwhile();
 	test_marked();
 	test_often();
+	test_restored();
 	store_boxes_fini(&seen_boxes);
 	store_since_fini(&now);
 	store_view_free(&view);

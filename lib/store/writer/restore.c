@@ -134,9 +134,17 @@ restore_can(struct store_job *j, const struct wbox *b)
 static void
 restore_box(const struct store_request *r, struct wbox *b)
 {
-	/* Clients remember how far they knew the mailbox: what they are told now must be newer. */
-	if (b->acct->d.modseq < r->since)
-		b->acct->d.modseq = r->since;
+	struct store_disk_account *a = &b->acct->d;
+
+	/* Clients remember how far they knew the mailbox: what they are told now must be newer.  Up to there the log
+	 * of this life of the account says nothing of what they knew, and who has seen the end of the other has seen
+	 * other ids of emails. */
+	if (a->modseq < r->since)
+		a->modseq = r->since;
+	if (r->since && a->vanished_from < r->since)
+		a->vanished_from = r->since;
+	if (r->since && a->changes_from <= r->since)
+		a->changes_from = r->since + 1;
 	if (r->count && r->count != b->d.uidvalidity) {
 		b->d.uidvalidity = r->count;
 		if (b->acct->d.uidvalidity < r->count)
