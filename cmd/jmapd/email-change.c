@@ -21,24 +21,40 @@ struct change_op {
 	struct slice keywords; /* separated by a blank */
 	struct change_entry *entries;
 	size_t n, room;
-	bool made;
 };
+
+/* Emails that change in many ways, in many mailboxes, make many requests: they are found by a key. */
+static struct slice
+change_op_key(const struct change_op *op, struct buf *b)
+{
+	buf_clear(b);
+	buf_add(b, &op->kind, sizeof(op->kind));
+	buf_add(b, &op->mailbox, sizeof(op->mailbox));
+	buf_add(b, &op->to, sizeof(op->to));
+	buf_add(b, &op->how, sizeof(op->how));
+	buf_add(b, &op->flags, sizeof(op->flags));
+	buf_slice(b, op->keywords);
+	return buf_get(b);
+}
 
 static struct change_op *
 change_op_find(struct call *c, struct email_changes *ch, const struct change_op *like)
 {
-	struct change_op *op;
+	struct buf key = { 0 };
+	struct change_op *op = map_get(&ch->ops, change_op_key(like, &key));
 
-	for (op = ch->ops; op; op = op->next)
-		if (op->kind == like->kind && op->mailbox == like->mailbox && op->to == like->to &&
-		    op->how == like->how && op->flags == like->flags &&
-		    slice_eq(op->keywords, like->keywords))
-			return op;
-	op = arena_new(&c->arena, sizeof(*op));
-	*op = *like;
-	op->keywords = arena_slice(&c->arena, like->keywords);
-	op->next = ch->ops;
-	ch->ops = op;
+	if (!op) {
+		op = arena_new(&c->arena, sizeof(*op));
+		*op = *like;
+		op->keywords = arena_slice(&c->arena, like->keywords);
+		(void)map_put(&ch->ops, arena_slice(&c->arena, buf_get(&key)), op);
+		if (ch->last[op->kind])
+			ch->last[op->kind]->next = op;
+		else
+			ch->first[op->kind] = op;
+		ch->last[op->kind] = op;
+	}
+	buf_fini(&key);
 	return op;
 }
 
@@ -409,23 +425,11 @@ change_start(struct call *c, const struct change_op *op, const struct store_rang
 	}
 }
 
-/* The oldest request of this kind that has not been made. */
-static struct change_op *
-change_next(const struct email_changes *ch, enum change_kind kind)
-{
-	struct change_op *found = NULL;
-
-	for (struct change_op *op = ch->ops; op; op = op->next)
-		if (op->kind == kind && !op->made)
-			found = op;
-	return found;
-}
-
 enum call_next
 email_change_go(struct call *c, struct email_changes *ch)
 {
 	while (ch->kind < CHANGE_KINDS) {
-		struct change_op *op = change_next(ch, ch->kind);
+		struct change_op *op = ch->first[ch->kind];
 		struct store_range *r;
 		size_t n;
 
@@ -433,7 +437,7 @@ email_change_go(struct call *c, struct email_changes *ch)
 			ch->kind++;
 			continue;
 		}
-		op->made = true;
+		ch->first[ch->kind] = op->next;
 		r = change_ranges(c, ch, op, &n);
 		if (n == 0)
 			continue;
@@ -443,4 +447,10 @@ email_change_go(struct call *c, struct email_changes *ch)
 		return CALL_WAIT;
 	}
 	return CALL_DONE;
+}
+
+void
+email_change_fini(struct email_changes *ch)
+{
+	map_fini(&ch->ops);
 }

@@ -19,7 +19,8 @@ struct change_item {
 struct change_op;
 struct email_changes {
 	struct change_item *items;
-	struct change_op *ops; /* in the call's arena, newest first */
+	struct map ops; /* by what they do; they and their keys are in the call's arena */
+	struct change_op *first[CHANGE_KINDS], *last[CHANGE_KINDS]; /* in the order they came */
 	enum change_kind kind;
 	struct change_op *running;
 };
@@ -31,4 +32,5 @@ void
 email_change_destroy(struct call *c, struct email_changes *ch, size_t item, const struct email *e);
 /* The next request: WAIT, and `go` is called again when it has its answer; DONE: that was the last. */
 enum call_next email_change_go(struct call *c, struct email_changes *ch);
+void email_change_fini(struct email_changes *ch);
 #endif

@@ -4,14 +4,14 @@
  * answered by records and digests inside a snapshot; an email whose file must be read leaves the snapshot and is
  * walked step by step, a large or cold one on the work pool.  What was found is put in order there too when it
  * is much.
- * Cost: records times conditions; of files their octets plus the texts'.  Memory: a row for each email found,
- * limit.found of them.  Mail that comes meanwhile may be found or not: the state that is told is that of the
+ * Cost: emails times conditions, of which one that asks for mailboxes or keywords looks at all places of an
+ * email in more than one, and one that asks for threads at each thread once; of files their octets plus the
+ * texts'.  Memory: a row for each email found, limit.found of them, and 16 octets for each that was asked about.  Mail that comes meanwhile may be found or not: the state that is told is that of the
  * beginning, so that a client learns of it by the next change. */
 #include <errno.h>
 #include "base/log.h"
 #include "base/mem.h"
 #include "email-query.h"
-#include "idset.h"
 #include "multi.h"
 
 #define SORT_INLINE 20000 /* rows that are put in order on the loop: some ms */
@@ -171,6 +171,9 @@ query_record(struct call *c, struct email_query *q, const struct store_record *r
 	struct filter_candidate x = query_candidate(c, q, r, folder);
 	enum message_answer a = MESSAGE_YES;
 
+	/* What is asked is of the email: its other places would say the same, each at the cost of all of them. */
+	if (q->asks && !idset_add(&q->seen, r->emailid))
+		return false;
 	if (q->filters.root) {
 		x.snapshot = true;
 		memset(q->known, MESSAGE_UNKNOWN, q->filters.n);
@@ -216,7 +219,7 @@ query_mailbox(struct call *c, struct email_query *q, struct folder *folder)
 				continue;
 			if (query_record(c, q, &block[i], folder))
 				return -EAGAIN;
-			/* A block's threads together can be hundreds of looks. */
+			/* A block's threads and places together can be thousands of looks. */
 			if (q->looks_far && call_spent(c))
 				return 0;
 		}
@@ -233,8 +236,9 @@ query_begin(struct call *c, struct email_query *q, const struct store_account *a
 
 	q->stage = QUERY_WALK;
 	for (size_t i = 0; i < q->rows->sort.n; i++)
-		q->looks_far = q->looks_far || q->rows->sort.keys[i].by >= SORT_ALL;
-	q->looks_far = q->looks_far || q->filters.nthreads;
+		q->looks_far = q->looks_far || q->rows->sort.keys[i].by >= SORT_HAS;
+	q->looks_far = q->looks_far || q->filters.has_places;
+	q->asks = q->looks_far || q->filters.root;
 	q->modseq = a->modseq;
 	q->at = 1;
 	q->mailboxes = arena_array(&c->arena, f->n + 1u, sizeof(*q->mailboxes));
@@ -401,7 +405,8 @@ email_query_undo(struct call *c)
 	if (q->open)
 		query_close(q);
 	arena_reset(&q->scratch);
-	filter_texts_drop(q->filters.texts);
+	filters_fini(&q->filters);
+	idset_fini(&q->seen);
 	query_rows_drop(q->rows);
 }
 

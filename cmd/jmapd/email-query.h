@@ -2,6 +2,7 @@
  * state. */
 #ifndef JMAPD_EMAIL_QUERY_H
 #define JMAPD_EMAIL_QUERY_H
+#include "idset.h"
 #include "message/parse.h"
 #include "query-sort.h"
 #include "window.h"
@@ -18,12 +19,14 @@ struct email_query {
 	struct filters filters;
 	struct query_rows *rows;
 	bool collapse;
-	bool looks_far; /* at the threads of what it walks through */
+	bool looks_far; /* at the threads and other places of what it walks through */
+	bool asks;      /* more than where an email is */
 	enum query_stage stage;
 	uint64_t modseq;
 	uint64_t *mailboxes; /* to walk through */
 	size_t nmailboxes, mailbox;
 	uint32_t at;
+	struct idset seen; /* emails that were asked about, at the first of their places */
 	uint8_t *known;
 	struct arena scratch; /* of a candidate */
 	/* the email whose file is read */

@@ -176,6 +176,7 @@ email_set_undo(struct call *c)
 	struct email_set *q = c->data;
 
 	email_create_fini(&q->creates);
+	email_change_fini(&q->changes);
 	set_answer_fini(&q->answer);
 	arena_reset(&q->scratch);
 }

@@ -44,14 +44,16 @@ email_add_keyword(struct email *e, struct slice name, struct arena *a)
 	e->keywords[e->nkeywords++] = slice(lower, name.n);
 }
 
-#define PLACES_STEP 8
+#define PLACES_FIRST 8
 
 static void
 email_add(struct email *e, struct folder *f, const struct store_record *r, struct arena *a)
 {
-	if (e->nplaces % PLACES_STEP == 0) {
+	/* Room for twice as many each time: a user may copy a message 100,000 times. */
+	if (e->nplaces == 0 ||
+	    (e->nplaces >= PLACES_FIRST && (e->nplaces & (e->nplaces - 1)) == 0)) {
 		struct email_place *more =
-		    arena_array(a, e->nplaces + PLACES_STEP, sizeof(*e->places));
+		    arena_array(a, e->nplaces ? 2 * e->nplaces : PLACES_FIRST, sizeof(*e->places));
 
 		if (e->nplaces)
 			memcpy(more, e->places, e->nplaces * sizeof(*e->places));

@@ -6,6 +6,7 @@
 #include "filter.h"
 #include "multi.h"
 #include <errno.h>
+#include <stdlib.h>
 #include "base/mem.h"
 #include "jmap/snippet.h"
 
@@ -41,10 +42,17 @@ filter_email(struct filter_candidate *x)
 static bool
 filter_in(const struct filter *f, uint64_t objectid)
 {
-	for (size_t i = 0; i < f->nmailboxes; i++)
-		if (f->mailboxes[i] == objectid)
-			return true;
-	return false;
+	size_t lo = 0, hi = f->nmailboxes;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (f->mailboxes[mid] < objectid)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < f->nmailboxes && f->mailboxes[lo] == objectid;
 }
 
 static enum message_answer
@@ -143,8 +151,15 @@ ask_not_keyword(const struct filter *f, struct filter_candidate *x)
 
 #define THREAD_LOOKED 2000 /* emails of a thread that are asked */
 
-bool
-filter_thread_has(struct call *c, uint64_t thread, struct slice keyword, bool all)
+void
+thread_memo_fini(struct thread_memo *m)
+{
+	idset_fini(&m->yes);
+	idset_fini(&m->no);
+}
+
+static bool
+filter_thread_look(struct call *c, uint64_t thread, struct slice keyword, bool all)
 {
 	struct arena scratch = { 0 };
 	uint64_t id = 0;
@@ -162,22 +177,35 @@ filter_thread_has(struct call *c, uint64_t thread, struct slice keyword, bool al
 	return answer;
 }
 
+bool
+filter_thread_has(struct call *c, uint64_t thread, struct slice keyword, bool all,
+    struct thread_memo *memo)
+{
+	bool answer;
+
+	if (idset_has(&memo->yes, thread) || idset_has(&memo->no, thread))
+		return idset_has(&memo->yes, thread);
+	answer = filter_thread_look(c, thread, keyword, all);
+	(void)idset_add(answer ? &memo->yes : &memo->no, thread);
+	return answer;
+}
+
 static enum message_answer
 ask_all_in_thread(const struct filter *f, struct filter_candidate *x)
 {
-	return filter_answer(filter_thread_has(x->c, x->r->threadid, f->text, true));
+	return filter_answer(filter_thread_has(x->c, x->r->threadid, f->text, true, f->memo));
 }
 
 static enum message_answer
 ask_some_in_thread(const struct filter *f, struct filter_candidate *x)
 {
-	return filter_answer(filter_thread_has(x->c, x->r->threadid, f->text, false));
+	return filter_answer(filter_thread_has(x->c, x->r->threadid, f->text, false, f->memo));
 }
 
 static enum message_answer
 ask_none_in_thread(const struct filter *f, struct filter_candidate *x)
 {
-	return filter_answer(!filter_thread_has(x->c, x->r->threadid, f->text, false));
+	return filter_answer(!filter_thread_has(x->c, x->r->threadid, f->text, false, f->memo));
 }
 
 static enum message_answer
@@ -344,6 +372,14 @@ filter_header(struct filter_reading *r, struct filter *f, const struct json_t *v
 	return true;
 }
 
+static int
+filter_cmp_ids(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
 static bool
 filter_mailboxes(struct filter_reading *r, struct filter *f, const struct json_t *v)
 {
@@ -358,6 +394,7 @@ filter_mailboxes(struct filter_reading *r, struct filter *f, const struct json_t
 		/* One that is not there has nothing in it. */
 		f->mailboxes[f->nmailboxes++] = jmap_id_parse(call_created(r->c, id), JMAP_MAILBOX);
 	}
+	qsort(f->mailboxes, f->nmailboxes, sizeof(*f->mailboxes), filter_cmp_ids);
 	return true;
 }
 
@@ -387,11 +424,13 @@ filter_value(struct filter_reading *r, struct filter *f, const struct json_t *v)
 		if (!text.p || !jmap_keyword_ok(text))
 			return filter_wrong(r, "filter: a keyword is needed");
 		f->text = text;
-		if (slice_find_str(f->word->name, S("InThread")) < f->word->name.n &&
-		    ++r->f->nthreads > FILTER_THREADS) {
-			r->type = "unsupportedFilter";
-			r->why = "filter: too many conditions on threads";
-			return false;
+		if (slice_find_str(f->word->name, S("InThread")) < f->word->name.n) {
+			if (r->f->nthreads == FILTER_THREADS) {
+				r->type = "unsupportedFilter";
+				r->why = "filter: too many conditions on threads";
+				return false;
+			}
+			f->memo = &r->f->memos[r->f->nthreads++];
 		}
 		f->value = email_flag(text);
 		return true;
@@ -492,6 +531,14 @@ filter_texts_drop(struct filter_texts *t)
 		return;
 	arena_reset(&t->arena);
 	mem_release(t);
+}
+
+void
+filters_fini(struct filters *f)
+{
+	for (size_t i = 0; i < f->nthreads; i++)
+		thread_memo_fini(&f->memos[i]);
+	filter_texts_drop(f->texts);
 }
 
 bool

@@ -3,10 +3,12 @@
  *
  * Conditions of the index are answered inside a snapshot, and kept, so that a file can be read outside of
  * one; texts are asked of the digest first, of the file only where it must be (message/match.h).  Cost: an
- * email costs the conditions; its file its octets plus the texts'. */
+ * email costs the conditions, each of them a search of its mailboxes, and a thread its emails, once for a
+ * condition; its file its octets plus the texts'. */
 #ifndef JMAPD_FILTER_H
 #define JMAPD_FILTER_H
 #include "email.h"
+#include "idset.h"
 #include "message/match.h"
 
 #define FILTER_MOST    500 /* conditions and operators */
@@ -14,6 +16,10 @@
 
 enum filter_op { FILTER_AND, FILTER_OR, FILTER_NOT, FILTER_CONDITION };
 struct filter_word;
+/* What has been found out of threads: each is looked at once, however many of its emails are asked about. */
+struct thread_memo {
+	struct idset yes, no;
+};
 struct filter {
 	enum filter_op op;
 	struct filter *first, *next;
@@ -21,9 +27,10 @@ struct filter {
 	uint32_t number;     /* of all, from 0 */
 	int64_t value;       /* a date, a size, a truth, a flag */
 	struct slice text;   /* a keyword */
-	uint64_t *mailboxes; /* objectids */
+	uint64_t *mailboxes; /* objectids, in order */
 	size_t nmailboxes;
 	uint32_t key, nkeys; /* of the texts */
+	struct thread_memo *memo;
 };
 
 /* The texts of a filter, which a pool thread may read after the call is gone. */
@@ -40,10 +47,12 @@ struct filters {
 	bool has_places; /* one asks for keywords or mailboxes: multi_go before filters_match */
 	uint32_t
 	    nthreads; /* conditions that ask for other emails of the thread: some ms each, of the longest */
+	struct thread_memo memos[FILTER_THREADS];
 	uint64_t mailbox; /* objectid of the one that all must be in; 0: none */
 };
 /* Compiles the filter into the call's arena; NULL is none.  False: *next is the answer. */
 bool filters_read(struct call *c, const struct json_t *v, struct filters *f, enum call_next *next);
+void filters_fini(struct filters *f);
 void filter_texts_drop(struct filter_texts *t);
 
 /* The email that is looked at. */
@@ -63,7 +72,9 @@ enum message_answer filters_match(const struct filters *f, struct filter_candida
 /* The email of a candidate, inside the snapshot. */
 struct email *filter_email(struct filter_candidate *x);
 /* Has all, or some, of the thread the keyword? */
-bool filter_thread_has(struct call *c, uint64_t thread, struct slice keyword, bool all);
+bool filter_thread_has(struct call *c, uint64_t thread, struct slice keyword, bool all,
+    struct thread_memo *memo);
+void thread_memo_fini(struct thread_memo *m);
 
 /* snippet.c */
 extern const struct jmapd_method snippet_get;

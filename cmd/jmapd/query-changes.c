@@ -4,7 +4,7 @@
  * elsewhere: each of these is told as removed, and as added where it stands, as RFC 8620 5.6 has it for properties
  * that can change.  Where one email's change moves another of its thread (collapseThreads, conditions and
  * sorts by the thread's keywords) that is so for all emails of the thread.
- * Cost: the query, and the changes with their threads. */
+ * Cost: the query, and the changes with their threads, each once. */
 #include <errno.h>
 #include "base/clock.h"
 #include "email-query.h"
@@ -18,7 +18,8 @@ struct query_changes {
 	struct email_query query; /* first: email-query.h */
 	uint64_t since;
 	int64_t most; /* -1: no limit */
-	bool begun, by_threads;
+	bool begun, walked, by_threads;
+	size_t email_at, thread_at; /* of what has changed */
 	struct store_boxes boxes;
 	struct store_since s;
 	struct idset changed, threads;
@@ -90,26 +91,32 @@ query_change_thread(struct call *c, struct query_changes *k, uint64_t thread)
 	buf_fini(&emails);
 }
 
-/* Inside the snapshot in which the walk has ended. */
-static void
+/* Behind the walk, in as many snapshots as it takes: false, when the slice is over.  An email's thread stays what it
+ * is, and what changes meanwhile is behind the state that is told. */
+static bool
 query_changes_collect(struct call *c, struct query_changes *k)
 {
 	const size_t size = sizeof(struct store_since_change);
 
-	for (size_t at = 0; at < k->s.emails.n; at += size) {
-		struct store_since_change ch = query_change_at(&k->s.emails, at);
+	for (; k->email_at < k->s.emails.n; k->email_at += size) {
+		struct store_since_change ch = query_change_at(&k->s.emails, k->email_at);
 
+		if (call_spent(c))
+			return false;
 		query_change_remove(k, ch.id);
 		if (k->by_threads && ch.what != STORE_SINCE_DESTROYED)
 			query_change_thread(c, k,
 			    store_email_thread(call_view(c), &k->boxes, ch.id));
 	}
-	for (size_t at = 0; k->by_threads && at < k->s.threads.n; at += size) {
-		struct store_since_change ch = query_change_at(&k->s.threads, at);
+	for (; k->by_threads && k->thread_at < k->s.threads.n; k->thread_at += size) {
+		struct store_since_change ch = query_change_at(&k->s.threads, k->thread_at);
 
+		if (call_spent(c))
+			return false;
 		if (ch.what != STORE_SINCE_DESTROYED)
 			query_change_thread(c, k, ch.id);
 	}
+	return true;
 }
 
 static int
@@ -189,9 +196,9 @@ query_changes_go(struct call *c)
 		    call_error(c, "cannotCalculateChanges", "the log does not reach back so far") :
 		    call_failed(c, rc);
 	}
-	over = store_since_go(&k->s, call_view(c), clock_mono_us() + SLICE_US);
-	if (over)
-		query_changes_collect(c, k);
+	if (!k->walked)
+		k->walked = store_since_go(&k->s, call_view(c), clock_mono_us() + SLICE_US);
+	over = k->walked && query_changes_collect(c, k);
 	store_end(call_view(c));
 	return over ? query_changes_answer(c, k) : CALL_AGAIN;
 }

@@ -73,7 +73,7 @@ query_sort_read(struct call *c, struct query_sort *q, enum call_next *next)
 		q->digests = q->digests || fields[k->by] || k->by == SORT_SENT;
 	}
 	if (q->n == 0) /* "the server may choose": the newest first */
-		q->keys[q->n++] = (struct sort_key){ SORT_RECEIVED, true, { NULL, 0 } };
+		q->keys[q->n++] = (struct sort_key){ .by = SORT_RECEIVED, .descends = true };
 	return true;
 }
 
@@ -156,7 +156,7 @@ query_sort_row(struct query_sort *q, struct filter_candidate *x, struct query_ro
 	    message_order_digest(store_get_cache(call_view(x->c), row->id), q->fields, &o) < 0)
 		o = (struct message_order){ 0 };
 	for (size_t i = 0; i < q->n; i++) {
-		const struct sort_key *k = &q->keys[i];
+		struct sort_key *k = &q->keys[i];
 
 		switch (k->by) {
 		case SORT_RECEIVED: row->key[i] = x->r->internaldate; break;
@@ -168,8 +168,8 @@ query_sort_row(struct query_sort *q, struct filter_candidate *x, struct query_ro
 		case SORT_HAS: row->key[i] = email_has(filter_email(x), k->keyword); break;
 		case SORT_ALL:
 		case SORT_SOME:
-			row->key[i] =
-			    filter_thread_has(x->c, row->thread, k->keyword, k->by == SORT_ALL);
+			row->key[i] = filter_thread_has(x->c, row->thread, k->keyword,
+			    k->by == SORT_ALL, &k->memo);
 			break;
 		}
 	}
@@ -237,6 +237,8 @@ query_sort_run(struct query_sort *q)
 void
 query_sort_fini(struct query_sort *q)
 {
+	for (size_t i = 0; i < q->n; i++)
+		thread_memo_fini(&q->keys[i].memo);
 	mem_release(q->rows);
 	buf_fini(&q->texts);
 	buf_fini(&q->decoded);

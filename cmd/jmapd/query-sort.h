@@ -20,6 +20,7 @@ struct sort_key {
 	enum sort_by by;
 	bool descends;
 	struct slice keyword; /* of the last three */
+	struct thread_memo memo;
 };
 struct query_row {
 	uint64_t id, thread;

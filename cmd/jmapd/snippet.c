@@ -259,7 +259,7 @@ snippet_get_undo(struct call *c)
 	struct snippet_get *g = c->data;
 
 	snippet_close(g);
-	filter_texts_drop(g->filters.texts);
+	filters_fini(&g->filters);
 }
 
 const struct jmapd_method snippet_get = { "SearchSnippet/get", JMAP_MAIL,
