@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include "base/mem.h"
+#include "jmap/email-structure.h"
 #include "jmap/snippet.h"
 
 enum filter_value { V_MAILBOX, V_MAILBOXES, V_DATE, V_SIZE, V_KEYWORD, V_BOOL, V_TEXT, V_HEADER };
@@ -213,11 +214,12 @@ ask_attachment(const struct filter *f, struct filter_candidate *x)
 {
 	struct slice record = store_get_cache(call_view(x->c), x->r->emailid);
 	struct message_digest d;
-	int has = -ENODATA;
+	struct jmap_structure s;
+	bool has = message_digest_parse(record, &d) == 0 && (d.has & MESSAGE_HAS_STRUCTURE) &&
+	    jmap_structure_read(d.structure, x->arena, &s) == 0 &&
+	    jmap_structure_has_attachment(&s);
 
-	if (message_digest_parse(record, &d) == 0 && (d.has & MESSAGE_HAS_STRUCTURE))
-		has = attachment_in(d.structure);
-	return filter_answer((has > 0) == (f->value != 0));
+	return filter_answer(has == (f->value != 0));
 }
 
 /* ---- texts --------------------------------------------------------------------------------------- */

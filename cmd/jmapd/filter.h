@@ -78,8 +78,4 @@ void thread_memo_fini(struct thread_memo *m);
 
 /* snippet.c */
 extern const struct jmapd_method snippet_get;
-
-/* attachment.c: has the message something to be fetched, as its BODYSTRUCTURE says (RFC 8621 4.1.4)?  1, 0;
- * -ENODATA: there is none. */
-int attachment_in(struct slice structure);
 #endif

@@ -5,12 +5,7 @@
  * and MIME_DEPTH_MAX levels, which is how deep this recurses.  What must stay true: the lists are those that
  * the RFC's own code makes, in its order; ids do not depend on what was asked for, since they are parts of
  * blob ids that clients keep. */
-#include "jmap/email-structure.h"
-
-struct structure_build {
-	struct jmap_structure *s;
-	struct arena *a;
-};
+#include "jmap/email-impl.h"
 
 /* ---- the parts ------------------------------------------------------------------------------------- */
 
@@ -40,7 +35,8 @@ structure_name(const struct mime_part *p, struct arena *a)
 }
 
 static struct jmap_part *
-structure_part(struct structure_build *b, const struct mime_part *mime, struct jmap_part *parent)
+structure_part(struct jmap_structure_build *b, const struct mime_part *mime,
+    struct jmap_part *parent)
 {
 	struct jmap_part *p = arena_new(b->a, sizeof(*p));
 
@@ -50,6 +46,7 @@ structure_part(struct structure_build *b, const struct mime_part *mime, struct j
 	p->name = structure_name(mime, b->a);
 	p->attachment = slice_ieq(mime->disposition, S("attachment"));
 	p->inlined = slice_ieq(mime->disposition, S("inline"));
+	p->multipart = mime->kind == MIME_MULTIPART;
 	if (mime->kind != MIME_MULTIPART) {
 		b->s->all.p[b->s->all.n++] = p;
 		p->id = (uint32_t)b->s->all.n;
@@ -59,7 +56,8 @@ structure_part(struct structure_build *b, const struct mime_part *mime, struct j
 
 /* Parents before children, as they stand in the message. */
 static struct jmap_part *
-structure_tree(struct structure_build *b, const struct mime_part *mime, struct jmap_part *parent)
+structure_tree(struct jmap_structure_build *b, const struct mime_part *mime,
+    struct jmap_part *parent)
 {
 	struct jmap_part *p = structure_part(b, mime, parent), **end = &p->child;
 
@@ -111,7 +109,7 @@ part_is_body(const struct jmap_part *p, bool first, bool related)
 
 /* One part of the body, which is of the multipart `in` or below an alternative. */
 static void
-structure_body(struct structure_build *b, struct jmap_part *p, bool alternative, bool within,
+structure_body(struct jmap_structure_build *b, struct jmap_part *p, bool alternative, bool within,
     struct structure_lists *to)
 {
 	struct jmap_parts *attachments = &b->s->attachments;
@@ -152,14 +150,14 @@ structure_fill(struct structure_lists *to, size_t ntext, size_t nhtml)
 /* parseStructure, for the parts from `first` on.  `to` is a copy, as the RFC's parameters are: what a level
  * sets to null, only it and those below it do without. */
 static void
-structure_lists(struct structure_build *b, struct jmap_part *first, struct slice subtype,
+structure_lists(struct jmap_structure_build *b, struct jmap_part *first, struct slice subtype,
     bool within, struct structure_lists to)
 {
 	bool alternative = slice_eq(subtype, S("alternative"));
 	size_t ntext = to.text ? to.text->n : 0, nhtml = to.html ? to.html->n : 0;
 
 	for (struct jmap_part *p = first; p; p = p->next) {
-		if (p->mime->kind == MIME_MULTIPART) {
+		if (p->multipart) {
 			struct slice sub = slice_from(p->type, S("multipart/").n);
 
 			structure_lists(b, p->child, sub, within || slice_eq(sub, S("alternative")),
@@ -175,23 +173,32 @@ structure_lists(struct structure_build *b, struct jmap_part *first, struct slice
 }
 
 void
-jmap_structure_make(const struct mime *m, struct arena *a, struct jmap_structure *s)
+jmap_structure_sort(struct jmap_structure_build *b, size_t parts)
 {
-	struct structure_build b = { .s = s, .a = a };
-	struct jmap_parts *const lists[] = { &s->all, &s->text, &s->html, &s->attachments };
+	struct jmap_structure *s = b->s;
+	struct jmap_parts *const lists[] = { &s->text, &s->html, &s->attachments };
 
-	*s = (struct jmap_structure){ .mime = m };
 	/* a part comes into each list once: into one of its own kind, or by structure_fill, which
 	 * leaves nothing to fill for the levels above */
 	for (size_t i = 0; i < NELEM(lists); i++)
-		lists[i]->p = arena_array(a, m->nparts, sizeof(*lists[i]->p));
-	s->root = structure_tree(&b, m->root, NULL);
-	structure_lists(&b, s->root, S("mixed"), false,
+		lists[i]->p = arena_array(b->a, parts, sizeof(*lists[i]->p));
+	structure_lists(b, s->root, S("mixed"), false,
 	    (struct structure_lists){ &s->text, &s->html });
 	for (size_t i = 0; i < s->text.n; i++)
 		s->text.p[i]->in_text = true;
 	for (size_t i = 0; i < s->html.n; i++)
 		s->html.p[i]->in_html = true;
+}
+
+void
+jmap_structure_make(const struct mime *m, struct arena *a, struct jmap_structure *s)
+{
+	struct jmap_structure_build b = { .s = s, .a = a };
+
+	*s = (struct jmap_structure){ .mime = m };
+	s->all.p = arena_array(a, m->nparts, sizeof(*s->all.p));
+	s->root = structure_tree(&b, m->root, NULL);
+	jmap_structure_sort(&b, m->nparts);
 }
 
 /* ---- questions ------------------------------------------------------------------------------------------ */

@@ -9,7 +9,8 @@
 #include "mail/mime.h"
 
 struct jmap_part {
-	const struct mime_part *mime;
+	const struct mime_part *mime; /* NULL of jmap_structure_read */
+	bool multipart;
 	struct jmap_part *parent, *child, *next;
 	uint32_t id; /* partId: from 1, in the message's order; 0: multipart, which has none */
 	struct slice type;        /* "text/plain", in lower case */
@@ -33,6 +34,10 @@ struct jmap_structure {
 };
 
 void jmap_structure_make(const struct mime *m, struct arena *a, struct jmap_structure *s);
+/* The same from a BODYSTRUCTURE (RFC 3501 7.4.2), for questions of many messages: types, dispositions, whether there
+ * are names, and the lists; no ids.  0, or -EBADMSG: it is none. */
+int jmap_structure_read(struct slice bodystructure, struct arena *a,
+    struct jmap_structure *s) MUSTCHECK;
 /* hasAttachment: is anything among the attachments that a person would fetch?  Not so what is shown inline,
  * and signatures. */
 bool jmap_structure_has_attachment(const struct jmap_structure *s);

@@ -235,6 +235,26 @@ tm.is_(other.http("GET", path.replace(j.account, other.account))[0], 404, "someb
 tm.is_(other.one("Email/get", ids=[mails["Second"]["id"]])["notFound"], [mails["Second"]["id"]], "is not to be had")
 tm.ok(other.one("Mailbox/get", ids=[box["Work"]["id"]])["notFound"], "nor his mailboxes")
 
+# ---- hasAttachment: the filter says what the property says -----------------------------------------------------------------
+d, k4 = sb.imap(4), Jmap(sb, 4)
+
+
+def multipart(kind, *parts, n=[0]):
+    n[0] += 1
+    return (f"Content-Type: multipart/{kind}; boundary=b{n[0]}\r\n\r\n" + "".join(f"--b{n[0]}\r\n{p}\r\n" for p in parts) + f"--b{n[0]}--")
+
+
+text, html, image = ("Content-Type: text/plain\r\n\r\nx", "Content-Type: text/html\r\n\r\nx", "Content-Type: image/png\r\n\r\nx")
+for name, body in (("picture behind HTML", multipart("alternative", text, multipart("mixed", html, image))), ("picture behind text", multipart("mixed", text, image)),
+                   ("odd name", multipart("mixed", text, "Content-Type: text/plain; name=\"\xe4)\\\"(.txt\"\r\nContent-Disposition: attachment; filename=\"\xe4)(\\\".txt\"\r\n\r\nx")),
+                   ("message in base64", multipart("mixed", text, "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: inline\r\n\r\nU3ViamVjdDogeA0KDQp4DQo=")),
+                   ("signed", multipart("signed", text, "Content-Type: application/pgp-signature\r\n\r\nx")), ("plain", text)):
+    d.append("INBOX", None, None, f"Subject: {name}\r\nMIME-Version: 1.0\r\n{body}\r\n".encode("latin-1"))
+said = {e["subject"]: e["hasAttachment"] for e in k4.one("Email/get", ids=k4.emails(), properties=["subject", "hasAttachment"])["list"]}
+found = {e["subject"]: True for e in k4.one("Email/get", ids=k4.emails(hasAttachment=True), properties=["subject"])["list"]}
+tm.is_((said, len(said)), ({n: n in found for n in said}, 6), "the filter finds what is said to have one")
+tm.is_(found, {"picture behind HTML": True, "odd name": True}, "a picture behind HTML alone, and a file of an odd name")
+
 # ---- a proxy -----------------------------------------------------------------------------------------------------------
 cert = (sb.dir + "/tls/server.pem", sb.dir + "/tls/server.key")
 p = Jmap(sb, certificate=cert)

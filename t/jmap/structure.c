@@ -5,6 +5,7 @@
  * s application/pgp-signature; "-" behind a part is Content-Disposition inline, "+" attachment, "=" a name.
  * Parts are told by their ids, which are numbers in the order of the leaves. */
 #include "../tap.h"
+#include "imap/structure.h"
 #include "jmap/email-structure.h"
 
 static struct buf msg, out;
@@ -180,6 +181,104 @@ test_parts(void)
 	ok(s.mime->cut && s.all.n == 1, "too deep");
 }
 
+/* ---- from a BODYSTRUCTURE ------------------------------------------------------------------------------- */
+
+static void
+same_list(const char *tree, const char *name, const struct jmap_parts *a,
+    const struct jmap_parts *b)
+{
+	bool same = a->n == b->n;
+
+	for (size_t i = 0; same && i < a->n; i++)
+		same = slice_eq(a->p[i]->type, b->p[i]->type) &&
+		    !a->p[i]->name.p == !b->p[i]->name.p && a->p[i]->inlined == b->p[i]->inlined;
+	if (!same)
+		ok(same, "%s: the same %s (%zu, %zu)", tree, name, a->n, b->n);
+}
+
+/* The message of the tree, as its BODYSTRUCTURE tells it. */
+static void
+test_described(const char *tree)
+{
+	struct jmap_structure whole, told;
+	struct buf b = { 0 };
+
+	(void)lists(tree, &whole);
+	imap_structure_write(&b, whole.mime, whole.mime->root, true, &arena);
+	if (jmap_structure_read(buf_get(&b), &arena, &told) < 0) {
+		ok(false, "%s is read: %s", tree, buf_cstr(&b));
+	} else {
+		same_list(tree, "texts", &whole.text, &told.text);
+		same_list(tree, "HTML", &whole.html, &told.html);
+		same_list(tree, "attachments", &whole.attachments, &told.attachments);
+	}
+	buf_fini(&b);
+}
+
+static void
+random_tree(struct buf *b, uint32_t *seed, unsigned depth)
+{
+	unsigned n;
+
+	*seed = *seed * 1664525 + 1013904223;
+	n = *seed >> 24;
+	if (depth < 4 && n % 3 == 0) {
+		buf_char(b, "mar"[n / 3 % 3]);
+		buf_char(b, '(');
+		for (unsigned i = 0; i <= n / 9 % 4; i++)
+			random_tree(b, seed, depth + 1);
+		buf_char(b, ')');
+		return;
+	}
+	buf_char(b, "phixfcs"[n / 3 % 7]);
+	*seed = *seed * 1664525 + 1013904223;
+	n = *seed >> 24;
+	if (n % 3)
+		buf_char(b, n % 3 == 1 ? '-' : '+');
+	if (n & 64)
+		buf_char(b, '=');
+}
+
+static void
+test_all_described(void)
+{
+	struct jmap_structure s;
+	struct buf tree = { 0 };
+	uint32_t seed = 1;
+
+	for (size_t i = 0; i < NELEM(cases); i++)
+		test_described(cases[i].tree);
+	for (size_t i = 0; i < NELEM(attachments); i++)
+		test_described(attachments[i].tree);
+	for (unsigned i = 0; i < 3000; i++) {
+		buf_clear(&tree);
+		random_tree(&tree, &seed, 0);
+		test_described(buf_cstr(&tree));
+		arena_reset(&arena);
+	}
+	buf_fini(&tree);
+	ok(jmap_structure_read(S("(\"application\" \"x\" (\"name\" {5}\r\na\")b() NIL NIL \"7bit\" "
+				 "1 NIL "
+				 "(\"attachment\" (\"filename*0*\" \"x\\\"(\")) NIL)"),
+	       &arena, &s) == 0 &&
+		s.attachments.n == 1 && s.attachments.p[0]->attachment &&
+		s.attachments.p[0]->name.p,
+	    "literals and quoted quotes");
+	static const char *const bad[] = { "", "(", "()", "NIL", "(\"a\" \"b", "(\"a\")",
+		"((\"a\" \"b\")", "(\"a\" \"b\" ({9}\r\nx) NIL NIL NIL 1)", "(\"a\" \"b\" NIL)",
+		"({" };
+
+	for (size_t i = 0; i < NELEM(bad); i++)
+		ok(jmap_structure_read(slice_str(bad[i]), &arena, &s) < 0, "refused: %s", bad[i]);
+	buf_clear(&msg);
+	for (unsigned i = 0; i < 100000; i++)
+		buf_char(&msg, '(');
+	ok(jmap_structure_read(buf_get(&msg), &arena, &s) < 0, "refused: too deep");
+	for (unsigned i = 0; i < 100000; i++)
+		buf_char(&msg, ')');
+	ok(jmap_structure_read(buf_get(&msg), &arena, &s) < 0, "refused: too deep, and closed");
+}
+
 int
 main(void)
 {
@@ -193,6 +292,7 @@ main(void)
 		    attachments[i].tree);
 	}
 	test_parts();
+	test_all_described();
 	buf_fini(&msg);
 	buf_fini(&out);
 	arena_reset(&arena);
