@@ -5,8 +5,9 @@
  *
  * Once up, the descriptor is watched for reading, and every message that has arrived is
  * handed over before we return to the loop: what libldap holds in its buffer would not wake
- * us again.  Requests are small (64 outstanding at most), so the socket's buffer always
- * takes them. */
+ * us again.  Most requests fit into the socket's buffer; of one that does not (a list of thousands,
+ * scripts) libldap keeps the rest, and writes it when it is asked for results: so writing is watched
+ * too, from a write that was refused to the next that was not. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +48,7 @@ struct conn {
 	int starttls_id, bind_id;
 	int handles; /* open watch and timer */
 	bool watching, shaking, up, closed;
+	bool blocked; /* a write was refused: the socket is full */
 };
 
 /* ---- replicas -------------------------------------------------------------------------- */
@@ -189,6 +191,51 @@ layer_close(Sockbuf_IO_Desc *d UNUSED)
 {
 	return 0;
 }
+
+/* On top of all others, to see whether libldap could write. */
+static int
+top_setup(Sockbuf_IO_Desc *d, void *arg)
+{
+	d->sbiod_pvt = arg;
+	return 0;
+}
+
+static int
+top_remove(Sockbuf_IO_Desc *d)
+{
+	d->sbiod_pvt = NULL;
+	return 0;
+}
+
+static int
+top_ctrl(Sockbuf_IO_Desc *d, int opt, void *arg)
+{
+	return LBER_SBIOD_CTRL_NEXT(d, opt, arg);
+}
+
+static ber_slen_t
+top_read(Sockbuf_IO_Desc *d, void *to, ber_len_t n)
+{
+	return LBER_SBIOD_READ_NEXT(d, to, n);
+}
+
+static ber_slen_t
+top_write(Sockbuf_IO_Desc *d, void *from, ber_len_t n)
+{
+	struct conn *c = CAST(d->sbiod_pvt, struct conn, CONN_MAGIC);
+	ber_slen_t done = LBER_SBIOD_WRITE_NEXT(d, from, n);
+	int why = errno;
+	bool blocked = done < 0 && (why == EAGAIN || why == EWOULDBLOCK);
+
+	if (blocked != c->blocked && !c->closed) {
+		c->blocked = blocked;
+		watch_want(&c->watch, true, blocked);
+	}
+	errno = why;
+	return done;
+}
+
+static Sockbuf_IO top_layer = { top_setup, top_remove, top_ctrl, top_read, top_write, layer_close };
 
 static Sockbuf_IO tls_layer = { layer_setup, layer_remove, layer_ctrl, layer_read, layer_write,
 	layer_close };
@@ -335,6 +382,7 @@ conn_adopt(struct conn *c, int fd)
 {
 	int version = LDAP_VERSION3, finding = LDAP_DEREF_FINDING;
 	int proto = c->server->where.local ? LDAP_PROTO_IPC : LDAP_PROTO_TCP;
+	Sockbuf *sb = NULL;
 
 	if (ldap_init_fd(fd, proto, NULL, &c->ld) != LDAP_SUCCESS) {
 		close(fd);
@@ -353,6 +401,9 @@ conn_adopt(struct conn *c, int fd)
 	c->handles++;
 	c->fd = fd;
 	watch_want(&c->watch, true, false);
+	if (ldap_get_option(c->ld, LDAP_OPT_SOCKBUF, &sb) != LDAP_SUCCESS ||
+	    ber_sockbuf_add_io(sb, &top_layer, LBER_SBIOD_LEVEL_APPLICATION, c) < 0)
+		return "cannot watch what LDAP writes";
 	return NULL;
 }
 
