@@ -188,6 +188,9 @@ struct slice admin_user_address(struct admin *a, struct slice uid, struct slice 
 bool admin_user_room(struct admin *a, const struct admin_org *org); /* for one more */
 /* user-move.c: other entries that name the DN (members, owners, roles) name `to` instead, or nobody (NULL). */
 bool admin_references(struct admin *a, const char *dn, const char *to);
+/* They name `dn` now, of an entry that was at `was`.  It may have been at `dn` already, where the change has
+ * stopped behind the rename: then those that name `named`, if nobody is there. */
+bool admin_references_follow(struct admin *a, const char *was, const char *named, const char *dn);
 /* role.c: takes a member out of a groupOfNames, which has one at least: itself, when nobody else is left. */
 void admin_role_leave(struct admin *a, struct admin_changes *c, const struct dir_entry *e,
     struct slice dn);

@@ -113,7 +113,7 @@ bool
 admin_group_rename(struct admin *a)
 {
 	const char *what = arena_cstr(&a->memory, admin_name(a, 0));
-	struct slice local = admin_name(a, 1), domain = S(""), address, old;
+	struct slice local = admin_name(a, 1), domain = S(""), address, old, was;
 	struct admin_changes c = { 0 };
 	const struct dir_entry *e;
 	struct admin_org org;
@@ -122,7 +122,10 @@ admin_group_rename(struct admin *a)
 	char *dn;
 
 	if (!admin_find_group(a, admin_name(a, 0), &org, &e) ||
-	    (slice_find(local, '@') < local.n && !admin_split(a, local, &local, &domain)))
+	    !admin_split(a, admin_name(a, 0), &was, &domain))
+		return false;
+	domain = S("");
+	if ((slice_find(local, '@') < local.n && !admin_split(a, local, &local, &domain)))
 		return false;
 	if (domain.n && !admin_org_has(&org, domain))
 		return admin_fail(a, ADMIN_BAD, "foreign-domain",
@@ -142,11 +145,11 @@ admin_group_rename(struct admin *a)
 	if (!slice_ieq(e->dn, slice_str(dn))) {
 		buf_lit(&rdn, "cn=");
 		admin_dn_value(&rdn, local);
-		good = admin_rename(a, e->dn.p, NULL, buf_cstr(&rdn), NULL, what) &&
-		    (a->call->dry_run || admin_references(a, e->dn.p, dn));
+		good = admin_rename(a, e->dn.p, NULL, buf_cstr(&rdn), NULL, what);
 		buf_fini(&rdn);
 	}
-	return good;
+	return good &&
+	    (a->call->dry_run || admin_references_follow(a, e->dn.p, group_dn(a, was, org.dn), dn));
 }
 
 bool

@@ -68,6 +68,37 @@ admin_references(struct admin *a, const char *dn, const char *to)
 	return good;
 }
 
+/* Is nobody at this DN, of those that the person or the agent's account sees? */
+static bool
+reference_vacant(struct admin *a, const char *dn, bool *vacant)
+{
+	static const char *const none[] = { "1.1", NULL };
+	bool good;
+
+	if (!admin_search(a, dn, DIR_SCOPE_BASE, NULL, none))
+		return false;
+	*vacant = !a->out.n;
+	if (!*vacant || !a->call->as)
+		return true;
+	a->own = true;
+	good = admin_search(a, dn, DIR_SCOPE_BASE, NULL, none);
+	a->own = false;
+	*vacant = good && !a->out.n;
+	return good;
+}
+
+bool
+admin_references_follow(struct admin *a, const char *was, const char *named, const char *dn)
+{
+	bool vacant;
+
+	if (!slice_ieq(slice_str(was), slice_str(dn)))
+		return admin_references(a, was, dn);
+	if (slice_ieq(slice_str(named), slice_str(dn)))
+		return true;
+	return reference_vacant(a, named, &vacant) && (!vacant || admin_references(a, named, dn));
+}
+
 /* The uid and the organisation's domain become the primary address; the old one stays an alias where
  * the organisation has its domain, and goes where it has not. */
 static bool
@@ -109,10 +140,10 @@ user_readdress(struct admin *a, const char *dn, const struct admin_org *org, str
 	return admin_modify(a, dn, e, &c, what);
 }
 
-/* From where it is to uid below org; old is the name of the mailbox until now. */
+/* From where it is to uid below org; named is the DN that the name had which was given. */
 static bool
 user_go(struct admin *a, const struct dir_entry *e, const struct admin_org *org, struct slice uid,
-    const char *what)
+    const char *named, const char *what)
 {
 	struct slice old = admin_dn_name(&a->memory, e->dn), host = admin_value(e, "mailHost");
 	char *dn = admin_user_dn(a, uid, org->dn);
@@ -130,7 +161,8 @@ user_go(struct admin *a, const struct dir_entry *e, const struct admin_org *org,
 		return false;
 	if (a->call->dry_run) /* what follows is asked of the entry that is not there then */
 		return true;
-	if (!admin_references(a, e->dn.p, dn) || !user_readdress(a, dn, org, uid, what))
+	if (!admin_references_follow(a, e->dn.p, named, dn) ||
+	    !user_readdress(a, dn, org, uid, what))
 		return false;
 	admin_say(a, "note", slice_str(what),
 	    "the mailbox is to follow, on " SFMT ": storectl account rename " SFMT " " SFMT
@@ -143,12 +175,14 @@ bool
 admin_user_rename(struct admin *a)
 {
 	const char *what = arena_cstr(&a->memory, admin_name(a, 0));
-	struct slice local = admin_name(a, 1), domain = S(""), uid;
+	struct slice local = admin_name(a, 1), domain = S(""), uid, old;
 	const struct dir_entry *e;
 	struct admin_org org;
 
-	if (!admin_find_user(a, admin_name(a, 0), &org, &e))
+	if (!admin_find_user(a, admin_name(a, 0), &org, &e) ||
+	    !admin_split(a, admin_name(a, 0), &old, &domain))
 		return false;
+	domain = S("");
 	if (slice_find(local, '@') < local.n && !admin_split(a, admin_name(a, 1), &local, &domain))
 		return false;
 	if (domain.n && !admin_org_has(&org, domain))
@@ -156,14 +190,14 @@ admin_user_rename(struct admin *a)
 		    SFMT ": that is another organisation: user move", SARG(domain));
 	return admin_user_uid(a, local, &uid) &&
 	    admin_address_free(a, &org, admin_user_address(a, uid, org.domain), e->dn.p) &&
-	    user_go(a, e, &org, uid, what);
+	    user_go(a, e, &org, uid, admin_user_dn(a, old, org.dn), what);
 }
 
 bool
 admin_user_move(struct admin *a)
 {
 	const char *what = arena_cstr(&a->memory, admin_name(a, 0));
-	struct admin_org from, to;
+	struct admin_org from = { .dn = NULL }, to;
 	const struct dir_entry *e;
 	struct slice local, domain, uid;
 
@@ -183,7 +217,8 @@ admin_user_move(struct admin *a)
 	}
 	uid = admin_value(e, "uid");
 	return admin_address_free(a, &to, admin_user_address(a, uid, to.domain), e->dn.p) &&
-	    admin_user_room(a, &to) && user_go(a, e, &to, uid, what);
+	    admin_user_room(a, &to) &&
+	    user_go(a, e, &to, uid, admin_user_dn(a, local, from.dn ? from.dn : to.dn), what);
 }
 
 /* Deleted ones: named, or all of an organisation whose time is over. */

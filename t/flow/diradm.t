@@ -172,6 +172,18 @@ ann = show("user", "ann@one.test")
 tm.is_((ann["user"], ann["mail"], sorted(ann["alias"])), ("anna@one.test", "anna@one.test", ["ann@one.test", "boss@uno.test"]), "a user with another name")
 tm.is_(show("group", "team@one.test")["member"], ["anna@one.test"], "who is in the same lists")
 refused(73, "the address is that of anna@one.test", "user", "rename", "bob@one.test", "ann")
+# they stopped after the entry had its name, before those that name it had been told
+done("group", "create", "outer@one.test", "member=team@one.test", "member=anna@one.test", "owner=anna@one.test")
+for was, now, folder in (("uid=anna", "uid=anita", "People"), ("cn=team", "cn=crew", "Groups")):
+    ldap("ldapmodify", text=f"dn: {was},ou={folder},o=one.test,o=Acme,{BASE}\nchangetype: modrdn\nnewrdn: {now}\ndeleteoldrdn: 1\n")
+done("user", "rename", "anna@one.test", "anita")
+done("group", "rename", "team@one.test", "crew")
+outer = show("group", "outer@one.test")
+tm.is_((sorted(outer["member"]), outer["owner"], show("group", "crew@one.test")["member"]), (["anita@one.test", "crew@one.test"], ["anita@one.test"], ["anita@one.test"]),
+       "who named them names them still")
+done("user", "rename", "anita@one.test", "anna")
+done("group", "rename", "crew@one.test", "team")
+done("group", "delete", "outer@one.test")
 done("user", "move", "cat@one.test", "two.test")
 tm.is_((show("user", "cat@two.test")["mail"], "alias" in show("user", "cat@two.test")), ("cat@two.test", False), "a user in another organisation")
 # it stopped after the entry had gone there, before its addresses
