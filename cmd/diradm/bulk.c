@@ -131,6 +131,7 @@ bulk_row(struct bulk *b)
 	bool there;
 
 	slice_cstr(name, b->name, sizeof(b->name));
+	look.secret = S("");
 	look.names = call.names = &name;
 	look.nnames = call.nnames = 1;
 	look.record = call.record = bulk_silent;
@@ -140,6 +141,8 @@ bulk_row(struct bulk *b)
 		return;
 	}
 	there = bulk_run(b, "show", &look, &problem);
+	if (there)
+		call.secret = S(""); /* it has one of its own by now */
 	slice_cstr(name, b->name, sizeof(b->name));
 	if (!there && problem.status != ADMIN_NOT_FOUND) {
 		bulk_fail(b, problem.text);

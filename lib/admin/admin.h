@@ -72,7 +72,8 @@ struct admin_call {
 	size_t nnames;
 	const struct admin_setting *settings;
 	size_t nsettings;
-	struct slice secret; /* of `user password`; empty: the directory makes one */
+	/* of `user create` and `user password`, which makes one where it is empty; any other verb refuses it */
+	struct slice secret;
 	bool dry_run;
 	const char *version; /* what `version` of the entry was when the caller saw it, or NULL */
 	unsigned limit;      /* records of a list, 0: all */

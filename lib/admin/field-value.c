@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "admin/admin-impl.h"
+#include "base/civil.h"
 #include "directory/search.h"
 
 static bool
@@ -202,8 +203,8 @@ value_time(struct admin *a, const struct admin_field *f, struct slice in, struct
 	} else {
 		return value_bad(a, f, in, "a time is 2026-12-24 or 2026-12-24T18:00");
 	}
-	if (y < 1970 || mo < 1 || mo > 12 || d < 1 || d > 31 || h < 0 || h > 23 || mi < 0 ||
-	    mi > 59)
+	if (y < 1970 || mo < 1 || mo > 12 || d < 1 || d > civil_month_days(y, mo) || h < 0 ||
+	    h > 23 || mi < 0 || mi > 59)
 		return value_bad(a, f, in, "there is no such day or time");
 	return true;
 }

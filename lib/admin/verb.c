@@ -83,6 +83,9 @@ verb_call_good(struct admin *a)
 		if (!admin_name(a, i).n)
 			return admin_fail(a, ADMIN_BAD, "operands", "%s %s: an empty name",
 			    v->object, v->verb);
+	if (a->call->secret.n && v->run != admin_user_create && v->run != admin_user_password)
+		return admin_fail(a, ADMIN_BAD, "setting", "%s %s: takes no password", v->object,
+		    v->verb);
 	if (a->call->nsettings && !v->settings)
 		return admin_fail(a, ADMIN_BAD, "setting", "%s %s: takes no settings", v->object,
 		    v->verb);

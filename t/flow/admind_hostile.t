@@ -124,6 +124,13 @@ for method, path in (("DELETE", "users/ann@a1.test"), ("POST", "users/ann@a1.tes
 tm.is_(ask(BOSS, "GET", "users/ann@a1.test")[1].get("login"), "active", "and nothing has happened")
 tm.is_(ask(BOSS, "GET", "groups/all@a1.test")[0], 200, "... to the list")
 
+# ---- wishes that can only be half done
+refused(ask(BOSS, "PATCH", "users/ann@a1.test", {"description": "half", "password": "another-one"}), 400, "setting", "a change of settings takes no password")
+refused(ask(TOP, "POST", "orgs", {"name": "half.test", "password": "another-one"}), 400, "setting", "nor does an organisation")
+refused(ask(BOSS, "PATCH", "users/ann@a1.test", {"description": "half", "vacation-start": "2026-02-29"}), 400, "value", "nor is there a 29th of February each year")
+tm.is_((ask(BOSS, "GET", "users/ann@a1.test")[1].get("description"), ask(TOP, "GET", "orgs/half.test")[0]), (None, 404), "and no half of it is done")
+tm.is_(ask(BOSS, "PATCH", "users/ann@a1.test", {"vacation-start": "2028-02-29"})[0], 200, "but in some")
+
 # ---- very many settings, also of somebody who may not set them
 
 
