@@ -6,7 +6,7 @@ import { parse } from "./model/route.js";
 import { words } from "./i18n/i18n.js";
 import { Root } from "./view/root.js";
 
-const app = new App({ storage: localStorage, location, history });
+const app = new App({ storage: localStorage, location, history, channel: new BroadcastChannel("tiermail-door") });
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 function look() {
@@ -25,8 +25,10 @@ look();
 app.settings.watch(look);
 dark.addEventListener("change", look);
 words.watch(language);
-app.onLeft = () => location.assign("/");
+/* Replaced, so that "back" leads to no mail of somebody who has left. */
+app.onLeft = () => location.replace("/");
 addEventListener("popstate", () => app.arrive(parse(location.pathname)));
+addEventListener("pageshow", e => e.persisted && app.state.phase === "starting" && location.reload());
 addEventListener("pagehide", () => app.outbox.flush());
 addEventListener("beforeunload", e => {
 	if (app.outbox.busy)
@@ -40,7 +42,7 @@ document.addEventListener("visibilitychange", () => {
 });
 
 const mailto = new URLSearchParams(location.search).get("mailto");
-app.start().then(async () => {
+app.door.start().then(async () => {
 	if (mailto && app.state.phase === "ready")
 		app.outbox.open((await import("./model/compose.js")).fromMailto(mailto));
 });

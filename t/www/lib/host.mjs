@@ -18,11 +18,12 @@ export const CSP = {
 /** @param {Double} double @returns {Promise<{url: string, close: () => void}>} */
 export async function host(double, how = {}) {
 	const sessions = new Set();
-	let inside = how.loggedIn !== false;
+	let inside = how.loggedIn !== false, who = "ann@example.org";
+	const first = double;		/* how.others: what other people's accounts are, by login */
 	const server = createServer(async (req, res) => {
 		const url = new URL(req.url, "http://x");
-		const say = (status, body, type = "application/json") => {
-			res.writeHead(status, { "Content-Type": type, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store" });
+		const say = (status, body, type = "application/json", more = {}) => {
+			res.writeHead(status, { ...more, "Content-Type": type, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store" });
 			res.end(typeof body === "string" || Buffer.isBuffer(body) ? body : JSON.stringify(body));
 		};
 		const chunks = [];
@@ -35,12 +36,15 @@ export async function host(double, how = {}) {
 			if (url.pathname === "/login") {
 				const { user, password } = JSON.parse(body);
 				inside = password === "secret";
-				return inside ? say(200, { user: user.includes("@") ? user : user + "@example.org" }) : say(401, { detail: "no" });
+				if (!inside)
+					return say(401, { detail: "no" });
+				double = how.others?.[user] || first;
+				return say(200, { user: (who = user.includes("@") ? user : user + "@example.org") });
 			}
 			if (url.pathname === "/logout")
-				return (inside = false), say(200, {});
+				return (inside = false), say(200, {}, "application/json", { "Clear-Site-Data": '"cache", "storage"' });
 			if (url.pathname === "/session")
-				return inside ? say(200, { user: "ann@example.org", brand: { name: "University of Example", authServ: "mx.example.org" } }) : say(401, {});
+				return inside ? say(200, { user: who, brand: { name: "University of Example", authServ: "mx.example.org" } }) : say(401, {});
 			if (url.pathname.startsWith("/jmap") || url.pathname.startsWith("/.well-known")) {
 				if (!inside)
 					return say(401, {});
@@ -71,6 +75,8 @@ export async function host(double, how = {}) {
 	await new Promise(ok => server.listen(0, "127.0.0.1", ok));
 	return {
 		url: `http://127.0.0.1:${server.address().port}`,
+		/** The session ends at the server. */
+		end: () => (inside = false),
 		close: () => {
 			for (const s of sessions)
 				s.destroy();

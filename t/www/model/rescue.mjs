@@ -32,9 +32,26 @@ test("taken over from a tab that is gone, once", async () => {
 	const two = b.tab("two");
 	assert.deepEqual(await two.take("ann"), [], "it lives");
 	b.crash("one");
-	assert.deepEqual(await two.take("bo"), [], "not hers");
 	assert.deepEqual(await two.take("ann"), [{ key: "d1", text: "half a sent" }]);
 	assert.deepEqual(await two.take("ann"), []);
+});
+
+test("what another person has left is not given, and does not stay", async () => {
+	const b = browser();
+	b.tab("one").keep("ann", { key: "d1", text: "half a sent" });
+	b.crash("one");
+	assert.deepEqual(await b.tab("two").take("bo"), []);
+	assert.equal(b.storage.length, 0);
+});
+
+test("who logs out leaves nothing, not from other tabs either", () => {
+	const b = browser();
+	const one = b.tab("one");
+	one.keep("ann", { key: "d1" });
+	b.tab("two").keep("ann", { key: "d1" });
+	b.storage.setItem("other", "stays");
+	one.forget();
+	assert.deepEqual([...b.storage.m.keys()], ["other"]);
 });
 
 test("what the server has is kept no longer; what is broken or old goes", async () => {

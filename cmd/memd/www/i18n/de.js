@@ -12,6 +12,8 @@ export default {
 	"login.away": "Das Mailsystem ist gerade nicht erreichbar. Ihre Nachrichten sind sicher; versuchen Sie es in einer Minute wieder.",
 	"login.ended": "Ihre Sitzung ist abgelaufen. Melden Sie sich an, um weiterzumachen; was Sie schreiben, ist noch da.",
 	"login.out": "Abmelden",
+	"login.outUnsaved": "Etwas ist nicht gespeichert",
+	"login.outUnsavedSays": "Eine Nachricht, die Sie schreiben, konnte nicht gespeichert oder gesendet werden. Wenn Sie sich jetzt abmelden, ist sie verloren.",
 	"start.failed": "Ihr Postfach lässt sich gerade nicht öffnen: {why}",
 	"start.again": "Noch einmal versuchen",
 	"nav.label": "Ordner",

@@ -12,6 +12,8 @@ export default {
 	"login.away": "The mail system cannot be reached right now. Your mail is safe; try again in a minute.",
 	"login.ended": "Your session has ended. Log in to go on; what you were writing is still here.",
 	"login.out": "Log out",
+	"login.outUnsaved": "Something is not saved",
+	"login.outUnsavedSays": "A message that you are writing could not be saved or sent. If you log out now, it is lost.",
 	"start.failed": "Your mailbox cannot be opened right now: {why}",
 	"start.again": "Try again",
 	"nav.label": "Folders",

@@ -8,11 +8,12 @@ import { Layers } from "../kit/layers.js";
 import { Store } from "../kit/store.js";
 import { Toasts } from "../kit/toast.js";
 import { t, words } from "../i18n/i18n.js";
-import { JmapError, Transport } from "../jmap/transport.js";
+import { Transport } from "../jmap/transport.js";
 import { Push } from "../jmap/push.js";
 import * as act from "./actions.js";
 import { Cache } from "./cache.js";
 import { openAtFirst, row } from "./conversation.js";
+import { Door } from "./door.js";
 import { MessageList, THREAD_FIELDS } from "./list.js";
 import { byRole, tree } from "./mailboxes.js";
 import { Outbox } from "./outbox.js";
@@ -38,7 +39,7 @@ export function why(error) {
 }
 
 export class App {
-	/** @param {{fetch?: typeof fetch, storage: Storage, location: {pathname: string}, history: History, push?: boolean}} how */
+	/** @param {{fetch?: typeof fetch, storage: Storage, location: {pathname: string}, history: History, push?: boolean, channel?: any}} how  channel: to the other tabs */
 	constructor(how) {
 		this.history = how.history;
 		this.fetch = how.fetch || ((...a) => fetch(...a));
@@ -66,6 +67,7 @@ export class App {
 			onChanged: w => this.rescue.keep(this.state.user, w.draft), onKept: w => this.rescue.drop(w.draft.key),
 		});
 		this.rescue = new Rescue(how.storage);
+		this.door = new Door(this, how.channel);
 		/** @type {MessageList | null} */
 		this.list = null;
 		this.quota = null;
@@ -80,69 +82,7 @@ export class App {
 		return this.ui.state;
 	}
 
-	/* ---- beginning and end ---- */
-
-	async start() {
-		await words.use(this.settings.state.language === "auto" ? words.choose(navigator.languages) : this.settings.state.language);
-		try {
-			const who = await this.fetch("/session", { headers: { Accept: "application/json" }, credentials: "same-origin" });
-			if (who.status === 401)
-				return this.ui.set({ phase: "login" });
-			if (!who.ok)
-				throw new JmapError("away", String(who.status));
-			const session = await who.json();
-			this.ui.set({ user: session.user, brand: session.brand || null });
-			return await this.enter();
-		} catch (error) {
-			if (error.kind === "signed-out")
-				return this.ui.set({ phase: "login" });
-			return this.ui.set({ phase: "failed", error: error instanceof JmapError ? error : new JmapError("away", "network", error.message) });
-		}
-	}
-
-	/** @returns {Promise<string | null>} what is wrong, in words; null: logged in */
-	async login(user, password) {
-		let answer;
-		try {
-			answer = await this.fetch("/login", {
-				method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ user, password }),
-				credentials: "same-origin",
-			});
-		} catch {
-			return t("login.away");
-		}
-		if (!answer.ok) {
-			const said = await answer.json().catch(() => ({}));
-			if (answer.status === 401)
-				return t("login.wrong");
-			if (answer.status === 429)
-				return t("login.wait");
-			return answer.status >= 500 ? t("login.away") : said.detail || t("login.wrong");
-		}
-		const said = await answer.json().catch(() => ({}));
-		const again = this.state.ended;
-		this.ui.set({ user: said.user || user, ended: false });
-		if (again && this.transport.session) {
-			this.ui.set({ phase: "ready" });
-			void this.sync();
-			return null;
-		}
-		try {
-			await this.enter();
-		} catch (error) {
-			return t("start.failed", { why: why(error) });
-		}
-		return null;
-	}
-
-	async logout() {
-		this.outbox.flush();
-		if (this.push)
-			this.push.close();
-		await this.fetch("/logout", { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}", credentials: "same-origin" })
-		    .catch(() => {});
-		this.onLeft();
-	}
+	/* ---- beginning and end: model/door.js ---- */
 
 	/** Replaced by the page: starts again with nothing in memory. */
 	onLeft() {}
@@ -423,7 +363,8 @@ export class App {
 			return;
 		const at = this.state.cursor ? list.indexOf(this.state.cursor) : -1;
 		const n = at < 0 ? 0 : Math.max(0, Math.min(list.length - 1, at + by));
-		await list.ensure(n, n + 1);
+		if (!list.at(n))		/* else at once: Enter may be the next key already */
+			await list.ensure(n, n + 1);
 		const id = list.at(n);
 		if (!id)
 			return;

@@ -304,6 +304,35 @@ export class Outbox extends Emitter {
 		return true;
 	}
 
+	/** Everything written is saved and everything on its way sent, as far as the server takes it. @returns {Promise<boolean>} all of it */
+	async settle() {
+		const going = [...this.leaving];
+		await Promise.all(going.map(([w, leave]) => {
+			clearTimeout(leave.timer);
+			return leave.submissionId ? void this.leaving.delete(w) : leave.go();
+		}));
+		if (going.some(([w]) => this.windows.includes(w)))	/* not sent, and so open again, see wait() */
+			return false;
+		for (const w of this.windows)
+			clearTimeout(w.timer);
+		const saved = await Promise.allSettled(this.windows.map(w => this.save(w)));
+		return saved.every(s => s.status === "fulfilled") && !this.windows.some(w => w.uploads.length);
+	}
+
+	/** Forget all of it, unsaved too: it is another person's from now on. */
+	abandon() {
+		for (const w of [...this.windows, ...this.leaving.keys()]) {
+			clearTimeout(w.timer);
+			w.closed = true;
+			w.uploads.forEach(u => u.abort.abort());
+		}
+		for (const leave of this.leaving.values())
+			clearTimeout(leave.timer);
+		this.leaving.clear();
+		this.windows = [];
+		this.changed();
+	}
+
 	/** The page goes: what waits is sent now, what is written is saved. */
 	flush() {
 		for (const [w, leave] of this.leaving) {

@@ -2,7 +2,8 @@
 /**
  * What is being written, kept in this browser until the server has it: a crash, a dead battery or a session that
  * ended costs a second of typing.  Each tab keeps its own under its name, and holds a lock of that name as long
- * as it lives; a tab that starts takes over what belongs to tabs that hold none any more, of the same user alone.
+ * as it lives; a tab that starts takes over what belongs to tabs that hold none any more.  When that was another
+ * person's it goes: nobody reads in a shared browser what somebody else has left there.
  * Attachments are blobs that the server has already, and come back with the text.
  */
 
@@ -32,13 +33,28 @@ export class Rescue {
 	/** @param {string} user @param {any} draft */
 	keep(user, draft) {
 		clearTimeout(this.timers.get(draft.key));
-		this.timers.set(draft.key, this.later(() => {
-			try {
-				this.storage.setItem(`${PREFIX}${this.id}.${draft.key}`, JSON.stringify({ user, at: this.now(), draft }));
-			} catch {
-				/* full, or a browser that keeps nothing: the server's copy is seconds away */
-			}
-		}, REST));
+		this.timers.set(draft.key, this.later(() => this.keepNow(user, draft), REST));
+	}
+
+	keepNow(user, draft) {
+		try {
+			this.storage.setItem(`${PREFIX}${this.id}.${draft.key}`, JSON.stringify({ user, at: this.now(), draft }));
+		} catch {
+			/* full, or a browser that keeps nothing: the server's copy is seconds away */
+		}
+	}
+
+	/** The person leaves: nothing is kept any more, and nothing that waited will be. */
+	forget() {
+		for (const timer of this.timers.values())
+			clearTimeout(timer);
+		this.timers.clear();
+		for (const name of this.names())
+			this.storage.removeItem(name);
+	}
+
+	names() {
+		return Array.from({ length: this.storage.length }, (_, n) => this.storage.key(n) || "").filter(k => k.startsWith(PREFIX));
 	}
 
 	/** The server has it, or nobody wants it. @param {string} key */
@@ -48,14 +64,13 @@ export class Rescue {
 		this.storage.removeItem(`${PREFIX}${this.id}.${key}`);
 	}
 
-	/** What tabs that are gone have left of this user; it is this tab's from now on. @param {string} user @returns {Promise<any[]>} drafts */
+	/** What tabs that are gone have left of this user, this tab's from now on; what they have left of others goes. @param {string} user @returns {Promise<any[]>} drafts */
 	async take(user) {
 		if (!this.locks)
 			return [];
 		const held = new Set(((await this.locks.query()).held || []).map(l => l.name));
-		const names = Array.from({ length: this.storage.length }, (_, n) => this.storage.key(n) || "").filter(k => k.startsWith(PREFIX));
 		const out = [];
-		for (const name of names) {
+		for (const name of this.names()) {
 			const tab = name.slice(PREFIX.length).split(".")[0];
 			if (held.has(LOCK + tab) || tab === this.id)
 				continue;
@@ -67,8 +82,6 @@ export class Rescue {
 			}
 			if (kept && kept.user === user && this.now() - kept.at < OLDEST)
 				out.push(kept.draft);
-			else if (kept && this.now() - kept.at < OLDEST)
-				continue;	/* somebody else's, who may log in here again */
 			this.storage.removeItem(name);
 		}
 		return out;

@@ -2,7 +2,8 @@
 /**
  * What a person has chosen.  Kept by the server where it can (one record behind a capability of tiermail's own),
  * and in this browser in any case, so that the first paint has the right colours.  A key that this version does
- * not know stays as it is: another tab may run a newer one.
+ * not know stays as it is: another tab may run a newer one.  They are one person's: for another all begins at the
+ * defaults, or one would see whose pictures somebody else trusts, and load them.
  */
 import { Store } from "../kit/store.js";
 
@@ -11,7 +12,7 @@ const KEY = "tiermail.settings";
 
 export const DEFAULTS = {
 	theme: "auto", density: "comfortable", language: "auto", rich: true, undoSeconds: 10, pictures: "ask",
-	/** @type {string[]} */ pictureSenders: [], listWidth: 392,
+	/** @type {string[]} */ pictureSenders: [], listWidth: 392, user: "",
 };
 
 export class Settings extends Store {
@@ -28,6 +29,13 @@ export class Settings extends Store {
 		this.transport = null;
 	}
 
+	/** @param {string} user who is logged in now */
+	belong(user) {
+		const old = this.state.user;
+		if (old !== user)
+			this.keep(old ? { ...Object.fromEntries(Object.keys(this.state).map(k => [k, undefined])), ...DEFAULTS, user } : { user });
+	}
+
 	/** Take what the server keeps. @param {import("../jmap/transport.js").Transport} transport */
 	async open(transport) {
 		if (!transport.can(CAPABILITY))
@@ -35,7 +43,7 @@ export class Settings extends Store {
 		this.transport = transport;
 		const got = await transport.call("Settings/get", { ids: ["singleton"] });
 		if (got.list.length)
-			this.keep(got.list[0].value || {});
+			this.keep({ ...got.list[0].value, user: this.state.user });
 	}
 
 	keep(part) {

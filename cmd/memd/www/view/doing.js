@@ -34,6 +34,16 @@ export function openMove(app, at, rows = app.targets()) {
 	app.layers.open(Menu, { items }, { kind: "menu", at: anchor(at), label: t("act.move") });
 }
 
+/** @param {App} app @param {boolean} [sure] that what is written here may be lost */
+export async function logOut(app, sure = false) {
+	if (await app.door.logout(sure))
+		return;
+	app.layers.open(Confirm, {
+		title: t("login.outUnsaved"), text: t("login.outUnsavedSays"), yes: t("login.out"), no: t("act.cancel"), danger: true,
+		onYes: () => void logOut(app, true),
+	}, { kind: "dialog", label: t("login.out") });
+}
+
 /** Every label that is in use on mail that is held. @param {App} app */
 export const allLabels = app => labels(app.cache.all("Email"));
 

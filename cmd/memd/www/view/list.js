@@ -4,7 +4,7 @@
  * with the arrows, j and k); what is chosen for an action is another thing and shows its mark instead of the
  * avatar.  A click opens, with Ctrl it chooses, with Shift it chooses all between.
  */
-import { cls, html, useEffect, useRef, useState } from "../kit/html.js";
+import { cls, html, useEffect, useLayoutEffect, useRef, useState } from "../kit/html.js";
 import { Button } from "../kit/button.js";
 import { Icon } from "../kit/icon.js";
 import { VirtualList } from "../kit/virtual.js";
@@ -104,8 +104,8 @@ function Row({ app, id, n, first }) {
 	const el = useRef(/** @type {any} */ (null));
 	const cursor = id === app.state.cursor;
 	const focus = useRef(false);
-	useEffect(() => {
-		/* The focus follows the cursor when that was led by keys, or when the focus was in the list, or nowhere. */
+	useLayoutEffect(() => {
+		/* The focus follows the cursor, before the next key comes, when that was led by keys, or when the focus was in the list, or nowhere. */
 		if (cursor && el.current && (app.led || document.activeElement === document.body || document.activeElement?.closest(".rows")))
 			el.current.focus({ preventScroll: true });
 		if (cursor)

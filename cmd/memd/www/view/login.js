@@ -18,7 +18,7 @@ export function Login({ ended }) {
 			return;
 		setBusy(true);
 		setWrong(null);
-		const words = await app.login(user.trim(), password);
+		const words = await app.door.login(user.trim(), password);
 		setBusy(false);
 		if (words)
 			setWrong(words);

@@ -28,7 +28,7 @@ export function Root({ app }) {
 		${state.phase === "login" && html`<${Login} />`}
 		${state.phase === "starting" && html`<div class="starting" role="status"><span class="hidden-text">${t("list.load")}</span></div>`}
 		${state.phase === "failed" && html`<main class="starting"><div><p>${t("start.failed", { why: why(state.error) })}</p>
-			<${Button} primary label=${t("start.again")} onClick=${() => { app.ui.set({ phase: "starting" }); void app.start(); }} /></div></main>`}
+			<${Button} primary label=${t("start.again")} onClick=${() => { app.ui.set({ phase: "starting" }); void app.door.start(); }} /></div></main>`}
 		${state.phase === "ready" && html`<${Shell} app=${app} />`}
 		<${LayerStack} layers=${app.layers} />
 		<${ToastList} toasts=${app.toasts} close=${t("act.close")} />

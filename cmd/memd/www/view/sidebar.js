@@ -13,7 +13,7 @@ import { badName, count, mayMove } from "../model/mailboxes.js";
 import { write } from "../model/route.js";
 import { shade } from "../model/address.js";
 import { useMail } from "./context.js";
-import { allLabels } from "./doing.js";
+import { allLabels, logOut } from "./doing.js";
 import { openHelp } from "./keys.js";
 import { Brand } from "./login.js";
 
@@ -43,7 +43,7 @@ export function Sidebar() {
 		<div class="foot">${app.quota && html`<${Quota} quota=${app.quota} />`}
 			<div class="foot-buttons"><${Button} bare icon="settings" label=${t("nav.settings")} onClick=${() => app.go({ kind: "settings" })} />
 			<${Button} bare icon="help" label=${t("nav.help")} key_="?" onClick=${() => openHelp(app)} />
-			<${Button} bare icon="out" label=${t("login.out")} onClick=${() => void app.logout()} /></div></div>
+			<${Button} bare icon="out" label=${t("login.out")} onClick=${() => void logOut(app)} /></div></div>
 	</nav>`;
 }
 
