@@ -29,6 +29,18 @@ after(async () => {
 });
 const elsewhere = list => list.filter(u => /hostile\.test|evil\.test/.test(u));
 
+/** Links, and the host that a reader is told of. */
+const LINKS = [
+	['<a href="https://evil.test/">https://bank.test/login</a>', "evil.test"],
+	['<a href="https://evil.test/">bank.test</a>', "evil.test"],
+	['<a href="https://evil.test/">Go to https://bank.test/ now</a>', "evil.test"],
+	['<a href="https://evil.test/">www.ba&shy;nk.te&#8203;st</a>', "evil.test"],
+	['<a href="https://bank.test@evil.test/">https://bank.test</a>', "evil.test"],
+	['<a href="https://b&#1072;nk.test/">https://bank.test</a>', "xn--bnk-6cd.test"],
+	['<a href="https://login.bank.test/">bank.test</a>', ""],
+	['<a href="https://bank.test/a">our page</a>', ""],
+	['<a href="https://bank.test/a">https://www.bank.test/a</a>', ""],
+];
 const AT_ONCE = 8;	/* messages of one conversation, all unread and so all open */
 
 test("each of the corpus is shown, runs nothing and asks nobody", async () => {
@@ -94,6 +106,56 @@ test("what lays mail out stays", async () => {
 	for (const kept of ['width="600"', 'cellpadding="4"', 'colspan="2"', 'bgcolor="red"', 'color="green"', 'face="Arial"', "padding: 4px", 'width="240"', 'alt="A hall"', "color: blue", "background-color: rgb(255, 238, 238)"])
 		assert.ok(html.includes(kept), `${kept}: ${html}`);
 	assert.equal(html.match(/<img/g).length, 1, "what is there only to be counted is not");
+});
+
+test("links that lie are told on, however their words are written", async () => {
+	const notes = await tab.page.evaluate(async links => {
+		const { clean } = await import(document.querySelector("script[type=module]").src.replace("app.js", "mail/clean.js"));
+		return links.map(a => /tm-goes">([^<]*)/.exec(clean(a, { pictures: false, inline: new Map(), goes: x => x, quoted: "q" }).html)?.[1] || "");
+	}, LINKS.map(([a]) => a));
+	assert.deepEqual(notes, LINKS.map(([, says]) => says && ` [${says}]`));
+});
+
+test("what is made to take for ever does not: the cleaner, and the text of a message", async () => {
+	const slow = await tab.page.evaluate(async ([longest, most]) => {
+		const at = name => document.querySelector("script[type=module]").src.replace("app.js", name);
+		const { clean } = await import(at("mail/clean.js"));
+		const { blocks, links } = await import(at("model/quote.js"));
+		const fill = s => s.repeat(longest / s.length);
+		const bad = [];
+		const time = (name, f) => {
+			const begun = performance.now();
+			f();
+			if (performance.now() - begun > most)
+				bad.push(`${name}: ${Math.round(performance.now() - begun)} ms`);
+		};
+		for (const s of ["<a", "<style", "<style>", "<style></style", "<blockquote>x</blockquote>", "<b on", "<!--", "&lt;", "<svg>", "<x>", "<form>", "<o:p>x</o:p>", "<a href=x>https://", "<p style='a:"])
+			time(s, () => clean(fill(s), { pictures: false, inline: new Map(), goes: x => x, quoted: "q" }));
+		for (const s of ["a", "a@", "a.", "www.", "http://", "http://a" + ")".repeat(longest - 10), "http://" + ".".repeat(longest - 10) + "x"])
+			time("link " + s.slice(0, 10), () => links(fill(s)));
+		time("signatures", () => blocks(fill("-- \n") + "> x"));
+		return bad;
+	}, [200000, 10000]);
+	assert.deepEqual(slow, []);
+});
+
+test("mail that is as high as its frame and a little more does not grow", async () => {
+	const cases = ["<style>html{height:100%} body{height:calc(100% + 40px)}</style><p>grow</p>", "<div style='min-height:calc(100vh + 40px)'>grow</div>",
+		"<style>@media (min-height:400px){p{height:90px}} @media (max-height:399px){p{height:900px}}</style><p>grow</p>"];
+	const { page, said } = tab;
+	for (const [n, html] of cases.entries()) {
+		server.deliver({ subject: "Grows " + n, html, threadId: "grow" + n });
+		await page.evaluate(path => { history.pushState(null, "", path); dispatchEvent(new PopStateEvent("popstate")); }, "/mail/m1/grow" + n);
+		await page.waitForFunction(() => document.querySelector(".mail-frame")?.contentDocument?.body?.textContent.includes("grow"));
+		const heights = [];
+		for (let k = 0; k < 3; k++) {
+			await page.waitForTimeout(500);
+			heights.push(await page.locator(".mail-frame").evaluate(f => f.clientHeight));
+		}
+		assert.equal(heights[1], heights[2], `${html}: ${heights}`);
+		assert.ok(heights[2] < 1200, `${html}: ${heights}`);
+	}
+	assert.deepEqual(said.splice(0), []);
 });
 
 test("the frame's policy alone: what nobody has cleaned asks nobody and runs nothing", async () => {

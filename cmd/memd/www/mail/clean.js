@@ -30,6 +30,10 @@ const CONFIG = {
 	ADD_URI_SAFE_ATTR: [],
 	ALLOWED_URI_REGEXP: values("https?|mailto|tel|cid|data"),
 };
+/* DOMPurify copies what an element holds when it takes that away: many in each other are copied many times. */
+const KNOWN = new Set(("html head title body a abbr address b big blockquote br caption center cite code col colgroup dd del dfn div dl dt em font " +
+	"h1 h2 h3 h4 h5 h6 hr i img ins kbd li mark meta link ol p pre q s samp small span strike strong sub sup table tbody td tfoot th thead tr tt u ul").split(" "));
+const MOST_ODD = 5000;		/* elements of other kinds; mail of people and newsletters has some hundreds */
 const PICTURE = /^data:image\/(?:png|jpe?g|gif|webp|avif|bmp|x-icon)[;,]/i;
 const REMOTE = /^https?:/i;
 const QUOTES = "blockquote[type=cite], .gmail_quote, .yahoo_quoted, .protonmail_quote, blockquote";
@@ -43,7 +47,8 @@ const QUOTES = "blockquote[type=cite], .gmail_quote, .yahoo_quoted, .protonmail_
 export function clean(html, how) {
 	const out = { html: "", blocked: false };
 	const sheets = takeSheets(html, out);
-	const root = /** @type {HTMLElement} */ (room().purify.sanitize(quiet(sheets.rest), CONFIG));
+	const safe = odd(sheets.rest) ? bareText(sheets.rest) : quiet(sheets.rest);
+	const root = /** @type {HTMLElement} */ (room().purify.sanitize(safe, CONFIG));
 	const body = root.querySelector("body") || root;
 	for (const el of [body, ...body.querySelectorAll("*")])
 		element(/** @type {HTMLElement} */ (el), how, out);
@@ -63,26 +68,55 @@ export function clean(html, how) {
 /**
  * Style sheets go their own way (mail/css.js): a document that is only read would be held to the page's policy and
  * report each of them.  What is left of "<style" is no element that anybody knows, and neither is what a browser
-looks after while it only reads (a default <track> is asked for before anybody can take it out).
+ * looks after while it only reads (a default <track> is asked for before anybody can take it out).
+ * Here and in quiet() no pattern runs on to an end that may be missing: that would be tried from each beginning anew.
  */
 function takeSheets(html, out) {
-	const css = [];
-	const rest = html.replace(/<style\b([^>]*)>([\s\S]*?)<\/style\b[^>]*>/gi, (_, attributes, text) => {
-		const media = /\bmedia\s*=\s*["']?([\w\s(),:.-]+)/i.exec(attributes);
-		const bare = text.replace(/^\s*<!--|-->\s*$/g, "");
+	const css = [], kept = [], begins = /<style\b/gi, ends = /<\/style\b/gi;
+	let at = 0;
+	for (let m; (m = begins.exec(html));) {
+		const open = ends.lastIndex = html.indexOf(">", begins.lastIndex) + 1;
+		const close = open ? ends.exec(html) : null;
+		const over = close ? html.indexOf(">", ends.lastIndex) + 1 : 0;
+		if (!close || !over)
+			break;
+		const media = /\bmedia\s*=\s*["']?([\w\s(),:.-]+)/i.exec(html.slice(begins.lastIndex, open - 1));
+		const bare = html.slice(open, close.index).replace(/^\s*<!--|-->\s*$/g, "");
 		const sheet = cleanSheet(media ? `@media ${media[1]} {${bare}}` : bare);
 		out.blocked = out.blocked || sheet.asked;
 		css.push(sheet.css);
-		return "";
-	}).replace(/<(\/?)(style|track|iframe|object|embed|portal|fencedframe)/gi, "<$1x-$2");
-	return { css: css.join("\n"), rest };
+		kept.push(html.slice(at, m.index));
+		at = begins.lastIndex = over;
+	}
+	kept.push(html.slice(at));
+	return { css: css.join("\n"), rest: kept.join("").replace(/<(\/?)(style|track|iframe|object|embed|portal|fencedframe)/gi, "<$1x-$2") };
 }
 
 /**
  * Handlers in tags under another name.  Only so that a browser does not complain of each while DOMPurify reads:
  * it is DOMPurify that takes them out, whatever this misses.
  */
-const quiet = html => html.replace(/<[a-z][^>]*>/gi, tag => tag.replace(/([\s"'/])on(?=[a-z]+\s*=)/gi, "$1data-on"));
+function quiet(html) {
+	const out = [], tags = /<[a-z]/gi;
+	let at = 0;
+	for (let m; (m = tags.exec(html));) {
+		const end = html.indexOf(">", m.index) + 1;
+		if (!end)
+			break;
+		out.push(html.slice(at, m.index), html.slice(m.index, end).replace(/([\s"'/])on(?=[a-z]+\s*=)/gi, "$1data-on"));
+		at = tags.lastIndex = end;
+	}
+	return out.join("") + html.slice(at);
+}
+
+function odd(html) {
+	let n = 0;
+	for (const m of html.matchAll(/<([a-z][^\s/>]*)/gi))
+		n += KNOWN.has(m[1].toLowerCase()) ? 0 : 1;
+	return n > MOST_ODD;
+}
+
+const bareText = html => `<pre>${html.replace(/<[^<>]*>/g, " ").replace(/</g, "&lt;")}</pre>`;
 
 /** @param {HTMLElement} el */
 function element(el, how, out) {
@@ -148,9 +182,14 @@ const host = url => {
 	}
 };
 
-/** The host that a link's words name, or "". */
+const LONGEST = 2000;		/* characters of a link's words that are looked at */
+const NAME = "((?:[\\p{L}\\p{N}](?:[\\p{L}\\p{N}-]*[\\p{L}\\p{N}])?\\.)+\\p{L}{2,})";
+const BARE = new RegExp(`^${NAME}(?:[/:?#]\\S*)?$`, "iu"), AMONG = new RegExp(`(?:https?:\\/\\/|\\bwww\\.)${NAME}`, "iu");
+
+/** The host that a link's words name, or "": they are an address, or have one with http: or www. among them. */
 export function named(words) {
-	const m = /^\s*(?:https?:\/\/)?((?:[\p{L}\p{N}](?:[\p{L}\p{N}-]*[\p{L}\p{N}])?\.)+\p{L}{2,})(?:[/:?#]\S*)?\s*$/iu.exec(words);
+	const seen = words.slice(0, LONGEST).replace(/\p{Cf}/gu, "").trim();	/* what is not to be seen breaks no word for a reader */
+	const m = BARE.exec(seen) || AMONG.exec(seen);
 	return m ? host("http://" + m[1]) : "";
 }
 
@@ -174,8 +213,7 @@ function link(a, how) {
 
 /** The first quote that others do not contain goes behind a fold, when there is something before it. */
 function fold(body, words) {
-	const quotes = [...body.querySelectorAll(QUOTES)];
-	const outer = quotes.filter(q => !quotes.some(o => o !== q && o.contains(q)));
+	const outer = [...body.querySelectorAll(QUOTES)].filter(q => !q.parentElement || !q.parentElement.closest(QUOTES));
 	const text = (body.textContent || "").trim().length;
 	for (const q of outer) {
 		if ((q.textContent || "").trim().length >= text)	/* nothing but a quote: show it */

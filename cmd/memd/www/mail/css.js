@@ -7,6 +7,8 @@
 import { room } from "./room.js";
 
 const ASKS = /(?:url|image-set|-webkit-image-set|image|cross-fade|element|src|attr|var|env|expression|paint)\s*\(/i;
+/* What depends on the frame's own height, which depends on the mail's. */
+const HIGH = /[\d.](?:[sld]?v(?:h|b|min|max))\b/i, TALL = /height|aspect-ratio|orientation/i;
 const LONGEST = 200000;		/* characters of one sheet */
 const DEEPEST = 4;		/* @media in @supports in ... */
 
@@ -15,7 +17,7 @@ export function cleanStyle(style) {
 	let asked = false;
 	for (const name of [...style]) {
 		const value = style.getPropertyValue(name);
-		if (!name.startsWith("--") && !ASKS.test(value))
+		if (!name.startsWith("--") && !ASKS.test(value) && !HIGH.test(value))
 			continue;
 		asked = asked || /url|image/i.test(value);
 		style.removeProperty(name);
@@ -46,7 +48,7 @@ function rules(list, out, deep) {
 			out.asked = cleanStyle(rule.style) || out.asked;
 			if (rule.style.length)
 				kept.push(`${rule.selectorText} { ${rule.style.cssText} }`);
-		} else if (kind === "CSSMediaRule" && deep)
+		} else if (kind === "CSSMediaRule" && deep && !TALL.test(rule.media.mediaText))
 			kept.push(`@media ${rule.media.mediaText} { ${rules(rule.cssRules, out, deep - 1)} }`);
 		else if (kind === "CSSFontFaceRule")
 			out.asked = true;

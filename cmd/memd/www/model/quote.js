@@ -19,10 +19,12 @@ export function blocks(text) {
 	/** @type {Block[]} */
 	const out = [];
 	/** @type {Block | null} */
-	let at = null;
+	let at = null, lastQuoted = lines.length - 1;
+	while (lastQuoted >= 0 && !depthOf(lines[lastQuoted]))
+		lastQuoted--;
 	for (let n = 0; n < lines.length; n++) {
 		const line = lines[n];
-		if (line === "-- " && !lines.slice(n + 1).some(l => depthOf(l))) {
+		if (line === "-- " && n > lastQuoted) {
 			out.push({ kind: "signature", lines: lines.slice(n) });
 			break;
 		}
@@ -48,7 +50,25 @@ function takeIntro(block) {
 	return block.lines.splice(two ? end - 2 : end - 1);
 }
 
-const LINK = /\b(?:(?:https?|ftp):\/\/|mailto:|www\.)[^\s<>"\u201c\u201d]+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+/gi;
+const LINK = /\b(?:(?:https?|ftp):\/\/|mailto:|www\.)[^\s<>"\u201c\u201d]+|(?<![\w.+-])[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+/gi;
+const CLOSES = { ")": "(", "]": "[", "}": "{" };
+
+/** Without the sentence's punctuation and the brackets that were opened before it. @param {string} url */
+function bare(url) {
+	const many = {};
+	for (const c of url)
+		if (/[()[\]{}]/.test(c))
+			many[c] = (many[c] || 0) + 1;
+	let end = url.length;
+	for (; end; end--) {
+		const c = url[end - 1];
+		if (many[c] > (many[CLOSES[c]] || 0) && CLOSES[c])
+			many[c]--;
+		else if (!".,;:!?'*_".includes(c))
+			break;
+	}
+	return url.slice(0, end);
+}
 
 /**
  * A line in pieces, some of them links.  Punctuation at the end of a link is the sentence's, and so is a
@@ -59,9 +79,7 @@ export function links(line) {
 	const out = [];
 	let at = 0;
 	for (const m of line.matchAll(LINK)) {
-		let text = m[0].replace(/[.,;:!?'*_]+$/, "");
-		while (/[)\]}]$/.test(text) && count(text, text.slice(-1)) > count(text, { ")": "(", "]": "[", "}": "{" }[text.slice(-1)]))
-			text = text.slice(0, -1).replace(/[.,;:!?'*_]+$/, "");
+		const text = bare(m[0]);
 		const start = /** @type {number} */ (m.index);
 		if (start > at)
 			out.push({ text: line.slice(at, start) });
@@ -74,8 +92,6 @@ export function links(line) {
 		out.push({ text: line.slice(at) });
 	return out;
 }
-
-const count = (s, c) => s.split(c).length - 1;
 
 /** Lines with "> " before each, as an answer has them; the signature of what is answered goes. */
 export function quote(text) {

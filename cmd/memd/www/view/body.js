@@ -13,6 +13,8 @@ import { address, shortName } from "../model/address.js";
 import { fromMailto } from "../model/compose.js";
 import { blocks, links } from "../model/quote.js";
 
+const FITS = 20;	/* changes of a frame's height in a row that nothing explains */
+
 /** @param {{app: import("../model/app.js").App, email: any, from: any}} props */
 export function Body({ app, email, from }) {
 	const loading = !("bodyValues" in email);
@@ -90,9 +92,12 @@ function HtmlBody({ app, email, from, text }) {
 		<${Frame} key=${out.pictures ? "pictures" : "none"} app=${app} html=${out.html} pictures=${out.pictures} title=${t("read.body", { who: from.name || from.email })} />`;
 }
 
+const MOST_INLINE = 200;	/* pictures of one message that are looked for in its text */
+
 /** Pictures of the message itself, as blob: URLs by Content-ID; only those that the text names. */
 async function inlinePictures(app, email, text, urls) {
-	const named = (email.attachments || []).filter(a => a.cid && /^image\//.test(a.type) && text.includes(a.cid.replace(/^<|>$/g, "")));
+	const all = (email.attachments || []).filter(a => a.cid && /^image\/(?:png|jpe?g|gif|webp|avif|bmp)$/i.test(a.type)).slice(0, MOST_INLINE);
+	const named = all.filter(a => text.includes(a.cid.replace(/^<|>$/g, "")));
 	const out = new Map();
 	await Promise.all(named.map(async a => {
 		try {
@@ -107,6 +112,32 @@ async function inlinePictures(app, email, text, urls) {
 	return out;
 }
 
+/**
+ * The frame is as high as its content.  Content may in turn be as high as the frame ("calc(100% + 9px)"), and would make
+ * it grow for ever: after some changes in a row that no picture, fold or new width explains, it stays as it is.
+ */
+function fitHeight(frame, doc, signal) {
+	let left = FITS, wide = 0;
+	const more = () => (left = FITS);
+	const fit = () => {
+		const root = doc.documentElement;
+		if (root.clientWidth !== wide)
+			more();
+		wide = root.clientWidth;
+		const height = `${Math.ceil(doc.body.getBoundingClientRect().height) + (root.scrollWidth > wide ? 16 : 0)}px`;
+		if (height === frame.style.height || !left)
+			return;
+		left--;
+		frame.style.height = height;
+	};
+	const watch = new ResizeObserver(fit);
+	watch.observe(doc.body);
+	signal.addEventListener("abort", () => watch.disconnect());
+	for (const why of ["load", "toggle"])		/* they come to nobody but their element */
+		doc.addEventListener(why, more, { capture: true, signal });
+	fit();
+}
+
 function Frame({ app, html: text, pictures, title }) {
 	const frame = useRef(/** @type {any} */ (null));
 	const page = pictures ? "/pictures.html" : "/sandbox.html";
@@ -116,19 +147,15 @@ function Frame({ app, html: text, pictures, title }) {
 		if (!doc || !doc.body || doc.location.pathname !== page)
 			return undefined;
 		doc.body.innerHTML = text;
-		const fit = () => {
-			frame.current && (frame.current.style.height = `${Math.ceil(doc.body.getBoundingClientRect().height) + (doc.documentElement.scrollWidth > doc.documentElement.clientWidth ? 16 : 0)}px`);
-		};
-		const watch = new ResizeObserver(fit);
-		watch.observe(doc.body);
-		fit();
+		const end = new AbortController();
+		fitHeight(frame.current, doc, end.signal);
 		doc.addEventListener("click", e => {
 			const a = e.target.closest && e.target.closest("a[href^='mailto:' i]");
 			if (a)
 				followed(app, e, a.getAttribute("href"));
-		});
-		doc.addEventListener("keydown", e => dispatchEvent(new KeyboardEvent("keydown", { key: e.key, ctrlKey: e.ctrlKey, altKey: e.altKey, metaKey: e.metaKey, shiftKey: e.shiftKey })));
-		return () => watch.disconnect();
+		}, end);
+		doc.addEventListener("keydown", e => dispatchEvent(new KeyboardEvent("keydown", { key: e.key, ctrlKey: e.ctrlKey, altKey: e.altKey, metaKey: e.metaKey, shiftKey: e.shiftKey })), end);
+		return () => end.abort();
 	};
 	const stop = useRef(/** @type {any} */ (null));
 	const load = () => {
