@@ -2,6 +2,7 @@
 // anything it should not (an error, a violation of the policy, a request elsewhere).
 import test, { after, before } from "node:test";
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { Double, host } from "../lib/host.mjs";
 import { launch, open } from "../lib/browser.mjs";
 import { seed } from "../lib/seed.mjs";
@@ -53,6 +54,8 @@ story("read a conversation: marked read, quotes folded, back by the history", {}
 	const colour = text => row(page, text).locator(".time").evaluate(e => getComputedStyle(e).color);
 	await row(page, "spring workshop").waitFor();
 	assert.notEqual(await colour("spring workshop"), await colour("Measurements"), "what is unread is told apart");
+	const lines = await row(page, "spring workshop").evaluate(r => [r, r.querySelector(".subject"), r.querySelector(".preview")].map(e => e.getBoundingClientRect()).map(b => [b.top, b.bottom, b.right]));
+	assert.ok(lines[1][1] <= lines[2][0] && lines[2][1] <= lines[0][1] && lines[0][2] - lines[2][2] < 30, `subject, preview below it, both in the row and as wide: ${lines.join("; ")}`);
 	await row(page, "spring workshop").click();
 	await page.locator("article", { hasText: "Shall I book it" }).waitFor();
 	await page.waitForFunction(() => document.title.startsWith("(1)"));
@@ -275,4 +278,86 @@ story("on a phone: folders over the list, one pane at a time, back", { viewport:
 	await page.locator(".editor-text[data-ready=true]").waitFor();
 	const box = await page.locator(".compose").boundingBox();
 	assert.deepEqual([box.width, box.height], [500, 850]);
+});
+
+story("another password: the old one is asked for, and what is wrong is said", { path: "/settings" }, async ({ page, server, shot, said }) => {
+	const put = async (...values) => {
+		for (const [n, name] of ["Password now", "New password", "New password again"].entries())
+			await page.getByLabel(name, { exact: true }).fill(values[n]);
+		await page.getByRole("button", { name: "Change password" }).click();
+	};
+	const says = text => page.getByRole("alert").filter({ hasText: text }).waitFor();
+	await put("secret", "long enough", "long enouhg");
+	await says("differ");
+	await put("guess", "long enough", "long enough");
+	await says("is not right");
+	await put("secret", "short", "short");
+	await says("does not take");
+	await shot("password");
+	assert.equal(server.password, undefined);
+	await put("secret", "long enough", "long enough");
+	await toast(page, "Password changed").waitFor();
+	assert.equal(server.password, "long enough");
+	assert.deepEqual(said.splice(0).map(s => /status of (\d+)/.exec(s)?.[1] || s), ["403", "422"]);	/* as a browser tells of any answer */
+	assert.deepEqual(await page.locator("input[type=password]").evaluateAll(l => l.map(i => i.value)), ["", "", ""]);
+});
+
+story("all attachments as one archive", {}, async ({ page, server, said }) => {
+	const attachments = [["a.txt", "alpha"], ["a.txt", "beta"], ["../../Zürich\u202e.txt", ""]].map(([name, text], n) =>
+		({ ...server.blob(text, "text/plain"), partId: "z" + n, name, disposition: "attachment", cid: null }));
+	server.deliver({ subject: "Three: files", threadId: "tZip", hasAttachment: true, attachments, receivedAt: new Date().toISOString() });
+	await row(page, "Three: files").click();
+	const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Save all" }).click()]);
+	assert.equal(download.suggestedFilename(), "Three_ files.zip");
+	const read = execFileSync("python3", ["-c", "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); print(z.testzip()); [print(n, z.read(n).decode()) for n in z.namelist()]", await download.path()], { encoding: "utf8" });
+	assert.equal(read, "None\na.txt alpha\na (2).txt beta\n_.._Zürich.txt \n");
+	server.blobs.delete(attachments[1].blobId);
+	await page.getByRole("button", { name: "Save all" }).click();
+	await toast(page, "could not be saved").waitFor();
+	assert.deepEqual(said.splice(0).map(s => /status of (\d+)/.exec(s)?.[1] || s), ["404"]);
+});
+
+story("leaving a mailing list is a message; the web is not asked, and junk is not answered", {}, async ({ page, server, requests }) => {
+	const list = { "header:List-Unsubscribe:asURLs": ["https://evil.test/leave?u=1", "mailto:leave@list.test?subject=leave%20now"], receivedAt: new Date().toISOString() };
+	server.deliver({ ...list, subject: "Letter", threadId: "tLetter" });
+	server.deliver({ ...list, subject: "Letter of junk", threadId: "tJunk", mailboxIds: { m5: true } });
+	server.deliver({ subject: "Web alone", threadId: "tWeb", receivedAt: list.receivedAt, "header:List-Unsubscribe:asURLs": ["https://evil.test/leave"] });
+	const items = async name => {
+		await row(page, name).click();
+		await page.locator("article").getByRole("button", { name: "More" }).click();
+		return page.getByRole("menuitem", { name: "Unsubscribe by mail" });
+	};
+	assert.equal(await (await items("Web alone")).count(), 0);
+	await page.keyboard.press("Escape");
+	await (await items("Letter")).click();
+	await page.locator(".compose .chip", { hasText: "leave@list.test" }).waitFor();
+	assert.equal(await page.getByLabel("Subject").inputValue(), "leave now");
+	assert.equal(server.sent.length, 0, "whoever reads sends it");
+	await page.keyboard.press("Escape");
+	await page.locator(".place[data-role=junk]").click();
+	assert.equal(await (await items("Letter of junk")).count(), 0);
+	assert.ok(!requests.some(u => u.includes("evil.test")));
+});
+
+story("the list is as wide as one wants it", {}, async ({ page, url }) => {
+	await row(page, "spring workshop").waitFor();
+	const width = () => page.locator(".list").evaluate(e => Math.round(e.getBoundingClientRect().width));
+	const edge = page.getByRole("separator", { name: "Width of the list" });
+	assert.equal(await width(), 392);
+	const box = await edge.boundingBox();
+	await page.mouse.move(box.x + 4, 300);
+	await page.mouse.down();
+	await page.mouse.move(box.x + 104, 300, { steps: 4 });
+	await page.mouse.up();
+	assert.equal(await width(), 492);
+	await edge.focus();
+	await page.keyboard.press("ArrowLeft");
+	assert.equal(await width(), 476);
+	await page.goto(url + "/");
+	await row(page, "spring workshop").waitFor();
+	assert.equal(await width(), 476, "and stays so");
+	await edge.dblclick();
+	assert.equal(await width(), 392);
+	await page.setViewportSize({ width: 900, height: 800 });
+	assert.equal(await edge.isVisible(), false);
 });

@@ -43,6 +43,13 @@ export async function host(double, how = {}) {
 			}
 			if (url.pathname === "/logout")
 				return (inside = false), say(200, {}, "application/json", { "Clear-Site-Data": '"cache", "storage"' });
+			if (url.pathname === "/password") {
+				const { old, new: wanted } = JSON.parse(body);
+				if (old !== "secret" || wanted.length < 8)
+					return old === "secret" ? say(422, { code: "weak" }) : say(403, { code: "wrong" });
+				double.password = wanted;
+				return say(200, {});
+			}
 			if (url.pathname === "/session")
 				return inside ? say(200, { user: who, brand: { name: "University of Example", authServ: "mx.example.org" } }) : say(401, {});
 			if (url.pathname.startsWith("/jmap") || url.pathname.startsWith("/.well-known")) {

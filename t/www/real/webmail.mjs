@@ -169,6 +169,26 @@ step("a reload keeps the session and the place", async page => {
 	await page.waitForFunction(() => document.querySelector(".mail-frame")?.contentDocument?.body?.textContent.includes("ready"));
 });
 
+step("another password, with which one comes in again", async page => {
+	await page.goto(URL_ + "/settings");
+	const put = async old => {
+		await page.getByLabel("Password now").fill(old);
+		await page.getByLabel("New password", { exact: true }).fill("quite another one");
+		await page.getByLabel("New password again").fill("quite another one");
+		await page.getByRole("button", { name: "Change password" }).click();
+	};
+	await put("guess");
+	await page.getByRole("alert").filter({ hasText: "is not right" }).waitFor();
+	await put(env.PASSWORD);
+	await toast("Password changed").waitFor();
+	assert.deepEqual(tab.said.splice(0).filter(s => !/status of 403/.test(s)), []);	/* the guess */
+	await page.getByRole("button", { name: "Log out" }).click();
+	await page.getByLabel("Address or login").fill("user0001");
+	await page.getByLabel("Password").fill("quite another one");
+	await page.keyboard.press("Enter");
+	await row("Books").waitFor();
+});
+
 step("log out, and nothing is there any more", async page => {
 	await page.getByRole("button", { name: "Log out" }).click();
 	await page.getByLabel("Password").waitFor();

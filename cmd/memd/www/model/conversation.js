@@ -87,6 +87,9 @@ export function openAtFirst(emails) {
 	return open;
 }
 
+/** How one leaves a mailing list by mail (RFC 2369 3.2); by the web would tell a stranger where one reads. @returns {string | null} a mailto: URL */
+export const leaveList = email => (email["header:List-Unsubscribe:asURLs"] || []).find(u => /^mailto:[^?]*@/i.test(u)) || null;
+
 /** What SPF, DKIM and DMARC say (RFC 8601), by the host that we trust: "pass", "fail" or null. */
 export function verified(email, hosts) {
 	for (const line of email["header:Authentication-Results:asText:all"] || []) {

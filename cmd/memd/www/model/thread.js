@@ -8,7 +8,7 @@ import { Emitter } from "../kit/store.js";
 import { openAtFirst } from "./conversation.js";
 
 const HEADS = ["id", "blobId", "threadId", "mailboxIds", "keywords", "size", "messageId", "inReplyTo", "references", "from", "to", "cc",
-	"bcc", "replyTo", "subject", "sentAt", "receivedAt", "preview", "hasAttachment", "header:Authentication-Results:asText:all"];
+	"bcc", "replyTo", "subject", "sentAt", "receivedAt", "preview", "hasAttachment", "header:Authentication-Results:asText:all", "header:List-Unsubscribe:asURLs"];
 const BODIES = ["id", "textBody", "htmlBody", "attachments", "bodyValues"];
 const PART = ["partId", "blobId", "size", "name", "type", "charset", "disposition", "cid"];
 export const BODY_BYTES = 512 * 1024;	/* of one body part that is shown */

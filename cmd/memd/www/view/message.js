@@ -6,12 +6,13 @@ import { Icon } from "../kit/icon.js";
 import { Menu } from "../kit/menu.js";
 import { t, words } from "../i18n/i18n.js";
 import { address, format } from "../model/address.js";
-import { verified } from "../model/conversation.js";
+import { fromMailto } from "../model/compose.js";
+import { leaveList, verified } from "../model/conversation.js";
 import { fullDate, longDate, size } from "../model/format.js";
 import { Avatar } from "./avatar.js";
 import { Body } from "./body.js";
 import { write } from "./doing.js";
-import { openSource, printMessage, save } from "./source.js";
+import { openSource, printMessage, save, saveAll } from "./source.js";
 
 /** @param {{app: import("../model/app.js").App, email: any, open: boolean, only: boolean, onToggle: () => void}} props */
 export function Message({ app, email, open, only, onToggle }) {
@@ -51,12 +52,14 @@ function Head({ app, email, from, mine, name, only, onToggle }) {
 
 function more(app, email, at) {
 	const seen = !!email.keywords.$seen;
+	const leave = app.box && app.box.role === "junk" ? null : leaveList(email);	/* who sends junk learns that it is read */
 	const items = [
 		{ label: t("act.reply"), icon: "reply", do: () => void write(app, "reply", email) },
 		{ label: t("act.replyAll"), icon: "replyAll", do: () => void write(app, "replyAll", email) },
 		{ label: t("act.forward"), icon: "forward", do: () => void write(app, "forward", email) },
 		{ label: seen ? t("act.unread") : t("act.read"), icon: seen ? "mail" : "mailOpen", line: true,
 			do: () => app.doer.do({ patches: new Map([[email.id, { "keywords/$seen": seen ? null : true }]]), leaves: false }) },
+		...(leave ? [{ label: t("act.unsubscribe"), icon: "out", do: () => app.outbox.open(fromMailto(leave)) }] : []),
 		{ label: t("act.print"), icon: "print", line: true, do: () => void printMessage() },
 		{ label: t("act.source"), icon: "source", do: () => void openSource(app, email) },
 		{ label: t("act.download"), icon: "download", do: () => void save(app, email.blobId, `${(email.subject || "message").replace(/[\/\\:*?"<>|\u0000-\u001f]+/g, "_").slice(0, 80)}.eml`, "message/rfc822") },
@@ -72,5 +75,5 @@ function Attachments({ app, email }) {
 	return html`<section class="attachments" aria-label=${t("read.attachments", { n: list.length })}>${list.map(a => html`
 		<button type="button" class="attachment" key=${a.partId} title=${t("act.download") + ": " + (a.name || a.type)} onClick=${() => fetchOne(a)}>
 		<${Icon} name=${/^image\//.test(a.type) ? "image" : "doc"} /><span><b>${a.name || a.type}</b><small>${size(a.size, words.intl)}</small></span></button>`)}
-		${list.length > 1 && html`<${Button} class="line" icon="download" label=${t("read.saveAll")} onClick=${() => list.forEach(fetchOne)} />`}</section>`;
+		${list.length > 1 && html`<${Button} class="line" icon="download" label=${t("read.saveAll")} onClick=${() => void saveAll(app, email, list)} />`}</section>`;
 }

@@ -15,6 +15,7 @@ import { AppContext } from "./context.js";
 import { keyTable } from "./keys.js";
 import { Login } from "./login.js";
 import { Sidebar } from "./sidebar.js";
+import { Divider, within } from "./divider.js";
 import { ListPane } from "./list.js";
 import { ReadPane } from "./read.js";
 import { ComposeDock } from "./compose.js";
@@ -37,6 +38,7 @@ export function Root({ app }) {
 
 function Shell({ app }) {
 	const state = useStore(app.ui);
+	const { listWidth } = useStore(app.settings);
 	const keys = useMemo(() => new Keys(keyTable(app)), [app]);
 	useEffect(() => {
 		/* Keys that come while a layer opens, before the focus is in it, are not for what lies below. */
@@ -53,10 +55,10 @@ function Shell({ app }) {
 	const settings = state.route.kind === "settings";
 	return html`<a class="skip" href="#list" onClick=${e => { e.preventDefault(); /** @type {any} */ (document.querySelector(".rows [tabindex='0']"))?.focus(); }}>${t("app.skip")}</a>
 		${state.offline && html`<div class="offline" role="status"><${Icon} name="warn" />${t("app.offline")}</div>`}
-		<div class=${cls("app", state.route.thread && "reading", settings && "setting", state.folders && "folders-open", state.offline && "is-offline")}>
+		<div class=${cls("app", state.route.thread && "reading", settings && "setting", state.folders && "folders-open", state.offline && "is-offline")} style=${{ "--list": `${within(listWidth)}px` }}>
 			<${Sidebar} />
 			${state.folders && html`<div class="folders-veil" onClick=${() => app.ui.set({ folders: false })}></div>`}
-			${settings ? html`<${Settings} />` : html`<${ListPane} /><${ReadPane} />`}
+			${settings ? html`<${Settings} />` : html`<${ListPane} /><${Divider} app=${app} /><${ReadPane} />`}
 		</div>
 		${!settings && !state.route.thread && html`<button type="button" class="fab" aria-label=${t("nav.compose")} onClick=${() => app.outbox.open(blank({ rich: app.settings.state.rich }))}><${Icon} name="pen" /></button>`}
 		<${ComposeDock} />

@@ -7,13 +7,14 @@ import { useStore } from "../kit/store.js";
 import { t, words } from "../i18n/i18n.js";
 import { why } from "../model/app.js";
 import { useMail } from "./context.js";
+import { Password } from "./password.js";
 
 export function Settings() {
 	const app = useMail();
 	return html`<main class="settings" aria-label=${t("settings.title")}><div class="settings-head">
 		<${Button} bare icon="back" label=${t("act.back")} onClick=${() => app.go({ kind: "box", value: app.role("inbox")?.id })} /><h1>${t("settings.title")}</h1></div>
 		<${Look} app=${app} /><${Writing} app=${app} /><${Reading} app=${app} /><${Identities} app=${app} />
-		${app.transport.can("urn:ietf:params:jmap:vacationresponse") && html`<${Vacation} app=${app} />`}</main>`;
+		${app.transport.can("urn:ietf:params:jmap:vacationresponse") && html`<${Vacation} app=${app} />`}<${Password} app=${app} /></main>`;
 }
 
 function change(app, part) {

@@ -7,14 +7,37 @@ import { why } from "../model/app.js";
 
 const MOST_SHOWN = 400000;	/* characters of a source that are put on the screen */
 
-/** Save a blob under a name. @param {import("../model/app.js").App} app */
-export function save(app, blobId, name, type) {
+const FREED = 60000;		/* ms until an archive's memory is given back: a browser asks before it saves */
+
+/** All attachments as one archive, made here. @param {import("../model/app.js").App} app */
+export async function saveAll(app, email, list) {
+	try {
+		const { plainName, zip } = await import("../model/zip.js");
+		const files = [];
+		for (const a of list) {
+			const answer = await app.transport.download(a.blobId, a.name || "attachment", a.type);
+			files.push({ name: a.name || "attachment", bytes: new Uint8Array(await answer.arrayBuffer()) });
+		}
+		const url = URL.createObjectURL(new Blob(/** @type {any} */ (zip(files, new Date(email.receivedAt))), { type: "application/zip" }));
+		setTimeout(() => URL.revokeObjectURL(url), FREED);
+		give(url, `${plainName(email.subject || t("list.noSubject"))}.zip`);
+	} catch (error) {
+		app.toasts.say(t("read.saveFailed", { why: why(error) }), { failed: true });
+	}
+}
+
+function give(url, name) {
 	const a = document.createElement("a");
-	a.href = app.transport.downloadUrl(blobId, name, type);
+	a.href = url;
 	a.download = name;
 	document.body.append(a);
 	a.click();
 	a.remove();
+}
+
+/** Save a blob under a name. @param {import("../model/app.js").App} app */
+export function save(app, blobId, name, type) {
+	give(app.transport.downloadUrl(blobId, name, type), name);
 }
 
 function Source({ text, close, download }) {
