@@ -158,6 +158,64 @@ test("mail that is as high as its frame and a little more does not grow", async 
 	assert.deepEqual(said.splice(0), []);
 });
 
+test("whatever a field has is text: names, subjects, folders, labels, files, snippets, identities, words of the server", async () => {
+	const X = `<img src=x onerror="top.ran=1"><b id=planted>`;
+	const own = new Double();
+	own.records.Mailbox.get("m7").name = X;
+	Object.assign(own.records.Identity.get("i1"), { name: X, textSignature: X });
+	own.records.Identity.set("i2", { ...own.records.Identity.get("i1"), id: "i2", email: "two@example.org" });
+	own.deliver({ subject: X, from: [{ name: X, email: `"${X}"@x.test` }], to: [{ name: X, email: "ann@example.org" }, { name: X, email: X }], cc: [{ name: X, email: X }], text: `${X}\nhttps://x.test/${X}\n> ${X}\n`,
+		threadId: "tX", keywords: { [X]: true }, hasAttachment: true, receivedAt: new Date().toISOString(),
+		attachments: [{ partId: "9", blobId: "Bx", name: X, type: X, size: 9, disposition: "attachment", cid: null }] });
+	own.snippet = emailId => ({ emailId, subject: X, preview: `<mark>${X}</mark>` });
+	const mine = await host(own);
+	const { page, said, context } = await open(browser, mine.url);
+	const clean = async what => {
+		assert.equal(await page.evaluate(() => window.ran), undefined, what);
+		assert.equal(await page.locator("#planted, img[src=x]").count(), 0, what);
+	};
+	await page.goto(mine.url + "/");
+	await page.locator(".row").first().click();
+	await page.locator("article").waitFor();
+	await page.locator("button.details").click();
+	await clean("reading");
+	await page.keyboard.press("a");
+	await page.locator(".editor-text[data-ready=true]").waitFor();
+	await clean("answering");
+	await page.getByRole("button", { name: "Discard draft" }).click();
+	own.refuse = () => ({ type: X, description: X });
+	await page.keyboard.press("s");
+	await page.locator(".toast", { hasText: "onerror" }).waitFor();
+	await page.keyboard.press("v");
+	await page.getByRole("menu").waitFor();
+	await clean("errors, menus");
+	await page.keyboard.press("Escape");
+	for (const path of ["/search/" + encodeURIComponent(X), "/label/" + encodeURIComponent(X), "/settings"]) {
+		await page.goto(mine.url + path);
+		await page.locator(path === "/settings" ? ".card" : ".list-head").first().waitFor();
+		await page.waitForTimeout(200);
+		await clean(path);
+	}
+	assert.deepEqual(said, []);
+	await context.close();
+	mine.close();
+});
+
+test("a text of very many lines is shown soon", async () => {
+	const { page, said } = tab;
+	server.deliver({ subject: "Long", text: "> a\nb\n".repeat(40000), threadId: "tLong" });
+	const begun = Date.now();
+	await page.goto(h.url + "/mail/m1/tLong");
+	await page.locator("article .body.text").waitFor();
+	assert.ok(await page.evaluate(() => document.querySelectorAll("*").length) < 30000);
+	const lines = () => page.locator("article div.line").count();
+	assert.equal(await lines(), 2000);
+	await page.getByRole("button", { name: "Show more" }).click();
+	await page.waitForFunction(() => document.querySelectorAll("article div.line").length === 4000);
+	assert.ok(Date.now() - begun < 15000, `${Date.now() - begun} ms`);
+	assert.deepEqual(said.splice(0), []);
+});
+
 test("the frame's policy alone: what nobody has cleaned asks nobody and runs nothing", async () => {
 	const { page, said } = tab;
 	heard = 0;

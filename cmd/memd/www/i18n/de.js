@@ -134,6 +134,7 @@ export default {
 	"read.picturesOnce": "Einmal zeigen",
 	"read.picturesAlways": "Immer von {who}",
 	"read.quoteShow": { one: "{n} zitierte Zeile zeigen", other: "{n} zitierte Zeilen zeigen" },
+	"read.more": "Mehr zeigen",
 	"read.quoteHide": "Zitat ausblenden",
 	"read.quoteToggle": "Zitat",
 	"read.attachments": { one: "{n} Anhang", other: "{n} Anhänge" },

@@ -134,6 +134,7 @@ export default {
 	"read.picturesOnce": "Show once",
 	"read.picturesAlways": "Always from {who}",
 	"read.quoteShow": { one: "Show {n} quoted line", other: "Show {n} quoted lines" },
+	"read.more": "Show more",
 	"read.quoteHide": "Hide quoted text",
 	"read.quoteToggle": "Quoted text",
 	"read.attachments": { one: "{n} attachment", other: "{n} attachments" },

@@ -34,18 +34,39 @@ export function Body({ app, email, from }) {
 		${cut && html`<p class="hint body">${t("read.truncated")}</p>`}`;
 }
 
+const MANY = 4000;		/* lines that are drawn at once; more when they are asked for */
+
+/** The first `most` lines of a text; a quote that is folded is one. @returns {import("../model/quote.js").Block[]} */
+function cut(list, most, folds) {
+	const out = [];
+	for (const b of list) {
+		if (most <= 0)
+			break;
+		const folded = folds && b.kind === "quote";
+		out.push(folded ? b : { ...b, lines: b.lines.slice(0, most) });
+		most -= folded ? 1 : b.lines.length;
+	}
+	return out;
+}
+
+const More = ({ onClick }) => html`<p><button type="button" class="button line" onClick=${onClick}>${t("read.more")}</button></p>`;
+
 function TextBody({ app, text }) {
-	const list = useMemo(() => blocks(text), [text]);
-	const alone = list.every(b => b.kind === "quote");
+	const all = useMemo(() => blocks(text), [text]);
+	const alone = all.every(b => b.kind === "quote");
+	const [most, setMost] = useState(MANY);
+	const list = cut(all, most, !alone);
+	const rest = all.length > list.length || (list.length > 0 && list[list.length - 1].lines.length < all[list.length - 1].lines.length);
 	return html`<div class="body text">${list.map((b, n) => (b.kind === "quote" && !alone ?
 		html`<${Quote} key=${n} app=${app} lines=${b.lines} />` :
-		html`<div key=${n} class=${b.kind}><${Lines} app=${app} lines=${b.lines} /></div>`))}</div>`;
+		html`<div key=${n} class=${b.kind}><${Lines} app=${app} lines=${b.lines} /></div>`))}${rest && html`<${More} onClick=${() => setMost(most + MANY)} />`}</div>`;
 }
 
 function Quote({ app, lines }) {
 	const [open, setOpen] = useState(false);
+	const [most, setMost] = useState(MANY);
 	return html`<div class="quoted"><button type="button" class="quote-toggle" aria-expanded=${open} onClick=${() => setOpen(!open)}>··· ${open ? t("read.quoteHide") : t("read.quoteShow", { n: lines.length })}</button>
-		${open && html`<div class="quote"><${Lines} app=${app} lines=${lines} /></div>`}</div>`;
+		${open && html`<div class="quote"><${Lines} app=${app} lines=${lines.slice(0, most)} />${lines.length > most && html`<${More} onClick=${() => setMost(most + MANY)} />`}</div>`}</div>`;
 }
 
 function Lines({ app, lines }) {
