@@ -44,8 +44,18 @@ export async function logOut(app, sure = false) {
 	}, { kind: "dialog", label: t("login.out") });
 }
 
-/** Every label that is in use on mail that is held. @param {App} app */
-export const allLabels = app => labels(app.cache.all("Email"));
+/** @type {WeakMap<object, {version: number, names: string[]}>} */
+const known = new WeakMap();
+
+/** Every label that is in use on mail that is held; looked for once after each change, since that may be 100,000. @param {App} app @returns {string[]} */
+export function allLabels(app) {
+	const { cache } = app, held = known.get(cache);
+	if (held && held.version === cache.version)
+		return held.names;
+	const names = labels(cache.all("Email"));
+	known.set(cache, { version: cache.version, names });
+	return names;
+}
 
 /** @param {App} app @param {any} [at] @param {string[]} [rows] */
 export function openLabels(app, at, rows = app.targets()) {
