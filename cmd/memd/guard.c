@@ -39,6 +39,22 @@ memd_guard_own(const struct http_head *h, bool typed)
 	return origin.p || typed;
 }
 
+/* Fetch standard 2.2.5.  An attachment has the address, and is asked for with the type, that somebody names: to
+ * `script-src 'self'` it is a script of ours. */
+static const char *const running[] = { "audioworklet", "embed", "manifest", "object",
+	"paintworklet", "script", "serviceworker", "sharedworker", "style", "worker", "xslt" };
+
+bool
+memd_guard_runs(const struct http_head *h)
+{
+	struct slice dest = http_head_value(h, S("Sec-Fetch-Dest"));
+
+	for (size_t i = 0; i < NELEM(running); i++)
+		if (slice_eq(dest, slice_str(running[i])))
+			return true;
+	return false;
+}
+
 bool
 memd_guard_json(const struct http_head *h)
 {

@@ -136,6 +136,8 @@ bool memd_guard_own(const struct http_head *h, bool typed);
 /* Did a browser send it? */
 bool memd_guard_browser(const struct http_head *h);
 bool memd_guard_json(const struct http_head *h);
+/* Does a browser want to run it, or to lay it over a page of ours? */
+bool memd_guard_runs(const struct http_head *h);
 /* Notes an origin of cors.origins; false: there is one, and it is none of them. */
 bool memd_guard_cors(struct memd_session *s);
 /* Fields of every answer but pages; of pages. */

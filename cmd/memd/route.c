@@ -73,6 +73,10 @@ route_jmap(struct memd_session *s)
 		metric_add(M_FOREIGN, 1);
 		return memd_problem(s, 403, "foreign", "Pages of this site may not ask here.");
 	}
+	if (memd_guard_runs(h)) {
+		metric_add(M_FOREIGN, 1);
+		return memd_problem(s, 403, "program", "What people were sent is no program.");
+	}
 	if (h->verb == HTTP_VERB_OPTIONS)
 		return route_preflight(s);
 	if (!(h->verb & (HTTP_VERB_GET | HTTP_VERB_HEAD | HTTP_VERB_POST)))

@@ -154,6 +154,9 @@ for fields, status, what in (({"Cookie": COOKIE, "Content-Type": "application/js
     before = len(store.heard)
     tm.ok(ask("POST", "/jmap/api", "{}", fields).status == status and len(store.heard) == before, f"{what} does not: {status}")
 tm.is_(get("/jmap/download/u/x/y", {"Cookie": COOKIE, "Sec-Fetch-Site": "cross-site"}).status, 403, "nor a picture of ours in another's page")
+store.say["/jmap/download/u/p/n"] = webstore.ok(b"alert(1)", "", "text/javascript")
+for dest, status in (("script", 403), ("worker", 403), ("serviceworker", 403), ("style", 403), ("object", 403), ("image", 200), ("empty", 200), ("document", 200)):
+    tm.is_(get("/jmap/download/u/p/n", {"Cookie": COOKIE, "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": dest}).status, status, f"an attachment as {dest}: {status}")
 basic = {"Authorization": "Basic " + base64.b64encode(f"{sb.user(1)}:{PW}".encode()).decode(), "Content-Type": "application/json"}
 tm.is_(ask("POST", "/jmap/api", "{}", basic).json()["account"], ACCOUNT, "Basic, for other clients")
 a = get("/.well-known/jmap")
