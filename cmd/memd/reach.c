@@ -68,24 +68,6 @@ reach_dialled(void *arg, struct http_client *c, const char *why)
 
 static void reach_connect(struct memd_reach *r);
 
-/* What is short here says nothing of the store. */
-static enum backend_tried
-reach_blame(const struct memd_reach *r, int error)
-{
-	switch (error) {
-	case -ETIMEDOUT: return BACKEND_SILENT;
-	case -EMFILE:
-	case -ENFILE:
-	case -ENOBUFS:
-	case -ENOMEM:
-	case -EADDRNOTAVAIL: break;
-	default: return BACKEND_BAD;
-	}
-	log_event(LOG_ERROR, "store_lost", "sid=%s store=%s error=%s", log_sid(),
-	    log_str(r->host->name), strerror(-error));
-	return BACKEND_GIVEN_UP;
-}
-
 static void
 reach_connected(void *arg, int fd)
 {
@@ -103,7 +85,7 @@ reach_connected(void *arg, int fd)
 			return;
 		(void)close(fd);
 	}
-	reach_no(r, reach_blame(r, rc), strerror(-rc));
+	reach_no(r, backend_blame(rc), strerror(-rc));
 }
 
 static void

@@ -119,6 +119,14 @@ mmpd_reach_broken(struct mmpd_reach *r, struct slice why)
 	mmpd_reach_away(r);
 }
 
+/* There is no connection: -errno. */
+static void
+mmpd_reach_missed(struct mmpd_reach *r, int error)
+{
+	mmpd_reach_tried(r, backend_blame(error), slice_str(strerror(-error)));
+	mmpd_reach_away(r);
+}
+
 /* Likewise, and it has cost us time. */
 static void
 mmpd_reach_unheard(struct mmpd_reach *r, struct slice why)
@@ -287,12 +295,8 @@ mmpd_reach_connected(void *arg, int fd)
 		mmpd_reach_connect(r);
 		return;
 	}
-	if (fd == -ETIMEDOUT) {
-		mmpd_reach_unheard(r, slice_str(strerror(-fd)));
-		return;
-	}
 	if (fd < 0) {
-		mmpd_reach_broken(r, slice_str(strerror(-fd)));
+		mmpd_reach_missed(r, fd);
 		return;
 	}
 	stream_init(&s->store, mmpd.loop, &mmpd_pair_streams, s);

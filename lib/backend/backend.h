@@ -91,8 +91,11 @@ enum backend_tried {
 	BACKEND_GOOD,
 	BACKEND_BAD,
 	BACKEND_SILENT, /* it has let us wait and said nothing */
+	BACKEND_OURS,   /* this host was short of something, which says nothing of that one */
 	BACKEND_GIVEN_UP
 };
+/* Whose fault is it that there is no connection?  -errno */
+enum backend_tried backend_blame(int error);
 /* How it went, for a try that began at `began_ms` (loop_now); `why` for the log when it failed. */
 void backend_way_tried(struct backend_way *w, enum backend_tried how, uint64_t began_ms,
     struct slice why);

@@ -7,6 +7,8 @@
  * that refuses, or is not understood, costs nobody time: so it may do that store.failures times. */
 #include "backend/backend.h"
 
+#include <errno.h>
+
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/must.h"
@@ -110,6 +112,20 @@ backend_way_bad(struct backend_way *w, bool dead, struct slice why)
 		backend_way_down(w, why);
 }
 
+enum backend_tried
+backend_blame(int error)
+{
+	switch (error) {
+	case -ETIMEDOUT: return BACKEND_SILENT;
+	case -EMFILE:
+	case -ENFILE:
+	case -ENOBUFS:
+	case -ENOMEM:
+	case -EADDRNOTAVAIL: return BACKEND_OURS; /* descriptors, memory, ports */
+	default: return BACKEND_BAD;
+	}
+}
+
 void
 backend_way_tried(struct backend_way *w, enum backend_tried how, uint64_t began_ms,
     struct slice why)
@@ -121,6 +137,10 @@ backend_way_tried(struct backend_way *w, enum backend_tried how, uint64_t began_
 	case BACKEND_BAD: backend_way_bad(w, false, why); break;
 	/* One that has answered somebody else meanwhile is slow, not dead. */
 	case BACKEND_SILENT: backend_way_bad(w, w->heard_ms < began_ms, why); break;
+	case BACKEND_OURS:
+		log_event(LOG_ERROR, "store_untried", "store=%s protocol=%s error=%s",
+		    log_str(w->host->name), way_name(w), log_value(why));
+		break;
 	case BACKEND_GIVEN_UP: break;
 	}
 }

@@ -6,7 +6,7 @@ import base64, http.client, json, os, random, re, socket, subprocess, sys, threa
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
 import tm, webstore, wire
 
-tm.need("ldapmodify", "ldapadd", "ldapsearch", "prlimit")
+tm.need("ldapmodify", "ldapadd", "ldapsearch")
 port, port2 = tm.free_port(), tm.free_port()
 sb = tm.Sandbox("--users", "8", *(w for d in ("smtp-relay", "jobctl", "imapd", "pop3d", "jmapd", "sieved", "lmtpd", "mmpd", "stored") for w in ("--without", d)),
                 "--set", f"memd.host mail.example.test.port={port}", "--set", "memd.host store9.example.test.address=127.0.0.1",
@@ -208,21 +208,8 @@ sb.tool("tmctl", "-d", "memd", "reload")        # nothing rests at the store
 cs = [connect() for _ in range(3)]
 tm.is_([ask(6, "/session", c=c).status for c in cs], [200] * 3, "clients are connected")
 tm.ok(tm.wait_for(lambda: "stores_kept=0" in sb.tool("tmctl", "-d", "memd", "status").stdout), "and none of them to the store")
-master = open(sb.env["RUNDIR"] + "/memd.pid").read().strip()
-workers = open(f"/proc/{master}/task/{master}/children").read().split()
-taken = lambda: [sorted(os.listdir(f"/proc/{pid}/fd")) for pid in workers]
-tm.wait_for(lambda: (was := taken()) and (time.sleep(.3) or was == taken()))     # the directory's are anew, too
-
-
-def descriptors(most):
-    for pid in workers:
-        there = {int(fd) for fd in os.listdir(f"/proc/{pid}/fd")}
-        subprocess.run(["prlimit", "--pid", pid, f"--nofile={most or next(n for n in range(10000) if n not in there)}:"], check=True)
-
-
-descriptors(0)
-tm.is_([whose(6, c=c) for c in cs], [503] * 3, "without a descriptor no store is reached")
-descriptors(1024)
-tm.ok(wire.logged(sb, "memd", "ev=store_lost", "open files"), "which the log says")
+with wire.no_descriptors(sb, "memd"):
+    tm.is_([whose(6, c=c) for c in cs], [503] * 3, "without a descriptor no store is reached")
+tm.ok(wire.logged(sb, "memd", "ev=store_untried", "open files"), "which the log says")
 tm.is_((whose(6), wire.log(sb, "memd", "ev=store_failed", "open files")), ([1, account(6)], []), "and which is not taken for the store's fault")
 tm.done()

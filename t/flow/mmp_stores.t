@@ -253,6 +253,21 @@ w = imap(MOVED + 1)
 tm.ok(w.answer.startswith("NO [UNAVAILABLE]"), "nobody is followed twice")
 w.close()
 
+# ---- what is short here is not the store's failure
+LAST = 24
+imap(LAST).close()
+waiting = [wire.Line((sb.host, sb.port("MMP_IMAP"))) for _ in range(3)]
+for w in waiting:
+    w.line()
+with wire.no_descriptors(sb, "mmpd"):
+    tm.is_([w.tagged(f"LOGIN {sb.user(LAST)} {sb.password}")[1][:16] for w in waiting], ["NO [UNAVAILABLE]"] * 3, "without a descriptor nobody is let in")
+for w in waiting:
+    w.close()
+tm.ok(logged("ev=store_untried", "open files") and not log("ev=store_failed", "open files"), "which is not told of the store")
+w = imap(LAST)
+tm.ok(w.answer.startswith("OK"), "and is over when it is")
+w.close()
+
 # ---- a client that means it
 def resolves(name):
     try:

@@ -6,7 +6,7 @@ a certificate of one's own, bytes in steps.
     w.say("NOOP")              sends it, gives the next line
     w.tagged("NOOP")           IMAP: (untagged lines, the tagged one without its tag)
 """
-import os, shutil, socket, ssl, struct, subprocess, sys
+import contextlib, os, resource, shutil, socket, ssl, struct, subprocess, sys, time
 import tm
 
 sys.path.append(os.path.join(tm.TOP, "scripts/lib"))
@@ -129,3 +129,20 @@ def modify(sb, user, text):
     if r.returncode:
         tm.diag(r.stderr)
     return r.returncode == 0
+
+
+@contextlib.contextmanager
+def no_descriptors(sb, daemon):
+    """In it the workers of a daemon have those that they have, and get no more."""
+    master = open(f"{sb.env['RUNDIR']}/{daemon}.pid").read().strip()
+    pids = [int(p) for p in open(f"/proc/{master}/task/{master}/children").read().split()]
+    taken = lambda: [{int(fd) for fd in os.listdir(f"/proc/{p}/fd")} for p in pids]
+    tm.wait_for(lambda: (was := taken()) and (time.sleep(.3) or was == taken()))     # none is on its way
+    old = [resource.prlimit(p, resource.RLIMIT_NOFILE) for p in pids]
+    for p, (_, most), there in zip(pids, old, taken()):
+        resource.prlimit(p, resource.RLIMIT_NOFILE, (next(n for n in range(most) if n not in there), most))
+    try:
+        yield
+    finally:
+        for p, was in zip(pids, old):
+            resource.prlimit(p, resource.RLIMIT_NOFILE, was)
