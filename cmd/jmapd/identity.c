@@ -1,8 +1,9 @@
 /* jmapd/identity.c: Identity/get and /changes (RFC 8621 6).
  *
  * An identity is an address of the user's entry in the directory (mail, mailAlternateAddress,
- * mailEquivalentAddress), and nothing else: what a person may send as is what an administrator has given
- * him; identity-set.c has what he says of it himself.  Called as methods and by submission.c.  What can fail is the
+ * mailEquivalentAddress) whose mail comes to him, and nothing else: what a person may send as is what an administrator
+ * has given him, and one organisation's cannot give away addresses of another's, whatever he writes into an
+ * entry.  smtp-relay asks the same of those that log in there.  identity-set.c has what he says of it himself.  Called as methods and by submission.c.  What can fail is the
  * directory, and then nobody sends.  The state is a checksum of all of it, since the directory has no counter; so
  * changes cannot be calculated but for "none". */
 #include "identity.h"
@@ -23,6 +24,41 @@ identity_fits(struct slice email)
 	return at > 0 && at + 1 < email.n;
 }
 
+static void identities_check(struct call *c, struct identities *ids);
+
+static void
+identities_checked(void *arg, const struct dir_answer *answer)
+{
+	struct call *c = arg;
+	struct identities *ids = c->data;
+	struct slice email = ids->email[ids->checked++];
+
+	log_context(c->s->sid);
+	/* 4.3.0: nobody answers.  An address that two entries have is neither's, whoever wrote the second. */
+	if (answer->v.kind == TEMP && answer->v.detail == 0)
+		ids->away = true;
+	else if (answer->user && slice_eq(answer->user->account, slice_str(call_user(c)->account)))
+		ids->email[ids->n++] = email;
+	identities_check(c, ids);
+}
+
+/* The next address: whose mail is it? */
+static void
+identities_check(struct call *c, struct identities *ids)
+{
+	struct slice email;
+	size_t at;
+
+	if (ids->away || ids->checked == ids->all) {
+		call_resume(c, CALL_AGAIN);
+		return;
+	}
+	email = ids->email[ids->checked];
+	at = slice_rfind(email, '@');
+	dir_rcpt_start(jmapd.dir, slice_sub(email, 0, at), slice_from(email, at + 1), call_op(c),
+	    identities_checked, c);
+}
+
 static void
 identities_found(void *arg, const struct dir_answer *answer)
 {
@@ -35,12 +71,12 @@ identities_found(void *arg, const struct dir_answer *answer)
 	if (answer->v.kind == OK && u) {
 		ids->email = arena_array(&c->arena, u->naddresses + 1, sizeof(*ids->email));
 		if (identity_fits(u->mail))
-			ids->email[ids->n++] = arena_slice(&c->arena, u->mail);
-		for (size_t i = 0; i < u->naddresses && ids->n < IDENTITIES_MOST; i++)
+			ids->email[ids->all++] = arena_slice(&c->arena, u->mail);
+		for (size_t i = 0; i < u->naddresses && ids->all < IDENTITIES_MOST; i++)
 			if (identity_fits(u->addresses[i]) && !slice_ieq(u->addresses[i], u->mail))
-				ids->email[ids->n++] = arena_slice(&c->arena, u->addresses[i]);
+				ids->email[ids->all++] = arena_slice(&c->arena, u->addresses[i]);
 	}
-	call_resume(c, CALL_AGAIN);
+	identities_check(c, ids);
 }
 
 enum call_next

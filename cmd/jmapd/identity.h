@@ -1,5 +1,5 @@
-/* jmapd/identity.h: who a user may be to others (RFC 8621 6): the addresses of the directory entry, the primary
- * one first. */
+/* jmapd/identity.h: who a user may be to others (RFC 8621 6): those addresses of the directory entry whose mail
+ * comes to him, the primary one first. */
 #ifndef JMAPD_IDENTITY_H
 #define JMAPD_IDENTITY_H
 #include "call.h"
@@ -11,6 +11,7 @@
 struct identities {
 	struct slice *email; /* in the call's arena */
 	size_t n;
+	size_t checked, all; /* addresses of the entry that are asked about */
 	bool asked, away;    /* away: the directory has not answered */
 	struct json_t *kept; /* what the user says of each, by its id; or NULL */
 	bool read;           /* it has been */

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Sending by JMAP (RFC 8621 6 and 7): who somebody is, what is sent and to whom, and what is not."""
 import json
+import subprocess
 import tm
 from jmapraw import CORE, MAIL, Jmap
 
 SUBMISSION = "urn:ietf:params:jmap:submission"
+tm.need("ldapmodify")
 sb = tm.Sandbox("--users", "4", "--without", "pop3d", "--without", "mmpd", "--set", "jmapd.limit.recipients=5")
 j = Jmap(sb)
 j.using.append(SUBMISSION)
@@ -30,6 +32,16 @@ def arrived(user, subject):
     """The messages of that subject in the user's INBOX."""
     return [m for m in sb.messages(user) if f"Subject: {subject}\r\n".encode() in m]
 
+
+# ---- whose addresses those of an entry are --------------------------------------------------------------------------
+wrote = subprocess.run(["ldapmodify", "-x", "-H", sb.env["LDAP_URL"], "-D", sb.env["LDAP_ADMIN_DN"], "-w", sb.env["LDAP_ADMIN_PASSWORD"]], text=True, capture_output=True,
+                       input="".join(f"dn: uid={sb.user(n)},ou=People,o={sb.domain},{sb.env['LDAP_BASE']}\nchangetype: modify\nadd: mailAlternateAddress\n"
+                                     + "".join(f"mailAlternateAddress: {a}\n" for a in addresses) + "\n" for n, addresses in
+                                     ((4, (f"also@{sb.domain}", f"ceo@second.{sb.domain}", "ceo@elsewhere.test", f"both@{sb.domain}")), (3, (f"both@{sb.domain}",)))))
+tm.is_(wrote.returncode, 0, "somebody writes addresses into an entry: " + wrote.stderr)
+j4 = Jmap(sb, 4)
+j4.using.append(SUBMISSION)
+tm.is_([i["email"] for i in j4.one("Identity/get", ids=None)["list"] if not i["email"].startswith("alias")], [f"{sb.user(4)}@{sb.domain}", f"also@{sb.domain}"], "those whose mail comes to him are his identities, others', and what two have, are not")
 
 # ---- who somebody is -------------------------------------------------------------------------------------------
 session = json.loads(j.http("GET", "/jmap/session")[2])
