@@ -21,7 +21,7 @@ CACHE = os.environ.get("DEB_CACHE", "/var/tmp/tiermail-deb-root.tar")
 WITH = "slapd,ldap-utils,curl,openssl,python3"
 STRANGER = "swaks libnet-ssleay-perl"  # what debootstrap cannot resolve
 DOMAIN, HOST, BASE, SECRET = "example.org", "mail.example.org", "dc=example,dc=org", "a secret of this test"
-DAEMONS = ("stored", "lmtpd", "imapd", "pop3d", "sieved", "jobctl", "smtp-relay")
+DAEMONS = ("stored", "lmtpd", "imapd", "pop3d", "jmapd", "sieved", "jobctl", "smtp-relay")
 
 if os.getuid() != 0:
     tm.skip_all("only root can make a root")
