@@ -128,10 +128,9 @@ imapd_reload(void)
 static bool
 imapd_control(struct slice line, struct buf *out)
 {
-	struct slice verb = S(""), account = S("");
+	struct slice account;
 
-	if (!slice_word(&line, &verb) || !slice_eq(verb, S("forget")) ||
-	    !slice_word(&line, &account))
+	if (!daemon_forget_parse(line, &account))
 		return false;
 	dir_forget(imapd.dir, account);
 	buf_printf(out, "ok sessions=%zu\n", session_end_user(account));

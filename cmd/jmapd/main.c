@@ -147,10 +147,9 @@ jmapd_reload(void)
 static bool
 jmapd_control(struct slice line, struct buf *out)
 {
-	struct slice verb = S(""), account = S("");
+	struct slice account;
 
-	if (!slice_word(&line, &verb) || !slice_eq(verb, S("forget")) ||
-	    !slice_word(&line, &account))
+	if (!daemon_forget_parse(line, &account))
 		return false;
 	dir_forget(jmapd.dir, account);
 	buf_printf(out, "ok sessions=%zu\n", jmapd_session_end_user(account));

@@ -115,10 +115,9 @@ lmtpd_status(struct buf *out)
 static bool
 lmtpd_control(struct slice line, struct buf *out)
 {
-	struct slice verb = S(""), account = S("");
+	struct slice account;
 
-	if (!slice_word(&line, &verb) || !slice_eq(verb, S("forget")) ||
-	    !slice_word(&line, &account))
+	if (!daemon_forget_parse(line, &account))
 		return false;
 	dir_forget(lmtpd.dir, account);
 	buf_lit(out, "ok\n");

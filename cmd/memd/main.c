@@ -194,10 +194,9 @@ memd_reload(void)
 static bool
 memd_control(struct slice line, struct buf *out)
 {
-	struct slice verb = S(""), account = S("");
+	struct slice account;
 
-	if (!slice_word(&line, &verb) || !slice_eq(verb, S("forget")) ||
-	    !slice_word(&line, &account))
+	if (!daemon_forget_parse(line, &account))
 		return false;
 	dir_forget(memd.dir, account);
 	buf_printf(out, "ok sessions=%zu\n", memd_session_end_user(account));

@@ -180,10 +180,9 @@ mmpd_reload(void)
 static bool
 mmpd_control(struct slice line, struct buf *out)
 {
-	struct slice verb = S(""), account = S("");
+	struct slice account;
 
-	if (!slice_word(&line, &verb) || !slice_eq(verb, S("forget")) ||
-	    !slice_word(&line, &account))
+	if (!daemon_forget_parse(line, &account))
 		return false;
 	dir_forget(mmpd.dir, account);
 	buf_printf(out, "ok sessions=%zu\n", mmpd_session_end_user(account));

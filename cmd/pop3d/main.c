@@ -104,10 +104,9 @@ pop3d_reload(void)
 static bool
 pop3d_control(struct slice line, struct buf *out)
 {
-	struct slice verb = S(""), account = S("");
+	struct slice account;
 
-	if (!slice_word(&line, &verb) || !slice_eq(verb, S("forget")) ||
-	    !slice_word(&line, &account))
+	if (!daemon_forget_parse(line, &account))
 		return false;
 	dir_forget(pop3d.dir, account);
 	buf_printf(out, "ok sessions=%zu\n", pop3d_session_end_user(account));

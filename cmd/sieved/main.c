@@ -111,10 +111,9 @@ sieved_reload(void)
 static bool
 sieved_control(struct slice line, struct buf *out)
 {
-	struct slice verb = S(""), account = S("");
+	struct slice account;
 
-	if (!slice_word(&line, &verb) || !slice_eq(verb, S("forget")) ||
-	    !slice_word(&line, &account))
+	if (!daemon_forget_parse(line, &account))
 		return false;
 	dir_forget(sieved.dir, account);
 	buf_printf(out, "ok sessions=%zu\n", sieved_session_end_user(account));

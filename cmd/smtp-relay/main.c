@@ -299,10 +299,9 @@ relay_status(struct buf *out)
 static bool
 relay_control(struct slice line, struct buf *out)
 {
-	struct slice verb = S(""), account = S("");
+	struct slice account;
 
-	if (!slice_word(&line, &verb) || !slice_eq(verb, S("forget")) ||
-	    !slice_word(&line, &account))
+	if (!daemon_forget_parse(line, &account))
 		return false;
 	dir_forget(relay.dir, account);
 	buf_printf(out, "ok sessions=%zu\n", relay_session_end_user(account));

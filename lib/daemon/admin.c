@@ -7,6 +7,7 @@
  *	drain SECONDS		ends all, spread over so long; then as `drain`
  *
  * Keys: sid, user, peer (an address or a network), protocol, store; all that are given must fit.
+ * Names of users have blanks: one lasts to the end of the line, or to the next word with a "=".
  *
  * Owns the clock of a spread drain: admin_spread in the process that has the control socket,
  * admin_answer in each worker.  Called by parent.c, single.c and worker.c; asks program.sessions.
@@ -28,6 +29,19 @@ struct filter {
 	struct slice want[FILTERS]; /* p NULL: any */
 	size_t n;
 };
+
+/* The user that begins with `user`, together with the words behind it that are no KEY=VALUE. */
+static struct slice
+filter_user(struct slice user, struct slice *args)
+{
+	struct slice rest = *args, word;
+
+	while (slice_word(&rest, &word) && slice_find(word, '=') == word.n) {
+		user.n = (size_t)(word.p + word.n - user.p);
+		*args = rest;
+	}
+	return user;
+}
 
 /* False after saying what is wrong. */
 static bool
@@ -53,7 +67,7 @@ filter_parse(struct filter *f, struct slice args, struct buf *out)
 			    SARG(value));
 			return false;
 		}
-		f->want[i] = value;
+		f->want[i] = i == FILTER_USER ? filter_user(value, &args) : value;
 		f->n++;
 	}
 	return true;
@@ -160,10 +174,10 @@ static void
 admin_cache(struct slice args, struct buf *out)
 {
 	const struct daemon_sessions *d = daemon_self.d->sessions;
-	struct slice what = S(""), user = S("");
+	struct slice what = S(""), user;
 
 	(void)slice_word(&args, &what);
-	(void)slice_word(&args, &user);
+	user = slice_trim(args);
 	if (slice_eq(what, S("show")) && user.n == 0) {
 		d->cache(out);
 	} else if (slice_eq(what, S("purge"))) {
@@ -173,6 +187,17 @@ admin_cache(struct slice args, struct buf *out)
 	} else {
 		buf_lit(out, "error: cache show, or cache purge [USER]\n");
 	}
+}
+
+bool
+daemon_forget_parse(struct slice line, struct slice *user)
+{
+	struct slice verb = S("");
+
+	if (!slice_word(&line, &verb) || !slice_eq(verb, S("forget")))
+		return false;
+	*user = slice_trim(line);
+	return user->n > 0;
 }
 
 /* ---- a drain that takes its time --------------------------------------------------------------- */

@@ -112,4 +112,6 @@ int program_usage(void);
 void program_conf(const char *file);
 /* The tiermail.conf that was read; NULL when there is none. */
 const char *program_conf_file(void);
+/* For .control: is it "forget USER", of a user whose name may have blanks?  *user borrows from the line. */
+bool daemon_forget_parse(struct slice line, struct slice *user);
 #endif

@@ -79,6 +79,41 @@ for _ in range(4):
     c.close()
 tm.ok(wire.logged(sb, "mmpd", "ev=store_down", f"store=dead.{DOMAIN}"), "until it is taken for dead")
 
+# ---- a user whose name has a blank, which no store has but people who only send may, and one whose name it begins with
+ldif = "".join(f"dn: uid={uid},ou=People,o={DOMAIN},{sb.env['LDAP_BASE']}\nobjectClass: inetOrgPerson\nobjectClass: inetUser\nobjectClass: inetMailUser\nobjectClass: inetLocalMailRecipient\n"
+               f"cn: x\nsn: x\nuid: {uid}\nmail: {uid.replace(' ', '.')}@{DOMAIN}\nmailHost: {sb.env['MAILHOST']}\ninetUserStatus: active\nmailUserStatus: active\nuserPassword: {PW}\n\n"
+               for uid in ("ann lee", "ann"))
+r = subprocess.run(["ldapadd", "-x", "-H", sb.env["LDAP_URL"], "-D", sb.env["LDAP_ADMIN_DN"], "-w", sb.env["LDAP_ADMIN_PASSWORD"]], input=ldif, text=True, capture_output=True)
+tm.is_(r.returncode, 0, "the entries are there " + r.stderr)
+ANN, OTHER = f"ann lee@{DOMAIN}", f"ann@{DOMAIN}"
+
+
+def enter(name):
+    c = smtp()
+    tm.is_(c.docmd("AUTH", "PLAIN " + base64.b64encode(f"\0{name}\0{PW}".encode()).decode())[0], 235, f"{name} is in")
+    return c
+
+
+def ctl(*args, daemon="mmpd"):
+    return sb.tool("tmctl", "-d", daemon, *args).stdout.splitlines()
+
+
+conns = [enter(ANN), enter(OTHER)]
+users = lambda *args: [re.search(r" user=(\S+)", line)[1] for line in ctl("who", *args)]
+tm.is_(users("user=" + ANN), [ANN.replace(" ", "%20")], "who: of a user with a blank")
+tm.is_(users("user=ann", f"lee@{DOMAIN}", "protocol=submission"), users("user=" + ANN), "as two words too, with another key behind")
+tm.is_(ctl("who", f"user={ANN} protocl=submission"), ["error: unknown key in protocl=submission"], "a key that is none is told")
+tm.is_(ctl("kick", "user=" + ANN, "protocol=pop3"), ["kicked=0"], "kick: all keys must fit")
+tm.is_(ctl("kick", "user=" + ANN), ["kicked=1"], "kick of the user")
+tm.is_(users("user=" + OTHER), [OTHER], "and of no other")
+conns.append(enter(ANN))
+cached = lambda: sum(int(n) for line in ctl("cache", "show") for n in re.findall(r"cached=(\d+)", line))
+had = cached()
+tm.is_((ctl("cache", "purge", ANN), cached() < had), (["ok"], True), "cache purge of the user")
+tm.is_((ctl("forget", ANN), ctl("forget", f"  {OTHER} ")), (["ok sessions=1"], ["ok sessions=1"]), "forget of the user, and of no other")
+tm.ok(ctl("forget")[0].startswith("error: "), "forget whom")
+tm.is_([tm.wait_for(lambda: not users("user=" + u)) for u in (ANN, OTHER)], [True, True], "nobody is left")
+
 # ---- who is believed at the relay
 w = wire.Line(("127.0.0.1", RELAY))
 w.line()
