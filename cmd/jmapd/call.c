@@ -2,6 +2,7 @@
  *
  * Called by methods; owns nothing but the places of answers in the request's output.  Must stay true: a
  * call gives one answer at least, and one that fails leaves nothing of what it had written. */
+#include <errno.h>
 #include "base/log.h"
 #include "base/mem.h"
 #include "api.h"
@@ -284,37 +285,73 @@ call_begin(struct call *c, struct store_account *a)
 	if (rc < 0)
 		return rc;
 	rc = store_find_account(v, slice_str(call_user(c)->account), a);
-	if (rc < 0)
+	if (rc == 0 && c->life && c->life != state_of(a).life)
+		rc = -ESTALE;
+	if (rc == 0)
+		c->life = state_of(a).life;
+	else
 		store_end(v);
 	return rc;
 }
 
-void
-call_put_state(struct buf *b, const char *name, uint64_t modseq)
+/* The id would do, if no partition had ever been taken back to a snapshot, and counted on from there. */
+struct jmapd_state
+state_of(const struct store_account *a)
 {
-	json_key(b, name);
-	buf_char(b, '"');
-	buf_u64(b, modseq);
-	buf_char(b, '"');
+	return (struct jmapd_state){ a->id ^ (uint64_t)a->created_at << 16, a->modseq };
 }
 
 bool
-call_state_parse(struct slice s, uint64_t *modseq)
+state_eq(struct jmapd_state x, struct jmapd_state y)
 {
-	return s.n > 0 && s.n <= 20 && slice_u64(s, UINT64_MAX, modseq) == 0;
+	return x.life == y.life && x.modseq == y.modseq;
+}
+
+void
+state_write(struct buf *b, struct jmapd_state s)
+{
+	buf_u64(b, s.life);
+	buf_char(b, '-');
+	buf_u64(b, s.modseq);
+}
+
+bool
+state_parse(struct slice s, struct jmapd_state *state)
+{
+	struct jmapd_state got;
+	struct slice life;
+
+	*state = (struct jmapd_state){ 0, 0 };
+	if (!slice_cut(&s, '-', &life) || slice_u64(life, UINT64_MAX, &got.life) < 0 ||
+	    slice_u64(s, UINT64_MAX, &got.modseq) < 0)
+		return false;
+	*state = got;
+	return true;
+}
+
+void
+call_put_state(struct call *c, const char *name, uint64_t modseq)
+{
+	struct buf *b = call_out(c);
+
+	json_key(b, name);
+	buf_char(b, '"');
+	state_write(b, (struct jmapd_state){ c->life, modseq });
+	buf_char(b, '"');
 }
 
 bool
 call_if_in_state(struct call *c, uint64_t modseq, enum call_next *next)
 {
 	struct slice want = { NULL, 0 };
-	uint64_t v;
+	struct jmapd_state v;
 
 	if (!call_str(c, "ifInState", &want)) {
 		*next = call_invalid(c, "ifInState: a string, or null");
 		return false;
 	}
-	if (!want.p || (call_state_parse(want, &v) && v == modseq))
+	if (!want.p ||
+	    (state_parse(want, &v) && state_eq(v, (struct jmapd_state){ c->life, modseq })))
 		return true;
 	*next = call_error(c, "stateMismatch", NULL);
 	return false;

@@ -40,8 +40,9 @@ struct call {
 	struct bring *bring;           /* the same of a message that is brought */
 	struct email_creates *creates; /* the same of an email that is made */
 	struct email_changes *changes; /* whose request to stored is under way */
-	size_t answers;                /* that it has given */
-	size_t args_at;                /* of the one that is written */
+	uint64_t life;  /* of the account, see call_put_state; 0: not looked at yet */
+	size_t answers; /* that it has given */
+	size_t args_at; /* of the one that is written */
 	struct slice answering;
 };
 
@@ -99,12 +100,23 @@ struct slice call_created(const struct call *c, struct slice id);
 /* What was made under a creation id. */
 void call_create(struct call *c, struct slice creation, struct slice id);
 
-/* The account's row, in a snapshot that this begins.  0 or -errno, and then none is begun. */
+/* The account's row, in a snapshot that this begins.  0 or -errno, and then none is begun; -ESTALE: it is another
+ * than that of the call's pieces before. */
 int call_begin(struct call *c, struct store_account *a) MUSTCHECK;
-/* The state string of all types: the account's counter. */
-void call_put_state(struct buf *b, const char *name, uint64_t modseq);
-bool call_state_parse(struct slice s, uint64_t *modseq);
-/* ifInState of a /set: false and the answer when it does not hold. */
+/* The state string of all types, "LIFE-MODSEQ": the account's counter, and which account it is of.  One that is
+ * erased and made again has the same accountId, and counts anew. */
+struct jmapd_state {
+	uint64_t life; /* 0: of none */
+	uint64_t modseq;
+};
+struct jmapd_state state_of(const struct store_account *a);
+bool state_eq(struct jmapd_state x, struct jmapd_state y);
+void state_write(struct buf *b, struct jmapd_state s);
+/* False: it never was one, or one of a former version; *state is of none then. */
+bool state_parse(struct slice s, struct jmapd_state *state);
+/* Of the account that call_begin has found. */
+void call_put_state(struct call *c, const char *name, uint64_t modseq);
+/* ifInState of a /set, behind call_begin: false and the answer when it does not hold. */
 bool call_if_in_state(struct call *c, uint64_t modseq, enum call_next *next);
 
 /* The properties of a /get: which of `all` (ended by NULL) are asked for, as bits; "id" is the first of them

@@ -12,7 +12,7 @@
 #define SLICE_US 4000
 
 struct changes {
-	uint64_t since;
+	struct jmapd_state since;
 	int64_t most; /* 0: no limit */
 	bool begun;
 	struct store_boxes boxes;
@@ -32,7 +32,7 @@ changes_start(struct call *c)
 		return call_invalid(c, "sinceState: a string is needed");
 	if (!call_int(c, "maxChanges", 1, JSON_INT_MOST, &k->most))
 		return call_invalid(c, "maxChanges: a whole number above 0");
-	if (!call_state_parse(since, &k->since))
+	if (!state_parse(since, &k->since))
 		return call_error(c, "cannotCalculateChanges", "there was no such state");
 	return CALL_AGAIN;
 }
@@ -104,8 +104,8 @@ changes_answer(struct call *c, struct changes *k, const struct buf *list, enum j
 		    "one change is of more than maxChanges");
 	call_answer(c);
 	call_put_account(c);
-	call_put_state(b, "oldState", k->since);
-	call_put_state(b, "newState", n < all ? changes_at(list, n - 1).modseq : k->s.modseq);
+	call_put_state(c, "oldState", k->since.modseq);
+	call_put_state(c, "newState", n < all ? changes_at(list, n - 1).modseq : k->s.modseq);
 	json_put_bool(b, "hasMoreChanges", n < all);
 	changes_put_ids(b, "created", list, n, STORE_SINCE_CREATED, letter);
 	changes_put_ids(b, "updated", list, n, STORE_SINCE_UPDATED, letter);
@@ -121,9 +121,13 @@ changes_begin(struct call *c, struct changes *k, const struct store_account *a)
 	int rc;
 
 	k->begun = true;
+	if (k->since.life != state_of(a).life) {
+		store_end(call_view(c));
+		return call_error(c, "cannotCalculateChanges", "that was another account");
+	}
 	store_boxes_load(call_view(c), a->id, &k->boxes);
 	rc = store_since_begin(&k->s, call_view(c), slice_str(call_user(c)->account), &k->boxes,
-	    k->since);
+	    k->since.modseq);
 	if (rc == 0)
 		return CALL_AGAIN;
 	store_end(call_view(c));

@@ -246,7 +246,7 @@ email_get_begin(struct call *c, struct email_get *g, uint64_t modseq)
 	    jmap_email_wants(&g->want, JMAP_EMAIL_HEADERS);
 	call_answer(c);
 	call_put_account(c);
-	call_put_state(call_out(c), "state", modseq);
+	call_put_state(c, "state", modseq);
 	json_put_array(call_out(c), "list");
 }
 

@@ -76,8 +76,8 @@ email_import_go(struct call *c)
 	store_end(call_view(c));
 	call_answer(c);
 	call_put_account(c);
-	call_put_state(call_out(c), "oldState", q->old_state);
-	call_put_state(call_out(c), "newState", a.modseq);
+	call_put_state(c, "oldState", q->old_state);
+	call_put_state(c, "newState", a.modseq);
 	email_import_put(call_out(c), "created", &q->created);
 	email_import_put(call_out(c), "notCreated", &q->not_created);
 	return call_end(c);

@@ -22,9 +22,9 @@ struct events {
 	struct session *s;
 	uint64_t account;
 	struct listener_types types;
-	bool close_after; /* the first state ends it */
-	uint64_t ping_ms; /* 0: none */
-	uint64_t told;    /* state that the client knows */
+	bool close_after;        /* the first state ends it */
+	uint64_t ping_ms;        /* 0: none */
+	struct jmapd_state told; /* that the client knows */
 	bool due, ping_due, over;
 	struct deadline ping;
 };
@@ -107,34 +107,40 @@ events_on_ping(struct deadline *d)
 
 /* ---- what is said -------------------------------------------------------------------------------- */
 
-static uint64_t
+static struct jmapd_state
 events_state(struct events *e)
 {
 	struct store_view *v = e->s->user->home->view;
 	struct store_account a;
-	uint64_t state = e->told;
+	struct jmapd_state state = e->told;
 
 	if (store_begin(v) < 0)
 		return state;
 	if (store_find_account(v, slice_str(e->s->user->account), &a) == 0)
-		state = a.modseq;
+		state = state_of(&a);
 	store_end(v);
 	return state;
 }
 
 static void
-events_put(struct buf *b, const char *type, bool wanted, uint64_t state)
+events_put(struct buf *b, const char *type, bool wanted, struct jmapd_state state)
 {
-	if (wanted)
-		call_put_state(b, type, state);
+	if (!wanted)
+		return;
+	json_key(b, type);
+	buf_char(b, '"');
+	state_write(b, state);
+	buf_char(b, '"');
 }
 
 static void
-events_say_state(struct http_server *http, struct events *e, uint64_t state)
+events_say_state(struct http_server *http, struct events *e, struct jmapd_state state)
 {
 	struct buf b = { 0 };
 
-	buf_printf(&b, "event: state\nid: %llu\ndata: {", (unsigned long long)state);
+	buf_lit(&b, "event: state\nid: ");
+	state_write(&b, state);
+	buf_lit(&b, "\ndata: {");
 	json_put_cstr(&b, "@type", "StateChange");
 	json_put_object(&b, "changed");
 	json_put_object(&b, e->s->user->account_id);
@@ -161,10 +167,10 @@ events_more(struct http_server *http)
 	char text[64];
 
 	if (e->due) {
-		uint64_t state = events_state(e);
+		struct jmapd_state state = events_state(e);
 
 		e->due = false;
-		if (state != e->told)
+		if (!state_eq(state, e->told))
 			events_say_state(http, e, state);
 	}
 	if (e->ping_due) {
@@ -239,8 +245,10 @@ events_get(struct session *s, struct slice rest)
 	deadline_init(&e->ping);
 	e->told = events_state(e);
 	known = http_head_value(http_server_head(&s->http), S("Last-Event-ID"));
-	if (known.p && slice_u64(slice_trim(known), UINT64_MAX, &e->told) == 0)
+	if (known.p) {
+		(void)state_parse(slice_trim(known), &e->told);
 		e->due = true; /* what it has missed, if it has */
+	}
 	list_init(&e->due_link);
 	list_push(&jmapd.listeners, &e->link);
 	list_push(&jmapd.listening[events_slot(e->account)], &e->of_account);

@@ -141,7 +141,7 @@ mailbox_get_begin(struct call *c, struct mailbox_get *g, uint64_t modseq)
 	g->at = 0;
 	call_answer(c);
 	call_put_account(c);
-	call_put_state(call_out(c), "state", modseq);
+	call_put_state(c, "state", modseq);
 	json_put_array(call_out(c), "list");
 }
 

@@ -16,7 +16,7 @@
 
 struct query_changes {
 	struct email_query query; /* first: email-query.h */
-	uint64_t since;
+	struct jmapd_state since;
 	int64_t most; /* -1: no limit */
 	bool begun, walked, by_threads;
 	size_t email_at, thread_at; /* of what has changed */
@@ -40,7 +40,7 @@ query_changes_start(struct call *c)
 		return call_invalid(c, "sinceQueryState: a string is needed");
 	if (!call_int(c, "maxChanges", 0, JSON_INT_MOST, &k->most))
 		return call_invalid(c, "maxChanges: a whole number");
-	if (!call_state_parse(since, &k->since))
+	if (!state_parse(since, &k->since))
 		return call_error(c, "cannotCalculateChanges", "there was no such state");
 	return CALL_AGAIN;
 }
@@ -122,11 +122,13 @@ query_changes_collect(struct call *c, struct query_changes *k)
 static int
 query_changes_begin(struct call *c, struct query_changes *k, const struct store_account *a)
 {
+	if (k->since.life != state_of(a).life)
+		return -EINVAL;
 	k->begun = true;
 	k->by_threads = query_by_threads(&k->query);
 	store_boxes_load(call_view(c), a->id, &k->boxes);
 	return store_since_begin(&k->s, call_view(c), slice_str(call_user(c)->account), &k->boxes,
-	    k->since);
+	    k->since.modseq);
 }
 
 /* ---- the answer ------------------------------------------------------------------------------------ */
@@ -140,8 +142,8 @@ query_changes_answer(struct call *c, struct query_changes *k)
 
 	call_answer(c);
 	call_put_account(c);
-	call_put_state(b, "oldQueryState", k->since);
-	call_put_state(b, "newQueryState", k->query.modseq);
+	call_put_state(c, "oldQueryState", k->since.modseq);
+	call_put_state(c, "newQueryState", k->query.modseq);
 	if (k->query.window.total)
 		json_put_i64(b, "total", (int64_t)s->nrows);
 	json_put_array(b, "removed");

@@ -83,7 +83,7 @@ quota_get_start(struct call *c)
 	missing = arena_array(&c->arena, ids.n + 1, sizeof(*missing));
 	call_answer(c);
 	call_put_account(c);
-	call_put_state(call_out(c), "state", a.modseq);
+	call_put_state(c, "state", a.modseq);
 	json_put_array(call_out(c), "list");
 	for (size_t i = 0; i < QUOTAS && !ids.list; i++)
 		if (quota_limit(c, i))
@@ -121,24 +121,25 @@ quota_changes_start(struct call *c)
 {
 	struct store_account a;
 	struct slice since = { NULL, 0 };
-	uint64_t modseq;
+	struct jmapd_state known;
 	enum call_next next;
 
 	if (!quota_account(c, &a, &next))
 		return next;
 	if (!call_str(c, "sinceState", &since) || !since.p)
 		return call_invalid(c, "sinceState: a string is needed");
-	if (!call_state_parse(since, &modseq) || modseq > a.modseq)
+	if (!state_parse(since, &known) || known.life != state_of(&a).life ||
+	    known.modseq > a.modseq)
 		return call_error(c, "cannotCalculateChanges", "there was no such state");
 	call_answer(c);
 	call_put_account(c);
-	call_put_state(call_out(c), "oldState", modseq);
-	call_put_state(call_out(c), "newState", a.modseq);
+	call_put_state(c, "oldState", known.modseq);
+	call_put_state(c, "newState", a.modseq);
 	json_put_bool(call_out(c), "hasMoreChanges", false);
 	quota_put_ids(c, "created", false);
-	quota_put_ids(c, "updated", modseq < a.modseq);
+	quota_put_ids(c, "updated", known.modseq < a.modseq);
 	quota_put_ids(c, "destroyed", false);
-	if (modseq < a.modseq)
+	if (known.modseq < a.modseq)
 		buf_lit(call_out(c), ",\"updatedProperties\":[\"used\"]");
 	else
 		json_put_null(call_out(c), "updatedProperties");
@@ -196,7 +197,7 @@ quota_query_start(struct call *c)
 		return call_invalid(c, "calculateTotal: neither true nor false");
 	call_answer(c);
 	call_put_account(c);
-	call_put_state(call_out(c), "queryState", a.modseq);
+	call_put_state(c, "queryState", a.modseq);
 	buf_lit(call_out(c), ",\"canCalculateChanges\":false,\"position\":0,\"ids\":[");
 	for (size_t i = 0; i < QUOTAS; i++)
 		if (fits[i]) {

@@ -32,8 +32,13 @@ set_answer_write(struct call *c, const struct set_answer *a, uint64_t new_state)
 
 	call_answer(c);
 	call_put_account(c);
-	call_put_state(b, "oldState", a->old_state);
-	call_put_state(b, "newState", new_state);
+	if (a->stateless) {
+		json_put_cstr(b, "oldState", "0");
+		json_put_cstr(b, "newState", "0");
+	} else {
+		call_put_state(c, "oldState", a->old_state);
+		call_put_state(c, "newState", new_state);
+	}
 	set_put(b, "created", &a->created, '{', '}');
 	set_put(b, "updated", &a->updated, '{', '}');
 	set_put(b, "destroyed", &a->destroyed, '[', ']');

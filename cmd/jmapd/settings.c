@@ -67,7 +67,7 @@ settings_get_start(struct call *c)
 	}
 	call_answer(c);
 	call_put_account(c);
-	call_put_state(call_out(c), "state", modseq);
+	call_put_state(c, "state", modseq);
 	json_put_array(call_out(c), "list");
 	if (found) {
 		buf_lit(call_out(c), "{\"id\":\"" SETTINGS_ID "\"");

@@ -21,7 +21,7 @@ submission_get_start(struct call *c)
 		missing[i] = true;
 	call_answer(c);
 	call_put_account(c);
-	call_put_state(call_out(c), "state", 0);
+	json_put_cstr(call_out(c), "state", "0");
 	buf_lit(call_out(c), ",\"list\":[]");
 	call_put_not_found(c, &ids, missing);
 	return call_end(c);

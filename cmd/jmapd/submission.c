@@ -486,7 +486,7 @@ submission_answer(struct call *c, struct submission_set *q)
 	const char *why;
 	enum call_next next;
 
-	q->answer.old_state = 0;
+	q->answer.stateless = true;
 	next = set_answer_write(c, &q->answer, 0);
 	if (submission_implied(c, q, &implied) &&
 	    json_read(buf_get(&implied), &c->api->answer_bounds, &args, &why) == 0)

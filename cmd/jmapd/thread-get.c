@@ -101,7 +101,7 @@ thread_get_go(struct call *c)
 		g->begun = true;
 		call_answer(c);
 		call_put_account(c);
-		call_put_state(call_out(c), "state", a.modseq);
+		call_put_state(c, "state", a.modseq);
 		json_put_array(call_out(c), "list");
 	}
 	while (g->at < g->ids.n && !call_spent(c))

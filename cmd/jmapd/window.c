@@ -37,7 +37,7 @@ window_answer(struct call *c, const struct window *w, uint64_t modseq, bool can_
 		left = w->limit;
 	call_answer(c);
 	call_put_account(c);
-	call_put_state(b, "queryState", modseq);
+	call_put_state(c, "queryState", modseq);
 	json_put_bool(b, "canCalculateChanges", can_calculate);
 	json_put_i64(b, "position", from < all ? from : 0);
 	json_put_array(b, "ids");

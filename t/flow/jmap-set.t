@@ -281,4 +281,23 @@ for n in range(120):
     if bad:
         break
 tm.is_(bad, None, "a client that follows the changes has what a fresh look shows, after each step")
+
+# ---- an account that is erased and made again: same id, and a counter that begins anew
+j6, i6 = Jmap(sb, 6), sb.imap(6)
+append(1, conn=i6)
+STATES = (("Email/changes", "sinceState", lambda: j6.one("Email/get", ids=[])["state"]), ("Thread/changes", "sinceState", lambda: j6.one("Thread/get", ids=[])["state"]),
+          ("Mailbox/changes", "sinceState", lambda: j6.one("Mailbox/get", ids=[])["state"]), ("Email/queryChanges", "sinceQueryState", lambda: j6.one("Email/query")["queryState"]))
+old = {name: state() for name, _, state in STATES}
+counter = lambda state: int(state.split("-")[-1])
+tm.ok(all("created" in (got := j6.one(name, **{arg: old[name]})) or "added" in got for name, arg, _ in STATES), "changes since a state")
+tm.is_(sb.tool("storectl", "account", "delete", f"{sb.user(6)}@{sb.domain}").returncode, 0, "it is erased")
+j6, i6 = Jmap(sb, 6), sb.imap(6)  # sessions have ended
+while counter(j6.one("Email/get", ids=[])["state"]) <= max(map(counter, old.values())):
+    append(2, conn=i6)
+tm.is_([j6.one(name, **{arg: old[name]}) for name, arg, _ in STATES], [["error", "cannotCalculateChanges"]] * len(STATES), "a state of its former life is none")
+now = {name: state() for name, _, state in STATES}
+same = now["Email/changes"].rpartition("-")[2]
+tm.is_([j6.one(m, ifInState=old["Email/changes"].rpartition("-")[0] + "-" + same, update={}) for m in ("Email/set", "Mailbox/set")], [["error", "stateMismatch"]] * 2, "nor the same one, though it has the same counter")
+tm.ok(all("created" in (got := j6.one(name, **{arg: now[name]})) or "added" in got for name, arg, _ in STATES), "those of this one are")
+tm.is_(j6.one("Email/set", ifInState=now["Email/changes"], update={})["oldState"], now["Email/changes"], "also for ifInState")
 tm.done()
