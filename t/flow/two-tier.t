@@ -118,10 +118,20 @@ tt.only("https")
 tm.is_(tt.call("kill", "mem1").returncode, 0, "mem1 is gone")
 tm.ok(tm.wait_for(lambda: served(cookie)), "and the session goes on at mem2")
 tm.is_(tt.call("start", "mem1").returncode, 0, "mem1 is back")
-c = http.client.HTTPConnection(tt.env["MAIL_HOST"], 80, timeout=tm.LONG)
-c.request("GET", "/mail/inbox")
-r = c.getresponse()
-tm.is_((r.status, r.getheader("Location")), (308, f"https://{tt.env['MAIL_HOST']}/mail/inbox"), "who comes without TLS is led to it")
+def led():
+    """Where who comes without TLS is led to; the balancer may yet close what is on its way to a host that it marks down."""
+    c = http.client.HTTPConnection(tt.env["MAIL_HOST"], 80, timeout=tm.LONG)
+    try:
+        c.request("GET", "/mail/inbox")
+        r = c.getresponse()
+        return r.status, r.getheader("Location")
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        c.close()
+
+
+tm.is_(tm.wait_for(led), (308, f"https://{tt.env['MAIL_HOST']}/mail/inbox"), "who comes without TLS is led to it")
 try:
     said = http.client.HTTPSConnection(tt.env["STORE1"], 8443, context=ssl._create_unverified_context(), timeout=tm.LONG)
     said.request("GET", "/.well-known/jmap")
