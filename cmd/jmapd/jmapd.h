@@ -9,9 +9,10 @@
 #include "base/map.h"
 #include "base/siphash.h"
 #include "daemon/admit.h"
-#include "directory/directory.h"
+#include "directory/modify.h"
 #include "login/login.h"
 #include "net/loop.h"
+#include "rules/news.h"
 #include "store/home.h"
 #include "store/watch.h"
 #include "submit/submit.h"
@@ -39,6 +40,8 @@ struct jmapd_conf {
 	int submit_tls;
 	int64_t submit_time;
 	char **proxies; /* auth.proxies: names of those that act for users */
+	char *dn;       /* directory.dn: who acts for people there; empty: uid=jmap of ldap.base */
+	char *password; /* directory.password; both empty: nobody does */
 	char **hosts;   /* values of mailHost that mean this host */
 	bool any_host;
 };
@@ -66,6 +69,9 @@ struct jmapd {
 	struct login_door *door;
 	struct store_client *store;
 	struct submit *submit; /* what users send */
+	struct dir_writer
+	    *writer;             /* acts for people; NULL: nobody does, and there is no vacation */
+	struct rules_news *news; /* to lmtpd, of what was changed there */
 	struct store_homes homes;
 	struct map users; /* account -> struct jmapd_user */
 	struct list sessions;
@@ -82,7 +88,7 @@ extern struct jmapd jmapd;
 /* clang-format off */
 enum metric_id {
 	M_CONNECTIONS, M_SESSIONS, M_LOGINS, M_LOGIN_FAILED, M_REQUESTS, M_BAD, M_API, M_CALLS,
-	M_CALL_ERRORS, M_BYTES, M_LISTENERS, M_UPLOADS, M_CREATED, M_SUBMITTED, M_DIRECTORY
+	M_CALL_ERRORS, M_BYTES, M_LISTENERS, M_UPLOADS, M_CREATED, M_SUBMITTED, M_VACATIONS, M_DIRECTORY
 };
 /* clang-format on */
 

@@ -60,6 +60,10 @@ static const struct conf_key keys[] = {
 	    "Wrong passwords after which a connection ends; 0 is no limit." },
 	{ "auth.proxies", CONF_LIST, &config.proxies, "", 0, 0, RELOAD, "domain",
 	    "Host names of proxies whose certificates (tls.ca) may act for users." },
+	{ "directory.dn", CONF_STR, &config.dn, "", 0, 0, RESTART, "dn",
+	    "Who may act for people in the directory; empty is uid=jmap,ou=services below ldap.base." },
+	{ "directory.password", CONF_SECRET, &config.password, "", 0, 0, RESTART, NULL,
+	    "The password for it; without both there is no VacationResponse." },
 	{ "hosts", CONF_LIST, &config.hosts, "", 0, 0, RELOAD, "domain",
 	    "Values of mailHost that mean this host, besides hostname." },
 	{ "any_host", CONF_BOOL, &config.any_host, "no", 0, 0, RELOAD, NULL,
@@ -83,6 +87,7 @@ static const struct metric metrics[] = {
 	[M_UPLOADS] = { "jmap_uploads", COUNTER, "Blobs that were uploaded." },
 	[M_CREATED] = { "jmap_emails_created", COUNTER, "Emails that were created or imported." },
 	[M_SUBMITTED] = { "jmap_submitted", COUNTER, "Messages that were sent." },
+	[M_VACATIONS] = { "jmap_vacations_changed", COUNTER, "Vacations that were changed." },
 	[M_DIRECTORY] = { "jmap_directory_blind", GAUGE, DIR_METRIC_HELP },
 	{ NULL, COUNTER, NULL },
 };
@@ -107,6 +112,25 @@ jmapd_submit_params(void)
 		.time_ms = (uint64_t)config.submit_time };
 }
 
+static bool
+jmapd_acts(void)
+{
+	return *config.dn || *config.password;
+}
+
+static void
+jmapd_start_acting(void)
+{
+	char *dn = *config.dn ? mem_str(config.dn) :
+				mem_printf("uid=jmap,ou=services,%s", shared.ldap_base);
+
+	if (jmapd_acts()) {
+		jmapd.writer = dir_writer_new(jmapd.dir, dn, config.password);
+		jmapd.news = rules_news_open();
+	}
+	mem_free(&dn);
+}
+
 static int
 jmapd_start(struct loop *l)
 {
@@ -119,6 +143,7 @@ jmapd_start(struct loop *l)
 	list_init(&jmapd.sessions);
 	jmapd.dir = dir_new(l);
 	dir_metric(jmapd.dir, M_DIRECTORY);
+	jmapd_start_acting();
 	jmapd.door = login_door_new(l, jmapd.dir, &config.auth_delay);
 	jmapd.submit = submit_new(l, &submit);
 	jmapd.store = store_client_new(l, socket, "jmapd");
@@ -174,6 +199,8 @@ jmapd_paths(void)
 {
 	store_homes_reach();
 	upload_reach();
+	if (jmapd_acts())
+		rules_news_reach();
 }
 
 /* HTTP has no STARTTLS. */

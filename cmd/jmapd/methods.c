@@ -7,6 +7,7 @@
 #include "methods.h"
 #include "quota.h"
 #include "submission.h"
+#include "vacation.h"
 
 /* The arguments as they came (RFC 8620 4). */
 static enum call_next
@@ -60,5 +61,7 @@ const struct jmapd_method *const jmapd_methods[] = {
 	&quota_query_changes,
 	&settings_get,
 	&settings_set,
+	&vacation_get,
+	&vacation_set,
 	NULL,
 };

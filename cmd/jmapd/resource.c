@@ -53,13 +53,20 @@ resource_submission(struct buf *b)
 	buf_lit(b, ",\"submissionExtensions\":{}}");
 }
 
-/* Capabilities that have nothing to say, in the order of jmap_capabilities. */
-static const uint8_t resource_plain[] = { 4, 6 };
+/* Capabilities that have nothing to say, in the order of jmap_capabilities; the vacation (RFC 8621 1.3.3) first,
+ * which is there where somebody may write into the directory. */
+static const uint8_t resource_plain[] = { 3, 4, 6 };
+
+static size_t
+resource_plain_first(void)
+{
+	return jmapd.writer ? 0 : 1;
+}
 
 static void
 resource_put_plain(struct buf *b)
 {
-	for (size_t i = 0; i < NELEM(resource_plain); i++) {
+	for (size_t i = resource_plain_first(); i < NELEM(resource_plain); i++) {
 		json_put_object(b, jmap_capabilities[resource_plain[i]]);
 		buf_char(b, '}');
 	}
@@ -99,7 +106,7 @@ resource_account(struct buf *b, const struct jmapd_user *u)
 	json_put_cstr(b, jmap_capabilities[1], u->account_id);
 	json_put_cstr(b, jmap_capabilities[2], u->account_id);
 	json_put_cstr(b, jmap_capabilities[5], u->account_id);
-	for (size_t i = 0; i < NELEM(resource_plain); i++)
+	for (size_t i = resource_plain_first(); i < NELEM(resource_plain); i++)
 		json_put_cstr(b, jmap_capabilities[resource_plain[i]], u->account_id);
 	buf_char(b, '}');
 	json_put_cstr(b, "username", u->account);

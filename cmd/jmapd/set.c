@@ -39,6 +39,14 @@ set_answer_write(struct call *c, const struct set_answer *a, uint64_t new_state)
 		call_put_state(c, "oldState", a->old_state);
 		call_put_state(c, "newState", new_state);
 	}
+	return set_answer_lists(c, a);
+}
+
+enum call_next
+set_answer_lists(struct call *c, const struct set_answer *a)
+{
+	struct buf *b = call_out(c);
+
 	set_put(b, "created", &a->created, '{', '}');
 	set_put(b, "updated", &a->updated, '{', '}');
 	set_put(b, "destroyed", &a->destroyed, '[', ']');

@@ -12,6 +12,8 @@ struct set_answer {
 void set_answer_fini(struct set_answer *a);
 /* The whole answer, with the state as it is now. */
 enum call_next set_answer_write(struct call *c, const struct set_answer *a, uint64_t new_state);
+/* The end of it, behind the states: for those whose state is no counter. */
+enum call_next set_answer_lists(struct call *c, const struct set_answer *a);
 /* "id":{"type":...} to one of the lists; `property` and `why` may be NULL. */
 void set_refuse(struct buf *list, struct slice id, const char *type, const char *property,
     const char *why);

@@ -164,24 +164,29 @@ read_echo(struct entry *e UNUSED, void *to, const struct berval *values)
 	*(bool *)to = slice_ieq(bv(values[0]), S("echo"));
 }
 
-/* "YYYYMMDDhhmmssZ", with the end of it or a fraction missing or not; what is none is passed over. */
-static void
-read_time(struct entry *e UNUSED, void *to, const struct berval *values)
+bool
+dir_time_parse(struct slice s, int64_t *at)
 {
 	static const size_t digits[] = { 4, 2, 2, 2, 2, 2 };
 	uint64_t v[NELEM(digits)] = { 0, 1, 1, 0, 0, 0 };
-	struct slice s = bv(values[0]);
 
 	for (size_t i = 0; i < NELEM(digits) && s.n && s.p[0] >= '0' && s.p[0] <= '9'; i++) {
 		if (slice_u64(slice_sub(s, 0, digits[i]), 9999, &v[i]) < 0)
-			return;
+			return false;
 		s = slice_from(s, digits[i]);
 	}
 	if (v[0] < 1970 || v[1] < 1 || v[1] > 12 || v[2] < 1 || v[2] > 31 || v[3] > 24 ||
 	    v[4] > 59 || v[5] > 60)
-		return;
-	*(int64_t *)to = civil_days((int)v[0], (int)v[1], (int)v[2]) * 86400 +
+		return false;
+	*at = civil_days((int)v[0], (int)v[1], (int)v[2]) * 86400 +
 	    (int64_t)(v[3] * 3600 + v[4] * 60 + v[5]);
+	return true;
+}
+
+static void
+read_time(struct entry *e UNUSED, void *to, const struct berval *values)
+{
+	(void)dir_time_parse(bv(values[0]), to);
 }
 
 /* clang-format off */

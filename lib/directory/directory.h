@@ -86,6 +86,9 @@ struct dir_vacation {
 	int64_t hours;                             /* before the same sender is answered again */
 	bool echo;                                 /* the message goes back with the answer */
 };
+/* A value of vacationStartDate, vacationEndDate: "YYYYMMDDhhmmssZ", with the end of it or a fraction missing or
+ * not.  False: it is none, and counts as absent. */
+bool dir_time_parse(struct slice s, int64_t *at);
 /* A user of ours.  Borrowed: valid while `done` runs; copy what is kept. */
 struct dir_user {
 	struct slice dn;

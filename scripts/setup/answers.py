@@ -122,6 +122,10 @@ class Answers:
         # Where scripts can be changed: the file of sieved's password for the directory.
         self.sieve = sieve if "store" in self.roles and host.program("sieved") and os.path.exists(self.etc + "/sieved.conf") and (
             self.directory == "fresh" or os.path.exists(sieve)) else None
+        jmap = os.path.join(self.etc, "jmap.password")
+        # The same of jmapd, for the vacation.
+        self.jmap = jmap if "store" in self.roles and host.program("jmapd") and os.path.exists(self.etc + "/jmapd.conf") and (
+            self.directory == "fresh" or os.path.exists(jmap)) else None
         self.bind_dn = self.options.bind_dn or self.had("ldap.bind_dn") or "uid=%s,ou=services,%s" % (self.account, self.base)
         if not_dn(self.bind_dn):
             raise host.Stop("--bind-dn: %s" % not_dn(self.bind_dn), 64)

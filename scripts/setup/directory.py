@@ -13,6 +13,7 @@ import ldap
 
 CONFIG = "cn=config"
 SIEVE = "sieve"  # sieved's account (conf/ldif/base.ldif)
+JMAP = "jmap"    # jmapd's
 # What a service reads of users and domains, whatever else an entry has; the rest stands in the sample's rules.
 NEEDED = ("mailHost", "mailUserStatus", "inetUserStatus", "mailDeliveryOption", "mailAlternateAddress", "mailQuota",
           "sunPreferredDomain", "inetDomainStatus", "mailDomainStatus")
@@ -191,7 +192,7 @@ def make(config, base, domain, passwords, where):
     add(config, "\n\n".join(blocks))
     add_domain(config, base, domain)
     forbid_anonymous(config)
-    if SIEVE in passwords:
+    if SIEVE in passwords or JMAP in passwords:
         let_act(config)
 
 
@@ -238,20 +239,28 @@ def lacking_schema(server):
     return None if code or not known else [n for n in NEEDED if n.lower() not in known]
 
 
-def sieve_parts(server, base, database):
-    """What sieved needs besides: an account that acts for people, for their scripts alone."""
-    who = service_dn(base, SIEVE)
-    parts = ["# sieved acts for people, to see and change their scripts; its password is set by ldappasswd(1).\n"
-             "dn: cn=config\nchangetype: modify\nreplace: olcAuthzPolicy\nolcAuthzPolicy: to\n",
+# What each may write in a person's name: targets of access rules, and the rights.
+SCRIPTS = (("attrs=mailSieveRuleSource,tiermailSieveScript", "write"),)
+VACATION = (('attrs=mailDeliveryOption val.regex="^autoreply$"', "write"), ('attrs=mailDeliveryOption val.regex="^mailbox$"', "=arscx"),
+            ("attrs=mailAutoReplySubject,mailAutoReplyText,vacationStartDate,vacationEndDate", "write"))
+# and reads besides
+OF_VACATION = ",mailDeliveryOption,mailAutoReplyTextInternal"
+
+
+def acting_parts(server, base, database, name, why, writes, reads=""):
+    """What a daemon needs besides that acts for people: an account, and its rights in their names."""
+    who = service_dn(base, name)
+    parts = ["# %s; its password is set by ldappasswd(1).\n"
+             "dn: cn=config\nchangetype: modify\nreplace: olcAuthzPolicy\nolcAuthzPolicy: to\n" % why,
              "dn: %s\nchangetype: modify\nadd: olcAccess\n" % database +
              "".join("olcAccess: {%d}%s\n" % pair for pair in enumerate((
                  'to dn.exact="%s" attrs=authzTo by self auth by * none' % who,
-                 'to dn.subtree="%s" attrs=mailSieveRuleSource,tiermailSieveScript by self realdn.exact="%s" write by * break' % (base, who),
-                 'to dn.subtree="%s" attrs=entry,objectClass,entryCSN by self realdn.exact="%s" read by * break' % (base, who),
+                 *('to dn.subtree="%s" %s by self realdn.exact="%s" %s by * break' % (base, what, who, right) for what, right in writes),
+                 'to dn.subtree="%s" attrs=entry,objectClass,entryCSN%s by self realdn.exact="%s" read by * break' % (base, reads, who),
                  'to dn.subtree="%s" by self realdn.exact="%s" none by * break' % (base, who))))]
     if server.search(who, "base", attrs=("1.1",))[0]:
         parts.append("dn: %s\nchangetype: add\nobjectClass: account\nobjectClass: simpleSecurityObject\nuid: %s\n"
-                     "authzTo: dn.regex:^uid=[^,]+,.*%s$\nuserPassword: {SSHA}!\n" % (who, SIEVE, re.escape(base)))
+                     "authzTo: dn.regex:^uid=[^,]+,.*%s$\nuserPassword: {SSHA}!\n" % (who, name, re.escape(base)))
     return parts
 
 
@@ -289,7 +298,9 @@ def changes(server, base, domain, who, hostname, database, people=None):
                      "dn: %s\nchangetype: add\nobjectClass: account\nobjectClass: simpleSecurityObject\nuid: %s\n"
                      "userPassword: {SSHA}!\n" % (who, who.split(",")[0].split("=")[1]))
     if host.program("sieved"):
-        parts += sieve_parts(server, base, database)
+        parts += acting_parts(server, base, database, SIEVE, "sieved acts for people, to see and change their scripts", SCRIPTS)
+    if host.program("jmapd"):
+        parts += acting_parts(server, base, database, JMAP, "jmapd acts for people, to see and change their vacation", VACATION, OF_VACATION)
     code, found = server.search(base, what="(sunPreferredDomain=%s)" % domain, attrs=("1.1",))
     if code or not found:
         parts.append("# The domain; its users are those below inetDomainBaseDN.\n"

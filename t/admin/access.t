@@ -31,7 +31,7 @@ WHO = {
     "top": user("top", "own.test"), "providerA": user("pa", "a1.test"), "adminA1": user("oa", "a1.test"),
     "helpA1": user("help", "a1.test"), "userA1": user("jo", "a1.test"), "otherA1": user("ann", "a1.test"),
     "adminB1": user("oa", "b1.test"), "adminOwn": user("oa", "own.test"),
-    "sieve": f"uid=sieve,ou=services,{B}", "service": f"uid=mta,ou=services,{B}", "admind": f"uid=admind,ou=services,{B}", "nobody": None,
+    "jmap": f"uid=jmap,ou=services,{B}", "sieve": f"uid=sieve,ou=services,{B}", "service": f"uid=mta,ou=services,{B}", "admind": f"uid=admind,ou=services,{B}", "nobody": None,
 }
 
 
@@ -54,6 +54,7 @@ def entries():
 # attributes of a kind, for which rules are alike
 KINDS = {
     "secret": ["userPassword"], "totp": ["tiermailTotpSecret"], "authz": ["authzTo", "authzFrom"],
+    "away": ["mailAutoReplySubject", "mailAutoReplyText", "vacationStartDate", "vacationEndDate"], "ways": ["mailForwardingAddress", "mailAutoReplyMode", "preferredLanguage"],
     "own": ["mailForwardingAddress", "mailAutoReplyText", "vacationStartDate", "preferredLanguage"], "script": ["mailSieveRuleSource", "tiermailSieveScript"],
     "account": ["entry", "objectClass", "mail", "mailAlternateAddress", "inetUserStatus", "mailUserStatus", "mailQuota", "mailMsgMaxBlocks",
                 "mailAllowedServiceAccess"],
@@ -85,6 +86,9 @@ MATRIX = [
     # who acts for somebody has no role of that person, but for admind
     ("sieve as userA1", WHO["userA1"], "secret=- own=r script=w account=r person=r routing=r store=r"), ("sieve as adminA1", ANN, NONE_OF_A_USER),
     ("sieve as adminA1", OA, "secret=- own=r script=w account=r person=r store=r"), ("sieve as top", ANN, NONE_OF_A_USER), ("sieve as helpA1", ANN, NONE_OF_A_USER), ("sieve as providerA", ORGS["a1.test"], "domain=- children=-"),
+    ("jmap as userA1", WHO["userA1"], "secret=- away=w ways=r script=r account=r person=r routing=r store=r authz=- totp=-"), ("jmap as userA1", ANN, NONE_OF_A_USER),
+    ("jmap as adminA1", ANN, NONE_OF_A_USER), ("jmap as adminA1", OA, "secret=- away=w ways=r script=r account=r person=r store=r"), ("jmap as top", TOP_A, "secret=- away=w account=r"),
+    ("jmap as top", ANN, NONE_OF_A_USER), ("jmap", ANN, "secret=- own=r account=r routing=r store=r person=- authz=- totp=-"),
     ("admind as adminA1", ANN, "secret=p own=w script=w account=w person=w routing=r store=r authz=- totp=-"), ("admind as adminA1", PA, NONE_OF_A_USER),
     ("admind as userA1", ANN, NONE_OF_A_USER), ("admind as userA1", WHO["userA1"], "secret=p own=w script=r account=r person=r"),
     ("userA1", ANN, NONE_OF_A_USER), ("nobody", ANN, NONE_OF_A_USER), ("adminB1", ANN, NONE_OF_A_USER),
@@ -123,6 +127,11 @@ MATRIX = [
 VALUES = [
     ("adminA1", ANN, "mailDeliveryOption/write:forward", True), ("adminA1", ANN, "mailDeliveryOption/write:program", False),
     ("adminA1", ANN, "mailDeliveryOption/write:native", False), ("providerA", ANN, "mailDeliveryOption/write:program", True),
+    *((w, e, "mailDeliveryOption/" + v, may) for w, e in (("jmap as userA1", WHO["userA1"]), ("jmap as top", TOP_A)) for v, may in (
+        ("add:autoreply", True), ("delete:autoreply", True), ("add:mailbox", True), ("delete:mailbox", False), ("add:forward", False), ("add:program", False))),
+    ("userA1", WHO["userA1"], "mailDeliveryOption/add:autoreply", False), ("jmap", ANN, "mailDeliveryOption/add:autoreply", False),
+    ("sieve as userA1", WHO["userA1"], "mailDeliveryOption/add:autoreply", False),
+    ("adminA1", ANN, "mailDeliveryOption/delete:autoreply", True),
     ("adminA1", ANN, "mailHost/add", True), ("adminA1", ANN, "mailHost/delete", False), ("helpA1", ANN, "mailHost/add", False),
     ("providerA", ORGS["a2.test"], "associatedDomain/add", False), ("providerA", ORGS["a2.test"], "associatedDomain/delete", True),
     # a group of a role is made, and cannot be made that of another

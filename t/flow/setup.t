@@ -162,10 +162,11 @@ try:
     tm.ok("# kept: the administrator's words" in text_of(CONF) and f"\n-#hostname =" in r.stdout and f"\n+hostname = {HOST}" in r.stdout,
           "the configuration is edited, and the changes are shown")
     secrets = [p for p in tree() if p.endswith((".password", ".key", "key.pem"))]
-    tm.is_((len(secrets), [p for p in secrets if os.stat(p).st_mode & 0o007]), (6, []), "secrets are in files that others cannot read")
+    tm.is_((len(secrets), [p for p in secrets if os.stat(p).st_mode & 0o007]), (7, []), "secrets are in files that others cannot read")
     password = text_of(f"{etc}/anna@{DOMAIN}.password")
     tm.ok(password not in r.stdout and text_of(etc + "/ldap.password") not in r.stdout, "and nowhere else")
     tm.ok(text_of(etc + "/sieve.password") not in (r.stdout, text_of(etc + "/ldap.password")), "nor sieved's, which is another one")
+    tm.ok(len({text_of(f"{etc}/{n}.password") for n in ("ldap", "sieve", "jmap")}) == 3, "and jmapd's, another again")
     tm.is_(text_of(etc + "/aliases").split("\n")[1], f"root:\t\tanna@{DOMAIN}", "root's mail has a reader")
     for d in DAEMONS:
         start(d)
@@ -292,7 +293,9 @@ try:
     shutil.copytree(etc, ETC2)
     os.unlink(ETC2 + "/ldap.password")
     os.unlink(ETC2 + "/sieve.password")
-    shutil.copy(f"{tm.TOP}/conf/sieved.conf", ETC2)
+    os.unlink(ETC2 + "/jmap.password")
+    for name in ("sieved.conf", "jmapd.conf"):
+        shutil.copy(f"{tm.TOP}/conf/{name}", ETC2)
     put(ETC2 + "/tiermail.conf", f"prefix = {top}/two\nlibexec = {tm.BINDIR}\n" + sample)
     put(top + "/service.password", "of the service\n")
     CONF = ETC2 + "/tiermail.conf"
@@ -314,9 +317,18 @@ try:
     acts = [run("ldapmodify", "-x", "-H", ldapi, "-D", sieve, "-w", "of scripts", "-e", f"!authzid=dn:uid=jo,ou=staff,{base}", text=f"dn: uid=jo,ou=staff,{base}\n"
                 f"changetype: modify\nreplace: {a}\n{a}: keep;\n").returncode for a in ("mailSieveRuleSource", "cn", "userPassword")]
     tm.is_([a == 0 for a in acts], [True, False, False], "sieved may change a person's scripts there, and nothing else")
+    jmap = f"uid=jmap,ou=services,{base}"
+    run("ldappasswd", "-Q", "-Y", "EXTERNAL", "-H", ldapi, "-s", "of vacations", jmap)
+    put(ETC2 + "/jmap.password", "of vacations\n")
+    acts = [run("ldapmodify", "-x", "-H", ldapi, "-D", jmap, "-w", "of vacations", "-e", f"!authzid=dn:uid=jo,ou=staff,{base}", text=f"dn: uid=jo,ou=staff,{base}\n"
+                f"changetype: modify\nadd: {a}\n{a}: {v}\n").returncode
+            for a, v in (("mailAutoReplyText", "away"), ("mailDeliveryOption", "autoreply"), ("mailDeliveryOption", "program"), ("mailSieveRuleSource", "keep;"))]
+    tm.is_([a == 0 for a in acts], [True, True, False, False], "jmapd may change a person's vacation there, and nothing else")
+    run("ldapmodify", "-Q", "-Y", "EXTERNAL", "-H", ldapi, text=f"dn: uid=jo,ou=staff,{base}\nchangetype: modify\ndelete: mailDeliveryOption\nmailDeliveryOption: autoreply\n")
     r = setup(*uni, *more)
     tm.is_((r.returncode, r.stderr), (0, ""), "then it is") or tm.diag(r.stdout)
     tm.ok(f"password = file:{ETC2}/sieve.password" in text_of(ETC2 + "/sieved.conf"), "with the password of scripts, where there is one")
+    tm.ok(f"password = file:{ETC2}/jmap.password" in text_of(ETC2 + "/jmapd.conf"), "and of vacations")
     r = run(tm.BINDIR + "/mtatest", "-c", CONF, "-j", "expand", "jo@uni.test")
     tm.ok(r.returncode == 0 and json.loads(r.stdout)["recipients"][0]["host"] == HOST, "and its people get mail") or tm.diag(said(r))
     seen = [run("ldapsearch", "-LLL", "-x", "-H", ldapi, "-D", f"uid=jo,ou=staff,{base}", "-w", "jo", "-b", f"uid={u},ou=staff,{base}",

@@ -169,6 +169,25 @@ step("a reload keeps the session and the place", async page => {
 	await page.waitForFunction(() => document.querySelector(".mail-frame")?.contentDocument?.body?.textContent.includes("ready"));
 });
 
+step("away, with dates and a text: it is kept, and the next one is told", async page => {
+	await page.goto(URL_ + "/settings");
+	const form = page.locator("form", { has: page.getByLabel("Answer automatically") });
+	await form.getByLabel("Answer automatically").check();
+	await form.getByLabel("From").fill("2020-01-01");
+	await form.getByLabel("Until").fill("2099-12-31");
+	await form.getByLabel("Subject").fill("Away");
+	await form.getByLabel("Text").fill("Back in spring.");
+	await form.getByRole("button").click();
+	await toast("Saved").waitFor();
+	await page.reload();
+	await page.waitForFunction(() => [...document.querySelectorAll("textarea")].some(t => t.value === "Back in spring."));
+	assert.equal(await form.getByLabel("Answer automatically").isChecked(), true);
+	assert.equal(await form.getByLabel("Until").inputValue(), "2099-12-31");
+	await form.getByLabel("Answer automatically").uncheck();
+	await form.getByRole("button").click();
+	await toast("Saved").waitFor();
+}, "urn:ietf:params:jmap:vacationresponse");
+
 step("another password, with which one comes in again", async page => {
 	await page.goto(URL_ + "/settings");
 	const put = async old => {
