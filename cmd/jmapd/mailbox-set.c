@@ -331,28 +331,49 @@ mailbox_update_one(struct call *c, struct mailbox_set *q)
 
 /* ---- destroy ---------------------------------------------------------------------------------------------- */
 
+/* Why it cannot be, as the mailboxes are now; or NULL. */
+static const char *
+mailbox_destroy_why(struct call *c, const struct mailbox_set *q, const struct folder *f)
+{
+	const struct folders *all = call_folders(c);
+
+	if (!f)
+		return "notFound";
+	if (slice_eq(f->name, S("INBOX")))
+		return "forbidden";
+	for (uint32_t i = 0; i < all->n; i++)
+		if (all->list[i].parent != FOLDER_NONE && &all->list[all->list[i].parent] == f)
+			return "mailboxHasChild";
+	return f->exists > f->deleted && !q->remove_emails ? "mailboxHasEmail" : NULL;
+}
+
+/* stored looks at the same again, for others make, rename and fill mailboxes until it does. */
 static enum call_next
 mailbox_destroy_one(struct call *c, struct mailbox_set *q)
 {
-	struct folders *all = call_folders(c);
 	struct folder *f = folders_find_id(c, q->id);
-	const char *type = NULL;
+	const char *type = mailbox_destroy_why(c, q, f);
 
-	if (!f)
-		type = "notFound";
-	else if (slice_eq(f->name, S("INBOX")))
-		type = "forbidden";
-	for (uint32_t i = 0; !type && i < all->n; i++)
-		if (all->list[i].parent != FOLDER_NONE && &all->list[all->list[i].parent] == f)
-			type = "mailboxHasChild";
-	if (!type && f->exists > f->deleted && !q->remove_emails)
-		type = "mailboxHasEmail";
 	if (type) {
 		set_refuse(&q->answer.not_destroyed, q->id, type, NULL, NULL);
 		return CALL_AGAIN;
 	}
-	store_delete_start(jmapd.store, call_user(c)->id, f->name, call_op(c), mailbox_set_done, c);
+	q->name = slice_str(arena_cstr(&c->arena, f->name));
+	store_delete_this_start(jmapd.store, call_user(c)->id, q->name, f->mailbox,
+	    !q->remove_emails, call_op(c), mailbox_set_done, c);
 	return CALL_WAIT;
+}
+
+/* Was it another mailbox when stored looked?  The table has been read anew: what is refused has its reason there now,
+ * and what was renamed its name. */
+static bool
+mailbox_destroy_changed(struct call *c, const struct mailbox_set *q)
+{
+	const struct folder *f = folders_find_id(c, q->id);
+
+	if (q->step != MAILBOX_DESTROY || (q->code != STORE_CANNOT && q->code != STORE_NOMAILBOX))
+		return false;
+	return mailbox_destroy_why(c, q, f) || !slice_eq(f->name, q->name);
 }
 
 /* ---- one after the other ------------------------------------------------------------------------------- */
@@ -367,6 +388,8 @@ mailbox_set_settle(struct call *c, struct mailbox_set *q)
 	struct buf *no = (struct buf *)(void *)((char *)&q->answer + nos[q->step]);
 
 	q->answered = false;
+	if (mailbox_destroy_changed(c, q))
+		return mailbox_destroy_one(c, q);
 	if (q->code != STORE_DONE) {
 		bool name = q->code == STORE_EXISTS || q->code == STORE_BADNAME;
 

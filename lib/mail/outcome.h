@@ -448,6 +448,8 @@
 #define OUT_STORE_BOXES_MANY	PERM, 550, "5.2.0", "too many mailboxes"
 /* A name without messages of its own, above other mailboxes, is deleted (RFC 9051 6.3.5). */
 #define OUT_STORE_INFERIORS	PERM, 550, "5.2.0", "mailbox has inferior names"
+/* A mailbox was to be deleted only if it has no messages; it has some. */
+#define OUT_STORE_BOX_USED	PERM, 550, "5.2.0", "the mailbox has messages"
 /* INBOX is always there (RFC 9051 6.3.5). */
 #define OUT_STORE_INBOX		PERM, 550, "5.2.0", "INBOX cannot be deleted"
 /* A mailbox was to be renamed to a name below its own. */

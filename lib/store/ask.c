@@ -184,6 +184,19 @@ store_delete_start(struct store_client *c, uint64_t account, struct slice name, 
 }
 
 void
+store_delete_this_start(struct store_client *c, uint64_t account, struct slice name,
+    uint64_t mailbox, bool empty, struct op *op, store_done *done, void *arg)
+{
+	struct store_request r = { .verb = STORE_V_DELETE,
+		.account = account,
+		.mailbox = mailbox,
+		.name = name,
+		.options = STORE_LEAF | (empty ? STORE_EMPTY : 0) };
+
+	store_ask(c, &r, op, done, arg);
+}
+
+void
 store_rename_start(struct store_client *c, uint64_t account, struct slice from, struct slice to,
     struct op *op, store_done *done, void *arg)
 {

@@ -212,6 +212,10 @@ void store_create_start(struct store_client *c, uint64_t account, struct slice n
 /* A folder with children stays as a \Noselect name.  INBOX cannot be deleted. */
 void store_delete_start(struct store_client *c, uint64_t account, struct slice name, struct op *op,
     store_done *done, void *arg);
+/* Of this mailbox alone: STORE_NOMAILBOX when another has the name now.  STORE_CANNOT when it has folders below it,
+ * or, with `empty`, messages that are not marked as deleted. */
+void store_delete_this_start(struct store_client *c, uint64_t account, struct slice name,
+    uint64_t mailbox, bool empty, struct op *op, store_done *done, void *arg);
 /* With everything below it.  Renaming INBOX moves its messages into a new folder. */
 void store_rename_start(struct store_client *c, uint64_t account, struct slice from,
     struct slice to, struct op *op, store_done *done, void *arg);

@@ -45,6 +45,9 @@ struct store_label {
 #define STORE_CONDITIONAL 1 /* options of FLAGS */
 #define STORE_ANY         2 /* options of EXPUNGE: whether \Deleted or not */
 #define STORE_UNUSED      4 /* options of ERASE: not if it has messages */
+#define STORE_EMPTY                                                                                \
+	8 /* options of DELETE: not if it has messages that are not marked as deleted, */
+#define STORE_LEAF 16 /* nor if it has folders below it */
 
 struct store_request {
 	enum store_verb verb;

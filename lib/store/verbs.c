@@ -111,6 +111,13 @@ verb_check_create(const struct store_request *r)
 	return r->use <= STORE_USE_MAX ? NULL : "bad special use";
 }
 
+/* Conditions that are not known must not be passed over. */
+static const char *
+verb_check_delete(const struct store_request *r)
+{
+	return r->options & ~(unsigned)(STORE_EMPTY | STORE_LEAF) ? "bad condition" : NULL;
+}
+
 static const char *
 verb_check_flags(const struct store_request *r)
 {
@@ -181,8 +188,8 @@ static const struct store_verb_info verbs[] = {
 		B(NAME), B(PARTITION) },
 	{ STORE_V_CREATE,    "create",    STORE_AT_ACCOUNT,   CHANGE,                   MAIL | STORECTL,  2, verb_check_create,
 		B(ACCOUNT), B(NAME) | B(USE) },
-	{ STORE_V_DELETE,    "delete",    STORE_AT_ACCOUNT,   ALONE | CHANGE,           MAIL | STORECTL,  2, NULL,
-		B(ACCOUNT), B(NAME) },
+	{ STORE_V_DELETE,    "delete",    STORE_AT_ACCOUNT,   ALONE | CHANGE,           MAIL | STORECTL,  2, verb_check_delete,
+		B(ACCOUNT), B(NAME) | B(MAILBOX) | B(OPTIONS) },
 	{ STORE_V_RENAME,    "rename",    STORE_AT_ACCOUNT,   ALONE | CHANGE,           MAIL,             2, NULL,
 		B(ACCOUNT), B(NAME) | B(NAME2) },
 	{ STORE_V_SUBSCRIBE, "subscribe", STORE_AT_ACCOUNT,   CHANGE,                   MAIL | STORECTL,  2, NULL,

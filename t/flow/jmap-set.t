@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What JMAP changes and tells of changes: Email/set, Mailbox/set, /changes, EventSource, each beside IMAP; and
 random changes by both, replayed by /changes, give what a fresh look gives."""
-import json, random, threading, time
+import json, os, random, signal, threading, time
 import tm
 from jmapraw import Jmap
 
@@ -281,6 +281,49 @@ for n in range(120):
     if bad:
         break
 tm.is_(bad, None, "a client that follows the changes has what a fresh look shows, after each step")
+
+# ---- mail that comes into a mailbox, and a name that changes, between jmapd's look and stored's
+j5, i5 = Jmap(sb, 5), sb.imap(5)
+append(1, conn=i5)
+
+
+def meanwhile(first, then):
+    """stored finds both requests, in this order, when it goes on."""
+    got, at, mine = [], [threading.Thread(target=lambda: got.append(("first", first()))), threading.Thread(target=lambda: got.append(("then", then())))], sb.pids_of("stored")
+    for pid in mine:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        for t in at:
+            t.start()
+            t.join(0.4)
+    finally:
+        for pid in mine:
+            os.kill(pid, signal.SIGCONT)
+    for t in at:
+        t.join(tm.LONG)
+    return dict(got)
+
+
+def made(name):
+    return j5.one("Mailbox/set", create={"k": {"name": name}})["created"]["k"]["id"]
+
+
+i5.select("INBOX")
+tried = {"came": [], "renamed": [], "child": []}
+for n in range(3):
+    box5 = made(f"came{n}")
+    got = meanwhile(lambda: i5.copy("1", f"came{n}")[0], lambda: j5.one("Mailbox/set", destroy=[box5]))
+    tried["came"].append((got["first"], (got["then"]["notDestroyed"] or {}).get(box5, {}).get("type"), j5.one("Mailbox/get", ids=[box5])["notFound"] == []))
+    box5 = made(f"old{n}")
+    got = meanwhile(lambda: (i5.rename(f"old{n}", f"new{n}")[0], i5.create(f"old{n}")[0])[0], lambda: j5.one("Mailbox/set", destroy=[box5]))
+    tried["renamed"].append((got["first"], got["then"]["destroyed"] == [box5], f"new{n}" not in j5.boxes()))
+    box5 = made(f"up{n}")
+    got = meanwhile(lambda: i5.create(f"up{n}/below")[0], lambda: j5.one("Mailbox/set", destroy=[box5], onDestroyRemoveEmails=True))
+    tried["child"].append((got["first"], (got["then"]["notDestroyed"] or {}).get(box5, {}).get("type"), f"up{n}/below" in j5.boxes()))
+tm.is_([t for t in tried["came"] if t[0] == "OK" and not t[2]], [], "no mail has gone with its mailbox")
+tm.ok(("OK", "mailboxHasEmail", True) in tried["came"], f"it is told: {tried['came']}")
+tm.is_(tried["renamed"], [("OK", True, True)] * 3, "one that was renamed is found under its name")
+tm.ok(("OK", "mailboxHasChild", True) in tried["child"], f"one that has got a child stays: {tried['child']}")
 
 # ---- an account that is erased and made again: same id, and a counter that begins anew
 j6, i6 = Jmap(sb, 6), sb.imap(6)

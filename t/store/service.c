@@ -353,6 +353,21 @@ test_folders(void)
 	is(content(ab, 1), "middle", "all of them");
 	eq(CALL(store_rename_start, account, S("x"), S("x/y")), PERM, "not into itself");
 	eq(CALL(store_rename_start, account, S("x"), S("a")), PERM, "not over another");
+	eq(CALL(store_delete_this_start, account, S("x/y z%"), ab, false), PERM,
+	    "one with a child stays, when it must have none");
+	eq(CALL(store_delete_this_start, account, S("x/y z%/c"), ab, false), PERM,
+	    "one that has another's name now");
+	eq(CALL(store_delete_this_start, account, S("x/y z%/c"), folder("x/y z%/c"), true), PERM,
+	    "one with a message, when it must be empty");
+	is(content(folder("x/y z%/c"), 1), "deep", "nothing of them has gone");
+	eq(CALL(store_create_start, account, S("bare"), STORE_USE_NONE), OK, "one without any");
+	eq(CALL(store_delete_this_start, account, S("bare"), folder("bare"), true), OK,
+	    "is deleted");
+	ok(folder("bare") == 0, "and gone");
+	eq(CALL(store_create_start, account, S("full"), STORE_USE_NONE), OK, "another");
+	eq(append(folder("full"), "x", 0, ""), 1, "one with a message");
+	eq(CALL(store_delete_this_start, account, S("full"), folder("full"), false), OK,
+	    "is deleted when it need not be empty");
 	eq(CALL(store_delete_start, account, S("x/y z%")), OK, "delete one with a child");
 	id = folder("x/y z%");
 	ok(id && mailbox(id).attrs == STORE_NOSELECT, "leaves a bare name");

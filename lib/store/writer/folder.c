@@ -351,6 +351,25 @@ prune_superiors(struct writer *w, struct wacct *a, const char *name)
 	mem_free(&up);
 }
 
+/* What the request says of the mailbox that is to go; false: it has been answered. */
+static bool
+delete_as_asked(struct store_job *j, const struct wbox *b, bool children)
+{
+	if (j->req.mailbox && j->req.mailbox != b->id) {
+		writer_reply_no_box(j, -ENOENT);
+		return false;
+	}
+	if (children && j->req.options & STORE_LEAF) {
+		writer_reply_fail(j, STORE_CANNOT, verdict(OUT_STORE_INFERIORS));
+		return false;
+	}
+	if (b->d.exists > b->d.deleted && j->req.options & STORE_EMPTY) {
+		writer_reply_fail(j, STORE_CANNOT, verdict(OUT_STORE_BOX_USED));
+		return false;
+	}
+	return true;
+}
+
 void
 writer_run_delete(struct writer *w, struct store_job *j)
 {
@@ -369,6 +388,8 @@ writer_run_delete(struct writer *w, struct store_job *j)
 		return;
 	}
 	children = writer_folder_has_children(w, a, name);
+	if (!delete_as_asked(j, b, children))
+		return;
 	if (strcmp(name, "INBOX") == 0 || (children && b->d.attrs & STORE_NOSELECT)) {
 		writer_reply_fail(j, STORE_CANNOT,
 		    children ? verdict(OUT_STORE_INFERIORS) : verdict(OUT_STORE_INBOX));
