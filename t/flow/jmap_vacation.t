@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """VacationResponse (RFC 8621 8): the attributes of the entry that lmtpd answers by, changed in the person's name."""
-import json, smtplib, subprocess
+import json, smtplib, subprocess, threading
 import tm
 from jmapraw import CORE, Jmap
 
 VACATION = "urn:ietf:params:jmap:vacationresponse"
-sb = tm.Sandbox("--users", "5", *(w for d in ("imapd", "pop3d", "mmpd", "memd", "sieved") for w in ("--without", d)))
+sb = tm.Sandbox("--users", "5", *(w for d in ("imapd", "pop3d", "mmpd", "memd", "sieved") for w in ("--without", d)), "--set", "lmtpd.workers=1")
 e = sb.env
 NOBODY = {"id": "singleton", "isEnabled": False, "fromDate": None, "toDate": None, "subject": None, "textBody": None, "htmlBody": None}
 
@@ -108,6 +108,28 @@ tm.is_([get(j)["list"][0][p] for p in ("fromDate", "toDate")], ["2021-01-01T00:0
 change(j, {"isEnabled": False})
 tm.is_((entry(1, "mailDeliveryOption"), entry(1, "vacationEndDate"), get(j)["list"][0]["isEnabled"]), (["mailbox"], ["never"], False), "back again; what was not touched stays")
 deliver("home", 1)
+
+# Each has read the same state before any of them has written: one wins, and the rest know.
+rivals = [Jmap(sb, 4) for _ in range(8)]
+for one in rivals:
+    one.using = one.using + [VACATION]
+    state = get(one)["state"]
+for round_ in range(3):
+    went, start = {}, threading.Barrier(len(rivals))
+
+    def run(n):
+        start.wait()
+        went[n] = change(rivals[n], {"textBody": f"{round_} {n}"}, ifInState=state)
+    threads = [threading.Thread(target=run, args=(n,)) for n in range(len(rivals))]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    won = [n for n, r in went.items() if r != ["error", "stateMismatch"]]
+    now = get(rivals[0])
+    tm.is_((len(went), len(won), now["list"][0]["textBody"]), (8, 1, f"{round_} {won[0]}"), "of eight at once one wins, and it is his that stands there") or tm.diag(went)
+    state = now["state"]
+change(rivals[0], {"textBody": None})
 
 ldap(3, "replace: mailDeliveryOption\nmailDeliveryOption: forward", "replace: mailForwardingAddress\nmailForwardingAddress: x@elsewhere.test")
 tm.is_(refused(three, {"isEnabled": True, "textBody": "x"}), ("forbidden",), "whose mail does not come here is not answered for")
