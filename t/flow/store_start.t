@@ -158,7 +158,9 @@ tm.is_(r.returncode, 0, "and one that is damaged") or tm.diag(r.stdout + r.stder
 
 # ---- all places of readers are taken ----------------------------------------------------------------------------------
 s = new("readers", "steady_interval = 20ms\nmax_readers = 16\n")
-before = append(s, 5)
+begun = s.metric("stored_steady_points")
+append(s, 5)
+tm.ok(tm.wait_for(lambda: s.metric("stored_steady_points") > begun), "a point behind the last change is counted, though nothing comes behind it")
 r, wr = os.pipe()
 holder = os.fork()
 if holder == 0:

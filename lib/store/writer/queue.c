@@ -407,6 +407,12 @@ writer_queue_steady_again(struct store_queue *q)
 	pthread_mutex_unlock(&q->lock);
 }
 
+void
+writer_queue_steady_tell(struct store_queue *q)
+{
+	q->notify(q->arg);
+}
+
 int
 writer_queue_unsteady(struct store_queue *q)
 {

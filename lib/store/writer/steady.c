@@ -382,6 +382,18 @@ writer_steady_open(struct steadier *s)
 	return steady_forget(s);
 }
 
+/* The second place of the reader table, before anybody else can have the last one. */
+static int
+spare_take(struct steadier *s)
+{
+	MDB_txn *txn;
+	int rc = s->on && !s->spare ? point_begin(s, &txn) : 0;
+
+	if (rc == 0 && s->on && !s->spare)
+		point_end(s, txn);
+	return rc;
+}
+
 int
 writer_steady_begin(struct steadier *s)
 {
@@ -391,6 +403,8 @@ writer_steady_begin(struct steadier *s)
 	rc = writer_steady_point(s);
 	if (rc == -ENOTSUP)
 		return steady_forget(s);
+	if (rc == 0)
+		rc = spare_take(s);
 	return rc < 0 || !s->on ? rc : -mdb_env_set_flags(s->env->lmdb, MDB_NOSYNC, 1);
 }
 
@@ -451,8 +465,11 @@ writer_steady_main(void *arg)
 			log_event(LOG_INFO, "store_steady", "partition=%s problem=%s",
 			    log_str(s->config->name), "over");
 		failing = rc < 0;
+		writer_queue_steady_tell(s->queue);
 		if (writer_queue_unsteady(s->queue))
 			break;
+		if (failing)
+			writer_queue_steady_again(s->queue);
 	}
 	return NULL;
 }

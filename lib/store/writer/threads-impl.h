@@ -201,7 +201,9 @@ bool writer_queue_steady_wait(struct store_queue *q, uint64_t ms);
  * from then on batches fail. */
 void writer_queue_steady_done(struct store_queue *q, uint64_t batch, int error);
 void writer_queue_steady_again(struct store_queue *q); /* it could not be taken: wait anew */
-int writer_queue_unsteady(struct store_queue *q);      /* that errno, 0 = none */
+/* Points behind the last batch are told too: nobody may change anything for a long time. */
+void writer_queue_steady_tell(struct store_queue *q);
+int writer_queue_unsteady(struct store_queue *q); /* that errno, 0 = none */
 uint64_t writer_queue_steady_batch(struct store_queue *q);
 /* Ends the purger and the snapper, or the writer when it has done all that waits. */
 void writer_queue_stop_helpers(struct store_queue *q);
