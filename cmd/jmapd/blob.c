@@ -227,6 +227,10 @@ blob_start(struct session *s, struct slice id, struct blob *b, void (*done)(void
 		b->error = blob_upload_open(s, id, b);
 		return true;
 	}
+	if (id.p[0] == 'S' && jmapd.rules) {
+		script_blob_start(s, id, b, done, arg);
+		return false;
+	}
 	is_part = jmap_blob_cut(&message, &part);
 	if (jmap_id_parse(message, JMAP_BLOB) == 0 || part.n >= sizeof(w->id))
 		return true;
@@ -255,6 +259,11 @@ blob_read(const struct blob *b, uint64_t at, struct buf *out)
 		return 0;
 	if (b->part)
 		return blob_part_read(b->part, at, out);
+	if (b->script) {
+		n = slice_sub(script_blob_get(b), (size_t)at, n).n;
+		buf_slice(out, slice_sub(script_blob_get(b), (size_t)at, n));
+		return (ssize_t)n;
+	}
 	got = pread(b->fd, buf_reserve(out, n), n, (off_t)at);
 	if (got <= 0)
 		return got < 0 ? -errno : -EIO; /* shorter than it was */
@@ -269,5 +278,7 @@ blob_close(struct blob *b)
 		(void)close(b->fd);
 	if (b->part)
 		blob_part_free(b->part);
+	if (b->script)
+		script_blob_close(b);
 	*b = (struct blob){ .fd = -1 };
 }

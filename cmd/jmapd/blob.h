@@ -1,5 +1,5 @@
 /* jmapd/blob.h: what a blobId stands for: a message ("B..."), a part of one, decoded ("B...-2"), or what the user has
- * uploaded ("U..."), as octets to be read.
+ * uploaded ("U..."), or a script of the person's ("S...-..."), as octets to be read.
  *
  * A blob is a descriptor, and of a part also the message's tree: memory does not grow with its octets, so
  * that whoever reads slowly, or many at once, costs no more for it. */
@@ -9,13 +9,15 @@
 #include "session.h"
 
 struct blob_part;
+struct blob_script;
 struct blob {
-	int fd; /* of a message or an upload; -1: of a part, or of none */
+	int fd; /* of a message or an upload; -1: of a part or script, or of none */
 	uint64_t size;
 	struct blob_part *part;
+	struct blob_script *script;
 	int error; /* what blob_start has come to: 0; -ENOENT: there is none, or not this user's; or another -errno */
 };
-/* True: it is open, or b->error.  False: a long message is taken apart on the pool, as s->http.op; then
+/* True: it is open, or b->error.  False: a long message is taken apart on the pool, or the directory asked, as s->http.op; then
  * done(arg), and *b is as above, which must live so long or have the op cancelled.  Ends the view's
  * snapshot.  blob_close in any case. */
 bool blob_start(struct session *s, struct slice id, struct blob *b, void (*done)(void *arg),
@@ -24,6 +26,14 @@ bool blob_start(struct session *s, struct slice id, struct blob *b, void (*done)
  * part `at` is found by decoding what is before it; or another -errno. */
 ssize_t blob_read(const struct blob *b, uint64_t at, struct buf *out);
 void blob_close(struct blob *b);
+
+/* ---- scripts: sieve-text.c --------------------------------------------------------------------------------- */
+
+/* As blob_start that has said false. */
+void script_blob_start(struct session *s, struct slice id, struct blob *b, void (*done)(void *arg),
+    void *arg);
+struct slice script_blob_get(const struct blob *b);
+void script_blob_close(struct blob *b);
 
 /* ---- uploads: files in rundir, for a day ------------------------------------------------------------------ */
 

@@ -108,7 +108,7 @@ download_warm(struct session *s, struct download *d, uint64_t n)
 	return HTTP_WAIT;
 }
 
-/* Of a part. */
+/* Of a part, or a script. */
 static enum http_next
 download_decoded(struct http_server *http, struct download *d)
 {
@@ -136,7 +136,7 @@ download_more(struct http_server *http)
 
 	if (d->error)
 		return HTTP_CLOSE;
-	if (d->blob.part)
+	if (d->blob.part || d->blob.script)
 		return download_decoded(http, d);
 	if (d->at + n > d->warm && !message_in_memory(&d->message, d->at, n))
 		return download_warm(s, d, n);

@@ -13,6 +13,7 @@
 #include "login/login.h"
 #include "net/loop.h"
 #include "rules/news.h"
+#include "rules/rules.h"
 #include "store/home.h"
 #include "store/watch.h"
 #include "submit/submit.h"
@@ -39,6 +40,7 @@ struct jmapd_conf {
 	char *submit_relay; /* submit/submit.h */
 	int submit_tls;
 	int64_t submit_time;
+	int64_t scripts, script_octets, script_total, script_redirects; /* sieve.*; as sieved's */
 	char **proxies; /* auth.proxies: names of those that act for users */
 	char *dn;       /* directory.dn: who acts for people there; empty: uid=jmap of ldap.base */
 	char *password; /* directory.password; both empty: nobody does */
@@ -72,6 +74,8 @@ struct jmapd {
 	struct dir_writer
 	    *writer;             /* acts for people; NULL: nobody does, and there is no vacation */
 	struct rules_news *news; /* to lmtpd, of what was changed there */
+	struct rules_store *rules; /* people's scripts; NULL: as writer */
+	struct rules_limits script_limits;
 	struct store_homes homes;
 	struct map users; /* account -> struct jmapd_user */
 	struct list sessions;
@@ -88,7 +92,8 @@ extern struct jmapd jmapd;
 /* clang-format off */
 enum metric_id {
 	M_CONNECTIONS, M_SESSIONS, M_LOGINS, M_LOGIN_FAILED, M_REQUESTS, M_BAD, M_API, M_CALLS,
-	M_CALL_ERRORS, M_BYTES, M_LISTENERS, M_UPLOADS, M_CREATED, M_SUBMITTED, M_VACATIONS, M_DIRECTORY
+	M_CALL_ERRORS, M_BYTES, M_LISTENERS, M_UPLOADS, M_CREATED, M_SUBMITTED, M_VACATIONS, M_SCRIPTS_CHANGED,
+	M_SCRIPTS_CHECKED, M_SCRIPTS_REFUSED, M_DIRECTORY
 };
 /* clang-format on */
 

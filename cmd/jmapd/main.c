@@ -63,7 +63,15 @@ static const struct conf_key keys[] = {
 	{ "directory.dn", CONF_STR, &config.dn, "", 0, 0, RESTART, "dn",
 	    "Who may act for people in the directory; empty is uid=jmap,ou=services below ldap.base." },
 	{ "directory.password", CONF_SECRET, &config.password, "", 0, 0, RESTART, NULL,
-	    "The password for it; without both there is no VacationResponse." },
+	    "The password for it; without both there are no VacationResponse and SieveScript." },
+	{ "sieve.scripts", CONF_INT, &config.scripts, "64", 1, 200, RELOAD, NULL,
+	    "Scripts of a user." },
+	{ "sieve.size", CONF_SIZE, &config.script_octets, "64K", 1024, DIR_SCRIPTS_MAX, RELOAD, NULL,
+	    "Octets of a script." },
+	{ "sieve.total", CONF_SIZE, &config.script_total, "1M", 1024, 3 * MB, RELOAD, NULL,
+	    "Octets of all scripts of a user." },
+	{ "sieve.redirects", CONF_INT, &config.script_redirects, "4", 0, 32, RELOAD, NULL,
+	    "What clients are told of the redirects of a script's run; as lmtpd has it." },
 	{ "hosts", CONF_LIST, &config.hosts, "", 0, 0, RELOAD, "domain",
 	    "Values of mailHost that mean this host, besides hostname." },
 	{ "any_host", CONF_BOOL, &config.any_host, "no", 0, 0, RELOAD, NULL,
@@ -88,6 +96,10 @@ static const struct metric metrics[] = {
 	[M_CREATED] = { "jmap_emails_created", COUNTER, "Emails that were created or imported." },
 	[M_SUBMITTED] = { "jmap_submitted", COUNTER, "Messages that were sent." },
 	[M_VACATIONS] = { "jmap_vacations_changed", COUNTER, "Vacations that were changed." },
+	[M_SCRIPTS_CHANGED] = { "jmap_scripts_changed", COUNTER,
+	    "Scripts made, changed, removed, made active or inactive." },
+	[M_SCRIPTS_CHECKED] = { "jmap_scripts_checked", COUNTER, "Scripts without errors that were compiled." },
+	[M_SCRIPTS_REFUSED] = { "jmap_scripts_refused", COUNTER, "Scripts with errors." },
 	[M_DIRECTORY] = { "jmap_directory_blind", GAUGE, DIR_METRIC_HELP },
 	{ NULL, COUNTER, NULL },
 };
@@ -119,6 +131,13 @@ jmapd_acts(void)
 }
 
 static void
+jmapd_limits(void)
+{
+	jmapd.script_limits = (struct rules_limits){ (size_t)config.scripts,
+		(size_t)config.script_octets, (size_t)config.script_total };
+}
+
+static void
 jmapd_start_acting(void)
 {
 	char *dn = *config.dn ? mem_str(config.dn) :
@@ -127,6 +146,9 @@ jmapd_start_acting(void)
 	if (jmapd_acts()) {
 		jmapd.writer = dir_writer_new(jmapd.dir, dn, config.password);
 		jmapd.news = rules_news_open();
+		jmapd_limits();
+		jmapd.rules = rules_store_new(jmapd.dir, dn, config.password, &jmapd.script_limits,
+		    jmapd.news);
 	}
 	mem_free(&dn);
 }
@@ -165,6 +187,7 @@ jmapd_reload(void)
 	struct submit_params submit = jmapd_submit_params();
 
 	dir_reload(jmapd.dir);
+	jmapd_limits();
 	submit_change(jmapd.submit, &submit);
 }
 

@@ -6,6 +6,7 @@
 #include "mailbox.h"
 #include "methods.h"
 #include "quota.h"
+#include "sieve.h"
 #include "submission.h"
 #include "vacation.h"
 
@@ -63,5 +64,9 @@ const struct jmapd_method *const jmapd_methods[] = {
 	&settings_set,
 	&vacation_get,
 	&vacation_set,
+	&script_get,
+	&script_query,
+	&script_set,
+	&script_validate,
 	NULL,
 };

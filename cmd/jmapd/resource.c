@@ -5,6 +5,7 @@
 #include "base/crc.h"
 #include "base/json.h"
 #include "email.h"
+#include "sieve.h"
 
 static void
 resource_core(struct buf *b)
@@ -85,6 +86,17 @@ resource_blob(struct buf *b)
 	buf_lit(b, "]}");
 }
 
+/* RFC 9661 1.2.1; where somebody may write into the directory */
+static void
+resource_sieve(struct buf *b, void (*write)(struct buf *b))
+{
+	if (!jmapd.rules)
+		return;
+	json_put_object(b, jmap_capabilities[7]);
+	write(b);
+	buf_char(b, '}');
+}
+
 static void
 resource_account(struct buf *b, const struct jmapd_user *u)
 {
@@ -100,12 +112,15 @@ resource_account(struct buf *b, const struct jmapd_user *u)
 	resource_submission(b);
 	resource_put_plain(b);
 	resource_blob(b);
+	resource_sieve(b, script_account_write);
 	buf_lit(b, "}}}");
 	json_put_object(b, "primaryAccounts");
 	json_put_cstr(b, jmap_capabilities[0], u->account_id);
 	json_put_cstr(b, jmap_capabilities[1], u->account_id);
 	json_put_cstr(b, jmap_capabilities[2], u->account_id);
 	json_put_cstr(b, jmap_capabilities[5], u->account_id);
+	if (jmapd.rules)
+		json_put_cstr(b, jmap_capabilities[7], u->account_id);
 	for (size_t i = resource_plain_first(); i < NELEM(resource_plain); i++)
 		json_put_cstr(b, jmap_capabilities[resource_plain[i]], u->account_id);
 	buf_char(b, '}');
@@ -124,7 +139,9 @@ resource_write(struct buf *b, const struct jmapd_user *u)
 	buf_char(b, '}');
 	resource_put_plain(b);
 	json_put_object(b, jmap_capabilities[5]);
-	buf_lit(b, "}}");
+	buf_char(b, '}');
+	resource_sieve(b, script_capability_write);
+	buf_char(b, '}');
 	resource_account(b, u);
 }
 

@@ -7,20 +7,7 @@
  * error is stored; OK is said when the directory has said that it has it; and what came of a change that nobody
  * answered is not guessed. */
 #include "base/log.h"
-#include "base/mem.h"
-#include "base/utf8.h"
-#include "net/work.h"
 #include "sieved.h"
-
-#define ERRORS_MAX 20 /* that are told of a script */
-
-/* A script that is looked at; a thread's while that lasts. */
-struct check {
-	struct sieved_session *session;
-	char *text; /* heap */
-	size_t n;
-	struct buf errors; /* what is wrong with it; empty: nothing */
-};
 
 /* ---- answers of the directory ---------------------------------------------------------------------- */
 
@@ -37,6 +24,7 @@ script_answer(struct sieved_session *s, const struct rules_answer *a, const char
 		[RULES_MANY] = { "QUOTA/MAXSCRIPTS", "There are too many scripts" },
 		[RULES_LARGE] = { "QUOTA/MAXSIZE", "This script is too large" },
 		[RULES_FULL] = { "QUOTA", "All scripts together would be too large" },
+		[RULES_STALE] = { "TRYLATER", "The scripts have changed" },
 		[RULES_DENIED] = { NULL, "The directory does not allow this" },
 		[RULES_AWAY] = { "TRYLATER",
 		    "The directory gives no answer; look again what scripts there are" },
@@ -92,7 +80,7 @@ script_got(void *arg, const struct rules_answer *a)
 {
 	struct sieved_session *s = arg;
 	const struct rules_script *found = NULL;
-	struct rules_answer none = { RULES_NONE, "", { NULL, 0 } };
+	struct rules_answer none = { .outcome = RULES_NONE, .why = "" };
 	struct buf *b = sieved_out(s);
 
 	log_context(s->sid);
@@ -223,78 +211,32 @@ sieved_cmd_renamescript(struct sieved_session *s)
 /* ---- PUTSCRIPT, CHECKSCRIPT ---------------------------------------------------------------------------- */
 
 static void
-check_free(void *arg)
+script_checked(void *arg, struct slice errors)
 {
-	struct check *c = arg;
-
-	mem_free(&c->text);
-	buf_fini(&c->errors);
-	mem_release(c);
-}
-
-/* On a thread. */
-static void
-check_run(void *arg)
-{
-	struct check *c = arg;
-	struct slice text = { c->text, c->n };
-	struct sieve_errors errors = { 0 };
-	struct sieve_options o = rules_options;
-	struct sieve_program *p = NULL;
-	unsigned n = 0;
-
-	o.name = "script";
-	if (!utf8_valid(text))
-		buf_lit(&c->errors, "script:1:1: it is not UTF-8");
-	else
-		p = sieve_compile(text, &o, &errors);
-	for (const struct sieve_error *e = errors.first; !p && e && n < ERRORS_MAX; e = e->next) {
-		if (n++)
-			buf_lit(&c->errors, "\r\n");
-		sieve_error_write(&c->errors, e);
-	}
-	if (!p && c->errors.n == 0)
-		buf_lit(&c->errors, "script:1:1: it cannot be compiled");
-	sieve_program_free(&p);
-	sieve_errors_fini(&errors);
-}
-
-static void
-check_done(void *arg)
-{
-	struct check *c = arg;
-	struct sieved_session *s = c->session;
+	struct sieved_session *s = arg;
 	enum line_next next;
 
 	log_context(s->sid);
-	if (c->errors.n) {
+	if (errors.n) {
 		metric_add(M_REFUSED, 1);
-		next = sieved_no(s, NULL, buf_get(&c->errors));
+		next = sieved_no(s, NULL, errors);
 	} else if (s->cmd->run == sieved_cmd_checkscript) {
 		next = sieved_ok(s, "It is right");
 	} else {
 		next = script_change(s,
 		    &(struct rules_change){ .verb = RULES_PUT,
 			.name = sieved_arg(s, 1),
-			.text = { c->text, c->n } });
+			.text = sieved_arg(s, 2) });
 	}
-	check_free(c);
 	line_session_resume(&s->line, next);
 }
 
 static enum line_next
 script_check(struct sieved_session *s, struct slice text)
 {
-	struct check *c;
-
 	if (text.n > (size_t)config.octets)
 		return sieved_no(s, "QUOTA/MAXSIZE", S("This script is too large"));
-	c = mem_new(sizeof(*c));
-	c->session = s;
-	c->text = mem_strn(text.p, text.n);
-	c->n = text.n;
-	work_start_for(sieved.loop, &s->op, slice_hash(slice_str(s->account)) | 1, check_run,
-	    check_done, check_free, c);
+	rules_check_start(sieved.loop, &s->op, slice_str(s->account), text, script_checked, s);
 	return LINE_WAIT;
 }
 

@@ -15,6 +15,7 @@ const char *const jmap_capabilities[JMAP_CAPABILITIES] = {
 	"urn:ietf:params:jmap:quota",
 	"urn:ietf:params:jmap:blob",
 	"urn:tiermail:params:jmap:settings",
+	"urn:ietf:params:jmap:sieve",
 };
 
 #define ERROR "urn:ietf:params:jmap:error:"

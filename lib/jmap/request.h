@@ -15,9 +15,10 @@ enum jmap_using {
 	JMAP_VACATION = 8,   /* 1.3.3 */
 	JMAP_QUOTA = 16,     /* RFC 9425 */
 	JMAP_BLOBS = 32,     /* RFC 9404 */
-	JMAP_SETTINGS = 64   /* ours: jmapd(8) */
+	JMAP_SETTINGS = 64,  /* ours: jmapd(8) */
+	JMAP_SIEVE = 128     /* RFC 9661 */
 };
-#define JMAP_CAPABILITIES 7
+#define JMAP_CAPABILITIES 8
 extern const char *const jmap_capabilities[JMAP_CAPABILITIES];
 
 struct jmap_call {

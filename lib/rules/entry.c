@@ -324,6 +324,46 @@ edit_rename(struct moves *m, const struct rules_entry *e, size_t i, size_t to, s
 	return RULES_DONE;
 }
 
+/* One that is there has been made already: by this change, whose answer was lost. */
+static enum rules_outcome
+edit_create(struct moves *m, const struct rules_entry *e, size_t i, const struct rules_change *c,
+    const struct rules_limits *l)
+{
+	enum rules_outcome room = entry_room(e, e->n, c->text.n, l);
+
+	if (i < e->n)
+		return RULES_DONE;
+	if (entry_name_taken(e, c->name))
+		return RULES_EXISTS;
+	if (room == RULES_DONE)
+		moves_put(m,
+		    &(struct rules_script){ .id = c->id, .name = c->name, .text = c->text }, S(""),
+		    false);
+	return room;
+}
+
+static enum rules_outcome
+edit_update(struct moves *m, const struct rules_entry *e, size_t i, const struct rules_change *c,
+    const struct rules_limits *l)
+{
+	struct rules_script s;
+	enum rules_outcome room;
+
+	if (i == e->n)
+		return RULES_NONE;
+	s = e->scripts[i];
+	if (c->to.p && !slice_eq(c->to, s.name) && entry_name_taken(e, c->to))
+		return RULES_EXISTS;
+	room = c->text.p ? entry_room(e, i, c->text.n, l) : RULES_DONE;
+	if (room != RULES_DONE)
+		return room;
+	s.name = c->to.p ? c->to : s.name;
+	s.text = c->text.p ? c->text : s.text;
+	if (!slice_eq(s.name, e->scripts[i].name) || !slice_eq(s.text, e->scripts[i].text))
+		moves_replace(m, e, i, &s);
+	return RULES_DONE;
+}
+
 static enum rules_outcome
 edit_activate(struct moves *m, const struct rules_entry *e, size_t i, bool none)
 {
@@ -341,6 +381,16 @@ edit_activate(struct moves *m, const struct rules_entry *e, size_t i, bool none)
 }
 
 static size_t
+entry_index_id(const struct rules_entry *e, struct slice id)
+{
+	size_t i = 0;
+
+	while (i < e->n && !slice_eq(e->scripts[i].id, id))
+		i++;
+	return i;
+}
+
+static size_t
 entry_index(const struct rules_entry *e, struct slice name)
 {
 	size_t i = 0;
@@ -355,7 +405,7 @@ rules_entry_edit(const struct rules_entry *e, const struct rules_change *c,
     const struct rules_limits *l, struct arena *a, struct rules_edit *edit)
 {
 	struct moves m = { .arena = a };
-	size_t i = entry_index(e, c->name);
+	size_t i = c->id.n ? entry_index_id(e, c->id) : entry_index(e, c->name);
 	enum rules_outcome outcome = RULES_DONE;
 
 	for (size_t runs = 0; runs < 2; runs++) {
@@ -367,7 +417,9 @@ rules_entry_edit(const struct rules_entry *e, const struct rules_change *c,
 	case RULES_PUT: outcome = edit_put(&m, e, i, c, l); break;
 	case RULES_DELETE: outcome = edit_delete(&m, e, i); break;
 	case RULES_RENAME: outcome = edit_rename(&m, e, i, entry_index(e, c->to), c->to); break;
-	case RULES_ACTIVATE: outcome = edit_activate(&m, e, i, c->name.n == 0); break;
+	case RULES_ACTIVATE: outcome = edit_activate(&m, e, i, c->name.n + c->id.n == 0); break;
+	case RULES_CREATE: outcome = edit_create(&m, e, i, c, l); break;
+	case RULES_UPDATE: outcome = edit_update(&m, e, i, c, l); break;
 	}
 	moves_write(&m, edit);
 	return outcome;

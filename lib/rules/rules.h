@@ -1,6 +1,6 @@
 /* rules/rules.h: people's Sieve scripts: named, kept in the directory entry of whose they are, one of them active.
  *
- * For whoever lets people see and change their scripts (ManageSieve, JMAP).  Each is read and changed in the
+ * For whoever lets people see and change their scripts (ManageSieve by name, JMAP by id).  Each is read and changed in the
  * person's own name (directory/modify.h), so that slapd's rules for "self" decide, and never from a cache.  A change
  * asserts that the entry is the one that was read; if another session was faster it is made anew, so that two
  * never lose each other's script.
@@ -55,6 +55,7 @@ enum rules_outcome {
 	RULES_MANY,   /* limits.scripts */
 	RULES_LARGE,  /* limits.octets */
 	RULES_FULL,   /* limits.total */
+	RULES_STALE,  /* the entry is another than that of change.csn */
 	RULES_DENIED, /* the directory does not let this person, or us for this person, or has no entry */
 	RULES_AWAY /* the directory is away, or gave no answer: it may have been done */
 };
@@ -63,6 +64,7 @@ struct rules_answer {
 	const char *why; /* RULES_DENIED and RULES_AWAY: for the log; never NULL */
 	/* RULES_DONE: as it was read, before a change. */
 	struct rules_set scripts;
+	struct slice csn; /* the entry's entryCSN then: another one after each change */
 };
 typedef void (*rules_done)(void *arg, const struct rules_answer *);
 
@@ -78,20 +80,35 @@ void rules_read_start(struct rules_store *, const struct rules_person *, struct 
     rules_done done, void *arg);
 
 enum rules_verb {
-	RULES_CHECK,   /* nothing: would a text of `size` octets have room under that name? */
-	RULES_PUT,     /* name, text: a new one, or another text of that name */
-	RULES_DELETE,  /* name */
-	RULES_RENAME,  /* name, to */
-	RULES_ACTIVATE /* name; empty: none is active from now on */
+	RULES_CHECK,    /* nothing: would a text of `size` octets have room under that name? */
+	RULES_PUT,      /* name, text: a new one, or another text of that name */
+	RULES_DELETE,   /* name */
+	RULES_RENAME,   /* name, to */
+	RULES_ACTIVATE, /* name; empty: none is active from now on */
+	RULES_CREATE, /* id, name, text: a new one, of an id that the caller has made (random_id) */
+	RULES_UPDATE  /* id, to, text: another name, another text; p NULL: the same one */
 };
 struct rules_change {
 	enum rules_verb verb;
 	struct slice name, to, text;
+	struct slice id; /* of the script, whatever its name is; empty: it is the one of `name` */
 	size_t size;
+	struct slice csn; /* of the entry that alone is changed; p NULL: however it is */
 };
 /* Everything is copied.  op_cancel forgets the answer, not the change. */
 void rules_change_start(struct rules_store *, const struct rules_person *,
     const struct rules_change *, struct op *op, rules_done done, void *arg);
+
+/* ---- is it a script? ---------------------------------------------------------------------------------- */
+
+/* Compiles a text as lmtpd would, on a thread, for scripts are strangers'; it counts as this account's share of the
+ * pool.  The text is copied.  `errors`: empty, when it is right; else lines "script:line:column: text", with CRLF
+ * between them, RULES_ERRORS at most. */
+#define RULES_ERRORS 20
+struct loop;
+typedef void (*rules_checked)(void *arg, struct slice errors);
+void rules_check_start(struct loop *l, struct op *op, struct slice account, struct slice text,
+    rules_checked done, void *arg);
 
 /* ---- what a script may use: as lmtpd runs them -------------------------------------------------- */
 

@@ -70,7 +70,7 @@ task_cancelled(struct op *op)
 static void
 task_end(struct task *t, enum rules_outcome outcome, const char *why)
 {
-	struct rules_answer a = { outcome, why, { t->entry.scripts, t->entry.n } };
+	struct rules_answer a = { outcome, why, { t->entry.scripts, t->entry.n }, t->entry.csn };
 
 	if (t->outer) {
 		op_done(t->outer);
@@ -125,6 +125,14 @@ task_settle(const struct task *t, enum rules_outcome outcome)
 	return outcome;
 }
 
+/* Is the entry still the one that the change is for?  When a change was sent that nobody answered it may be ours. */
+static bool
+task_stale(const struct task *t, const struct rules_edit *edit)
+{
+	return t->change.csn.p && !slice_eq(t->change.csn, t->entry.csn) &&
+	    (!t->unsure || edit->n > 0);
+}
+
 static void
 task_decide(struct task *t)
 {
@@ -136,6 +144,8 @@ task_decide(struct task *t)
 	if (!t->reads)
 		outcome =
 		    rules_entry_edit(&t->entry, &t->change, t->store->limits, &t->found, &edit);
+	if (!t->reads && task_stale(t, &edit))
+		outcome = RULES_STALE;
 	if (outcome != RULES_DONE || edit.n == 0) {
 		task_end(t, task_settle(t, outcome), "");
 		return;
@@ -220,6 +230,14 @@ rules_change_start(struct rules_store *s, const struct rules_person *p,
 	t->change.name = arena_slice(&t->memory, c->name);
 	t->change.to = arena_slice(&t->memory, c->to);
 	t->change.text = arena_slice(&t->memory, c->text);
+	t->change.id = arena_slice(&t->memory, c->id);
+	t->change.csn = arena_slice(&t->memory, c->csn);
+	if (!c->to.p) /* it keeps its name */
+		t->change.to = c->to;
+	if (!c->text.p)
+		t->change.text = c->text;
+	if (!c->csn.p)
+		t->change.csn = c->csn;
 	task_read(t);
 }
 

@@ -300,7 +300,7 @@ def changes(server, base, domain, who, hostname, database, people=None):
     if host.program("sieved"):
         parts += acting_parts(server, base, database, SIEVE, "sieved acts for people, to see and change their scripts", SCRIPTS)
     if host.program("jmapd"):
-        parts += acting_parts(server, base, database, JMAP, "jmapd acts for people, to see and change their vacation", VACATION, OF_VACATION)
+        parts += acting_parts(server, base, database, JMAP, "jmapd acts for people, to see and change their vacation and scripts", VACATION + SCRIPTS, OF_VACATION)
     code, found = server.search(base, what="(sunPreferredDomain=%s)" % domain, attrs=("1.1",))
     if code or not found:
         parts.append("# The domain; its users are those below inetDomainBaseDN.\n"

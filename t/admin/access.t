@@ -86,8 +86,8 @@ MATRIX = [
     # who acts for somebody has no role of that person, but for admind
     ("sieve as userA1", WHO["userA1"], "secret=- own=r script=w account=r person=r routing=r store=r"), ("sieve as adminA1", ANN, NONE_OF_A_USER),
     ("sieve as adminA1", OA, "secret=- own=r script=w account=r person=r store=r"), ("sieve as top", ANN, NONE_OF_A_USER), ("sieve as helpA1", ANN, NONE_OF_A_USER), ("sieve as providerA", ORGS["a1.test"], "domain=- children=-"),
-    ("jmap as userA1", WHO["userA1"], "secret=- away=w ways=r script=r account=r person=r routing=r store=r authz=- totp=-"), ("jmap as userA1", ANN, NONE_OF_A_USER),
-    ("jmap as adminA1", ANN, NONE_OF_A_USER), ("jmap as adminA1", OA, "secret=- away=w ways=r script=r account=r person=r store=r"), ("jmap as top", TOP_A, "secret=- away=w account=r"),
+    ("jmap as userA1", WHO["userA1"], "secret=- away=w ways=r script=w account=r person=r routing=r store=r authz=- totp=-"), ("jmap as userA1", ANN, NONE_OF_A_USER),
+    ("jmap as adminA1", ANN, NONE_OF_A_USER), ("jmap as adminA1", OA, "secret=- away=w ways=r script=w account=r person=r store=r"), ("jmap as top", TOP_A, "secret=- away=w account=r"),
     ("jmap as top", ANN, NONE_OF_A_USER), ("jmap", ANN, "secret=- own=r account=r routing=r store=r person=- authz=- totp=-"),
     ("admind as adminA1", ANN, "secret=p own=w script=w account=w person=w routing=r store=r authz=- totp=-"), ("admind as adminA1", PA, NONE_OF_A_USER),
     ("admind as userA1", ANN, NONE_OF_A_USER), ("admind as userA1", WHO["userA1"], "secret=p own=w script=r account=r person=r"),

@@ -182,6 +182,63 @@ test_foreign(void)
 	arena_wipe(&a);
 }
 
+/* By id, as JMAP does. */
+static const char *
+done_by_id(struct dir_before *v, size_t *n, struct rules_change c, struct arena *a)
+{
+	struct rules_edit edit;
+	struct rules_entry e;
+	enum rules_outcome outcome;
+
+	rules_entry_read(&e, a, v, *n);
+	outcome = rules_entry_edit(&e, &c, &limits, a, &edit);
+	if (outcome != RULES_DONE)
+		return outcomes[outcome];
+	*n = apply(v, *n, &edit);
+	rules_entry_read(&e, a, v, *n);
+	return shown(&e, a);
+}
+
+static void
+test_ids(void)
+{
+	struct dir_before v[20];
+	struct arena a = { 0 };
+	struct rules_change create = { .verb = RULES_CREATE,
+		.id = S("000000000000a"),
+		.name = S("a"),
+		.text = S("one") };
+	struct rules_change update = { .verb = RULES_UPDATE, .id = create.id };
+	size_t n = 0;
+
+	is(done_by_id(v, &n, create, &a), "a:one", "one is made");
+	is(done_by_id(v, &n, create, &a), "a:one", "it is there already, and not made twice");
+	create.id = S("000000000000b");
+	is(done_by_id(v, &n, create, &a), "exists", "another of that name");
+	create.name = S("b");
+	is(done_by_id(v, &n, create, &a), "a:one b:one", "of another");
+	is(done_by_id(v, &n, update, &a), "a:one b:one", "nothing else");
+	update.to = S("b");
+	is(done_by_id(v, &n, update, &a), "exists", "a name that is taken");
+	update.to = S("c");
+	update.text = S("two");
+	is(done_by_id(v, &n, update, &a), "b:one c:two", "another name and text at once");
+	is(done_by_id(v, &n, update, &a), "b:one c:two", "twice is once");
+	update.text = S("012345678901234567890123456789012345678901234567890123456789");
+	is(done_by_id(v, &n, update, &a), "large", "a text that is too large");
+	update.id = S("000000000000z");
+	is(done_by_id(v, &n, update, &a), "none", "nobody's id");
+	is(done_by_id(v, &n,
+	       (struct rules_change){ .verb = RULES_ACTIVATE, .id = S("000000000000a") }, &a),
+	    "b:one c:two*", "the one that has another name by now is made active");
+	is(done_by_id(v, &n,
+	       (struct rules_change){ .verb = RULES_DELETE, .id = S("000000000000b") }, &a),
+	    "c:two*", "the other removed");
+	is(done_by_id(v, &n, (struct rules_change){ .verb = RULES_ACTIVATE }, &a), "c:two",
+	    "and none is active");
+	arena_wipe(&a);
+}
+
 static void
 test_limits(void)
 {
@@ -212,6 +269,7 @@ main(void)
 	test_reading();
 	test_changing();
 	test_foreign();
+	test_ids();
 	test_limits();
 	return done();
 }
