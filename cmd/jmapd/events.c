@@ -6,14 +6,14 @@
  * A client that does not read is not waited for: what is due to it is a flag, never a queue. */
 #include "base/clock.h"
 #include "base/json.h"
-#include "call.h"
+#include "submission-kept.h"
 #include "store/watch.h"
 
 #define PING_LEAST 5 /* seconds */
 #define PING_MOST  3600
 
 struct listener_types {
-	bool email, mailbox, thread, delivery;
+	bool email, mailbox, thread, delivery, submission;
 };
 struct events {
 	struct list link;       /* jmapd.listeners */
@@ -133,6 +133,25 @@ events_put(struct buf *b, const char *type, bool wanted, struct jmapd_state stat
 	buf_char(b, '"');
 }
 
+/* Of those that are sent later, the state is more than the counter. */
+static void
+events_put_submission(struct buf *b, struct events *e, struct jmapd_state state)
+{
+	struct store_view *v = e->s->user->home->view;
+	struct arena a = { 0 };
+	struct kept_list l;
+
+	if (store_begin(v) < 0)
+		return;
+	kept_read(v, e->account, slice_str(e->s->user->account), false, &a, &l);
+	store_end(v);
+	json_key(b, "EmailSubmission");
+	buf_char(b, '"');
+	kept_state_write(b, state, l.final_at);
+	buf_char(b, '"');
+	arena_reset(&a);
+}
+
 static void
 events_say_state(struct http_server *http, struct events *e, struct jmapd_state state)
 {
@@ -148,6 +167,8 @@ events_say_state(struct http_server *http, struct events *e, struct jmapd_state 
 	events_put(&b, "Email", e->types.email, state);
 	events_put(&b, "EmailDelivery", e->types.delivery, state);
 	events_put(&b, "Thread", e->types.thread, state);
+	if (e->types.submission)
+		events_put_submission(&b, e, state);
 	buf_lit(&b, "}}}\n\n");
 	http_server_piece(http, buf_get(&b));
 	buf_fini(&b);
@@ -210,13 +231,14 @@ events_types(struct slice text, struct listener_types *t)
 	if (text.n == 0)
 		return false;
 	if (slice_eq(text, S("*"))) {
-		*t = (struct listener_types){ true, true, true, true };
+		*t = (struct listener_types){ true, true, true, true, true };
 		return true;
 	}
 	while (slice_cut(&text, ',', &name)) {
 		t->email = t->email || slice_eq(name, S("Email"));
 		t->mailbox = t->mailbox || slice_eq(name, S("Mailbox"));
 		t->thread = t->thread || slice_eq(name, S("Thread"));
+		t->submission = t->submission || slice_eq(name, S("EmailSubmission"));
 		t->delivery = t->delivery || slice_eq(name, S("EmailDelivery"));
 	}
 	return true;

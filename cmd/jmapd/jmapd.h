@@ -40,6 +40,7 @@ struct jmapd_conf {
 	char *submit_relay; /* submit/submit.h */
 	int submit_tls;
 	int64_t submit_time;
+	int64_t hold_most; /* submit.hold_max, ms: how late a message may be sent */
 	int64_t scripts, script_octets, script_total, script_redirects; /* sieve.*; as sieved's */
 	char **proxies; /* auth.proxies: names of those that act for users */
 	char *dn;       /* directory.dn: who acts for people there; empty: uid=jmap of ldap.base */
@@ -92,8 +93,8 @@ extern struct jmapd jmapd;
 /* clang-format off */
 enum metric_id {
 	M_CONNECTIONS, M_SESSIONS, M_LOGINS, M_LOGIN_FAILED, M_REQUESTS, M_BAD, M_API, M_CALLS,
-	M_CALL_ERRORS, M_BYTES, M_LISTENERS, M_UPLOADS, M_CREATED, M_SUBMITTED, M_VACATIONS, M_SCRIPTS_CHANGED,
-	M_SCRIPTS_CHECKED, M_SCRIPTS_REFUSED, M_DIRECTORY
+	M_CALL_ERRORS, M_BYTES, M_LISTENERS, M_UPLOADS, M_CREATED, M_SUBMITTED, M_KEPT, M_UNSENT, M_VACATIONS,
+	M_SCRIPTS_CHANGED, M_SCRIPTS_CHECKED, M_SCRIPTS_REFUSED, M_DIRECTORY
 };
 /* clang-format on */
 

@@ -50,8 +50,11 @@ static void
 resource_submission(struct buf *b)
 {
 	json_put_object(b, jmap_capabilities[2]);
-	json_put_i64(b, "maxDelayedSend", 0);
-	buf_lit(b, ",\"submissionExtensions\":{}}");
+	json_put_i64(b, "maxDelayedSend", config.hold_most / 1000);
+	json_put_object(b, "submissionExtensions");
+	if (config.hold_most > 0)
+		buf_printf(b, "\"FUTURERELEASE\":[\"%lld\"]", (long long)config.hold_most / 1000);
+	buf_lit(b, "}}");
 }
 
 /* Capabilities that have nothing to say, in the order of jmap_capabilities; the vacation (RFC 8621 1.3.3) first,

@@ -28,17 +28,10 @@ set_put(struct buf *b, const char *name, const struct buf *inside, char open, ch
 enum call_next
 set_answer_write(struct call *c, const struct set_answer *a, uint64_t new_state)
 {
-	struct buf *b = call_out(c);
-
 	call_answer(c);
 	call_put_account(c);
-	if (a->stateless) {
-		json_put_cstr(b, "oldState", "0");
-		json_put_cstr(b, "newState", "0");
-	} else {
-		call_put_state(c, "oldState", a->old_state);
-		call_put_state(c, "newState", new_state);
-	}
+	call_put_state(c, "oldState", a->old_state);
+	call_put_state(c, "newState", new_state);
 	return set_answer_lists(c, a);
 }
 

@@ -7,7 +7,6 @@
 struct set_answer {
 	struct buf created, updated, destroyed, not_created, not_updated, not_destroyed;
 	uint64_t old_state;
-	bool stateless; /* of a type whose state is always "0" */
 };
 void set_answer_fini(struct set_answer *a);
 /* The whole answer, with the state as it is now. */

@@ -17,9 +17,25 @@ window_read(struct call *c, struct window *w, enum call_next *next)
 	return false;
 }
 
+static void
+window_put_state(struct call *c, uint64_t modseq, int64_t more UNUSED)
+{
+	call_put_state(c, "queryState", modseq);
+}
+
 enum call_next
 window_answer(struct call *c, const struct window *w, uint64_t modseq, bool can_calculate, size_t n,
     size_t at, void (*write)(struct buf *b, const void *list, size_t i), const void *list)
+{
+	return window_answer_state(c, w, window_put_state, modseq, 0, can_calculate, n, at, write,
+	    list);
+}
+
+enum call_next
+window_answer_state(struct call *c, const struct window *w,
+    void (*put_state)(struct call *c, uint64_t modseq, int64_t more), uint64_t modseq, int64_t more,
+    bool can_calculate, size_t n, size_t at,
+    void (*write)(struct buf *b, const void *list, size_t i), const void *list)
 {
 	struct buf *b = call_out(c);
 	int64_t all = (int64_t)n, from = w->position, left;
@@ -37,7 +53,7 @@ window_answer(struct call *c, const struct window *w, uint64_t modseq, bool can_
 		left = w->limit;
 	call_answer(c);
 	call_put_account(c);
-	call_put_state(c, "queryState", modseq);
+	put_state(c, modseq, more);
 	json_put_bool(b, "canCalculateChanges", can_calculate);
 	json_put_i64(b, "position", from < all ? from : 0);
 	json_put_array(b, "ids");

@@ -17,4 +17,9 @@ bool window_read(struct call *c, struct window *w, enum call_next *next);
 enum call_next
 window_answer(struct call *c, const struct window *w, uint64_t modseq, bool can_calculate, size_t n,
     size_t at, void (*write)(struct buf *b, const void *list, size_t i), const void *list);
+/* The same of a type whose state is no counter: `put_state` writes "queryState" of both. */
+enum call_next window_answer_state(struct call *c, const struct window *w,
+    void (*put_state)(struct call *c, uint64_t modseq, int64_t more), uint64_t modseq, int64_t more,
+    bool can_calculate, size_t n, size_t at,
+    void (*write)(struct buf *b, const void *list, size_t i), const void *list);
 #endif

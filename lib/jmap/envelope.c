@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "mail/address.h"
+#include "mail/date.h"
 #include "mail/header.h"
 
 #define FROM_MAX 1000 /* addresses of a From that are looked at */
@@ -103,15 +104,44 @@ envelope_refuse(const char **property, const char *name, const char **why, const
 	return -EBADMSG;
 }
 
-/* An Address of 7: email, and parameters, of which we offer none. */
+/* HOLDFOR=seconds or HOLDUNTIL=date, of the sender's address.  NULL, or what is wrong. */
+static const char *
+envelope_hold(const struct json_t *v, struct jmap_envelope *e)
+{
+	struct json_walk w = { 0 };
+	struct date d;
+	uint64_t n;
+
+	while (json_next(v, &w)) {
+		bool until = slice_ieq(w.name, S("HOLDUNTIL"));
+		struct slice value = json_text(w.value);
+
+		if (!until && !slice_ieq(w.name, S("HOLDFOR")))
+			return "HOLDFOR and HOLDUNTIL are the only parameters "
+			       "(submissionExtensions)";
+		if (e->hold != JMAP_SEND_NOW)
+			return "HOLDFOR and HOLDUNTIL exclude each other";
+		if (until ? date_iso_parse(value, &d) < 0 :
+			    slice_u64(value, 999999999, &n) < 0 || value.n > 9)
+			return until ? "HOLDUNTIL: a date and time as in 2026-11-22T08:20:01Z" :
+				       "HOLDFOR: seconds, a string of nine digits at most";
+		e->hold = until ? JMAP_HOLD_UNTIL : JMAP_HOLD_FOR;
+		e->hold_at = until ? d.at : (int64_t)n;
+	}
+	return NULL;
+}
+
+/* An Address of 7: email, and parameters, of which the sender's may have one. */
 static bool
-envelope_email(const struct json_t *v, struct slice *email, const char **why)
+envelope_email(const struct json_t *v, struct slice *email, struct jmap_envelope *e,
+    const char **why)
 {
 	*why = "an address has an email";
 	if (!json_get_str(json_find(v, S("email")), email))
 		return false;
-	*why = "no parameters are offered (submissionExtensions)";
-	return json_count(json_find(v, S("parameters"))) == 0;
+	*why = "a recipient has no parameters (submissionExtensions)";
+	return !e ? json_count(json_find(v, S("parameters"))) == 0 :
+		    !(*why = envelope_hold(json_find(v, S("parameters")), e));
 }
 
 int
@@ -123,14 +153,14 @@ jmap_envelope_read(const struct json_t *v, size_t most, struct arena *a, struct 
 	struct slice email;
 
 	*e = (struct jmap_envelope){ 0 };
-	if (!envelope_email(json_find(v, S("mailFrom")), &email, why))
+	if (!envelope_email(json_find(v, S("mailFrom")), &email, e, why))
 		return envelope_refuse(property, "envelope/mailFrom", why, *why);
 	if (email.n > 0 && !(e->from = envelope_address(email, a)).p)
 		return envelope_refuse(property, "envelope/mailFrom", why, "no address");
 	if (!json_is(rcpts, JSON_KIND_ARRAY))
 		return envelope_refuse(property, "envelope/rcptTo", why, "no list");
 	for (size_t i = 0; i < json_count(rcpts); i++) {
-		if (!envelope_email(json_at(rcpts, i), &email, why))
+		if (!envelope_email(json_at(rcpts, i), &email, NULL, why))
 			return envelope_refuse(property, "envelope/rcptTo", why, *why);
 		if (envelope_add(&b, email) < 0)
 			return -E2BIG;

@@ -10,8 +10,10 @@
 #include "json/json.h"
 
 struct jmap_envelope {
-	struct slice from;  /* local@domain as it goes between < >; empty: <> */
-	struct slice *rcpt; /* the same, each once */
+	struct slice from; /* local@domain as it goes between < >; empty: <> */
+	enum { JMAP_SEND_NOW, JMAP_HOLD_FOR, JMAP_HOLD_UNTIL } hold; /* FUTURERELEASE, RFC 4865 4 */
+	int64_t hold_at;    /* seconds from now, or unix seconds */
+	struct slice *rcpt; /* as `from`, each once */
 	size_t nrcpt;
 	struct slice *invalid; /* recipients that are no addresses, as the client has them */
 	size_t ninvalid;

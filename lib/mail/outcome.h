@@ -73,8 +73,7 @@
 #define OUT_LINE_EMPTY		PERM, 500, "5.5.2", "no command"
 /* There is no such command here (RFC 5321 4.2.4). */
 #define OUT_VERB_UNKNOWN	PERM, 500, "5.5.1", "unknown command"
-/* The command is known and switched off, or needs a certificate that is not configured
- * (RFC 5321 4.2.4). */
+/* The command is known and switched off, or needs a certificate that is not configured (RFC 5321 4.2.4). */
 #define OUT_VERB_NOT_OFFERED	PERM, 502, "5.5.1", "%s is not offered here"
 /* The command stands alone on its line (RFC 5321 4.1.1). */
 #define OUT_VERB_TAKES_NONE	PERM, 501, "5.5.4", "%s takes no argument"
@@ -98,8 +97,7 @@
 #define OUT_RCPT_BAD		PERM, 501, "5.1.3", "%s"
 /* An address is beyond ASCII, and MAIL did not say SMTPUTF8 (RFC 6531 3.5). */
 #define OUT_RCPT_NOT_ASCII	PERM, 553, "5.6.7", "this address needs SMTPUTF8"
-/* The name behind EHLO, HELO or LHLO is neither a domain nor an address literal
- * (RFC 5321 4.1.1.1). */
+/* The name behind EHLO, HELO or LHLO is neither a domain nor an address literal (RFC 5321 4.1.1.1). */
 #define OUT_HELO_BAD		PERM, 501, "5.5.4", "expected a host name or [address]"
 /* Another command must come before this one (RFC 5321 4.1.4). */
 #define OUT_ORDER_FIRST		PERM, 503, "5.5.1", "%s first"
@@ -182,8 +180,7 @@
 #define OUT_STLS_FIRST		PERM, 538, "5.7.11", "STLS first"
 /* LANG asks for a language that the words are not written in (RFC 6856 3). */
 #define OUT_LANG_UNKNOWN	PERM, 504, "5.5.4", "words are in English only"
-/* The user's mailbox is open in another session, which has it alone until it ends: [IN-USE]
- * (RFC 2449 8.1.2). */
+/* The user's mailbox is open in another session, which has it alone until it ends: [IN-USE] (RFC 2449 8.1.2). */
 #define OUT_DROP_IN_USE		TEMP, 450, "4.2.1", "another session has this mailbox open"
 /* The user comes again before pop3.login_delay is over: [LOGIN-DELAY] (RFC 2449 8.1.1). */
 #define OUT_LOGIN_SOON		TEMP, 450, "4.7.0", "come again in %llu seconds"
@@ -197,8 +194,7 @@
 #define OUT_DROP_NO_MESSAGE	PERM, 550, "5.5.4", "no such message"
 /* This session has marked the message as deleted (RFC 1939 5). */
 #define OUT_DROP_MARKED		PERM, 550, "5.5.4", "this message is marked as deleted"
-/* Another program has expunged the message since the login, and its file is gone (cleanup_age in
- * stored(8)). */
+/* Another program has expunged the message since the login, and its file is gone (cleanup_age in stored(8)). */
 #define OUT_DROP_GONE		PERM, 550, "5.2.0", "another program has deleted this message"
 /* The index of the store cannot be read; the log says why. */
 #define OUT_DROP_UNREADABLE	TEMP, 451, "4.3.0", "the mailbox cannot be read"
@@ -206,8 +202,7 @@
 #define OUT_DROP_MESSAGE_NOW	TEMP, 451, "4.3.0", "the message cannot be read at present"
 /* The file of a message is missing or damaged; the log says which: storectl check. */
 #define OUT_DROP_MESSAGE	PERM, 550, "5.3.0", "the message cannot be read"
-/* The message has UTF-8 in its header, the client has not said UTF8, and pop3.utf8_refuse is set
- * (RFC 6856 5). */
+/* The message has UTF-8 in its header, the client has not said UTF8, and pop3.utf8_refuse is set (RFC 6856 5). */
 #define OUT_DROP_UTF8		PERM, 550, "5.6.7", "this message needs the UTF8 command"
 /* At QUIT stored could not remove the messages that were marked, or has died over it; the words say
  * which (RFC 1939 6). */
@@ -215,18 +210,15 @@
 
 /* ---- Senders and recipients */
 
-/* Mail for other systems is carried for users who have logged in and for trusted networks alone
- * (RFC 5321 7.9). */
+/* Mail for other systems is carried for users who have logged in and for trusted networks alone (RFC 5321 7.9). */
 #define OUT_RELAY_DENIED	PERM, 550, "5.7.1", "relaying denied"
-/* A user sends with an address that is not one of the user's; see submission.any_sender
- * (RFC 6409 6.1). */
+/* A user sends with an address that is not one of the user's; see submission.any_sender (RFC 6409 6.1). */
 #define OUT_SENDER_FOREIGN	PERM, 553, "5.7.1", "this sender address is not yours"
 /* A user has sent more messages than limit.user_messages in an hour. */
 #define OUT_HOUR_MESSAGES	TEMP, 450, "4.7.1", "too many messages this hour"
 /* A user has sent to more recipients than limit.user_rcpts in an hour. */
 #define OUT_HOUR_RCPTS		TEMP, 450, "4.7.1", "too many recipients this hour"
-/* More recipients than a message may have; the client sends again for the rest
- * (RFC 5321 4.5.3.1.10). */
+/* More recipients than a message may have; the client sends again for the rest (RFC 5321 4.5.3.1.10). */
 #define OUT_RCPTS_MANY		TEMP, 452, "4.5.3", "too many recipients"
 /* The domain is ours and has no such user; also a user who is deleted. */
 #define OUT_USER_UNKNOWN	PERM, 550, "5.1.1", "no such user here"
@@ -568,6 +560,10 @@
 #define OUT_ADDRESS_CONTROL	PERM, 550, "5.1.3", "control characters in an address"
 /* The server's SIZE is smaller than the message (RFC 1870 6.1). */
 #define OUT_PEER_SIZE		PERM, 552, "5.3.4", "message of %llu bytes, the server takes %llu"
+/* The server does not offer XCANCEL, so that what it has taken cannot be taken back. */
+#define OUT_PEER_NO_CANCEL	PERM, 550, "5.5.1", "the server cancels no messages"
+/* The server does not offer FUTURERELEASE (RFC 4865), or not to us. */
+#define OUT_PEER_NO_RELEASE	PERM, 550, "5.5.4", "the server keeps no messages for later"
 /* The server does not offer SMTPUTF8 (RFC 6531 3.2). */
 #define OUT_PEER_NO_UTF8	PERM, 550, "5.6.7", \
 				"the server does not take UTF-8 in addresses and headers"
@@ -586,8 +582,7 @@
 /* An operator has returned the message; with the words of the last attempt (RFC 3463 3.5). */
 #define OUT_RETURNED		PERM, 554, "5.4.7", "the postmaster has returned the message: %.150s"
 /* The message got too old; with the words of the last attempt (RFC 3463 3.5). */
-#define OUT_EXPIRED		PERM, 554, "5.4.7", \
-				"not delivered in time; the last attempt: %.140s"
+#define OUT_EXPIRED	PERM, 554, "5.4.7", "not delivered in time; the last attempt: %.140s"
 /* The recipient is refused for good, and the sender cannot be told yet: the message stays. */
 #define OUT_REPORT_DEFERRED	TEMP, 451, "4.3.0", \
 				"failed (%.80s), and the report cannot be queued: %.80s"

@@ -97,8 +97,16 @@ smtp_client_tx_unfit(const struct smtp_client *c, struct verdict *v)
 	for (size_t i = 0; i < tx->nrcpt; i++)
 		bad = bad || !smtp_client_body_clean(tx->rcpts[i].address) ||
 		    !smtp_client_body_clean(tx->rcpts[i].orcpt_type);
-	if (bad) {
+	if (bad || !smtp_client_body_clean(tx->cancel)) {
 		*v = verdict(OUT_ADDRESS_CONTROL);
+		return true;
+	}
+	if (tx->cancel.n && !(c->offer.has & OFFERS_XCANCEL)) {
+		*v = verdict(OUT_PEER_NO_CANCEL);
+		return true;
+	}
+	if (tx->release_at && tx->must_release && !(c->offer.has & OFFERS_RELEASE)) {
+		*v = verdict(OUT_PEER_NO_RELEASE);
 		return true;
 	}
 	if (c->offer.size_max && tx->size > c->offer.size_max) {

@@ -11,7 +11,8 @@
 /* clang-format off */
 enum client_step {
 	CLIENT_GREETING, CLIENT_EHLO, CLIENT_HELO, CLIENT_STARTTLS, CLIENT_HANDSHAKE, CLIENT_IDLE,
-	CLIENT_RSET, CLIENT_MAIL, CLIENT_RCPT, CLIENT_DATA, CLIENT_BODY, CLIENT_END, CLIENT_QUIT,
+	CLIENT_RSET, CLIENT_MAIL, CLIENT_RCPT, CLIENT_DATA, CLIENT_BODY, CLIENT_CANCEL, CLIENT_END,
+	CLIENT_QUIT,
 };
 /* clang-format on */
 
@@ -38,11 +39,13 @@ void smtp_client_tx_step(struct smtp_client *c); /* after each reply: is the tra
 void smtp_client_send_word(struct smtp_client *c);
 void smtp_client_send_mail(struct smtp_client *c);
 void smtp_client_send_rcpt(struct smtp_client *c);
+void smtp_client_send_cancel(struct smtp_client *c);
 void smtp_client_got_rset(struct smtp_client *c);
 void smtp_client_got_mail(struct smtp_client *c);
 void smtp_client_got_rcpt(struct smtp_client *c);
 void smtp_client_got_data(struct smtp_client *c);
 void smtp_client_got_body(struct smtp_client *c);
+void smtp_client_got_cancel(struct smtp_client *c);
 
 /* client-hello.c: the first steps of the script. */
 void smtp_client_send_hello(struct smtp_client *c);

@@ -52,6 +52,17 @@ smtp_client_send_mail(struct smtp_client *c)
 	buf_lit(out, "\r\n");
 }
 
+/* XCANCEL queue-id AUTH=account: smtp-relay(8). */
+void
+smtp_client_send_cancel(struct smtp_client *c)
+{
+	struct buf *out = stream_out(&c->io);
+
+	buf_printf(out, "XCANCEL " SFMT " AUTH=", SARG(c->tx->cancel));
+	smtp_xtext_write(out, c->tx->auth);
+	buf_lit(out, "\r\n");
+}
+
 static void
 write_notify(struct buf *out, unsigned notify)
 {
@@ -227,5 +238,15 @@ smtp_client_got_body(struct smtp_client *c)
 		c->dirty = false;
 	}
 	stop_sending(c);
+	smtp_client_tx_step(c);
+}
+
+void
+smtp_client_got_cancel(struct smtp_client *c)
+{
+	struct verdict v = smtp_answer_verdict(&c->answer);
+
+	smtp_client_replied(c);
+	smtp_client_tx_rest(c, &v, true);
 	smtp_client_tx_step(c);
 }

@@ -60,6 +60,7 @@ static const struct row {
 	[CLIENT_RCPT] = { "RCPT", smtp_client_send_rcpt, smtp_client_got_rcpt, GOES_ON, LIMIT(rcpt) },	/* once per recipient */
 	[CLIENT_DATA] = { "DATA", smtp_client_send_word, smtp_client_got_data, ENDS_GROUP, LIMIT(data) },
 	[CLIENT_BODY] = { "end of data", smtp_client_body_begin, smtp_client_got_body, ENDS_GROUP, LIMIT(dot) },
+	[CLIENT_CANCEL] = { "XCANCEL", smtp_client_send_cancel, smtp_client_got_cancel, ENDS_GROUP, LIMIT(dot) },
 	[CLIENT_END] = { "end", NULL, NULL, ENDS_GROUP, 0 },
 	[CLIENT_QUIT] = { "QUIT", smtp_client_send_word, got_quit, ENDS_GROUP, LIMIT(quit) },
 };
@@ -97,7 +98,7 @@ static void
 advance(const struct smtp_client *c, struct smtp_cursor *cur)
 {
 	switch ((enum client_step)cur->step) {
-	case CLIENT_RSET: cur->step = CLIENT_MAIL; break;
+	case CLIENT_RSET: cur->step = c->tx->cancel.n ? CLIENT_CANCEL : CLIENT_MAIL; break;
 	case CLIENT_MAIL:
 		cur->step = CLIENT_RCPT;
 		cur->rcpt = 0;
@@ -107,7 +108,8 @@ advance(const struct smtp_client *c, struct smtp_cursor *cur)
 			cur->step = c->chunking ? CLIENT_BODY : CLIENT_DATA;
 		break;
 	case CLIENT_DATA: cur->step = CLIENT_BODY; break;
-	case CLIENT_BODY: cur->step = CLIENT_END; break;
+	case CLIENT_BODY:
+	case CLIENT_CANCEL: cur->step = CLIENT_END; break;
 	case CLIENT_GREETING:
 	case CLIENT_EHLO:
 	case CLIENT_HELO:
@@ -469,8 +471,11 @@ on_start(struct later *l)
 		tx_finish(c);
 		return;
 	}
-	c->send = (struct smtp_cursor){ c->dirty ? CLIENT_RSET : CLIENT_MAIL, 0 };
-	c->dirty = true;
+	c->send = (struct smtp_cursor){ c->dirty ? CLIENT_RSET :
+		    c->tx->cancel.n              ? CLIENT_CANCEL :
+						   CLIENT_MAIL,
+		0 };
+	c->dirty = c->tx->cancel.n == 0;
 	smtp_client_pump(c);
 }
 

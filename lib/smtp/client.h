@@ -65,9 +65,13 @@ struct smtp_client_tx {
 	struct slice qid;   /* for XQID when the server offers XTIERMAIL, or empty */
 	struct slice auth; /* for AUTH= when the server offers XCANCEL: it is our relay; or empty */
 	int64_t release_at; /* for HOLDUNTIL when the server offers FUTURERELEASE, or 0 */
-	bool eightbit;      /* the body has bytes above 0x7f */
-	bool smtputf8;      /* an address or the header needs RFC 6531 */
-	int fd;             /* the body: `size` bytes from `at`, with CRLF line ends */
+	bool must_release;  /* and to no server that does not, for it would be sent at once */
+	struct slice
+	    cancel;    /* no message: XCANCEL of this queue id of `auth`; one recipient, without an
+	                        address, has the outcome */
+	bool eightbit; /* the body has bytes above 0x7f */
+	bool smtputf8; /* an address or the header needs RFC 6531 */
+	int fd;        /* the body: `size` bytes from `at`, with CRLF line ends */
 	int64_t at;
 	uint64_t size;
 	const char *bytes;      /* or the body in memory; then fd is not looked at */

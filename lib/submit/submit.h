@@ -31,10 +31,14 @@ void submit_leave(struct submit *s);
 /* key=value: messages under way, connections. */
 void submit_status(const struct submit *s, struct buf *out);
 
+#define SUBMIT_QID 13 /* octets of a queue id */
 /* One of several recipients. */
 struct submit_rcpt {
 	struct slice to;  /* local@domain as it goes between < > */
 	struct verdict v; /* out: the outcome */
+	char qid[SUBMIT_QID +
+	    1]; /* out: of one that is kept: what submit_cancel_start wants; empty: it
+	                             cannot be taken back */
 };
 /* One message to one recipient, or to several in one transaction.  All slices are the caller's until
  * `done`, and so are the recipients. */
@@ -50,10 +54,19 @@ struct submit_mail {
 	bool smtputf8;   /* its header may need RFC 6531 */
 	enum smtp_ret ret;
 	struct slice envid; /* decoded, or empty */
+	int64_t
+	    release_at; /* unix seconds: the relay keeps it until then (RFC 4865), or refuses it; 0 = it
+	                       goes at once */
+	struct slice account; /* whose it is, of one that is kept: uid@domain */
 };
 /* done(arg, v): OK, or why not: TEMP also when the relay cannot be reached; of several recipients the first
  * one's.  After op_cancel
  * the message may have been taken all the same. */
 void submit_start(struct submit *s, const struct submit_mail *m, struct op *op,
+    void (*done)(void *arg, const struct verdict *), void *arg);
+
+/* A message of the account's that is kept is not to be sent.  OK: nobody has had it, and nobody will; PERM: no
+ * such message waits there; TEMP: it is not known.  Slices as above. */
+void submit_cancel_start(struct submit *s, struct slice account, struct slice qid, struct op *op,
     void (*done)(void *arg, const struct verdict *), void *arg);
 #endif

@@ -147,7 +147,7 @@ append(10)
 e = event(r)
 data = json.loads(e["data"])
 state = j.one("Email/get", ids=[])["state"]
-tm.is_((e["event"], data["@type"], set(data["changed"][j.account])), ("state", "StateChange", {"Email", "Mailbox", "Thread", "EmailDelivery"}), "tells of new mail")
+tm.is_((e["event"], data["@type"], set(data["changed"][j.account])), ("state", "StateChange", {"Email", "Mailbox", "Thread", "EmailDelivery", "EmailSubmission"}), "tells of new mail")
 tm.is_((e["id"], data["changed"][j.account]["Email"]), (state, state), "its state")
 j.one("Email/set", update={by_subject()["m10"]["id"]: {"keywords/$seen": True}})
 tm.is_(json.loads(event(r)["data"])["changed"][j.account]["Email"], j.one("Email/get", ids=[])["state"], "and of JMAP's own changes")

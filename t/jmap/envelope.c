@@ -19,6 +19,9 @@ tell(int r, const struct jmap_envelope *e, const char *property, const char *why
 		return buf_cstr(&out);
 	}
 	buf_printf(&out, "<" SFMT ">", SARG(e->from));
+	if (e->hold != JMAP_SEND_NOW)
+		buf_printf(&out, " %s %lld", e->hold == JMAP_HOLD_FOR ? "for" : "until",
+		    (long long)e->hold_at);
 	for (size_t i = 0; i < e->nrcpt; i++)
 		buf_printf(&out, " " SFMT, SARG(e->rcpt[i]));
 	for (size_t i = 0; i < e->ninvalid; i++)
@@ -79,7 +82,27 @@ static const struct {
 	{ "{'mailFrom':{'email':'a@b.example'},'rcptTo':['x@y']}",
 	    "envelope/rcptTo: an address has an email" },
 	{ "{'mailFrom':{'email':'a@b.example','parameters':{'HOLDFOR':'9'}},'rcptTo':[]}",
-	    "envelope/mailFrom: no parameters are offered (submissionExtensions)" },
+	    "<a@b.example> for 9" },
+	{ "{'mailFrom':{'email':'a@b.example','parameters':{'holduntil':'2026-11-22T10:20:01+02:00'"
+	  "}},'rcptTo':[]}",
+	    "<a@b.example> until 1795335601" },
+	{ "{'mailFrom':{'email':'a@b.example','parameters':{'HOLDFOR':'1','HOLDUNTIL':'2026-11-22T"
+	  "10:20:01Z'}},'rcptTo':[]}",
+	    "envelope/mailFrom: HOLDFOR and HOLDUNTIL exclude each other" },
+	{ "{'mailFrom':{'email':'a@b.example','parameters':{'HOLDFOR':9}},'rcptTo':[]}",
+	    "envelope/mailFrom: HOLDFOR: seconds, a string of nine digits at most" },
+	{ "{'mailFrom':{'email':'a@b.example','parameters':{'HOLDFOR':'1000000000'}},'rcptTo':[]}",
+	    "envelope/mailFrom: HOLDFOR: seconds, a string of nine digits at most" },
+	{ "{'mailFrom':{'email':'a@b.example','parameters':{'HOLDFOR':null}},'rcptTo':[]}",
+	    "envelope/mailFrom: HOLDFOR: seconds, a string of nine digits at most" },
+	{ "{'mailFrom':{'email':'a@b.example','parameters':{'HOLDUNTIL':'tomorrow'}},'rcptTo':[]}",
+	    "envelope/mailFrom: HOLDUNTIL: a date and time as in 2026-11-22T08:20:01Z" },
+	{ "{'mailFrom':{'email':'a@b.example','parameters':{'SIZE':'9'}},'rcptTo':[]}",
+	    "envelope/mailFrom: HOLDFOR and HOLDUNTIL are the only parameters "
+	    "(submissionExtensions)" },
+	{ "{'mailFrom':{'email':'a@b.example'},'rcptTo':[{'email':'c@d.example','parameters':{"
+	  "'NOTIFY':'NEVER'}}]}",
+	    "envelope/rcptTo: a recipient has no parameters (submissionExtensions)" },
 	{ "{'mailFrom':{'email':'a@b'},'rcptTo':[{'email':'1@x'},{'email':'2@x'},{'email':'3@x'},{'"
 	  "email':'4@x'},{'email':'5@x'}]}",
 	    "too many" },

@@ -600,6 +600,49 @@ test_quit(void)
 	is(outcome(), "2.0.0", "the server closes at QUIT without a word");
 }
 
+/* Mail that is kept, and what is said instead of mail to take it back. */
+static void
+test_later(void)
+{
+	struct script ours = { .offers = "FUTURERELEASE XCANCEL PIPELINING" },
+		      bare = { .offers = "" },
+		      no = { .offers = "XCANCEL",
+			      .answers = { { "XCANCEL", "550 5.5.0 none waits\r\n" } } },
+		      gone = { .offers = "XCANCEL", .answers = { { "XCANCEL", NULL } } };
+
+	set_up(1);
+	tx.release_at = 1795335601;
+	tx.must_release = true;
+	tx.auth = S("u@d");
+	talk(&ours, 1);
+	is(outcome(), "2.0.0", "a message that is kept");
+	ok(strstr(seen->text, "MAIL FROM:<s@y> AUTH=u@d HOLDUNTIL=2026-11-22T08:20:01Z\r\n"),
+	    "as whose, and until when");
+	talk(&bare, 1);
+	is(outcome(), "5.5.4", "a server that would send it at once does not get it");
+	ok(!strstr(seen->text, "MAIL"), "nor hears of it");
+	tx.must_release = false;
+	talk(&bare, 1);
+	is(outcome(), "2.0.0", "but where that would do it does");
+	tx.cancel = S("0123456789abc");
+	tx.auth = S("u=1@d");
+	tx.bytes = "";
+	tx.size = 0;
+	rcpts[0].address = S("");
+	talk(&ours, 2);
+	is(outcome(), "2.0.0", "a message is taken back");
+	is(seen->text,
+	    "EHLO me.example\r\nXCANCEL 0123456789abc AUTH=u+3D1@d\r\n"
+	    "XCANCEL 0123456789abc AUTH=u+3D1@d\r\nQUIT\r\n",
+	    "without a word about mail");
+	talk(&no, 1);
+	is(outcome(), "5.5.0", "or is not there");
+	talk(&gone, 1);
+	ok(rcpts[0].v.kind == TEMP, "a connection that ends: it is not known");
+	talk(&bare, 1);
+	is(outcome(), "5.5.1", "a server that knows no XCANCEL");
+}
+
 int
 main(void)
 {
@@ -616,5 +659,6 @@ main(void)
 	test_dribble();
 	test_whole();
 	test_quit();
+	test_later();
 	return done();
 }
