@@ -45,7 +45,7 @@ ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(san) $(LDFLAGS)
 
 # ---- who links what: the order is the layers' order, top first ------------------------
 low  := daemon net conf mail base
-libs_smtp-relay     := expand login job queue directory route mta milter sasl smtp $(low)
+libs_smtp-relay     := guard expand login job queue directory route mta milter sasl smtp $(low)
 libs_jobctl         := job queue mta $(low)
 libs_channel-master := expand login job queue directory route mta sasl smtp $(low)
 libs_lmtpd          := submit rules login message store imap directory sieve sasl smtp $(low)
@@ -135,7 +135,7 @@ endef
 $(foreach c,$(programs),$(eval $(call cmd_rule,$(c))))
 
 # ---- tests: t/DIR/NAME.c links lib/DIR and everything below it -------------------------
-all_libs   := admin web backend submit expand login rules aging message store-writer store job queue directory route mta jmap json managesieve sieve backup milter http imap pop3 sasl smtp daemon net conf mail base
+all_libs   := admin web backend guard submit expand login rules aging message store-writer store job queue directory route mta jmap json managesieve sieve backup milter http imap pop3 sasl smtp daemon net conf mail base
 unit_src   := $(filter-out t/fuzz/% t/tools/%,$(wildcard t/*/*.c))
 unit_tests := $(unit_src:%.c=$(B)/%)
 fuzz_src   := $(wildcard t/fuzz/*.c)

@@ -12,6 +12,7 @@
 #include "daemon/program.h"
 #include "base/mem.h"
 #include "filters.h"
+#include "guard.h"
 
 struct config config;
 struct relay relay;
@@ -80,6 +81,30 @@ static const struct conf_key keys[] = {
 	    "Client addresses (CIDR) that may send anywhere on mx listeners." },
 	{ "relay.domains", CONF_LIST, &config.relay_domains, "", 0, 0, RELOAD, "domain",
 	    "Domains outside the directory that mx listeners take mail for." },
+	{ "guard.allow", CONF_LIST, &config.guard_allow, "", 0, 0, RELOAD, "network",
+	    "Clients (CIDR) of mx listeners whom the guard lets in, whatever else holds." },
+	{ "guard.deny", CONF_LIST, &config.guard_deny, "", 0, 0, RELOAD, "network",
+	    "Clients (CIDR) of mx listeners who are refused." },
+	{ "guard.rate", CONF_INT, &config.guard_rate, "0", 0, 1000000, RELOAD, NULL,
+	    "Connections of one client (IPv6: one /64) in a minute; 0 is no limit." },
+	{ "guard.rate_network", CONF_INT, &config.guard_rate_network, "0", 0, 1000000, RELOAD, NULL,
+	    "Connections of one network (IPv4: /24, IPv6: /48) in a minute; 0 is no limit." },
+	{ "guard.greet_wait", CONF_TIME, &config.guard_greet_ms, "0", 0, 60000, RELOAD, NULL,
+	    "How long a stranger must be silent before he is greeted; 0: he need not." },
+	{ "guard.list_wait", CONF_TIME, &config.guard_list_ms, "5s", 100, 60000, RELOAD, NULL,
+	    "How long an answer of a list in DNS is waited for." },
+	{ "guard.threshold", CONF_INT, &config.guard_threshold, "1", 1, 1000000, RELOAD, NULL,
+	    "Weights of lists, together, at which a client, HELO name or sender is refused." },
+	{ "guard.welcome", CONF_INT, &config.guard_welcome, "0", 0, 1000000, RELOAD, NULL,
+	    "Weights below zero, together, at which a stranger need not wait; 0: there are none." },
+	{ "guard.remember", CONF_TIME, &config.guard_remember_ms, "30d", 60000, 31536000000, RELOAD, NULL,
+	    "How long one who has passed is not waited for again." },
+	{ "guard.block_for", CONF_TIME, &config.guard_block_ms, "10m", 1000, 86400000, RELOAD, NULL,
+	    "How long one who was refused is refused from memory." },
+	{ "guard.tarpit", CONF_TIME, &config.guard_tarpit_ms, "0", 0, 600000, RELOAD, NULL,
+	    "How late one who is refused from memory hears so." },
+	{ "guard.waiting", CONF_INT, &config.guard_waiting, "5000", 1, 200000, RELOAD, NULL,
+	    "Strangers that wait at once in a worker." },
 };
 /* clang-format on */
 
@@ -101,16 +126,42 @@ static const struct conf_key milter_keys[] = {
 };
 #undef AT
 /* clang-format on */
-static const struct conf_section milter_section = {
-	.name = "milter",
-	.size = sizeof(struct milter_conf),
-	.keys = milter_keys,
-	.nkeys = NELEM(milter_keys),
-	.items = (void ***)&config.milters,
-	.arg_at = offsetof(struct milter_conf, name),
-	.help = "A mail filter; they are asked in the order of their sections.",
+
+/* clang-format off */
+#define AT(m) (void *)offsetof(struct guard_list, m)
+static const struct conf_key dnslist_keys[] = {
+	{ "zone", CONF_STR, AT(zone), NULL, 0, 0, RELOAD, "domain",
+	    "The domain below which it is asked." },
+	{ "asks", CONF_ENUM, AT(asks), "client", 0, 0, RELOAD, "client|helo|sender",
+	    "About what: the address of a client, the name of its EHLO, or the sender's domain." },
+	{ "weight", CONF_INT, AT(weight), "1", -1000, 1000, RELOAD, NULL,
+	    "What being on it counts; below zero for those who are welcome." },
+	{ "codes", CONF_LIST, AT(codes), "", 0, 0, RELOAD, NULL,
+	    "Answers that count, like 127.0.0.2 or 127.0.0.4-11; empty: any." },
 };
-static const struct conf_schema schema = { keys, NELEM(keys), &milter_section, 1 };
+#undef AT
+/* clang-format on */
+static const struct conf_section sections[] = {
+	{
+	    .name = "milter",
+	    .size = sizeof(struct milter_conf),
+	    .keys = milter_keys,
+	    .nkeys = NELEM(milter_keys),
+	    .items = (void ***)&config.milters,
+	    .arg_at = offsetof(struct milter_conf, name),
+	    .help = "A mail filter; they are asked in the order of their sections.",
+	},
+	{
+	    .name = "dnslist",
+	    .size = sizeof(struct guard_list),
+	    .keys = dnslist_keys,
+	    .nkeys = NELEM(dnslist_keys),
+	    .items = (void ***)&config.dnslists,
+	    .arg_at = offsetof(struct guard_list, name),
+	    .help = "A list in DNS that is asked about strangers.",
+	},
+};
+static const struct conf_schema schema = { keys, NELEM(keys), sections, NELEM(sections) };
 
 /* clang-format off */
 static const struct metric metrics[] = {
@@ -142,6 +193,17 @@ static const struct metric metrics[] = {
 	[M_FILTER_FAILED] = { "smtp_filter_failures", COUNTER,
 	    "Filters that could not be reached or understood, or were late." },
 	[M_KEPT] = { "smtp_messages_kept", COUNTER, "Messages accepted that are to be sent later." },
+	[M_GUARD_KNOWN] = { "guard_known", COUNTER, "Connections of clients who had passed before." },
+	[M_GUARD_PASSED] = { "guard_passed", COUNTER, "Strangers who have passed." },
+	[M_GUARD_DENIED] = { "guard_denied", COUNTER,
+	    "Connections refused by guard.deny or PORT_ACCESS." },
+	[M_GUARD_RATE] = { "guard_rate_refused", COUNTER, "Connections refused by a rate." },
+	[M_GUARD_BUSY] = { "guard_busy", COUNTER, "Strangers for whom there was no place to wait." },
+	[M_GUARD_EARLY] = { "guard_early", COUNTER, "Connections refused to those who spoke first." },
+	[M_GUARD_LISTED] = { "guard_listed", COUNTER, "Connections refused by lists in DNS." },
+	[M_GUARD_WAITING] = { "guard_waiting", GAUGE, "Strangers who wait." },
+	[M_GUARD_LIST_FAILED] = { "guard_list_failures", COUNTER,
+	    "Questions that lists in DNS have not answered in time." },
 	{ NULL, COUNTER, NULL },
 };
 /* clang-format on */
@@ -238,6 +300,7 @@ relay_start(struct loop *l)
 	mem_free(&path);
 	relay.dir = dir_new(l);
 	dir_metric(relay.dir, M_DIRECTORY);
+	guard_start(l);
 	relay.door = login_door_new(l, relay.dir, &config.auth_delay);
 	p = expand_params();
 	relay.expand = expand_new(l, &p);
@@ -254,6 +317,7 @@ relay_reload(void)
 	p = expand_params();
 	expand_reload(relay.expand, &p);
 	dir_reload(relay.dir);
+	guard_reload();
 }
 
 /* Draining: who is in the middle of a message may finish it; when the last session has gone
@@ -266,6 +330,7 @@ relay_idle(void)
 	job_feed_close(&relay.feed);
 	queue_close(&relay.queue);
 	expand_free(&relay.expand);
+	guard_end();
 	dir_free(&relay.dir);
 	channels_free(&relay.channels);
 	channels_free(&relay.old_channels);
@@ -277,6 +342,7 @@ relay_drain(void)
 {
 	struct session *s;
 
+	guard_stop();
 	list_each(s, &relay.sessions, struct session, link)
 	    smtp_server_shutdown(&s->smtp, "shutting down");
 	relay_idle();
@@ -339,6 +405,7 @@ relay_check(struct buf *why)
 			    conf_where(&(*l)->tls), (*l)->name,
 			    shared.insecure_loopback ? " but from this host" : "");
 	good = filters_check(why) && good;
+	good = guard_check(why) && good;
 	return dir_check(why) && good;
 }
 
@@ -352,6 +419,7 @@ static const struct program smtp_relay_program = {
 	.listens = true,
 	.workers = &config.workers,
 	.metrics = metrics,
+	.paths = guard_paths,
 	.start = relay_start,
 	.accept = relay_session_accept,
 	.reload = relay_reload,

@@ -11,6 +11,7 @@
  *	trace.c    its trace, and what must not be missing
  *	password.c the passwords of lists
  *	addresses.c  its addresses, for channels that want them rewritten
+ *	guard.h    strangers, before there is a session
  *	filters.h  mail filters: milters
  *	held.h     the body of a message that they are asked about
  *	space.c    whether the queue has room
@@ -54,6 +55,14 @@ struct config {
 	char **proxies;       /* auth.proxies: names of those that act for users */
 	char **relay_networks, **relay_domains;
 	struct milter_conf **milters; /* filters.h */
+	/* guard.h: strangers at mx listeners */
+	char **guard_allow, **guard_deny;       /* networks */
+	int64_t guard_rate, guard_rate_network; /* connections a minute, 0 = no limit */
+	int64_t guard_greet_ms, guard_list_ms;  /* how long it is waited for */
+	int64_t guard_threshold, guard_welcome; /* scores; welcome: 0 = nobody is */
+	int64_t guard_remember_ms, guard_block_ms, guard_tarpit_ms;
+	int64_t guard_waiting; /* most that wait in a worker */
+	struct guard_list **dnslists;
 };
 extern struct config config;
 
@@ -61,7 +70,9 @@ extern struct config config;
 enum metric_id {
 	M_CONNECTIONS, M_SESSIONS, M_REFUSED_CONNECTIONS, M_ACCEPTED, M_ACCEPTED_BYTES, M_RECIPIENTS,
 	M_FORWARDED, M_REJECTED, M_DEFERRED, M_TLS, M_AUTH_OK, M_AUTH_FAILED, M_COMMIT_MS, M_QUEUE_FREE, M_DIRECTORY,
-	M_FILTERED, M_FILTER_REFUSED, M_FILTER_DISCARDED, M_FILTER_HELD, M_FILTER_FAILED, M_KEPT
+	M_FILTERED, M_FILTER_REFUSED, M_FILTER_DISCARDED, M_FILTER_HELD, M_FILTER_FAILED, M_KEPT,
+	M_GUARD_KNOWN, M_GUARD_PASSED, M_GUARD_DENIED, M_GUARD_RATE, M_GUARD_BUSY, M_GUARD_EARLY, M_GUARD_LISTED,
+	M_GUARD_WAITING, M_GUARD_LIST_FAILED
 };
 /* clang-format on */
 
@@ -147,10 +158,19 @@ struct session {
 	struct message *message;
 };
 
+/* Who has connected: what is known of a connection before there is a session. */
+struct relay_peer {
+	struct addr addr;
+	bool announced, nobody; /* by a proxy; which has said of nobody who he is */
+	bool trusted;           /* of relay.networks */
+};
+
 struct session *relay_session_of(struct smtp_server *s);
 extern const struct admit_service relay_admit;       /* session.c */
 size_t relay_session_end_user(struct slice account); /* how many sessions end */
 void relay_session_accept(struct daemon_listen *l, int fd);
+/* The session of one whom the guard lets in; fd is its own. */
+void relay_session_begin(struct daemon_listen *l, int fd, const struct relay_peer *who);
 void relay_idle(void); /* main.c: a session has gone; when draining, are we done? */
 /* Answers the command under way with a row of mail/outcome.h. */
 void relay_session_answer(struct session *s, enum verdict_kind kind, int code, const char *esc,

@@ -16,6 +16,7 @@
 #include "base/random.h"
 #include "daemon/role.h"
 #include "filters.h"
+#include "guard.h"
 
 struct session *
 relay_session_of(struct smtp_server *s)
@@ -305,13 +306,13 @@ const struct admit_service relay_admit = { "smtp-relay", classes, NELEM(classes)
 
 /* Who is it? */
 static void
-relay_session_know(struct session *s, int fd)
+relay_session_know(struct session *s, int fd, const struct relay_peer *who)
 {
-	bool announced = daemon_peer(fd, &s->peer), nobody = daemon_peer_nobody();
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
 	char text[ADDR_TEXT];
 
+	s->peer = who->addr;
 	addr_host(&s->peer, s->client);
 	addr_write(&s->peer, text);
 	if (s->role == ROLE_LOCAL && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0) {
@@ -322,9 +323,8 @@ relay_session_know(struct session *s, int fd)
 	}
 	log_event(LOG_INFO, "connect", "sid=%s peer=%s listen=%s uid=%ld", s->sid, log_str(text),
 	    log_str(s->listen->name), s->role == ROLE_LOCAL ? (long)s->uid : -1L);
-	s->loopback = addr_loopback(&s->peer) && !announced;
-	for (char **n = config.relay_networks; n && *n && s->peer.sa.sa_family != AF_UNIX; n++)
-		s->trusted |= !nobody && addr_in(&s->peer, slice_str(*n)) > 0;
+	s->loopback = addr_loopback(&s->peer) && !who->announced;
+	s->trusted = who->trusted;
 }
 
 /* May it come in? */
@@ -367,6 +367,20 @@ relay_session_refuse(struct session *s, int fd, enum admit_answer why)
 void
 relay_session_accept(struct daemon_listen *l, int fd)
 {
+	struct relay_peer who = { 0 };
+
+	who.announced = daemon_peer(fd, &who.addr);
+	who.nobody = daemon_peer_nobody();
+	for (char **n = config.relay_networks; n && *n && who.addr.sa.sa_family != AF_UNIX; n++)
+		who.trusted |= !who.nobody && addr_in(&who.addr, slice_str(*n)) > 0;
+	metric_add(M_CONNECTIONS, 1);
+	if (!guard_takes(l, fd, &who))
+		relay_session_begin(l, fd, &who);
+}
+
+void
+relay_session_begin(struct daemon_listen *l, int fd, const struct relay_peer *who)
+{
 	struct session *s = mem_new(sizeof(*s));
 	enum admit_answer in;
 
@@ -377,15 +391,13 @@ relay_session_accept(struct daemon_listen *l, int fd)
 	deadline_init(&s->late);
 	s->smtp.data = s;
 	s->smtp.sid = s->sid;
-	s->smtp.sid = s->sid;
 	policies[s->role].hostname = shared.hostname;
 	s->smtp.policy = &policies[s->role];
 	random_id(s->sid);
 	list_push(&relay.sessions, &s->link);
 	relay.nsessions++;
-	metric_add(M_CONNECTIONS, 1);
 	metric_add(M_SESSIONS, 1);
-	relay_session_know(s, fd);
+	relay_session_know(s, fd, who);
 	in = relay_session_admit(s);
 	if (in != ADMIT_OK) {
 		relay_session_refuse(s, fd, in);

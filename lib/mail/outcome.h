@@ -591,4 +591,5 @@
 /* Even the report was refused, for good: it is dropped on record (RFC 5321 4.5.5). */
 #define OUT_REPORT_REFUSED	OK, 250, "2.0.0", "report refused"
 /* clang-format on */
+#include "mail/outcome-guard.h"
 #endif

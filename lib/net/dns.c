@@ -551,3 +551,18 @@ dns_addr_start(struct dns *d, const char *name, struct op *op,
 			answer_later(q, -EAGAIN);
 	}
 }
+
+void
+dns_a_start(struct dns *d, const char *name, struct op *op,
+    void (*done)(void *arg, const struct dns_answer *), void *arg)
+{
+	struct query *q = query_new(d, op, done, arg);
+
+	if (!nameable(name)) {
+		answer_later(q, -ENOENT);
+	} else {
+		dns_ask(q, name, TYPE_A);
+		if (!q->open)
+			answer_later(q, -EAGAIN);
+	}
+}

@@ -48,4 +48,7 @@ void dns_mx_start(struct dns *d, const char *name, struct op *op,
 /* A and AAAA together, IPv6 first as RFC 6724 would when both work. */
 void dns_addr_start(struct dns *d, const char *name, struct op *op,
     void (*done)(void *arg, const struct dns_answer *), void *arg);
+/* A alone, by DNS alone: for names that are no hosts, like those of lists (RFC 5782). */
+void dns_a_start(struct dns *d, const char *name, struct op *op,
+    void (*done)(void *arg, const struct dns_answer *), void *arg);
 #endif
