@@ -19,7 +19,8 @@ function pointer(at, path) {
 
 const ARGS = {
 	get: ["accountId", "ids", "properties", "bodyProperties", "fetchTextBodyValues", "fetchHTMLBodyValues", "fetchAllBodyValues", "maxBodyValueBytes"],
-	set: ["accountId", "ifInState", "create", "update", "destroy", "onSuccessUpdateEmail", "onSuccessDestroyEmail", "onDestroyRemoveEmails"],
+	set: ["accountId", "ifInState", "create", "update", "destroy", "onSuccessUpdateEmail", "onSuccessDestroyEmail", "onDestroyRemoveEmails",
+		"onSuccessActivateScript", "onSuccessDeactivateScript"],
 	changes: ["accountId", "sinceState", "maxChanges"],
 	query: ["accountId", "filter", "sort", "position", "limit", "anchor", "anchorOffset", "calculateTotal", "collapseThreads"],
 	queryChanges: ["accountId", "filter", "sort", "sinceQueryState", "maxChanges", "upToId", "calculateTotal", "collapseThreads"],
@@ -27,7 +28,8 @@ const ARGS = {
 
 export class Double {
 	constructor(how = {}) {
-		this.records = { Mailbox: new Map(), Email: new Map(), Identity: new Map(), EmailSubmission: new Map() };
+		this.records = { Mailbox: new Map(), Email: new Map(), Identity: new Map(), EmailSubmission: new Map(), SieveScript: new Map() };
+		this.made = new Map();	// what Blob/upload and SieveScript/set have created, by #id
 		this.log = [];		// {n, type, id, what}
 		this.n = 0;
 		this.requests = [];	// the calls of each request, names only
@@ -55,7 +57,7 @@ export class Double {
 			"urn:ietf:params:jmap:core": { maxSizeUpload: 10000000, maxConcurrentUpload: 4, maxSizeRequest: 10000000, maxConcurrentRequests: 4,
 				maxCallsInRequest: 16, maxObjectsInGet: 500, maxObjectsInSet: 500, collationAlgorithms: [] },
 			"urn:ietf:params:jmap:mail": {}, "urn:ietf:params:jmap:submission": {}, "urn:ietf:params:jmap:vacationresponse": {},
-			"urn:ietf:params:jmap:quota": {},
+			"urn:ietf:params:jmap:quota": {}, "urn:ietf:params:jmap:blob": {}, "urn:ietf:params:jmap:sieve": { sieveExtensions: ["fileinto", "mailboxid"] },
 		};
 		return {
 			capabilities: caps,
@@ -183,6 +185,10 @@ export class Double {
 			return verb === "set" ? { accountId: ACCOUNT, newState: "1", updated: { singleton: null } } :
 				{ accountId: ACCOUNT, state: "1", list: [this.vacation], notFound: [] };
 		}
+		if (type === "Blob")
+			return this.blobs_(verb, args);
+		if (type === "SieveScript" && verb === "set")
+			return this.scripts(args);
 		if (type !== "Thread" && !this.records[type])
 			throw { type: "unknownMethod" };
 		if (verb === "get")
@@ -192,6 +198,58 @@ export class Double {
 		if (verb === "set")
 			return this.set(type, args);
 		throw { type: "unknownMethod" };
+	}
+
+	blobs_(verb, args) {
+		if (verb === "get")
+			return { accountId: ACCOUNT, notFound: [], list: args.ids.map(id => ({ id, "data:asText": this.blobs.get(id).bytes.toString() })) };
+		const created = Object.entries(args.create).map(([k, v]) => [k, this.blob(Buffer.from(v.data.map(d => d["data:asText"]).join("")), v.type)]);
+		for (const [k, b] of created)
+			this.made.set("#" + k, b.blobId);
+		return { accountId: ACCOUNT, created: Object.fromEntries(created.map(([k, b]) => [k, { id: b.blobId, size: b.size }])) };
+	}
+
+	/** A person's script, as if it had been put there. */
+	script(name, text, isActive = false) {
+		const id = "s" + ++this.ids;
+		this.records.SieveScript.set(id, { id, name, blobId: this.blob(Buffer.from(text)).blobId, isActive });
+		return id;
+	}
+
+	scripts(args) {
+		const all = this.records.SieveScript;
+		const out = { accountId: ACCOUNT, oldState: String(this.n), created: {}, updated: {}, destroyed: [], notCreated: {}, notUpdated: {}, notDestroyed: {} };
+		if (args.ifInState && args.ifInState !== String(this.n))
+			throw { type: "stateMismatch" };
+		const blob = id => this.made.get(id) || id;
+		const bad = id => (/syntax error/.test(this.blobs.get(blob(id)).bytes.toString()) ? { type: "invalidSieve", description: "script:1:1: it is wrong" } : null);
+		for (const [k, v] of Object.entries(args.create || {}))
+			if (bad(v.blobId))
+				out.notCreated[k] = bad(v.blobId);
+			else {
+				const id = this.script(v.name, this.blobs.get(blob(v.blobId)).bytes.toString());
+				this.made.set("#" + k, id);
+				out.created[k] = { id };
+			}
+		for (const [id, v] of Object.entries(args.update || {}))
+			if (bad(v.blobId))
+				out.notUpdated[id] = bad(v.blobId);
+			else {
+				all.get(id).blobId = blob(v.blobId);
+				out.updated[id] = null;
+			}
+		for (const id of args.destroy || [])
+			if (all.get(id).isActive)
+				out.notDestroyed[id] = { type: "sieveIsActive" };
+			else if (all.delete(id))
+				out.destroyed.push(id);
+		const failed = [out.notCreated, out.notUpdated, out.notDestroyed].some(x => Object.keys(x).length);
+		const active = args.onSuccessDeactivateScript ? "" : this.made.get(args.onSuccessActivateScript) || args.onSuccessActivateScript;
+		if (!failed && active !== undefined)
+			for (const s of all.values())
+				s.isActive = s.id === active;
+		out.newState = String(++this.n);
+		return out;
 	}
 
 	all(type) {

@@ -188,6 +188,32 @@ step("away, with dates and a text: it is kept, and the next one is told", async 
 	await toast("Saved").waitFor();
 }, "urn:ietf:params:jmap:vacationresponse");
 
+step("a filter of the page is a script of the server, and files the next message", async page => {
+	await page.goto(URL_ + "/settings");
+	const box = page.locator("section.filters");
+	await box.getByRole("button", { name: "New filter" }).click();
+	await box.getByLabel("Name of the filter").fill("By the page");
+	await box.getByLabel("Condition 1: where").selectOption("subject");
+	await box.getByLabel("Condition 1: what").fill("filter me");
+	await box.getByLabel("Folder", { exact: true }).selectOption({ label: "Archive" });
+	await box.getByLabel("Mark as read").check();
+	await box.getByRole("button", { name: "Save" }).click();
+	await box.getByText("Subject contains “filter me”: move to Archive, mark as read").waitFor();
+	elsewhere("send", "Please filter me");
+	for (let n = 0; elsewhere("where", "Please filter me") !== "Archive"; n++) {
+		assert.ok(n < 40, `it is in ${elsewhere("where", "Please filter me")}`);
+		await page.waitForTimeout(200);
+	}
+	assert.match(elsewhere("flags", "Please filter me"), /\\Seen/);
+	await page.reload();
+	await box.getByText("These filters are applied to new mail").waitFor();
+	await box.getByRole("button", { name: "Edit By the page" }).click();
+	assert.equal(await box.getByLabel("Condition 1: what").inputValue(), "filter me");
+	await box.getByRole("button", { name: "Cancel" }).click();
+	await box.getByRole("button", { name: "Switch off" }).click();
+	await box.getByText("These filters are switched off").waitFor();
+}, "urn:ietf:params:jmap:sieve");
+
 step("another password, with which one comes in again", async page => {
 	await page.goto(URL_ + "/settings");
 	const put = async old => {

@@ -7,6 +7,8 @@ import { useStore } from "../kit/store.js";
 import { t, words } from "../i18n/i18n.js";
 import { why } from "../model/app.js";
 import { useMail } from "./context.js";
+import { CAPABILITY as SIEVE } from "../model/filters.js";
+import { Filters } from "./filters.js";
 import { Password } from "./password.js";
 
 export function Settings() {
@@ -14,7 +16,8 @@ export function Settings() {
 	return html`<main class="settings" aria-label=${t("settings.title")}><div class="settings-head">
 		<${Button} bare icon="back" label=${t("act.back")} onClick=${() => app.go({ kind: "box", value: app.role("inbox")?.id })} /><h1>${t("settings.title")}</h1></div>
 		<${Look} app=${app} /><${Writing} app=${app} /><${Reading} app=${app} /><${Identities} app=${app} />
-		${app.transport.can("urn:ietf:params:jmap:vacationresponse") && html`<${Vacation} app=${app} />`}<${Password} app=${app} /></main>`;
+		${app.transport.can("urn:ietf:params:jmap:vacationresponse") && html`<${Vacation} app=${app} />`}
+		${app.transport.can(SIEVE) && html`<${Filters} app=${app} />`}<${Password} app=${app} /></main>`;
 }
 
 function change(app, part) {
