@@ -149,6 +149,7 @@ api_start(struct api *a)
 		.id = in->id,
 		.args = in->args,
 		.at = a->out.n };
+	call_own(c);
 	metric_add(M_CALLS, 1);
 	c->method = api_find(in->name);
 	if (!c->method || (c->method->needs & ~a->request.using))

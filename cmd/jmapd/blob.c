@@ -15,6 +15,7 @@
 #include "mail/text.h"
 #include "message/message.h"
 #include "net/work.h"
+#include "store/acl.h"
 #include "store/read-thread.h"
 
 #define PIECE  (64 * 1024)
@@ -40,11 +41,31 @@ struct blob_work {
 	void *arg;
 };
 
-/* A place of the user's own where the content is. */
-static int
-blob_message(struct session *s, uint64_t emailid, struct message *m)
+/* A place that the user may read, of one that has the content. */
+static bool
+blob_readable(const struct session *s, struct store_view *v, uint64_t mailbox)
 {
-	struct store_view *v = s->user->home->view;
+	struct store_mailbox m;
+
+	return store_get_mailbox(v, mailbox, &m) == 0 &&
+	    (store_rights(v, &m, slice_str(s->user->account)) & STORE_R_READ);
+}
+
+static bool
+blob_place(const struct session *s, struct store_view *v, const struct store_boxes *boxes,
+    bool guest, struct store_place *p)
+{
+	while (store_boxes_email(v, boxes, p))
+		if (!guest || blob_readable(s, v, p->mailbox))
+			return true;
+	return false;
+}
+
+/* A place of the user's own where the content is, or of one who shares it. */
+static int
+blob_message(struct session *s, const struct call_of *of, uint64_t emailid, struct message *m)
+{
+	struct store_view *v = of ? of->home->view : s->user->home->view;
 	struct store_place p = { .emailid = emailid };
 	struct store_boxes boxes = { 0 };
 	struct store_account a;
@@ -52,10 +73,10 @@ blob_message(struct session *s, uint64_t emailid, struct message *m)
 
 	if (rc < 0)
 		return rc;
-	rc = store_find_account(v, slice_str(s->user->account), &a);
+	rc = store_find_account(v, slice_str(of ? of->name : s->user->account), &a);
 	if (rc == 0) {
 		store_boxes_load(v, a.id, &boxes);
-		rc = store_boxes_email(v, &boxes, &p) ? 0 : -ENOENT;
+		rc = blob_place(s, v, &boxes, of && of->guest, &p) ? 0 : -ENOENT;
 		store_boxes_fini(&boxes);
 	}
 	if (rc == 0) {
@@ -215,6 +236,13 @@ blob_upload_open(struct session *s, struct slice id, struct blob *b)
 bool
 blob_start(struct session *s, struct slice id, struct blob *b, void (*done)(void *arg), void *arg)
 {
+	return blob_start_of(s, NULL, id, b, done, arg);
+}
+
+bool
+blob_start_of(struct session *s, const struct call_of *of, struct slice id, struct blob *b,
+    void (*done)(void *arg), void *arg)
+{
 	struct slice message = id, part = S("");
 	struct blob_work *w;
 	struct message m;
@@ -223,18 +251,18 @@ blob_start(struct session *s, struct slice id, struct blob *b, void (*done)(void
 	*b = (struct blob){ .fd = -1, .error = -ENOENT };
 	if (!jmap_id_ok(id))
 		return true;
-	if (id.p[0] == 'U') {
+	if (id.p[0] == 'U' && !(of && of->guest)) {
 		b->error = blob_upload_open(s, id, b);
 		return true;
 	}
-	if (id.p[0] == 'S' && jmapd.rules) {
+	if (id.p[0] == 'S' && jmapd.rules && !(of && of->guest)) {
 		script_blob_start(s, id, b, done, arg);
 		return false;
 	}
 	is_part = jmap_blob_cut(&message, &part);
 	if (jmap_id_parse(message, JMAP_BLOB) == 0 || part.n >= sizeof(w->id))
 		return true;
-	b->error = blob_message(s, jmap_id_parse(message, JMAP_BLOB), &m);
+	b->error = blob_message(s, of, jmap_id_parse(message, JMAP_BLOB), &m);
 	if (b->error < 0)
 		return true;
 	if (!is_part) {

@@ -6,7 +6,7 @@
 #ifndef JMAPD_BLOB_H
 #define JMAPD_BLOB_H
 #include <sys/types.h>
-#include "session.h"
+#include "call.h"
 
 struct blob_part;
 struct blob_script;
@@ -20,6 +20,9 @@ struct blob {
 /* True: it is open, or b->error.  False: a long message is taken apart on the pool, or the directory asked, as s->http.op; then
  * done(arg), and *b is as above, which must live so long or have the op cancelled.  Ends the view's
  * snapshot.  blob_close in any case. */
+/* `of`: whose account it is looked for in; NULL: the user's own. */
+bool blob_start_of(struct session *s, const struct call_of *of, struct slice id, struct blob *b,
+    void (*done)(void *arg), void *arg) MUSTCHECK;
 bool blob_start(struct session *s, struct slice id, struct blob *b, void (*done)(void *arg),
     void *arg) MUSTCHECK;
 /* Octets from `at` on, 64 KiB or so at most, appended; how many, 0 at the end; -EAGAIN: in another turn, for in a

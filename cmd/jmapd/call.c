@@ -121,10 +121,19 @@ call_go_on_as(struct call *c, const struct jmapd_method *m, struct json_t *args)
 	return m->start(c);
 }
 
+void
+call_own(struct call *c)
+{
+	const struct jmapd_user *u = call_user(c);
+
+	c->of = (struct call_of){ u->account, u->account_id, u->id, u->home, false };
+}
+
 /* ---- arguments -------------------------------------------------------------------------------------- */
 
-bool
-call_account(struct call *c, enum call_next *next)
+/* Whose it is, of the id that the client says. */
+static bool
+call_account_of(struct call *c, bool guests, enum call_next *next)
 {
 	struct slice id = json_text(json_find(c->args, S("accountId")));
 
@@ -132,11 +141,29 @@ call_account(struct call *c, enum call_next *next)
 		*next = call_invalid(c, "accountId: a string is needed");
 		return false;
 	}
-	if (!slice_eq(id, slice_str(call_user(c)->account_id))) {
+	call_own(c);
+	if (slice_eq(id, slice_str(call_user(c)->account_id)))
+		return true;
+	if (!shared_find(c->s, id, &c->arena, &c->of))
 		*next = call_error(c, "accountNotFound", NULL);
-		return false;
-	}
-	return true;
+	else if (!guests)
+		*next = call_error(c, "accountNotSupportedByMethod", NULL);
+	else
+		return true;
+	call_own(c);
+	return false;
+}
+
+bool
+call_account(struct call *c, enum call_next *next)
+{
+	return call_account_of(c, false, next);
+}
+
+bool
+call_account_shared(struct call *c, enum call_next *next)
+{
+	return call_account_of(c, true, next);
 }
 
 bool
@@ -239,7 +266,7 @@ call_properties(struct call *c, const char *const *all, uint64_t *bits, enum cal
 void
 call_put_account(struct call *c)
 {
-	json_put_cstr(call_out(c), "accountId", call_user(c)->account_id);
+	json_put_cstr(call_out(c), "accountId", c->of.account_id);
 }
 
 /* ---- creation ids (RFC 8620 5.3) --------------------------------------------------------------------- */
@@ -284,7 +311,7 @@ call_begin(struct call *c, struct store_account *a)
 
 	if (rc < 0)
 		return rc;
-	rc = store_find_account(v, slice_str(call_user(c)->account), a);
+	rc = store_find_account(v, slice_str(c->of.name), a);
 	if (rc == 0 && c->life && c->life != state_of(a).life)
 		rc = -ESTALE;
 	if (rc == 0)
@@ -329,6 +356,12 @@ state_parse(struct slice s, struct jmapd_state *state)
 	return true;
 }
 
+uint64_t
+call_life(const struct call *c)
+{
+	return c->of.guest ? c->life ^ call_folders(c)->seen : c->life;
+}
+
 void
 call_put_state(struct call *c, const char *name, uint64_t modseq)
 {
@@ -336,7 +369,7 @@ call_put_state(struct call *c, const char *name, uint64_t modseq)
 
 	json_key(b, name);
 	buf_char(b, '"');
-	state_write(b, (struct jmapd_state){ c->life, modseq });
+	state_write(b, (struct jmapd_state){ call_life(c), modseq });
 	buf_char(b, '"');
 }
 
@@ -351,7 +384,7 @@ call_if_in_state(struct call *c, uint64_t modseq, enum call_next *next)
 		return false;
 	}
 	if (!want.p ||
-	    (state_parse(want, &v) && state_eq(v, (struct jmapd_state){ c->life, modseq })))
+	    (state_parse(want, &v) && state_eq(v, (struct jmapd_state){ call_life(c), modseq })))
 		return true;
 	*next = call_error(c, "stateMismatch", NULL);
 	return false;

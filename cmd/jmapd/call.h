@@ -27,14 +27,23 @@ struct jmapd_method {
 };
 extern const struct jmapd_method *const jmapd_methods[]; /* methods.c; ended by NULL */
 
+/* Whose objects a call is about: the user's own, or another's who shares them (shared.c). */
+struct call_of {
+	const char *name, *account_id; /* uid@domain, and as clients know it */
+	uint64_t id;
+	struct store_home *home;
+	bool guest; /* another's: what the user may see and do is the mailboxes' to say */
+};
+
 struct call {
 	struct api *api;
 	struct session *s;
 	const struct jmapd_method *method;
 	struct slice name, id;
 	const struct json_t *args;
-	struct json_t *own;            /* args, when references were resolved */
-	struct arena arena;            /* until the call is over */
+	struct json_t *own; /* args, when references were resolved */
+	struct arena arena; /* until the call is over */
+	struct call_of of;
 	void *data;                    /* the method's, zeroed */
 	size_t at;                     /* of its answer */
 	struct bring *bring;           /* the same of a message that is brought */
@@ -54,7 +63,7 @@ call_user(const struct call *c)
 static inline struct store_view *
 call_view(const struct call *c)
 {
-	return c->s->user->home->view;
+	return c->of.home->view;
 }
 static inline struct op *
 call_op(struct call *c)
@@ -67,6 +76,8 @@ call_spent(const struct call *c)
 {
 	return line_session_spent(&c->s->http.line);
 }
+/* It is about the user's own account. */
+void call_own(struct call *c);
 struct buf *call_out(struct call *c);
 /* Is there as much as an answer may hold? */
 bool call_full(const struct call *c);
@@ -87,8 +98,10 @@ enum call_next call_go_on_as(struct call *c, const struct jmapd_method *m, struc
 /* From a continuation of WAIT. */
 void call_resume(struct call *c, enum call_next next);
 
-/* accountId is there and is the user's own; false: *next is the answer. */
+/* accountId is there and is the user's own; false: *next is the answer.  The other: or another's, of whom the user may
+ * see something; such a method judges each mailbox by folder.rights. */
 bool call_account(struct call *c, enum call_next *next);
+bool call_account_shared(struct call *c, enum call_next *next);
 /* An argument that is missing or null leaves *out; false: it is of another kind. */
 bool call_bool(const struct call *c, const char *name, bool *out);
 bool call_int(const struct call *c, const char *name, int64_t least, int64_t most, int64_t *out);
@@ -114,7 +127,10 @@ bool state_eq(struct jmapd_state x, struct jmapd_state y);
 void state_write(struct buf *b, struct jmapd_state s);
 /* False: it never was one, or one of a former version; *state is of none then. */
 bool state_parse(struct slice s, struct jmapd_state *state);
-/* Of the account that call_begin has found. */
+/* The life that the call's states have: for a guest also what he may see, so that a state of before another right was
+ * given or taken means nothing. */
+uint64_t call_life(const struct call *c);
+/* Of the account that call_begin has found; a guest's behind folders_begin. */
 void call_put_state(struct call *c, const char *name, uint64_t modseq);
 /* ifInState of a /set, behind call_begin: false and the answer when it does not hold. */
 bool call_if_in_state(struct call *c, uint64_t modseq, enum call_next *next);
@@ -134,6 +150,13 @@ void call_put_not_found(struct call *c, const struct call_ids *ids, const bool *
 /* The folders of the account, as of its counter; folders.c. */
 struct folders;
 struct folders *call_folders(const struct call *c);
+
+/* shared.c: the account of another, of this id, who lets the user see something; in `a`.  False: there is none. */
+bool shared_find(struct session *s, struct slice account_id, struct arena *a, struct call_of *of);
+/* Tells of all of them, SHARED_MOST at most. */
+#define SHARED_MOST 200
+void
+shared_each(const struct jmapd_user *u, void (*tell)(void *arg, struct slice owner), void *arg);
 
 void resource_state(struct buf *b, const struct jmapd_user *u);
 extern const char *const query_sort_options[]; /* of Email/query; ended by NULL */

@@ -209,14 +209,19 @@ enum http_next
 download_get(struct session *s, struct slice rest)
 {
 	struct slice account, id;
+	struct call_of *of = NULL;
 	struct download *d;
 
-	if (!slice_cut(&rest, '/', &account) || !slice_cut(&rest, '/', &id) ||
-	    !slice_eq(account, slice_str(s->user->account_id)))
+	if (!slice_cut(&rest, '/', &account) || !slice_cut(&rest, '/', &id))
+		return http_server_error(&s->http, 404, NULL);
+	if (!slice_eq(account, slice_str(s->user->account_id)))
+		of = arena_new(&s->http.arena, sizeof(*of));
+	if (of && !shared_find(s, account, &s->http.arena, of))
 		return http_server_error(&s->http, 404, NULL);
 	d = arena_new(&s->http.arena, sizeof(*d));
 	*d = (struct download){ .blob.fd = -1, .message.fd = -1, .id = id, .name = rest };
 	s->http.data = d;
 	s->http.undo = download_undo;
-	return blob_start(s, id, &d->blob, download_opened, s) ? download_open(s, d) : HTTP_WAIT;
+	return blob_start_of(s, of, id, &d->blob, download_opened, s) ? download_open(s, d) :
+									HTTP_WAIT;
 }

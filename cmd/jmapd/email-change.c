@@ -398,6 +398,15 @@ change_done(void *arg, const struct store_reply *r)
 	call_resume(c, CALL_AGAIN);
 }
 
+/* What its owner may keep is not known to a guest's request. */
+static void
+change_not_copied(struct email_changes *ch, const struct change_op *op)
+{
+	for (size_t i = 0; i < op->n; i++)
+		change_refuse(ch, op->entries[i].item, "forbidden", "mailboxIds",
+		    "copies are made in the user's own account alone");
+}
+
 static void
 change_start(struct call *c, const struct change_op *op, const struct store_range *r, size_t n)
 {
@@ -441,6 +450,10 @@ email_change_go(struct call *c, struct email_changes *ch)
 		r = change_ranges(c, ch, op, &n);
 		if (n == 0)
 			continue;
+		if (op->kind == CHANGE_COPY && c->of.guest) {
+			change_not_copied(ch, op);
+			continue;
+		}
 		ch->running = op;
 		c->changes = ch;
 		change_start(c, op, r, n);

@@ -38,7 +38,7 @@ email_get_start(struct call *c)
 	enum call_next next;
 	const char *why;
 
-	if (!call_account(c, &next) || !call_ids(c, &g->ids, &next))
+	if (!call_account_shared(c, &next) || !call_ids(c, &g->ids, &next))
 		return next;
 	if (!g->ids.list)
 		return call_error(c, "requestTooLarge", "ids: null would be all emails");

@@ -34,7 +34,7 @@ email_query_start(struct call *c)
 	q->message.fd = -1;
 	q->rows = mem_new(sizeof(*q->rows));
 	q->rows->refs = 1;
-	if (!call_account(c, &next) || !window_read(c, &q->window, &next) ||
+	if (!call_account_shared(c, &next) || !window_read(c, &q->window, &next) ||
 	    !query_sort_read(c, &q->rows->sort, &next) ||
 	    !filters_read(c, json_find(c->args, S("filter")), &q->filters, &next))
 		return next;
@@ -243,7 +243,8 @@ query_begin(struct call *c, struct email_query *q, const struct store_account *a
 	q->at = 1;
 	q->mailboxes = arena_array(&c->arena, f->n + 1u, sizeof(*q->mailboxes));
 	for (uint32_t i = 0; i < f->n; i++)
-		if (!q->filters.mailbox || f->list[i].objectid == q->filters.mailbox)
+		if (folder_readable(&f->list[i]) &&
+		    (!q->filters.mailbox || f->list[i].objectid == q->filters.mailbox))
 			q->mailboxes[q->nmailboxes++] = f->list[i].mailbox;
 }
 

@@ -23,10 +23,10 @@ static enum call_next
 email_set_start(struct call *c)
 {
 	struct email_set *q = c->data;
-	struct json_walk w = { 0 };
+	struct json_walk w = { 0 }, u = { 0 };
 	enum call_next next;
 
-	if (!call_account(c, &next) || !set_args_read(c, &q->args, &next))
+	if (!call_account_shared(c, &next) || !set_args_read(c, &q->args, &next))
 		return next;
 	q->n = json_count(q->args.update) + json_count(q->args.destroy);
 	q->changes.items = arena_array(&c->arena, q->n + 1, sizeof(*q->changes.items));
@@ -39,6 +39,9 @@ email_set_start(struct call *c)
 		q->changes.items[q->nupdates + i] =
 		    (struct change_item){ .id = json_text(json_at(q->args.destroy, i)),
 			    .destroy = true };
+	while (c->of.guest && json_next(q->args.create, &u))
+		set_refuse(&q->answer.not_created, u.name, "forbidden", NULL,
+		    "emails are made in the user's own account alone");
 	q->creates.objects = q->args.create;
 	q->creates.created = &q->answer.created;
 	q->creates.not_created = &q->answer.not_created;
@@ -81,16 +84,18 @@ static enum call_next
 email_set_begin(struct call *c, struct email_set *q)
 {
 	struct store_account a;
-	enum call_next next;
-	int rc = call_begin(c, &a);
+	int rc;
+	enum call_next next = folders_begin(c, &a, &rc);
 
 	if (rc < 0)
 		return call_failed(c, rc);
+	if (next == CALL_AGAIN)
+		return next;
 	store_end(call_view(c));
 	if (!call_if_in_state(c, a.modseq, &next))
 		return next;
 	q->answer.old_state = a.modseq;
-	q->stage = SET_CREATES;
+	q->stage = c->of.guest ? SET_READS : SET_CREATES;
 	return CALL_AGAIN;
 }
 

@@ -78,14 +78,19 @@ folders_parent(const struct folders *f, struct slice name)
 }
 
 static void
-folders_add(struct folders *f, struct store_view *v, const struct store_folder *in)
+folders_add(struct call *c, struct folders *f, struct store_view *v, const struct store_folder *in)
 {
 	struct folder *to;
 	struct store_mailbox m;
+	uint32_t rights = STORE_R_ALL;
 	size_t slash;
 
 	if (in->mailbox == 0 || store_get_mailbox(v, in->mailbox, &m) < 0)
 		return; /* damaged: logged, and shown to nobody */
+	if (c->of.guest)
+		rights = store_rights(v, &m, slice_str(call_user(c)->account));
+	if (!(rights & STORE_R_LOOKUP))
+		return;
 	if (f->n == f->room) {
 		f->room = f->room ? 2 * f->room : 64;
 		f->list = mem_grow(f->list, f->room, sizeof(*f->list));
@@ -96,11 +101,12 @@ folders_add(struct folders *f, struct store_view *v, const struct store_folder *
 		.name = arena_slice(&f->arena, in->name),
 		.attrs = in->attrs,
 		.special = in->special,
+		.rights = rights,
 		.exists = m.exists,
 		.unseen = m.unseen,
 		.deleted = m.deleted,
 		.highestmodseq = m.highestmodseq,
-		.subscribed = store_subscribed(v, in->account, in->name),
+		.subscribed = !c->of.guest && store_subscribed(v, in->account, in->name),
 		.nkeywords = m.nkeywords };
 	slash = slice_rfind(to->name, STORE_SEPARATOR);
 	to->leaf = slash == to->name.n ? to->name : slice_from(to->name, slash + 1);
@@ -112,29 +118,58 @@ folders_add(struct folders *f, struct store_view *v, const struct store_folder *
 	f->n++;
 }
 
+/* The mailboxes in which emails are looked for: of a guest those alone that he may read, whatever asks. */
+static void
+folders_boxes(struct call *c, struct folders *f, uint64_t account)
+{
+	struct store_boxes *b = &f->boxes;
+
+	if (!c->of.guest) {
+		store_boxes_load(call_view(c), account, b);
+		return;
+	}
+	*b = (struct store_boxes){ account, mem_array(f->n + 1, sizeof(*b->ids)), 0 };
+	f->seen = 1;
+	for (uint32_t i = 0; i < f->n; i++) {
+		const struct folder *x = &f->list[f->by_mailbox[i]];
+
+		f->seen = (f->seen ^ x->mailbox) * UINT64_C(0x9e3779b97f4a7c15);
+		f->seen = (f->seen ^ f->seen >> 29 ^ x->rights) * UINT64_C(0xbf58476d1ce4e5b9);
+		if (folder_readable(x))
+			b->ids[b->n++] = x->mailbox;
+	}
+}
+
 enum call_next
 folders_go(struct call *c, const struct store_account *a)
 {
 	struct folders *f = call_folders(c);
 	struct store_folder at = { .account = a->id };
 
+	if (f->account != a->id || f->view != call_view(c)) {
+		folders_fini(f);
+		f->account = a->id;
+		f->view = call_view(c);
+	}
 	if (f->good && f->modseq == a->modseq)
 		return CALL_DONE;
 	if (f->good || f->reading != a->modseq + 1) {
 		folders_fini(f);
+		f->account = a->id;
+		f->view = call_view(c);
 		f->reading = a->modseq + 1;
 	}
-	if (f->n)
-		at.name = f->list[f->n - 1].name;
+	at.name = f->last;
 	for (size_t i = 1; store_next_folder(call_view(c), &at); i++) {
-		folders_add(f, call_view(c), &at);
+		folders_add(c, f, call_view(c), &at);
 		if (i % STEP == 0 && call_spent(c)) {
+			f->last = arena_slice(&f->arena, at.name);
 			store_end(call_view(c));
 			return CALL_AGAIN;
 		}
 	}
 	folders_index(f);
-	store_boxes_load(call_view(c), a->id, &f->boxes);
+	folders_boxes(c, f, a->id);
 	f->good = true;
 	f->modseq = a->modseq;
 	return CALL_DONE;

@@ -52,20 +52,21 @@ mailbox_sort_order(const struct folder *f)
 }
 
 void
-mailbox_put_rights(struct buf *b, const struct folder *f)
+mailbox_put_rights(struct buf *b, const struct call *c, const struct folder *f)
 {
-	bool inbox = slice_eq(f->name, S("INBOX")), real = !(f->attrs & STORE_NOSELECT);
+	bool own = !c->of.guest, changes = own && !slice_eq(f->name, S("INBOX"));
+	uint32_t r = f->attrs & STORE_NOSELECT ? 0 : f->rights;
 
 	json_put_object(b, "myRights");
-	json_put_bool(b, "mayReadItems", real);
-	json_put_bool(b, "mayAddItems", real);
-	json_put_bool(b, "mayRemoveItems", real);
-	json_put_bool(b, "maySetSeen", real);
-	json_put_bool(b, "maySetKeywords", real);
-	json_put_bool(b, "mayCreateChild", true);
-	json_put_bool(b, "mayRename", !inbox);
-	json_put_bool(b, "mayDelete", !inbox);
-	json_put_bool(b, "maySubmit", real);
+	json_put_bool(b, "mayReadItems", r & STORE_R_READ);
+	json_put_bool(b, "mayAddItems", r & STORE_R_INSERT);
+	json_put_bool(b, "mayRemoveItems", (r & STORE_R_DELETE) && (r & STORE_R_EXPUNGE));
+	json_put_bool(b, "maySetSeen", r & STORE_R_SEEN);
+	json_put_bool(b, "maySetKeywords", r & STORE_R_WRITE);
+	json_put_bool(b, "mayCreateChild", own);
+	json_put_bool(b, "mayRename", changes);
+	json_put_bool(b, "mayDelete", changes);
+	json_put_bool(b, "maySubmit", r & STORE_R_POST);
 	buf_char(b, '}');
 }
 
@@ -105,7 +106,7 @@ mailbox_write(struct call *c, const struct folder *f, uint64_t want,
 	if (WANT(P_UNREAD_THREADS))
 		json_put_i64(b, "unreadThreads", counts->unread_threads);
 	if (WANT(P_RIGHTS))
-		mailbox_put_rights(b, f);
+		mailbox_put_rights(b, c, f);
 	if (WANT(P_SUBSCRIBED))
 		json_put_bool(b, "isSubscribed", f->subscribed);
 	buf_char(b, '}');
@@ -118,7 +119,7 @@ mailbox_get_start(struct call *c)
 	struct mailbox_get *g = c->data;
 	enum call_next next;
 
-	if (!call_account(c, &next) || !call_ids(c, &g->ids, &next) ||
+	if (!call_account_shared(c, &next) || !call_ids(c, &g->ids, &next) ||
 	    !call_properties(c, properties, &g->want, &next))
 		return next;
 	g->missing = arena_array(&c->arena, g->ids.n + 1, sizeof(*g->missing));
@@ -165,7 +166,7 @@ mailbox_get_go(struct call *c)
 		struct folder_counts counts = { 0 };
 
 		rc = 1;
-		if (f && (g->want & COUNTS))
+		if (f && (g->want & COUNTS) && folder_readable(f))
 			rc = counts_go(c, f, &g->counting, &counts);
 		if (rc <= 0)
 			break;

@@ -211,7 +211,7 @@ mailbox_query_start(struct call *c)
 	enum call_next next;
 	const char *why;
 
-	if (!call_account(c, &next) || !window_read(c, &q->window, &next))
+	if (!call_account_shared(c, &next) || !window_read(c, &q->window, &next))
 		return next;
 	if (!call_bool(c, "sortAsTree", &q->sort_tree) ||
 	    !call_bool(c, "filterAsTree", &q->filter_tree))

@@ -201,7 +201,7 @@ mailbox_created(struct call *c, struct mailbox_set *q)
 	json_put_i64(b, "unreadEmails", 0);
 	json_put_i64(b, "totalThreads", 0);
 	json_put_i64(b, "unreadThreads", 0);
-	mailbox_put_rights(b, f);
+	mailbox_put_rights(b, c, f);
 	if (json_none(json_find(q->value, S("isSubscribed"))))
 		json_put_bool(b, "isSubscribed", f->subscribed);
 	if (json_none(json_find(q->value, S("role"))) && folder_role(f))

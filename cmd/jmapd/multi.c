@@ -118,6 +118,9 @@ multi_go(struct call *c, const struct store_account *a)
 	struct jmapd_user *u = call_user(c);
 	struct multi *m = u->multi;
 
+	if (c->of.guest)
+		return CALL_DONE;
+
 	if (!m)
 		u->multi = m = mem_new(sizeof(*m));
 	if (m->good && (m->modseq == a->modseq || multi_follow(c, m, a)))
@@ -133,5 +136,6 @@ multi_go(struct call *c, const struct store_account *a)
 bool
 multi_has(const struct call *c, uint64_t emailid)
 {
-	return idset_has(&call_user(c)->multi->set, emailid);
+	/* Of another's account nothing is kept: any may be. */
+	return c->of.guest || idset_has(&call_user(c)->multi->set, emailid);
 }

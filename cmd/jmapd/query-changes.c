@@ -122,12 +122,12 @@ query_changes_collect(struct call *c, struct query_changes *k)
 static int
 query_changes_begin(struct call *c, struct query_changes *k, const struct store_account *a)
 {
-	if (k->since.life != state_of(a).life)
+	if (c->of.guest || k->since.life != call_life(c))
 		return -EINVAL;
 	k->begun = true;
 	k->by_threads = query_by_threads(&k->query);
 	store_boxes_load(call_view(c), a->id, &k->boxes);
-	return store_since_begin(&k->s, call_view(c), slice_str(call_user(c)->account), &k->boxes,
+	return store_since_begin(&k->s, call_view(c), slice_str(c->of.name), &k->boxes,
 	    k->since.modseq);
 }
 
@@ -227,7 +227,7 @@ mailbox_query_changes_start(struct call *c)
 {
 	enum call_next next;
 
-	return call_account(c, &next) ? call_error(c, "cannotCalculateChanges", NULL) : next;
+	return call_account_shared(c, &next) ? call_error(c, "cannotCalculateChanges", NULL) : next;
 }
 
 const struct jmapd_method mailbox_query_changes = { "Mailbox/queryChanges", JMAP_MAIL, 0,

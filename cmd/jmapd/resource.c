@@ -28,7 +28,7 @@ resource_core(struct buf *b)
 
 /* RFC 8621 1.3.1 */
 static void
-resource_mail(struct buf *b)
+resource_mail(struct buf *b, bool own)
 {
 	json_put_object(b, jmap_capabilities[1]);
 	json_put_i64(b, "maxMailboxesPerEmail", EMAIL_MAILBOXES);
@@ -41,7 +41,7 @@ resource_mail(struct buf *b)
 		json_str(b, slice_str(*o));
 	}
 	buf_char(b, ']');
-	json_put_bool(b, "mayCreateTopLevelMailbox", true);
+	json_put_bool(b, "mayCreateTopLevelMailbox", own);
 	buf_char(b, '}');
 }
 
@@ -100,6 +100,25 @@ resource_sieve(struct buf *b, void (*write)(struct buf *b))
 	buf_char(b, '}');
 }
 
+/* Another's, who shares mailboxes with the user: RFC 8620 1.6.2, 2. */
+static void
+resource_shared(void *arg, struct slice owner)
+{
+	struct buf *b = arg, id = { 0 };
+
+	jmap_account_id_write(&id, owner);
+	json_put_object(b, buf_cstr(&id));
+	buf_fini(&id);
+	json_put_str(b, "name", owner);
+	json_put_bool(b, "isPersonal", false);
+	json_put_bool(b, "isReadOnly", false);
+	json_put_object(b, "accountCapabilities");
+	json_put_object(b, jmap_capabilities[0]);
+	buf_char(b, '}');
+	resource_mail(b, false);
+	buf_lit(b, "}}");
+}
+
 static void
 resource_account(struct buf *b, const struct jmapd_user *u)
 {
@@ -111,12 +130,14 @@ resource_account(struct buf *b, const struct jmapd_user *u)
 	json_put_object(b, "accountCapabilities");
 	json_put_object(b, jmap_capabilities[0]);
 	buf_char(b, '}');
-	resource_mail(b);
+	resource_mail(b, true);
 	resource_submission(b);
 	resource_put_plain(b);
 	resource_blob(b);
 	resource_sieve(b, script_account_write);
-	buf_lit(b, "}}}");
+	buf_lit(b, "}}");
+	shared_each(u, resource_shared, b);
+	buf_char(b, '}');
 	json_put_object(b, "primaryAccounts");
 	json_put_cstr(b, jmap_capabilities[0], u->account_id);
 	json_put_cstr(b, jmap_capabilities[1], u->account_id);

@@ -66,7 +66,7 @@ snippet_get_start(struct call *c)
 	enum call_next next;
 
 	g->message.fd = -1;
-	if (!call_account(c, &next))
+	if (!call_account_shared(c, &next))
 		return next;
 	if (!json_is(ids, JSON_KIND_ARRAY))
 		return call_invalid(c, "emailIds: an array of ids");

@@ -19,7 +19,7 @@ thread_get_start(struct call *c)
 	struct thread_get *g = c->data;
 	enum call_next next;
 
-	if (!call_account(c, &next) || !call_ids(c, &g->ids, &next) ||
+	if (!call_account_shared(c, &next) || !call_ids(c, &g->ids, &next) ||
 	    !call_properties(c, properties, &g->want, &next))
 		return next;
 	if (!g->ids.list)
