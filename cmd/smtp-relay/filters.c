@@ -20,14 +20,14 @@ static void filters_next(struct filters *f);
 static const char *const
     role_names[] = { [ROLE_MX] = "mx", [ROLE_SUBMISSION] = "submission", [ROLE_LOCAL] = "local" };
 
-static bool
-filter_listens(const struct milter_conf *m, const char *name, int role)
+bool
+filters_listens(char *const *words, const char *name, int role)
 {
-	for (char **w = m->listeners; w && *w; w++)
+	for (char *const *w = words; w && *w; w++)
 		if (strcmp(*w, name) == 0 ||
 		    ((size_t)role < NELEM(role_names) && strcmp(*w, role_names[role]) == 0))
 			return true;
-	return !m->listeners || !*m->listeners;
+	return !words || !*words;
 }
 
 static bool
@@ -53,7 +53,7 @@ filters_begin(struct session *s)
 	size_t n = 0;
 
 	for (struct milter_conf **m = config.milters; m && *m; m++)
-		n += filter_listens(*m, s->listen->name, s->role);
+		n += filters_listens((*m)->listeners, s->listen->name, s->role);
 	if (n == 0)
 		return;
 	f = mem_new(sizeof(*f) + n * sizeof(f->filter[0]));
@@ -63,7 +63,7 @@ filters_begin(struct session *s)
 	held_init(&f->body);
 	held_init(&f->other);
 	for (struct milter_conf **m = config.milters; *m; m++)
-		if (filter_listens(*m, s->listen->name, s->role))
+		if (filters_listens((*m)->listeners, s->listen->name, s->role))
 			f->n += filter_init(f, &f->filter[f->n], *m);
 	s->filters = f;
 }
@@ -108,8 +108,8 @@ filters_forget(struct session *s)
 	f->hold = NULL;
 }
 
-static bool
-listener_known(const char *word)
+bool
+filters_listener_known(const char *word)
 {
 	for (size_t i = 0; i < NELEM(role_names); i++)
 		if (strcmp(word, role_names[i]) == 0)
@@ -135,7 +135,7 @@ filters_check(struct buf *why)
 			good = false;
 		}
 		for (char **w = (*m)->listeners; w && *w; w++) {
-			if (listener_known(*w))
+			if (filters_listener_known(*w))
 				continue;
 			buf_printf(why,
 			    "%s: [milter %s] listeners: %s is neither a listener nor a role\n",

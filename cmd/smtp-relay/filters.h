@@ -67,6 +67,9 @@ void filters_end(struct session *s);
 void filters_forget(struct session *s); /* the transaction is over */
 /* The configuration is good?  Says what is not. */
 bool filters_check(struct buf *why);
+/* Is a listener, by its name and role, one of these words?  Of none: all are. */
+bool filters_listens(char *const *words, const char *name, int role);
+bool filters_listener_known(const char *word);
 /* Asks them all; then(s, NULL): go on; or what to refuse it with.  May call it from inside. */
 void filters_ask(struct session *s, enum milter_stage at, filters_then then);
 /* AT_END: shows the message: these fields, and what is in filters->body.  When it goes on, header, body, hold,

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "daemon/sandbox.h"
+#include "guard/policy.h"
 #include "mta/access.h"
 
 #define FRESH_MS 3600000 /* how long an answer of lists holds for one who is known */
@@ -64,7 +65,7 @@ guard_resolver(void)
 	char *why = NULL;
 	int r = 0;
 
-	if (!config.dnslists || !*config.dnslists)
+	if ((!config.dnslists || !*config.dnslists) && !config.sender_domain)
 		return;
 	if (guard.dns)
 		r = dns_change(guard.dns, &p, &why);
@@ -76,17 +77,19 @@ guard_resolver(void)
 }
 
 void
-guard_start(struct loop *l UNUSED)
+guard_start(struct loop *l)
 {
 	list_init(&guard.waits);
 	guard.known = guard_table_get_one(mem_printf("%s/.guard-1", shared.queue));
 	guard.rates = guard_table_get_one(guard_rates_path());
+	guard.policy = guard_policy_new(l);
 	guard_resolver();
 }
 
 void
 guard_end(void)
 {
+	guard_policy_free(&guard.policy);
 	dns_free(&guard.dns);
 	guard_table_close(&guard.known);
 	guard_table_close(&guard.rates);

@@ -29,7 +29,8 @@ struct guard_list {
 /* What the worker has; the tables are those of all workers. */
 struct guard {
 	struct guard_table *known, *rates;
-	struct dns *dns; /* NULL: no lists are configured, or it cannot be started */
+	struct dns *dns; /* NULL: nothing is to be asked, or it cannot be started */
+	struct guard_policy *policy;
 	struct list waits;
 	size_t nwaits;
 };

@@ -81,6 +81,12 @@ static const struct conf_key keys[] = {
 	    "Client addresses (CIDR) that may send anywhere on mx listeners." },
 	{ "relay.domains", CONF_LIST, &config.relay_domains, "", 0, 0, RELOAD, "domain",
 	    "Domains outside the directory that mx listeners take mail for." },
+	{ "sender.domain", CONF_BOOL, &config.sender_domain, "no", 0, 0, RELOAD, NULL,
+	    "Whether the domain of a stranger's sender must have an MX or an address." },
+	{ "sender.own", CONF_ENUM, &config.sender_own, "any", 0, 0, RELOAD, "any|known|refuse",
+	    "Which senders of our own domains strangers may have." },
+	{ "sender.own_networks", CONF_LIST, &config.sender_own_networks, "", 0, 0, RELOAD, "network",
+	    "Clients (CIDR) for whom sender.own does not hold." },
 	{ "guard.allow", CONF_LIST, &config.guard_allow, "", 0, 0, RELOAD, "network",
 	    "Clients (CIDR) of mx listeners whom the guard lets in, whatever else holds." },
 	{ "guard.deny", CONF_LIST, &config.guard_deny, "", 0, 0, RELOAD, "network",
@@ -141,7 +147,32 @@ static const struct conf_key dnslist_keys[] = {
 };
 #undef AT
 /* clang-format on */
+/* clang-format off */
+#define AT(m) (void *)offsetof(struct policy_conf, m)
+static const struct conf_key policy_keys[] = {
+	{ "address", CONF_STR, AT(address), NULL, 0, 0, RELOAD, "socket",
+	    "Where the service listens: unix:PATH, or a numeric address and port." },
+	{ "listeners", CONF_LIST, AT(listeners), "mx", 0, 0, RELOAD, NULL,
+	    "Names or roles of the listeners whose recipients it is asked about." },
+	{ "on_failure", CONF_ENUM, AT(on_failure), "tempfail", 0, 0, RELOAD, "tempfail|accept|reject",
+	    "What becomes of a recipient about whom it cannot be asked." },
+	{ "timeout", CONF_TIME, AT(timeout_ms), "10s", 1000, 600000, RELOAD, NULL,
+	    "Time to connect and to answer." },
+	{ "context", CONF_STR, AT(context), "", 0, 0, RELOAD, NULL,
+	    "What it is told as policy_context." },
+};
+#undef AT
+/* clang-format on */
 static const struct conf_section sections[] = {
+	{
+	    .name = "policy",
+	    .size = sizeof(struct policy_conf),
+	    .keys = policy_keys,
+	    .nkeys = NELEM(policy_keys),
+	    .items = (void ***)&config.policies,
+	    .arg_at = offsetof(struct policy_conf, name),
+	    .help = "A policy service; they are asked in the order of their sections.",
+	},
 	{
 	    .name = "milter",
 	    .size = sizeof(struct milter_conf),
@@ -204,6 +235,10 @@ static const struct metric metrics[] = {
 	[M_GUARD_WAITING] = { "guard_waiting", GAUGE, "Strangers who wait." },
 	[M_GUARD_LIST_FAILED] = { "guard_list_failures", COUNTER,
 	    "Questions that lists in DNS have not answered in time." },
+	[M_POLICY_ASKED] = { "policy_requests", COUNTER, "Questions to policy services." },
+	[M_POLICY_REFUSED] = { "policy_refused", COUNTER, "Answers of policy services that refuse." },
+	[M_POLICY_FAILED] = { "policy_failures", COUNTER,
+	    "Policy services that could not be reached or understood, or were late." },
 	{ NULL, COUNTER, NULL },
 };
 /* clang-format on */
@@ -406,6 +441,7 @@ relay_check(struct buf *why)
 			    shared.insecure_loopback ? " but from this host" : "");
 	good = filters_check(why) && good;
 	good = guard_check(why) && good;
+	good = policy_check(why) && good;
 	return dir_check(why) && good;
 }
 

@@ -86,6 +86,7 @@ relay_message_begin(struct smtp_server *smtp)
 	later_init(&m->later);
 	m->session = s;
 	s->message = m;
+	buf_slice(&m->above, s->asked_for.prepend);
 	message_bodies(s);
 	if (sent_wanted(s))
 		sent_start(s, &s->smtp.mail.from, message_sent_found);
@@ -154,6 +155,9 @@ queue_begin(struct session *s)
 	s->nrcpts = env.nrcpt;
 	address_write(&from, &s->from);
 	env.sender = buf_cstr(&from);
+	for (size_t i = 0; s->asked_for.hold && i < s->nrcpts; i++)
+		if (!s->rcpts[i].hold)
+			s->rcpts[i].hold = s->asked_for.hold;
 	env.known = message_known(s);
 	sent_add(s, &env);
 	m->w = qwrite_begin(relay.queue, &env);
@@ -542,6 +546,8 @@ relay_message_end(struct smtp_server *smtp)
 		header_only(s);
 	if (m->scan.count[HEADER_RECEIVED] > (uint64_t)config.received)
 		relay_session_answer(s, OUT_HOPS_MANY);
+	else if (s->asked_for.discard && !smtp->failed)
+		relay_session_answer(s, OUT_FILTER_VANISHED);
 	else if (s->filters && !smtp->failed)
 		held_show(s);
 	else

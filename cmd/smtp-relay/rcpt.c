@@ -21,7 +21,8 @@
 struct rcpt_wait {
 	const struct smtp_rcpt *rcpt;
 	struct address to;                                       /* with a domain */
-	bool filtered;                                           /* filters have agreed */
+	bool judged;                                             /* policy services have agreed, */
+	bool filtered;                                           /* and filters */
 	void (*added)(struct session *, const struct verdict *); /* a filter adds it; else NULL */
 };
 
@@ -393,6 +394,17 @@ rcpt_refused(struct session *s, const struct expand_result *r, const struct rcpt
 static void rcpt_expand(struct session *s);
 
 static void
+rcpt_policied(struct session *s, const struct verdict *no)
+{
+	if (no) {
+		rcpt_say(s, *no);
+		return;
+	}
+	s->rcpt->judged = true;
+	rcpt_expand(s); /* as with filters, the legs were not kept */
+}
+
+static void
 rcpt_filtered(struct session *s, const struct verdict *no)
 {
 	s->filters->rcpt = NULL;
@@ -463,6 +475,8 @@ rcpt_expanded(void *arg, const struct expand_result *r)
 	if (rcpt_refused(s, r, &bodies, &v)) {
 		rcpt_log_failed(s, r);
 		rcpt_say(s, v);
+	} else if (!s->rcpt->judged && !s->rcpt->added && policy_wanted(s)) {
+		policy_ask(s, &s->rcpt->to, rcpt_policied);
 	} else if (!s->filters || s->rcpt->filtered || s->rcpt->added || rcpt_filter(s, r)) {
 		rcpt_take(s, r);
 	}

@@ -4,6 +4,8 @@
  *	session.c  a session's life and its commands: policy on lib/smtp/server
  *	auth.c     AUTH
  *	xclient.c  XCLIENT: a proxy that has asked for the password itself
+ *	sender.c   MAIL of strangers: may this sender be?
+ *	policy.c   policy services, about each recipient
  *	rcpt.c     RCPT: who may have it, and who gets it; rcpt-body.h: which body of it
  *	release.c  mail that is kept for later, and cancelled
  *	sent.c     a copy for the sender's Sent folder
@@ -63,6 +65,10 @@ struct config {
 	int64_t guard_remember_ms, guard_block_ms, guard_tarpit_ms;
 	int64_t guard_waiting; /* most that wait in a worker */
 	struct guard_list **dnslists;
+	bool sender_domain;         /* must be there */
+	int sender_own;             /* enum sender_own */
+	char **sender_own_networks; /* for whom that does not hold */
+	struct policy_conf **policies;
 };
 extern struct config config;
 
@@ -72,7 +78,7 @@ enum metric_id {
 	M_FORWARDED, M_REJECTED, M_DEFERRED, M_TLS, M_AUTH_OK, M_AUTH_FAILED, M_COMMIT_MS, M_QUEUE_FREE, M_DIRECTORY,
 	M_FILTERED, M_FILTER_REFUSED, M_FILTER_DISCARDED, M_FILTER_HELD, M_FILTER_FAILED, M_KEPT,
 	M_GUARD_KNOWN, M_GUARD_PASSED, M_GUARD_DENIED, M_GUARD_RATE, M_GUARD_BUSY, M_GUARD_EARLY, M_GUARD_LISTED,
-	M_GUARD_WAITING, M_GUARD_LIST_FAILED
+	M_GUARD_WAITING, M_GUARD_LIST_FAILED, M_POLICY_ASKED, M_POLICY_REFUSED, M_POLICY_FAILED
 };
 /* clang-format on */
 
@@ -155,6 +161,19 @@ struct session {
 	size_t nasked, asked_room;
 	bool approved_goes;
 	struct rcpt_wait *rcpt; /* being looked up */
+	/* sender.c, while it is judged. */
+	void (*sender_then)(struct session *, const struct verdict *);
+	struct guard_asked *sender_asked;
+	int64_t sender_score;
+	/* policy.c, while services are asked; and what they want of the message. */
+	void (*policy_then)(struct session *, const struct verdict *);
+	const struct address *policy_rcpt;
+	size_t policy_at; /* the service that is asked */
+	struct {
+		struct slice prepend; /* fields */
+		const char *hold;     /* a reason, or NULL */
+		bool discard;
+	} asked_for;
 	struct message *message;
 };
 
@@ -191,6 +210,23 @@ void rcpt_write(const struct session *s, struct buf *b); /* the one being looked
 const char *addresses_channel(const struct session *s, const char *channel);
 /* Is the mail of our own users, programs and hosts? */
 bool addresses_inside(const struct session *s);
+
+/* sender.c.  Is the sender of this MAIL good?  then(s, NULL), or why not, from inside or later. */
+enum sender_own { SENDER_OWN_ANY, SENDER_OWN_KNOWN, SENDER_OWN_REFUSE };
+void sender_judge(struct session *s, void (*then)(struct session *, const struct verdict *));
+void sender_forget(struct session *s);
+
+/* policy.c.  Is there a service for this session; is the recipient good?  then() as above. */
+struct policy_conf { /* [policy NAME] */
+	char *name, *address, *context;
+	int on_failure; /* enum filter_failure */
+	int64_t timeout_ms;
+	char **listeners; /* names or roles; empty: all */
+};
+bool policy_wanted(const struct session *s);
+void policy_ask(struct session *s, const struct address *rcpt,
+    void (*then)(struct session *, const struct verdict *));
+bool policy_check(struct buf *why);
 
 /* auth.c */
 enum smtp_next relay_cmd_auth(struct smtp_server *s, struct slice arg);

@@ -145,6 +145,15 @@ mail_accept(struct session *s)
 	filters_ask(s, MILTER_AT_MAIL, mail_filtered);
 }
 
+static void
+mail_sender_judged(struct session *s, const struct verdict *no)
+{
+	if (no)
+		smtp_server_answer(&s->smtp, no);
+	else
+		mail_accept(s);
+}
+
 /* Whose address is it that the user wants to send with? */
 static void
 sender_found(void *arg, const struct dir_answer *a)
@@ -192,7 +201,7 @@ on_mail(struct smtp_server *smtp, const struct smtp_mail *mail)
 		return;
 	}
 	if (s->role != ROLE_SUBMISSION || (mail->from.flags & ADDRESS_NULL) || any_sender(s))
-		mail_accept(s);
+		sender_judge(s, mail_sender_judged);
 	else
 		dir_rcpt_start(relay.dir, mail->from.local, mail->from.domain, &s->op, sender_found,
 		    s);
@@ -207,6 +216,7 @@ on_reset(struct smtp_server *smtp)
 
 	op_cancel(&s->op);
 	deadline_clear(&s->late);
+	sender_forget(s);
 	relay_message_forget(s);
 	filters_forget(s);
 	s->rcpts = NULL;
@@ -219,6 +229,7 @@ on_reset(struct smtp_server *smtp)
 	s->asked = NULL;
 	s->nasked = s->asked_room = 0;
 	s->approved_goes = false;
+	memset(&s->asked_for, 0, sizeof(s->asked_for));
 	map_fini(&s->rcpts_known);
 	s->rcpt = NULL;
 	s->qid[0] = '\0';

@@ -17,5 +17,23 @@
 #define OUT_GUARD_LISTED	PERM, 554, "5.7.1", "%s %s is listed by %.120s"
 /* A client is one of guard.deny, or refused by PORT_ACCESS. */
 #define OUT_GUARD_DENIED	PERM, 554, "5.7.1", "%s no mail from %s"
+/* The name of a stranger's EHLO, or his sender's domain, is on lists in DNS. */
+#define OUT_SENDER_LISTED	PERM, 550, "5.7.1", "%.100s is listed by %.80s"
+/* The domain of a stranger's sender does not exist, or has neither MX nor address (sender.domain). */
+#define OUT_SENDER_NO_DOMAIN	PERM, 550, "5.1.8", "the sender's domain %.120s does not exist"
+/* The domain of a stranger's sender takes no mail, so nothing can be answered (RFC 7505 4.2; sender.domain). */
+#define OUT_SENDER_NULL_MX	PERM, 550, "5.7.27", "the sender's domain %.120s takes no mail (null MX)"
+/* A stranger's sender is of a domain of ours, and there is no such address (sender.own = known). */
+#define OUT_SENDER_NOBODY	PERM, 550, "5.1.0", "there is no such sender here"
+/* A stranger's sender is of a domain of ours, whose users log in (sender.own = refuse). */
+#define OUT_SENDER_OURS		PERM, 550, "5.7.1", "senders of this domain log in first"
+/* A policy service refuses it and says no more about why. */
+#define OUT_POLICY_NO		PERM, 550, "5.7.1", "a policy service refuses it"
+/* A policy service refuses it for now and says no more about why. */
+#define OUT_POLICY_LATER	TEMP, 450, "4.7.1", "a policy service wants it later"
+/* A policy service cannot be asked or understood, and mail waits for it: on_failure = tempfail. */
+#define OUT_POLICY_AWAY		TEMP, 451, "4.3.5", "a policy service is not available, try again later"
+/* A policy service cannot be asked or understood, and on_failure = reject. */
+#define OUT_POLICY_GONE		PERM, 550, "5.3.5", "a policy service is not available"
 /* clang-format on */
 #endif
