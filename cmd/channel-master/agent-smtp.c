@@ -101,7 +101,7 @@ deliver_hold(struct job *j)
 {
 	struct smtp_work *w = smtp_work(j);
 
-	if (job_begun(j))
+	if (j->cut || job_begun(j))
 		return false;
 	if (queue_set_aside(master.queue, master.channel->name, j->r->name, "damaged") < 0)
 		return false;
@@ -252,6 +252,18 @@ deliver_none_later(struct later *l)
 	batch_over(CONTAINER(l, struct smtp_work, later)->job);
 }
 
+/* A server that does not know our names for messages would take one twice: it has to wait for the queue. */
+static bool
+deliver_no_cut(struct job *j)
+{
+	struct verdict v = verdict(OUT_NEVER_TRIED);
+
+	if (!j->cut || (smtp_work(j)->session->client.offer.has & OFFERS_XTIERMAIL))
+		return false;
+	job_outcome_rest(j, &v);
+	return true;
+}
+
 /* The next recipients that are pending and not yet tried: there are some. */
 static void
 next_batch(struct job *j)
@@ -262,6 +274,10 @@ next_batch(struct job *j)
 
 	if ((w->session->client.offer.has & OFFERS_XTIERMAIL) && most < OUR_BATCH)
 		most = OUR_BATCH;
+	if (deliver_no_cut(j)) {
+		later_run(&w->later, master.loop, deliver_none_later);
+		return;
+	}
 	mem_free(&w->rcpts); /* another session may take more of them */
 	w->rcpts = mem_array(e->nrcpt < most ? e->nrcpt : most, sizeof(*w->rcpts));
 	for (size_t i = 0; i < e->nrcpt && n < most; i++)

@@ -19,14 +19,17 @@ struct job {
 	struct outcome *outcomes; /* one per recipient of the file */
 	void *work;               /* the agent's */
 	uint64_t began_ms;
-	bool decided; /* the outcomes are in r */
-	bool moved;   /* who is delivered has got a place in the queue anew, and nothing else */
+	struct job_cut_token *cut; /* cut.h: it has no lease and no file; or NULL */
+	bool decided;              /* the outcomes are in r */
+	bool moved; /* who is delivered has got a place in the queue anew, and nothing else */
 };
 
 /* job.c */
 void job_end(struct job *j, enum job_end end);  /* the result, and j is freed */
 void job_drop(struct job *j, uint32_t after_s); /* nothing happened: try again then */
 void job_settle(struct job *j);                 /* all is decided: reports, journal, end */
+/* A message without a file, which is the job's from then on. */
+void job_start_cut(struct job_cut_token *t, struct qread *r, const char *dest);
 void job_log_outcome(const struct job *j, size_t i);
 
 /* For agents: somebody has given an answer about a recipient. */

@@ -6,11 +6,12 @@
  * the recipient is marked; the journal is on disk before jobctl hears of it.  Killed anywhere
  * in between, the file still says what was true before, and the work is done again. */
 #include <errno.h>
+#include <stdio.h>
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/must.h"
-#include "job-impl.h"
+#include "cut.h"
 
 /* ---- the end -------------------------------------------------------------------------- */
 
@@ -18,7 +19,9 @@ void
 job_end(struct job *j, enum job_end end)
 {
 	j->result.end = end;
-	if (master.job)
+	if (j->cut)
+		cut_end(j);
+	else if (master.job)
 		job_master_end(master.job, &j->result);
 	if (j->work)
 		master.agent->end(j);
@@ -181,6 +184,10 @@ job_take_rules(struct job *j)
 void
 job_settle(struct job *j)
 {
+	if (j->cut) { /* the rest is the relay's to queue */
+		job_end(j, JOB_DONE);
+		return;
+	}
 	job_take_rules(j);
 	j->bounce = bounce_start(j->r, j->outcomes, BOUNCE_RESULT, job_decide, reported, j);
 	if (!j->bounce)
@@ -367,6 +374,25 @@ job_start(const struct job_work *w)
 	j->outcomes = mem_array(j->r->env.nrcpt, sizeof(*j->outcomes));
 	if (!handover_recover(j->r, w->check || master.agent->pieces, &j->op, recovered, j))
 		job_act(j);
+}
+
+void
+job_start_cut(struct job_cut_token *t, struct qread *r, const char *dest)
+{
+	struct job *j = mem_new(sizeof(*j));
+
+	j->magic = JOB_MAGIC;
+	j->cut = t;
+	j->r = r;
+	list_push(&master.jobs, &j->link);
+	master.njobs++;
+	j->result = (struct job_result){ .site = JOB_SITE_NONE };
+	j->action = JOB_DELIVER;
+	j->began_ms = loop_now(master.loop);
+	deadline_clear(&master.leave);
+	(void)snprintf(j->dest, sizeof(j->dest), "%s", dest);
+	j->outcomes = mem_array(r->env.nrcpt, sizeof(*j->outcomes));
+	master.agent->start(j);
 }
 
 void

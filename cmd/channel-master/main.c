@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "daemon/program.h"
-#include "agent.h"
+#include "cut.h"
 #include "master.h"
 
 struct master master;
@@ -129,6 +129,7 @@ master_drain(void)
 {
 	master.draining = true;
 	deadline_clear(&master.leave);
+	cut_drain();
 	jobs_give_back();
 	master_sessions_leave();
 	master_job_over();
@@ -169,7 +170,18 @@ master_announce(void *arg, const struct qfile *f)
 		job_master_new(master.job, &n);
 }
 
-static const struct job_master_events job_events = { .work = on_work, .lost = master_on_lost };
+static void
+master_on_halt(void *arg, bool halt)
+{
+	(void)arg;
+	cut_halt(halt);
+}
+
+static const struct job_master_events job_events = {
+	.work = on_work,
+	.halt = master_on_halt,
+	.lost = master_on_lost,
+};
 
 static int
 master_start(struct loop *l)
@@ -200,6 +212,7 @@ master_start(struct loop *l)
 		return r;
 	if (master.agent->open && (r = master.agent->open(l)) < 0)
 		return r;
+	cut_open();
 	log_event(LOG_INFO, "start", "channel=%s slots=%lld", master.channel->name,
 	    (long long)master.channel->slots);
 	master_job_over();

@@ -4,6 +4,7 @@
  *	                    |         agent-smtp.c --> site.c (where to) --> dial.c (connect, hello)
  *	                    |                |                                 |
  *	                    |                +--> session.c (pool) <-----------+
+ *	smtp-relay --image--> cut.c --> job.c, without a lease
  *	                    +--> bounce.c (reports) --> smtp-relay's submit.sock, by way of handover.c
  *	                    +--> lib/queue (journal, finish) --result--> jobctl */
 #ifndef MASTER_H

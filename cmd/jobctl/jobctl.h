@@ -87,10 +87,11 @@ void table_count(struct table_counts *n); /* over all channels */
 void table_metrics(void);
 
 /* serve.c */
-int serve_start(void);               /* opens the socket; 0 or -errno */
-void conn_flush(struct conn *c);     /* at the end of this turn */
-void masters_leave(struct chan *ch); /* tell them; NULL = of all channels */
-void conn_leave(struct conn *c);     /* tell this master, unless it was told */
+int serve_start(void);                         /* opens the socket; 0 or -errno */
+void conn_flush(struct conn *c);               /* at the end of this turn */
+void masters_leave(struct chan *ch);           /* tell them; NULL = of all channels */
+void masters_halt(struct chan *ch, bool halt); /* the channel is stopped, or goes on */
+void conn_leave(struct conn *c);               /* tell this master, unless it was told */
 
 /* clock.c */
 void clock_watch_start(void); /* steps of the system's clock move the schedule along */

@@ -116,6 +116,13 @@ channel_known(struct slice name)
 /* ---- masters ------------------------------------------------------------------------------------ */
 
 static void
+conn_halt(struct conn *c, bool halt)
+{
+	buf_str(stream_out(&c->io), halt ? "halt\n" : "go\n");
+	conn_flush(c);
+}
+
+static void
 take_hello(struct conn *c, struct slice rest)
 {
 	const char *why = "";
@@ -146,6 +153,8 @@ take_hello(struct conn *c, struct slice rest)
 	list_push(&c->chan->free, &c->room);
 	c->since = clock_now();
 	c->came = loop_now(jobctl.loop);
+	if (c->chan->sc->stopped)
+		conn_halt(c, true);
 	log_event(LOG_INFO, "master", "channel=%s pid=%u slots=%u", c->chan->sc->name, c->pid,
 	    c->slots);
 	table_changed();
@@ -252,6 +261,15 @@ masters_leave(struct chan *ch)
 	struct conn *c;
 
 	list_each(c, &jobctl.conns, struct conn, link) if (!ch || c->chan == ch) conn_leave(c);
+}
+
+void
+masters_halt(struct chan *ch, bool halt)
+{
+	struct conn *c;
+
+	list_each(c, &jobctl.conns, struct conn, link) if (c->chan == ch && c->kind == CONN_MASTER)
+	    conn_halt(c, halt);
 }
 
 /* ---- feeders ----------------------------------------------------------------------------------- */

@@ -239,6 +239,8 @@ static const struct metric metrics[] = {
 	[M_POLICY_REFUSED] = { "policy_refused", COUNTER, "Answers of policy services that refuse." },
 	[M_POLICY_FAILED] = { "policy_failures", COUNTER,
 	    "Policy services that could not be reached or understood, or were late." },
+	[M_CUT] = { "smtp_recipients_cut_through", COUNTER,
+	    "Recipients whose store had the message before the answer, without the queue." },
 	{ NULL, COUNTER, NULL },
 };
 /* clang-format on */
@@ -332,6 +334,7 @@ relay_start(struct loop *l)
 	queue_announce(relay.queue, relay_announce, NULL);
 	path = mem_printf("%s/jobctl.sock", shared.rundir);
 	relay.feed = job_feed_new(l, path, "smtp-relay");
+	relay.cut = job_cut_new(l, shared.queue);
 	mem_free(&path);
 	relay.dir = dir_new(l);
 	dir_metric(relay.dir, M_DIRECTORY);
@@ -363,6 +366,7 @@ relay_idle(void)
 	if (!daemon_draining() || relay.nsessions)
 		return;
 	job_feed_close(&relay.feed);
+	job_cut_free(&relay.cut);
 	queue_close(&relay.queue);
 	expand_free(&relay.expand);
 	guard_end();

@@ -9,7 +9,8 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/utf8.h"
-#include "stage.h"
+#include "queue/cut.h"
+#include "cut.h"
 
 #define PASS_PIECE  65536
 #define PASS_PIECES 8 /* in a turn */
@@ -381,16 +382,40 @@ relay_message_committed(void *arg, const struct verdict *v)
 	metric_add(M_ACCEPTED_BYTES, (int64_t)s->smtp.body.size);
 	metric_add(M_RECIPIENTS, (int64_t)s->nrcpts);
 	metric_add(M_KEPT, s->release_at != 0);
+	metric_add(M_CUT, (int64_t)m->cut_had);
 	address_write(&from, &s->from);
 	log_event(LOG_INFO, "queued",
-	    "sid=%s qid=%s peer=%s user=%s from=%s nrcpt=%zu size=%llu ms=%llu release=%lld "
-	    "msgid=%s",
+	    "sid=%s qid=%s peer=%s user=%s from=%s nrcpt=%zu cut=%zu size=%llu ms=%llu "
+	    "release=%lld msgid=%s",
 	    s->sid, s->qid, s->client, log_str(user ? user : ""), log_value(buf_get(&from)),
-	    s->nrcpts, (unsigned long long)s->smtp.body.size, (unsigned long long)ms,
+	    s->nrcpts, m->cut_had, (unsigned long long)s->smtp.body.size, (unsigned long long)ms,
 	    (long long)s->release_at, log_str(m->scan.message_id));
 	buf_fini(&from);
 	yes = verdict(OUT_QUEUED, s->qid);
 	smtp_server_answer(&s->smtp, &yes);
+}
+
+static void
+message_commit(struct session *s)
+{
+	qwrite_commit_start(&s->message->w, &s->op, relay_message_committed, s);
+}
+
+/* Stores have answered, or have been waited for in vain. */
+static void
+message_cut(struct session *s, size_t had)
+{
+	struct verdict v = verdict(OUT_QUEUE_COMMITTED);
+	struct message *m = s->message;
+
+	m->cut = NULL;
+	m->cut_had = had;
+	if (qwrite_cut_rest(m->w)) {
+		message_commit(s);
+		return;
+	}
+	qwrite_abort(&m->w);
+	relay_message_committed(s, &v);
 }
 
 /* A list's password was missing.  Too many wrong ones end the session, as at a login. */
@@ -433,7 +458,8 @@ message_over(struct session *s)
 	}
 	/* What is declared onwards is what is there, whatever was said at MAIL (RFC 6152 3). */
 	qwrite_eightbit(m->w, m->eightbit);
-	qwrite_commit_start(&m->w, &s->op, relay_message_committed, s);
+	if (!cut_start(s, message_cut))
+		message_commit(s);
 }
 
 static void
@@ -559,6 +585,7 @@ relay_message_forget(struct session *s)
 {
 	if (s->message) {
 		later_cancel(&s->message->later);
+		cut_forget(s->message);
 		buf_fini(&s->message->above);
 		qwrite_abort(&s->message->w);
 		addresses_forget(s->message);

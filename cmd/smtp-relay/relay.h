@@ -16,6 +16,7 @@
  *	guard.h    strangers, before there is a session
  *	filters.h  mail filters: milters
  *	held.h     the body of a message that they are asked about
+ *	cut.h      past the queue, for a store that answers at once
  *	space.c    whether the queue has room
  *	lists.c    what lists make of it, by expand/text.h
  */
@@ -27,6 +28,7 @@
 #include "daemon/daemon.h"
 #include "directory/directory.h"
 #include "expand/expand.h"
+#include "job/cut.h"
 #include "job/feed.h"
 #include "login/login.h"
 #include "login/proxy.h"
@@ -78,7 +80,8 @@ enum metric_id {
 	M_FORWARDED, M_REJECTED, M_DEFERRED, M_TLS, M_AUTH_OK, M_AUTH_FAILED, M_COMMIT_MS, M_QUEUE_FREE, M_DIRECTORY,
 	M_FILTERED, M_FILTER_REFUSED, M_FILTER_DISCARDED, M_FILTER_HELD, M_FILTER_FAILED, M_KEPT,
 	M_GUARD_KNOWN, M_GUARD_PASSED, M_GUARD_DENIED, M_GUARD_RATE, M_GUARD_BUSY, M_GUARD_EARLY, M_GUARD_LISTED,
-	M_GUARD_WAITING, M_GUARD_LIST_FAILED, M_POLICY_ASKED, M_POLICY_REFUSED, M_POLICY_FAILED
+	M_GUARD_WAITING, M_GUARD_LIST_FAILED, M_POLICY_ASKED, M_POLICY_REFUSED, M_POLICY_FAILED,
+	M_CUT
 };
 /* clang-format on */
 
@@ -88,6 +91,7 @@ struct relay {
 	struct login_door *door;
 	struct queue *queue;
 	struct job_feed *feed;
+	struct job_cut *cut;
 	struct expand *expand;
 	struct channels *channels, *old_channels; /* the old ones may still be pointed at */
 	struct smtp_limits limits, local_limits;

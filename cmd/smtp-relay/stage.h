@@ -29,6 +29,8 @@ struct message {
 	struct addresses *addresses; /* addresses.c */
 	struct expand_text **text;   /* lists.c: by body */
 	uint64_t at_us;
+	struct cut *cut; /* cut.c: under way; or NULL */
+	size_t cut_had;  /* recipients whose store had it before the answer */
 	/* With filters. */
 	struct buf above; /* fields that stand above our Received field */
 	bool empty_line;  /* header and body are parted by one */

@@ -67,6 +67,10 @@ job_master_take_line(struct job_master *m, struct slice line)
 		m->ev->work(m->arg, &w);
 		return !m->closing;
 	}
+	if (slice_eq(verb, S("halt")) || slice_eq(verb, S("go"))) {
+		m->ev->halt(m->arg, slice_eq(verb, S("halt")));
+		return !m->closing;
+	}
 	if (slice_eq(verb, S("leave"))) {
 		lose(m, 0);
 		return false;

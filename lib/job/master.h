@@ -11,6 +11,8 @@ struct job_master;
 struct job_master_events {
 	/* A lease; slices are borrowed during the call. */
 	void (*work)(void *arg, const struct job_work *w);
+	/* An operator has stopped the channel: nothing may be delivered but what leases say; or started it. */
+	void (*halt)(void *arg, bool halt);
 	/* No more leases will come: finish what runs, then leave.  error: -errno, or 0 when
 	 * jobctl asked for it.  After an error results go nowhere: what the files say counts. */
 	void (*lost)(void *arg, int error);

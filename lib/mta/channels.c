@@ -75,6 +75,8 @@ static const struct conf_key channel_keys[] = {
 	    "Local address to connect from; empty is any." },
 	{ "helo", CONF_STR, AT(struct raw_channel, c.helo), "", 0, 0, RELOAD, "domain",
 	    "Name given in EHLO and LHLO; empty is hostname." },
+	{ "cut_through", CONF_BOOL, AT(struct raw_channel, c.cut_through), "yes", 0, 0, RELOAD, NULL,
+	    "Whether LMTP may deliver a message before the client is answered, past the queue." },
 	{ "stopped", CONF_BOOL, AT(struct raw_channel, c.stopped), "no", 0, 0, RELOAD, NULL,
 	    "Whether jobctl starts with this channel stopped." },
 };
@@ -512,8 +514,11 @@ channels_print(const struct channels *cs, struct buf *out)
 		print_periods(out, "nonurgentbackoff", &c->backoff[2]);
 		print_periods(out, "notices", &c->notices);
 		buf_printf(out,
-		    "relay = \"%s\"\nport = %lld\nsource = \"%s\"\nhelo = \"%s\"\nstopped = %s\n",
-		    c->relay, (long long)c->port, c->source, c->helo, c->stopped ? "yes" : "no");
+		    "relay = \"%s\"\nport = %lld\nsource = \"%s\"\nhelo = \"%s\"\ncut_through = "
+		    "%s\n"
+		    "stopped = %s\n",
+		    c->relay, (long long)c->port, c->source, c->helo, c->cut_through ? "yes" : "no",
+		    c->stopped ? "yes" : "no");
 	}
 	for (size_t i = 0; i < cs->nhost; i++)
 		buf_printf(out, "\n[host %s]\nlmtp = %s\ntls = %s\n", cs->host[i].name,

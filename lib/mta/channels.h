@@ -53,7 +53,9 @@ struct channel {
 	int64_t port; /* 25; 24 for LMTP over TCP without a [host] */
 	char *source; /* local address to connect from; "" = any */
 	char *helo;   /* EHLO/LHLO name; "" = hostname */
-	bool stopped; /* jobctl starts with this channel stopped */
+	bool
+	    cut_through; /* LMTP: its mail may be delivered before the relay answers, past the queue */
+	bool stopped;    /* jobctl starts with this channel stopped */
 };
 /* [host NAME]: where the LMTP server of a mailHost is. */
 struct channel_host {

@@ -15,7 +15,7 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "queue/queue-impl.h"
-#include "queue/read.h"
+#include "queue/cut.h"
 
 #define FIRST_READ   4096  /* to look at the envelope */
 #define WORK_READ    16384 /* and to send a small message at once */
@@ -203,6 +203,35 @@ qread_open_fd(int fd, const char *name, int flags, struct qread **out, enum qbad
 	if (e < 0)
 		qread_reader_free(i);
 	return e;
+}
+
+int
+qread_open_image(struct queue *q, const char *channel, const char *name, struct slice image,
+    struct qread **out, const char **why)
+{
+	struct reader *i = mem_new(sizeof(*i));
+	struct qread *r = &i->r;
+	uint32_t attempts;
+	bool held;
+
+	*out = NULL;
+	*why = "its name";
+	r->fd = -1;
+	list_init(&i->job.link);
+	buf_slice(&i->head, image);
+	if (!queue_name_parse(slice_str(name), r->id, &attempts, &held) ||
+	    qenv_parse(buf_get(&i->head), image.n, r->id, &r->arena, &r->env, why) != QBAD_NONE ||
+	    r->env.header_len + r->env.body_len != image.n) {
+		qread_reader_free(i);
+		return -EBADMSG;
+	}
+	r->q = q;
+	r->body_at = r->env.header_len;
+	r->body = i->head.p + r->body_at;
+	(void)snprintf(r->name, sizeof(r->name), "%s", name);
+	(void)snprintf(r->channel, sizeof(r->channel), "%s", channel);
+	*out = r;
+	return 0;
 }
 
 /* Does the name still lead to what we have open?  0, -ENOENT when it leads elsewhere or nowhere,

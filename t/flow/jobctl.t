@@ -100,6 +100,8 @@ class Peer:
     def work(self):
         """The next lease: a dict with its keys."""
         words = self.line().split(" ")
+        while words[0] in ("halt", "go"):     # the channel was stopped, started
+            words = self.line().split(" ")
         assert words[0] == "work", words
         return dict(w.split("=", 1) for w in words[1:])
 
@@ -301,6 +303,7 @@ tm.ok(not os.path.exists(path("tcp_local", "ZY" + w["file"][2:])), "only when th
 tm.is_(ask("hold dest=y.example")[-1], "ok n=1", "held by destination")
 tm.ok(os.path.exists(path("tcp_local", late[:-3] + ".HELD")), "the name says so")
 tm.is_(ask("stop channel=tcp_local"), ["ok"], "a channel stops")
+tm.is_(m.line(), "halt", "its master hears of that")
 feeder = Peer("hello who=feeder pid=1")
 tm.wait_for(lambda: status().get("scan") == "done", what="the scan that a new feeder brings: it would see what comes and goes")
 a = message("x.example")
