@@ -52,7 +52,7 @@ libs_lmtpd          := submit rules login message store imap directory sieve sas
 libs_stored         := store-writer store $(low)
 libs_storectl       := aging login message store directory mta backup imap sasl $(low)
 libs_imapd          := login message store imap directory sasl $(low)
-libs_jmapd          := submit login rules message store imap directory managesieve sieve sasl smtp http jmap json $(low)
+libs_jmapd          := pab submit login rules message store imap directory managesieve sieve sasl smtp http jmap json $(low)
 libs_mmpd           := backend login imap directory managesieve pop3 sasl smtp $(low)
 libs_memd           := web backend login http directory sasl json $(low)
 libs_pop3d          := login message store imap directory pop3 sasl $(low)
@@ -135,7 +135,7 @@ endef
 $(foreach c,$(programs),$(eval $(call cmd_rule,$(c))))
 
 # ---- tests: t/DIR/NAME.c links lib/DIR and everything below it -------------------------
-all_libs   := admin web backend guard submit expand login rules aging message store-writer store job queue directory route mta jmap json managesieve sieve backup milter http imap pop3 sasl smtp daemon net conf mail base
+all_libs   := pab admin web backend guard submit expand login rules aging message store-writer store job queue directory route mta jmap json managesieve sieve backup milter http imap pop3 sasl smtp daemon net conf mail base
 unit_src   := $(filter-out t/fuzz/% t/tools/%,$(wildcard t/*/*.c))
 unit_tests := $(unit_src:%.c=$(B)/%)
 fuzz_src   := $(wildcard t/fuzz/*.c)
@@ -160,6 +160,7 @@ libs_t_sieve     := sieve mail base
 libs_t_jmap      := jmap imap json mail base
 libs_t_managesieve := managesieve base
 libs_t_rules     := rules directory sieve $(low)
+libs_t_pab       := pab directory json $(low)
 libs_t_web       := web http $(low)
 libs_t_json      := json mail base
 libs_t_route     := route mta $(low)

@@ -12,6 +12,7 @@
 #include "directory/modify.h"
 #include "login/login.h"
 #include "net/loop.h"
+#include "pab/pab.h"
 #include "rules/news.h"
 #include "rules/rules.h"
 #include "store/home.h"
@@ -74,6 +75,7 @@ struct jmapd {
 	struct submit *submit; /* what users send */
 	struct dir_writer
 	    *writer;             /* acts for people; NULL: nobody does, and there is no vacation */
+	struct pab *pab;         /* address books; NULL: there are none here */
 	struct rules_news *news; /* to lmtpd, of what was changed there */
 	struct rules_store *rules; /* people's scripts; NULL: as writer */
 	struct rules_limits script_limits;
@@ -94,7 +96,7 @@ extern struct jmapd jmapd;
 enum metric_id {
 	M_CONNECTIONS, M_SESSIONS, M_LOGINS, M_LOGIN_FAILED, M_REQUESTS, M_BAD, M_API, M_CALLS,
 	M_CALL_ERRORS, M_BYTES, M_LISTENERS, M_UPLOADS, M_CREATED, M_SUBMITTED, M_KEPT, M_UNSENT, M_VACATIONS,
-	M_SCRIPTS_CHANGED, M_SCRIPTS_CHECKED, M_SCRIPTS_REFUSED, M_DIRECTORY
+	M_SCRIPTS_CHANGED, M_SCRIPTS_CHECKED, M_SCRIPTS_REFUSED, M_CONTACTS, M_DIRECTORY
 };
 /* clang-format on */
 

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "daemon/program.h"
+#include "pab/conf.h"
 #include "blob.h"
 #include "store/watch.h"
 
@@ -74,6 +75,7 @@ static const struct conf_key keys[] = {
 	    "Octets of all scripts of a user." },
 	{ "sieve.redirects", CONF_INT, &config.script_redirects, "4", 0, 32, RELOAD, NULL,
 	    "What clients are told of the redirects of a script's run; as lmtpd has it." },
+	PAB_KEYS,
 	{ "hosts", CONF_LIST, &config.hosts, "", 0, 0, RELOAD, "domain",
 	    "Values of mailHost that mean this host, besides hostname." },
 	{ "any_host", CONF_BOOL, &config.any_host, "no", 0, 0, RELOAD, NULL,
@@ -104,6 +106,7 @@ static const struct metric metrics[] = {
 	    "Scripts made, changed, removed, made active or inactive." },
 	[M_SCRIPTS_CHECKED] = { "jmap_scripts_checked", COUNTER, "Scripts without errors that were compiled." },
 	[M_SCRIPTS_REFUSED] = { "jmap_scripts_refused", COUNTER, "Scripts with errors." },
+	[M_CONTACTS] = { "jmap_contacts_changed", COUNTER, "Contacts and address books that were changed." },
 	[M_DIRECTORY] = { "jmap_directory_blind", GAUGE, DIR_METRIC_HELP },
 	{ NULL, COUNTER, NULL },
 };
@@ -170,6 +173,7 @@ jmapd_start(struct loop *l)
 	jmapd.dir = dir_new(l);
 	dir_metric(jmapd.dir, M_DIRECTORY);
 	jmapd_start_acting();
+	jmapd.pab = pab_new(l, jmapd.dir);
 	jmapd.door = login_door_new(l, jmapd.dir, &config.auth_delay);
 	jmapd.submit = submit_new(l, &submit);
 	jmapd.store = store_client_new(l, socket, "jmapd");
@@ -219,6 +223,7 @@ jmapd_status(struct buf *b)
 	buf_char(b, '\n');
 	submit_status(jmapd.submit, b);
 	buf_char(b, '\n');
+	pab_status(jmapd.pab, b);
 }
 
 static void
@@ -243,6 +248,7 @@ jmapd_check(struct buf *why)
 		    (*l)->name);
 		good = false;
 	}
+	good = pab_check(why) && good;
 	return dir_check(why) && good;
 }
 

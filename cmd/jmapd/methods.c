@@ -1,6 +1,7 @@
 /* jmapd/methods.c: the methods, in one list.
  *
  * A method that is not here is unknownMethod, as is one whose capability the request does not use. */
+#include "contact.h"
 #include "email.h"
 #include "filter.h"
 #include "mailbox.h"
@@ -68,5 +69,14 @@ const struct jmapd_method *const jmapd_methods[] = {
 	&script_query,
 	&script_set,
 	&script_validate,
+	&addressbook_get,
+	&addressbook_changes,
+	&addressbook_set,
+	&contact_get,
+	&contact_changes,
+	&contact_query,
+	&contact_query_changes,
+	&contact_set,
+	&contact_copy,
 	NULL,
 };

@@ -4,6 +4,7 @@
  * the same in all workers and changes when the object does. */
 #include "base/crc.h"
 #include "base/json.h"
+#include "contact.h"
 #include "email.h"
 #include "sieve.h"
 
@@ -119,6 +120,20 @@ resource_shared(void *arg, struct slice owner)
 	buf_lit(b, "}}");
 }
 
+/* RFC 9610 1.4.1; of an account (`full`), or of the server. */
+static void
+resource_contacts(struct buf *b, bool full)
+{
+	if (!jmapd.pab)
+		return;
+	json_put_object(b, jmap_capabilities[8]);
+	if (full) {
+		json_put_i64(b, "maxAddressBooksPerCard", CONTACT_BOOKS_MAX);
+		json_put_bool(b, "mayCreateAddressBook", true);
+	}
+	buf_char(b, '}');
+}
+
 static void
 resource_account(struct buf *b, const struct jmapd_user *u)
 {
@@ -135,6 +150,7 @@ resource_account(struct buf *b, const struct jmapd_user *u)
 	resource_put_plain(b);
 	resource_blob(b);
 	resource_sieve(b, script_account_write);
+	resource_contacts(b, true);
 	buf_lit(b, "}}");
 	shared_each(u, resource_shared, b);
 	buf_char(b, '}');
@@ -147,6 +163,8 @@ resource_account(struct buf *b, const struct jmapd_user *u)
 		json_put_cstr(b, jmap_capabilities[7], u->account_id);
 	for (size_t i = resource_plain_first(); i < NELEM(resource_plain); i++)
 		json_put_cstr(b, jmap_capabilities[resource_plain[i]], u->account_id);
+	if (jmapd.pab)
+		json_put_cstr(b, jmap_capabilities[8], u->account_id);
 	buf_char(b, '}');
 	json_put_cstr(b, "username", u->account);
 }
@@ -165,6 +183,7 @@ resource_write(struct buf *b, const struct jmapd_user *u)
 	json_put_object(b, jmap_capabilities[5]);
 	buf_char(b, '}');
 	resource_sieve(b, script_capability_write);
+	resource_contacts(b, false);
 	buf_char(b, '}');
 	resource_account(b, u);
 }

@@ -14,6 +14,8 @@
 struct dir_agent;
 /* Servers alone, of conf/shared.h: for tools, which read nothing as the service. */
 struct dir *dir_new_idle(struct loop *l);
+/* The same of other servers than ldap.url's: *urls is read now and at a reload. */
+struct dir *dir_new_at(struct loop *l, char ***urls);
 /* dn and password are copied; a NULL password: SASL EXTERNAL.  Connects with the first job. */
 struct dir_agent *dir_agent_new(struct dir *d, const char *dn, const char *password);
 /* Another one, of the same servers. */

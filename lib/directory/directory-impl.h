@@ -108,6 +108,7 @@ struct dir {
 	uint32_t magic;
 	struct loop *loop;
 	struct verdict say[SAYS];
+	char ***urls; /* where they are said */
 	struct server *servers;
 	size_t nservers;
 	struct dns *names; /* for those that are named; made when it is needed first */

@@ -129,22 +129,23 @@ no_directory(void)
 static void
 servers_read(struct dir *d)
 {
+	char **urls = *d->urls;
 	size_t n = 0;
 
-	while (shared.ldap_urls && shared.ldap_urls[n] && !no_directory())
+	while (urls && urls[n] && !(urls == shared.ldap_urls && no_directory()))
 		n++;
 	d->servers = mem_array(n + 1, sizeof(*d->servers));
 	for (size_t i = 0; i < n; i++) {
 		struct server *s = &d->servers[d->nservers];
-		char *why = server_read(s, slice_str(shared.ldap_urls[i]));
+		char *why = server_read(s, slice_str(urls[i]));
 
 		if (why) {
-			log_event(LOG_ERROR, "ldap_bad_url", "url=%s why=%s",
-			    log_str(shared.ldap_urls[i]), log_str(why));
+			log_event(LOG_ERROR, "ldap_bad_url", "url=%s why=%s", log_str(urls[i]),
+			    log_str(why));
 			mem_free(&why);
 			continue;
 		}
-		s->url = mem_str(shared.ldap_urls[i]);
+		s->url = mem_str(urls[i]);
 		d->nservers++;
 	}
 }
@@ -259,11 +260,18 @@ verdicts_make(struct verdict say[SAYS])
 struct dir *
 dir_new_idle(struct loop *l)
 {
+	return dir_new_at(l, &shared.ldap_urls);
+}
+
+struct dir *
+dir_new_at(struct loop *l, char ***urls)
+{
 	struct dir *d = mem_new(sizeof(*d));
 
 	dir_auth_wipe_memory();
 	d->magic = DIR_MAGIC;
 	d->loop = l;
+	d->urls = urls;
 	verdicts_make(d->say);
 	dir_cache_init(&d->cache, (size_t)shared.ldap_cache_size);
 	dir_proofs_init(&d->proofs, (size_t)shared.ldap_cache_size);

@@ -16,6 +16,7 @@ const char *const jmap_capabilities[JMAP_CAPABILITIES] = {
 	"urn:ietf:params:jmap:blob",
 	"urn:tiermail:params:jmap:settings",
 	"urn:ietf:params:jmap:sieve",
+	"urn:ietf:params:jmap:contacts",
 };
 
 #define ERROR "urn:ietf:params:jmap:error:"

@@ -16,9 +16,10 @@ enum jmap_using {
 	JMAP_QUOTA = 16,     /* RFC 9425 */
 	JMAP_BLOBS = 32,     /* RFC 9404 */
 	JMAP_SETTINGS = 64,  /* ours: jmapd(8) */
-	JMAP_SIEVE = 128     /* RFC 9661 */
+	JMAP_SIEVE = 128,    /* RFC 9661 */
+	JMAP_CONTACTS = 256  /* RFC 9610 */
 };
-#define JMAP_CAPABILITIES 8
+#define JMAP_CAPABILITIES 9
 extern const char *const jmap_capabilities[JMAP_CAPABILITIES];
 
 struct jmap_call {

@@ -135,19 +135,24 @@ def build(s, conf):
     if os.path.exists(os.path.join(db, "data.mdb")):
         return
     os.makedirs(db, exist_ok=True)
+    os.makedirs(os.path.join(state, "pab"), exist_ok=True)
     os.chmod(state, 0o700)
     tls = os.path.join(s["dir"], "tls")
     with open(os.path.join(state, "slapd.conf"), "w") as f:
         os.chmod(f.name, 0o600)
-        f.write(template(os.path.join(conf, "ldif", "slapd.conf"), {
+        words = {
             "SCHEMA": os.environ.get("SLAPD_SCHEMA", "/etc/ldap/schema"), "CONF": conf,
             "MODULES": os.environ.get("SLAPD_MODULES", "/usr/lib/ldap"),
             "STATE": state, "RUN": s["rundir"], "BASE": s["base"], "ROOTPW": ssha(s["admin_password"]),
-            "CERT": tls + "/server.pem", "KEY": tls + "/server.key", "CA": tls + "/ca.pem"}))
+            "CERT": tls + "/server.pem", "KEY": tls + "/server.key", "CA": tls + "/ca.pem"}
+        for part in ("slapd.conf", "pab.conf"):
+            f.write(template(os.path.join(conf, "ldif", part), words) + "\n")
     with open(os.path.join(state, "entries.ldif"), "w") as f:
         f.writelines(entries(s, conf))
     run([tool("slapadd"), "-q", "-f", os.path.join(state, "slapd.conf"),
          "-l", os.path.join(state, "entries.ldif")])
+    run([tool("slapadd"), "-q", "-f", os.path.join(state, "slapd.conf"), "-b", "o=pab",
+         "-l", os.path.join(conf, "ldif", "pab.ldif")])
 
 
 def argv(s):

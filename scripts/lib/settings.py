@@ -92,6 +92,7 @@ def files(s):
         "jmapd": {
             "auth": {"proxies": proxies},
             "directory": {"password": s["service_password"]},
+            "pab": {"password": s["service_password"]},
             "listen jmap": {"address": local("JMAP_PORT"), "tls": "implicit", "peer_certificate": "ask"},
         },
         "sieved": {
