@@ -233,6 +233,7 @@ static void
 query_begin(struct call *c, struct email_query *q, const struct store_account *a)
 {
 	const struct folders *f = call_folders(c);
+	size_t n = 0;
 
 	q->stage = QUERY_WALK;
 	for (size_t i = 0; i < q->rows->sort.n; i++)
@@ -244,8 +245,13 @@ query_begin(struct call *c, struct email_query *q, const struct store_account *a
 	q->mailboxes = arena_array(&c->arena, f->n + 1u, sizeof(*q->mailboxes));
 	for (uint32_t i = 0; i < f->n; i++)
 		if (folder_readable(&f->list[i]) &&
-		    (!q->filters.mailbox || f->list[i].objectid == q->filters.mailbox))
+		    (!q->filters.mailbox || f->list[i].objectid == q->filters.mailbox)) {
 			q->mailboxes[q->nmailboxes++] = f->list[i].mailbox;
+			n += f->list[i].exists;
+		}
+	if (!q->filters.root) /* all of it is found */
+		query_sort_reserve(&q->rows->sort,
+		    n < (size_t)config.found ? n : (size_t)config.found);
 }
 
 static enum call_next
@@ -333,8 +339,8 @@ query_collapse(struct query_sort *s)
 	size_t n = 0;
 
 	for (size_t i = 0; i < s->nrows; i++)
-		if (idset_add(&threads, s->rows[i].thread))
-			s->rows[n++] = s->rows[i];
+		if (idset_add(&threads, query_sort_at(s, i)->thread))
+			query_sort_move(s, n++, i);
 	s->nrows = n;
 	idset_fini(&threads);
 }
@@ -342,24 +348,31 @@ query_collapse(struct query_sort *s)
 static void
 query_write(struct buf *b, const void *list, size_t i)
 {
-	const struct query_row *rows = list;
-
-	jmap_id_json(b, JMAP_EMAIL, rows[i].id);
+	jmap_id_json(b, JMAP_EMAIL, query_sort_at(list, i)->id);
 }
 
-static enum call_next
-query_answer(struct call *c, struct email_query *q)
+static void
+query_write_id(struct buf *b, const void *list, size_t i)
 {
-	struct query_sort *s = &q->rows->sort;
+	const uint64_t *ids = list;
+
+	jmap_id_json(b, JMAP_EMAIL, ids[i]);
+}
+
+enum call_next
+email_query_window(struct call *c, struct email_query *q, uint64_t modseq,
+    const struct query_sort *rows, const uint64_t *ids, size_t n)
+{
 	uint64_t anchor =
 	    q->window.anchor.p ? jmap_id_parse(call_created(c, q->window.anchor), JMAP_EMAIL) : 0;
-	size_t at = 0;
+	size_t at = anchor ? 0 : n;
 
-	while (at < s->nrows && (!anchor || s->rows[at].id != anchor))
+	while (at < n && (rows ? query_sort_at(rows, at)->id : ids[at]) != anchor)
 		at++;
 	if (q->window.limit < 0 || q->window.limit > config.found)
 		q->window.limit = config.found;
-	return window_answer(c, &q->window, q->modseq, true, s->nrows, at, query_write, s->rows);
+	return window_answer(c, &q->window, modseq, !c->of.guest, n, at,
+	    rows ? query_write : query_write_id, rows ? (const void *)rows : ids);
 }
 
 enum call_next
@@ -393,9 +406,15 @@ static enum call_next
 email_query_go(struct call *c)
 {
 	struct email_query *q = c->data;
-	enum call_next next = email_query_run(c);
+	enum call_next next;
 
-	return next == CALL_DONE && q->stage == QUERY_READY ? query_answer(c, q) : next;
+	if (!q->looked && query_kept_answer(c, q, &next))
+		return next;
+	next = email_query_run(c);
+	if (next != CALL_DONE || q->stage != QUERY_READY)
+		return next;
+	query_kept_put(c, q);
+	return email_query_window(c, q, q->modseq, &q->rows->sort, NULL, q->rows->sort.nrows);
 }
 
 void

@@ -29,6 +29,7 @@ struct email_query {
 	struct idset seen; /* emails that were asked about, at the first of their places */
 	uint8_t *known;
 	struct arena scratch; /* of a candidate */
+	bool looked;          /* for what is kept of it, query-kept.c */
 	/* the email whose file is read */
 	struct query_row row;
 	struct store_record r;
@@ -39,6 +40,16 @@ struct email_query {
 	struct message_parse *parse;
 	int error;
 };
+
+/* query-kept.c: what was found by the latest queries of this worker, for the next page of one of them.
+ *
+ * The answer, when the same was asked in this state of the account; false: it is to be found. */
+bool query_kept_answer(struct call *c, struct email_query *q, enum call_next *next);
+/* Keeps it, when nothing has changed meanwhile. */
+void query_kept_put(struct call *c, const struct email_query *q);
+/* The part of `n` results that is wanted; of `rows` or, when it is NULL, of ids. */
+enum call_next email_query_window(struct call *c, struct email_query *q, uint64_t modseq,
+    const struct query_sort *rows, const uint64_t *ids, size_t n);
 
 /* c->data begins with a struct email_query. */
 enum call_next email_query_start(struct call *c);

@@ -157,13 +157,13 @@ query_changes_answer(struct call *c, struct query_changes *k)
 	buf_char(b, ']');
 	json_put_array(b, "added");
 	for (size_t i = 0; i < s->nrows; i++) {
-		if (!idset_has(&k->changed, s->rows[i].id))
+		if (!idset_has(&k->changed, query_sort_at(s, i)->id))
 			continue;
 		n++;
 		json_element(b);
 		buf_char(b, '{');
 		json_key(b, "id");
-		jmap_id_json(b, JMAP_EMAIL, s->rows[i].id);
+		jmap_id_json(b, JMAP_EMAIL, query_sort_at(s, i)->id);
 		json_put_i64(b, "index", (int64_t)i);
 		buf_char(b, '}');
 	}
