@@ -173,7 +173,6 @@ guard_close(int fd)
 {
 	char drained[DRAIN];
 
-	(void)shutdown(fd, SHUT_WR);
 	(void)!recv(fd, drained, sizeof(drained), MSG_DONTWAIT);
 	(void)close(fd);
 }

@@ -53,6 +53,14 @@ static const struct conf_key keys[] = {
 	    "Messages of one user in an hour; 0 is no limit." },
 	{ "limit.user_rcpts", CONF_INT, &config.user_rcpts, "0", 0, 10000000, RELOAD, NULL,
 	    "Recipients of one user in an hour; 0 is no limit." },
+	{ "limit.user_failures", CONF_INT, &config.user_failures, "0", 0, 10000000, RELOAD, NULL,
+	    "Recipients of one user in an hour that were refused for good; 0 is no limit." },
+	{ "limit.domain_messages", CONF_INT, &config.domain_messages, "0", 0, 10000000, RELOAD, NULL,
+	    "Messages of all users of a domain in an hour; 0 is no limit." },
+	{ "limit.domain_rcpts", CONF_INT, &config.domain_rcpts, "0", 0, 100000000, RELOAD, NULL,
+	    "Recipients of all users of a domain in an hour; 0 is no limit." },
+	{ "limit.excess", CONF_ENUM, &config.excess, "refuse", 0, 0, RELOAD, "refuse|hold",
+	    "What becomes of mail above the limits of an hour: hold keeps it in the queue." },
 	{ "time.command", CONF_TIME, &config.command_ms, "5m", 1000, 3600000, RELOAD, NULL,
 	    "Time for a whole command to arrive." },
 	{ "time.data", CONF_TIME, &config.data_ms, "3m", 1000, 3600000, RELOAD, NULL,
@@ -241,6 +249,7 @@ static const struct metric metrics[] = {
 	    "Policy services that could not be reached or understood, or were late." },
 	[M_CUT] = { "smtp_recipients_cut_through", COUNTER,
 	    "Recipients whose store had the message before the answer, without the queue." },
+	[M_BRAKED] = { "smtp_braked", COUNTER, "Messages and recipients above the limits of an hour." },
 	{ NULL, COUNTER, NULL },
 };
 /* clang-format on */

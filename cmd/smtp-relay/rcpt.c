@@ -441,8 +441,7 @@ static void
 rcpt_take(struct session *s, const struct expand_result *r)
 {
 	rcpt_log_failed(s, r);
-	if (s->account && !s->rcpt->added &&
-	    !admit_hourly(slice_str(s->account), 0, 1, 0, config.user_rcpts))
+	if (!s->rcpt->added && !brake_lets(s, true))
 		rcpt_say(s, verdict(OUT_HOUR_RCPTS));
 	else
 		rcpt_accept(s, r);

@@ -5,6 +5,7 @@
  *	auth.c     AUTH
  *	xclient.c  XCLIENT: a proxy that has asked for the password itself
  *	sender.c   MAIL of strangers: may this sender be?
+ *	brake.c    how much users send in an hour
  *	policy.c   policy services, about each recipient
  *	rcpt.c     RCPT: who may have it, and who gets it; rcpt-body.h: which body of it
  *	release.c  mail that is kept for later, and cancelled
@@ -47,7 +48,9 @@ struct config {
 	int64_t clients, per_client,
 	    per_user; /* sessions at once: all, of one address, of a user */
 	int64_t rcpts, list, size, line, header, received, errors, unknown, transactions;
-	int64_t user_messages, user_rcpts; /* an hour */
+	int64_t user_messages, user_rcpts, user_failures; /* an hour */
+	int64_t domain_messages, domain_rcpts;
+	int excess; /* enum brake: of these five */
 	int64_t command_ms, data_ms, data_rate;
 	int64_t min_free; /* of the queue's file system, octets */
 	int64_t auth_delay, auth_failures;
@@ -81,7 +84,7 @@ enum metric_id {
 	M_FILTERED, M_FILTER_REFUSED, M_FILTER_DISCARDED, M_FILTER_HELD, M_FILTER_FAILED, M_KEPT,
 	M_GUARD_KNOWN, M_GUARD_PASSED, M_GUARD_DENIED, M_GUARD_RATE, M_GUARD_BUSY, M_GUARD_EARLY, M_GUARD_LISTED,
 	M_GUARD_WAITING, M_GUARD_LIST_FAILED, M_POLICY_ASKED, M_POLICY_REFUSED, M_POLICY_FAILED,
-	M_CUT
+	M_CUT, M_BRAKED
 };
 /* clang-format on */
 
@@ -219,6 +222,12 @@ bool addresses_inside(const struct session *s);
 enum sender_own { SENDER_OWN_ANY, SENDER_OWN_KNOWN, SENDER_OWN_REFUSE };
 void sender_judge(struct session *s, void (*then)(struct session *, const struct verdict *));
 void sender_forget(struct session *s);
+
+/* brake.c.  May this user send one more message, or recipient?  With limit.excess = hold the answer is always yes, and
+ * the message will be held. */
+enum brake { BRAKE_REFUSE, BRAKE_HOLD };
+bool brake_lets(struct session *s, bool rcpt);
+void brake_refused(const struct session *s); /* a recipient of this user's, for good */
 
 /* policy.c.  Is there a service for this session; is the recipient good?  then() as above. */
 struct policy_conf { /* [policy NAME] */

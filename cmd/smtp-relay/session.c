@@ -196,7 +196,7 @@ on_mail(struct smtp_server *smtp, const struct smtp_mail *mail)
 	}
 	if (!release_judge(s, mail))
 		return;
-	if (s->account && !admit_hourly(slice_str(s->account), 1, 0, config.user_messages, 0)) {
+	if (!brake_lets(s, false)) {
 		relay_session_answer(s, OUT_HOUR_MESSAGES);
 		return;
 	}
@@ -243,6 +243,8 @@ relay_session_on_refused(struct smtp_server *smtp, const char *verb, const struc
 
 	metric_add(v->kind == PERM ? M_REJECTED : M_DEFERRED, 1);
 	rcpt_write(s, &to);
+	if (s->rcpt && v->kind == PERM)
+		brake_refused(s);
 	s->rcpt = NULL;
 	log_event(LOG_INFO, "reject",
 	    "sid=%s qid=%s verb=%s to=%s reply=%d verdict=%d.%d.%d text=%s", s->sid, s->qid, verb,
