@@ -89,6 +89,8 @@ static const struct conf_key keys[] = {
 	    "Client addresses (CIDR) that may send anywhere on mx listeners." },
 	{ "relay.domains", CONF_LIST, &config.relay_domains, "", 0, 0, RELOAD, "domain",
 	    "Domains outside the directory that mx listeners take mail for." },
+	{ "relay.auth_names", CONF_LIST, &config.auth_names, "", 0, 0, RELOAD, "domain",
+	    "Names, besides hostname, under which filters of ours write Authentication-Results." },
 	{ "sender.domain", CONF_BOOL, &config.sender_domain, "no", 0, 0, RELOAD, NULL,
 	    "Whether the domain of a stranger's sender must have an MX or an address." },
 	{ "sender.own", CONF_ENUM, &config.sender_own, "any", 0, 0, RELOAD, "any|known|refuse",

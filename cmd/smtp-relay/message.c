@@ -15,8 +15,8 @@
 #define PASS_PIECE  65536
 #define PASS_PIECES 8 /* in a turn */
 
-static const struct stage *const stages[] = { &trace_stage, &password_stage, &address_stage,
-	&list_stage };
+static const struct stage *const stages[] = { &claims_stage, &trace_stage, &password_stage,
+	&address_stage, &list_stage };
 
 static const char *const sources
     [] = { [ROLE_MX] = "tcp_local", [ROLE_SUBMISSION] = "tcp_submit", [ROLE_LOCAL] = "local" };
@@ -551,7 +551,9 @@ held_show(struct session *s)
 	struct message *m = s->message;
 	struct buf made = { 0 };
 
-	if (trace_stage.wants(s, 0))
+	if (claims_found(s, buf_get(&m->head)))
+		claims_stage.fields(s, 0, buf_get(&m->head), &made);
+	else if (trace_stage.wants(s, 0))
 		trace_stage.fields(s, 0, buf_get(&m->head), &made);
 	else
 		buf_slice(&made, buf_get(&m->head));

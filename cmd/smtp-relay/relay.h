@@ -11,6 +11,7 @@
  *	release.c  mail that is kept for later, and cancelled
  *	sent.c     a copy for the sender's Sent folder
  *	message.c  the message: through its stages (stage.h) into the queue
+ *	claims.c   what strangers claim in our name
  *	trace.c    its trace, and what must not be missing
  *	password.c the passwords of lists
  *	addresses.c  its addresses, for channels that want them rewritten
@@ -61,6 +62,7 @@ struct config {
 	char **any_sender;    /* accounts; "*" = all */
 	char **proxies;       /* auth.proxies: names of those that act for users */
 	char **relay_networks, **relay_domains;
+	char **auth_names;            /* of our filters, besides hostname */
 	struct milter_conf **milters; /* filters.h */
 	/* guard.h: strangers at mx listeners */
 	char **guard_allow, **guard_deny;       /* networks */

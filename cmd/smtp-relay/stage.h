@@ -1,6 +1,6 @@
 /* smtp-relay/stage.h: what the stages of a message share; for message.c and the stages.
  *
- *	bytes --> (held --> filters -->) trace --> password --> address --> list --> queue
+ *	bytes --> (claims --> held --> filters -->) claims --> trace --> password --> address --> list --> queue
  *
  * The header is kept until its end is known (limit.header bounds it); then each stage looks at it once and
  * may refuse the message, and those that want to make a new one of it, for each body that recipients get:
@@ -19,6 +19,7 @@ struct message {
 	struct buf head; /* the header so far, until in_body */
 	bool in_body;
 	bool eightbit; /* a byte above 0x7f has passed */
+	bool claims;   /* fields claim to be of our filters: claims.c */
 	char end[4];   /* the last octets of the body */
 	size_t nbodies;
 	bool *gone;                  /* bodies that nobody gets after all; by number */
@@ -51,7 +52,9 @@ struct stage {
 	void (*end)(struct session *s, unsigned body, struct buf *out);
 };
 
-extern const struct stage trace_stage, password_stage, address_stage, list_stage;
+extern const struct stage claims_stage, trace_stage, password_stage, address_stage, list_stage;
+/* claims.c: are there fields that claim to be of our filters, so that claims_stage.fields is due? */
+bool claims_found(struct session *s, struct slice fields);
 /* addresses.c: the message has gone. */
 void addresses_forget(struct message *m);
 /* trace.c: our Received field. */

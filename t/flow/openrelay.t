@@ -31,7 +31,8 @@ domain("smart.test", "mailRoutingSmartHost: legacy.test")
 def answer(to):
     with sb.smtp() as s:
         s.ehlo()
-        s.mail("out@sender.test")
+        s.command_encoding = "utf-8"
+        s.mail("out@sender.test", ["SMTPUTF8"] if not to.isascii() else [])
         s.putcmd("rcpt", f"TO:<{to}>")
         code, text = s.getreply()
         return f"{code} {text.decode().split()[0]}"
@@ -45,7 +46,19 @@ STRANGE = ["x@evil.invalid", f"x%evil.invalid@{D}", f"evil.invalid!x@{D}", f"x%e
            "x%evil.invalid@smart.test", "evil.invalid!x@smart.test", "x%evil.invalid@partner.example",
            f"x%[192.0.2.1]@{D}",
            f"@{D}:x@evil.invalid", f"x%evil.invalid@localhost", f"postmaster%evil.invalid@{D}",
-           f"x%evil.invalid@unknown.{D}"]
+           f"x%evil.invalid@unknown.{D}",
+           # the end, the case and the form of the domain
+           "x@evil.invalid.", f"x%evil.invalid@{D}.", f"x%evil.invalid@{D.upper()}", f"X%EVIL.INVALID@{HOST.upper()}",
+           "x@[198.51.100.1]", "x@[IPv6:2001:db8::1]", "x@[evil.invalid]", f"x@{D}.evil.invalid", "x@ev\u0131l.invalid",
+           "x@xn--evil-cua.invalid", f"x%xn--evil-cua.invalid@{D}", f"x%[IPv6:2001:db8::1]@{D}",
+           # two of a kind, and quotes
+           f"x@evil.invalid@{D}", f"x@{D}@evil.invalid", f'"x"@evil.invalid@{D}', f'"x%evil.invalid"@{HOST}',
+           f'"x\\@evil.invalid"@{D}', f"x\\@evil.invalid@{D}", f'"evil.invalid!x"@{D}', f'x@"evil.invalid"', f'"x@evil.invalid',
+           # routes and bangs
+           f"@{D},@{HOST}:x@evil.invalid", f"@evil.invalid:x%evil.invalid@{D}", f"{D}!x@evil.invalid", f"{D}!evil.invalid!x",
+           f"x%evil.invalid%away.test@{HOST}", f"away.test!evil.invalid!x@{D}", "x%evil.invalid%smart.test@away.test",
+           # no domain at all: ours is put behind it
+           "x%evil.invalid", "evil.invalid!x"]
 
 
 def check(rules, refused):
