@@ -78,6 +78,7 @@ sys_net       := -luv -ltls -lssl -lcrypto -lunbound -lz
 sys_directory := -lldap -llber
 sys_store     := -llmdb
 sys_sieve     := -lpcre2-8
+sys_guard     := -lcrypto
 sys_web       := -lcrypto -lz
 sys_json      := -ljansson
 

@@ -91,6 +91,14 @@ static const struct conf_key keys[] = {
 	    "Domains outside the directory that mx listeners take mail for." },
 	{ "relay.auth_names", CONF_LIST, &config.auth_names, "", 0, 0, RELOAD, "domain",
 	    "Names, besides hostname, under which filters of ours write Authentication-Results." },
+	{ "srs.domain", CONF_STR, &config.srs_domain, "", 0, 0, RELOAD, "domain",
+	    "The domain of ours that senders get whose mail is forwarded outside; empty: they stay." },
+	{ "srs.secret", CONF_SECRET, &config.srs_secret, "", 0, 0, RELOAD, NULL,
+	    "A word that only we know, for srs.domain." },
+	{ "srs.old_secret", CONF_SECRET, &config.srs_old_secret, "", 0, 0, RELOAD, NULL,
+	    "The one before, which is still taken." },
+	{ "srs.except", CONF_LIST, &config.srs_except, "", 0, 0, RELOAD, "domain",
+	    "Domains whose senders stay as they are: ours." },
 	{ "sender.domain", CONF_BOOL, &config.sender_domain, "no", 0, 0, RELOAD, NULL,
 	    "Whether the domain of a stranger's sender must have an MX or an address." },
 	{ "sender.own", CONF_ENUM, &config.sender_own, "any", 0, 0, RELOAD, "any|known|refuse",
@@ -457,6 +465,7 @@ relay_check(struct buf *why)
 	good = filters_check(why) && good;
 	good = guard_check(why) && good;
 	good = policy_check(why) && good;
+	good = srs_check(why) && good;
 	return dir_check(why) && good;
 }
 

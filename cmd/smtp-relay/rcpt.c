@@ -21,6 +21,7 @@
 struct rcpt_wait {
 	const struct smtp_rcpt *rcpt;
 	struct address to;                                       /* with a domain */
+	bool back;                                               /* it was one of SRS */
 	bool judged;                                             /* policy services have agreed, */
 	bool filtered;                                           /* and filters */
 	void (*added)(struct session *, const struct verdict *); /* a filter adds it; else NULL */
@@ -206,6 +207,8 @@ rcpt_add(struct session *s, const struct expand_leg *leg, const char *as_given, 
 		.who = leg->who ? arena_str(&s->smtp.arena, leg->who) : NULL };
 	rcpt_given(s, &s->more[s->nrcpts]);
 	rcpt_terms(s, q, leg, as_given, orcpt);
+	if (!q->sender)
+		q->sender = rcpt_share(s, last->sender, srs_sender(s, leg));
 	s->nrcpts++;
 	relay.nrcpts++;
 	map_put(&s->rcpts_known, slice_str(q->addr), (void *)(uintptr_t)s->nrcpts); /* they move */
@@ -378,7 +381,7 @@ rcpt_refused(struct session *s, const struct expand_result *r, const struct rcpt
 
 	if (r->v.kind != OK)
 		*v = r->v;
-	else if (!r->ours && !added && !may_relay(s, &s->rcpt->to))
+	else if (!r->ours && !added && !s->rcpt->back && !may_relay(s, &s->rcpt->to))
 		*v = verdict(OUT_RELAY_DENIED);
 	else if (s->nrcpts + r->nlegs > QUEUE_MESSAGE_RCPTS)
 		*v = verdict(OUT_RCPTS_MANY);
@@ -505,6 +508,8 @@ void
 rcpt_start(struct session *s, const struct smtp_rcpt *rcpt,
     void (*added)(struct session *, const struct verdict *))
 {
+	bool good;
+
 	s->rcpt = arena_new(&s->smtp.arena, sizeof(*s->rcpt));
 	s->rcpt->rcpt = rcpt;
 	s->rcpt->to = rcpt->to;
@@ -514,6 +519,11 @@ rcpt_start(struct session *s, const struct smtp_rcpt *rcpt,
 		s->rcpt->to.flags &= ~(unsigned)ADDRESS_POSTMASTER;
 		/* A copy: a reload may come before the directory's answer. */
 		s->rcpt->to.domain = arena_slice(&s->smtp.arena, slice_str(shared.default_domain));
+	}
+	s->rcpt->back = !added && srs_back(s, &s->rcpt->to, &good);
+	if (s->rcpt->back && !good) {
+		rcpt_say(s, verdict(OUT_SRS_BAD));
+		return;
 	}
 	/* Said twice: a list of thousands is looked at once. */
 	if (!added &&

@@ -5,6 +5,7 @@
  *	auth.c     AUTH
  *	xclient.c  XCLIENT: a proxy that has asked for the password itself
  *	sender.c   MAIL of strangers: may this sender be?
+ *	srs.c      senders of others that go on, and their way back
  *	brake.c    how much users send in an hour
  *	policy.c   policy services, about each recipient
  *	rcpt.c     RCPT: who may have it, and who gets it; rcpt-body.h: which body of it
@@ -62,7 +63,10 @@ struct config {
 	char **any_sender;    /* accounts; "*" = all */
 	char **proxies;       /* auth.proxies: names of those that act for users */
 	char **relay_networks, **relay_domains;
-	char **auth_names;            /* of our filters, besides hostname */
+	char **auth_names; /* of our filters, besides hostname */
+	char *srs_domain;  /* srs.c; empty: senders stay as they are */
+	char *srs_secret, *srs_old_secret;
+	char **srs_except;
 	struct milter_conf **milters; /* filters.h */
 	/* guard.h: strangers at mx listeners */
 	char **guard_allow, **guard_deny;       /* networks */
@@ -224,6 +228,12 @@ bool addresses_inside(const struct session *s);
 enum sender_own { SENDER_OWN_ANY, SENDER_OWN_KNOWN, SENDER_OWN_REFUSE };
 void sender_judge(struct session *s, void (*then)(struct session *, const struct verdict *));
 void sender_forget(struct session *s);
+
+/* srs.c.  The sender that goes on with this leg of a stranger's mail, in the arena; NULL: the message's own. */
+const char *srs_sender(struct session *s, const struct expand_leg *leg);
+/* Is it an address that we have made of another's?  Then *to becomes that one; false in *good: it is a forged one. */
+bool srs_back(struct session *s, struct address *to, bool *good);
+bool srs_check(struct buf *why);
 
 /* brake.c.  May this user send one more message, or recipient?  With limit.excess = hold the answer is always yes, and
  * the message will be held. */

@@ -27,6 +27,8 @@
 #define OUT_SENDER_NOBODY	PERM, 550, "5.1.0", "there is no such sender here"
 /* A stranger's sender is of a domain of ours, whose users log in (sender.own = refuse). */
 #define OUT_SENDER_OURS		PERM, 550, "5.7.1", "senders of this domain log in first"
+/* An address of the form that forwarded mail has as its sender, which is not of ours or too old (srs.domain). */
+#define OUT_SRS_BAD		PERM, 550, "5.1.1", "not a return address of ours, or an old one"
 /* A policy service refuses it and says no more about why. */
 #define OUT_POLICY_NO		PERM, 550, "5.7.1", "a policy service refuses it"
 /* A policy service refuses it for now and says no more about why. */
