@@ -180,6 +180,15 @@ macro_cipher(const struct filters *f, struct buf *out)
 }
 
 static void
+macro_cipher_bits(const struct filters *f, struct buf *out)
+{
+	int bits = stream_tls_cipher_bits(&f->session->smtp.line.io);
+
+	if (bits > 0)
+		buf_i64(out, bits);
+}
+
+static void
 macro_subject(const struct filters *f, struct buf *out)
 {
 	char name[256];
@@ -273,6 +282,7 @@ static const struct {
 	{ "client_port", macro_client_port },
 	{ "tls_version", macro_tls_version },
 	{ "cipher", macro_cipher },
+	{ "cipher_bits", macro_cipher_bits },
 	{ "cert_subject", macro_subject },
 	{ "auth_type", macro_mechanism },
 	{ "auth_authen", macro_account },

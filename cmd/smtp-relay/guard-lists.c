@@ -73,7 +73,14 @@ static void
 guard_list_probed(void *arg, const struct dns_answer *a)
 {
 	struct guard_list *l = arg;
-	bool lies = a->status == 0 && guard_listed(l->codes, a->addrs, a->naddrs);
+	bool there = false, lies;
+
+	/* A reload may have taken it away, and a second one its words. */
+	for (struct guard_list **c = config.dnslists; c && *c; c++)
+		there |= *c == l;
+	if (!there)
+		return;
+	lies = a->status == 0 && guard_listed(l->codes, a->addrs, a->naddrs);
 
 	if (lies != l->lies)
 		log_event(lies ? LOG_WARN : LOG_INFO, "dnslist", "list=%s result=%s",

@@ -25,7 +25,7 @@ struct guard_wait {
 	struct deadline deadline;
 	struct guard_asked *asked;
 	struct daemon_listen *listen;
-	const struct guard_list *list; /* WAIT_TARPIT: on which it is */
+	uint16_t mark; /* WAIT_TARPIT: of the list on which it is; a reload may take that away */
 	uint64_t since_ms;
 	int fd; /* -1: only the lists are asked, the client is in already */
 	uint32_t slot;
@@ -254,7 +254,7 @@ wait_on_tarpit(struct deadline *d)
 {
 	struct guard_wait *w = CONTAINER(d, struct guard_wait, deadline);
 	struct addr peer = wait_peer(w);
-	const struct guard_list *list = w->list;
+	const struct guard_list *list = guard_list_find(w->mark);
 	enum guard_why why = (enum guard_why)w->why;
 
 	guard_refuse(wait_end(w), &peer, why, list, S(""));
@@ -271,7 +271,7 @@ guard_tarpit(int fd, const struct addr *peer, enum guard_why why, const struct g
 	    !(w = wait_new(fd, peer, WAIT_TARPIT)))
 		return false;
 	w->why = (uint8_t)why;
-	w->list = list;
+	w->mark = list ? guard_list_mark(list) : 0;
 	deadline_set(&w->deadline, daemon_loop(), (uint64_t)config.guard_tarpit_ms, wait_on_tarpit);
 	return true;
 }

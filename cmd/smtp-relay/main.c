@@ -53,6 +53,8 @@ static const struct conf_key keys[] = {
 	    "Messages of one user in an hour; 0 is no limit." },
 	{ "limit.user_rcpts", CONF_INT, &config.user_rcpts, "0", 0, 10000000, RELOAD, NULL,
 	    "Recipients of one user in an hour; 0 is no limit." },
+	{ "limit.min_memory", CONF_SIZE, &config.min_memory, "16M", 0, INT64_MAX, RELOAD, NULL,
+	    "Memory of the host below which mx takes no mail; 0 is no limit." },
 	{ "limit.user_failures", CONF_INT, &config.user_failures, "0", 0, 10000000, RELOAD, NULL,
 	    "Recipients of one user in an hour that were refused for good; 0 is no limit." },
 	{ "limit.domain_messages", CONF_INT, &config.domain_messages, "0", 0, 10000000, RELOAD, NULL,

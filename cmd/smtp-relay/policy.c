@@ -71,6 +71,8 @@ policy_write_connection(const struct session *s, struct buf *b)
 	guard_policy_write(b, "sasl_username", slice_str(s->account));
 	guard_policy_write(b, "sasl_sender", S(""));
 	guard_policy_write(b, "encryption_protocol", slice_str(tls ? stream_tls_version(io) : ""));
+	(void)snprintf(number, sizeof(number), "%d", stream_tls_cipher_bits(io));
+	guard_policy_write(b, "encryption_keysize", slice_str(number));
 	guard_policy_write(b, "encryption_cipher", slice_str(tls ? stream_tls_cipher(io) : ""));
 }
 

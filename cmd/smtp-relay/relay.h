@@ -54,7 +54,8 @@ struct config {
 	int64_t domain_messages, domain_rcpts;
 	int excess; /* enum brake: of these five */
 	int64_t command_ms, data_ms, data_rate;
-	int64_t min_free; /* of the queue's file system, octets */
+	int64_t min_memory; /* of the host, octets */
+	int64_t min_free;   /* of the queue's file system, octets */
 	int64_t auth_delay, auth_failures;
 	int64_t release_most; /* ms that a message may be kept, 0 = none is */
 	char **sent_users;    /* accounts whose Sent folder gets a copy; "*" = all */
@@ -210,6 +211,8 @@ void relay_session_answer(struct session *s, enum verdict_kind kind, int code, c
 
 /* space.c: may a message of `size` octets (0: nobody knows) be begun by this session? */
 bool space_left(const struct session *s, uint64_t size);
+/* Has the host memory for it?  Asked of mail from elsewhere alone. */
+bool space_memory(const struct session *s);
 
 /* rcpt.c */
 void rcpt_ask(struct smtp_server *s, const struct smtp_rcpt *rcpt);

@@ -190,6 +190,10 @@ on_mail(struct smtp_server *smtp, const struct smtp_mail *mail)
 		relay_session_answer(s, OUT_CERT_NAME);
 		return;
 	}
+	if (!space_memory(s)) {
+		relay_session_answer(s, OUT_MEMORY_SHORT);
+		return;
+	}
 	if (!space_left(s, mail->size)) {
 		relay_session_answer(s, OUT_QUEUE_FULL);
 		return;

@@ -1,10 +1,13 @@
 /* space.c: is there room in the queue for another message?
  *
+ * And memory, of which a host that runs out of it takes from whoever it likes: mail from elsewhere is put off first.
  * Asked at MAIL, before anything is written: a file system that is full fails in the middle of messages, of
  * masters' journals and of reports.  Mail from elsewhere, which comes again by itself, is put off first.
  * A file system below a gigabyte keeps an eighth of itself free, not more: else it might never take anything.
  * The kernel's answer is believed for a second, while there is room by it.  What cannot be told is no reason to refuse. */
+#include <fcntl.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 #include "base/clock.h"
 #include "base/log.h"
 #include "conf/shared.h"
@@ -52,6 +55,49 @@ space_is_left(const struct session *s, uint64_t size, bool anew)
 		said_ms = now ? now : 1;
 		log_event(LOG_ERROR, "queue_space", "path=%s free=%llu least=%llu",
 		    log_str(shared.queue), (unsigned long long)is, (unsigned long long)least);
+	}
+	return false;
+}
+
+/* ---- memory ------------------------------------------------------------------------------ */
+
+/* MemAvailable of proc(5), octets; UINT64_MAX when it cannot be told. */
+static uint64_t
+memory_available(void)
+{
+	int fd = open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
+	char text[4096];
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+	struct slice rest = slice(text, n < 0 ? 0 : (size_t)n), line, word;
+	uint64_t kb;
+
+	if (fd >= 0)
+		(void)close(fd);
+	while (slice_cut(&rest, '\n', &line))
+		if (slice_word(&line, &word) && slice_eq(word, S("MemAvailable:")) &&
+		    slice_word(&line, &word) && slice_u64(word, UINT64_MAX / 1024, &kb) == 0)
+			return kb * 1024;
+	return UINT64_MAX;
+}
+
+bool
+space_memory(const struct session *s)
+{
+	static uint64_t bytes = UINT64_MAX, asked_ms, said_ms;
+	uint64_t now = clock_mono_ms(), least = (uint64_t)config.min_memory;
+
+	if (!least || s->role != ROLE_MX)
+		return true;
+	if (asked_ms == 0 || now - asked_ms >= ASK_EVERY_MS) {
+		asked_ms = now ? now : 1;
+		bytes = memory_available();
+	}
+	if (bytes >= least)
+		return true;
+	if (said_ms == 0 || now - said_ms >= SAY_EVERY_MS) {
+		said_ms = now ? now : 1;
+		log_event(LOG_ERROR, "memory_short", "free=%llu least=%llu",
+		    (unsigned long long)bytes, (unsigned long long)least);
 	}
 	return false;
 }

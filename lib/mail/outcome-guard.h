@@ -29,6 +29,8 @@
 #define OUT_SENDER_OURS		PERM, 550, "5.7.1", "senders of this domain log in first"
 /* An address of the form that forwarded mail has as its sender, which is not of ours or too old (srs.domain). */
 #define OUT_SRS_BAD		PERM, 550, "5.1.1", "not a return address of ours, or an old one"
+/* The host has less memory left than limit.min_memory, and mail from elsewhere waits. */
+#define OUT_MEMORY_SHORT	TEMP, 452, "4.3.2", "the host is short of memory, try again later"
 /* A policy service refuses it and says no more about why. */
 #define OUT_POLICY_NO		PERM, 550, "5.7.1", "a policy service refuses it"
 /* A policy service refuses it for now and says no more about why. */

@@ -286,6 +286,12 @@ stream_tls_version(const struct stream *s)
 	return stream_secure(s) ? tls_session_version(s->tls) : NULL;
 }
 
+int
+stream_tls_cipher_bits(const struct stream *s)
+{
+	return stream_secure(s) ? tls_session_cipher_bits(s->tls) : 0;
+}
+
 const char *
 stream_tls_cipher(const struct stream *s)
 {

@@ -341,6 +341,12 @@ tls_session_version(struct tls_session *s)
 	return s->tls ? tls_conn_version(s->tls) : SSL_get_version(s->ssl);
 }
 
+int
+tls_session_cipher_bits(struct tls_session *s)
+{
+	return s->tls ? tls_conn_cipher_strength(s->tls) : SSL_get_cipher_bits(s->ssl, NULL);
+}
+
 const char *
 tls_session_cipher(struct tls_session *s)
 {

@@ -18,8 +18,11 @@ sb = tm.Sandbox("--users", "2", *without, "--set", "smtp-relay.workers=1", "--se
                 "--set", "smtp-relay.listen guarded.proxy=yes", "--set", "smtp-relay.guard.greet_wait=60s",
                 "--set", f"smtp-relay.guard.waiting={PLACES}", "--set", "smtp-relay.limit.per_client=50", "--set", "smtp-relay.guard.allow=203.0.113.1",
                 "--set", "smtp-relay.guard.deny=203.0.113.9")
-master = sb.pid("smtp-relay")
-worker = int(open(f"/proc/{master}/task/{master}/children").read().split()[0])
+
+
+def the_worker():
+    master = sb.pid("smtp-relay")
+    return int(open(f"/proc/{master}/task/{master}/children").read().split()[0])
 
 
 def memory():
@@ -53,6 +56,33 @@ def alive(what):
         return time.monotonic() - began
     tm.ok(tm.least(ours, .2) < .2, f"{what}: and so are our users")
 
+
+# ---- memory is short: mail from elsewhere waits, that of our users goes on
+def memory_answer(port, address=None):
+    w = wire.Line((sb.host, port), wire.v1(address) if address else b"")
+    w.line()
+    w.say("HELO x")
+    answer = w.say("MAIL FROM:<a@sender.test>")
+    w.close()
+    return answer[:9]
+
+
+conf = sb.conf("smtp-relay.conf")
+plain = open(conf).read()
+with open(conf, "a") as f:
+    f.write("\n[limit]\nmin_memory = 900T\n")
+sb.restart("smtp-relay")
+tm.is_([memory_answer(MX, "203.0.113.1"), memory_answer(sb.port("SMTP"))], ["452 4.3.2"] * 2, "with less memory than limit.min_memory mail from elsewhere waits")
+w = wire.Line((sb.host, sb.port("SUBMISSION")))
+tm.ok(w.line().startswith("220"), "and users are let in")
+w.close()
+tm.ok(wire.logged(sb, "smtp-relay", "ev=memory_short"), "with a line in the log")
+with open(conf, "w") as f:
+    f.write(plain)
+sb.restart("smtp-relay")
+tm.is_(memory_answer(MX, "203.0.113.1"), "250 2.1.0", "with enough of it, it does not")
+
+worker = the_worker()
 
 # ---- one client alone takes no more than its share
 one = [come("192.0.2.1") for _ in range(60)]

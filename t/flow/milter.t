@@ -343,6 +343,7 @@ def submit():
 tm.is_(submit(), {}, "a user submits a message")
 tm.ok(one.macros["M"]["{auth_authen}"] == me and one.macros["M"]["{auth_type}"] in ("PLAIN", "LOGIN") and one.macros["H"]["{tls_version}"].startswith("TLS"),
       "the filter hears who he is")
+tm.ok(one.macros["H"]["{cipher_bits}"] in ("128", "256"), "and how strong his cipher is")
 names = [n for n, _ in one.conns[-1].fields]
 tm.is_(sorted(names), ["Date", "From", "Message-ID", "Subject"], "and sees the message as it will be")
 head, _ = arrived()
