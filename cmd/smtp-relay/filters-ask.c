@@ -17,7 +17,9 @@ client_known(const struct session *s)
 static void
 client_name(const struct session *s, struct buf *out)
 {
-	if (client_known(s))
+	if (names_client(s))
+		buf_str(out, names_client(s));
+	else if (client_known(s))
 		buf_printf(out, "[%s]", s->client);
 	else
 		buf_lit(out, "localhost");
@@ -141,7 +143,17 @@ macro_client_addr(const struct filters *f, struct buf *out)
 static void
 macro_client_name(const struct filters *f, struct buf *out)
 {
-	macro_text(out, client_known(f->session) ? "unknown" : "localhost");
+	const char *name = names_client(f->session);
+
+	macro_text(out, name ? name : client_known(f->session) ? "unknown" : "localhost");
+}
+
+static void
+macro_client_ptr(const struct filters *f, struct buf *out)
+{
+	const char *name = names_reverse(f->session);
+
+	macro_text(out, name ? name : client_known(f->session) ? "unknown" : "localhost");
 }
 
 static void
@@ -278,7 +290,7 @@ static const struct {
 	{ "daemon_addr", macro_daemon_addr },
 	{ "client_addr", macro_client_addr },
 	{ "client_name", macro_client_name },
-	{ "client_ptr", macro_client_name },
+	{ "client_ptr", macro_client_ptr },
 	{ "client_port", macro_client_port },
 	{ "tls_version", macro_tls_version },
 	{ "cipher", macro_cipher },

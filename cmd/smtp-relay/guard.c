@@ -65,7 +65,8 @@ guard_resolver(void)
 	char *why = NULL;
 	int r = 0;
 
-	if ((!config.dnslists || !*config.dnslists) && !config.sender_domain)
+	if ((!config.dnslists || !*config.dnslists) && !config.sender_domain &&
+	    !config.client_names)
 		return;
 	if (guard.dns)
 		r = dns_change(guard.dns, &p, &why);

@@ -91,6 +91,8 @@ static const struct conf_key keys[] = {
 	    "Client addresses (CIDR) that may send anywhere on mx listeners." },
 	{ "relay.domains", CONF_LIST, &config.relay_domains, "", 0, 0, RELOAD, "domain",
 	    "Domains outside the directory that mx listeners take mail for." },
+	{ "relay.client_names", CONF_BOOL, &config.client_names, "no", 0, 0, RELOAD, NULL,
+	    "Whether names of clients are looked up, for filters, policy services and Received." },
 	{ "relay.auth_names", CONF_LIST, &config.auth_names, "", 0, 0, RELOAD, "domain",
 	    "Names, besides hostname, under which filters of ours write Authentication-Results." },
 	{ "srs.domain", CONF_STR, &config.srs_domain, "", 0, 0, RELOAD, "domain",

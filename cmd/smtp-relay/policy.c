@@ -59,8 +59,10 @@ policy_write_connection(const struct session *s, struct buf *b)
 	struct addr here;
 
 	guard_policy_write(b, "client_address", slice_str(s->client));
-	guard_policy_write(b, "client_name", S("unknown"));
-	guard_policy_write(b, "reverse_client_name", S("unknown"));
+	guard_policy_write(b, "client_name",
+	    names_client(s) ? slice_str(names_client(s)) : S("unknown"));
+	guard_policy_write(b, "reverse_client_name",
+	    names_reverse(s) ? slice_str(names_reverse(s)) : S("unknown"));
 	(void)snprintf(number, sizeof(number), "%d", addr_port(&s->peer));
 	guard_policy_write(b, "client_port", slice_str(number));
 	stream_local(io, &here);

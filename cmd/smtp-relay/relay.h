@@ -7,6 +7,7 @@
  *	sender.c   MAIL of strangers: may this sender be?
  *	srs.c      senders of others that go on, and their way back
  *	brake.c    how much users send in an hour
+ *	names.c    names of clients
  *	policy.c   policy services, about each recipient
  *	rcpt.c     RCPT: who may have it, and who gets it; rcpt-body.h: which body of it
  *	release.c  mail that is kept for later, and cancelled
@@ -77,6 +78,7 @@ struct config {
 	int64_t guard_remember_ms, guard_block_ms, guard_tarpit_ms;
 	int64_t guard_waiting; /* most that wait in a worker */
 	struct guard_list **dnslists;
+	bool client_names;          /* are looked up */
 	bool sender_domain;         /* must be there */
 	int sender_own;             /* enum sender_own */
 	char **sender_own_networks; /* for whom that does not hold */
@@ -134,6 +136,12 @@ struct session {
 	char *account;           /* authenticated: uid@domain; heap */
 	char mechanism[16];      /* how; "" for whom a proxy has said who he is */
 	struct filters *filters; /* filters.h; NULL: none */
+	/* names.c: what DNS calls the client, and whether that leads back; heap */
+	char *name;
+	bool name_good;
+	struct op name_op;
+	struct deadline name_late;
+	void (*name_then)(struct session *);
 	/* AUTH */
 	struct login *login;  /* while it lasts */
 	uint32_t auth_failed; /* passwords of lists, too */
@@ -255,6 +263,14 @@ bool policy_wanted(const struct session *s);
 void policy_ask(struct session *s, const struct address *rcpt,
     void (*then)(struct session *, const struct verdict *));
 bool policy_check(struct buf *why);
+
+/* names.c: the client's name, asked for when the session begins (relay.client_names). */
+void names_begin(struct session *s);
+void names_end(struct session *s);
+void names_wait(struct session *s,
+    void (*then)(struct session *));                /* until it is known, or will not be */
+const char *names_client(const struct session *s);  /* one that leads back to him, or NULL */
+const char *names_reverse(const struct session *s); /* whether or not it does */
 
 /* auth.c */
 enum smtp_next relay_cmd_auth(struct smtp_server *s, struct slice arg);

@@ -64,13 +64,19 @@ helo_filtered(struct session *s, const struct verdict *no)
 }
 
 static void
+helo_named(struct session *s)
+{
+	filters_ask(s, MILTER_AT_HELO, helo_filtered);
+}
+
+static void
 on_helo(struct smtp_server *smtp, struct slice name)
 {
 	struct session *s = relay_session_of(smtp);
 
 	log_event(LOG_DEBUG, "helo", "sid=%s name=%s esmtp=%d", s->sid, log_value(name),
 	    smtp->esmtp);
-	filters_ask(s, MILTER_AT_HELO, helo_filtered);
+	names_wait(s, helo_named);
 }
 
 /* A store by its certificate sends its users' mail on (lmtpd(8)).  Who is merely asked may be a relay of ours as
@@ -266,6 +272,7 @@ relay_session_on_closed(struct smtp_server *smtp)
 	deadline_clear(&s->late);
 	login_free(&s->login);
 	filters_end(s);
+	names_end(s);
 	admit_leave(&s->admit);
 	metric_add(M_SESSIONS, -1);
 	log_event(LOG_INFO, "disconnect", "sid=%s why=%s messages=%u ms=%llu", s->sid,
@@ -363,6 +370,8 @@ relay_session_forwarded(struct session *s, const struct addr *peer)
 	}
 	filters_end(s); /* they have not heard of this one */
 	filters_begin(s);
+	names_end(s);
+	names_begin(s);
 	admit_leave(&s->admit);
 	return admit_enter(&s->admit, ROLE_SUBMISSION, peer);
 }
@@ -406,6 +415,7 @@ relay_session_begin(struct daemon_listen *l, int fd, const struct relay_peer *wh
 	s->role = (enum role)l->role;
 	s->since_ms = clock_mono_ms();
 	deadline_init(&s->late);
+	deadline_init(&s->name_late);
 	s->smtp.data = s;
 	s->smtp.sid = s->sid;
 	policies[s->role].hostname = shared.hostname;
@@ -427,6 +437,7 @@ relay_session_begin(struct daemon_listen *l, int fd, const struct relay_peer *wh
 	s->demand = s->role == ROLE_MX && l->peer_cert == PEER_CERT_DEMAND;
 	s->smtp.need_tls = s->demand;
 	filters_begin(s);
+	names_begin(s);
 	if (smtp_server_open(&s->smtp, daemon_loop(), fd, l->tls == TLS_IMPLICIT) < 0) {
 		(void)close(fd);
 		relay_session_on_closed(&s->smtp);

@@ -24,6 +24,7 @@ trace_received(struct session *s, struct buf *out)
 		.zone = date_local_zone(now),
 	};
 
+	r.rdns = slice_str(names_client(s));
 	r.with =
 	    slice_str(received_with(false, s->smtp.esmtp, tls, s->account, s->smtp.mail.smtputf8));
 	if (tls) {

@@ -7,6 +7,7 @@
  * also when the answer is known at once. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/log.h"
@@ -16,7 +17,7 @@
 #include "conf/shared.h"
 #include "net/dns-impl.h"
 
-enum { TYPE_A = 1, TYPE_MX = 15, TYPE_AAAA = 28, CLASS_IN = 1 };
+enum { TYPE_A = 1, TYPE_PTR = 12, TYPE_MX = 15, TYPE_AAAA = 28, CLASS_IN = 1 };
 enum { NAME_WIRE = 255 };
 
 #define LOOK_MS                                                                                    \
@@ -273,15 +274,15 @@ dns_name_of(const uint8_t *p, size_t n)
 }
 
 static void
-add_mx(struct query *q, const uint8_t *p, size_t n)
+add_host(struct query *q, uint16_t preference, const uint8_t *p, size_t n)
 {
 	struct dns_answer *a = &q->a;
-	char *host = n > 2 ? dns_name_of(p + 2, n - 2) : NULL;
+	char *host = dns_name_of(p, n);
 
 	if (!host)
 		return;
 	a->mx = mem_grow(a->mx, a->nmx + 1, sizeof(*a->mx));
-	a->mx[a->nmx].preference = (uint16_t)(p[0] << 8 | p[1]);
+	a->mx[a->nmx].preference = preference;
 	a->mx[a->nmx++].host = host;
 }
 
@@ -394,8 +395,10 @@ dns_take(struct query *q, int type, int err, const struct ub_result *r)
 			const uint8_t *p = (const uint8_t *)r->data[i];
 			size_t n = (size_t)r->len[i];
 
-			if (type == TYPE_MX)
-				add_mx(q, p, n);
+			if (type == TYPE_MX && n > 2)
+				add_host(q, (uint16_t)(p[0] << 8 | p[1]), p + 2, n - 2);
+			else if (type == TYPE_PTR)
+				add_host(q, 0, p, n);
 			else if (type == TYPE_A && n == 4)
 				add_addr(q, AF_INET, p);
 			else if (type == TYPE_AAAA && n == 16)
@@ -565,4 +568,23 @@ dns_a_start(struct dns *d, const char *name, struct op *op,
 		if (!q->open)
 			answer_later(q, -EAGAIN);
 	}
+}
+
+void
+dns_ptr_start(struct dns *d, const struct addr *a, struct op *op,
+    void (*done)(void *arg, const struct dns_answer *), void *arg)
+{
+	struct query *q = query_new(d, op, done, arg);
+	const uint8_t *four = (const uint8_t *)&a->in.sin_addr, *six = a->in6.sin6_addr.s6_addr;
+	char name[80];
+
+	if (a->sa.sa_family == AF_INET)
+		(void)snprintf(name, sizeof(name), "%u.%u.%u.%u.in-addr.arpa", four[3], four[2],
+		    four[1], four[0]);
+	for (int i = 15, at = 0; a->sa.sa_family == AF_INET6 && i >= 0; i--)
+		at += snprintf(name + at, sizeof(name) - (size_t)at, "%x.%x.%s", six[i] & 15U,
+		    six[i] >> 4U, i ? "" : "ip6.arpa");
+	dns_ask(q, name, TYPE_PTR);
+	if (!q->open)
+		answer_later(q, -EAGAIN);
 }

@@ -48,6 +48,9 @@ void dns_mx_start(struct dns *d, const char *name, struct op *op,
 /* A and AAAA together, IPv6 first as RFC 6724 would when both work. */
 void dns_addr_start(struct dns *d, const char *name, struct op *op,
     void (*done)(void *arg, const struct dns_answer *), void *arg);
+/* The names of an address (PTR) of IPv4 or IPv6, as `mx` without preference, in no order; not of the hosts file. */
+void dns_ptr_start(struct dns *d, const struct addr *a, struct op *op,
+    void (*done)(void *arg, const struct dns_answer *), void *arg);
 /* A alone, by DNS alone: for names that are no hosts, like those of lists (RFC 5782). */
 void dns_a_start(struct dns *d, const char *name, struct op *op,
     void (*done)(void *arg, const struct dns_answer *), void *arg);

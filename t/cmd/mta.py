@@ -143,7 +143,7 @@ class Mail(threading.Thread):
 
 
 class Dns(threading.Thread):
-    """Answers for MX, A and AAAA from a table {"name": {"MX": [(10, "host")], "A": ["127.0.0.1"]}}; a
+    """Answers for MX, A, AAAA and PTR from a table {"name": {"MX": [(10, "host")], "A": ["127.0.0.1"]}}; a
     name that is not there does not exist."""
 
     def __init__(self, table):
@@ -171,6 +171,8 @@ class Dns(threading.Thread):
             rrs = []
             if entry and qtype == 15:
                 rrs = [struct.pack(">H", p) + self.name(h) for p, h in entry.get("MX", [])]
+            elif entry and qtype == 12:
+                rrs = [self.name(h) for h in entry.get("PTR", [])]
             elif entry and qtype == 1:
                 rrs = [socket.inet_aton(a) for a in entry.get("A", [])]
             elif entry and qtype == 28:
