@@ -10,8 +10,8 @@ import confile
 import host
 
 LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-ROLES = ("all", "relay", "store", "proxy")
-ACCOUNTS = {("relay",): "mta", ("store",): "store", ("proxy",): "mmp"}
+ROLES = ("all", "relay", "store", "proxy", "web")
+ACCOUNTS = {("relay",): "mta", ("store",): "store", ("proxy",): "mmp", ("web",): "mmp", ("proxy", "web"): "mmp"}
 
 
 def not_domain(word):
@@ -99,6 +99,10 @@ class Answers:
             raise host.Stop("--%s: %s" % (name.replace("_", "-"), wrong(word)), 64)
         return word
 
+    def has(self, daemon):
+        """Has the package of a daemon left its file?  Not all hosts of a role have all of them."""
+        return host.program(daemon) and os.path.exists("%s/%s.conf" % (self.etc, daemon))
+
     def gather(self):
         fqdn = socket.getfqdn().lower()
         self.domain = self.of("domain", "The domain of the mail addresses", self.had("default_domain"), not_domain)
@@ -106,11 +110,13 @@ class Answers:
                                 ("" if not_domain(fqdn) or fqdn.endswith("localdomain") else fqdn), not_domain)
         roles = self.of("role", "What this host is (%s)" % ", ".join(ROLES), self.likely_roles(), not_roles).split()
         self.roles = ["store", "relay"] if "all" in roles else [r for r in ROLES if r in roles]
+        if self.has("memd") and ("proxy" in roles or ("all" in roles and self.has("jmapd"))) and "web" not in roles:
+            self.roles.append("web")
         self.one_host = "all" in roles
         lacking = [d for r in self.roles for d in host.NEEDED[r] if not host.program(d)]
         if lacking:
             raise host.Stop("--role: %s is not installed: apt install %s" % (
-                " and ".join(lacking), "tiermail" if self.one_host else " ".join("tiermail-" + r for r in self.roles)))
+                " and ".join(lacking), "tiermail" if self.one_host else " ".join("tiermail-" + {"web": "webmail"}.get(r, r) for r in self.roles)))
         self.directory = self.of("directory", "The directory: fresh, made here, or existing", "existing" if self.had("ldap.url") not in (
             "", "ldapi:///") else "fresh", lambda w: None if w in ("fresh", "existing") else "fresh or existing")
         self.url = self.of("ldap_url", "Its servers", self.had("ldap.url") or "ldapi:///", not_url) \
@@ -120,16 +126,24 @@ class Answers:
         self.account = ACCOUNTS.get(tuple(self.roles), "tiermail")
         sieve = os.path.join(self.etc, "sieve.password")
         # Where scripts can be changed: the file of sieved's password for the directory.
-        self.sieve = sieve if "store" in self.roles and host.program("sieved") and os.path.exists(self.etc + "/sieved.conf") and (
+        self.sieve = sieve if "store" in self.roles and self.has("sieved") and (
             self.directory == "fresh" or os.path.exists(sieve)) else None
         jmap = os.path.join(self.etc, "jmap.password")
         # The same of jmapd, for the vacation.
-        self.jmap = jmap if "store" in self.roles and host.program("jmapd") and os.path.exists(self.etc + "/jmapd.conf") and (
+        self.jmap = jmap if "store" in self.roles and self.has("jmapd") and (
             self.directory == "fresh" or os.path.exists(jmap)) else None
         self.bind_dn = self.options.bind_dn or self.had("ldap.bind_dn") or "uid=%s,ou=services,%s" % (self.account, self.base)
         if not_dn(self.bind_dn):
             raise host.Stop("--bind-dn: %s" % not_dn(self.bind_dn), 64)
         self.certificates()
+        self.beside = "web" in self.roles and "store" in self.roles
+        if self.beside and not (self.self_made or self.ca or self.had("tls.ca")):
+            if "web" in roles:
+                raise host.Stop("--role web beside a store: memd shows the store this host's certificate, which only a private "
+                                "authority's can be for: --self-made, or --ca", 64)
+            host.say("The web client is left out: memd would have to show the store a certificate of a private authority (--self-made, or --ca).")
+            self.roles.remove("web")
+            self.beside = False
         self.user = self.options.user
         if self.user is None and not self.options.yes and self.directory == "fresh" and "store" in self.roles:
             self.user = host.ask("A first user, by the login (- for none)", "-", lambda w: None if w == "-" else not_uid(w))

@@ -60,7 +60,7 @@ def units(site):
 
 
 TARGETS = {"store": ("tiermail-store.target",), "relay": ("tiermail-relay-in.target", "tiermail-relay-out.target"),
-           "proxy": ("tiermail-proxy.target",)}
+           "proxy": ("tiermail-proxy.target",), "web": ("tiermail-web.target", "tiermail-proxy.target")}
 
 
 def answers(site, daemon, line=b"ping"):

@@ -23,10 +23,10 @@ DAEMONS = {
     "stored": ("store", "tm-store"), "lmtpd": ("store", "tm-lmtp"), "imapd": ("store", "tm-imap"),
     "pop3d": ("store", "tm-pop3"), "jmapd": ("store", "tm-jmap"), "sieved": ("store", "tm-sieve"),
     "jobctl": ("relay", "tm-queue"), "smtp-relay": ("relay", "tm-relay"),
-    "mmpd": ("proxy", "tm-proxy"), "memd": ("proxy", "tm-web"),
+    "mmpd": ("proxy", "tm-proxy"), "memd": ("web", "tm-web"),
 }
-# Without which a host does not play that role; imapd, pop3d, jmapd, sieved and memd come in packages of their own.
-NEEDED = {"store": ("stored", "lmtpd"), "relay": ("jobctl", "smtp-relay"), "proxy": ("mmpd",)}
+# Without which a host does not play that role; imapd, pop3d, jmapd and sieved come in packages of their own.
+NEEDED = {"store": ("stored", "lmtpd"), "relay": ("jobctl", "smtp-relay"), "proxy": ("mmpd",), "web": ("memd",)}
 
 
 class Stop(Exception):

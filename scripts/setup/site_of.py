@@ -24,7 +24,7 @@ class Site:
 
     def present(self):
         """Installed and configured.  A proxy beside the daemons that it stands in front of has their ports: it
-        counts when it runs."""
+        counts when it runs; so does the web client, which needs more than its package's file."""
         found = [d for d in host.installed() if os.path.exists("%s/%s.conf" % (self.etc, d))]
         run = confile.get(self.conf, "rundir") or host.RUN
         return [d for d in found if d not in ("mmpd", "memd") or "imapd" not in found or os.path.exists("%s/%s.ctl" % (run, d))]

@@ -3,6 +3,8 @@ and both removed again: `tiermail-setup test`.
 
 The host is asked under its name, so that the certificate is looked at as clients do, but at the address of the
 listener: DNS need not know it yet."""
+import base64
+import http.client
 import imaplib
 import smtplib
 import socket
@@ -77,8 +79,24 @@ def remove(box, uids):
     box.uid("EXPUNGE", b",".join(uids).decode())
 
 
+def web(site, user, password):
+    """Through memd to the mailbox, as its own page goes; False where there is no memd."""
+    where = next((site_of.endpoint(address) for d, _, address, tls, _ in site.listeners() if d == "memd" and tls == "implicit"), None)
+    if not where:
+        return False
+    name = site.get("hostname")
+    h = http.client.HTTPConnection(name, timeout=WAIT)
+    h.sock = site.trust().wrap_socket(socket.create_connection(where, WAIT), server_hostname=name)
+    h.request("GET", "/.well-known/jmap", headers={"Authorization": "Basic " + base64.b64encode(("%s:%s" % (user, password)).encode()).decode()})
+    answer = h.getresponse()
+    if answer.status != 200 or b'"accounts"' not in answer.read():
+        raise host.Stop("memd answers %d %s: journalctl -u tiermail-memd -u tiermail-jmapd" % (answer.status, answer.reason))
+    h.close()
+    return True
+
+
 def roundtrip(site, user, password):
-    """Send, read, bounce: a line each."""
+    """Send, read, bounce, and the web client's way: a line each."""
     mark = "tiermail-setup " + uuid.uuid4().hex
     try:
         begun = time.monotonic()
@@ -93,5 +111,7 @@ def roundtrip(site, user, password):
         host.say("ok    is told that %s does not exist" % NOWHERE)
         remove(box, uids)
         box.logout()
-    except (OSError, smtplib.SMTPException, imaplib.IMAP4.error) as e:
+        if web(site, user, password):
+            host.say("ok    reaches the mailbox by the web")
+    except (OSError, smtplib.SMTPException, imaplib.IMAP4.error, http.client.HTTPException) as e:
         raise host.Stop("the test fails: %s" % e) from e

@@ -11,7 +11,7 @@ import tm
 tm.need("slapd", "ldapadd", "openssl", "nsd")
 SETUP = os.path.join(tm.TOP, "scripts/setup/tiermail-setup")
 DOMAIN, HOST, BASE = "example.org", "mail.example.org", "dc=example,dc=org"
-DAEMONS = ("stored", "lmtpd", "imapd", "pop3d", "jmapd", "sieved", "jobctl", "smtp-relay")
+DAEMONS = ("stored", "lmtpd", "imapd", "pop3d", "jmapd", "sieved", "jobctl", "smtp-relay", "memd")
 top = tm.tempdir()
 etc, ldapi, running = top + "/etc", "ldapi://" + (top + "/ldapi").replace("/", "%2F"), {}
 CONF = etc + "/tiermail.conf"
@@ -133,13 +133,14 @@ def existing_directory():
 try:
     os.mkdir(etc)
     os.umask(0o027)  # as a careful root has it
-    for n in ("stored", "lmtpd", "imapd", "pop3d", "jmapd", "sieved", "jobctl", "smtp-relay", "channels", "channel-master"):
+    for n in (*DAEMONS, "channels", "channel-master"):
         shutil.copy(f"{tm.TOP}/conf/{n}.conf", etc)
-    port = {n: tm.free_port() for n in ("25", "587", "465", "143", "993", "110", "995", "4190", "8443")}
-    for n in ("imapd", "pop3d", "jmapd", "sieved", "smtp-relay"):
+    port = {n: tm.free_port() for n in ("25", "587", "465", "143", "993", "110", "995", "4190", "8443", "443")}
+    for n in ("imapd", "pop3d", "jmapd", "sieved", "smtp-relay", "memd"):
         conf = text_of(f"{etc}/{n}.conf")
         for p, q in port.items():
             conf = conf.replace(f"address = *:{p}\n", f"address = 127.0.0.1:{q}\n")
+        conf = conf.replace("#port = 8443\n", f"port = {port['8443']}\n").replace("#www = /usr/share/tiermail/www\t", f"www = {tm.TOP}/cmd/memd/www\t")
         put(f"{etc}/{n}.conf", conf)
     sample = text_of(f"{tm.TOP}/conf/tiermail.conf")
     put(CONF, f"# kept: the administrator's words\nprefix = {top}\nrundir = {top}/run\nqueue = {top}/queue\nstore = {top}/store\n"
@@ -171,7 +172,7 @@ try:
     for d in DAEMONS:
         start(d)
     r = setup("test", "--user", "anna")
-    tm.is_((r.returncode, r.stdout.count("ok "), r.stderr), (0, 3, ""), "sends, reads, bounces") or tm.diag(r.stdout)
+    tm.is_((r.returncode, r.stdout.count("ok "), r.stderr), (0, 4, ""), "sends, reads, bounces, and is there by the web") or tm.diag(r.stdout)
     tm.is_(run(*[f"{tm.BINDIR}/storectl", "-c", CONF, "list", f"anna@{DOMAIN}"]).returncode, 0,
            "in a mailbox of this store")
 
@@ -230,7 +231,7 @@ try:
     tm.is_({w: worst(w, found) for w in ("configuration", "running", "directory", "domains", "users", "certificate", "ports", "modes", "delivery")},
            {w: "OK" for w in ("configuration", "running", "directory", "domains", "users", "certificate", "ports", "modes", "delivery")},
            "check: all is well")
-    tm.is_(sum(w == "ports" for _, w, _ in found), 11, "each listener was asked")
+    tm.is_(sum(w == "ports" for _, w, _ in found), 12, "each listener was asked")
     tm.is_(code, 1 if any(f[0] == "WARN" for f in found) else 0, "its exit code")
     tm.is_(setup("check").stdout.count("\nOK ") + 1, sum(f[0] == "OK" for f in found), "in words too")
 
@@ -294,7 +295,7 @@ try:
     os.unlink(ETC2 + "/ldap.password")
     os.unlink(ETC2 + "/sieve.password")
     os.unlink(ETC2 + "/jmap.password")
-    for name in ("sieved.conf", "jmapd.conf"):
+    for name in ("sieved.conf", "jmapd.conf", "memd.conf"):
         shutil.copy(f"{tm.TOP}/conf/{name}", ETC2)
     put(ETC2 + "/tiermail.conf", f"prefix = {top}/two\nlibexec = {tm.BINDIR}\n" + sample)
     put(top + "/service.password", "of the service\n")
