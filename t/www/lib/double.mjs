@@ -30,6 +30,11 @@ export class Double {
 	constructor(how = {}) {
 		this.records = { Mailbox: new Map(), Email: new Map(), Identity: new Map(), EmailSubmission: new Map(), SieveScript: new Map() };
 		this.made = new Map();	// what Blob/upload and SieveScript/set have created, by #id
+		this.contacts = !!how.contacts;
+		if (this.contacts) {
+			this.records.ContactCard = new Map();
+			this.records.AddressBook = new Map([["default", { id: "default", name: "Contacts", description: null, sortOrder: 0, isDefault: true, isSubscribed: true }]]);
+		}
 		this.log = [];		// {n, type, id, what}
 		this.n = 0;
 		this.requests = [];	// the calls of each request, names only
@@ -57,7 +62,7 @@ export class Double {
 			"urn:ietf:params:jmap:core": { maxSizeUpload: 10000000, maxConcurrentUpload: 4, maxSizeRequest: 10000000, maxConcurrentRequests: 4,
 				maxCallsInRequest: 16, maxObjectsInGet: 500, maxObjectsInSet: 500, collationAlgorithms: [] },
 			"urn:ietf:params:jmap:mail": {}, "urn:ietf:params:jmap:submission": {}, "urn:ietf:params:jmap:vacationresponse": {},
-			"urn:ietf:params:jmap:quota": {}, "urn:ietf:params:jmap:blob": {}, "urn:ietf:params:jmap:sieve": { sieveExtensions: ["fileinto", "mailboxid"] },
+			"urn:ietf:params:jmap:quota": {}, ...(this.contacts && { "urn:ietf:params:jmap:contacts": { maxAddressBooksPerCard: 10 } }), "urn:ietf:params:jmap:blob": {}, "urn:ietf:params:jmap:sieve": { sieveExtensions: ["fileinto", "mailboxid"] },
 		};
 		return {
 			capabilities: caps,
@@ -173,6 +178,8 @@ export class Double {
 	method(type, verb, args) {
 		if (type === "Email" && verb === "query")
 			return this.query(args);
+		if (type === "ContactCard" && verb === "query" && this.contacts)
+			return { accountId: ACCOUNT, queryState: String(this.n), canCalculateChanges: false, position: 0, ids: [...this.records.ContactCard.keys()], total: this.records.ContactCard.size };
 		if (type === "Email" && verb === "queryChanges")
 			return this.queryChanges(args);
 		if (type === "SearchSnippet")
@@ -374,7 +381,9 @@ export class Double {
 				let at = r;
 				for (const n of names.slice(0, -1))
 					at = at[n];
-				if (value === null && names.length > 1)
+				if (at === undefined)
+					throw { type: "invalidPatch" };
+				if (value === null && (names.length > 1 || type === "ContactCard"))
 					delete at[names.at(-1)];
 				else
 					at[names.at(-1)] = value;
@@ -414,6 +423,14 @@ export class Double {
 			return { id: email.id, blobId: email.blobId, threadId: email.threadId, size: 100 };
 		}
 		const id = type[0].toLowerCase() + ++this.ids;
+		if (type === "ContactCard") {
+			const uid = value.uid || "urn:uuid:" + id;
+			if (Object.values(value).includes(null) || !Object.keys(value.addressBookIds || {}).every(b => this.records.AddressBook.has(b)))
+				throw { type: "invalidProperties" };
+			this.records.ContactCard.set(id, { "@type": "Card", version: "1.0", ...value, id, uid });
+			this.note(type, id, "created");
+			return { id, uid };
+		}
 		this.records[type].set(id, { parentId: null, sortOrder: 0, isSubscribed: true, role: null, myRights: { mayRename: true, mayDelete: true, mayAddItems: true, mayCreateChild: true }, ...value, id });
 		this.note(type, id, "created");
 		return { id };

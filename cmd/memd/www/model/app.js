@@ -12,6 +12,7 @@ import { Transport } from "../jmap/transport.js";
 import { Push } from "../jmap/push.js";
 import * as act from "./actions.js";
 import { Cache } from "./cache.js";
+import { Contacts } from "./contacts.js";
 import { openAtFirst, row } from "./conversation.js";
 import { Door } from "./door.js";
 import { MessageList, THREAD_FIELDS } from "./list.js";
@@ -57,6 +58,7 @@ export class App {
 			fetch: this.fetch, onSignedOut: () => this.signedOut(), onReach: reached => this.reached(reached),
 		});
 		this.cache = new Cache(this.transport);
+		this.contacts = new Contacts(this.transport);
 		this.threads = new Threads(this.cache);
 		this.doer = new act.Doer(this.cache, {
 			onDone: () => this.sync(), onFailed: (_, e) => this.toasts.say(t("done.failed", { why: why(e) }), { failed: true }),
@@ -216,7 +218,7 @@ export class App {
 
 	openList() {
 		const r = this.state.route;
-		if (r.kind === "settings" || r.kind === "start")
+		if (r.kind === "settings" || r.kind === "contacts" || r.kind === "start")
 			return;
 		const found = r.kind === "search";
 		this.list = new MessageList(this.cache, { filter: this.filter(), collapse: !found, snippets: found });

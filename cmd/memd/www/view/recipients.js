@@ -1,18 +1,19 @@
 // @ts-check
 /** A field of recipients: each a chip, checked as soon as it is one; names and addresses are offered while one types. */
-import { cls, html, useRef, useState } from "../kit/html.js";
+import { cls, html, useEffect, useRef, useState } from "../kit/html.js";
 import { Icon } from "../kit/icon.js";
+import { useWatch } from "../kit/store.js";
 import { t } from "../i18n/i18n.js";
 import { address, format, parse, unique, valid } from "../model/address.js";
 
 const MOST = 6;
 
-/** People of mail that is held: those who were written to first. @param {import("../model/app.js").App} app */
+/** Contacts, then people of mail that is held: those who were written to first. @param {import("../model/app.js").App} app @returns {any[]} */
 function known(app, text, taken) {
 	const word = text.trim().toLowerCase();
 	if (word.length < 2)
 		return [];
-	const all = [];
+	const all = app.contacts.offers(word, taken).map(a => ({ ...a, rank: -1 }));
 	for (const e of app.cache.records("Email").values()) {
 		const mine = (e.from || []).some(a => app.mine.has(address(a)));
 		for (const a of mine ? [...(e.to || []), ...(e.cc || [])] : e.from || [])
@@ -27,6 +28,11 @@ export function Recipients({ app, label, id, list, onChange, autofocus, after })
 	const [text, setText] = useState("");
 	const [at, setAt] = useState(-1);
 	const input = useRef(/** @type {any} */ (null));
+	useWatch(app.contacts);
+	useEffect(() => {
+		if (!app.contacts.loaded)
+			void app.contacts.load();
+	}, [app]);
 	const offers = known(app, text, new Set(list.map(address)));
 	const take = (words = text) => {
 		const more = parse(words);
@@ -36,7 +42,7 @@ export function Recipients({ app, label, id, list, onChange, autofocus, after })
 		setAt(-1);
 	};
 	const choose = a => {
-		onChange([...list, { name: a.name, email: a.email }]);
+		onChange([...list, ...(a.members || [{ name: a.name, email: a.email }])]);
 		setText("");
 		setAt(-1);
 		input.current.focus();
@@ -74,5 +80,5 @@ export function Recipients({ app, label, id, list, onChange, autofocus, after })
 			role="combobox" aria-expanded=${offers.length > 0} aria-autocomplete="list" aria-controls=${id + "-offers"} aria-activedescendant=${offers[at] ? `${id}-${at}` : undefined}
 			onInput=${e => { setText(e.target.value); setAt(-1); }} onKeyDown=${onKeyDown} onPaste=${onPaste} onBlur=${() => text.trim() && take()} />${after}
 		${offers.length > 0 && html`<div class="offers" role="listbox" id=${id + "-offers"} aria-label=${t("search.offers")}>${offers.map((a, n) => html`
-			<div role="option" id=${`${id}-${n}`} key=${a.email} aria-selected=${n === at} class=${cls("offer", n === at && "at")} onMouseDown=${e => { e.preventDefault(); choose(a); }}><b>${a.name || a.email}</b><span>${a.email}</span></div>`)}</div>`}</div>`;
+			<div role="option" id=${`${id}-${n}`} key=${a.email} aria-selected=${n === at} class=${cls("offer", n === at && "at")} onMouseDown=${e => { e.preventDefault(); choose(a); }}><b>${a.name || a.email}</b><span>${a.members ? t("contacts.members", { n: a.members.length }) : a.email}</span></div>`)}</div>`}</div>`;
 }

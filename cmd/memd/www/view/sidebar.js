@@ -41,7 +41,8 @@ export function Sidebar() {
 				dot=${`var(--a${shade({ email: l }, 8)})`} />`)}`}
 		</div>
 		<div class="foot">${app.quota && html`<${Quota} quota=${app.quota} />`}
-			<div class="foot-buttons"><${Button} bare icon="settings" label=${t("nav.settings")} onClick=${() => app.go({ kind: "settings" })} />
+			<div class="foot-buttons">${app.contacts.there && html`<${Button} bare icon="contacts" label=${t("contacts.title")} onClick=${() => app.go({ kind: "contacts", value: "" })} />`}
+			<${Button} bare icon="settings" label=${t("nav.settings")} onClick=${() => app.go({ kind: "settings" })} />
 			<${Button} bare icon="help" label=${t("nav.help")} key_="?" onClick=${() => openHelp(app)} />
 			<${Button} bare icon="out" label=${t("login.out")} onClick=${() => void logOut(app)} /></div></div>
 	</nav>`;

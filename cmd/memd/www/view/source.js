@@ -26,7 +26,8 @@ export async function saveAll(app, email, list) {
 	}
 }
 
-function give(url, name) {
+/** A file to the browser's user. */
+export function give(url, name) {
 	const a = document.createElement("a");
 	a.href = url;
 	a.download = name;

@@ -12,7 +12,7 @@ const PATHS = {
 	link: "M10 14a4 4 0 006 0l3-3a4 4 0 00-6-6l-1 1M14 10a4 4 0 00-6 0l-3 3a4 4 0 006 6l1-1", list: "M9 6h11M9 12h11M9 18h11M4 6h.01M4 12h.01M4 18h.01",
 	mail: "M3 6h18v12H3zM3 7l9 7 9-7", mailOpen: "M3 10l9-6 9 6v9H3zM3 10l9 6 9-6", menu: "M4 7h16M4 12h16M4 17h16", minimise: "M5 18h14", more: "M6 11.2a.8.8 0 100 1.6.8.8 0 000-1.6zM12 11.2a.8.8 0 100 1.6.8.8 0 000-1.6zM18 11.2a.8.8 0 100 1.6.8.8 0 000-1.6z",
 	move: "M3 6h7l2 2h9v11H3zM9 13h6M12 10l3 3-3 3", numbers: "M10 6h10M10 12h10M10 18h10M4 5l1-1v4M4 11h2l-2 3h2M4 17h2v3H4",
-	out: "M10 4H5v16h5M15 8l4 4-4 4M19 12H9", pen: "M4 20h4L19 9l-4-4L4 16zM13 7l4 4", plain: "M5 6h14M12 6v13", plus: "M12 5v14M5 12h14", print: "M7 9V4h10v5M7 17H4V9h16v8h-3M7 14h10v6H7z",
+	out: "M10 4H5v16h5M15 8l4 4-4 4M19 12H9", contacts: "M9 5a3 3 0 100 6 3 3 0 000-6zM3 19c0-3 3-5 6-5s6 2 6 5M16 5.5a3 3 0 010 5M17.5 14.5c2 .6 3.5 2.3 3.5 4.5", pen: "M4 20h4L19 9l-4-4L4 16zM13 7l4 4", plain: "M5 6h14M12 6v13", plus: "M12 5v14M5 12h14", print: "M7 9V4h10v5M7 17H4V9h16v8h-3M7 14h10v6H7z",
 	quote: "M9 7c-3 1-4 3-4 6v4h5v-5H7c0-2 1-3 2-3zM18 7c-3 1-4 3-4 6v4h5v-5h-3c0-2 1-3 2-3z", reply: "M10 6L4 12l6 6M4 12h10c4 0 6 2 6 6", replyAll: "M8 6l-6 6 6 6M13 6l-6 6 6 6M7 12h8c4 0 6 2 6 6",
 	search: "M11 5a6 6 0 100 12 6 6 0 000-12zM16 16l4 4", send: "M21 3L3 11l7 3 3 7zM10 14l5-5", settings: "M4 7h9M17 7h3M4 17h3M11 17h9M15 5v4M9 15v4", source: "M8 7l-5 5 5 5M16 7l5 5-5 5",
 	sun: "M12 8a4 4 0 100 8 4 4 0 000-8zM12 2v3M12 19v3M2 12h3M19 12h3M5 5l2 2M17 17l2 2M19 5l-2 2M7 17l-2 2", tag: "M4 4h8l8 8-8 8-8-8zM8 8h.01", underline: "M7 5v6a5 5 0 0010 0V5M6 20h12",
