@@ -132,6 +132,9 @@ class Answers:
         # The same of jmapd, for the vacation.
         self.jmap = jmap if "store" in self.roles and self.has("jmapd") and (
             self.directory == "fresh" or os.path.exists(jmap)) else None
+        pab = os.path.join(self.etc, "pab.password")
+        # And for address books, which a fresh directory gets with jmapd.
+        self.pab = pab if self.jmap and (self.directory == "fresh" or os.path.exists(pab)) else None
         self.bind_dn = self.options.bind_dn or self.had("ldap.bind_dn") or "uid=%s,ou=services,%s" % (self.account, self.base)
         if not_dn(self.bind_dn):
             raise host.Stop("--bind-dn: %s" % not_dn(self.bind_dn), 64)

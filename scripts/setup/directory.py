@@ -14,6 +14,8 @@ import ldap
 CONFIG = "cn=config"
 SIEVE = "sieve"  # sieved's account (conf/ldif/base.ldif)
 JMAP = "jmap"    # jmapd's
+PAB = "pab"      # of address books
+BOOKS = "o=pab"  # where these are (pab.base)
 # What a service reads of users and domains, whatever else an entry has; the rest stands in the sample's rules.
 NEEDED = ("mailHost", "mailUserStatus", "inetUserStatus", "mailDeliveryOption", "mailAlternateAddress", "mailQuota",
           "sunPreferredDomain", "inetDomainStatus", "mailDomainStatus")
@@ -81,15 +83,15 @@ def load_schema(config):
 
 
 # ---- rights, indexes and limits, as the sample has them -----------------------------------------
-def rules(base):
-    """(access rules, indexes, limits) of the sample for this base."""
-    all_of = [s.replace("@BASE@", base).partition(" ")[::2] for s in statements(host.sample("ldif/slapd.conf"))]
+def rules(base, sample="slapd.conf"):
+    """(access rules, indexes, limits) of a sample for this base."""
+    all_of = [s.replace("@BASE@", base).partition(" ")[::2] for s in statements(host.sample("ldif/" + sample))]
     return tuple([rest for word, rest in all_of if word == wanted] for wanted in ("access", "index", "limits"))
 
 
-def attributes(base, me):
+def attributes(base, me, sample="slapd.conf"):
     """The settings of our own database."""
-    access, indexes, limits = rules(base)
+    access, indexes, limits = rules(base, sample)
     mine = 'to * by dn.exact="%s" manage by * break' % me
     return "olcAddContentAcl: TRUE\n" + "".join("olcDbIndex: %s\n" % i for i in indexes) + \
         "".join("olcAccess: {%d}%s\n" % pair for pair in enumerate([mine, *access])) + \
@@ -160,6 +162,17 @@ def make_database(config, base, me, where):
     config.change("\n".join(change) + "\n")
 
 
+def make_books(config, base, me, where):
+    """The database of the address books and its top, when it is not there."""
+    if database_of(config, BOOKS)[0] is None:
+        host.folder(where, 0o700, host.user_of("openldap"))
+        host.act("makes the database of %s in %s" % (BOOKS, where))
+        config.change("dn: olcDatabase=mdb,cn=config\nobjectClass: olcDatabaseConfig\nobjectClass: olcMdbConfig\n"
+                      "olcDatabase: mdb\nolcDbDirectory: %s\nolcSuffix: %s\nolcRootDN: %s\nolcDbMaxSize: 4294967296\n%s"
+                      % (where, BOOKS, me, attributes(base, me, "pab.conf")), add=True)
+    add(config, fill("pab.ldif"))
+
+
 def empty(server, base):
     """Has this base nothing but itself and an administrator's entry?  True when it is not there."""
     code, found = server.search(base, "sub", attrs=("1.1",), most=3)
@@ -192,7 +205,9 @@ def make(config, base, domain, passwords, where):
     add(config, "\n\n".join(blocks))
     add_domain(config, base, domain)
     forbid_anonymous(config)
-    if SIEVE in passwords or JMAP in passwords:
+    if PAB in passwords:
+        make_books(config, base, me, os.path.join(where, "pab"))
+    if SIEVE in passwords or JMAP in passwords or PAB in passwords:
         let_act(config)
 
 

@@ -163,11 +163,11 @@ try:
     tm.ok("# kept: the administrator's words" in text_of(CONF) and f"\n-#hostname =" in r.stdout and f"\n+hostname = {HOST}" in r.stdout,
           "the configuration is edited, and the changes are shown")
     secrets = [p for p in tree() if p.endswith((".password", ".key", "key.pem"))]
-    tm.is_((len(secrets), [p for p in secrets if os.stat(p).st_mode & 0o007]), (7, []), "secrets are in files that others cannot read")
+    tm.is_((len(secrets), [p for p in secrets if os.stat(p).st_mode & 0o007]), (8, []), "secrets are in files that others cannot read")
     password = text_of(f"{etc}/anna@{DOMAIN}.password")
     tm.ok(password not in r.stdout and text_of(etc + "/ldap.password") not in r.stdout, "and nowhere else")
     tm.ok(text_of(etc + "/sieve.password") not in (r.stdout, text_of(etc + "/ldap.password")), "nor sieved's, which is another one")
-    tm.ok(len({text_of(f"{etc}/{n}.password") for n in ("ldap", "sieve", "jmap")}) == 3, "and jmapd's, another again")
+    tm.ok(len({text_of(f"{etc}/{n}.password") for n in ("ldap", "sieve", "jmap", "pab")}) == 4, "and jmapd's, another again")
     tm.is_(text_of(etc + "/aliases").split("\n")[1], f"root:\t\tanna@{DOMAIN}", "root's mail has a reader")
     for d in DAEMONS:
         start(d)
@@ -189,6 +189,16 @@ try:
         login = base64.b64encode(b"\0anna\0" + password.strip().encode())
         told = [answer(b) for b in (b'AUTHENTICATE "PLAIN" "' + login + b'"\r\n', b'PUTSCRIPT "x" "keep;"\r\n', b'SETACTIVE "x"\r\n', b"LISTSCRIPTS\r\n")]
     tm.is_(told, ['OK "Logged in"\r\n', 'OK "Stored"\r\n', 'OK "Done"\r\n', '"x" ACTIVE\r\nOK "Scripts"\r\n'], "and by ManageSieve a script is hers")
+
+    account = "u" + base64.urlsafe_b64encode(f"anna@{DOMAIN}".encode()).decode().rstrip("=")
+    ask = json.dumps({"using": ["urn:ietf:params:jmap:core", "urn:ietf:params:jmap:contacts"], "methodCalls": [
+        ["ContactCard/set", {"accountId": account, "create": {"a": {"addressBookIds": {"default": True}, "name": {"full": "Jo"}}}}, "a"]]})
+    with socket.create_connection(("127.0.0.1", port["8443"]), tm.LONG) as s:
+        s = ssl.create_default_context(cafile=etc + "/tls/ca.pem").wrap_socket(s, server_hostname=HOST)
+        s.sendall(f"POST /jmap/api HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {len(ask)}\r\n"
+                  f"Authorization: Basic {base64.b64encode(b'anna:' + password.strip().encode()).decode()}\r\n\r\n{ask}".encode())
+        got = b"".join(iter(lambda: s.recv(4096), b"")).decode()
+    tm.ok('"created":{"a":{"id":"c' in got, "she has an address book, in its own database") or tm.diag(got)
 
     # ---- again
     before, entries = tree(), slapcat()
