@@ -66,6 +66,7 @@ libs_sendmail       := smtp $(low)
 libs_sievetest      := sieve $(low)
 libs_admind         := admin login http directory sasl json $(low)
 libs_diradm         := admin directory $(low)
+libs_pabctl         := pab login directory sasl json $(low)
 libs_mtatest        := expand login directory route mta sasl $(low)
 
 # Debian's node-llhttp brings the parser of HTTP as sources, which lib/http/strict.c includes.

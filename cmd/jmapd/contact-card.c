@@ -9,7 +9,6 @@
 #include <errno.h>
 
 #include "base/log.h"
-#include "base/random.h"
 
 #define BOOK_NAME 255  /* octets (RFC 9610 2) */
 #define BOOK_TEXT 4096 /* of its description */
@@ -164,20 +163,6 @@ wish_new(struct contact_wish *w, const struct json_t *v, struct arena *a)
 	    wish_invalid(w, NULL, rc < 0 ? arena_str(a, why) : "an object is needed");
 }
 
-static struct slice
-uid_new(struct arena *a)
-{
-	uint8_t r[16];
-
-	random_bytes(r, sizeof(r));
-	r[6] = (uint8_t)((r[6] & 0x0f) | 0x40); /* RFC 9562 5.4 */
-	r[8] = (uint8_t)((r[8] & 0x3f) | 0x80);
-	return slice_str(arena_printf(a,
-	    "urn:uuid:%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", r[0],
-	    r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14],
-	    r[15]));
-}
-
 /* What is kept of a Card, read again. */
 static bool
 card_keep(struct contact_wish *w, struct arena *a)
@@ -193,7 +178,7 @@ card_keep(struct contact_wish *w, struct arena *a)
 	if (!json_find(w->wish, S("version")))
 		json_put_cstr(&b, "version", "1.0");
 	if (!json_find(w->wish, S("uid"))) {
-		w->uid = uid_new(a);
+		w->uid = pab_uid_new(a);
 		json_put_str(&b, "uid", w->uid);
 	}
 	while (json_next(w->wish, &walk))

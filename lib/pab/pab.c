@@ -45,6 +45,20 @@ pab_id_new(enum pab_kind kind, struct arena *a)
 	return slice(s, 1 + sizeof(random));
 }
 
+struct slice
+pab_uid_new(struct arena *a)
+{
+	uint8_t r[16];
+
+	random_bytes(r, sizeof(r));
+	r[6] = (uint8_t)((r[6] & 0x0f) | 0x40); /* RFC 9562 5.4 */
+	r[8] = (uint8_t)((r[8] & 0x3f) | 0x80);
+	return slice_str(arena_printf(a,
+	    "urn:uuid:%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", r[0],
+	    r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14],
+	    r[15]));
+}
+
 enum pab_kind
 pab_id_kind(struct slice id)
 {

@@ -105,6 +105,8 @@ void pab_write_start(struct pab *p, struct slice person, const struct pab_write 
     pab_written done, void *arg);
 /* A new id, 27 characters, in the arena. */
 struct slice pab_id_new(enum pab_kind kind, struct arena *a);
+/* A new uid of a Card (RFC 9553 2.1.9), "urn:uuid:..." (RFC 9562 5.4), in the arena. */
+struct slice pab_uid_new(struct arena *a);
 /* May an id look so?  Then it needs no quoting in a DN. */
 bool pab_id_ok(struct slice s);
 /* Ids of contacts begin with 'c', those of books do not. */

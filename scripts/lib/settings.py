@@ -121,6 +121,7 @@ def files(s):
             "ldap": {"bind_dn": "uid=admind,ou=services," + s["base"], "password": s["service_password"]},
             "listen admin": {"address": local("ADMIN_PORT"), "tls": "implicit"},
         },
+        "pabctl": {"pab": {"password": s["service_password"]}},
         "storectl-serve": {"listen move": {"address": local("MOVE_PORT"), "tls": "implicit"}},
         "tmctl-serve": {"listen metrics": {"address": local("METRICS_PORT")}},
     }
