@@ -430,7 +430,7 @@
 #define OUT_STORE_MOVING	TEMP, 451, "4.3.2", "the mailbox is being moved"
 /* The account is on another host, where the directory will say that it is (storectl move). */
 #define OUT_STORE_MOVED		TEMP, 450, "4.1.6", "the mailbox is on another host now"
-/* What was to have been frozen meanwhile has not been. */
+/* What was to have been frozen meanwhile has not been; what was to be set as it was looked at has been set. */
 #define OUT_STORE_THAWED	TEMP, 451, "4.3.0", "the account may have been changed meanwhile"
 /* A name of a mailbox that has become too long, with the folders above it. */
 #define OUT_STORE_NAME_LONG	PERM, 550, "5.2.0", "mailbox name is too long"

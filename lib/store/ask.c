@@ -332,6 +332,23 @@ store_annotate_as_start(struct store_client *c, struct slice login, uint64_t acc
 }
 
 void
+store_annotate_unless_start(struct store_client *c, uint64_t account, uint64_t mailbox,
+    const struct store_annotation *list, size_t n, uint64_t since, struct op *op, store_done *done,
+    void *arg)
+{
+	struct store_request r = { .verb = STORE_V_ANNOTATE,
+		.account = account,
+		.mailbox = mailbox,
+		.annotations = (struct store_annotation *)(uintptr_t)list,
+		.nannotations = n,
+		.options = STORE_CONDITIONAL,
+		.since = since };
+
+	must(n > 0 && n <= STORE_ANNOT_REQUEST);
+	store_ask(c, &r, op, done, arg);
+}
+
+void
 store_annotate_start(struct store_client *c, uint64_t account, uint64_t mailbox,
     const struct store_annotation *list, size_t n, struct op *op, store_done *done, void *arg)
 {

@@ -42,7 +42,7 @@ struct store_label {
 	struct slice trace; /* the session's id in logs, "" = none */
 };
 
-#define STORE_CONDITIONAL 1 /* options of FLAGS */
+#define STORE_CONDITIONAL 1 /* options of FLAGS and ANNOTATE */
 #define STORE_ANY         2 /* options of EXPUNGE: whether \Deleted or not */
 #define STORE_UNUSED      4 /* options of ERASE: not if it has messages */
 #define STORE_EMPTY                                                                                \
@@ -56,7 +56,7 @@ struct store_request {
 	/* The fields.  Which of them a verb has: verbs.c. */
 	uint64_t account, mailbox, mailbox2;
 	uint64_t
-	    since; /* FLAGS with STORE_CONDITIONAL: only messages not changed after it; MEND: a modseq */
+	    since; /* FLAGS and ANNOTATE with STORE_CONDITIONAL: only what has not changed after it; MEND: a modseq */
 	uint64_t token; /* RELEASE */
 	struct store_limits limits;
 	uint32_t count; /* BODIES: files; MEND: a UIDVALIDITY; ACL: rights */

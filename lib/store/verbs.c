@@ -145,7 +145,7 @@ verb_check_annotate(const struct store_request *r)
 			    slice_eq(r->annotations[k].name, e->name))
 				return "an annotation twice";
 	}
-	return NULL;
+	return r->options & ~(unsigned)STORE_CONDITIONAL ? "bad condition" : NULL;
 }
 
 static const char *
@@ -221,7 +221,7 @@ static const struct store_verb_info verbs[] = {
 	{ STORE_V_ACL,       "acl",       STORE_AT_MAILBOX,   CHANGE,                   MAIL | STORECTL,  2, verb_check_acl,
 		B(MAILBOX), B(NAME) | B(HOW) | B(COUNT) },
 	{ STORE_V_ANNOTATE,  "annotate",  STORE_AT_ACCOUNT,   CHANGE,                   MAIL | STORECTL,  2, verb_check_annotate,
-		B(ACCOUNT) | B(ANNOTATIONS), B(MAILBOX) | B(NAME) },
+		B(ACCOUNT) | B(ANNOTATIONS), B(MAILBOX) | B(NAME) | B(OPTIONS) | B(SINCE) },
 	{ STORE_V_RESTORE,   "restore",   STORE_AT_MAILBOX,   SPACE | BODIES | CHANGE,  STORECTL,         2, verb_check_restore,
 		B(MAILBOX), B(MESSAGES) | B(COUNT) | B(SINCE) | B(RANGES) },
 	{ STORE_V_ERASE,     "erase",     STORE_AT_ACCOUNT,   ALONE | CHANGE,           STORECTL,         2, verb_check_account,

@@ -132,6 +132,33 @@ grant(uint64_t box, const char *rights)
 
 /* ---- tests --------------------------------------------------------------------------------- */
 
+/* Set as it was looked at, or not at all. */
+static int
+set_unless(const char *name, const char *value, uint64_t since)
+{
+	const struct store_annotation e = { .name = slice_str(name), .value = slice_str(value) };
+
+	return CALL(store_annotate_unless_start, joe, 0, &e, 1, since) == OK ? 0 : (int)last.code;
+}
+
+static void
+test_unless(void)
+{
+	uint64_t before;
+
+	eq(set(0, "/other", "x", false), 0, "an entry");
+	before = last.modseq;
+	eq(set_unless("/once", "one", before), 0, "another, which was not there");
+	eq(set_unless("/once", "two", before), STORE_CANNOT, "is not set by who has not seen it");
+	is(get(0, JOE, "/once"), "one", "and stays");
+	eq(set_unless("/once", "two", before + 1), 0, "by who has seen it, it is");
+	before = last.modseq;
+	eq(set(0, "/once", NULL, false), 0, "it is removed");
+	eq(set_unless("/once", "three", before), STORE_CANNOT, "which is a change as well");
+	eq(set_unless("/once", "three", 0), STORE_CANNOT, "also for who has seen nothing");
+	eq(set_unless("/other", "y", last.modseq + 100), 0, "of another entry it is none");
+}
+
 static void
 test_set(void)
 {
@@ -182,6 +209,7 @@ test_set(void)
 	is(get(inbox, JOE, "/empty"), "", "is one");
 	eq(set(0, "/mine", "of the server", false), 0, "the server's");
 	is(get(0, JOE, "/mine"), "of the server", "are his own");
+	test_unless();
 	eq(set(inbox + 1000000, "/a", "1", false), STORE_NOMAILBOX, "no such mailbox");
 	eq(set(inbox, "/A", "1", false), STORE_REFUSED, "no such entry");
 }

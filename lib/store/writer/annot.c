@@ -307,6 +307,13 @@ annot_set(const struct annots *t, struct slice login)
 	return rows;
 }
 
+/* Is it one that is always taken (annot.h)? */
+static bool
+annot_free(const struct annots *t, const struct store_annotation *e)
+{
+	return e->gone || (!t->b && !t->guest && slice_eq(e->name, S(STORE_ANNOT_SESSIONS)));
+}
+
 /* Would they be too many?  What a guest sets is in the share of guests, whoever may see it: one who takes over what the
  * owner has set for all takes it in there. */
 static bool
@@ -323,7 +330,7 @@ annot_over(const struct annots *t)
 		struct store_annot row;
 		bool theirs; /* it is in the share of guests already */
 
-		if (e == t->use || e->gone)
+		if (e == t->use || annot_free(t, e))
 			continue;
 		size = nkey + sizeof(struct store_disk_annot) + e->value.n;
 		more += size + (e->shared && t->guest);
@@ -365,8 +372,26 @@ static bool
 annot_full(const struct annots *t)
 {
 	for (size_t i = 0; i < t->j->req.nannotations; i++)
-		if (!t->j->req.annotations[i].gone)
+		if (!annot_free(t, &t->j->req.annotations[i]))
 			return writer_reply_if_full(t->w, t->j);
+	return false;
+}
+
+/* Has one of them been set since the state that whoever asks has seen? */
+static bool
+annot_changed(const struct annots *t)
+{
+	for (size_t i = 0; t->j->req.options & STORE_CONDITIONAL && i < t->j->req.nannotations;
+	     i++) {
+		uint8_t key[STORE_ANNOT_KEY];
+		size_t n = annot_key_of(t, &t->j->req.annotations[i], key), bytes;
+		struct store_annot row;
+
+		if (!annot_row(t, key, n, &row, &bytes) || row.modseq <= t->j->req.since)
+			continue;
+		writer_reply_fail(t->j, STORE_CANNOT, verdict(OUT_STORE_THAWED));
+		return true;
+	}
 	return false;
 }
 
@@ -447,6 +472,7 @@ writer_run_annotate(struct writer *w, struct store_job *j)
 	/* Who asks for nobody may say whose private ones are meant. */
 	t.me = j->req.actor.n ? j->req.actor : j->req.name.n ? j->req.name : slice_str(t.a->name);
 	t.guest = !slice_eq(t.me, slice_str(t.a->name));
-	if (!annot_forbidden(&t) && !annot_full(&t) && !annot_bad_use(&t) && !annot_too_many(&t))
+	if (!annot_forbidden(&t) && !annot_changed(&t) && !annot_full(&t) && !annot_bad_use(&t) &&
+	    !annot_too_many(&t))
 		annot_put_all(&t);
 }
