@@ -218,6 +218,7 @@ static const struct attr {
 	{ "mailEquivalentAddress",     BOTH,          AT(addresses),          read_list },
 	{ "mailRoutingAddress",        RECORD_USER,   AT(routing),            read_text },
 	{ "uid",                       RECORD_USER,   AT(uids),               read_list },
+	{ "pwdChangedTime",            RECORD_USER,   AT(password_at),        read_time },
 	{ "mailHost",                  RECORD_USER,   AT(host),               read_text },
 	{ "mailMessageStore",          RECORD_USER,   AT(partition),          read_text },
 	{ "inetUserStatus",            RECORD_USER,   AT(all),                read_status },
@@ -311,6 +312,7 @@ entry_clear(struct entry *e)
 	}
 	e->nrules = 0;
 	e->all = e->own = DIR_ACTIVE;
+	e->password_at = 0;
 	e->delivery = 0;
 	e->bytes = e->msgs = -2;
 	e->blocks = e->max_size = 0;

@@ -26,6 +26,7 @@ struct entry {
 	    disallowed_domains, policy, moderators, reject_action, add_fields, remove_fields,
 	    scripts, library;
 	enum dir_status all, own; /* inet..., mail... */
+	int64_t password_at;
 	unsigned delivery;
 	int64_t bytes, msgs, blocks, max_size, reply_hours, reply_start, reply_end;
 	bool reply_echo;

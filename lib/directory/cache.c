@@ -19,7 +19,7 @@
 struct cached {
 	struct list link;
 	struct record *record;
-	uint64_t until;
+	uint64_t since, until;
 	size_t n;
 	char key[];
 };
@@ -89,6 +89,14 @@ dir_cache_get(struct cache *c, struct slice key, uint64_t now, struct record **r
 	return true;
 }
 
+bool
+dir_cache_young(const struct cache *c, struct slice key, uint64_t now, uint64_t age)
+{
+	const struct cached *e = map_get(&c->map, key);
+
+	return e && e->until > now && now - e->since <= age;
+}
+
 void
 dir_cache_put(struct cache *c, struct slice key, struct record *r, uint64_t now, uint64_t age)
 {
@@ -105,6 +113,7 @@ dir_cache_put(struct cache *c, struct slice key, struct record *r, uint64_t now,
 	memcpy(e->key, key.p, key.n);
 	e->n = key.n;
 	e->record = r ? dir_record_ref(r) : NULL;
+	e->since = now;
 	e->until = now + age;
 	c->bytes += size;
 	list_push(&c->lru, &e->link);

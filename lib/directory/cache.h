@@ -22,6 +22,8 @@ void dir_cache_forget(struct cache *c, struct slice account); /* whatever leads 
 /* True when the answer is known and not older than its age; *r (borrowed) is NULL when the
  * answer is "there is none". */
 bool dir_cache_get(struct cache *c, struct slice key, uint64_t now, struct record **r);
+/* Is it known since at most `age` ms?  Counts nothing. */
+bool dir_cache_young(const struct cache *c, struct slice key, uint64_t now, uint64_t age);
 /* Remembers; takes a reference of its own.  age 0 remembers nothing. */
 void dir_cache_put(struct cache *c, struct slice key, struct record *r, uint64_t now, uint64_t age);
 

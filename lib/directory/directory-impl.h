@@ -64,6 +64,8 @@ struct ask {
 	struct list turn;            /* while queued: among the asks of this client */
 	struct dir_turns *turns;
 	uint64_t started_us, until; /* padding, binding: monotonic ms */
+	uint64_t
+	    age; /* of what is remembered, ms: older answers are asked for anew; 0 = any will do */
 	struct binder *binder;
 	enum say said;
 	struct record *home; /* the domain that was asked for, when the catchall answers */

@@ -107,7 +107,8 @@ struct dir_user {
 	size_t nforward;
 	int64_t quota_bytes; /* -1 = unlimited, -2 = default of the store */
 	int64_t quota_msgs;
-	int64_t max_message;   /* bytes (mailMsgMaxBlocks), 0 = no limit of its own */
+	int64_t max_message; /* bytes (mailMsgMaxBlocks), 0 = no limit of its own */
+	int64_t password_at; /* pwdChangedTime, unix seconds; 0 when absent: slapd has no policy */
 	struct slice services; /* mailAllowedServiceAccess or empty */
 	/* mailSieveRuleSource: those that begin with {n} by their numbers and without these, then the
 	 * others; without the labels.  Only after dir_want_scripts. */
@@ -172,4 +173,8 @@ void dir_auth_start(struct dir *d, struct slice login, struct slice password,
     const struct addr *client, struct op *op, dir_done done, void *arg);
 /* The user of a login without a password (proxies, EXTERNAL).  Answers like dir_rcpt_start. */
 void dir_login_start(struct dir *d, struct slice login, struct op *op, dir_done done, void *arg);
+/* The same as it stands there now, or stood `age_ms` ago (not 0).  While no directory answers, what is remembered is
+ * good for ldap.cache_age, as everywhere. */
+void dir_login_now_start(struct dir *d, struct slice login, uint64_t age_ms, struct op *op,
+    dir_done done, void *arg);
 #endif

@@ -191,9 +191,33 @@ ask_catchall(struct ask *a)
 	return true;
 }
 
+/* What is to be known as of now cannot be: is it remembered from before? */
+static bool
+ask_remembered(struct ask *a, char kind, const struct record *have)
+{
+	struct dir *d = a->dir;
+	struct slice key = dir_fetch_key(d, kind, kind == 'd' ? S("") : a->local, a->name);
+
+	return have || dir_cache_young(&d->cache, key, loop_now(d->loop), UINT64_MAX);
+}
+
+static bool
+ask_older(struct ask *a)
+{
+	uint64_t age = a->age;
+
+	a->age = 0;
+	if (age == 0 || !ask_remembered(a, 'd', a->domain) || !ask_remembered(a, 'l', a->user))
+		return false;
+	dir_ask_step(a);
+	return true;
+}
+
 void
 dir_ask_say(struct ask *a, enum say say)
 {
+	if ((say == SAY_AWAY || say == SAY_BLIND) && ask_older(a))
+		return;
 	if (say == SAY_NO_USER && ask_catchall(a))
 		return;
 	if (a->home && (say == SAY_NO_DOMAIN || say == SAY_NO_USER)) {
@@ -219,6 +243,10 @@ step_get(struct ask *a, char kind, enum say none, struct record **r)
 	struct slice key = dir_fetch_key(d, kind, kind == 'd' ? S("") : a->local, a->name);
 	struct record *known;
 
+	if (a->age && !dir_cache_young(&d->cache, key, loop_now(d->loop), a->age)) {
+		dir_fetch_join(d, a, kind);
+		return false;
+	}
 	if (!dir_cache_get(&d->cache, key, loop_now(d->loop), &known)) {
 		dir_fetch_join(d, a, kind);
 		return false;
@@ -367,9 +395,17 @@ login_new(struct dir *d, enum ask_kind kind, struct slice login, struct op *op, 
 void
 dir_login_start(struct dir *d, struct slice login, struct op *op, dir_done done, void *arg)
 {
+	dir_login_now_start(d, login, 0, op, done, arg);
+}
+
+void
+dir_login_now_start(struct dir *d, struct slice login, uint64_t age_ms, struct op *op,
+    dir_done done, void *arg)
+{
 	bool bad;
 	struct ask *a = login_new(d, ASK_LOGIN, login, op, done, arg, &bad);
 
+	a->age = age_ms;
 	if (bad)
 		dir_ask_ready(a, SAY_NO_USER);
 	else

@@ -298,6 +298,7 @@ user_pack(const struct entry *e, struct slice uid, const struct dir_domain *doma
 	u->delivery = e->delivery ? e->delivery : DIR_MAILBOX;
 	u->quota_bytes = e->bytes;
 	u->quota_msgs = e->msgs;
+	u->password_at = e->password_at;
 	u->vacation = (struct dir_vacation){
 		.subject = dir_record_put(&at, e->reply_subject, false),
 		.text = dir_record_put(&at, e->reply_text, false),

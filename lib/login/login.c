@@ -149,6 +149,7 @@ login_finish(struct login *l, enum login_outcome outcome, const struct dir_answe
 		r.user.dn = u->dn;
 		r.user.partition = u->partition;
 		r.user.mailhost = u->mailhost;
+		r.user.password_at = u->password_at;
 		r.user.limits = login_limits(u, a->domain);
 	}
 	op_done(l->outer);
@@ -259,7 +260,8 @@ login_trust(struct login *l, struct slice name)
 	l->name = mem_strn(name.p, name.n);
 	l->mechanism = "EXTERNAL";
 	login_move(l, LOGIN_CHECKING);
-	dir_login_start(l->door->dir, slice_str(l->name), &l->op, login_trusted, l);
+	dir_login_now_start(l->door->dir, slice_str(l->name), l->request.age_ms, &l->op,
+	    login_trusted, l);
 }
 
 /* ---- what sessions call ------------------------------------------------------------------ */

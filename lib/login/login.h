@@ -26,8 +26,9 @@ struct login_request {
 	const char *service;        /* "imap", "smtp": of mailAllowedServiceAccess */
 	enum login_purpose purpose; /* LOGIN_READ, LOGIN_SUBMIT */
 	struct addr peer;
-	bool tls;           /* the session is encrypted */
-	bool proxy;         /* by login_is_proxy: EXTERNAL is known */
+	bool tls;        /* the session is encrypted */
+	bool proxy;      /* by login_is_proxy: EXTERNAL is known */
+	uint64_t age_ms; /* EXTERNAL: the entry as it was so long ago at most; 0: as remembered */
 	char *const *hosts; /* LOGIN_READ: values of mailHost that mean this host; may be NULL */
 	bool any_host;
 };
@@ -38,6 +39,7 @@ struct login_user {
 	struct slice partition; /* or empty */
 	struct slice mailhost;  /* LOGIN_ELSEWHERE: where it is */
 	struct store_limits limits;
+	int64_t password_at; /* when the password was changed, unix seconds; 0 = not known */
 };
 struct login_result {
 	enum login_outcome outcome;
