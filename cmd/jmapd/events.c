@@ -187,6 +187,8 @@ events_more(struct http_server *http)
 	struct events *e = http->data;
 	char text[64];
 
+	if (websession_state(e->s) == WEBSESSION_OVER)
+		return HTTP_NEXT; /* who asks again hears why */
 	if (e->due) {
 		struct jmapd_state state = events_state(e);
 

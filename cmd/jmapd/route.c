@@ -67,19 +67,39 @@ static const struct route {
 	struct slice path;
 	unsigned verbs; /* bits of enum http_verb */
 	enum http_next (*handle)(struct session *, struct slice rest);
+	bool whoever; /* also for a session of the web that does not live */
 } routes[] = {
-	{ S("/.well-known/jmap"), HTTP_VERB_GET | HTTP_VERB_HEAD, route_resource },
-	{ S("/jmap/session"), HTTP_VERB_GET | HTTP_VERB_HEAD, route_resource },
-	{ S("/jmap/api"), HTTP_VERB_POST, route_api },
-	{ S("/jmap/upload/"), HTTP_VERB_POST, upload_post },
-	{ S("/jmap/events"), HTTP_VERB_GET, events_get },
-	{ S("/jmap/download/"), HTTP_VERB_GET | HTTP_VERB_HEAD, download_get },
+	{ S("/.well-known/jmap"), HTTP_VERB_GET | HTTP_VERB_HEAD, route_resource, false },
+	{ S("/jmap/session"), HTTP_VERB_GET | HTTP_VERB_HEAD, route_resource, false },
+	{ S("/jmap/api"), HTTP_VERB_POST, route_api, false },
+	{ S("/jmap/upload/"), HTTP_VERB_POST, upload_post, false },
+	{ S("/jmap/events"), HTTP_VERB_GET, events_get, false },
+	{ S("/jmap/download/"), HTTP_VERB_GET | HTTP_VERB_HEAD, download_get, false },
+	{ S("/sessions/begin"), HTTP_VERB_POST, websession_begin, true },
+	{ S("/sessions/end"), HTTP_VERB_POST, websession_end, true },
+	{ S("/sessions/seen"), HTTP_VERB_POST, websession_seen, false },
+	{ S("/sessions/check"), HTTP_VERB_GET, websession_check, false },
+	{ S("/sessions"), HTTP_VERB_GET, websession_list, false },
 };
+
+/* Whose session of the web is over hears that, and nothing else. */
+static bool
+route_barred(struct session *s, enum http_next *next)
+{
+	switch (websession_state(s)) {
+	case WEBSESSION_OVER: *next = websession_over(s); return true;
+	case WEBSESSION_AWAY: *next = websession_away(s); return true;
+	case WEBSESSION_NONE:
+	case WEBSESSION_LIVES: break;
+	}
+	return false;
+}
 
 enum http_next
 route_request(struct session *s)
 {
 	const struct http_head *h = http_server_head(&s->http);
+	enum http_next next;
 
 	for (size_t i = 0; i < NELEM(routes); i++) {
 		const struct route *r = &routes[i];
@@ -88,6 +108,8 @@ route_request(struct session *s)
 			continue;
 		if (!(h->verb & r->verbs))
 			return http_server_refuse_verb(&s->http, r->verbs);
+		if (!r->whoever && route_barred(s, &next))
+			return next;
 		return r->handle(s, slice_from(h->path, r->path.n));
 	}
 	return http_server_error(&s->http, 404, NULL);

@@ -64,6 +64,17 @@ enum http_next events_get(struct session *s, struct slice rest);
 void events_store(const struct store_event *ev, size_t n);
 void events_drain(void);
 
+/* websession.c: of the session of the web that a proxy's request names. */
+enum websession_state { WEBSESSION_NONE, WEBSESSION_LIVES, WEBSESSION_OVER, WEBSESSION_AWAY };
+enum websession_state websession_state(struct session *s);
+enum http_next websession_over(struct session *s);
+enum http_next websession_away(struct session *s);
+enum http_next websession_begin(struct session *s, struct slice rest);
+enum http_next websession_seen(struct session *s, struct slice rest);
+enum http_next websession_end(struct session *s, struct slice rest);
+enum http_next websession_check(struct session *s, struct slice rest);
+enum http_next websession_list(struct session *s, struct slice rest);
+
 /* A value of the request's query, decoded; p NULL: it has none of that name. */
 struct slice route_query(struct session *s, struct slice name);
 /* %41 undone, and + when `plus` says so; in `a`. */

@@ -57,7 +57,8 @@ memd_auth_cookie(struct memd_session *s, bool gone)
 static enum http_next
 auth_unknown(struct memd_session *s, const char *code, const char *detail)
 {
-	http_server_answer(&s->http, 401);
+	if (s->http.output == HTTP_SILENT)
+		http_server_answer(&s->http, 401);
 	if (!memd_guard_browser(http_server_head(&s->http)))
 		http_server_field(&s->http, "WWW-Authenticate",
 		    S("Basic realm=\"mail\", charset=\"UTF-8\""));
@@ -73,6 +74,14 @@ memd_auth_log(struct memd_session *s, const struct login_result *r)
 	    "sid=%s service=http peer=%s login=%s user=%s mech=%s reason=%s", s->sid, s->peer,
 	    log_value(r->name), log_value(r->user.account), r->mechanism, a->log);
 	metric_add(M_LOGIN_FAILED, a->counts);
+}
+
+enum http_next
+memd_auth_over(struct memd_session *s)
+{
+	http_server_answer(&s->http, 401);
+	memd_auth_cookie(s, true);
+	return auth_unknown(s, "over", "Nobody is logged in.");
 }
 
 enum http_next
@@ -99,9 +108,27 @@ memd_auth_no(struct memd_session *s, const struct login_result *r)
 
 /* ---- the directory has answered --------------------------------------------------------------------- */
 
+bool
+memd_auth_is(struct memd_session *s, const struct login_user *user, enum http_next *next)
+{
+	struct slice host = user->mailhost.n ? user->mailhost : slice_str(config.dflt);
+
+	mem_free(&s->account);
+	mem_free(&s->mailhost);
+	s->account = mem_strn(user->account.p, user->account.n);
+	s->mailhost = mem_strn(host.p, host.n);
+	if (host.n)
+		return true;
+	log_event(LOG_WARN, "store_none", "sid=%s user=%s", s->sid, log_str(s->account));
+	*next = memd_problem(s, 503, "nowhere", "This account has no mailbox yet.");
+	return false;
+}
+
 static enum http_next
 auth_accept(struct memd_session *s, const struct login_user *user)
 {
+	enum http_next next;
+
 	if (admit_user(&s->admit, user->account) != ADMIT_OK) {
 		log_event(LOG_INFO, "login_limit", "sid=%s peer=%s user=%s", s->sid, s->peer,
 		    log_value(user->account));
@@ -110,9 +137,9 @@ auth_accept(struct memd_session *s, const struct login_user *user)
 	if (!web_session_account(user->account))
 		return memd_problem(s, 500, "account",
 		    "The name of this account cannot be used here.");
-	mem_free(&s->account);
-	s->account = mem_strn(user->account.p, user->account.n);
-	return s->then(s, user);
+	if (!memd_auth_is(s, user, &next))
+		return next;
+	return s->cookie ? memd_record_judge(s, user->password_at) : s->then(s, user);
 }
 
 static void
@@ -156,39 +183,37 @@ auth_basic(struct memd_session *s, struct slice credentials)
 }
 
 /* As a proxy says whom it has let in: all rules but the password. */
+bool
+memd_auth_again(struct memd_session *s, struct slice account, login_done done, void *arg)
+{
+	struct login_request r = memd_auth_request(s);
+	struct slice text = { 0 };
+
+	r.proxy = true;
+	r.age_ms = MEMD_JUDGED_MS;
+	s->login = login_start(memd.door, &r, &s->http.op, done, arg);
+	if (login_mechanism(s->login, S("EXTERNAL")) &&
+	    login_step(s->login, &account, &text) == LOGIN_WAIT)
+		return true;
+	login_free(&s->login);
+	return false;
+}
+
+bool
+memd_auth_opens(struct memd_session *s)
+{
+	struct slice token = web_cookie_find(http_server_head(&s->http), S(MEMD_COOKIE));
+	struct web_session_rules rules = memd_auth_rules();
+
+	return token.p && web_session_open(memd.keys, &rules, token, clock_now(), &s->web, &s->due);
+}
+
 static enum http_next
 auth_session(struct memd_session *s)
 {
-	struct login_request r = memd_auth_request(s);
-	struct slice account = slice_str(s->web.account), text = { 0 };
-
-	r.proxy = true;
-	s->login = login_start(memd.door, &r, &s->http.op, auth_done, s);
-	if (login_mechanism(s->login, S("EXTERNAL")) &&
-	    login_step(s->login, &account, &text) == LOGIN_WAIT)
-		return HTTP_WAIT;
-	login_free(&s->login);
-	return auth_unknown(s, "over", "Nobody is logged in.");
-}
-
-enum http_next
-memd_auth_start(struct memd_session *s, memd_then then)
-{
 	const struct http_head *h = http_server_head(&s->http);
-	struct slice value = http_head_value(h, S("Authorization")), scheme, token;
-	int64_t now = clock_now();
-	struct web_session_rules rules = memd_auth_rules();
 
-	s->then = then;
-	if (!memd_auth_secure(s))
-		return memd_problem(s, 403, "tls", "Only over TLS.");
-	if (value.p) {
-		if (slice_word(&value, &scheme) && slice_ieq(scheme, S("Basic")))
-			return auth_basic(s, value);
-		return auth_unknown(s, "scheme", "Basic is what is understood here.");
-	}
-	token = web_cookie_find(h, S(MEMD_COOKIE));
-	if (!token.p || !web_session_open(memd.keys, &rules, token, now, &s->web, &s->due))
+	if (!memd_auth_opens(s))
 		return auth_unknown(s, "over", "Nobody is logged in.");
 	if (!memd_guard_own(h, h->verb == HTTP_VERB_GET || h->verb == HTTP_VERB_HEAD)) {
 		metric_add(M_FOREIGN, 1);
@@ -199,6 +224,31 @@ memd_auth_start(struct memd_session *s, memd_then then)
 	}
 	s->cookie = true;
 	if (s->due)
-		s->web.seen = now;
-	return auth_session(s);
+		s->web.seen = clock_now();
+	if (memd_auth_again(s, slice_str(s->web.account), auth_done, s))
+		return HTTP_WAIT;
+	return auth_unknown(s, "over", "Nobody is logged in.");
+}
+
+enum http_next
+memd_auth_start(struct memd_session *s, memd_then then)
+{
+	struct slice value = http_head_value(http_server_head(&s->http), S("Authorization"));
+	struct slice scheme;
+
+	s->then = then;
+	if (!memd_auth_secure(s))
+		return memd_problem(s, 403, "tls", "Only over TLS.");
+	if (!value.p)
+		return auth_session(s);
+	if (slice_word(&value, &scheme) && slice_ieq(scheme, S("Basic")))
+		return auth_basic(s, value);
+	return auth_unknown(s, "scheme", "Basic is what is understood here.");
+}
+
+enum http_next
+memd_auth_look(struct memd_session *s, memd_then then)
+{
+	s->looks = true;
+	return memd_auth_start(s, then);
 }

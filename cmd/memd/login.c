@@ -1,7 +1,7 @@
 /* memd/login.c: POST /login, POST /logout, GET /session.
  *
  * Owns nothing between two calls: body.c has the text of a login, lib/login judges it, with the delays that it has
- * for IMAP and POP3 too; then a session is sealed into a cookie.  Can fail: the directory, which is never the
+ * for IMAP and POP3 too; then the store hears of a session (record.c), which is sealed into a cookie.  Can fail: the directory, which is never the
  * password's fault.  Must stay true: these answer pages of ours alone, so that no other site can log anybody in
  * or out. */
 #include "base/clock.h"
@@ -12,31 +12,41 @@
 
 /* ---- POST /login ----------------------------------------------------------------------------------- */
 
+/* The store knows the session. */
 static enum http_next
-login_in(struct memd_session *s, const struct login_user *user)
+login_begun(struct memd_session *s, unsigned status, struct slice body UNUSED)
 {
 	struct buf b = { 0 };
 	struct web_session_rules rules = memd_auth_rules();
 	int64_t now = clock_now();
 	enum http_next next;
 
-	if (!web_session_begin(&s->web, user->account, now))
-		return memd_problem(s, 500, "account",
-		    "The name of this account cannot be used here.");
-	s->account = mem_strn(user->account.p, user->account.n);
+	if (status != 204)
+		return memd_record_away(s);
 	metric_add(M_LOGINS, 1);
 	log_event(LOG_INFO, "login", "sid=%s peer=%s user=%s tls=%s session=%s store=%s", s->sid,
 	    s->peer, log_str(s->account), stream_secure(&s->http.line.io) ? "yes" : "no", s->web.id,
-	    log_value(user->mailhost));
+	    log_str(s->mailhost));
 	http_server_answer(&s->http, 200);
 	memd_auth_cookie(s, false);
 	buf_char(&b, '{');
-	json_put_str(&b, "user", user->account);
+	json_put_cstr(&b, "user", s->account);
 	json_put_utc(&b, "expires", now + web_session_left(&s->web, &rules, now));
 	buf_lit(&b, "}\n");
 	next = memd_json(s, 200, buf_get(&b));
 	buf_fini(&b);
 	return next;
+}
+
+static enum http_next
+login_in(struct memd_session *s, const struct login_user *user)
+{
+	enum http_next next;
+
+	if (!memd_record_new(s, user))
+		return memd_problem(s, 500, "account",
+		    "The name of this account cannot be used here.");
+	return memd_auth_is(s, user, &next) ? memd_record_begin(s, false, login_begun) : next;
 }
 
 static void
@@ -103,6 +113,45 @@ memd_login(struct memd_session *s)
 
 /* ---- POST /logout ----------------------------------------------------------------------------------- */
 
+/* Nobody is logged in here; `partly`: what somebody has copied of the cookie may be. */
+static enum http_next
+logout_answer(struct memd_session *s, bool partly)
+{
+	log_event(LOG_INFO, "logout", "sid=%s peer=%s user=%s session=%s partly=%s", s->sid,
+	    s->peer, log_str(s->account ? s->account : ""), s->web.id, partly ? "yes" : "no");
+	http_server_answer(&s->http, partly ? 503 : 200);
+	memd_auth_cookie(s, true);
+	/* What a shared computer still has of the person: pages, and what they have stored. */
+	http_server_field(&s->http, "Clear-Site-Data", S("\"cache\", \"storage\""));
+	if (partly)
+		return memd_problem(s, 503, "partly",
+		    "You are logged out of this browser; the store could not be told.");
+	return memd_json(s, 200, S("{}\n"));
+}
+
+static enum http_next
+logout_told(struct memd_session *s, unsigned status, struct slice body UNUSED)
+{
+	return logout_answer(s, status != 204);
+}
+
+static void
+logout_known(void *arg, const struct login_result *r)
+{
+	struct memd_session *s = arg;
+	struct login *l = s->login;
+	enum http_next next;
+
+	log_context(s->sid);
+	s->login = NULL; /* what follows may end the session; the result lives as long as l */
+	if (r->outcome != LOGIN_OK) /* an account that may not log in has no session either */
+		next = logout_answer(s, r->outcome == LOGIN_AWAY);
+	else if (memd_auth_is(s, &r->user, &next))
+		next = memd_record_end(s, s->web.id, logout_told);
+	login_free(&l);
+	http_server_resume(&s->http, next);
+}
+
 enum http_next
 memd_logout(struct memd_session *s)
 {
@@ -110,12 +159,9 @@ memd_logout(struct memd_session *s)
 
 	if (login_guarded(s, &next))
 		return next;
-	log_event(LOG_INFO, "logout", "sid=%s peer=%s", s->sid, s->peer);
-	http_server_answer(&s->http, 200);
-	memd_auth_cookie(s, true);
-	/* What a shared computer still has of the person: pages, and what they have stored. */
-	http_server_field(&s->http, "Clear-Site-Data", S("\"cache\", \"storage\""));
-	return memd_json(s, 200, S("{}\n"));
+	if (memd_auth_opens(s) && memd_auth_again(s, slice_str(s->web.account), logout_known, s))
+		return HTTP_WAIT;
+	return logout_answer(s, false);
 }
 
 /* ---- GET /session ------------------------------------------------------------------------------------- */
@@ -146,5 +192,5 @@ memd_whoami(struct memd_session *s)
 {
 	if (!(http_server_head(&s->http)->verb & (HTTP_VERB_GET | HTTP_VERB_HEAD)))
 		return http_server_refuse_verb(&s->http, HTTP_VERB_GET | HTTP_VERB_HEAD);
-	return memd_auth_start(s, login_who);
+	return memd_auth_look(s, login_who);
 }

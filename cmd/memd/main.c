@@ -101,6 +101,7 @@ static const struct metric metrics[] = {
 	[M_LOGIN_FAILED] = { "mem_logins_failed", COUNTER, "Logins refused by the directory." },
 	[M_PASSWORDS] = { "mem_password_changes", COUNTER, "Passwords that people have changed." },
 	[M_FOREIGN] = { "mem_requests_foreign", COUNTER, "Requests refused for the site they come from." },
+	[M_ENDED] = { "mem_sessions_ended", COUNTER, "Requests whose session had been ended." },
 	[M_STORE_ANSWERED] = { "mem_store_answers", COUNTER, "Answers of stores." },
 	[M_STORE_US] = { "mem_store_seconds", COUNTER_US, "Time until stores began to answer." },
 	[M_STORE_FAILED] = { "mem_store_failures", COUNTER, "Stores not reached, or not understood." },

@@ -6,13 +6,16 @@
  *	guard.c    what a browser says of where a request comes from, and what it is told to do with an answer
  *	auth.c     whose request it is: the cookie, Basic, and the directory's rules at each request
  *	login.c    POST /login, POST /logout, GET /session
+ *	record.c   the records of sessions, which the store keeps; GET and POST /sessions
+ *	ask.c      what memd itself asks of a store
  *	password.c POST /password
  *	body.c     what is told to these two, in JSON
  *	proxy.c    a request of JMAP to the user's store, and its answer back
  *	reach.c    ... a connection to that store
  *	store.c    the stores as configured, and a probe whether one that was down is back
  *
- * memd keeps nothing of anybody: who is logged in stands in a sealed cookie, so any memd serves any request. */
+ * memd keeps nothing of anybody: who is logged in stands in a sealed cookie, and whether that session lives with the
+ * person's store, so any memd serves any request. */
 #ifndef MEMD_MEMD_H
 #define MEMD_MEMD_H
 #include "backend/backend.h"
@@ -78,7 +81,7 @@ extern struct memd memd;
 /* clang-format off */
 enum memd_metric {
 	M_CONNECTIONS, M_SESSIONS, M_REQUESTS, M_BAD, M_API, M_STREAMS, M_LOGINS, M_LOGIN_FAILED, M_PASSWORDS, M_FOREIGN,
-	M_STORE_ANSWERED, M_STORE_US, M_STORE_FAILED, M_STORES_DOWN, M_STORE_DOWNS, M_STORE_SHUNNED, M_STORE_PROBES,
+	M_ENDED, M_STORE_ANSWERED, M_STORE_US, M_STORE_FAILED, M_STORES_DOWN, M_STORE_DOWNS, M_STORE_SHUNNED, M_STORE_PROBES,
 	M_REFERRALS, M_DIRECTORY
 };
 /* clang-format on */
@@ -86,10 +89,17 @@ enum memd_metric {
 #define MEMD_SESSION_MAGIC 0x4d454d64u
 /* `__Host-`: see web/cookie.h. */
 #define MEMD_COOKIE "__Host-tiermail"
+/* The field that tells a store which session a request is of, and us that it is over. */
+#define MEMD_WEB_SESSION "Tiermail-Web-Session"
+/* How old what the directory says of an account may be for a session to go on, ms. */
+#define MEMD_JUDGED_MS 5000
 
 struct memd_session;
 typedef enum http_next (*memd_then)(struct memd_session *s, const struct login_user *user);
+/* What a store has said: the status, 0: it is away; the body lives until it returns. */
+typedef enum http_next (*memd_told)(struct memd_session *s, unsigned status, struct slice body);
 
+struct memd_ask;
 struct memd_proxy;
 struct memd_session {
 	uint32_t magic;
@@ -102,13 +112,16 @@ struct memd_session {
 	char peer[ADDR_TEXT]; /* without port, for logs */
 	uint64_t began_ms;
 	/* of the request */
-	struct login *login; /* while it is asked whose it is */
-	memd_then then;      /* ... and what follows */
-	char *account;       /* uid@domain, once that is known */
-	char *origin;        /* of another site that may read the answer (CORS) */
+	struct login *login;  /* while it is asked whose it is */
+	memd_then then;       /* ... and what follows */
+	char *account;        /* uid@domain, once that is known */
+	char *mailhost;       /* ... and its store */
+	struct memd_ask *ask; /* while that is asked something */
+	char *origin;         /* of another site that may read the answer (CORS) */
 	struct web_session web;
-	bool cookie;   /* it has come with a session, `web` */
-	bool due;      /* ... that is to be sealed anew */
+	bool cookie; /* it has come with a session, `web` */
+	bool due;    /* ... that is to be sealed anew */
+	bool looks; /* ... and to be looked for in the store, for what follows does not ask there */
 	bool rules_ok; /* the answer has its fields for browsers */
 	bool event_stream;
 };
@@ -149,8 +162,18 @@ memd_problem(struct memd_session *s, unsigned status, const char *code, const ch
 enum http_next memd_json(struct memd_session *s, unsigned status, struct slice text);
 
 /* ---- auth.c */
-/* Finds out whose the request is, and goes on with `then`, or answers. */
+/* Finds out whose the request is, and goes on with `then`, or answers.  Whether a cookie's session lives is the store's
+ * to say when it is asked; `look`: it is asked that first. */
 enum http_next memd_auth_start(struct memd_session *s, memd_then then);
+enum http_next memd_auth_look(struct memd_session *s, memd_then then);
+/* The request's cookie, into s->web; false: there is none that is good. */
+bool memd_auth_opens(struct memd_session *s);
+/* What the directory says of the account now, as s->login; `done` gets it.  False: there cannot be such an account. */
+bool memd_auth_again(struct memd_session *s, struct slice account, login_done done, void *arg);
+/* Whose request it is, and where the mailbox is.  False: it has none, and *next says so. */
+bool memd_auth_is(struct memd_session *s, const struct login_user *user, enum http_next *next);
+/* Nobody is logged in any more, and the cookie goes. */
+enum http_next memd_auth_over(struct memd_session *s);
 /* Words for whoever was not let in. */
 void memd_auth_log(struct memd_session *s, const struct login_result *r); /* likewise */
 enum http_next memd_auth_no(struct memd_session *s, const struct login_result *r);
@@ -164,6 +187,25 @@ void memd_auth_cookie(struct memd_session *s, bool gone);
 enum http_next memd_login(struct memd_session *s);
 enum http_next memd_logout(struct memd_session *s);
 enum http_next memd_whoami(struct memd_session *s);
+
+/* ---- ask.c */
+/* Asks s->mailhost about s->account and s->web: HTTP_WAIT, or what `told` has said already. */
+enum http_next memd_ask(struct memd_session *s, bool post, const char *target, memd_told told);
+void memd_ask_free(struct memd_ask **a);
+
+/* ---- record.c */
+/* s->web is a new session of this user, whose password was right; false: it cannot be. */
+bool memd_record_new(struct memd_session *s, const struct login_user *user) MUSTCHECK;
+/* ... and the store hears of it; `alone`: and ends all others. */
+enum http_next memd_record_begin(struct memd_session *s, bool alone, memd_told told);
+/* An id, or "others". */
+enum http_next memd_record_end(struct memd_session *s, const char *which, memd_told told);
+/* Goes on with s->then if the session of the cookie lives, as far as that is known here. */
+enum http_next memd_record_judge(struct memd_session *s, int64_t password_at);
+/* For the log: `why`. */
+enum http_next memd_record_over(struct memd_session *s, const char *why);
+enum http_next memd_record_away(struct memd_session *s);
+enum http_next memd_sessions(struct memd_session *s);
 
 /* ---- body.c */
 /* Goes on with what a small text says, in JSON (its tree is valid until it returns), or answers. */

@@ -31,13 +31,55 @@ password_undo(struct http_server *http)
 	mem_free(&c);
 }
 
+/* ---- the sessions that began with the old one -------------------------------------------------------------- */
+
+/* What was changed is changed.  A store that was not told keeps the others until the directory's pwdChangedTime ends
+ * them, and this one with them. */
+static enum http_next
+password_told(struct memd_session *s, unsigned status, struct slice body UNUSED)
+{
+	bool ended = status == 204;
+
+	log_event(ended ? LOG_INFO : LOG_WARN, "session_end",
+	    "sid=%s peer=%s user=%s session=%s which=%s", s->sid, s->peer, log_str(s->account),
+	    s->web.id, ended ? "others" : "unknown");
+	http_server_answer(&s->http, 200);
+	if (ended && s->cookie)
+		memd_auth_cookie(s, false);
+	return memd_json(s, 200, ended ? S("{\"ended\":true}\n") : S("{\"ended\":false}\n"));
+}
+
+/* A new session goes on, in the place of the one that asked; all others end. */
+static void
+password_looked(void *arg, const struct login_result *r)
+{
+	struct memd_change *c = arg;
+	struct memd_session *s = c->s;
+	struct login *l = s->login;
+	struct login_user user = { .account = slice_str(s->account) };
+	enum http_next next;
+
+	log_context(s->sid);
+	s->login = NULL;
+	if (r->outcome == LOGIN_OK)
+		user.password_at = r->user.password_at;
+	if (!s->cookie)
+		next = memd_record_end(s, "others", password_told);
+	else if (memd_record_new(s, &user))
+		next = memd_record_begin(s, true, password_told);
+	else
+		next = password_told(s, 0, S(""));
+	login_free(&l);
+	http_server_resume(&s->http, next);
+}
+
 /* ---- the directory's answer ---------------------------------------------------------------------------- */
 
 static enum http_next
 password_answer(struct memd_session *s, enum dir_result result)
 {
 	switch ((int)result) {
-	case DIR_R_OK: return memd_json(s, 200, S("{}\n"));
+	case DIR_R_OK: return memd_json(s, 200, S("{\"ended\":false}\n"));
 	case DIR_R_VALUE:
 		return memd_problem(s, 422, "weak", "The directory does not take this password.");
 	case DIR_R_DENIED:
@@ -69,6 +111,8 @@ password_changed(void *arg, const struct dir_outcome *o)
 	}
 	/* Also where it is not known: the old one must be asked about again. */
 	dir_forget(memd.dir, slice_str(s->account));
+	if (o->result == DIR_R_OK && memd_auth_again(s, slice_str(s->account), password_looked, c))
+		return;
 	http_server_resume(&s->http, password_answer(s, o->result));
 }
 
@@ -149,5 +193,5 @@ memd_password(struct memd_session *s)
 		return http_server_refuse_verb(&s->http, HTTP_VERB_POST);
 	if (!memd_guard_json(h))
 		return memd_problem(s, 415, "type", "The content must be application/json.");
-	return memd_auth_start(s, password_known);
+	return memd_auth_look(s, password_known);
 }

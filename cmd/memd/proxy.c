@@ -34,18 +34,20 @@ struct memd_proxy {
 	enum http_next next;        /* `held`: for when the answer has ended */
 	uint64_t taken;             /* octets of the request's body */
 	uint64_t began_us;
-	bool body;     /* the request has one */
-	bool read;     /* ... and it was read to its end */
-	bool waiting;  /* HTTP_WAIT was said, for the store */
-	bool early;    /* the head has come while the body is still read */
-	bool moving;   /* ... and names another store */
-	bool answered; /* our answer's head is written */
-	bool held;     /* an answer without content: said, and the store's end is waited for */
-	bool ended;    /* the store's answer is complete */
-	bool lost;     /* the store was lost in the middle of it */
-	bool full;     /* the client of the store is paused */
-	bool followed; /* another store was named once */
-	bool again;    /* a kept connection had been closed, once */
+	bool body;          /* the request has one */
+	bool read;          /* ... and it was read to its end */
+	bool waiting;       /* HTTP_WAIT was said, for the store */
+	bool early;         /* the head has come while the body is still read */
+	bool moving;        /* ... and names another store */
+	bool answered;      /* our answer's head is written */
+	bool held;          /* an answer without content: said, and the store's end is waited for */
+	bool ended;         /* the store's answer is complete */
+	bool lost;          /* the store was lost in the middle of it */
+	bool full;          /* the client of the store is paused */
+	bool followed;      /* another store was named once */
+	bool again;         /* a kept connection had been closed, once */
+	bool judging;       /* a stream of events waits until it is known whether it may go on */
+	uint64_t judged_ms; /* when that was known last */
 };
 
 static enum http_next proxy_reach(struct memd_proxy *p, struct slice host, bool fresh);
@@ -89,14 +91,9 @@ proxy_wait(struct memd_proxy *p)
 static enum http_next
 proxy_away(struct memd_proxy *p)
 {
-	struct http_server *http = &p->s->http;
-
 	log_event(LOG_INFO, "store_away", "sid=%s user=%s store=%s", p->s->sid,
 	    log_str(p->s->account), log_str(p->host ? p->host : ""));
-	http_server_answer(http, 503);
-	http_server_field(http, "Retry-After", S("5"));
-	return memd_problem(p->s, 503, "store",
-	    "Your mailbox cannot be reached now; try again soon.");
+	return memd_record_away(p->s);
 }
 
 /* ---- the answer --------------------------------------------------------------------------------------- */
@@ -126,6 +123,8 @@ proxy_more(struct http_server *http)
 {
 	struct memd_proxy *p = http->data;
 
+	if (p->judging)
+		return proxy_wait(p);
 	if (p->pending.n) {
 		proxy_piece(p, false);
 		buf_clear(&p->pending);
@@ -193,6 +192,10 @@ proxy_answer(struct memd_proxy *p, const struct http_head *h)
 {
 	struct http_server *http = &p->s->http;
 
+	if (h->code == 401 && p->s->cookie && http_head_find(h, S(MEMD_WEB_SESSION))) {
+		http_client_drop(&p->client);
+		return memd_record_over(p->s, "ended");
+	}
 	if (h->code == 401 || h->code == 407 || h->code == 421)
 		return proxy_unbelieved(p, h);
 	p->answered = true;
@@ -268,6 +271,46 @@ proxy_on_head(void *arg, const struct http_head *h)
 }
 
 static void
+proxy_judged(void *arg, const struct login_result *r)
+{
+	struct memd_proxy *p = arg;
+	struct memd_session *s = p->s;
+	struct login *l = s->login;
+
+	s->login = NULL;
+	p->judging = false;
+	p->judged_ms = clock_mono_ms();
+	log_context(s->sid);
+	if (r->outcome != LOGIN_AWAY &&
+	    (r->outcome != LOGIN_OK || r->user.password_at > s->web.began)) {
+		log_event(LOG_INFO, "session_over", "sid=%s peer=%s user=%s session=%s why=%s",
+		    s->sid, s->peer, log_str(s->account), s->web.id,
+		    r->outcome == LOGIN_OK ? "password" : login_answer(r->outcome)->log);
+		metric_add(M_ENDED, 1);
+		p->lost = true;
+		buf_clear(&p->pending);
+		http_client_drop(&p->client);
+	}
+	login_free(&l);
+	if (p->waiting)
+		proxy_resume(p, HTTP_PULL);
+}
+
+/* A stream of events lasts for hours: before it says more, the account is looked at as for a request.  (Whether the
+ * session lives, the store looks.) */
+static bool
+proxy_judge(struct memd_proxy *p)
+{
+	struct memd_session *s = p->s;
+
+	if (!s->event_stream || !s->cookie || p->judging ||
+	    clock_mono_ms() - p->judged_ms < MEMD_JUDGED_MS)
+		return p->judging;
+	p->judging = memd_auth_again(s, slice_str(s->account), proxy_judged, p);
+	return p->judging;
+}
+
+static void
 proxy_on_bytes(void *arg, struct slice piece)
 {
 	struct memd_proxy *p = arg;
@@ -275,7 +318,7 @@ proxy_on_bytes(void *arg, struct slice piece)
 	if (p->held)
 		return; /* a body that we have not announced: RFC 9110 8.6 */
 	buf_slice(&p->pending, piece);
-	if (p->waiting) {
+	if (!proxy_judge(p) && p->waiting) {
 		proxy_resume(p, HTTP_PULL);
 		return;
 	}
@@ -435,6 +478,8 @@ proxy_say(struct memd_proxy *p)
 	http_client_field(c, "Tiermail-Account", slice_str(s->account));
 	http_client_field(c, "Tiermail-Client", slice_str(s->peer));
 	http_client_field(c, "Tiermail-Session", slice_str(s->sid));
+	if (s->cookie)
+		http_client_field(c, MEMD_WEB_SESSION, slice_str(s->web.id));
 	http_client_body(c, kept ? p->kept.n : h->length, h->verb != HTTP_VERB_POST && !p->body,
 	    (uint32_t)config.answer_time);
 	if (kept && p->kept.n) {
@@ -484,16 +529,11 @@ proxy_reach(struct memd_proxy *p, struct slice host, bool fresh)
 }
 
 enum http_next
-memd_proxy_start(struct memd_session *s, const struct login_user *user)
+memd_proxy_start(struct memd_session *s, const struct login_user *user UNUSED)
 {
-	struct slice host = user->mailhost.n ? user->mailhost : slice_str(config.dflt);
 	const struct http_head *h = http_server_head(&s->http);
 	struct memd_proxy *p;
 
-	if (host.n == 0) {
-		log_event(LOG_WARN, "store_none", "sid=%s user=%s", s->sid, log_str(s->account));
-		return memd_problem(s, 503, "nowhere", "This account has no mailbox yet.");
-	}
 	p = mem_new(sizeof(*p));
 	p->s = s;
 	p->body = proxy_has_body(h);
@@ -503,5 +543,6 @@ memd_proxy_start(struct memd_session *s, const struct login_user *user)
 	s->http.endless = s->event_stream;
 	if (s->event_stream)
 		metric_add(M_STREAMS, 1);
-	return proxy_reach(p, host, false);
+	p->judged_ms = clock_mono_ms();
+	return proxy_reach(p, slice_str(s->mailhost), false);
 }

@@ -99,6 +99,7 @@ static const struct {
 	{ "/login", false, memd_login },
 	{ "/logout", false, memd_logout },
 	{ "/session", false, memd_whoami },
+	{ "/sessions", false, memd_sessions },
 	{ "/password", false, memd_password },
 	{ "/.well-known/jmap", false, route_jmap },
 	{ "/jmap/", true, route_jmap },

@@ -31,11 +31,13 @@ static void
 memd_forget_request(struct memd_session *s)
 {
 	login_free(&s->login);
+	memd_ask_free(&s->ask);
 	admit_user_leave(&s->admit);
 	mem_free(&s->account);
+	mem_free(&s->mailhost);
 	mem_free(&s->origin);
 	s->web = (struct web_session){ .began = 0 };
-	s->cookie = s->due = s->event_stream = false;
+	s->cookie = s->due = s->looks = s->event_stream = false;
 }
 
 static void

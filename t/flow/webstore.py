@@ -4,6 +4,7 @@
     w.say["/path"] = b"HTTP/1.1 ..."    what is said to a path; or a function of (conn, request)
     w.heard                             requests, as they came: method, path, fields, body
     w.connections                       how many there were
+    w.records                           requests about sessions, which all live: not among those heard
 A function writes with conn.send and reads no more than it wants: conn.body() is the rest of the request."""
 import http.client, io, socket, ssl, threading
 import tm
@@ -67,7 +68,7 @@ class KeepOpen(io.BufferedIOBase):
 
 class Store:
     def __init__(self, sb, port=0):
-        self.say, self.heard, self.connections, self.open = {}, [], 0, []
+        self.say, self.heard, self.records, self.connections, self.open = {}, [], [], 0, []
         c = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=sb.env["CAFILE"])
         c.load_cert_chain(sb.dir + "/tls/server.pem", sb.dir + "/tls/server.key")
         c.verify_mode = ssl.CERT_REQUIRED
@@ -94,8 +95,10 @@ class Store:
             self.open.append(sock)
             conn = Conn(sock)
             while (r := conn.request()):
-                self.heard.append(r)
-                say = self.say.get(r.path.split("?")[0], ok())
+                path = r.path.split("?")[0]
+                record = path.startswith("/sessions")
+                (self.records if record else self.heard).append(r)
+                say = self.say.get(path, b"HTTP/1.1 204 No Content\r\n\r\n" if record else ok())
                 if callable(say):
                     if say(conn, r) == "close":
                         break

@@ -302,6 +302,29 @@ story("another password: the old one is asked for, and what is wrong is said", {
 	assert.deepEqual(await page.locator("input[type=password]").evaluateAll(l => l.map(i => i.value)), ["", "", ""]);
 });
 
+story("sessions: where one is logged in, and an end to it", { path: "/settings" }, async ({ page, server, shot, said }) => {
+	const rows = page.locator(".sessions li");
+	await rows.nth(2).waitFor();
+	assert.deepEqual(await rows.locator("h3").allInnerTexts(), ["Firefox, Linux this browser", "A program that says no name", "Safari, iPhone"]);
+	assert.match(await rows.nth(2).innerText(), /192\.0\.2\.7/);
+	assert.equal(await rows.nth(0).getByRole("button").count(), 0);
+	await rows.nth(0).scrollIntoViewIfNeeded();
+	await shot("sessions");
+	await rows.nth(2).getByRole("button", { name: "Log out there" }).click();
+	await rows.nth(2).waitFor({ state: "detached" });
+	assert.deepEqual(server.sessions.map(s => s.id), ["s2", "s3"]);
+	server.away = true;
+	await page.getByRole("button", { name: "Log out everywhere else" }).click();
+	await toast(page, "Nobody could be logged out").waitFor();
+	await page.getByRole("alert").filter({ hasText: "does not say where" }).waitFor();
+	server.away = false;
+	await page.getByRole("button", { name: "Log out everywhere else" }).click();
+	await rows.nth(1).waitFor({ state: "detached" });
+	assert.deepEqual(server.sessions.map(s => s.id), ["s2"]);
+	assert.equal(await page.getByRole("button", { name: "Log out everywhere else" }).count(), 0);
+	said.splice(0);	/* 503, as a browser tells of any answer */
+});
+
 story("all attachments as one archive", {}, async ({ page, server, said }) => {
 	const attachments = [["a.txt", "alpha"], ["a.txt", "beta"], ["../../Zürich\u202e.txt", ""]].map(([name, text], n) =>
 		({ ...server.blob(text, "text/plain"), partId: "z" + n, name, disposition: "attachment", cid: null }));

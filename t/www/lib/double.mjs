@@ -45,6 +45,9 @@ export class Double {
 		this.blobs = new Map();
 		this.ids = this.mails = 0;
 		this.listeners = new Set();
+		this.sessions = [{ id: "s1", current: false, began: "2026-11-20T08:00:00Z", seen: "2026-11-29T08:00:00Z", expires: "2026-12-04T08:00:00Z", address: "192.0.2.7", client: "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 Version/17.0 Mobile Safari/604.1" },
+			{ id: "s2", current: true, began: "2026-11-30T08:00:00Z", seen: "2026-11-30T08:00:00Z", expires: "2026-12-04T08:00:00Z", address: "2001:db8::1", client: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0" },
+			{ id: "s3", current: false, began: "2026-11-30T07:00:00Z", seen: "2026-11-30T07:30:00Z", expires: "2026-12-04T08:00:00Z", address: "192.0.2.8", client: "" }];
 		this.sent = [];
 		this.vacation = { id: "singleton", isEnabled: false, fromDate: null, toDate: null, subject: null, textBody: null, htmlBody: null };
 		for (const [id, name, role] of [["m1", "INBOX", "inbox"], ["m2", "Drafts", "drafts"], ["m3", "Sent", "sent"],

@@ -50,6 +50,15 @@ export async function host(double, how = {}) {
 				double.password = wanted;
 				return say(200, {});
 			}
+			if (url.pathname === "/sessions") {
+				if (!inside || double.away)
+					return say(inside ? 503 : 401, {});
+				if (req.method === "GET")
+					return say(200, { sessions: double.sessions });
+				const { end } = JSON.parse(body);
+				double.sessions = double.sessions.filter(s => end === "others" ? s.current : s.id !== end);
+				return say(200, {});
+			}
 			if (url.pathname === "/session")
 				return inside ? say(200, { user: who, brand: { name: "University of Example", authServ: "mx.example.org" } }) : say(401, {});
 			if (url.pathname.startsWith("/jmap") || url.pathname.startsWith("/.well-known")) {

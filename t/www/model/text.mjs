@@ -97,4 +97,8 @@ test("dates by nearness, sizes by digits that count", () => {
 	assert.equal(f.shortDate(at(2024, 0, 2), now, "en-GB"), "02/01/24");
 	assert.equal(f.size(421888, "en"), "412 kB");
 	assert.equal(f.size(0, "en"), "0 bytes");
+	assert.equal(f.browserOf("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36 Edg/130.0"), "Edge, Windows");
+	assert.equal(f.browserOf("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.0 Safari/605.1.15"), "Safari, macOS");
+	assert.equal(f.browserOf("curl/8.0"), "curl/8.0");
+	assert.equal(f.browserOf(""), "");
 });

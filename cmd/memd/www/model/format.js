@@ -62,3 +62,12 @@ export function size(bytes, locale) {
 		style: "unit", unit: UNITS[unit], unitDisplay: unit ? "short" : "long", maximumFractionDigits: n < 10 && unit ? 1 : 0,
 	}).format(n);
 }
+
+const BROWSERS = [["Edg", "Edge"], ["OPR", "Opera"], ["SamsungBrowser", "Samsung Internet"], ["Firefox", "Firefox"], ["FxiOS", "Firefox"], ["CriOS", "Chrome"], ["Chrome", "Chrome"], ["Safari", "Safari"]];
+const SYSTEMS = [["iPhone", "iPhone"], ["iPad", "iPad"], ["Android", "Android"], ["Windows", "Windows"], ["Mac OS X", "macOS"], ["CrOS", "ChromeOS"], ["Linux", "Linux"]];
+
+/** What a browser calls itself (User-Agent), short enough to be read: each names those before it, so the first of the list is the one. */
+export function browserOf(agent) {
+	const one = list => list.find(([word]) => agent.includes(word))?.[1];
+	return [one(BROWSERS), one(SYSTEMS)].filter(Boolean).join(", ") || agent.slice(0, 60);
+}

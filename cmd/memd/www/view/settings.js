@@ -10,6 +10,7 @@ import { useMail } from "./context.js";
 import { CAPABILITY as SIEVE } from "../model/filters.js";
 import { Filters } from "./filters.js";
 import { Password } from "./password.js";
+import { Sessions } from "./sessions.js";
 
 export function Settings() {
 	const app = useMail();
@@ -17,7 +18,7 @@ export function Settings() {
 		<${Button} bare icon="back" label=${t("act.back")} onClick=${() => app.go({ kind: "box", value: app.role("inbox")?.id })} /><h1>${t("settings.title")}</h1></div>
 		<${Look} app=${app} /><${Writing} app=${app} /><${Reading} app=${app} /><${Identities} app=${app} />
 		${app.transport.can("urn:ietf:params:jmap:vacationresponse") && html`<${Vacation} app=${app} />`}
-		${app.transport.can(SIEVE) && html`<${Filters} app=${app} />`}<${Password} app=${app} /></main>`;
+		${app.transport.can(SIEVE) && html`<${Filters} app=${app} />`}<${Password} app=${app} /><${Sessions} app=${app} /></main>`;
 }
 
 function change(app, part) {
