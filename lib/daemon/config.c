@@ -201,6 +201,7 @@ server_new(const struct daemon_listen *l, struct buf *why)
 	if (*l->key)
 		p.key = l->key;
 	p.more = l->certs;
+	p.alpn = daemon_self.d->alpn;
 	/* Without a CA of the site's own, nobody could show a certificate that means anything. */
 	p.verify_optional = l->peer_cert == PEER_CERT_ASK && *shared.tls_ca;
 	p.verify = l->peer_cert == PEER_CERT_DEMAND;

@@ -66,6 +66,7 @@ struct program {
 	                               * some, `health` and `agent` are added, which the skeleton serves */
 	bool listens;      /* has [listen] sections, one at least */
 	bool client_certs; /* peer_certificate is "ask" unless configured */
+	const char *alpn;  /* of its listeners, as tls_params.alpn */
 	const char *drain_timeout;    /* the key's default; NULL = 30s */
 	const int64_t *workers;       /* number of workers; NULL = work in this process */
 	const struct metric *metrics; /* terminated by a NULL name */

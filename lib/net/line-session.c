@@ -124,7 +124,8 @@ line_session_watch(struct line_session *l, uint64_t since)
 	l->moved_ms = since;
 	if (l->state == LINE_READING && stream_backlog(&l->io) == 0 && l->ev->between(l))
 		line_session_dismiss(l, false);
-	else if (loop_now(l->io.loop) - since >= LINE_SILENT_MS)
+	else if (loop_now(l->io.loop) - since >= LINE_SILENT_MS &&
+	    !(l->state == LINE_READING && l->ev->owes && l->ev->owes(l)))
 		line_session_dismiss(l, true);
 	else
 		stream_limit(&l->io, LINE_LOOK_MS);

@@ -64,6 +64,9 @@ struct line_events {
 	/* The peer has closed its side while an operation is pending: is nobody there any more, who could
 	 * hear of it?  Then it is over.  NULL: somebody is. */
 	bool (*gone)(struct line_session *);
+	/* While READING, in a shutdown: is something under way that the peer need do nothing for?  Then its silence
+	 * is no end.  NULL: nothing is. */
+	bool (*owes)(struct line_session *);
 };
 
 struct line_session {

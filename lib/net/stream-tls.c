@@ -298,6 +298,12 @@ stream_tls_cipher(const struct stream *s)
 	return stream_secure(s) ? tls_session_cipher(s->tls) : NULL;
 }
 
+const char *
+stream_tls_alpn(const struct stream *s)
+{
+	return stream_secure(s) ? tls_session_alpn(s->tls) : NULL;
+}
+
 bool
 stream_tls_resumed(const struct stream *s)
 {

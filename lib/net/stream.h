@@ -138,7 +138,8 @@ stream_handshaking(const struct stream *s)
 }
 const char *stream_tls_version(const struct stream *s); /* "TLSv1.3", or NULL */
 const char *stream_tls_cipher(const struct stream *s);
-int stream_tls_cipher_bits(const struct stream *s); /* of its key; 0 without TLS */
+int stream_tls_cipher_bits(const struct stream *s);  /* of its key; 0 without TLS */
+const char *stream_tls_alpn(const struct stream *s); /* "h2": RFC 7301; NULL: nothing was chosen */
 /* Does it go on with an earlier session, whose certificates were looked at then?  See tls_params.lifetime. */
 bool stream_tls_resumed(const struct stream *s);
 bool stream_tls_peer_cert(const struct stream *s); /* a verified client certificate is there */

@@ -353,6 +353,13 @@ tls_session_cipher(struct tls_session *s)
 	return s->tls ? tls_conn_cipher(s->tls) : SSL_get_cipher_name(s->ssl);
 }
 
+/* Only servers offer any. */
+const char *
+tls_session_alpn(struct tls_session *s)
+{
+	return s->tls ? tls_conn_alpn_selected(s->tls) : NULL;
+}
+
 bool
 tls_session_resumed(struct tls_session *s)
 {

@@ -37,6 +37,7 @@ const char *tls_session_version(struct tls_session *s);
 const char *tls_session_cipher(struct tls_session *s);
 int tls_session_cipher_bits(struct tls_session *s); /* of its key */
 bool tls_session_resumed(struct tls_session *s);    /* without a whole handshake */
+const char *tls_session_alpn(struct tls_session *s);
 bool tls_session_peer_cert(struct tls_session *s);
 bool tls_session_peer_named(struct tls_session *s, const char *name);
 /* Bits of net/tls-role.h that its certificate names; 0: none. */

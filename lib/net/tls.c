@@ -90,6 +90,10 @@ set_words(struct tls_config *c, const struct tls_params *p, char **why)
 		*why = tls_reason("TLS ciphers", p->ciphers, tls_config_error(c));
 		return -1;
 	}
+	if (p->alpn && tls_config_set_alpn(c, p->alpn) < 0) {
+		*why = tls_reason("ALPN", p->alpn, tls_config_error(c));
+		return -1;
+	}
 	return 0;
 }
 

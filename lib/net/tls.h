@@ -15,8 +15,10 @@ struct tls_params {
 	const char *ca; /* PEM file of trusted CAs; NULL = the system's */
 	const char *protocols; /* libtls words, NULL = TLS 1.2 and 1.3 */
 	const char *ciphers;   /* libtls word, NULL = "secure" */
-	bool verify;           /* client: certificate and name; server: demand a certificate */
-	bool verify_optional;  /* server: ask for a certificate, accept none */
+	const char *
+	    alpn; /* server: names of protocols (RFC 7301), with commas, the best first; NULL = none */
+	bool verify;          /* client: certificate and name; server: demand a certificate */
+	bool verify_optional; /* server: ask for a certificate, accept none */
 	/* For how many seconds (at most TLS_RESUME_MOST) a session may be taken up again without a whole handshake, and without
 	 * another look at certificates; a client that verifies: does so.  0: never. */
 	unsigned lifetime;
