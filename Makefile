@@ -82,6 +82,7 @@ sys_sieve     := -lpcre2-8
 sys_guard     := -lcrypto
 sys_web       := -lcrypto -lz
 sys_json      := -ljansson
+sys_http      := -lnghttp2
 
 # lib/A/*.c is A.a; a room of its own, lib/A/B/*.c, is A-B.a, so that only who says so gets it.
 dirs     := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard lib/*/*.c)))))

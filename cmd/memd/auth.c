@@ -21,7 +21,7 @@ memd_auth_rules(void)
 bool
 memd_auth_secure(const struct memd_session *s)
 {
-	return stream_secure(&s->http.line.io) || (shared.insecure_loopback && s->loopback);
+	return memd_secure(s) || (shared.insecure_loopback && s->loopback);
 }
 
 struct login_request
@@ -29,7 +29,7 @@ memd_auth_request(struct memd_session *s)
 {
 	struct login_request r = { .service = "http",
 		.purpose = LOGIN_READ,
-		.tls = stream_secure(&s->http.line.io),
+		.tls = memd_secure(s),
 		.any_host = true };
 
 	stream_peer(&s->http.line.io, &r.peer);

@@ -25,7 +25,7 @@ login_begun(struct memd_session *s, unsigned status, struct slice body UNUSED)
 		return memd_record_away(s);
 	metric_add(M_LOGINS, 1);
 	log_event(LOG_INFO, "login", "sid=%s peer=%s user=%s tls=%s session=%s store=%s", s->sid,
-	    s->peer, log_str(s->account), stream_secure(&s->http.line.io) ? "yes" : "no", s->web.id,
+	    s->peer, log_str(s->account), memd_secure(s) ? "yes" : "no", s->web.id,
 	    log_str(s->mailhost));
 	http_server_answer(&s->http, 200);
 	memd_auth_cookie(s, false);

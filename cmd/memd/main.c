@@ -276,6 +276,7 @@ static const struct program memd_program = {
 	.schema = &schema,
 	.roles = "web|redirect",
 	.listens = true,
+	.alpn = "h2,http/1.1",
 	.workers = &config.workers,
 	.metrics = metrics,
 	.paths = memd_paths,

@@ -105,6 +105,7 @@ struct memd_session {
 	uint32_t magic;
 	uint8_t role; /* enum memd_role */
 	bool loopback, left;
+	bool within; /* its requests are streams of another connection, of HTTP/2, which has TLS */
 	struct http_server http;
 	struct list link; /* memd.sessions; on no list once it has left */
 	struct admit admit;
@@ -125,6 +126,12 @@ struct memd_session {
 	bool rules_ok; /* the answer has its fields for browsers */
 	bool event_stream;
 };
+
+static inline bool
+memd_secure(const struct memd_session *s)
+{
+	return s->within || stream_secure(&s->http.line.io);
+}
 
 static inline struct memd_session *
 memd_of(struct http_server *http)

@@ -97,9 +97,12 @@ memd_closed(struct http_server *http)
 	memd_free(memd_of(http));
 }
 
+static int memd_session_within(struct http_server *http, int fd);
+
 static const struct http_policy policy = {
 	.limits = &limits,
 	.request = memd_request,
+	.within = memd_session_within,
 	.over = memd_over,
 	.event = memd_event,
 	.left = memd_left,
@@ -108,47 +111,71 @@ static const struct http_policy policy = {
 
 /* ---- the beginning ------------------------------------------------------------------------------- */
 
-static int
-memd_session_begin(struct memd_session *s, const struct daemon_listen *l, const struct addr *peer,
-    int fd)
+static struct memd_session *
+memd_session_make(uint8_t role, const struct addr *peer)
 {
-	if (admit_enter(&s->admit, s->role, peer) != ADMIT_OK)
-		return -EUSERS;
+	struct memd_session *s = mem_new(sizeof(*s));
+
+	s->magic = MEMD_SESSION_MAGIC;
+	s->role = role;
+	s->began_ms = clock_mono_ms();
+	s->http.policy = &policy;
+	s->http.owner = s;
+	random_id(s->sid);
+	addr_host(peer, s->peer);
+	list_push(&memd.sessions, &s->link);
+	metric_set(M_SESSIONS, (int64_t)++memd.nsessions);
+	return s;
+}
+
+/* Counted, and begun.  0, or -errno: it is gone, and the fd stays the caller's. */
+static int
+memd_session_begin(struct memd_session *s, struct tls_ctx *ctx, const struct addr *peer, int fd)
+{
+	int r = -EUSERS;
+
 	limits.idle_ms = (uint32_t)config.idle_time;
-	return http_server_open(&s->http, memd.loop, fd, l->tls == TLS_IMPLICIT ? l->tls_ctx : NULL,
-	    s->sid);
+	if (admit_enter(&s->admit, s->role, peer) == ADMIT_OK)
+		r = http_server_open(&s->http, memd.loop, fd, ctx, s->sid);
+	if (r == 0)
+		return 0;
+	log_event(LOG_WARN, "accept_failed", "sid=%s peer=%s error=%s", s->sid, s->peer,
+	    strerror(-r));
+	memd_free(s);
+	return r;
 }
 
 void
 memd_session_new(struct daemon_listen *l, int fd)
 {
-	struct memd_session *s = mem_new(sizeof(*s));
 	struct addr peer;
 	bool announced = daemon_peer(fd, &peer);
+	struct memd_session *s = memd_session_make((uint8_t)l->role, &peer);
+
+	s->loopback = addr_loopback(&peer) && !announced;
+	metric_add(M_CONNECTIONS, 1);
+	log_context(s->sid);
+	if (memd_session_begin(s, l->tls == TLS_IMPLICIT ? l->tls_ctx : NULL, &peer, fd) < 0)
+		(void)close(fd);
+	else if (announced)
+		stream_announce(&s->http.line.io, &peer);
+}
+
+/* For streams of HTTP/2, one after the other.  It counts as another connection of this client. */
+static int
+memd_session_within(struct http_server *http, int fd)
+{
+	struct addr peer;
+	struct memd_session *s;
 	int r;
 
-	s->magic = MEMD_SESSION_MAGIC;
-	s->role = (uint8_t)l->role;
-	s->began_ms = clock_mono_ms();
-	s->loopback = addr_loopback(&peer) && !announced;
-	s->http.policy = &policy;
-	s->http.owner = s;
-	random_id(s->sid);
-	addr_host(&peer, s->peer);
-	list_push(&memd.sessions, &s->link);
-	metric_add(M_CONNECTIONS, 1);
-	metric_set(M_SESSIONS, (int64_t)++memd.nsessions);
-	log_context(s->sid);
-	r = memd_session_begin(s, l, &peer, fd);
-	if (r == 0) {
-		if (announced)
-			stream_announce(&s->http.line.io, &peer);
-		return;
-	}
-	log_event(LOG_WARN, "accept_failed", "sid=%s peer=%s error=%s", s->sid, s->peer,
-	    strerror(-r));
-	(void)close(fd);
-	memd_free(s);
+	stream_peer(&http->line.io, &peer);
+	s = memd_session_make(memd_of(http)->role, &peer);
+	s->within = true;
+	r = memd_session_begin(s, NULL, &peer, fd);
+	if (r == 0)
+		stream_announce(&s->http.line.io, &peer);
+	return r;
 }
 
 /* ---- all of them --------------------------------------------------------------------------------- */
@@ -180,12 +207,13 @@ memd_session_walk(bool (*each)(void *arg, const struct daemon_session *d), void 
 			.session = s,
 			.sid = s->sid,
 			.protocol = classes[s->role].name,
-			.state = s->event_stream       ? "events" :
+			.state = s->http.h2            ? "http2" :
+			    s->event_stream            ? "events" :
 			    s->http.input >= HTTP_BODY ? "request" :
 							 "rest",
 			.user = s->account,
 			.peer = s->peer,
-			.tls = stream_secure(&s->http.line.io),
+			.tls = memd_secure(s),
 			.began_ms = s->began_ms,
 		};
 

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "http/h2-impl.h"
 #include "http/server-impl.h"
 
 /* Octets that the reader is given at once: a turn's work. */
@@ -233,6 +234,8 @@ http_server_step(struct line_session *l)
 {
 	struct http_server *s = CONTAINER(l, struct http_server, line);
 
+	if (s->h2)
+		return http_h2_step(s->h2);
 	if (s->lingers)
 		return http_server_last(s);
 	if (s->more)
@@ -259,10 +262,24 @@ http_server_resume(struct http_server *s, enum http_next next)
 
 /* ---- begin and end ----------------------------------------------------------------------------------- */
 
-/* A client speaks first. */
+/* A client speaks first; which version, TLS has said (RFC 9113 3.2). */
 static void
-http_server_greet(struct line_session *l UNUSED)
+http_server_greet(struct line_session *l)
 {
+	struct http_server *s = CONTAINER(l, struct http_server, line);
+	const char *chosen = stream_tls_alpn(&l->io);
+
+	if (s->policy->within && chosen && strcmp(chosen, "h2") == 0)
+		s->h2 = http_h2_new(s);
+}
+
+/* Streams are answered also while their client is silent. */
+static bool
+http_server_owes(struct line_session *l)
+{
+	struct http_server *s = CONTAINER(l, struct http_server, line);
+
+	return s->h2 && http_h2_busy(s->h2);
 }
 
 static bool
@@ -270,6 +287,8 @@ http_server_between(struct line_session *l)
 {
 	struct http_server *s = CONTAINER(l, struct http_server, line);
 
+	if (s->h2)
+		return !http_h2_busy(s->h2);
 	return s->input == HTTP_REST && l->state == LINE_READING && stream_peek(&l->io).n == 0;
 }
 
@@ -281,6 +300,10 @@ http_server_bye(struct line_session *l, enum line_bye why)
 
 	if (why == LINE_TIMEOUT)
 		http_server_event(s, HTTP_EVENT_TIMEOUT);
+	if (s->h2) {
+		http_h2_bye(s->h2);
+		return;
+	}
 	if (s->input == HTTP_REST || s->output != HTTP_SILENT)
 		return;
 	if (s->input == HTTP_HEADING)
@@ -293,7 +316,9 @@ http_server_bye(struct line_session *l, enum line_bye why)
 static bool
 http_server_gone(struct line_session *l)
 {
-	return CONTAINER(l, struct http_server, line)->endless;
+	const struct http_server *s = CONTAINER(l, struct http_server, line);
+
+	return s->endless || s->h2;
 }
 
 static void
@@ -302,6 +327,7 @@ http_server_release(struct line_session *l)
 	struct http_server *s = CONTAINER(l, struct http_server, line);
 
 	op_cancel(&s->op);
+	http_h2_free(&s->h2);
 	http_server_over(s);
 	http_reader_fini(&s->reader);
 	s->policy->left(s);
@@ -325,6 +351,7 @@ static const struct line_events http_server_events = {
 	.ahead = LOOP_READ_SIZE,
 	.prompt = true,
 	.gone = http_server_gone,
+	.owes = http_server_owes,
 };
 
 int
@@ -345,5 +372,7 @@ http_server_open(struct http_server *s, struct loop *l, int fd, struct tls_ctx *
 void
 http_server_shutdown(struct http_server *s)
 {
+	if (s->h2 && !line_session_ending(&s->line))
+		http_h2_drain(s->h2);
 	line_session_drain(&s->line);
 }

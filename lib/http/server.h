@@ -1,4 +1,5 @@
-/* http/server.h: one HTTP/1.1 connection on the serving side (RFC 9110, RFC 9112): requests in order,
+/* http/server.h: one HTTP connection on the serving side (RFC 9110, RFC 9112; RFC 9113 where the owner takes it and TLS
+ * has chosen it: h2-impl.h): requests in order,
  * bodies both ways with back-pressure, limits and time.  What a request means is its owner's, a struct
  * http_policy; octets are http/reader.h's.
  *
@@ -62,6 +63,9 @@ struct http_policy {
 	/* The request has ended, answered (s->status) or not (0): for the log.  May be NULL. */
 	void (*over)(struct http_server *);
 	void (*event)(struct http_server *, enum http_event); /* may be NULL */
+	/* HTTP/2: a connection of its own process, whose requests are those of this one's streams, each behind the
+	 * last: the owner opens a server on it.  0, or -errno: the fd stays the caller's.  NULL: it is not spoken. */
+	int (*within)(struct http_server *, int fd);
 	/* The connection is over, output may still go out: what the owner has of it is let go. */
 	void (*left)(struct http_server *);
 	void (*closed)(struct http_server *); /* the struct may be freed */
@@ -73,7 +77,8 @@ enum http_output { HTTP_SILENT, HTTP_SAYING, HTTP_SAID };
 struct http_server {
 	struct line_session line;
 	const struct http_policy *policy;
-	void *owner; /* the policy's */
+	void *owner;        /* the policy's */
+	struct http_h2 *h2; /* HTTP/2: it has no requests itself, but streams; else NULL */
 	struct http_reader reader;
 	uint8_t input;     /* enum http_input; http_server_move alone sets it */
 	uint32_t requests; /* so far */
