@@ -3,7 +3,8 @@ import test from "node:test";
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { Words } from "../../../cmd/memd/www/i18n/i18n.js";
+import { Words } from "../../../cmd/memd/www/kit/words.js";
+import { words } from "../../../cmd/memd/www/i18n/i18n.js";
 import en from "../../../cmd/memd/www/i18n/en.js";
 import de from "../../../cmd/memd/www/i18n/de.js";
 
@@ -37,7 +38,7 @@ test("sentences and the code agree", () => {
 });
 
 test("plural forms, numbers, fallback, pseudo-languages", async () => {
-	const w = new Words();
+	const w = new Words(words.english, words.known);
 	assert.equal(w.t("list.count", { n: 1 }), "1 conversation");
 	assert.equal(w.t("list.count", { n: 4812 }), "4,812 conversations");
 	await w.use("de-AT");
