@@ -64,7 +64,7 @@ libs_tmlog          := $(low)
 libs_tiermail-load  := $(low)
 libs_sendmail       := smtp $(low)
 libs_sievetest      := sieve $(low)
-libs_admind         := admin login http directory sasl json $(low)
+libs_admind         := admin web login http directory sasl json $(low)
 libs_diradm         := admin directory $(low)
 libs_pabctl         := pab login directory sasl json $(low)
 libs_mtatest        := expand login directory route mta sasl $(low)
@@ -93,12 +93,14 @@ archive   = $(patsubst %,$(B)/lib/%.a,$(filter $(dirs) $(rooms),$(1)))
 syslibs   = $(foreach l,$(1),$(sys_$(l)))
 
 .PHONY: FORCE all check check-quick demo demo-stop bench fuzz soak lint install uninstall html deb check-deb clean deps units tools fuzzers
-all: $(programs:%=$(B)/bin/%) $(B)/www/index.html
+all: $(programs:%=$(B)/bin/%) $(B)/www/index.html $(B)/console/index.html
 	@:
 
-# The web client: put together, not compiled.  A file that goes changes a folder's time.
+# The web client and the console: put together, not compiled.  A file that goes changes a folder's time.
 $(B)/www/index.html: scripts/www $(shell find cmd/memd/www lib/web/www -type f -o -type d)
 	scripts/www cmd/memd/www $(B)/www
+$(B)/console/index.html: scripts/www $(shell find cmd/admind/www lib/web/www -type f -o -type d)
+	scripts/www cmd/admind/www $(B)/console
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)

@@ -1,8 +1,10 @@
 /* cmd/admind: the API of administration; see admind(8).
  *
  *	session   a connection: who may come in, its requests, its end
+ *	front     the console: its files, logins by a form, sessions of browsers
  *	auth      whose request it is
  *	route     what the request asks for: a verb of lib/admin, or what is known without asking
+ *	rights    which roles have which verb, for what screens show
  *	work      a verb that runs for a request, as its person, on a connection to the directory
  *	pages     lists that go on with a next request */
 #ifndef ADMIND_H
@@ -17,10 +19,11 @@
 #include "http/server.h"
 #include "json/json.h"
 #include "login/login.h"
+#include "web/session.h"
 
 /* clang-format off */
 enum admind_metric {
-	M_CONNECTIONS, M_SESSIONS, M_REQUESTS, M_BAD, M_LOGIN_FAILED, M_VERBS, M_REFUSED, M_VERB_US, M_AGENTS, M_DIRECTORY
+	M_CONNECTIONS, M_SESSIONS, M_REQUESTS, M_BAD, M_LOGIN_FAILED, M_LOGINS, M_VERBS, M_REFUSED, M_VERB_US, M_AGENTS, M_DIRECTORY
 };
 /* clang-format on */
 
@@ -50,7 +53,9 @@ struct admind_session {
 	/* of the request */
 	struct login *login;
 	char *account, *dn; /* who asks, once that is known */
-	struct buf body;
+	struct web_session web;
+	bool cookie, due;       /* it has come with a session, `web`; that is to be sealed anew */
+	struct buf body, fresh; /* fresh: the new password of POST /password */
 	struct admind_work *work;
 };
 
@@ -72,12 +77,38 @@ void admind_drained(void);
 /* ---- auth.c: finds out whose the request is, and goes on with admind_route, or answers. */
 enum http_next admind_auth_start(struct admind_session *s);
 
+/* Goes on with admind_route, or answers; for login_start. */
+void admind_auth_checked(void *arg, const struct login_result *r);
+enum http_next admind_auth_refuse(struct admind_session *s, const struct login_result *r);
+enum http_next admind_auth_ask(struct admind_session *s, const char *code, const char *detail);
+struct login_request admind_auth_request(struct admind_session *s);
+bool admind_auth_by_tls(const struct admind_session *s);
+
+/* ---- front.c */
+/* Keys and files as they are now; what cannot be read leaves those that were. */
+void admind_front_read(void);
+bool admind_front_check(struct buf *why);
+void admind_front_status(struct buf *b);
+/* Any request. */
+enum http_next admind_front(struct admind_session *s);
+/* One that has no credentials: its cookie, if that is one. */
+enum http_next admind_front_auth(struct admind_session *s);
+/* GET /session, of whom is known. */
+enum http_next admind_front_session(struct admind_session *s);
+enum http_next admind_front_password(struct admind_session *s);
+/* Appends Set-Cookie to an answer when that is due. */
+void admind_front_renew(struct admind_session *s);
+
 /* ---- route.c */
 enum http_next admind_route(struct admind_session *s);
 /* An answer in JSON; a problem is one of RFC 9457: {"status","title","code","detail"}. */
 enum http_next admind_json(struct admind_session *s, unsigned status, struct slice text);
 enum http_next
 admind_problem(struct admind_session *s, unsigned status, const char *code, const char *detail);
+
+/* ---- rights.c */
+/* Appends "roles" and "closed" of a verb to its object. */
+void admind_rights_put(const struct admin_verb *v, struct buf *b);
 
 /* ---- agent.c: connections to the directory, as admind's own account. */
 struct admind_agent {

@@ -1,4 +1,4 @@
-/* admind/auth.c: whose request it is: by Basic (RFC 7617), over TLS.
+/* admind/auth.c: whose request it is: by Basic (RFC 7617), over TLS; or by a cookie, which front.c has sealed.
  *
  * Called for each request; lib/login asks the directory, whose answer is remembered for ldap.auth_age.  Owns
  * the login while it runs.  Can fail: the directory, which is said to be away and not to refuse.  Must stay
@@ -7,10 +7,11 @@
 #include "base/base64.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "web/guard.h"
 #include "admind.h"
 
-static bool
-auth_by_tls(const struct admind_session *s)
+bool
+admind_auth_by_tls(const struct admind_session *s)
 {
 	return stream_secure(&s->http.line.io) || (shared.insecure_loopback && s->loopback);
 }
@@ -28,17 +29,19 @@ auth_foreign(const struct http_head *h)
 		    slice_ieq(slice_from(origin, 8), h->host)));
 }
 
-static enum http_next
-auth_ask(struct admind_session *s, const char *code, const char *detail)
+enum http_next
+admind_auth_ask(struct admind_session *s, const char *code, const char *detail)
 {
 	http_server_answer(&s->http, 401);
-	http_server_field(&s->http, "WWW-Authenticate",
-	    S("Basic realm=\"administration\", charset=\"UTF-8\""));
+	/* A browser would ask for the password itself, over our page, and keep it. */
+	if (!web_guard_browser(http_server_head(&s->http)))
+		http_server_field(&s->http, "WWW-Authenticate",
+		    S("Basic realm=\"administration\", charset=\"UTF-8\""));
 	return admind_problem(s, 401, code, detail);
 }
 
-static enum http_next
-auth_refuse(struct admind_session *s, const struct login_result *r)
+enum http_next
+admind_auth_refuse(struct admind_session *s, const struct login_result *r)
 {
 	const struct login_answer *a = login_answer(r->outcome);
 
@@ -63,7 +66,7 @@ auth_refuse(struct admind_session *s, const struct login_result *r)
 	case LOGIN_ELSEWHERE:
 	case LOGIN_OUTCOMES: break;
 	}
-	return auth_ask(s, "wrong", "The name or the password is wrong.");
+	return admind_auth_ask(s, "wrong", "The name or the password is wrong.");
 }
 
 static enum http_next
@@ -79,8 +82,8 @@ auth_let_in(struct admind_session *s, const struct login_user *user)
 	return admind_route(s);
 }
 
-static void
-auth_checked(void *arg, const struct login_result *r)
+void
+admind_auth_checked(void *arg, const struct login_result *r)
 {
 	struct admind_session *s = arg;
 	struct login *l = s->login;
@@ -88,9 +91,21 @@ auth_checked(void *arg, const struct login_result *r)
 
 	log_context(s->sid);
 	s->login = NULL; /* what follows may end the session; the result lives as long as l */
-	next = r->outcome == LOGIN_OK ? auth_let_in(s, &r->user) : auth_refuse(s, r);
+	next = r->outcome == LOGIN_OK ? auth_let_in(s, &r->user) : admind_auth_refuse(s, r);
 	login_free(&l);
 	http_server_resume(&s->http, next);
+}
+
+struct login_request
+admind_auth_request(struct admind_session *s)
+{
+	struct login_request r = { .service = "http",
+		.purpose = LOGIN_READ,
+		.tls = stream_secure(&s->http.line.io),
+		.any_host = true };
+
+	stream_peer(&s->http.line.io, &r.peer);
+	return r;
 }
 
 enum http_next
@@ -98,26 +113,24 @@ admind_auth_start(struct admind_session *s)
 {
 	const struct http_head *h = http_server_head(&s->http);
 	struct slice value = http_head_value(h, S("Authorization")), scheme = { 0 }, all, name;
-	struct login_request r = { .service = "http",
-		.purpose = LOGIN_READ,
-		.tls = stream_secure(&s->http.line.io),
-		.any_host = true };
+	struct login_request r = admind_auth_request(s);
 	struct buf text = { 0 };
 	bool good;
 
-	if (!auth_by_tls(s))
+	if (!admind_auth_by_tls(s))
 		return admind_problem(s, 403, "tls", "Only over TLS.");
 	if (auth_foreign(h))
 		return admind_problem(s, 403, "foreign", "This request comes from another site.");
-	if (!value.p || !slice_word(&value, &scheme) || !slice_ieq(scheme, S("Basic")))
-		return auth_ask(s, "login", "A name and a password are needed.");
+	if (!value.p)
+		return admind_front_auth(s);
+	if (!slice_word(&value, &scheme) || !slice_ieq(scheme, S("Basic")))
+		return admind_auth_ask(s, "login", "A name and a password are needed.");
 	good = base64_parse(&text, slice_trim(value)) == 0;
 	all = buf_get(&text);
 	good = good && slice_find(all, ':') < all.n;
 	if (good) {
 		(void)slice_cut(&all, ':', &name);
-		stream_peer(&s->http.line.io, &r.peer);
-		s->login = login_start(admind.door, &r, &s->http.op, auth_checked, s);
+		s->login = login_start(admind.door, &r, &s->http.op, admind_auth_checked, s);
 		login_password(s->login, name, all);
 	}
 	if (text.p)

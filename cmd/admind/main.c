@@ -1,4 +1,4 @@
-/* admind: the API of administration: keys, tables and one call; see admind(8).
+/* admind: the API of administration and its console: keys, tables and one call; see admind(8).
  *
  * Owns admind, what all sessions of a worker share; session.c has the sessions.  Called by
  * lib/daemon.  A start can fail by the keys alone: the directory may be away and is waited for.  It binds as an
@@ -21,6 +21,7 @@ static const struct metric metrics[] = {
 	[M_REQUESTS] = { "admin_requests", COUNTER, "Requests." },
 	[M_BAD] = { "admin_requests_bad", COUNTER, "Requests that were none, or too large." },
 	[M_LOGIN_FAILED] = { "admin_logins_failed", COUNTER, "Requests refused for their name or password." },
+	[M_LOGINS] = { "admin_logins", COUNTER, "Logins by the console's form." },
 	[M_VERBS] = { "admin_verbs", COUNTER, "Verbs that ran." },
 	[M_REFUSED] = { "admin_verbs_refused", COUNTER, "Verbs that came to nothing." },
 	[M_VERB_US] = { "admin_verb_seconds", COUNTER_US, "Time that they took." },
@@ -40,6 +41,7 @@ admind_start(struct loop *l)
 	admit_open(shared.rundir, &admind_admit);
 	admind.dir = dir_new(l);
 	dir_metric(admind.dir, M_DIRECTORY);
+	admind_front_read();
 	admind.door = login_door_new(l, admind.dir, &admin_conf.auth_delay);
 	return 0;
 }
@@ -49,6 +51,7 @@ admind_reload(void)
 {
 	admind_page_close();
 	admind_agent_close();
+	admind_front_read();
 	dir_reload(admind.dir);
 }
 
@@ -72,6 +75,7 @@ admind_status(struct buf *b)
 	    admind.nsessions, admit_sessions(), admind.working, admind.nagents, admind.npages);
 	dir_status(admind.dir, b);
 	buf_char(b, '\n');
+	admind_front_status(b);
 }
 
 static void
@@ -86,6 +90,8 @@ admind_paths(void)
 		log_event(LOG_ERROR, "admin_audit", "file=%s why=%s",
 		    log_str(admin_conf.audit_file), log_str(strerror(errno)));
 	sandbox_write(folder);
+	sandbox_read(admin_conf.www);
+	sandbox_read_beside(admin_conf.keys);
 	mem_free(&folder);
 }
 
@@ -93,6 +99,8 @@ static bool
 admind_check(struct buf *why)
 {
 	bool good = dir_check(why);
+
+	good = admind_front_check(why) && good;
 
 	for (struct daemon_listen **l = daemon_listeners(); *l; l++)
 		if ((*l)->tls == TLS_STARTTLS) {
@@ -105,7 +113,7 @@ admind_check(struct buf *why)
 
 static const struct program admind_program = {
 	.name = "admind",
-	.about = "the API of administration",
+	.about = "the API of administration and its console",
 	.may = "inet",
 	.file = "admind.conf",
 	.schema = &admin_conf_schema,

@@ -17,7 +17,8 @@
 static const struct {
 	const char *path, *object;
 } objects[] = { { "orgs", "org" }, { "users", "user" }, { "groups", "group" },
-	{ "packages", "package" }, { "providers", "provider" }, { "roles", "role" } };
+	{ "packages", "package" }, { "providers", "provider" }, { "roles", "role" },
+	{ "audit", "audit" } };
 
 /* ---- answers --------------------------------------------------------------------------------------- */
 
@@ -28,6 +29,8 @@ admind_json(struct admind_session *s, unsigned status, struct slice text)
 
 	if (http->output == HTTP_SILENT)
 		http_server_answer(http, status);
+	if (status < 400)
+		admind_front_renew(s);
 	http_server_field(http, "Cache-Control", S("no-store"));
 	http_server_field(http, "X-Content-Type-Options", S("nosniff"));
 	http_server_field(http, "Content-Security-Policy",
@@ -87,11 +90,11 @@ path_copy(struct slice s)
 	return mem_strn(s.p, s.n);
 }
 
-/* "org=", "q=": the names of a list; "limit=", "page=", "sort=", "dry=". */
+/* "org=", "q=", "before=": the names of a list; "limit=", "page=", "sort=", "dry=". */
 static const char *
 path_query(struct admind_ask *ask, struct slice query)
 {
-	struct slice pair, name, value, org = { 0 }, word = { 0 };
+	struct slice pair, name, value, org = { 0 }, word = { 0 }, before = { 0 };
 	uint64_t n;
 
 	while (slice_cut(&query, '&', &pair)) {
@@ -101,6 +104,8 @@ path_query(struct admind_ask *ask, struct slice query)
 			org = value;
 		else if (slice_eq(name, S("q")))
 			word = value;
+		else if (slice_eq(name, S("before")))
+			before = value;
 		else if (slice_eq(name, S("limit")) && slice_u64(value, 1000, &n) == 0 && n)
 			ask->limit = (unsigned)n;
 		else if (slice_eq(name, S("page")) && value.n < sizeof(ask->page))
@@ -114,8 +119,12 @@ path_query(struct admind_ask *ask, struct slice query)
 	}
 	if (org.n && ask->nnames == 0)
 		ask->names[ask->nnames++] = org;
-	if (word.n && ask->nnames == 1)
+	if ((word.n || before.n) && ask->nnames == 0)
+		ask->names[ask->nnames++] = S("");
+	if ((word.n || before.n) && ask->nnames == 1)
 		ask->names[ask->nnames++] = word;
+	if (before.n && ask->nnames == 2)
+		ask->names[ask->nnames++] = before;
 	return NULL;
 }
 
@@ -311,7 +320,9 @@ path_verbs(struct admind_session *s)
 				buf_char(&b, ',');
 			json_str(&b, word);
 		}
-		buf_lit(&b, "]}");
+		buf_char(&b, ']');
+		admind_rights_put(v, &b);
+		buf_char(&b, '}');
 	}
 	buf_lit(&b, "]}");
 	next = admind_json(s, 200, buf_get(&b));
@@ -415,6 +426,11 @@ admind_route(struct admind_session *s)
 	const struct http_head *h = http_server_head(&s->http);
 	bool reads = h->verb == HTTP_VERB_GET || h->verb == HTTP_VERB_HEAD;
 
+	if (slice_eq(h->path, S("/session")))
+		return reads ? admind_front_session(s) :
+			       http_server_refuse_verb(&s->http, HTTP_VERB_GET | HTTP_VERB_HEAD);
+	if (slice_eq(h->path, S("/password")))
+		return admind_front_password(s);
 	if (reads && slice_eq(h->path, S(API "verbs")))
 		return path_verbs(s);
 	if (reads && slice_eq(h->path, S(API "me")))

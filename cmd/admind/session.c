@@ -39,9 +39,14 @@ admind_forget_request(struct admind_session *s)
 	admit_user_leave(&s->admit);
 	mem_free(&s->account);
 	mem_free(&s->dn);
+	s->web = (struct web_session){ .began = 0 };
+	s->cookie = s->due = false;
 	if (s->body.p)
 		secret_clear(s->body.p, s->body.n);
 	buf_fini(&s->body);
+	if (s->fresh.p)
+		secret_clear(s->fresh.p, s->fresh.n);
+	buf_fini(&s->fresh);
 }
 
 static void
@@ -104,7 +109,7 @@ static enum http_next
 admind_request(struct http_server *http)
 {
 	log_context(admind_of(http)->sid);
-	return admind_auth_start(admind_of(http));
+	return admind_front(admind_of(http));
 }
 
 static const struct http_policy policy = {

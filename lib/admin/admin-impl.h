@@ -229,5 +229,6 @@ bool admin_package_create(struct admin *a), admin_package_list(struct admin *a),
 bool admin_role_grant(struct admin *a), admin_role_revoke(struct admin *a),
     admin_role_list(struct admin *a);
 bool admin_check(struct admin *a);
+bool admin_audit_list(struct admin *a);
 bool admin_init(struct admin *a);
 #endif

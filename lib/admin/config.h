@@ -12,6 +12,8 @@ struct admin_conf {
 	char *place_attribute;
 	char **place_map; /* "value=host" */
 	/* admind's; times in ms */
+	char *www, *keys; /* of the console: its files, and what seals its sessions */
+	int64_t session_idle, session_life;
 	int64_t workers, clients, per_client, per_user, agents, idle_time, page_time, auth_delay;
 };
 extern struct admin_conf admin_conf;

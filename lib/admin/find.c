@@ -76,20 +76,41 @@ find_one(struct admin *a, struct slice name, const char *what, const struct dir_
 	return true;
 }
 
+/* A person without a role sees no organisation; the own one is no secret to whoever is in it. */
+static bool
+find_org_own(struct admin *a, const char *filter)
+{
+	struct slice dn = S(""), as;
+	bool good;
+
+	if (!a->call->as || a->out.n)
+		return true;
+	a->own = true;
+	good = admin_search(a, admin_base(), DIR_SCOPE_SUB, filter, find_all);
+	a->own = false;
+	if (good && a->out.n == 1)
+		dn = slice_str(arena_printf(&a->memory, "," SFMT, SARG(a->out.entries[0].dn)));
+	as = slice_str(a->call->as);
+	if (good && !(dn.n && as.n > dn.n && slice_ieq(slice_from(as, as.n - dn.n), dn)))
+		a->out.n = 0;
+	return good;
+}
+
 bool
 admin_find_org(struct admin *a, struct slice name, struct admin_org *org)
 {
 	static const char *const names[] = { "sunPreferredDomain", "associatedDomain", NULL };
 	struct buf ascii = { 0 };
+	const char *filter;
 	bool good;
 
 	if (!domain_valid(name, ADDRESS_UTF8) || domain_write_ascii(&ascii, name) < 0) {
 		buf_fini(&ascii);
 		return admin_fail(a, ADMIN_BAD, "domain", SFMT ": no domain name", SARG(name));
 	}
-	good = admin_search(a, admin_base(), DIR_SCOPE_SUB,
-		   find_filter(a, CLASS_ORG, names, buf_get(&ascii)), find_all) &&
-	    find_one(a, name, "organisation", &org->entry);
+	filter = find_filter(a, CLASS_ORG, names, buf_get(&ascii));
+	good = admin_search(a, admin_base(), DIR_SCOPE_SUB, filter, find_all) &&
+	    find_org_own(a, filter) && find_one(a, name, "organisation", &org->entry);
 	buf_fini(&ascii);
 	if (!good)
 		return false;
@@ -166,17 +187,27 @@ find_named(struct admin *a, struct slice name, const char *naming, struct slice 
 	return find_one(a, name, what, e);
 }
 
+/* Who sees no organisation sees the own entry, which is asked for by its DN. */
+static bool
+find_self(struct admin *a, const char *filter)
+{
+	return !a->call->as || a->out.n ||
+	    admin_search(a, a->call->as + strlen("dn:"), DIR_SCOPE_BASE, filter, find_all);
+}
+
 static bool
 find_address(struct admin *a, struct slice name, const char *class, const char *naming,
     const char *what, struct admin_org *org, const struct dir_entry **e)
 {
 	struct slice local, domain;
 	struct admin_org own;
+	const char *filter;
 
-	return admin_split(a, name, &local, &domain) &&
-	    admin_find_org(a, domain, org ? org : &own) &&
-	    admin_search(a, org ? org->dn : own.dn, DIR_SCOPE_SUB,
-		find_address_filter(a, class, naming, org ? org : &own, local), find_all) &&
+	org = org ? org : &own;
+	if (!admin_split(a, name, &local, &domain) || !admin_find_org(a, domain, org))
+		return false;
+	filter = find_address_filter(a, class, naming, org, local);
+	return admin_search(a, org->dn, DIR_SCOPE_SUB, filter, find_all) && find_self(a, filter) &&
 	    find_named(a, name, naming, local, what, e);
 }
 

@@ -55,6 +55,7 @@ const struct admin_verb admin_verbs[] = {
 	{ "role", "grant",	"ROLE ADDRESS [DOMAIN|PROVIDER]", 2, 3, false, true, admin_role_grant, "top, provider, organisation or helpdesk" },
 	{ "role", "revoke",	"ROLE ADDRESS [DOMAIN|PROVIDER]", 2, 3, false, true, admin_role_revoke, "the same" },
 	{ "role", "list",	"[DOMAIN]", 0, 1, false, false, admin_role_list, "who has which" },
+	{ "audit", "list",	"[DOMAIN [WORD [BEFORE]]]", 0, 3, false, false, admin_audit_list, "who has changed what, the newest first" },
 	{ "check", "",		"[DOMAIN]", 0, 1, false, false, admin_check, "what mail would stumble over" },
 	{ "init", "",		"", 0, 0, false, false, admin_init, "what a directory lacks that was there before" },
 };

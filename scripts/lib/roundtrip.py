@@ -81,12 +81,13 @@ def main():
   IMAP       %s port %s (TLS), %s (STARTTLS)
   send by    %s port %s (TLS), %s (STARTTLS)
   webmail    %s   (your browser warns: it does not know the CA)
+  console    %s   (for administrators: admin, orgadmin; for the others: their account)
   CA file    %s
   e.g.       curl --cacert %s -u 'user0002:%s' imaps://localhost:%s/INBOX
 Logs are in %s; `make demo-stop` ends it.""" % (
         int(env["USERS"]), env["DOMAIN"], env["PASSWORD"], env["HOST"], env["IMAPS_PORT"],
         env["IMAP_PORT"], env["HOST"], env["SUBMISSIONS_PORT"], env["SUBMISSION_PORT"],
-        env.get("WEBURL", "-"), env["CAFILE"], env["CAFILE"], env["PASSWORD"], env["IMAPS_PORT"], env["RUNDIR"]))
+        env.get("WEBURL", "-"), env.get("ADMIN_URL", "-"), env["CAFILE"], env["CAFILE"], env["PASSWORD"], env["IMAPS_PORT"], env["RUNDIR"]))
 
 
 main()

@@ -14,9 +14,9 @@ def service(s):
     return "uid=%s,ou=services,%s" % (members.SERVICES[s.get("role")], s["base"])
 
 
-def www(s):
-    """The web client as it was built, or, where it was not, a page that says so."""
-    built = os.path.join(os.path.dirname(s["bindir"]), "www")
+def www(s, face="www"):
+    """The web client (the console) as it was built, or, where it was not, a page that says so."""
+    built = os.path.join(os.path.dirname(s["bindir"]), face)
     return built if os.path.isdir(built) else s["dir"] + "/www"
 
 
@@ -117,6 +117,7 @@ def files(s):
                for name, (at, _, _, _, jmap) in s.get("readers", {}).items()},
         },
         "admind": {
+            "": {"www": www(s, "console")}, "session": {"keys": keys(s)},
             "audit": {"file": d + "/admin.audit"}, "place": {"hosts": s["hostname"]},
             "ldap": {"bind_dn": "uid=admind,ou=services," + s["base"], "password": s["service_password"]},
             "listen admin": {"address": local("ADMIN_PORT"), "tls": "implicit"},

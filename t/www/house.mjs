@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from "node:fs";
 
 const TOP = new URL("../../", import.meta.url).pathname;
 const LONGEST = 600;
-const files = ["cmd/memd/www/", "lib/web/www/"].flatMap(d => readdirSync(TOP + d, { recursive: true }).filter(f => /\.(js|css|html)$/.test(f) && !/vendor/.test(f) && !/^kit\//.test(f.replace(/^/, d.startsWith("lib") ? "x/" : ""))).map(f => d + f));
+const files = ["cmd/memd/www/", "cmd/admind/www/", "lib/web/www/"].flatMap(d => readdirSync(TOP + d, { recursive: true }).filter(f => /\.(js|css|html)$/.test(f) && !/vendor/.test(f) && !/^kit\//.test(f.replace(/^/, d.startsWith("lib") ? "x/" : ""))).map(f => d + f));
 const read = f => readFileSync(TOP + f, "utf8");
 const offences = (which, rule) => files.filter(f => which.test(f)).flatMap(f => read(f).split("\n").map((l, n) => (rule(l, f) ? `${f}:${n + 1}: ${l.trim().slice(0, 90)}` : null)).filter(Boolean));
 
