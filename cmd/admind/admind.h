@@ -148,7 +148,7 @@ struct admind_ask {
 	size_t nsettings;
 	struct buf texts;
 	struct secret secret;
-	bool dry_run, list, created;
+	bool dry_run, list, created, proved;
 	char *version; /* heap, or NULL */
 	unsigned limit;
 	char *sort, *what; /* what: of the page, without its own name */

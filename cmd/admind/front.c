@@ -327,7 +327,8 @@ front_logout(struct admind_session *s)
 static enum http_next
 front_change(struct admind_session *s, const struct login_user *user)
 {
-	struct admind_ask ask = { .verb = admin_verb_find(S("user"), S("password")) };
+	struct admind_ask ask = { .verb = admin_verb_find(S("user"), S("password")),
+		.proved = true };
 	enum http_next next;
 
 	ask.texts = s->fresh;

@@ -242,6 +242,7 @@ work_new(struct admind_session *s, struct admind_ask *ask)
 		.nsettings = w->ask.nsettings,
 		.secret = secret_get(&w->ask.secret),
 		.dry_run = w->ask.dry_run,
+		.proved = w->ask.proved,
 		.version = w->ask.version,
 		.limit = w->ask.limit,
 		.who = w->account,

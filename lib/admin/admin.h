@@ -81,6 +81,8 @@ struct admin_call {
 	/* who asks: for the log, and for slapd when the agent acts for others */
 	const char *who, *from; /* "admin@example.com", "192.0.2.1" or "local" */
 	const char *as;         /* "dn:...", or NULL: as the agent is bound */
+	bool
+	    proved; /* the person has given the own password for this call, which changing it needs */
 	void (*record)(void *arg, const struct admin_record *r); /* called in the fiber */
 	void *arg;
 };

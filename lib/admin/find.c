@@ -76,7 +76,7 @@ find_one(struct admin *a, struct slice name, const char *what, const struct dir_
 	return true;
 }
 
-/* A person without a role sees no organisation; the own one is no secret to whoever is in it. */
+/* A person without a role sees no organisation; to find the own entry, the own one is looked for by our account. */
 static bool
 find_org_own(struct admin *a, const char *filter)
 {
@@ -96,8 +96,8 @@ find_org_own(struct admin *a, const char *filter)
 	return good;
 }
 
-bool
-admin_find_org(struct admin *a, struct slice name, struct admin_org *org)
+static bool
+find_org(struct admin *a, struct slice name, bool own, struct admin_org *org)
 {
 	static const char *const names[] = { "sunPreferredDomain", "associatedDomain", NULL };
 	struct buf ascii = { 0 };
@@ -110,13 +110,19 @@ admin_find_org(struct admin *a, struct slice name, struct admin_org *org)
 	}
 	filter = find_filter(a, CLASS_ORG, names, buf_get(&ascii));
 	good = admin_search(a, admin_base(), DIR_SCOPE_SUB, filter, find_all) &&
-	    find_org_own(a, filter) && find_one(a, name, "organisation", &org->entry);
+	    (!own || find_org_own(a, filter)) && find_one(a, name, "organisation", &org->entry);
 	buf_fini(&ascii);
 	if (!good)
 		return false;
 	org->dn = org->entry->dn.p;
 	org->domain = admin_value(org->entry, "sunPreferredDomain");
 	return true;
+}
+
+bool
+admin_find_org(struct admin *a, struct slice name, struct admin_org *org)
+{
+	return find_org(a, name, false, org);
 }
 
 bool
@@ -204,7 +210,7 @@ find_address(struct admin *a, struct slice name, const char *class, const char *
 	const char *filter;
 
 	org = org ? org : &own;
-	if (!admin_split(a, name, &local, &domain) || !admin_find_org(a, domain, org))
+	if (!admin_split(a, name, &local, &domain) || !find_org(a, domain, true, org))
 		return false;
 	filter = find_address_filter(a, class, naming, org, local);
 	return admin_search(a, org->dn, DIR_SCOPE_SUB, filter, find_all) && find_self(a, filter) &&

@@ -232,8 +232,13 @@ admin_user_password(struct admin *a)
 	const struct dir_entry *e;
 	struct admin_telling t = { .a = a };
 
-	if (!admin_find_user(a, admin_name(a, 0), NULL, &e) ||
-	    !admin_password(a, e->dn.p, e, a->call->secret, what))
+	if (!admin_find_user(a, admin_name(a, 0), NULL, &e))
+		return false;
+	if (a->call->as && !a->call->proved &&
+	    slice_ieq(slice_str(a->call->as + strlen("dn:")), e->dn))
+		return admin_fail(a, ADMIN_DENIED, "own-password",
+		    "%s: one's own password is changed with the old one", what);
+	if (!admin_password(a, e->dn.p, e, a->call->secret, what))
 		return false;
 	if (a->out.text.n) {
 		admin_tell_add(&t, "user", slice_str(what));

@@ -85,7 +85,7 @@ def may(who, verb, org, user):
     if verb in ("user", "status", "rename"):
         return r >= 2 and (above(user) <= 2 or r >= above(user))
     if verb == "password":
-        return r >= 1 and r >= above(user)
+        return r >= 1 and r >= above(user) and who != user        # the own one needs the old one
     return r >= {"store": 3, "program": 3, "create": 2, "group": 2, "domain": 3, "limit": 3, "about": 2, "appoint": 3, "desk": 2, "org": 3}[verb]
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The console in a browser, with admind and slapd behind it: t/www/real/console*.mjs."""
+"""The console in a browser, with admind and slapd behind it: t/www/real/console.mjs."""
 import os, re, subprocess, sys
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]

@@ -156,8 +156,10 @@ for (obj, verb), v in verbs.items():
 
 # ---- without a role
 plain = "plain@" + O
-tm.is_([ask(plain, "GET", p)[0] for p in (f"users/{plain}", f"users/oa@{O}", f"users?org={O}", f"audit?org={O}", "audit")], [200, 404, 404, 403, 403],
+tm.is_([ask(plain, "GET", p)[0] for p in (f"users/{plain}", f"users/oa@{O}", f"users?org={O}", f"audit?org={O}", "audit")], [200, 404, 404, 404, 403],
        "who has no role sees the own entry, and nothing else")
+tm.is_([ask(w, "POST", f"users/{w}/password", {"password": "x"})[1].get("code") for w in (plain, ROLES["organisation"])], ["own-password"] * 2,
+       "nor gives anybody himself a password without the old one")
 tm.is_([ask(plain, "PATCH", f"users/{n}", b)[0] for n, b in ((plain, {"vacation": "x"}), (plain, {"quota": "1T"}), (plain, {"alias+": "z@" + O}), (f"oa@{O}", {"vacation": "x"}))],
        [200, 403, 403, 404], "and changes in it what is the person's own")
 

@@ -1,59 +1,8 @@
 // The console in front of admind and slapd, both real: each story, as each role.  Started by t/flow/console.t,
 // which says by SANDBOX where the sandbox is.  A step also fails when a page has said anything.
-import test, { after, before } from "node:test";
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { launch, open } from "../lib/browser.mjs";
-import { need } from "../lib/need.mjs";
-
-const AXE = readFileSync(need.resolve("axe-core/axe.min.js"), "utf8");
-const env = Object.fromEntries(readFileSync(process.env.SANDBOX + "/env", "utf8").split("\n").filter(Boolean)
-    .map(l => [l.slice(0, l.indexOf("=")), l.slice(l.indexOf("=") + 1).replace(/^'|'$/g, "")]));
-const U = env.ADMIN_URL.replace(/\/$/, ""), D = env.DOMAIN;
-const NASTY = `<img src=x onerror="window.hurt=1"><script>window.hurt=1</script>'"&{{7*7}}`;
-let browser, tab;
-before(async () => {
-	browser = await launch();
-	tab = await open(browser, U);
-	tab.page.setDefaultTimeout(Number(process.env.PATIENCE) || 30000);
-});
-after(() => browser.close());
-
-/** A browser of somebody's own. */
-async function come(who, how = {}, path = "/") {
-	const t = await open(browser, U, how);
-	await t.page.goto(U + path);
-	await t.page.getByLabel(/Address or login|Adresse oder Login/).fill(who);
-	await t.page.getByLabel(/^(Password|Passwort)$/).fill(env.PASSWORD);
-	await t.page.keyboard.press("Enter");
-	await t.page.locator(".sidebar, .menu-button").first().waitFor({ state: "attached" });
-	return t;
-}
-const row = (page, text) => page.locator(".rows .entry", { hasText: text }).first();
-const toast = (page, text) => page.locator(".toast", { hasText: text }).first().waitFor();
-/** The API as a page of the console asks it. */
-const api = (page, method, path, body, version) => page.evaluate(async ([m, p, b, v]) => {
-	const a = await fetch("/api/v1/" + p, { method: m, headers: { "Content-Type": "application/json", ...(v ? { "If-Match": `"${v}"` } : {}) }, body: b && JSON.stringify(b) });
-	return { status: a.status, ...(await a.json()) };
-}, [method, path, body, version]);
-/** What axe finds of WCAG 2.2 AA.  Evaluated by the debugger: the page's policy lets no such script in. */
-const faults = async page => {
-	await page.evaluate(AXE);
-	return page.evaluate(async () => (await window["axe"].run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] })).violations
-	    .map(v => `${v.id}: ${v.nodes.slice(0, 3).map(n => n.html.slice(0, 120) + " " + (n.any[0]?.message || "")).join(" | ")}`));
-};
-const step = (name, f) => test(name, async () => {
-	try {
-		await f(tab.page);
-		assert.deepEqual(tab.said, []);
-	} catch (error) {
-		await tab.shot("failed-console-" + name.replace(/\W+/g, "-").slice(0, 30));
-		error.message += "\n" + tab.said.join("\n");
-		throw error;
-	} finally {
-		tab.said.length = 0;
-	}
-});
+import { D, NASTY, U, api, come, env, row, step, tab, toast } from "../lib/console.mjs";
 
 step("log in: wrong, then right", async page => {
 	await page.goto(U + "/");
@@ -398,24 +347,3 @@ step("requests of other sites come to nothing", async page => {
 	assert.ok(!/unsafe|\*|data:/.test(h["content-security-policy"]));
 	assert.equal((await tab.context.request.get(U + "/a-000000000000/none.js")).status(), 404);
 });
-
-for (const [name, how] of [["light", {}], ["dark", { colorScheme: "dark" }], ["phone", { viewport: { width: 390, height: 844 }, hasTouch: true }], ["german", { locale: "de-DE" }], ["middle", { viewport: { width: 1000, height: 800 } }]])
-	step(`everybody can use it: ${name}`, async () => {
-		const t = await come("admin", how);
-		await row(t.page, D).waitFor();
-		for (const [shot, path] of [["orgs", "/orgs"], ["users", `/users/${D}?open=user0050@${D}`], ["list", `/users/${D}`], ["groups", `/groups/${D}`], ["roles", "/roles"], ["audit", "/audit"], ["own", "/own"]]) {
-			await t.page.goto(U + path);
-			await t.page.locator("main[aria-busy=false], [role=grid][aria-busy=false], .detail .acts, table").first().waitFor();
-			await t.page.waitForTimeout(150);
-			assert.deepEqual(await faults(t.page), [], path);
-			await t.shot(`console-${name}-${shot}`);
-			assert.ok(await t.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${path} is not wider than the window`);
-		}
-		await t.page.goto(`${U}/users/${D}`);
-		await t.page.getByRole("button", { name: how.locale ? "Neuer Benutzer" : "New user" }).click();
-		await t.page.getByRole("dialog").waitFor();
-		assert.deepEqual(await faults(t.page), [], "a form");
-		await t.shot(`console-${name}-form`);
-		assert.deepEqual(t.said, []);
-		await t.context.close();
-	});
