@@ -2,13 +2,13 @@
 """What the API says of roles (GET /api/v1/verbs, "roles" and "closed") against slapd: each verb and each closed setting is
 tried as each role, on entries made for it.  The console shows what is said; slapd decides, and they must agree.  Also the
 log of changes by role, and one's own entry without a role."""
-import base64, http.client, json, os, ssl, sys, urllib.parse
+import base64, http.client, json, os, ssl, sys, time, urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tm
 
 tm.need("ldapsearch")
-sb = tm.Sandbox("--users", "6", "--admin", "--set", "admind.auth.delay=0", "--set", "admind.limit.per_user=100",
+sb = tm.Sandbox("--users", "6", "--admin", "--set", "admind.auth.delay=0", "--set", "admind.limit.per_user=100", "--set", "admind.session.idle=60s",
                 *[w for d in ("stored", "lmtpd", "jobctl", "smtp-relay", "imapd", "pop3d", "sieved", "mmpd", "memd", "jmapd") for w in ("--without", d)])
 PORT = int(sb.env["ADMIN_PORT"])
 TLS = ssl.create_default_context(cafile=sb.env["CAFILE"])
@@ -38,6 +38,19 @@ def must(*a):
     return said
 
 
+def page(method, path, body=None, cookie=None, **headers):
+    """As a page of the console asks: (status, JSON, cookie that was set)."""
+    c = http.client.HTTPSConnection(sb.host, PORT, context=TLS, timeout=tm.LONG)
+    h = {"Origin": f"https://{sb.host}:{PORT}", "Sec-Fetch-Site": "same-origin", "Content-Type": "application/json", **({"Cookie": cookie} if cookie else {}), **headers}
+    c.request(method, path, None if body is None else json.dumps(body), h)
+    r = c.getresponse()
+    text, cookie = r.read().decode(), r.headers["Set-Cookie"]
+    return r.status, json.loads(text) if text.startswith("{") else {}, cookie and cookie.split(";")[0]
+
+
+status, _, cookie = page("POST", "/login", {"user": "admin", "password": sb.password})
+begun = time.monotonic()
+tm.ok(status == 200 and cookie.startswith("__Host-tiermail-admin="), "a session begins")
 must("POST", "providers", {"name": "Acme"})
 must("POST", "packages", {"name": "pk", "quota": "1G"})
 must("PATCH", "providers/Acme", {"package": ["pk:1000"]})
@@ -176,4 +189,17 @@ tm.is_(ask(ROLES["top"], "GET", "audit?q=" + urllib.parse.quote("NO such word"))
 tm.is_(ask(ROLES["organisation"], "GET", f"audit?org={sb.domain}")[0], 404, "another organisation's log is not there")
 tm.is_(ask(ROLES["helpdesk"], "GET", f"audit?org={O}")[0], 403, "nor is any for the help desk")
 tm.ok("geheim-1" not in open(sb.dir + "/admin.audit").read(), "no password is in it")
+
+# ---- sessions
+time.sleep(max(0, begun + 4 - time.monotonic()))
+tm.is_(page("GET", "/session", cookie=cookie)[::2], (200, None), "whoever looks whether a session is over does not make it go on")
+status, _, newer = page("GET", "/api/v1/me", cookie=cookie)
+tm.ok(status == 200 and newer and newer != cookie, "whoever asks for something does")
+tm.is_([page("GET", "/session", cookie=c)[0] for c in (None, "__Host-tiermail-admin=", "__Host-tiermail-admin=AAAA", cookie[:-2] + "AA", cookie.replace("-admin", ""))], [401] * 5,
+       "no cookie, an empty one, one that is none, one that was changed, and another name: nobody's")
+tm.is_([page("POST", p, {"user": "admin", "password": sb.password, "old": sb.password, "new": "x"}, cookie=cookie, Origin="https://evil.test")[0] for p in ("/login", "/logout", "/password")],
+       [403] * 3, "forms of another site do nothing")
+tm.is_(page("POST", "/password", {"old": "wrong", "new": "x"}, cookie=cookie)[1].get("code"), "wrong", "another password needs the old one")
+tm.is_([page("POST", "/login", b)[0] for b in ({}, {"user": 1, "password": 2}, {"user": "admin"}, [])], [400] * 4, "a login that is none")
+tm.is_(page("POST", "/login", {"user": "admin", "password": "x" * 5000})[0], 413, "and one that is too long")
 tm.done()

@@ -38,7 +38,7 @@ test("sentences and the code agree", () => {
 		for (const k of [...kind.columns.map(c => `col.${c.name}`), ...kind.groups.map(g => `group.${kind.object}.${g.name}`), `new.${kind.object}`, `name.${kind.object}`, `none.${kind.object}`, `find.${kind.object}`])
 			assert.ok(k in en, k);
 		for (const a of kind.acts)
-			assert.ok(["rename", "password"].includes(a.verb) || (`done.${a.verb}` in en && `do.${a.verb}` in en && (!a.ask || (`ask.${a.verb}` in en && `says.${kind.object}.${a.verb}` in en))), `${kind.object} ${a.verb}`);
+			assert.ok(["rename", "password", "move"].includes(a.verb) || (`done.${a.verb}` in en && `do.${a.verb}` in en && (!a.ask || (`ask.${a.verb}` in en && `says.${kind.object}.${a.verb}` in en))), `${kind.object} ${a.verb}`);
 	}
 });
 
@@ -158,6 +158,35 @@ test("a change is asked for once; reading is tried again", async () => {
 	await assert.rejects(out.call("GET", ["me"]));
 	await assert.rejects(out.request("POST", "/login", {}));
 	assert.equal(over, 1, "a wrong password ends no session");
+});
+
+test("a session that rests is looked for when it must be over, and looking does not make it go on", async () => {
+	const real = globalThis.setTimeout;
+	/** @type {{f: () => void, ms: number}[]} */
+	const set = [];
+	globalThis.setTimeout = /** @type {any} */ ((f, ms) => (ms > 1500 ? set.push({ f, ms }) : real(f, ms)));
+	try {
+		let status = 200, over = 0;
+		const asked = [];
+		const api = new Api(/** @type {any} */ (async path => (asked.push(path), { ok: status === 200, status, json: async () => ({ expires: new Date(Date.now() + 60000).toISOString() }) })), () => over++);
+		api.begun(new Date(Date.now() + 60000).toISOString());
+		assert.ok(set[0].ms > 60000 && set[0].ms < 63000);
+		await api.call("GET", ["me"]);
+		assert.equal(set.length, 2, "what is asked makes it go on");
+		set[1].f();
+		await new Promise(ok => real(ok, 5));
+		assert.deepEqual([asked[1], set.length, over], ["/session", 3, 0], "another tab has gone on");
+		status = 503;
+		set[2].f();
+		await new Promise(ok => real(ok, 5));
+		assert.deepEqual([set.length, over], [4, 0], "no answer is no end");
+		status = 401;
+		set[3].f();
+		await new Promise(ok => real(ok, 5));
+		assert.deepEqual([set.length, over], [4, 1]);
+	} finally {
+		globalThis.setTimeout = real;
+	}
 });
 
 test("many at once: waits when told, goes on after a failure, can be stopped, tells what is not known", async () => {

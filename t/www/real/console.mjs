@@ -329,6 +329,16 @@ step("a session that ends is asked for again over the page, and another person b
 	await own.context.close();
 });
 
+step("somebody goes to another organisation", async page => {
+	await page.goto(`${U}/users/${D}?open=user0080@${D}`);
+	await page.getByRole("button", { name: "Move to another organisation" }).click();
+	await page.getByRole("dialog").getByLabel("Organisation").fill("north.test");
+	await page.getByRole("dialog").getByRole("button", { name: "Move to another organisation" }).click();
+	await page.locator(".detail small", { hasText: "user0080@north.test" }).waitFor();
+	assert.equal(new URL(page.url()).pathname, "/users/north.test");
+	await page.keyboard.press("Escape");
+});
+
 step("requests of other sites come to nothing", async page => {
 	const cookie = (await tab.context.cookies()).find(c => c.name === "__Host-tiermail-admin");
 	assert.deepEqual([cookie.httpOnly, cookie.secure, cookie.sameSite, cookie.path], [true, true, "Strict", "/"]);

@@ -2,8 +2,11 @@
 /**
  * The API of admind(8), asked by the cookie of a session.  An answer is what it says; a problem (RFC 9457) is an
  * ApiError with the server's code and sentence.  Reading is tried once more when the network has failed; a change
- * never is, for it may have been made.
+ * never is, for it may have been made.  A session that rests for its time is over (session.idle), and then the page is
+ * told, also when nobody asks anything.
  */
+
+const LATE = 2000, AGAIN = 30000;	/* ms after the end of a session until it is looked for; where no answer came */
 
 export class ApiError extends Error {
 	/** @param {number} status 0: no answer @param {string} code @param {string} detail */
@@ -20,6 +23,37 @@ export class Api {
 	constructor(ask, onOver) {
 		this.ask = ask;
 		this.onOver = onOver;
+		this.rest = 0;		/* ms that the session may rest */
+		/** @type {any} */
+		this.timer = 0;
+	}
+
+	/** A session has begun, or was found. @param {string} expires when it ends if nothing is asked any more */
+	begun(expires) {
+		this.rest = Math.max(this.rest, Date.parse(expires) - Date.now());
+		this.wait(Date.parse(expires) - Date.now());
+	}
+
+	/** @param {number} ms */
+	wait(ms) {
+		clearTimeout(this.timer);
+		if (ms > 0)
+			this.timer = setTimeout(() => void this.look(), Math.min(ms + LATE, 0x7fffffff));
+	}
+
+	/** Is it over?  Other tabs may have gone on; looking does not. */
+	async look() {
+		try {
+			this.begun((await this.once("GET", "/session", undefined)).expires);
+		} catch (error) {
+			if (error.status !== 401)
+				this.wait(AGAIN);
+		}
+	}
+
+	end() {
+		clearTimeout(this.timer);
+		this.rest = 0;
 	}
 
 	/** @returns {Promise<any>} */
@@ -31,8 +65,11 @@ export class Api {
 			headers["If-Match"] = `"${version}"`;
 		const answer = await this.ask(path, { method, headers, credentials: "same-origin", cache: "no-store", signal, body: body === undefined ? undefined : JSON.stringify(body) });
 		const said = await answer.json().catch(() => ({}));
-		if (answer.ok)
+		if (answer.ok) {
+			if (path.startsWith("/api/"))
+				this.wait(this.rest);
 			return said;
+		}
 		if (answer.status === 401 && path !== "/login")
 			this.onOver();
 		throw new ApiError(answer.status, said.code || "", said.detail || "");

@@ -82,7 +82,8 @@ export class App {
 		await this.speak();
 		this.ui.set({ phase: "starting", route });
 		try {
-			const { user } = await this.api.request("GET", "/session");
+			const { user, expires } = await this.api.request("GET", "/session");
+			this.api.begun(expires);
 			await this.enter(user);
 		} catch (error) {
 			this.ui.set(error.status === 401 ? { phase: "login", ended: false } : { phase: "failed", error });
@@ -111,6 +112,7 @@ export class App {
 		const { ended, user: before } = this.state;
 		try {
 			const said = await this.api.request("POST", "/login", { user, password, ...(code ? { code } : {}) });
+			this.api.begun(said.expires);
 			if (ended && said.user !== before) {
 				this.leave();
 				return {};
@@ -134,6 +136,7 @@ export class App {
 
 	/** Nothing of this person stays here; the page begins anew. */
 	leave() {
+		this.api.end();
 		this.table.clear();
 		this.layers.set({ stack: [] });
 		this.toasts.set({ list: [] });

@@ -93,8 +93,8 @@ function Acts({ app, kind, r, name, org, again }) {
 		}
 	};
 	const start = a => {
-		if (a.verb === "rename")
-			return layers.open(Rename, { app, kind, name }, { kind: "dialog", label: t("do.rename") });
+		if (a.verb === "rename" || a.verb === "move")
+			return layers.open(Rename, { app, kind, name, verb: a.verb }, { kind: "dialog", label: t(`do.${a.verb}`) });
 		if (a.verb === "password")
 			return layers.open(NewPassword, { app, kind, name, over: again }, { kind: "dialog", label: t("do.password") });
 		if (a.ask)

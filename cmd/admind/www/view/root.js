@@ -43,7 +43,7 @@ export function Root({ app }) {
 		view = html`<${Window} app=${app} />`;
 	return html`<${AppContext.Provider} value=${app}><${LayersContext.Provider} value=${app.layers}>${view}
 		<${LayerStack} layers=${app.layers} />
-		${phase === "ready" && ended && html`<div class="over dialog"><div class="layer" role="dialog" aria-modal="true" aria-label=${t("login.title")}><${Login} ended /></div></div>`}
+		${phase === "ready" && ended && html`<div class="over dialog ended"><div class="layer" role="dialog" aria-modal="true" aria-label=${t("login.title")}><${Login} ended /></div></div>`}
 		<${ToastList} toasts=${app.toasts} close=${t("act.close")} /><//><//>`;
 }
 
