@@ -149,7 +149,8 @@ admind_front_auth(struct admind_session *s)
 		return admind_problem(s, 403, "foreign", "This request comes from another site.");
 	}
 	s->cookie = true;
-	if (slice_eq(h->path, S("/session"))) /* a page that looks whether it is over does not go on */
+	if (slice_eq(h->path,
+		S("/session"))) /* a page that looks whether it is over does not go on */
 		s->due = false;
 	if (s->due)
 		s->web.seen = clock_now();

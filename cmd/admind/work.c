@@ -196,6 +196,9 @@ work_run(void *arg)
 
 	admin_run(admind.loop, w->agent->agent, w->ask.verb, &w->call, &w->problem);
 	work_log(w);
+	/* What we remember of whom it was about is over: a second factor counts from the next login on. */
+	if (w->ask.verb->changes && w->ask.nnames)
+		dir_forget(admind.dir, w->ask.names[0]);
 	work_keep_page(w);
 	w->over = true;
 	if (!w->starting)

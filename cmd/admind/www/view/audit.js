@@ -67,9 +67,12 @@ function Line({ line }) {
 		return html`<tr><td colspan="4"><code>${line}</code></td></tr>`;
 	}
 	return html`<tr><td>${when(e.at)}</td><td>${e.who}<br /><small class="hint">${e.from}</small></td><td><code>${e.verb}</code>${e.result !== "done" && html`<br /><small class="wrong">${e.result}</small>`}</td>
-		<td class="change"><b>${name(e.dn)}</b><ul>${(e.changes || []).map((c, n) => html`<li key=${n}>${c.attribute} ${c.how === "replace" && e.before && e.before[c.attribute] && html`<del>${e.before[c.attribute].join(", ")}</del> `}
-			${c.how === "delete" ? html`<del>${c.values.join(", ")}</del>` : html`<ins>${c.values.join(", ")}</ins>`}</li>`)}</ul></td></tr>`;
+		<td class="change"><b>${name(e.dn)}</b><ul>${(e.changes || []).map((c, n) => html`<li key=${n}>${c.attribute} ${c.how === "replace" && e.before && e.before[c.attribute] && html`<del>${told(e.before[c.attribute])}</del> `}
+			${c.how === "delete" ? html`<del>${told(c.values, c.count)}</del>` : html`<ins>${told(c.values, c.count)}</ins>`}</li>`)}</ul></td></tr>`;
 }
+
+/** Values; of a large change the log has their number. @param {any} values @param {number} [count] */
+const told = (values, count) => (Array.isArray(values) ? values.join(", ") : t("audit.count", { n: Number(count) || 0 }));
 
 /** uid=ann,ou=People,o=example.org,...: ann@example.org. @param {string} dn */
 export function name(dn) {

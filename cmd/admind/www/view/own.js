@@ -6,6 +6,7 @@ import { t } from "../i18n/i18n.js";
 import { why } from "../model/app.js";
 import { bytes } from "../model/format.js";
 import { KINDS, changes, fields } from "../model/objects.js";
+import { Factor } from "./factor.js";
 import { Field } from "./field.js";
 import { days, texts } from "./form.js";
 import { Head, Nothing } from "./head.js";
@@ -38,8 +39,8 @@ export function Own({ app }) {
 			${r.quota !== undefined && html`<div><dt>${t("f.quota")}</dt><dd>${bytes(r.quota)}</dd></div>`}
 			${roles.length > 0 && html`<div><dt>${t("nav.roles")}</dt><dd>${roles.join(", ")}</dd></div>`}</dl></section>
 			<${Part} key=${"a" + r.version} app=${app} r=${r} title=${t("group.user.vacation")} on=${t("own.away")} word="autoreply" list=${AWAY} load=${load} />
-			<${Part} key=${"f" + r.version} app=${app} r=${r} title=${t("own.forward")} on=${t("own.forwards")} word="forward" list=${FORWARD} load=${load} keep />`}
-		<${Password} app=${app} user=${user} /></div></main>`;
+			<${Part} key=${"f" + r.version} app=${app} r=${r} title=${t("own.forward")} on=${t("own.forwards")} word="forward" list=${FORWARD} load=${load} keep=${app.rights.may("user", "modify", user.split("@")[1])} />`}
+		<${Password} app=${app} user=${user} />${app.rights.verbs.has("factor show") && html`<${Factor} app=${app} user=${user} />`}</div></main>`;
 }
 
 /** A thing that delivery does, with its settings. @param {any} props */
