@@ -21,11 +21,12 @@
 #define ANSWER_VALUES 500000 /* of one that is referred to */
 #define API_LARGE     65536  /* octets that are read in the loop: a fraction of a ms */
 
-/* Nobody's any more; no call is running but one that has not begun. */
+/* Nobody's any more; no call is running but one that has not begun, or has nothing to undo. */
 static void
 api_free(struct api *a)
 {
 	arena_reset(&a->call.arena);
+	json_free(&a->call.own);
 	json_free(&a->resolved);
 	jmap_request_free(&a->request);
 	folders_fini(&a->folders);
@@ -115,6 +116,41 @@ static void
 api_dropped(void *arg)
 {
 	api_free(arg);
+}
+
+static void
+api_beside(void *arg)
+{
+	struct api *a = arg;
+
+	a->beside(&a->call);
+}
+
+static void
+api_beside_over(void *arg)
+{
+	struct api *a = arg;
+
+	a->working = false;
+	log_context(a->s->sid);
+	call_resume(&a->call, CALL_AGAIN);
+}
+
+enum call_next
+call_beside(struct call *c, void (*work)(void *call))
+{
+	struct api *a = c->api;
+
+	must(!c->method->undo);
+	if (a->body.n <= API_LARGE && a->out.n <= API_LARGE) {
+		work(c);
+		return CALL_AGAIN;
+	}
+	a->working = true;
+	a->beside = work;
+	work_start_for(jmapd.loop, call_op(c), a->user->id, api_beside, api_beside_over,
+	    api_dropped, a);
+	return CALL_WAIT;
 }
 
 /* The arguments with what the references lead to, and then the call. */

@@ -36,6 +36,7 @@ struct api {
 	struct jmap_result *results; /* heap: what a call may refer to */
 	struct json_t *resolved;     /* the call's arguments, with what their references lead to */
 	int error;                   /* of that */
+	void (*beside)(void *call);  /* or what a call wants done */
 	char why[160];
 };
 

@@ -1,4 +1,4 @@
-/* jmapd/blob-methods.c: Blob/upload, Blob/get and Blob/lookup (RFC 9404), and the /copy of emails and blobs between
+/* jmapd/blob-methods.c: Blob/upload and Blob/lookup (RFC 9404), and the /copy of emails and blobs between
  * accounts, of which a user has one here.
  *
  * Blobs are made in memory, of what the request brings and of ranges of others, and kept as uploads are.  Digests are
@@ -7,21 +7,11 @@
 #include <errno.h>
 #include "base/base64.h"
 #include "base/utf8.h"
-#include "blob.h"
+#include "blob-take.h"
 #include "email.h"
 #include "jmap/email-write.h"
 #include "methods.h"
 #include "set.h"
-
-/* Octets of a blob on their way into a buffer; zeroed at first. */
-struct blob_taking {
-	struct blob b;
-	bool begun, open;
-	uint64_t at, end;
-	size_t start;  /* of the buffer */
-	uint64_t size; /* of the blob, when it is over */
-	bool cut;      /* it has fewer than were asked for */
-};
 
 static void
 blob_taken(void *arg)
@@ -29,7 +19,7 @@ blob_taken(void *arg)
 	call_resume(arg, CALL_AGAIN);
 }
 
-static int
+int
 blob_take_over(struct blob_taking *t, int rc)
 {
 	if (t->begun)
@@ -47,6 +37,8 @@ blob_take_open(struct blob_taking *t, uint64_t from, uint64_t n, const struct bu
 		return t->b.error;
 	t->size = t->b.size;
 	left = from < t->size ? t->size - from : 0;
+	if (t->most && (n < left ? n : left) > t->most)
+		return -E2BIG;
 	t->cut = from > t->size || (n != UINT64_MAX && n > left);
 	t->at = from;
 	t->end = from + (n < left ? n : left);
@@ -55,9 +47,7 @@ blob_take_open(struct blob_taking *t, uint64_t from, uint64_t n, const struct bu
 	return 0;
 }
 
-/* Octets from..from + n, or as many of them as it has, appended; `n` UINT64_MAX: all.  0; -EAGAIN: in another turn;
- * -EINPROGRESS: blob_taken says when; -ENOENT; or another -errno. */
-static int
+int
 blob_take(struct call *c, struct blob_taking *t, struct slice id, uint64_t from, uint64_t n,
     struct buf *out)
 {
@@ -83,7 +73,7 @@ blob_take(struct call *c, struct blob_taking *t, struct slice id, uint64_t from,
 	return blob_take_over(t, 0);
 }
 
-static enum call_next
+enum call_next
 blob_take_later(int rc)
 {
 	return rc == -EINPROGRESS ? CALL_WAIT : CALL_AGAIN;
@@ -261,132 +251,6 @@ blob_upload_undo(struct call *c)
 
 const struct jmapd_method blob_upload = { "Blob/upload", JMAP_BLOBS, sizeof(struct blob_upload),
 	blob_upload_start, blob_upload_go, blob_upload_undo };
-
-/* ---- Blob/get (4.2) ------------------------------------------------------------------------------------ */
-
-enum { B_ID, B_DATA, B_TEXT, B_BASE64, B_SIZE };
-struct blob_get {
-	struct call_ids ids;
-	bool *missing;
-	uint64_t want;
-	int64_t offset, length;
-	size_t at;
-	struct buf octets;
-	struct blob_taking taking;
-};
-
-static enum call_next
-blob_get_start(struct call *c)
-{
-	static const char *const properties[] = { "id", "data", "data:asText", "data:asBase64",
-		"size", NULL };
-	struct blob_get *q = c->data;
-	enum call_next next;
-
-	q->length = -1;
-	if (!call_account(c, &next) || !call_ids(c, &q->ids, &next) ||
-	    !call_properties(c, properties, &q->want, &next))
-		return next;
-	if (!q->ids.list)
-		return call_error(c, "requestTooLarge", "ids: null would be all blobs");
-	if (!call_int(c, "offset", 0, JSON_INT_MOST, &q->offset) ||
-	    !call_int(c, "length", 0, JSON_INT_MOST, &q->length))
-		return call_invalid(c, "offset and length are whole numbers");
-	if (q->want == UINT64_MAX)
-		q->want = 1u << B_ID | 1u << B_DATA | 1u << B_SIZE;
-	q->missing = arena_array(&c->arena, q->ids.n + 1, sizeof(*q->missing));
-	call_answer(c);
-	call_put_account(c);
-	json_put_array(call_out(c), "list");
-	return CALL_AGAIN;
-}
-
-static void
-blob_put_base64(struct buf *b, struct slice octets)
-{
-	json_key(b, "data:asBase64");
-	buf_char(b, '"');
-	base64_write(b, octets);
-	buf_char(b, '"');
-}
-
-static void
-blob_get_write(struct call *c, const struct blob_get *q, struct slice octets, uint64_t size,
-    bool cut)
-{
-	struct buf *b = call_out(c);
-	bool text = utf8_valid(octets);
-
-	json_element(b);
-	buf_char(b, '{');
-	json_put_str(b, "id", q->ids.list[q->at]);
-	if ((q->want & 1u << B_TEXT) || ((q->want & 1u << B_DATA) && text)) {
-		if (text)
-			json_put_str(b, "data:asText", octets);
-		else
-			json_put_null(b, "data:asText");
-	}
-	if ((q->want & 1u << B_BASE64) || ((q->want & 1u << B_DATA) && !text))
-		blob_put_base64(b, octets);
-	if (!text && (q->want & (1u << B_TEXT | 1u << B_DATA)))
-		json_put_bool(b, "isEncodingProblem", true);
-	if (cut)
-		json_put_bool(b, "isTruncated", true);
-	if (q->want & 1u << B_SIZE)
-		json_put_i64(b, "size", (int64_t)size);
-	buf_char(b, '}');
-}
-
-/* A range that goes beyond the end is cut there. */
-static int
-blob_get_one(struct call *c, struct blob_get *q)
-{
-	int rc = blob_take(c, &q->taking, q->ids.list[q->at], (uint64_t)q->offset,
-	    q->length < 0 ? UINT64_MAX : (uint64_t)q->length, &q->octets);
-
-	if (rc == 0)
-		blob_get_write(c, q, buf_get(&q->octets), q->taking.size, q->taking.cut);
-	if (rc == 0 || rc == -ENOENT)
-		buf_fini(&q->octets);
-	return rc;
-}
-
-static void
-blob_get_undo(struct call *c)
-{
-	struct blob_get *q = c->data;
-
-	(void)blob_take_over(&q->taking, 0);
-	buf_fini(&q->octets);
-}
-
-static enum call_next
-blob_get_go(struct call *c)
-{
-	struct blob_get *q = c->data;
-
-	for (; q->at < q->ids.n; q->at++) {
-		int rc = blob_get_one(c, q);
-
-		if (rc == -EAGAIN || rc == -EINPROGRESS)
-			return blob_take_later(rc);
-		q->missing[q->at] = rc == -ENOENT;
-		if (rc < 0 && rc != -ENOENT)
-			return call_failed(c, rc);
-		if (call_full(c))
-			return call_end(c);
-		if (call_spent(c)) {
-			q->at++;
-			return CALL_AGAIN;
-		}
-	}
-	buf_char(call_out(c), ']');
-	call_put_not_found(c, &q->ids, q->missing);
-	return call_end(c);
-}
-
-const struct jmapd_method blob_get = { "Blob/get", JMAP_BLOBS, sizeof(struct blob_get),
-	blob_get_start, blob_get_go, blob_get_undo };
 
 /* ---- Blob/lookup (4.3) ---------------------------------------------------------------------------------- */
 

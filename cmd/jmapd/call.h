@@ -95,6 +95,9 @@ enum call_next call_failed(struct call *c, int error);
 /* Goes on as another method, whose answer comes behind the one that this has given (RFC 8621 7.5): what `start`
  * of it says.  Takes `args`. */
 enum call_next call_go_on_as(struct call *c, const struct jmapd_method *m, struct json_t *args);
+/* work(call), now, or on the pool when the request or its answers are long; `go` comes behind it.  For a method without
+ * `undo`: until it is over the thread has all of the request, and its client may go. */
+enum call_next call_beside(struct call *c, void (*work)(void *call));
 /* From a continuation of WAIT. */
 void call_resume(struct call *c, enum call_next next);
 

@@ -11,21 +11,34 @@
 #include "submission.h"
 #include "vacation.h"
 
-/* The arguments as they came (RFC 8620 4). */
-static enum call_next
-core_echo_start(struct call *c)
+/* The arguments as they came (RFC 8620 4); on any thread. */
+static void
+core_echo_write(void *arg)
 {
+	struct call *c = arg;
 	struct buf *b = call_out(c);
 
-	call_answer(c);
 	b->n--; /* the brace is the value's */
 	json_write(b, c->args);
 	b->n--;
+}
+
+/* Long ones, which may be the whole request or what it refers to, are written beside the loop. */
+static enum call_next
+core_echo_start(struct call *c)
+{
+	call_answer(c);
+	return call_beside(c, core_echo_write);
+}
+
+static enum call_next
+core_echo_go(struct call *c)
+{
 	return call_end(c);
 }
 
-static const struct jmapd_method core_echo = { "Core/echo", JMAP_CORE, 0, core_echo_start, NULL,
-	NULL };
+static const struct jmapd_method core_echo = { "Core/echo", JMAP_CORE, 0, core_echo_start,
+	core_echo_go, NULL };
 
 const struct jmapd_method *const jmapd_methods[] = {
 	&core_echo,

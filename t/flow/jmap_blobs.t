@@ -129,4 +129,42 @@ for _, c in begun:
 tm.ok(tm.wait_for(lambda: upload(u3, b"x" * 1000)[0] == 201), "and no more when they have gone")
 got = upload(u3, b"z" * 300000)[1]
 tm.is_(len(u3.http("GET", f"/jmap/download/{u3.account}/{got['blobId']}/x")[2]), 300000, "one that is over is as long as it is")
+
+# ---- long answers ---------------------------------------------------------------------------------------------------------
+u3.using.append(BLOB)
+P = 3 * 32768  # octets of a piece
+for what, data in (("two octets over the ends of pieces", b"x" + "\u00e9".encode() * P), ("three and four", ("\u20ac" * 40000 + "\U0001f600\"\\\n" * 20000).encode()),
+                   ("ASCII, one piece", b"a" * P), ("no UTF-8 in the third piece", b"x" * (2 * P) + b"\xff"), ("a character that is cut at the end", b"x" * (P - 1) + b"\xe2\x82"),
+                   ("only continuations", b"\x80" * (P + 5)), ("binary", os.urandom(2 * P + 1)), ("nothing", b"")):
+    id_ = upload(u3, data)[1]["blobId"]
+    both = u3.one("Blob/get", ids=[id_, "Bnone"], properties=["data:asText", "data:asBase64", "size"])
+    either = u3.one("Blob/get", ids=[id_], offset=1, length=len(data))["list"][0]
+    try:
+        text, rest = data.decode(), None
+    except UnicodeDecodeError:
+        text = None
+    try:
+        rest = data[1:].decode()
+    except UnicodeDecodeError:
+        rest = None
+    want = {"id": id_, "data:asText": text, "data:asBase64": base64.b64encode(data).decode(), "size": len(data), **({} if text is not None else {"isEncodingProblem": True})}
+    half = {"id": id_, "size": len(data), "isTruncated": True, **({"data:asText": rest} if rest is not None else {"data:asBase64": base64.b64encode(data[1:]).decode(), "isEncodingProblem": True})}
+    tm.ok(both["list"] == [want] and both["notFound"] == ["Bnone"] and either == half, f"Blob/get of {what}") or tm.diag(str(both)[:300], str(either)[:300])
+long = "\u00fc\"" * 900000
+tm.ok(j.call(("Core/echo", {"x": long}), ("Core/echo", {"#y": {"resultOf": "a", "name": "Core/echo", "path": "/x"}}))[1][1] == {"y": long}, "an echo of some MB, twice")
+body = json.dumps({"using": [CORE], "methodCalls": [["Core/echo", {"x": long}, "a"]] * 1 + [["Core/echo", {"#y": {"resultOf": "a", "name": "Core/echo", "path": "/x"}}, c] for c in "bcd"]}).encode()
+for cut in (0, 0.01, 0.02, 0.03, 0.05, 0.08):
+    c = j.context.wrap_socket(socket.create_connection((sb.host, sb.port("JMAP"))), server_hostname=sb.host)
+    c.sendall(f"POST /jmap/api HTTP/1.1\r\nHost: x\r\nAuthorization: {j.headers['Authorization']}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+    time.sleep(cut)
+    c.close()
+tm.is_(j.call(("Core/echo", {"z": 1}))[0][1], {"z": 1}, "clients that go while it is written harm nobody")
+id_ = upload(u3, b"x" * 200000)[1]["blobId"]
+with open(sb.conf("jmapd.conf")) as f:
+    conf = f.read()
+with open(sb.conf("jmapd.conf"), "w") as f:
+    f.write("limit.response = 128K\n" + conf)
+sb.restart("jmapd")
+u3.conn = None
+tm.is_((u3.one("Blob/get", ids=[id_]), len(u3.one("Blob/get", ids=[id_], length=1000)["list"])), (["error", "requestTooLarge"], 1), "a range that no answer can have is refused, a part of it is not")
 tm.done()
