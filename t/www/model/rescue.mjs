@@ -159,6 +159,30 @@ test("a server that holds mail itself is asked to, and cancels", async () => {
 	assert.deepEqual([...server.records.Email.values()].map(e => [e.mailboxIds, e.keywords]), [[{ m2: true }, { $seen: true, $draft: true }]]);
 });
 
+test("a server whose relay holds nothing: this page waits, and sends", async () => {
+	const { server, box, transport, run, told } = await outbox();
+	transport.session.accounts.a1.accountCapabilities["urn:ietf:params:jmap:submission"].maxDelayedSend = 3600;
+	for (const type of ["invalidProperties", "forbiddenToSend", "overQuota"]) {
+		const before = server.sent.length, sent = told.sent.length;
+		server.fail = (name, args) => (name === "EmailSubmission/set" && args.create && args.create.s.envelope ? { type } : undefined);
+		const w = box.open(blank(TO));
+		box.update(w, { text: type });
+		await box.send(w, 20);
+		assert.equal(server.sent.length, before, "not at once");
+		assert.equal(await box.undo(w), true, "it can be taken back");
+		await box.send(w, 20);
+		await run(20000);
+		assert.equal(server.sent.length, before + 1);
+		assert.equal(server.sent[before].envelope, undefined);
+		assert.equal(told.sent.length, sent + 1);
+	}
+	server.fail = name => (name === "EmailSubmission/set" ? { type: "forbiddenFrom" } : undefined);
+	const w = box.open(blank(TO));
+	box.update(w, { text: "hello" });
+	await assert.rejects(box.send(w, 20), e => e.type === "forbiddenFrom", "another refusal is said at once");
+	assert.equal(box.windows[0], w);
+});
+
 test("what the server refuses to send is open again, and said", async () => {
 	const { server, box, run, told } = await outbox();
 	server.fail = name => (name === "EmailSubmission/set" ? { type: "forbiddenToSend" } : undefined);

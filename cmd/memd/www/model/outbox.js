@@ -15,6 +15,8 @@ import { byRole } from "./mailboxes.js";
 
 export const REST = 5000;	/* ms from the last change to a save */
 const SUBMISSION = "urn:ietf:params:jmap:submission";
+/** What a server says that would send a message, but does not keep it: its relay does not, or not this user's, or too many wait. */
+const UNKEPT = ["invalidProperties", "forbiddenToSend", "overQuota"];
 
 /**
  * @typedef {import("./compose.js").Draft} Draft
@@ -204,20 +206,29 @@ export class Outbox extends Emitter {
 		this.drop(w);
 		try {
 			await this.save(w);
-			const hold = seconds && this.delay() >= seconds;
-			if (hold || !seconds) {
-				const submissionId = await this.submit(w, hold ? seconds : 0);
-				if (!hold)
-					this.onSent(w);
-				else
-					this.wait(w, seconds, submissionId, async () => this.onSent(w));
-			} else
-				this.wait(w, seconds, null, async () => {
+			const submissionId = seconds && this.delay() >= seconds ? await this.hold(w, seconds) : null;
+			const go = async () => {
+				if (!submissionId)
 					await this.submit(w, 0);
-					this.onSent(w);
-				});
+				this.onSent(w);
+			};
+			if (seconds)
+				this.wait(w, seconds, submissionId, go);
+			else
+				await go();
 		} catch (error) {
 			this.back(w);
+			throw error;
+		}
+	}
+
+	/** @param {Window} w @param {number} seconds @returns {Promise<string | null>} the submission that waits; null: this page has to wait */
+	async hold(w, seconds) {
+		try {
+			return await this.submit(w, seconds);
+		} catch (error) {
+			if (error.kind === "refused" && UNKEPT.includes(error.type))
+				return null;
 			throw error;
 		}
 	}
