@@ -38,6 +38,7 @@ email_get_start(struct call *c)
 	enum call_next next;
 	const char *why;
 
+	g->message.fd = -1; /* before anything is refused: undo looks at it */
 	if (!call_account_shared(c, &next) || !call_ids(c, &g->ids, &next))
 		return next;
 	if (!g->ids.list)
@@ -45,7 +46,6 @@ email_get_start(struct call *c)
 	if (jmap_email_want_read(c->args, false, &c->arena, &g->want, &why) < 0)
 		return call_invalid(c, why);
 	g->missing = arena_array(&c->arena, g->ids.n + 1, sizeof(*g->missing));
-	g->message.fd = -1;
 	return CALL_AGAIN;
 }
 

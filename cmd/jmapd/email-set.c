@@ -26,6 +26,7 @@ email_set_start(struct call *c)
 	struct json_walk w = { 0 }, u = { 0 };
 	enum call_next next;
 
+	q->creates.bring.body.fd = -1;
 	if (!call_account_shared(c, &next) || !set_args_read(c, &q->args, &next))
 		return next;
 	q->n = json_count(q->args.update) + json_count(q->args.destroy);
@@ -45,7 +46,6 @@ email_set_start(struct call *c)
 	q->creates.objects = q->args.create;
 	q->creates.created = &q->answer.created;
 	q->creates.not_created = &q->answer.not_created;
-	q->creates.bring.body.fd = -1;
 	return CALL_AGAIN;
 }
 

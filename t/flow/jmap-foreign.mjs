@@ -61,7 +61,7 @@ say("taken back", [held in back.updated, (await client.api.EmailSubmission.get({
 
 const [snippet] = await client.api.SearchSnippet.get({ accountId, filter: { text: "red" }, emailIds: [id] });
 say("snippet", snippet.list[0].preview.includes("<mark>red</mark>"));
-const refused = await client.api.Email.get({ accountId: "unobody", ids: [] }).then(() => "?", error => error.type);
+const refused = await client.api.Email.get({ accountId: "unobody", ids: [] }).then(() => "?", error => error.type || JSON.stringify(error));
 const gone = await client.api.Email.set({ accountId, destroy: [id] }).then(([r]) => r.destroyed[0] === id);
 const [rid] = await client.api.Mailbox.set({ accountId, destroy: [box], onDestroyRemoveEmails: true });
 say("refused", [refused, gone, rid.destroyed[0] === box]);
