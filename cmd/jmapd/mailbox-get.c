@@ -16,11 +16,12 @@ enum {
 	P_THREADS,
 	P_UNREAD_THREADS,
 	P_RIGHTS,
-	P_SUBSCRIBED
+	P_SUBSCRIBED,
+	P_SHARES
 };
 static const char *const properties[] = { "id", "name", "parentId", "role", "sortOrder",
 	"totalEmails", "unreadEmails", "totalThreads", "unreadThreads", "myRights", "isSubscribed",
-	NULL };
+	"shareWith", NULL };
 #define COUNTS                                                                                     \
 	(UINT64_C(1) << P_TOTAL | UINT64_C(1) << P_UNREAD | UINT64_C(1) << P_THREADS |             \
 	    UINT64_C(1) << P_UNREAD_THREADS)
@@ -67,6 +68,8 @@ mailbox_put_rights(struct buf *b, const struct call *c, const struct folder *f)
 	json_put_bool(b, "mayRename", changes);
 	json_put_bool(b, "mayDelete", changes);
 	json_put_bool(b, "maySubmit", r & STORE_R_POST);
+	if (mailbox_shares_used(c))
+		json_put_bool(b, "mayShare", own);
 	buf_char(b, '}');
 }
 
@@ -109,6 +112,8 @@ mailbox_write(struct call *c, const struct folder *f, uint64_t want,
 		mailbox_put_rights(b, c, f);
 	if (WANT(P_SUBSCRIBED))
 		json_put_bool(b, "isSubscribed", f->subscribed);
+	if (WANT(P_SHARES))
+		mailbox_put_shares(c, f);
 	buf_char(b, '}');
 #undef WANT
 }
@@ -122,6 +127,10 @@ mailbox_get_start(struct call *c)
 	if (!call_account_shared(c, &next) || !call_ids(c, &g->ids, &next) ||
 	    !call_properties(c, properties, &g->want, &next))
 		return next;
+	if (!mailbox_shares_used(c) && g->want == UINT64_MAX)
+		g->want &= ~(UINT64_C(1) << P_SHARES);
+	if (!mailbox_shares_used(c) && (g->want & UINT64_C(1) << P_SHARES))
+		return call_invalid(c, "properties: there is no such property");
 	g->missing = arena_array(&c->arena, g->ids.n + 1, sizeof(*g->missing));
 	return CALL_AGAIN;
 }

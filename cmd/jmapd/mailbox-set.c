@@ -26,6 +26,8 @@ struct mailbox_set {
 	struct slice name; /* whole */
 	uint64_t made; /* a mailbox that was created, or renamed: what is left is to subscribe */
 	bool subscribe, subscribed;
+	bool shares;                  /* others' rights are to be changed, */
+	struct mailbox_shares shared; /* which are these */
 	enum store_code code;
 	char text[sizeof(((struct verdict *)NULL)->text)];
 	bool answered; /* by stored */
@@ -66,6 +68,7 @@ struct mailbox_wanted {
 	struct folder *parent; /* NULL: on top */
 	bool moves;            /* name or parent is another */
 	int subscribe;         /* -1: as it is */
+	bool shares;           /* what others may is said */
 	enum store_special use;
 	const char *property, *why;
 };
@@ -131,6 +134,10 @@ mailbox_property(struct call *c, struct mailbox_wanted *w, const struct folder *
 		    true :
 		    mailbox_wrong(w, "role", "a mailbox keeps its role");
 	}
+	if (mailbox_shares_used(c) && mailbox_shares_named(name)) {
+		w->shares = true;
+		return true;
+	}
 	w->property = arena_cstr(&c->arena, slice_sub(name, 0, 100));
 	w->why = "this cannot be set";
 	return false;
@@ -153,6 +160,13 @@ mailbox_want(struct call *c, const struct json_t *v, const struct folder *f,
 	while (json_next(v, &walk))
 		if (!mailbox_property(c, w, f, walk.name, walk.value))
 			return false;
+	if (w->shares) {
+		struct mailbox_shares s = { 0 };
+		const char *why = mailbox_shares_read(c, f ? f->mailbox : 0, v, &s);
+
+		if (why)
+			return mailbox_wrong(w, "shareWith", why);
+	}
 	return w->leaf.n > 0 || mailbox_wrong(w, "name", "a name is needed");
 }
 
@@ -237,6 +251,8 @@ mailbox_create_one(struct call *c, struct mailbox_set *q)
 	}
 	q->subscribe = w.subscribe >= 0;
 	q->subscribed = w.subscribe > 0;
+	q->shares = w.shares;
+	q->made = 0;
 	store_create_start(jmapd.store, call_user(c)->id, q->name, w.use, call_op(c),
 	    mailbox_set_done, c);
 	return CALL_WAIT;
@@ -315,6 +331,7 @@ mailbox_update_one(struct call *c, struct mailbox_set *q)
 	}
 	q->subscribe = w.subscribe >= 0;
 	q->subscribed = w.subscribe > 0;
+	q->shares = w.shares;
 	if (!slice_eq(q->name, f->name) && slice_eq(f->name, S("INBOX"))) {
 		set_refuse(no, q->id, "forbidden", NULL, "the inbox keeps its name");
 		return CALL_AGAIN;
@@ -378,6 +395,29 @@ mailbox_destroy_changed(struct call *c, const struct mailbox_set *q)
 
 /* ---- one after the other ------------------------------------------------------------------------------- */
 
+/* The next change of what others may, of the mailbox as it is now: one that was made has its parent's.  False: there is
+ * none. */
+static bool
+mailbox_set_share(struct call *c, struct mailbox_set *q)
+{
+	const struct folder *f = q->step == MAILBOX_UPDATE ? folders_find_id(c, q->id) : NULL;
+	uint64_t mailbox = f ? f->mailbox : q->made;
+	const struct mailbox_share *s;
+
+	if (q->shares) {
+		q->shares = false;
+		q->shared = (struct mailbox_shares){ 0 };
+		if (mailbox_shares_read(c, mailbox, q->value, &q->shared))
+			q->shared.n = 0; /* it has been looked at before */
+	}
+	s = mailbox_shares_next(&q->shared);
+	if (!s || !mailbox)
+		return false;
+	store_acl_start(jmapd.store, mailbox, slice_str(s->identifier), STORE_SET, s->wanted,
+	    call_op(c), mailbox_set_done, c);
+	return true;
+}
+
 /* stored has said yes or no to the mailbox in hand. */
 static enum call_next
 mailbox_set_settle(struct call *c, struct mailbox_set *q)
@@ -395,7 +435,8 @@ mailbox_set_settle(struct call *c, struct mailbox_set *q)
 
 		set_refuse(no, q->id, name ? "invalidProperties" : set_error_of(q->code),
 		    name ? "name" : NULL, q->text);
-		q->subscribe = false;
+		q->subscribe = q->shares = false;
+		q->shared.n = 0;
 		return CALL_AGAIN;
 	}
 	if (q->subscribe) {
@@ -404,6 +445,8 @@ mailbox_set_settle(struct call *c, struct mailbox_set *q)
 		    call_op(c), mailbox_set_done, c);
 		return CALL_WAIT;
 	}
+	if (mailbox_set_share(c, q))
+		return CALL_WAIT;
 	if (q->step == MAILBOX_CREATE) {
 		mailbox_created(c, q);
 	} else if (q->step == MAILBOX_UPDATE) {

@@ -135,6 +135,13 @@ resource_contacts(struct buf *b, bool full)
 }
 
 static void
+resource_share(struct buf *b)
+{
+	json_put_object(b, jmap_capabilities[9]);
+	buf_char(b, '}');
+}
+
+static void
 resource_account(struct buf *b, const struct jmapd_user *u)
 {
 	json_put_object(b, "accounts");
@@ -146,6 +153,7 @@ resource_account(struct buf *b, const struct jmapd_user *u)
 	json_put_object(b, jmap_capabilities[0]);
 	buf_char(b, '}');
 	resource_mail(b, true);
+	resource_share(b);
 	resource_submission(b);
 	resource_put_plain(b);
 	resource_blob(b);
@@ -184,6 +192,7 @@ resource_write(struct buf *b, const struct jmapd_user *u)
 	buf_char(b, '}');
 	resource_sieve(b, script_capability_write);
 	resource_contacts(b, false);
+	resource_share(b);
 	buf_char(b, '}');
 	resource_account(b, u);
 }

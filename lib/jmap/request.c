@@ -17,6 +17,7 @@ const char *const jmap_capabilities[JMAP_CAPABILITIES] = {
 	"urn:tiermail:params:jmap:settings",
 	"urn:ietf:params:jmap:sieve",
 	"urn:ietf:params:jmap:contacts",
+	"urn:ietf:params:jmap:mail:share",
 };
 
 #define ERROR "urn:ietf:params:jmap:error:"

@@ -17,9 +17,10 @@ enum jmap_using {
 	JMAP_BLOBS = 32,     /* RFC 9404 */
 	JMAP_SETTINGS = 64,  /* ours: jmapd(8) */
 	JMAP_SIEVE = 128,    /* RFC 9661 */
-	JMAP_CONTACTS = 256  /* RFC 9610 */
+	JMAP_CONTACTS = 256, /* RFC 9610 */
+	JMAP_SHARE = 512     /* draft-ietf-jmap-mail-sharing */
 };
-#define JMAP_CAPABILITIES 9
+#define JMAP_CAPABILITIES 10
 extern const char *const jmap_capabilities[JMAP_CAPABILITIES];
 
 struct jmap_call {

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Other people's mailboxes by JMAP (RFC 8620 1.6.2, RFC 4314): whose are told, what is seen in them, what may be done
 there, and that nothing else of their owner is: no mailbox, no email, no number, no blob."""
+import base64
 import json
 import random
 import tm
@@ -141,6 +142,60 @@ tm.is_((guest.one("Email/query"), list(accounts(guest))), (["error", "accountNot
 acl("Open", "anyone", "lr")
 tm.is_((set(stranger.emails()), owner.account in accounts(stranger)), ({id_of[f"open {n}"] for n in range(3)}, True), "with everybody")
 tm.is_(set(owner.emails()) > mine - {w1}, True, "the owner has all of it")
+
+# ---- given by JMAP ------------------------------------------------------------------------------------------------------------------
+SHARE = "urn:ietf:params:jmap:mail:share"
+for f in "Open", "Open/Deep", "Look", "Write", "Secret", "Secret/Below":
+    c.deleteacl(f, "anyone")
+pid = lambda who: "u" + base64.urlsafe_b64encode(who.encode()).decode().rstrip("=")
+tm.is_(("shareWith" in owner.one("Mailbox/get", ids=[box["Open"]])["list"][0], owner.one("Mailbox/get", ids=[], properties=["shareWith"]), owner.one("Mailbox/set", update={box["Open"]: {"shareWith": None}})["notUpdated"][box["Open"]]["type"]),
+       (False, ["error", "invalidArguments"], "invalidProperties"), "without its capability nothing is said of it")
+owner.using, guest.using = owner.using + [SHARE], guest.using + [SHARE]
+ALL = ("mayReadItems", "mayAddItems", "mayRemoveItems", "maySetSeen", "maySetKeywords", "mayCreateChild", "mayRename", "mayDelete", "maySubmit", "mayShare")
+
+
+def shared(folder):
+    """{principal: rights}, or None."""
+    b = owner.one("Mailbox/get", ids=[box[folder]])["list"][0]
+    assert b["myRights"]["mayShare"] is True
+    return b["shareWith"] and {p: {k for k, v in r.items() if v} for p, r in b["shareWith"].items()}
+
+
+def share(folder, **patch):
+    """None, or the SetError."""
+    got = owner.one("Mailbox/set", update={box[folder]: patch})
+    return (got["notUpdated"] or {}).get(box[folder])
+
+
+def imap(folder, who):
+    """The rights that IMAP tells."""
+    words = c.getacl(folder)[1][0].decode().split()
+    return dict(zip(words[1::2], words[2::2])).get(who, "")
+
+
+tm.is_(shared("Open"), None, "shared with nobody")
+tm.is_((share("Open", shareWith={pid(two): {"mayReadItems": True, "maySetSeen": True}}), shared("Open"), sorted(imap("Open", two))),
+       (None, {pid(two): {"mayReadItems", "maySetSeen"}}, ["l", "r", "s"]), "given by JMAP, seen by IMAP")
+tm.is_((owner.account in accounts(guest), list(guest.boxes())), (True, ["Open"]), "and by the guest")
+tm.is_((share("Open", **{f"shareWith/{pid(two)}/mayAddItems": True, f"shareWith/{pid(two)}/maySetSeen": False, f"shareWith/{pid(three)}": {"mayReadItems": True}}), shared("Open")),
+       (None, {pid(two): {"mayReadItems", "mayAddItems"}, pid(three): {"mayReadItems"}}), "one right, and another person")
+c.setacl("Open", f"-{three}", "r")
+c.setacl("Open", f"anyone@{D}", "l")
+tm.is_(shared("Open"), {pid(two): {"mayReadItems", "mayAddItems"}, pid(three): {"mayReadItems"}, pid(f"anyone@{D}"): set()}, "what IMAP has given, but for what it takes away")
+tm.is_((share("Open", **{f"shareWith/{pid(two)}": None}), shared("Open")), (None, {pid(three): {"mayReadItems"}, pid(f"anyone@{D}"): set()}), "taken from one")
+tm.is_((share("Open", shareWith={pid(two): {k: True for k in ALL}}), shared("Open"), sorted(set(imap("Open", two)) - set("cd"))), (None, {pid(two): set(ALL)}, sorted("lrswipkxtea")), "all to one, and nobody else")
+tm.is_(imap("Open", f"-{three}"), "r", "what is taken away stays taken")
+wrong = [share("Open", **p) for p in ({"shareWith": {"x": {}}}, {"shareWith": {pid(two): {"mayFly": True}}}, {"shareWith": {pid(two): {"mayReadItems": 1}}}, {"shareWith": 5}, {f"shareWith/{pid(two)}/mayFly": True},
+                                      {f"shareWith/{pid(two)}": 5}, {"shareWith/": {}}, {f"shareWith/{pid(two)}": None, "shareWith": {}}, {f"shareWith/{pid(one)}": {}}, {f"shareWith/{pid('-' + two)}": {}}, {"shareWith": {pid(two): None}})]
+tm.is_([w and w["properties"] for w in wrong], [["shareWith"]] * len(wrong), "what is no such thing") or tm.diag(wrong)
+tm.is_(shared("Open"), {pid(two): set(ALL)}, "changes nothing")
+got = owner.one("Mailbox/set", create={"n": {"name": "New", "parentId": box["Open"], "shareWith": {pid(three): {"mayReadItems": True}}}, "w": {"name": "Bad", "shareWith": {"x": {}}}})
+box["New"] = got["created"]["n"]["id"]
+tm.is_((shared("New"), got["notCreated"]["w"]["properties"], [b["name"] for b in owner.one("Mailbox/get", ids=None)["list"] if b["name"] == "Bad"]), ({pid(three): {"mayReadItems"}}, ["shareWith"], []), "a new one is shared as it says, not as its parent")
+tm.is_((share("Open", name="Opened", shareWith=None), shared("Open"), sorted(guest.boxes()) if owner.account in accounts(guest) else []), (None, None, []), "renamed, and shared with nobody any more")
+c.rename("Opened", "Open")
+tm.is_(guest.one("Mailbox/set", update={box["Open"]: {"shareWith": None}})[0], "error", "a guest gives nothing")
+c.deleteacl("Open", f"-{three}")
 
 # ---- as IMAP judges: random rights, each looked at by both ----------------------------------------------------------------------------
 seed = random.randrange(1 << 32)
