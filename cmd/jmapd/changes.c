@@ -138,7 +138,7 @@ changes_begin(struct call *c, struct changes *k, const struct store_account *a)
 
 /* The log has what a guest must not know of: he is told when all is as it was, and looks anew otherwise. */
 static enum call_next
-changes_guest(struct call *c, struct changes *k)
+changes_guest(struct call *c, struct changes *k, enum jmap_letter letter)
 {
 	const struct buf none = { 0 };
 	struct store_account a;
@@ -153,7 +153,7 @@ changes_guest(struct call *c, struct changes *k)
 	if (k->since.life != call_life(c) || k->since.modseq != a.modseq)
 		return call_error(c, "cannotCalculateChanges", "of another's account");
 	k->s.modseq = a.modseq;
-	return changes_answer(c, k, &none, JMAP_EMAIL);
+	return changes_answer(c, k, &none, letter);
 }
 
 static enum call_next
@@ -165,7 +165,7 @@ changes_go(struct call *c, enum jmap_letter letter)
 	int rc;
 
 	if (c->of.guest)
-		return changes_guest(c, k);
+		return changes_guest(c, k, letter);
 	rc = call_begin(c, &a);
 	if (rc < 0)
 		return call_failed(c, rc);

@@ -97,6 +97,8 @@ tm.is_([len(r[1].get("list", "")) == 3 for r in got[:4]], [True, False, True, Fa
 # ---- states ---------------------------------------------------------------------------------------------------------------
 state = guest.one("Email/get", ids=[])["state"]
 tm.is_(guest.one("Email/changes", sinceState=state)["updated"], [], "nothing has changed")
+tm.is_({k: v for k, v in guest.one("Mailbox/changes", sinceState=state).items() if k != "accountId"},
+       {"oldState": state, "newState": state, "hasMoreChanges": False, "created": [], "updated": [], "destroyed": [], "updatedProperties": ["totalEmails", "unreadEmails", "totalThreads", "unreadThreads"]}, "nor in mailboxes") or tm.diag(guest.one("Mailbox/changes", sinceState=state))
 acl("Open/Deep", two, "lr")
 tm.is_(guest.one("Email/changes", sinceState=state), ["error", "cannotCalculateChanges"], "another right is another state")
 tm.ok(id_of["deep"] in guest.emails(), "and shows more")
