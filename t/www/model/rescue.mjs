@@ -159,6 +159,22 @@ test("a server that holds mail itself is asked to, and cancels", async () => {
 	assert.deepEqual([...server.records.Email.values()].map(e => [e.mailboxIds, e.keywords]), [[{ m2: true }, { $seen: true, $draft: true }]]);
 });
 
+test("a server that holds mail, and is too late or away when it is to be taken back", async () => {
+	const { server, box, transport, told } = await outbox();
+	transport.session.accounts.a1.accountCapabilities["urn:ietf:params:jmap:submission"].maxDelayedSend = 3600;
+	for (const fail of [() => ({ type: "serverUnavailable" }), null]) {
+		const w = box.open(blank(TO)), sent = told.sent.length;
+		box.update(w, { text: "hello" });
+		server.fail = undefined;
+		await box.send(w, 20);
+		server.fail = (name, args) => (fail && name === "EmailSubmission/set" && args.update ? fail() : undefined);
+		assert.equal(await box.undo(w), false, "no record of it: too late");
+		assert.equal(box.windows.length, 0);
+		assert.equal(told.sent.length, sent + 1, "it is sent");
+		assert.equal(await box.undo(w), false);
+	}
+});
+
 test("a server whose relay holds nothing: this page waits, and sends", async () => {
 	const { server, box, transport, run, told } = await outbox();
 	transport.session.accounts.a1.accountCapabilities["urn:ietf:params:jmap:submission"].maxDelayedSend = 3600;

@@ -211,6 +211,7 @@ export default {
 	"compose.sending": "Nachricht wird in {n} s gesendet",
 	"compose.sent": "Nachricht gesendet",
 	"compose.taken": "Nicht gesendet. Die Nachricht ist wieder offen.",
+	"compose.tooLate": "Zu spät: Die Nachricht lässt sich nicht mehr zurückholen.",
 	"compose.sendFailed": "Die Nachricht wurde nicht gesendet: {why}. Sie ist wieder offen.",
 	"compose.onWrote": "Am {date} schrieb {who}:",
 	"compose.forwarded": "-------- Weitergeleitete Nachricht --------",

@@ -211,6 +211,7 @@ export default {
 	"compose.sending": "Message is sent in {n} s",
 	"compose.sent": "Message sent",
 	"compose.taken": "Not sent. The message is open again.",
+	"compose.tooLate": "Too late: the message cannot be taken back any more.",
 	"compose.sendFailed": "The message was not sent: {why}. It is open again.",
 	"compose.onWrote": "On {date}, {who} wrote:",
 	"compose.forwarded": "-------- Forwarded message --------",

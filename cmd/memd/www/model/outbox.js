@@ -304,9 +304,11 @@ export class Outbox extends Emitter {
 			const [drafts, sent] = [this.mailbox("drafts"), this.mailbox("sent")];
 			const answer = await this.cache.transport.call("EmailSubmission/set", {
 				update: { [leave.submissionId]: { undoStatus: "canceled" } },
-			});
-			if (!answer.updated || !(leave.submissionId in answer.updated))
+			}).catch(() => ({}));
+			if (!answer.updated || !(leave.submissionId in answer.updated)) {
+				this.onSent(w);	/* it has gone, or goes: nobody knows of another end */
 				return false;
+			}
 			await this.cache.transport.call("Email/set", { update: { [String(w.draft.savedId)]: {
 				"keywords/$draft": true, ...(drafts ? { [`mailboxIds/${drafts.id}`]: true } : {}), ...(sent ? { [`mailboxIds/${sent.id}`]: null } : {}),
 			} } });

@@ -176,8 +176,8 @@ async function send(app, w, sure = { attachment: false, subject: false }) {
 	}
 	if (seconds)
 		app.toasts.say(t("compose.sending", { n: seconds }), { stay: seconds * 1000, bar: true, action: { label: t("act.undo"), do: async () => {
-			if (await app.outbox.undo(w))
-				app.toasts.say(t("compose.taken"), { stay: 4000 });
+			const back = await app.outbox.undo(w);
+			app.toasts.say(t(back ? "compose.taken" : "compose.tooLate"), { stay: 4000 });
 		} } });
 	return undefined;
 }
