@@ -39,13 +39,13 @@ guard_list_mark(const struct guard_list *l)
 {
 	uint16_t mark = (uint16_t)crc32c(0, l->name, strlen(l->name));
 
-	return mark ? mark : 1;
+	return mark < GUARD_MARKS ? GUARD_MARKS : mark;
 }
 
 const struct guard_list *
 guard_list_find(uint16_t mark)
 {
-	for (struct guard_list **l = config.dnslists; mark && l && *l; l++)
+	for (struct guard_list **l = config.dnslists; mark >= GUARD_MARKS && l && *l; l++)
 		if (guard_list_mark(*l) == mark)
 			return *l;
 	return NULL;

@@ -138,6 +138,7 @@ guard_verdict(const struct addr *peer, enum guard_why why, const struct guard_li
 	switch (why) {
 	case GUARD_RATE: return verdict(OUT_GUARD_RATE, shared.hostname);
 	case GUARD_BUSY: return verdict(OUT_GUARD_BUSY, shared.hostname);
+	case GUARD_ERRORS: return verdict(OUT_GUARD_ERRORS, shared.hostname);
 	case GUARD_EARLY: return verdict(OUT_GUARD_EARLY, shared.hostname);
 	case GUARD_LISTED:
 		return verdict(OUT_GUARD_LISTED, shared.hostname, addr_host(peer, host),
@@ -159,6 +160,7 @@ guard_log(const struct addr *peer, enum guard_why why, const struct guard_list *
 		[GUARD_RATE] = { "rate", M_GUARD_RATE },
 		[GUARD_BUSY] = { "busy", M_GUARD_BUSY },
 		[GUARD_EARLY] = { "early", M_GUARD_EARLY },
+		[GUARD_ERRORS] = { "errors", M_GUARD_ERRORS },
 		[GUARD_LISTED] = { "listed", M_GUARD_LISTED } };
 	char text[ADDR_TEXT];
 
@@ -198,13 +200,17 @@ guard_refuse(int fd, const struct addr *peer, enum guard_why why, const struct g
 /* ---- remembering ------------------------------------------------------------------------- */
 
 #define MARK_BITS                                                                                  \
-	16 /* behind a time: which list has blocked it, 0: it was early; by which lists it has passed */
+	16 /* behind a time: which list has blocked it, or one of these; by which lists it has passed */
+
+enum { MARK_EARLY, MARK_ERRORS };
 
 void
 guard_block(int fd, const struct addr *peer, enum guard_why why, const struct guard_list *list)
 {
 	uint64_t until = (uint64_t)(clock_now() + config.guard_block_ms / 1000);
-	uint16_t mark = list ? guard_list_mark(list) : 0;
+	uint16_t mark = list    ? guard_list_mark(list) :
+	    why == GUARD_ERRORS ? MARK_ERRORS :
+				  MARK_EARLY;
 
 	guard_table_put(guard.known, guard_key(guard.known, GUARD_BLOCKED, peer),
 	    until << MARK_BITS | mark);
@@ -256,10 +262,13 @@ guard_blocked(int fd, const struct addr *peer)
 {
 	uint64_t value = guard_table_get(guard.known, guard_key(guard.known, GUARD_BLOCKED, peer));
 	uint16_t mark = (uint16_t)value;
-	enum guard_why why = mark ? GUARD_LISTED : GUARD_EARLY;
+	enum guard_why why = mark >= GUARD_MARKS ? GUARD_LISTED :
+	    mark == MARK_ERRORS                  ? GUARD_ERRORS :
+						   GUARD_EARLY;
 	const struct guard_list *list = guard_list_find(mark);
 
-	if (!guard_until(value >> MARK_BITS, config.guard_block_ms) || (mark && !list))
+	if (!guard_until(value >> MARK_BITS, config.guard_block_ms) ||
+	    (mark >= GUARD_MARKS && !list))
 		return false;
 	if (!guard_tarpit(fd, peer, why, list))
 		guard_refuse(fd, peer, why, list, S(""));
@@ -322,6 +331,15 @@ guard_fast(const struct addr *peer)
 		    (uint64_t)config.guard_rate_network, now));
 }
 
+void
+guard_erred(const struct session *s)
+{
+	if (!config.guard_errors || s->role != ROLE_MX || s->trusted || s->loopback ||
+	    s->peer.sa.sa_family == AF_UNIX || guard_among(config.guard_allow, &s->peer))
+		return;
+	guard_block(-1, &s->peer, GUARD_ERRORS, NULL);
+}
+
 bool
 guard_takes(struct daemon_listen *l, int fd, const struct relay_peer *who)
 {
@@ -341,6 +359,8 @@ guard_takes(struct daemon_listen *l, int fd, const struct relay_peer *who)
 		return true;
 	}
 	if (guard_mapped(fd, peer))
+		return true;
+	if (config.guard_errors && guard_blocked(fd, peer))
 		return true;
 	/* Where the client speaks first, as in TLS from the beginning, nothing it says is too early. */
 	if ((!config.guard_greet_ms || l->tls == TLS_IMPLICIT) && !guard_lists_any(GUARD_OF_CLIENT))

@@ -46,8 +46,19 @@ bool guard_check(struct buf *why);
 /* True: the descriptor is the guard's; it ends, or comes back by relay_session_begin.  False: it may begin. */
 bool guard_takes(struct daemon_listen *l, int fd, const struct relay_peer *who);
 
+/* His session has ended for too many errors. */
+void guard_erred(const struct session *s);
+
 /* ---- inside: why somebody is refused */
-enum guard_why { GUARD_DENIED, GUARD_MAPPED, GUARD_RATE, GUARD_BUSY, GUARD_EARLY, GUARD_LISTED };
+enum guard_why {
+	GUARD_DENIED,
+	GUARD_MAPPED,
+	GUARD_RATE,
+	GUARD_BUSY,
+	GUARD_EARLY,
+	GUARD_LISTED,
+	GUARD_ERRORS
+};
 /* Says so, closes fd, counts and logs it; `list` of GUARD_LISTED may be NULL.  `text`: of a mapping, or empty. */
 void guard_refuse(int fd, const struct addr *peer, enum guard_why why,
     const struct guard_list *list, struct slice text);
@@ -80,6 +91,7 @@ struct guard_asked *guard_lists_ask(enum guard_asks of, const struct addr *peer,
 void guard_lists_cancel(struct guard_asked **a);
 void guard_lists_reload(void); /* what is being asked is answered by what has come */
 const struct guard_list *guard_list_find(uint16_t mark);
-uint16_t guard_list_mark(const struct guard_list *l); /* of its name, never 0 */
+uint16_t guard_list_mark(const struct guard_list *l); /* of its name, never below GUARD_MARKS */
+#define GUARD_MARKS 2                                 /* those below stand for what is no list */
 uint16_t guard_lists_mark(void); /* of what all of them say: another one when a setting is */
 #endif

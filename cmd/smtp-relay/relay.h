@@ -76,6 +76,7 @@ struct config {
 	int64_t guard_greet_ms, guard_list_ms;  /* how long it is waited for */
 	int64_t guard_threshold, guard_welcome; /* scores; welcome: 0 = nobody is */
 	int64_t guard_remember_ms, guard_block_ms, guard_tarpit_ms;
+	bool guard_errors;     /* too many of them are remembered */
 	int64_t guard_waiting; /* most that wait in a worker */
 	struct guard_list **dnslists;
 	bool client_names;          /* are looked up */
@@ -92,7 +93,7 @@ enum metric_id {
 	M_FORWARDED, M_REJECTED, M_DEFERRED, M_TLS, M_AUTH_OK, M_AUTH_FAILED, M_COMMIT_MS, M_QUEUE_FREE, M_DIRECTORY,
 	M_FILTERED, M_FILTER_REFUSED, M_FILTER_DISCARDED, M_FILTER_HELD, M_FILTER_FAILED, M_KEPT,
 	M_GUARD_KNOWN, M_GUARD_PASSED, M_GUARD_DENIED, M_GUARD_RATE, M_GUARD_BUSY, M_GUARD_EARLY, M_GUARD_LISTED,
-	M_GUARD_WAITING, M_GUARD_LIST_FAILED, M_POLICY_ASKED, M_POLICY_REFUSED, M_POLICY_FAILED,
+	M_GUARD_ERRORS, M_GUARD_WAITING, M_GUARD_LIST_FAILED, M_POLICY_ASKED, M_POLICY_REFUSED, M_POLICY_FAILED,
 	M_CUT, M_BRAKED
 };
 /* clang-format on */

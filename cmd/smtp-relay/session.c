@@ -270,6 +270,9 @@ relay_session_on_closed(struct smtp_server *smtp)
 
 	op_cancel(&s->op);
 	deadline_clear(&s->late);
+	if (smtp->line.why &&
+	    (strcmp(smtp->line.why, "errors") == 0 || strcmp(smtp->line.why, "unknown") == 0))
+		guard_erred(s);
 	login_free(&s->login);
 	filters_end(s);
 	names_end(s);

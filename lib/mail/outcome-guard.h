@@ -13,6 +13,8 @@
 #define OUT_GUARD_BUSY		TEMP, 421, "4.3.2", "%s no room for another stranger"
 /* A client has spoken before it was greeted (RFC 5321 4.3.1). */
 #define OUT_GUARD_EARLY		PERM, 554, "5.5.1", "%s you spoke before the greeting"
+/* A client's last session has ended for too many errors (guard.block_errors). */
+#define OUT_GUARD_ERRORS	TEMP, 421, "4.7.0", "%s too many errors before, come later"
 /* A client is on lists in DNS whose weights reach guard.threshold. */
 #define OUT_GUARD_LISTED	PERM, 554, "5.7.1", "%s %s is listed by %.120s"
 /* A client is one of guard.deny, or refused by PORT_ACCESS. */

@@ -153,6 +153,18 @@ try:
     tm.is_(bad.first[:3], "554", "and keep no other list from being heard")
     tm.ok(metric("guard_list_failures") >= 3, "but are counted")
 
+    # ---- who tries out addresses
+    guard("\n[limit]\nerrors = 5\n", block_errors="yes")
+    c = Client("192.0.2.55")
+    c.greeted()
+    c.say("HELO x")
+    c.send("MAIL FROM:<a@b.test>\r\n" + "".join(f"RCPT TO:<nobody{n}@{sb.domain}>\r\n" for n in range(9)))
+    tm.ok(any(l.startswith("421") for l in c.rest()), "too many unknown recipients end the session")
+    c.close()
+    tm.ok(tm.wait_for(lambda: first("192.0.2.55").first.startswith("421 4.7.0")), "and the next is refused")
+    tm.ok(metric("guard_errors") >= 1 and wire.logged(sb, "smtp-relay", "ev=guard", "192.0.2.55", "result=errors"), "which is told")
+    tm.is_(first("192.0.2.56").first[:3], "220", "others are not")
+
     # ---- rates, tables
     guard(rate=3, rate_network=5)
     tm.is_([first("192.0.2.1").first[:3] for _ in range(4)], ["220"] * 3 + ["421"], "a client's rate, over all workers")
