@@ -53,6 +53,8 @@ struct admind_session {
 	/* of the request */
 	struct login *login;
 	char *account, *dn; /* who asks, once that is known */
+	bool by_app,
+	    by_code; /* came by an application password; has given a code of the second factor */
 	struct web_session web;
 	bool cookie, due;       /* it has come with a session, `web`; that is to be sealed anew */
 	struct buf body, fresh; /* fresh: the new password of POST /password */

@@ -60,6 +60,12 @@ admind_auth_refuse(struct admind_session *s, const struct login_result *r)
 	case LOGIN_FORBIDDEN:
 		return admind_problem(s, 403, "forbidden",
 		    "This account may not come in from there.");
+	case LOGIN_APP:
+	case LOGIN_CODE:
+		return admind_auth_ask(s, "second-factor", "A code of the second factor is needed.");
+	case LOGIN_CODE_WRONG:
+		return admind_auth_ask(s, "code",
+		    "The code is wrong, was used, or follows too many wrong ones.");
 	case LOGIN_WRONG:
 	case LOGIN_NOT_YOURS:
 	case LOGIN_OK:
@@ -79,6 +85,8 @@ auth_let_in(struct admind_session *s, const struct login_user *user)
 	}
 	s->account = mem_strn(user->account.p, user->account.n);
 	s->dn = mem_strn(user->dn.p, user->dn.n);
+	s->by_app = user->by_app;
+	s->by_code = user->by_code;
 	return admind_route(s);
 }
 
@@ -100,6 +108,8 @@ struct login_request
 admind_auth_request(struct admind_session *s)
 {
 	struct login_request r = { .service = "http",
+		.app = LOGIN_APP_ADMIN,
+		.factor = LOGIN_FACTOR_ASKS,
 		.purpose = LOGIN_READ,
 		.tls = stream_secure(&s->http.line.io),
 		.any_host = true };
@@ -113,6 +123,7 @@ admind_auth_start(struct admind_session *s)
 {
 	const struct http_head *h = http_server_head(&s->http);
 	struct slice value = http_head_value(h, S("Authorization")), scheme = { 0 }, all, name;
+	struct slice code = http_head_value(h, S("Second-Factor"));
 	struct login_request r = admind_auth_request(s);
 	struct buf text = { 0 };
 	bool good;
@@ -131,6 +142,7 @@ admind_auth_start(struct admind_session *s)
 	if (good) {
 		(void)slice_cut(&all, ':', &name);
 		s->login = login_start(admind.door, &r, &s->http.op, admind_auth_checked, s);
+		login_code(s->login, slice_trim(code));
 		login_password(s->login, name, all);
 	}
 	if (text.p)

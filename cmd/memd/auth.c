@@ -97,6 +97,14 @@ memd_auth_no(struct memd_session *s, const struct login_result *r)
 	case LOGIN_FORBIDDEN:
 		return memd_problem(s, 403, "forbidden",
 		    "This account may not read mail here from there.");
+	case LOGIN_APP:
+		return auth_unknown(s, "app",
+		    "This account has a second factor: an application password is needed.");
+	case LOGIN_CODE:
+		return auth_unknown(s, "second-factor", "A code of the second factor is needed.");
+	case LOGIN_CODE_WRONG:
+		return auth_unknown(s, "code",
+		    "The code is wrong, was used, or follows too many wrong ones.");
 	case LOGIN_WRONG:
 	case LOGIN_NOT_YOURS: break;
 	case LOGIN_OK:

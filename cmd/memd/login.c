@@ -72,12 +72,15 @@ static enum http_next
 login_asked(struct memd_session *s, const struct json_t *v)
 {
 	struct login_request r = memd_auth_request(s);
-	struct slice user, password;
+	struct slice user, password, code;
 
+	r.factor = LOGIN_FACTOR_ASKS;
 	if (!json_get_str(json_find(v, S("user")), &user) ||
 	    !json_get_str(json_find(v, S("password")), &password))
 		return memd_problem(s, 400, "malformed", "There is no user and password.");
 	s->login = login_start(memd.door, &r, &s->http.op, login_judged, s);
+	if (json_get_str(json_find(v, S("code")), &code))
+		login_code(s->login, code);
 	login_password(s->login, user, password);
 	return HTTP_WAIT;
 }

@@ -173,6 +173,8 @@ password_asked(struct memd_session *s, const struct json_t *v)
 	secret_set(&c->new, new);
 	s->http.data = c;
 	s->http.undo = password_undo;
+	if (s->cookie) /* which was given after the code */
+		r.factor = LOGIN_FACTOR_KNOWN;
 	s->login = login_start(memd.door, &r, &s->http.op, password_judged, c);
 	login_password(s->login, slice_str(s->account), old);
 	return HTTP_WAIT;

@@ -166,6 +166,9 @@ pop3d_auth_code(enum login_outcome outcome)
 		[LOGIN_NOT_YOURS] = POP3_AUTH,
 		[LOGIN_ELSEWHERE] = POP3_SYS_PERM,
 		[LOGIN_AWAY] = POP3_SYS_TEMP,
+		[LOGIN_APP] = POP3_AUTH,
+		[LOGIN_CODE] = POP3_AUTH,
+		[LOGIN_CODE_WRONG] = POP3_AUTH,
 	};
 
 	return codes[outcome];

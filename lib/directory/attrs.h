@@ -29,7 +29,7 @@ struct entry {
 	int64_t password_at;
 	unsigned delivery;
 	int64_t bytes, msgs, blocks, max_size, reply_hours, reply_start, reply_end;
-	bool reply_echo;
+	bool reply_echo, second_factor;
 	char rules[RULES_MAX]; /* of the access filter, joined by $ */
 	size_t nrules;
 	bool classes; /* objectClass was shown */

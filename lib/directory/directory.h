@@ -110,6 +110,7 @@ struct dir_user {
 	int64_t max_message; /* bytes (mailMsgMaxBlocks), 0 = no limit of its own */
 	int64_t password_at; /* pwdChangedTime, unix seconds; 0 when absent: slapd has no policy */
 	struct slice services; /* mailAllowedServiceAccess or empty */
+	bool second_factor;    /* tiermailSecondFactor: the password alone is not enough */
 	/* mailSieveRuleSource: those that begin with {n} by their numbers and without these, then the
 	 * others; without the labels.  Only after dir_want_scripts. */
 	struct dir_values scripts;

@@ -152,6 +152,49 @@ login_pace(const struct login *l)
 	return ago < delay ? delay - ago : 0;
 }
 
+/* ---- codes ---------------------------------------------------------------------------------- */
+
+/* A name that no login has, and no address: of the account alone. */
+static struct slice
+login_code_key(const struct login *l, struct buf *key)
+{
+	buf_printf(key, " code %s", l->account);
+	return buf_get(key);
+}
+
+void
+login_code_failed(struct login *l)
+{
+	struct buf key = { 0 };
+
+	admit_failed(login_code_key(l, &key));
+	buf_fini(&key);
+}
+
+void
+login_code_forgive(struct login *l)
+{
+	struct buf key = { 0 };
+
+	admit_forgive(login_code_key(l, &key));
+	buf_fini(&key);
+}
+
+uint64_t
+login_code_pace(const struct login *l)
+{
+	struct buf key = { 0 };
+	uint64_t ago, delay;
+	int64_t base = *l->door->delay_ms;
+	unsigned n = admit_failures(login_code_key(l, &key), &ago);
+
+	buf_fini(&key);
+	if (n <= LOGIN_PAIR_FREE)
+		return 0;
+	delay = login_delay_ms(base < 0 ? 0 : (uint64_t)base, n, 0);
+	return ago < delay ? delay - ago : 0;
+}
+
 /* ---- words that are no login's ------------------------------------------------------------- */
 
 static uint64_t
@@ -251,6 +294,7 @@ login_door_new(struct loop *l, struct dir *d, const int64_t *delay_ms)
 	door->dir = d;
 	door->delay_ms = delay_ms;
 	list_init(&door->pausing);
+	list_init(&door->readers);
 	timer_init(&door->timer, l, login_on_timer);
 	return door;
 }

@@ -1,8 +1,10 @@
-/* login/login-impl.h: what login.c and delay.c share.  Not for anybody else. */
+/* login/login-impl.h: what login.c, factor.c and delay.c share.  Not for anybody else. */
 #ifndef LOGIN_IMPL_H
 #define LOGIN_IMPL_H
 #include "base/list.h"
 #include "base/map.h"
+#include "directory/agent.h"
+#include "login/code.h"
 #include "login/login.h"
 #include "net/op.h"
 #include "sasl/sasl.h"
@@ -16,6 +18,16 @@ enum login_state {
 	LOGIN_CHECKING, /* the directory has it */
 	LOGIN_DELAYED,  /* refused; the answer waits */
 	LOGIN_OVER
+};
+
+/* A question to the directory as the daemon's own account, or one change (`attribute`). */
+struct login_job {
+	char *dn, *assertion; /* heap */
+	const char *const *attrs;
+	enum dir_how how;
+	const char *attribute;
+	char value[LOGIN_DIGEST + 1];
+	void (*done)(struct login *, const struct dir_outcome *);
 };
 
 struct login {
@@ -37,6 +49,13 @@ struct login {
 	char *name;            /* as given; heap */
 	struct secret password;
 	char *account; /* heap, once the password was right */
+	/* factor.c */
+	struct secret code;
+	struct login_word word;
+	struct login_job job;
+	struct list reader; /* waits for the door's agent */
+	bool by_app, app_serves, by_code;
+	char authzid[256];
 };
 
 /* A name and an address. */
@@ -54,6 +73,12 @@ struct login_door {
 	struct map pairs;
 	struct list pausing; /* in the order of `until` */
 	struct timer timer;
+	/* factor.c */
+	struct dir_agent *agent;
+	struct op op;
+	struct list readers;
+	struct login *reading; /* whose job is under way; NULL when it has gone */
+	bool busy;
 };
 
 /* delay.c: l waits for its turn; login_go follows, now or later. */
@@ -65,6 +90,22 @@ uint64_t login_count(struct login *l);
 void login_forgive(struct login *l);
 /* How long a login must wait before the pair may be tried again, ms. */
 uint64_t login_pace(const struct login *l);
+/* Wrong codes of l's account, from anywhere: counted, forgotten; how long nobody may try another, ms. */
+void login_code_failed(struct login *l);
+void login_code_forgive(struct login *l);
+uint64_t login_code_pace(const struct login *l);
+
 /* login.c: the wait is over. */
 void login_go(struct login *l);
+/* The password goes to the directory. */
+void login_ask_password(struct login *l);
+/* What was looked at beside the password is right: the rules, of the user as he is now. */
+void login_judge_again(struct login *l);
+/* It is not. */
+void login_answer_factor(struct login *l, enum login_outcome outcome);
+
+/* factor.c.  False: the password is none that we have made. */
+bool login_app_start(struct login *l);
+void login_code_start(struct login *l, struct slice dn);
+void login_factor_stop(struct login *l); /* nothing waits, and nothing is kept */
 #endif

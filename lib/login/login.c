@@ -44,6 +44,7 @@ login_stop(struct login *l)
 	op_cancel(&l->op);
 	login_leave_queue(l);
 	login_wipe(l);
+	login_factor_stop(l);
 	l->state = LOGIN_OVER;
 }
 
@@ -70,6 +71,7 @@ login_start(struct login_door *door, const struct login_request *r, struct op *o
 	l->arg = arg;
 	l->mechanism = "password";
 	list_init(&l->link);
+	list_init(&l->reader);
 	return l;
 }
 
@@ -125,6 +127,8 @@ login_judge(const struct login *l, const struct dir_answer *a, struct slice auth
 	outcome = login_judge_access(l, a);
 	if (outcome != LOGIN_OK)
 		return outcome;
+	if (l->by_app && !l->app_serves)
+		return LOGIN_FORBIDDEN;
 	if (!login_may_act(u, slice_str(l->name), authzid))
 		return LOGIN_NOT_YOURS;
 	if (l->request.purpose == LOGIN_READ &&
@@ -151,6 +155,9 @@ login_finish(struct login *l, enum login_outcome outcome, const struct dir_answe
 		r.user.mailhost = u->mailhost;
 		r.user.password_at = u->password_at;
 		r.user.limits = login_limits(u, a->domain);
+		r.user.has_factor = u->second_factor;
+		r.user.by_app = l->by_app;
+		r.user.by_code = l->by_code;
 	}
 	op_done(l->outer);
 	l->done(l->arg, &r);
@@ -162,6 +169,68 @@ login_refuse(struct login *l, enum login_outcome outcome)
 	l->outcome = outcome;
 	login_move(l, LOGIN_DELAYED);
 	login_pause(l, login_count(l));
+}
+
+/* The password was right: is it enough?  Asked before the other rules, for where it is not, nothing is told of
+ * these. */
+static enum login_outcome
+login_judge_factor(const struct login *l, const struct dir_user *u)
+{
+	if (!u->second_factor || l->by_app || l->by_code || l->request.factor == LOGIN_FACTOR_KNOWN)
+		return LOGIN_OK;
+	return l->request.factor == LOGIN_FACTOR_APPS ? LOGIN_APP : LOGIN_CODE;
+}
+
+/* OK of the directory, and his entry: the outcome, or LOGIN_CODE where a code is to be looked at. */
+static enum login_outcome
+login_judge_all(struct login *l, const struct dir_answer *a, struct slice authzid)
+{
+	enum login_outcome outcome;
+
+	if (!l->account)
+		l->account = mem_strn(a->user->account.p, a->user->account.n);
+	outcome = login_judge_factor(l, a->user);
+	if (outcome == LOGIN_OK)
+		outcome = login_judge(l, a, authzid);
+	if (outcome == LOGIN_OK)
+		login_forgive(l);
+	return outcome;
+}
+
+static void
+login_settle(struct login *l, enum login_outcome outcome, const struct dir_answer *a)
+{
+	if (login_answer(outcome)->counts)
+		login_refuse(l, outcome);
+	else
+		login_finish(l, outcome, a);
+}
+
+void
+login_answer_factor(struct login *l, enum login_outcome outcome)
+{
+	login_settle(l, outcome, NULL);
+}
+
+static void
+login_judged_again(void *arg, const struct dir_answer *a)
+{
+	struct login *l = CAST(arg, struct login, LOGIN_MAGIC);
+	enum login_outcome outcome = LOGIN_WRONG; /* gone since */
+
+	if (a->v.kind == TEMP)
+		outcome = LOGIN_AWAY;
+	else if (a->v.kind == OK && a->user)
+		outcome = login_judge_all(l, a, slice_str(l->authzid));
+	login_settle(l, outcome, a);
+}
+
+void
+login_judge_again(struct login *l)
+{
+	slice_cstr(l->sasl.authzid, l->authzid, sizeof(l->authzid));
+	login_wipe(l);
+	dir_login_start(l->door->dir, slice_str(l->name), &l->op, login_judged_again, l);
 }
 
 static void
@@ -179,26 +248,30 @@ login_answered(void *arg, const struct dir_answer *a)
 		log_event(LOG_WARN, "login_away", "name=%s error=%s", log_value(slice_str(l->name)),
 		    log_str(a->v.text));
 	} else if (a->v.kind == OK && a->user) {
-		l->account = mem_strn(a->user->account.p, a->user->account.n);
-		outcome = login_judge(l, a, slice_str(authzid));
-		if (outcome == LOGIN_OK)
-			login_forgive(l);
+		outcome = login_judge_all(l, a, slice_str(authzid));
 	}
-	if (login_answer(outcome)->counts)
-		login_refuse(l, outcome);
+	if (outcome == LOGIN_CODE && l->code.n)
+		login_code_start(l, a->user->dn);
 	else
-		login_finish(l, outcome, a);
+		login_settle(l, outcome, a);
 }
 
 /* ---- waiting ----------------------------------------------------------------------------- */
+
+void
+login_ask_password(struct login *l)
+{
+	dir_auth_start(l->door->dir, slice_str(l->name), secret_get(&l->password), &l->request.peer,
+	    &l->op, login_answered, l);
+	secret_wipe(&l->password);
+}
 
 static void
 login_ask(struct login *l)
 {
 	login_move(l, LOGIN_CHECKING);
-	dir_auth_start(l->door->dir, slice_str(l->name), secret_get(&l->password), &l->request.peer,
-	    &l->op, login_answered, l);
-	secret_wipe(&l->password);
+	if (!login_app_start(l))
+		login_ask_password(l);
 }
 
 void
@@ -265,6 +338,13 @@ login_trust(struct login *l, struct slice name)
 }
 
 /* ---- what sessions call ------------------------------------------------------------------ */
+
+void
+login_code(struct login *l, struct slice code)
+{
+	must(l->state == LOGIN_TALKING);
+	secret_set(&l->code, code);
+}
 
 void
 login_password(struct login *l, struct slice name, struct slice password)

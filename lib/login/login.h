@@ -9,7 +9,10 @@
  *
  * Guesses are slow by construction: of one name from one address one password is checked at a time
  * in a worker; after a failure nobody tries that pair again, in any worker of any daemon of this
- * host, before its answer is out; and that answer is later the more there were (delay.c). */
+ * host, before its answer is out; and that answer is later the more there were (delay.c).
+ *
+ * Who has a second factor (RFC 6238) gives a code with the password where the service asks for it, and an application
+ * password where it does not (factor.c, code.h). */
 #ifndef LOGIN_LOGIN_H
 #define LOGIN_LOGIN_H
 #include "base/secret.h"
@@ -22,8 +25,17 @@ struct login_door;
 /* `delay_ms`: auth.delay, read at each failure.  `d` must live longer. */
 struct login_door *login_door_new(struct loop *l, struct dir *d, const int64_t *delay_ms);
 
+/* Somebody has a second factor: what becomes of the password? */
+enum login_factor {
+	LOGIN_FACTOR_APPS,  /* not taken: application passwords alone */
+	LOGIN_FACTOR_ASKS,  /* taken with a code (login_code) */
+	LOGIN_FACTOR_KNOWN, /* taken: a code was given before */
+};
+#define LOGIN_APP_ADMIN "admin"
 struct login_request {
-	const char *service;        /* "imap", "smtp": of mailAllowedServiceAccess */
+	const char *service; /* "imap", "smtp": of mailAllowedServiceAccess */
+	const char *app;     /* of tiermailAppService, NULL: `service` */
+	enum login_factor factor;
 	enum login_purpose purpose; /* LOGIN_READ, LOGIN_SUBMIT */
 	struct addr peer;
 	bool tls;        /* the session is encrypted */
@@ -38,13 +50,15 @@ struct login_user {
 	struct slice dn;        /* of the entry */
 	struct slice partition; /* or empty */
 	struct slice mailhost;  /* LOGIN_ELSEWHERE: where it is */
+	bool has_factor;        /* a second one, which codes are asked for of */
+	bool by_app, by_code;   /* came by an application password; has given a code */
 	struct store_limits limits;
 	int64_t password_at; /* when the password was changed, unix seconds; 0 = not known */
 };
 struct login_result {
 	enum login_outcome outcome;
 	struct slice name;      /* as it was given; for logs */
-	const char *mechanism;  /* "SASL", "EXTERNAL", "password" */
+	const char *mechanism;  /* "SASL", "EXTERNAL", "password", "app" */
 	struct login_user user; /* LOGIN_OK; its account whenever the password was right */
 };
 typedef void (*login_done)(void *arg, const struct login_result *);
@@ -65,6 +79,8 @@ bool login_mechanism(struct login *l, struct slice name); /* false: there is no 
 /* One response (decoded); NULL when none came with the command.  *text is borrowed until the next
  * step. */
 enum login_next login_step(struct login *l, const struct slice *response, struct slice *text);
+/* Before the password: the code that came with it, of an authenticator or a recovery code.  Copied. */
+void login_code(struct login *l, struct slice code);
 /* Instead of a mechanism: LOGIN of IMAP, USER and PASS. */
 void login_password(struct login *l, struct slice name, struct slice password);
 const char *login_mechanisms(void); /* "PLAIN LOGIN" */

@@ -35,6 +35,12 @@ static const struct login_answer answers[LOGIN_OUTCOMES] = {
 	    "[CONTACTADMIN] This mailbox is on another host", "elsewhere", false },
 	[LOGIN_AWAY]      = { OUT_LOGIN_AWAY,
 	    "[UNAVAILABLE] Cannot check passwords now", "error", false },
+	[LOGIN_APP]       = { OUT_LOGIN_APP,
+	    "[AUTHENTICATIONFAILED] An application password is needed here", "app", true },
+	[LOGIN_CODE]      = { OUT_LOGIN_APP, /* SMTP asks for none */
+	    "[AUTHENTICATIONFAILED] A code is needed", "code_missing", false },
+	[LOGIN_CODE_WRONG] = { OUT_LOGIN_WRONG,
+	    "[AUTHENTICATIONFAILED] Wrong code", "code_wrong", true },
 };
 /* clang-format on */
 

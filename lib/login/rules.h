@@ -57,6 +57,9 @@ enum login_outcome {
 	LOGIN_NOT_YOURS, /* right, but the authorisation identity is somebody else */
 	LOGIN_ELSEWHERE, /* right, but the mailbox is on another host */
 	LOGIN_AWAY,      /* we cannot tell now */
+	LOGIN_APP,  /* right, but with a second factor only application passwords are taken here */
+	LOGIN_CODE, /* right, and a code of the second factor is wanted */
+	LOGIN_CODE_WRONG, /* right, but the code is not, or too many were wrong lately */
 	LOGIN_OUTCOMES
 };
 struct login_answer {

@@ -1,15 +1,12 @@
 /* mail/outcome.h: all that tiermail says when mail is taken, put off, refused or returned.
  *
  * One row for each outcome: its kind, SMTP's reply code, the enhanced status code and the words.
- * A row stands for four arguments of verdict() and of functions made like it, so that a site says
- * `return verdict(OUT_DOMAIN_NO_MAIL, name);` and the compiler holds what it gives against the
- * words.  A row is also the head of a struct's initialiser where outcomes lie in a table of their
- * own (login/rules.c).
+ * A row stands for four arguments of verdict() and functions like it: `return verdict(OUT_BYE, name);`, where
+ * the compiler holds what is given against the words; or for the head of an initialiser (login/rules.c).
  *
- * What must stay true, and is checked by scripts/outcomes: kind, first digit of the code and first
- * number of the status agree (RFC 2034 4); the status is one of IANA's registry (RFC 5248); no two
- * rows say the same; every row is said somewhere; and nothing is said in lib/ and cmd/ that has no
- * row.  The comment above a row is its meaning for a postmaster: tiermail-outcomes(7) is made of
+ * What must stay true, and is checked by scripts/outcomes: kind, first digit of the code and of the status agree
+ * (RFC 2034 4); the status is one of IANA's registry (RFC 5248); no two rows say the same; every row is said
+ * somewhere; and nothing is said in lib/ and cmd/ that has no row.  The comment above a row is its meaning for a postmaster: tiermail-outcomes(7) is made of
  * them (scripts/outcomes -m), a section `----` becoming one of the page.
  *
  * `%.150s` bounds what comes from outside, so that of several such words each has its share of the
@@ -152,6 +149,8 @@
 #define OUT_LOGIN_FORBIDDEN	PERM, 535, "5.7.1", "this service is not for you from here"
 /* The password is right, and mailHost names another host (RFC 4954 6). */
 #define OUT_LOGIN_ELSEWHERE	TEMP, 454, "4.7.0", "this mailbox is on another host"
+/* The password is right, and a second factor asks for more than that (RFC 4954 6). */
+#define OUT_LOGIN_APP		PERM, 534, "5.7.9", "an application password is needed here"
 /* The same to a proxy, which goes there itself (RFC 2221, 2384). */
 #define OUT_LOGIN_REFERRED	TEMP, 454, "4.7.0", \
 				    "[REFERRAL pop://%.*s/] this mailbox is on another host"

@@ -23,6 +23,10 @@ def user(uid, domain):
     return f"uid={uid},ou=People,{ORGS[domain]}"
 
 
+def app(uid, domain):
+    return "uid=abcd," + user(uid, domain)
+
+
 def group(cn, over, *members):
     return f"dn: cn={cn},{over}\nobjectClass: groupOfNames\ncn: {cn}\n" + "".join(f"member: {m}\n" for m in members) + "\n"
 
@@ -31,7 +35,7 @@ WHO = {
     "top": user("top", "own.test"), "providerA": user("pa", "a1.test"), "adminA1": user("oa", "a1.test"),
     "helpA1": user("help", "a1.test"), "userA1": user("jo", "a1.test"), "otherA1": user("ann", "a1.test"),
     "adminB1": user("oa", "b1.test"), "adminOwn": user("oa", "own.test"),
-    "jmap": f"uid=jmap,ou=services,{B}", "sieve": f"uid=sieve,ou=services,{B}", "service": f"uid=mta,ou=services,{B}", "admind": f"uid=admind,ou=services,{B}", "nobody": None,
+    "jmap": f"uid=jmap,ou=services,{B}", "sieve": f"uid=sieve,ou=services,{B}", "service": f"uid=mta,ou=services,{B}", "memd": f"uid=mmp,ou=services,{B}", "admind": f"uid=admind,ou=services,{B}", "nobody": None,
 }
 
 
@@ -46,6 +50,8 @@ def entries():
             text += directory.template(LDIF + "/user.ldif", {"BASE": dn.partition(",")[2], "DOMAIN": domain, "UID": uid, "ALIAS": "x" + uid,
                                                              "MAILHOST": "s.test", "USERPW": "x"})
         text += directory.template(LDIF + "/group.ldif", {"BASE": dn.partition(",")[2], "DOMAIN": domain, "GROUP": "staff", "OWNER": "jo"}).rstrip() + "\n\n"
+        for uid in ("top", "pa", "oa", "jo", "ann"):
+            text += f"dn: {app(uid, domain)}\nobjectClass: account\nobjectClass: tiermailAppPassword\nuid: abcd\ntiermailAppSecret: x\ntiermailAppService: imap\ndescription: phone\n\n"
         text += group("Organization Admins", dn, user("oa", domain)) + group("Help Desk", dn, user("help", domain))
     text += f"dn: cn=gold,ou=packages,{B}\nobjectClass: tiermailPackage\ncn: gold\nmailQuota: 1\n\n"
     return text + group("Top-Level Admins", B, WHO["top"]) + group("Provider Admins", f"o=A,{B}", WHO["providerA"])
@@ -53,7 +59,8 @@ def entries():
 
 # attributes of a kind, for which rules are alike
 KINDS = {
-    "secret": ["userPassword"], "totp": ["tiermailTotpSecret"], "authz": ["authzTo", "authzFrom"],
+    "secret": ["userPassword"], "totp": ["tiermailTotpSecret", "tiermailRecoveryCode", "tiermailTotpStep"], "has": ["tiermailSecondFactor"],
+    "apps": ["children"], "digest": ["tiermailAppSecret"], "app": ["entry", "uid", "description", "tiermailAppService"], "authz": ["authzTo", "authzFrom"],
     "away": ["mailAutoReplySubject", "mailAutoReplyText", "vacationStartDate", "vacationEndDate"], "ways": ["mailForwardingAddress", "mailAutoReplyMode", "preferredLanguage"],
     "own": ["mailForwardingAddress", "mailAutoReplyText", "vacationStartDate", "preferredLanguage"], "script": ["mailSieveRuleSource", "tiermailSieveScript"],
     "account": ["entry", "objectClass", "mail", "mailAlternateAddress", "inetUserStatus", "mailUserStatus", "mailQuota", "mailMsgMaxBlocks",
@@ -93,7 +100,19 @@ MATRIX = [
     ("admind as userA1", ANN, NONE_OF_A_USER), ("admind as userA1", WHO["userA1"], "secret=p own=w script=r account=r person=r"),
     ("userA1", ANN, NONE_OF_A_USER), ("nobody", ANN, NONE_OF_A_USER), ("adminB1", ANN, NONE_OF_A_USER),
     ("service", ANN, "secret=- own=r account=r routing=r store=r person=- authz=- totp=-"),
-    ("admind", ANN, "secret=- own=r account=r routing=r store=r person=- authz=- totp=-"),
+    ("admind", ANN, "secret=- own=r account=r routing=r store=r person=- authz=-"),
+    # the second factor: its person makes it, through admind; who may give another password takes it away (VALUES)
+    ("admind as userA1", WHO["userA1"], "totp=p has=w apps=w"), ("admind as userA1", ANN, "totp=- has=- apps=-"), ("admind as top", TOP_A, "totp=p has=w apps=w"),
+    ("userA1", WHO["userA1"], "totp=- has=r apps=-"), ("top", TOP_A, "totp=- has=r"), ("adminA1", OA, "totp=- has=r"),
+    ("memd", ANN, "has=r apps=-"), ("admind", ANN, "has=r apps=-"), ("service", ANN, "totp=- has=r apps=-"), ("jmap", ANN, "totp=- has=r"), ("nobody", ANN, "totp=- has=-"),
+    ("adminA1", ANN, "totp=- has=r"), ("helpA1", ANN, "totp=- has=r"), ("adminA1", PA, "totp=- has=-"), ("adminB1", ANN, "totp=- has=-"),
+    ("sieve as userA1", WHO["userA1"], "totp=- has=r apps=-"), ("jmap as userA1", WHO["userA1"], "totp=- has=r apps=-"),
+    # application passwords
+    ("admind as userA1", app("jo", "a1.test"), "digest=p app=w"), ("userA1", app("jo", "a1.test"), "digest=- app=r"), ("admind as userA1", app("ann", "a1.test"), "digest=- app=-"),
+    ("service", app("jo", "a1.test"), "digest=r app=r"), ("adminA1", app("jo", "a1.test"), "digest=- app=r"), ("helpA1", app("jo", "a1.test"), "digest=- app=r"),
+    ("helpA1", app("oa", "a1.test"), "digest=- app=-"), ("adminA1", app("pa", "a1.test"), "digest=- app=-"), ("adminB1", app("jo", "a1.test"), "digest=- app=-"),
+    ("providerA", app("oa", "a1.test"), "digest=- app=r"), ("providerA", app("jo", "b1.test"), "digest=- app=-"), ("top", app("jo", "a1.test"), "digest=- app=r"),
+    ("adminOwn", app("top", "own.test"), "digest=- app=-"), ("jmap as userA1", app("jo", "a1.test"), "digest=- app=r"),
     # organisations
     ("top", ORGS["b1.test"], "names=w domain=w shares=w about=w children=w catchall=w"),
     ("providerA", ORGS["a2.test"], "names=r domain=w shares=w about=w children=w catchall=w"),
@@ -137,6 +156,13 @@ VALUES = [
     # a group of a role is made, and cannot be made that of another
     ("adminA1", ORGS["a1.test"], "children/add", True), ("adminA1", ORGS["a1.test"], "children/delete", False),
     ("adminOwn", ORGS["own.test"], "children/delete", False), ("providerA", ORGS["a1.test"], "children/delete", True),
+    *((w, e, "tiermailTotpSecret/delete", may) for w, e, may in (("helpA1", ANN, True), ("adminA1", ANN, True), ("providerA", OA, True), ("top", PA, True),
+        ("helpA1", OA, False), ("adminA1", PA, False), ("providerA", TOP_A, False), ("adminB1", ANN, False), ("top", TOP_A, False), ("adminA1", OA, False), ("userA1", WHO["userA1"], False))),
+    *((w, e, "tiermailSecondFactor/delete", may) for w, e, may in (("helpA1", ANN, True), ("helpA1", OA, False), ("providerA", OA, True), ("userA1", WHO["userA1"], False))),
+    ("memd", ANN, "tiermailTotpSecret/read", True), ("memd", ANN, "tiermailTotpSecret/write", False), ("memd", ANN, "tiermailTotpStep/write", True),
+    ("memd", ANN, "tiermailRecoveryCode/delete", True), ("memd", ANN, "tiermailRecoveryCode/add", False), ("service", ANN, "tiermailRecoveryCode/read", False),
+    ("helpA1", app("jo", "a1.test"), "entry/delete", True), ("helpA1", app("jo", "a1.test"), "entry/add", False), ("helpA1", ANN, "children/delete", True),
+    ("helpA1", app("oa", "a1.test"), "entry/delete", False), ("userA1", app("jo", "a1.test"), "entry/delete", False), ("admind as userA1", app("jo", "a1.test"), "entry/add", True),
     ("userA1", WHO["userA1"], "userPassword/auth", True), ("nobody", ANN, "userPassword/auth", True),
 ]
 where, bad, checked = tm.tempdir(), [], 0
