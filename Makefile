@@ -65,7 +65,7 @@ libs_tiermail-load  := $(low)
 libs_sendmail       := smtp $(low)
 libs_sievetest      := sieve $(low)
 libs_admind         := admin web login http directory sasl json $(low)
-libs_diradm         := admin directory $(low)
+libs_diradm         := admin login directory $(low)
 libs_pabctl         := pab login directory sasl json $(low)
 libs_mtatest        := expand login directory route mta sasl $(low)
 
@@ -158,7 +158,7 @@ libs_t_net       := net conf mail base
 libs_t_store     := store-writer store $(low)
 libs_t_message   := message store imap $(low)
 libs_t_aging     := aging message store mta imap $(low)
-libs_t_admin     := admin directory $(low)
+libs_t_admin     := admin login directory $(low)
 libs_t_login     := login directory sasl $(low)
 libs_t_job       := job mta $(low)
 libs_t_sieve     := sieve mail base

@@ -18,7 +18,7 @@ static const struct {
 	const char *path, *object;
 } objects[] = { { "orgs", "org" }, { "users", "user" }, { "groups", "group" },
 	{ "packages", "package" }, { "providers", "provider" }, { "roles", "role" },
-	{ "audit", "audit" } };
+	{ "audit", "audit" }, { "factors", "factor" }, { "apps", "app" } };
 
 /* ---- answers --------------------------------------------------------------------------------------- */
 
@@ -100,7 +100,8 @@ path_query(struct admind_ask *ask, struct slice query)
 	while (slice_cut(&query, '&', &pair)) {
 		if (!slice_cut(&pair, '=', &name) || !path_decode(ask, pair, true, &value))
 			return "a parameter is malformed";
-		if (slice_eq(name, S("org")) || slice_eq(name, S("provider")))
+		if (slice_eq(name, S("org")) || slice_eq(name, S("provider")) ||
+		    slice_eq(name, S("user")))
 			org = value;
 		else if (slice_eq(name, S("q")))
 			word = value;
@@ -340,6 +341,7 @@ path_me(struct admind_session *s)
 	buf_char(&b, '{');
 	json_put_cstr(&b, "user", s->account);
 	json_put_cstr(&b, "dn", s->dn);
+	json_put_cstr(&b, "by", s->by_app ? "app" : s->by_code ? "code" : "password");
 	buf_char(&b, '}');
 	next = admind_json(s, 200, buf_get(&b));
 	buf_fini(&b);
@@ -360,6 +362,30 @@ path_version(struct admind_ask *ask, struct slice match)
 		return false;
 	ask->version = path_copy(slice_sub(match, 1, match.n - 2));
 	return true;
+}
+
+/* What proves somebody is changed by who has given all of it; and with auth.second_factor nothing but that is
+ * open to who has none yet. */
+static const char *
+path_factor(const struct admind_session *s, const struct admind_ask *ask)
+{
+	bool factor = strcmp(ask->verb->object, "factor") == 0;
+	bool own = ask->nnames && slice_ieq(ask->names[0], slice_str(s->account));
+
+	if (s->by_app && ask->verb->changes && (factor || strcmp(ask->verb->object, "app") == 0))
+		return "app";
+	if (admin_conf.second_factor && !s->by_app && !s->by_code && !(factor && own))
+		return "second-factor-needed";
+	return NULL;
+}
+
+static enum http_next
+path_refuse(struct admind_session *s, const char *code)
+{
+	return admind_problem(s, 403, code,
+	    strcmp(code, "app") == 0 ?
+		"This is not changed by who comes by an application password." :
+		"Administration needs a second factor here: POST /api/v1/factors makes one.");
 }
 
 static enum http_next
@@ -390,6 +416,8 @@ path_go(struct admind_session *s)
 	else if (!fits)
 		next = admind_problem(s, 412, "changed",
 		    "If-Match names no version that an entry could have.");
+	else if ((why = path_factor(s, &ask)))
+		next = path_refuse(s, why);
 	else
 		next = admind_work_start(s, &ask);
 	admind_ask_fini(&ask);

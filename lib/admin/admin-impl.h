@@ -10,7 +10,6 @@
 #define ADMIN_IMPL_H
 #include "admin/admin.h"
 #include "base/arena.h"
-#include "base/arena.h"
 #include "conf/conf.h"
 #include "directory/filter.h"
 #include "mail/address.h"
@@ -100,6 +99,9 @@ bool admin_find_package(struct admin *a, struct slice name, const struct dir_ent
 /* By uid@domain or any address; the organisation is found too (org may be NULL). */
 bool admin_find_user(struct admin *a, struct slice name, struct admin_org *org,
     const struct dir_entry **e);
+/* The same, and also the person who asks, by an address of his own. */
+bool admin_find_person(struct admin *a, struct slice name, struct admin_org *org,
+    const struct dir_entry **e);
 bool admin_find_group(struct admin *a, struct slice name, struct admin_org *org,
     const struct dir_entry **e);
 /* uid@domain of a DN below ou=People (cn@domain of one below ou=Groups), or the DN. */
@@ -120,7 +122,8 @@ enum admin_object {
 	ADMIN_GROUP = 2,
 	ADMIN_ORG = 4,
 	ADMIN_PACKAGE = 8,
-	ADMIN_PROVIDER = 16
+	ADMIN_PROVIDER = 16,
+	ADMIN_APP = 32 /* an application password */
 };
 enum admin_kind {
 	KIND_TEXT,
@@ -228,6 +231,11 @@ bool admin_package_create(struct admin *a), admin_package_list(struct admin *a),
     admin_package_apply(struct admin *a);
 bool admin_role_grant(struct admin *a), admin_role_revoke(struct admin *a),
     admin_role_list(struct admin *a);
+bool admin_factor_create(struct admin *a), admin_factor_confirm(struct admin *a),
+    admin_factor_recovery(struct admin *a), admin_factor_reset(struct admin *a),
+    admin_factor_show(struct admin *a);
+bool admin_app_create(struct admin *a), admin_app_list(struct admin *a),
+    admin_app_revoke(struct admin *a);
 bool admin_check(struct admin *a);
 bool admin_audit_list(struct admin *a);
 bool admin_init(struct admin *a);

@@ -20,7 +20,8 @@
 static int audit_fd = -1;
 static struct stat audit_is;
 
-static const char *const secrets[] = { "userPassword", "mgrpAuthPassword", "tiermailTotpSecret" };
+static const char *const secrets[] = { "userPassword", "mgrpAuthPassword", "tiermailTotpSecret",
+	"tiermailRecoveryCode", "tiermailAppSecret" };
 static const char *const results[] = { [DIR_R_OK] = "done",
 	[DIR_R_DENIED] = "denied",
 	[DIR_R_NO_ENTRY] = "no entry",

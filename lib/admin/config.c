@@ -46,6 +46,8 @@ static const struct conf_key keys[] = {
 	    "Time a connection may rest between two requests." },
 	{ "timeout.page", CONF_TIME, &admin_conf.page_time, "60s", 1000, HOUR, RELOAD, NULL,
 	    "How long a list waits for the request of its next page." },
+	{ "auth.second_factor", CONF_BOOL, &admin_conf.second_factor, "no", 0, 0, RELOAD, NULL,
+	    "Nobody administers without a second factor; yes: who has none can make one, and nothing else." },
 	{ "auth.delay", CONF_TIME, &admin_conf.auth_delay, "2s", 0, 60000, RELOAD, NULL,
 	    "How late a wrong password is answered; later after many." },
 };

@@ -74,7 +74,8 @@ static const struct admin_field fields[] = {
 	{ ADMIN_ORG,     "users",		"tiermailUserMax",	KIND_NUMBER,	false, NULL },
 	{ ADMIN_ORG,     "default-package",	"tiermailDefaultPackage", KIND_PACKAGE, false, NULL },
 	{ ADMIN_ORG | ADMIN_PROVIDER, "package", "tiermailAllocation",	KIND_SHARE,	true,  NULL },
-	{ ADMIN_USER | ADMIN_GROUP | ADMIN_ORG | ADMIN_PACKAGE | ADMIN_PROVIDER, "description", "description",
+	{ ADMIN_APP,     "service",		"tiermailAppService",	KIND_CHOICE,	true,  "imap|pop|smtp|sieve|http|admin" },
+	{ ADMIN_USER | ADMIN_GROUP | ADMIN_ORG | ADMIN_PACKAGE | ADMIN_PROVIDER | ADMIN_APP, "description", "description",
 	    KIND_TEXT, false, NULL },
 };
 /* clang-format on */
@@ -112,7 +113,7 @@ static const struct {
 	const char *word;
 	unsigned object;
 } objects[] = { { "user", ADMIN_USER }, { "group", ADMIN_GROUP }, { "org", ADMIN_ORG },
-	{ "package", ADMIN_PACKAGE }, { "provider", ADMIN_PROVIDER } };
+	{ "package", ADMIN_PACKAGE }, { "provider", ADMIN_PROVIDER }, { "app", ADMIN_APP } };
 
 void
 admin_settings_list(const char *object, struct buf *out)

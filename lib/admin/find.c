@@ -224,6 +224,32 @@ admin_find_user(struct admin *a, struct slice name, struct admin_org *org,
 	return find_address(a, name, CLASS_USER, "uid", "user", org, e);
 }
 
+/* Who administers nothing does not see the organisation; the agent's own account does, and tells which entry is the
+ * person's own. */
+bool
+admin_find_person(struct admin *a, struct slice name, struct admin_org *org,
+    const struct dir_entry **e)
+{
+	struct admin_problem problem;
+	const struct dir_entry *mine;
+	bool own;
+
+	if (admin_find_user(a, name, org, e))
+		return true;
+	if (a->problem->status != ADMIN_NOT_FOUND || !a->call->as)
+		return false;
+	problem = *a->problem;
+	a->problem->status = ADMIN_OK;
+	a->own = true;
+	own = admin_find_user(a, name, org, &mine);
+	a->own = false;
+	if (own && slice_ieq(mine->dn, slice_from(slice_str(a->call->as), 3))) /* dn: */
+		return admin_search(a, mine->dn.p, DIR_SCOPE_BASE, NULL, find_all) &&
+		    find_one(a, name, "user", e);
+	*a->problem = problem;
+	return false;
+}
+
 bool
 admin_find_group(struct admin *a, struct slice name, struct admin_org *org,
     const struct dir_entry **e)
