@@ -246,13 +246,14 @@ main_uid(const struct entry *e)
 	return e->uids.n ? e->uids.v[0] : S("");
 }
 
+/* As store_account_check has it: who cannot have a mailbox is not to send mail either, and is not half a user. */
 static const char *
 uid_fault(struct slice uid)
 {
 	if (uid.n == 0)
 		return "no uid";
-	if (uid.n > UID_MAX || !dir_record_printable(uid) || slice_find(uid, '/') < uid.n ||
-	    uid.p[0] == '.')
+	if (uid.n > UID_MAX || !dir_record_printable(uid) || slice_find(uid, ' ') < uid.n ||
+	    slice_find(uid, '/') < uid.n || uid.p[0] == '.')
 		return "a uid that cannot name a mailbox";
 	return NULL;
 }

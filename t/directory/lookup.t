@@ -218,6 +218,10 @@ tm.ok(tm.wait_for(lambda: t.ask(f"rcpt late@{d}")["v"] == "4.3.5"),
 bad = ldif.replace("uid=late", "uid=a/b").replace("uid: late", "uid: a/b").replace("late@", "bad@")
 tm.is_(ldap("ldapadd", bad).returncode, 0, "an entry whose uid cannot name a mailbox")
 check(f"rcpt bad@{d}", "likewise", v="4.3.5")
+blank = ldif.replace("uid=late", "uid=a late").replace("uid: late", "uid: a late").replace("late@", "blank@")
+tm.is_(ldap("ldapadd", blank).returncode, 0, "and one with a blank in it")
+check(f"rcpt blank@{d}", "gets no mail, which no store would take", v="4.3.5")
+tm.ok(t.ask(f"login blank@{d}")["v"] != "2.1.5", "nor does it log in, and so sends none")
 
 # ---- the server restarts, is away, hangs
 t.send("set cache_age 0"), t.send("set negative_age 0"), t.send("set auth_age 0")
