@@ -111,7 +111,7 @@ MATRIX = [
     ("admind as userA1", app("jo", "a1.test"), "digest=p app=w"), ("userA1", app("jo", "a1.test"), "digest=- app=r"), ("admind as userA1", app("ann", "a1.test"), "digest=- app=-"),
     ("service", app("jo", "a1.test"), "digest=r app=r"), ("adminA1", app("jo", "a1.test"), "digest=- app=r"), ("helpA1", app("jo", "a1.test"), "digest=- app=r"),
     ("helpA1", app("oa", "a1.test"), "digest=- app=-"), ("adminA1", app("pa", "a1.test"), "digest=- app=-"), ("adminB1", app("jo", "a1.test"), "digest=- app=-"),
-    ("providerA", app("oa", "a1.test"), "digest=- app=r"), ("providerA", app("jo", "b1.test"), "digest=- app=-"), ("top", app("jo", "a1.test"), "digest=- app=r"),
+    ("providerA", app("oa", "a1.test"), "digest=- app=r"), ("providerA", app("jo", "b1.test"), "digest=- app=-"), ("top", app("jo", "a1.test"), "digest=- app=w"),
     ("adminOwn", app("top", "own.test"), "digest=- app=-"), ("jmap as userA1", app("jo", "a1.test"), "digest=- app=r"),
     # organisations
     ("top", ORGS["b1.test"], "names=w domain=w shares=w about=w children=w catchall=w"),
