@@ -82,8 +82,9 @@ bool admin_rename(struct admin *a, const char *dn, const struct dir_entry *e, co
 bool admin_password(struct admin *a, const char *dn, const struct dir_entry *e,
     struct slice password, const char *what);
 
-/* audit.c: a line of the log; *what* of `op` happened to `dn`.  False: it cannot be written. */
-bool admin_audit_ready(struct admin *a);
+/* audit.c.  Is there room for the line of this change?  Else it is not to be done. */
+bool admin_audit_ready(struct admin *a, const struct dir_job *j);
+/* Its line; *what* of `op` happened to `dn`. */
 void admin_audit(struct admin *a, const char *op, const char *dn, const struct dir_change *c,
     size_t n, const struct dir_entry *before, enum dir_result result);
 

@@ -105,7 +105,7 @@ admin_done(struct admin *a, struct dir_job *j, const char *op, const char *what)
 {
 	enum dir_result r;
 
-	if (!admin_audit_ready(a))
+	if (!admin_audit_ready(a, j))
 		return false;
 	r = admin_job(a, j);
 	admin_audit(a, op, j->dn, j->changes, j->nchanges, a->out.n ? &a->out.entries[0] : NULL, r);

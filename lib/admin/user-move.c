@@ -1,7 +1,8 @@
 /* user-move.c: users get another name or organisation, and leave.
  *
  * Called by the table of verbs.  Owns nothing.  Can fail as changes do.  Must stay true: each is several
- * changes, in an order in which mail finds the user after each, and doing it again goes on where it stopped.
+ * changes, in an order in which mail finds the user after each, and doing it again goes on where it stopped; what
+ * would stop for a right that is missing is not begun.
  * Who names the entry (members, owners, roles) names it still, or no more.  Of the mailbox, which is the
  * store's, a note says what is to be done. */
 #include "admin/admin-impl.h"
@@ -140,6 +141,35 @@ user_readdress(struct admin *a, const char *dn, const struct admin_org *org, str
 	return admin_modify(a, dn, e, &c, what);
 }
 
+/* Who may rename the entry need not be one who gives its roles: asked before anything is done, by taking each out
+ * of its group and putting it back in one change, for a right cannot be asked of slapd in any other way. */
+static bool
+user_roles_follow(struct admin *a, const struct dir_entry *e)
+{
+	static const char *const attrs[] = { "member", NULL };
+	struct references r = { 0 };
+	struct buf filter = { 0 };
+	bool good;
+
+	if (a->call->dry_run || !a->call->as)
+		return true;
+	buf_lit(&filter, "(&(objectClass=groupOfNames)");
+	dir_filter_equal(&filter, "member", e->dn, S(""));
+	buf_lit(&filter, ")");
+	good = admin_each(a, admin_base(), DIR_SCOPE_SUB, arena_cstr(&a->memory, buf_get(&filter)),
+	    attrs, reference_one, &r);
+	buf_fini(&filter);
+	for (size_t i = 0; good && i < r.n; i++) {
+		struct admin_changes c = { 0 };
+
+		admin_set(a, &c, DIR_DELETE, "member", e->dn);
+		admin_set(a, &c, DIR_ADD, "member", e->dn);
+		good = admin_modify(a, r.v[i]->dn.p, NULL, &c, r.v[i]->dn.p);
+	}
+	mem_release(r.v);
+	return good;
+}
+
 /* From where it is to uid below org; named is the DN that the name had which was given. */
 static bool
 user_go(struct admin *a, const struct dir_entry *e, const struct admin_org *org, struct slice uid,
@@ -153,8 +183,9 @@ user_go(struct admin *a, const struct dir_entry *e, const struct admin_org *org,
 	if (!slice_ieq(e->dn, slice_str(dn))) {
 		buf_lit(&rdn, "uid=");
 		admin_dn_value(&rdn, uid);
-		good = admin_rename(a, e->dn.p, e, buf_cstr(&rdn),
-		    arena_printf(&a->memory, "ou=People,%s", org->dn), what);
+		good = user_roles_follow(a, e) &&
+		    admin_rename(a, e->dn.p, e, buf_cstr(&rdn),
+			arena_printf(&a->memory, "ou=People,%s", org->dn), what);
 		buf_fini(&rdn);
 	}
 	if (!good)
