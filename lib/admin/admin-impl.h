@@ -25,8 +25,9 @@ struct admin {
 	struct fiber *fiber;
 	struct op op;
 	struct dir_outcome out; /* of the last job, until the next */
-	bool answered, own;     /* own: what is asked is asked as the agent's own account */
-	uint64_t turn_us;       /* since when others have waited */
+	bool fits; /* the version that the call names, of the first entry that it is asked of */
+	bool answered, own; /* own: what is asked is asked as the agent's own account */
+	uint64_t turn_us;   /* since when others have waited */
 };
 
 bool admin_fail(struct admin *a, enum admin_status status, const char *code, const char *fmt, ...)
@@ -84,6 +85,8 @@ bool admin_password(struct admin *a, const char *dn, const struct dir_entry *e,
 
 /* audit.c.  Is there room for the line of this change?  Else it is not to be done. */
 bool admin_audit_ready(struct admin *a, const struct dir_job *j);
+/* Is it an attribute whose values are told to nobody? */
+bool admin_secret(struct slice attribute);
 /* Its line; *what* of `op` happened to `dn`. */
 void admin_audit(struct admin *a, const char *op, const char *dn, const struct dir_change *c,
     size_t n, const struct dir_entry *before, enum dir_result result);
@@ -147,7 +150,8 @@ enum admin_kind {
 	KIND_QUERY, /* an LDAP URL, or a filter for the users of the organisation */
 	KIND_FIELD, /* "Name: text" */
 	KIND_PACKAGE,
-	KIND_SHARE /* "PACKAGE COUNT" */
+	KIND_SHARE, /* "PACKAGE COUNT" */
+	KIND_HASH   /* a password's, by its scheme; never shown */
 };
 struct admin_field {
 	unsigned objects;
@@ -164,6 +168,8 @@ bool admin_fields_put(struct admin *a, unsigned object, const struct admin_org *
 /* A value of people as the attribute has it. */
 bool admin_field_value(struct admin *a, const struct admin_field *f, const struct admin_org *org,
     const struct dir_entry *e, struct slice in, struct slice *out);
+/* hash.c: the hash of a password, with Dovecot's names of schemes or slapd's, as slapd has it; NULL or why not. */
+const char *admin_hash_value(struct arena *m, struct slice in, struct slice *out);
 /* The attributes of an object's fields, and those of the system that are shown. */
 const char *const *admin_field_attrs(struct admin *a, unsigned object);
 /* Tells the entry. */

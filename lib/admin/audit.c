@@ -146,8 +146,8 @@ admin_audit_ready(struct admin *a, const struct dir_job *j)
 	    "%s: %s: without room for the audit log nothing is changed", path, strerror(errno));
 }
 
-static bool
-audit_secret(struct slice attribute)
+bool
+admin_secret(struct slice attribute)
 {
 	for (size_t i = 0; i < NELEM(secrets); i++)
 		if (slice_ieq(attribute, slice_str(secrets[i])))
@@ -162,7 +162,7 @@ audit_values(struct buf *b, struct slice attribute, const struct slice *v, size_
 	for (size_t i = 0; i < n; i++) {
 		if (i)
 			buf_char(b, ',');
-		json_str(b, audit_secret(attribute) ? S("(secret)") : v[i]);
+		json_str(b, admin_secret(attribute) ? S("(secret)") : v[i]);
 	}
 	buf_char(b, ']');
 }

@@ -92,7 +92,9 @@ admin_would(struct admin *a, const char *op, const char *dn, const struct dir_ch
 		for (size_t k = 0; k < c[i].nvalues; k++)
 			admin_tell_list(&t, "set",
 			    slice_str(arena_printf(&a->memory, "%s%s" SFMT, c[i].attribute,
-				*name ? name : "=", SARG(c[i].values[k]))));
+				*name ? name : "=",
+				SARG(admin_secret(slice_str(c[i].attribute)) ? S("(secret)") :
+									       c[i].values[k]))));
 	}
 	admin_tell_end(&t, "change");
 	return true;
@@ -128,12 +130,15 @@ admin_assertion(struct admin *a, const struct dir_entry *e)
 	return s;
 }
 
-/* The version that the caller names is looked at here, so that it holds for whatever a verb does first. */
+/* The version that the caller names is looked at here, so that it holds for whatever a verb does first.  Not again:
+ * the steps behind that find the version of the step before. */
 static bool
 admin_version_fits(struct admin *a, const struct dir_entry *e, const char *what)
 {
-	if (!a->call->version || !e ||
-	    slice_eq(admin_value(e, "entryCSN"), slice_str(a->call->version)))
+	if (!a->call->version || !e || a->fits)
+		return true;
+	a->fits = slice_eq(admin_value(e, "entryCSN"), slice_str(a->call->version));
+	if (a->fits)
 		return true;
 	a->out.why = "";
 	return admin_job_failed(a, DIR_R_CHANGED, what);

@@ -292,6 +292,15 @@ value_access(struct admin *a, const struct admin_field *f, struct slice in)
 	return true;
 }
 
+/* Not told again: what a mistake is of may be most of a secret. */
+static bool
+value_hash(struct admin *a, const struct admin_field *f, struct slice in, struct slice *out)
+{
+	const char *why = admin_hash_value(&a->memory, in, out);
+
+	return !why || admin_fail(a, ADMIN_BAD, "value", "%s: %s", f->name, why);
+}
+
 bool
 admin_field_value(struct admin *a, const struct admin_field *f, const struct admin_org *org,
     const struct dir_entry *e, struct slice in, struct slice *out)
@@ -322,6 +331,7 @@ admin_field_value(struct admin *a, const struct admin_field *f, const struct adm
 	case KIND_PACKAGE:
 		return admin_find_package(a, in, &p) && (*out = admin_value(p, "cn"), true);
 	case KIND_SHARE: return value_share(a, f, in, out);
+	case KIND_HASH: return value_hash(a, f, in, out);
 	}
 	return false;
 }

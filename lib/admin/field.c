@@ -38,6 +38,7 @@ static const struct admin_field fields[] = {
 	{ ADMIN_USER,    "vacation-end",	"vacationEndDate",	KIND_TIME,	false, NULL },
 	{ ADMIN_USER,    "vacation-hours",	"mailAutoReplyTimeOut",	KIND_NUMBER,	false, NULL },
 	{ ADMIN_USER,    "vacation-mode",	"mailAutoReplyMode",	KIND_CHOICE,	false, "reply|echo" },
+	{ ADMIN_USER,    "hash",		"userPassword",		KIND_HASH,	false, NULL },
 	{ ADMIN_USER,    "language",		"preferredLanguage",	KIND_WORD,	false, NULL },
 	{ ADMIN_USER,    "phone",		"telephoneNumber",	KIND_TEXT,	true,  NULL },
 	{ ADMIN_GROUP,   "status",		"inetMailGroupStatus",	KIND_CHOICE,	false, "active|inactive|deleted|disabled|hold" },
@@ -241,7 +242,8 @@ admin_field_attrs(struct admin *a, unsigned object)
 	size_t n = 0;
 
 	while ((f = admin_field_next(f, object)))
-		v[n++] = f->attribute;
+		if (f->kind != KIND_HASH)
+			v[n++] = f->attribute;
 	for (size_t i = 0; i < NELEM(shown); i++)
 		v[n++] = shown[i].attribute;
 	v[n++] = "uid";
@@ -292,6 +294,7 @@ field_shown(struct admin *a, const struct admin_field *f, struct slice v)
 	case KIND_QUERY:
 	case KIND_FIELD:
 	case KIND_PACKAGE:
+	case KIND_HASH:
 	case KIND_SHARE: return v;
 	}
 	return v;
@@ -308,7 +311,8 @@ admin_tell(struct admin *a, unsigned object, const char *name, const struct dir_
 			kind = objects[i].word;
 	admin_tell_add(&t, kind, slice_str(name));
 	for (const struct admin_field *f = NULL; (f = admin_field_next(f, object));) {
-		const struct dir_attribute *at = admin_attr(e, f->attribute);
+		const struct dir_attribute *at =
+		    f->kind == KIND_HASH ? NULL : admin_attr(e, f->attribute);
 
 		for (size_t i = 0; at && i < at->n; i++) {
 			struct slice v = field_shown(a, f, at->values[i]);

@@ -148,6 +148,9 @@ VALUES = [
     ("adminA1", ANN, "mailDeliveryOption/write:native", False), ("providerA", ANN, "mailDeliveryOption/write:program", True),
     *((w, e, "mailDeliveryOption/" + v, may) for w, e in (("jmap as userA1", WHO["userA1"]), ("jmap as top", TOP_A)) for v, may in (
         ("add:autoreply", True), ("delete:autoreply", True), ("add:mailbox", True), ("delete:mailbox", False), ("add:forward", False), ("add:program", False))),
+    *(("admind as userA1", WHO["userA1"], "mailDeliveryOption/" + v, may) for v, may in (
+        ("add:autoreply", True), ("delete:autoreply", True), ("add:forward", True), ("delete:forward", True), ("add:mailbox", True), ("delete:mailbox", False), ("add:program", False), ("add:hold", False))),
+    ("admind as userA1", ANN, "mailDeliveryOption/add:forward", False),
     ("userA1", WHO["userA1"], "mailDeliveryOption/add:autoreply", False), ("jmap", ANN, "mailDeliveryOption/add:autoreply", False),
     ("sieve as userA1", WHO["userA1"], "mailDeliveryOption/add:autoreply", False),
     ("adminA1", ANN, "mailDeliveryOption/delete:autoreply", True),
