@@ -62,7 +62,8 @@ admind_auth_refuse(struct admind_session *s, const struct login_result *r)
 		    "This account may not come in from there.");
 	case LOGIN_APP:
 	case LOGIN_CODE:
-		return admind_auth_ask(s, "second-factor", "A code of the second factor is needed.");
+		return admind_auth_ask(s, "second-factor",
+		    "A code of the second factor is needed.");
 	case LOGIN_CODE_WRONG:
 		return admind_auth_ask(s, "code",
 		    "The code is wrong, was used, or follows too many wrong ones.");
@@ -86,7 +87,7 @@ auth_let_in(struct admind_session *s, const struct login_user *user)
 	s->account = mem_strn(user->account.p, user->account.n);
 	s->dn = mem_strn(user->dn.p, user->dn.n);
 	s->by_app = user->by_app;
-	s->by_code = user->by_code;
+	s->by_code = user->by_code || (s->cookie && s->web_coded);
 	return admind_route(s);
 }
 

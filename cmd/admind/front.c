@@ -23,6 +23,7 @@
 
 #define FRONT_COOKIE "__Host-tiermail-admin"
 #define FRONT_LABEL  "admind"
+#define FRONT_CODED  "admind code" /* of who has given a code of the second factor */
 #define FRONT_BODY   4096
 
 static struct web_keys *front_keys;
@@ -98,7 +99,8 @@ front_cookie(struct admind_session *s, bool gone)
 
 	if (!gone) {
 		web_session_seal(front_keys, &s->web, &inner);
-		web_seal(front_keys, FRONT_LABEL, buf_get(&inner), &token);
+		web_seal(front_keys, s->web_coded ? FRONT_CODED : FRONT_LABEL, buf_get(&inner),
+		    &token);
 	}
 	web_cookie_write(&b, S(FRONT_COOKIE), buf_get(&token),
 	    gone ? 0 : web_session_left(&s->web, &rules, clock_now()));
@@ -114,9 +116,10 @@ front_open(struct admind_session *s)
 	struct slice token = web_cookie_find(http_server_head(&s->http), S(FRONT_COOKIE));
 	struct web_session_rules rules = front_rules();
 	struct buf inner = { 0 };
-	bool old = false, good;
+	bool old = false, good = front_keys && token.p;
 
-	good = front_keys && token.p && web_open(front_keys, FRONT_LABEL, token, &inner, &old) &&
+	s->web_coded = good && web_open(front_keys, FRONT_CODED, token, &inner, &old);
+	good = good && (s->web_coded || web_open(front_keys, FRONT_LABEL, token, &inner, &old)) &&
 	    web_session_open(front_keys, &rules, buf_get(&inner), clock_now(), &s->web, &s->due);
 	buf_fini(&inner);
 	s->due = s->due || old;
@@ -156,6 +159,7 @@ admind_front_auth(struct admind_session *s)
 		s->web.seen = clock_now();
 	account = slice_str(s->web.account);
 	r.proxy = true;
+	r.factor = LOGIN_FACTOR_KNOWN;
 	s->login = login_start(admind.door, &r, &s->http.op, admind_auth_checked, s);
 	if (login_mechanism(s->login, S("EXTERNAL")) &&
 	    login_step(s->login, &account, &text) == LOGIN_WAIT)
@@ -198,6 +202,10 @@ front_in(struct admind_session *s, const struct login_user *user)
 	if (!front_keys)
 		return admind_problem(s, 503, "keys",
 		    "This host has no keys for sessions; its administrator can make one.");
+	if (user->by_app) /* a session would be as good as the password itself */
+		return admind_problem(s, 403, "app",
+		    "An application password does not open the console.");
+	s->web_coded = user->by_code;
 	if (!web_session_begin(&s->web, user->account, clock_now()))
 		return admind_problem(s, 500, "account",
 		    "The name of this account cannot be used here.");
@@ -228,12 +236,15 @@ static enum http_next
 front_asked(struct admind_session *s, const struct json_t *v)
 {
 	struct login_request r = admind_auth_request(s);
-	struct slice user, password;
+	struct slice user, password, code;
 
 	if (!json_get_str(json_find(v, S("user")), &user) ||
 	    !json_get_str(json_find(v, S("password")), &password))
 		return admind_problem(s, 400, "malformed", "There is no user and password.");
+	if (!json_get_str(json_find(v, S("code")), &code))
+		code = S("");
 	s->login = login_start(admind.door, &r, &s->http.op, front_judged, s);
+	login_code(s->login, slice_trim(code));
 	login_password(s->login, user, password);
 	return HTTP_WAIT;
 }
@@ -356,9 +367,10 @@ front_old_judged(void *arg, const struct login_result *r)
 
 	log_context(s->sid);
 	s->login = NULL;
-	if (r->outcome == LOGIN_OK)
+	if (r->outcome == LOGIN_OK && !r->user.by_app)
 		next = front_change(s, &r->user);
-	else if (r->outcome == LOGIN_WRONG) /* 401 would say that the session is over */
+	else if (r->outcome == LOGIN_OK ||
+	    r->outcome == LOGIN_WRONG) /* 401 would say that the session is over */
 		next = admind_problem(s, 403, "wrong", "The old password is wrong.");
 	else
 		next = admind_auth_refuse(s, r);
@@ -379,6 +391,7 @@ front_new(struct admind_session *s, const struct json_t *v)
 		return admind_problem(s, 422, "weak", "A password has 1 to 256 octets.");
 	buf_grow(&s->fresh, new.n);
 	buf_slice(&s->fresh, new);
+	r.factor = LOGIN_FACTOR_KNOWN; /* by who has come in */
 	s->login = login_start(admind.door, &r, &s->http.op, front_old_judged, s);
 	login_password(s->login, slice_str(s->account), old);
 	return HTTP_WAIT;

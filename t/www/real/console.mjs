@@ -1,6 +1,7 @@
 // The console in front of admind and slapd, both real: each story, as each role.  Started by t/flow/console.t,
 // which says by SANDBOX where the sandbox is.  A step also fails when a page has said anything.
 import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { D, NASTY, U, api, come, env, row, step, tab, toast } from "../lib/console.mjs";
 
@@ -284,10 +285,22 @@ step("somebody without a role has an account: absence inside and outside, the pa
 	await own.page.getByLabel("Answer inside the organisation").fill("I am on leave until May.");
 	await own.page.getByLabel("From").fill("2027-04-01");
 	await own.page.getByLabel("Until").fill("2027-04-30");
+	await own.page.getByLabel("I am away").check();
 	await own.page.getByRole("button", { name: "Save" }).first().click();
 	await toast(own.page, "Saved");
 	const now = await api(page, "GET", `users/user0060@${D}`);
 	assert.deepEqual([now.vacation, now["vacation-internal"], now["vacation-end"].slice(0, 12)], ["I am away.", "I am on leave until May.", "202704302359"]);
+	assert.deepEqual(now.delivery.sort(), ["autoreply", "mailbox"]);
+	await own.page.getByLabel("Forward my mail").check();
+	await own.page.getByRole("button", { name: "Save" }).nth(1).click();
+	await own.page.getByText("Say where the mail is to go").waitFor();
+	await own.page.getByLabel("Forwarded to").fill("me@else.test");
+	await own.page.getByRole("button", { name: "Save" }).nth(1).click();
+	await own.page.locator("main[aria-busy=false]").waitFor();
+	await own.page.waitForFunction(async u => (await (await fetch("/api/v1/users/" + u)).json()).delivery.includes("forward"), `user0060@${D}`);
+	await own.page.getByLabel("I am away").uncheck();
+	await own.page.getByRole("button", { name: "Save" }).first().click();
+	await own.page.waitForFunction(async u => (await (await fetch("/api/v1/users/" + u)).json()).delivery.sort().join() === "forward,mailbox", `user0060@${D}`);
 	for (const [path, body] of [[`users/user0061@${D}`, { vacation: "x" }], [`users/user0060@${D}`, { quota: "1T" }], [`users/user0060@${D}`, { mail: `boss@${D}` }]])
 		assert.ok([403, 404].includes((await api(own.page, "PATCH", path, body)).status), path);
 	await own.page.getByLabel("Old password").fill("wrong");
@@ -338,6 +351,58 @@ step("somebody goes to another organisation", async page => {
 	await page.locator(".detail small", { hasText: "user0080@north.test" }).waitFor();
 	assert.equal(new URL(page.url()).pathname, "/users/north.test");
 	await page.keyboard.press("Escape");
+});
+
+/** RFC 6238 by another hand than lib/login's. */
+function totp(secret, step) {
+	const bits = [...secret].map(c => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(c).toString(2).padStart(5, "0")).join("");
+	const key = Buffer.from(bits.match(/.{8}/g).map(b => parseInt(b, 2)));
+	const count = Buffer.alloc(8);
+	count.writeBigUInt64BE(BigInt(step));
+	const mac = createHmac("sha1", key).update(count).digest();
+	return String((mac.readUInt32BE(mac[mac.length - 1] & 15) & 0x7fffffff) % 1e6).padStart(6, "0");
+}
+
+step("a second factor is set up, asked for in a second step, and application passwords beside it", async () => {
+	const own = await come("user0090");
+	const { page } = own;
+	await page.getByRole("button", { name: "Set up a second factor" }).click();
+	const secret = (await page.locator("output.secret").textContent()).replace(/\s/g, "");
+	await page.getByLabel("Code").fill("000000");
+	await page.getByRole("button", { name: "Turn it on" }).click();
+	await page.locator("section .wrong").waitFor();
+	const first = Math.floor(Date.now() / 30000);
+	await page.getByLabel("Code").fill(totp(secret, first));
+	await page.getByRole("button", { name: "Turn it on" }).click();
+	await page.locator(".codes li").first().waitFor();
+	const codes = await page.locator(".codes code").allTextContents();
+	assert.equal(codes.length, 10);
+	await own.shot("console-factor");
+	await page.getByLabel("What it is for").fill("old phone <b>");
+	await page.getByLabel("IMAP").check();
+	await page.getByRole("button", { name: "Make one" }).click();
+	await page.locator(".apps li", { hasText: "old phone <b>" }).filter({ hasText: "imap" }).waitFor();
+	await page.getByRole("button", { name: "Take away: old phone" }).click();
+	await page.locator(".apps li").waitFor({ state: "detached" });
+	await page.getByRole("button", { name: "Log out" }).click();
+	await page.getByLabel("Address or login").fill("user0090");
+	await page.getByLabel("Password").fill(env.PASSWORD);
+	await page.keyboard.press("Enter");
+	await page.getByRole("heading", { name: "Second step" }).waitFor();
+	await page.getByLabel("Code").fill("123456");
+	await page.keyboard.press("Enter");
+	await page.getByRole("alert").waitFor();
+	await own.shot("console-second");
+	await page.getByLabel("Code").fill(codes[0]);
+	await page.keyboard.press("Enter");
+	await page.getByRole("heading", { name: "My account" }).waitFor();
+	await page.getByText("9 recovery codes").waitFor();
+	assert.equal((await api(page, "GET", "me")).by, "code", "the session knows that it was given");
+	await page.getByRole("button", { name: "Turn off" }).click();
+	await page.getByRole("dialog").getByRole("button", { name: "Turn off" }).click();
+	await page.getByRole("button", { name: "Set up a second factor" }).waitFor();
+	assert.deepEqual(own.said, []);
+	await own.context.close();
 });
 
 step("requests of other sites come to nothing", async page => {
