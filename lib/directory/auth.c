@@ -115,8 +115,8 @@ bind_judge(struct dir *d, struct ask *a, int code)
 
 	switch (code) {
 	case LDAP_SUCCESS:
-		dir_proofs_put(&d->proofs, dn, a->user->user.account, password, loop_now(d->loop),
-		    (uint64_t)shared.ldap_auth_age);
+		dir_proofs_put(&d->proofs, dn, a->user->user.account, password,
+		    a->user->user.password_at, loop_now(d->loop), (uint64_t)shared.ldap_auth_age);
 		dir_ask_ready(a, SAY_OK);
 		return;
 	case LDAP_INVALID_CREDENTIALS:
@@ -301,7 +301,8 @@ dir_auth_begin(struct ask *a)
 	struct dir *d = a->dir;
 	uint64_t now = loop_now(d->loop);
 
-	if (dir_proofs_check(&d->proofs, a->user->user.dn, secret_get(&a->password), now)) {
+	if (dir_proofs_check(&d->proofs, a->user->user.dn, secret_get(&a->password),
+		a->user->user.password_at, now)) {
 		d->proved++;
 		dir_ask_ready(a, SAY_OK);
 		return;

@@ -126,6 +126,7 @@ dir_cache_put(struct cache *c, struct slice key, struct record *r, uint64_t now,
 struct proof {
 	struct list link;
 	uint64_t until;
+	int64_t password_at;
 	unsigned char mac[PROOF_LEN];
 	size_t n, naccount;
 	char dn[]; /* and the account behind it */
@@ -198,13 +199,14 @@ proof_mac(const struct proofs *p, struct slice dn, struct slice password,
 }
 
 bool
-dir_proofs_check(struct proofs *p, struct slice dn, struct slice password, uint64_t now)
+dir_proofs_check(struct proofs *p, struct slice dn, struct slice password, int64_t password_at,
+    uint64_t now)
 {
 	struct proof *e = map_get(&p->map, dn);
 	unsigned char mac[PROOF_LEN];
 	bool same;
 
-	if (e && e->until <= now) {
+	if (e && (e->until <= now || e->password_at != password_at)) {
 		proof_free(p, e);
 		e = NULL;
 	}
@@ -218,7 +220,7 @@ dir_proofs_check(struct proofs *p, struct slice dn, struct slice password, uint6
 
 void
 dir_proofs_put(struct proofs *p, struct slice dn, struct slice account, struct slice password,
-    uint64_t now, uint64_t age)
+    int64_t password_at, uint64_t now, uint64_t age)
 {
 	struct proof *e;
 
@@ -233,6 +235,7 @@ dir_proofs_put(struct proofs *p, struct slice dn, struct slice account, struct s
 	memcpy(e->dn + dn.n, account.p, account.n);
 	e->naccount = account.n;
 	e->until = now + age;
+	e->password_at = password_at;
 	proof_mac(p, dn, password, e->mac);
 	list_push(&p->lru, &e->link);
 	map_put(&p->map, slice(e->dn, e->n), e);

@@ -39,8 +39,10 @@ void dir_proofs_fini(struct proofs *p);
 void dir_proofs_clear(struct proofs *p);
 void dir_proofs_forget(struct proofs *p, struct slice account);
 /* Was this the password of dn a moment ago?  Compared in constant time. */
-bool dir_proofs_check(struct proofs *p, struct slice dn, struct slice password, uint64_t now);
+/* password_at: when it was changed, as the entry says; a proof of another time is none. */
+bool dir_proofs_check(struct proofs *p, struct slice dn, struct slice password, int64_t password_at,
+    uint64_t now);
 void dir_proofs_put(struct proofs *p, struct slice dn, struct slice account, struct slice password,
-    uint64_t now, uint64_t age);
+    int64_t password_at, uint64_t now, uint64_t age);
 void dir_proofs_drop(struct proofs *p, struct slice dn);
 #endif

@@ -19,17 +19,19 @@
 #include "directory/conn.h"
 #include "mail/outcome.h"
 
-#define DIR_MAGIC      0x64697265U
-#define ASK_MAGIC      0x61736b21U
-#define FETCH_MAGIC    0x66657463U
+#define DIR_MAGIC    0x64697265U
+#define ASK_MAGIC    0x61736b21U
+#define FETCH_MAGIC  0x66657463U
 
-#define LOCAL_MAX      256 /* octets of a local part or uid (RFC 5321 has 64, UTF-8 up to 4x) */
-#define DOMAIN_MAX     255
-#define DN_MAX         1024 /* of a list's member; a longer one is nobody's */
-#define PASSWORD_MAX   1024
-#define FLIGHT_MAX     64    /* searches outstanding: above 100 slapd would close on us */
-#define WAITING_MAX    10000 /* searches and binds queued; more are refused at once */
-#define BINDERS_MAX    256
+#define LOCAL_MAX    256 /* octets of a local part or uid (RFC 5321 has 64, UTF-8 up to 4x) */
+#define DOMAIN_MAX   255
+#define DN_MAX       1024 /* of a list's member; a longer one is nobody's */
+#define PASSWORD_MAX 1024
+#define FLIGHT_MAX   64    /* searches outstanding: above 100 slapd would close on us */
+#define WAITING_MAX  10000 /* searches and binds queued; more are refused at once */
+#define BINDERS_MAX  256
+#define AUTH_FRESH_MS                                                                              \
+	5000 /* so long after a change of status or password what is remembered lets nobody in */
 #define DIR_CLIENT_LEN 16 /* of addr_client_key */
 
 enum ask_kind { ASK_DOMAIN, ASK_RCPT, ASK_ENTRY, ASK_MEMBER, ASK_LOGIN, ASK_AUTH };

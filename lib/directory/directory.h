@@ -168,7 +168,8 @@ void dir_member_start(struct dir *d, struct slice dn, struct op *op, dir_done do
 /* Is this the password of this login (uid, uid@domain or an address of the user; a bare uid
  * gets the default domain)?  Checked by binding.  OK with user, whatever his status (login/rules.h
  * says what that means); PERM 5.7.8 wrong or unknown (alike, in like time); TEMP 4.7.0 directory
- * away.  `password` is copied and wiped.  Clients take turns for the connections that bind: one
+ * away.  What is remembered of the user is 5 s old at most, but while no directory answers; a password
+ * that was changed since (pwdChangedTime) is not remembered.  `password` is copied and wiped.  Clients take turns for the connections that bind: one
  * with many wrong passwords and a slow hash lets others wait for one bind, not for all of his. */
 void dir_auth_start(struct dir *d, struct slice login, struct slice password,
     const struct addr *client, struct op *op, dir_done done, void *arg);

@@ -421,6 +421,7 @@ dir_auth_start(struct dir *d, struct slice login, struct slice password, const s
 	struct ask *a = login_new(d, ASK_AUTH, login, op, done, arg, &bad);
 
 	a->started_us = clock_mono_us();
+	a->age = AUTH_FRESH_MS;
 	addr_client_key(client, key);
 	memcpy(a->client, key, sizeof(a->client));
 	/* LDAP takes a bind without a password for one that asks for nothing, and lets it

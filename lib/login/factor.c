@@ -185,7 +185,7 @@ login_app_start(struct login *l)
 {
 	if (!login_word_parse(LOGIN_WORD_APP, secret_get(&l->password), &l->word))
 		return false;
-	dir_login_start(l->door->dir, slice_str(l->name), &l->op, app_known, l);
+	dir_login_now_start(l->door->dir, slice_str(l->name), LOGIN_FRESH_MS, &l->op, app_known, l);
 	return true;
 }
 

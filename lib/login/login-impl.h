@@ -9,7 +9,8 @@
 #include "net/op.h"
 #include "sasl/sasl.h"
 
-#define LOGIN_MAGIC 0x4c4f4749U
+#define LOGIN_MAGIC    0x4c4f4749U
+#define LOGIN_FRESH_MS 5000 /* how old what is known of who comes in may be */
 
 enum login_state {
 	LOGIN_TALKING,  /* the mechanism wants more */

@@ -230,7 +230,8 @@ login_judge_again(struct login *l)
 {
 	slice_cstr(l->sasl.authzid, l->authzid, sizeof(l->authzid));
 	login_wipe(l);
-	dir_login_start(l->door->dir, slice_str(l->name), &l->op, login_judged_again, l);
+	dir_login_now_start(l->door->dir, slice_str(l->name), LOGIN_FRESH_MS, &l->op,
+	    login_judged_again, l);
 }
 
 static void

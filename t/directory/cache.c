@@ -94,25 +94,29 @@ passwords(void)
 	struct proofs p;
 
 	dir_proofs_init(&p, 2);
-	ok(!dir_proofs_check(&p, S("uid=a"), S("secret"), 0), "nobody is known");
-	dir_proofs_put(&p, S("uid=a"), S("a@x"), S("secret"), 0, 100);
-	ok(dir_proofs_check(&p, S("uid=a"), S("secret"), 99), "the right password");
-	ok(!dir_proofs_check(&p, S("uid=a"), S("secre"), 1), "a part of it");
-	ok(!dir_proofs_check(&p, S("uid=a"), S("secret "), 1), "more than it");
-	ok(!dir_proofs_check(&p, S("uid=a"), S(""), 1), "none");
-	ok(!dir_proofs_check(&p, S("uid=b"), S("secret"), 1), "of somebody else");
-	ok(dir_proofs_check(&p, S("uid=a"), S("secret"), 1), "still the right one");
-	ok(!dir_proofs_check(&p, S("uid=a"), S("secret"), 100), "but not for ever");
-	dir_proofs_put(&p, S("uid=a"), S("a@x"), S("x"), 0, 100);
-	dir_proofs_put(&p, S("uid=b"), S("b@x"), S("x"), 0, 100);
-	dir_proofs_put(&p, S("uid=c"), S("c@x"), S("x"), 0, 100);
-	ok(!dir_proofs_check(&p, S("uid=a"), S("x"), 1) &&
-		dir_proofs_check(&p, S("uid=b"), S("x"), 1),
+	ok(!dir_proofs_check(&p, S("uid=a"), S("secret"), 7, 0), "nobody is known");
+	dir_proofs_put(&p, S("uid=a"), S("a@x"), S("secret"), 7, 0, 100);
+	ok(dir_proofs_check(&p, S("uid=a"), S("secret"), 7, 99), "the right password");
+	ok(!dir_proofs_check(&p, S("uid=a"), S("secre"), 7, 1), "a part of it");
+	ok(!dir_proofs_check(&p, S("uid=a"), S("secret "), 7, 1), "more than it");
+	ok(!dir_proofs_check(&p, S("uid=a"), S(""), 7, 1), "none");
+	ok(!dir_proofs_check(&p, S("uid=b"), S("secret"), 7, 1), "of somebody else");
+	ok(dir_proofs_check(&p, S("uid=a"), S("secret"), 7, 1), "still the right one");
+	ok(!dir_proofs_check(&p, S("uid=a"), S("secret"), 7, 100), "but not for ever");
+	dir_proofs_put(&p, S("uid=a"), S("a@x"), S("secret"), 7, 0, 100);
+	ok(!dir_proofs_check(&p, S("uid=a"), S("secret"), 8, 1),
+	    "a password that was changed since");
+	ok(!dir_proofs_check(&p, S("uid=a"), S("secret"), 7, 1), "which ends it");
+	dir_proofs_put(&p, S("uid=a"), S("a@x"), S("x"), 7, 0, 100);
+	dir_proofs_put(&p, S("uid=b"), S("b@x"), S("x"), 7, 0, 100);
+	dir_proofs_put(&p, S("uid=c"), S("c@x"), S("x"), 7, 0, 100);
+	ok(!dir_proofs_check(&p, S("uid=a"), S("x"), 7, 1) &&
+		dir_proofs_check(&p, S("uid=b"), S("x"), 7, 1),
 	    "the first had to go");
 	dir_proofs_forget(&p, S("C@X"));
-	ok(!dir_proofs_check(&p, S("uid=c"), S("x"), 1), "a user is forgotten");
+	ok(!dir_proofs_check(&p, S("uid=c"), S("x"), 7, 1), "a user is forgotten");
 	dir_proofs_drop(&p, S("uid=b"));
-	ok(!dir_proofs_check(&p, S("uid=b"), S("x"), 1), "dropped");
+	ok(!dir_proofs_check(&p, S("uid=b"), S("x"), 7, 1), "dropped");
 	dir_proofs_fini(&p);
 }
 
