@@ -75,6 +75,7 @@ login_asked(struct memd_session *s, const struct json_t *v)
 	struct slice user, password, code;
 
 	r.factor = LOGIN_FACTOR_ASKS;
+	r.app = LOGIN_APP_NONE;
 	if (!json_get_str(json_find(v, S("user")), &user) ||
 	    !json_get_str(json_find(v, S("password")), &password))
 		return memd_problem(s, 400, "malformed", "There is no user and password.");

@@ -137,6 +137,8 @@ app_serves(const struct login *l, const struct dir_outcome *o)
 	const char *wanted = l->request.app ? l->request.app : l->request.service;
 	struct slice v;
 
+	if (!*wanted)
+		return false;
 	if (!factor_value(o, "tiermailAppService", 0).n)
 		return !slice_eq(slice_str(wanted), S(LOGIN_APP_ADMIN));
 	for (size_t i = 0; (v = factor_value(o, "tiermailAppService", i)).n; i++)

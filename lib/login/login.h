@@ -32,6 +32,7 @@ enum login_factor {
 	LOGIN_FACTOR_KNOWN, /* taken: a code was given before */
 };
 #define LOGIN_APP_ADMIN "admin"
+#define LOGIN_APP_NONE  "" /* none is good here: what begins a session of a person */
 struct login_request {
 	const char *service; /* "imap", "smtp": of mailAllowedServiceAccess */
 	const char *app;     /* of tiermailAppService, NULL: `service` */

@@ -20,7 +20,7 @@ import tm
 tm.need("ldapsearch")
 sb = tm.Sandbox("--users", "6", "--admin", "--set", "admind.auth.delay=0", "--set", "memd.auth.delay=500ms", "--set", "imapd.auth.delay=0", "--set", "imapd.auth.failures=100",
                 "--set", "tiermail.ldap.cache_age=0", "--set", "tiermail.ldap.auth_age=0",
-                *[w for d in ("lmtpd", "jobctl", "smtp-relay", "pop3d", "sieved", "mmpd", "jmapd") for w in ("--without", d)])
+                *[w for d in ("lmtpd", "jobctl", "smtp-relay", "pop3d", "sieved", "mmpd") for w in ("--without", d)])
 D, A = sb.domain, "/api/v1/"
 TLS = ssl.create_default_context(cafile=sb.env["CAFILE"])
 TLS.check_hostname = False
@@ -115,6 +115,10 @@ is_(ask("POST", A + f"factors/{USER}/reset", password=own["password"]), 403, "no
 listed = is_(ask("GET", A + f"apps?user={USER}", password=own["password"]), 200, "a list of them")["records"]
 tm.ok(len(listed) == 3 and app["app"] in [r["app"] for r in listed] and "password" not in json.dumps(listed) and "ecret" not in json.dumps(listed), "which has no secret")
 is_(ask("POST", A + "apps", {"name": USER}, who="admin"), 403, "an administrator makes none for somebody", "denied")
+
+other = is_(ask("POST", A + "apps", {"name": USER}, code=codes[7]), 201, "one for all mail")["records"][0]["password"]
+tm.is_((ask("GET", "/jmap/session", password=other, port="HTTPS_PORT")[0], imap(other)), (200, "OK"), "is good for JMAP and IMAP")
+is_(web(other), 403, "and begins no session, which could change what it cannot", "forbidden")
 
 # ---- guesses: by account, from wherever they come
 for i in range(4):
