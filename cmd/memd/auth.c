@@ -59,7 +59,7 @@ auth_unknown(struct memd_session *s, const char *code, const char *detail)
 {
 	if (s->http.output == HTTP_SILENT)
 		http_server_answer(&s->http, 401);
-	if (!memd_guard_browser(http_server_head(&s->http)))
+	if (!web_guard_browser(http_server_head(&s->http)))
 		http_server_field(&s->http, "WWW-Authenticate",
 		    S("Basic realm=\"mail\", charset=\"UTF-8\""));
 	return memd_problem(s, 401, code, detail);
@@ -223,7 +223,7 @@ auth_session(struct memd_session *s)
 
 	if (!memd_auth_opens(s))
 		return auth_unknown(s, "over", "Nobody is logged in.");
-	if (!memd_guard_own(h, h->verb == HTTP_VERB_GET || h->verb == HTTP_VERB_HEAD)) {
+	if (!web_guard_own(h, h->verb == HTTP_VERB_GET || h->verb == HTTP_VERB_HEAD)) {
 		metric_add(M_FOREIGN, 1);
 		log_event(LOG_WARN, "http_foreign", "sid=%s peer=%s user=%s path=%s origin=%s",
 		    s->sid, s->peer, log_str(s->web.account), log_value(h->path),

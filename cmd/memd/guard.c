@@ -1,43 +1,12 @@
-/* memd/guard.c: what a browser says of where a request comes from, and what it is told to do with an answer.
+/* memd/guard.c: pages of other sites that may ask, and what a browser is told to do with an answer.
  *
- * Owns nothing.  Called by route.c and whoever answers.  Nothing can fail.  Must stay true: a request that
- * changes something on the strength of a cookie has come from a page of ours, and says so by two ways of which
- * no page controls one (Sec-Fetch-Site, Origin; Fetch standard, RFC 6454); what people were sent never runs in
- * our origin. */
+ * Owns nothing.  Called by route.c and whoever answers.  Nothing can fail.  Whether a request comes from a page of ours
+ * is web/guard.h's to say.  Must stay true: what people were sent never runs in our origin. */
 #include "base/json.h"
 #include "base/mem.h"
 #include "memd.h"
 
-/* ---- where it comes from ------------------------------------------------------------------------- */
-
-bool
-memd_guard_browser(const struct http_head *h)
-{
-	return http_head_find(h, S("Sec-Fetch-Site")) || http_head_find(h, S("Sec-Fetch-Mode")) ||
-	    http_head_find(h, S("Origin"));
-}
-
-/* Origin is scheme and Host: TLS may have ended before us, but browsers have it. */
-static bool
-memd_guard_origin(const struct http_head *h, struct slice origin)
-{
-	return slice_starts(origin, S("https://")) &&
-	    slice_ieq(slice_from(origin, strlen("https://")), h->host);
-}
-
-bool
-memd_guard_own(const struct http_head *h, bool typed)
-{
-	struct slice site = http_head_value(h, S("Sec-Fetch-Site")),
-		     origin = http_head_value(h, S("Origin"));
-
-	if (origin.p && !memd_guard_origin(h, origin))
-		return false;
-	if (site.p)
-		return slice_eq(site, S("same-origin")) || (typed && slice_eq(site, S("none")));
-	/* Browsers of before 2023 say Origin with every POST; who says nothing is none, or is refused. */
-	return origin.p || typed;
-}
+/* ---- where it comes from (the rest of that is web/guard.h) ------------------------------------------ */
 
 /* Fetch standard 2.2.5.  An attachment has the address, and is asked for with the type, that somebody names: to
  * `script-src 'self'` it is a script of ours. */
@@ -56,20 +25,12 @@ memd_guard_runs(const struct http_head *h)
 }
 
 bool
-memd_guard_json(const struct http_head *h)
-{
-	struct slice value = http_head_value(h, S("Content-Type")), type = { 0 };
-
-	return slice_cut(&value, ';', &type) && slice_ieq(slice_trim(type), S("application/json"));
-}
-
-bool
 memd_guard_cors(struct memd_session *s)
 {
 	const struct http_head *h = http_server_head(&s->http);
 	struct slice origin = http_head_value(h, S("Origin"));
 
-	if (!origin.p || memd_guard_origin(h, origin))
+	if (!origin.p || web_guard_origin(h, origin))
 		return true;
 	for (char **o = config.origins; o && *o; o++)
 		if (slice_eq(slice_str(*o), origin)) {

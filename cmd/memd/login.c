@@ -96,9 +96,9 @@ login_guarded(struct memd_session *s, enum http_next *next)
 		*next = http_server_refuse_verb(&s->http, HTTP_VERB_POST);
 	else if (!memd_auth_secure(s))
 		*next = memd_problem(s, 403, "tls", "Only over TLS.");
-	else if (!memd_guard_json(h))
+	else if (!web_guard_json(h))
 		*next = memd_problem(s, 415, "type", "The content must be application/json.");
-	else if (!memd_guard_own(h, false))
+	else if (!web_guard_own(h, false))
 		*next = memd_problem(s, 403, "foreign", "This request comes from another site.");
 	else
 		return false;

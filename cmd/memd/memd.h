@@ -30,6 +30,7 @@
 #include "json/json.h"
 #include "login/login.h"
 #include "web/files.h"
+#include "web/guard.h"
 #include "web/seal.h"
 #include "web/session.h"
 
@@ -150,12 +151,6 @@ size_t memd_session_end_user(struct slice account);
 enum http_next memd_request(struct http_server *http);
 
 /* ---- guard.c */
-/* Does the request come from a page of ours (or, `typed`, from the person himself: an address that was typed, a
- * bookmark)?  Browsers say so, and no page can say otherwise. */
-bool memd_guard_own(const struct http_head *h, bool typed);
-/* Did a browser send it? */
-bool memd_guard_browser(const struct http_head *h);
-bool memd_guard_json(const struct http_head *h);
 /* Does a browser want to run it, or to lay it over a page of ours? */
 bool memd_guard_runs(const struct http_head *h);
 /* Notes an origin of cors.origins; false: there is one, and it is none of them. */

@@ -193,7 +193,7 @@ memd_password(struct memd_session *s)
 
 	if (h->verb != HTTP_VERB_POST)
 		return http_server_refuse_verb(&s->http, HTTP_VERB_POST);
-	if (!memd_guard_json(h))
+	if (!web_guard_json(h))
 		return memd_problem(s, 415, "type", "The content must be application/json.");
 	return memd_auth_look(s, password_known);
 }

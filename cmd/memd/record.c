@@ -191,7 +191,7 @@ memd_sessions(struct memd_session *s)
 		return memd_auth_start(s, record_list);
 	if (h->verb != HTTP_VERB_POST)
 		return http_server_refuse_verb(&s->http, HTTP_VERB_GET | HTTP_VERB_POST);
-	if (!memd_guard_json(h))
+	if (!web_guard_json(h))
 		return memd_problem(s, 415, "type", "The content must be application/json.");
 	return memd_auth_look(s, record_end);
 }

@@ -83,7 +83,7 @@ route_jmap(struct memd_session *s)
 		return http_server_refuse_verb(&s->http,
 		    HTTP_VERB_GET | HTTP_VERB_HEAD | HTTP_VERB_POST | HTTP_VERB_OPTIONS);
 	/* No form of another page makes this type. */
-	if (own && h->verb == HTTP_VERB_POST && !route_of_upload(h) && !memd_guard_json(h))
+	if (own && h->verb == HTTP_VERB_POST && !route_of_upload(h) && !web_guard_json(h))
 		return memd_problem(s, 415, "type", "The content must be application/json.");
 	metric_add(M_API, 1);
 	return memd_auth_start(s, memd_proxy_start);

@@ -11,8 +11,8 @@ web_guard_browser(const struct http_head *h)
 }
 
 /* Origin is scheme and Host: TLS may have ended before us, but browsers have it. */
-static bool
-guard_origin(const struct http_head *h, struct slice origin)
+bool
+web_guard_origin(const struct http_head *h, struct slice origin)
 {
 	return slice_starts(origin, S("https://")) &&
 	    slice_ieq(slice_from(origin, strlen("https://")), h->host);
@@ -24,7 +24,7 @@ web_guard_own(const struct http_head *h, bool typed)
 	struct slice site = http_head_value(h, S("Sec-Fetch-Site")),
 		     origin = http_head_value(h, S("Origin"));
 
-	if (origin.p && !guard_origin(h, origin))
+	if (origin.p && !web_guard_origin(h, origin))
 		return false;
 	if (site.p)
 		return slice_eq(site, S("same-origin")) || (typed && slice_eq(site, S("none")));

@@ -11,6 +11,8 @@
 bool web_guard_own(const struct http_head *h, bool typed);
 /* Did a browser send it? */
 bool web_guard_browser(const struct http_head *h);
+/* Is this value of Origin the host that the request is for? */
+bool web_guard_origin(const struct http_head *h, struct slice origin);
 /* Is its content application/json, which no form of another page makes? */
 bool web_guard_json(const struct http_head *h);
 #endif
