@@ -1,6 +1,6 @@
 /* pabctl: people's address books, for operators; see pabctl(8).
  *
- *	pabctl [-j] list|export|remove ADDRESS
+ *	pabctl [-j] [-f FORM] list|export|remove ADDRESS
  *	pabctl import ADDRESS FILE
  *
  * Reads the command line and goes: who is it -> the tree -> the verb (verbs.c), all on a loop of its own, as jmapd does
@@ -129,13 +129,26 @@ pabctl_run(int argc, char **argv)
 }
 
 static bool
-pabctl_option(int letter, const char *value UNUSED)
+pabctl_option(int letter, const char *value)
 {
-	pabctl.json = letter == 'j';
-	return pabctl.json;
+	static const char *const forms
+	    [] = { [PABCTL_JSON] = "json", [PABCTL_VCARD] = "vcard", [PABCTL_VCARD_3] = "vcard3" };
+
+	if (letter == 'j') {
+		pabctl.json = true;
+		return true;
+	}
+	for (size_t i = 0; i < NELEM(forms); i++)
+		if (strcmp(value, forms[i]) == 0) {
+			pabctl.form = (enum pabctl_form)i;
+			return true;
+		}
+	fprintf(stderr, "pabctl: -f: json, vcard or vcard3\n");
+	return false;
 }
 
-static const struct option longs[] = { { "json", no_argument, NULL, 'j' }, { 0 } };
+static const struct option longs[] = { { "json", no_argument, NULL, 'j' },
+	{ "form", required_argument, NULL, 'f' }, { 0 } };
 static const struct conf_key keys[] = { PAB_KEYS };
 static const struct conf_schema schema = { .keys = keys, .nkeys = NELEM(keys) };
 
@@ -146,16 +159,18 @@ static const struct program pabctl_program = {
 	.operands = "command ADDRESS [FILE]",
 	.file = "pabctl.conf",
 	.schema = &schema,
-	.letters = "+j",
+	.letters = "+jf:",
 	.longs = longs,
-	.help = "  -j, --json                one JSON object a line\n"
-		"commands:\n"
-		"  list ADDRESS              who is in it\n"
-		"  export ADDRESS            all books and contacts, as JSON\n"
-		"  import ADDRESS FILE       the same, read; - is standard input\n"
-		"  remove ADDRESS            everything\n"
-		"an ADDRESS may be a DN\n"
-		"options:\n",
+	.help =
+	    "  -f, --form=FORM           of an export: json, vcard (4), vcard3\n"
+	    "  -j, --json                one JSON object a line\n"
+	    "commands:\n"
+	    "  list ADDRESS              who is in it\n"
+	    "  export ADDRESS            all books and contacts, as JSON; or contacts as vCards\n"
+	    "  import ADDRESS FILE       either, read; - is standard input\n"
+	    "  remove ADDRESS            everything\n"
+	    "an ADDRESS may be a DN\n"
+	    "options:\n",
 	.option = pabctl_option,
 	.run = pabctl_run,
 };

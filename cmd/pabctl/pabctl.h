@@ -4,6 +4,7 @@
 #include "net/loop.h"
 #include "pab/card.h"
 #include "pab/changes.h"
+#include "pab/vcard.h"
 
 struct pabctl_verb;
 struct pabctl {
@@ -16,7 +17,8 @@ struct pabctl {
 	const char *file;
 	struct slice person; /* a DN */
 	bool json;
-	int code; /* of sysexits.h */
+	enum pabctl_form { PABCTL_JSON, PABCTL_VCARD, PABCTL_VCARD_3 } form; /* of an export */
+	int code;                                                            /* of sysexits.h */
 	struct pab_write write;
 	struct json_t *content; /* of it; json_free */
 };

@@ -2,7 +2,7 @@
  *
  * An export is a line for each book, then for each contact: its Card with the books that it is in as addressBookIds, a
  * book as {"@type":"AddressBook","id":...}: what import reads.  Removals are noted in the person's tree first, as jmapd
- * does, so that a client that is connected learns of them. */
+ * does, so that a client that is connected learns of them.  As vCards there are contacts alone. */
 #include <stdio.h>
 #include <sysexits.h>
 #include "pabctl.h"
@@ -107,11 +107,27 @@ export_put(const struct pab_entry *e)
 	buf_fini(&b);
 }
 
+static void
+export_put_vcard(const struct pab_entry *e)
+{
+	struct json_t *card = verbs_content(e);
+	struct buf b = { 0 };
+
+	if (card)
+		pab_vcard_write(&b, card, pabctl.form == PABCTL_VCARD ? PAB_VCARD_4 : PAB_VCARD_3);
+	fwrite(b.p, 1, b.n, stdout);
+	buf_fini(&b);
+	json_free(&card);
+}
+
 void
 pabctl_export(const struct pab_listed *l)
 {
 	for (size_t i = 0; i < l->n; i++)
-		export_put(&l->entries[i]);
+		if (pabctl.form == PABCTL_JSON)
+			export_put(&l->entries[i]);
+		else if (l->entries[i].kind == PAB_CARD)
+			export_put_vcard(&l->entries[i]);
 	pabctl_end(0, NULL);
 }
 

@@ -56,6 +56,30 @@ r = pabctl("-j", "remove", who(2))
 tm.is_((r.returncode, json.loads(r.stdout)), (0, {"removed": 5}), "everything is removed")
 tm.is_((book_of(two), len(two.one("ContactCard/changes", sinceState=state)["destroyed"])), ([], 3), "and that is told")
 tm.is_(pabctl("list", f"uid={sb.user(1)},ou=People,o={sb.domain},{sb.env['LDAP_BASE']}").stdout.count("\n"), 2, "a DN is somebody, too")
+
+# ---- vCards, with a foreign reader as the judge ----------------------------------------------------------------------
+j.one("ContactCard/set", create={"c": {"addressBookIds": {"default": True}, "uid": "urn:c", "name": {"components": [{"kind": "given", "value": "Jo"}, {"kind": "surname", "value": "Müller, Dr"}]},
+      "emails": {"e": {"address": "jo@b.c", "contexts": {"work": True}}}, "phones": {"p": {"number": "+49 1", "features": {"mobile": True}}}, "organizations": {"o": {"name": "Bank"}},
+      "addresses": {"a": {"components": [{"kind": "name", "value": "Allee 5"}, {"kind": "locality", "value": "Ulm"}, {"kind": "postcode", "value": "89073"}, {"kind": "country", "value": "DE"}]}},
+      "notes": {"n": {"note": "one\ntwo; " + "ä" * 100}}}})
+three, four = (pabctl("-f", form, "export", who(1)) for form in ("vcard3", "vcard"))
+tm.is_((three.returncode, three.stdout.count("BEGIN:VCARD"), four.stdout.count("VERSION:4.0")), (0, 3, 3), "contacts as vCards")
+if os.path.exists("/usr/lib/python3/dist-packages/vobject"):
+    judge = subprocess.run(["/usr/bin/python3", "-c", "import sys, json, vobject; print(json.dumps([[c.fn.value, c.n.value.family, c.email.value, c.tel.value, c.adr.value.city, c.adr.value.code, c.org.value, c.note.value]"
+                            " for c in vobject.readComponents(sys.stdin.read()) if c.uid.value == 'urn:c']))"], input=three.stdout, text=True, capture_output=True)
+    tm.is_(json.loads(judge.stdout or "null"), [["Jo Müller, Dr", "Müller, Dr", "jo@b.c", "+49 1", "Ulm", "89073", ["Bank"], "one\ntwo; " + "ä" * 100]], "python3-vobject reads the same") or tm.diag(judge.stderr)
+    written = subprocess.run(["/usr/bin/python3", "-c", "import vobject\nv = vobject.vCard(); v.add('fn').value = 'Änne Ö'; v.add('n').value = vobject.vcard.Name(family='Ö', given='Änne')\n"
+                              "e = v.add('email'); e.value = 'x@y.z'; e.type_param = 'HOME'; v.add('note').value = 'a, b; c\\n' * 30; v.add('uid').value = 'urn:v'; print(v.serialize())"], text=True, capture_output=True)
+    r = pabctl("-j", "import", who(3), "-", text=written.stdout)
+    jo = Jmap(sb, 3)
+    jo.using = j.using
+    got = jo.one("ContactCard/get", ids=None)["list"]
+    tm.is_((json.loads(r.stdout)["created"], [(c["name"]["full"], c["emails"], c["notes"]["n1"]["note"]) for c in got]), (1, [("Änne Ö", {"e1": {"address": "x@y.z", "contexts": {"private": True}}}, ("a, b; c\n" * 30).strip())]),
+           "and what it writes is read here") or tm.diag(r.stderr)
+else:
+    tm.skip("python3-vobject reads the same", "it is not installed")
+r = [pabctl("-j", "import", who(4), "-", text=x.stdout) for x in (four, three)]
+tm.is_([json.loads(x.stdout) for x in r], [{"created": 3, "updated": 0}, {"created": 0, "updated": 3}], "read again: the second time the same")
 sb.kill("slapd")
 tm.is_(pabctl("list", who(1)).returncode, 75, "without a directory: later")
 tm.done()

@@ -33,7 +33,7 @@ test("vCards as others write them", () => {
 	assert.equal(old.notes.n1.note, "one\r\ntwo");
 	assert.deepEqual(old.phones.p1.features, { mobile: true });
 	assert.equal(old.media.m1.uri, "data:image/jpeg;base64,AAAA");
-	const folded = one("VERSION:3.0", "FN:A very lo", " ng name", "X-OURS;TYPE=a:kept", "BDAY:someday", "EMAIL:", "nonsense", "PHOTO:javascript:x");
+	const folded = one("VERSION:3.0", "FN:A very lo", " ng name", "X-OURS;TYPE=a:kept", "NICKNAME:x;quoted-printable=", "BDAY:someday", "EMAIL:", "nonsense", "PHOTO:javascript:x");
 	assert.deepEqual([folded.name.full, folded.emails, folded.anniversaries, folded.media], ["A very long name", undefined, undefined, undefined]);
 	assert.deepEqual(folded.vCardProps.map(p => [p[0], p[3]]), [["x-ours", "kept"], ["bday", "someday"], ["photo", "javascript:x"]]);
 	const text = vcard.write([folded]);

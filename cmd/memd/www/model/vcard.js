@@ -23,7 +23,7 @@ function unfold(text) {
 			lines[lines.length - 1].push(soft ? line : line.slice(1));
 		else {
 			lines.push([line]);
-			quotes = /;(ENCODING=)?QUOTED-PRINTABLE/i.test(line.slice(0, 200));
+			quotes = /^[^:]*;(ENCODING=)?QUOTED-PRINTABLE/i.test(line.slice(0, 200));
 		}
 		const parts_ = lines[lines.length - 1];
 		soft = quotes && line.endsWith("=");
