@@ -140,10 +140,25 @@ test("a list is read as far as it shows, goes on when its place was given away, 
 	table.ask("users", { org: "b.test", q: "x", sort: "" });
 	await settled(table);
 	assert.equal(table.error.code, "network");
+	assert.deepEqual(table.rows, [], "what answered another question does not stand there for this one");
 	s.fail = null;
-	table.again();
+	table.retry();
 	await settled(table);
 	assert.equal(table.error, null);
+	assert.equal(table.rows.length, 30);
+	s.n = 5000;
+	table.ask("users", { org: "b.test", q: "y", sort: "" });
+	await settled(table);
+	const had = table.rows.length;
+	s.fail = new TypeError("network");
+	table.range(had);
+	await settled(table);
+	assert.deepEqual([table.rows.length, table.error.code], [had, "network"], "a page that fails takes none of those before");
+	s.fail = null;
+	table.retry();
+	await settled(table);
+	assert.ok(table.rows.length > had && !table.error);
+	assert.equal(new Set(table.rows.map(r => r.user)).size, table.rows.length);
 });
 
 test("a change is asked for once; reading is tried again", async () => {
@@ -158,6 +173,9 @@ test("a change is asked for once; reading is tried again", async () => {
 	await assert.rejects(out.call("GET", ["me"]));
 	await assert.rejects(out.request("POST", "/login", {}));
 	assert.equal(over, 1, "a wrong password ends no session");
+	const slow = new Api(/** @type {any} */ (async () => ({ ok: false, status: 504, json: async () => ({ code: "unknown" }) })), () => {});
+	await assert.rejects(slow.call("GET", ["users"]), e => e.code === "slow");
+	await assert.rejects(slow.call("PATCH", ["users", "x"], { body: {} }), e => e.code === "unknown");
 });
 
 test("a session that rests is looked for when it must be over, and looking does not make it go on", async () => {

@@ -50,6 +50,7 @@ export default {
 	"act.undo": "Rückgängig",
 	"why.network": "Der Server antwortet nicht. Nichts wurde geändert.",
 	"why.unknown": "Es kam keine Antwort. Es kann geschehen sein: sehen Sie nach, bevor Sie es wiederholen.",
+	"why.slow": "Das Verzeichnis hat nicht rechtzeitig geantwortet. Suchen Sie nach mehr Buchstaben, oder versuchen Sie es noch einmal.",
 	"why.changed": "Jemand anderes hat dies inzwischen geändert. Nichts wurde überschrieben.",
 	"why.away": "Das Verzeichnis antwortet gerade nicht. Nichts wurde geändert.",
 	"why.busy": "Gerade ist zu viel los. Versuchen Sie es gleich noch einmal.",

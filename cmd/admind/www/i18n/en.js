@@ -50,6 +50,7 @@ export default {
 	"act.undo": "Undo",
 	"why.network": "The server does not answer. Nothing was changed.",
 	"why.unknown": "No answer came. It may have been done: look before you repeat it.",
+	"why.slow": "The directory has not answered in time. Look for more letters, or try again.",
 	"why.changed": "Somebody else has changed this meanwhile. Nothing was overwritten.",
 	"why.away": "The directory does not answer right now. Nothing was changed.",
 	"why.busy": "Too much is going on. Try again in a moment.",

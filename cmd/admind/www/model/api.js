@@ -72,7 +72,7 @@ export class Api {
 		}
 		if (answer.status === 401 && path !== "/login")
 			this.onOver();
-		throw new ApiError(answer.status, said.code || "", said.detail || "");
+		throw new ApiError(answer.status, answer.status === 504 && method === "GET" ? "slow" : said.code || "", said.detail || "");
 	}
 
 	/** @param {string} method @param {string} path @param {object} [body] @param {{version?: string, signal?: AbortSignal}} [how] */

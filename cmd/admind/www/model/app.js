@@ -20,6 +20,7 @@ export function why(error) {
 	switch (error.code) {
 	case "network": return t("why.network");
 	case "unknown": return t("why.unknown");
+	case "slow": return t("why.slow");
 	case "changed": return t("why.changed");
 	case "away": return t("why.away");
 	case "busy": case "limit": return error.status === 422 ? error.detail : t("why.busy");

@@ -54,6 +54,13 @@ export class Table extends Emitter {
 		this.again();
 	}
 
+	/** Where it has failed it goes on. */
+	retry() {
+		this.error = null;
+		this.changed();
+		void this.load(this.rows.length + 1);
+	}
+
 	/** The same from the beginning, as far as before. */
 	again() {
 		const far = this.rows.length;
@@ -99,6 +106,8 @@ export class Table extends Emitter {
 				return void this.again();
 			}
 			this.error = error instanceof ApiError ? error : new ApiError(0, "network", String(error));
+			if (fresh)
+				this.rows = [];	/* what is there answers another question */
 			this.ready = true;
 		}
 		this.asking = false;

@@ -115,7 +115,7 @@ function Rows({ app, kind, rows, table, route, selected, setSelected }) {
 	};
 	let body;
 	if (table.error && !rows.length)
-		body = html`<${Nothing} icon="warn" alert text=${why(table.error)}><${Button} class="line" label=${t("start.again")} onClick=${() => table.again()} /><//>`;
+		body = html`<${Nothing} icon="warn" alert text=${why(table.error)}><${Button} class="line" label=${t("start.again")} onClick=${() => table.retry()} /><//>`;
 	else if (!rows.length && table.done)
 		body = html`<${Nothing} icon=${kind.icon} text=${route.q ? t("list.none", { q: route.q }) : t(`none.${kind.object}`)} />`;
 	else
@@ -125,5 +125,5 @@ function Rows({ app, kind, rows, table, route, selected, setSelected }) {
 			<span role="columnheader" class="tick"><label><input type="checkbox" checked=${whole} aria-label=${t("list.selectAll")} onClick=${() => setSelected(new Set(whole ? [] : rows.map(r => r[kind.key])))} /></label></span>
 			${kind.columns.map(c => html`<span role="columnheader" key=${c.name} class=${cls("cell", c.kind)} aria-sort=${dir(c)}>${c.sort && (kind.org || c.sort)
 				? html`<button type="button" onClick=${() => sort(c)}>${t(`col.${c.name}`)}<${Icon} name=${dir(c) === "descending" ? "down" : dir(c) ? "up" : "none"} /></button>` : t(`col.${c.name}`)}</span>`)}</div></div>
-		${body}</div><div class="count" role="status">${rows.length > 0 && t(table.done ? "list.count" : "list.some", { n: rows.length })}</div></div>`;
+		${body}</div><div class="count" role="status">${rows.length > 0 && (table.error ? html`<span class="wrong">${why(table.error)}</span> <${Button} class="line" label=${t("start.again")} onClick=${() => table.retry()} />` : t(table.done ? "list.count" : "list.some", { n: rows.length }))}</div></div>`;
 }
