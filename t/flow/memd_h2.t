@@ -44,6 +44,8 @@ if shutil.which("curl"):
     tm.is_(p.stdout, "2 200", f"curl agrees {p.stderr}")
 
 # ---- streams
+late = connect()
+late.frame(HEADERS, 1, 1, b"\x82\x84\x87")     # no more of it comes
 c = connect()
 a = c.get("/")
 tm.is_((a.status, a.body), (200, b"<!DOCTYPE html><title>mail</title>"), "a page")
@@ -203,6 +205,7 @@ flood("too many settings in one", lambda c, k: frame(SETTINGS, 0, 0, b"\0\x99\0\
 flood("no HTTP/2", lambda c, k: b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 10, 50)
 
 # ---- the end
+tm.ok(late.over(40), "a head that does not go on is waited for 10 seconds")
 tm.ok(wire.logged(sb, "memd", "ev=http_bad"), "the log tells of them")
 c = connect()
 release = threading.Event()
