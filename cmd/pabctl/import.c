@@ -1,4 +1,4 @@
-/* pabctl/import.c: books and contacts that export has written, or anybody's Cards or vCards, put into a person's address book.
+/* pabctl/import.c: books and contacts that export has written, or anybody's Cards, vCards or LDIF, put into a person's address book.
  *
  *	line -> book: made, when there is none of its id
  *	     -> contact: takes the place of the one with its uid, else is made -> the next line
@@ -217,16 +217,19 @@ import_read(void)
 	return e;
 }
 
-/* vCards become lines of JSON; a line is then the number of one. */
+/* vCards and entries become lines of JSON; a line is then the number of one. */
 static void
-import_vcards(void)
+import_foreign(void)
 {
 	struct slice rest = buf_get(&import.text);
 	struct buf lines = { 0 };
 	size_t lost = 0;
 
-	while (pab_vcard_read(&rest, &lines, &lost))
-		buf_char(&lines, '\n');
+	if (pab_ldif_is(rest))
+		pab_ldif_read(rest, &lines);
+	else
+		while (pab_vcard_read(&rest, &lines, &lost))
+			buf_char(&lines, '\n');
 	if (lost)
 		fprintf(stderr, "pabctl: %s: %zu without an end\n", pabctl.file, lost);
 	buf_fini(&import.text);
@@ -257,8 +260,8 @@ pabctl_import(const struct pab_listed *l)
 			    (void *)(uintptr_t)e1);
 		json_free(&v);
 	}
-	if (pab_vcard_is(buf_get(&import.text)))
-		import_vcards();
+	if (pab_vcard_is(buf_get(&import.text)) || pab_ldif_is(buf_get(&import.text)))
+		import_foreign();
 	import.rest = buf_get(&import.text);
 	import_next();
 }

@@ -4,6 +4,7 @@
 #include "net/loop.h"
 #include "pab/card.h"
 #include "pab/changes.h"
+#include "pab/ldif.h"
 #include "pab/vcard.h"
 
 struct pabctl_verb;

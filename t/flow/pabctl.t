@@ -80,6 +80,24 @@ else:
     tm.skip("python3-vobject reads the same", "it is not installed")
 r = [pabctl("-j", "import", who(4), "-", text=x.stdout) for x in (four, three)]
 tm.is_([json.loads(x.stdout) for x in r], [{"created": 3, "updated": 0}, {"created": 0, "updated": 3}], "read again: the second time the same")
+sun = """dn: un=Jo1,ou=jane,o=x,o=pab
+objectClass: pabPerson
+un: Jo1
+cn: Jo
+mail: jo@sun.example
+memberOfPABGroup: Team1
+
+dn: un=Team1,ou=jane,o=x,o=pab
+objectClass: pabGroup
+un: Team1
+cn: Team
+"""
+r = [pabctl("-j", "import", who(5), "-", text=sun) for _ in range(2)]
+five = Jmap(sb, 5)
+five.using = j.using
+got = {c["name"]["full"]: c for c in five.one("ContactCard/get", ids=None)["list"]}
+tm.is_(([json.loads(x.stdout) for x in r], got["Jo"]["emails"]["e1"]["address"], list(got["Team"]["members"]) == [got["Jo"]["uid"]], len(got)),
+       ([{"created": 2, "updated": 0}, {"created": 0, "updated": 2}], "jo@sun.example", True, 2), "Sun's tree as LDIF, and once more")
 sb.kill("slapd")
 tm.is_(pabctl("list", who(1)).returncode, 75, "without a directory: later")
 tm.done()
