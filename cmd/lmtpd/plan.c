@@ -5,10 +5,10 @@
  * not take (names of folders, flags) is left out or becomes INBOX: mail is not lost for it. */
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/utf8.h"
 #include "filter.h"
 #include "imap/args.h"
 #include "mail/header.h"
+#include "rules/rules.h"
 #include "store/request.h"
 
 /* ---- copies into folders ------------------------------------------------------------------ */
@@ -191,63 +191,19 @@ plan_redirect(struct filter *f, struct person *p, const struct sieve_action *a)
 
 /* ---- refusing -------------------------------------------------------------------------------- */
 
-#define REASON_MAX   190  /* octets; OUT_SIEVE_REJECT */
-#define REASON_LINE  480  /* of a line of an answer */
-#define REASON_ALL   2000 /* of all lines: a sender's server keeps some of it */
-#define REASON_LINES 20
-
-/* No half of a character. */
-static struct slice
-plan_cut(struct slice text, size_t most)
-{
-	text = slice_sub(text, 0, most);
-	while (text.n && !utf8_valid(text))
-		text.n--;
-	return text;
-}
-
-/* The lines of a reason, as an answer can have them: RFC 5429 2.1.1. */
-static void
-plan_reason(struct slice text, struct buf *b)
-{
-	struct slice line;
-
-	for (size_t n = 0; n < REASON_LINES && slice_cut(&text, '\n', &line); n++) {
-		size_t left = b->n < REASON_ALL ? REASON_ALL - b->n : 0;
-
-		line = plan_cut(slice_trim(line), left < REASON_LINE ? left : REASON_LINE);
-		if (n)
-			buf_char(b, '\n');
-		buf_slice(b, line);
-	}
-	while (b->n && b->p[b->n - 1] == '\n')
-		b->n--;
-	for (size_t i = 0; i < b->n; i++)
-		if (((unsigned char)b->p[i] < ' ' && b->p[i] != '\n') || b->p[i] == 0x7f)
-			b->p[i] = ' ';
-}
-
-/* In the person's words, of ASCII unless the sender takes more (RFC 5429 2.1.1); what is logged is one line. */
 static void
 plan_reject(struct filter *f, struct person *p, const struct sieve_action *a)
 {
 	struct lrcpt *r = &f->session->rcpts[p->rcpt];
-	struct buf lines = { 0 };
-	struct slice one;
+	struct buf lines = { 0 }, one = { 0 };
 
-	plan_reason(slice_trim(a->text), &lines);
-	if (lines.n && (f->session->srv.mail.smtputf8 || utf8_ascii(buf_get(&lines)))) {
+	rules_reason(a->text, f->session->srv.mail.smtputf8, &lines, &one);
+	if (lines.n)
 		r->reason = arena_slice(&f->session->srv.arena, buf_get(&lines));
-		for (size_t i = 0; i < lines.n; i++)
-			lines.p[i] = lines.p[i] == '\n' ? ' ' : lines.p[i];
-		one = plan_cut(buf_get(&lines), REASON_MAX);
-		lines.n = one.n;
-		r->v = verdict(OUT_SIEVE_REJECT, buf_cstr(&lines));
-	} else {
-		r->v = verdict(OUT_SIEVE_REJECT, "the recipient does not want this message");
-	}
+	r->v = verdict(OUT_SIEVE_REJECT, buf_cstr(&one));
 	metric_add(M_REJECTED, 1);
 	buf_fini(&lines);
+	buf_fini(&one);
 }
 
 /* ---- */

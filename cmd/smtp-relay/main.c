@@ -25,6 +25,8 @@ static const struct conf_key keys[] = {
 	    "What becomes of a CR or LF that stands alone." },
 	{ "helo", CONF_ENUM, &config.helo, "any", 0, 0, RELOAD, "any|strict",
 	    "Whether EHLO must name a well-formed host." },
+	{ "sieve", CONF_BOOL, &config.sieve, "yes", 0, 0, RESTART, NULL,
+	    "Refuse a message that every recipient's Sieve script rejects." },
 	{ "limit.clients", CONF_INT, &config.clients, "10000", 0, 1000000, RELOAD, NULL,
 	    "Sessions at once over all workers; 0 is no limit." },
 	{ "limit.per_client", CONF_INT, &config.per_client, "100", 0, 65535, RELOAD, NULL,
@@ -229,6 +231,8 @@ static const struct metric metrics[] = {
 	[M_ACCEPTED_BYTES] = { "smtp_message_bytes", COUNTER, "Octets of accepted messages." },
 	[M_RECIPIENTS] = { "smtp_recipients_accepted", COUNTER,
 	    "Recipients of accepted messages." },
+	[M_SIEVE_REFUSED] = { "smtp_sieve_refused", COUNTER,
+	    "Messages refused because every recipient's script rejects them." },
 	[M_FORWARDED] = { "smtp_recipients_forwarded", COUNTER,
 	    "Recipients that forwarding brought." },
 	[M_REJECTED] = { "smtp_replies_rejected", COUNTER, "Replies 5xx." },
@@ -366,6 +370,8 @@ relay_start(struct loop *l)
 	relay.dir = dir_new(l);
 	dir_metric(relay.dir, M_DIRECTORY);
 	guard_start(l);
+	if (config.sieve)
+		dir_want_scripts(relay.dir);
 	relay.door = login_door_new(l, relay.dir, &config.auth_delay);
 	p = expand_params();
 	relay.expand = expand_new(l, &p);

@@ -9,7 +9,6 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/utf8.h"
-#include "queue/cut.h"
 #include "cut.h"
 
 #define PASS_PIECE  65536
@@ -65,6 +64,15 @@ message_sent_found(struct session *s, const struct verdict *no)
 		filters_ask(s, MILTER_AT_DATA, message_filtered);
 }
 
+static void
+message_asked(struct session *s)
+{
+	if (sent_wanted(s))
+		sent_start(s, &s->smtp.mail.from, message_sent_found);
+	else
+		filters_ask(s, MILTER_AT_DATA, message_filtered);
+}
+
 /* As many bodies as the recipients need by now. */
 static void
 message_bodies(struct session *s)
@@ -89,10 +97,7 @@ relay_message_begin(struct smtp_server *smtp)
 	s->message = m;
 	buf_slice(&m->above, s->asked_for.prepend);
 	message_bodies(s);
-	if (sent_wanted(s))
-		sent_start(s, &s->smtp.mail.from, message_sent_found);
-	else
-		filters_ask(s, MILTER_AT_DATA, message_filtered);
+	refuse_ask(s, message_asked);
 }
 
 /* Who gets it beside the recipients that are expanded once more, who may be members of a list that is: for
@@ -231,6 +236,9 @@ message_head(struct session *s, struct slice fields, bool empty_line)
 		if (empty_line || (i && m->text)) /* a text must not become a field */
 			(void)qwrite_body_of(m->w, i, "\r\n", 2);
 		written(s, qwrite_body_of(m->w, i, front.p, front.n));
+		if (i == 0)
+			refuse_head(m->refuse, buf_get(&m->above), buf_get(&received), made,
+			    empty_line, buf_get(&front));
 	}
 	buf_fini(&room[0]);
 	buf_fini(&room[1]);
@@ -264,6 +272,7 @@ message_body_bytes(struct session *s, struct slice bytes)
 	m->eightbit = m->eightbit || !utf8_ascii(bytes);
 	if (m->nbodies > 1)
 		message_last(m, bytes);
+	refuse_add(m->refuse, bytes);
 	written(s, qwrite_body(m->w, bytes.p, bytes.n));
 }
 
@@ -343,8 +352,8 @@ header_only(struct session *s)
 		header_end(s, m->head.n, true);
 }
 
-static void
-message_tail(struct session *s)
+void
+relay_message_tail(struct session *s)
 {
 	struct message *m = s->message;
 	struct buf tail = { 0 };
@@ -358,114 +367,10 @@ message_tail(struct session *s)
 	buf_fini(&tail);
 }
 
-/* ---- the end ------------------------------------------------------------------------------- */
-
-static void
-relay_message_committed(void *arg, const struct verdict *v)
-{
-	struct session *s = CAST(arg, struct session, SESSION_MAGIC);
-	struct message *m = s->message;
-	struct buf from = { 0 };
-	const char *user = release_account(s);
-	struct verdict yes;
-	uint64_t ms = (clock_mono_us() - m->at_us) / 1000;
-
-	metric_add(M_COMMIT_MS, (int64_t)ms);
-	if (v->kind != OK) {
-		log_event(LOG_ERROR, "queue_error", "sid=%s qid=%s text=%s", s->sid, s->qid,
-		    log_str(v->text));
-		smtp_server_answer(&s->smtp, v);
-		return;
-	}
-	s->messages++;
-	metric_add(M_ACCEPTED, 1);
-	metric_add(M_ACCEPTED_BYTES, (int64_t)s->smtp.body.size);
-	metric_add(M_RECIPIENTS, (int64_t)s->nrcpts);
-	metric_add(M_KEPT, s->release_at != 0);
-	metric_add(M_CUT, (int64_t)m->cut_had);
-	address_write(&from, &s->from);
-	log_event(LOG_INFO, "queued",
-	    "sid=%s qid=%s peer=%s user=%s from=%s nrcpt=%zu cut=%zu size=%llu ms=%llu "
-	    "release=%lld msgid=%s",
-	    s->sid, s->qid, s->client, log_str(user ? user : ""), log_value(buf_get(&from)),
-	    s->nrcpts, m->cut_had, (unsigned long long)s->smtp.body.size, (unsigned long long)ms,
-	    (long long)s->release_at, log_str(m->scan.message_id));
-	buf_fini(&from);
-	yes = verdict(OUT_QUEUED, s->qid);
-	smtp_server_answer(&s->smtp, &yes);
-}
-
-static void
-message_commit(struct session *s)
-{
-	qwrite_commit_start(&s->message->w, &s->op, relay_message_committed, s);
-}
-
-/* Stores have answered, or have been waited for in vain. */
-static void
-message_cut(struct session *s, size_t had)
-{
-	struct verdict v = verdict(OUT_QUEUE_COMMITTED);
-	struct message *m = s->message;
-
-	m->cut = NULL;
-	m->cut_had = had;
-	if (qwrite_cut_rest(m->w)) {
-		message_commit(s);
-		return;
-	}
-	qwrite_abort(&m->w);
-	relay_message_committed(s, &v);
-}
-
-/* A list's password was missing.  Too many wrong ones end the session, as at a login. */
-static void
-message_refused(struct session *s)
-{
-	struct verdict v = verdict(OUT_GROUP_PASSWORD, s->message->refused);
-
-	if (s->message->wrong && config.auth_failures && s->auth_failed >= config.auth_failures)
-		smtp_server_last(&s->smtp, "too many failures");
-	smtp_server_answer(&s->smtp, &v);
-}
-
-/* All of it is here and may be answered. */
-static void
-message_over(struct session *s)
-{
-	struct smtp_server *smtp = &s->smtp;
-	struct message *m = s->message;
-
-	if (m->refused) {
-		message_refused(s);
-		return;
-	}
-	/* A list's limit: the client has said less than it sent, or the list is alone (rcpt.c). */
-	if (s->max_list && smtp->body.size > (uint64_t)s->max_list) {
-		relay_session_answer(s, OUT_GROUP_SIZE);
-		return;
-	}
-	/* Of several recipients the store refuses those that cannot take it; one is told now. */
-	if (s->nrcpts == 1 && s->more[0].max_message &&
-	    smtp->body.size > (uint64_t)s->more[0].max_message) {
-		relay_session_answer(s, OUT_USER_SIZE);
-		return;
-	}
-	message_tail(s);
-	if (smtp->failed) {
-		smtp_server_answer(smtp, smtp->failed);
-		return;
-	}
-	/* What is declared onwards is what is there, whatever was said at MAIL (RFC 6152 3). */
-	qwrite_eightbit(m->w, m->eightbit);
-	if (!cut_start(s, message_cut))
-		message_commit(s);
-}
-
 static void
 message_on_late(struct deadline *d)
 {
-	message_over(CAST(CONTAINER(d, struct session, late), struct session, SESSION_MAGIC));
+	relay_message_over(CAST(CONTAINER(d, struct session, late), struct session, SESSION_MAGIC));
 }
 
 /* The message has gone through the stages. */
@@ -481,7 +386,7 @@ message_passed(struct session *s)
 		deadline_set(&s->late, daemon_loop(), (m->late_ms + 999) / 1000 * 1000,
 		    message_on_late);
 	else
-		message_over(s);
+		relay_message_over(s);
 }
 
 /* ---- with filters ----------------------------------------------------------------------------- */
@@ -591,6 +496,7 @@ relay_message_forget(struct session *s)
 		buf_fini(&s->message->above);
 		qwrite_abort(&s->message->w);
 		addresses_forget(s->message);
+		refuse_stop(&s->message->refuse);
 		buf_fini(&s->message->head);
 	}
 	s->message = NULL;

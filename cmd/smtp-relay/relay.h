@@ -14,6 +14,7 @@
  *	sent.c     a copy for the sender's Sent folder
  *	message.c  the message: through its stages (stage.h) into the queue
  *	claims.c   what strangers claim in our name
+ *	over.c     all of it is here: what it is answered
  *	trace.c    its trace, and what must not be missing
  *	password.c the passwords of lists
  *	addresses.c  its addresses, for channels that want them rewritten
@@ -21,6 +22,7 @@
  *	filters.h  mail filters: milters
  *	held.h     the body of a message that they are asked about
  *	cut.h      past the queue, for a store that answers at once
+ *	refuse.h   messages that all recipients' scripts reject
  *	space.c    whether the queue has room
  *	lists.c    what lists make of it, by expand/text.h
  */
@@ -84,12 +86,14 @@ struct config {
 	int sender_own;             /* enum sender_own */
 	char **sender_own_networks; /* for whom that does not hold */
 	struct policy_conf **policies;
+	bool sieve; /* refuse.h */
 };
 extern struct config config;
 
 /* clang-format off */
 enum metric_id {
 	M_CONNECTIONS, M_SESSIONS, M_REFUSED_CONNECTIONS, M_ACCEPTED, M_ACCEPTED_BYTES, M_RECIPIENTS,
+	M_SIEVE_REFUSED,
 	M_FORWARDED, M_REJECTED, M_DEFERRED, M_TLS, M_AUTH_OK, M_AUTH_FAILED, M_COMMIT_MS, M_QUEUE_FREE, M_DIRECTORY,
 	M_FILTERED, M_FILTER_REFUSED, M_FILTER_DISCARDED, M_FILTER_HELD, M_FILTER_FAILED, M_KEPT,
 	M_GUARD_KNOWN, M_GUARD_PASSED, M_GUARD_DENIED, M_GUARD_RATE, M_GUARD_BUSY, M_GUARD_EARLY, M_GUARD_LISTED,

@@ -12,6 +12,7 @@
 #ifndef SMTP_RELAY_STAGE_H
 #define SMTP_RELAY_STAGE_H
 #include "filters.h"
+#include "refuse.h"
 
 struct message {
 	struct qwriter *w; /* from the end of the header on */
@@ -30,8 +31,10 @@ struct message {
 	struct addresses *addresses; /* addresses.c */
 	struct expand_text **text;   /* lists.c: by body */
 	uint64_t at_us;
-	struct cut *cut; /* cut.c: under way; or NULL */
-	size_t cut_had;  /* recipients whose store had it before the answer */
+	struct cut *cut;       /* cut.c: under way; or NULL */
+	size_t cut_had;        /* recipients whose store had it before the answer */
+	struct refuse *refuse; /* refuse.h; NULL: nobody's scripts could */
+	void (*refuse_asked)(struct session *s);
 	/* With filters. */
 	struct buf above; /* fields that stand above our Received field */
 	bool empty_line;  /* header and body are parted by one */
@@ -55,6 +58,11 @@ struct stage {
 extern const struct stage claims_stage, trace_stage, password_stage, address_stage, list_stage;
 /* claims.c: are there fields that claim to be of our filters, so that claims_stage.fields is due? */
 bool claims_found(struct session *s, struct slice fields);
+/* message.c: what stages put behind the body, into the queue's file. */
+void relay_message_tail(struct session *s);
+/* over.c: the message has gone through the stages; it is answered, now or later. */
+void relay_message_over(struct session *s);
+
 /* addresses.c: the message has gone. */
 void addresses_forget(struct message *m);
 /* trace.c: our Received field. */

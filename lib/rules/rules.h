@@ -116,4 +116,9 @@ extern const struct sieve_options
     rules_options; /* for delivery; name, limits and load are the caller's */
 /* Appends the extensions that a script may require, blank-separated. */
 void rules_extensions(struct buf *b);
+
+/* Why a script rejects, as an answer can say it (RFC 5429 2.1.1): in the person's words, of ASCII unless the sender
+ * takes more (`utf8`).  Appends lines with LF between them, or nothing: then they are those of `one`; and one line of
+ * 190 octets at most, for a verdict and the log. */
+void rules_reason(struct slice text, bool utf8, struct buf *lines, struct buf *one);
 #endif

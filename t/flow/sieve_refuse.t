@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""What every recipient's script rejects is refused at the relay, before it is anybody's; all else goes on as ever."""
+import base64, imaplib, smtplib, subprocess
+import tm
+from milterd import Milter, frame, header, text
+
+sb = tm.Sandbox("--users", "4", *(w for d in ("pop3d", "mmpd", "memd", "jmapd", "sieved") for w in ("--without", d)))
+e = sb.env
+SENDER = f"{sb.user(4)}@{sb.domain}"
+
+
+def script(n, lines):
+    change = f"replace: mailSieveRuleSource\n" + (f"mailSieveRuleSource:: {base64.b64encode(lines.encode()).decode()}\n" if lines else "")
+    r = subprocess.run(["ldapmodify", "-x", "-H", e["LDAP_URL"], "-D", e["LDAP_ADMIN_DN"], "-w", e["LDAP_ADMIN_PASSWORD"]], text=True, capture_output=True,
+                       input=f"dn: uid={sb.user(n)},ou=People,o={sb.domain},{e['LDAP_BASE']}\nchangetype: modify\n{change}")
+    assert r.returncode == 0, r.stderr
+
+
+def send(subject, *to, sender=SENDER, body="x", chunks=False):
+    """(code, text) of the end of the message"""
+    with smtplib.SMTP(sb.host, sb.port("SMTP")) as c:
+        c.ehlo("client.test")
+        c.mail(sender)
+        for n in to:
+            code, said = c.rcpt(f"{sb.user(n)}@{sb.domain}")
+            assert code == 250, said
+        mail = f"From: {SENDER}\r\nTo: x@x.test\r\nMessage-ID: <{subject}@x.test>\r\nSubject: {subject}\r\n\r\n{body}\r\n"
+        if chunks:
+            c.send(f"BDAT {len(mail)} LAST\r\n{mail}".encode())
+            code, said = c.getreply()
+        else:
+            code, said = c.data(mail)
+        return code, said.decode().split(" ", 1)[0], said.decode()
+
+
+def subjects(n, folder="INBOX"):
+    c = imaplib.IMAP4(sb.host, sb.port("IMAP"))
+    c.login(sb.user(n), sb.password)
+    c.select(folder)
+    got = [r[1].decode().strip()[9:] for r in c.fetch("1:*", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")[1] if isinstance(r, tuple)]
+    c.logout()
+    return got
+
+
+def forget(*daemons):
+    for d in daemons:
+        sb.tool("tmctl", "-d", d, "forget", f"{sb.user(1)}@{sb.domain}")
+
+
+def reports():
+    return [s for s in subjects(4) if s not in ("plain",)]
+
+
+def arrives(n, subject):
+    return tm.ok(tm.wait_for(lambda: subject in subjects(n)), f"{subject}: it is there")
+
+
+REJECT = 'require "reject";\nif header :contains "Subject" "no" { reject "I do not\nwant this."; }\n'
+script(1, REJECT)
+script(2, 'require ["ereject", "body"];\nif body :contains "unwanted" { ereject "Away with it"; }\n')
+script(3, 'require ["reject", "mailbox"];\nif mailboxexists "INBOX" { reject "by what the store knows"; }\n')
+
+code, esc, said = send("no thanks", 1)
+tm.is_((code, esc, "I do not want this." in said), (550, "5.7.1", True), "the answer to the message itself, in the person's words") or tm.diag(said)
+tm.is_(send("no chunks", 1, chunks=True)[:2], (550, "5.7.1"), "by BDAT as well")
+tm.is_(send("no null", 1, sender="")[:2], (550, "5.7.1"), "and from nobody")
+tm.is_(send("plain", 1)[0], 250, "what it does not reject is taken")
+arrives(1, "plain")
+tm.is_(send("by body", 2, body="line\r\n" * 50000 + "unwanted")[:2], (550, "5.7.1"), "by the last line of a large body, too")
+tm.is_(send("no both", 1, 2, body="unwanted")[:2], (550, "5.7.1"), "two that reject it both")
+tm.is_(reports(), [], "nobody is told by mail what he has been told already")
+tm.is_(send("no for one", 1, 2)[0], 250, "of two one takes it")
+arrives(2, "no for one")
+tm.ok(tm.wait_for(lambda: len(reports()) == 1), "and the other's no is told by mail") or tm.diag(subjects(4))
+tm.is_(send("stored", 3)[0], 250, "what only the store knows is the store's to decide")
+tm.ok(tm.wait_for(lambda: len(reports()) == 2), "where it is rejected") or tm.diag(subjects(4))
+
+# The relay's cache has the script that rejects.
+script(1, "keep;\n")
+forget("lmtpd")
+tm.is_(send("no more", 1)[0], 250, "a script that is gone refuses nothing")
+arrives(1, "no more")
+script(1, REJECT.replace("I do not", "I still do not"))
+forget("smtp-relay", "lmtpd")
+tm.ok("I still" in send("no again", 1)[2], "and a new one does")
+script(1, 'require ["reject", "vacation"];\nvacation "away";\nreject "x";\n')
+forget("smtp-relay", "lmtpd")
+tm.is_(send("broken", 1)[0], 250, "one that fails refuses nothing")
+arrives(1, "broken")
+n = sb.tool("tmctl", "-d", "smtp-relay", "metrics").stdout
+tm.ok("tiermail_smtp_sieve_refused_total 6" in n, "they are counted") or tm.diag([line for line in n.splitlines() if "sieve" in line])
+
+# With a filter: its verdict is in the header, and the scripts see it.
+filter_ = Milter(f"unix:{sb.dir}/filter.sock")
+script(1, 'require "reject"; if header :is "X-Spam" "yes" { reject "No spam, please."; }')
+with open(sb.conf("smtp-relay.conf"), "a") as f:
+    f.write(f"\n[milter filter]\naddress = {filter_.address}\n")
+sb.restart("smtp-relay")
+forget("lmtpd")
+filter_.answer["E"] = lambda c: header("h", "X-Spam", "yes") + frame("c")
+tm.ok("No spam, please" in send("with a filter", 1, body="line\r\n" * 100)[2], "what a filter has said in the header counts")
+filter_.answer["E"] = lambda c: header("h", "X-Spam", "no") + frame("c")
+tm.is_(send("with it again", 1)[0], 250, "for the message that it was said of")
+arrives(1, "with it again")
+filter_.answer["E"] = lambda c: header("h", "X-Spam", "yes") + frame("+", text(f"<{sb.user(4)}@{sb.domain}>")) + frame("c")
+tm.is_(send("plain", 1)[0], 250, "where a filter has added a recipient, nobody is refused here")
+
+# It can be left to the stores.
+script(1, REJECT)
+with open(sb.conf("smtp-relay.conf")) as f:
+    conf = f.read()
+with open(sb.conf("smtp-relay.conf"), "w") as f:
+    f.write("sieve = no\n" + conf.partition("[milter filter]")[0])
+sb.restart("smtp-relay")
+forget("lmtpd")
+before = len(reports())
+tm.is_(send("no by mail", 1)[0], 250, "where it is switched off")
+tm.ok(tm.wait_for(lambda: len(reports()) == before + 1), "it is told by mail") or tm.diag(subjects(4))
+tm.done()
