@@ -136,6 +136,13 @@ if not present(["perl", "-MNet::ManageSieve", "-e", "1"]):
     tm.skip("Net::ManageSieve", "it is not here")
 else:
     ok(client("perl", "-e", PL).returncode == 0, "Perl's Net::ManageSieve")
+# KMail's (libksieve), in its order: it asks for TLS, then for all that it knows already; strings are quoted, a script is a literal+.
+if sb.env.get("CAFILE"):
+    s = Sieve(sb)
+    s.starttls()
+    for said in ("CAPABILITY", None, "LISTSCRIPTS", 'GETSCRIPT "kmail"', 'PUTSCRIPT', 'SETACTIVE "kmail"', "LISTSCRIPTS", 'SETACTIVE ""', 'DELETESCRIPT "kmail"', "LOGOUT"):
+        got = s.login(5) if said is None else s.put("kmail", "# KMail Vacation\r\nrequire \"vacation\";\r\nvacation :days 7 text:\r\nAway.\r\n.\r\n;\r\n") if said == "PUTSCRIPT" else s.last(said)
+        ok(got.startswith("NO" if said and said.startswith("GETSCRIPT") else "OK"), f"as KMail says it: {said or 'AUTHENTICATE'}") or tm.diag(got)
 # What Roundcube's plug-in says, in its order: literals for scripts, quoted names, one command after the other.
 s = Sieve(sb, login=5)
 for said in ('CAPABILITY', 'LISTSCRIPTS', 'HAVESPACE "roundcube" 60', None, 'SETACTIVE "roundcube"', 'LISTSCRIPTS', 'GETSCRIPT "roundcube"', 'LOGOUT'):
