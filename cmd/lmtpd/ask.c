@@ -51,10 +51,9 @@ ask_look(struct filter *f, struct person *p, const struct store_question *q)
 enum sieve_yes
 ask_list(struct filter *f, struct person *p, struct slice list, struct slice value)
 {
-	struct slice address;
 	struct asked *new;
 
-	if (!lists_name(list, &address) || list.n > LIST_MAX || value.n > LIST_MAX)
+	if (!lists_may_be(list) || list.n > LIST_MAX || value.n > LIST_MAX)
 		return SIEVE_NO;
 	for (size_t i = 0; i < p->nasked; i++)
 		if (p->asked[i].list.p && slice_eq(p->asked[i].list, list) &&

@@ -1,5 +1,6 @@
 /* lmtpd/conf.c: the keys of lmtpd.conf. */
 #include "lmtpd.h"
+#include "pab/conf.h"
 
 struct lmtpd_conf lconf;
 
@@ -59,6 +60,7 @@ static const struct conf_key keys[] = {
 	    "Time limit for the next command."),
 	KEY("timeout.data", CONF_TIME, t_data, "5m", MS(1), MS(86400), RELOAD, NULL,
 	    "Time limit between two pieces of a message."),
+	PAB_KEYS,
 };
 /* clang-format on */
 

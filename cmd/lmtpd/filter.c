@@ -56,6 +56,7 @@ person_init(struct filter *f, struct person *p, const struct smtp_rcpt *asked,
 	p->to = person_address(&f->arena, &asked->to,
 	    asked->to.domain.n ? asked->to.domain : slice_str(shared.default_domain));
 	p->account = arena_slice(&f->arena, r->account);
+	p->dn = arena_slice(&f->arena, a->user->dn);
 	p->partition = arena_slice(&f->arena, r->partition);
 	p->folder = arena_slice(&f->arena, r->folder);
 	if (asked->orcpt_type.p)

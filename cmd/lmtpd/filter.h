@@ -77,6 +77,7 @@ struct person {
 	size_t rcpt;     /* in the session */
 	struct slice to; /* the address, as the envelope has it */
 	struct slice account, folder;
+	struct slice dn; /* of the entry */
 	struct slice orcpt;
 	unsigned notify;
 	size_t n; /* scripts, in their order */
@@ -182,6 +183,8 @@ enum store_special ask_use(struct slice name);
 
 /* lists.c: the address of a list by its name "mailto:ADDRESS"; false: it is none. */
 bool lists_name(struct slice list, struct slice *address);
+/* Can there be a list of that name at all? */
+bool lists_may_be(struct slice list);
 /* Asks the directory; `asked` stays. */
 void lists_ask(struct filter *f, const struct asked *asked,
     void (*done)(struct filter *f, const struct verdict *v, bool yes));

@@ -1,4 +1,5 @@
-/* lists.c: external lists of scripts (RFC 6134): mailing lists of the directory, by their addresses.
+/* lists.c: external lists of scripts (RFC 6134): mailing lists of the directory, by their addresses, and the person's
+ * address books.
  *
  *	whose address is it? -> the list: its addresses and entries -> each of its URLs, on that entry alone
  *
@@ -13,7 +14,10 @@
 #include "mail/address.h"
 
 #define SCHEME   "mailto:"
-#define URLS_MAX 16 /* of a list that are asked; more find nobody */
+#define BOOKS    "urn:ietf:params:sieve:addrbook:" /* RFC 6134 2.5, 2.6: or ":addrbook:" */
+#define BOOKS_US ":addrbook:"
+#define DEFAULT  "default" /* which book that is depends on the client: here all of them */
+#define URLS_MAX 16        /* of a list that are asked; more find nobody */
 
 /* A question under way; in the filter's arena. */
 struct lookup {
@@ -30,6 +34,24 @@ lists_name(struct slice list, struct slice *address)
 {
 	*address = slice_from(list, sizeof(SCHEME) - 1);
 	return slice_istarts(list, S(SCHEME)) && slice_rfind(*address, '@') < address->n;
+}
+
+/* The name of an address book; false: it is none. */
+static bool
+lists_book(struct slice list, struct slice *book)
+{
+	bool brief = slice_istarts(list, S(BOOKS_US));
+
+	*book = slice_from(list, (brief ? sizeof(BOOKS_US) : sizeof(BOOKS)) - 1);
+	return lmtpd.pab && (brief || slice_istarts(list, S(BOOKS))) && book->n;
+}
+
+bool
+lists_may_be(struct slice list)
+{
+	struct slice name;
+
+	return lists_name(list, &name) || lists_book(list, &name);
 }
 
 static void
@@ -196,14 +218,52 @@ value_found(void *arg, const struct dir_answer *a)
 	lookup_list(l);
 }
 
+/* ---- address books ----------------------------------------------------------------------------------- */
+
+static void
+book_looked(void *arg, enum dir_result r, const char *why)
+{
+	struct lookup *l = arg;
+	struct verdict v = verdict(OUT_DIR_AWAY);
+
+	if (r == DIR_R_OK || r == DIR_R_NO_ENTRY) {
+		lookup_over(l, NULL, r == DIR_R_OK);
+		return;
+	}
+	log_event(LOG_WARN, "sieve_list", "sid=%s user=%s list=%s error=%s", l->f->session->sid,
+	    log_value(l->f->people[l->f->at].account), log_value(l->asked->list), log_str(why));
+	lookup_over(l, &v, false);
+}
+
+/* A contact's address is what a header or an envelope says, or an entry of the book. */
+static void
+lookup_book(struct lookup *l, struct slice book)
+{
+	bool all = slice_ieq(book, S(DEFAULT));
+
+	if (all && !l->asked->value.p) {
+		lookup_over(l, NULL, true);
+		return;
+	}
+	if (l->asked->value.p && !l->asked->value.n) {
+		lookup_over(l, NULL, false);
+		return;
+	}
+	pab_has_start(lmtpd.pab, l->f->people[l->f->at].dn, all ? S("") : book,
+	    l->asked->value.p ? l->asked->value : S(""), &l->f->session->op, book_looked, l);
+}
+
 void
 lists_ask(struct filter *f, const struct asked *asked,
     void (*done)(struct filter *f, const struct verdict *v, bool yes))
 {
 	struct lookup *l = arena_new(&f->arena, sizeof(*l));
+	struct slice book;
 
 	*l = (struct lookup){ .f = f, .asked = asked, .done = done };
-	if (asked->value.p && slice_rfind(asked->value, '@') < asked->value.n)
+	if (lists_book(asked->list, &book))
+		lookup_book(l, book);
+	else if (asked->value.p && slice_rfind(asked->value, '@') < asked->value.n)
 		lookup_address(l, asked->value, value_found);
 	else
 		lookup_list(l);

@@ -11,6 +11,7 @@
 #include "daemon/daemon.h"
 #include "directory/directory.h"
 #include "login/rules.h"
+#include "pab/pab.h"
 #include "mail/outcome.h"
 #include "smtp/server.h"
 #include "store/client.h"
@@ -117,6 +118,7 @@ struct lmtpd {
 	struct dir *dir;
 	struct store_client *store;
 	struct submit *submit;
+	struct pab *pab;         /* address books; NULL: there are none */
 	struct rules_news *news; /* whose scripts have changed */
 	struct list sessions;
 	size_t nsessions;

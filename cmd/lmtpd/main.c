@@ -70,6 +70,8 @@ lmtpd_start(struct loop *l)
 	if (lconf.sieve)
 		dir_want_scripts(lmtpd.dir);
 	lmtpd.news = rules_news_open();
+	if (lconf.sieve)
+		lmtpd.pab = pab_new(l, lmtpd.dir);
 	scripts_init();
 	lmtpd_system_script();
 	lmtpd.submit = submit_new(l, &submit);
@@ -108,6 +110,8 @@ lmtpd_status(struct buf *out)
 	store_client_status(lmtpd.store, out);
 	buf_char(out, '\n');
 	submit_status(lmtpd.submit, out);
+	if (lmtpd.pab)
+		pab_status(lmtpd.pab, out);
 	scripts_status(out);
 }
 
@@ -137,7 +141,7 @@ lmtpd_check(struct buf *why)
 	if (!submit_check(lconf.submit_relay, why) || !globals_check(why) ||
 	    !script_system_check(why))
 		return false;
-	return dir_check(why);
+	return pab_check(why) && dir_check(why);
 }
 
 static void

@@ -72,8 +72,10 @@ find_answer(struct pab_ask *k, const struct dir_outcome *o)
 	if ((o->result == DIR_R_OK || o->result == DIR_R_LIMIT) && o->n && k->step == BOOK &&
 	    o->entries[0].n && o->entries[0].attrs[0].n) {
 		k->book = arena_slice(&k->arena, o->entries[0].attrs[0].values[0]);
-		find_card(k);
-		return;
+		if (k->address.n) {
+			find_card(k);
+			return;
+		}
 	}
 	if (o->result == DIR_R_OK || (o->result == DIR_R_LIMIT && o->n))
 		said.result = o->n ? DIR_R_OK : DIR_R_NO_ENTRY;

@@ -73,7 +73,7 @@ const struct pab_entry *
 pab_listed_find(const struct pab_listed *l, enum pab_kind kind, struct slice id);
 
 /* Is a contact with this address (ASCII case ignored) in the person's book of that name or id, or with an empty
- * `book` in any?  DIR_R_OK: it is; DIR_R_NO_ENTRY: it is not, or there is no such book; others: nobody knows. */
+ * `book` in any?  With an empty address: is there such a book?  DIR_R_OK: it is; DIR_R_NO_ENTRY: it is not, or there is no such book; others: nobody knows. */
 typedef void (*pab_has_done)(void *arg, enum dir_result r, const char *why);
 void pab_has_start(struct pab *p, struct slice person, struct slice book, struct slice address,
     struct op *op, pab_has_done done, void *arg);

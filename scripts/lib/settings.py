@@ -74,6 +74,7 @@ def files(s):
         "channel-master": {"": {}},
         "lmtpd": {
             "": {"trusted": "127.0.0.0/8 ::1", "trusted_names": " ".join(s.get("names", [s["hostname"]]))},
+            "pab": {"password": s["service_password"]},
             "listen local": {"address": "unix:%s/lmtpd.sock" % run},
             "listen tcp": {"address": local("LMTP_PORT"), "tls": "starttls"},
         },

@@ -2,6 +2,7 @@
 """External lists of scripts (RFC 6134): mailing lists of the directory, by address, by entry and by URL."""
 import base64, os, smtplib, subprocess, sys
 import tm, wire
+from jmapraw import Jmap
 from sieveraw import Sieve
 
 sb = tm.Sandbox("--users", "5", "--set", "tiermail.ldap.cache_age=0s", "--without", "pop3d", "--without", "mmpd")
@@ -32,7 +33,7 @@ s = Sieve(sb, login=1)
 ok('"EXTLISTS" "mailto"' in s.told, "the kind of lists is announced")
 is_(s.put("x", f'''require ["extlists", "envelope", "fileinto", "mailbox", "copy"];\r
 if valid_ext_list "mailto:nosuch@{D}" {{ fileinto :create "Wrong"; }}\r
-if valid_ext_list ":addrbook:default" {{ fileinto :create "Wrong"; }}\r
+if valid_ext_list ":addrbook:nobody's" {{ fileinto :create "Wrong"; }}\r
 if not valid_ext_list "MAILTO:staff@{D}" {{ fileinto :create "Wrong"; }}\r
 if envelope :list "from" ["mailto:nosuch@{D}", "tag:x,2026:y", "mailto:staff@{D}"] {{ fileinto :create "Staff"; }}\r
 if address :list "from" "mailto:{sb.user(4)}@{D}" {{ fileinto :create "Wrong"; }}\r
@@ -66,9 +67,45 @@ deliver(f"nobody@{D}")
 is_(count(1, "Staff"), len(members), "which makes nobody a member")
 deliver("a@sender.test", "all")
 ok(tm.wait_for(lambda: count(2, "INBOX") == 1 and count(3, "INBOX") == 1), "redirect :list goes to who is in it")
+
+# ---- address books (RFC 6134 2.5) ----------------------------------------------------------------------------------
+CONTACTS = "urn:ietf:params:jmap:contacts"
+j = Jmap(sb, 1)
+j.using = j.using + [CONTACTS]
+book = j.one("AddressBook/set", create={"b": {"name": "Friends"}})["created"]["b"]["id"]
+other = j.one("AddressBook/set", create={"b": {"name": "Others"}})["created"]["b"]["id"]
+
+
+def contact(name, where, *emails):
+    got = j.one("ContactCard/set", create={"c": {"@type": "Card", "version": "1.0", "addressBookIds": {where: True}, "name": {"full": name},
+                                                  "emails": {f"e{n}": {"address": a} for n, a in enumerate(emails)}}})
+    return got["created"]["c"]["id"] if got["created"] else tm.diag(got)
+
+
+contact("Fay", book, "fay@home.test", "fay@work.test")
+contact("Otto", other, "otto@home.test")
+is_(s.put("x", '''require ["extlists", "fileinto", "mailbox"];\r
+if not valid_ext_list [":addrbook:default", "urn:ietf:params:sieve:addrbook:Friends"] { fileinto :create "Wrong"; }\r
+if valid_ext_list "urn:ietf:params:sieve:addrbook:Enemies" { fileinto :create "Wrong"; }\r
+if address :list "from" ":addrbook:Friends" { fileinto :create "Friends"; }\r
+elsif address :list "from" "urn:ietf:params:sieve:addrbook:default" { fileinto :create "Known"; }\r
+'''), 'OK "Stored"', "a script that asks about address books")
+for who, folder in (("FAY@home.test", "Friends"), ("fay@work.test", "Friends"), ("otto@home.test", "Known"), ("eve@home.test", "INBOX")):
+    before = count(1, folder)
+    deliver(who)
+    is_(count(1, folder), before + 1, f"{who}: {folder}")
+is_(count(1, "Wrong"), 0, "books that there are not are none")
+is_(s.put("x", 'require ["extlists", "fileinto", "mailbox"]; if address :list "from" ":addrbook:default" { fileinto :create "Mine"; }'), 'OK "Stored"', "for another")
+t = Sieve(sb, login=2)
+t.put("x", 'require ["extlists", "fileinto", "mailbox"]; if address :list "from" ":addrbook:default" { fileinto :create "Mine"; }')
+t.last('SETACTIVE "x"')
+for n in (1, 2):
+    with smtplib.LMTP(os.path.join(sb.env["RUNDIR"], "lmtpd.sock")) as c:
+        c.sendmail("fay@home.test", f"{sb.user(n)}@{D}", "From: fay@home.test\r\nSubject: x\r\n\r\nx\r\n")
+is_((count(1, "Mine"), count(2, "Mine")), (1, 0), "nobody has another's contacts")
 sb.kill("slapd")
 try:
-    deliver(members[1])
+    deliver("fay@home.test")
     said = 250
 except smtplib.SMTPException as e:
     said = list(e.recipients.values())[0][0] if isinstance(e, smtplib.SMTPRecipientsRefused) else e.smtp_code
