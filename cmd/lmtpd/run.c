@@ -75,19 +75,22 @@ run_envelope(void *arg, enum sieve_envelope part, size_t i, struct slice *value)
 	return i == 0 && value->p;
 }
 
-/* RFC 5183 4.1: what is true of every delivery here. */
+/* RFC 5183 4.1: what is true of every delivery here; and of this one, as Pigeonhole names it. */
 static bool
 run_environment(void *arg, struct slice name, struct slice *value)
 {
+	const struct running *r = arg;
 	const struct {
-		const char *name, *value;
-	} items[] = { { "domain", shared.default_domain }, { "host", shared.hostname },
-		{ "location", "MDA" }, { "phase", "during" } };
+		const char *name;
+		struct slice value;
+	} items[] = { { "domain", slice_str(shared.default_domain) },
+		{ "host", slice_str(shared.hostname) }, { "location", S("MDA") },
+		{ "phase", S("during") }, { "vnd.dovecot.username", r->p->account },
+		{ "vnd.dovecot.default-mailbox", r->p->folder.n ? r->p->folder : S("INBOX") } };
 
-	(void)arg;
 	for (size_t i = 0; i < NELEM(items); i++)
-		if (slice_ieq(name, slice_str(items[i].name)) && *items[i].value) {
-			*value = slice_str(items[i].value);
+		if (slice_ieq(name, slice_str(items[i].name)) && items[i].value.n) {
+			*value = items[i].value;
 			return true;
 		}
 	return false;

@@ -48,6 +48,8 @@ static const struct {
 	{ "vacation-seconds", "vacation" },       /* RFC 6131 */
 	{ "variables", NULL },                    /* RFC 5229 */
 	{ "virustest", NULL },                    /* RFC 5235 3.3 */
+	{ "vnd.dovecot.environment",
+	    "environment" }, /* Pigeonhole: spec-bosch-sieve-dovecot-environment */
 };
 _Static_assert(NELEM(extensions) < 60, "a bit for each, and some for callers");
 

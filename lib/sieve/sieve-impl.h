@@ -30,6 +30,9 @@ struct sieve_program {
 	bool store;
 };
 
+/* world.c: an item of the environment, the caller's or ours (RFC 5183 4.1); false: it is not known. */
+bool sieve_environment(const struct sieve_run *r, struct slice name, struct slice *value);
+
 /* ---- compiling ----------------------------------------------------------------------------------- */
 
 #define SIEVE_ERRORS_MAX 20 /* that are told of one script */

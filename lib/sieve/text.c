@@ -137,6 +137,11 @@ reference_piece(struct sieve_compiler *c, const struct sieve_value_node *v, stru
 		*p = (struct sieve_piece){ .kind = SIEVE_PIECE_MATCH, .index = (uint32_t)n };
 		return true;
 	}
+	if (slice_istarts(name, S("env.")) && sieve_required(c, "vnd.dovecot.environment")) {
+		*p = (struct sieve_piece){ .kind = SIEVE_PIECE_ENVIRONMENT,
+			.text = slice_from(name, 4) };
+		return true;
+	}
 	p->kind = SIEVE_PIECE_VARIABLE;
 	if (sieve_variable_find(c, name, &p->index))
 		return true;
@@ -241,9 +246,30 @@ sieve_variable_set(struct sieve_run *r, uint32_t index, struct slice value)
 	r->variables[index] = sieve_text_cut(r, value);
 }
 
+#define ITEM_MAX 128 /* octets of an item's name */
+
+/* "${env.NAME}": items that no host knows are empty.  A variable's name has no dash: an underscore stands for one
+ * where there is no item with it. */
+static struct slice
+piece_environment(const struct sieve_run *r, struct slice name)
+{
+	char dashed[ITEM_MAX];
+	struct slice value;
+
+	if (sieve_environment(r, name, &value))
+		return value;
+	if (name.n > sizeof(dashed))
+		return S("");
+	for (size_t i = 0; i < name.n; i++)
+		dashed[i] = name.p[i] == '_' ? '-' : name.p[i];
+	return sieve_environment(r, slice(dashed, name.n), &value) ? value : S("");
+}
+
 static struct slice
 piece_value(const struct sieve_run *r, const struct sieve_piece *p)
 {
+	if (p->kind == SIEVE_PIECE_ENVIRONMENT)
+		return piece_environment(r, p->text);
 	if (p->kind == SIEVE_PIECE_VARIABLE)
 		return r->variables[p->index];
 	if (p->kind == SIEVE_PIECE_MATCH)

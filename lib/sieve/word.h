@@ -17,9 +17,14 @@ struct sieve_call;
 
 /* A string of the script.  Without pieces it is constant. */
 struct sieve_piece {
-	enum { SIEVE_PIECE_TEXT, SIEVE_PIECE_VARIABLE, SIEVE_PIECE_MATCH } kind;
-	uint32_t index; /* of the variable, or of the value of the last match */
-	struct slice text;
+	enum {
+		SIEVE_PIECE_TEXT,
+		SIEVE_PIECE_VARIABLE,
+		SIEVE_PIECE_MATCH,
+		SIEVE_PIECE_ENVIRONMENT
+	} kind;
+	uint32_t index;    /* of the variable, or of the value of the last match */
+	struct slice text; /* or the name of the item */
 };
 struct sieve_text {
 	struct slice text;   /* as it stands in the script, quoting undone */

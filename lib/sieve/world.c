@@ -31,15 +31,22 @@ environment_ours(struct slice name, struct slice *value)
 	return false;
 }
 
+bool
+sieve_environment(const struct sieve_run *r, struct slice name, struct slice *value)
+{
+	const struct sieve_host *h = sieve_host(r);
+
+	return (h->environment && h->environment(h->arg, name, value)) ||
+	    environment_ours(name, value);
+}
+
 static bool
 environment_run(struct sieve_run *r, const struct sieve_call *c)
 {
-	const struct sieve_host *h = sieve_host(r);
 	struct slice name = sieve_string(r, c, 0), value;
 	struct sieve_matching m;
 
-	if (!(h->environment && h->environment(h->arg, name, &value)) &&
-	    !environment_ours(name, &value))
+	if (!sieve_environment(r, name, &value))
 		return false; /* 4: a test of what is not known fails */
 	sieve_match_begin(&m, r, c);
 	if (value.n || !sieve_match_counts(c)) /* 4: an empty one counts as none */

@@ -103,6 +103,11 @@ for n in (1, 2):
     with smtplib.LMTP(os.path.join(sb.env["RUNDIR"], "lmtpd.sock")) as c:
         c.sendmail("fay@home.test", f"{sb.user(n)}@{D}", "From: fay@home.test\r\nSubject: x\r\n\r\nx\r\n")
 is_((count(1, "Mine"), count(2, "Mine")), (1, 0), "nobody has another's contacts")
+is_(s.put("x", 'require ["vnd.dovecot.environment", "variables", "fileinto", "mailbox"]; fileinto :create "${env.vnd.dovecot.username}_${env.vnd.dovecot.default_mailbox}";'), 'OK "Stored"',
+    "a script that was Pigeonhole's")
+deliver("x@y.test")
+is_(count(1, f"{sb.user(1)}@{D}_INBOX"), 1, "knows whose it is")
+is_(s.put("x", 'require ["extlists", "fileinto", "mailbox"]; if address :list "from" ":addrbook:default" { fileinto :create "Mine"; }'), 'OK "Stored"', "and one for the end")
 sb.kill("slapd")
 try:
     deliver("fay@home.test")
