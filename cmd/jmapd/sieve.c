@@ -434,5 +434,5 @@ script_account_write(struct buf *b)
 	}
 	buf_char(b, ']');
 	buf_fini(&words);
-	buf_lit(b, ",\"notificationMethods\":[\"mailto\"],\"externalLists\":[\"mailto\"]");
+	buf_lit(b, ",\"notificationMethods\":[\"mailto\"],\"externalLists\":[\"mailto\",\"urn\"]");
 }

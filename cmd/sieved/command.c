@@ -104,7 +104,7 @@ sieved_capabilities(struct sieved_session *s)
 	capability(b, "NOTIFY", S("mailto"));
 	buf_printf(&words, "%lld", (long long)config.redirects);
 	capability(b, "MAXREDIRECTS", buf_get(&words));
-	capability(b, "EXTLISTS", S("mailto"));
+	capability(b, "EXTLISTS", S("mailto urn"));
 	capability(b, "LANGUAGE", S("en"));
 	if (s->tls_ctx && !stream_secure(&s->line.io))
 		buf_lit(b, "\"STARTTLS\"\r\n");

@@ -46,7 +46,7 @@ def settings(**keys):
 SIEVE = Sieve(sb).told[3]
 ok(SIEVE.startswith('"SIEVE" "') and "vacation-seconds" in SIEVE and " include " in SIEVE, "what scripts may require")
 BEFORE = ['"IMPLEMENTATION" "tiermail"', '"VERSION" "1.0"', '"SASL" "PLAIN LOGIN"', SIEVE, '"NOTIFY" "mailto"', '"MAXREDIRECTS" "4"',
-          '"EXTLISTS" "mailto"', '"LANGUAGE" "en"', '"STARTTLS"', '"UNAUTHENTICATE"']
+          '"EXTLISTS" "mailto urn"', '"LANGUAGE" "en"', '"STARTTLS"', '"UNAUTHENTICATE"']
 AFTER = ['"IMPLEMENTATION" "tiermail 0.1"'] + BEFORE[1:] + [f'"OWNER" "{sb.user(1)}@{D}"']
 SCRIPT = 'require "fileinto";\r\nfileinto "größe";\r\n'
 BYTES = SCRIPT.encode()

@@ -53,7 +53,7 @@ session = json.loads(j.http("GET", "/jmap/session")[2])
 mine = session["accounts"][j.account]["accountCapabilities"][SIEVE]
 tm.is_((list(session["capabilities"][SIEVE]), session["primaryAccounts"][SIEVE]), (["implementation"], j.account), "the capability")
 tm.is_({k: v for k, v in mine.items() if k != "sieveExtensions"},
-       {"maxSizeScriptName": 512, "maxSizeScript": 4096, "maxNumberScripts": 6, "maxNumberRedirects": 4, "notificationMethods": ["mailto"], "externalLists": ["mailto"]}, "and the account's limits")
+       {"maxSizeScriptName": 512, "maxSizeScript": 4096, "maxNumberScripts": 6, "maxNumberRedirects": 4, "notificationMethods": ["mailto"], "externalLists": ["mailto", "urn"]}, "and the account's limits")
 tm.ok({"fileinto", "imap4flags", "vacation", "vnd.nothing"} - set(mine["sieveExtensions"]) == {"vnd.nothing"}, "with its extensions")
 tm.is_((j.one("SieveScript/get", ids=None)["list"], j.one("SieveScript/get", ids=["x"])["notFound"]), ([], ["x"]), "nobody has a script at first")
 

@@ -30,7 +30,7 @@ memberURL: ldap:///ou=People,o={D},{BASE}??sub?(&(mailUserStatus=active)(mail={s
 memberURL: ldap:///ou=Groups,o={D},{BASE}??sub?(uid=*)
 """), "a list with an address, an entry and a URL")
 s = Sieve(sb, login=1)
-ok('"EXTLISTS" "mailto"' in s.told, "the kind of lists is announced")
+ok('"EXTLISTS" "mailto urn"' in s.told, "the kind of lists is announced")
 is_(s.put("x", f'''require ["extlists", "envelope", "fileinto", "mailbox", "copy"];\r
 if valid_ext_list "mailto:nosuch@{D}" {{ fileinto :create "Wrong"; }}\r
 if valid_ext_list ":addrbook:nobody's" {{ fileinto :create "Wrong"; }}\r
