@@ -68,8 +68,6 @@ function Switch({ on, onTurn }) {
 /* ---- the list ----------------------------------------------------------------------------------------------------- */
 
 function List({ app, rules, editing, setEditing, onKeep }) {
-	const [shown, setShown] = useState(rules);
-	useEffect(() => setShown(rules), [rules]);
 	const put = (n, rule) => onKeep(n < 0 ? [...rules, rule] : rules.map((r, i) => (i === n ? rule : r)));
 	const move = (n, by) => {
 		const list = [...rules];
@@ -78,9 +76,9 @@ function List({ app, rules, editing, setEditing, onKeep }) {
 	};
 	const remove = n => app.layers.open(Confirm, { title: t("filters.deleteTitle", { name: rules[n].name }), yes: t("filters.delete"), no: t("act.cancel"), danger: true,
 		onYes: () => onKeep(rules.filter((_, i) => i !== n)) }, { kind: "dialog", label: t("filters.delete") });
-	return html`${shown.length === 0 && editing !== -1 && html`<p class="note">${t("filters.none")}</p>`}
-		${shown.length > 0 && html`<ol>${shown.map((r, n) => html`<li key=${n}>${editing === n ? html`<${Edit} app=${app} rule=${r} onSave=${x => put(n, x)} onCancel=${() => setEditing(-2)} />` : html`<${Row}
-			app=${app} rule=${r} first=${n === 0} last=${n === shown.length - 1} onTurn=${() => put(n, { ...r, on: !r.on })} onEdit=${() => setEditing(n)} onMove=${by => move(n, by)} onDelete=${() => remove(n)} />`}</li>`)}</ol>`}
+	return html`${rules.length === 0 && editing !== -1 && html`<p class="note">${t("filters.none")}</p>`}
+		${rules.length > 0 && html`<ol>${rules.map((r, n) => html`<li key=${n}>${editing === n ? html`<${Edit} app=${app} rule=${r} onSave=${x => put(n, x)} onCancel=${() => setEditing(-2)} />` : html`<${Row}
+			app=${app} rule=${r} first=${n === 0} last=${n === rules.length - 1} onTurn=${() => put(n, { ...r, on: !r.on })} onEdit=${() => setEditing(n)} onMove=${by => move(n, by)} onDelete=${() => remove(n)} />`}</li>`)}</ol>`}
 		${editing === -1 ? html`<${Edit} app=${app} rule=${filters.blank()} onSave=${x => put(-1, x)} onCancel=${() => setEditing(-2)} />` :
 			html`<div><${Button} class="line" icon="plus" label=${t("filters.new")} onClick=${() => setEditing(-1)} /></div>`}`;
 }
