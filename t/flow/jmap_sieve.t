@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """SieveScript (RFC 9661): people's scripts over JMAP, the same that ManageSieve shows and deliveries run."""
-import json, smtplib, subprocess
+import json, smtplib, socket, subprocess, time
 import tm
 from jmapraw import Jmap
 from sieveraw import Sieve
@@ -135,6 +135,27 @@ change(onSuccessActivateScript=made["id"])
 tm.is_({n: on for n, (_, on) in scripts().items()}, {"B\u00fccher \U0001f4da": True, "good": False, "theirs": False}, "none is lost when another is made active")
 tm.is_((scripts(two), two.one("SieveScript/get", ids=[made["id"]])["notFound"], two.http("GET", f"/jmap/download/{two.account}/{made['blobId']}/x?type=a/b")[0]), ({}, [made["id"]], 404), "nobody sees another's")
 tm.is_(j.one("SieveScript/set", accountId=two.account), ["error", "accountNotFound"], "nor changes it")
+
+# ---- who goes in the middle of it ------------------------------------------------------------------------------------------------
+def request(method, path, body=b""):
+    return f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {j.headers['Authorization']}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def calls(*list_):
+    return json.dumps({"using": j.using, "methodCalls": [[n, {"accountId": j.account, **a}, str(i)] for i, (n, a) in enumerate(list_)]}).encode()
+
+
+now = find("good")
+asks = [request("GET", f"/jmap/download/{j.account}/{now['blobId']}/x?type=a/b"),
+        request("POST", "/jmap/api", calls(("SieveScript/get", {"ids": None}), ("Blob/get", {"#ids": {"resultOf": "0", "name": "SieveScript/get", "path": "/list/*/blobId"}}))),
+        request("POST", "/jmap/api", calls(("SieveScript/validate", {"blobId": now["blobId"]}))),
+        request("POST", "/jmap/api", calls(("SieveScript/set", {"update": {now["id"]: {"blobId": now["blobId"]}}, "create": {"x": {"blobId": "Unothing"}}, "onSuccessDeactivateScript": True})))]
+pids = sb.pids_of("jmapd")
+for n in range(120):
+    with j.context.wrap_socket(socket.create_connection((sb.host, sb.port("JMAP"))), server_hostname=sb.host) as s:
+        s.sendall(asks[n % 4])
+        time.sleep((0, 0.0005, 0.001, 0.002, 0.004, 0.006, 0.01)[n % 7])
+tm.is_((sb.pids_of("jmapd"), scripts()["good"][0]), (pids, 'redirect "x@elsewhere.test";\r\n'), "who goes before the answer takes nothing along")
 
 # ---- where the directory says no --------------------------------------------------------------------------------------------------
 r = subprocess.run(["ldapmodify", "-x", "-H", e["LDAP_URL"], "-D", e["LDAP_ADMIN_DN"], "-w", e["LDAP_ADMIN_PASSWORD"]], text=True, capture_output=True,
