@@ -13,6 +13,7 @@ D, BASE = sb.domain, sb.env["LDAP_BASE"]
 PATH = os.path.join(sb.dir, "ldap", "slapd.conf")
 with open(PATH) as f:
     RULES = f.read()
+FIRST = "access to attrs=entry,objectClass,"  # the first rule that speaks of people
 text = "\n".join([f"dn: cn=list,ou=Groups,o={D},{BASE}", *(f"objectClass: {c}" for c in (
     "groupOfURLs", "inetMailGroup", "inetMailGroupManagement", "inetLocalMailRecipient")), "cn: list",
     f"mail: list@{D}", f"uniqueMember: uid=user0001,ou=People,o={D},{BASE}", "", ""])
@@ -24,7 +25,7 @@ tm.ok(r.returncode == 0, "a list") or tm.diag(r.stderr)
 def hide(attrs, right="search"):
     rule = f'access to attrs={attrs}\n\tby dn.children="ou=services,{BASE}" {right}\n\tby * none\n' if attrs else ""
     with open(PATH, "w") as f:
-        f.write(RULES.replace("# Nobody reads", "", 1).replace("access to attrs=userPassword", rule + "access to attrs=userPassword", 1))
+        f.write(RULES.replace(FIRST, rule + FIRST, 1))
     return sb.restart("slapd")
 
 
@@ -56,7 +57,7 @@ for attrs, address in (("entry", "user0001"), ("mail,mailAlternateAddress,mailEq
 def hide_one(right, attrs=""):
     rule = f'access to dn.base="uid=user0001,ou=People,o={D},{BASE}"{attrs}\n\tby dn.children="ou=services,{BASE}" {right}\n\tby * none\n'
     with open(PATH, "w") as f:
-        f.write(RULES.replace("access to attrs=userPassword", rule + "access to attrs=userPassword", 1))
+        f.write(RULES.replace(FIRST, rule + FIRST, 1))
     return sb.restart("slapd")
 
 
