@@ -57,6 +57,7 @@ libs_mmpd           := backend login imap directory managesieve pop3 sasl smtp $
 libs_memd           := web backend login http directory sasl json $(low)
 libs_pop3d          := login message store imap directory pop3 sasl $(low)
 libs_sieved         := login rules directory managesieve sieve sasl $(low)
+libs_piped          := smtp $(low)
 libs_mailq          := job queue mta $(low)
 libs_jobctl-ctl     := job queue mta $(low)
 libs_tmctl          := http $(low)

@@ -31,6 +31,13 @@ struct smtp_work {
 
 static void next_batch(struct job *j);
 
+/* Is it piped that delivers for this channel? */
+static bool
+is_pipe(void)
+{
+	return master.channel->protocol == CHANNEL_PIPE;
+}
+
 static struct smtp_work *
 smtp_work(const struct job *j)
 {
@@ -219,7 +226,7 @@ batch_done(struct smtp_client_tx *tx)
 
 /* Sets up one recipient of the batch. */
 static void
-fill_rcpt(struct smtp_client_rcpt *c, const struct qrcpt *q, struct outcome *o)
+fill_rcpt(struct smtp_client_rcpt *c, const struct qrcpt *q, struct outcome *o, const char *dest)
 {
 	const char *semi = q->orcpt ? strchr(q->orcpt, ';') : NULL;
 
@@ -229,6 +236,8 @@ fill_rcpt(struct smtp_client_rcpt *c, const struct qrcpt *q, struct outcome *o)
 		.sent = q->sent,
 		.data = o,
 	};
+	if (is_pipe())
+		c->run = slice_str(dest);
 	if (semi && semi > q->orcpt) {
 		c->orcpt_type = slice(q->orcpt, (size_t)(semi - q->orcpt));
 		c->orcpt = slice_str(semi + 1);
@@ -242,6 +251,17 @@ deliver_no_sent(struct job *j, size_t i)
 	if (!j->r->env.rcpts[i].sent || (smtp_work(j)->session->client.offer.has & OFFERS_XSENT))
 		return false;
 	j->outcomes[i].v = verdict(OUT_SENT_NOWHERE);
+	j->outcomes[i].tried = true;
+	return true;
+}
+
+/* A server that does not know what XRUN is would take the message for its own user of that address. */
+static bool
+deliver_no_run(struct job *j, size_t i)
+{
+	if (!is_pipe() || (smtp_work(j)->session->client.offer.has & OFFERS_XRUN))
+		return false;
+	j->outcomes[i].v = verdict(OUT_PIPE_OTHER);
 	j->outcomes[i].tried = true;
 	return true;
 }
@@ -282,8 +302,8 @@ next_batch(struct job *j)
 	w->rcpts = mem_array(e->nrcpt < most ? e->nrcpt : most, sizeof(*w->rcpts));
 	for (size_t i = 0; i < e->nrcpt && n < most; i++)
 		if (e->rcpts[i].state == QSTATE_PENDING && !j->outcomes[i].tried &&
-		    !deliver_no_sent(j, i))
-			fill_rcpt(&w->rcpts[n++], &e->rcpts[i], &j->outcomes[i]);
+		    !deliver_no_sent(j, i) && !deliver_no_run(j, i))
+			fill_rcpt(&w->rcpts[n++], &e->rcpts[i], &j->outcomes[i], j->dest);
 	if (n == 0) { /* as if it had been answered */
 		later_run(&w->later, master.loop, deliver_none_later);
 		return;
@@ -330,6 +350,10 @@ deliver_moved(struct job *j)
 {
 	const char *channel, *host;
 
+	/* Programs are the directory's and the alias file's alone to name: who is expanded anew would get the
+	 * message into his mailbox, too, once more. */
+	if (is_pipe())
+		return false;
 	for (size_t i = 0; j->attempt > 0 && i < j->r->env.nrcpt; i++) {
 		const struct qrcpt *q = &j->r->env.rcpts[i];
 		struct slice addr = slice_str(q->addr);
@@ -355,7 +379,7 @@ smtp_start(struct job *j)
 	j->work = w;
 	w->job = j;
 	later_init(&w->later);
-	if ((j->moved = j->action == JOB_REROUTE || deliver_moved(j))) {
+	if ((j->moved = (j->action == JOB_REROUTE && !is_pipe()) || deliver_moved(j))) {
 		log_event(LOG_INFO, "requeue", "qid=%s channel=%s dest=%s attempt=%u",
 		    j->r->env.qid, master.channel->name, log_str(j->dest), j->attempt + 1);
 		site_submit(&w->site);
@@ -397,6 +421,12 @@ const struct agent agent_smtp = { .name = "smtp",
 	.give_back = smtp_give_back,
 	.end = smtp_end };
 const struct agent agent_lmtp = { .name = "lmtp",
+	.word = "delivered",
+	.action = DSN_DELIVERED,
+	.start = smtp_start,
+	.give_back = smtp_give_back,
+	.end = smtp_end };
+const struct agent agent_pipe = { .name = "pipe",
 	.word = "delivered",
 	.action = DSN_DELIVERED,
 	.start = smtp_start,

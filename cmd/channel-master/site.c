@@ -1,6 +1,6 @@
 /* channel-master/site.c: from a destination to a place to connect to.
  *
- * LMTP channels: [host NAME] of channels.conf, else our own lmtpd when the destination is this
+ * Pipe channels: piped of this host.  LMTP channels: [host NAME] of channels.conf, else our own lmtpd when the destination is this
  * host, else the channel's relay, else the host itself.  SMTP channels: the channel's relay, a
  * destination that carries a port (a static route), an address literal, else the domain's
  * MX hosts. */
@@ -93,7 +93,13 @@ site_find(const char *dest, struct site *s, struct verdict *v)
 	const char *text = dest;
 	bool fixed = false;
 
-	*s = (struct site){ .lmtp = c->protocol == CHANNEL_LMTP, .tls = (enum smtp_tls)c->tls };
+	*s = (struct site){ .lmtp = c->protocol != CHANNEL_SMTP, .tls = (enum smtp_tls)c->tls };
+	if (c->protocol == CHANNEL_PIPE) { /* `dest` says what is run for whom there */
+		s->path = mem_printf("%s/piped.sock", shared.rundir);
+		s->tls = SMTP_TLS_OFF;
+		set_key(s);
+		return 0;
+	}
 	if (s->lmtp && (h = channels_host(master.channels, slice_str(dest)))) {
 		text = h->lmtp;
 		s->tls = (enum smtp_tls)h->tls;

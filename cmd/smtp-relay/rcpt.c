@@ -184,7 +184,9 @@ rcpt_add(struct session *s, const struct expand_leg *leg, const char *as_given, 
 	static const struct qrcpt nobody;
 	const struct qrcpt *last = s->nrcpts ? &s->rcpts[s->nrcpts - 1] : &nobody;
 	struct slice who = rcpt_account(s, leg->who);
-	uintptr_t known = (uintptr_t)map_get(&s->rcpts_known, slice_str(leg->address));
+	/* Beside a program of somebody's there may be the mailbox of the same address. */
+	uintptr_t known =
+	    leg->program ? 0 : (uintptr_t)map_get(&s->rcpts_known, slice_str(leg->address));
 	struct qrcpt *q;
 
 	/* By another of his addresses he gets no copy more. */
@@ -211,7 +213,9 @@ rcpt_add(struct session *s, const struct expand_leg *leg, const char *as_given, 
 		q->sender = rcpt_share(s, last->sender, srs_sender(s, leg));
 	s->nrcpts++;
 	relay.nrcpts++;
-	map_put(&s->rcpts_known, slice_str(q->addr), (void *)(uintptr_t)s->nrcpts); /* they move */
+	if (!leg->program)
+		map_put(&s->rcpts_known, slice_str(q->addr),
+		    (void *)(uintptr_t)s->nrcpts); /* they move */
 	if (who.n)
 		map_put(&s->rcpts_known, who, (void *)(uintptr_t)s->nrcpts);
 	metric_add(M_FORWARDED, leg->onward);

@@ -450,6 +450,13 @@ config_load(bool reload, char **why)
 	return rc;
 }
 
+bool
+daemon_conf_again(char **why)
+{
+	return conf_read(daemon_self.schemas, daemon_self.nschemas, daemon_self.shared_path,
+		   daemon_self.own_path, true, why) == 0;
+}
+
 void
 config_log(enum log_level level, const char *event, char *why)
 {

@@ -47,6 +47,9 @@ struct loop *daemon_loop(void); /* of this worker */
 /* The path of a file beside this daemon's own ("channels.conf"), in the configuration directory;
  * heap, the caller frees.  Valid from the time conf is read (also in `check`). */
 char *daemon_conf_path(const char *file);
+/* In a process of program.privileged: reads the files again, as a reload does, but opens nothing.  False: nothing has
+ * changed; *why (heap, or NULL) in either case. */
+bool daemon_conf_again(char **why);
 int daemon_worker(void); /* 0 .. workers-1 */
 bool daemon_draining(void);
 void daemon_drain(void);   /* of a process without workers: as if SIGTERM had come */

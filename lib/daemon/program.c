@@ -257,8 +257,11 @@ daemon_start(void)
 {
 	log_event(LOG_INFO, "start", "version=%s", TIERMAIL_VERSION);
 	setup_limits();
-	if (setup_rundir() < 0 || setup_listeners() < 0 || setup_privileges() < 0 ||
-	    setup_run_files() < 0)
+	if (setup_rundir() < 0 || setup_listeners() < 0)
+		return EX_OSERR;
+	if (daemon_self.d->privileged && daemon_self.d->privileged() < 0)
+		return EX_OSERR;
+	if (setup_privileges() < 0 || setup_run_files() < 0)
 		return EX_OSERR;
 	daemon_self.nworkers = daemon_self.d->workers ? *daemon_self.d->workers : 0;
 	return daemon_self.nworkers > 0 ? parent_run() : single_run();

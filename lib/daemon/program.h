@@ -84,6 +84,10 @@ struct program {
 	/* -n: appends what is in effect besides the keys. */
 	void (*print)(struct buf *out);
 
+	/* Once, when the sockets are there and before privileges are given up: starts a process that has to keep
+	 * them.  It has no thread, and the listeners open, which it closes.  0 or -errno after logging. */
+	int (*privileged)(void);
+
 	/* In the worker (or the only process), in this order: */
 	int (*start)(struct loop *); /* 0 or -errno after logging; listeners start after it */
 	void (*accept)(struct daemon_listen *, int fd); /* a connection, the fd is ours */

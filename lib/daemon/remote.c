@@ -46,7 +46,7 @@ static const struct {
 };
 
 const char *const daemon_remote_names[] = { "smtp-relay", "jobctl", "stored", "lmtpd", "imapd",
-	"pop3d", "mmpd", "sieved", "jmapd", "memd", "admind", NULL };
+	"pop3d", "mmpd", "sieved", "jmapd", "memd", "admind", "piped", NULL };
 
 int
 daemon_remote_port(const char *daemon)

@@ -232,6 +232,7 @@ static const struct attr {
 	{ "mailUserStatus",            RECORD_USER,   AT(own),                read_status },
 	{ "mailDeliveryOption",        RECORD_USER,   AT(delivery),           read_delivery },
 	{ "mailForwardingAddress",     RECORD_USER,   AT(forward),            read_list },
+	{ "mailProgramDeliveryInfo",   RECORD_USER,   AT(programs),           read_list },
 	{ "mailQuota",                 RECORD_USER,   AT(bytes),              read_quota },
 	{ "mailMsgQuota",              RECORD_USER,   AT(msgs),               read_quota },
 	{ "mailMsgMaxBlocks",          RECORD_USER,   AT(blocks),             read_quota },
@@ -301,7 +302,8 @@ entry_clear(struct entry *e)
 	struct value_list *const lists[] = { &e->uids, &e->addresses, &e->forward,
 		&e->routing_hosts, &e->members, &e->urls, &e->rfc822, &e->allowed, &e->disallowed,
 		&e->allowed_domains, &e->disallowed_domains, &e->policy, &e->moderators,
-		&e->reject_action, &e->add_fields, &e->remove_fields, &e->scripts, &e->library };
+		&e->reject_action, &e->add_fields, &e->remove_fields, &e->scripts, &e->library,
+		&e->programs };
 
 	e->name = e->canonical = e->catchall = e->smarthost = e->base = e->separator = S("");
 	e->mail = e->host = e->partition = e->routing = e->errors_to = e->reject_text = S("");

@@ -105,7 +105,8 @@ struct dir_user {
 	struct slice routing;   /* mailRoutingAddress or empty */
 	struct slice *forward;
 	size_t nforward;
-	int64_t quota_bytes; /* -1 = unlimited, -2 = default of the store */
+	struct dir_values programs; /* mailProgramDeliveryInfo: names of piped's list */
+	int64_t quota_bytes;        /* -1 = unlimited, -2 = default of the store */
 	int64_t quota_msgs;
 	int64_t max_message; /* bytes (mailMsgMaxBlocks), 0 = no limit of its own */
 	int64_t password_at; /* pwdChangedTime, unix seconds; 0 when absent: slapd has no policy */

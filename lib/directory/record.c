@@ -262,11 +262,12 @@ static struct record *
 user_pack(const struct entry *e, struct slice uid, const struct dir_domain *domain)
 {
 	size_t arrays =
-	    (e->addresses.n + e->forward.n + e->scripts.n + e->library.n) * sizeof(struct slice);
+	    (e->addresses.n + e->forward.n + e->programs.n + e->scripts.n + e->library.n) *
+	    sizeof(struct slice);
 	size_t size = sizeof(struct record) + total(&e->addresses) + total(&e->forward) +
-	    total(&e->scripts) + total(&e->library) + e->reply_subject.n + e->reply_text.n +
-	    e->reply_internal.n + e->dn.n + 2 * uid.n + 2 * domain->name.n + e->mail.n + e->host.n +
-	    e->partition.n + e->routing.n + e->nrules + 2;
+	    total(&e->programs) + total(&e->scripts) + total(&e->library) + e->reply_subject.n +
+	    e->reply_text.n + e->reply_internal.n + e->dn.n + 2 * uid.n + 2 * domain->name.n +
+	    e->mail.n + e->host.n + e->partition.n + e->routing.n + e->nrules + 2;
 	struct record *r = mem_new(size);
 	struct slice *list = (struct slice *)(r + 1);
 	char *at = (char *)list + arrays, *start;
@@ -279,6 +280,7 @@ user_pack(const struct entry *e, struct slice uid, const struct dir_domain *doma
 	u->naddresses = dir_record_put_list(&list, &at, &e->addresses, false).n;
 	u->forward = list;
 	u->nforward = dir_record_put_list(&list, &at, &e->forward, false).n;
+	u->programs = dir_record_put_list(&list, &at, &e->programs, false);
 	u->scripts = dir_record_put_list(&list, &at, &e->scripts, false);
 	u->library = dir_record_put_list(&list, &at, &e->library, false);
 	u->dn = dir_record_put(&at, e->dn, false);

@@ -5,6 +5,22 @@
  * Must stay true: the file is the administrator's, so nothing in it is a reason to refuse for good. */
 #include "expand/expand-impl.h"
 
+/* "|NAME": a program of piped's list, as the user whom that names. */
+static bool
+alias_program(struct task *t, const struct mta_target *to)
+{
+	return to->kind == MTA_TARGET_PROGRAM &&
+	    expand_leg_program(t->run, t->node, S(""), slice_trim(slice_from(to->text, 1)),
+		t->instead.n ? t->instead : t->text, t->node->hold, 0);
+}
+
+static bool
+alias_good(const struct task *t, const struct mta_target *to)
+{
+	return to->kind == MTA_TARGET_ADDRESS ||
+	    (to->kind == MTA_TARGET_PROGRAM && channels_pipes(t->run->e->p.channels, ROUTE_PIPE));
+}
+
 /* A local part alone is a name of the same domain. */
 static struct slice
 target_text(struct task *t, struct slice text)
@@ -31,7 +47,7 @@ expand_alias(struct task *t, const struct mta_alias *alias)
 {
 	struct run *x = t->run;
 	struct expand_list *list = arena_new(expand_keep(x), sizeof(*list));
-	size_t addresses = 0;
+	size_t good = 0;
 	bool circle;
 
 	if (!expand_enter(x, t->node, 'l', alias->name, &circle)) {
@@ -41,8 +57,8 @@ expand_alias(struct task *t, const struct mta_alias *alias)
 		return;
 	}
 	for (size_t i = 0; i < alias->n; i++)
-		addresses += alias->targets[i].kind == MTA_TARGET_ADDRESS;
-	if (addresses == 0) {
+		good += alias_good(t, &alias->targets[i]);
+	if (good == 0) {
 		expand_list_refused(t, verdict(OUT_USER_DELIVERY));
 		return;
 	}
@@ -58,7 +74,7 @@ expand_alias(struct task *t, const struct mta_alias *alias)
 
 		if (to->kind == MTA_TARGET_ADDRESS) {
 			expand_member(t, NODE_ADDRESS, target_text(t, to->text), NULL);
-		} else {
+		} else if (!alias_program(t, to)) {
 			struct node none = { .parent = t->node, .text = to->text };
 
 			expand_fail(x, &none, verdict(OUT_USER_DELIVERY));

@@ -170,6 +170,10 @@ bool expand_enter(struct run *x, struct node *n, char kind, struct slice id, boo
 /* A leg of n; once for each address, on the best conditions that it comes with. */
 void expand_leg_add(struct run *x, const struct node *n, const char *channel, const char *host,
     struct slice address, const char *hold, int64_t max_message);
+/* A leg to a program of piped's list, for `user` of this host, or with an empty one for an alias.  False: there is no
+ * such channel, or they cannot be names. */
+bool expand_leg_program(struct run *x, const struct node *n, struct slice user,
+    struct slice program, struct slice address, const char *hold, int64_t max_message);
 const struct verdict *expand_size(const struct run *x, int64_t max, const struct verdict *v);
 
 /* walk.c */

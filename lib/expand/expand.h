@@ -100,7 +100,9 @@ struct expand_leg {
 	/* Too large, and what decides about it as a whole has been looked at: it is to be expanded in channel
 	 * EXPAND_LATER.  `edit` tells of its passwords, and is done there. */
 	bool later;
-	const char *who; /* the account whose mailbox it is, by whatever address; or NULL */
+	/* The account whose mailbox it is, by whatever address; or whose program; or NULL. */
+	const char *who;
+	bool program; /* a program's, by channel pipe: `host` says whose and which (piped(8)) */
 };
 struct expand_failure {
 	const char *address, *via; /* who cannot be reached, and who names them */

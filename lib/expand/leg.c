@@ -124,33 +124,23 @@ expand_keep(struct run *x)
 	return x->walk ? expand_walk_arena(x->walk) : &x->arena;
 }
 
-void
-expand_leg_add(struct run *x, const struct node *n, const char *channel, const char *host,
-    struct slice address, const char *hold, int64_t max_message)
+/* The leg is one of the result's, or of the walk's; `key` is what it is there once for. */
+static void
+leg_put(struct run *x, const struct node *n, struct slice key, struct expand_leg leg)
 {
-	struct slice key = run_key(x, 'a', address);
-	struct expand_leg *leg;
 	uintptr_t at;
 
-	x->result.hit = x->result.hit ||
-	    (x->looking && x->wanted_address.n && slice_ieq(x->wanted_address, address));
+	leg.list = n->list ? n->list->name : NULL;
+	leg.sender = expand_node_sender(x, n);
+	leg.edit = node_edit(n);
+	leg.onward = x->walk ? !expand_asked(x, n) : n != &x->root;
 	if (x->walk) {
-		expand_walk_leg(x, n,
-		    &(struct expand_leg){ .channel = channel,
-			.host = host,
-			.hold = hold,
-			.who = leg_who(x, n),
-			.address = arena_cstr(&x->arena, address),
-			.list = n->list ? n->list->name : NULL,
-			.sender = expand_node_sender(x, n),
-			.edit = node_edit(n),
-			.max_message = max_message,
-			.onward = !expand_asked(x, n) });
+		expand_walk_leg(x, n, &leg);
 		return;
 	}
 	at = (uintptr_t)map_get(&x->seen, key);
 	if (at) {
-		leg_better(x, &x->legs[at - 1], n, hold);
+		leg_better(x, &x->legs[at - 1], n, leg.hold);
 		return;
 	}
 	if (x->nlegs == x->most) {
@@ -161,16 +151,58 @@ expand_leg_add(struct run *x, const struct node *n, const char *channel, const c
 		x->legs_room = x->legs_room ? x->legs_room * 2 : 1;
 		x->legs = mem_grow(x->legs, x->legs_room, sizeof(*x->legs));
 	}
-	leg = &x->legs[x->nlegs++];
+	x->legs[x->nlegs++] = leg;
 	map_put(&x->seen, key, (void *)(uintptr_t)x->nlegs); /* legs move */
-	*leg = (struct expand_leg){ .channel = channel,
+}
+
+void
+expand_leg_add(struct run *x, const struct node *n, const char *channel, const char *host,
+    struct slice address, const char *hold, int64_t max_message)
+{
+	x->result.hit = x->result.hit ||
+	    (x->looking && x->wanted_address.n && slice_ieq(x->wanted_address, address));
+	leg_put(x, n, run_key(x, 'a', address),
+	    (struct expand_leg){ .channel = channel,
 		.host = host,
 		.address = arena_cstr(&x->arena, address),
 		.hold = hold,
-		.max_message = max_message,
-		.onward = n != &x->root };
-	leg->who = leg_who(x, n);
-	leg->list = n->list ? n->list->name : NULL;
-	leg->sender = expand_node_sender(x, n);
-	leg->edit = node_edit(n);
+		.who = leg_who(x, n),
+		.max_message = max_message });
+}
+
+/* As piped takes it (XRUN): what could be a path, an option or a variable is no name. */
+static bool
+program_name_ok(struct slice name)
+{
+	for (size_t i = 0; i < name.n; i++) {
+		char c = ascii_lower(name.p[i]);
+
+		if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '.' && c != '_' &&
+		    c != '-')
+			return false;
+	}
+	return name.n > 0 && name.n <= 64 && name.p[0] != '.' && name.p[0] != '-';
+}
+
+/* A user's program runs once for him, by whatever addresses the message comes; an alias's once for the alias. */
+bool
+expand_leg_program(struct run *x, const struct node *n, struct slice user, struct slice program,
+    struct slice address, const char *hold, int64_t max_message)
+{
+	char *host, *who;
+
+	if (!channels_pipes(x->e->p.channels, ROUTE_PIPE) || !program_name_ok(program) ||
+	    (user.n && !program_name_ok(user)))
+		return false;
+	host = arena_printf(&x->arena, SFMT "%%" SFMT, SARG(user), SARG(program));
+	who = user.n ? host : arena_printf(&x->arena, "%s " SFMT, host, SARG(address));
+	leg_put(x, n, run_key(x, 'p', slice_str(who)),
+	    (struct expand_leg){ .channel = ROUTE_PIPE,
+		.host = host,
+		.address = arena_cstr(&x->arena, address),
+		.hold = hold,
+		.who = who,
+		.program = true,
+		.max_message = max_message });
+	return true;
 }

@@ -77,6 +77,24 @@ user_refused(struct task *t, const struct dir_answer *a, struct verdict v)
 	}
 }
 
+/* The programs of his entry, and his mailbox file: "native" is piped's name for it.  How many legs that are. */
+static size_t
+user_programs(struct task *t, const struct dir_user *u, const char *hold)
+{
+	struct slice address = t->instead.n ? t->instead : t->text;
+	struct slice name = slice_sub(u->account, 0, slice_rfind(u->account, '@'));
+	size_t n = 0;
+
+	for (size_t i = 0; (u->delivery & DIR_PROGRAM) && i < u->programs.n; i++)
+		n += name.n &&
+		    expand_leg_program(t->run, t->node, name, slice_trim(u->programs.v[i]), address,
+			hold, u->max_message);
+	if ((u->delivery & DIR_NATIVE) && name.n)
+		n += expand_leg_program(t->run, t->node, name, S("native"), address, hold,
+		    u->max_message);
+	return n;
+}
+
 static void
 user_deliver(struct task *t, const struct dir_answer *a, const char *hold)
 {
@@ -89,7 +107,7 @@ user_deliver(struct task *t, const struct dir_answer *a, const char *hold)
 		expand_task_end(t);
 		return;
 	}
-	if (!(how & DIR_MAILBOX) && !forward) {
+	if (user_programs(t, u, hold) == 0 && !(how & DIR_MAILBOX) && !forward) {
 		user_refused(t, a,
 		    how & DIR_FORWARD                               ? verdict(OUT_FORWARD_NONE) :
 			how & (DIR_PROGRAM | DIR_NATIVE | DIR_FILE) ? verdict(OUT_USER_DELIVERY) :

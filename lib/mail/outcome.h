@@ -13,6 +13,7 @@
  * 200 octets that a verdict holds. */
 #ifndef MAIL_OUTCOME_H
 #define MAIL_OUTCOME_H
+#include "mail/outcome-programs.h"
 #include "mail/verdict.h"
 
 /* clang-format off */

@@ -66,7 +66,12 @@ alias_target(struct compile *c, struct slice s, const struct mta_line *at)
 	if (slice_istarts(s, S(":include:"))) {
 		aliases_include(c, slice_trim(slice_from(s, 9)), at);
 	} else if (s.p[0] == '|' || s.p[0] == '/') {
-		mta_warn(c->notes, at, "programs and files get no mail here: " SFMT, SARG(s));
+		if (s.p[0] == '/')
+			mta_warn(c->notes, at, "files get no mail here: " SFMT, SARG(s));
+		else if (slice_find(s, '/') < s.n || slice_find(s, ' ') < s.n)
+			mta_warn(c->notes, at,
+			    "after | stands the name of a program of piped.conf, not " SFMT,
+			    SARG(slice_from(s, 1)));
 		target_add(c, s.p[0] == '|' ? MTA_TARGET_PROGRAM : MTA_TARGET_FILE, s);
 	} else if (s.p[0] == ':') {
 		mta_error(c->notes, at, "expected :include: or an address, not " SFMT, SARG(s));

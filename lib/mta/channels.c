@@ -31,7 +31,7 @@ static struct channel_route **raw_routes;
 /* clang-format off */
 static const struct conf_key channel_keys[] = {
 	{ "protocol", CONF_ENUM, AT(struct raw_channel, protocol), "auto", 0, 0, RELOAD,
-	    "auto|lmtp|smtp|reprocess|process|hold|bitbucket",
+	    "auto|lmtp|smtp|reprocess|process|hold|bitbucket|pipe",
 	    "What becomes of its mail; auto is LMTP for tcp_lmtp, the name where that is one, else SMTP." },
 	{ "tls", CONF_ENUM, AT(struct raw_channel, c.tls), "may", 0, 0, RELOAD, "off|may|must",
 	    "Whether STARTTLS is used: never, when offered, or demanded." },
@@ -119,7 +119,8 @@ static const char *const protocols[CHANNEL_PROTOCOLS] = { [CHANNEL_LMTP] = "lmtp
 	[CHANNEL_REPROCESS] = "reprocess",
 	[CHANNEL_PROCESS] = "process",
 	[CHANNEL_HOLD] = "hold",
-	[CHANNEL_BITBUCKET] = "bitbucket" };
+	[CHANNEL_BITBUCKET] = "bitbucket",
+	[CHANNEL_PIPE] = "pipe" };
 
 const char *
 channels_protocol_word(int protocol)
@@ -226,6 +227,14 @@ channels_name_ok(struct slice name)
 	    !slice_eq(name, S("pool"));
 }
 
+bool
+channels_pipes(const struct channels *cs, const char *name)
+{
+	const struct channel *c = channels_find(cs, slice_str(name));
+
+	return c && c->protocol == CHANNEL_PIPE;
+}
+
 static void
 add_channel(struct channels *cs, const struct raw_channel *r, struct buf *why)
 {
@@ -322,6 +331,11 @@ add_routes(struct channels *cs, struct buf *why)
 		if (!channels_find(cs, slice_str((*r)->channel)))
 			buf_printf(why, "%s: [route %s] channel: there is no channel %s\n",
 			    conf_where(&(*r)->channel), (*r)->domain, (*r)->channel);
+		if (channels_pipes(cs, (*r)->channel))
+			buf_printf(why,
+			    "%s: [route %s] channel: the directory and the alias file alone lead "
+			    "to %s\n",
+			    conf_where(&(*r)->channel), (*r)->domain, (*r)->channel);
 		like = conf_form_check("pattern", slice_str((*r)->domain));
 		if (like)
 			buf_printf(why, "%s: [route %s]: %s\n", conf_where(&(*r)->channel),
@@ -411,7 +425,7 @@ channels_build(const char *path, struct buf *why)
 		add_default(cs, "tcp_lmtp", CHANNEL_LMTP, why);
 	if (!channels_find(cs, S("tcp_local")))
 		add_default(cs, "tcp_local", CHANNEL_SMTP, why);
-	for (int i = CHANNEL_REPROCESS; i < CHANNEL_PROTOCOLS; i++)
+	for (int i = CHANNEL_REPROCESS; i <= CHANNEL_BITBUCKET; i++)
 		if (!channels_find(cs, slice_str(protocols[i])))
 			add_default(cs, protocols[i], i, why);
 	add_hosts(cs, why);

@@ -5,7 +5,7 @@
  * alias file (tiermail-aliases(5)), if they are there.  Channels of mta.cnf are channels here; a [channel] section of the same name takes its place.
  * Without mta.cnf the rules are made of the [route] sections, so that there is one way to decide.  The
  * channels tcp_lmtp (LMTP), tcp_local (SMTP), reprocess, process, hold and bitbucket exist even when the files
- * are silent. */
+ * are silent; pipe only where they name it, for it needs a daemon that not every host has. */
 #ifndef MTA_CHANNELS_H
 #define MTA_CHANNELS_H
 #include "conf/conf.h"
@@ -22,6 +22,7 @@ enum channel_protocol {
 	CHANNEL_PROCESS,   /* ... or as from this one */
 	CHANNEL_HOLD,      /* held; when it is released, as CHANNEL_REPROCESS */
 	CHANNEL_BITBUCKET, /* dropped, on record */
+	CHANNEL_PIPE,      /* given to programs and mailbox files, by piped */
 	CHANNEL_PROTOCOLS
 };
 enum channel_tls { CHANNEL_TLS_OFF, CHANNEL_TLS_MAY, CHANNEL_TLS_MUST };
@@ -108,6 +109,8 @@ void channels_print(const struct channels *c, struct buf *out);
 bool channels_name_ok(struct slice name);
 /* As channels.conf has it: "lmtp". */
 const char *channels_protocol_word(int protocol);
+/* Is there a channel `name` by which programs get mail? */
+bool channels_pipes(const struct channels *c, const char *name);
 /* Are recipients of this channel expanded once more? */
 static inline bool
 channel_expands(const struct channel *c)

@@ -126,7 +126,8 @@ way_found(const struct channels *c, const struct mta_rewritten *r, struct arena 
 	way->directory = is_directory(r->channel);
 	if (way->directory)
 		return;
-	if (!channels_find(c, slice_str(r->channel->name)))
+	/* Whose program it is says the directory; an address that anybody writes could say anything. */
+	if (!channels_find(c, slice_str(r->channel->name)) || channels_pipes(c, r->channel->name))
 		way->v = verdict(OUT_ROUTE_NO_MASTER, r->channel->name);
 	way->channel = arena_str(a, r->channel->name);
 	way->host = route_host(c, r, via, way->address.domain, a);

@@ -11,6 +11,7 @@
 #include "mail/verdict.h"
 
 #define ROUTE_LMTP "tcp_lmtp"
+#define ROUTE_PIPE "pipe" /* for programs: where it is configured */
 #define ROUTE_SMTP "tcp_local"
 
 struct route_query {

@@ -100,6 +100,7 @@ static const struct {
 	{ "FUTURERELEASE", OFFERS_RELEASE },
 	{ "XCANCEL", OFFERS_XCANCEL },
 	{ "XSENT", OFFERS_XSENT },
+	{ "XRUN", OFFERS_XRUN },
 };
 /* clang-format on */
 

@@ -115,6 +115,10 @@ smtp_client_send_rcpt(struct smtp_client *c)
 	}
 	if (r->sent)
 		buf_lit(out, " XSENT");
+	if (r->run.n) {
+		buf_lit(out, " XRUN=");
+		smtp_xtext_write(out, r->run);
+	}
 	buf_lit(out, "\r\n");
 }
 

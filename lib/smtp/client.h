@@ -47,6 +47,7 @@ struct smtp_client_rcpt {
 	struct slice orcpt;      /* decoded */
 	unsigned notify;         /* SMTP_NOTIFY_*, 0 = no NOTIFY */
 	bool sent;               /* with XSENT; only where the server offers it */
+	struct slice run;        /* for XRUN, or empty; only where the server offers it */
 	void *data;              /* the owner's */
 
 	struct verdict v; /* out: the outcome */

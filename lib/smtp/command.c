@@ -323,6 +323,19 @@ rcpt_orcpt(struct slice value, struct arena *a, struct smtp_rcpt *r, const char 
 	return bad ? -EBADMSG : 0;
 }
 
+static int
+rcpt_run(struct slice value, struct arena *a, struct smtp_rcpt *r, const char **why)
+{
+	struct buf b = { .cap = 300 };
+	int bad = smtp_xtext_parse(&b, value);
+
+	*why = "XRUN must be user%program in xtext";
+	r->run = arena_slice(a, buf_get(&b));
+	bad |= b.full || r->run.n == 0 || !smtp_command_printable(r->run);
+	buf_fini(&b);
+	return bad ? -EBADMSG : 0;
+}
+
 int
 smtp_rcpt_parse(struct slice arg, bool bare, struct arena *a, struct smtp_rcpt *r, bool *path_bad,
     const char **why)
@@ -350,6 +363,8 @@ smtp_rcpt_parse(struct slice arg, bool bare, struct arena *a, struct smtp_rcpt *
 			*why = "XSENT stands alone, once";
 			n = r->sent || has_value ? -EBADMSG : 1;
 			r->sent = true;
+		} else if (slice_ieq(key, S("XRUN"))) {
+			n = r->run.p ? -EBADMSG : rcpt_run(value, a, r, why);
 		} else if (slice_ieq(key, S("IGNOREQUOTA"))) {
 			*why = "IGNOREQUOTA stands alone, once";
 			n = r->ignore_quota || has_value ? -EBADMSG : 1;

@@ -72,6 +72,7 @@ struct smtp_policy {
 	const char *hostname;          /* in greeting and EHLO */
 	bool lmtp;
 	bool bare;  /* RCPT TO:<user> without a domain is asked, too */
+	bool runs;  /* RCPT may have XRUN */
 	bool batch; /* a trusted program that need not wait for our answers */
 
 	/* The lines of the EHLO answer behind the first, each ended by LF.  The server itself

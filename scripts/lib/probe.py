@@ -121,7 +121,11 @@ def jobctl(s):
     unix(s["rundir"] + "/jobctl.sock").close()
 
 
-QUESTIONS = {"slapd": slapd, "smtp-relay": smtp_relay, "lmtpd": lmtpd, "imapd": imapd, "pop3d": pop3d, "jmapd": jmapd, "sieved": sieved, "mmpd": mmpd, "memd": memd, "admind": admind,
+def piped(s):
+    return talk(unix(s["rundir"] + "/piped.sock"), [(None, b"220"), (b"LHLO probe.test", b"250"), (b"QUIT", b"221")])
+
+
+QUESTIONS = {"piped": piped, "slapd": slapd, "smtp-relay": smtp_relay, "lmtpd": lmtpd, "imapd": imapd, "pop3d": pop3d, "jmapd": jmapd, "sieved": sieved, "mmpd": mmpd, "memd": memd, "admind": admind,
              "stored": stored, "jobctl": jobctl, "tmctl-serve": tmctl_serve, "storectl-serve": storectl_serve}
 
 

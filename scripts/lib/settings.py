@@ -78,6 +78,7 @@ def files(s):
             "listen local": {"address": "unix:%s/lmtpd.sock" % run},
             "listen tcp": {"address": local("LMTP_PORT"), "tls": "starttls"},
         },
+        "piped": {"listen local": {"address": "unix:%s/piped.sock" % run}},
         # All daemons of a sandbox are one user, stored's own, which plays every role: no peer.*.
         "stored": {"": {}},
         "imapd": {
@@ -127,6 +128,8 @@ def files(s):
         "storectl-serve": {"listen move": {"address": local("MOVE_PORT"), "tls": "implicit"}},
         "tmctl-serve": {"listen metrics": {"address": local("METRICS_PORT")}},
     }
+    if s.get("programs"):
+        conf["channels"]["channel pipe"] = {"backoff": "1s"}
     if s.get("moves"):
         conf["tiermail"]["roles"] = {"move": " ".join(s.get("names", [s["hostname"]]))}
     if s.get("role") == "relay":  # nothing is stored here

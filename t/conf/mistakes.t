@@ -13,6 +13,7 @@ BASE = {
     "sieved.conf": "[listen sieve]\naddress = 127.0.0.1:4190\n",
     "imapd.conf": "[listen imap]\naddress = 127.0.0.1:1143\n",
     "lmtpd.conf": "[listen local]\naddress = unix:lmtpd.sock\n",
+    "piped.conf": "[listen local]\naddress = unix:piped.sock\n",
     "channels.conf": "", "channel-master.conf": "", "stored.conf": "", "jobctl.conf": "",
 }
 DOMAIN = "not the name of a host or domain"
@@ -37,6 +38,14 @@ TABLE = [
     ("pop3d", "pop3d.conf", "timeout.idle = 9m", "warning: @DIR@/pop3d.conf:1: timeout.idle"),
     ("pop3d", "pop3d.conf", "pop3.uidl = %v", "pop3d.conf:1: pop3.uidl = %v: has no %u"),
     ("pop3d", "pop3d.conf", "pop3.uidl = %u %v", "pop3d.conf:1: pop3.uidl = %u %v: only printable ASCII"),
+    ("piped", "piped.conf", "[program a]\ncommand = bin/a", "piped.conf:2: command = bin/a: must begin with /"),
+    ("piped", "piped.conf", "[program a]\ncommand = /bin/a ${sendr}", "piped.conf:2: command: ${sendr} is no variable"),
+    ("piped", "piped.conf", "[program a]\ncommand = /bin/a\nrun_as = root", "piped.conf:3: run_as = root: nothing is run as root"),
+    ("piped", "piped.conf", "[program native]\ncommand = /bin/a", "[program native]: a name is"),
+    ("piped", "piped.conf", "[program ../a]\ncommand = /bin/a", "[program ../a]: a name is"),
+    ("piped", "piped.conf", "[program a]", "command"),
+    ("piped", "piped.conf", "[listen b]\naddress = 127.0.0.1:24", "piped.conf:2: address = 127.0.0.1:24: must be unix:PATH"),
+    ("jobctl", "channels.conf", "[channel pipe]\n[route x.test]\nchannel = pipe", "channels.conf:3: [route x.test] channel: the directory and the alias file alone"),
     ("sieved", "sieved.conf", "timeout.idle = 29m", "warning: @DIR@/sieved.conf:1: timeout.idle"),
     ("sieved", "sieved.conf", "sieve.size = 257K", "sieved.conf:1: sieve.size = 257K"),
     ("sieved", "sieved.conf", "sieve.total = 32K", "warning: @DIR@/sieved.conf:1: sieve.total is less than sieve.size"),

@@ -66,6 +66,8 @@ if shutil.which("systemd-analyze"):
             wrong = [line for line in said.splitlines() if line.startswith(d) or "Unknown" in line]
             level = re.search(r"exposure level for .*: ([\d.]+)",
                               run("systemd-analyze", "security", "--offline=true", "--no-pager", unit, **where).stdout)
-            tm.ok(not wrong and level and float(level[1]) <= 1.5, f"{os.path.basename(unit)} is right and closed ({level and level[1]})") \
+            # Programs of users need what no daemon of ours does: becoming them, devices, homes.
+            most = 6.5 if "piped" in unit else 1.5
+            tm.ok(not wrong and level and float(level[1]) <= most, f"{os.path.basename(unit)} is right and closed ({level and level[1]})") \
                 or tm.diag("\n".join(wrong))
 tm.done()

@@ -71,7 +71,7 @@ defaults(void)
 	s = channels_find(c, S("tcp_local"));
 	ok(l && l->protocol == CHANNEL_LMTP && l->dest_max == 64 && l->port == 24, "tcp_lmtp");
 	ok(s && s->protocol == CHANNEL_SMTP && s->dest_max == 20 && s->port == 25, "tcp_local");
-	for (size_t i = CHANNEL_REPROCESS; i < CHANNEL_PROTOCOLS; i++) {
+	for (size_t i = CHANNEL_REPROCESS; i <= CHANNEL_BITBUCKET; i++) {
 		const char *word = channels_protocol_word((int)i);
 		const struct channel *k = channels_find(c, slice_str(word));
 
@@ -79,6 +79,8 @@ defaults(void)
 		eq(k && channel_expands(k), i != CHANNEL_BITBUCKET,
 		    "expands its recipients, or not");
 	}
+	ok(!channels_find(c, S("pipe")) && !channels_pipes(c, "pipe"),
+	    "no pipe unless it is named");
 	ok(!channel_expands(l) && !channel_expands(s), "nor do those that deliver");
 	ok(s->backoff[0].n == 7 && s->backoff[0].s[0] == 1800 && s->backoff[1].s[6] == 8 * 3600,
 	    "Sun's backoff");

@@ -62,6 +62,11 @@ test_mail(void)
 	ok(r.sent, "says so");
 	eq(rcpt("TO:<a@b.c> XSENT=1", &r), -EBADMSG, "without a value");
 	eq(rcpt("TO:<a@b.c> XSENT XSENT", &r), -EBADMSG, "once");
+	eq(rcpt("TO:<a@b.c> XRUN=anna%pro+2Bcmail", &r), 0, "for a program");
+	ok(slice_eq(r.run, S("anna%pro+cmail")), "which is xtext");
+	eq(rcpt("TO:<a@b.c> XRUN=", &r), -EBADMSG, "not of nobody");
+	eq(rcpt("TO:<a@b.c> XRUN=a%b XRUN=a%b", &r), -EBADMSG, "nor of two");
+	eq(rcpt("TO:<a@b.c> XRUN=a+0Ab%c", &r), -EBADMSG, "nor of a name of two lines");
 	eq(mail("FROM:<> HOLDFOR=3600", &m), 0, "kept for an hour");
 	ok(m.release == SMTP_RELEASE_FOR && m.release_at == 3600 &&
 		slice_eq(m.release_asked, S("for;3600")),

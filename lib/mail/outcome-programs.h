@@ -1,0 +1,54 @@
+/* mail/outcome-programs.h: the rows of mail/outcome.h about programs and mailbox files, which go on its table
+ * and are included by it alone. */
+#ifndef MAIL_OUTCOME_PROGRAMS_H
+#define MAIL_OUTCOME_PROGRAMS_H
+
+/* clang-format off */
+
+/* ---- Programs and mailbox files (piped(8)) */
+
+/* The program has taken the message (exit code 0); native is the user's mailbox file. */
+#define OUT_PIPE_DONE		OK, 250, "2.0.0", "taken by %.64s"
+/* The program asks to be tried later (EX_TEMPFAIL of sysexits.h). */
+#define OUT_PIPE_LATER		TEMP, 451, "4.3.0", "%.32s: %.150s"
+/* The program ended with an exit code that does not say that the message is at fault, as one that has a bug does. */
+#define OUT_PIPE_EXIT		TEMP, 451, "4.3.0", "exit code %d of %.32s: %.130s"
+/* The program was ended by a signal, mostly of a fault of its own or of a limit. */
+#define OUT_PIPE_SIGNAL		TEMP, 451, "4.3.0", "%.64s was ended by signal %d"
+/* The program took longer than its `time`, and was ended with all that it had started. */
+#define OUT_PIPE_SLOW		TEMP, 451, "4.4.5", "%.64s took too long"
+/* The program wrote more than its `output`, and was ended with all that it had started. */
+#define OUT_PIPE_OUTPUT		TEMP, 451, "4.3.0", "%.64s wrote too much"
+/* The program says that the message is malformed (EX_DATAERR). */
+#define OUT_PIPE_DATA		PERM, 554, "5.6.0", "%.32s: %.150s"
+/* The program knows no such user (EX_NOUSER). */
+#define OUT_PIPE_NO_USER	PERM, 550, "5.1.1", "%.32s: %.150s"
+/* The program knows no such host (EX_NOHOST). */
+#define OUT_PIPE_NO_HOST	PERM, 550, "5.1.2", "%.32s: %.150s"
+/* The program cannot do what the message asks for (EX_UNAVAILABLE). */
+#define OUT_PIPE_UNABLE		PERM, 554, "5.3.0", "%.32s: %.150s"
+/* What the program talked to did not keep to its protocol (EX_PROTOCOL). */
+#define OUT_PIPE_PROTOCOL	PERM, 554, "5.5.0", "%.32s: %.150s"
+/* The program does not let this sender or recipient in (EX_NOPERM). */
+#define OUT_PIPE_DENIED		PERM, 550, "5.7.1", "%.32s: %.150s"
+/* piped.conf has no [program] of this name, or native.deliver is off. */
+#define OUT_PIPE_NONE		TEMP, 451, "4.3.5", "no program %.64s is set up here"
+/* The recipient is no user of this host, his uid is below limit.min_uid, or the program of an alias has no
+ * `run_as`. */
+#define OUT_PIPE_USER		TEMP, 451, "4.3.5", "%.64s has no user of this host to run as"
+/* The program or its folder is not there or may not be used by its user, or piped is not root and cannot become him. */
+#define OUT_PIPE_RUN		TEMP, 451, "4.3.5", "%.64s cannot be run: %.100s"
+/* This host has no process, descriptor or pipe left for a program. */
+#define OUT_PIPE_SYSTEM		TEMP, 451, "4.3.0", "no program can be started: %.100s"
+/* Other mail has had all the time that there was (limit.wait), or the daemon ends. */
+#define OUT_PIPE_BUSY		TEMP, 451, "4.3.2", "too many programs are running, try later"
+/* The program was started, and nobody knows how it ended. */
+#define OUT_PIPE_LOST		TEMP, 451, "4.3.0", "what became of the program is not known"
+/* A client of piped has not said for whom which program is to run. */
+#define OUT_PIPE_XRUN		TEMP, 451, "4.5.1", "XRUN is needed here"
+/* An address begins with a dash, or has a control character: a program could take it for an option. */
+#define OUT_PIPE_WORDS		PERM, 553, "5.1.3", "no program is given such an address"
+/* At piped.sock there is another server. */
+#define OUT_PIPE_OTHER		TEMP, 451, "4.3.5", "no piped is there to run programs"
+/* clang-format on */
+#endif
