@@ -318,6 +318,7 @@ next_batch(struct job *j)
 		    e->ret == QRET_HDRS    ? SMTP_RET_HDRS :
 					     SMTP_RET_NONE,
 		.qid = slice_str(e->qid),
+		.priority = e->priority,
 		.release_at = j->moved && e->release_at > clock_now() ? e->release_at : 0,
 		.eightbit = e->body != QBODY_7BIT,
 		.smtputf8 = e->utf8,

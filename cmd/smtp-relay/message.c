@@ -135,7 +135,8 @@ queue_begin(struct session *s)
 		.source = relay_message_source(s),
 		.envid = mail->envid.p ? arena_cstr(&smtp->arena, mail->envid) : NULL,
 		.ret = rets[mail->ret],
-		.prio = QPRIO_NORMAL,
+		.prio = priority_queue(s),
+		.priority = s->priority,
 		.body = QBODY_7BIT, /* until a byte says otherwise: qwrite_eightbit */
 		.utf8 = mail->smtputf8,
 		.auth = release_account(s),

@@ -39,12 +39,13 @@ over_committed(void *arg, const struct verdict *v)
 	address_write(&from, &s->from);
 	log_event(LOG_INFO, "queued",
 	    "sid=%s qid=%s peer=%s user=%s from=%s nrcpt=%zu cut=%zu size=%llu ms=%llu "
-	    "release=%lld msgid=%s",
+	    "release=%lld priority=%d msgid=%s",
 	    s->sid, s->qid, s->client, log_str(user ? user : ""), log_value(buf_get(&from)),
 	    s->nrcpts, m->cut_had, (unsigned long long)s->smtp.body.size, (unsigned long long)ms,
-	    (long long)s->release_at, log_str(m->scan.message_id));
+	    (long long)s->release_at, s->priority, log_str(m->scan.message_id));
 	buf_fini(&from);
-	yes = verdict(OUT_QUEUED, s->qid);
+	yes = s->priority_lowered ? verdict(OUT_QUEUED_LOWER, s->priority, s->qid) :
+				    verdict(OUT_QUEUED, s->qid);
 	smtp_server_answer(&s->smtp, &yes);
 }
 

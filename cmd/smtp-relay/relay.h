@@ -60,12 +60,14 @@ struct config {
 	int64_t min_memory; /* of the host, octets */
 	int64_t min_free;   /* of the queue's file system, octets */
 	int64_t auth_delay, auth_failures;
-	int64_t release_most; /* ms that a message may be kept, 0 = none is */
-	char **sent_users;    /* accounts whose Sent folder gets a copy; "*" = all */
-	int64_t sent_delay;   /* ms until then: clients store theirs meanwhile */
-	char **release_users; /* accounts that may have one kept; "*" = all */
-	char **any_sender;    /* accounts; "*" = all */
-	char **proxies;       /* auth.proxies: names of those that act for users */
+	int64_t release_most;  /* ms that a message may be kept, 0 = none is */
+	char **sent_users;     /* accounts whose Sent folder gets a copy; "*" = all */
+	int64_t sent_delay;    /* ms until then: clients store theirs meanwhile */
+	bool priority_offer;   /* MT-PRIORITY */
+	char **priority_users; /* accounts that may ask to go before others; "*" = all */
+	char **release_users;  /* accounts that may have one kept; "*" = all */
+	char **any_sender;     /* accounts; "*" = all */
+	char **proxies;        /* auth.proxies: names of those that act for users */
 	char **relay_networks, **relay_domains;
 	char **auth_names; /* of our filters, besides hostname */
 	char *srs_domain;  /* srs.c; empty: senders stay as they are */
@@ -154,7 +156,9 @@ struct session {
 	/* The transaction; in the server's arena. */
 	char qid[14];
 	struct address from;
-	int64_t release_at; /* unix seconds, 0 = at once */
+	int64_t release_at;    /* unix seconds, 0 = at once */
+	int priority;          /* -9 .. 9, as it is here ... */
+	bool priority_lowered; /* ... and not as it was asked for */
 	struct sent_wait *sent_wait;
 	struct qrcpt *sent; /* he who gets a copy in his Sent folder, or NULL */
 	int64_t max_list;   /* least of all lists, 0 = none */
@@ -286,6 +290,10 @@ bool relay_auth_enter(struct session *s, struct slice account);
 enum admit_answer relay_session_forwarded(struct session *s, const struct addr *peer);
 
 /* release.c.  The lines of EHLO; may MAIL have its HOLDFOR or HOLDUNTIL?  False: it is answered. */
+/* priority.c */
+void priority_keywords(struct session *s, struct buf *text);
+void priority_judge(struct session *s, const struct smtp_mail *mail);
+enum qprio priority_queue(const struct session *s);
 void release_keywords(const struct session *s, struct buf *text);
 bool release_judge(struct session *s, const struct smtp_mail *mail);
 /* Whose the message is: the user who has logged in, or whom a program of ours names; or NULL. */

@@ -51,6 +51,7 @@ on_keywords(struct smtp_server *smtp, struct buf *text)
 	if (s->proxy)
 		buf_lit(text, "XCLIENT ADDR PORT LOGIN SESSION\n");
 	release_keywords(s, text);
+	priority_keywords(s, text);
 	buf_lit(text, "DSN\nHELP\n");
 }
 
@@ -206,6 +207,7 @@ on_mail(struct smtp_server *smtp, const struct smtp_mail *mail)
 	}
 	if (!release_judge(s, mail))
 		return;
+	priority_judge(s, mail);
 	if (!brake_lets(s, false)) {
 		relay_session_answer(s, OUT_HOUR_MESSAGES);
 		return;

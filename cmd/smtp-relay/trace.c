@@ -20,6 +20,7 @@ trace_received(struct session *s, struct buf *out)
 		.addr = s->role == ROLE_LOCAL ? slice(NULL, 0) : slice_str(s->client),
 		.by = slice_str(shared.hostname),
 		.id = slice_str(s->qid),
+		.priority = s->priority,
 		.at = now,
 		.zone = date_local_zone(now),
 	};

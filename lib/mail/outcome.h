@@ -53,6 +53,8 @@
 #define OUT_QUEUE_COMMITTED	OK, 250, "2.6.0", "message queued"
 /* The message is on disk under this queue id; tiermail answers for it now (RFC 5321 6.1). */
 #define OUT_QUEUED		OK, 250, "2.0.0", "queued as %s"
+/* The same, and it goes no sooner than others, whatever MT-PRIORITY has said: see priority.users (RFC 6710). */
+#define OUT_QUEUED_LOWER	OK, 250, "2.3.6", "%d is the new priority, queued as %s"
 /* The copy for the sender's Sent folder is left out: the store to which it would go has no XSENT. */
 #define OUT_SENT_NOWHERE	OK, 250, "2.0.0", "no copy for the Sent folder: the store does not know how"
 /* The copy for the sender's Sent folder is left out: the client has stored one. */

@@ -117,6 +117,8 @@ received_write(struct buf *b, const struct received *r)
 		add_path(b, r->rcpt);
 		buf_char(b, '>');
 	}
+	if (r->priority)
+		buf_printf(b, "\r\n\tPRIORITY %d", r->priority);
 	buf_lit(b, ";\r\n\t");
 	date_write(b, r->at, r->zone);
 	buf_lit(b, "\r\n");

@@ -15,6 +15,7 @@ struct received {
 	struct slice tls;  /* "TLSv1.3 TLS_AES_256_GCM_SHA384", or empty */
 	struct slice rcpt; /* the recipient when there is exactly one, or empty (RFC 5321 7.6) */
 	struct slice auth; /* the authenticated user, when the site wants it shown; or empty */
+	int priority;      /* MT-PRIORITY (RFC 6710), or 0 */
 	int64_t at;
 	int zone; /* minutes east */
 };

@@ -132,6 +132,8 @@ qenv_write(struct buf *b, const struct qenv *env, const char *id, const uint32_t
 		kv_put_u64(b, "files", env->files);
 	}
 	put_opt(b, "asked", env->release_asked);
+	if (env->priority)
+		kv_put_i64(b, "priority", env->priority);
 	buf_lit(b, "\norigin");
 	put_opt(b, "source", env->source);
 	put_opt(b, "client", env->client);

@@ -75,6 +75,7 @@ struct qenv {
 	const char *envid;  /* ENVID decoded, NULL when absent */
 	enum qret ret;
 	enum qprio prio;
+	int priority; /* MT-PRIORITY (RFC 6710), -9 .. 9, told the next host; 0 when there was none */
 	enum qbody body;
 	bool utf8;          /* SMTPUTF8 was given */
 	const char *auth;   /* authenticated account, or NULL */

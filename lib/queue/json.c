@@ -33,6 +33,8 @@ queue_json_put(struct buf *b, const struct qenv *e, bool held)
 	json_put_cstr(b, "dest", e->dest);
 	json_put_cstr(b, "sender", e->sender);
 	json_put_cstr(b, "priority", qprio_word(e->prio));
+	if (e->priority)
+		json_put_i64(b, "mt_priority", e->priority);
 	json_put_cstr(b, "source", e->source);
 	json_put_cstr(b, "client", e->client);
 	json_put_cstr(b, "auth", e->auth);

@@ -173,6 +173,19 @@ rec_message(struct parse *p, struct slice rest)
 	return p->message = true;
 }
 
+/* One that is no number from -9 to 9 was never asked for: how soon it goes is `prio`. */
+static int
+get_priority(struct slice rest)
+{
+	struct slice text = kv_find(rest, "priority");
+	bool minus = slice_starts(text, S("-"));
+	uint64_t n;
+
+	if (slice_u64(slice_from(text, minus), 9, &n) < 0)
+		return 0;
+	return minus ? -(int)n : (int)n;
+}
+
 static bool
 rec_from(struct parse *p, struct slice rest)
 {
@@ -191,6 +204,7 @@ rec_from(struct parse *p, struct slice rest)
 		    get_u64(rest, "files", QUEUE_MESSAGE_RCPTS, &files) ? (uint32_t)files : 0;
 	}
 	p->env->release_asked = get_str(rest, "asked", p->a);
+	p->env->priority = get_priority(rest);
 	return p->from = true;
 }
 

@@ -101,6 +101,7 @@ static const struct {
 	{ "XCANCEL", OFFERS_XCANCEL },
 	{ "XSENT", OFFERS_XSENT },
 	{ "XRUN", OFFERS_XRUN },
+	{ "MT-PRIORITY", OFFERS_PRIORITY },
 };
 /* clang-format on */
 

@@ -65,6 +65,7 @@ struct smtp_client_tx {
 	struct slice aside; /* for XASIDE when the server offers that, or empty */
 	struct slice qid;   /* for XQID when the server offers XTIERMAIL, or empty */
 	struct slice auth; /* for AUTH= when the server offers XCANCEL: it is our relay; or empty */
+	int priority;      /* for MT-PRIORITY when the server offers it, or 0 */
 	int64_t release_at; /* for HOLDUNTIL when the server offers FUTURERELEASE, or 0 */
 	bool must_release;  /* and to no server that does not, for it would be sent at once */
 	struct slice

@@ -212,20 +212,38 @@ mail_holduntil(struct slice value, struct arena *a, struct smtp_mail *m, const c
 	return mail_release(value, a, m, SMTP_RELEASE_UNTIL, why);
 }
 
+/* priority-value = (["-"] NZDIGIT) / "0" */
+static int
+mail_priority(struct slice value, struct arena *a, struct smtp_mail *m, const char **why)
+{
+	bool minus = slice_starts(value, S("-"));
+	uint64_t n;
+
+	(void)a;
+	*why = "MT-PRIORITY must be a number from -9 to 9";
+	value = slice_from(value, minus);
+	if (value.n != 1 || slice_u64(value, 9, &n) < 0 || (minus && n == 0))
+		return -EBADMSG;
+	m->has_priority = true;
+	m->priority = minus ? -(int)n : (int)n;
+	return 0;
+}
+
 static const struct {
 	struct slice key;
 	int (*take)(struct slice value, struct arena *a, struct smtp_mail *m, const char **why);
 } mail_params[] = {
-	{ { "SIZE", 4 }, mail_size },           /* RFC 1870 6 */
-	{ { "BODY", 4 }, mail_body },           /* RFC 6152 2 */
-	{ { "SMTPUTF8", 8 }, mail_smtputf8 },   /* RFC 6531 3.4 */
-	{ { "RET", 3 }, mail_ret },             /* RFC 3461 4.3 */
-	{ { "ENVID", 5 }, mail_envid },         /* RFC 3461 4.4 */
-	{ { "AUTH", 4 }, mail_auth },           /* RFC 4954 5 */
-	{ { "HOLDFOR", 7 }, mail_holdfor },     /* RFC 4865 4 */
-	{ { "HOLDUNTIL", 9 }, mail_holduntil }, /* RFC 4865 4 */
-	{ { "XQID", 4 }, mail_xqid },           /* our own: lmtpd(8) */
-	{ { "XASIDE", 6 }, mail_aside },        /* our own: smtp-relay(8) */
+	{ { "SIZE", 4 }, mail_size },             /* RFC 1870 6 */
+	{ { "BODY", 4 }, mail_body },             /* RFC 6152 2 */
+	{ { "SMTPUTF8", 8 }, mail_smtputf8 },     /* RFC 6531 3.4 */
+	{ { "RET", 3 }, mail_ret },               /* RFC 3461 4.3 */
+	{ { "ENVID", 5 }, mail_envid },           /* RFC 3461 4.4 */
+	{ { "AUTH", 4 }, mail_auth },             /* RFC 4954 5 */
+	{ { "HOLDFOR", 7 }, mail_holdfor },       /* RFC 4865 4 */
+	{ { "HOLDUNTIL", 9 }, mail_holduntil },   /* RFC 4865 4 */
+	{ { "MT-PRIORITY", 11 }, mail_priority }, /* RFC 6710 4 */
+	{ { "XQID", 4 }, mail_xqid },             /* our own: lmtpd(8) */
+	{ { "XASIDE", 6 }, mail_aside },          /* our own: smtp-relay(8) */
 };
 
 int

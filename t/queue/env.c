@@ -58,8 +58,11 @@ header(void)
 	e.release_at = 1763900000;
 	e.release_asked = "for;100000";
 	e.files = 7;
+	e.priority = -9;
 	qenv_write(&b, &e, ID, all, 2);
 	eq(parse(&b, b.n, &a, &back), QBAD_NONE, "reads");
+	eq(back.priority, -9, "how soon it is to go");
+	e.priority = 0;
 	ok(back.release_at == 1763900000 && back.next_at == back.release_at && back.files == 7,
 	    "kept until then, and so is its first attempt");
 	is(back.release_asked, "for;100000", "as it was asked");

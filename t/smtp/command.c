@@ -62,6 +62,7 @@ test_mail(void)
 	ok(r.sent, "says so");
 	eq(rcpt("TO:<a@b.c> XSENT=1", &r), -EBADMSG, "without a value");
 	eq(rcpt("TO:<a@b.c> XSENT XSENT", &r), -EBADMSG, "once");
+	eq(rcpt("TO:<a@b.c> MT-PRIORITY=1", &r), -ENOTSUP, "MT-PRIORITY is MAIL's");
 	eq(rcpt("TO:<a@b.c> XRUN=anna%pro+2Bcmail", &r), 0, "for a program");
 	ok(slice_eq(r.run, S("anna%pro+cmail")), "which is xtext");
 	eq(rcpt("TO:<a@b.c> XRUN=", &r), -EBADMSG, "not of nobody");
