@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "conf/shared.h"
 #include "daemon/link.h"
+#include "daemon/program.h"
 #include "daemon/remote.h"
 #include "net/connect-unix.h"
 
@@ -73,13 +74,25 @@ ask_hear(int fd, struct buf *all)
 }
 
 static int
-ask_here(const char *daemon, struct slice line, struct buf *answer)
+ask_connect(const char *daemon, const char *kind)
 {
-	char *path = mem_printf("%s/%s.ctl", shared.rundir, daemon);
-	int fd = connect_unix(path, SOCK_STREAM), rc;
-	struct buf said = { 0 };
+	char *path = mem_printf("%s/%s.%s", shared.rundir, daemon, kind);
+	int fd = connect_unix(path, SOCK_STREAM);
 
 	mem_free(&path);
+	return fd;
+}
+
+/* Who may not control a daemon of another user may still tell it to forget, being of the group. */
+static int
+ask_here(const char *daemon, struct slice line, struct buf *answer)
+{
+	int fd = ask_connect(daemon, "ctl"), rc;
+	struct buf said = { 0 };
+	struct slice user;
+
+	if (fd == -EACCES && daemon_forget_parse(slice_trim(line), &user))
+		fd = ask_connect(daemon, "news");
 	if (fd < 0)
 		return fd;
 	buf_printf(&said, "+" SFMT, SARG(line));

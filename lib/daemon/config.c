@@ -24,7 +24,11 @@
 
 #define VERIFY_MS 10000
 
-struct self daemon_self = { .worker = -1, .ctl_fd = -1, .metrics_fd = -1, .remote_fd = -1 };
+struct self daemon_self = { .worker = -1,
+	.ctl_fd = -1,
+	.metrics_fd = -1,
+	.news_fd = -1,
+	.remote_fd = -1 };
 
 #define AT(m) (void *)offsetof(struct daemon_listen, m)
 /* The first key says it: listeners come and go only by a restart. */

@@ -1,6 +1,7 @@
 /* daemon/control.c: the control socket RUNDIR/NAME.ctl: one line in, text out, end of file.
  * What the lines mean is decided by parent.c and single.c.  RUNDIR/NAME.metrics beside it asks for the
- * metrics by itself, so that who collects them may not tell a daemon to stop.
+ * metrics by itself, so that who collects them may not tell a daemon to stop; and NAME.news takes "forget USER" alone,
+ * from daemons of other users: an entry has changed, a mailbox has moved.
  *
  * Owns its connections, and tells the log who has asked what.  An answer may come later, when workers have spoken: the asker is held
  * by a pointer that becomes NULL when he goes.  A line that is too long, or a minute in which nothing
@@ -17,6 +18,7 @@
 #define IDLE_MS      60000
 #define PIECE        (2 * STREAM_LOW) /* of an answer: `drained` follows */
 #define METRICS_MOST 32               /* at a time; each makes the workers look */
+#define NEWS_MOST    32 /* at a time: the others' share of descriptors is not touched */
 
 struct ctl_conn {
 	struct stream io;
@@ -25,12 +27,13 @@ struct ctl_conn {
 	bool asked;
 	bool counted; /* "+": he wants to know how long the answer is */
 	bool metrics; /* of NAME.metrics */
+	bool news;    /* of NAME.news */
 	struct buf answer;
 	size_t answer_at; /* so much of it is with the stream */
 };
 
-static struct listener listener, metrics_listener;
-static size_t nmetrics_conns;
+static struct listener listener, metrics_listener, news_listener;
+static size_t nmetrics_conns, nnews_conns;
 static struct list conns;
 static void (*ask)(struct ctl_conn *, struct slice line);
 
@@ -66,7 +69,7 @@ static void
 control_take(struct ctl_conn *c, struct slice line)
 {
 	char by[256];
-	struct slice from;
+	struct slice from, user;
 
 	if (slice_starts(line, S("+"))) {
 		c->counted = true;
@@ -76,7 +79,10 @@ control_take(struct ctl_conn *c, struct slice line)
 	log_event(control_level(from, line), "control", "by=%s from=" SFMT " line=%s", log_str(by),
 	    SARG(from), log_value(line));
 	c->asked = true;
-	ask(c, line);
+	if (c->news && !daemon_forget_parse(line, &user))
+		control_answer(c, S("error: nothing but forget USER is heard here\n"));
+	else
+		ask(c, line);
 }
 
 static void
@@ -107,6 +113,7 @@ control_on_closed(struct stream *s)
 	if (c->holder)
 		*c->holder = NULL;
 	nmetrics_conns -= c->metrics;
+	nnews_conns -= c->news;
 	list_remove(&c->link);
 	buf_fini(&c->answer);
 	free(c);
@@ -169,6 +176,21 @@ control_on_accept_metrics(struct listener *l, int fd)
 	ask(c, S("metrics"));
 }
 
+static void
+control_on_accept_news(struct listener *l, int fd)
+{
+	struct ctl_conn *c;
+
+	if (nnews_conns >= NEWS_MOST) {
+		close(fd);
+		return;
+	}
+	if (!(c = control_conn(l->loop, fd)))
+		return;
+	c->news = true;
+	nnews_conns++;
+}
+
 void
 control_start(struct loop *l, int fd, void (*fn)(struct ctl_conn *, struct slice line))
 {
@@ -184,6 +206,14 @@ void
 control_start_metrics(struct loop *l, int fd)
 {
 	int rc = listener_start(&metrics_listener, l, fd, control_on_accept_metrics, NULL);
+
+	(void)rc; /* likewise */
+}
+
+void
+control_start_news(struct loop *l, int fd)
+{
+	int rc = listener_start(&news_listener, l, fd, control_on_accept_news, NULL);
 
 	(void)rc; /* likewise */
 }
@@ -218,4 +248,5 @@ control_close_fds(void)
 	    close(fd);
 	close(daemon_self.ctl_fd);
 	close(daemon_self.metrics_fd);
+	close(daemon_self.news_fd);
 }

@@ -31,8 +31,8 @@ struct self {
 	bool draining;
 	bool leaving; /* asked to drain, slowly: still serving, see admin.c */
 	uint64_t started_ms;
-	char *pid_path, *ctl_path, *metrics_path;
-	int ctl_fd, metrics_fd;
+	char *pid_path, *ctl_path, *metrics_path, *news_path;
+	int ctl_fd, metrics_fd, news_fd;
 	int64_t
 	    cert_until; /* unix seconds: when the first of the certificates ends; 0 = there is none */
 };
@@ -130,6 +130,8 @@ struct ctl_conn;
 void control_start(struct loop *l, int fd, void (*ask)(struct ctl_conn *, struct slice line));
 /* Who connects to `fd` has asked for the metrics with that, and can ask for nothing else. */
 void control_start_metrics(struct loop *l, int fd);
+/* The same of a socket where "forget USER" alone is heard, which goes the way of control_start's lines. */
+void control_start_news(struct loop *l, int fd);
 /* Writes the answer (copied) as the asker reads it, and closes. */
 void control_answer(struct ctl_conn *c, struct slice text);
 /* For an answer that comes later: *holder becomes NULL when the asker goes away before. */

@@ -526,6 +526,7 @@ parent_run(void)
 	logfile_start();
 	control_start(&daemon_self.loop, daemon_self.ctl_fd, parent_on_ask);
 	control_start_metrics(&daemon_self.loop, daemon_self.metrics_fd);
+	control_start_news(&daemon_self.loop, daemon_self.news_fd);
 	workers = mem_array((size_t)daemon_self.nworkers, sizeof(*workers));
 	for (int64_t i = 0; i < daemon_self.nworkers; i++) {
 		workers[i].index = (int)i;

@@ -315,12 +315,16 @@ setup_run_files(void)
 	daemon_self.pid_path = mem_printf("%s/%s.pid", shared.rundir, name);
 	daemon_self.ctl_path = mem_printf("%s/%s.ctl", shared.rundir, name);
 	daemon_self.metrics_path = mem_printf("%s/%s.metrics", shared.rundir, name);
+	daemon_self.news_path = mem_printf("%s/%s.news", shared.rundir, name);
 	daemon_self.ctl_fd = run_socket(daemon_self.ctl_path, *shared.group ? 0600 : 0660);
 	if (daemon_self.ctl_fd < 0)
 		return daemon_self.ctl_fd;
 	daemon_self.metrics_fd = run_socket(daemon_self.metrics_path, 0660);
 	if (daemon_self.metrics_fd < 0)
 		return daemon_self.metrics_fd;
+	daemon_self.news_fd = run_socket(daemon_self.news_path, 0660);
+	if (daemon_self.news_fd < 0)
+		return daemon_self.news_fd;
 	rc = write_pid();
 	return rc < 0 ? setup_failed("pidfile", daemon_self.pid_path, rc) : 0;
 }
@@ -334,6 +338,7 @@ setup_remove(void)
 		return;
 	unlink(daemon_self.ctl_path);
 	unlink(daemon_self.metrics_path);
+	unlink(daemon_self.news_path);
 	unlink(daemon_self.pid_path);
 	for (size_t i = 0; daemon_self.listens && daemon_self.listens[i]; i++)
 		if (!inherited[i] && listen_addr(daemon_self.listens[i]->address, &a) == 0 &&

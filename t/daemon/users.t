@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Each daemon as a user of its own, with one group for what they share: mail flows, and none of them
 can do the work of another."""
-import grp, os, pwd, socket, stat, subprocess, sys
+import grp, imaplib, os, pwd, socket, stat, subprocess, sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "../flow"), os.path.join(HERE, "../cmd")]
 import tm
@@ -96,4 +96,37 @@ print(can(lambda: open({files[0]!r}, "r+")), can(talk), can(lambda: os.kill({sb.
 """
     tm.is_(as_user(daemon, code), "0 0 0 0",
            f"{USERS[daemon]} can neither write the store, command stored, signal it nor take its socket")
+
+# ---- a mailbox has moved: its host's daemons, of other users, are to forget what they know
+def news(daemon, line):
+    return as_user("lmtpd", f"""
+import socket
+s = socket.socket(socket.AF_UNIX); s.connect({run!r} + "/{daemon}.news")
+s.sendall({line.encode()!r} + b"\\n")
+print(s.makefile().read().strip())
+""")
+
+
+c = sb.imap(1)
+tm.ok(news("imapd", f"forget {sb.user(1)}@{sb.domain}").startswith("ok"), "another daemon's user has imapd forget somebody")
+try:
+    gone = tm.wait_for(lambda: c.noop()[0] != "OK")
+except imaplib.IMAP4.abort:
+    gone = True
+tm.ok(gone, "whose session ends")
+for line in ("drain", "reload", "status", "kick user=x", "forget", "forgets x", "@root forget x"):
+    tm.is_(news("imapd", line), "error: nothing but forget USER is heard here", f"{line!r} is not heard there")
+ask = "import socket; s = socket.socket(socket.AF_UNIX); s.connect('%s/imapd.news'); print('connected')" % run
+r = subprocess.run([*tm.NOBODY, sys.executable, "-c", ask], capture_output=True, text=True)
+tm.ok("PermissionError" in r.stderr and not r.stdout, "and those outside of the group not at all")
+conf = os.path.join(tm.tempdir(), "tiermail.conf")
+os.chmod(os.path.dirname(conf), 0o755)
+with open(conf, "w") as f:
+    f.write(f"rundir = {run}\n[ldap]\nbase = dc=example\n")
+tmctl = ["setpriv", f"--reuid={uid['lmtpd']}", f"--regid={gid}", "--clear-groups", sb.bin("tmctl"), "-c", conf, "-d", "imapd,pop3d"]
+r = subprocess.run([*tmctl, "forget", f"{sb.user(1)}@{sb.domain}"], capture_output=True, text=True)
+tm.is_(r.stdout, "imapd: ok sessions=0\npop3d: ok sessions=0\n", "tools go that way when they may not command") or tm.diag(r.stdout + r.stderr)
+tm.ok(subprocess.run([*tmctl, "reload"], capture_output=True, text=True).returncode != 0, "and no further")
+sb.kill("sieved")
+tm.ok(sb.restart("sieved") and sb.restart("imapd"), "a socket that was left behind is taken")
 tm.done()
