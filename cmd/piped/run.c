@@ -21,6 +21,9 @@
 #include "piped.h"
 
 #define RUN_MAGIC 0x72756e21
+/* Beyond its program's time: a helper or a supervisor that says nothing is not waited for longer. */
+#define SILENT_MS 40000
+#define TIME_MOST 300000 /* of programs: conf.c */
 
 struct run {
 	uint32_t magic;
@@ -268,9 +271,21 @@ run_order(struct run *r)
 	return rc;
 }
 
+/* `closed` follows, with a verdict; and whoever runs for it sees that nobody hears it. */
+static void
+run_on_silent(struct deadline *d)
+{
+	struct run *r = CONTAINER(d, struct run, late);
+
+	log_event(LOG_ERROR, "helper_silent", "sid=%s user=%s program=%s", r->sid, log_str(r->user),
+	    r->line->name);
+	ipc_close(&r->result);
+}
+
 static void
 run_begin(struct run *r)
 {
+	const struct piped_program *p = piped_program_find(slice_str(r->line->name));
 	struct verdict v;
 	int rc = run_order(r);
 
@@ -281,7 +296,8 @@ run_begin(struct run *r)
 	}
 	list_remove(&r->link);
 	list_push(&running, &r->link);
-	deadline_clear(&r->late);
+	deadline_set(&r->late, piped.loop, (uint64_t)(p ? p->time : TIME_MOST) + SILENT_MS,
+	    run_on_silent);
 	r->running = true;
 	r->began_ms = loop_now(piped.loop);
 	r->line->running++;
