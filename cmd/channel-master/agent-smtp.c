@@ -80,6 +80,26 @@ get_session(struct job *j)
 	}
 }
 
+/* To a host that promises nothing goes what its sender only wants to hear of, and he hears that it left; with T he
+ * hears of each relay. */
+static bool
+by_relayed(const struct job *j)
+{
+	const struct qenv *e = &j->r->env;
+	bool knows = smtp_work(j)->session->client.offer.has & OFFERS_BY;
+
+	return e->by_at && !j->moved && master.channel->protocol == CHANNEL_SMTP &&
+	    (e->by_trace || (e->by_notify && !knows));
+}
+
+static const char *
+by_mode(const struct qenv *e)
+{
+	static const char *const modes[2][2] = { { "R", "RT" }, { "N", "NT" } };
+
+	return e->by_at ? modes[e->by_notify][e->by_trace] : NULL;
+}
+
 static void
 take_outcome(struct job *j, const struct smtp_client_rcpt *c, const char *mta)
 {
@@ -97,6 +117,7 @@ take_outcome(struct job *j, const struct smtp_client_rcpt *c, const char *mta)
 		o->v = verdict(OUT_PEER_WANTS_TLS, c->v.text);
 	o->dsn_passed_on = (w->session->client.offer.has & OFFERS_DSN) != 0;
 	o->mta = mta;
+	o->relayed = by_relayed(j);
 	if (!c->remote && c->v.kind == TEMP)
 		j->result.site = JOB_SITE_FAIL; /* the connection broke */
 }
@@ -266,6 +287,19 @@ deliver_no_run(struct job *j, size_t i)
 	return true;
 }
 
+static bool
+deliver_no_by(struct job *j, size_t i)
+{
+	const struct qenv *e = &j->r->env;
+
+	if (!e->by_at || e->by_notify || j->moved || master.channel->protocol != CHANNEL_SMTP ||
+	    (smtp_work(j)->session->client.offer.has & OFFERS_BY))
+		return false;
+	j->outcomes[i].v = verdict(OUT_BY_UNABLE);
+	j->outcomes[i].tried = true;
+	return true;
+}
+
 static void
 deliver_none_later(struct later *l)
 {
@@ -302,7 +336,7 @@ next_batch(struct job *j)
 	w->rcpts = mem_array(e->nrcpt < most ? e->nrcpt : most, sizeof(*w->rcpts));
 	for (size_t i = 0; i < e->nrcpt && n < most; i++)
 		if (e->rcpts[i].state == QSTATE_PENDING && !j->outcomes[i].tried &&
-		    !deliver_no_sent(j, i) && !deliver_no_run(j, i))
+		    !deliver_no_sent(j, i) && !deliver_no_run(j, i) && !deliver_no_by(j, i))
 			fill_rcpt(&w->rcpts[n++], &e->rcpts[i], &j->outcomes[i], j->dest);
 	if (n == 0) { /* as if it had been answered */
 		later_run(&w->later, master.loop, deliver_none_later);
@@ -318,6 +352,8 @@ next_batch(struct job *j)
 		    e->ret == QRET_HDRS    ? SMTP_RET_HDRS :
 					     SMTP_RET_NONE,
 		.qid = slice_str(e->qid),
+		.by_mode = by_mode(e),
+		.by = e->by_at - clock_now(),
 		.priority = e->priority,
 		.release_at = j->moved && e->release_at > clock_now() ? e->release_at : 0,
 		.eightbit = e->body != QBODY_7BIT,

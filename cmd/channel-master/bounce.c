@@ -63,6 +63,8 @@ reportable(const struct qrcpt *q, const struct outcome *o, enum bounce_kind kind
 	}
 	/* RFC 3461 5.2.2: a peer that takes DSN reports the success itself. */
 	*action = master.agent->action;
+	if (o->v.kind == OK && o->relayed) /* RFC 2852 4.1.4, where NEVER was not said */
+		return true;
 	return o->v.kind == OK && (q->notify & QNOTIFY_SUCCESS) && !o->dsn_passed_on;
 }
 

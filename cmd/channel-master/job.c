@@ -138,6 +138,8 @@ record(struct job *j)
 		return;
 	}
 	j->result.next = clock_now() + j->backoff;
+	if (r->env.by_at > clock_now() && r->env.by_at < j->result.next)
+		j->result.next = r->env.by_at;
 	qread_defer_start(&j->r, true, j->result.next, &j->op, deferred, j);
 }
 
@@ -305,6 +307,76 @@ open_failed(struct job *j, int error, const char *file, const char *why)
 	job_drop(j, 60);
 }
 
+/* ---- a time to be delivered by (RFC 2852) ----------------------------------------------- */
+
+/* In the journal it is a delay warning, with a number above all others: who has heard of it gets no further one. */
+#define BY_NOTICED 100
+_Static_assert(MTA_TIMES_MAX < BY_NOTICED, "a delay warning's own numbers are below");
+
+static void
+by_outcomes(struct job *j)
+{
+	bool back = !j->r->env.by_notify;
+
+	for (size_t i = 0; i < j->r->env.nrcpt; i++) {
+		struct outcome *o = &j->outcomes[i];
+
+		if (j->r->env.rcpts[i].state != QSTATE_PENDING)
+			continue;
+		recall(j, i, o);
+		o->v = back ? verdict(OUT_BY_OVER, o->v.text) : verdict(OUT_BY_LATE, o->v.text);
+		o->remote = false;
+		o->tried = back;
+	}
+}
+
+static void
+by_settle(void *arg)
+{
+	struct job *j = CAST(arg, struct job, JOB_MAGIC);
+
+	j->decided = true;
+	qread_noticed(j->r, BY_NOTICED);
+}
+
+/* The sender has heard of it; the message goes on. */
+static void
+by_told(void *arg, const struct verdict *v)
+{
+	struct job *j = CAST(arg, struct job, JOB_MAGIC);
+
+	j->bounce = NULL;
+	if (v->kind != OK) {
+		job_drop(j, j->r->env.report == QREPORT_QUEUED ? 60 : 300);
+		return;
+	}
+	if (!j->decided)
+		by_settle(j);
+	j->decided = false;
+	memset(j->outcomes, 0, j->r->env.nrcpt * sizeof(*j->outcomes));
+	master.agent->start(j);
+}
+
+/* False: its time is not over, or has been seen to. */
+static bool
+by_over(struct job *j)
+{
+	static const struct verdict nothing = { .kind = OK };
+	const struct qenv *e = &j->r->env;
+
+	if (!e->by_at || clock_now() < e->by_at || e->notices >= BY_NOTICED)
+		return false;
+	by_outcomes(j);
+	if (!e->by_notify) {
+		job_settle(j);
+		return true;
+	}
+	j->bounce = bounce_start(j->r, j->outcomes, BOUNCE_DELAY, by_settle, by_told, j);
+	if (!j->bounce)
+		by_told(j, &nothing);
+	return true;
+}
+
 /* A master that has died may have left a file whose recipients are all done with. */
 static void
 job_deliver(struct job *j)
@@ -314,7 +386,8 @@ job_deliver(struct job *j)
 		job_end(j, JOB_DONE);
 		return;
 	}
-	master.agent->start(j);
+	if (!by_over(j))
+		master.agent->start(j);
 }
 
 static void

@@ -133,6 +133,7 @@ struct outcome {
 	bool remote;        /* v is the peer's */
 	bool tried;         /* v is new: this attempt's */
 	bool dsn_passed_on; /* the peer takes over success reports */
+	bool relayed;       /* DELIVERBY: its sender is to hear that it went on */
 	bool recorded;      /* v is in the file's journal already */
 	const char *mta;    /* the peer, in the file's arena; NULL = none */
 };

@@ -151,6 +151,7 @@ queue_begin(struct session *s)
 		.rcpts = s->rcpts,
 	};
 
+	deliver_by_write(s, &env);
 	memcpy(env.qid, s->qid, sizeof(env.qid));
 	for (size_t i = 0; i < s->nrcpts; i++) {
 		if (m->gone[s->rcpts[i].body])

@@ -63,6 +63,8 @@ struct config {
 	int64_t release_most;  /* ms that a message may be kept, 0 = none is */
 	char **sent_users;     /* accounts whose Sent folder gets a copy; "*" = all */
 	int64_t sent_delay;    /* ms until then: clients store theirs meanwhile */
+	bool by_offer;         /* DELIVERBY */
+	int64_t by_least;      /* ms: less is not promised */
 	bool priority_offer;   /* MT-PRIORITY */
 	char **priority_users; /* accounts that may ask to go before others; "*" = all */
 	char **release_users;  /* accounts that may have one kept; "*" = all */
@@ -157,6 +159,7 @@ struct session {
 	char qid[14];
 	struct address from;
 	int64_t release_at;    /* unix seconds, 0 = at once */
+	int64_t by_at;         /* to be delivered until then; 0: nothing was asked */
 	int priority;          /* -9 .. 9, as it is here ... */
 	bool priority_lowered; /* ... and not as it was asked for */
 	struct sent_wait *sent_wait;
@@ -290,6 +293,10 @@ bool relay_auth_enter(struct session *s, struct slice account);
 enum admit_answer relay_session_forwarded(struct session *s, const struct addr *peer);
 
 /* release.c.  The lines of EHLO; may MAIL have its HOLDFOR or HOLDUNTIL?  False: it is answered. */
+/* deliver-by.c */
+void deliver_by_keywords(struct session *s, struct buf *text);
+bool deliver_by_judge(struct session *s, const struct smtp_mail *mail); /* false: answered */
+void deliver_by_write(const struct session *s, struct qenv *env);
 /* priority.c */
 void priority_keywords(struct session *s, struct buf *text);
 void priority_judge(struct session *s, const struct smtp_mail *mail);

@@ -52,6 +52,7 @@ on_keywords(struct smtp_server *smtp, struct buf *text)
 		buf_lit(text, "XCLIENT ADDR PORT LOGIN SESSION\n");
 	release_keywords(s, text);
 	priority_keywords(s, text);
+	deliver_by_keywords(s, text);
 	buf_lit(text, "DSN\nHELP\n");
 }
 
@@ -208,6 +209,8 @@ on_mail(struct smtp_server *smtp, const struct smtp_mail *mail)
 	if (!release_judge(s, mail))
 		return;
 	priority_judge(s, mail);
+	if (!deliver_by_judge(s, mail))
+		return;
 	if (!brake_lets(s, false)) {
 		relay_session_answer(s, OUT_HOUR_MESSAGES);
 		return;

@@ -1,9 +1,20 @@
-/* mail/outcome-programs.h: the rows of mail/outcome.h about programs and mailbox files, which go on its table
+/* mail/outcome-programs.h: the rows of mail/outcome.h about programs, mailbox files and times, which go on its table
  * and are included by it alone. */
 #ifndef MAIL_OUTCOME_PROGRAMS_H
 #define MAIL_OUTCOME_PROGRAMS_H
 
 /* clang-format off */
+
+/* ---- Messages with a time to be delivered by (RFC 2852) */
+
+/* BY asks for a message back after less than deliver_by.least. */
+#define OUT_BY_SHORT		PERM, 501, "5.5.4", "nothing below %lld seconds is promised here"
+/* The time of BY=...;R is over: the message is returned. */
+#define OUT_BY_OVER		PERM, 554, "5.4.7", "not delivered in the time that was given; the last attempt: %.120s"
+/* The time of BY=...;N is over: its sender is told, and the message goes on. */
+#define OUT_BY_LATE		TEMP, 451, "4.4.7", "not yet delivered in the time that was given; the last attempt: %.120s"
+/* The next host does not know DELIVERBY, and the sender wants the message back rather than late. */
+#define OUT_BY_UNABLE		PERM, 554, "5.3.3", "the next host does not promise to deliver in time"
 
 /* ---- Programs and mailbox files (piped(8)) */
 

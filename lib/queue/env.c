@@ -132,6 +132,12 @@ qenv_write(struct buf *b, const struct qenv *env, const char *id, const uint32_t
 		kv_put_u64(b, "files", env->files);
 	}
 	put_opt(b, "asked", env->release_asked);
+	if (env->by_at) {
+		kv_put_i64(b, "by", env->by_at);
+		kv_put(b, "late", env->by_notify ? S("notify") : S("return"));
+		if (env->by_trace)
+			buf_lit(b, " trace=1");
+	}
 	if (env->priority)
 		kv_put_i64(b, "priority", env->priority);
 	buf_lit(b, "\norigin");

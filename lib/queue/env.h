@@ -75,6 +75,10 @@ struct qenv {
 	const char *envid;  /* ENVID decoded, NULL when absent */
 	enum qret ret;
 	enum qprio prio;
+	/* DELIVERBY (RFC 2852): unix seconds, 0 = nothing was asked; past it the message is returned, or its sender
+	 * told (by_notify) while it goes on; by_trace: he is told of each relay. */
+	int64_t by_at;
+	bool by_notify, by_trace;
 	int priority; /* MT-PRIORITY (RFC 6710), -9 .. 9, told the next host; 0 when there was none */
 	enum qbody body;
 	bool utf8;          /* SMTPUTF8 was given */

@@ -33,6 +33,10 @@ queue_json_put(struct buf *b, const struct qenv *e, bool held)
 	json_put_cstr(b, "dest", e->dest);
 	json_put_cstr(b, "sender", e->sender);
 	json_put_cstr(b, "priority", qprio_word(e->prio));
+	if (e->by_at) {
+		json_put_i64(b, "deliver_by", e->by_at);
+		json_put_cstr(b, "late", e->by_notify ? "notify" : "return");
+	}
 	if (e->priority)
 		json_put_i64(b, "mt_priority", e->priority);
 	json_put_cstr(b, "source", e->source);

@@ -205,6 +205,11 @@ rec_from(struct parse *p, struct slice rest)
 	}
 	p->env->release_asked = get_str(rest, "asked", p->a);
 	p->env->priority = get_priority(rest);
+	if (get_u64(rest, "by", UINT32_MAX, &at)) {
+		p->env->by_at = (int64_t)at;
+		p->env->by_notify = slice_eq(kv_find(rest, "late"), S("notify"));
+		p->env->by_trace = slice_eq(kv_find(rest, "trace"), S("1"));
+	}
 	return p->from = true;
 }
 

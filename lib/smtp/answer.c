@@ -102,6 +102,7 @@ static const struct {
 	{ "XSENT", OFFERS_XSENT },
 	{ "XRUN", OFFERS_XRUN },
 	{ "MT-PRIORITY", OFFERS_PRIORITY },
+	{ "DELIVERBY", OFFERS_BY },
 };
 /* clang-format on */
 

@@ -45,7 +45,8 @@ enum {
 	OFFERS_XASIDE = 1 << 9,     /* our own smtp-relay: MAIL ... XASIDE=, smtp-relay(8) */
 	OFFERS_RELEASE = 1 << 10,   /* FUTURERELEASE, RFC 4865 */
 	OFFERS_XSENT =
-	    1 << 12, /* our own lmtpd and, for our programs, smtp-relay: RCPT ... XSENT */
+	    1 << 12,         /* our own lmtpd and, for our programs, smtp-relay: RCPT ... XSENT */
+	OFFERS_BY = 1 << 16, /* DELIVERBY, RFC 2852 */
 	OFFERS_PRIORITY = 1 << 15, /* MT-PRIORITY, RFC 6710, of whatever profile */
 	OFFERS_XRUN = 1 << 13,     /* our own piped: RCPT ... XRUN= */
 	OFFERS_XCANCEL =

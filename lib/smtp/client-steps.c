@@ -45,6 +45,8 @@ smtp_client_send_mail(struct smtp_client *c)
 		buf_lit(out, " AUTH=");
 		smtp_xtext_write(out, tx->auth);
 	}
+	if ((has & OFFERS_BY) && tx->by_mode)
+		buf_printf(out, " BY=%lld;%s", (long long)tx->by, tx->by_mode);
 	if ((has & OFFERS_PRIORITY) && tx->priority)
 		buf_printf(out, " MT-PRIORITY=%d", tx->priority);
 	if ((has & OFFERS_RELEASE) && tx->release_at) {

@@ -65,7 +65,10 @@ struct smtp_client_tx {
 	struct slice aside; /* for XASIDE when the server offers that, or empty */
 	struct slice qid;   /* for XQID when the server offers XTIERMAIL, or empty */
 	struct slice auth; /* for AUTH= when the server offers XCANCEL: it is our relay; or empty */
-	int priority;      /* for MT-PRIORITY when the server offers it, or 0 */
+	/* For BY when the server offers DELIVERBY: NULL, or "R", "NT" ...; and the seconds that are left. */
+	const char *by_mode;
+	int64_t by;
+	int priority;       /* for MT-PRIORITY when the server offers it, or 0 */
 	int64_t release_at; /* for HOLDUNTIL when the server offers FUTURERELEASE, or 0 */
 	bool must_release;  /* and to no server that does not, for it would be sent at once */
 	struct slice

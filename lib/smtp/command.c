@@ -212,6 +212,32 @@ mail_holduntil(struct slice value, struct arena *a, struct smtp_mail *m, const c
 	return mail_release(value, a, m, SMTP_RELEASE_UNTIL, why);
 }
 
+/* by-value = by-time ";" by-mode [by-trace]; by-time = ["-" / "+"] 1*9DIGIT */
+static int
+mail_by(struct slice value, struct arena *a, struct smtp_mail *m, const char **why)
+{
+	struct slice time = S("");
+	bool minus = slice_starts(value, S("-"));
+	uint64_t n;
+
+	(void)a;
+	*why = "BY must be seconds, a semicolon, R or N, and perhaps T";
+	if (minus || slice_starts(value, S("+")))
+		value = slice_from(value, 1);
+	if (!slice_cut(&value, ';', &time) || time.n > 9 || slice_u64(time, 999999999, &n) < 0 ||
+	    value.n < 1 || value.n > 2)
+		return -EBADMSG;
+	m->has_by = true;
+	m->by = minus ? -(int64_t)n : (int64_t)n;
+	m->by_notify = ascii_lower(value.p[0]) == 'n';
+	m->by_trace = value.n == 2;
+	if ((!m->by_notify && ascii_lower(value.p[0]) != 'r') ||
+	    (m->by_trace && ascii_lower(value.p[1]) != 't'))
+		return -EBADMSG;
+	*why = "BY with R must be more than 0 seconds";
+	return m->by > 0 || m->by_notify ? 0 : -EBADMSG;
+}
+
 /* priority-value = (["-"] NZDIGIT) / "0" */
 static int
 mail_priority(struct slice value, struct arena *a, struct smtp_mail *m, const char **why)
@@ -241,6 +267,7 @@ static const struct {
 	{ { "AUTH", 4 }, mail_auth },             /* RFC 4954 5 */
 	{ { "HOLDFOR", 7 }, mail_holdfor },       /* RFC 4865 4 */
 	{ { "HOLDUNTIL", 9 }, mail_holduntil },   /* RFC 4865 4 */
+	{ { "BY", 2 }, mail_by },                 /* RFC 2852 4 */
 	{ { "MT-PRIORITY", 11 }, mail_priority }, /* RFC 6710 4 */
 	{ { "XQID", 4 }, mail_xqid },             /* our own: lmtpd(8) */
 	{ { "XASIDE", 6 }, mail_aside },          /* our own: smtp-relay(8) */

@@ -151,7 +151,7 @@ smtp_cmd_mail(struct smtp_server *s, struct slice arg)
 	r = smtp_mail_parse(arg, &s->arena, &s->mail, &path_bad, &why);
 	if (r == 0 &&
 	    ((s->mail.xqid.p && !s->policy->lmtp) || (s->mail.aside.p && !s->may_aside) ||
-		(s->mail.release && !s->may_release) ||
+		(s->mail.release && !s->may_release) || (s->mail.has_by && !s->may_by) ||
 		(s->mail.has_priority && !s->may_priority))) {
 		r = -ENOTSUP;
 		why = "unknown parameter";

@@ -137,6 +137,7 @@ struct smtp_server {
 	uint8_t asking; /* which question is in flight; see server.c */
 	unsigned need_tls : 1, need_auth : 1, authed : 1; /* the owner's */
 	unsigned may_release : 1;  /* the owner's: MAIL may have HOLDFOR and HOLDUNTIL */
+	unsigned may_by : 1;       /* the owner's: MAIL may have BY */
 	unsigned may_priority : 1; /* the owner's: MAIL may have MT-PRIORITY */
 	unsigned may_aside : 1;    /* the owner's: MAIL may have XASIDE */
 	unsigned esmtp : 1;        /* EHLO or LHLO was said */

@@ -59,9 +59,13 @@ header(void)
 	e.release_asked = "for;100000";
 	e.files = 7;
 	e.priority = -9;
+	e.by_at = 1763900005;
+	e.by_notify = true;
 	qenv_write(&b, &e, ID, all, 2);
 	eq(parse(&b, b.n, &a, &back), QBAD_NONE, "reads");
 	eq(back.priority, -9, "how soon it is to go");
+	ok(back.by_at == 1763900005 && back.by_notify && !back.by_trace, "and until when");
+	e.by_at = 0;
 	e.priority = 0;
 	ok(back.release_at == 1763900000 && back.next_at == back.release_at && back.files == 7,
 	    "kept until then, and so is its first attempt");
