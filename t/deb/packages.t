@@ -113,9 +113,10 @@ def settled():
 
 
 def unit(name):
-    """What the unit of a daemon and the drop-in for all say of [Service]; the last one of a key"""
-    said = {}
-    for path in ("/lib/systemd/system/tiermail-.service.d/10-confine.conf", f"/lib/systemd/system/tiermail-{name}.service"):
+    """What the unit of a daemon and, behind it, the drop-ins say of [Service]; the last one of a key"""
+    said, where = {}, "/lib/systemd/system/"
+    drops = [f[len(root):] for d in ("tiermail-.service.d", f"tiermail-{name}.service.d") for f in glob.glob(f"{root}{where}{d}/*.conf")]
+    for path in (f"{where}tiermail-{name}.service", *sorted(drops, key=os.path.basename)):
         part = ""
         with open(root + path) as f:
             for line in f:
