@@ -181,6 +181,15 @@ link_copy(struct part_files *f, int fd, struct wbox *b, uint32_t uid)
 	return rc;
 }
 
+/* The disk may have the body while the rows are made, so that the sync behind them has less to wait for.  That it does
+ * not is no error here: the sync says so. */
+static void
+body_start(const struct part_files *f, int fd)
+{
+	if (f->sync && f->in_place)
+		(void)!sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
 int
 writer_link_body(struct part_files *f, struct wbox *b, uint32_t uid, int fd)
 {
@@ -193,9 +202,10 @@ writer_link_body(struct part_files *f, struct wbox *b, uint32_t uid, int fd)
 		    log_str(b->acct->name), (unsigned long long)b->id, uid, log_str(strerror(-rc)));
 		return rc;
 	}
-	if (f->nsync < SYNC_FEW && (f->nsync == 0 || f->sync_fds[f->nsync - 1] != fd))
+	if (f->nsync < SYNC_FEW && (f->nsync == 0 || f->sync_fds[f->nsync - 1] != fd)) {
 		f->sync_fds[f->nsync++] = fd;
-	else if (f->nsync == SYNC_FEW)
+		body_start(f, fd);
+	} else if (f->nsync == SYNC_FEW)
 		f->sync_more = true;
 	return 0;
 }
