@@ -44,8 +44,8 @@ struct send {
 	struct slice to, header;
 	unsigned notify;
 	enum smtp_ret ret;
-	bool known; /* it has not been sent before */
-	struct store_question mark;
+	bool known; /* it has not been sent before, and nobody else is sending it */
+	struct store_question marks[2]; /* that it has gone, and that it is on its way */
 };
 
 /* An answer to the sender, or a notification, when the message is where it belongs. */
@@ -55,7 +55,7 @@ struct letter {
 	struct slice to, from;
 	const struct sieve_action *action; /* SIEVE_VACATION or SIEVE_NOTIFY */
 	bool echo;                         /* the message goes back with it */
-	bool claims;                       /* ... whom `mark` says, who may send */
+	bool claims;                       /* `mark` says who may send it */
 	struct store_question mark;
 	struct slice subject, text; /* of a notification */
 	const struct put *copy;     /* RFC 8580; NULL: none */

@@ -1,8 +1,8 @@
 /* reply.c: what a delivery makes people send: answers while they are away, and notifications.
  *
  * Planned with the person's other actions, and sent when the message is where it belongs: who did not get it
- * must not be said to be away.  For an answer the mark is claimed first, so that of all deliveries here and
- * now, and of those that are repeated, one answers; then it goes to the relay, with the null sender.  One that
+ * must not be said to be away.  For either a mark is claimed first, so that of all deliveries here and
+ * now, and of those that are repeated, one answers or tells; then it goes to the relay, with the null sender.  One that
  * cannot be sent now is lost, which is what RFC 5230 prefers to a second one. */
 #include <stdio.h>
 
@@ -30,6 +30,12 @@
 static void reply_next(struct filter *f);
 
 /* ---- planning an answer ------------------------------------------------------------------ */
+
+static bool
+letter_answers(const struct letter *l)
+{
+	return l->action->kind == SIEVE_VACATION;
+}
 
 static void
 reply_add(struct filter *f, struct letter *l)
@@ -134,6 +140,26 @@ notice_subject(struct filter *f, const struct sieve_action *a, const struct siev
 	return subject;
 }
 
+#define NOTICE_KNOWN_BY 16384 /* octets of the message */
+#define NOTICE_SECONDS  86400 /* while its sender tries again */
+
+/* A message that has a name in its sender's queue is told of once, however often it comes. */
+static void
+notice_mark(struct filter *f, struct letter *l, unsigned n)
+{
+	struct slice xqid = f->session->srv.mail.xqid;
+	struct buf b = { 0 };
+
+	if (!xqid.n)
+		return;
+	l->claims = true;
+	l->mark = (struct store_question){ .what = STORE_KNOW_CLAIM, .seconds = NOTICE_SECONDS };
+	buf_printf(&b, "notify\n%u\n" SFMT "\n" SFMT, n, SARG(l->to), SARG(xqid));
+	store_dup_key(slice_sub(f->message, f->session->trace, NOTICE_KNOWN_BY), buf_get(&b),
+	    l->mark.key);
+	buf_fini(&b);
+}
+
 void
 reply_notice(struct filter *f, struct person *p, const struct sieve_action *a)
 {
@@ -153,6 +179,7 @@ reply_notice(struct filter *f, struct person *p, const struct sieve_action *a)
 		l->text = m.body.n ? m.body : S("There is new mail.\n");
 		if (i == 0 && a->fcc)
 			l->copy = filter_copy(f, p, a->fcc);
+		notice_mark(f, l, p->notices);
 		reply_add(f, l);
 	}
 }
@@ -264,7 +291,7 @@ letter_sent(void *arg, const struct verdict *v)
 	struct filter *f = CAST(arg, struct filter, FILTER_MAGIC);
 	const struct letter *l = f->letters;
 
-	if (l->claims)
+	if (letter_answers(l))
 		log_event(LOG_INFO, "vacation", "sid=%s user=%s to=%s verdict=%d.%u.%u text=%s",
 		    f->session->sid, log_value(l->of->account), log_value(l->to), (int)v->kind,
 		    v->subject, v->detail, log_str(v->text));
@@ -272,7 +299,7 @@ letter_sent(void *arg, const struct verdict *v)
 		log_event(LOG_INFO, "notify", "sid=%s user=%s to=%s verdict=%d.%u.%u text=%s",
 		    f->session->sid, log_value(l->of->account), log_value(l->to), (int)v->kind,
 		    v->subject, v->detail, log_str(v->text));
-	metric_add(l->claims ? M_ANSWERED : M_NOTIFIED, v->kind == OK);
+	metric_add(letter_answers(l) ? M_ANSWERED : M_NOTIFIED, v->kind == OK);
 	if (v->kind == OK && l->copy) {
 		copy_start(f);
 		return;
@@ -288,7 +315,7 @@ letter_send(struct filter *f)
 	struct submit_mail m = { .to = l->to, .notify = SMTP_NOTIFY_NEVER, .fd = -1 };
 
 	buf_clear(&f->out);
-	if (l->claims)
+	if (letter_answers(l))
 		answer_write(f, l);
 	else
 		notice_write(f, l);
@@ -301,14 +328,18 @@ letter_claimed(void *arg, const struct store_reply *reply)
 {
 	struct filter *f = CAST(arg, struct filter, FILTER_MAGIC);
 	const struct letter *l = f->letters;
+	const char *why = log_str(reply->verdict.kind == OK ? "sent before" : reply->verdict.text);
 
 	if (reply->verdict.kind == OK && !(reply->known & 1)) {
 		letter_send(f);
 		return;
 	}
-	log_event(LOG_DEBUG, "vacation", "sid=%s user=%s to=%s why=%s", f->session->sid,
-	    log_value(l->of->account), log_value(l->to),
-	    log_str(reply->verdict.kind == OK ? "answered before" : reply->verdict.text));
+	if (letter_answers(l))
+		log_event(LOG_DEBUG, "vacation", "sid=%s user=%s to=%s why=%s", f->session->sid,
+		    log_value(l->of->account), log_value(l->to), why);
+	else
+		log_event(LOG_DEBUG, "notify", "sid=%s user=%s to=%s why=%s", f->session->sid,
+		    log_value(l->of->account), log_value(l->to), why);
 	f->letters = l->next;
 	reply_next(f);
 }

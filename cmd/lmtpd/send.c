@@ -3,8 +3,9 @@
  * Called by filter.c when the store has committed, and gives back to it.  What the relay does not take now is
  * an answer of 4xx for the whole person: its copies are known by their names when it comes again (deliver_dup_key).
  * What it refuses for good stays here.  What must stay true: what has gone on is marked in the account before anything
- * else, and asked for before it goes, so that a delivery that comes again does not send it twice; and nothing goes on
- * of a message that the store does not take now, for all of it comes again. */
+ * else, and asked for before it goes, so that a delivery that comes again does not send it twice; what is on its way is
+ * claimed, for the same delivery may come again while this one still waits for the relay; and nothing goes on of a
+ * message that the store does not take now, for all of it comes again. */
 #include <errno.h>
 #include <stdio.h>
 
@@ -57,13 +58,33 @@ send_marked(void *arg, const struct store_reply *reply)
 	send_next(f);
 }
 
+/* It has gone; or has not, and who comes next may try. */
+static void
+send_mark(struct filter *f, struct store_question *mark)
+{
+	const struct person *p = f->sends->of;
+
+	mark->what = STORE_KNOW_MARK;
+	store_know_start(lmtpd.store, p->account, p->partition, mark, 1, &f->session->op,
+	    send_marked, f);
+}
+
+static void
+send_put_off(struct filter *f, const struct send *send, const struct verdict *v)
+{
+	struct lrcpt *r = &f->session->rcpts[send->of->rcpt];
+
+	r->v = *v; /* later, all of it */
+	r->v.reply = 0;
+	r->logged = false; /* the copies were, their answer is another one */
+}
+
 static void
 send_done(void *arg, const struct verdict *v)
 {
 	struct filter *f = CAST(arg, struct filter, FILTER_MAGIC);
 	struct send *send = f->sends;
 	struct person *p = send->of;
-	struct lrcpt *r = &f->session->rcpts[p->rcpt];
 
 	buf_fini(&f->out);
 	if (f->scratch.fd >= 0)
@@ -73,20 +94,18 @@ send_done(void *arg, const struct verdict *v)
 	    log_value(send->to), (int)v->kind, v->subject, v->detail, log_str(v->text));
 	if (v->kind == OK) {
 		metric_add(M_REDIRECTED, 1);
-		send->mark.what = STORE_KNOW_MARK;
-		store_know_start(lmtpd.store, p->account, p->partition, &send->mark, 1,
-		    &f->session->op, send_marked, f);
-		return;
+		send_mark(f, &send->marks[0]);
+	} else if (v->kind == TEMP) {
+		send_put_off(f, send, v);
+		send->marks[1].seconds = 1;
+		send_mark(f, &send->marks[1]);
+	} else {
+		f->sends = send->next;
+		if (!p->puts)
+			filter_keep(f, p,
+			    NULL); /* it will not go there: better here than nowhere */
+		send_next(f);
 	}
-	f->sends = send->next;
-	if (v->kind == TEMP) {
-		r->v = *v; /* later, all of it */
-		r->v.reply = 0;
-		r->logged = false; /* the copies were, their answer is another one */
-	} else if (!p->puts) {
-		filter_keep(f, p, NULL); /* it will not go there: better here than nowhere */
-	}
-	send_next(f);
 }
 
 static void
@@ -108,14 +127,17 @@ send_mail(const struct filter *f, const struct send *send)
 
 #define SEND_KNOWN_BY 16384 /* octets of the message, from its first field that is not ours */
 #define SEND_SECONDS  86400 /* that it is remembered: while its sender tries again */
+#define SEND_CLAIMS   (SENDS_MS / 1000 + 60) /* that it may be on its way */
 
-/* Has this message gone there already, in a delivery that failed later?  Another one that is the same, octet by
- * octet, has another name in its sender's queue. */
+/* Has this message gone there already, in a delivery that failed later, or is it on its way in another one, whose
+ * client has not waited for the answer?  Another message that is the same, octet by octet, has another name in its
+ * sender's queue. */
 static void
 send_asked(void *arg, const struct store_reply *reply)
 {
 	struct filter *f = CAST(arg, struct filter, FILTER_MAGIC);
 	struct send *send = f->sends;
+	struct verdict v = verdict(OUT_SIEVE_TWICE);
 
 	if (reply->verdict.kind != OK) {
 		f->session->rcpts[send->of->rcpt].v = reply->verdict;
@@ -123,6 +145,8 @@ send_asked(void *arg, const struct store_reply *reply)
 		log_event(LOG_INFO, "redirect", "sid=%s user=%s to=%s again=1", f->session->sid,
 		    log_value(send->of->account), log_value(send->to));
 		f->sends = send->next;
+	} else if (reply->known & 2) {
+		send_put_off(f, send, &v);
 	} else {
 		send->known = true;
 	}
@@ -132,18 +156,22 @@ send_asked(void *arg, const struct store_reply *reply)
 static void
 send_ask(struct filter *f, struct send *send)
 {
+	static const char *const about[] = { "redirect", "redirecting" };
+	struct store_question *marks = send->marks;
 	struct buf b = { 0 };
 
-	buf_lit(&b, "redirect\n");
-	buf_slice(&b, send->to);
-	buf_char(&b, '\n');
-	buf_slice(&b, f->session->srv.mail.xqid);
-	send->mark = (struct store_question){ .what = STORE_KNOW_SEEN, .seconds = SEND_SECONDS };
-	store_dup_key(slice_sub(f->message, f->session->trace, SEND_KNOWN_BY), buf_get(&b),
-	    send->mark.key);
+	marks[0] = (struct store_question){ .what = STORE_KNOW_SEEN, .seconds = SEND_SECONDS };
+	marks[1] = (struct store_question){ .what = STORE_KNOW_CLAIM, .seconds = SEND_CLAIMS };
+	for (size_t i = 0; i < NELEM(about); i++) {
+		buf_clear(&b);
+		buf_printf(&b, "%s\n" SFMT "\n", about[i], SARG(send->to));
+		buf_slice(&b, f->session->srv.mail.xqid);
+		store_dup_key(slice_sub(f->message, f->session->trace, SEND_KNOWN_BY), buf_get(&b),
+		    marks[i].key);
+	}
 	buf_fini(&b);
-	store_know_start(lmtpd.store, send->of->account, send->of->partition, &send->mark, 1,
-	    &f->session->op, send_asked, f);
+	store_know_start(lmtpd.store, send->of->account, send->of->partition, marks,
+	    NELEM(send->marks), &f->session->op, send_asked, f);
 }
 
 /* A large message goes on from a file that stored lends: memory is not for that. */

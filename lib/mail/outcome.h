@@ -276,6 +276,9 @@
 /* Other recipients' Sieve scripts have sent so much on that the time for the whole message is over; the
  * client comes again for this one. */
 #define OUT_SIEVE_SLOW		TEMP, 451, "4.4.5", "no time left for this recipient, try again"
+/* The same delivery has come before, and is still sending the message on as the recipient's Sieve script wants it;
+ * the client comes again when that is over. */
+#define OUT_SIEVE_TWICE		TEMP, 451, "4.4.5", "being sent on for this recipient already, try again"
 /* lmtpd takes mail from trusted hosts, or with a client's certificate over TLS; see trusted. */
 #define OUT_LMTP_HOST		PERM, 554, "5.7.1", "this host may not deliver here"
 /* The client must show a certificate (RFC 3207 4). */
