@@ -2,7 +2,8 @@
  * to thousands in minutes, and most of them do not exist.
  *
  * Owns nothing: the counts are those of daemon/admit.h, of all workers and daemons.  session.c asks at MAIL, rcpt.c for each
- * recipient and tells of those that were refused.  Nothing can fail.  Must stay true: with limit.excess = hold a
+ * recipient and tells of those that were refused.  Whoever sends by a program of ours, as people do in the web client, is
+ * the user that it names (release_account).  Nothing can fail.  Must stay true: with limit.excess = hold a
  * user hears no difference, and nothing of what was sent is lost: it stays in the queue, with the reason, until
  * somebody has looked at it. */
 #include "base/log.h"
@@ -10,9 +11,9 @@
 #include "relay.h"
 
 static struct slice
-brake_domain(const struct session *s)
+brake_domain(const char *user)
 {
-	struct slice account = slice_str(s->account);
+	struct slice account = slice_str(user);
 
 	return slice_from(account,
 	    slice_rfind(account, '@')); /* with the @: no account is named so */
@@ -21,9 +22,9 @@ brake_domain(const struct session *s)
 /* Counts `n` refused recipients, under a name that no account has; false: more than `most` (0: no limit) are there, and
  * nothing was counted. */
 static bool
-brake_failures(const struct session *s, int64_t n, int64_t most)
+brake_failures(const char *user, int64_t n, int64_t most)
 {
-	char *name = mem_printf(" %s", s->account);
+	char *name = mem_printf(" %s", user);
 	bool within = admit_hourly(slice_str(name), 0, n, 0, most);
 
 	mem_free(&name);
@@ -32,19 +33,18 @@ brake_failures(const struct session *s, int64_t n, int64_t most)
 
 /* The limit that one more would pass, or NULL; counted where none is.  `rcpt`: one recipient, else one message. */
 static const char *
-brake_passed(const struct session *s, bool rcpt)
+brake_passed(const char *user, bool rcpt)
 {
 	int64_t of_user = rcpt ? config.user_rcpts : config.user_messages;
 	int64_t of_domain = rcpt ? config.domain_rcpts : config.domain_messages;
 	int64_t messages = !rcpt, rcpts = rcpt;
 
-	if (!admit_hourly(slice_str(s->account), messages, rcpts, rcpt ? 0 : of_user,
-		rcpt ? of_user : 0))
+	if (!admit_hourly(slice_str(user), messages, rcpts, rcpt ? 0 : of_user, rcpt ? of_user : 0))
 		return rcpt ? "limit.user_rcpts" : "limit.user_messages";
-	if (!admit_hourly(brake_domain(s), messages, rcpts, rcpt ? 0 : of_domain,
+	if (!admit_hourly(brake_domain(user), messages, rcpts, rcpt ? 0 : of_domain,
 		rcpt ? of_domain : 0))
 		return rcpt ? "limit.domain_rcpts" : "limit.domain_messages";
-	if (!rcpt && config.user_failures && !brake_failures(s, 0, config.user_failures))
+	if (!rcpt && config.user_failures && !brake_failures(user, 0, config.user_failures))
 		return "limit.user_failures";
 	return NULL;
 }
@@ -52,7 +52,7 @@ brake_passed(const struct session *s, bool rcpt)
 bool
 brake_lets(struct session *s, bool rcpt)
 {
-	const char *passed = s->account ? brake_passed(s, rcpt) : NULL;
+	const char *user = release_account(s), *passed = user ? brake_passed(user, rcpt) : NULL;
 	bool hold = config.excess == BRAKE_HOLD;
 
 	if (!passed)
@@ -60,17 +60,19 @@ brake_lets(struct session *s, bool rcpt)
 	if (!hold || !s->asked_for.hold) {
 		metric_add(M_BRAKED, 1);
 		log_event(LOG_WARN, "brake", "sid=%s qid=%s user=%s limit=%s excess=%s", s->sid,
-		    s->qid, log_str(s->account), passed, hold ? "hold" : "refuse");
+		    s->qid, log_str(user), passed, hold ? "hold" : "refuse");
 	}
 	if (hold && !s->asked_for.hold)
-		s->asked_for.hold = arena_printf(&s->smtp.arena, "%s: %s has sent more in an hour",
-		    passed, s->account);
+		s->asked_for.hold =
+		    arena_printf(&s->smtp.arena, "%s: %s has sent more in an hour", passed, user);
 	return hold;
 }
 
 void
-brake_refused(const struct session *s)
+brake_refused(struct session *s)
 {
-	if (s->account && config.user_failures)
-		(void)brake_failures(s, 1, 0);
+	const char *user = config.user_failures ? release_account(s) : NULL;
+
+	if (user)
+		(void)brake_failures(user, 1, 0);
 }

@@ -262,7 +262,7 @@ bool srs_check(struct buf *why);
  * the message will be held. */
 enum brake { BRAKE_REFUSE, BRAKE_HOLD };
 bool brake_lets(struct session *s, bool rcpt);
-void brake_refused(const struct session *s); /* a recipient of this user's, for good */
+void brake_refused(struct session *s); /* a recipient of this user's, for good */
 
 /* policy.c.  Is there a service for this session; is the recipient good?  then() as above. */
 struct policy_conf { /* [policy NAME] */

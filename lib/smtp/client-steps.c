@@ -41,7 +41,7 @@ smtp_client_send_mail(struct smtp_client *c)
 		buf_printf(out, " XASIDE=" SFMT, SARG(tx->aside));
 	if ((has & OFFERS_XTIERMAIL) && tx->qid.n)
 		buf_printf(out, " XQID=" SFMT, SARG(tx->qid));
-	if ((has & OFFERS_XCANCEL) && tx->auth.n) {
+	if ((has & (OFFERS_XCANCEL | OFFERS_XASIDE)) && tx->auth.n) {
 		buf_lit(out, " AUTH=");
 		smtp_xtext_write(out, tx->auth);
 	}

@@ -64,7 +64,7 @@ struct smtp_client_tx {
 	enum smtp_ret ret;
 	struct slice aside; /* for XASIDE when the server offers that, or empty */
 	struct slice qid;   /* for XQID when the server offers XTIERMAIL, or empty */
-	struct slice auth; /* for AUTH= when the server offers XCANCEL: it is our relay; or empty */
+	struct slice auth;  /* for AUTH= when the server is our relay (XCANCEL, XASIDE), or empty */
 	/* For BY when the server offers DELIVERBY: NULL, or "R", "NT" ...; and the seconds that are left. */
 	const char *by_mode;
 	int64_t by;

@@ -57,7 +57,8 @@ struct submit_mail {
 	int64_t
 	    release_at; /* unix seconds: the relay keeps it until then (RFC 4865), or refuses it; 0 = it
 	                       goes at once */
-	struct slice account; /* whose it is, of one that is kept: uid@domain */
+	struct slice
+	    account; /* whose it is, who has limits there and may take it back: uid@domain, or empty */
 };
 /* done(arg, v): OK, or why not: TEMP also when the relay cannot be reached; of several recipients the first
  * one's.  After op_cancel

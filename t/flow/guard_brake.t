@@ -4,10 +4,10 @@ above is refused, or held in the queue with its reason until somebody releases i
 import os, smtplib, ssl, sys
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
-import tm, wire
+import jmapraw, tm, wire
 
 tm.need("ldapadd")
-without = [a for d in ("pop3d", "jmapd", "sieved", "mmpd", "memd") for a in ("--without", d)]
+without = [a for d in ("pop3d", "sieved", "mmpd", "memd") for a in ("--without", d)]
 sb = tm.Sandbox("--users", "6", *without)
 path = sb.conf("smtp-relay.conf")
 plain = open(path).read()
@@ -74,4 +74,16 @@ tm.is_((send(5, [one])[0], len(held())), (250, 1), "not that of another")
 limits(domain_messages=1)
 tm.is_(send(5, [one])[0], 450, "a domain's limit is of all its users")
 tm.ok("smtp_braked_total" in sb.tool("tmctl", "-d", "smtp-relay", "metrics").stdout, "and all of it is counted")
+
+# ---- whoever sends in the web
+limits(user_messages=1)
+j = jmapraw.Jmap(sb, 6)
+j.using.append("urn:ietf:params:jmap:submission")
+mine = j.one("Identity/get", ids=None)["list"][0]["id"]
+for subject in ("first", "second"):
+    sb.imap(6).append("Drafts", r"(\Draft)", None, f"From: {one}\r\nTo: {others[0]}\r\nSubject: {subject}\r\nMessage-ID: <{subject}@x>\r\n\r\nhello\r\n".encode())
+got = [j.one("EmailSubmission/set", create={"s": {"identityId": mine, "emailId": j.emails(subject=f'"{s}"')[0]}}) for s in ("first", "second")]
+tm.is_([sorted(g["created"] or {}) for g in got], [["s"], []], "a user has one limit, by JMAP, too")
+tm.ok("too many messages" in (got[1]["notCreated"] or {}).get("s", {}).get("description", ""), "and hears why") or tm.diag(got)
+tm.is_(send(6, [one])[0], 450, "which holds for submission then")
 tm.done()
