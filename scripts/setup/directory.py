@@ -82,6 +82,45 @@ def load_schema(config):
         config.change("dn: %s\nchangetype: modify\n" % dn + "-\n".join("add: %s\n%s: %s\n" % (a, a, d) for a, d in new))
 
 
+# ---- what slapd brings with it that is not in every one ----------------------------------------
+# overlay of the sample: what its entry in cn=config says
+OVERLAYS = {"ppolicy": "objectClass: olcPPolicyConfig\n", "sssvlv": "objectClass: olcSssVlvConfig\nolcSssVlvMax: 32\n"}
+
+
+def overlay_entry(database, name):
+    return "olcOverlay=%s,%s" % (name, database), "objectClass: olcOverlayConfig\n%solcOverlay: %s\n" % (OVERLAYS[name], name)
+
+
+def load_modules(config):
+    """The sample's modules, those that are on this host."""
+    wanted = [s.split()[1] for s in statements(host.sample("ldif/slapd.conf")) if s.startswith("moduleload ")]
+    code, found = config.search(CONFIG, "one", "(objectClass=olcModuleList)", ("olcModuleLoad", "olcModulePath"))
+    if code:
+        raise host.Stop("cn=config of slapd: %s" % ldap.words_of(code))
+    loaded = {os.path.basename(re.sub(r"^\{\d+\}", "", v)).partition(".")[0] for _, attrs in found for v in attrs.get("olcmoduleload", [])}
+    paths = [p for _, attrs in found for p in attrs.get("olcmodulepath", [])] or ["/usr/lib/ldap"]
+    new = [m for m in wanted if m not in loaded and any(os.path.exists("%s/%s.so" % (d, m)) for p in paths for d in p.split(":"))]
+    if not new:
+        return
+    host.act("lets slapd load %s" % " ".join(new))
+    values = "".join("olcModuleLoad: %s\n" % m for m in new)
+    if found:
+        config.change("dn: %s\nchangetype: modify\nadd: olcModuleLoad\n%s" % (found[0][0], values))
+    else:
+        config.change("dn: cn=module,cn=config\nobjectClass: olcModuleList\nolcModulePath: %s\n%s" % (paths[0], values), add=True)
+
+
+def add_overlays(config, base):
+    """The sample's overlays, of the database that holds the base."""
+    database = database_of(config, base)[0]
+    code, found = config.search(database, "one", "(objectClass=olcOverlayConfig)", ("olcOverlay",))
+    have = {re.sub(r"^\{\d+\}", "", v).lower() for _, attrs in found if code == 0 for v in attrs.get("olcoverlay", [])}
+    for name in (s.split()[1] for s in statements(host.sample("ldif/slapd.conf")) if s.startswith("overlay ")):
+        if name not in have:
+            host.act("gives the database of %s the overlay %s" % (base, name))
+            config.change("dn: %s\n%s" % overlay_entry(database, name), add=True)
+
+
 # ---- rights, indexes and limits, as the sample has them -----------------------------------------
 def rules(base, sample="slapd.conf"):
     """(access rules, indexes, limits) of a sample for this base."""
@@ -190,11 +229,13 @@ def make(config, base, domain, passwords, where):
     code, me = config.whoami()
     if code:
         raise host.Stop("slapd at %s: %s" % (config.url, ldap.words_of(code)))
+    load_modules(config)
     load_schema(config)
     if database_of(config, base)[0] is None or empty(config, base):
         make_database(config, base, me, where)
     elif not any("ou=services," + base.lower() in a.lower() for a in database_of(config, base)[1].get("olcaccess", [])):
         raise host.Stop("%s has entries already: use --directory existing, which shows what it lacks" % base)
+    add_overlays(config, base)
     top = fill("base.ldif", BASE=base, DC=base.split(",")[0].split("=")[1])
     blocks = [b.replace("@SERVICEPW@", ldap.hashed(passwords.get(b.partition("dn: uid=")[2].partition(",")[0]) or secrets.token_urlsafe(18)))
               for b in top.strip().split("\n\n")]
@@ -245,13 +286,18 @@ def add_user(server, base, domain, uid, mailhost, password):
 
 
 # ---- an existing one ----------------------------------------------------------------------------
-def lacking_schema(server):
-    """Names of ours that the directory does not know; None when it does not say."""
+def known_attributes(server):
+    """Their names in lower case; none when the directory does not say."""
     code, found = server.search("", "base", attrs=("subschemaSubentry",))
     where = found[0][1].get("subschemasubentry", ["cn=Subschema"])[0] if found else "cn=Subschema"
     code, found = server.search(where, "base", attrs=("attributeTypes",))
-    known = {n.lower() for _, attrs in found for v in attrs.get("attributetypes", []) for n in re.findall(r"'([^']+)'", v)}
-    return None if code or not known else [n for n in NEEDED if n.lower() not in known]
+    return set() if code else {n.lower() for _, attrs in found for v in attrs.get("attributetypes", []) for n in re.findall(r"'([^']+)'", v)}
+
+
+def lacking_schema(server):
+    """Names of ours that the directory does not know; None when it does not say."""
+    known = known_attributes(server)
+    return [n for n in NEEDED if n.lower() not in known] if known else None
 
 
 # What each may write in a person's name: targets of access rules, and the rights.
@@ -298,6 +344,11 @@ def changes(server, base, domain, who, hostname, database, people=None):
     lacking = lacking_schema(server)
     if lacking is None or lacking:
         parts.append("# The schema, by who may change cn=config: ldapadd -Y EXTERNAL -H ldapi:///\n" + schema_ldif())
+    if "pwdchangedtime" not in known_attributes(server):
+        parts.append("# The module that knows when a password was changed (pwdChangedTime), which the rights name.\n"
+                     "dn: cn=module{0},cn=config\nchangetype: modify\nadd: olcModuleLoad\nolcModuleLoad: ppolicy\n")
+    parts.append("# Its overlay, without a policy, keeps that (one that is there already is refused, and that is well).\n"
+                 "dn: %s\nchangetype: add\n%s" % overlay_entry(database, "ppolicy"))
     access, indexes = further_rules(base, who), rules(base)[1]
     parts.append("# Rights of the service, in front of your own rules, from which they take nothing; what is no index of\n"
                  "# yours yet; and no more entries in an answer than a mistake needs.\n"
