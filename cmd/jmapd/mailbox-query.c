@@ -1,8 +1,8 @@
 /* jmapd/mailbox-query.c: Mailbox/query (RFC 8621 2.3).
  *
  * A walk through the table of folders in slices; a table that has changed meanwhile begins it anew.  Cost: folders
- * times conditions, of which there are MOST; names are compared by forms that are made once.  sortAsTree and
- * filterAsTree are walks up to the parents, of STORE_DEPTH_MAX at most. */
+ * times conditions, of which there are MOST, and comparisons times WINDOW_SORT; names are compared by forms that are
+ * made once.  sortAsTree and filterAsTree are walks up to the parents, of STORE_DEPTH_MAX at most. */
 #include <stdlib.h>
 #include "base/casemap.h"
 #include "mailbox.h"
@@ -221,6 +221,8 @@ mailbox_query_start(struct call *c)
 	why = json_none(q->filter) ? NULL : mailbox_filter_check(q->filter, &q->conditions);
 	if (why)
 		return call_error(c, "invalidArguments", why);
+	if (json_count(q->sort) > WINDOW_SORT)
+		return call_error(c, "unsupportedSort", "sort: by eight comparators at most");
 	for (size_t i = 0; i < json_count(q->sort); i++) {
 		struct slice by = json_text(json_find(json_at(q->sort, i), S("property")));
 

@@ -145,7 +145,7 @@ item_create(struct call *c, struct script_set *q, const struct json_t *object)
 	q->change.id = arena_slice(&c->arena, slice_str(random_id(id)));
 	q->made = slice(NULL, 0);
 	if (!q->change.to.p) {
-		q->made = slice_str(arena_printf(&c->arena, "script-%.8s", q->change.id.p));
+		q->made = slice_str(arena_printf(&c->arena, "script-" SFMT, SARG(q->change.id)));
 		q->change.to = q->made;
 	}
 	q->change.name = q->change.to;

@@ -288,6 +288,8 @@ script_query_start(struct call *c)
 		return call_invalid(c, why);
 	if (!json_none(q->sort) && !json_is(q->sort, JSON_KIND_ARRAY))
 		return call_invalid(c, "sort: an array, or null");
+	if (json_count(q->sort) > WINDOW_SORT)
+		return call_error(c, "unsupportedSort", "sort: by eight comparators at most");
 	for (size_t i = 0; i < json_count(q->sort); i++) {
 		struct slice by = json_text(json_find(json_at(q->sort, i), S("property")));
 

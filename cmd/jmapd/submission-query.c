@@ -203,7 +203,7 @@ submission_query_start(struct call *c)
 	for (size_t i = 0; i < json_count(kept_query_sort); i++) {
 		struct slice by = json_text(json_find(json_at(kept_query_sort, i), S("property")));
 
-		if (i > 8 || !by.p ||
+		if (i >= WINDOW_SORT || !by.p ||
 		    !(slice_eq(by, S("emailId")) || slice_eq(by, S("threadId")) ||
 			slice_eq(by, S("sentAt")) || slice_eq(by, S("sendAt"))))
 			return call_error(c, "unsupportedSort",

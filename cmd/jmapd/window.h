@@ -4,6 +4,9 @@
 #define JMAPD_WINDOW_H
 #include "call.h"
 
+/* Comparators of a sort: more say nothing that is new, and each is read at every comparison. */
+#define WINDOW_SORT 8
+
 struct window {
 	int64_t position, anchor_offset;
 	int64_t limit;       /* -1: none */

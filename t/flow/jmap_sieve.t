@@ -111,6 +111,9 @@ tm.is_((got["updated"], scripts()[new["name"]]), (None, ("discard;", True)), "on
 got = change(onSuccessDeactivateScript=True, destroy=None)
 tm.is_((got["updated"], [s for s, (_, on) in scripts().items() if on]), ({new["id"]: {"isActive": False}}, []), "none is active")
 tm.is_(change(destroy=[new["id"]])["destroyed"], [new["id"]], "and then it can go")
+got = change(create={n: {"blobId": good} for n in "pqrs"})
+tm.is_((len({s["name"] for s in got["created"].values()}), got.get("notCreated")), (4, None), "several without names have one each") or tm.diag(got)
+change(destroy=[s["id"] for s in got["created"].values()])
 
 # ---- queries ---------------------------------------------------------------------------------------------------------------
 change(onSuccessActivateScript=one["id"])
@@ -121,6 +124,7 @@ tm.is_([q(filter=f)["ids"] for f in ({"isActive": True}, {"name": "B\u00dcCH"}, 
 tm.is_((q(sort=[{"property": "isActive", "isAscending": False}], limit=1)["ids"], q(anchor=one["id"], limit=5)["ids"]), ([one["id"]], [one["id"]]), "in order, and a part of them")
 tm.is_([q(filter={"x": 1}), q(filter={"name": 1}), q(sort=[{"property": "id"}]), q(anchor="x")], [["error", t] for t in ("invalidArguments", "invalidArguments", "unsupportedSort", "anchorNotFound")],
        "what is no query")
+tm.is_([q(sort=[{"property": "isActive"}] * n + [{"property": "name"}])[:2] if n == 8 else len(q(sort=[{"property": "isActive"}] * n)["ids"]) for n in (8, 4)], [["error", "unsupportedSort"], 2], "nor one that is sorted by more than there is")
 
 # ---- others at the same scripts ------------------------------------------------------------------------------------------------
 m = Sieve(sb, 1)
