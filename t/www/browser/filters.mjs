@@ -94,6 +94,12 @@ story("a filter is made, changed, moved, switched off, removed", {}, async ({ pa
 	await box.getByRole("button", { name: "Switch off" }).click();
 	await box.getByText("These filters are switched off").waitFor();
 	assert.equal(scripts().Filters.on, false);
+	await box.getByRole("checkbox", { name: "Lists" }).click();
+	for (let n = 0; !parse(scripts().Filters.text)[0].on; n++) {
+		assert.ok(n < 100, "the rule is on");
+		await page.waitForTimeout(20);
+	}
+	assert.equal(scripts().Filters.on, false, "a change switches nothing on");
 	await page.reload();
 	await box.getByText("Mailing list contains").waitFor();
 	await box.getByText("These filters are switched off").waitFor();
@@ -139,6 +145,49 @@ story("two windows at once: the later one is told", { before: s => s.script("Fil
 	await page.locator(".toast", { hasText: "changed elsewhere" }).waitFor();
 	await box.getByText("All mail: forward to a@b.org").waitFor();
 	assert.equal(parse(scripts().Filters.text)[0].name, "B", "and takes nothing away");
+});
+
+const rule = name => `# rule:[${name}]\r\nif allof (header :contains "Subject" "${name}")\r\n{\r\n\tdiscard;\r\n}\r\n`;
+story("a rule in hand stays itself when the list becomes another one", { before: s => s.script("Filters", rule("A") + rule("B"), true) }, async ({ page, box, scripts, server }) => {
+	await box.getByRole("button", { name: "Edit A" }).click();
+	await box.getByLabel("Condition 1: what").fill("changed");
+	assert.ok(await box.getByRole("button", { name: "Move B up" }).isDisabled(), "the order stays here");
+	const other = [...server.records.SieveScript.values()][0];
+	other.blobId = server.blob(Buffer.from(rule("New") + rule("A") + rule("B"))).blobId;
+	server.n++;
+	await box.getByRole("button", { name: "Save" }).click();
+	await page.locator(".toast", { hasText: "changed elsewhere" }).waitFor();
+	await box.getByRole("button", { name: "Edit New" }).waitFor();
+	assert.equal(await box.getByLabel("Condition 1: what").inputValue(), "changed", "nothing of what was written is gone");
+	await box.getByRole("button", { name: "Save" }).click();
+	await box.getByText("Subject contains “changed”").waitFor();
+	assert.deepEqual(parse(scripts().Filters.text).map(r => [r.name, r.conditions[0].value]), [["New", "New"], ["A", "changed"], ["B", "B"]]);
+});
+
+story("by the keyboard: the focus stays with what it was about", { before: s => s.script("Filters", rule("A") + rule("B") + rule("C"), true) }, async ({ page, box }) => {
+	const on = async name => {
+		await page.waitForFunction(n => [document.activeElement?.getAttribute("aria-label"), document.activeElement?.textContent].includes(n), name, { timeout: 5000 })
+		    .catch(() => assert.fail(`${name} has not the focus`));
+	};
+	const names = () => box.locator(".filter b").allTextContents();
+	await box.getByRole("button", { name: "Move A down" }).press("Enter");
+	await page.waitForFunction(() => document.querySelector(".filter b").textContent === "B");
+	await on("Move A down");
+	await page.keyboard.press("Enter");
+	await page.waitForFunction(() => document.querySelectorAll(".filter b")[2].textContent === "A");
+	assert.deepEqual(await names(), ["B", "C", "A"]);
+	await on("Move A up");
+	await box.getByRole("button", { name: "Edit C" }).press("Enter");
+	assert.ok(await box.getByLabel("Name of the filter").evaluate(x => x === document.activeElement));
+	await box.getByRole("button", { name: "Cancel" }).press("Enter");
+	await on("Edit C");
+	await box.getByRole("button", { name: "New filter" }).press("Enter");
+	assert.ok(await box.getByLabel("Name of the filter").evaluate(x => x === document.activeElement));
+	await box.getByRole("button", { name: "Cancel" }).press("Enter");
+	await on("New filter");
+	await box.getByRole("button", { name: "Delete A" }).press("Enter");
+	await page.getByRole("dialog").getByRole("button", { name: "Delete" }).press("Enter");
+	await on("Delete C");
 });
 
 story("in German, on a phone", { settings: { language: "de" }, viewport: { width: 390, height: 800 } }, async ({ page, box, shot }) => {

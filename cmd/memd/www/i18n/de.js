@@ -337,7 +337,7 @@ export default {
 	"sessions.title": "Wo Sie angemeldet sind",
 	"sessions.current": "dieser Browser",
 	"sessions.unknown": "Ein Programm, das seinen Namen nicht nennt",
-	"sessions.from": "Von {address}, seit {began}",
+	"sessions.from": "Von {address}. Angemeldet: {began}",
 	"sessions.seen": "Zuletzt benutzt: {seen}",
 	"sessions.end": "Dort abmelden",
 	"sessions.endOthers": "Überall sonst abmelden",

@@ -337,7 +337,7 @@ export default {
 	"sessions.title": "Where you are logged in",
 	"sessions.current": "this browser",
 	"sessions.unknown": "A program that says no name",
-	"sessions.from": "From {address}, since {began}",
+	"sessions.from": "From {address}. Logged in: {began}",
 	"sessions.seen": "Last used: {seen}",
 	"sessions.end": "Log out there",
 	"sessions.endOthers": "Log out everywhere else",

@@ -240,7 +240,8 @@ export function freeName(scripts) {
 }
 
 /**
- * Stores a text as `script` (null: a new one), and makes it active; nothing is changed if somebody else was faster.
+ * Stores a text as `script` (null: a new one, which is made active); one that is switched off stays so.  Nothing is changed if
+ * somebody else was faster.
  * Throws what the server says: {type: "invalidSieve", description}, a JmapError of type "stateMismatch".
  * @param {import("../jmap/transport.js").Transport} transport @param {{state: string, scripts: Script[]}} from
  * @param {Script | null} script @param {string} text
@@ -248,7 +249,7 @@ export function freeName(scripts) {
 export async function store(transport, from, script, text) {
 	const batch = transport.batch();
 	batch.call("Blob/upload", { create: { text: { data: [{ "data:asText": text }], type: "application/sieve" } } });
-	batch.call("SieveScript/set", { ifInState: from.state, onSuccessActivateScript: script ? script.id : "#new",
+	batch.call("SieveScript/set", { ifInState: from.state, ...(script ? {} : { onSuccessActivateScript: "#new" }),
 		...(script ? { update: { [script.id]: { blobId: "#text" } } } : { create: { new: { name: freeName(from.scripts), blobId: "#text" } } }) });
 	const [, set] = await batch.send();
 	const refused = set.notCreated?.new || (script && set.notUpdated?.[script.id]);

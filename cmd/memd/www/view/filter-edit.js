@@ -1,16 +1,18 @@
 // @ts-check
 /** One filter in hand: its name, what it looks for, what it does.  Nothing is kept before it is whole. */
-import { html, useId, useState } from "../kit/html.js";
+import { html, useEffect, useId, useRef, useState } from "../kit/html.js";
 import { Button } from "../kit/button.js";
 import { t } from "../i18n/i18n.js";
 import { ACTIONS, CAPABILITY, FIELDS, HOWS, SIZES, wrong } from "../model/filters.js";
 
-export function Edit({ app, rule, onSave, onCancel }) {
-	const [r, setR] = useState(rule);
+/** `rule` as it is so far is the list's to keep: the form may come to stand elsewhere, when the list is another one. */
+export function Edit({ app, rule: r, onChange, onSave, onCancel }) {
 	const [bad, setBad] = useState("");
 	const id = useId();
+	const first = useRef(/** @type {any} */ (null));
+	useEffect(() => first.current.focus(), []);
 	const set = part => {
-		setR({ ...r, ...part });
+		onChange({ ...r, ...part });
 		setBad("");
 	};
 	const save = e => {
@@ -22,7 +24,7 @@ export function Edit({ app, rule, onSave, onCancel }) {
 			onSave({ ...r, conditions });
 	};
 	return html`<form class="card filter-edit" onSubmit=${save} novalidate aria-label=${t("filters.title")}>
-		<label class="field" for=${id + "n"}><span>${t("filters.name")}</span><input id=${id + "n"} type="text" maxlength="100" value=${r.name} onInput=${e => set({ name: e.target.value })} /></label>
+		<label class="field" for=${id + "n"}><span>${t("filters.name")}</span><input id=${id + "n"} ref=${first} type="text" maxlength="100" value=${r.name} onInput=${e => set({ name: e.target.value })} /></label>
 		<label class="field" for=${id + "m"}><span>${t("filters.match")}</span><select id=${id + "m"} value=${r.match} onChange=${e => set({ match: e.target.value })}>
 			${["all", "any", "every"].map(m => html`<option key=${m} value=${m}>${t(`filters.match.${m}`)}</option>`)}</select></label>
 		${r.match !== "every" && html`<${Conditions} list=${r.conditions} onChange=${conditions => set({ conditions })} />`}

@@ -4,7 +4,7 @@
  * was not made here is shown as it is: it can be read, changed as a text, and set aside, and nothing here removes it
  * but who says so.
  */
-import { html, useEffect, useId, useState } from "../kit/html.js";
+import { html, useEffect, useId, useRef, useState } from "../kit/html.js";
 import { Button } from "../kit/button.js";
 import { Confirm } from "../kit/dialog.js";
 import { t } from "../i18n/i18n.js";
@@ -16,11 +16,28 @@ import { Edit } from "./filter-edit.js";
 const words = error => (error.type === "stateMismatch" ? t("filters.changed") :
 	error.type === "invalidSieve" || error.type === "tooLarge" ? t("filters.refused", { why: error.description || error.type }) : why(error));
 
+/**
+ * A rule in hand: as it was when it was taken (null: a new one), where it stood, and what it is so far.
+ * @typedef {{was: import("../model/filters.js").Rule | null, n: number, now: import("../model/filters.js").Rule}} Editing
+ */
+
+/** @returns {Editing} */
+const begun = () => ({ was: null, n: -1, now: filters.blank() });
+
+/** Where it stands now, in a list that may be another one since: as it was, or by its name; -1: nowhere, it is to be a new one.
+ * @param {import("../model/filters.js").Rule[]} rules @param {Editing} e */
+function place(rules, e) {
+	const same = r => r && JSON.stringify(r) === JSON.stringify(e.was);
+	const by = [rules.findIndex(same), rules.findIndex(r => r.name === e.was?.name)];
+	return same(rules[e.n]) ? e.n : by.find(n => n >= 0) ?? -1;
+}
+
 export function Filters({ app }) {
 	const [all, setAll] = useState(/** @type {any} */ (null));
-	const [editing, setEditing] = useState(-2);	/* a rule's number, -1 a new one, -2 none */
+	const [editing, setEditing] = useState(/** @type {Editing | null} */ (null));
 	const [fresh, setFresh] = useState(false);	/* a list of our own is begun beside somebody else's script */
 	const [busy, setBusy] = useState(false);
+	const box = useRef(/** @type {any} */ (null));
 	const failed = error => app.toasts.say(t("settings.failed", { why: words(error) }), { failed: true });
 	const look = () => filters.load(app.transport).then(setAll).catch(failed);
 	useEffect(() => void look(), []);
@@ -47,15 +64,15 @@ export function Filters({ app }) {
 	const keep = async list => {
 		const done = await change(() => filters.store(app.transport, all, foreign ? null : ours, filters.write(list)));
 		if (done) {
-			setEditing(-2);
+			setEditing(null);
 			setFresh(false);
 			app.toasts.say(t("settings.saved"), { stay: 3000 });
 		}
 	};
 	const others = all.scripts.filter(s => s !== ours && s !== foreign);
-	return html`<section class="filters" aria-busy=${busy}><h2>${t("filters.title")}</h2>
-		${foreign && html`<${Foreign} key=${foreign.id} script=${foreign} onSave=${text => change(() => filters.store(app.transport, all, foreign, text))} onAside=${fresh ? null : () => { setFresh(true); setEditing(-1); }} />`}
-		${(!foreign || fresh) && html`<${List} app=${app} rules=${rules} editing=${editing} setEditing=${setEditing} onKeep=${list => void keep(list)} />`}
+	return html`<section class="filters" ref=${box} aria-busy=${busy}><h2>${t("filters.title")}</h2>
+		${foreign && html`<${Foreign} key=${foreign.id} script=${foreign} onSave=${text => change(() => filters.store(app.transport, all, foreign, text))} onAside=${fresh ? null : () => { setFresh(true); setEditing(begun()); }} />`}
+		${(!foreign || fresh) && html`<${List} app=${app} box=${box} rules=${rules} editing=${editing} setEditing=${setEditing} onKeep=${list => void keep(list)} />`}
 		${!foreign && ours && html`<${Switch} on=${ours.isActive} onTurn=${() => void change(() => filters.activate(app.transport, all, ours.isActive ? "" : ours.id))} />`}
 		${others.length > 0 && html`<details><summary>${t("filters.others")}</summary>${others.map(s => html`<${Script} key=${s.id} script=${s} app=${app}
 			onUse=${() => void change(() => filters.activate(app.transport, all, s.id))} onDelete=${() => void change(() => filters.remove(app.transport, all, s.id))} />`)}</details>`}</section>`;
@@ -67,20 +84,35 @@ function Switch({ on, onTurn }) {
 
 /* ---- the list ----------------------------------------------------------------------------------------------------- */
 
-function List({ app, rules, editing, setEditing, onKeep }) {
+function List({ app, box, rules, editing, setEditing, onKeep }) {
+	const next = useRef(/** @type {string[]} */ ([]));	/* what has the focus when the list is there again: the first that can */
+	const at = editing ? place(rules, editing) : -2;
+	useEffect(() => {
+		if (!next.current.length || editing)
+			return;
+		[...next.current, ".filter-new button"].map(s => box.current.querySelector(s)).find(b => b && !b.disabled)?.focus();
+		next.current = [];
+	}, [rules, editing]);
+	const row = (n, what) => `li:nth-child(${n + 1}) .filter-buttons ${what}`;
 	const put = (n, rule) => onKeep(n < 0 ? [...rules, rule] : rules.map((r, i) => (i === n ? rule : r)));
 	const move = (n, by) => {
 		const list = [...rules];
 		list.splice(n + by, 0, ...list.splice(n, 1));
+		next.current = [by, -by].map(to => row(n + by, `button:nth-child(${to < 0 ? 1 : 2})`));
 		onKeep(list);
 	};
 	const remove = n => app.layers.open(Confirm, { title: t("filters.deleteTitle", { name: rules[n].name }), yes: t("filters.delete"), no: t("act.cancel"), danger: true,
-		onYes: () => onKeep(rules.filter((_, i) => i !== n)) }, { kind: "dialog", label: t("filters.delete") });
-	return html`${rules.length === 0 && editing !== -1 && html`<p class="note">${t("filters.none")}</p>`}
-		${rules.length > 0 && html`<ol>${rules.map((r, n) => html`<li key=${n}>${editing === n ? html`<${Edit} app=${app} rule=${r} onSave=${x => put(n, x)} onCancel=${() => setEditing(-2)} />` : html`<${Row}
-			app=${app} rule=${r} first=${n === 0} last=${n === rules.length - 1} onTurn=${() => put(n, { ...r, on: !r.on })} onEdit=${() => setEditing(n)} onMove=${by => move(n, by)} onDelete=${() => remove(n)} />`}</li>`)}</ol>`}
-		${editing === -1 ? html`<${Edit} app=${app} rule=${filters.blank()} onSave=${x => put(-1, x)} onCancel=${() => setEditing(-2)} />` :
-			html`<div><${Button} class="line" icon="plus" label=${t("filters.new")} onClick=${() => setEditing(-1)} /></div>`}`;
+		onYes: () => { next.current = [row(Math.min(n, rules.length - 2), "button:last-child")]; onKeep(rules.filter((_, i) => i !== n)); } }, { kind: "dialog", label: t("filters.delete") });
+	const form = () => html`<${Edit} app=${app} rule=${editing.now} onChange=${now => setEditing({ ...editing, now })} onSave=${x => put(at, x)}
+		onCancel=${() => setEditing(null)} />`;
+	const take = e => {
+		next.current = [e.was ? row(e.n, "button:nth-child(3)") : ".filter-new button"];
+		setEditing(e);
+	};
+	return html`${rules.length === 0 && at !== -1 && html`<p class="note">${t("filters.none")}</p>`}
+		${rules.length > 0 && html`<ol>${rules.map((r, n) => html`<li key=${n}>${at === n ? form() : html`<${Row} app=${app} rule=${r} first=${n === 0} last=${n === rules.length - 1}
+			held=${!!editing} onTurn=${() => put(n, { ...r, on: !r.on })} onEdit=${() => take({ was: r, n, now: r })} onMove=${by => move(n, by)} onDelete=${() => remove(n)} />`}</li>`)}</ol>`}
+		${at === -1 ? form() : html`<div class="filter-new"><${Button} class="line" icon="plus" label=${t("filters.new")} disabled=${!!editing} onClick=${() => take(begun())} /></div>`}`;
 }
 
 /** What a condition says, in words. */
@@ -103,12 +135,13 @@ const summary = (app, r) => t("filters.summary", {
 	then: filters.ACTIONS.flatMap(kind => r.actions.filter(a => a.kind === kind)).map(a => action(app, a)).join(", "),
 });
 
-function Row({ app, rule, first, last, onTurn, onEdit, onMove, onDelete }) {
+/** While another rule is in hand, this one stays as it is and where it is: the form would not outlive another list. */
+function Row({ app, rule, first, last, held, onTurn, onEdit, onMove, onDelete }) {
 	const name = rule.name;
-	return html`<div class="filter"><label class="check"><input type="checkbox" checked=${rule.on} onChange=${onTurn} /><b>${name}</b></label>
-		<div class="filter-buttons"><${Button} bare icon="up" label=${t("filters.up", { name })} disabled=${first} onClick=${() => onMove(-1)} />
-			<${Button} bare icon="down" label=${t("filters.down", { name })} disabled=${last} onClick=${() => onMove(1)} />
-			<${Button} bare icon="pen" label=${t("filters.edit", { name })} onClick=${onEdit} /><${Button} bare icon="bin" label=${t("filters.deleteOf", { name })} onClick=${onDelete} /></div>
+	return html`<div class="filter"><label class="check"><input type="checkbox" checked=${rule.on} disabled=${held} onChange=${onTurn} /><b>${name}</b></label>
+		<div class="filter-buttons"><${Button} bare icon="up" label=${t("filters.up", { name })} disabled=${first || held} onClick=${() => onMove(-1)} />
+			<${Button} bare icon="down" label=${t("filters.down", { name })} disabled=${last || held} onClick=${() => onMove(1)} />
+			<${Button} bare icon="pen" label=${t("filters.edit", { name })} disabled=${held} onClick=${onEdit} /><${Button} bare icon="bin" label=${t("filters.deleteOf", { name })} disabled=${held} onClick=${onDelete} /></div>
 		<p>${summary(app, rule)}</p></div>`;
 }
 
