@@ -94,6 +94,22 @@ story("found, grouped, written to; a link is a link", { path: "/contacts" }, asy
 	await page.locator(".chip", { hasText: "Zoë Ångström" }).waitFor();
 });
 
+story("a form takes nothing back that is changed elsewhere meanwhile", { path: "/contacts/c1" }, async ({ page, server }) => {
+	fill(server);
+	await page.reload();
+	await page.getByRole("button", { name: "Edit" }).click();
+	await page.getByLabel("First name").fill("Maria");
+	const card = server.records.ContactCard.get("c1"), choir = server.records.ContactCard.get("g1");
+	card.phones.q = { number: "+44 1904 1" };
+	delete choir.members["urn:c1"];
+	server.note("ContactCard", "c1", "updated");
+	server.note("ContactCard", "g1", "updated");
+	await page.getByRole("button", { name: "Save" }).click();
+	await page.getByText("Maria Okafor").first().waitFor();
+	assert.deepEqual([Object.values(server.records.ContactCard.get("c1").phones).map(p => p.number), Object.keys(server.records.ContactCard.get("g1").members)],
+	    [["+44 20 7946 0000", "+44 1904 1"], ["urn:c2"]]);
+});
+
 story("offered while one types a recipient: people and groups", { path: "/" }, async ({ page, server, shot }) => {
 	fill(server);
 	await page.getByRole("button", { name: "New message" }).first().click();

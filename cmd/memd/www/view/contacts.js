@@ -114,8 +114,10 @@ function Many({ rows, label, kinds, type, onChange, wrong }) {
 }
 
 function Form({ app, card, done }) {
+	const [was] = useState(card);	/* the card may become another one meanwhile: what is changed here is not more than that */
 	const [f, setF] = useState(() => form(card));
-	const [groups, setGroups] = useState(() => new Set(app.contacts.groups.filter(g => (g.members || {})[card.uid]).map(g => g.id)));
+	const [wasIn] = useState(() => new Set(app.contacts.groups.filter(g => (g.members || {})[card.uid]).map(g => g.id)));
+	const [groups, setGroups] = useState(wasIn);
 	const [wrong, setWrong] = useState("");
 	const [busy, setBusy] = useState(false);
 	const id = useId();
@@ -128,7 +130,7 @@ function Form({ app, card, done }) {
 		e.preventDefault();
 		if (f.emails.some(m => bad(m.text)))
 			return setWrong(t("contacts.badAddress"));
-		const patch = changes(card, f);
+		const patch = changes(was, f);
 		if (!card.id && !Object.keys(patch).length)
 			return setWrong(t("contacts.nothing"));
 		setBusy(true);
@@ -137,7 +139,7 @@ function Form({ app, card, done }) {
 			const saved = card.id && !Object.keys(patch).length ? card.id : await app.contacts.save({ ...(card.id && { id: card.id }), ...all });
 			const now = app.contacts.cards.get(saved);
 			if (now)
-				await app.contacts.regroup(now, groups);
+				await app.contacts.regroup(now, new Set(app.contacts.groups.filter(g => (groups.has(g.id) === wasIn.has(g.id) ? (g.members || {})[now.uid] : groups.has(g.id))).map(g => g.id)));
 			app.toasts.say(t("settings.saved"), { stay: 3000 });
 			done(saved);
 		} catch (error) {
