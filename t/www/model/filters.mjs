@@ -48,9 +48,11 @@ test("flags are set before the message goes", () => {
 test("what Roundcube writes in our words is ours, and what is not is not", () => {
 	const ours = 'require ["fileinto"];\r\n# rule:[Lists]\r\nif anyof (header :contains "list-id" "x")\r\n{\r\n\tfileinto "L";\r\n\tstop;\r\n}\r\n# rule:[Off]\r\nif false # allof (size :over 5M)\r\n{\r\n\tdiscard;\r\n}\r\n';
 	assert.equal(f.parse(ours).length, 2);
+	assert.equal(f.parse(ours.replace('["fileinto"]', '["fileinto", "variables"]')).length, 2);
 	for (const foreign of ['keep;', '# mine\r\n' + ours, ours + "# the end", ours.replace("stop;", "keep;"), ours.replace('fileinto "L"', 'fileinto "L"; fileinto "M"'), ours.replace("anyof", "not anyof"),
 		ours.replace("stop;", "stop; discard;"), ours.replace(":contains", ":matches"), ours.replace('"list-id"', '"x-other"'), ours.replace("5M)", "5M) /* hm */"), "/* */ keep;", 'if true { stop; }',
-		ours + 'if true { discard; }', "# rule:[x]\r\nif allof (", "text:\r\n.\r\n", '# rule:[x]\r\nif allof (header :contains "From" "x") { stop; } else { keep; }', ours.replace("# rule:[Off]", "#rule:[Off]")])
+		ours + 'if true { discard; }', "# rule:[x]\r\nif allof (", "text:\r\n.\r\n", '# rule:[x]\r\nif allof (header :contains "From" "x") { stop; } else { keep; }', ours.replace("# rule:[Off]", "#rule:[Off]"),
+		ours.replace('["fileinto"]', '["fileinto", "variables"]').replace('"x"', '"${1}"'), ours.replace('"fileinto"', '"encoded-character", "fileinto"').replace('"L"', '"${hex:4c}"')])
 		assert.equal(f.parse(foreign), null, foreign);
 	assert.deepEqual(f.parse(""), []);
 });

@@ -177,6 +177,9 @@ function readRule(r) {
 	return { name, on, match, conditions, actions, stop };
 }
 
+/** Extensions by which "${...}" in a string is another text (RFC 5229 3, RFC 5228 2.4.2.4): the page has none of them. */
+const MEANING = ["variables", "encoded-character"];
+
 /** The rules of a script; null: it is not one of ours. @param {string} text @returns {Rule[] | null} */
 export function parse(text) {
 	const list = tokens(text);
@@ -186,7 +189,8 @@ export function parse(text) {
 		const r = new Reader(list), rules = [];
 		r.has("comment", HEAD);
 		while (r.has("word", "require")) {
-			r.strings();
+			if (r.strings().some(name => MEANING.includes(name)) && text.includes("${"))
+				return null;
 			r.take("mark", ";");
 		}
 		while (!r.end)
