@@ -105,7 +105,7 @@ function Rows({ app, kind, rows, table, route, selected, setSelected }) {
 	const sort = column => app.turn({ sort: route.sort === column.sort ? "-" + column.sort : column.sort }, true);
 	const dir = c => (route.sort === c.sort ? "ascending" : route.sort === "-" + c.sort ? "descending" : undefined);
 	const whole = rows.length > 0 && rows.every(r => selected.has(r[kind.key]));
-	const columns = { gridTemplateColumns: `44px ${kind.columns.map((_, n) => (n === 0 ? "minmax(160px, 2fr)" : n === 1 && kind.org ? "minmax(140px, 2fr)" : "minmax(70px, 1fr)")).join(" ")}` };
+	const columns = { gridTemplateColumns: `44px ${kind.columns.map((c, n) => (c.kind === "state" ? "minmax(116px, 1fr)" : n === 0 ? "minmax(160px, 2fr)" : n === 1 && kind.org ? "minmax(140px, 2fr)" : "minmax(70px, 1fr)")).join(" ")}` };
 	const row = n => {
 		const r = rows[n], id = r[kind.key];
 		return html`<div key=${id} role="row" aria-rowindex=${n + 2} aria-selected=${selected.has(id)} class=${cls("entry", id === route.open && "on", selected.has(id) && "chosen")} style=${{ height: `${ROW}px`, ...columns }}
