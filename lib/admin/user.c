@@ -198,6 +198,18 @@ admin_user_list(struct admin *a)
 		DIR_SCOPE_ONE, user_list_filter(a, admin_name(a, 1)), user_list_one);
 }
 
+/* The own password is changed by who has given the old one, not by a page that was left open or an application
+ * password. */
+static bool
+user_not_own(struct admin *a, const struct dir_entry *e, const char *what)
+{
+	if (!a->call->as || a->call->proved ||
+	    !slice_ieq(slice_str(a->call->as + strlen("dn:")), e->dn))
+		return true;
+	return admin_fail(a, ADMIN_DENIED, "own-password",
+	    "%s: one's own password is changed with the old one", what);
+}
+
 bool
 admin_user_modify(struct admin *a)
 {
@@ -205,8 +217,10 @@ admin_user_modify(struct admin *a)
 	struct admin_changes c = { 0 };
 	const struct dir_entry *e;
 	struct admin_org org;
+	struct slice hash;
 
 	return admin_find_user(a, admin_name(a, 0), &org, &e) &&
+	    (!admin_setting(a, "hash", &hash) || user_not_own(a, e, what)) &&
 	    admin_fields_put(a, ADMIN_USER, &org, e, &c) && admin_modify(a, e->dn.p, e, &c, what);
 }
 
@@ -232,13 +246,8 @@ admin_user_password(struct admin *a)
 	const struct dir_entry *e;
 	struct admin_telling t = { .a = a };
 
-	if (!admin_find_user(a, admin_name(a, 0), NULL, &e))
-		return false;
-	if (a->call->as && !a->call->proved &&
-	    slice_ieq(slice_str(a->call->as + strlen("dn:")), e->dn))
-		return admin_fail(a, ADMIN_DENIED, "own-password",
-		    "%s: one's own password is changed with the old one", what);
-	if (!admin_password(a, e->dn.p, e, a->call->secret, what))
+	if (!admin_find_user(a, admin_name(a, 0), NULL, &e) || !user_not_own(a, e, what) ||
+	    !admin_password(a, e->dn.p, e, a->call->secret, what))
 		return false;
 	if (a->out.text.n) {
 		admin_tell_add(&t, "user", slice_str(what));
