@@ -40,6 +40,23 @@ static const struct {
 	{ "{CRYPT}abcdefghijklmnop", NULL }, /* a word that DES would cut */
 	{ "{CRYPT}$6$salt$abc def hij", NULL },
 	{ "{SASL}user@realm", NULL },
+	/* what a check may cost */
+	{ "$6$rounds=656000$salt$abcdefghij", "{CRYPT}$6$rounds=656000$salt$abcdefghij" },
+	{ "$6$rounds=999999999$salt$abcdefghij", NULL },
+	{ "$5$rounds=1000001$salt$abcdefghij", NULL },
+	{ "$5$rounds=99999999999999999999$salt$abcdefghij", NULL },
+	{ "$6$rounds=$salt$abcdefghij", NULL },
+	{ "$2b$12$abcdefghijklmnopqrstuv", "{CRYPT}$2b$12$abcdefghijklmnopqrstuv" },
+	{ "$2b$31$abcdefghijklmnopqrstuv", NULL },
+	{ "$2$31$abcdefghijklmnopqrstuv", NULL },
+	{ "$argon2id$v=19$m=4194304,t=1,p=1$c2FsdA$aGFzaA", NULL },
+	{ "$argon2id$v=19$m=65536,t=1000,p=1$c2FsdA$aGFzaA", NULL },
+	{ "$argon2id$v=19$m=65536,t=4294967295,p=1$c2FsdA$aGFzaA", NULL },
+	{ "$argon2id$v=19$t=1000,m=65536,p=1$c2FsdA$aGFzaA", NULL },
+	{ "$y$j9T$saltsaltsalt$abcdefghij", "{CRYPT}$y$j9T$saltsaltsalt$abcdefghij" },
+	{ "$y$jZT$saltsaltsalt$abcdefghij", NULL },
+	{ "$7$zzzzzzzzzz$saltsaltsalt$abcdefghij", NULL },
+	{ "$sha1$4294967295$salt$abcdefghij", NULL },
 };
 
 int
