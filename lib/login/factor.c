@@ -252,6 +252,11 @@ code_read(struct login *l, const struct dir_outcome *o)
 	struct slice secret = factor_value(o, "tiermailTotpSecret", 0);
 	uint64_t last = 0, step;
 
+	/* Others may have guessed while this one was waiting for the connection. */
+	if (login_code_pace(l)) {
+		login_answer_factor(l, LOGIN_CODE_WRONG);
+		return;
+	}
 	if (!factor_away(l, o) && o->result == DIR_R_OK && secret.n) {
 		if (slice_u64(factor_value(o, "tiermailTotpStep", 0), UINT64_MAX, &last) < 0)
 			last = 0; /* there was none yet */
