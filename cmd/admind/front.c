@@ -25,6 +25,8 @@
 #define FRONT_LABEL  "admind"
 #define FRONT_CODED  "admind code" /* of who has given a code of the second factor */
 #define FRONT_BODY   4096
+#define FRONT_JUDGED_MS                                                                            \
+	5000 /* a cookie counts by what the directory has said so long ago at most */
 
 static struct web_keys *front_keys;
 static struct web_files *front_files;
@@ -130,7 +132,10 @@ front_open(struct admind_session *s)
 void
 admind_front_renew(struct admind_session *s)
 {
-	if (s->cookie && s->due)
+	if (s->cookie && s->proved)
+		s->web.began =
+		    clock_now(); /* behind the change of the password, which ends all others */
+	if (s->cookie && (s->due || s->proved))
 		front_cookie(s, false);
 	s->due = false;
 }
@@ -159,6 +164,7 @@ admind_front_auth(struct admind_session *s)
 		s->web.seen = clock_now();
 	account = slice_str(s->web.account);
 	r.proxy = true;
+	r.age_ms = FRONT_JUDGED_MS;
 	r.factor = LOGIN_FACTOR_KNOWN;
 	s->login = login_start(admind.door, &r, &s->http.op, admind_auth_checked, s);
 	if (login_mechanism(s->login, S("EXTERNAL")) &&
@@ -345,6 +351,7 @@ front_change(struct admind_session *s, const struct login_user *user)
 		.proved = true };
 	enum http_next next;
 
+	s->proved = true;
 	ask.texts = s->fresh;
 	s->fresh = (struct buf){ 0 };
 	secret_set(&ask.secret, buf_get(&ask.texts));
@@ -414,6 +421,9 @@ admind_front_password(struct admind_session *s)
 
 	if (front_guarded(s, &next))
 		return next;
+	if (s->by_app) /* it may be all that somebody else has got, beside the password, of a second factor */
+		return admind_problem(s, 403, "app",
+		    "This is not changed by who comes by an application password.");
 	return http_server_take(&s->http, &front_password_taker, FRONT_BODY);
 }
 
