@@ -12,6 +12,7 @@
 #define RECOVERY_CODES 10
 #define APPS_MOST      20 /* of a user */
 #define FACTOR_TOTP    "totp"
+#define FACTOR_CLASS   "tiermailTotp" /* which services read that may read nothing else of it */
 
 /* ---- the second factor ---------------------------------------------------------------------------- */
 
@@ -147,6 +148,7 @@ admin_factor_confirm(struct admin *a)
 		    "%s: that is not the code of now; is the clock of the authenticator right?",
 		    what);
 	admin_tell_add(&t, "factor", slice_str(what));
+	admin_class_put(a, &c, e, FACTOR_CLASS);
 	admin_set(a, &c, DIR_REPLACE, "tiermailSecondFactor", S(FACTOR_TOTP));
 	admin_set(a, &c, DIR_REPLACE, "tiermailTotpStep",
 	    slice_str(arena_printf(&a->memory, "%llu", (unsigned long long)step)));
@@ -169,6 +171,7 @@ admin_factor_recovery(struct admin *a)
 	if (!factor_user(a, true, &e, NULL))
 		return false;
 	admin_tell_add(&t, "factor", slice_str(what));
+	admin_class_put(a, &c, e, FACTOR_CLASS);
 	factor_recovery(a, &c, &t);
 	if (!admin_modify(a, e->dn.p, e, &c, what))
 		return false;
@@ -191,6 +194,8 @@ admin_factor_reset(struct admin *a)
 		return false;
 	for (size_t i = 0; i < NELEM(all); i++)
 		admin_set_none(a, &c, all[i]);
+	if (admin_has(e, "objectClass", S(FACTOR_CLASS)))
+		admin_set(a, &c, DIR_DELETE, "objectClass", S(FACTOR_CLASS));
 	return admin_modify(a, e->dn.p, e, &c, what);
 }
 

@@ -128,6 +128,7 @@ read_class(struct entry *e, void *to UNUSED, const struct berval *values)
 		    slice_ieq(bv(*values), S("mailRecipient"));
 		e->is_group |= slice_ieq(bv(*values), S("inetMailGroup")) ||
 		    slice_ieq(bv(*values), S("mailGroup"));
+		e->factor_class |= slice_ieq(bv(*values), S("tiermailTotp"));
 	}
 }
 
@@ -312,7 +313,7 @@ entry_clear(struct entry *e)
 	e->reply_start = 0;
 	e->reply_end = INT64_MAX;
 	e->reply_hours = -2;
-	e->reply_echo = e->second_factor = false;
+	e->reply_echo = e->second_factor = e->factor_class = false;
 	for (size_t i = 0; i < NELEM(lists); i++) {
 		lists[i]->n = 0;
 		if (lists[i]->room <= ROOM_KEPT)

@@ -30,6 +30,8 @@ struct entry {
 	unsigned delivery;
 	int64_t bytes, msgs, blocks, max_size, reply_hours, reply_start, reply_end;
 	bool reply_echo, second_factor;
+	bool
+	    factor_class; /* tiermailTotp: there is a second factor, whether we may read it or not */
 	char rules[RULES_MAX]; /* of the access filter, joined by $ */
 	size_t nrules;
 	bool classes; /* objectClass was shown */

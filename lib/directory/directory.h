@@ -112,6 +112,7 @@ struct dir_user {
 	int64_t password_at; /* pwdChangedTime, unix seconds; 0 when absent: slapd has no policy */
 	struct slice services; /* mailAllowedServiceAccess or empty */
 	bool second_factor;    /* tiermailSecondFactor: the password alone is not enough */
+	bool factor_hidden;    /* the entry's class says so, and our account may not read it */
 	/* mailSieveRuleSource: those that begin with {n} by their numbers and without these, then the
 	 * others; without the labels.  Only after dir_want_scripts. */
 	struct dir_values scripts;

@@ -299,7 +299,8 @@ user_pack(const struct entry *e, struct slice uid, const struct dir_domain *doma
 	u->services = dir_record_put(&at, slice(e->rules, e->nrules), false);
 	u->status = status_both(e->all, e->own);
 	u->delivery = e->delivery ? e->delivery : DIR_MAILBOX;
-	u->second_factor = e->second_factor;
+	u->second_factor = e->second_factor || e->factor_class;
+	u->factor_hidden = e->factor_class && !e->second_factor;
 	u->quota_bytes = e->bytes;
 	u->quota_msgs = e->msgs;
 	u->password_at = e->password_at;

@@ -178,6 +178,12 @@ login_judge_factor(const struct login *l, const struct dir_user *u)
 {
 	if (!u->second_factor || l->by_app || l->by_code || l->request.factor == LOGIN_FACTOR_KNOWN)
 		return LOGIN_OK;
+	if (u->factor_hidden) { /* our directory's mistake, and no way around the factor */
+		log_event(LOG_ERROR, "login_away", "name=%s error=%s",
+		    log_value(slice_str(l->name)),
+		    log_str("this daemon's account may not read tiermailSecondFactor"));
+		return LOGIN_AWAY;
+	}
 	return l->request.factor == LOGIN_FACTOR_APPS ? LOGIN_APP : LOGIN_CODE;
 }
 
