@@ -156,7 +156,6 @@ void
 refuse_ask(struct session *s, void (*done)(struct session *s))
 {
 	struct refuse *r;
-	struct buf from = { 0 };
 
 	if (!refuse_fits(s)) {
 		done(s);
@@ -168,9 +167,6 @@ refuse_ask(struct session *s, void (*done)(struct session *s))
 	s->message->refuse = r;
 	s->message->refuse_asked = done;
 	held_init(&r->bytes);
-	address_write(&from, &s->from);
-	r->sender = arena_slice(&r->arena, buf_get(&from));
-	buf_fini(&from);
 	for (; r->n < s->nrcpts; r->n++)
 		r->people[r->n] = (struct refuse_person){
 			.account = arena_slice(&r->arena, slice_str(s->more[r->n].who)),
@@ -375,20 +371,36 @@ refuse_ran(void *arg)
 		r->over(r->session, NULL);
 }
 
+/* Filters may have added recipients, taken some away, or put others in their place. */
+static bool
+refuse_same(const struct refuse *r)
+{
+	const struct session *s = r->session;
+	bool same = s->nrcpts == r->n && !s->sent && refuse_fits(s);
+
+	for (size_t i = 0; same && i < r->n; i++)
+		same = slice_eq(r->people[i].to, slice_str(s->rcpts[i].addr)) &&
+		    slice_eq(r->people[i].account, slice_str(s->more[i].who));
+	return same;
+}
+
 void
 refuse_start(struct refuse *r, void (*done)(struct session *s, const struct verdict *no))
 {
 	struct session *s = r->session;
+	struct buf from = { 0 };
 
 	r->over = done;
 	r->now = clock_now();
+	address_write(&from, &s->from);
+	r->sender = arena_slice(&r->arena, buf_get(&from));
+	buf_fini(&from);
 	r->message = buf_get(&r->bytes.memory);
 	if (!r->failed && r->bytes.fd >= 0) {
 		r->failed = mapped_open(&r->map, r->bytes.fd, (size_t)r->bytes.size) < 0;
 		r->message = slice(r->map.p, r->map.n);
 	}
-	/* Filters may have added recipients, or taken some away. */
-	if (r->failed || s->nrcpts != r->n || s->sent) {
+	if (r->failed || !refuse_same(r)) {
 		done(s, NULL);
 		return;
 	}
