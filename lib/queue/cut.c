@@ -8,7 +8,8 @@
 bool
 qwrite_cut_may(const struct qwriter *w)
 {
-	if (w->error || w->ntarget > QUEUE_CUT_MOST || w->env.aside || w->env.known.n)
+	if (w->error || w->ntarget > QUEUE_CUT_MOST || w->env.aside || w->env.known.n ||
+	    w->env.by_at)
 		return false;
 	for (size_t i = 0; i < w->ntarget; i++)
 		if (w->target[i].held || w->target[i].release_at)

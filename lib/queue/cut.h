@@ -15,7 +15,8 @@
 #define QUEUE_CUT_MOST    4            /* files of one message */
 #define QUEUE_CUT_LARGEST (120 * 1024) /* octets of one: a packet between processes (net/ipc.h) */
 
-/* It is in memory, goes at once, to few destinations, and nobody is to be told of its success. */
+/* It is in memory, goes at once, to few destinations, has no time to be there by, and nobody is to be told of its
+ * success. */
 bool qwrite_cut_may(const struct qwriter *w);
 size_t qwrite_cut_files(const struct qwriter *w);
 const char *qwrite_cut_channel(const struct qwriter *w, size_t i);

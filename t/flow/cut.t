@@ -5,7 +5,8 @@ import concurrent.futures, os, re, signal, smtplib, threading, time
 import tm
 
 sb = tm.Sandbox("--users", "12", "--set", "channels.channel tcp_lmtp.minjobs=1",
-                "--set", "channels.channel tcp_lmtp.backoff=1s", "--set", "smtp-relay.auth.delay=0")
+                "--set", "channels.channel tcp_lmtp.backoff=1s", "--set", "smtp-relay.auth.delay=0",
+                "--set", "smtp-relay.deliver_by.offer=yes", "--set", "smtp-relay.deliver_by.least=1s")
 relay_log, jobctl_log = (f"{sb.env['RUNDIR']}/{n}.log" for n in ("smtp-relay", "jobctl"))
 SOCKET = f"{sb.env['QUEUE']}/tcp_lmtp.cut"
 
@@ -59,6 +60,15 @@ s.data(b"Subject: told\r\nMessage-ID: <told@cut.test>\r\n\r\nhello\r\n")
 s.quit()
 tm.wait_for(lambda: one("told@cut.test"))
 tm.is_(one("told@cut.test"), (1, 0), "a sender who wants to hear of success: the report needs the queue")
+s = sb.smtp()
+s.ehlo()
+s.mail("outside@sender.test", ["BY=1;R"])
+s.rcpt(f"{sb.user(2)}@{sb.domain}")
+time.sleep(2.1)
+s.data(b"Subject: late\r\nMessage-ID: <late@cut.test>\r\n\r\nhello\r\n")
+s.quit()
+tm.wait_for(lambda: one("late@cut.test"))
+tm.is_(one("late@cut.test"), (1, 0), "one that is to be there by a time: the queue looks at the clock, and returns what is late")
 tm.is_(cut("large", 2, body="x" * 70 + "\r\n" + ("y" * 70 + "\r\n") * 2000), (1, 0), "a large message: a file is as cheap")
 tm.is_(cut("both", [2, 3]), (2, 2), "two of one store in one go")
 tm.ok(sb.queue_empty(), "all of it arrives")
