@@ -56,7 +56,8 @@ struct admind_session {
 	bool by_app,
 	    by_code; /* came by an application password; has given a code of the second factor */
 	struct web_session web;
-	bool proved;            /* the old password was given, and the new one is being set */
+	bool proved; /* POST /password: the old password was given, and the new one is being set */
+	bool confirms;          /* turns the own second factor on, by a code of it */
 	bool web_coded;         /* a code of the second factor was given when it began */
 	bool cookie, due;       /* it has come with a session, `web`; that is to be sealed anew */
 	struct buf body, fresh; /* fresh: the new password of POST /password */

@@ -79,12 +79,17 @@ admind_auth_refuse(struct admind_session *s, const struct login_result *r)
 static enum http_next
 auth_let_in(struct admind_session *s, const struct login_user *user)
 {
-	if (s->cookie && user->password_at > s->web.began) {
+	if (s->cookie &&
+	    (user->password_at > s->web.began || (user->has_factor && !s->web_coded))) {
+		bool changed = user->password_at > s->web.began;
+
 		log_event(LOG_INFO, "session_over", "sid=%s peer=%s user=%s session=%s why=%s",
-		    s->sid, s->peer, log_value(user->account), s->web.id, "password");
+		    s->sid, s->peer, log_value(user->account), s->web.id,
+		    changed ? "password" : "factor");
 		s->cookie = false; /* it is not sealed anew */
 		return admind_auth_ask(s, "over",
-		    "The password was changed since this session began.");
+		    changed ? "The password was changed since this session began." :
+			      "A code is needed since this session began.");
 	}
 	if (admit_user(&s->admit, user->account) != ADMIT_OK) {
 		log_event(LOG_INFO, "login_limit", "sid=%s peer=%s user=%s", s->sid, s->peer,

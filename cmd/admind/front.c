@@ -132,10 +132,12 @@ front_open(struct admind_session *s)
 void
 admind_front_renew(struct admind_session *s)
 {
-	if (s->cookie && s->proved)
-		s->web.began =
-		    clock_now(); /* behind the change of the password, which ends all others */
-	if (s->cookie && (s->due || s->proved))
+	/* What has just ended all other sessions, a new password or a second factor, goes on with this one. */
+	if (s->proved)
+		s->web.began = clock_now();
+	if (s->confirms)
+		s->web_coded = true;
+	if (s->cookie && (s->due || s->proved || s->confirms))
 		front_cookie(s, false);
 	s->due = false;
 }

@@ -379,6 +379,14 @@ path_factor(const struct admind_session *s, const struct admind_ask *ask)
 	return NULL;
 }
 
+static bool
+path_confirms(const struct admind_session *s, const struct admind_ask *ask)
+{
+	return strcmp(ask->verb->object, "factor") == 0 &&
+	    strcmp(ask->verb->verb, "confirm") == 0 && !ask->dry_run && ask->nnames &&
+	    slice_ieq(ask->names[0], slice_str(s->account));
+}
+
 static enum http_next
 path_refuse(struct admind_session *s, const char *code)
 {
@@ -418,8 +426,10 @@ path_go(struct admind_session *s)
 		    "If-Match names no version that an entry could have.");
 	else if ((why = path_factor(s, &ask)))
 		next = path_refuse(s, why);
-	else
+	else {
+		s->confirms = path_confirms(s, &ask);
 		next = admind_work_start(s, &ask);
+	}
 	admind_ask_fini(&ask);
 	return next;
 }

@@ -40,7 +40,7 @@ admind_forget_request(struct admind_session *s)
 	mem_free(&s->account);
 	mem_free(&s->dn);
 	s->web = (struct web_session){ .began = 0 };
-	s->cookie = s->due = s->web_coded = s->proved = false;
+	s->cookie = s->due = s->web_coded = s->proved = s->confirms = false;
 	if (s->body.p)
 		secret_clear(s->body.p, s->body.n);
 	buf_fini(&s->body);

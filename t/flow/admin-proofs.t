@@ -99,7 +99,14 @@ def totp(secret, step):
     return f"{(struct.unpack('>I', mac[at:at + 4])[0] & 0x7fffffff) % 10 ** 6:06d}"
 
 
-codes = is_(ask("POST", A + f"factors/{USER}/confirm", {"names": [totp(made["secret"], int(time.time()) // 30)]}, password="another-2"), 200, "is on")["records"][0]["recovery"]
+mine, other = begin(USER, "another-2"), begin(USER, "another-2")
+is_(ask("POST", A + f"factors/{USER}/confirm", {"names": ["000000"]}, cookie=other), 400, "which no wrong code turns on", "code")
+status, said, coded = ask("POST", A + f"factors/{USER}/confirm", {"names": [totp(made["secret"], int(time.time()) // 30)]}, cookie=mine)
+tm.ok(status == 200 and coded, "is on, by a page of the console") or tm.diag((status, said))
+codes = said["records"][0]["recovery"]
+tm.is_(is_(ask("GET", A + "me", cookie=coded), 200, "whose session goes on").get("by"), "code", "as who has given a code")
+tm.ok(tm.wait_for(lambda: ask("GET", "/session", cookie=other)[0] == 401), "another one, which began without, does not")
+is_(ask("POST", A + f"factors/{USER}/reset", {}, cookie=mine), 401, "and takes the factor away no more", "over")
 page = {"Origin": f"https://{sb.host}:{sb.env['ADMIN_PORT']}", "Sec-Fetch-Site": "same-origin"}
 
 
