@@ -52,6 +52,7 @@ struct submission_set {
 	int64_t release_at; /* unix seconds; 0: at once */
 	struct kept kept;
 	bool marked_before; /* somebody has begun to take it back */
+	unsigned tries;     /* to do so, when others do it at the same time */
 	enum store_code code;
 	struct verdict back; /* what the relay says to taking it back */
 	struct buf bytes;    /* the message without Bcc, when it had one */
@@ -67,9 +68,12 @@ enum call_next submission_refuse(struct submission_set *q, const char *type, con
     const char *why);
 enum call_next
 submission_refuse_more(struct submission_set *q, const char *type, struct slice member);
-/* WAIT: stored's answer is q->code, the relay's q->back, and the phase the next one. */
+/* WAIT: stored's answer is q->code, the relay's q->back, and the phase the next one.  What has been written has the
+ * modseq q->kept.modseq.  The other: unless the row has been set since it had that modseq (STORE_CANNOT). */
 enum call_next submission_write(struct call *c, struct submission_set *q, struct kept_change *ch,
     enum submission_phase then);
+enum call_next submission_write_unless(struct call *c, struct submission_set *q,
+    struct kept_change *ch, enum submission_phase then);
 enum call_next
 submission_take_back(struct call *c, struct submission_set *q, enum submission_phase then);
 /* submission-send.c, submission-undo.c: the next step of the one in hand. */

@@ -72,6 +72,8 @@ kept_value(struct arena *a, const struct kept *k)
 	kv_put(&b, "identity", slice_str(k->identity));
 	kv_put_u64(&b, "email", k->email);
 	kv_put_u64(&b, "thread", k->thread);
+	if (k->state == KEPT_CANCELLING) /* so that each mark is another one */
+		kv_put_u64(&b, "mark", k->modseq);
 	buf_char(&b, '\n');
 	if (k->state != KEPT_GONE)
 		buf_printf(&b, SFMT "\n" SFMT, SARG(k->envelope), SARG(k->delivery));

@@ -4,9 +4,12 @@
  *
  * The row says first that it is being taken back: when the answer to XCANCEL is lost, or what comes of it cannot be
  * written down, the next try is told that there is no such message, and knows from the mark that this was the reason.
- * Without the mark it was sent.  What must stay true: "canceled" is answered only of what nobody has had and nobody
+ * Without the mark it was sent.  Of two who try at once each marks it, as the row was when it was looked at or not at
+ * all; so the one who comes second with the relay finds that it was the other.  What must stay true: "canceled" is answered only of what nobody has had and nobody
  * will; to forget one changes nothing of its way (7.5). */
 #include "submission-impl.h"
+
+#define TRIES 8
 
 static void
 undo_list(struct buf *b, struct slice id, bool null)
@@ -47,6 +50,25 @@ undo_write(struct call *c, struct submission_set *q, enum kept_state state,
 	q->kept.state = state;
 	kept_put(&ch, &q->kept);
 	return submission_write(c, q, &ch, then);
+}
+
+/* The same, unless somebody else has written the row meanwhile: undo_meanwhile. */
+static enum call_next
+undo_write_unless(struct call *c, struct submission_set *q, enum kept_state state,
+    enum submission_phase then)
+{
+	struct kept_change ch = { .arena = &q->arena };
+
+	q->kept.state = state;
+	kept_put(&ch, &q->kept);
+	return submission_write_unless(c, q, &ch, then);
+}
+
+/* Then it is looked at again. */
+static bool
+undo_meanwhile(struct submission_set *q)
+{
+	return q->code == STORE_CANNOT && ++q->tries < TRIES;
 }
 
 static enum call_next
@@ -94,9 +116,7 @@ undo_begin(struct call *c, struct submission_set *q, const struct kept_list *l)
 	if (strcmp(is, "pending") != 0)
 		return submission_refuse(q, "cannotUnsend", NULL, "it has been sent");
 	q->marked_before = q->kept.state == KEPT_CANCELLING;
-	if (q->marked_before)
-		return submission_take_back(c, q, SUBMISSION_BACK);
-	return undo_write(c, q, KEPT_CANCELLING, SUBMISSION_MARKED);
+	return undo_write_unless(c, q, KEPT_CANCELLING, SUBMISSION_MARKED);
 }
 
 /* The relay has answered. */
@@ -106,7 +126,7 @@ undo_taken_back(struct call *c, struct submission_set *q)
 	if (q->back.kind == OK || (q->back.kind == PERM && q->marked_before))
 		return undo_write(c, q, KEPT_CANCELED, SUBMISSION_TOLD);
 	if (q->back.kind == PERM)
-		return undo_write(c, q, KEPT_SENT, SUBMISSION_TOLD);
+		return undo_write_unless(c, q, KEPT_SENT, SUBMISSION_TOLD);
 	return submission_refuse(q, "serverFail", NULL, q->back.text);
 }
 
@@ -128,8 +148,10 @@ undo_find(struct call *c, struct submission_set *q)
 	struct store_account a;
 	struct kept_list l;
 	const struct kept *k;
-	int rc = kept_load(c, true, &q->arena, &l, &a);
+	int rc;
 
+	arena_reset(&q->arena);
+	rc = kept_load(c, true, &q->arena, &l, &a);
 	if (rc < 0)
 		return call_failed(c, rc);
 	k = kept_find(&l, id);
@@ -154,12 +176,14 @@ submission_undo_go(struct call *c, struct submission_set *q)
 	case SUBMISSION_SENT:
 	case SUBMISSION_KEPT: break;
 	case SUBMISSION_MARKED:
+		if (undo_meanwhile(q))
+			break;
 		return q->code == STORE_DONE ? submission_take_back(c, q, SUBMISSION_BACK) :
 					       undo_away(q);
 	case SUBMISSION_BACK: return undo_taken_back(c, q);
 	case SUBMISSION_TOLD:
 		if (q->list[q->at].kind == SUBMISSION_UPDATE)
-			return undo_told(q);
+			return undo_meanwhile(q) ? undo_find(c, q) : undo_told(q);
 		return q->code == STORE_DONE ? undo_destroyed(q) : undo_away(q);
 	}
 	return undo_find(c, q);

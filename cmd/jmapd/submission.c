@@ -20,6 +20,7 @@ submission_close(struct submission_set *q)
 	q->message.fd = -1;
 	q->open = q->marked_before = false;
 	q->phase = SUBMISSION_BEGIN;
+	q->tries = 0;
 	q->error = 0;
 	q->release_at = 0;
 	q->kept = (struct kept){ 0 };
@@ -75,6 +76,8 @@ submission_wrote(void *arg, const struct store_reply *r)
 
 	log_context(c->s->sid);
 	q->code = r->code;
+	if (r->code == STORE_DONE && r->modseq)
+		q->kept.modseq = r->modseq;
 	call_resume(c, CALL_AGAIN);
 }
 
@@ -85,6 +88,16 @@ submission_write(struct call *c, struct submission_set *q, struct kept_change *c
 	q->phase = then;
 	store_annotate_start(jmapd.store, call_user(c)->id, 0, ch->rows, ch->n, call_op(c),
 	    submission_wrote, c);
+	return CALL_WAIT;
+}
+
+enum call_next
+submission_write_unless(struct call *c, struct submission_set *q, struct kept_change *ch,
+    enum submission_phase then)
+{
+	q->phase = then;
+	store_annotate_unless_start(jmapd.store, call_user(c)->id, 0, ch->rows, ch->n,
+	    q->kept.modseq, call_op(c), submission_wrote, c);
 	return CALL_WAIT;
 }
 

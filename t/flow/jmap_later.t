@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from datetime import datetime, timedelta, timezone
 import tm
@@ -229,6 +230,24 @@ for round_ in range(3):
 tm.is_(changes(since), ["error", "cannotCalculateChanges"], "of what is too long ago nothing is known")
 tm.is_(len(j.one("EmailSubmission/get", ids=None)["list"]), 40, "and forty are there")
 tm.is_(j.one("EmailSubmission/set", update={x: {"undoStatus": "canceled"} for x in [y["id"] for y in j.one("EmailSubmission/get", ids=None)["list"]]})["notUpdated"], None, "all are taken back")
+
+# ---- two at once -----------------------------------------------------------------------------------------------------------------------------
+def at_once(id_):
+    told, clients = [], [Jmap(sb), Jmap(sb)]
+    for one_ in clients:
+        one_.using.append(SUBMISSION)
+        one_.one("Mailbox/get", ids=[])  # connected
+    threads = [threading.Thread(target=lambda by=by: told.append(cancel(id_, by))) for by in clients]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    return told, get(id_)["undoStatus"]
+
+
+twice = draft("Twice")
+got = [at_once(submit(twice, HOLDFOR="3600")[0]["id"]) for _ in range(12)]
+tm.is_([x for x in got if "cannotUnsend" in x[0] or None not in x[0] or x[1] != "canceled"], [], "who takes one back when another does is not told that it was sent")
 
 # ---- stored, killed -----------------------------------------------------------------------------------------------------------------------------
 before = set(waiting())
