@@ -1,12 +1,14 @@
 /* jmapd/contact.c: the person's address book read, and its states, for the methods.  See contact.h.
  *
- *	who is it (the directory's cache) -> the person's tree -> go
+ *	who is it (now) -> the person's tree -> go
  *
  * Can fail: the directory.  Then nothing was done, and the call is told serverUnavailable, or serverFail when the
  * directory shows something that cannot be. */
 #include "contact.h"
 
 #include "base/log.h"
+
+#define KNOWN_MS 1000 /* whose entry it is must be so by now */
 
 bool
 contacts_served(struct call *c, enum call_next *next)
@@ -37,6 +39,9 @@ contacts_listed(void *arg, const struct pab_listed *l)
 		k->listed = pab_listed_copy(l, &c->arena);
 	else if (l->result == DIR_R_AWAY || l->result == DIR_R_UNKNOWN)
 		contacts_fail(c, "serverUnavailable", "the address book is away");
+	else if (l->result == DIR_R_CHANGED)
+		contacts_fail(c, "serverFail",
+		    "the address book is another's, who had this name before");
 	else
 		contacts_fail(c, "serverFail", "the address book cannot be read");
 	if (k->error)
@@ -54,7 +59,9 @@ contacts_known(void *arg, const struct dir_answer *a)
 	log_context(c->s->sid);
 	if (a->v.kind == OK && a->user) {
 		k->dn = arena_slice(&c->arena, a->user->dn);
-		pab_list_start(jmapd.pab, k->dn, k->contents, call_op(c), contacts_listed, c);
+		k->life = arena_slice(&c->arena, a->user->uuid);
+		pab_list_start(jmapd.pab, k->dn, k->life, k->contents, call_op(c), contacts_listed,
+		    c);
 		return;
 	}
 	contacts_fail(c, "serverUnavailable", "the directory does not know the account now");
@@ -69,10 +76,10 @@ contacts_read(struct call *c, bool contents)
 	k->contents = contents;
 	k->listed = NULL;
 	if (k->dn.n)
-		pab_list_start(jmapd.pab, k->dn, contents, call_op(c), contacts_listed, c);
+		pab_list_start(jmapd.pab, k->dn, k->life, contents, call_op(c), contacts_listed, c);
 	else
-		dir_login_start(jmapd.dir, slice_str(call_user(c)->account), call_op(c),
-		    contacts_known, c);
+		dir_login_now_start(jmapd.dir, slice_str(call_user(c)->account), KNOWN_MS,
+		    call_op(c), contacts_known, c);
 	return CALL_WAIT;
 }
 

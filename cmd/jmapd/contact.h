@@ -21,7 +21,7 @@ extern const struct jmapd_method contact_get, contact_changes, contact_query, co
 
 /* The first member of a method's data. */
 struct contacts {
-	struct slice dn;
+	struct slice dn, life;     /* whose: pab_list_start */
 	struct pab_listed *listed; /* in the call's arena; of the last reading */
 	const char *error, *why;   /* of the call; NULL: none */
 	bool contents;

@@ -57,6 +57,7 @@ person_init(struct filter *f, struct person *p, const struct smtp_rcpt *asked,
 	    asked->to.domain.n ? asked->to.domain : slice_str(shared.default_domain));
 	p->account = arena_slice(&f->arena, r->account);
 	p->dn = arena_slice(&f->arena, a->user->dn);
+	p->uuid = arena_slice(&f->arena, a->user->uuid);
 	p->partition = arena_slice(&f->arena, r->partition);
 	p->folder = arena_slice(&f->arena, r->folder);
 	if (asked->orcpt_type.p)

@@ -77,7 +77,7 @@ struct person {
 	size_t rcpt;     /* in the session */
 	struct slice to; /* the address, as the envelope has it */
 	struct slice account, folder;
-	struct slice dn; /* of the entry */
+	struct slice dn, uuid; /* of the entry */
 	struct slice orcpt;
 	unsigned notify;
 	size_t n; /* scripts, in their order */

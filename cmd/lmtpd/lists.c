@@ -249,8 +249,9 @@ lookup_book(struct lookup *l, struct slice book)
 		lookup_over(l, NULL, false);
 		return;
 	}
-	pab_has_start(lmtpd.pab, l->f->people[l->f->at].dn, all ? S("") : book,
-	    l->asked->value.p ? l->asked->value : S(""), &l->f->session->op, book_looked, l);
+	pab_has_start(lmtpd.pab, l->f->people[l->f->at].dn, l->f->people[l->f->at].uuid,
+	    all ? S("") : book, l->asked->value.p ? l->asked->value : S(""), &l->f->session->op,
+	    book_looked, l);
 }
 
 void

@@ -60,8 +60,8 @@ pabctl_listed(void *arg UNUSED, const struct pab_listed *l)
 static void
 pabctl_ask(void)
 {
-	pab_list_start(pabctl.pab, pabctl.person, pabctl.verb->contents, &pabctl.op, pabctl_listed,
-	    NULL);
+	pab_list_start(pabctl.pab, pabctl.person, S(""), pabctl.verb->contents, &pabctl.op,
+	    pabctl_listed, NULL);
 }
 
 static void

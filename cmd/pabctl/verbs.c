@@ -137,6 +137,27 @@ static const struct pab_listed *removing;
 static size_t removed; /* entries, from behind: contacts before books */
 
 static void
+remove_ended(void *arg UNUSED, enum dir_result r, const char *why)
+{
+	if (r != DIR_R_OK && r != DIR_R_NO_ENTRY) {
+		pabctl_refused(r, why);
+		return;
+	}
+	if (pabctl.json)
+		printf("{\"removed\":%zu}\n", removed);
+	pabctl_end(0, NULL);
+}
+
+/* At last what is left is nobody's: of whoever has the name now. */
+static void
+remove_end(void)
+{
+	pabctl.write.how = PAB_GONE;
+	pabctl.write.nobody = true;
+	pab_write_start(pabctl.pab, pabctl.person, &pabctl.write, &pabctl.op, remove_ended, NULL);
+}
+
+static void
 remove_done(void *arg UNUSED, enum dir_result r, const char *why)
 {
 	const struct pab_listed *l = removing;
@@ -146,15 +167,14 @@ remove_done(void *arg UNUSED, enum dir_result r, const char *why)
 		return;
 	}
 	if (removed == l->n) {
-		if (pabctl.json)
-			printf("{\"removed\":%zu}\n", removed);
-		pabctl_end(0, NULL);
+		remove_end();
 		return;
 	}
 	removed++;
-	pabctl.write = (struct pab_write){ .how = PAB_REMOVE,
-		.kind = l->entries[l->n - removed].kind,
-		.id = l->entries[l->n - removed].id };
+	pabctl.write.how = PAB_REMOVE;
+	pabctl.write.csn = S("");
+	pabctl.write.kind = l->entries[l->n - removed].kind;
+	pabctl.write.id = l->entries[l->n - removed].id;
 	pab_write_start(pabctl.pab, pabctl.person, &pabctl.write, &pabctl.op, remove_done, NULL);
 }
 

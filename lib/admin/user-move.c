@@ -262,7 +262,9 @@ user_purge_one(struct admin *a, const struct dir_entry *e)
 	    !admin_remove_tree(a, e, arena_cstr(&a->memory, name)))
 		return false;
 	admin_say(a, "note", name,
-	    "purged; the mailbox stays in its store: storectl account orphans");
+	    "purged; the mailbox stays in its store: storectl account orphans; address books: "
+	    "pabctl remove " SFMT,
+	    SARG(e->dn));
 	return true;
 }
 

@@ -227,6 +227,7 @@ static const struct attr {
 	{ "mailRoutingAddress",        RECORD_USER,   AT(routing),            read_text },
 	{ "uid",                       RECORD_USER,   AT(uids),               read_list },
 	{ "pwdChangedTime",            RECORD_USER,   AT(password_at),        read_time },
+	{ "entryUUID",                 RECORD_USER,   AT(uuid),               read_text },
 	{ "mailHost",                  RECORD_USER,   AT(host),               read_text },
 	{ "mailMessageStore",          RECORD_USER,   AT(partition),          read_text },
 	{ "inetUserStatus",            RECORD_USER,   AT(all),                read_status },
@@ -309,7 +310,7 @@ entry_clear(struct entry *e)
 	e->name = e->canonical = e->catchall = e->smarthost = e->base = e->separator = S("");
 	e->mail = e->host = e->partition = e->routing = e->errors_to = e->reject_text = S("");
 	e->prefix = e->suffix = e->list_password = S("");
-	e->reply_subject = e->reply_text = e->reply_internal = S("");
+	e->reply_subject = e->reply_text = e->reply_internal = e->uuid = S("");
 	e->reply_start = 0;
 	e->reply_end = INT64_MAX;
 	e->reply_hours = -2;

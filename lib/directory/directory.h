@@ -109,6 +109,8 @@ struct dir_user {
 	int64_t quota_bytes;        /* -1 = unlimited, -2 = default of the store */
 	int64_t quota_msgs;
 	int64_t max_message; /* bytes (mailMsgMaxBlocks), 0 = no limit of its own */
+	struct slice
+	    uuid; /* entryUUID: another one when an entry of this name is made anew; empty: not to be seen */
 	int64_t password_at; /* pwdChangedTime, unix seconds; 0 when absent: slapd has no policy */
 	struct slice services; /* mailAllowedServiceAccess or empty */
 	bool second_factor;    /* tiermailSecondFactor: the password alone is not enough */

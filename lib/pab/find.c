@@ -2,7 +2,8 @@
  *
  *	BOOK (a name that is no id: which is it?) -> CARD
  *
- * The searches are as the person, limited to one entry; a person without a tree has no contacts. */
+ * The searches are as the person, limited to one entry; a person without a tree has no contacts, and one whose name
+ * has the tree of another life neither. */
 #include "directory/filter.h"
 #include "pab/pab-impl.h"
 
@@ -28,6 +29,7 @@ find_send(struct pab_ask *k, unsigned step, const char *filter)
 		.as = k->as,
 		.scope = DIR_SCOPE_ONE,
 		.filter = filter,
+		.assertion = pab_ask_theirs(k),
 		.attrs = attrs,
 		.limit = 1 });
 }
@@ -77,18 +79,21 @@ find_answer(struct pab_ask *k, const struct dir_outcome *o)
 			return;
 		}
 	}
+	if (o->result == DIR_R_CHANGED)
+		said.result = DIR_R_NO_ENTRY;
 	if (o->result == DIR_R_OK || (o->result == DIR_R_LIMIT && o->n))
 		said.result = o->n ? DIR_R_OK : DIR_R_NO_ENTRY;
 	find_end(k, &said);
 }
 
 void
-pab_has_start(struct pab *p, struct slice person, struct slice book, struct slice address,
-    struct op *op, pab_has_done done, void *arg)
+pab_has_start(struct pab *p, struct slice person, struct slice life, struct slice book,
+    struct slice address, struct op *op, pab_has_done done, void *arg)
 {
 	struct pab_ask *k = pab_ask_new(p, person, op, arg);
 
 	k->person = arena_slice(&k->arena, person);
+	k->life = arena_slice(&k->arena, life);
 	k->book = arena_slice(&k->arena, book);
 	k->address = arena_slice(&k->arena, address);
 	k->written = done;

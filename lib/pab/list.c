@@ -1,16 +1,17 @@
 /* pab/list.c: the whole tree of a person read, and made where there is none yet.
  *
- *	LIST -> found: done
+ *	LIST -> found: done; nobody's: TAKE -> LIST; without a book: FIRST -> LIST
  *	     -> none: ROOT -> FIRST (the first book) -> LIST
  *	              ROOT -> its place is missing: ABOVE, as pab.dn, from the top -> ROOT
  *
- * What another has made meanwhile is taken for made.  Entries that are neither books nor contacts, or whose uid
+ * A tree has the entryUUID of its person (tiermailPabOf), which slapd looks at before it shows anything: who gets a name
+ * that another had before reads nothing of the other's.  What another has made meanwhile is taken for made.  Entries that are neither books nor contacts, or whose uid
  * is no id, are passed over.  Owns nothing but the ask.  Fails as slapd says, or when the tree is larger than is read.
  * Cost: the tree, and its sorting. */
 #include <stdlib.h>
 #include "pab/pab-impl.h"
 
-enum { LIST, ROOT, ABOVE, FIRST };
+enum { LIST, TAKE, ROOT, ABOVE, FIRST };
 
 /* ---- what slapd says, as entries ------------------------------------------------------------ */
 
@@ -148,6 +149,8 @@ listing_end(struct pab_ask *k, const struct dir_outcome *o)
 {
 	struct pab_listed l = { .result = o->result, .why = o->why };
 
+	if (o->result == DIR_R_CHANGED)
+		l.why = "they are another's, who had this name before (pabctl remove)";
 	if (o->result == DIR_R_OK)
 		listing_read(k, o, &l);
 	pab_ask_done(k);
@@ -159,9 +162,9 @@ static void
 listing_send(struct pab_ask *k)
 {
 	static const char *const some[] = { "objectClass", "uid", "entryCSN", "createTimestamp",
-		"tiermailBook", "tiermailGone", NULL };
+		"tiermailBook", "tiermailGone", "tiermailPabOf", NULL };
 	static const char *const all[] = { "objectClass", "uid", "entryCSN", "createTimestamp",
-		"tiermailBook", "tiermailGone", "tiermailContactData", NULL };
+		"tiermailBook", "tiermailGone", "tiermailPabOf", "tiermailContactData", NULL };
 
 	k->step = LIST;
 	pab_ask_job(k,
@@ -171,6 +174,7 @@ listing_send(struct pab_ask *k)
 		.scope = DIR_SCOPE_SUB,
 		.filter = "(|(objectClass=tiermailContact)(objectClass=tiermailAddressBook)"
 			  "(objectClass=tiermailPab))",
+		.assertion = pab_ask_theirs(k),
 		.attrs = k->contents ? all : some });
 }
 
@@ -205,7 +209,44 @@ listing_make(struct pab_ask *k, unsigned step, const char *dn, const char *as, c
 static void
 listing_root(struct pab_ask *k)
 {
-	listing_make(k, ROOT, k->root, k->as, "tiermailPab", "uid", NULL, 0);
+	const struct dir_change of = { DIR_ADD, "tiermailPabOf", &k->life, 1 };
+
+	listing_make(k, ROOT, k->root, k->as, "tiermailPab", "uid", &of, k->life.n ? 1 : 0);
+}
+
+/* Is it nobody's? */
+static bool
+listing_free(const struct pab_ask *k, const struct dir_outcome *o)
+{
+	for (size_t i = 0; k->life.n && !k->taken && i < o->n; i++)
+		if (entry_is(&o->entries[i], "tiermailPab"))
+			return entry_one(&o->entries[i], "tiermailPabOf").n == 0;
+	return false;
+}
+
+/* Is there no book any more, or none yet, whose maker has died in the middle? */
+static bool
+listing_bookless(const struct pab_ask *k, const struct dir_outcome *o)
+{
+	for (size_t i = 0; i < o->n; i++)
+		if (entry_is(&o->entries[i], "tiermailAddressBook"))
+			return false;
+	return !k->booked;
+}
+
+static void
+listing_take(struct pab_ask *k)
+{
+	const struct dir_change of = { DIR_ADD, "tiermailPabOf", &k->life, 1 };
+
+	k->step = TAKE;
+	k->taken = true;
+	pab_ask_job(k,
+	    &(struct dir_job){ .task = DIR_MODIFY,
+		.dn = k->root,
+		.as = k->as,
+		.changes = &of,
+		.nchanges = 1 });
 }
 
 static void
@@ -216,6 +257,7 @@ listing_first_book(struct pab_ask *k)
 	static const struct dir_change more[] = { { DIR_ADD, "cn", name, 1 },
 		{ DIR_ADD, "tiermailContactData", content, 1 } };
 
+	k->booked = true;
 	listing_make(k, FIRST, arena_printf(&k->arena, "uid=" PAB_DEFAULT ",%s", k->root), k->as,
 	    "tiermailAddressBook", "uid", more, NELEM(more));
 }
@@ -262,6 +304,12 @@ listing_answer(struct pab_ask *k, const struct dir_outcome *o)
 {
 	if (k->step == LIST && o->result == DIR_R_NO_ENTRY && !k->up) {
 		listing_root(k);
+	} else if (k->step == LIST && o->result == DIR_R_OK && listing_free(k, o)) {
+		listing_take(k);
+	} else if (k->step == LIST && o->result == DIR_R_OK && listing_bookless(k, o)) {
+		listing_first_book(k);
+	} else if (k->step == TAKE) { /* whoever has it now */
+		listing_send(k);
 	} else if (k->step == ROOT && listing_made(o)) {
 		k->up = k->up ? k->up : 1;
 		listing_first_book(k);
@@ -287,11 +335,12 @@ listing_answer(struct pab_ask *k, const struct dir_outcome *o)
 }
 
 void
-pab_list_start(struct pab *p, struct slice person, bool contents, struct op *op,
+pab_list_start(struct pab *p, struct slice person, struct slice life, bool contents, struct op *op,
     pab_listed_done done, void *arg)
 {
 	struct pab_ask *k = pab_ask_new(p, person, op, arg);
 
+	k->life = arena_slice(&k->arena, life);
 	k->listed = done;
 	k->contents = contents;
 	k->begin = listing_send;

@@ -39,13 +39,14 @@ struct pab_ask {
 	struct slice person;
 	struct arena arena;
 	char *root, *as;
+	struct slice life;
 	void (*begin)(struct pab_ask *); /* an agent is there: pab_ask_job */
 	void (*answer)(struct pab_ask *,
 	    const struct dir_outcome *); /* pab_ask_job, or pab_ask_end */
 	void (*fail)(struct pab_ask *, const struct dir_outcome *); /* calls the caller's done */
 	/* list.c */
 	pab_listed_done listed;
-	bool contents;
+	bool contents, taken, booked; /* what was tried: TAKE, FIRST */
 	unsigned step, up;
 	/* find.c, write.c */
 	pab_written written;
@@ -56,6 +57,8 @@ struct pab_ask {
 struct pab_ask *pab_ask_new(struct pab *p, struct slice person, struct op *op, void *arg);
 /* When all is set: waits for a connection, then begins. */
 void pab_ask_start(struct pab_ask *k);
+/* The filter that a root of this life fits, or one of nobody's; NULL: any. */
+const char *pab_ask_theirs(struct pab_ask *k);
 /* As the person, or (`as` in the job stays NULL) as pab.dn. */
 void pab_ask_job(struct pab_ask *k, const struct dir_job *j);
 /* The op is done; then the caller's function may be called, which may use what the agent still has, and then

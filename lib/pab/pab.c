@@ -203,6 +203,22 @@ pab_ask_start(struct pab_ask *k)
 	later_run(&p->later, p->loop, pab_turn);
 }
 
+const char *
+pab_ask_theirs(struct pab_ask *k)
+{
+	struct buf b = { 0 };
+	const char *s;
+
+	if (k->life.n == 0)
+		return NULL;
+	buf_lit(&b, "(|(!(tiermailPabOf=*))");
+	dir_filter_equal(&b, "tiermailPabOf", k->life, S(""));
+	buf_char(&b, ')');
+	s = arena_cstr(&k->arena, buf_get(&b));
+	buf_fini(&b);
+	return s;
+}
+
 static void
 pab_ask_answered(void *arg, const struct dir_outcome *o)
 {

@@ -63,9 +63,12 @@ typedef void (*pab_listed_done)(void *arg, const struct pab_listed *);
 #define PAB_GONE_MAX    1000
 
 /* Everything of `person` (a DN), with the contents or without; `person` stays until then.  There is one book
- * at least: the first that asks makes it, PAB_DEFAULT. */
-void pab_list_start(struct pab *p, struct slice person, bool contents, struct op *op,
-    pab_listed_done done, void *arg);
+ * at least: the first that asks makes it, PAB_DEFAULT.
+ * `life` is the entryUUID of the person's entry: a tree that is another life's, who had this name before, is
+ * DIR_R_CHANGED, and nothing of it is read; one that is nobody's is this one's from then on.  Empty: whosever it is, for
+ * operators, and where a directory does not show it. */
+void pab_list_start(struct pab *p, struct slice person, struct slice life, bool contents,
+    struct op *op, pab_listed_done done, void *arg);
 #define PAB_DEFAULT "default"
 /* The same as it stands in the arena. */
 struct pab_listed *pab_listed_copy(const struct pab_listed *l, struct arena *a);
@@ -73,10 +76,11 @@ const struct pab_entry *
 pab_listed_find(const struct pab_listed *l, enum pab_kind kind, struct slice id);
 
 /* Is a contact with this address (ASCII case ignored) in the person's book of that name or id, or with an empty
- * `book` in any?  With an empty address: is there such a book?  DIR_R_OK: it is; DIR_R_NO_ENTRY: it is not, or there is no such book; others: nobody knows. */
+ * `book` in any?  With an empty address: is there such a book?  DIR_R_OK: it is; DIR_R_NO_ENTRY: it is not, or there is no
+ * such book, or all of it is another life's; others: nobody knows. */
 typedef void (*pab_has_done)(void *arg, enum dir_result r, const char *why);
-void pab_has_start(struct pab *p, struct slice person, struct slice book, struct slice address,
-    struct op *op, pab_has_done done, void *arg);
+void pab_has_start(struct pab *p, struct slice person, struct slice life, struct slice book,
+    struct slice address, struct op *op, pab_has_done done, void *arg);
 
 /* ---- writing ---------------------------------------------------------------------------------------- */
 
@@ -98,6 +102,7 @@ struct pab_write {
 	const struct pab_gone
 	    *gone; /* all that the root shall have; the last PAB_GONE_MAX are taken */
 	size_t ngone;
+	bool nobody; /* of PAB_GONE: the tree is nobody's any more */
 };
 typedef void (*pab_written)(void *arg, enum dir_result r, const char *why);
 /* One entry.  All of *w stays until then. */

@@ -91,7 +91,8 @@ write_gone(struct pab_ask *k, struct dir_job *j, struct dir_change *c)
 	j->task = DIR_MODIFY;
 	j->dn = k->root;
 	c[0] = (struct dir_change){ DIR_REPLACE, "tiermailGone", v, n };
-	j->nchanges = 1;
+	c[1] = (struct dir_change){ DIR_REPLACE, "tiermailPabOf", NULL, 0 };
+	j->nchanges = w->nobody ? 2 : 1;
 }
 
 static void

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """pabctl: address books listed, written out, read again and removed; what jmapd shows is the same."""
-import json, os, subprocess
+import json, os, subprocess, time
 import tm
 from jmapraw import Jmap
 
-sb = tm.Sandbox("--users", "5", *(w for d in ("imapd", "pop3d", "mmpd", "memd", "sieved", "lmtpd", "smtp-relay", "jobctl") for w in ("--without", d)))
+sb = tm.Sandbox("--users", "6", *(w for d in ("imapd", "pop3d", "mmpd", "memd", "sieved", "lmtpd", "smtp-relay", "jobctl") for w in ("--without", d)))
 
 
 def pabctl(*words, text=None):
@@ -98,6 +98,43 @@ five.using = j.using
 got = {c["name"]["full"]: c for c in five.one("ContactCard/get", ids=None)["list"]}
 tm.is_(([json.loads(x.stdout) for x in r], got["Jo"]["emails"]["e1"]["address"], list(got["Team"]["members"]) == [got["Jo"]["uid"]], len(got)),
        ([{"created": 2, "updated": 0}, {"created": 0, "updated": 2}], "jo@sun.example", True, 2), "Sun's tree as LDIF, and once more")
+
+# ---- another life of the same name -----------------------------------------------------------------------------------------
+e = sb.env
+ADMIN = ["-x", "-H", e["LDAP_URL"], "-D", e["LDAP_ADMIN_DN"], "-w", e["LDAP_ADMIN_PASSWORD"]]
+dn = f"uid={sb.user(6)},ou=People,o={sb.domain},{e['LDAP_BASE']}"
+
+
+def ldap(program, *words, text=None):
+    return subprocess.run([program, *ADMIN, *words], input=text, text=True, capture_output=True, check=True).stdout
+
+
+def again():
+    """The entry goes, and one of the same name comes."""
+    entry = ldap("ldapsearch", "-LLL", "-o", "ldif-wrap=no", "-b", dn, "-s", "base")
+    ldap("ldapdelete", "-r", dn)
+    ldap("ldapadd", text=entry)
+    time.sleep(1.1)  # jmapd asks again behind a second
+
+
+six = Jmap(sb, 6)
+six.using = six.using + ["urn:ietf:params:jmap:contacts"]
+six.one("ContactCard/set", create={"a": {"addressBookIds": {"default": True}, "name": {"full": "Secret"}, "emails": {"e": {"address": "secret@b.c"}}}})
+root = dn.replace("," + e["LDAP_BASE"], ",o=pab")
+uuid = ldap("ldapsearch", "-LLL", "-b", dn, "-s", "base", "entryUUID").partition("entryUUID: ")[2].strip()
+tm.is_(ldap("ldapsearch", "-LLL", "-b", root, "-s", "base", "tiermailPabOf").partition("tiermailPabOf: ")[2].strip(), uuid, "the tree says whose it is")
+again()
+for call, args in (("AddressBook/get", {"ids": None}), ("ContactCard/get", {"ids": None}), ("ContactCard/query", {}), ("ContactCard/set", {"create": {"n": {"addressBookIds": {"default": True}}}})):
+    tm.is_(six.one(call, **args), ["error", "serverFail"], f"who has the name now gets nothing of the one before: {call}")
+tm.ok("secret@b.c" in pabctl("list", who(6)).stdout, "an operator still does")
+tm.is_(pabctl("remove", who(6)).returncode, 0, "who removes it")
+tm.is_(six.one("ContactCard/get", ids=None)["list"], [], "then there is an empty one")
+six.one("ContactCard/set", create={"a": {"addressBookIds": {"default": True}, "name": {"full": "Mine"}}})
+tm.is_([x["name"]["full"] for x in six.one("ContactCard/get", ids=None)["list"]], ["Mine"], "of the new one")
+again()
+tm.is_(six.one("ContactCard/get", ids=None), ["error", "serverFail"], "and of nobody else")
+
+# ---- away --------------------------------------------------------------------------------------------------------------------
 sb.kill("slapd")
 tm.is_(pabctl("list", who(1)).returncode, 75, "without a directory: later")
 tm.done()

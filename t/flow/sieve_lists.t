@@ -103,6 +103,12 @@ for n in (1, 2):
     with smtplib.LMTP(os.path.join(sb.env["RUNDIR"], "lmtpd.sock")) as c:
         c.sendmail("fay@home.test", f"{sb.user(n)}@{D}", "From: fay@home.test\r\nSubject: x\r\n\r\nx\r\n")
 is_((count(1, "Mine"), count(2, "Mine")), (1, 0), "nobody has another's contacts")
+ok(ldap("ldapmodify", f"dn: {DN(1).replace(',' + BASE, ',o=pab')}\nchangetype: modify\nreplace: tiermailPabOf\ntiermailPabOf: another-life\n"), "the book is of one who had the name before")
+deliver("fay@home.test")
+is_(count(1, "Mine"), 1, "then it has nobody in it, and mail comes")
+ok(ldap("ldapmodify", f"dn: {DN(1).replace(',' + BASE, ',o=pab')}\nchangetype: modify\ndelete: tiermailPabOf\n"), "it is nobody's")
+deliver("fay@home.test")
+is_(count(1, "Mine"), 2, "it has the contact again")
 is_(s.put("x", 'require ["vnd.dovecot.environment", "variables", "fileinto", "mailbox"]; fileinto :create "${env.vnd.dovecot.username}_${env.vnd.dovecot.default_mailbox}";'), 'OK "Stored"',
     "a script that was Pigeonhole's")
 deliver("x@y.test")
