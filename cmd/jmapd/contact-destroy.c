@@ -75,17 +75,17 @@ contacts_set_empty(struct call *c)
 	struct contacts_set *q = c->data;
 	const struct pab_listed *l = q->k.listed;
 	const struct pab_entry *e;
-	bool out;
+	bool out, all = books_all_go(q);
 
 	if (q->again)
 		q->at = 0; /* who has left is not asked again */
 	q->again = false;
-	for (; q->at < l->n && !books_all_go(q); q->at++) {
+	for (; q->at < l->n && !all; q->at++) {
 		e = &l->entries[q->at];
 		if (e->kind == PAB_CARD && card_stays(q, e, NULL, &out) && out)
 			break;
 	}
-	if (q->at >= l->n || books_all_go(q)) {
+	if (q->at >= l->n || all) {
 		contacts_set_step(q, SET_NOTE);
 		return contacts_read(c, true);
 	}
@@ -189,6 +189,8 @@ note_find(struct call *c, struct contacts_set *q)
 
 		if (!e)
 			set_refuse(&q->answer.not_destroyed, id, "notFound", NULL, NULL);
+		else if (noted[e - l->entries]) /* it was named before: all of it is noted */
+			continue;
 		else if (q->kind == PAB_CARD)
 			destroy_note(q, e, noted);
 		else if (book_may_go(q, e, stuck)) {
