@@ -57,7 +57,8 @@ query_kept_key(const struct call *c, const struct email_query *q, struct buf *b)
 	buf_char(b, ' ');
 	if (!json_none(filter))
 		json_write(b, filter);
-	return b->n <= KEPT_KEY;
+	/* A creation id stands for what this request says that it does. */
+	return b->n <= KEPT_KEY && slice_find_str(buf_get(b), S("\"#")) == b->n;
 }
 
 bool

@@ -48,6 +48,9 @@ for view in VIEWS:
     tm.is_((got, again, anchored), (want, want[-7:-2], want[8:14]), f"pages of {view}")
 tm.is_(j.one("Email/query", anchor="M0000000000000001", filter={"inMailbox": box}), ["error", "anchorNotFound"], "no such anchor")
 tm.is_(other.emails(), [], "another user has his own")
+drafts = j.boxes()["Drafts"]["id"]
+got = [len(j.call(("Email/query", {"filter": {"inMailbox": "#made"}}), createdIds={"made": id_})[0][1]["ids"]) for id_ in (box, drafts, box)]
+tm.is_(got, [N, 0, N], "a creation id is what each request says it is")
 
 # ---- changes, by anybody ---------------------------------------------------------------------------------------------
 seed = random.randrange(1 << 32)
