@@ -433,9 +433,9 @@ http_client_piece(struct http_client *c, struct slice piece)
 {
 	struct buf *b = stream_out(&c->io);
 
-	must(!c->written);
 	if (piece.n == 0)
-		return; /* an empty chunk would be the last one */
+		return; /* an empty chunk would be the last one; and there may be no content at all */
+	must(!c->written);
 	if (c->chunked)
 		buf_printf(b, "%zx\r\n", piece.n);
 	buf_slice(b, piece);

@@ -12,8 +12,8 @@ struct http_h2 {
 	struct http_pool pool;
 	struct list streams;
 	size_t nstreams;
-	bool heading; /* a head has begun, and is not over */
-	uint8_t time; /* enum h2_time: what is waited for */
+	int32_t heading; /* the stream whose head has begun, and is not over; 0: none */
+	uint8_t time;    /* enum h2_time: what is waited for */
 };
 
 struct h2_stream {
@@ -37,6 +37,9 @@ struct h2_stream {
 	bool lost;     /* it will not be */
 	bool deferred; /* nghttp2 waits for more of it */
 	bool paused;   /* the client within does */
+	bool owing;    /* it is the reader's turn, until `time` */
+	struct deadline time;
+	size_t paced; /* octets since that was set */
 };
 
 /* h2.c: there is more to be written. */

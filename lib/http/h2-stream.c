@@ -21,6 +21,51 @@ h2_reset(struct h2_stream *st, uint32_t code)
 	http_h2_wake(st->h);
 }
 
+/* ---- the reader's time ----------------------------------------------------------------------------------- */
+
+/* It opens no window, or reads nothing at all, and then the reset would not reach it either. */
+static void
+h2_on_late(struct deadline *d)
+{
+	struct h2_stream *st = CONTAINER(d, struct h2_stream, time);
+	struct http_server *s = st->h->s;
+
+	st->owing = false;
+	if (s->policy->event)
+		s->policy->event(s, HTTP_EVENT_TIMEOUT);
+	log_event(LOG_INFO, "http2_late", "sid=%s stream=%d octets=%zu", s->line.sid, st->id,
+	    st->paced);
+	if (s->line.state == LINE_FULL)
+		line_session_close(&s->line, "timeout");
+	else
+		h2_reset(st, NGHTTP2_CANCEL);
+}
+
+static void
+h2_owe(struct h2_stream *st, bool anew)
+{
+	if (st->owing && !anew)
+		return;
+	st->owing = true;
+	st->paced = 0;
+	deadline_set(&st->time, st->h->s->line.io.loop, st->h->s->policy->limits->pace_ms,
+	    h2_on_late);
+}
+
+/* `n` octets of the answer are on their way; `dry`: and it is the server's turn again.  What a connection must take in
+ * pace_ms its streams share, so that many on a slow line are not too slow. */
+static void
+h2_pace(struct h2_stream *st, size_t n, bool dry)
+{
+	st->paced += n;
+	if (dry) {
+		st->owing = false;
+		deadline_clear(&st->time);
+	} else if (st->paced >= HTTP_PACE / st->h->nstreams) {
+		h2_owe(st, true);
+	}
+}
+
 /* ---- the answer ---------------------------------------------------------------------------------------- */
 
 static ssize_t
@@ -35,6 +80,7 @@ h2_read(nghttp2_session *session UNUSED, int32_t id UNUSED, uint8_t *to, size_t 
 	if (n)
 		memcpy(to, st->pending.p + st->at, n);
 	st->at += n;
+	h2_pace(st, n, st->at == st->pending.n && !st->ended && !st->lost);
 	if (st->at == st->pending.n) {
 		buf_fini(&st->pending);
 		st->at = 0;
@@ -60,6 +106,7 @@ h2_more(struct h2_stream *st)
 	if (st->deferred)
 		(void)nghttp2_session_resume_data(st->h->session, st->id);
 	st->deferred = false;
+	h2_owe(st, false);
 	http_h2_wake(st->h);
 }
 
@@ -78,6 +125,7 @@ h2_submit(struct h2_stream *st, const nghttp2_nv *nv, size_t n, bool content)
 	nghttp2_data_provider from = { .source = { .ptr = st }, .read_callback = h2_read };
 
 	st->headed = true;
+	h2_owe(st, false);
 	if (nghttp2_submit_response(st->h->session, st->id, nv, n, content ? &from : NULL) < 0)
 		h2_reset(st, NGHTTP2_INTERNAL_ERROR);
 	http_h2_wake(st->h);
@@ -149,6 +197,16 @@ h2_on_end(void *arg)
 	h2_more(st);
 }
 
+/* A refused stream is one that was not looked at, which clients say again by themselves (RFC 9113 8.7).  That the server
+ * within has answered nothing does not say so: it may have been ended in the middle. */
+static bool
+h2_safe(const struct h2_stream *st)
+{
+	struct slice m = buf_get(&st->head.method);
+
+	return st->bodyless && (slice_eq(m, S("GET")) || slice_eq(m, S("HEAD")));
+}
+
 static void
 h2_on_failed(void *arg, const char *why, bool untouched)
 {
@@ -160,8 +218,9 @@ h2_on_failed(void *arg, const char *why, bool untouched)
 	    log_str(why));
 	if (st->headed)
 		h2_more(st);
-	else /* one that was refused may be tried again (RFC 9113 8.7) */
-		h2_reset(st, untouched ? NGHTTP2_REFUSED_STREAM : NGHTTP2_INTERNAL_ERROR);
+	else
+		h2_reset(st,
+		    untouched && h2_safe(st) ? NGHTTP2_REFUSED_STREAM : NGHTTP2_INTERNAL_ERROR);
 }
 
 /* ---- the body ------------------------------------------------------------------------------------------ */
@@ -323,6 +382,7 @@ http_h2_stream_new(struct http_h2 *h, int32_t id)
 	st->h = h;
 	st->id = id;
 	st->head.length = HTTP_LENGTH_UNKNOWN;
+	deadline_init(&st->time);
 	list_push(&h->streams, &st->link);
 	h->nstreams++;
 	return st;
@@ -332,6 +392,7 @@ void
 http_h2_stream_free(struct h2_stream *st)
 {
 	op_cancel(&st->op);
+	deadline_clear(&st->time);
 	http_client_drop(&st->client);
 	list_remove(&st->link);
 	st->h->nstreams--;

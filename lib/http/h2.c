@@ -77,7 +77,7 @@ h2_on_begin(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
 	struct http_h2 *h = arg;
 	struct h2_stream *st;
 
-	h->heading = true;
+	h->heading = frame->hd.stream_id;
 	if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
 		return 0;
 	st = http_h2_stream_new(h, frame->hd.stream_id);
@@ -93,7 +93,7 @@ h2_on_frame(nghttp2_session *session UNUSED, const nghttp2_frame *frame, void *a
 	struct h2_stream *st;
 
 	if (head)
-		h->heading = false;
+		h->heading = 0;
 	if (!head && frame->hd.type != NGHTTP2_DATA)
 		return 0;
 	st = h2_stream_of(h, frame->hd.stream_id);
@@ -140,8 +140,11 @@ h2_on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
 static int
 h2_on_closed(nghttp2_session *session UNUSED, int32_t id, uint32_t code UNUSED, void *arg)
 {
-	struct h2_stream *st = h2_stream_of(arg, id);
+	struct http_h2 *h = arg;
+	struct h2_stream *st = h2_stream_of(h, id);
 
+	if (h->heading == id) /* nghttp2 has refused it, and tells its end no other way */
+		h->heading = 0;
 	if (st)
 		http_h2_stream_free(st);
 	return 0;

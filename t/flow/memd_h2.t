@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """HTTP/2 before memd (RFC 9113): many streams on a connection, bodies both ways that wait for each other's reader, and
 what a client can do to a server by frames: heads without end, streams taken back, floods, bombs of compression."""
-import base64, http.client, json, os, shutil, struct, subprocess, sys, threading, time
+import base64, http.client, json, os, shutil, socket, struct, subprocess, sys, threading, time
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
 import h2raw, tm, webstore, wire
@@ -46,6 +46,17 @@ if shutil.which("curl"):
 # ---- streams
 late = connect()
 late.frame(HEADERS, 1, 1, b"\x82\x84\x87")     # no more of it comes
+shut = connect(window=0)
+shut.sock.settimeout(1)
+for n in [shut.ask("GET", "/big.bin") for _ in range(3)]:
+    shut.wait(n, lambda a: a.status)
+deaf = connect()
+deaf.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+unread = [deaf.ask("GET", "/big.bin") for _ in range(5)]
+refused = connect()
+refused.frame(HEADERS, 5, 1, hpack.Encoder().encode([(":method", "GET"), (":path", "/"), (":scheme", "https"), (":authority", "localhost"), ("content-length", "5")]))
+refused.raw(1)
+since = time.monotonic()
 c = connect()
 a = c.get("/")
 tm.is_((a.status, a.body), (200, b"<!DOCTYPE html><title>mail</title>"), "a page")
@@ -73,6 +84,14 @@ c.body(n, up)
 tm.is_((c.wait(n).status, json.loads(c.answers[n].body)["size"]), (200, len(up)), "and one whose length is not said")
 a = c.wait(c.ask("POST", "/jmap/upload/x/", [*BASIC, ("content-type", "text/plain")]))
 tm.is_((a.status, json.loads(a.body)["size"]), (200, 0), "and none")
+for over in (0, 1):
+    n = c.ask("POST", "/jmap/upload/x/", [*BASIC, ("content-type", "text/plain"), ("content-length", "0")], end=False)
+    if not over:
+        time.sleep(.2)
+    c.body(n, b"")
+    a = c.wait(n)
+    tm.is_((a.status, a.body and json.loads(a.body)["size"]), (200, 0), f"and one of no octets, whose end comes {('later', 'at once')[over]}")
+tm.is_(wire.log(sb, "memd", "ev=bug"), [], "which is no fault")
 n = c.ask("POST", "/login", OWN, end=False)
 c.body(n, json.dumps({"user": sb.user(1), "password": sb.password}).encode())
 a = c.wait(n)
@@ -88,6 +107,18 @@ n = c.ask("POST", "/", [("content-length", "5000000")], end=False)
 c.body(n, b"x" * 20000, end=False)
 a = c.wait(n)
 tm.is_((a.status, a.over), (405, True), "an answer before the end of the body is one, and ends the stream")
+
+# ---- what may have been done is not said to be untouched (RFC 9113 8.7): browsers would say it again
+hold = threading.Event()
+store.say["/jmap/api/"] = lambda s, r: s.body() and hold.wait(tm.LONG)
+c = connect()
+tm.is_(c.get("/session", BASIC).status, 200, "a connection within that has answered before")
+n = c.ask("POST", "/jmap/api/", [*BASIC, ("content-type", "application/json"), ("content-length", "2")], end=False)
+c.body(n, b"{}")
+tm.ok(tm.wait_for(lambda: any(r.path == "/jmap/api/" for r in store.heard)), "a change is under way")
+tm.is_(sb.tool("tmctl", "-d", "memd", "kick", f"user={sb.user(1)}@{sb.domain}").returncode, 0, "and its session is ended")
+tm.is_(c.wait(n).reset, 2, "its stream is broken, not refused")
+hold.set()
 
 # ---- events, and a reader that does not read
 hold = threading.Event()
@@ -206,6 +237,16 @@ flood("no HTTP/2", lambda c, k: b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1
 
 # ---- the end
 tm.ok(late.over(40), "a head that does not go on is waited for 10 seconds")
+time.sleep(max(0, since + 12 - time.monotonic()))
+tm.ok(not refused.over(1), "one that nghttp2 has refused is none to wait for")
+for n in (1, 3, 5):
+    tm.is_(shut.wait(n).reset, 8, "who opens no window is waited for 30 seconds")
+time.sleep(max(0, since + 40 - time.monotonic()))
+deaf.sock.settimeout(2)
+for n in unread:
+    deaf.wait(n)
+tm.ok(deaf.ended and not all(deaf.answers[n].over for n in unread), "and so is who reads nothing at all")
+tm.is_(len(wire.logged(sb, "memd", "ev=http2_late")), 4, "which the log tells")
 tm.ok(wire.logged(sb, "memd", "ev=http_bad"), "the log tells of them")
 c = connect()
 release = threading.Event()
