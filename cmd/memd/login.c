@@ -76,6 +76,8 @@ login_asked(struct memd_session *s, const struct json_t *v)
 
 	r.factor = LOGIN_FACTOR_ASKS;
 	r.app = LOGIN_APP_NONE;
+	/* The one of before a change begins no session, which would outlast that: its time is a later one. */
+	r.age_ms = 1;
 	if (!json_get_str(json_find(v, S("user")), &user) ||
 	    !json_get_str(json_find(v, S("password")), &password))
 		return memd_problem(s, 400, "malformed", "There is no user and password.");

@@ -177,6 +177,9 @@ void dir_member_start(struct dir *d, struct slice dn, struct op *op, dir_done do
  * with many wrong passwords and a slow hash lets others wait for one bind, not for all of his. */
 void dir_auth_start(struct dir *d, struct slice login, struct slice password,
     const struct addr *client, struct op *op, dir_done done, void *arg);
+/* The same, but what is remembered of the user is `age_ms` old at most (not 0): for what outlasts a changed password. */
+void dir_auth_now_start(struct dir *d, struct slice login, struct slice password,
+    const struct addr *client, uint64_t age_ms, struct op *op, dir_done done, void *arg);
 /* The user of a login without a password (proxies, EXTERNAL).  Answers like dir_rcpt_start. */
 void dir_login_start(struct dir *d, struct slice login, struct op *op, dir_done done, void *arg);
 /* The same as it stands there now, or stood `age_ms` ago (not 0).  While no directory answers, what is remembered is

@@ -416,12 +416,19 @@ void
 dir_auth_start(struct dir *d, struct slice login, struct slice password, const struct addr *client,
     struct op *op, dir_done done, void *arg)
 {
+	dir_auth_now_start(d, login, password, client, AUTH_FRESH_MS, op, done, arg);
+}
+
+void
+dir_auth_now_start(struct dir *d, struct slice login, struct slice password,
+    const struct addr *client, uint64_t age_ms, struct op *op, dir_done done, void *arg)
+{
 	uint8_t key[DIR_CLIENT_LEN];
 	bool bad;
 	struct ask *a = login_new(d, ASK_AUTH, login, op, done, arg, &bad);
 
 	a->started_us = clock_mono_us();
-	a->age = AUTH_FRESH_MS;
+	a->age = age_ms;
 	addr_client_key(client, key);
 	memcpy(a->client, key, sizeof(a->client));
 	/* LDAP takes a bind without a password for one that asks for nothing, and lets it

@@ -268,8 +268,9 @@ login_answered(void *arg, const struct dir_answer *a)
 void
 login_ask_password(struct login *l)
 {
-	dir_auth_start(l->door->dir, slice_str(l->name), secret_get(&l->password), &l->request.peer,
-	    &l->op, login_answered, l);
+	dir_auth_now_start(l->door->dir, slice_str(l->name), secret_get(&l->password),
+	    &l->request.peer, l->request.age_ms ? l->request.age_ms : LOGIN_FRESH_MS, &l->op,
+	    login_answered, l);
 	secret_wipe(&l->password);
 }
 

@@ -39,9 +39,9 @@ struct login_request {
 	enum login_factor factor;
 	enum login_purpose purpose; /* LOGIN_READ, LOGIN_SUBMIT */
 	struct addr peer;
-	bool tls;        /* the session is encrypted */
-	bool proxy;      /* by login_is_proxy: EXTERNAL is known */
-	uint64_t age_ms; /* EXTERNAL: the entry as it was so long ago at most; 0: as remembered */
+	bool tls;           /* the session is encrypted */
+	bool proxy;         /* by login_is_proxy: EXTERNAL is known */
+	uint64_t age_ms;    /* how old the entry may be; 0: as remembered, with a password 5 s */
 	char *const *hosts; /* LOGIN_READ: values of mailHost that mean this host; may be NULL */
 	bool any_host;
 };

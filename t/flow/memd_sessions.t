@@ -178,6 +178,13 @@ tm.ok(True, "and so is a stream of events")
 mine = login(5, A, "by somebody")
 tm.is_((everywhere(mine), len(sessions(mine))), ([200] * 4, 1), "the new one lets in, and of the others nothing is left")
 
+login(8, A)
+time.sleep(1.1)
+r = subprocess.run(["ldappasswd", "-x", "-H", sb.env["LDAP_URL"], "-D", sb.env["LDAP_ADMIN_DN"], "-w", sb.env["LDAP_ADMIN_PASSWORD"], "-s", "by somebody",
+                    f"uid={sb.user(8)},ou=People,o={sb.domain},{sb.env['LDAP_BASE']}"], capture_output=True, text=True)
+time.sleep(1.1)     # ... and less than what is remembered of entries lasts
+tm.is_((login(8, A), everywhere(login(8, A, "by somebody"))), (401, [200] * 4), "the old one begins no session that would last, also where it was right a moment ago")
+
 # ---- the account
 mine = login(6, A)
 events = stream(mine)
