@@ -199,6 +199,10 @@ user_go(struct admin *a, const struct dir_entry *e, const struct admin_org *org,
 	    "the mailbox is to follow, on " SFMT ": storectl account rename " SFMT " " SFMT
 	    "@" SFMT,
 	    SARG(host.n ? host : S("its store")), SARG(old), SARG(uid), SARG(org->domain));
+	admin_say(a, "note", slice_str(what),
+	    "address books stay under the old name: pabctl export " SFMT " | pabctl import " SFMT
+	    "@" SFMT " -",
+	    SARG(e->dn), SARG(uid), SARG(org->domain));
 	return true;
 }
 

@@ -134,6 +134,14 @@ tm.is_([x["name"]["full"] for x in six.one("ContactCard/get", ids=None)["list"]]
 again()
 tm.is_(six.one("ContactCard/get", ids=None), ["error", "serverFail"], "and of nobody else")
 
+# ---- another name --------------------------------------------------------------------------------------------------------------
+four_dn = dn.replace(sb.user(6), sb.user(4))
+before = len(pabctl("list", who(4)).stdout.splitlines())
+ldap("ldapmodrdn", "-r", four_dn, "uid=moved")
+tm.is_(pabctl("list", f"moved@{sb.domain}").stdout, "", "who is renamed has an empty one")
+tm.is_(pabctl("import", f"moved@{sb.domain}", "-", text=pabctl("export", four_dn).stdout).returncode, 0, "what is under the old name is brought there")
+tm.is_((before > 0, len(pabctl("list", f"moved@{sb.domain}").stdout.splitlines())), (True, before), "all of it")
+
 # ---- away --------------------------------------------------------------------------------------------------------------------
 sb.kill("slapd")
 tm.is_(pabctl("list", who(1)).returncode, 75, "without a directory: later")
