@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import ssl
+import subprocess
 import sys
 import time
 
@@ -46,7 +47,18 @@ def ends(user, password=None):
     return time.monotonic() - began
 
 
+def console(user, password):
+    c = http.client.HTTPSConnection(sb.host, int(sb.env["ADMIN_PORT"]), context=TLS, timeout=tm.LONG)
+    c.request("POST", "/login", json.dumps({"user": user, "password": password}),
+              {"Content-Type": "application/json", "Origin": f"https://{sb.host}:{sb.env['ADMIN_PORT']}", "Sec-Fetch-Site": "same-origin"})
+    return c.getresponse().status
+
+
 time.sleep(1.1)  # pwdChangedTime has seconds
+tm.is_(console("user0004", sb.password), 200, "somebody opens the console")
+subprocess.run(["ldappasswd", "-x", "-H", sb.env["LDAP_URL"], "-D", sb.env["LDAP_ADMIN_DN"], "-w", sb.env["LDAP_ADMIN_PASSWORD"], "-s", "another-4",
+                f"uid=user0004,ou=People,o={D},{sb.env['LDAP_BASE']}"], check=True)
+tm.is_([console("user0004", p) for p in (sb.password, "another-4")], [401, 200], "a password that is changed elsewhere begins no further session, which would last")
 app = ask("POST", "apps", {"name": f"user0003@{D}"}, who="user0003")[1]["records"][0]["password"]
 for user, password in (("user0001", None), ("user0002", None), ("user0003", app)):
     tm.ok(comes_in(user, password) and comes_in(user, password), f"{user} comes in, and is remembered")
