@@ -182,10 +182,26 @@ refuse_add(struct refuse *r, struct slice bytes)
 		r->failed = held_add(&r->bytes, bytes) < 0;
 }
 
+static void
+refuse_sender(const struct refuse *r, struct buf *b)
+{
+	address_write(b, &r->session->from);
+}
+
 void
 refuse_head(struct refuse *r, struct slice above, struct slice received, struct slice fields,
     bool empty_line, struct slice front)
 {
+	struct buf from = { 0 };
+
+	if (r) { /* of final delivery (RFC 5321 4.4), which is what scripts see */
+		refuse_sender(r, &from);
+		r->sender = arena_slice(&r->arena, buf_get(&from));
+		refuse_add(r, S("Return-Path: <"));
+		refuse_add(r, r->sender);
+		refuse_add(r, S(">\r\n"));
+	}
+	buf_fini(&from);
 	refuse_add(r, above);
 	refuse_add(r, received);
 	refuse_add(r, fields);
@@ -377,7 +393,11 @@ refuse_same(const struct refuse *r)
 {
 	const struct session *s = r->session;
 	bool same = s->nrcpts == r->n && !s->sent && refuse_fits(s);
+	struct buf from = { 0 };
 
+	refuse_sender(r, &from);
+	same = same && slice_eq(buf_get(&from), r->sender);
+	buf_fini(&from);
 	for (size_t i = 0; same && i < r->n; i++)
 		same = slice_eq(r->people[i].to, slice_str(s->rcpts[i].addr)) &&
 		    slice_eq(r->people[i].account, slice_str(s->more[i].who));
@@ -388,13 +408,9 @@ void
 refuse_start(struct refuse *r, void (*done)(struct session *s, const struct verdict *no))
 {
 	struct session *s = r->session;
-	struct buf from = { 0 };
 
 	r->over = done;
 	r->now = clock_now();
-	address_write(&from, &s->from);
-	r->sender = arena_slice(&r->arena, buf_get(&from));
-	buf_fini(&from);
 	r->message = buf_get(&r->bytes.memory);
 	if (!r->failed && r->bytes.fd >= 0) {
 		r->failed = mapped_open(&r->map, r->bytes.fd, (size_t)r->bytes.size) < 0;

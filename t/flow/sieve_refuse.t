@@ -75,6 +75,13 @@ tm.ok(tm.wait_for(lambda: len(reports()) == 1), "and the other's no is told by m
 tm.is_(send("stored", 3)[0], 250, "what only the store knows is the store's to decide")
 tm.ok(tm.wait_for(lambda: len(reports()) == 2), "where it is rejected") or tm.diag(subjects(4))
 
+script(1, 'require "reject"; if not address :is "Return-Path" "%s" { reject "By another path."; }' % SENDER)
+forget("smtp-relay", "lmtpd")
+tm.is_((send("by this path", 1)[0], send("no path", 1, sender=f"other@{sb.domain}")[:2]), (250, (550, "5.7.1")), "scripts see the Return-Path that the store gives")
+arrives(1, "by this path")
+script(1, REJECT)
+forget("smtp-relay", "lmtpd")
+
 # The relay's cache has the script that rejects.
 script(1, "keep;\n")
 forget("lmtpd")
@@ -88,7 +95,7 @@ forget("smtp-relay", "lmtpd")
 tm.is_(send("broken", 1)[0], 250, "one that fails refuses nothing")
 arrives(1, "broken")
 n = sb.tool("tmctl", "-d", "smtp-relay", "metrics").stdout
-tm.ok("tiermail_smtp_sieve_refused_total 6" in n, "they are counted") or tm.diag([line for line in n.splitlines() if "sieve" in line])
+tm.ok("tiermail_smtp_sieve_refused_total 7" in n, "they are counted") or tm.diag([line for line in n.splitlines() if "sieve" in line])
 
 # With a filter: its verdict is in the header, and the scripts see it.
 filter_ = Milter(f"unix:{sb.dir}/filter.sock")
