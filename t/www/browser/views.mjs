@@ -312,6 +312,7 @@ story("sessions: where one is logged in, and an end to it", { path: "/settings" 
 	await shot("sessions");
 	await rows.nth(2).getByRole("button", { name: "Log out there" }).click();
 	await rows.nth(2).waitFor({ state: "detached" });
+	await page.waitForFunction(() => document.activeElement?.textContent === "Where you are logged in");
 	assert.deepEqual(server.sessions.map(s => s.id), ["s2", "s3"]);
 	server.away = true;
 	await page.getByRole("button", { name: "Log out everywhere else" }).click();

@@ -1,6 +1,6 @@
 // @ts-check
 /** Settings: where one is logged in, and an end to it from here. */
-import { html, useEffect, useState } from "../kit/html.js";
+import { html, useEffect, useRef, useState } from "../kit/html.js";
 import { Button } from "../kit/button.js";
 import { t, words } from "../i18n/i18n.js";
 import { browserOf, longDate } from "../model/format.js";
@@ -23,6 +23,7 @@ const inOrder = (a, b) => Number(b.current) - Number(a.current) || b.seen.locale
 export function Sessions({ app }) {
 	const [list, setList] = useState(/** @type {any[] | null} */ (null));
 	const [away, setAway] = useState(false);
+	const title = useRef(/** @type {any} */ (null));
 	const look = async () => {
 		const got = await sessions(app, null);
 		setAway(!got);
@@ -36,9 +37,10 @@ export function Sessions({ app }) {
 		else
 			app.toasts.say(t("sessions.failed"), { failed: true });
 		await look();
+		title.current?.focus();	/* the button may be gone */
 	};
 	const when = at => longDate(at, new Date(), words.locale);
-	return html`<section><h2>${t("sessions.title")}</h2>
+	return html`<section><h2 tabindex="-1" ref=${title}>${t("sessions.title")}</h2>
 		${away && html`<p class="wrong" role="alert">${t("sessions.away")}</p>`}
 		${list && html`<ul class="sessions">${list.map(s => html`<li key=${s.id} class="card"><div>
 			<h3>${browserOf(s.client) || t("sessions.unknown")}${s.current && html` <span class="chip">${t("sessions.current")}</span>`}</h3>
