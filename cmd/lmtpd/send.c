@@ -97,7 +97,7 @@ send_done(void *arg, const struct verdict *v)
 		send_mark(f, &send->marks[0]);
 	} else if (v->kind == TEMP) {
 		send_put_off(f, send, v);
-		send->marks[1].seconds = 1;
+		send->marks[1].seconds = 0;
 		send_mark(f, &send->marks[1]);
 	} else {
 		f->sends = send->next;

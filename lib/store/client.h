@@ -151,7 +151,7 @@ enum store_know {
 	STORE_KNOW_SEEN, /* does the mark stand? */
 	STORE_KNOW_CLAIM, /* the same, and if not it is set for `seconds`: of several who claim one gets
 	                      "no", and may do what nobody is to do twice */
-	STORE_KNOW_MARK,   /* the same, and it is set whatever stood there */
+	STORE_KNOW_MARK, /* the same, and it is set whatever stood there; of 0 seconds: it is over */
 	STORE_KNOW_FOLDER, /* is there such a folder, that mail can go into? */
 	STORE_KNOW_USE,    /* is there one with this use; is it `folder`, when that is not empty? */
 	STORE_KNOW_OBJECT, /* is there one with this objectid? */

@@ -101,7 +101,8 @@ marks_sweep(struct writer *w, const uint8_t key[MARK_KEY], bool full)
 static bool
 mark_set(struct writer *w, struct wacct *a, const struct store_question *q)
 {
-	uint64_t end = (uint64_t)w->now + (q->seconds ? q->seconds : 1);
+	bool over = q->seconds == 0 && q->what == STORE_KNOW_MARK;
+	uint64_t end = (uint64_t)w->now + (q->seconds || over ? q->seconds : 1);
 	struct store_disk_mark d = { .version = STORE_VERSION,
 		.until = end < UINT32_MAX ? (uint32_t)end : UINT32_MAX };
 	uint8_t key[MARK_KEY];
