@@ -54,13 +54,28 @@ child_descriptors(const struct child_plan *c)
 	(void)fcntl(BODY_FD, F_SETFD, FD_CLOEXEC);
 }
 
+/* As the kernel has it: the C library keeps two signals to itself, and who has started us may have them ignored. */
+static void
+child_signal(int s)
+{
+	const struct {
+		void *handler;
+		unsigned long flags;
+		void *restorer;
+		uint64_t mask;
+	} none = { 0 };
+
+	if (signal(s, SIG_DFL) == SIG_ERR)
+		(void)syscall(SYS_rt_sigaction, s, &none, NULL, sizeof(none.mask));
+}
+
 static void
 child_signals(void)
 {
 	sigset_t none;
 
 	for (int s = 1; s < NSIG; s++)
-		(void)signal(s, SIG_DFL);
+		child_signal(s);
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)alarm(0);

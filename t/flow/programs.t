@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Programs and mailbox files get mail: whose they run as, what they see, how they end, what they may not, and
 that no program, whatever it does, loses a message or holds up others."""
-import grp, mailbox, os, pwd, re, signal, socket, subprocess, sys, threading, time
+import grp, mailbox, os, pwd, signal, socket, subprocess, sys, threading, time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 import tm
@@ -166,9 +166,7 @@ gid = pwd.getpwnam(ANNA).pw_gid
 tm.is_(lines["ids"], f"({uid[ANNA]}, {uid[ANNA]}, {uid[ANNA]}) ({gid}, {gid}, {gid}) [{gid}] {home if os.path.isdir(home) else '/'} 0o77",
        "it is the user, with no group but his own, at home")
 tm.is_(lines["fds"], "[0, 1, 2]", "no descriptor but three")
-# 32 and 33 are the C library's, which lets nobody ask or say what becomes of them.
-session = re.sub("[0-9a-f]{16}", lambda m: f"{int(m[0], 16) & ~(3 << 31):016x}", lines["session"])
-tm.is_(session, "True ['0000000000000000', '0000000001001000', '1']", "a session of its own, no signal blocked or ignored but Python's, no way to more privileges")
+tm.is_(lines["session"], "True ['0000000000000000', '0000000001001000', '1']", "a session of its own, no signal blocked or ignored but Python's, no way to more privileges")
 tm.ok(got.split("\n", 5)[5].startswith("From `touch`|$HOME&x@s.test ") and got.endswith(
     "\nReturn-Path: <`touch`|$HOME&x@s.test>\nDelivered-To: a.b+ext@x.test\nSubject: x\n\n>From here\n>>From there\n.dot\n\n"),
     "a From_ line, two fields, lines that end in LF") or tm.diag(got)
