@@ -14,14 +14,12 @@ export const launch = trap => chromium.launch({
 		"--font-render-hinting=none", ...(trap ? [`--host-resolver-rules=MAP *.test 127.0.0.1:${trap}`] : [])],
 });
 
-/** @param {any} browser @param {string} origin @param {object} [how] viewport, colorScheme ... */
-export async function open(browser, origin, how = {}) {
+/** @param {any} browser @param {string} origin @param {object} [how] viewport, colorScheme ...; answered: which refusals are answers like others */
+export async function open(browser, origin, { answered = () => false, ...how } = {}) {
 	const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: "en-GB", timezoneId: "UTC", ignoreHTTPSErrors: true, ...how });
 	const page = await context.newPage();
 	const said = [];
 	const requests = [];
-	/* A refusal of the console's API is an answer like another. */
-	const answered = m => /\/(?:api\/v1\/|password$)/.test(m.location().url) && /status of 4\d\d/.test(m.text());
 	page.on("console", m => m.type() === "error" && !answered(m) && !/Failed to load resource: the server responded with a status of (401|503)/.test(m.text()) && said.push(`console: ${m.text()}`));
 	page.on("pageerror", e => said.push(`error: ${e.stack || e}`));
 	context.on("request", r => {

@@ -5,6 +5,9 @@ import { readFileSync } from "node:fs";
 import { launch, open } from "./browser.mjs";
 import { need } from "./need.mjs";
 
+/** A refusal of the API is an answer like another. @param {any} m */
+const answered = m => /\/(?:api\/v1\/|password$)/.test(m.location().url) && /status of 4\d\d/.test(m.text());
+
 const AXE = readFileSync(need.resolve("axe-core/axe.min.js"), "utf8");
 export const env = Object.fromEntries(readFileSync(process.env.SANDBOX + "/env", "utf8").split("\n").filter(Boolean)
     .map(l => [l.slice(0, l.indexOf("=")), l.slice(l.indexOf("=") + 1).replace(/^'|'$/g, "")]));
@@ -15,14 +18,14 @@ export let tab;
 let browser;
 before(async () => {
 	browser = await launch();
-	tab = await open(browser, U);
+	tab = await open(browser, U, { answered });
 	tab.page.setDefaultTimeout(Number(process.env.PATIENCE) || 30000);
 });
 after(() => browser.close());
 
 /** A browser of somebody's own. */
 export async function come(who, how = {}, path = "/") {
-	const t = await open(browser, U, how);
+	const t = await open(browser, U, { answered, ...how });
 	await t.page.goto(U + path);
 	await t.page.getByLabel(/Address or login|Adresse oder Login/).fill(who);
 	await t.page.getByLabel(/^(Password|Passwort)$/).fill(env.PASSWORD);
