@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """storectl expire: what the rules take goes, and nothing else; a dry run says the same; a mistake in a rule expires
 nothing; nobody waits; two partitions at a time.  TM_EXPIRE messages are in the large mailbox (`make soak`: a million)."""
-import datetime, imaplib, json, os, re, threading, time
+import datetime, imaplib, json, os, re, socket, threading, time
 import pace, tm
 from imapraw import Raw
 
@@ -187,6 +187,7 @@ waits, over = [], threading.Event()
 
 def other():
     c = sb.imap(6)
+    c.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)    # else imaplib's line end behind a literal waits 40 ms for an ACK
     while not over.is_set():
         w = tm.Stopwatch()
         c.append("INBOX", None, None, b"Subject: x\r\n\r\nx\r\n")
@@ -213,7 +214,7 @@ tm.diag(f"{LARGE - 300} messages in {took:.1f} s; {len(waits)} APPENDs of anothe
         f"median {waits[len(waits) // 2] * 1000:.1f} ms, the 99th of 100 {waits[len(waits) * 99 // 100] * 1000:.1f} ms, worst {waits[-1] * 1000:.1f} ms")
 # One turn for all would be a wait as long as the whole; a busy disk makes each slice longer, and the whole with it.
 often = waits[len(waits) // 2 if len(waits) < 100 else len(waits) * 95 // 100]
-tm.ok(often < max(0.05 * slow, took / 2),
+tm.ok(often < max(0.05 * slow, took / 8),
       f"others wait 50 ms at most on a quiet machine, {often * 1000:.0f} ms of {took * 1000:.0f} on this one, {slow:.1f} times slower")
 check = sb.tool("storectl", "check")
 tm.ok(check.returncode == 0, "the store agrees with itself") or tm.diag(check.stdout)
