@@ -98,7 +98,7 @@ admind_paths(void)
 static bool
 admind_check(struct buf *why)
 {
-	bool good = dir_check(why);
+	bool good = login_door_check(why);
 
 	good = admind_front_check(why) && good;
 

@@ -199,6 +199,8 @@ work_run(void *arg)
 	/* What we remember of whom it was about is over: a second factor counts from the next login on. */
 	if (w->ask.verb->changes && w->ask.nnames)
 		dir_forget(admind.dir, w->ask.names[0]);
+	if (w->problem.status == ADMIN_OK && !w->call.dry_run && w->call.secret.n && w->ask.nnames)
+		login_learn_later(admind.door, w->ask.names[0], w->call.secret);
 	work_keep_page(w);
 	w->over = true;
 	if (!w->starting)

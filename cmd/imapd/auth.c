@@ -118,6 +118,16 @@ imapd_auth_done(void *arg, const struct login_result *r)
 	login_free(&l);
 }
 
+/* SCRAM: the directory has said who that is. */
+static void
+imapd_auth_challenge(void *arg, struct slice text)
+{
+	struct session *s = arg;
+
+	log_context(s->sid);
+	imap_server_resume(&s->imap, imap_server_challenge(&s->imap, text));
+}
+
 /* ---- what imap/server asks -------------------------------------------------------------------- */
 
 static void
@@ -127,6 +137,7 @@ imapd_auth_start(struct session *s)
 		.purpose = LOGIN_READ,
 		.tls = stream_secure(&s->imap.line.io),
 		.proxy = s->proxy,
+		.challenge = imapd_auth_challenge,
 		.hosts = conf.hosts,
 		.any_host = conf.any_host };
 

@@ -31,6 +31,7 @@ const struct imap_capability session_capabilities[] = {
 	{ "ID",                   BOTH,              0,                 NULL,                   "RFC 2971" },
 	{ "ENABLE",               BOTH,              0,                 NULL,                   "RFC 5161" },
 	{ "STARTTLS",             IMAP_BEGINS_TLS,   0,                 NULL,                   "RFC 3501 6.2.1" },
+	{ "AUTH=SCRAM-SHA-256",   IMAP_SCRAM,        0,                 NULL,                   "RFC 7677" },
 	{ "AUTH=PLAIN",           IMAP_PASSWORDS,    0,                 NULL,                   "RFC 4616" },
 	{ "AUTH=LOGIN",           IMAP_PASSWORDS,    0,                 NULL,                   "draft-murchison-sasl-login" },
 	{ "AUTH=EXTERNAL",        SESSION_PROXY,     0,                 NULL,                   "RFC 4422" },

@@ -155,7 +155,7 @@ imapd_check(struct buf *why)
 	if (conf.idle_time < IDLE_LEAST_MS)
 		buf_printf(why, "warning: %s: timeout.idle: clients count on 30 minutes\n",
 		    conf_where(&conf.idle_time));
-	return dir_check(why);
+	return login_door_check(why);
 }
 
 static const struct program imapd_program = {

@@ -42,7 +42,7 @@ session_when(struct imap_server *imap)
 	if (imap->state != IMAP_NOTAUTH)
 		return s->behind ? now : now | SESSION_DIRECT;
 	if (stream_secure(&imap->line.io) || (shared.insecure_loopback && s->loopback))
-		now |= IMAP_PASSWORDS;
+		now |= login_offers_scram() ? IMAP_PASSWORDS | IMAP_SCRAM : IMAP_PASSWORDS;
 	return s->proxy ? now | SESSION_PROXY : now;
 }
 

@@ -249,7 +249,7 @@ jmapd_check(struct buf *why)
 		good = false;
 	}
 	good = pab_check(why) && good;
-	return dir_check(why) && good;
+	return login_door_check(why) && good;
 }
 
 static const struct program jmapd_program = {

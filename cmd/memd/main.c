@@ -244,7 +244,7 @@ memd_check_listeners(struct buf *why)
 static bool
 memd_check(struct buf *why)
 {
-	bool good = dir_check(why);
+	bool good = login_door_check(why);
 	char *text = NULL;
 	struct web_keys *k = web_keys_read(config.keys, &text);
 

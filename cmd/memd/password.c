@@ -103,6 +103,7 @@ password_changed(void *arg, const struct dir_outcome *o)
 	log_context(s->sid);
 	if (o->result == DIR_R_OK) {
 		metric_add(M_PASSWORDS, 1);
+		login_learn_later(memd.door, slice_str(s->account), secret_get(&c->new));
 		log_event(LOG_INFO, "password_changed", "sid=%s peer=%s user=%s", s->sid, s->peer,
 		    log_str(s->account));
 	} else {

@@ -63,6 +63,16 @@ mmpd_auth_done(void *arg, const struct login_result *r)
 	login_free(&l);
 }
 
+/* SCRAM: the directory has said who that is. */
+static void
+mmpd_auth_challenge(void *arg, struct slice text)
+{
+	struct mmpd_session *s = arg;
+
+	log_context(s->sid);
+	mmpd_door_of(s)->challenge(s, text);
+}
+
 static void
 mmpd_auth_start(struct mmpd_session *s)
 {
@@ -70,6 +80,7 @@ mmpd_auth_start(struct mmpd_session *s)
 	struct login_request r = { .service = mmpd_door_of(s)->service,
 		.purpose = s->role == MMPD_SUBMISSION ? LOGIN_SUBMIT : LOGIN_READ,
 		.tls = stream_secure(io),
+		.challenge = mmpd_auth_challenge,
 		.any_host = true };
 
 	stream_peer(io, &r.peer);

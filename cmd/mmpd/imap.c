@@ -31,6 +31,7 @@ static const struct imap_capability capabilities[] = {
 	{ "SASL-IR", IMAP_BEFORE, 0, NULL, "RFC 4959" },
 	{ "ID", IMAP_BEFORE, 0, NULL, "RFC 2971" },
 	{ "STARTTLS", IMAP_BEGINS_TLS, 0, NULL, "RFC 3501 6.2.1" },
+	{ "AUTH=SCRAM-SHA-256", IMAP_SCRAM, 0, NULL, "RFC 7677" },
 	{ "AUTH=PLAIN", IMAP_PASSWORDS, 0, NULL, "RFC 4616" },
 	{ "AUTH=LOGIN", IMAP_PASSWORDS, 0, NULL, "draft-murchison-sasl-login" },
 	{ "LOGINDISABLED", IMAP_NO_PASSWORDS, 0, NULL, "RFC 3501 6.2.3" },
@@ -40,7 +41,9 @@ static const struct imap_capability capabilities[] = {
 static unsigned
 mmpd_imap_when(struct imap_server *imap)
 {
-	return mmpd_session_password_ok(mmpd_imap_of(imap)) ? IMAP_PASSWORDS : 0;
+	if (!mmpd_session_password_ok(mmpd_imap_of(imap)))
+		return 0;
+	return login_offers_scram() ? IMAP_PASSWORDS | IMAP_SCRAM : IMAP_PASSWORDS;
 }
 
 static enum imap_next
@@ -248,6 +251,12 @@ mmpd_imap_yes(struct mmpd_session *s, struct slice text)
 	return true;
 }
 
+static void
+mmpd_imap_challenge(struct mmpd_session *s, struct slice text)
+{
+	imap_server_resume(&s->imap, imap_server_challenge(&s->imap, text));
+}
+
 const struct mmpd_door mmpd_imap = {
 	.service = "imap",
 	.greets = "* OK",
@@ -255,6 +264,7 @@ const struct mmpd_door mmpd_imap = {
 	.open = mmpd_imap_open,
 	.reject = mmpd_imap_reject,
 	.shutdown = mmpd_imap_shutdown,
+	.challenge = mmpd_imap_challenge,
 	.refused = mmpd_imap_refused,
 	.no = mmpd_imap_no,
 	.yes = mmpd_imap_yes,

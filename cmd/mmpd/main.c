@@ -202,7 +202,7 @@ mmpd_status(struct buf *b)
 static bool
 mmpd_check(struct buf *why)
 {
-	bool good = dir_check(why);
+	bool good = login_door_check(why);
 
 	good = mmpd_submission_check(why) && good;
 	return mmpd_store_check(why) && good;

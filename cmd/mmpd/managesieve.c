@@ -92,19 +92,31 @@ mmpd_sieve_give_up(struct mmpd_session *s)
 }
 
 static enum line_next
-mmpd_sieve_step(struct mmpd_session *s, const struct slice *response)
+mmpd_sieve_ask(struct mmpd_session *s, struct slice text)
 {
 	struct buf *b = mmpd_sieve_out(s);
+
+	s->sieve.exchange = true;
+	buf_char(b, '"');
+	base64_write(b, text);
+	buf_lit(b, "\"\r\n");
+	return LINE_ON;
+}
+
+static void
+mmpd_sieve_challenge(struct mmpd_session *s, struct slice text)
+{
+	line_session_resume(&s->sieve.line, mmpd_sieve_ask(s, text));
+}
+
+static enum line_next
+mmpd_sieve_step(struct mmpd_session *s, const struct slice *response)
+{
 	struct slice text;
 
 	s->sieve.exchange = false;
 	switch (mmpd_auth_step(s, response, &text)) {
-	case LOGIN_CHALLENGE:
-		s->sieve.exchange = true;
-		buf_char(b, '"');
-		base64_write(b, text);
-		buf_lit(b, "\"\r\n");
-		return LINE_ON;
+	case LOGIN_CHALLENGE: return mmpd_sieve_ask(s, text);
 	case LOGIN_WAIT: return LINE_WAIT;
 	case LOGIN_MALFORMED: break;
 	}
@@ -441,6 +453,7 @@ const struct mmpd_door mmpd_sieve = {
 	.open = mmpd_sieve_open,
 	.reject = mmpd_sieve_reject,
 	.shutdown = mmpd_sieve_shutdown,
+	.challenge = mmpd_sieve_challenge,
 	.refused = mmpd_sieve_refused,
 	.no = mmpd_sieve_no,
 	.yes = mmpd_sieve_yes,

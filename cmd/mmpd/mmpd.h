@@ -201,6 +201,8 @@ struct mmpd_door {
 	int (*reject)(struct mmpd_session *s, int fd, bool silent);
 	/* Ends it when nothing is under way. */
 	void (*shutdown)(struct mmpd_session *s);
+	/* A mechanism has more to ask the client that waits. */
+	void (*challenge)(struct mmpd_session *s, struct slice text);
 	/* Answers the login that waits. */
 	void (*refused)(struct mmpd_session *s, const struct login_answer *a,
 	    enum login_outcome outcome, bool last);

@@ -238,6 +238,12 @@ mmpd_pop3_yes(struct mmpd_session *s, struct slice text)
 	return true;
 }
 
+static void
+mmpd_pop3_challenge(struct mmpd_session *s, struct slice text)
+{
+	pop3_server_resume(&s->pop3, pop3_server_challenge(&s->pop3, text));
+}
+
 const struct mmpd_door mmpd_pop3 = {
 	.service = "pop",
 	.greets = "+OK",
@@ -245,6 +251,7 @@ const struct mmpd_door mmpd_pop3 = {
 	.open = mmpd_pop3_open,
 	.reject = mmpd_pop3_reject,
 	.shutdown = mmpd_pop3_shutdown,
+	.challenge = mmpd_pop3_challenge,
 	.refused = mmpd_pop3_refused,
 	.no = mmpd_pop3_no,
 	.yes = mmpd_pop3_yes,

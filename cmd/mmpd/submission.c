@@ -159,19 +159,31 @@ mmpd_submission_closed(struct smtp_server *smtp)
 static enum smtp_next mmpd_submission_line(struct smtp_server *smtp, struct slice line);
 
 static enum smtp_next
-mmpd_submission_step(struct mmpd_session *s, const struct slice *response)
+mmpd_submission_ask(struct mmpd_session *s, struct slice text)
 {
 	struct buf b = { 0 };
 	enum smtp_next next;
+
+	base64_write(&b, text);
+	next = smtp_server_ask(&s->smtp, buf_get(&b), mmpd_submission_line);
+	buf_fini(&b);
+	return next;
+}
+
+static void
+mmpd_submission_challenge(struct mmpd_session *s, struct slice text)
+{
+	smtp_server_resume(&s->smtp, mmpd_submission_ask(s, text));
+}
+
+static enum smtp_next
+mmpd_submission_step(struct mmpd_session *s, const struct slice *response)
+{
 	struct slice text;
 	struct verdict v;
 
 	switch (mmpd_auth_step(s, response, &text)) {
-	case LOGIN_CHALLENGE:
-		base64_write(&b, text);
-		next = smtp_server_ask(&s->smtp, buf_get(&b), mmpd_submission_line);
-		buf_fini(&b);
-		return next;
+	case LOGIN_CHALLENGE: return mmpd_submission_ask(s, text);
 	case LOGIN_WAIT: return SMTP_WAIT;
 	case LOGIN_MALFORMED: break;
 	}
@@ -418,6 +430,7 @@ const struct mmpd_door mmpd_submission = {
 	.open = mmpd_submission_open,
 	.reject = mmpd_submission_reject,
 	.shutdown = mmpd_submission_shutdown,
+	.challenge = mmpd_submission_challenge,
 	.refused = mmpd_submission_refused_login,
 	.no = mmpd_submission_no,
 	.yes = mmpd_submission_yes,

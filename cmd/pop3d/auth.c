@@ -214,6 +214,16 @@ pop3d_auth_done(void *arg, const struct login_result *r)
 	login_free(&l);
 }
 
+/* SCRAM: the directory has said who that is. */
+static void
+pop3d_auth_challenge(void *arg, struct slice text)
+{
+	struct pop3d_session *s = arg;
+
+	log_context(s->sid);
+	pop3_server_resume(&s->pop3, pop3_server_challenge(&s->pop3, text));
+}
+
 /* XCLIENT [FIELD=value ...]: of whom a proxy speaks; Postfix' XCLIENT, as Dovecot has it in POP3. */
 enum pop3_next
 pop3d_cmd_xclient(struct pop3_server *pop3, struct slice arg)
@@ -240,6 +250,7 @@ pop3d_auth_start(struct pop3d_session *s)
 		.purpose = LOGIN_READ,
 		.tls = stream_secure(&s->pop3.line.io),
 		.proxy = s->proxy,
+		.challenge = pop3d_auth_challenge,
 		.hosts = config.hosts,
 		.any_host = config.any_host };
 

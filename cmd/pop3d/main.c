@@ -136,7 +136,7 @@ pop3d_check(struct buf *why)
 	if (uidl)
 		buf_printf(why, "%s: pop3.uidl = %s: %s\n", conf_where(&config.uidl), config.uidl,
 		    uidl);
-	return dir_check(why) && !uidl;
+	return login_door_check(why) && !uidl;
 }
 
 static const struct program pop3d_program = {

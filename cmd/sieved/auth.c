@@ -78,20 +78,36 @@ sieved_auth_done(void *arg, const struct login_result *r)
 /* ---- the exchange ------------------------------------------------------------------------------- */
 
 static enum line_next
-sieved_auth_step(struct sieved_session *s, const struct slice *response)
+sieved_auth_ask(struct sieved_session *s, struct slice text)
 {
 	struct buf *b = sieved_out(s);
+
+	s->exchange = true;
+	buf_char(b, '"');
+	base64_write(b, text);
+	buf_lit(b, "\"\r\n");
+	sieved_command_over(s);
+	return LINE_ON;
+}
+
+/* SCRAM: the directory has said who that is. */
+static void
+sieved_auth_challenge(void *arg, struct slice text)
+{
+	struct sieved_session *s = arg;
+
+	log_context(s->sid);
+	line_session_resume(&s->line, sieved_auth_ask(s, text));
+}
+
+static enum line_next
+sieved_auth_step(struct sieved_session *s, const struct slice *response)
+{
 	struct slice text;
 
 	s->exchange = false;
 	switch (login_step(s->login, response, &text)) {
-	case LOGIN_CHALLENGE:
-		s->exchange = true;
-		buf_char(b, '"');
-		base64_write(b, text);
-		buf_lit(b, "\"\r\n");
-		sieved_command_over(s);
-		return LINE_ON;
+	case LOGIN_CHALLENGE: return sieved_auth_ask(s, text);
 	case LOGIN_WAIT: return LINE_WAIT;
 	case LOGIN_MALFORMED: break;
 	}
@@ -137,6 +153,7 @@ sieved_cmd_authenticate(struct sieved_session *s)
 		.purpose = LOGIN_READ,
 		.tls = stream_secure(&s->line.io),
 		.proxy = s->proxy,
+		.challenge = sieved_auth_challenge,
 		.hosts = config.hosts,
 		.any_host = config.any_host };
 

@@ -138,7 +138,7 @@ sieved_check(struct buf *why)
 	if (config.total < config.octets)
 		buf_printf(why, "warning: %s: sieve.total is less than sieve.size\n",
 		    conf_where(&config.total));
-	return dir_check(why);
+	return login_door_check(why);
 }
 
 static const struct program sieved_program = {

@@ -80,20 +80,36 @@ relay_auth_done(void *arg, const struct login_result *r)
 	smtp_server_resume(&s->smtp, over ? SMTP_CLOSE : SMTP_NEXT);
 }
 
+static enum smtp_next
+relay_auth_ask(struct session *s, struct slice text)
+{
+	struct buf b = { 0 };
+	enum smtp_next next;
+
+	base64_write(&b, text);
+	next = smtp_server_ask(&s->smtp, buf_get(&b), relay_auth_line);
+	buf_fini(&b);
+	return next;
+}
+
+/* SCRAM: the directory has said who that is. */
+static void
+relay_auth_challenge(void *arg, struct slice text)
+{
+	struct session *s = CAST(arg, struct session, SESSION_MAGIC);
+
+	log_context(s->sid);
+	smtp_server_resume(&s->smtp, relay_auth_ask(s, text));
+}
+
 /* One response, decoded; NULL when there was no initial one. */
 static enum smtp_next
 relay_auth_step(struct session *s, const struct slice *response)
 {
-	struct buf b = { 0 };
-	enum smtp_next next;
 	struct slice text;
 
 	switch (login_step(s->login, response, &text)) {
-	case LOGIN_CHALLENGE:
-		base64_write(&b, text);
-		next = smtp_server_ask(&s->smtp, buf_get(&b), relay_auth_line);
-		buf_fini(&b);
-		return next;
+	case LOGIN_CHALLENGE: return relay_auth_ask(s, text);
 	case LOGIN_WAIT: return SMTP_WAIT;
 	case LOGIN_MALFORMED: break;
 	}
@@ -138,7 +154,8 @@ relay_cmd_auth(struct smtp_server *smtp, struct slice arg)
 	struct login_request r = { .service = "smtp",
 		.purpose = LOGIN_SUBMIT,
 		.peer = s->peer,
-		.tls = stream_secure(&smtp->line.io) };
+		.tls = stream_secure(&smtp->line.io),
+		.challenge = relay_auth_challenge };
 	struct slice mech;
 
 	if (s->smtp.authed)

@@ -488,7 +488,7 @@ relay_check(struct buf *why)
 	good = guard_check(why) && good;
 	good = policy_check(why) && good;
 	good = srs_check(why) && good;
-	return dir_check(why) && good;
+	return login_door_check(why) && good;
 }
 
 static const struct program smtp_relay_program = {

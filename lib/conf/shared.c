@@ -124,6 +124,13 @@ static const struct conf_key keys[] = {
 	    "Port of the first daemon there; the others follow, each in its place." },
 	{ "login.insecure_loopback", CONF_BOOL, &shared.insecure_loopback, "no", 0, 0, RELOAD, NULL,
 	    "Accept passwords without TLS from this host itself." },
+	{ "login.scram", CONF_ENUM, &shared.login_scram, "no", 0, 0, RELOAD, "no|learn|offer",
+	    "Keep what SCRAM-SHA-256 needs of passwords that were right, and offer it." },
+	{ "login.scram_key", CONF_SECRET, &shared.login_scram_key, "", 0, 0, RELOAD, NULL,
+	    "What the salts of names are made of, the same on all hosts; empty takes "
+	    "ldap.password." },
+	{ "login.scram_rounds", CONF_INT, &shared.login_scram_rounds, "100000", 4096, 1000000,
+	    RELOAD, NULL, "How much work one guess is for who has stolen a verifier." },
 
 	{ "quota.bytes", CONF_SIZE, &shared.quota_bytes, "0", 0, INT64_MAX, RELOAD, NULL,
 	    "Quota of users who have none in the directory; 0 is no limit." },

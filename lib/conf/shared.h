@@ -47,11 +47,15 @@ struct conf_shared {
 	char *control_address; /* control.address: where other hosts' operators ask; "" = nowhere */
 	int64_t control_port;
 	bool insecure_loopback; /* login.insecure_loopback: passwords without TLS from loopback */
+	int login_scram;        /* login.scram: enum conf_scram */
+	char *login_scram_key;  /* login.scram_key (secret); "" = ldap.password */
+	int64_t login_scram_rounds; /* login.scram_rounds, of new verifiers */
 
 	/* quota.bytes, quota.messages: of users who have none in the directory; 0 = no limit.
 	 * Here, not with lmtpd, because APPEND must say the same as delivery. */
 	int64_t quota_bytes, quota_messages;
 };
+enum conf_scram { CONF_SCRAM_NO, CONF_SCRAM_LEARN, CONF_SCRAM_OFFER };
 extern struct conf_shared shared;
 extern const struct conf_schema conf_shared_schema;
 #endif

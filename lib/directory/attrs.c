@@ -240,6 +240,7 @@ static const struct attr {
 	{ "mailMsgMaxBlocks",          RECORD_USER,   AT(blocks),             read_quota },
 	{ "mailAllowedServiceAccess",  RECORD_USER,   0,                      read_rules },
 	{ "tiermailSecondFactor",      RECORD_USER,   AT(second_factor),      read_present },
+	{ "tiermailScram",             RECORD_USER_VERIFIER, AT(verifier),    read_text },
 	{ "mailDomainSieveRuleSource", RECORD_DOMAIN_SCRIPTS, AT(scripts),    read_list },
 	{ "mailSieveRuleSource",       RECORD_USER_SCRIPTS, AT(scripts),      read_list },
 	{ "tiermailSieveScript",       RECORD_USER_SCRIPTS, AT(library),      read_list },
@@ -311,6 +312,7 @@ entry_clear(struct entry *e)
 	e->mail = e->host = e->partition = e->routing = e->errors_to = e->reject_text = S("");
 	e->prefix = e->suffix = e->list_password = S("");
 	e->reply_subject = e->reply_text = e->reply_internal = e->uuid = S("");
+	e->verifier = S("");
 	e->reply_start = 0;
 	e->reply_end = INT64_MAX;
 	e->reply_hours = -2;

@@ -25,7 +25,7 @@ struct entry {
 	struct value_list members, urls, rfc822, allowed, disallowed, allowed_domains,
 	    disallowed_domains, policy, moderators, reject_action, add_fields, remove_fields,
 	    scripts, library, programs;
-	struct slice uuid;
+	struct slice uuid, verifier;
 	enum dir_status all, own; /* inet..., mail... */
 	int64_t password_at;
 	unsigned delivery;

@@ -21,6 +21,7 @@
 #include "directory/directory-impl.h"
 
 #define PAD_STEP_US 50000
+#define SETTLED_S   3
 
 /* ---- wiping ---------------------------------------------------------------------------- */
 
@@ -107,6 +108,13 @@ bind_took(struct dir *d, uint64_t us)
 		d->bind_us -= (d->bind_us - us) / 64;
 }
 
+/* pwdChangedTime has seconds: a password that was right in that very one may have been changed after it. */
+static bool
+bind_settled(const struct dir_user *u)
+{
+	return u->password_at == 0 || clock_now() - u->password_at >= SETTLED_S;
+}
+
 static void
 bind_judge(struct dir *d, struct ask *a, int code)
 {
@@ -115,8 +123,10 @@ bind_judge(struct dir *d, struct ask *a, int code)
 
 	switch (code) {
 	case LDAP_SUCCESS:
-		dir_proofs_put(&d->proofs, dn, a->user->user.account, password,
-		    a->user->user.password_at, loop_now(d->loop), (uint64_t)shared.ldap_auth_age);
+		if (bind_settled(&a->user->user))
+			dir_proofs_put(&d->proofs, dn, a->user->user.account, password,
+			    a->user->user.password_at, loop_now(d->loop),
+			    (uint64_t)shared.ldap_auth_age);
 		dir_ask_ready(a, SAY_OK);
 		return;
 	case LDAP_INVALID_CREDENTIALS:

@@ -129,6 +129,7 @@ struct dir {
 	char base_why[160];
 	int metric;         /* of dir_metric, -1 = none */
 	bool scripts;       /* dir_want_scripts */
+	bool verifiers;     /* dir_want_verifiers */
 	struct map fetches; /* by key: waiting and in flight */
 	struct list waiting, flight;
 	struct fetch *by_id[FLIGHT_MAX];

@@ -405,3 +405,9 @@ dir_want_scripts(struct dir *d)
 {
 	d->scripts = true;
 }
+
+void
+dir_want_verifiers(struct dir *d)
+{
+	d->verifiers = true;
+}

@@ -31,6 +31,8 @@ bool dir_check(struct buf *out);
 /* Before the first question: this program carries out Sieve scripts, and the answers have them.  Others
  * neither ask for them nor keep them in memory. */
 void dir_want_scripts(struct dir *d);
+/* The same: this program lets people in, and the answers have what login.scram needs. */
+void dir_want_verifiers(struct dir *d);
 #define DIR_SCRIPTS_MAX                                                                            \
 	(256 * 1024) /* octets of all scripts of an entry; more are none, and logged */
 
@@ -113,8 +115,11 @@ struct dir_user {
 	    uuid; /* entryUUID: another one when an entry of this name is made anew; empty: not to be seen */
 	int64_t password_at; /* pwdChangedTime, unix seconds; 0 when absent: slapd has no policy */
 	struct slice services; /* mailAllowedServiceAccess or empty */
-	bool second_factor;    /* tiermailSecondFactor: the password alone is not enough */
-	bool factor_hidden;    /* the entry's class says so, and our account may not read it */
+	/* tiermailScram, only after dir_want_verifiers: what the password is proved against, and when that was changed;
+	 * empty: there is none, or our account may not read it. */
+	struct slice verifier;
+	bool second_factor; /* tiermailSecondFactor: the password alone is not enough */
+	bool factor_hidden; /* the entry's class says so, and our account may not read it */
 	/* mailSieveRuleSource: those that begin with {n} by their numbers and without these, then the
 	 * others; without the labels.  Only after dir_want_scripts. */
 	struct dir_values scripts;

@@ -92,7 +92,8 @@ unsigned
 dir_match_kinds(const struct dir *d, const struct fetch *f)
 {
 	unsigned of_domain = d->scripts ? RECORD_DOMAIN_SCRIPTS : 0;
-	unsigned of_user = d->scripts ? RECORD_USER_SCRIPTS : 0;
+	unsigned of_user = (d->scripts ? RECORD_USER_SCRIPTS : 0) |
+	    (d->verifiers && shared.login_scram ? RECORD_USER_VERIFIER : 0);
 
 	switch (f->key.p[0]) {
 	case 'd': return RECORD_DOMAIN | of_domain;

@@ -15,7 +15,8 @@ enum record_kind {
 	/* Not kinds, but what is wanted of them besides: scripts. */
 	RECORD_USER_SCRIPTS = 16,
 	RECORD_DOMAIN_SCRIPTS = 32,
-	RECORD_ALL = 63
+	RECORD_USER_VERIFIER = 64, /* what SCRAM is checked against */
+	RECORD_ALL = 127
 };
 
 struct record {

@@ -295,6 +295,7 @@ login_door_new(struct loop *l, struct dir *d, const int64_t *delay_ms)
 	door->delay_ms = delay_ms;
 	list_init(&door->pausing);
 	list_init(&door->readers);
+	dir_want_verifiers(d);
 	timer_init(&door->timer, l, login_on_timer);
 	return door;
 }

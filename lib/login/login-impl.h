@@ -1,4 +1,4 @@
-/* login/login-impl.h: what login.c, factor.c and delay.c share.  Not for anybody else. */
+/* login/login-impl.h: what login.c, factor.c, scram.c, learn.c and delay.c share.  Not for anybody else. */
 #ifndef LOGIN_IMPL_H
 #define LOGIN_IMPL_H
 #include "base/list.h"
@@ -14,6 +14,7 @@
 
 enum login_state {
 	LOGIN_TALKING,  /* the mechanism wants more */
+	LOGIN_LOOKING,  /* the directory is asked who that is: SCRAM */
 	LOGIN_QUEUED,   /* another of the same pair is at it */
 	LOGIN_PACED,    /* the last failure of the pair is too fresh */
 	LOGIN_CHECKING, /* the directory has it */
@@ -56,6 +57,9 @@ struct login {
 	struct login_job job;
 	struct list reader; /* waits for the door's agent */
 	bool by_app, app_serves, by_code;
+	/* scram.c */
+	enum { LOGIN_SCRAM_NONE, LOGIN_SCRAM_PROOF, LOGIN_SCRAM_PROVED } scram;
+	int64_t proved_at; /* when the password was changed that was proved */
 	char authzid[256];
 };
 
@@ -80,6 +84,7 @@ struct login_door {
 	struct list readers;
 	struct login *reading; /* whose job is under way; NULL when it has gone */
 	bool busy;
+	struct login_learner *learner; /* learn.c; NULL: nothing was learned yet */
 };
 
 /* delay.c: l waits for its turn; login_go follows, now or later. */
@@ -96,6 +101,13 @@ void login_code_failed(struct login *l);
 void login_code_forgive(struct login *l);
 uint64_t login_code_pace(const struct login *l);
 
+/* login.c: a wait begins, of who is called `name` (NULL: that is known). */
+void login_wait(struct login *l, const struct slice *name);
+void login_move(struct login *l, enum login_state to);
+/* A wait is over, and the client has the word: `text` is said. */
+void login_challenge(struct login *l, struct slice text);
+/* The outcome: told at once, or late when it counts. */
+void login_settle(struct login *l, enum login_outcome outcome, const struct dir_answer *a);
 /* login.c: the wait is over. */
 void login_go(struct login *l);
 /* The password goes to the directory. */
@@ -104,6 +116,18 @@ void login_ask_password(struct login *l);
 void login_judge_again(struct login *l);
 /* It is not. */
 void login_answer_factor(struct login *l, enum login_outcome outcome);
+
+/* scram.c: the client has said who he is; it is the turn of his proof. */
+void login_scram_name(struct login *l);
+void login_scram_ask(struct login *l);
+/* What the password was proved by is still what the directory has. */
+bool login_scram_holds(const struct login *l, const struct dir_user *u);
+/* "20261201011500Z SCRAM-SHA-256$..." of an entry; false: there is none that may be used. */
+bool login_verifier_parse(const struct dir_user *u, struct sasl_verifier *v) MUSTCHECK;
+struct slice login_scram_key(void); /* empty: there is none */
+
+/* learn.c: this password was right for this entry. */
+void login_learn(struct login_door *d, const struct dir_user *u, struct slice password);
 
 /* factor.c.  False: the password is none that we have made. */
 bool login_app_start(struct login *l);

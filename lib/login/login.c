@@ -17,9 +17,10 @@
 #include "login/access.h"
 #include "login/login-impl.h"
 
-static const char *const states[] = { "talking", "queued", "paced", "checking", "delayed", "over" };
+static const char *const states[] = { "talking", "looking", "queued", "paced", "checking",
+	"delayed", "over" };
 
-static void
+void
 login_move(struct login *l, enum login_state to)
 {
 	log_event(LOG_DEBUG, "login_state", "name=%s from=%s to=%s", log_value(slice_str(l->name)),
@@ -203,7 +204,7 @@ login_judge_all(struct login *l, const struct dir_answer *a, struct slice authzi
 	return outcome;
 }
 
-static void
+void
 login_settle(struct login *l, enum login_outcome outcome, const struct dir_answer *a)
 {
 	if (login_answer(outcome)->counts)
@@ -226,7 +227,7 @@ login_judged_again(void *arg, const struct dir_answer *a)
 
 	if (a->v.kind == TEMP)
 		outcome = LOGIN_AWAY;
-	else if (a->v.kind == OK && a->user)
+	else if (a->v.kind == OK && a->user && login_scram_holds(l, a->user))
 		outcome = login_judge_all(l, a, slice_str(l->authzid));
 	login_settle(l, outcome, a);
 }
@@ -249,6 +250,8 @@ login_answered(void *arg, const struct dir_answer *a)
 
 	/* The exchange has the authorisation identity, and goes now. */
 	slice_cstr(l->sasl.authzid, authzid, sizeof(authzid));
+	if (a->v.kind == OK && a->user)
+		login_learn(l->door, a->user, secret_get(&l->password));
 	login_wipe(l);
 	if (a->v.kind == TEMP) {
 		outcome = LOGIN_AWAY;
@@ -271,14 +274,17 @@ login_ask_password(struct login *l)
 	dir_auth_now_start(l->door->dir, slice_str(l->name), secret_get(&l->password),
 	    &l->request.peer, l->request.age_ms ? l->request.age_ms : LOGIN_FRESH_MS, &l->op,
 	    login_answered, l);
-	secret_wipe(&l->password);
+	if (!shared.login_scram)
+		secret_wipe(&l->password);
 }
 
 static void
 login_ask(struct login *l)
 {
 	login_move(l, LOGIN_CHECKING);
-	if (!login_app_start(l))
+	if (l->scram)
+		login_scram_ask(l);
+	else if (!login_app_start(l))
 		login_ask_password(l);
 }
 
@@ -300,17 +306,40 @@ login_go(struct login *l)
 	login_ask(l);
 }
 
+void
+login_wait(struct login *l, const struct slice *name)
+{
+	l->outer->cancel = login_cancelled;
+	l->outer->impl = l;
+	if (name)
+		l->name = mem_strn(name->p, slice_find(*name, '\0'));
+}
+
+static void
+login_take_turn(struct login *l)
+{
+	login_wait(l, NULL);
+	login_move(l, LOGIN_QUEUED);
+	login_queue(l);
+}
+
 /* Name and password are there. */
 static void
 login_check(struct login *l, struct slice name, struct slice password)
 {
-	l->outer->cancel = login_cancelled;
-	l->outer->impl = l;
-	l->name = mem_strn(name.p, slice_find(name, '\0'));
 	/* A name with a NUL is nobody's, and takes the same time as any other. */
 	secret_set(&l->password, slice_find(name, '\0') < name.n ? S("") : password);
-	login_move(l, LOGIN_QUEUED);
-	login_queue(l);
+	login_wait(l, &name);
+	login_take_turn(l);
+}
+
+void
+login_challenge(struct login *l, struct slice text)
+{
+	login_leave_queue(l);
+	login_move(l, LOGIN_TALKING);
+	op_done(l->outer);
+	l->request.challenge(l->arg, text);
 }
 
 /* ---- without a password -------------------------------------------------------------------- */
@@ -336,9 +365,7 @@ login_trusted(void *arg, const struct dir_answer *a)
 static void
 login_trust(struct login *l, struct slice name)
 {
-	l->outer->cancel = login_cancelled;
-	l->outer->impl = l;
-	l->name = mem_strn(name.p, name.n);
+	login_wait(l, &name);
 	l->mechanism = "EXTERNAL";
 	login_move(l, LOGIN_CHECKING);
 	dir_login_now_start(l->door->dir, slice_str(l->name), l->request.age_ms, &l->op,
@@ -364,13 +391,16 @@ login_password(struct login *l, struct slice name, struct slice password)
 const char *
 login_mechanisms(void)
 {
-	return sasl_names();
+	return sasl_names(login_offers_scram() ? SASL_SCRAM : 0);
 }
 
 bool
 login_mechanism(struct login *l, struct slice name)
 {
-	if (!sasl_start(&l->sasl, name, l->request.proxy))
+	unsigned which = (l->request.proxy ? SASL_EXTERNAL : 0) |
+	    (l->request.challenge && login_offers_scram() ? SASL_SCRAM : 0);
+
+	if (!sasl_start(&l->sasl, name, which))
 		return false;
 	l->mechanism = "SASL";
 	return true;
@@ -386,6 +416,15 @@ login_step(struct login *l, const struct slice *response, struct slice *text)
 	case SASL_CHALLENGE: return LOGIN_CHALLENGE;
 	case SASL_TRUST: login_trust(l, l->sasl.authzid); return LOGIN_WAIT;
 	case SASL_CHECK: login_check(l, l->sasl.authcid, l->sasl.password); return LOGIN_WAIT;
+	case SASL_NAME: login_scram_name(l); return LOGIN_WAIT;
+	case SASL_PROOF:
+		l->scram = LOGIN_SCRAM_PROOF;
+		login_take_turn(l);
+		return LOGIN_WAIT;
+	case SASL_PROVED:
+		l->scram = LOGIN_SCRAM_PROVED;
+		login_take_turn(l);
+		return LOGIN_WAIT;
 	case SASL_BAD: break;
 	}
 	login_wipe(l);

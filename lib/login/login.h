@@ -11,6 +11,9 @@
  * in a worker; after a failure nobody tries that pair again, in any worker of any daemon of this
  * host, before its answer is out; and that answer is later the more there were (delay.c).
  *
+ * SCRAM-SHA-256 (RFC 5802, 7677) is offered where login.scram says so: scram.c proves by what learn.c has kept of a
+ * password that was right.
+ *
  * Who has a second factor (RFC 6238) gives a code with the password where the service asks for it, and an application
  * password where it does not (factor.c, code.h). */
 #ifndef LOGIN_LOGIN_H
@@ -39,9 +42,12 @@ struct login_request {
 	enum login_factor factor;
 	enum login_purpose purpose; /* LOGIN_READ, LOGIN_SUBMIT */
 	struct addr peer;
-	bool tls;           /* the session is encrypted */
-	bool proxy;         /* by login_is_proxy: EXTERNAL is known */
-	uint64_t age_ms;    /* how old the entry may be; 0: as remembered, with a password 5 s */
+	bool tls;        /* the session is encrypted */
+	bool proxy;      /* by login_is_proxy: EXTERNAL is known */
+	uint64_t age_ms; /* how old the entry may be; 0: as remembered, with a password 5 s */
+	/* A mechanism has asked the directory, and goes on: called with the session's arg, from the loop, and
+	 * instead of `done` until then: the answer goes to login_step.  *text as of LOGIN_CHALLENGE. */
+	void (*challenge)(void *arg, struct slice text); /* NULL: SCRAM is not known here */
 	char *const *hosts; /* LOGIN_READ: values of mailHost that mean this host; may be NULL */
 	bool any_host;
 };
@@ -59,7 +65,7 @@ struct login_user {
 struct login_result {
 	enum login_outcome outcome;
 	struct slice name;      /* as it was given; for logs */
-	const char *mechanism;  /* "SASL", "EXTERNAL", "password", "app" */
+	const char *mechanism;  /* "SASL", "SCRAM-SHA-256", "EXTERNAL", "password", "app" */
 	struct login_user user; /* LOGIN_OK; its account whenever the password was right */
 };
 typedef void (*login_done)(void *arg, const struct login_result *);
@@ -73,7 +79,7 @@ void login_free(struct login **l);
 
 enum login_next {
 	LOGIN_CHALLENGE, /* send *text (not base64), give the answer to login_step */
-	LOGIN_WAIT,      /* `done` follows */
+	LOGIN_WAIT,      /* `done` or `challenge` follows */
 	LOGIN_MALFORMED, /* the exchange is over: *text says why, 501 or BAD */
 };
 bool login_mechanism(struct login *l, struct slice name); /* false: there is no such */
@@ -84,5 +90,11 @@ enum login_next login_step(struct login *l, const struct slice *response, struct
 void login_code(struct login *l, struct slice code);
 /* Instead of a mechanism: LOGIN of IMAP, USER and PASS. */
 void login_password(struct login *l, struct slice name, struct slice password);
-const char *login_mechanisms(void); /* "PLAIN LOGIN" */
+const char *login_mechanisms(void); /* "PLAIN LOGIN", and what login.scram adds in front */
+bool login_offers_scram(void);
+/* For daemon.check: what is wrong with ldap.* and login.*, a line each; false when something is. */
+bool login_door_check(struct buf *out);
+/* A password was changed a moment ago: as soon as it is settled which one the directory has, its verifier is written
+ * (learn.c).  Both are copied; nothing is told. */
+void login_learn_later(struct login_door *d, struct slice name, struct slice password);
 #endif

@@ -1,23 +1,17 @@
-/* sasl.c: PLAIN, LOGIN and EXTERNAL, server side. */
+/* sasl.c: PLAIN, LOGIN and EXTERNAL, server side; scram.c has SCRAM. */
 #include "base/base64.h"
 #include "base/utf8.h"
 #include "sasl/sasl.h"
+#include "sasl/sasl-impl.h"
 
-/* RFC 4616 2: each at most 255 octets; a password may well be longer in practice. */
-#define NAME_MAX_     255
+/* RFC 4616 2: a password may well be longer in practice. */
 #define PASSWORD_MAX_ 1024
-
-struct sasl_mech {
-	struct slice name;
-	enum sasl_result (*step)(struct sasl *, struct arena *, const struct slice *,
-	    struct slice *, const char **);
-};
 
 static enum sasl_result
 sasl_check(struct sasl *s, const char **why)
 {
 	*why = "user name or password is empty, too long or not UTF-8";
-	if (s->authcid.n == 0 || s->authcid.n > NAME_MAX_ || s->authzid.n > NAME_MAX_ ||
+	if (s->authcid.n == 0 || s->authcid.n > SASL_NAME_MAX || s->authzid.n > SASL_NAME_MAX ||
 	    s->password.n == 0 || s->password.n > PASSWORD_MAX_ || !utf8_valid(s->authcid) ||
 	    !utf8_valid(s->authzid) || memchr(s->authcid.p, '\0', s->authcid.n) ||
 	    memchr(s->password.p, '\0', s->password.n))
@@ -79,7 +73,7 @@ external(struct sasl *s, struct arena *a, const struct slice *response, struct s
 		return s->step++ == 0 ? SASL_CHALLENGE : SASL_BAD;
 	*why = "expected an authorization identity";
 	s->authzid = arena_slice(a, *response);
-	if (s->authzid.n == 0 || s->authzid.n > NAME_MAX_ || !utf8_valid(s->authzid) ||
+	if (s->authzid.n == 0 || s->authzid.n > SASL_NAME_MAX || !utf8_valid(s->authzid) ||
 	    memchr(s->authzid.p, '\0', s->authzid.n))
 		return SASL_BAD;
 	return SASL_TRUST;
@@ -90,13 +84,16 @@ static const struct sasl_mech mechs[] = {
 	{ { "LOGIN", 5 }, login }, /* draft-murchison-sasl-login-00 */
 };
 static const struct sasl_mech external_mech = { { "EXTERNAL", 8 }, external };
+static const struct sasl_mech scram_mech = { { "SCRAM-SHA-256", 13 }, sasl_scram_step };
 
 bool
-sasl_start(struct sasl *s, struct slice mech, bool may_external)
+sasl_start(struct sasl *s, struct slice mech, unsigned which)
 {
 	*s = (struct sasl){ 0 };
-	if (may_external && slice_ieq(mech, external_mech.name))
+	if (which & SASL_EXTERNAL && slice_ieq(mech, external_mech.name))
 		s->mech = &external_mech;
+	if (which & SASL_SCRAM && slice_ieq(mech, scram_mech.name))
+		s->mech = &scram_mech;
 	for (size_t i = 0; i < NELEM(mechs); i++)
 		if (slice_ieq(mech, mechs[i].name))
 			s->mech = &mechs[i];
@@ -104,9 +101,9 @@ sasl_start(struct sasl *s, struct slice mech, bool may_external)
 }
 
 const char *
-sasl_names(void)
+sasl_names(unsigned which)
 {
-	return "PLAIN LOGIN";
+	return which & SASL_SCRAM ? "SCRAM-SHA-256 PLAIN LOGIN" : "PLAIN LOGIN";
 }
 
 enum sasl_result

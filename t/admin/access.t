@@ -59,7 +59,7 @@ def entries():
 
 # attributes of a kind, for which rules are alike
 KINDS = {
-    "secret": ["userPassword"], "totp": ["tiermailTotpSecret", "tiermailRecoveryCode", "tiermailTotpStep"], "has": ["tiermailSecondFactor"],
+    "secret": ["userPassword"], "totp": ["tiermailTotpSecret", "tiermailRecoveryCode", "tiermailTotpStep"], "has": ["tiermailSecondFactor"], "scram": ["tiermailScram"],
     "apps": ["children"], "digest": ["tiermailAppSecret"], "app": ["entry", "uid", "description", "tiermailAppService"], "authz": ["authzTo", "authzFrom"],
     "away": ["mailAutoReplySubject", "mailAutoReplyText", "vacationStartDate", "vacationEndDate"], "ways": ["mailForwardingAddress", "mailAutoReplyMode", "preferredLanguage"],
     "own": ["mailForwardingAddress", "mailAutoReplyText", "vacationStartDate", "preferredLanguage"], "script": ["mailSieveRuleSource", "tiermailSieveScript"],
@@ -166,6 +166,9 @@ VALUES = [
         ("top", PA, True), ("adminB1", ANN, False), ("userA1", WHO["userA1"], False), ("jmap as userA1", WHO["userA1"], False), ("admind as userA1", WHO["userA1"], True), ("service", ANN, False))),
     ("admind as userA1", WHO["userA1"], "objectClass/add:tiermailTotp", True), ("admind as userA1", WHO["userA1"], "objectClass/add:tiermailUser", False),
     ("helpA1", ANN, "objectClass/add:tiermailTotp", False), ("helpA1", ANN, "objectClass/delete:tiermailUser", False), ("service", ANN, "objectClass/read:tiermailTotp", True),
+    ("memd", ANN, "tiermailScram/write", True), ("memd", ANN, "tiermailScram/read", True), ("admind", ANN, "tiermailScram/write", True),
+    *((w, ANN, "tiermailScram/" + how, False) for w in ("service", "jmap", "sieve", "top", "providerA", "adminA1", "helpA1", "admind as top", "admind as userA1", "nobody") for how in ("read", "write", "auth", "search")),
+    *(("userA1", WHO["userA1"], "tiermailScram/" + how, False) for how in ("read", "write")), ("admind as userA1", WHO["userA1"], "tiermailScram/write", False),
     ("memd", ANN, "tiermailTotpSecret/read", True), ("memd", ANN, "tiermailTotpSecret/write", False), ("memd", ANN, "tiermailTotpStep/write", True),
     ("memd", ANN, "tiermailRecoveryCode/delete", True), ("memd", ANN, "tiermailRecoveryCode/add", False), ("service", ANN, "tiermailRecoveryCode/read", False),
     ("helpA1", app("jo", "a1.test"), "entry/delete", True), ("helpA1", app("jo", "a1.test"), "entry/add", False), ("helpA1", ANN, "children/delete", True),

@@ -1,4 +1,8 @@
 /* PLAIN and LOGIN: what clients send, and what nobody should. */
+#include <errno.h>
+
+#include "base/base64.h"
+#include "base/saslprep.h"
 #include "sasl/sasl.h"
 #include "../tap.h"
 
@@ -10,7 +14,7 @@ one(const char *mech, const char *p, size_t n, struct sasl *s)
 	struct slice r = slice(p, n), challenge;
 	const char *why;
 
-	if (!sasl_start(s, slice_str(mech), false))
+	if (!sasl_start(s, slice_str(mech), 0))
 		return SASL_BAD;
 	return sasl_step(s, &arena, &r, &challenge, &why);
 }
@@ -35,7 +39,7 @@ test_plain(void)
 	eq(one("PLAIN", "\0a\0", 3, &s), SASL_BAD, "empty password");
 	eq(one("PLAIN", "\0a\0b\0c", 6, &s), SASL_BAD, "NUL in the password");
 	eq(one("PLAIN", "\0\xff\0b", 4, &s), SASL_BAD, "not UTF-8");
-	ok(sasl_start(&s, S("PLAIN"), true), "without initial response");
+	ok(sasl_start(&s, S("PLAIN"), SASL_EXTERNAL), "without initial response");
 	eq(sasl_step(&s, &arena, NULL, &challenge, &why), SASL_CHALLENGE, "is asked");
 	eq(challenge.n, 0, "with an empty challenge");
 	eq(sasl_step(&s, &arena, NULL, &challenge, &why), SASL_BAD, "once");
@@ -48,7 +52,7 @@ test_login(void)
 	const char *why;
 	struct sasl s;
 
-	ok(sasl_start(&s, S("login"), false), "LOGIN");
+	ok(sasl_start(&s, S("login"), 0), "LOGIN");
 	eq(sasl_step(&s, &arena, NULL, &challenge, &why), SASL_CHALLENGE, "asks");
 	ok(slice_eq(challenge, S("Username:")), "for the name");
 	eq(sasl_step(&s, &arena, &r, &challenge, &why), SASL_CHALLENGE, "asks again");
@@ -57,7 +61,7 @@ test_login(void)
 	ok(slice_eq(s.authcid, r) && slice_eq(s.password, p), "parts");
 	eq(one("LOGIN", "tim", 3, &s), SASL_CHALLENGE, "name as initial response");
 	eq(one("LOGIN", "", 0, &s), SASL_BAD, "empty name");
-	ok(!sasl_start(&s, S("CRAM-MD5"), true), "unknown mechanism");
+	ok(!sasl_start(&s, S("CRAM-MD5"), SASL_EXTERNAL), "unknown mechanism");
 }
 
 static void
@@ -73,9 +77,114 @@ test_decode(void)
 	buf_fini(&b);
 }
 
+/* RFC 7677 3: user, pencil; the server's nonce is ours, so that the proof is made here as there. */
+static void
+test_verifier(void)
+{
+	struct sasl_verifier v = { .rounds = 4096, .nsalt = 16 }, w;
+	struct buf b = { 0 };
+
+	eq(base64_parse(&b, S("W22ZaJ0SNY7soEsUEjb6gQ==")), 0, "a salt");
+	memcpy(v.salt, b.p, 16);
+	buf_clear(&b);
+	eq(sasl_verifier_make(&v, S("pencil")), 0, "a verifier");
+	sasl_verifier_write(&b, &v);
+	is(buf_cstr(&b),
+	    "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$"
+	    "WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"
+	    "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=",
+	    "as PostgreSQL has it of RFC 7677's password");
+	ok(sasl_verifier_parse(buf_get(&b), &w) == 0 && w.rounds == 4096 && w.nsalt == 16 &&
+		!memcmp(w.stored, v.stored, 32) && !memcmp(w.server, v.server, 32),
+	    "read again");
+	for (size_t n = 0; n < b.n; n++)
+		if (sasl_verifier_parse(slice_sub(buf_get(&b), 0, n), &w) == 0)
+			ok(false, "cut at %zu it is none", n);
+	ok(sasl_verifier_parse(S("SCRAM-SHA-256$4095:W22ZaJ0SNY7soEsUEjb6gQ==$"
+				 "WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"
+				 "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="),
+	       &w) < 0,
+	    "with too few rounds neither");
+	eq(sasl_verifier_make(&v, S("a\nb")), -EBADMSG, "what nobody can type");
+	sasl_verifier_salt(&v, S("key"), S("Bob@x.test"), 4096);
+	sasl_verifier_salt(&w, S("key"), S("bob@X.TEST"), 4096);
+	ok(!memcmp(v.salt, w.salt, 16) && memcmp(v.stored, w.stored, 32),
+	    "a name has a salt, and no keys");
+	sasl_verifier_salt(&w, S("other"), S("bob@X.TEST"), 4096);
+	ok(memcmp(v.salt, w.salt, 16), "another key another one");
+	buf_fini(&b);
+}
+
+/* What a client says at each step. */
+static enum sasl_result
+say(struct sasl *s, const char *text, struct slice *challenge)
+{
+	struct slice in = slice_str(text);
+	const char *why;
+
+	return sasl_step(s, &arena, &in, challenge, &why);
+}
+
+static void
+test_scram(void)
+{
+	struct sasl_verifier v = { .rounds = 4096, .nsalt = 4, .salt = "salt" };
+	struct slice challenge;
+	struct buf b = { 0 };
+	struct sasl s;
+
+	ok(!sasl_start(&s, S("SCRAM-SHA-256"), SASL_EXTERNAL) &&
+		!sasl_start(&s, S("SCRAM-SHA-256-PLUS"), SASL_SCRAM),
+	    "not known to everybody, nor with a binding");
+	ok(sasl_start(&s, S("scram-sha-256"), SASL_SCRAM), "SCRAM");
+	eq(say(&s, "n,a=al=2Cice,n=bo=3Db,r=abc,x=y", &challenge), SASL_NAME, "a name");
+	ok(slice_eq(s.authcid, S("bo=b")) && slice_eq(s.authzid, S("al,ice")), "and another's");
+	eq(sasl_verifier_make(&v, S("pw")), 0, "somebody");
+	sasl_scram_first(&s, &arena, &v, &challenge);
+	ok(slice_starts(challenge, S("r=abc")) &&
+		slice_find_str(challenge, S(",s=c2FsdA==,i=4096")) < challenge.n,
+	    "is told the salt");
+	buf_printf(&b,
+	    "c=bixhPWFsPTJDaWNlLA==,r=" SFMT ",p=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+	    SARG(s.scram.nonce));
+	eq(say(&s, buf_cstr(&b), &challenge), SASL_PROOF, "a proof");
+	ok(!sasl_scram_check(&s, &arena, &v, &challenge), "that is none");
+	eq(say(&s, "", &challenge), SASL_BAD, "proves nothing");
+	buf_fini(&b);
+}
+
+static void
+test_prep(void)
+{
+	static const struct {
+		const char *in, *out;
+	} rows[] = { { "I\xc2\xadX", "IX" }, { "user", "user" }, { "USER", "USER" },
+		{ "\xc2\xaa", "a" }, { "\xe2\x85\xa8", "IX" }, /* RFC 4013 3 */
+		{ "\x07", NULL },
+		{ "a\xc2\xa0\xe3\x80\x80"
+		  "b",
+		    "a  b" },
+		{ "e\xcc\x81", "\xc3\xa9" }, { "", NULL }, { "\xc2\xad", NULL }, { "\xff", NULL },
+		{ "\xee\x80\x80", NULL }, { "\xe2\x80\xae", NULL } };
+	struct buf b = { 0 };
+
+	for (size_t i = 0; i < NELEM(rows); i++) {
+		buf_clear(&b);
+		if (saslprep(&b, slice_str(rows[i].in)) < 0)
+			ok(!rows[i].out, "row %zu is refused", i);
+		else
+			ok(rows[i].out && slice_eq(buf_get(&b), slice_str(rows[i].out)), "row %zu",
+			    i);
+	}
+	buf_fini(&b);
+}
+
 int
 main(void)
 {
+	test_verifier();
+	test_scram();
+	test_prep();
 	test_plain();
 	test_login();
 	test_decode();
