@@ -10,12 +10,24 @@
 
 /* What is kept of the login's outcome while stored makes the account ready; in the arena. */
 struct welcome {
+	struct login_user user;
 	struct slice account;
 	struct store_limits limits;
 	const char *mechanism;
 };
 
 /* ---- after the password ------------------------------------------------------------------ */
+
+/* The password was changed, or the account closed, since. */
+static void
+imapd_auth_revoked(struct login_watch *w)
+{
+	struct session *s = CONTAINER(w, struct session, watch);
+
+	log_context(s->sid);
+	imap_server_bye(&s->imap, "revoked", "Log in again");
+	log_context("");
+}
 
 static enum imap_next
 imapd_auth_welcome(struct session *s, struct user *u)
@@ -33,6 +45,7 @@ imapd_auth_welcome(struct session *s, struct user *u)
 			      "Too many connections of this user");
 	}
 	session_begin(s, u);
+	login_watch_enter(imapd.door, &s->watch, &w->user, LOGIN_READ, imapd_auth_revoked);
 	store_home_login(&imapd.homes, u->part, slice_str(u->account), STORE_LOGIN_IMAP);
 	metric_add(M_LOGINS, 1);
 	if (log_wants(LOG_INFO))
@@ -69,6 +82,10 @@ imapd_auth_accepted(struct session *s, const struct login_result *r)
 	s->imap.data = w;
 	w->account = arena_slice(a, r->user.account);
 	w->limits = r->user.limits;
+	w->user = (struct login_user){ .account = w->account,
+		.dn = arena_slice(a, r->user.dn),
+		.by_app = r->user.by_app,
+		.password_at = r->user.password_at };
 	w->mechanism = r->mechanism;
 	home = store_home_find(&imapd.homes, w->account, r->user.partition, &account);
 	if (home)

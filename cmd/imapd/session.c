@@ -127,6 +127,7 @@ session_left(struct imap_server *imap)
 	struct session *s = session_of(imap);
 
 	login_free(&s->login);
+	login_watch_leave(&s->watch);
 	admit_leave(&s->admit);
 	notify_end(s);
 	session_deselect(s);
@@ -216,6 +217,7 @@ cmd_unauthenticate(struct imap_server *imap, struct imap_in *in)
 	s->enabled = 0;
 	metadata_unwatch(s);
 	admit_user_leave(&s->admit);
+	login_watch_leave(&s->watch);
 	user_drop(&s->user);
 	imap_server_logged_out(imap);
 	return imap_server_finish(imap, "OK", "UNAUTHENTICATE completed");

@@ -15,6 +15,7 @@
 #include "imap/write.h"
 #include "imapd.h"
 #include "login/proxy.h"
+#include "login/watch.h"
 #include "store/watch.h"
 #include "view.h"
 
@@ -64,7 +65,8 @@ struct session {
 	uint32_t
 	    limited; /* the command in flight works on UIDs from here on alone (limit.h); 0: on all */
 	struct box *box;
-	struct login *login; /* while it lasts */
+	struct login_watch watch; /* from then on */
+	struct login *login;      /* while it lasts */
 	struct admit admit;
 	char peer[ADDR_TEXT]; /* without port, for logs */
 	struct daemon_listen *listen;

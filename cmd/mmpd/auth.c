@@ -20,6 +20,8 @@ mmpd_auth_accepted(struct mmpd_session *s, const struct login_result *r)
 	}
 	mem_free(&s->account);
 	s->account = mem_strn(r->user.account.p, r->user.account.n);
+	login_watch_enter(mmpd.door, &s->watch, &r->user,
+	    s->role == MMPD_SUBMISSION ? LOGIN_SUBMIT : LOGIN_READ, mmpd_session_revoked);
 	if (s->role == MMPD_SUBMISSION) {
 		mmpd_reach_relay(s);
 		return;
@@ -27,6 +29,7 @@ mmpd_auth_accepted(struct mmpd_session *s, const struct login_result *r)
 	if (host.n == 0) {
 		log_event(LOG_WARN, "store_none", "sid=%s user=%s", s->sid, log_str(s->account));
 		admit_user_leave(&s->admit);
+		login_watch_leave(&s->watch);
 		mmpd_door_of(s)->no(s, MMPD_NO_STORE, S(""));
 		return;
 	}

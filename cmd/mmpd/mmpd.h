@@ -26,6 +26,7 @@
 #include "directory/directory.h"
 #include "imap/server.h"
 #include "login/login.h"
+#include "login/watch.h"
 #include "managesieve/reader.h"
 #include "net/line-client.h"
 #include "net/splice.h"
@@ -137,6 +138,7 @@ struct mmpd_session {
 	struct list link; /* mmpd.sessions; on no list once it has left */
 	struct admit admit;
 	struct login *login;      /* while it lasts */
+	struct login_watch watch; /* from then on */
 	struct mmpd_reach *reach; /* likewise */
 	char *account;            /* uid@domain, from the password on */
 	char *host;               /* ... of the store */
@@ -178,6 +180,8 @@ void mmpd_session_drain_all(void);
 size_t mmpd_session_end_user(struct slice account);
 extern const struct daemon_sessions mmpd_session_verbs;
 /* Of both servers' policies: the session ends; its client's stream is closed. */
+/* The password was changed, or the account closed, since the login. */
+void mmpd_session_revoked(struct login_watch *w);
 void mmpd_session_left(struct mmpd_session *s, const char *why);
 void mmpd_session_unref(struct mmpd_session *s);      /* a stream is closed */
 void mmpd_session_drop_store(struct mmpd_session *s); /* its stream, when nobody else has it */

@@ -85,6 +85,7 @@ mmpd_reach_no(struct mmpd_reach *r, enum mmpd_refusal why, struct slice text)
 	mmpd_session_drop_store(s);
 	mmpd_reach_free(&s->reach);
 	admit_user_leave(&s->admit);
+	login_watch_leave(&s->watch);
 	mem_free(&s->host);
 	mmpd_door_of(s)->no(s, why, text);
 }

@@ -48,6 +48,7 @@ mmpd_session_left(struct mmpd_session *s, const char *why)
 	s->left = true;
 	op_cancel(&s->op);
 	login_free(&s->login);
+	login_watch_leave(&s->watch);
 	mmpd_reach_free(&s->reach);
 	deadline_clear(&s->patience);
 	admit_leave(&s->admit);
@@ -186,6 +187,25 @@ mmpd_session_new(struct daemon_listen *l, int fd)
 
 /* ---- all of them -------------------------------------------------------------------------------- */
 
+static void
+mmpd_session_end_with(struct mmpd_session *s, const char *why)
+{
+	if (s->joined)
+		(void)mmpd_pair_end(s, why, "Log in again", true);
+	else
+		line_session_close(mmpd_line(s), why);
+}
+
+void
+mmpd_session_revoked(struct login_watch *w)
+{
+	struct mmpd_session *s = CONTAINER(w, struct mmpd_session, watch);
+
+	log_context(s->sid);
+	mmpd_session_end_with(s, "revoked");
+	log_context("");
+}
+
 size_t
 mmpd_session_end_user(struct slice account)
 {
@@ -196,10 +216,7 @@ mmpd_session_end_user(struct slice account)
 	{
 		if (!s->account || !slice_ieq(slice_str(s->account), account))
 			continue;
-		if (s->joined)
-			(void)mmpd_pair_end(s, "forgotten", "Log in again", true);
-		else
-			line_session_close(mmpd_line(s), "forgotten");
+		mmpd_session_end_with(s, "forgotten");
 		n++;
 	}
 	return n;

@@ -14,6 +14,7 @@
 
 /* What is kept of the login's outcome while stored makes the account ready; in the arena. */
 struct entrance {
+	struct login_user user;
 	struct slice account;
 	const char *mechanism;
 };
@@ -67,6 +68,18 @@ pop3d_auth_unreadable(struct pop3d_session *s, int rc)
 	return pop3d_auth_no(s, POP3_SYS_TEMP, &v);
 }
 
+/* The password was changed, or the account closed, since. */
+static void
+pop3d_auth_revoked(struct login_watch *w)
+{
+	struct pop3d_session *s = CONTAINER(w, struct pop3d_session, watch);
+	struct verdict v = verdict(OUT_CLOSING, shared.hostname, "log in again");
+
+	log_context(s->sid);
+	pop3_server_end(&s->pop3, "revoked", &v);
+	log_context("");
+}
+
 /* It is locked, and its messages are numbered. */
 static enum pop3_next
 pop3d_auth_welcome(struct pop3d_session *s)
@@ -84,6 +97,7 @@ pop3d_auth_welcome(struct pop3d_session *s)
 		return pop3d_auth_no(s, POP3_LOGIN_DELAY, &v);
 	}
 	s->account = mem_strn(e->account.p, e->account.n);
+	login_watch_enter(pop3d.door, &s->watch, &e->user, LOGIN_READ, pop3d_auth_revoked);
 	s->proxy = false; /* what comes now comes from the client */
 	store_home_login(&pop3d.homes, s->home, e->account, STORE_LOGIN_POP3);
 	metric_add(M_LOGINS, 1);
@@ -147,6 +161,10 @@ pop3d_auth_accepted(struct pop3d_session *s, const struct login_result *r)
 	s->pop3.data = e;
 	e->account = arena_slice(&s->pop3.arena, r->user.account);
 	e->mechanism = r->mechanism;
+	e->user = (struct login_user){ .account = e->account,
+		.dn = arena_slice(&s->pop3.arena, r->user.dn),
+		.by_app = r->user.by_app,
+		.password_at = r->user.password_at };
 	s->home = store_home_find(&pop3d.homes, e->account, r->user.partition, &account);
 	if (s->home)
 		pop3_server_resume(&s->pop3, pop3d_auth_open(s, account));

@@ -20,6 +20,7 @@
 #include "directory/directory.h"
 #include "drop.h"
 #include "login/login.h"
+#include "login/watch.h"
 #include "login/proxy.h"
 #include "pop3/server.h"
 #include "store/home.h"
@@ -76,8 +77,9 @@ struct pop3d_session {
 	struct pop3_server pop3;
 	struct list link; /* pop3d.sessions; on no list once it has left */
 	struct admit admit;
-	struct login *login;  /* while it lasts */
-	char peer[ADDR_TEXT]; /* without port, for logs */
+	struct login *login;      /* while it lasts */
+	struct login_watch watch; /* from then on */
+	char peer[ADDR_TEXT];     /* without port, for logs */
 	/* TRANSACTION */
 	char *account;           /* uid@domain; NULL before */
 	struct store_home *home; /* where it is */

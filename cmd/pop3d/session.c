@@ -125,6 +125,7 @@ pop3d_session_left(struct pop3_server *pop3)
 	const char *why = pop3->line.why ? pop3->line.why : "closed";
 
 	login_free(&s->login);
+	login_watch_leave(&s->watch);
 	admit_leave(&s->admit);
 	list_remove(&s->link);
 	pop3d.nsessions--;

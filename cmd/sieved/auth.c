@@ -27,6 +27,7 @@ sieved_auth_accepted(struct sieved_session *s, const struct login_result *r)
 	s->brought = s->proxy;
 	s->proxy = false; /* what comes now comes from the client */
 	s->early = 0;
+	login_watch_enter(sieved.door, &s->watch, &r->user, LOGIN_READ, sieved_session_revoked);
 	sieved_session_time(s);
 	metric_add(M_LOGINS, 1);
 	log_event(LOG_INFO, "login", "sid=%s peer=%s user=%s mech=%s tls=%s", s->sid, s->peer,
@@ -179,6 +180,7 @@ sieved_cmd_unauthenticate(struct sieved_session *s)
 		return sieved_no(s, NULL, S("A proxy has logged you in; open a new connection"));
 	log_event(LOG_INFO, "logout", "sid=%s user=%s", s->sid, log_str(s->account));
 	admit_user_leave(&s->admit);
+	login_watch_leave(&s->watch);
 	mem_free(&s->account);
 	mem_free(&s->dn);
 	sieved_session_time(s);

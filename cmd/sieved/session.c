@@ -131,6 +131,7 @@ sieved_on_release(struct line_session *l)
 	const char *why = l->why ? l->why : "closed";
 
 	login_free(&s->login);
+	login_watch_leave(&s->watch);
 	op_cancel(&s->op);
 	sieved_command_over(s);
 	admit_leave(&s->admit);
@@ -246,6 +247,16 @@ sieved_session_end_with(struct sieved_session *s, const char *why, struct slice 
 		return;
 	sieved_say(s, "BYE", "TRYLATER", text);
 	line_session_finish(&s->line, why);
+}
+
+void
+sieved_session_revoked(struct login_watch *w)
+{
+	struct sieved_session *s = CONTAINER(w, struct sieved_session, watch);
+
+	log_context(s->sid);
+	sieved_session_end_with(s, "revoked", S("Log in again"));
+	log_context("");
 }
 
 size_t

@@ -16,6 +16,7 @@
 #include "daemon/sessions.h"
 #include "directory/directory.h"
 #include "login/login.h"
+#include "login/watch.h"
 #include "login/proxy.h"
 #include "managesieve/reader.h"
 #include "managesieve/text.h"
@@ -87,8 +88,9 @@ struct sieved_session {
 	struct op op;                     /* what it waits for */
 	struct list link;                 /* sieved.sessions */
 	struct admit admit;
-	struct login *login;  /* while it lasts */
-	char peer[ADDR_TEXT]; /* without port, for logs */
+	struct login *login;      /* while it lasts */
+	struct login_watch watch; /* from then on */
+	char peer[ADDR_TEXT];     /* without port, for logs */
 	/* logged in */
 	char *account; /* uid@domain; NULL before */
 	char *dn;
@@ -108,6 +110,8 @@ sieved_out(struct sieved_session *s)
 }
 
 /* session.c */
+/* The password was changed, or the account closed, since the login. */
+void sieved_session_revoked(struct login_watch *w);
 /* A proxy has told of its client: he is the peer from now on. */
 void sieved_session_forwarded(struct sieved_session *s, const struct login_forward *f);
 bool sieved_session_password_ok(const struct sieved_session *s);

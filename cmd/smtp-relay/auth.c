@@ -39,10 +39,23 @@ relay_auth_say(struct session *s, enum verdict_kind kind, int code, const char *
 	return smtp_server_say(&s->smtp, &v);
 }
 
+/* The password was changed, or the account closed, since: what is under way is brought to its end. */
+static void
+relay_auth_revoked(struct login_watch *w)
+{
+	struct session *s = CONTAINER(w, struct session, watch);
+
+	log_context(s->sid);
+	smtp_server_shutdown(&s->smtp, "log in again");
+	log_context("");
+}
+
 /* An account's share is full: it is not let in, though the password was right. */
 bool
-relay_auth_enter(struct session *s, struct slice account)
+relay_auth_enter(struct session *s, const struct login_user *u)
 {
+	struct slice account = u->account;
+
 	if (admit_user(&s->admit, account) != ADMIT_OK) {
 		log_event(LOG_INFO, "login_limit", "sid=%s peer=%s user=%s", s->sid, s->client,
 		    log_value(account));
@@ -51,6 +64,7 @@ relay_auth_enter(struct session *s, struct slice account)
 	mem_free(&s->account);
 	s->account = mem_strn(account.p, account.n);
 	s->smtp.authed = 1;
+	login_watch_enter(relay.door, &s->watch, u, LOGIN_SUBMIT, relay_auth_revoked);
 	return true;
 }
 
@@ -65,7 +79,7 @@ relay_auth_done(void *arg, const struct login_result *r)
 	log_event(LOG_INFO, "auth", "sid=%s service=smtp peer=%s login=%s user=%s mech=%s %s=%s",
 	    s->sid, s->client, log_value(r->name), log_value(r->user.account), r->mechanism,
 	    in ? "result" : "reason", a->log);
-	if (in && !relay_auth_enter(s, r->user.account))
+	if (in && !relay_auth_enter(s, &r->user))
 		v = verdict(OUT_LOGIN_FULL);
 	metric_add(in ? M_AUTH_OK : M_AUTH_FAILED, in || a->counts);
 	s->auth_failed += a->counts;

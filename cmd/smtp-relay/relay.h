@@ -37,6 +37,7 @@
 #include "job/cut.h"
 #include "job/feed.h"
 #include "login/login.h"
+#include "login/watch.h"
 #include "login/proxy.h"
 #include "mail/header.h"
 #include "mail/outcome.h"
@@ -152,9 +153,10 @@ struct session {
 	struct deadline name_late;
 	void (*name_then)(struct session *);
 	/* AUTH */
-	struct login *login;  /* while it lasts */
-	uint32_t auth_failed; /* passwords of lists, too */
-	struct deadline late; /* an answer that waits: message.c */
+	struct login *login;      /* while it lasts */
+	struct login_watch watch; /* from then on */
+	uint32_t auth_failed;     /* passwords of lists, too */
+	struct deadline late;     /* an answer that waits: message.c */
 	/* The transaction; in the server's arena. */
 	char qid[14];
 	struct address from;
@@ -288,7 +290,7 @@ const char *names_reverse(const struct session *s); /* whether or not it does */
 enum smtp_next relay_cmd_auth(struct smtp_server *s, struct slice arg);
 bool relay_auth_offered(const struct session *s);
 enum smtp_next relay_cmd_xclient(struct smtp_server *s, struct slice arg); /* xclient.c */
-bool relay_auth_enter(struct session *s, struct slice account);
+bool relay_auth_enter(struct session *s, const struct login_user *u);
 /* The client is another one than has connected: as he is counted for, and believed. */
 enum admit_answer relay_session_forwarded(struct session *s, const struct addr *peer);
 

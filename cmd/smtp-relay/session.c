@@ -105,6 +105,7 @@ relay_session_on_secured(struct smtp_server *smtp, int error, const char *why)
 		return;
 	}
 	metric_add(M_TLS, 1);
+	login_watch_leave(&s->watch);
 	mem_free(&s->account);
 	s->ours = s->ours || relay_session_store(s);
 	s->trusted = s->trusted || s->ours;
@@ -279,6 +280,7 @@ relay_session_on_closed(struct smtp_server *smtp)
 	    (strcmp(smtp->line.why, "errors") == 0 || strcmp(smtp->line.why, "unknown") == 0))
 		guard_erred(s);
 	login_free(&s->login);
+	login_watch_leave(&s->watch);
 	filters_end(s);
 	names_end(s);
 	admit_leave(&s->admit);

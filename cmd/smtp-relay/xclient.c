@@ -29,7 +29,7 @@ relay_xclient_done(void *arg, const struct login_result *r)
 	log_event(LOG_INFO, "auth",
 	    "sid=%s service=smtp peer=%s login=%s user=%s mech=XCLIENT %s=%s", s->sid, s->client,
 	    log_value(r->name), log_value(r->user.account), in ? "result" : "reason", a->log);
-	if (in && !relay_auth_enter(s, r->user.account)) {
+	if (in && !relay_auth_enter(s, &r->user)) {
 		v = verdict(OUT_LOGIN_FULL);
 		in = false;
 	}

@@ -84,6 +84,7 @@ struct login_door {
 	struct list readers;
 	struct login *reading; /* whose job is under way; NULL when it has gone */
 	bool busy;
+	struct login_watcher *watcher; /* watch.c; NULL: there was no session yet */
 	struct login_learner *learner; /* learn.c; NULL: nothing was learned yet */
 };
 

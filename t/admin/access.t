@@ -166,6 +166,7 @@ VALUES = [
         ("top", PA, True), ("adminB1", ANN, False), ("userA1", WHO["userA1"], False), ("jmap as userA1", WHO["userA1"], False), ("admind as userA1", WHO["userA1"], True), ("service", ANN, False))),
     ("admind as userA1", WHO["userA1"], "objectClass/add:tiermailTotp", True), ("admind as userA1", WHO["userA1"], "objectClass/add:tiermailUser", False),
     ("helpA1", ANN, "objectClass/add:tiermailTotp", False), ("helpA1", ANN, "objectClass/delete:tiermailUser", False), ("service", ANN, "objectClass/read:tiermailTotp", True),
+    *((w, ANN, "modifyTimestamp/search", True) for w in ("service", "memd", "jmap", "admind", "sieve")), ("nobody", ANN, "modifyTimestamp/search", False),
     ("memd", ANN, "tiermailScram/write", True), ("memd", ANN, "tiermailScram/read", True), ("admind", ANN, "tiermailScram/write", True),
     *((w, ANN, "tiermailScram/" + how, False) for w in ("service", "jmap", "sieve", "top", "providerA", "adminA1", "helpA1", "admind as top", "admind as userA1", "nobody") for how in ("read", "write", "auth", "search")),
     *(("userA1", WHO["userA1"], "tiermailScram/" + how, False) for how in ("read", "write")), ("admind as userA1", WHO["userA1"], "tiermailScram/write", False),

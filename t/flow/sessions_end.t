@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""Sessions that are open end within seconds when the password is changed, the account or its domain is closed or the entry
+goes, on every door and behind the multiplexor; others stay, also when the entry is changed otherwise, and those of
+application passwords when the password is."""
+import os, re, smtplib, subprocess, sys, time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import tm, wire
+from scramraw import Imap, ManageSieve, Pop3, Smtp, b64
+
+tm.need("ldapmodify")
+sb = tm.Sandbox("--users", "12", "--without", "jmapd", "--without", "memd", "--set", "tiermail.ldap.cache_age=1h")
+ok, is_, D = tm.ok, tm.is_, sb.domain
+ROOT = ["-x", "-H", sb.env["LDAP_URL"], "-D", sb.env["LDAP_ADMIN_DN"], "-w", sb.env["LDAP_ADMIN_PASSWORD"]]
+ORG = f"o={D},{sb.env['LDAP_BASE']}"
+dn = lambda n: f"uid={sb.user(n)},ou=People,{ORG}"
+
+
+def modify(entry, *changes):
+    subprocess.run(["ldapmodify", *ROOT], input=f"dn: {entry}\nchangetype: modify\n" + "-\n".join(c + "\n" for c in changes), text=True, check=True, stdout=subprocess.DEVNULL)
+
+
+DOORS = {"imapd": lambda: Imap(sb, "IMAPS"), "pop3d": lambda: Pop3(sb, "POP3S"), "submission": lambda: Smtp(sb, "SUBMISSIONS"), "sieved": lambda: ManageSieve(sb, "SIEVE"),
+         "imap by mmpd": lambda: Imap(sb, "MMP_IMAPS"), "sieve by mmpd": lambda: ManageSieve(sb, "MMP_SIEVE")}
+
+
+def enter(n, doors=DOORS, password=None):
+    made = {}
+    for what in doors:
+        if "pop3" in what and n in popped:
+            continue
+        say = DOORS[what]()
+        how, text = say.begin("PLAIN", f"\0{sb.user(n)}@{D}\0{password or sb.password}".encode())
+        if how != "ok":
+            tm.diag(f"{what}: {text}")
+        made[what] = getattr(say, "s", say)
+    return made
+
+
+popped = set()
+
+
+def end_of(made):
+    """What each said, and the seconds until the last was over."""
+    began, said = time.monotonic(), {}
+    for what, s in made.items():
+        s.sock.settimeout(15)
+        try:
+            said[what] = " ".join(s.rest())
+        except OSError:
+            said[what] = None
+    return said, time.monotonic() - began
+
+
+def lives(made):
+    for what, s in made.items():
+        s.sock.settimeout(tm.LONG)
+        said = s.say({"imapd": "z NOOP", "imap by mmpd": "z NOOP", "pop3d": "NOOP", "submission": "NOOP"}.get(what, 'NOOP "x"'))
+        if not re.match(r"z OK|\+OK|250|OK", said):
+            return f"{what}: {said}"
+    return "all"
+
+
+first, second, third, fourth, other = enter(1), enter(2), enter(3), enter(4, ["imapd", "imap by mmpd"]), enter(5)
+is_([lives(m) for m in (first, second, third, fourth, other)], ["all"] * 5, "five people are logged in")
+time.sleep(5.1)     # what is remembered of them would let them in again for so long
+modify(dn(5), "replace: mailForwardingAddress\nmailForwardingAddress: x@elsewhere.test")
+subprocess.run(["ldappasswd", *ROOT, "-s", "another-1", dn(1)], check=True)
+said, took = end_of(first)
+ok(None not in said.values() and took < 5 * tm.SLOW, f"a password is changed: {len(said)} sessions are over {took:.1f} s later")
+ok("BYE Log in again" in said["imapd"] and "421" in said["submission"] and "BYE" in said["sieved"], f"and are told: {said}")
+ok("BYE" in said["imap by mmpd"], "through the multiplexor, too")
+again = enter(1, ["imapd"], "another-1")
+modify(dn(2), "replace: mailUserStatus\nmailUserStatus: inactive")
+said, took = end_of(second)
+ok(None not in said.values() and took < 5 * tm.SLOW, f"an account is closed: over {took:.1f} s later")
+modify(dn(3), "replace: inetUserStatus\ninetUserStatus: deleted")
+said, took = end_of(third)
+ok(None not in said.values() and took < 5 * tm.SLOW, f"a user is deleted: over {took:.1f} s later")
+subprocess.run(["ldapdelete", *ROOT, dn(4)], check=True)
+said, took = end_of(fourth)
+ok(None not in said.values(), f"an entry that was removed is missed, too: {took:.1f} s later")
+is_(lives(other), "all", "somebody whose forwarding was changed has noticed nothing")
+is_(lives(again), "all", "nor who has come with the new password")
+ok(wire.logged(sb, "imapd", "ev=sessions_ended", f"user={sb.user(1)}@{D}", "why=password", "sessions=") and wire.logged(sb, "imapd", "ev=disconnect", "why=revoked"), "the log says why")
+
+# ---- the directory is away meanwhile
+sb.kill("slapd")
+time.sleep(5)
+is_(lives(other), "all", "no directory: nobody is put out")
+sb.restart("slapd")
+subprocess.run(["ldappasswd", *ROOT, "-s", "another-5", dn(5)], check=True)
+said, took = end_of({k: v for k, v in other.items() if k != "pop3d"})
+ok(None not in said.values(), f"and what is changed then counts {took:.1f} s later")
+sixth, seventh = enter(6, ["imapd"]), enter(7, ["imapd", "submission"])
+modify(ORG, "replace: mailDomainStatus\nmailDomainStatus: inactive")
+said, took = end_of({**sixth, **{"7 " + k: v for k, v in seventh.items()}})
+ok(None not in said.values() and took < 6 * tm.SLOW, f"a domain is closed, and all of it is over {took:.1f} s later")
+tm.done()
