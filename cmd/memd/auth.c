@@ -147,7 +147,7 @@ auth_accept(struct memd_session *s, const struct login_user *user)
 		    "The name of this account cannot be used here.");
 	if (!memd_auth_is(s, user, &next))
 		return next;
-	return s->cookie ? memd_record_judge(s, user->password_at) : s->then(s, user);
+	return s->cookie ? memd_record_judge(s, user) : s->then(s, user);
 }
 
 static void

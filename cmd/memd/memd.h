@@ -203,7 +203,9 @@ enum http_next memd_record_begin(struct memd_session *s, bool alone, memd_told t
 /* An id, or "others". */
 enum http_next memd_record_end(struct memd_session *s, const char *which, memd_told told);
 /* Goes on with s->then if the session of the cookie lives, as far as that is known here. */
-enum http_next memd_record_judge(struct memd_session *s, int64_t password_at);
+enum http_next memd_record_judge(struct memd_session *s, const struct login_user *user);
+/* Why the session of the cookie is over by what the directory says of its person: "password", "factor", or NULL. */
+const char *memd_record_outlived(const struct memd_session *s, const struct login_user *user);
 /* For the log: `why`. */
 enum http_next memd_record_over(struct memd_session *s, const char *why);
 enum http_next memd_record_away(struct memd_session *s);

@@ -56,7 +56,7 @@ password_looked(void *arg, const struct login_result *r)
 	struct memd_change *c = arg;
 	struct memd_session *s = c->s;
 	struct login *l = s->login;
-	struct login_user user = { .account = slice_str(s->account) };
+	struct login_user user = { .account = slice_str(s->account), .by_code = s->web.coded };
 	enum http_next next;
 
 	log_context(s->sid);

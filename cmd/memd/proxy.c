@@ -276,16 +276,16 @@ proxy_judged(void *arg, const struct login_result *r)
 	struct memd_proxy *p = arg;
 	struct memd_session *s = p->s;
 	struct login *l = s->login;
+	const char *why = r->outcome == LOGIN_OK ? memd_record_outlived(s, &r->user) :
+						   login_answer(r->outcome)->log;
 
 	s->login = NULL;
 	p->judging = false;
 	p->judged_ms = clock_mono_ms();
 	log_context(s->sid);
-	if (r->outcome != LOGIN_AWAY &&
-	    (r->outcome != LOGIN_OK || r->user.password_at > s->web.began)) {
+	if (r->outcome != LOGIN_AWAY && why) {
 		log_event(LOG_INFO, "session_over", "sid=%s peer=%s user=%s session=%s why=%s",
-		    s->sid, s->peer, log_str(s->account), s->web.id,
-		    r->outcome == LOGIN_OK ? "password" : login_answer(r->outcome)->log);
+		    s->sid, s->peer, log_str(s->account), s->web.id, why);
 		metric_add(M_ENDED, 1);
 		p->lost = true;
 		buf_clear(&p->pending);

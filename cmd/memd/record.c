@@ -50,8 +50,11 @@ memd_record_new(struct memd_session *s, const struct login_user *user)
 	int64_t now = clock_now();
 
 	/* Clocks differ: it was begun with the password that is there now. */
-	return web_session_begin(&s->web, user->account,
-	    user->password_at > now ? user->password_at : now);
+	if (!web_session_begin(&s->web, user->account,
+		user->password_at > now ? user->password_at : now))
+		return false;
+	s->web.coded = user->by_code;
+	return true;
 }
 
 static char *
@@ -108,20 +111,36 @@ record_told(struct memd_session *s, unsigned status, struct slice body UNUSED)
 	return record_good(s, status, &next) ? record_go_on(s) : next;
 }
 
+const char *
+memd_record_outlived(const struct memd_session *s, const struct login_user *user)
+{
+	if (user->password_at > s->web.began)
+		return "password";
+	return user->has_factor && !s->web.coded ? "factor" : NULL;
+}
+
 static enum http_next
 record_expired(struct memd_session *s, unsigned status UNUSED, struct slice body UNUSED)
 {
 	return memd_record_over(s, "password");
 }
 
-enum http_next
-memd_record_judge(struct memd_session *s, int64_t password_at)
+static enum http_next
+record_uncoded(struct memd_session *s, unsigned status UNUSED, struct slice body UNUSED)
 {
+	return memd_record_over(s, "factor");
+}
+
+enum http_next
+memd_record_judge(struct memd_session *s, const struct login_user *user)
+{
+	const char *why = memd_record_outlived(s, user);
 	enum http_next next;
 	char *target;
 
-	if (password_at > s->web.began)
-		return memd_record_end(s, s->web.id, record_expired);
+	if (why)
+		return memd_record_end(s, s->web.id,
+		    strcmp(why, "factor") == 0 ? record_uncoded : record_expired);
 	if (!s->due)
 		return s->looks ? memd_ask(s, false, "/sessions/check", record_told) :
 				  record_go_on(s);

@@ -35,12 +35,33 @@ def totp(secret, step):
     return f"{(struct.unpack('>I', mac[at:at + 4])[0] & 0x7fffffff) % 10 ** 6:06d}"
 
 
+def session(code=None):
+    """A login's cookie."""
+    c = http.client.HTTPSConnection(sb.host, int(sb.env["HTTPS_PORT"]), context=TLS, timeout=tm.LONG)
+    c.request("POST", "/login", json.dumps({"user": USER, "password": sb.password, **({"code": code} if code else {})}),
+              {"Content-Type": "application/json", "Origin": f"https://{sb.host}:{sb.env['HTTPS_PORT']}", "Sec-Fetch-Site": "same-origin"})
+    return (c.getresponse().getheader("Set-Cookie") or "").partition(";")[0]
+
+
+def lives(cookie):
+    c = http.client.HTTPSConnection(sb.host, int(sb.env["HTTPS_PORT"]), context=TLS, timeout=tm.LONG)
+    c.request("GET", "/sessions", headers={"Cookie": cookie, "Sec-Fetch-Site": "same-origin"})
+    r = c.getresponse()
+    return r.status, json.loads(r.read()).get("code")
+
+
+before = session()
+tm.is_(lives(before)[0], 200, "a session that began when there was no second factor")
 status, made = admin("factors", {"name": USER})
 tm.is_(status, 201, "a second factor")
 secret = made["records"][0]["secret"]
 status, on = admin(f"factors/{USER}/confirm", {"names": [totp(secret, int(time.time()) // 30)]})
 tm.is_(status, 200, "is turned on")
 codes = on["records"][0]["recovery"]
+tm.wait_for(lambda: lives(before)[0] != 200, 20)
+tm.is_(lives(before), (401, "over"), "which ends that session")
+behind = session(codes[1])
+tm.is_(lives(behind)[0], 200, "and not one that a code began")
 tm.ok(tm.wait_for(lambda: web(None)[1].get("code") == "second-factor"), "and asked for; memd knows the password now")
 
 # ---- while the directory says nothing, they gather

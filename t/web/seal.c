@@ -127,6 +127,14 @@ test_session(void)
 	ok(!web_session_open(k, &rules, buf_get(&b), 9000, &got, &due),
 	    "one of the future is none");
 	buf_clear(&b);
+	s = (struct web_session){ .began = 10000, .seen = 10000, .coded = true };
+	slice_cstr(S("0123456789abc"), s.id, sizeof(s.id));
+	slice_cstr(S("a b@example.test"), s.account, sizeof(s.account));
+	buf_clear(&b);
+	web_session_seal(k, &s, &b);
+	ok(web_session_open(k, &rules, buf_get(&b), 10001, &got, &due) && got.coded, "with a code");
+	is(got.account, "a b@example.test", "of whomever");
+	buf_clear(&b);
 	ok(web_session_begin(&s, S("a b@example.test"), 10000), "an account with a blank in it");
 	web_session_seal(k, &s, &b);
 	ok(web_session_open(k, &rules, buf_get(&b), 10001, &got, &due) &&
@@ -135,7 +143,7 @@ test_session(void)
 	buf_clear(&b);
 	ok(!web_session_begin(&s, S(" a@b"), 1) && !web_session_begin(&s, S("a\nb@c"), 1),
 	    "what a field cannot say is none");
-	web_seal(k, "tiermail session", S("3 10000 10000 0123456789abc a@b"), &b);
+	web_seal(k, "tiermail session", S("4 10000 10000 0123456789abc a@b"), &b);
 	ok(!web_session_open(k, &rules, buf_get(&b), 10001, &got, &due),
 	    "another layout is no session");
 	buf_clear(&b);
