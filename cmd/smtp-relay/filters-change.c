@@ -103,6 +103,17 @@ change_hold(struct filters *f, const struct filter *x, struct slice reason)
 	    log_str(x->name), log_value(reason));
 }
 
+/* What a filter makes of the message is in the log beside what becomes of it. */
+static void
+change_said(const struct filters *f, const struct filter *x, const struct milter_reply *r)
+{
+	if (r->value.n &&
+	    (claims_verdict(r->name) || slice_ieq(r->name, S("Authentication-Results"))))
+		log_event(LOG_INFO, "filter_said", "sid=%s qid=%s filter=%s field=%s text=%s",
+		    f->session->sid, f->session->qid, log_str(x->name), log_value(r->name),
+		    log_value(slice_trim(r->value)));
+}
+
 /* NULL, or why it cannot be done. */
 static const char *
 change_make(struct filters *f, const struct filter *x, const struct milter_reply *r)
@@ -114,6 +125,7 @@ change_make(struct filters *f, const struct filter *x, const struct milter_reply
 	case MILTER_ADD_HEADER:
 	case MILTER_INSERT_HEADER:
 	case MILTER_CHANGE_HEADER:
+		change_said(f, x, r);
 		milter_header_apply(&f->header, r, milter_client_spaces(x->client));
 		return NULL;
 	case MILTER_DELETE_RCPT:

@@ -76,6 +76,9 @@ void filters_ask(struct session *s, enum milter_stage at, filters_then then);
  * the session's sender and recipients are as filters want them. */
 void filters_message(struct session *s, struct slice fields, filters_then then);
 
+/* claims.c: is this the name of a field by which our filters say what they make of a message? */
+bool claims_verdict(struct slice name);
+
 /* Inside the chain. */
 extern const struct milter_calls filters_calls;
 void filters_packet(struct filters *f, enum milter_stage at, struct buf *out);

@@ -105,6 +105,11 @@ static const struct conf_key keys[] = {
 	    "Whether names of clients are looked up, for filters, policy services and Received." },
 	{ "relay.auth_names", CONF_LIST, &config.auth_names, "", 0, 0, RELOAD, "domain",
 	    "Names, besides hostname, under which filters of ours write Authentication-Results." },
+	{ "relay.spam_fields", CONF_LIST, &config.spam_fields,
+	    "X-Spam X-Spam-Flag X-Spam-Status X-Spam-Level X-Spam-Score X-Spam-Report X-Spamd-Bar "
+	    "X-Spamd-Result X-Virus-Status",
+	    0, 0, RELOAD, NULL,
+	    "Fields in which filters of ours say what they make of a message; others may not." },
 	{ "srs.domain", CONF_STR, &config.srs_domain, "", 0, 0, RELOAD, "domain",
 	    "The domain of ours that senders get whose mail is forwarded outside; empty: they stay." },
 	{ "srs.secret", CONF_SECRET, &config.srs_secret, "", 0, 0, RELOAD, NULL,

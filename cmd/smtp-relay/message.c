@@ -456,17 +456,21 @@ static void
 held_show(struct session *s)
 {
 	struct message *m = s->message;
-	struct buf made = { 0 };
+	struct slice fields = buf_get(&m->head);
+	struct buf room[2] = { { 0 } };
 
-	if (claims_found(s, buf_get(&m->head)))
-		claims_stage.fields(s, 0, buf_get(&m->head), &made);
-	else if (trace_stage.wants(s, 0))
-		trace_stage.fields(s, 0, buf_get(&m->head), &made);
-	else
-		buf_slice(&made, buf_get(&m->head));
+	if (claims_found(s, fields)) {
+		claims_stage.fields(s, 0, fields, &room[0]);
+		fields = buf_get(&room[0]);
+	}
+	if (trace_stage.wants(s, 0)) {
+		trace_stage.fields(s, 0, fields, &room[1]);
+		fields = buf_get(&room[1]);
+	}
+	filters_message(s, fields, held_filtered);
 	buf_fini(&m->head);
-	filters_message(s, buf_get(&made), held_filtered);
-	buf_fini(&made);
+	buf_fini(&room[0]);
+	buf_fini(&room[1]);
 }
 
 /* ---- all of it is here --------------------------------------------------------------------------- */

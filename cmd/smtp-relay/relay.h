@@ -72,8 +72,9 @@ struct config {
 	char **any_sender;     /* accounts; "*" = all */
 	char **proxies;        /* auth.proxies: names of those that act for users */
 	char **relay_networks, **relay_domains;
-	char **auth_names; /* of our filters, besides hostname */
-	char *srs_domain;  /* srs.c; empty: senders stay as they are */
+	char **auth_names;  /* of our filters, besides hostname */
+	char **spam_fields; /* in which they say what they make of it: claims.c */
+	char *srs_domain;   /* srs.c; empty: senders stay as they are */
 	char *srs_secret, *srs_old_secret;
 	char **srs_except;
 	struct milter_conf **milters; /* filters.h */
