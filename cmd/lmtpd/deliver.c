@@ -18,6 +18,7 @@
 #include "mail/date.h"
 #include "mail/received.h"
 #include "message/parse.h"
+#include "spam.h"
 
 static void body_lent(void *arg, const struct store_reply *);
 static void deliver_stored(void *arg, const struct store_reply *);
@@ -313,6 +314,12 @@ fill_targets(struct lsession *s, struct store_target *targets)
 			targets[n].use = STORE_USE_SENT;
 			targets[n].create = true;
 			targets[n].flags = STORE_SEEN;
+		} else if (spam_filed(s, r)) {
+			targets[n].folder = r->folder =
+			    slice_str(arena_str(&s->srv.arena, lconf.spam_folder));
+			targets[n].use = STORE_USE_JUNK;
+			targets[n].create = true;
+			metric_add(M_SPAM, 1);
 		}
 		deliver_dup_key(s, r->account, targets[n].folder, targets[n].dup);
 		r->target = n++;
@@ -357,6 +364,7 @@ deliver_complete(struct lsession *s, struct slice cache)
 void
 deliver_go_on(struct lsession *s, struct slice cache)
 {
+	spam_look(s);
 	if (s->filter)
 		filter_start(s, cache);
 	else

@@ -195,7 +195,7 @@ void filter_plan(struct filter *f, struct person *p);
 struct put *filter_copy(struct filter *f, struct person *p, const struct sieve_action *a);
 /* filter.c: as stored is asked for it. */
 void filter_target(struct lsession *s, const struct put *put, struct store_target *t);
-/* Into the folder that the address means, as it came. */
+/* Into the folder that the address means, as it came; spam into its own, unless a script has said `keep`. */
 void filter_keep(struct filter *f, struct person *p, const struct sieve_action *a);
 
 /* deliver.c */

@@ -3,6 +3,7 @@
  *	session.c  who may connect, MAIL, RCPT (directory), life
  *	deliver.c  the body into the file that stored lent us, the commit, a verdict each
  *	sent.c     whose Sent folder has the message already
+ *	spam.h     what a filter has made of it
  *	filter.h   Sieve scripts between the two; script.h: each compiled once */
 #ifndef LMTPD_H
 #define LMTPD_H
@@ -16,6 +17,13 @@
 #include "smtp/server.h"
 #include "store/client.h"
 #include "rules/news.h"
+
+/* spamtest.*, virustest.* (mail/score.h) */
+struct spam_test {
+	int type; /* enum score_type */
+	char *header, *max_header, *max;
+	char **texts;
+};
 
 /* lmtpd.conf */
 struct lmtpd_conf {
@@ -37,6 +45,9 @@ struct lmtpd_conf {
 	char *sieve_system; /* a file with a script for every message; "" = none */
 	char *sieve_global; /* a folder of scripts that others may include; "" = none */
 	int64_t redirects, sieve_cpu, sieve_time;
+	char *spam_folder, *spam_field, *spam_value; /* spam.h; folder "" = none */
+	bool spam_optin;                             /* only for those whose entry says so */
+	struct spam_test spamtest, virustest;
 	char *submit_relay; /* submit/submit.h */
 	int submit_tls;
 	int64_t submit_time;
@@ -63,6 +74,7 @@ enum lmtpd_metric {
 	M_DISCARDED,
 	M_ANSWERED,
 	M_NOTIFIED,
+	M_SPAM,
 };
 
 /* A recipient that was accepted at RCPT.  Its strings live in the transaction's arena. */
@@ -75,6 +87,7 @@ struct lrcpt {
 	bool scripted;       /* filter.h decides */
 	bool sent, looked;   /* it goes into his Sent folder; whether he has one is known */
 	bool logged;
+	bool files_spam;  /* spam goes into its folder */
 	size_t target;    /* in the request */
 	struct verdict v; /* decided before the store is asked, or VERDICT_NONE */
 	struct slice
@@ -102,6 +115,7 @@ struct lsession {
 	uint32_t crc;                 /* CRC-32C of what is in the file */
 	struct evp_md_ctx_st *digest; /* of what the client sends, when it named the message */
 	size_t trace;                 /* octets of it that are ours, at its beginning */
+	bool spam;                    /* so a filter says; when a recipient wants to know */
 	bool spilled;                 /* it is in the file already */
 	unsigned char sum[32];        /* ... and what it came to, when nsum is not 0 */
 	unsigned int nsum;

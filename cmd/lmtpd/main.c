@@ -8,6 +8,7 @@
 #include "globals.h"
 #include "base/mem.h"
 #include "filter.h"
+#include "spam.h"
 #include "submit/submit.h"
 
 struct lmtpd lmtpd;
@@ -31,6 +32,7 @@ static const struct metric metrics[] = {
 	[M_DISCARDED] = { "lmtpd_discarded", COUNTER, "Recipients whose scripts have dropped a message." },
 	[M_ANSWERED] = { "lmtpd_answered", COUNTER, "Automatic answers that were sent." },
 	[M_NOTIFIED] = { "lmtpd_notified", COUNTER, "Notifications that scripts have sent." },
+	[M_SPAM] = { "lmtpd_spam", COUNTER, "Recipients whose copy was filed as spam." },
 	{ NULL, COUNTER, NULL },
 };
 /* clang-format on */
@@ -78,6 +80,7 @@ lmtpd_start(struct loop *l)
 	lmtpd.store = store_client_new(l, path, "lmtpd");
 	mem_free(&path);
 	lmtpd_session_limits();
+	spam_settings();
 	return 0;
 }
 
@@ -90,6 +93,7 @@ lmtpd_reload(void)
 	lmtpd_system_script();
 	submit_change(lmtpd.submit, &submit);
 	lmtpd_session_limits();
+	spam_settings();
 }
 
 static void
@@ -139,7 +143,7 @@ lmtpd_check(struct buf *why)
 			    conf_where(&lconf.trusted), *t);
 	}
 	if (!submit_check(lconf.submit_relay, why) || !globals_check(why) ||
-	    !script_system_check(why))
+	    !script_system_check(why) || !spam_check(why))
 		return false;
 	return pab_check(why) && dir_check(why);
 }

@@ -9,6 +9,7 @@
 #include "imap/args.h"
 #include "mail/header.h"
 #include "rules/rules.h"
+#include "spam.h"
 #include "store/request.h"
 
 /* ---- copies into folders ------------------------------------------------------------------ */
@@ -89,11 +90,19 @@ plan_again(struct filter *f, struct person *p, struct slice folder, uint64_t obj
 void
 filter_keep(struct filter *f, struct person *p, const struct sieve_action *a)
 {
+	const struct lrcpt *r = &f->session->rcpts[p->rcpt];
+	bool spam = spam_filed(f->session, r) && (!a || a->implicit);
+	struct slice folder = spam ? slice_str(arena_str(&f->arena, lconf.spam_folder)) : p->folder;
 	struct put *put;
 
-	if (plan_again(f, p, p->folder, 0, a))
+	if (plan_again(f, p, folder, 0, a))
 		return;
-	put = plan_put(f, p, p->folder, a);
+	put = plan_put(f, p, folder, a);
+	if (spam) {
+		put->use = STORE_USE_JUNK;
+		put->create = true;
+		metric_add(M_SPAM, 1);
+	}
 	/* First, so that a folder that is not there, which is INBOX then, finds this one. */
 	put->next = p->puts;
 	p->puts = put;

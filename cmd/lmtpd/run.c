@@ -13,6 +13,7 @@
 #include "mail/date.h"
 #include "mail/header.h"
 #include "net/work.h"
+#include "spam.h"
 
 /* The one that runs on this thread: the filter, and whose scripts. */
 struct running {
@@ -238,7 +239,8 @@ filter_run_start(struct filter *f, void (*done)(struct filter *f))
 		.duplicate = run_duplicate,
 		.list = run_ext_list,
 		.size = f->message.n,
-		.spam = -1 };
+		.spam = spam_percent(f->header),
+		.virus = spam_virus(f->header) };
 	f->host.now = clock_now();
 	f->host.zone = date_local_zone(f->host.now);
 	for (size_t i = 0; i < p->n; i++) {

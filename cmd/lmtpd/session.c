@@ -11,6 +11,7 @@
 #include "base/random.h"
 #include "daemon/role.h"
 #include "filter.h"
+#include "spam.h"
 
 static void ask_mail(struct smtp_server *, const struct smtp_mail *);
 static void ask_rcpt(struct smtp_server *, const struct smtp_rcpt *);
@@ -315,6 +316,7 @@ add_rcpt(struct lsession *s, const struct dir_answer *answer)
 		.limits = login_limits(u, answer->domain),
 		.max_message = u->max_message,
 		.sent = s->asked.sent,
+		.files_spam = spam_wanted(u, answer->domain),
 	};
 	if (s->asked.ignore_quota)
 		r->limits = STORE_UNASKED;

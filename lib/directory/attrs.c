@@ -167,6 +167,16 @@ read_present(struct entry *e UNUSED, void *to, const struct berval *values UNUSE
 }
 
 static void
+read_spam(struct entry *e UNUSED, void *to, const struct berval *values)
+{
+	enum dir_spam *spam = to;
+
+	for (*spam = DIR_SPAM_IN; values->bv_val; values++)
+		if (slice_ieq(slice_trim(bv(*values)), S("none")))
+			*spam = DIR_SPAM_OUT;
+}
+
+static void
 read_echo(struct entry *e UNUSED, void *to, const struct berval *values)
 {
 	*(bool *)to = slice_ieq(bv(values[0]), S("echo"));
@@ -239,6 +249,7 @@ static const struct attr {
 	{ "mailMsgQuota",              RECORD_USER,   AT(msgs),               read_quota },
 	{ "mailMsgMaxBlocks",          RECORD_USER,   AT(blocks),             read_quota },
 	{ "mailAllowedServiceAccess",  RECORD_USER,   0,                      read_rules },
+	{ "mailAntiUBEService",        RECORD_USER | RECORD_DOMAIN, AT(spam), read_spam },
 	{ "tiermailSecondFactor",      RECORD_USER,   AT(second_factor),      read_present },
 	{ "tiermailScram",             RECORD_USER_VERIFIER, AT(verifier),    read_text },
 	{ "mailDomainSieveRuleSource", RECORD_DOMAIN_SCRIPTS, AT(scripts),    read_list },
@@ -316,6 +327,7 @@ entry_clear(struct entry *e)
 	e->reply_start = 0;
 	e->reply_end = INT64_MAX;
 	e->reply_hours = -2;
+	e->spam = DIR_SPAM_UNSAID;
 	e->reply_echo = e->second_factor = e->factor_class = false;
 	for (size_t i = 0; i < NELEM(lists); i++) {
 		lists[i]->n = 0;

@@ -30,6 +30,7 @@ struct entry {
 	int64_t password_at;
 	unsigned delivery;
 	int64_t bytes, msgs, blocks, max_size, reply_hours, reply_start, reply_end;
+	enum dir_spam spam;
 	bool reply_echo, second_factor;
 	bool
 	    factor_class; /* tiermailTotp: there is a second factor, whether we may read it or not */

@@ -60,6 +60,9 @@ enum {
 	DIR_KEEP = 64 /* the word is "hold" */
 };
 
+/* mailAntiUBEService of an entry: "none" among its values, or others. */
+enum dir_spam { DIR_SPAM_UNSAID, DIR_SPAM_IN, DIR_SPAM_OUT };
+
 /* The values of an attribute, in the directory's order. */
 struct dir_values {
 	const struct slice *v;
@@ -80,6 +83,7 @@ struct dir_domain {
 	int64_t
 	    quota_bytes; /* mailDomainDiskQuota, of all accounts together; -1 and -2 = no limit */
 	int64_t quota_msgs; /* mailDomainMsgQuota */
+	enum dir_spam spam; /* for users who say nothing */
 };
 /* What vacationStartDate, mailAutoReplyText and so on say; only after dir_want_scripts. */
 struct dir_vacation {
@@ -126,6 +130,7 @@ struct dir_user {
 	/* tiermailSieveScript as it stands there, if one of the scripts looks as if it included others. */
 	struct dir_values library;
 	struct dir_vacation vacation;
+	enum dir_spam spam;
 };
 
 /* A mailing list of ours.  Borrowed like a user. */

@@ -224,6 +224,7 @@ dir_record_domain(LDAP *ld, LDAPMessage *m, unsigned kinds, struct slice asked, 
 	r->domain.smarthost = dir_record_put(&at, e.smarthost, true);
 	r->domain.services = dir_record_put(&at, slice(e.rules, e.nrules), false);
 	r->domain.status = status_both(e.all, e.own);
+	r->domain.spam = e.spam;
 	r->domain.quota_bytes = e.bytes;
 	r->domain.quota_msgs = e.msgs;
 	r->domain.separator = e.separator.n == 1 ? e.separator.p[0] : '@';
@@ -298,6 +299,7 @@ user_pack(const struct entry *e, struct slice uid, const struct dir_domain *doma
 	u->partition = dir_record_put(&at, e->partition, false);
 	u->routing = dir_record_put(&at, e->routing, false);
 	u->services = dir_record_put(&at, slice(e->rules, e->nrules), false);
+	u->spam = e->spam;
 	u->status = status_both(e->all, e->own);
 	u->delivery = e->delivery ? e->delivery : DIR_MAILBOX;
 	u->uuid = dir_record_put(&at, e->uuid, true);
