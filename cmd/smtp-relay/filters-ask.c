@@ -165,7 +165,7 @@ macro_client_port(const struct filters *f, struct buf *out)
 static void
 macro_daemon_name(const struct filters *f, struct buf *out)
 {
-	macro_text(out, f->session->listen->name);
+	macro_text(out, f->filter[f->i].daemon_name); /* as Postfix's milter_macro_daemon_name */
 }
 
 static void

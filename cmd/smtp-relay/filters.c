@@ -41,6 +41,7 @@ filter_init(struct filters *f, struct filter *x, const struct milter_conf *m)
 		return false; /* filters_check does not let it come so far */
 	x->chain = f;
 	x->name = mem_str(m->name);
+	x->daemon_name = mem_str(*m->daemon_name ? m->daemon_name : shared.hostname);
 	x->on_failure = m->on_failure;
 	x->client = milter_client_new(daemon_loop(), &p, &filters_calls, x);
 	return true;
@@ -79,6 +80,7 @@ filters_end(struct session *s)
 	for (size_t i = 0; i < f->n; i++) {
 		milter_client_free(&f->filter[i].client);
 		mem_free(&f->filter[i].name);
+		mem_free(&f->filter[i].daemon_name);
 	}
 	buf_fini(&f->packet);
 	mem_free(&s->filters);

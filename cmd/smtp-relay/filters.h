@@ -16,7 +16,8 @@
 /* As configured. */
 struct milter_conf {
 	char *name, *address;
-	int on_failure; /* enum filter_failure */
+	char *daemon_name; /* what {daemon_name} tells it; empty: hostname */
+	int on_failure;    /* enum filter_failure */
 	int64_t connect_ms, command_ms, content_ms;
 	char **listeners; /* names or roles; empty: all */
 };
@@ -27,7 +28,7 @@ enum filter_failure { FILTER_TEMPFAIL, FILTER_ACCEPT, FILTER_REJECT };
 struct filter {
 	struct filters *chain;
 	struct milter_client *client;
-	char *name;
+	char *name, *daemon_name;
 	int on_failure;
 	bool greeted;      /* it has heard of HELO on this connection */
 	bool session_over; /* it has accepted all of the session, */

@@ -160,6 +160,8 @@ static const struct conf_key milter_keys[] = {
 	    "Where the filter listens: unix:PATH, or a numeric address and port." },
 	{ "listeners", CONF_LIST, AT(listeners), "", 0, 0, RELOAD, NULL,
 	    "Names or roles of the listeners whose mail it is asked about; empty means all." },
+	{ "daemon_name", CONF_STR, AT(daemon_name), "", 0, 0, RELOAD, NULL,
+	    "What it is told as {daemon_name}; empty means hostname." },
 	{ "on_failure", CONF_ENUM, AT(on_failure), "tempfail", 0, 0, RELOAD, "tempfail|accept|reject",
 	    "What becomes of a message about which it cannot be asked." },
 	{ "connect_timeout", CONF_TIME, AT(connect_ms), "30s", 1000, 3600000, RELOAD, NULL,
