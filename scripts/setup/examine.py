@@ -15,6 +15,7 @@ import time
 import certificates
 import confile
 import directory
+import spam
 import host
 import ldap
 import records
@@ -208,7 +209,7 @@ def published(site):
 
 def of_domain(site, domain, name, ask):
     lacking = [(level, owner, kind, value) for owner, kind, value, level, _ in
-               records.wanted(domain, name, [name] if site.mx() else [], site.services())
+               records.wanted(domain, name, [name] if site.mx() else [], site.services(), key=spam.record(site.filter_path, domain))
                if level and not records.fits(kind, value, ask(owner, kind))]
     services = [owner.split(".")[0][1:] for _, owner, kind, _ in lacking if kind == "SRV"]
     for level, owner, kind, value in lacking:
@@ -298,12 +299,25 @@ def delivery(site):
         yield ("WARN" if count["held"] else "OK"), "queue", words, "jobctl-ctl list state=held" if count["held"] else ""
 
 
-QUESTIONS = (configuration, units, errors, service_accounts, indexes, tls, clock, published, ports, modes, disk, delivery)
+def filters(site):
+    """Of the relay: those that do not answer keep mail waiting, or let all of it in."""
+    for name, keys in site.daemons.get("smtp-relay", {}).items():
+        if not name.startswith("milter "):
+            continue
+        where, name = keys["address"], name[7:]
+        if spam.answers(where):
+            yield "OK", "filter", "%s at %s" % (name, where), ""
+        else:
+            yield "FAIL", "filter", "%s does not answer at %s: on_failure = %s" % (name, where, keys.get("on_failure", "")), "systemctl status %s" % name
 
 
-def examine(conf):
+QUESTIONS = (configuration, units, filters, errors, service_accounts, indexes, tls, clock, published, ports, modes, disk, delivery)
+
+
+def examine(conf, filter_path=spam.PATH):
     """All findings, in the order of the questions."""
     site = site_of.Site(conf)
+    site.filter_path = filter_path
     found = []
     for question in QUESTIONS:
         try:

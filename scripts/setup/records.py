@@ -10,7 +10,7 @@ SERVICES = {
 }
 
 
-def wanted(domain, hostname, mx, services, addresses=()):
+def wanted(domain, hostname, mx, services, addresses=(), key=None):
     """[(owner, type, value, level when it is missing or "", why)]; `mx` are the hosts that take the domain's mail,
     `services` {service: port} of those that people use here."""
     found = [(domain, "MX", "%d %s" % (10, h), "FAIL", "where mail for %s goes" % domain) for h in mx]
@@ -22,6 +22,8 @@ def wanted(domain, hostname, mx, services, addresses=()):
         ("_mta-sts." + domain, "TXT", "v=STSv1; id=1", "", "MTA-STS (RFC 8461); a new id with each change of the policy"),
         ("_smtp._tls." + domain, "TXT", "v=TLSRPTv1; rua=mailto:postmaster@%s" % domain, "", "TLSRPT (RFC 8460)"),
     ]
+    if key:
+        found.append((*key[:1], "TXT", key[1], "FAIL", "DKIM (RFC 6376): the key that the filter signs with"))
     for service, (name, port) in SERVICES.items():
         if service in services:
             value = "%d 1 %d %s" % (0 if service.endswith("s") else 10, services[service] or port, hostname)
@@ -29,16 +31,21 @@ def wanted(domain, hostname, mx, services, addresses=()):
     return found
 
 
+def quoted(text):
+    """Strings of a TXT record, which have 255 octets at most."""
+    return " ".join('"%s"' % text[i:i + 255] for i in range(0, len(text), 255))
+
+
 def policy(mx):
     """What https://mta-sts.DOMAIN/.well-known/mta-sts.txt has to say."""
     return "version: STSv1\nmode: testing\n" + "".join("mx: %s\n" % h for h in mx) + "max_age: 604800\n"
 
 
-def zone(domain, hostname, mx, services, addresses=()):
+def zone(domain, hostname, mx, services, addresses=(), key=None):
     """As lines of a zone file."""
     text, last = "", None
-    for owner, kind, value, _, why in wanted(domain, hostname, mx, services, addresses):
-        value = '"%s"' % value if kind == "TXT" else value + "." if kind in ("MX", "SRV") else value
+    for owner, kind, value, _, why in wanted(domain, hostname, mx, services, addresses, key):
+        value = quoted(value) if kind == "TXT" else value + "." if kind in ("MX", "SRV") else value
         text += "" if why == last else "; %s\n" % why
         text += "%-40s IN %-5s %s\n" % (owner + ".", kind, value)
         last = why
@@ -51,6 +58,8 @@ def zone(domain, hostname, mx, services, addresses=()):
 
 def fits(kind, value, published):
     """Does what is published do the work of the value?  A site's own words are as good as ours."""
+    if kind == "TXT" and value.startswith("v=DKIM1"):  # this key and no other
+        return any(re.sub(r"\s", "", p).endswith(value.rpartition(" ")[2]) for p in published)
     if kind == "TXT":
         begin = re.match(r"v=\w+", value).group(0).lower()
         return any(p.lower().startswith(begin) for p in published)

@@ -216,6 +216,35 @@ try:
     tm.ok(r.returncode == 1 and "nodot is no name" in r.stdout and "nobody answers" in r.stderr, "what cannot be is asked again") or tm.diag(said(r))
     tm.ok(tree() == before and slapcat() == entries, "and nothing has changed")
 
+    # ---- a mail filter
+    if shutil.which("rspamd") and shutil.which("redis-server"):
+        rspamd = top + "/rspamd"
+        os.mkdir(rspamd)
+        filtered = ("--filter", "rspamd", "--filter-path", rspamd)
+        r = setup(*OPTIONS, *filtered)
+        tm.is_((r.returncode, r.stderr), (0, ""), "rspamd is set up") or tm.diag(r.stdout)
+        key = f"{rspamd}/dkim/{DOMAIN}.tiermail.key"
+        tm.is_(os.stat(key).st_mode & 0o777, 0o600, "with a key that nobody else reads")
+        tm.ok("milter rspamd" in text_of(etc + "/smtp-relay.conf") and "\nfolder = Junk" in text_of(etc + "/lmtpd.conf"), "the relay asks it, the store files by it")
+        tm.is_([run(f"{tm.BINDIR}/{d}", "-n", "-c", f"{etc}/{d}.conf").returncode for d in ("smtp-relay", "lmtpd")], [0, 0], "(both take it)")
+        zone = setup("records", "--filter-path", rspamd).stdout
+        dkim = re.search(rf'tiermail\._domainkey\.{DOMAIN}\. +IN TXT +(".*")', zone)
+        public = run("openssl", "pkey", "-in", key, "-pubout").stdout
+        tm.ok(dkim and all(len(s) <= 257 for s in dkim[1].split(" ") if s[:1] == '"' == s[-1:]) and dkim[1].replace('" "', "").strip('"') ==
+              "v=DKIM1; k=rsa; p=" + "".join(public.split("\n")[1:-2]), "the record has its key, in strings that DNS takes") or tm.diag(zone)
+        r = setup(*OPTIONS, *filtered)
+        tm.ok(r.returncode == 0 and "Everything is as it should be already." in r.stdout, "once more: nothing to do") or tm.diag(said(r))
+        found = [f for f in map(json.loads, setup("check", "--json", "--filter-path", rspamd).stdout.splitlines()) if f["what"] == "filter"]
+        tm.is_([(f["level"], "rspamd does not answer" in f["words"]) for f in found], [("FAIL", True)], "check asks it, and it does not run")
+        put(rspamd + "/local.d/arc.conf", "enabled = false;\n")
+        r = setup(*OPTIONS, *filtered)
+        tm.ok(r.returncode == 78 and "local.d/arc.conf" in r.stderr and text_of(rspamd + "/local.d/arc.conf") == "enabled = false;\n",
+              "a file that an administrator has written stays") or tm.diag(said(r))
+        r = setup(*OPTIONS, *filtered, "--replace")
+        tm.ok(r.returncode == 0 and "tiermail" in text_of(rspamd + "/local.d/arc.conf"), "unless it is to be replaced")
+        tm.ok(setup(*OPTIONS, "--filter", "rspamd", "--filter-path", top + "/no").returncode == 64, "no configuration of rspamd, no filter")
+        put(etc + "/smtp-relay.conf", text_of(etc + "/smtp-relay.conf").split("\n[milter rspamd]")[0] + "\n")   # (nothing of it runs here)
+
     # ---- what an administrator has changed stays
     put(CONF, text_of(CONF).replace(f"hostname = {HOST}", "hostname = other.example.org"))
     mine = text_of(CONF)

@@ -1,0 +1,142 @@
+"""rspamd beside a relay: what it is told in local.d/ so that it is our mail filter, the key with which it signs, and the
+DNS record of that key.
+
+Nothing of rspamd's own files is changed.  A file of local.d/ that an administrator has written stays."""
+import base64
+import os
+import re
+import socket
+import struct
+
+import host
+
+PATH = "/etc/rspamd"
+STATE = "/var/lib/rspamd"
+MILTER = "127.0.0.1:11332"
+CONTROLLER = "127.0.0.1:11334"
+USER = "_rspamd"
+SELECTOR = "tiermail"
+MARK = "# Written by tiermail-setup, which writes it anew as long as this line is here."
+BITS = 2048
+SECONDS = 10
+
+
+def keys_of(path):
+    """Where its DKIM keys are."""
+    return os.path.join(STATE if path == PATH else path, "dkim")
+
+
+def files(path):
+    """{file of local.d: text}"""
+    keys = keys_of(path)
+    sign = 'path = "%s/$domain.$selector.key";\nselector = "%s";\nuse_esld = false;\n' % (keys, SELECTOR)
+    return {
+        "worker-proxy.inc": "# The relay asks here; this worker scans by itself.\n"
+                            'bind_socket = "%s";\nmilter = yes;\nupstream "local" {\n  default = yes;\n  self_scan = yes;\n}\n' % MILTER,
+        "worker-controller.inc": "# Stores tell here what people move to and from Junk.\n"
+                                 'bind_socket = "%s";\n' % CONTROLLER,
+        "milter_headers.conf": "# X-Spam: Yes comes without being asked for; what else people and scripts may read.\n"
+                               'use = ["authentication-results", "x-spamd-result"];\n'
+                               'authenticated_headers = ["authentication-results"];\n',
+        "dkim_signing.conf": "# Mail of our users, and of programs of this host.\n" + sign + "allow_username_mismatch = true;\n",
+        "arc.conf": "# Mail that comes in, which may be forwarded.\n" + sign,
+        "redis.conf": 'servers = "127.0.0.1";\n',
+    }
+
+
+def settings():
+    """As in tiermail-setup: {file: {(section, key): value}}, of the relay and of the store."""
+    relay = {("milter rspamd", "address"): MILTER, ("milter rspamd", "listeners"): "mx, submission"}
+    store = {("spam", "folder"): "Junk", ("spamtest", "status_header"): r"X-Spamd-Result: \[(-?[0-9.]+) /",
+             ("spamtest", "max_header"): r"X-Spamd-Result: / ([0-9.]+)\]"}
+    return relay, store
+
+
+def demand(path):
+    """Stops where rspamd, or where it keeps what it has learned, is not installed."""
+    lacking = [package for name, package in (("rspamd", "rspamd"), ("redis-server", "redis-server")) if not host.program(name)]
+    if lacking:
+        raise host.Stop("--filter rspamd: apt install %s" % " ".join(lacking))
+    if not os.path.isdir(path):
+        raise host.Stop("--filter-path: there is no folder %s" % path, 64)
+
+
+def changes(path, replace=()):
+    """({path: text} to be written, [paths that are an administrator's, and not to be replaced])"""
+    wanted, others = {}, []
+    for name, text in files(path).items():
+        file = os.path.join(path, "local.d", name)
+        old, text = host.read(file), MARK + "\n" + text
+        if old == text:
+            continue
+        if old is not None and MARK not in old and file not in replace:
+            others.append(file)
+        else:
+            wanted[file] = text
+    return wanted, others
+
+
+def key_file(path, domain):
+    """Where rspamd is told that the key of a domain is, or None when it signs nothing."""
+    text = host.read(os.path.join(path, "local.d", "dkim_signing.conf")) or ""
+    where, selector = (re.search(r'(?m)^\s*%s\s*=\s*"([^"]+)"' % k, text) for k in ("path", "selector"))
+    if not where or not selector:
+        return None, None
+    return where.group(1).replace("$domain", domain).replace("$selector", selector.group(1)), selector.group(1)
+
+
+def make_key(path, domain):
+    """Makes the domain's key, unless it has one; for rspamd to read and nobody else."""
+    file, _ = key_file(path, domain)
+    if not file or os.path.exists(file):
+        return False
+    owner = host.user_of(USER)
+    host.folder(os.path.dirname(file), 0o750, owner)
+    text = host.demand(["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:%d" % BITS])
+    host.put(file, text, 0o600, shared=False)
+    if owner and os.getuid() == 0:
+        os.chown(file, owner.pw_uid, owner.pw_gid)
+    return True
+
+
+def record(path, domain):
+    """(owner, value) of the TXT record for the key of a domain, or None."""
+    file, selector = key_file(path, domain)
+    if not file or not os.path.exists(file):
+        return None
+    text = host.demand(["openssl", "pkey", "-in", file, "-pubout"])
+    der = base64.b64decode("".join(text.split("-----")[2].split()))
+    return "%s._domainkey.%s" % (selector, domain), "v=DKIM1; k=rsa; p=" + base64.b64encode(der).decode()
+
+
+def write(path, wanted):
+    """True when rspamd must be told."""
+    host.folder(os.path.join(path, "local.d"))
+    return any([host.put(file, text, 0o644, shared=False) for file, text in wanted.items()])
+
+
+def restart(changed, no_start):
+    """Starts what has to run, where there is systemd; else says what to start."""
+    if host.systemd() and not no_start:
+        host.demand(["systemctl", "enable", "--now", "redis-server", "rspamd"])
+        if changed:
+            host.demand(["systemctl", "restart", "rspamd"])
+    elif changed:
+        host.say("(Re)start rspamd, and redis-server beside it.")
+
+
+def answers(address):
+    """Does a filter agree on terms (sendmail's protocol, version 6), as a relay that asks it for nothing?"""
+    try:
+        if address.startswith("unix:"):
+            s = socket.socket(socket.AF_UNIX)
+            s.settimeout(SECONDS)
+            s.connect(address[5:])
+        else:
+            where, _, port = address.rpartition(":")
+            s = socket.create_connection((where.strip("[]"), int(port)), SECONDS)
+        with s:
+            s.sendall(struct.pack("!IcIII", 13, b"O", 6, 0x1ff, 0x1fffff))
+            return s.recv(5)[4:] == b"O"
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,209 @@
+#!/usr/bin/env python3
+"""A real rspamd as tiermail-setup configures it, asked by the relay: refusals, verdicts in the message, the log and the
+folder for spam, SPF, DKIM and DMARC against DNS, signatures of our own (DKIM, ARC) with the record that is printed, and
+what it learns."""
+import imaplib, json, os, shutil, smtplib, socket, ssl, subprocess, sys, time, urllib.request
+
+sys.dont_write_bytecode = True
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "../../scripts/setup")]
+import tm
+import wire
+import records
+import spam
+
+if not shutil.which("rspamd") or not shutil.which("redis-server"):
+    tm.skip_all("rspamd or redis-server is not installed")
+tm.need("ldapadd", "nsd", "openssl")
+GTUBE = "JS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X\r\n"
+TERMINATED = []
+top = tm.tempdir()
+os.chmod(top, 0o755)
+etc = f"{top}/rspamd"
+milter, controller, dns, mx = (tm.free_port() for _ in range(4))
+spam.host.say = lambda words="": None
+
+
+def put(path, text):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w") as f:
+        f.write(text)
+
+
+def start(name, *argv):
+    p = subprocess.Popen(argv, stdout=open(f"{top}/{name}.out", "w"), stderr=subprocess.STDOUT)
+    TERMINATED.append(p)
+    return p
+
+
+def as_setup_does(domain):
+    """Its files, the key, and on top what makes this one ours alone: ports, DNS, nothing that asks the Internet."""
+    os.mkdir(etc)
+    tm.is_(spam.changes(etc)[1], [], "nothing of an administrator's is in the way")
+    spam.write(etc, spam.changes(etc)[0])
+    tm.is_(spam.make_key(etc, domain), True, "a key for DKIM")
+    tm.is_((spam.make_key(etc, domain), spam.changes(etc)), (False, ({}, [])), "is made once, as all of it")
+    over = {"worker-proxy.inc": f'bind_socket = "127.0.0.1:{milter}";\n', "worker-controller.inc": f'bind_socket = "127.0.0.1:{controller}";\n',
+            "worker-normal.inc": "enabled = false;\n", "redis.conf": f'servers = "{top}/redis.sock";\n',
+            "options.inc": f'disable_hyperscan = true;\ndns {{ nameserver = ["127.0.0.1:{dns}"]; timeout = 2s; retransmits = 2; }}\n',
+            "classifier-bayes.conf": "min_learns = 3;\n", "actions.conf": "greylist = null;\nreject = 30;\n",
+            "statistics_group.conf": 'symbols {\n "BAYES_SPAM" {\n weight = 9;\n }\n}\n',
+            **{f"{m}.conf": "enabled = false;\n" for m in ("rbl", "surbl", "fuzzy_check", "asn", "phishing", "greylist", "ratelimit", "replies",
+                                                           "neural", "history_redis", "mx_check", "hfilter", "reputation")}}
+    for name, text in over.items():
+        put(f"{etc}/override.d/{name}", text)
+    for d in ("db", "run", "log"):
+        os.mkdir(f"{top}/{d}")
+    if os.getuid() == 0:
+        subprocess.run(["chown", "-R", "_rspamd", top], check=True)
+
+
+def name_server(domain, zone):
+    put(f"{top}/zone.{domain}", f"$TTL 60\n{domain}. IN SOA ns.{domain}. x.{domain}. 1 60 60 60 60\n{domain}. IN NS ns.{domain}.\nns.{domain}. IN A 127.0.0.1\n" + zone)
+    put(f"{top}/zone.sender.test", "$TTL 60\nsender.test. IN SOA ns.sender.test. x.sender.test. 1 60 60 60 60\nsender.test. IN NS ns.sender.test.\n"
+        'ns.sender.test. IN A 127.0.0.1\nsender.test. IN MX 10 ns.sender.test.\nsender.test. IN TXT "v=spf1 ip4:192.0.2.0/24 -all"\n'
+        '_dmarc.sender.test. IN TXT "v=DMARC1; p=none"\n')
+    put(f"{top}/nsd.conf", f'server:\n ip-address: 127.0.0.1@{dns}\n username: ""\n zonesdir: {top}\n database: ""\n pidfile: ""\n logfile: {top}/nsd.log\n'
+        f" xfrdfile: {top}/xfrd\n zonelistfile: {top}/zonelist\n xfrdir: {top}\nremote-control:\n control-enable: no\n"
+        + "".join(f"zone:\n name: {d}\n zonefile: zone.{d}\n" for d in (domain, "sender.test")))
+    start("nsd", "nsd", "-d", "-c", f"{top}/nsd.conf")
+
+
+def from_outside(body, head="Subject: s\r\n", to=1, sender="a@sender.test", address="192.0.2.7", author=None):
+    """(code, text) of the end of a message of a stranger at this address."""
+    c = wire.Line((sb.host, mx), wire.v1(address))
+    c.line()
+    for say in ("EHLO mail.sender.test", f"MAIL FROM:<{sender}>", f"RCPT TO:<{sb.user(to)}@{sb.domain}>", "DATA"):
+        c.send(say + "\r\n")
+        said = c.line()
+        while said[3:4] == "-":
+            said = c.line()
+        if said[:1] not in "23":
+            return said[:3], said
+    c.send(f"From: <{author or sender}>\r\nTo: <{sb.user(to)}@{sb.domain}>\r\nDate: Tue, 1 Dec 2026 01:00:00 +0000\r\nMessage-ID: <{time.monotonic_ns()}@sender.test>\r\n"
+           if head is not None else "")
+    c.send((head or "") + ("\r\n" if head is not None else "") + body + ".\r\n")
+    said = c.line()
+    c.close()
+    return said[:3], said
+
+
+had = {}
+
+
+def arrived(n=1, folder="INBOX"):
+    """The next message, which must be in this folder: (header, unfolded, and the message as it is)."""
+    def look():
+        for f in ("INBOX", "Junk"):
+            try:
+                got = sb.messages(n, f)[had.get((n, f), 0):]
+            except (imaplib.IMAP4.error, AssertionError, TypeError):
+                continue            # (no such folder yet)
+            if got:
+                had[n, f] = had.get((n, f), 0) + 1
+                return f, got[0]
+        return None
+    where, message = tm.wait_for(look, what="mail") or ("", b"\r\n\r\n")
+    head = message.partition(b"\r\n\r\n")[0].decode("latin1").replace("\r\n\t", " ").replace("\r\n ", " ").split("\r\n")
+    if folder:
+        tm.is_(where, folder, "(it is in the right folder)") or tm.diag(head)
+    return head, message
+
+
+def field(head, name):
+    return [l.partition(":")[2].strip() for l in head if l.lower().startswith(name.lower() + ":")]
+
+
+def learn(kind, message):
+    r = urllib.request.Request(f"http://127.0.0.1:{controller}/learn{kind}", data=message.encode())
+    with urllib.request.urlopen(r, timeout=tm.LONG) as a:
+        return json.load(a)
+
+
+try:
+    sb = tm.Sandbox("--users", "3", *(w for d in ("pop3d", "mmpd", "memd", "jmapd", "sieved") for w in ("--without", d)),
+                    "--set", "smtp-relay.proxy.networks=127.0.0.1", "--set", f"smtp-relay.listen outside.address=127.0.0.1:{mx}",
+                    "--set", "smtp-relay.listen outside.role=mx", "--set", "smtp-relay.listen outside.proxy=yes")
+    host = f"mail.{sb.domain}"
+    as_setup_does(sb.domain)
+    name_server(sb.domain, records.zone(sb.domain, host, [host], {}, ["127.0.0.1"], key=spam.record(etc, sb.domain)))
+    start("redis", "redis-server", "--port", "0", "--unixsocket", f"{top}/redis.sock", "--unixsocketperm", "777", "--save", "", "--dir", top)
+    start("rspamd", "rspamd", "-f", "-c", "/etc/rspamd/rspamd.conf", *(f"--var={k}={v}" for k, v in (
+        ("LOCAL_CONFDIR", etc), ("DBDIR", f"{top}/db"), ("RUNDIR", f"{top}/run"), ("LOGDIR", f"{top}/log"))),
+        *(("-u", "_rspamd", "-g", "_rspamd") if os.getuid() == 0 else ()))
+    relay, store = spam.settings()
+    with open(sb.conf("smtp-relay.conf"), "a") as f:
+        f.write(f"\n[milter rspamd]\naddress = 127.0.0.1:{milter}\nlisteners = {relay['milter rspamd', 'listeners']}\n")
+    with open(sb.conf("lmtpd.conf"), "a") as f:
+        f.write("".join(f'\n[{s}]\n{k} = "{v}"\n'.replace("\\", "\\\\") for (s, k), v in store.items()))
+    tm.ok(tm.wait_for(lambda: spam.answers(f"127.0.0.1:{milter}"), what="rspamd"), "rspamd runs, and answers what `tiermail-setup check` asks")
+    tm.ok(not spam.answers(f"127.0.0.1:{dns}"), "which nobody else does")
+    sb.restart("smtp-relay")
+    sb.restart("lmtpd")
+
+    # ---- what comes from outside
+    r = from_outside("X" + GTUBE)
+    tm.ok(r[0] in ("550", "554") and "5.7.1" in r[1], "what is certain is refused") or tm.diag(r)
+    tm.ok(wire.logged(sb, "smtp-relay", "ev=filter ", "filter=rspamd", "stage=end"), "which is in the log")
+    forged = f"Authentication-Results: {host}; dkim=pass header.d=bank.test\r\nX-Spamd-Result: default: False [-99 / 15];\r\nSubject: plain\r\n"
+    tm.is_(from_outside("Dear Anna, shall we meet at ten?\r\n", head=forged)[0], "250", "a good one is not")
+    head, _ = arrived()
+    results = field(head, "Authentication-Results")
+    tm.ok(len(results) == 1 and results[0].startswith(host) and "spf=pass" in results[0] and "dmarc=pass" in results[0] and "bank" not in results[0],
+          "SPF and DMARC by DNS, under our name, and no forged ones") or tm.diag(head)
+    tm.ok(len(field(head, "X-Spamd-Result")) == 1 and "-99" not in field(head, "X-Spamd-Result")[0] and not field(head, "X-Spam"), "rspamd's own verdict") or tm.diag(head)
+    tm.ok(f"d={sb.domain}" in "".join(field(head, "ARC-Seal")), "sealed (ARC) for those to whom it is forwarded") or tm.diag(head)
+    tm.ok(wire.logged(sb, "smtp-relay", "ev=filter_said", "filter=rspamd", "field=X-Spamd-Result") and wire.logged(sb, "smtp-relay", "ev=filter_said", "spf=pass"), "and the log has it")
+    tm.is_(from_outside("hello\r\n", address="198.51.100.9")[0], "250", "from an address that may not send for the domain")
+    head, _ = arrived()
+    tm.ok("spf=fail" in field(head, "Authentication-Results")[0], "the message says so") or tm.diag(head)
+
+    # ---- what our users send
+    with sb.smtp("SUBMISSION") as s:
+        s.starttls(context=ssl._create_unverified_context())
+        s.login(f"{sb.user(1)}@{sb.domain}", sb.password)
+        s.sendmail(f"{sb.user(1)}@{sb.domain}", [f"{sb.user(2)}@{sb.domain}"], f"From: <{sb.user(1)}@{sb.domain}>\r\nTo: <{sb.user(2)}@{sb.domain}>\r\nSubject: signed\r\n\r\n.from us\r\n")
+    head, signed = arrived(2)
+    tm.ok("".join(field(head, "DKIM-Signature")).count(f"d={sb.domain};") == 1 and f"s={spam.SELECTOR};" in "".join(field(head, "DKIM-Signature")), "is signed") or tm.diag(head)
+    own = b"".join(l + b"\r\n" for l in signed.replace(b"\r\n.", b"\r\n..").split(b"\r\n")[:-1]).decode("latin1")
+    tm.is_(from_outside(own, head=None, to=3, sender=f"{sb.user(1)}@{sb.domain}")[0], "250", "and comes back from outside")
+    head, _ = arrived(3, "INBOX")
+    tm.ok("dkim=pass" in field(head, "Authentication-Results")[0], "where the signature holds, by the record that is printed") or tm.diag(head)
+    tm.is_(from_outside(own.replace("from us", "from her"), head=None, to=3, sender=f"{sb.user(1)}@{sb.domain}")[0], "250", "changed on the way")
+    head, _ = arrived(3, None)
+    tm.ok("dkim=pass" not in "".join(field(head, "Authentication-Results")) and "dkim=" in "".join(field(head, "Authentication-Results")), "it does not") or tm.diag(head)
+
+    # ---- what it learns
+    words = ["refinance", "mortgage", "pharmacy", "jackpot", "unclaimed", "inheritance", "casino", "roulette", "viagra", "lottery", "prince", "transfer", "beneficiary", "urgent"]
+    talk = ["minutes", "meeting", "agenda", "budget", "committee", "invoice", "thanks", "regards", "schedule", "project", "draft", "review", "comments", "tuesday"]
+
+    def text(of, n):
+        return f"From: <a{n}@sender.test>\r\nTo: <x@{sb.domain}>\r\nSubject: {of[n % len(of)]}\r\nMessage-ID: <{n}@sender.test>\r\n\r\n" + " ".join(of[(i * (n % 3 + 1)) % len(of)] for i in range(40)) + "\r\n"
+    like = " ".join(words * 3) + "\r\n"
+    tm.is_(from_outside(like, head="Subject: casino\r\n")[0], "250", "one that nobody has complained of")
+    head, before = arrived()
+    tm.ok(not any("BAYES_SPAM" in l for l in head), "is no spam")
+    for n in range(5):
+        learn("spam", text(words, n))
+        learn("ham", text(talk, n + 100))
+    tm.is_(from_outside(like, head="Subject: casino\r\n")[0], "250", "its like, when people have")
+    head, _ = arrived(1, "Junk")
+    tm.ok(any("BAYES_SPAM" in l for l in field(head, "X-Spamd-Result")) and field(head, "X-Spam") == ["Yes"], "is in Junk") or tm.diag(head)
+
+    # ---- away
+    rspamd = TERMINATED.pop()
+    rspamd.terminate()
+    rspamd.wait(tm.LONG)
+    c = from_outside("hello\r\n")
+    tm.ok(c[0] == "451", "while it is away mail waits at its senders") or tm.diag(c)
+    tm.ok(not spam.answers(f"127.0.0.1:{milter}"), "and check says so")
+finally:
+    for p in TERMINATED:
+        p.terminate()
+        p.wait()
+    if tm._failed:
+        for name in ("nsd.out", "redis.out", "rspamd.out", "log/rspamd.log"):
+            if os.path.exists(f"{top}/{name}"):
+                with open(f"{top}/{name}", errors="replace") as f:
+                    tm.diag(f"=== {name}\n" + "".join(l for l in f.readlines()[-60:] if "hs_helper" not in l))
+tm.done()
