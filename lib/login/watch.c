@@ -138,10 +138,14 @@ login_watch_looked(void *arg, const struct dir_answer *answer)
 {
 	struct login_watcher *n = arg;
 	struct login_watched *a = n->asked;
+	const struct dir_user *u = answer->v.kind == OK ? answer->user : NULL;
 
 	n->asked = NULL;
+	/* His name may be an address of somebody else's by now. */
+	if (u && a && !slice_eq(u->account, slice_str(a->account)))
+		u = NULL;
 	if (a && answer->v.kind != TEMP)
-		login_watch_end(a, answer->v.kind == OK ? answer->user : NULL);
+		login_watch_end(a, u);
 	login_watch_look(n);
 }
 

@@ -61,6 +61,26 @@ def lives(made):
     return "all"
 
 
+def rights(change):
+    """slapd with other access rules."""
+    path = sb.dir + "/ldap/slapd.conf"
+    with open(path) as f:
+        text = change(f.read())
+    sb.kill("slapd")
+    with open(path, "w") as f:
+        f.write(text)
+    sb.restart("slapd")
+
+
+# ---- access rules that do not let the services see it
+HIDDEN = "access to attrs=modifyTimestamp\n\tby * none\n"
+rights(lambda text: text.replace("access to ", HIDDEN + "access to ", 1))
+blind = enter(1, ["imapd"])
+ok(wire.logged(sb, "imapd", "ev=sessions_unwatched", "may not search for modifyTimestamp"), "who may not see what has changed says so")
+is_(lives(blind), "all", "and ends nobody")
+blind["imapd"].close()
+rights(lambda text: text.replace(HIDDEN, ""))
+
 first, second, third, fourth, other = enter(1), enter(2), enter(3), enter(4, ["imapd", "imap by mmpd"]), enter(5)
 is_([lives(m) for m in (first, second, third, fourth, other)], ["all"] * 5, "five people are logged in")
 time.sleep(5.1)     # what is remembered of them would let them in again for so long
@@ -92,6 +112,11 @@ sb.restart("slapd")
 subprocess.run(["ldappasswd", *ROOT, "-s", "another-5", dn(5)], check=True)
 said, took = end_of({k: v for k, v in other.items() if k != "pop3d"})
 ok(None not in said.values(), f"and what is changed then counts {took:.1f} s later")
+old = enter(8, ["imapd"])
+subprocess.run(["ldapdelete", *ROOT, dn(8)], check=True)
+modify(dn(9), f"add: mailAlternateAddress\nmailAlternateAddress: {sb.user(8)}@{D}")
+said, took = end_of(old)
+ok(None not in said.values(), f"an entry goes, and somebody else gets its name for an address: over {took:.1f} s later")
 sixth, seventh = enter(6, ["imapd"]), enter(7, ["imapd", "submission"])
 modify(ORG, "replace: mailDomainStatus\nmailDomainStatus: inactive")
 said, took = end_of({**sixth, **{"7 " + k: v for k, v in seventh.items()}})
