@@ -9,6 +9,7 @@ static const struct agent *const agents[CHANNEL_PROTOCOLS] = {
 	[CHANNEL_PROCESS] = &agent_process,
 	[CHANNEL_HOLD] = &agent_hold,
 	[CHANNEL_BITBUCKET] = &agent_bitbucket,
+	[CHANNEL_DEFRAGMENT] = &agent_defragment,
 	[CHANNEL_PIPE] = &agent_pipe,
 };
 

@@ -16,7 +16,10 @@ struct agent {
 	const char *word;       /* what the log says of who is done with */
 	enum dsn_action action; /* and what reports say */
 	bool pieces; /* it puts pieces of a message aside, which a dead master may have left */
-	int (*open)(struct loop *l);  /* at the start of the process: 0 or -errno; or NULL */
+	int (*open)(struct loop *l); /* at the start of the process: 0 or -errno; or NULL */
+	/* All recipients are done with, by a master that has died: what else is to be done before the file goes; or
+	 * NULL. */
+	void (*over)(struct job *j);
 	void (*start)(struct job *j); /* job_settle or another end follows, at once or later */
 	/* The process wants to end.  True: nobody has had the message, nor will by this lease, which
 	 * goes back.  NULL: it never waits before the first one has it. */
@@ -25,7 +28,7 @@ struct agent {
 };
 
 extern const struct agent agent_smtp, agent_lmtp, agent_reprocess, agent_process, agent_hold,
-    agent_bitbucket, agent_pipe;
+    agent_bitbucket, agent_pipe, agent_defragment;
 
 /* The agent of a channel's protocol: never NULL. */
 const struct agent *agent_find(const struct channel *c);

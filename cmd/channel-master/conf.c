@@ -52,6 +52,10 @@ static const struct conf_key keys[] = {
 	    "Reports return whole messages up to this size when the sender did not say RET=."),
 	KEY("bounce.return_max", CONF_SIZE, return_max, "10M", 0, 1073741824, NULL,
 	    "Reports return whole messages up to this size when the sender said RET=FULL."),
+	KEY("fragments.time", CONF_TIME, fragments_time, "1d", 1, MS(INT64_C(2592000)), NULL,
+	    "How long a piece of a message waits for the others before it goes on as it came."),
+	KEY("fragments.size", CONF_SIZE, fragments_size, "100M", 0, INT64_MAX, NULL,
+	    "Messages in pieces that are larger together stay in pieces."),
 	KEY("bounce.double", CONF_STR, double_bounce, "", 0, 0, "address",
 	    "Address for reports about messages with the null sender; empty drops them on record."),
 };

@@ -30,6 +30,7 @@ void job_drop(struct job *j, uint32_t after_s); /* nothing happened: try again t
 void job_settle(struct job *j);                 /* all is decided: reports, journal, end */
 /* A message without a file, which is the job's from then on. */
 void job_start_cut(struct job_cut_token *t, struct qread *r, const char *dest);
+void job_decide(void *j); /* what its outcomes are, into r: the journal's next writing has it */
 void job_log_outcome(const struct job *j, size_t i);
 
 /* For agents: somebody has given an answer about a recipient. */

@@ -98,7 +98,7 @@ deferred(void *arg, const struct verdict *v)
 }
 
 /* Everything is decided: into r. */
-static void
+void
 job_decide(void *arg)
 {
 	struct job *j = CAST(arg, struct job, JOB_MAGIC);
@@ -382,6 +382,8 @@ static void
 job_deliver(struct job *j)
 {
 	if (qread_done(j->r)) {
+		if (master.agent->over)
+			master.agent->over(j);
 		qread_finish(&j->r);
 		job_end(j, JOB_DONE);
 		return;

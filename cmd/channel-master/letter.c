@@ -14,7 +14,9 @@
 #include "expand/text.h"
 #include "letter.h"
 #include "mail/header.h"
+#include "mail/partial.h"
 #include "master.h"
+#include "mta/detour.h"
 #include "mta/header.h"
 #include "net/work.h"
 #include "queue/write.h"
@@ -38,6 +40,7 @@ struct letter {
 	struct expand_content content;
 	struct slice words[EXPAND_WORDS];
 	size_t nwords;
+	bool piece;   /* of a message in pieces */
 	char last[4]; /* octets of the body; zeros where there are fewer */
 	int error;
 	void (*opened)(void *, struct letter *);
@@ -120,6 +123,7 @@ letter_opened(void *arg)
 	} else {
 		l->nwords = expand_words_take(l->fields, &l->a, l->words);
 		l->content = expand_content_look(l->fields, &l->a);
+		l->piece = partial_parse(l->fields, &l->a, &(struct partial){ 0 });
 	}
 	done(done_arg, l);
 }
@@ -238,10 +242,11 @@ rcpt_fill(struct letter *l, struct qrcpt *q, const struct letter_piece *p,
 {
 	const struct qrcpt *of = p->of;
 	const char *given = of->final ? of->final : of->addr;
+	const char *by = mta_detour(master.channels, leg->channel, l->piece);
 
 	*q = (struct qrcpt){ .addr = leg->address,
-		.channel = leg->channel,
-		.dest = leg->host,
+		.channel = by ? by : leg->channel,
+		.dest = by ? mta_detour_write(&l->pa, leg->channel, leg->host) : leg->host,
 		.hold = leg->hold,
 		.sender = leg->sender,
 		.body = (unsigned)body };

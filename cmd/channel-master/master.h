@@ -1,6 +1,7 @@
 /* channel-master/master.h: what the files of this program share.
  *
  *	jobctl --lease--> job.c --> an agent (agent.h): agent-smtp.c, agent-reprocess.c, agent-bitbucket.c
+ *	                    |         agent-defragment.c --> fragments.c (the index), onward.c (the whole)
  *	                    |         agent-smtp.c --> site.c (where to) --> dial.c (connect, hello)
  *	                    |                |                                 |
  *	                    |                +--> session.c (pool) <-----------+
@@ -30,11 +31,13 @@ struct master_conf {
 	int64_t eager;            /* bytes: LMTP bodies sent without waiting for RCPT */
 	int eightbit;             /* enum eightbit */
 	int64_t t_connect, t_greeting, t_hello, t_mail, t_rcpt, t_data, t_block, t_dot, t_whole;
-	bool mx_loopback;    /* what the DNS says may be on this host */
-	bool tls_verify;     /* tls = must: check the certificate's name and CA */
-	int64_t return_size; /* whole message in a report when RET is not given */
-	int64_t return_max;  /* and when RET=FULL */
-	char *double_bounce; /* address for reports about null senders, "" = drop on record */
+	bool mx_loopback;       /* what the DNS says may be on this host */
+	bool tls_verify;        /* tls = must: check the certificate's name and CA */
+	int64_t return_size;    /* whole message in a report when RET is not given */
+	int64_t return_max;     /* and when RET=FULL */
+	int64_t fragments_time; /* ms: so long a piece of a message waits for the others */
+	int64_t fragments_size; /* bytes of a message that is put together */
+	char *double_bounce;    /* address for reports about null senders, "" = drop on record */
 };
 enum eightbit { EIGHTBIT_BOUNCE, EIGHTBIT_SEND };
 extern struct master_conf mconf;

@@ -125,7 +125,7 @@ message_known(struct session *s)
 
 /* Behind the stages is the queue: its file, or files, from here on. */
 static void
-queue_begin(struct session *s)
+queue_begin(struct session *s, struct slice fields)
 {
 	struct smtp_server *smtp = &s->smtp;
 	const struct smtp_mail *mail = &smtp->mail;
@@ -167,6 +167,7 @@ queue_begin(struct session *s)
 		if (!s->rcpts[i].hold)
 			s->rcpts[i].hold = s->asked_for.hold;
 	env.known = message_known(s);
+	detour_take(s, fields);
 	sent_add(s, &env);
 	m->w = qwrite_begin(relay.queue, &env);
 	buf_fini(&from);
@@ -301,7 +302,7 @@ header_end(struct session *s, size_t len, bool gap)
 		return;
 	}
 	if (stages_look(s, fields)) {
-		queue_begin(s);
+		queue_begin(s, fields);
 		message_head(s, fields, m->empty_line);
 		message_body_bytes(s, slice_from(head, len));
 	}
@@ -433,7 +434,7 @@ held_begin(struct session *s)
 	header_scan_feed(&m->scan, buf_get(&below));
 	m->eightbit = m->scan.header_8bit;
 	if (stages_look(s, buf_get(&below))) {
-		queue_begin(s);
+		queue_begin(s, buf_get(&below));
 		message_head(s, buf_get(&below), m->empty_line || f->body.size);
 	}
 	buf_fini(&below);

@@ -12,6 +12,7 @@
  *	rcpt.c     RCPT: who may have it, and who gets it; rcpt-body.h: which body of it
  *	release.c  mail that is kept for later, and cancelled
  *	sent.c     a copy for the sender's Sent folder
+ *	detour.c   channels that a message goes through on its way to the one that it is for
  *	message.c  the message: through its stages (stage.h) into the queue
  *	claims.c   what strangers claim in our name
  *	over.c     all of it is here: what it is answered
@@ -316,6 +317,9 @@ void sent_start(struct session *s, const struct address *whose,
     void (*done)(struct session *s, const struct verdict *no));
 /* Adds him behind the recipients. */
 void sent_add(struct session *s, struct qenv *env);
+
+/* detour.c */
+void detour_take(struct session *s, struct slice fields);
 
 /* message.c */
 void relay_message_begin(struct smtp_server *s);

@@ -16,6 +16,16 @@
 /* The next host does not know DELIVERBY, and the sender wants the message back rather than late. */
 #define OUT_BY_UNABLE		PERM, 554, "5.3.3", "the next host does not promise to deliver in time"
 
+/* ---- Messages that go through a channel on their way */
+
+/* The pieces of the message have been put together; the whole is in the queue (RFC 2046 5.2.2). */
+#define OUT_DETOUR_TOGETHER	OK, 250, "2.0.0", "put together"
+/* A piece of a message goes on by itself: others have not come in time, or it does not fit to them. */
+#define OUT_DETOUR_ALONE	OK, 250, "2.0.0", "gone on as it came: %.150s"
+/* A message is in a channel that only leads on to others, and there is none that it could go on to; mend the rules, or
+ * put that channel back into channels.conf. */
+#define OUT_DETOUR_NOWHERE	TEMP, 451, "4.3.5", "nowhere to go on to: %.150s"
+
 /* ---- Programs and mailbox files (piped(8)) */
 
 /* The program has taken the message (exit code 0); native is the user's mailbox file. */

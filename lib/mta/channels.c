@@ -31,7 +31,7 @@ static struct channel_route **raw_routes;
 /* clang-format off */
 static const struct conf_key channel_keys[] = {
 	{ "protocol", CONF_ENUM, AT(struct raw_channel, protocol), "auto", 0, 0, RELOAD,
-	    "auto|lmtp|smtp|reprocess|process|hold|bitbucket|pipe",
+	    "auto|lmtp|smtp|reprocess|process|hold|bitbucket|defragment|pipe",
 	    "What becomes of its mail; auto is LMTP for tcp_lmtp, the name where that is one, else SMTP." },
 	{ "tls", CONF_ENUM, AT(struct raw_channel, c.tls), "may", 0, 0, RELOAD, "off|may|must",
 	    "Whether STARTTLS is used: never, when offered, or demanded." },
@@ -77,6 +77,8 @@ static const struct conf_key channel_keys[] = {
 	    "Name given in EHLO and LHLO; empty is hostname." },
 	{ "cut_through", CONF_BOOL, AT(struct raw_channel, c.cut_through), "yes", 0, 0, RELOAD, NULL,
 	    "Whether LMTP may deliver a message before the client is answered, past the queue." },
+	{ "defragment", CONF_BOOL, AT(struct raw_channel, c.defragment), "no", 0, 0, RELOAD, NULL,
+	    "Whether messages in pieces are put together before they go here." },
 	{ "stopped", CONF_BOOL, AT(struct raw_channel, c.stopped), "no", 0, 0, RELOAD, NULL,
 	    "Whether jobctl starts with this channel stopped." },
 };
@@ -120,6 +122,7 @@ static const char *const protocols[CHANNEL_PROTOCOLS] = { [CHANNEL_LMTP] = "lmtp
 	[CHANNEL_PROCESS] = "process",
 	[CHANNEL_HOLD] = "hold",
 	[CHANNEL_BITBUCKET] = "bitbucket",
+	[CHANNEL_DEFRAGMENT] = "defragment",
 	[CHANNEL_PIPE] = "pipe" };
 
 const char *
@@ -253,6 +256,10 @@ add_channel(struct channels *cs, const struct raw_channel *r, struct buf *why)
 		    conf_where(&r->c.maxjobs), c->name, CHANNEL_NAME_MAX);
 	c->protocol = protocol_of(r->protocol, c->name);
 	lmtp = c->protocol == CHANNEL_LMTP;
+	if (c->protocol == CHANNEL_DEFRAGMENT) { /* one process knows all pieces */
+		c->maxjobs = 1;
+		c->minjobs = c->minjobs > 1 ? 1 : c->minjobs;
+	}
 	if (c->minjobs > c->maxjobs)
 		buf_printf(why, "%s: minjobs = %lld: more than maxjobs, which is %lld\n",
 		    conf_where(&r->c.minjobs), (long long)c->minjobs, (long long)c->maxjobs);
@@ -316,6 +323,14 @@ add_hosts(struct channels *cs, struct buf *why)
 	}
 }
 
+static bool
+route_detours(const struct channels *cs, const char *name)
+{
+	const struct channel *c = channels_find(cs, slice_str(name));
+
+	return c && channel_detours(c);
+}
+
 static void
 add_routes(struct channels *cs, struct buf *why)
 {
@@ -335,6 +350,10 @@ add_routes(struct channels *cs, struct buf *why)
 			buf_printf(why,
 			    "%s: [route %s] channel: the directory and the alias file alone lead "
 			    "to %s\n",
+			    conf_where(&(*r)->channel), (*r)->domain, (*r)->channel);
+		if (route_detours(cs, (*r)->channel))
+			buf_printf(why,
+			    "%s: [route %s] channel: mail comes to %s on its way to others alone\n",
 			    conf_where(&(*r)->channel), (*r)->domain, (*r)->channel);
 		like = conf_form_check("pattern", slice_str((*r)->domain));
 		if (like)
@@ -371,6 +390,7 @@ apply_keywords(struct channel *c, const struct mta_channel *m, struct buf *why)
 		c->tls = m->tls_client; /* MTA_NEED_ and CHANNEL_TLS_ are in one order */
 	if (m->port > 0)
 		c->port = m->port;
+	c->defragment = m->defragment > 0;
 	if (m->daemon) {
 		free(c->relay);
 		c->relay = mem_printf("%s:%lld", m->daemon, (long long)c->port);
@@ -425,7 +445,7 @@ channels_build(const char *path, struct buf *why)
 		add_default(cs, "tcp_lmtp", CHANNEL_LMTP, why);
 	if (!channels_find(cs, S("tcp_local")))
 		add_default(cs, "tcp_local", CHANNEL_SMTP, why);
-	for (int i = CHANNEL_REPROCESS; i <= CHANNEL_BITBUCKET; i++)
+	for (int i = CHANNEL_REPROCESS; i <= CHANNEL_DEFRAGMENT; i++)
 		if (!channels_find(cs, slice_str(protocols[i])))
 			add_default(cs, protocols[i], i, why);
 	add_hosts(cs, why);
@@ -530,9 +550,9 @@ channels_print(const struct channels *cs, struct buf *out)
 		buf_printf(out,
 		    "relay = \"%s\"\nport = %lld\nsource = \"%s\"\nhelo = \"%s\"\ncut_through = "
 		    "%s\n"
-		    "stopped = %s\n",
+		    "defragment = %s\nstopped = %s\n",
 		    c->relay, (long long)c->port, c->source, c->helo, c->cut_through ? "yes" : "no",
-		    c->stopped ? "yes" : "no");
+		    c->defragment ? "yes" : "no", c->stopped ? "yes" : "no");
 	}
 	for (size_t i = 0; i < cs->nhost; i++)
 		buf_printf(out, "\n[host %s]\nlmtp = %s\ntls = %s\n", cs->host[i].name,

@@ -4,8 +4,8 @@
  * channels.conf(5), and beside it mta.cnf with mappings and general (tiermail-rewrite(5)) and the
  * alias file (tiermail-aliases(5)), if they are there.  Channels of mta.cnf are channels here; a [channel] section of the same name takes its place.
  * Without mta.cnf the rules are made of the [route] sections, so that there is one way to decide.  The
- * channels tcp_lmtp (LMTP), tcp_local (SMTP), reprocess, process, hold and bitbucket exist even when the files
- * are silent; pipe only where they name it, for it needs a daemon that not every host has. */
+ * channels tcp_lmtp (LMTP), tcp_local (SMTP), reprocess, process, hold, bitbucket and defragment exist even when
+ * the files are silent; pipe only where they name it, for it needs a daemon that not every host has. */
 #ifndef MTA_CHANNELS_H
 #define MTA_CHANNELS_H
 #include "conf/conf.h"
@@ -18,11 +18,12 @@
 enum channel_protocol {
 	CHANNEL_LMTP,
 	CHANNEL_SMTP,
-	CHANNEL_REPROCESS, /* expanded once more, as from the channel that it came from, ... */
-	CHANNEL_PROCESS,   /* ... or as from this one */
-	CHANNEL_HOLD,      /* held; when it is released, as CHANNEL_REPROCESS */
-	CHANNEL_BITBUCKET, /* dropped, on record */
-	CHANNEL_PIPE,      /* given to programs and mailbox files, by piped */
+	CHANNEL_REPROCESS,  /* expanded once more, as from the channel that it came from, ... */
+	CHANNEL_PROCESS,    /* ... or as from this one */
+	CHANNEL_HOLD,       /* held; when it is released, as CHANNEL_REPROCESS */
+	CHANNEL_BITBUCKET,  /* dropped, on record */
+	CHANNEL_DEFRAGMENT, /* put together, and on to where it was going (mta/detour.h) */
+	CHANNEL_PIPE,       /* given to programs and mailbox files, by piped */
 	CHANNEL_PROTOCOLS
 };
 enum channel_tls { CHANNEL_TLS_OFF, CHANNEL_TLS_MAY, CHANNEL_TLS_MUST };
@@ -56,6 +57,7 @@ struct channel {
 	char *helo;   /* EHLO/LHLO name; "" = hostname */
 	bool
 	    cut_through; /* LMTP: its mail may be delivered before the relay answers, past the queue */
+	bool defragment; /* messages in pieces are put together before they come here */
 	bool stopped;    /* jobctl starts with this channel stopped */
 };
 /* [host NAME]: where the LMTP server of a mailHost is. */
@@ -116,6 +118,12 @@ static inline bool
 channel_expands(const struct channel *c)
 {
 	return c->protocol >= CHANNEL_REPROCESS && c->protocol <= CHANNEL_HOLD;
+}
+/* Does it lead on to another channel (mta/detour.h)? */
+static inline bool
+channel_detours(const struct channel *c)
+{
+	return c->protocol == CHANNEL_DEFRAGMENT;
 }
 /* Are addresses of the header rewritten in our own mail that goes there (the keyword `reverse`)? */
 bool channels_reverse(const struct channels *c, const char *channel);

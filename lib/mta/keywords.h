@@ -48,7 +48,7 @@ struct mta_channel {
 	int mx, single, switching, vrfy, expn, etrn, mailfrom_dns;
 	int tls_server, tls_client, sasl_server, sasl_client;
 	int ehlo, eightbit, utf8, chunking_server, chunking_client, notary, long_lines;
-	int logging, master_debug, slave_debug, return_path;
+	int logging, master_debug, slave_debug, return_path, defragment;
 	int send_post, copy_post, warn_post, final_rcpt, postmaster_alias;
 	int64_t port, maxjobs, threaddepth, filesperjob, addrsperfile, addrsperjob, subdirs;
 	int64_t missing_recipient, holdlimit, expandlimit, recipientlimit, recipientcutoff,

@@ -71,12 +71,13 @@ defaults(void)
 	s = channels_find(c, S("tcp_local"));
 	ok(l && l->protocol == CHANNEL_LMTP && l->dest_max == 64 && l->port == 24, "tcp_lmtp");
 	ok(s && s->protocol == CHANNEL_SMTP && s->dest_max == 20 && s->port == 25, "tcp_local");
-	for (size_t i = CHANNEL_REPROCESS; i <= CHANNEL_BITBUCKET; i++) {
+	for (size_t i = CHANNEL_REPROCESS; i <= CHANNEL_DEFRAGMENT; i++) {
 		const char *word = channels_protocol_word((int)i);
 		const struct channel *k = channels_find(c, slice_str(word));
 
 		ok(k && k->protocol == (int)i && k->backoff[1].s[0] == 5, "%s", word);
-		eq(k && channel_expands(k), i != CHANNEL_BITBUCKET,
+		eq(k && channel_detours(k), i == CHANNEL_DEFRAGMENT, "leads on to others, or not");
+		eq(k && channel_expands(k), i < CHANNEL_BITBUCKET,
 		    "expands its recipients, or not");
 	}
 	ok(!channels_find(c, S("pipe")) && !channels_pipes(c, "pipe"),
