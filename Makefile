@@ -47,7 +47,7 @@ ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(san) $(LDFLAGS)
 low  := daemon net conf mail base
 libs_smtp-relay     := guard expand login rules job queue directory route mta milter sieve sasl smtp $(low)
 libs_jobctl         := job queue mta $(low)
-libs_channel-master := expand login job queue directory route mta sasl smtp $(low)
+libs_channel-master := programs expand login job queue directory route mta sasl smtp $(low)
 libs_lmtpd          := pab submit rules login message store imap directory sieve sasl smtp json $(low)
 libs_stored         := store-writer store $(low)
 libs_storectl       := aging login message store directory mta backup imap sasl $(low)
@@ -57,7 +57,7 @@ libs_mmpd           := backend login imap directory managesieve pop3 sasl smtp $
 libs_memd           := web backend login http directory sasl json $(low)
 libs_pop3d          := login message store imap directory pop3 sasl $(low)
 libs_sieved         := login rules directory managesieve sieve sasl $(low)
-libs_piped          := smtp $(low)
+libs_piped          := programs smtp $(low)
 libs_mailq          := job queue mta $(low)
 libs_jobctl-ctl     := job queue mta $(low)
 libs_tmctl          := http $(low)
@@ -141,7 +141,7 @@ endef
 $(foreach c,$(programs),$(eval $(call cmd_rule,$(c))))
 
 # ---- tests: t/DIR/NAME.c links lib/DIR and everything below it -------------------------
-all_libs   := pab admin web backend guard submit expand login rules aging message store-writer store job queue directory route mta jmap json managesieve sieve backup milter http imap pop3 sasl smtp daemon net conf mail base
+all_libs   := programs pab admin web backend guard submit expand login rules aging message store-writer store job queue directory route mta jmap json managesieve sieve backup milter http imap pop3 sasl smtp daemon net conf mail base
 unit_src   := $(filter-out t/fuzz/% t/tools/%,$(wildcard t/*/*.c))
 unit_tests := $(unit_src:%.c=$(B)/%)
 fuzz_src   := $(wildcard t/fuzz/*.c)

@@ -40,7 +40,7 @@ child_fail(enum order_how how, int error)
 static void
 child_descriptors(const struct child_plan *c)
 {
-	const int from[] = { c->in, c->out, c->out, c->fault, c->body };
+	const int from[] = { c->in, c->to >= 0 ? c->to : c->out, c->out, c->fault, c->body };
 	int high[NELEM(from)];
 
 	for (size_t i = 0; i < NELEM(from); i++)
@@ -234,6 +234,9 @@ child_exec(const struct child_plan *c)
 		env_word(&a, "EXTENSION", o->extension),
 		env_word(&a, "QUEUE_ID", o->qid),
 		env_word(&a, "SIZE", o->size),
+		c->to >= 0 ? env_word(&a, "INPUT_TYPE", o->type) : NULL,
+		env_word(&a, "INPUT_SUBTYPE", o->subtype),
+		env_word(&a, "INPUT_NAME", o->name),
 		NULL,
 	};
 	size_t n = 0;

@@ -61,6 +61,17 @@ answers_say(struct psession *s)
 	}
 }
 
+static void
+deliver_run_over(void *arg, size_t at, const struct order_result *r UNUSED, const struct verdict *v)
+{
+	struct psession *s = CAST(arg, struct psession, PSESSION_MAGIC);
+
+	s->rcpts[at].run = NULL;
+	s->rcpts[at].v = *v;
+	if (at == s->answered)
+		answers_say(s);
+}
+
 void
 piped_body_end(struct smtp_server *srv)
 {
@@ -72,17 +83,17 @@ piped_body_end(struct smtp_server *srv)
 	s->answered = 0;
 	for (size_t i = 0; i < s->nrcpt; i++) {
 		s->rcpts[i].order.size = size;
-		run_add(s, i);
+		s->rcpts[i].ask = (struct run_ask){ .order = &s->rcpts[i].order,
+			.body = s->fd,
+			.to = -1,
+			.size = s->size,
+			.sid = s->sid,
+			.began_ms = s->began_ms,
+			.over = deliver_run_over,
+			.arg = s,
+			.at = i };
+		s->rcpts[i].run = run_add(&s->rcpts[i].ask);
 	}
-}
-
-void
-piped_run_over(struct psession *s, size_t at, const struct verdict *v)
-{
-	s->rcpts[at].run = NULL;
-	s->rcpts[at].v = *v;
-	if (at == s->answered)
-		answers_say(s);
 }
 
 void

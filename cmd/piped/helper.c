@@ -17,7 +17,7 @@
 #include "piped.h"
 
 #define HELPER_FD  3
-#define HELPER_FDS 2 /* the body, the socket for the result */
+#define HELPER_FDS 3 /* the body, the socket for the result, the output */
 
 static int64_t supervisors; /* that have not been waited for */
 
@@ -85,7 +85,7 @@ result_refuse(int out, enum order_how how, int error)
 }
 
 static void
-order_take(struct slice packet, int body, int out)
+order_take(struct slice packet, int body, int out, int to)
 {
 	const struct piped_program *p;
 	struct order o;
@@ -103,7 +103,7 @@ order_take(struct slice packet, int body, int out)
 	pid = fork();
 	if (pid == 0) {
 		(void)close(HELPER_FD);
-		supervise(&o, p, body, out);
+		supervise(&o, p, body, out, to);
 		_exit(0);
 	}
 	if (pid < 0)
@@ -145,8 +145,8 @@ helper_serve(int fd)
 	while ((n = order_receive(room, fds, &nfds)) >= 0) {
 		struct slice packet = slice(room, (size_t)n);
 
-		if (nfds == HELPER_FDS) {
-			order_take(packet, fds[0], fds[1]);
+		if (nfds == HELPER_FDS || nfds == HELPER_FDS - 1) {
+			order_take(packet, fds[0], fds[1], nfds == HELPER_FDS ? fds[2] : -1);
 		} else if (nfds == 0 && packet.n == sizeof("reload") &&
 		    memcmp(room, "reload", sizeof("reload")) == 0) {
 			/* The front has found it good, and says what is wrong with it. */

@@ -29,10 +29,22 @@ static const struct metric metrics[] = {
 static int
 piped_start(struct loop *l)
 {
+	int e;
+
 	piped.loop = l;
 	list_init(&piped.sessions);
 	piped_session_limits();
-	return runs_start(l);
+	e = asks_open();
+	if (e == 0)
+		e = asks_start(l);
+	return e < 0 ? e : runs_start(l);
+}
+
+void
+piped_idle(void)
+{
+	if (daemon_draining() && piped.nsessions == 0 && asks_idle() && runs_idle())
+		daemon_drained();
 }
 
 static void
@@ -46,9 +58,9 @@ static void
 piped_drain(void)
 {
 	runs_drain();
+	asks_drain();
 	piped_session_shutdown_all();
-	if (piped.nsessions == 0 && runs_idle())
-		daemon_drained();
+	piped_idle();
 }
 
 static void

@@ -1,7 +1,8 @@
 /* piped/order.h: what the front asks of its helper, and what a program came to.
  *
  * Order and result are packets between two processes of one executable: they carry no version.  An
- * order has the body and the socket for its result as descriptors.  The helper takes no word of an
+ * order has the body and the socket for its result as descriptors, and the file that is the program's output, if
+ * there is one.  The helper takes no word of an
  * order for granted: who wrote it reads what strangers have sent. */
 #ifndef PIPED_ORDER_H
 #define PIPED_ORDER_H
@@ -18,6 +19,8 @@ struct order {
 	struct slice sender; /* envelope sender; empty: the null sender */
 	struct slice recipient, local, domain, extension;
 	struct slice qid, size; /* size: decimal */
+	struct slice type, subtype,
+	    name; /* of a part of a message, for who converts it; or empty */
 };
 
 /* Appends it.  Returns false when it would be no good: see order_parse. */

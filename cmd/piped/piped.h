@@ -2,7 +2,8 @@
  *
  *	session.c    who may connect, MAIL, RCPT, life             the front: one process that has
  *	deliver.c    the body, a verdict for each recipient        given up all privileges, and is
- *	run.c        which program runs when, and what it said     confined
+ *	ask.c        a file to a program, and what it makes of it  confined
+ *	run.c        which program runs when, and what it said
  *	exits.c      how a program ended, as a verdict
  *	                  | order.h, a packet with two descriptors
  *	helper.c     takes orders, forks for each                  the helper: forked before that,
@@ -68,9 +69,24 @@ enum piped_metric {
 };
 
 struct run;
+/* What is to be run.  Borrowed until `over` or run_leave. */
+struct run_ask {
+	const struct order *order;
+	int body;      /* what it reads */
+	int to;        /* the file that is its standard output; -1: that is only looked at */
+	uint64_t size; /* of body */
+	const char *sid;
+	uint64_t began_ms;
+	/* `r`: how it ended; NULL: it has not run, or nobody knows. */
+	void (*over)(void *arg, size_t at, const struct order_result *r, const struct verdict *v);
+	void *arg;
+	size_t at;
+};
+
 /* A recipient that was accepted at RCPT.  Strings live in the transaction's arena. */
 struct prcpt {
 	struct order order;
+	struct run_ask ask;
 	struct run *run;  /* that is to say what becomes of it; NULL before and behind */
 	struct verdict v; /* VERDICT_NONE until then */
 };
@@ -106,8 +122,14 @@ void piped_body_begin(struct smtp_server *);
 void piped_body_bytes(struct smtp_server *, struct slice);
 void piped_body_end(struct smtp_server *);
 void piped_body_reset(struct smtp_server *);
-/* A run is over; its recipient is rcpts[at]. */
-void piped_run_over(struct psession *s, size_t at, const struct verdict *v);
+void piped_idle(void); /* somebody has gone; when draining, are we done? */
+
+/* ---- ask.c ----------------------------------------------------------------------------------- */
+
+int asks_open(void); /* its socket; 0 or -errno after logging */
+int asks_start(struct loop *l);
+void asks_drain(void); /* who has asked for nothing, or has had his answer, goes */
+bool asks_idle(void);
 
 /* ---- run.c ----------------------------------------------------------------------------------- */
 
@@ -118,23 +140,23 @@ void runs_reload(void);
 void runs_drain(void);
 bool runs_idle(void);
 void runs_status(struct buf *out);
-/* For rcpts[at] of s, whose body is complete: piped_run_over follows, at once or later, unless
- * run_leave comes before. */
-void run_add(struct psession *s, size_t at);
+/* `over` follows, but not from inside, unless run_leave comes before. */
+struct run *run_add(const struct run_ask *ask);
 /* Nobody waits for its outcome any more: it is logged when it comes, and a run that has not begun
  * never does. */
 void run_leave(struct run *r);
 
 /* ---- exits.c ----------------------------------------------------------------------------------- */
 
+#define EXITS_LATER 75 /* EX_TEMPFAIL */
 struct verdict exits_verdict(const struct order_result *, const char *program);
 
 /* ---- the helper ------------------------------------------------------------------------------ */
 
 NORETURN void helper_serve(int fd);
 /* Runs it to its end.  `body`: the message; `out`: the result goes there, and who closes the other
- * end wants it no more. */
-void supervise(const struct order *o, const struct piped_program *p, int body, int out);
+ * end wants it no more; `to`: -1, or the file that its standard output is: then it reads the body as it is. */
+void supervise(const struct order *o, const struct piped_program *p, int body, int out, int to);
 
 /* child.c: the capabilities of this process go, those that it could have or pass on too.  0 or -1 with errno. */
 int privileges_drop(void);
@@ -151,6 +173,7 @@ struct child_plan {
 	gid_t gid;
 	const char *home, *user;
 	int body, in, out; /* in: its standard input; out: its output and errors */
+	int to;            /* its output, where that is a file of its own; or -1 */
 	int fault; /* a struct child_fault goes there when it cannot be; else it is closed */
 };
 NORETURN void child_run(const struct child_plan *);

@@ -1,6 +1,6 @@
 /* piped/run.c: which program runs when.
  *
- *	run_add -> waits in its program's line -> an order to the helper -> its result -> piped_run_over
+ *	run_add -> waits in its program's line -> an order to the helper -> its result -> run_ask.over
  *
  * Owns the runs and the socket to the helper.  Bounded are those that run, by limit.programs in all, by
  * `parallel` of each program and by limit.per_user of each recipient, so that nobody's program that
@@ -27,12 +27,11 @@
 
 struct run {
 	uint32_t magic;
-	struct list link;   /* of a line's `waiting`, or of all that run */
-	struct line *line;  /* of its program */
-	struct psession *s; /* NULL: nobody waits for the outcome */
-	size_t at;
-	struct ipc result;   /* while it runs */
-	bool running, ended; /* ended: its result has come */
+	struct list link;          /* of a line's `waiting`, or of all that run */
+	struct line *line;         /* of its program */
+	const struct run_ask *ask; /* NULL: nobody waits for the outcome */
+	struct ipc result;         /* while it runs */
+	bool running, ended;       /* ended: its result has come */
 	struct deadline late;
 	uint64_t began_ms;
 	char user[65], sid[14];
@@ -136,31 +135,31 @@ line_of(struct slice name)
 static void
 run_log(const struct run *r, const struct verdict *v)
 {
-	const struct order *o = r->s ? &r->s->rcpts[r->at].order : NULL;
+	const struct order *o = r->ask ? r->ask->order : NULL;
 
 	log_event(LOG_INFO, "deliver",
 	    "sid=%s qid=%s to=%s user=%s program=%s verdict=%d.%u.%u reply=%d size=%llu text=%s "
 	    "ms=%llu",
 	    r->sid, o ? log_value(o->qid) : "", o ? log_value(o->recipient) : "", log_str(r->user),
 	    r->line->name, (int)v->kind, v->subject, v->detail, verdict_reply(v),
-	    r->s ? (unsigned long long)r->s->size : 0, log_str(v->text),
+	    r->ask ? (unsigned long long)r->ask->size : 0, log_str(v->text),
 	    (unsigned long long)(loop_now(piped.loop) - r->began_ms));
 }
 
 /* The outcome is known: told, and nothing more of it but memory that the loop may still need. */
 static void
-run_settle(struct run *r, const struct verdict *v)
+run_settle(struct run *r, const struct order_result *how, const struct verdict *v)
 {
-	struct psession *s = r->s;
+	const struct run_ask *ask = r->ask;
 
 	must(!r->ended);
 	r->ended = true;
 	deadline_clear(&r->late);
 	run_log(r, v);
 	metric_add(v->kind == OK ? M_DELIVERED : v->kind == TEMP ? M_DEFERRED : M_FAILED, 1);
-	r->s = NULL;
-	if (s)
-		piped_run_over(s, r->at, v);
+	r->ask = NULL;
+	if (ask)
+		ask->over(ask->arg, ask->at, how, v);
 }
 
 /* One that has not begun. */
@@ -169,7 +168,7 @@ run_give_up(struct run *r, const struct verdict *v)
 {
 	list_remove(&r->link);
 	metric_set(M_WAITING, (int64_t)--nwaiting);
-	run_settle(r, v);
+	run_settle(r, NULL, v);
 	mem_free(&r);
 }
 
@@ -198,10 +197,11 @@ run_on_result(struct ipc *c, struct slice packet, int *fds, size_t nfds)
 			result.nsaid = ORDER_SAID;
 		v = exits_verdict(&result, r->line->name);
 		metric_add(M_ENDED, result.how == ORDER_TIME || result.how == ORDER_OUTPUT);
+		run_settle(r, &result, &v);
 	} else {
 		v = verdict(OUT_PIPE_LOST);
+		run_settle(r, NULL, &v);
 	}
-	run_settle(r, &v);
 }
 
 /* Its supervisor has gone, and with it all that the program had started. */
@@ -212,7 +212,7 @@ run_on_closed(struct ipc *c, int error UNUSED)
 	struct verdict v = verdict(OUT_PIPE_LOST);
 
 	if (!r->ended)
-		run_settle(r, &v);
+		run_settle(r, NULL, &v);
 	metric_add(M_SECONDS, (int64_t)(loop_now(piped.loop) - r->began_ms));
 	list_remove(&r->link);
 	r->line->running--;
@@ -220,8 +220,7 @@ run_on_closed(struct ipc *c, int error UNUSED)
 	r->magic = 0;
 	mem_free(&r);
 	runs_go_on();
-	if (daemon_draining() && piped.nsessions == 0 && runs_idle())
-		daemon_drained();
+	piped_idle();
 }
 
 void
@@ -232,10 +231,10 @@ run_leave(struct run *r)
 	if (r->running) {
 		log_event(LOG_WARN, "unheard", "sid=%s user=%s program=%s", r->sid,
 		    log_str(r->user), r->line->name);
-		r->s = NULL;
+		r->ask = NULL;
 		return;
 	}
-	r->s = NULL;
+	r->ask = NULL;
 	run_give_up(r, &v);
 }
 
@@ -247,9 +246,9 @@ run_order(struct run *r)
 {
 	static const struct ipc_events events = { run_on_result, run_on_closed };
 	struct buf packet = { 0 };
-	int pair[2], fds[2], rc;
+	int pair[2], fds[3], rc;
 
-	if (!order_write(&packet, &r->s->rcpts[r->at].order)) {
+	if (!order_write(&packet, r->ask->order)) {
 		buf_fini(&packet);
 		return -EINVAL;
 	}
@@ -258,9 +257,10 @@ run_order(struct run *r)
 			   -errno :
 			   0;
 	if (rc == 0) {
-		fds[0] = r->s->fd;
+		fds[0] = r->ask->body;
 		fds[1] = pair[1];
-		rc = ipc_send(&helper, buf_get(&packet), fds, 2);
+		fds[2] = r->ask->to;
+		rc = ipc_send(&helper, buf_get(&packet), fds, r->ask->to >= 0 ? 3 : 2);
 		(void)close(pair[1]);
 		if (rc == 0)
 			rc = ipc_open(&r->result, piped.loop, pair[0], &events, r);
@@ -360,29 +360,28 @@ run_on_turn(struct later *l UNUSED)
 	runs_go_on();
 }
 
-void
-run_add(struct psession *s, size_t at)
+struct run *
+run_add(const struct run_ask *ask)
 {
 	static struct later turn;
 	struct run *r = mem_new(sizeof(*r));
-	const struct order *o = &s->rcpts[at].order;
+	const struct order *o = ask->order;
 
 	if (!turn.fn)
 		later_init(&turn);
 	r->magic = RUN_MAGIC;
-	r->s = s;
-	r->at = at;
+	r->ask = ask;
 	r->line = line_of(o->program);
-	r->began_ms = s->began_ms;
+	r->began_ms = ask->began_ms;
 	/* An alias counts by its name. */
 	(void)slice_cstr(o->user.n ? o->user : o->local, r->user, sizeof(r->user));
-	memcpy(r->sid, s->sid, sizeof(r->sid));
-	s->rcpts[at].run = r;
+	(void)snprintf(r->sid, sizeof(r->sid), "%s", ask->sid);
 	list_push(&r->line->waiting, &r->link);
 	metric_set(M_WAITING, (int64_t)++nwaiting);
 	deadline_init(&r->late);
 	deadline_set(&r->late, piped.loop, (uint64_t)pconf.t_wait, run_on_late);
 	later_run(&turn, piped.loop, run_on_turn); /* no verdict from inside this call */
+	return r;
 }
 
 /* ---- all of them ------------------------------------------------------------------------------ */

@@ -65,8 +65,7 @@ psession_free(struct psession *s)
 	mem_free(&s->rcpts);
 	s->magic = 0;
 	mem_free(&s);
-	if (daemon_draining() && piped.nsessions == 0 && runs_idle())
-		daemon_drained();
+	piped_idle();
 }
 
 void

@@ -35,6 +35,7 @@
 struct supervisor {
 	const struct piped_program *program;
 	int body, out; /* the message; where the result goes */
+	bool raw;      /* the message is read as it is */
 	int in, said;  /* the program's standard input and its output; -1: closed */
 	int children;  /* signalfd: SIGCHLD */
 	pid_t pid;
@@ -212,8 +213,11 @@ input_read(struct supervisor *v)
 	v->at += n;
 	buf_clear(&v->pending);
 	v->sent = 0;
-	format_add(&v->format, slice(piece, (size_t)n), &v->pending);
-	if (n == 0)
+	if (v->raw)
+		buf_add(&v->pending, piece, (size_t)n);
+	else
+		format_add(&v->format, slice(piece, (size_t)n), &v->pending);
+	if (n == 0 && !v->raw)
 		format_end(&v->format, &v->pending);
 	return v->pending.n > 0 || n > 0;
 }
@@ -387,18 +391,19 @@ supervisor_settle(struct supervisor *v)
 }
 
 void
-supervise(const struct order *o, const struct piped_program *p, int body, int out)
+supervise(const struct order *o, const struct piped_program *p, int body, int out, int to)
 {
 	struct supervisor v = { .program = p,
 		.body = body,
 		.out = out,
+		.raw = to >= 0,
 		.in = -1,
 		.said = -1,
 		.children = -1 };
-	struct child_plan c = { .order = o, .program = p };
+	struct child_plan c = { .order = o, .program = p, .to = to };
 
 	if (supervisor_settle(&v) && user_find(&v, &c)) {
-		if (strcmp(p->name, PIPED_NATIVE) != 0)
+		if (strcmp(p->name, PIPED_NATIVE) != 0 && !v.raw)
 			head_write(&v, o);
 		if (program_start(&v, &c))
 			program_watch(&v);

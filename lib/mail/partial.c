@@ -11,7 +11,7 @@
 
 /* Lines must be whole: RFC 2046 5.2.2 allows nothing else. */
 static bool
-encoding_plain(struct slice header)
+partial_plain(struct slice header)
 {
 	struct header_field f;
 	struct slice rest, token;
@@ -24,7 +24,7 @@ encoding_plain(struct slice header)
 }
 
 static bool
-number_take(const struct param_list *list, struct slice name, uint32_t *n)
+partial_number(const struct param_list *list, struct slice name, uint32_t *n)
 {
 	struct slice text;
 	uint64_t v;
@@ -50,17 +50,18 @@ partial_parse(struct slice header, struct arena *a, struct partial *p)
 		return false;
 	rest = f.value;
 	if (!slice_ieq(token_take(&rest), S("message")) || !token_char(&rest, '/') ||
-	    !slice_ieq(token_take(&rest), S("partial")) || !encoding_plain(header))
+	    !slice_ieq(token_take(&rest), S("partial")) || !partial_plain(header))
 		return false;
 	param_list_parse(rest, a, &list);
 	return param_find(&list, S("id"), &p->id) && p->id.n > 0 && p->id.n <= PARTIAL_ID &&
-	    number_take(&list, S("number"), &p->number) && p->number > 0 &&
-	    number_take(&list, S("total"), &p->total) && (p->total == 0 || p->number <= p->total);
+	    partial_number(&list, S("number"), &p->number) && p->number > 0 &&
+	    partial_number(&list, S("total"), &p->total) &&
+	    (p->total == 0 || p->number <= p->total);
 }
 
 /* Of these the inner header's count, and no others of it. */
 static bool
-field_inner(struct slice name)
+partial_inner(struct slice name)
 {
 	static const char *const names[] = { "Subject", "Message-ID", "Encrypted", "MIME-Version" };
 
@@ -71,12 +72,12 @@ field_inner(struct slice name)
 }
 
 static void
-fields_write(struct slice header, bool inner, struct buf *out)
+partial_fields(struct slice header, bool inner, struct buf *out)
 {
 	struct header_field f;
 
 	while (header_next(&header, &f)) {
-		if (f.name.n == 0 || field_inner(f.name) != inner)
+		if (f.name.n == 0 || partial_inner(f.name) != inner)
 			continue;
 		buf_slice(out, f.whole);
 		if (!slice_ends(f.whole, S("\n")))
@@ -87,7 +88,7 @@ fields_write(struct slice header, bool inner, struct buf *out)
 void
 partial_header_write(struct slice outer, struct slice inner, struct buf *out)
 {
-	fields_write(outer, false, out);
-	fields_write(inner, true, out);
+	partial_fields(outer, false, out);
+	partial_fields(inner, true, out);
 	buf_lit(out, "\r\n");
 }
