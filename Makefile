@@ -162,6 +162,7 @@ libs_t_aging     := aging message store mta imap $(low)
 libs_t_admin     := admin login directory $(low)
 libs_t_login     := login directory sasl $(low)
 libs_t_job       := job mta $(low)
+libs_t_programs  := programs $(low)
 libs_t_sieve     := sieve mail base
 libs_t_jmap      := jmap imap json mail base
 libs_t_managesieve := managesieve base

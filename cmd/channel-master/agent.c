@@ -10,6 +10,7 @@ static const struct agent *const agents[CHANNEL_PROTOCOLS] = {
 	[CHANNEL_HOLD] = &agent_hold,
 	[CHANNEL_BITBUCKET] = &agent_bitbucket,
 	[CHANNEL_DEFRAGMENT] = &agent_defragment,
+	[CHANNEL_CONVERSION] = &agent_conversion,
 	[CHANNEL_PIPE] = &agent_pipe,
 };
 

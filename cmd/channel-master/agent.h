@@ -28,7 +28,7 @@ struct agent {
 };
 
 extern const struct agent agent_smtp, agent_lmtp, agent_reprocess, agent_process, agent_hold,
-    agent_bitbucket, agent_pipe, agent_defragment;
+    agent_bitbucket, agent_pipe, agent_defragment, agent_conversion;
 
 /* The agent of a channel's protocol: never NULL. */
 const struct agent *agent_find(const struct channel *c);

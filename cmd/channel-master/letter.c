@@ -242,7 +242,7 @@ rcpt_fill(struct letter *l, struct qrcpt *q, const struct letter_piece *p,
 {
 	const struct qrcpt *of = p->of;
 	const char *given = of->final ? of->final : of->addr;
-	const char *by = mta_detour(master.channels, leg->channel, l->piece);
+	const char *by = mta_detour(master.channels, p->source, leg->channel, l->piece);
 
 	*q = (struct qrcpt){ .addr = leg->address,
 		.channel = by ? by : leg->channel,

@@ -2,6 +2,7 @@
  *
  *	jobctl --lease--> job.c --> an agent (agent.h): agent-smtp.c, agent-reprocess.c, agent-bitbucket.c
  *	                    |         agent-defragment.c --> fragments.c (the index), onward.c (the whole)
+ *	                    |         agent-conversion.c --> convert.c (parts), piped (programs)
  *	                    |         agent-smtp.c --> site.c (where to) --> dial.c (connect, hello)
  *	                    |                |                                 |
  *	                    |                +--> session.c (pool) <-----------+

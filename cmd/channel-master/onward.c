@@ -141,10 +141,18 @@ static bool
 onward_envelope(struct onward *o, struct qenv *env)
 {
 	const struct qenv *e = &o->job->r->env;
-	const char *channel, *dest;
+	const char *channel, *dest, *by;
 
 	if (!mta_detour_parse(master.channels, o->job->dest, &o->a, &channel, &dest))
 		return false;
+	/* Together at last, it may have another way to go. */
+	by = master.channel->protocol == CHANNEL_DEFRAGMENT ?
+	    mta_detour(master.channels, e->source ? e->source : "", channel, false) :
+	    NULL;
+	if (by) {
+		channel = by;
+		dest = o->job->dest;
+	}
 	*env = *e;
 	env->nrcpt = 0;
 	env->rcpts = arena_array(&o->a, e->nrcpt, sizeof(*env->rcpts));

@@ -68,7 +68,7 @@ ask_end(const struct order_result *r, const struct verdict *v)
 }
 
 static void
-ask_answer(struct ask *k, const struct order_result *r, const struct verdict *v)
+piped_ask_answer(struct ask *k, const struct order_result *r, const struct verdict *v)
 {
 	struct programs_result result = { ask_end(r, v), *v };
 	struct buf packet = { 0 };
@@ -80,13 +80,13 @@ ask_answer(struct ask *k, const struct order_result *r, const struct verdict *v)
 }
 
 static void
-ask_over(void *arg, size_t at UNUSED, const struct order_result *r, const struct verdict *v)
+piped_ask_over(void *arg, size_t at UNUSED, const struct order_result *r, const struct verdict *v)
 {
 	struct ask *k = CAST(arg, struct ask, ASK_MAGIC);
 
 	k->run = NULL;
 	ask_files_close(k);
-	ask_answer(k, r, v);
+	piped_ask_answer(k, r, v);
 }
 
 /* What a stranger's message says becomes a word of an environment. */
@@ -130,7 +130,7 @@ ask_take(struct ask *k, struct slice packet)
 		.size = (uint64_t)st.st_size,
 		.sid = k->sid,
 		.began_ms = loop_now(piped.loop),
-		.over = ask_over,
+		.over = piped_ask_over,
 		.arg = k };
 	return good;
 }
@@ -149,7 +149,7 @@ ask_on_packet(struct ipc *c, struct slice packet, int *fds, size_t nfds)
 	}
 	memcpy(k->fds, fds, sizeof(k->fds));
 	if (!ask_take(k, packet)) {
-		ask_answer(k, NULL, &v);
+		piped_ask_answer(k, NULL, &v);
 		return;
 	}
 	metric_add(M_MESSAGES, 1);
@@ -173,7 +173,7 @@ ask_on_closed(struct ipc *c, int error UNUSED)
 }
 
 static void
-ask_accept(struct listener *l UNUSED, int fd)
+piped_ask_accept(struct listener *l UNUSED, int fd)
 {
 	static const struct ipc_events events = { ask_on_packet, ask_on_closed };
 	struct ask *k;
@@ -218,7 +218,7 @@ asks_open(void)
 int
 asks_start(struct loop *l)
 {
-	return listener_start(&listener, l, listen_fd, ask_accept, NULL);
+	return listener_start(&listener, l, listen_fd, piped_ask_accept, NULL);
 }
 
 void

@@ -16,7 +16,8 @@ detour_take(struct session *s, struct slice fields)
 
 	for (size_t i = 0; i < s->nrcpts; i++) {
 		struct qrcpt *q = &s->rcpts[i];
-		const char *by = mta_detour(relay.channels, q->channel, piece);
+		const char *by =
+		    mta_detour(relay.channels, relay_message_source(s), q->channel, piece);
 
 		if (!by)
 			continue;

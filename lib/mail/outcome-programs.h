@@ -22,6 +22,8 @@
 #define OUT_DETOUR_TOGETHER	OK, 250, "2.0.0", "put together"
 /* A piece of a message goes on by itself: others have not come in time, or it does not fit to them. */
 #define OUT_DETOUR_ALONE	OK, 250, "2.0.0", "gone on as it came: %.150s"
+/* The message has gone through the entries of conversions, and is in the queue for where it was going. */
+#define OUT_DETOUR_CONVERTED	OK, 250, "2.0.0", "gone through conversion"
 /* A message is in a channel that only leads on to others, and there is none that it could go on to; mend the rules, or
  * put that channel back into channels.conf. */
 #define OUT_DETOUR_NOWHERE	TEMP, 451, "4.3.5", "nowhere to go on to: %.150s"

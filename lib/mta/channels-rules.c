@@ -58,6 +58,7 @@ channels_rules_read(struct channels *cs, const char *path, struct buf *why)
 {
 	char *rules = rules_beside(path, "mta.cnf"), *maps = rules_beside(path, "mappings");
 	char *general = rules_beside(path, "general"), *aliases = rules_beside(path, "aliases");
+	char *conversions = rules_beside(path, "conversions");
 	struct mta_notes notes = { 0 };
 
 	if (rules) {
@@ -72,6 +73,11 @@ channels_rules_read(struct channels *cs, const char *path, struct buf *why)
 		cs->aliases = mta_aliases_compile(aliases, rules_read, NULL, &notes);
 		rules_notes(&notes, why);
 	}
+	if (conversions) {
+		cs->conversions = mta_conversions_compile(conversions, rules_read, NULL, &notes);
+		rules_notes(&notes, why);
+	}
+	mem_free(&conversions);
 	mem_free(&aliases);
 	mem_free(&rules);
 	mem_free(&maps);

@@ -31,7 +31,7 @@ static struct channel_route **raw_routes;
 /* clang-format off */
 static const struct conf_key channel_keys[] = {
 	{ "protocol", CONF_ENUM, AT(struct raw_channel, protocol), "auto", 0, 0, RELOAD,
-	    "auto|lmtp|smtp|reprocess|process|hold|bitbucket|defragment|pipe",
+	    "auto|lmtp|smtp|reprocess|process|hold|bitbucket|defragment|conversion|pipe",
 	    "What becomes of its mail; auto is LMTP for tcp_lmtp, the name where that is one, else SMTP." },
 	{ "tls", CONF_ENUM, AT(struct raw_channel, c.tls), "may", 0, 0, RELOAD, "off|may|must",
 	    "Whether STARTTLS is used: never, when offered, or demanded." },
@@ -79,6 +79,8 @@ static const struct conf_key channel_keys[] = {
 	    "Whether LMTP may deliver a message before the client is answered, past the queue." },
 	{ "defragment", CONF_BOOL, AT(struct raw_channel, c.defragment), "no", 0, 0, RELOAD, NULL,
 	    "Whether messages in pieces are put together before they go here." },
+	{ "convert", CONF_BOOL, AT(struct raw_channel, c.convert), "no", 0, 0, RELOAD, NULL,
+	    "Whether what goes here goes through the channel conversion first." },
 	{ "stopped", CONF_BOOL, AT(struct raw_channel, c.stopped), "no", 0, 0, RELOAD, NULL,
 	    "Whether jobctl starts with this channel stopped." },
 };
@@ -123,6 +125,7 @@ static const char *const protocols[CHANNEL_PROTOCOLS] = { [CHANNEL_LMTP] = "lmtp
 	[CHANNEL_HOLD] = "hold",
 	[CHANNEL_BITBUCKET] = "bitbucket",
 	[CHANNEL_DEFRAGMENT] = "defragment",
+	[CHANNEL_CONVERSION] = "conversion",
 	[CHANNEL_PIPE] = "pipe" };
 
 const char *
@@ -448,6 +451,8 @@ channels_build(const char *path, struct buf *why)
 	for (int i = CHANNEL_REPROCESS; i <= CHANNEL_DEFRAGMENT; i++)
 		if (!channels_find(cs, slice_str(protocols[i])))
 			add_default(cs, protocols[i], i, why);
+	if (cs->conversions && !channels_find(cs, S("conversion")))
+		add_default(cs, "conversion", CHANNEL_CONVERSION, why);
 	add_hosts(cs, why);
 	add_routes(cs, why);
 	channels_replies_add(cs, why);
@@ -511,6 +516,7 @@ channels_free(struct channels **cp)
 	mta_mappings_free(&c->mappings);
 	mta_general_free(&c->general);
 	mta_aliases_free(&c->aliases);
+	mta_conversions_free(&c->conversions);
 	mem_free(cp);
 }
 
@@ -550,9 +556,10 @@ channels_print(const struct channels *cs, struct buf *out)
 		buf_printf(out,
 		    "relay = \"%s\"\nport = %lld\nsource = \"%s\"\nhelo = \"%s\"\ncut_through = "
 		    "%s\n"
-		    "defragment = %s\nstopped = %s\n",
+		    "defragment = %s\nconvert = %s\nstopped = %s\n",
 		    c->relay, (long long)c->port, c->source, c->helo, c->cut_through ? "yes" : "no",
-		    c->defragment ? "yes" : "no", c->stopped ? "yes" : "no");
+		    c->defragment ? "yes" : "no", c->convert ? "yes" : "no",
+		    c->stopped ? "yes" : "no");
 	}
 	for (size_t i = 0; i < cs->nhost; i++)
 		buf_printf(out, "\n[host %s]\nlmtp = %s\ntls = %s\n", cs->host[i].name,

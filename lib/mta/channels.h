@@ -1,15 +1,16 @@
 /* mta/channels.h: the channels that mail leaves by, the hosts of the data tier, and the rules that choose.
  *
  * smtp-relay (routing), jobctl (scheduling) and channel-master (delivery) all read the same two files:
- * channels.conf(5), and beside it mta.cnf with mappings and general (tiermail-rewrite(5)) and the
- * alias file (tiermail-aliases(5)), if they are there.  Channels of mta.cnf are channels here; a [channel] section of the same name takes its place.
+ * channels.conf(5), and beside it mta.cnf with mappings and general (tiermail-rewrite(5)), the
+ * alias file (tiermail-aliases(5)) and conversions (tiermail-conversions(5)), if they are there.  Channels of mta.cnf are channels here; a [channel] section of the same name takes its place.
  * Without mta.cnf the rules are made of the [route] sections, so that there is one way to decide.  The
  * channels tcp_lmtp (LMTP), tcp_local (SMTP), reprocess, process, hold, bitbucket and defragment exist even when
- * the files are silent; pipe only where they name it, for it needs a daemon that not every host has. */
+ * the files are silent; conversion is there where the file `conversions` is; pipe only where they name it, for it needs a daemon that not every host has. */
 #ifndef MTA_CHANNELS_H
 #define MTA_CHANNELS_H
 #include "conf/conf.h"
 #include "mta/aliases.h"
+#include "mta/conversions.h"
 #include "mta/general.h"
 #include "mta/rules.h"
 
@@ -23,6 +24,7 @@ enum channel_protocol {
 	CHANNEL_HOLD,       /* held; when it is released, as CHANNEL_REPROCESS */
 	CHANNEL_BITBUCKET,  /* dropped, on record */
 	CHANNEL_DEFRAGMENT, /* put together, and on to where it was going (mta/detour.h) */
+	CHANNEL_CONVERSION, /* its parts converted by programs, and on */
 	CHANNEL_PIPE,       /* given to programs and mailbox files, by piped */
 	CHANNEL_PROTOCOLS
 };
@@ -58,6 +60,7 @@ struct channel {
 	bool
 	    cut_through; /* LMTP: its mail may be delivered before the relay answers, past the queue */
 	bool defragment; /* messages in pieces are put together before they come here */
+	bool convert;    /* what goes here goes through the channel conversion first */
 	bool stopped;    /* jobctl starts with this channel stopped */
 };
 /* [host NAME]: where the LMTP server of a mailHost is. */
@@ -89,10 +92,11 @@ struct channels {
 	struct channel_reply *reply;
 	size_t nchannel, nhost, nroute, nreply;
 	struct mta_conf *rules;
-	bool made;                     /* the rules are made of this, not of mta.cnf */
-	struct mta_mappings *mappings; /* NULL: there are none */
-	struct mta_general *general;   /* NULL: there is none */
-	struct mta_aliases *aliases;   /* NULL: there are none */
+	bool made;                           /* the rules are made of this, not of mta.cnf */
+	struct mta_mappings *mappings;       /* NULL: there are none */
+	struct mta_general *general;         /* NULL: there is none */
+	struct mta_aliases *aliases;         /* NULL: there are none */
+	struct mta_conversions *conversions; /* NULL: there are none */
 };
 
 /* Reads channels.conf and what stands beside it (a missing file gives the defaults).  0, or -EINVAL with *why (heap, all
@@ -123,7 +127,7 @@ channel_expands(const struct channel *c)
 static inline bool
 channel_detours(const struct channel *c)
 {
-	return c->protocol == CHANNEL_DEFRAGMENT;
+	return c->protocol == CHANNEL_DEFRAGMENT || c->protocol == CHANNEL_CONVERSION;
 }
 /* Are addresses of the header rewritten in our own mail that goes there (the keyword `reverse`)? */
 bool channels_reverse(const struct channels *c, const char *channel);

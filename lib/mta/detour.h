@@ -7,10 +7,12 @@
 #include "mta/channels.h"
 
 #define MTA_DEFRAGMENT "defragment" /* the channel that puts pieces together */
+#define MTA_CONVERSION "conversion" /* the channel that has parts converted */
 
-/* The channel that a message for `channel` goes through first, or NULL.  `piece`: it is one of a message in
+/* The channel that a message from `source` for `channel` goes through first, or NULL.  `piece`: it is one of a message in
  * pieces (mail/partial.h). */
-const char *mta_detour(const struct channels *c, const char *channel, bool piece);
+const char *
+mta_detour(const struct channels *c, const char *source, const char *channel, bool piece);
 /* The destination in the channel of a detour, in `a`. */
 char *mta_detour_write(struct arena *a, const char *channel, const char *dest);
 /* Takes it apart, in `a`.  False: it is none, or leads to no channel of the set, or to one that is a detour. */

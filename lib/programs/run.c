@@ -12,7 +12,7 @@
 #include "mail/outcome.h"
 #include "programs/programs.h"
 
-#define RUN_MAGIC 0x70726f67U
+#define PROGRAMS_MAGIC 0x70726f67U
 
 struct programs_run {
 	uint32_t magic;
@@ -26,14 +26,14 @@ struct programs_run {
 };
 
 static void
-run_free(struct programs_run *r)
+programs_free(struct programs_run *r)
 {
 	r->magic = 0;
 	mem_free(&r);
 }
 
 static void
-run_over(struct programs_run *r)
+programs_over(struct programs_run *r)
 {
 	struct programs_result result = r->result;
 	void (*done)(void *, const struct programs_result *) = r->done;
@@ -42,7 +42,7 @@ run_over(struct programs_run *r)
 
 	r->op = NULL;
 	if (!r->open)
-		run_free(r);
+		programs_free(r);
 	if (op) {
 		op_done(op);
 		done(arg, &result);
@@ -50,9 +50,9 @@ run_over(struct programs_run *r)
 }
 
 static void
-run_on_packet(struct ipc *c, struct slice packet, int *fds, size_t nfds)
+programs_on_packet(struct ipc *c, struct slice packet, int *fds, size_t nfds)
 {
-	struct programs_run *r = CAST(c->data, struct programs_run, RUN_MAGIC);
+	struct programs_run *r = CAST(c->data, struct programs_run, PROGRAMS_MAGIC);
 
 	while (nfds) /* it never gives any */
 		(void)close(fds[--nfds]);
@@ -63,24 +63,24 @@ run_on_packet(struct ipc *c, struct slice packet, int *fds, size_t nfds)
 }
 
 static void
-run_on_closed(struct ipc *c, int error UNUSED)
+programs_on_closed(struct ipc *c, int error UNUSED)
 {
-	struct programs_run *r = CAST(c->data, struct programs_run, RUN_MAGIC);
+	struct programs_run *r = CAST(c->data, struct programs_run, PROGRAMS_MAGIC);
 
 	r->open = false;
-	run_over(r);
+	programs_over(r);
 }
 
 static void
-run_on_later(struct later *l)
+programs_on_later(struct later *l)
 {
-	run_over(CONTAINER(l, struct programs_run, later));
+	programs_over(CONTAINER(l, struct programs_run, later));
 }
 
 static void
-run_cancel(struct op *op)
+programs_cancel(struct op *op)
 {
-	struct programs_run *r = CAST(op->impl, struct programs_run, RUN_MAGIC);
+	struct programs_run *r = CAST(op->impl, struct programs_run, PROGRAMS_MAGIC);
 
 	r->op = NULL;
 	if (r->open) {
@@ -88,14 +88,15 @@ run_cancel(struct op *op)
 		return;
 	}
 	later_cancel(&r->later);
-	run_free(r);
+	programs_free(r);
 }
 
 /* 0 or -errno. */
 static int
-run_begin(struct programs_run *r, struct loop *l, const struct programs_order *o, int in, int out)
+programs_begin(struct programs_run *r, struct loop *l, const struct programs_order *o, int in,
+    int out)
 {
-	static const struct ipc_events events = { run_on_packet, run_on_closed };
+	static const struct ipc_events events = { programs_on_packet, programs_on_closed };
 	char *path = mem_printf("%s/" PROGRAMS_SOCKET, shared.rundir);
 	struct buf packet = { 0 };
 	int fds[2] = { in, out }, e = programs_order_write(&packet, o), fd = -1;
@@ -119,20 +120,20 @@ programs_start(struct loop *l, const struct programs_order *o, int in, int out, 
 	struct programs_run *r = mem_new(sizeof(*r));
 	int e;
 
-	r->magic = RUN_MAGIC;
+	r->magic = PROGRAMS_MAGIC;
 	r->op = op;
 	r->done = done;
 	r->arg = arg;
 	r->result = (struct programs_result){ PROGRAMS_LATER, verdict(OUT_PIPE_LOST) };
 	later_init(&r->later);
-	op->cancel = run_cancel;
+	op->cancel = programs_cancel;
 	op->impl = r;
-	e = run_begin(r, l, o, in, out);
+	e = programs_begin(r, l, o, in, out);
 	if (e < 0) {
 		r->result.v = e == -EBADMSG ? verdict(OUT_PIPE_WORDS) :
 					      verdict(OUT_PIPE_SYSTEM, strerror(-e));
 		if (e == -EBADMSG)
 			r->result.end = PROGRAMS_FAILED;
-		later_run(&r->later, l, run_on_later);
+		later_run(&r->later, l, programs_on_later);
 	}
 }

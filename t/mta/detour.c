@@ -12,11 +12,14 @@ detours(struct channels *c)
 	struct arena a = { 0 };
 	const char *channel, *dest;
 
-	is(mta_detour(c, "tcp_lmtp", true), "defragment", "a piece, and the channel wants a whole");
-	ok(!mta_detour(c, "tcp_lmtp", false), "what is no piece goes there at once");
-	ok(!mta_detour(c, "tcp_local", true), "as do pieces, to one that does not say so");
-	ok(!mta_detour(c, "hold", true) && !mta_detour(c, "defragment", true) &&
-		!mta_detour(c, "nowhere", true),
+	is(mta_detour(c, "tcp_local", "tcp_lmtp", true), "defragment",
+	    "a piece, and the channel wants a whole");
+	ok(!mta_detour(c, "tcp_local", "tcp_lmtp", false), "what is no piece goes there at once");
+	ok(!mta_detour(c, "tcp_local", "tcp_local", true),
+	    "as do pieces, to one that does not say so");
+	ok(!mta_detour(c, "tcp_local", "hold", true) &&
+		!mta_detour(c, "tcp_local", "defragment", true) &&
+		!mta_detour(c, "tcp_local", "nowhere", true),
 	    "nor is there a way round to those that do not deliver");
 	is(mta_detour_write(&a, "tcp_lmtp", "[::1]:24"), "tcp_lmtp![::1]:24",
 	    "where it goes on to");
