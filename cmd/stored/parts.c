@@ -266,6 +266,7 @@ part_open(void *arg, const char *name, const char *path)
 		.sync = true,
 		.log = stored_conf.log,
 		.log_segment = (uint64_t)stored_conf.log_segment,
+		.log_bodies = (uint32_t)stored_conf.log_bodies,
 		.snapshot_interval = (uint32_t)(stored_conf.snapshot_interval / 1000),
 		.steady_interval = (uint32_t)stored_conf.steady_interval,
 		.notify = notify,

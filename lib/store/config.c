@@ -39,6 +39,8 @@ static const struct conf_key keys[] = {
 	    "Whether changes of the index are also written to the operation log." },
 	{ "log_segment", CONF_SIZE, &stored_conf.log_segment, "64M", 4096, 4 * GIB, RESTART, NULL,
 	    "The size from which the log goes on in another file." },
+	{ "log_bodies", CONF_SIZE, &stored_conf.log_bodies, "64K", 0, 1024 * 1024, RESTART, NULL,
+	    "The largest message whose bytes also go beside the log, so that its file needs no sync." },
 	{ "snapshot_interval", CONF_TIME, &stored_conf.snapshot_interval, "24h", 0, 365 * DAY, RESTART, NULL,
 	    "How often the index of a partition is copied; 0 is only when asked." },
 	{ "steady_interval", CONF_TIME, &stored_conf.steady_interval, "1s", 10, 3600 * 1000, RESTART, NULL,

@@ -12,9 +12,9 @@ struct stored_conf {
 	int64_t slice;
 	int64_t check_rate; /* bytes a second */
 	int64_t max_readers;
-	char *expire_rules, *expire_users;                       /* storectl expire's */
-	int64_t expire_rate;                                     /* messages a second */
-	int64_t log_segment, snapshot_interval, steady_interval; /* bytes, ms */
+	char *expire_rules, *expire_users;                                   /* storectl expire's */
+	int64_t expire_rate;                                                 /* messages a second */
+	int64_t log_segment, log_bodies, snapshot_interval, steady_interval; /* bytes, ms */
 	bool log;
 	bool share_anyone;
 	bool quota_enforce, quota_overdraft;

@@ -33,8 +33,9 @@ enum oplog_kind {
 	OPLOG_GONE,    /* `index`, `state`: these UIDs of the block are gone: bits, u32 */
 	OPLOG_STATE,   /* `state`: struct store_group each: these messages now are so (version 2) */
 	OPLOG_FILES,   /* `mailbox`: struct oplog_file each: synced together with this frame */
+	OPLOG_BODIES, /* `mailbox`: struct oplog_body each: in OPLOG_BODIES_FILE, synced before it */
 };
-#define OPLOG_LAST OPLOG_FILES
+#define OPLOG_LAST OPLOG_BODIES
 /* A record and its UID: struct store_record from `uid` on. */
 #define OPLOG_RECORD (STORE_RECORD + sizeof(uint32_t))
 /* In version 1 RECORDS has struct store_record_v1, GONE the UIDs, u32 each. */
@@ -46,6 +47,16 @@ struct oplog_file {
 	uint32_t size, crc; /* CRC-32C */
 	uint8_t checked;    /* 0: it need only be there, its bytes were on disk before */
 } PACKED;
+/* A message file whose bytes are also beside the log, in the file `bodies`, and which was not synced: until a
+ * steady point has its batch, it is made again from there when it is not so. */
+struct oplog_body {
+	uint32_t uid;
+	uint32_t size, crc; /* CRC-32C */
+	uint64_t at;        /* in that file */
+	int64_t date;       /* the file's modification time: unix seconds */
+} PACKED;
+#define OPLOG_BODIES_FILE "bodies"
+#define OPLOG_BODY_MOST   (1024 * 1024) /* bytes of one */
 struct oplog_op {
 	enum oplog_kind kind;
 	enum store_table table; /* STORE_TABLES and more: one that a later program has */

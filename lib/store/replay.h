@@ -41,7 +41,10 @@ struct store_replay {
 	size_t holes;
 	bool left; /* the log goes on in another format: that was left out */
 	struct store_log_end end;
-	struct buf epochs, block; /* its own; pending too */
+	size_t restored;          /* message files made again from the journal of bodies */
+	struct buf epochs, block; /* its own; what follows too */
+	struct buf bodies;        /* struct replay_body: may have to be */
+	int bodiesfd;             /* 1 + its descriptor; 0 = not open */
 	size_t pending;
 };
 /* Does every good frame behind r->batch.  0, or -errno with *why: -EUCLEAN is a hole in the log, or

@@ -370,7 +370,7 @@ to = w.ask(sock, w.CREATE, w.body(account=r.get(w.R_ACCOUNT), name=b"There")).ge
 
 def frame_has(mailbox):
     """Does the last frame of the log name files of it (tiermail-store(5), kind 6)?"""
-    log = sorted(os.listdir(f"{s.part}/log"))[-1]
+    log = sorted(f for f in os.listdir(f"{s.part}/log") if f.endswith(".log"))[-1]
     with open(f"{s.part}/log/{log}", "rb") as f:
         data = f.read().rstrip(b"\0")
     return re.search(rb"\x06.\x08\0...." + re.escape(mailbox.to_bytes(8, "big")), data[data.rfind(b"TLOG"):], re.S)

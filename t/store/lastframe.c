@@ -138,7 +138,7 @@ main(int argc, char **argv)
 	log_init("lastframe", LOG_TO_STDERR, LOG_ERROR);
 	service_find(argv[0]);
 	service_prepare("map_size = 256M\nmin_free = 0\nsnapshot_interval = 0\n"
-			"steady_interval = 3600s\n");
+			"steady_interval = 3600s\nlog_bodies = 0\n");
 	snprintf(part, sizeof(part), "%s/store/partition/primary", dir);
 	snprintf(snapshots, sizeof(snapshots), "%s/store/snapshot/primary", dir);
 	snprintf(index_dir, sizeof(index_dir), "%s/index", part);

@@ -1,7 +1,8 @@
 /* The writer's thread: batches.
  *
  * Order within a batch: links (and the journal of those in flight), LMDB rows, the frame of the log, one
- * sync of frame, files and directories: with that the batch has happened.  Then LMDB commit, which
+ * sync of frame, files and directories, or, for small files, of the journal of bodies in their place: with
+ * that the batch has happened.  Then LMDB commit, which
  * readers see, and which is synced later (steady.c); answers and events.  A failed frame, sync or
  * commit undoes frame and links and answers TEMP to everybody in the batch. */
 #include <errno.h>
@@ -96,6 +97,8 @@ batch_commit(struct writer *w)
 	}
 	t0 = clock_mono_us();
 	rc = -writer_queue_unsteady(w->queue);
+	if (rc == 0 && w->oplog.numbered)
+		writer_bodies_write(w->files, writer_queue_steady_batch(w->queue));
 	if (rc == 0)
 		rc = writer_oplog_append(w);
 	if (rc == 0)
@@ -216,6 +219,9 @@ batch_run(struct writer *w, struct list *jobs, size_t n, struct list *work)
 	if (rc == 0) {
 		struct store_work *done;
 
+		/* What the journal of bodies has is made again where it was linked. */
+		w->files->sync_more |= moves;
+
 		list_each(done, work, struct store_work, link)
 		{
 			/* The files must be gone before the rows that remember them. */
@@ -236,6 +242,7 @@ batch_run(struct writer *w, struct list *jobs, size_t n, struct list *work)
 		writer_names_unlock(w->files);
 	/* The environment is beyond use: a restart opens it anew, as it was committed last. */
 	must(rc != MDB_PANIC);
+	writer_bodies_settled(w->files, w->ids.batch, rc == 0);
 	writer_dup_settled(w, rc == 0);
 	writer_pending_settled(w, rc == 0);
 	writer_quota_settled(w);

@@ -53,7 +53,8 @@ make_hh(struct part_files *f, struct wbox *b, uint32_t uid, bool again)
 	if (writer_path_unmoved(f, b->dir))
 		return -EBUSY;
 	dir = mem_printf("%s/%02x", b->dir, hh);
-	rc = writer_file_make_dirs(f, dir);
+	f->hh_made = true;
+	rc = files_make_dirs_at(f->dirfd, dir, 0750);
 	mem_free(&dir);
 	if (rc == 0)
 		b->hh[hh / 32] |= 1u << hh % 32;
@@ -70,7 +71,7 @@ links_add(struct part_files *f, struct wbox *b, uint32_t uid, struct oplog_file 
 		f->links = mem_grow(f->links, f->links_room, sizeof(*f->links));
 	}
 	file.uid = uid;
-	f->links[f->nlinks++] = (struct wlink){ b, uid, file };
+	f->links[f->nlinks++] = (struct wlink){ b, uid, file, 0 };
 }
 
 void
@@ -194,6 +195,7 @@ int
 writer_link_body(struct part_files *f, struct wbox *b, uint32_t uid, int fd)
 {
 	int rc = link_fd(f, fd, b, uid);
+	uint32_t n;
 
 	if (rc == -EMLINK)
 		rc = link_copy(f, fd, b, uid);
@@ -202,11 +204,9 @@ writer_link_body(struct part_files *f, struct wbox *b, uint32_t uid, int fd)
 		    log_str(b->acct->name), (unsigned long long)b->id, uid, log_str(strerror(-rc)));
 		return rc;
 	}
-	if (f->nsync < SYNC_FEW && (f->nsync == 0 || f->sync_fds[f->nsync - 1] != fd)) {
-		f->sync_fds[f->nsync++] = fd;
+	f->links[f->nlinks - 1].body = n = writer_bodies_add(f, fd);
+	if (f->bodies.large && n <= SYNC_FEW)
 		body_start(f, fd);
-	} else if (f->nsync == SYNC_FEW)
-		f->sync_more = true;
 	return 0;
 }
 
@@ -363,7 +363,7 @@ writer_link_messages(struct part_files *f, struct wbox *from, const uint32_t *ui
 
 /* With one flush of the disk, where that can be.
  *
- * Many files, or new directories: syncfs, which writes what else there is, the index's pages too,
+ * Bodies that are in their journal (bodies.c): that and the log.  Else many files, or new directories: syncfs, which writes what else there is, the index's pages too,
  * but knows one journal commit for all.  A few: fsync of each, which carries its new name with it (that
  * is in the same or an earlier journal transaction; fdatasync would not), and flushes the disk's cache; the
  * frame is brought there before.  That is what sync_file_range does where it overwrites blocks that the
@@ -374,22 +374,31 @@ writer_sync_batch(struct part_files *f, struct wlog *l)
 {
 	const unsigned all =
 	    SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+	const struct wbody *bodies = (const void *)f->bodies.list.p;
+	size_t nsync = f->bodies.list.n / sizeof(*bodies);
 	bool frame = l->at > l->before;
 	uint64_t size = l->size;
 
 	if (!f->sync)
 		return 0;
-	if (f->sync_more || f->dirs_made) {
+	if (f->bodies.written && frame) {
+		int rc = writer_bodies_sync(f);
+
+		if (rc < 0)
+			return rc;
+		if (fdatasync(l->fd) < 0)
+			return -errno;
+	} else if (f->sync_more || f->dirs_made || f->hh_made || nsync > SYNC_FEW) {
 		if (syncfs(f->syncfd) < 0)
 			return -errno;
 	} else {
-		bool along = frame && f->nsync && f->in_place && l->at <= l->stable;
+		bool along = frame && nsync && f->in_place && l->at <= l->stable;
 
 		if (along &&
 		    sync_file_range(l->fd, (off_t)l->before, (off_t)(l->at - l->before), all) < 0)
 			return -errno;
-		for (size_t i = 0; i < f->nsync; i++)
-			if (fsync(f->sync_fds[i]) < 0)
+		for (size_t i = 0; i < nsync; i++)
+			if (fsync(bodies[i].fd) < 0)
 				return -errno;
 		if (frame && !along && fdatasync(l->fd) < 0)
 			return -errno;
@@ -447,8 +456,9 @@ writer_files_begin(struct part_files *f, int64_t now)
 	f->batch++;
 	f->nlinks = 0;
 	writer_clone_forget(f);
-	f->nsync = 0;
-	f->sync_more = f->dirs_made = false;
+	buf_clear(&f->bodies.list);
+	f->bodies.large = f->bodies.written = false;
+	f->sync_more = f->dirs_made = f->hh_made = false;
 }
 
 void
@@ -457,6 +467,7 @@ writer_files_close(struct part_files *f)
 	writer_inflight_close(f);
 	writer_unmoved_fini(f);
 	writer_clone_forget(f);
+	writer_bodies_close(f);
 	if (f->dirfd >= 0)
 		close(f->dirfd);
 	if (f->syncfd >= 0)

@@ -256,6 +256,8 @@ writer_oplog_open(struct writer *w, char **why)
 	}
 	if (rc == 0 && w->config->log)
 		rc = log_continue(w, &r.end);
+	if (rc == 0 && w->config->log)
+		rc = writer_bodies_open(w->files, w->oplog.dirfd, w->config->log_bodies);
 	else if (rc == 0 && r.end.is_void)
 		rc = tail_cut(w, r.end.in, r.end.from);
 	w->oplog.unlogged = r.end.batch < w->ids.batch ? w->ids.batch : 0;
@@ -324,7 +326,20 @@ write_frame(struct writer *w)
 	return rc;
 }
 
-/* The message files that share the frame's sync. */
+/* What the log says of a link. */
+static void
+frame_file(const struct part_files *f, const struct wlink *l, struct buf *list)
+{
+	const struct wbody *b = (const struct wbody *)(const void *)f->bodies.list.p + l->body - 1;
+
+	if (!f->bodies.written)
+		buf_add(list, &l->file, sizeof(l->file));
+	else
+		buf_add(list, &(struct oplog_body){ l->uid, b->size, b->crc, b->at, b->date },
+		    sizeof(struct oplog_body));
+}
+
+/* The message files that share the frame's sync, or are in the journal of bodies. */
 static void
 frame_files(struct writer *w)
 {
@@ -336,12 +351,12 @@ frame_files(struct writer *w)
 		const struct wlink *l = &f->links[i];
 
 		if (l->uid)
-			buf_add(&list, &l->file, sizeof(l->file));
+			frame_file(f, l, &list);
 		if (list.n == 0 || (i + 1 < f->nlinks && f->links[i + 1].box == l->box))
 			continue;
 		store_be64(key, l->box->id);
-		writer_oplog_op(w, OPLOG_FILES, STORE_T_MAILBOX, slice((char *)key, sizeof(key)),
-		    buf_get(&list));
+		writer_oplog_op(w, f->bodies.written ? OPLOG_BODIES : OPLOG_FILES, STORE_T_MAILBOX,
+		    slice((char *)key, sizeof(key)), buf_get(&list));
 		buf_clear(&list);
 	}
 	buf_fini(&list);

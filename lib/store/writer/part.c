@@ -61,7 +61,7 @@ part_connect(struct store_part *p, const struct store_part_config *c)
 	p->files.dirfd = p->files.syncfd = -1;
 	pthread_mutex_init(&p->files.names, NULL);
 	pthread_mutex_init(&p->files.names_turn, NULL);
-	p->linker.files.syncfd = -1;
+	p->files.bodies.fd = p->linker.files.syncfd = -1;
 	writer_queue_init(&p->queue, c->notify, c->arg);
 	p->writer.config = &p->config;
 	p->writer.env = &p->env;
@@ -79,6 +79,7 @@ part_connect(struct store_part *p, const struct store_part_config *c)
 	p->steadier = (struct steadier){ .config = &p->config,
 		.env = &p->env,
 		.queue = &p->queue,
+		.files = &p->files,
 		.on = c->sync,
 		.fd = -1 };
 }

@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "store/writer/writer-impl.h"
 
-#define STEADY_BYTES  (8u * 1024 * 1024)  /* of log: then the index is synced at once, */
+#define STEADY_BYTES  (8u * 1024 * 1024)  /* of log and bodies: then the index is synced at once, */
 #define STEADY_GROWTH 32                  /* or when it has grown by this part of its map */
 #define STEADY_MOST   (16u * 1024 * 1024) /* or by so many bytes */
 
@@ -173,7 +173,8 @@ queue_count_steady(struct store_queue *q, bool good, const struct writer *w)
 	if (most > STEADY_MOST)
 		most = STEADY_MOST;
 	if (good && w->oplog.numbered)
-		q->steady_bytes += w->oplog.at - w->oplog.before;
+		q->steady_bytes += w->oplog.at - w->oplog.before +
+		    (w->files->bodies.written ? w->files->bodies.bytes.n : 0);
 	else if (w->failing != MDB_MAP_FULL && w->failing != ENOSPC && w->failing != EDQUOT)
 		return;
 	q->steady_now |= q->steady_bytes >= STEADY_BYTES || w->index_near || w->failing ||

@@ -4,6 +4,7 @@
  * is one transaction of the index whose pages are all on disk, and stay there: it is held, as a
  * reader would, until the next point is recorded, and LMDB writes over no page that a reader sees.  So
  * there is at any moment one state to come back to after a power cut, and the log behind it.
+ * The files of messages that are in the journal of bodies (bodies.c) are synced with it.
  * Pages that are freed meanwhile are not used again, which the index pays with room: what is
  * written to it in a second or two.
  * Called by the opening, then the thread's own.  A sync of the index that fails is the end: the
@@ -197,7 +198,9 @@ writer_steady_point(struct steadier *s)
 	rc = point_take(s, &txn, &point);
 	if (rc < 0)
 		return rc;
-	rc = mdb_env_sync(s->env->lmdb, 1);
+	rc = -writer_bodies_steady(s->files);
+	if (rc == 0)
+		rc = mdb_env_sync(s->env->lmdb, 1);
 	if (rc) {
 		rc = rc > 0 ? rc : EIO;
 		writer_queue_steady_done(s->queue, 0, rc);

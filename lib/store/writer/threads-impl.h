@@ -7,7 +7,8 @@
  *	struct purger        the purger's thread: unlinks expunged files
  *	struct linker        the linker's thread: makes the files of copies, after the answer
  *	struct snapper       the snapper's thread: copies the index
- *	struct steadier      the steadier's thread: syncs the index from time to time
+ *	struct steadier      the steadier's thread: syncs the index from time to time, and files that the
+ *	                     journal of bodies stands for
  *	struct part_env      LMDB and its tables: set by the opening, then only read
  *
  * Each is a member of struct store_part, which only part.c knows as a whole.  The writer itself is in
@@ -33,6 +34,7 @@ struct wlink { /* a link made by this batch, to be undone if it fails */
 	struct wbox *box;
 	uint32_t uid;
 	struct oplog_file file; /* for the log */
+	uint32_t body;          /* 1 + its place in part_files.bodies.list; 0 = a copy's */
 };
 
 struct part_env {
@@ -41,6 +43,34 @@ struct part_env {
 };
 
 struct inflight;
+
+/* A body that the running batch gives names to. */
+struct wbody {
+	int fd;
+	uint32_t size;
+	/* Once it is in the journal: */
+	uint32_t crc;
+	uint64_t at;
+	int64_t date;
+};
+
+/* The journal of bodies, log/bodies: two areas, each used again when a steady point has all its batches. */
+struct part_bodies {
+	int fd;        /* -1 = there is none: each file is synced */
+	uint32_t most; /* bytes of a body that goes there */
+	struct {
+		uint64_t used;  /* bytes */
+		uint64_t batch; /* the last one that is in it */
+	} areas[2];
+	unsigned in;           /* the area that is written to */
+	uint64_t size, stable; /* of the file: blocks of its own, whose place is on disk */
+	struct buf list;       /* struct wbody: of the running batch */
+	struct buf bytes;      /* theirs */
+	bool large;            /* one is, or its size is not known */
+	bool written;          /* all are there, from `at` on: their files need no sync */
+	uint64_t at;
+	bool unsynced; /* atomic: files in it whose names and bytes no sync has brought to disk */
+};
 
 /* Message files: links of the running batch, and what it must sync before its commit. */
 struct part_files {
@@ -52,9 +82,9 @@ struct part_files {
 	uint64_t number; /* and the one that it will have for good */
 	struct wlink *links;
 	size_t nlinks, links_room;
-	int sync_fds[SYNC_FEW]; /* bodies linked in this batch, as long as they are few */
-	size_t nsync;
-	bool dirs_made, sync_more; /* something besides those bodies needs a sync */
+	struct part_bodies bodies;
+	bool hh_made;              /* a directory for messages: goes with the first of them */
+	bool dirs_made, sync_more; /* something besides bodies needs a sync */
 	bool in_place;             /* this file system overwrites: see writer_sync_batch */
 	int seen_of;               /* 1 + the body that was looked at last; 0 = none */
 	struct oplog_file seen;    /* its size and checksum */
@@ -139,13 +169,14 @@ struct steadier {
 	const struct store_part_config *config;
 	const struct part_env *env;
 	struct store_queue *queue;
-	bool on;           /* else each commit syncs the index by itself */
-	bool ready;        /* the tables are open */
-	int fd;            /* index/steady; -1 = none */
-	MDB_txn *pin;      /* its transaction: keeps every page of it */
-	MDB_txn *spare;    /* at rest: a place in the table of readers for the next one */
-	bool log_known;    /* the log has been opened, */
-	uint64_t unlogged; /* and has no frame of this batch and those before it */
+	struct part_files *files; /* its syncfd, and bodies.unsynced only */
+	bool on;                  /* else each commit syncs the index by itself */
+	bool ready;               /* the tables are open */
+	int fd;                   /* index/steady; -1 = none */
+	MDB_txn *pin;             /* its transaction: keeps every page of it */
+	MDB_txn *spare;           /* at rest: a place in the table of readers for the next one */
+	bool log_known;           /* the log has been opened, */
+	uint64_t unlogged;        /* and has no frame of this batch and those before it */
 	struct store_steady last;
 };
 
@@ -239,6 +270,20 @@ int writer_body_look(struct part_files *f, int fd) MUSTCHECK;
 /* The descriptor of the job's i-th message, fit to be linked here: a copy when it is in another
  * partition.  -errno; -EBADMSG: it is not what the request says. */
 int writer_body_fd(struct part_files *f, struct store_job *j, size_t i) MUSTCHECK;
+
+/* ---- bodies.c: the journal of bodies; the writer's thread, where nothing else is said ---------- */
+/* Opens or makes it in the log's directory; what is there has been done again.  0 or -errno. */
+int writer_bodies_open(struct part_files *f, int log_dirfd, uint32_t most) MUSTCHECK;
+/* The running batch links this body, which stays open until it is over: its number there, from 1 on. */
+uint32_t writer_bodies_add(struct part_files *f, int fd);
+/* Writes those of the running batch, whose frame comes next, if they can all be there; `steady` is the batch of
+ * the last steady point. */
+void writer_bodies_write(struct part_files *f, uint64_t steady);
+int writer_bodies_sync(struct part_files *f) MUSTCHECK; /* what that has written: 0 or -errno */
+void writer_bodies_settled(struct part_files *f, uint64_t batch, bool good);
+/* The steadier: everything that was linked before is on disk now: 0 or -errno. */
+int writer_bodies_steady(struct part_files *f) MUSTCHECK;
+void writer_bodies_close(struct part_files *f);
 
 /* ---- inflight.c: the files that the running batch links; the writer's thread ------------------ */
 int writer_inflight_open(struct part_files *f) MUSTCHECK;

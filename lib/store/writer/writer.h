@@ -49,6 +49,7 @@ struct store_part_config {
 	bool sync;                  /* false: tests only */
 	bool log;                   /* keep the operation log */
 	uint64_t log_segment;       /* bytes of one of its files */
+	uint32_t log_bodies;        /* bytes of a message that goes there too; 0 = none does */
 	const char *snapshots;      /* the directory of the index's copies; NULL = none */
 	uint32_t snapshot_interval; /* seconds; 0 = only when asked */
 	uint32_t steady_interval;   /* milliseconds from one sync of the index to the next */
