@@ -168,6 +168,8 @@ parts_count_one(struct part *part)
 		if (sum[i].longest_cpu_us > all.longest_cpu_us)
 			all.longest_cpu_us = sum[i].longest_cpu_us;
 		all.steady_points += sum[i].steady_points;
+		all.journaled += sum[i].journaled;
+		all.restored += sum[i].restored;
 		all.redone += sum[i].redone;
 		all.bytes += sum[i].bytes;
 		all.unlinked += sum[i].unlinked;
@@ -194,6 +196,8 @@ parts_count_one(struct part *part)
 	metric_set(M_LONGEST, (int64_t)all.longest_us);
 	metric_set(M_LONGEST_CPU, (int64_t)all.longest_cpu_us);
 	metric_set(M_POINTS, (int64_t)all.steady_points);
+	metric_set(M_JOURNALED, (int64_t)all.journaled);
+	metric_set(M_RESTORED, (int64_t)all.restored);
 	metric_set(M_REDONE, (int64_t)all.redone);
 	metric_set(M_BYTES, (int64_t)all.bytes);
 	metric_set(M_DAMAGED, (int64_t)all.damaged);

@@ -145,9 +145,9 @@ service_remove(void)
 		printf("# %s stays\n", dir);
 }
 
-/* A number of stored's status, told by its control socket; UINT64_MAX: it did not answer. */
+/* A number behind `name` in what stored's control socket answers; UINT64_MAX: it did not. */
 static inline uint64_t
-status_number(const char *name)
+told_number(const char *verb, const char *name)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	struct timeval limit = { SERVICE_PATIENCE, 0 };
@@ -158,7 +158,7 @@ status_number(const char *name)
 
 	snprintf(a.sun_path, sizeof(a.sun_path), "%s/stored.ctl", dir);
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0 && write(fd, "status\n", 7) == 7)
+	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0 && dprintf(fd, "%s\n", verb) > 0)
 		while (n < sizeof(text) - 1 && (got = read(fd, text + n, sizeof(text) - 1 - n)) > 0)
 			n += (size_t)got;
 	close(fd);
@@ -166,6 +166,12 @@ status_number(const char *name)
 	if (got == 0)
 		at = strstr(text, name);
 	return at ? strtoull(at + strlen(name), NULL, 10) : UINT64_MAX;
+}
+
+static inline uint64_t
+status_number(const char *name)
+{
+	return told_number("status", name);
 }
 
 /* ---- the whole set-up ----------------------------------------------------------------------- */

@@ -111,6 +111,8 @@ batch_commit(struct writer *w)
 	rc = mdb_txn_commit(w->txn);
 	if (rc == 0 && w->oplog.numbered)
 		w->oplog.unmarked = false;
+	if (rc == 0 && w->files->bodies.written)
+		w->stats.journaled += w->files->bodies.list.n / sizeof(struct wbody);
 	w->stats.syncfs_us += t1 - t0;
 	w->stats.commit_us += clock_mono_us() - t1;
 	return rc;

@@ -202,9 +202,10 @@ log_redo(struct writer *w, struct store_replay *r, char **why)
 	if (rc == 0 && r->batches) {
 		w->ids.batch = r->batch;
 		w->stats.redone = r->batches;
-		log_event(LOG_INFO, "store_redo", "partition=%s from=%llu to=%llu batches=%llu",
+		w->stats.restored = r->restored;
+		log_event(LOG_INFO, "store_redo", "partition=%s from=%llu to=%llu batches=%llu files=%zu",
 		    log_str(w->config->name), (unsigned long long)from,
-		    (unsigned long long)r->batch, (unsigned long long)r->batches);
+		    (unsigned long long)r->batch, (unsigned long long)r->batches, r->restored);
 	}
 	return rc;
 }

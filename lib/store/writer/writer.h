@@ -124,6 +124,8 @@ struct store_part_stats {
 	uint64_t batch;         /* the last one that was committed */
 	uint64_t redone;        /* batches of the log, at the start */
 	uint64_t steady_points; /* syncs of the index */
+	uint64_t journaled;     /* messages that came in without a sync of their files */
+	uint64_t restored;      /* files of those that the start made again */
 	uint64_t failed_batches, syncfs_us, commit_us, batch_us;
 	uint64_t longest_us, longest_cpu_us; /* of a batch since the start; in CPU time */
 	uint64_t index_used, index_size;     /* bytes, of the map */
