@@ -203,7 +203,8 @@ log_redo(struct writer *w, struct store_replay *r, char **why)
 		w->ids.batch = r->batch;
 		w->stats.redone = r->batches;
 		w->stats.restored = r->restored;
-		log_event(LOG_INFO, "store_redo", "partition=%s from=%llu to=%llu batches=%llu files=%zu",
+		log_event(LOG_INFO, "store_redo",
+		    "partition=%s from=%llu to=%llu batches=%llu files=%zu",
 		    log_str(w->config->name), (unsigned long long)from,
 		    (unsigned long long)r->batch, (unsigned long long)r->batches, r->restored);
 	}
