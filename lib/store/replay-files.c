@@ -182,7 +182,7 @@ file_set_aside(struct replay_files *l, const struct oplog_file *f)
 
 /* The directory of the mailbox with this key; false: it has none. */
 static bool
-mailbox_dir(struct store_replay *r, const void *key, struct buf *dir)
+replay_mailbox_dir(struct store_replay *r, const void *key, struct buf *dir)
 {
 	MDB_val k = { 8, (void *)(uintptr_t)key }, d;
 	struct store_mailbox m;
@@ -221,7 +221,7 @@ files_of_op(struct replay_files *l, const struct oplog_op *op)
 	size_t n = op->kind == OPLOG_FILES ? sizeof(f) : sizeof(b);
 	bool stop = false;
 
-	if (op->key.n != 8 || !mailbox_dir(l->r, op->key.p, &dir))
+	if (op->key.n != 8 || !replay_mailbox_dir(l->r, op->key.p, &dir))
 		return false; /* deleted in the same batch, or made in one that is void */
 	l->mailbox = store_get64(op->key.p);
 	l->key = (const uint8_t *)op->key.p;
@@ -332,7 +332,7 @@ body_restore(struct replay_files *l, const struct replay_body *b)
 	int rc;
 
 	buf_clear(&l->path);
-	if (!mailbox_dir(r, b->key, &l->path))
+	if (!replay_mailbox_dir(r, b->key, &l->path))
 		return 0;
 	store_message_name(&l->path, b->body.uid);
 	path = buf_cstr(&l->path);
