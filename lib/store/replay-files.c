@@ -339,7 +339,7 @@ body_restore(struct replay_files *l, const struct replay_body *b)
 	l->body = &b->body;
 	l->key = b->key;
 	l->mailbox = store_get64(b->key);
-	if (file_is_whole(r, path, &want) ||
+	if ((!r->doubt && file_is_whole(r, path, &want)) ||
 	    (!record_is_there(r, b->key, b->body.uid) &&
 		faccessat(r->dirfd, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
 		!is_source(l, b->body.uid)))

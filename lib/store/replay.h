@@ -31,6 +31,7 @@ struct store_replay {
 	uint64_t synced; /* up to this one all have happened, whatever has become of their files */
 	bool
 	    here; /* it was written under this kernel: what a file has of it, it has as it was written */
+	bool doubt; /* a sync has failed under it: files are made again however they look */
 	bool force; /* go on behind a hole, and leave out what follows in another format */
 	void (*tell)(void *arg, const char *line);
 	void *arg;

@@ -275,7 +275,7 @@ writer_env_open(struct writer *w, char **why)
 	if (rc == 0 && is_emptied(w, index))
 		rc = STORE_SHORT;
 	if (rc == 0)
-		rc = -writer_steady_prepare(w->config, &w->oplog.here, &reason);
+		rc = -writer_steady_prepare(w->config, &w->oplog.here, &w->oplog.doubt, &reason);
 	if (rc == 0)
 		rc = env_open_map(w, index);
 	if (rc == 0)

@@ -184,6 +184,7 @@ log_redo(struct writer *w, struct store_replay *r, char **why)
 		.epoch = w->ids.log ? w->ids.log : 1,
 		.batch = w->fresh ? UINT64_MAX : from, /* fresh: only look */
 		.here = w->oplog.here,
+		.doubt = w->oplog.doubt,
 		.tell = redo_tell,
 		.arg = w,
 		.why = why };

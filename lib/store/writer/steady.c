@@ -92,13 +92,14 @@ rewind_index(const struct store_part_config *c, const char *index, const struct 
  * has only what was synced.  So the index goes back to its point whenever it was not closed well, and
  * what LMDB has newest is taken only where somebody has it open already, or where the log is gone. */
 int
-writer_steady_prepare(const struct store_part_config *c, bool *here, char **why)
+writer_steady_prepare(const struct store_part_config *c, bool *here, bool *doubt, char **why)
 {
 	char *index = mem_printf("%s/index", c->path);
 	struct store_steady s;
 	int rc = store_steady_read(index, &s);
 
 	*here = rc == 0 && !s.suspect && store_steady_same_boot(&s);
+	*doubt = rc == 0 && s.suspect;
 	if (rc == -EBADMSG)
 		*why = mem_str("the file steady is damaged: storectl recover makes the index "
 			       "again from a snapshot and the log");

@@ -315,8 +315,9 @@ void *writer_snapshot_main(void *arg);
 
 /* ---- steady.c: points at which the index is on disk; the opening, then the steadier's thread --- */
 /* Before the index is opened: puts it back to its last point when that is needed.  *here: it was in use under
- * this kernel last.  0 or -errno with *why. */
-int writer_steady_prepare(const struct store_part_config *c, bool *here, char **why) MUSTCHECK;
+ * this kernel last; *doubt: a sync of it, or of files, has failed then.  0 or -errno with *why. */
+int writer_steady_prepare(const struct store_part_config *c, bool *here, bool *doubt,
+    char **why) MUSTCHECK;
 /* Right after the opening, before the first commit, which may write over pages of the point that the
  * file has: a newer one takes its place.  0 or -errno. */
 int writer_steady_open(struct steadier *s) MUSTCHECK;

@@ -142,6 +142,7 @@ struct wlog {
 	uint64_t stable;     /* so much of it has its place on the disk */
 	uint64_t unlogged;   /* when it was opened it had no frame up to this batch */
 	bool here;           /* what it has behind the index was written under this kernel */
+	bool doubt;          /* a sync of that has failed */
 	bool changed;        /* the batch changes something */
 	bool numbered;       /* and has been given its number */
 	bool lost;           /* the last frame could not be written */
