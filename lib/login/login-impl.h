@@ -59,7 +59,8 @@ struct login {
 	bool by_app, app_serves, by_code;
 	/* scram.c */
 	enum { LOGIN_SCRAM_NONE, LOGIN_SCRAM_PROOF, LOGIN_SCRAM_PROVED } scram;
-	int64_t proved_at; /* when the password was changed that was proved */
+	uint64_t looked_ms; /* monotonic */
+	int64_t proved_at;  /* when the password was changed that was proved */
 	char authzid[256];
 };
 
@@ -120,6 +121,7 @@ void login_answer_factor(struct login *l, enum login_outcome outcome);
 
 /* scram.c: the client has said who he is; it is the turn of his proof. */
 void login_scram_name(struct login *l);
+void login_scram_looked(struct login *l); /* the time for that is over */
 void login_scram_ask(struct login *l);
 /* What the password was proved by is still what the directory has. */
 bool login_scram_holds(const struct login *l, const struct dir_user *u);

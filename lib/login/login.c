@@ -297,6 +297,10 @@ login_go(struct login *l)
 		login_finish(l, l->outcome, NULL);
 		return;
 	}
+	if (l->state == LOGIN_LOOKING) {
+		login_scram_looked(l);
+		return;
+	}
 	wait = login_pace(l);
 	if (wait && l->state == LOGIN_QUEUED) {
 		login_move(l, LOGIN_PACED);

@@ -14,6 +14,9 @@
 #include "conf/shared.h"
 #include "login/login-impl.h"
 
+/* A name is answered at the end of such a step of time, so that how long the directory looks for it is not seen. */
+#define SCRAM_STEP_MS 20
+
 struct slice
 login_scram_key(void)
 {
@@ -86,19 +89,28 @@ scram_named(void *arg, const struct dir_answer *a)
 	struct login *l = CAST(arg, struct login, LOGIN_MAGIC);
 	struct sasl_verifier v;
 	struct slice text;
+	uint64_t spent;
 
 	if (scram_away(l, a))
 		return;
 	(void)scram_verifier(l, a, &v);
 	sasl_scram_first(&l->sasl, &l->exchange, &v, &text);
 	secret_clear(&v, sizeof(v));
-	login_challenge(l, text);
+	spent = loop_now(l->door->loop) - l->looked_ms;
+	login_pause(l, (spent / SCRAM_STEP_MS + 1) * SCRAM_STEP_MS - spent);
+}
+
+void
+login_scram_looked(struct login *l)
+{
+	login_challenge(l, l->sasl.scram.server_first);
 }
 
 void
 login_scram_name(struct login *l)
 {
 	l->mechanism = "SCRAM-SHA-256";
+	l->looked_ms = loop_now(l->door->loop);
 	login_wait(l, &l->sasl.authcid);
 	login_move(l, LOGIN_LOOKING);
 	dir_login_now_start(l->door->dir, slice_str(l->name), LOGIN_FRESH_MS, &l->op, scram_named,

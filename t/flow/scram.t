@@ -111,6 +111,19 @@ is_((unknown.salt, unknown.rounds), told(name(1)), "the salt is the same before 
 is_(len({told(name(1)), told(name(2)), told(name(8)), told("nobody@" + DOMAIN), told("x@elsewhere.test"), told("nobody2@" + DOMAIN)}), 6, "each name has its own")
 ok(told("Nobody@" + DOMAIN.upper()) == told("nobody@" + DOMAIN) == told("nobody@" + DOMAIN, "MMP_IMAPS") and len(told("nobody@" + DOMAIN)[0]) == 16,
    "nobody's is always the same, by each daemon and in capitals")
+def took(f):
+    began = time.monotonic()
+    f()
+    return time.monotonic() - began
+
+
+def asked(who):
+    """Seconds until the salt of a name comes that was not asked for lately."""
+    say, s = Imap(sb, "IMAPS"), Scram(who, "x")
+    return took(lambda: say.begin("SCRAM-SHA-256", s.first()))
+
+
+ok(min(asked(w) for w in (name(4), name(8), "a@" + DOMAIN, "b@" + DOMAIN, "a@elsewhere.test", name(4))) > 0.018, "and in a time that says nothing of how it was looked for")
 no = [re.sub("^a ", "", scram(who, "wrong")[2]) for who in (name(1), name(7), "nobody@" + DOMAIN, "nobody@elsewhere.test")]
 is_(len(set(no)), 1, f"they hear the same: {no[0]}")
 ok("AUTHENTICATIONFAILED" in no[0], "that the password is wrong")
@@ -159,12 +172,6 @@ ok(scram(1)[0] == "ok", "who is silent in the middle holds up nobody")
 del say
 
 # ---- guesses are slow, whichever way they come
-def took(f):
-    began = time.monotonic()
-    f()
-    return time.monotonic() - began
-
-
 for _ in range(6):
     scram(6, "wrong")
 ok(took(lambda: scram(6, "wrong")) > 0.3, "the seventh wrong one is answered later, with PLAIN's")
