@@ -23,6 +23,7 @@
 #include "append.h"
 #include "limit.h"
 #include "message/sent.h"
+#include "store/quota.h"
 
 #define APPEND_MOST  128               /* messages of a command */
 #define APPEND_USER  (2 * APPEND_MOST) /* further ones that all APPENDs of a user hold ... */
@@ -71,13 +72,16 @@ append_allowed(const struct session *s, const struct append *a)
 	struct store_view *v = p->home->view;
 	const struct store_record *old = NULL;
 	struct store_account use;
-	uint64_t room;
+	uint64_t room, bytes;
 
-	if (!p->limited || p->limits.bytes == 0 || store_find_account(v, p->owner, &use) < 0)
+	if (!p->limited || store_find_account(v, p->owner, &use) < 0)
+		return UINT64_MAX;
+	bytes = store_limits_find(v, p->account, p->limits).bytes;
+	if (bytes == 0)
 		return UINT64_MAX;
 	if (a->replaces && !s->view->owner)
 		old = store_get_record(v, s->view->mailbox, a->replaces);
-	room = p->limits.bytes > use.bytes ? p->limits.bytes - use.bytes : 0;
+	room = bytes > use.bytes ? bytes - use.bytes : 0;
 	return room + (old ? old->size : 0);
 }
 

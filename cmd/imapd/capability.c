@@ -76,6 +76,7 @@ const struct imap_capability session_capabilities[] = {
 	{ "QUOTA",                IMAP_AFTER,        0,                 NULL,                   "RFC 9208" },
 	{ "QUOTA=RES-STORAGE",    IMAP_AFTER,        0,                 NULL,                   "RFC 9208 5.1" },
 	{ "QUOTA=RES-MESSAGE",    IMAP_AFTER,        0,                 NULL,                   "RFC 9208 5.2" },
+	{ "QUOTASET",         SESSION_SETS_QUOTA,    0,                 NULL,                   "RFC 9208 3.1.2" },
 	{ "ACL",                  IMAP_AFTER,        0,                 NULL,                   "RFC 4314" },
 	{ "RIGHTS=texk",          IMAP_AFTER,        0,                 NULL,                   "RFC 4314 1" },
 	{ "LIST-MYRIGHTS",        IMAP_AFTER,        0,                 NULL,                   "RFC 8440" },

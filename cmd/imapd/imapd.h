@@ -36,6 +36,7 @@ struct settings {
 	char **proxies;       /* auth.proxies: names of those that act for users */
 	char **urlauth_hosts;  /* urlauth.hosts: names of this server in URLs, */
 	char **urlauth_submit; /* urlauth.submit: accounts of submission servers */
+	char **quota_admins;   /* quota.admins: accounts that set limits of others */
 	char **hosts;          /* values of mailHost that mean this host */
 	bool any_host;
 	char *comment, *admin; /* metadata.*: annotations of the server; "" = none */

@@ -57,6 +57,8 @@ static const struct conf_key keys[] = {
 	    "Names of this server in URLs (URLAUTH), besides hostname and hosts." },
 	{ "urlauth.submit", CONF_LIST, &conf.urlauth_submit, "", 0, 0, RELOAD, "address",
 	    "Accounts of submission servers, which may have URLs for submit+." },
+	{ "quota.admins", CONF_LIST, &conf.quota_admins, "", 0, 0, RELOAD, "address",
+	    "Accounts that may see and set the quota of everybody here (SETQUOTA)." },
 	{ "hosts", CONF_LIST, &conf.hosts, "", 0, 0, RELOAD, "domain",
 	    "Values of mailHost that mean this host, besides hostname." },
 	{ "public_account", CONF_STR, &conf.public_account, "", 0, 0, RELOAD, "address",

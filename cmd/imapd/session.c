@@ -39,6 +39,8 @@ session_when(struct imap_server *imap)
 
 	if (imap->state != IMAP_NOTAUTH && conf.messages)
 		now |= SESSION_LIMITED;
+	if (imap->state != IMAP_NOTAUTH && session_sets_quota(s))
+		now |= SESSION_SETS_QUOTA;
 	if (imap->state != IMAP_NOTAUTH)
 		return s->behind ? now : now | SESSION_DIRECT;
 	if (stream_secure(&imap->line.io) || (shared.insecure_loopback && s->loopback))
@@ -236,7 +238,7 @@ session_actor(struct op *op)
 {
 	const struct session *s = session_of(CONTAINER(op, struct imap_server, op));
 
-	return slice_str(s->user ? s->user->account : "");
+	return slice_str(s->user && !s->itself ? s->user->account : "");
 }
 
 void

@@ -58,6 +58,7 @@ struct session {
 	bool full;        /* limit.per_client of whom it speaks for is reached */
 	bool stale;       /* something has happened in the selected mailbox, which is listened to */
 	bool idling;
+	bool itself; /* the request to stored that is made now is in nobody's name */
 	char sid[14];
 	struct imap_server imap;
 	struct list link;      /* imapd.sessions; on no list once it has left */
@@ -171,6 +172,7 @@ enum session_when {
 	SESSION_DIRECT = IMAP_OWN * 2,        /* after the login of one that came without */
 	SESSION_ANY_LITERALS = IMAP_OWN * 4,  /* whatever is configured when it began: */
 	SESSION_LIMITED = IMAP_OWN * 16,      /* commands work on some messages at once */
+	SESSION_SETS_QUOTA = IMAP_OWN * 32,   /* after the login of one who may */
 	SESSION_SHORT_LITERALS = IMAP_OWN * 8 /* literals that are not waited for are short ones */
 };
 
@@ -195,7 +197,8 @@ enum imap_next cmd_append(struct imap_server *, struct imap_in *); /* append.c *
 enum imap_next append_begin(struct imap_server *, struct imap_in *, uint64_t size);
 enum imap_next cmd_replace(struct imap_server *, struct imap_in *);
 enum imap_next replace_begin(struct imap_server *, struct imap_in *, uint64_t size);
-enum imap_next cmd_getquota(struct imap_server *, struct imap_in *); /* quota.c */
+bool session_sets_quota(const struct session *s); /* quota.c: is he one of quota.admins? */
+enum imap_next cmd_getquota(struct imap_server *, struct imap_in *);
 enum imap_next cmd_getquotaroot(struct imap_server *, struct imap_in *);
 enum imap_next cmd_setquota(struct imap_server *, struct imap_in *);
 enum imap_next cmd_genurlauth(struct imap_server *, struct imap_in *); /* urlauth.c */

@@ -1,9 +1,11 @@
 /* jmapd/quota.c: Quota/get, /changes, /query and /queryChanges (RFC 9425 4).
  *
- * Two objects at most, for the limits that the user's directory entry gives, with what the account's record says
- * is used; a limit that is not there is no object, since RFC 9425 has none without hardLimit.  The state is the
+ * Two objects at most, for the limits that the user's directory entry gives, or the store in their place
+ * (store/quota.h), with what the account's record says is used; a limit that is not there is no object, since RFC 9425 has none without hardLimit.  The state is the
  * account's counter, as of all types: what is used changes with it, so changes are always told, as `used`. */
 #include "quota.h"
+
+#include "store/quota.h"
 
 enum { QUOTA_OCTETS, QUOTA_COUNT, QUOTAS };
 static const struct {
@@ -16,24 +18,30 @@ static const struct {
 static const char *const quota_properties[] = { "id", "resourceType", "used", "hardLimit", "scope",
 	"name", "types", "warnLimit", "softLimit", "description", NULL };
 
-static uint64_t
-quota_limit(const struct call *c, size_t i)
-{
-	const struct store_limits *l = &call_user(c)->limits;
-	uint64_t limit = i == QUOTA_OCTETS ? l->bytes : l->messages;
+/* What is used, of the account's row, and its limits. */
+struct quota_now {
+	struct store_account a;
+	struct store_limits limits;
+};
 
-	return limit == UINT64_MAX ? 0 : limit;
+static uint64_t
+quota_limit(const struct quota_now *q, size_t i)
+{
+	uint64_t limit = i == QUOTA_OCTETS ? q->limits.bytes : q->limits.messages;
+
+	return limit >= STORE_QUOTA_MOST ? 0 : limit;
 }
 
 /* The account's row, copied.  False: *next is the answer. */
 static bool
-quota_account(struct call *c, struct store_account *a, enum call_next *next)
+quota_account(struct call *c, struct quota_now *q, enum call_next *next)
 {
-	int rc = call_account(c, next) ? call_begin(c, a) : 1;
+	int rc = call_account(c, next) ? call_begin(c, &q->a) : 1;
 
-	if (rc == 0)
+	if (rc == 0) {
+		q->limits = store_limits_find(call_view(c), q->a.id, call_user(c)->limits);
 		store_end(call_view(c));
-	else if (rc < 0)
+	} else if (rc < 0)
 		*next = call_failed(c, rc);
 	return rc == 0;
 }
@@ -41,7 +49,7 @@ quota_account(struct call *c, struct store_account *a, enum call_next *next)
 /* ---- Quota/get ---------------------------------------------------------------------------------------------- */
 
 static void
-quota_put(struct call *c, size_t i, const struct store_account *a, uint64_t want)
+quota_put(struct call *c, size_t i, const struct quota_now *q, uint64_t want)
 {
 	struct buf *b = call_out(c);
 
@@ -51,9 +59,9 @@ quota_put(struct call *c, size_t i, const struct store_account *a, uint64_t want
 	if (want & 2)
 		json_put_cstr(b, "resourceType", quotas[i].type);
 	if (want & 4)
-		json_put_i64(b, "used", (int64_t)(i == QUOTA_OCTETS ? a->bytes : a->messages));
+		json_put_i64(b, "used", (int64_t)(i == QUOTA_OCTETS ? q->a.bytes : q->a.messages));
 	if (want & 8)
-		json_put_i64(b, "hardLimit", (int64_t)quota_limit(c, i));
+		json_put_i64(b, "hardLimit", (int64_t)quota_limit(q, i));
 	if (want & 16)
 		json_put_cstr(b, "scope", "account");
 	if (want & 32)
@@ -72,30 +80,30 @@ static enum call_next
 quota_get_start(struct call *c)
 {
 	struct call_ids ids;
-	struct store_account a;
+	struct quota_now q;
 	uint64_t want;
 	bool *missing;
 	enum call_next next;
 
-	if (!quota_account(c, &a, &next) || !call_ids(c, &ids, &next) ||
+	if (!quota_account(c, &q, &next) || !call_ids(c, &ids, &next) ||
 	    !call_properties(c, quota_properties, &want, &next))
 		return next;
 	missing = arena_array(&c->arena, ids.n + 1, sizeof(*missing));
 	call_answer(c);
 	call_put_account(c);
-	call_put_state(c, "state", a.modseq);
+	call_put_state(c, "state", q.a.modseq);
 	json_put_array(call_out(c), "list");
 	for (size_t i = 0; i < QUOTAS && !ids.list; i++)
-		if (quota_limit(c, i))
-			quota_put(c, i, &a, want);
+		if (quota_limit(&q, i))
+			quota_put(c, i, &q, want);
 	for (size_t k = 0; k < ids.n; k++) {
 		size_t i = 0;
 
 		while (i < QUOTAS && !slice_eq(ids.list[k], slice_str(quotas[i].id)))
 			i++;
-		missing[k] = i == QUOTAS || !quota_limit(c, i);
+		missing[k] = i == QUOTAS || !quota_limit(&q, i);
 		if (!missing[k])
-			quota_put(c, i, &a, want);
+			quota_put(c, i, &q, want);
 	}
 	buf_char(call_out(c), ']');
 	call_put_not_found(c, &ids, missing);
@@ -105,11 +113,11 @@ quota_get_start(struct call *c)
 /* ---- Quota/changes ---------------------------------------------------------------------------------------------- */
 
 static void
-quota_put_ids(struct call *c, const char *name, bool all)
+quota_put_ids(struct call *c, const struct quota_now *q, const char *name, bool all)
 {
 	json_put_array(call_out(c), name);
 	for (size_t i = 0; i < QUOTAS && all; i++)
-		if (quota_limit(c, i)) {
+		if (quota_limit(q, i)) {
 			json_element(call_out(c));
 			json_str(call_out(c), slice_str(quotas[i].id));
 		}
@@ -119,27 +127,27 @@ quota_put_ids(struct call *c, const char *name, bool all)
 static enum call_next
 quota_changes_start(struct call *c)
 {
-	struct store_account a;
+	struct quota_now q;
 	struct slice since = { NULL, 0 };
 	struct jmapd_state known;
 	enum call_next next;
 
-	if (!quota_account(c, &a, &next))
+	if (!quota_account(c, &q, &next))
 		return next;
 	if (!call_str(c, "sinceState", &since) || !since.p)
 		return call_invalid(c, "sinceState: a string is needed");
-	if (!state_parse(since, &known) || known.life != state_of(&a).life ||
-	    known.modseq > a.modseq)
+	if (!state_parse(since, &known) || known.life != state_of(&q.a).life ||
+	    known.modseq > q.a.modseq)
 		return call_error(c, "cannotCalculateChanges", "there was no such state");
 	call_answer(c);
 	call_put_account(c);
 	call_put_state(c, "oldState", known.modseq);
-	call_put_state(c, "newState", a.modseq);
+	call_put_state(c, "newState", q.a.modseq);
 	json_put_bool(call_out(c), "hasMoreChanges", false);
-	quota_put_ids(c, "created", false);
-	quota_put_ids(c, "updated", known.modseq < a.modseq);
-	quota_put_ids(c, "destroyed", false);
-	if (known.modseq < a.modseq)
+	quota_put_ids(c, &q, "created", false);
+	quota_put_ids(c, &q, "updated", known.modseq < q.a.modseq);
+	quota_put_ids(c, &q, "destroyed", false);
+	if (known.modseq < q.a.modseq)
 		buf_lit(call_out(c), ",\"updatedProperties\":[\"used\"]");
 	else
 		json_put_null(call_out(c), "updatedProperties");
@@ -179,16 +187,16 @@ static enum call_next
 quota_query_start(struct call *c)
 {
 	const struct json_t *filter = json_find(c->args, S("filter"));
-	struct store_account a;
+	struct quota_now q;
 	const char *why = NULL;
 	bool fits[QUOTAS], total = false;
 	int64_t n = 0;
 	enum call_next next;
 
-	if (!quota_account(c, &a, &next))
+	if (!quota_account(c, &q, &next))
 		return next;
 	for (size_t i = 0; i < QUOTAS; i++) {
-		fits[i] = quota_fits(filter, i, &why) && quota_limit(c, i);
+		fits[i] = quota_fits(filter, i, &why) && quota_limit(&q, i);
 		n += fits[i];
 	}
 	if (why)
@@ -197,7 +205,7 @@ quota_query_start(struct call *c)
 		return call_invalid(c, "calculateTotal: neither true nor false");
 	call_answer(c);
 	call_put_account(c);
-	call_put_state(c, "queryState", a.modseq);
+	call_put_state(c, "queryState", q.a.modseq);
 	buf_lit(call_out(c), ",\"canCalculateChanges\":false,\"position\":0,\"ids\":[");
 	for (size_t i = 0; i < QUOTAS; i++)
 		if (fits[i]) {

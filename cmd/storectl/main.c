@@ -280,7 +280,8 @@ storectl_run(int argc, char **argv)
 	argv++;
 	if (strcmp(verb, "quota") == 0 && argc &&
 	    (strcmp(argv[0], "report") == 0 || strcmp(argv[0], "recount") == 0 ||
-		strcmp(argv[0], "warn") == 0))
+		strcmp(argv[0], "warn") == 0 || strcmp(argv[0], "set") == 0 ||
+		strcmp(argv[0], "reset") == 0))
 		return storectl_quota_verb(argc, argv);
 	if (strcmp(verb, "quota") == 0)
 		recount = storectl_flag(&argc, &argv, "-r", "--recount");
@@ -343,6 +344,8 @@ static const struct program storectl_program = {
 	    "  quota [-r] [ACCOUNT]\n"
 	    "  quota report|recount [-j | --json] [ACCOUNT]\n"
 	    "  quota warn [-n | --dry-run] [-j | --json] [ACCOUNT]\n"
+	    "  quota set [-b | --bytes SIZE] [-m | --messages NUMBER] ACCOUNT [FOLDER]\n"
+	    "  quota reset ACCOUNT [FOLDER]\n"
 	    "  reconstruct ACCOUNT\n"
 	    "  snapshot [PARTITION]\n"
 	    "  recover [-f | --force] [PARTITION]\n"

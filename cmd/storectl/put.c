@@ -295,7 +295,7 @@ put_message(struct put *p, struct slice text, uint32_t crc, const struct put_met
 int
 put_flush(struct put *p)
 {
-	const struct store_limits none = { 0 };
+	const struct store_limits none = STORE_UNASKED;
 	struct asking *a = p->ask;
 	uint64_t n = p->n, bytes = p->bytes;
 

@@ -15,6 +15,7 @@
 #include "directory/directory.h"
 #include "login/rules.h"
 #include "store/config.h"
+#include "store/quota.h"
 
 struct warn_run {
 	const char *account; /* "" = all */
@@ -64,18 +65,44 @@ warn_say(const struct warn_run *r, struct slice name, const struct store_account
 	buf_fini(&b);
 }
 
+/* Limits that the store has in the place of the directory's. */
+static int
+warn_own(struct warn_run *r, struct slice name)
+{
+	char account[STORE_ACCOUNT_MAX + 1], partition[PARTITION_ROOM];
+	struct store_reader *reader;
+	struct store_view *v;
+	uint64_t id;
+	int rc = storectl_account_find(slice_cstr(name, account, sizeof(account)), &reader, &v, &id,
+	    partition);
+
+	if (rc)
+		return rc;
+	if (store_begin(v) == 0)
+		r->limits = store_limits_find(v, id, r->limits);
+	store_end(v);
+	store_view_free(&v);
+	store_reader_close(&reader);
+	return 0;
+}
+
 /* Those who are near, and those who were: they may be warned again. */
 static int
 warn_treat(struct warn_run *r, struct slice name, const struct store_account *a)
 {
-	bool near =
-	    store_limits_near(&r->limits, a->bytes, a->messages, (uint32_t)stored_conf.quota_warn);
+	const struct store_limits of_directory = r->limits;
+	int rc = warn_own(r, name);
+	bool near;
 
+	if (rc)
+		return rc;
+	near =
+	    store_limits_near(&r->limits, a->bytes, a->messages, (uint32_t)stored_conf.quota_warn);
 	if (r->dry && near)
 		warn_say(r, name, a, a->warned ? "warned" : "to be warned");
 	if (r->dry || (!near && !a->warned))
 		return 0;
-	store_warn_start(r->ask.client, a->id, r->limits, &r->ask.op, asking_done, &r->ask);
+	store_warn_start(r->ask.client, a->id, of_directory, &r->ask.op, asking_done, &r->ask);
 	if (!asking_try(&r->ask)) {
 		fprintf(stderr, "storectl: " SFMT ": %s\n", SARG(name), r->ask.reply.verdict.text);
 		r->failed = true; /* the others all the same */

@@ -1,4 +1,5 @@
-/* storectl quota report, recount, warn: what accounts use, that summed up anew, and who is told (quota-warn.c).
+/* storectl quota report, recount, warn, set, reset: what accounts use, that summed up anew, who is told (quota-warn.c),
+ * and limits that the store keeps itself (quota-own.c).
  *
  * Reads the partitions; a recount is a request to stored for each account, one after the other, so that
  * others have their turns.  The limits are the directory's, which this program does not ask.  Accounts are
@@ -12,6 +13,7 @@
 #include "base/mem.h"
 #include "daemon/program.h"
 #include "store/config.h"
+#include "quota.h"
 #include "storectl.h"
 
 struct quota_run {
@@ -99,8 +101,8 @@ quota_since(const struct store_account *a)
 }
 
 static void
-quota_show(const struct quota_run *q, const char *partition, struct slice name,
-    const struct store_account *a)
+report_show(const struct quota_run *q, struct store_view *v, const char *partition,
+    struct slice name, const struct store_account *a)
 {
 	struct buf b = { 0 };
 
@@ -111,24 +113,27 @@ quota_show(const struct quota_run *q, const char *partition, struct slice name,
 		json_put_i64(&b, "messages", (int64_t)a->messages);
 		json_put_i64(&b, "bytes", (int64_t)a->bytes);
 		json_put_cstr(&b, "state", quota_since(a));
+		quota_own_add(&b, true, v, a->id);
 		buf_char(&b, '}');
 	} else {
 		buf_printf(&b, "%-32.*s %-12s %10llu %14llu %s", SARG(name), partition,
 		    (unsigned long long)a->messages, (unsigned long long)a->bytes, quota_since(a));
+		quota_own_add(&b, false, v, a->id);
 	}
 	printf("%s\n", buf_cstr(&b));
 	buf_fini(&b);
+	quota_own_folders(q->json, v, name, a->id);
 }
 
 static void
-quota_meet(struct quota_run *q, const char *partition, struct slice name,
+quota_meet(struct quota_run *q, struct store_view *v, const char *partition, struct slice name,
     const struct store_account *a)
 {
 	q->met++;
 	if (!q->recount) {
 		if (!*q->account)
 			quota_count_domain(q, name, a);
-		quota_show(q, partition, name, a);
+		report_show(q, v, partition, name, a);
 		return;
 	}
 	buf_slice(&q->names, name);
@@ -153,9 +158,9 @@ quota_partition(void *arg, const char *partition, const char *path)
 	if (store_begin(v) < 0)
 		exit(EX_OSERR);
 	if (one.n && store_find_account(v, one, &a) == 0)
-		quota_meet(q, partition, one, &a);
+		quota_meet(q, v, partition, one, &a);
 	while (!one.n && store_next_account(v, &name, &a))
-		quota_meet(q, partition, name, &a);
+		quota_meet(q, v, partition, name, &a);
 	store_view_free(&v);
 	store_reader_close(&r);
 	return 0;
@@ -196,6 +201,8 @@ storectl_quota_verb(int argc, char **argv)
 	bool warn = strcmp(argv[0], "warn") == 0, dry = false;
 	struct asking ask;
 
+	if (strcmp(argv[0], "set") == 0 || strcmp(argv[0], "reset") == 0)
+		return storectl_quota_own(argc, argv);
 	for (int i = 1; i < argc; i++)
 		if (strcmp(argv[i], "-j") == 0 || strcmp(argv[i], "--json") == 0)
 			q.json = true;

@@ -79,7 +79,7 @@ int storectl_quota_warn(const char *account, bool json, bool dry);
 /* rethread.c: mail of before there were threads joins them.  argv[0] is the command.  The same. */
 int storectl_rethread(int argc, char **argv, bool quiet);
 
-/* quota.c: "warn", "report" or "recount", then its options and account.  Returns an exit code. */
+/* quota.c: "warn", "report", "recount", "set" or "reset", then its options and account.  Returns an exit code. */
 int storectl_quota_verb(int argc, char **argv);
 
 /* upgrade.c: the same. */

@@ -51,6 +51,8 @@ static const struct metric metrics[] = {
 	    "Times that something did not fit into a quota, refused or (quota_enforce) not." },
 	[M_OVER_DOMAIN] = { "stored_over_domain_quota", COUNTER,
 	    "Of these: that had room in their own, and none in their domain's." },
+	[M_OVER_FOLDER] = { "stored_over_folder_quota", COUNTER,
+	    "Of these: that did not fit into their folder's own; mail went to INBOX." },
 	[M_WARNED] = { "stored_quota_warnings", COUNTER, "Users told that little room is left." },
 	[M_ERASED] = { "stored_erased", COUNTER, "Accounts deleted." },
 	[M_RENAMED] = { "stored_renamed", COUNTER, "Accounts that got another name." },

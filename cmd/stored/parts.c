@@ -179,6 +179,7 @@ parts_count_one(struct part *part)
 		all.damaged += sum[i].damaged;
 		all.over_quota += sum[i].over_quota;
 		all.over_domain += sum[i].over_domain;
+		all.over_folder += sum[i].over_folder;
 		all.warned += sum[i].warned;
 		all.erased += sum[i].erased;
 		all.renamed += sum[i].renamed;
@@ -203,6 +204,7 @@ parts_count_one(struct part *part)
 	metric_set(M_DAMAGED, (int64_t)all.damaged);
 	metric_set(M_OVER_QUOTA, (int64_t)all.over_quota);
 	metric_set(M_OVER_DOMAIN, (int64_t)all.over_domain);
+	metric_set(M_OVER_FOLDER, (int64_t)all.over_folder);
 	metric_set(M_WARNED, (int64_t)all.warned);
 	metric_set(M_ERASED, (int64_t)all.erased);
 	metric_set(M_RENAMED, (int64_t)all.renamed);

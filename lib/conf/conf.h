@@ -93,8 +93,9 @@ void conf_describe(const struct conf_schema *const *schemas, size_t nschemas, st
 /* Frees every string and list that conf_read has set. */
 void conf_free(const struct conf_schema *const *schemas, size_t nschemas);
 
-/* The parser of CONF_TIME by itself, without bounds; 0 or -EINVAL. */
+/* The parsers of CONF_TIME and CONF_SIZE by themselves, without bounds; 0 or -EINVAL. */
 int conf_parse_time(struct slice s, int64_t *ms) MUSTCHECK;
+int conf_parse_size(struct slice s, int64_t *v) MUSTCHECK;
 /* The word of `n` that is nearest to s by edit distance (at most 2 and a third of its
  * length), or NULL: for "did you mean". */
 const char *conf_nearest(struct slice s, const char *const *words, size_t n);

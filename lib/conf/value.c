@@ -70,8 +70,7 @@ parse_unit(struct slice s, const struct unit *units, size_t n, int64_t *v)
 	return -EINVAL;
 }
 
-MUSTCHECK
-static int
+int
 conf_parse_size(struct slice s, int64_t *v)
 {
 	return parse_unit(s, sizes, NELEM(sizes), v);

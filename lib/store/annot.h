@@ -27,6 +27,7 @@
 /* ... and who is logged in by the web (web/records.h).  Nobody else decides how much that is, so that it takes no part in
  * the bounds above, and is taken when the partition is full: who could not log in could not delete anything either. */
 #define STORE_ANNOT_SESSIONS STORE_ANNOT_SECRET "sessions"
+/* ... and limits (store/quota.h), which are taken always too: an owner cannot fill the room for them. */
 static inline bool
 store_annot_is_secret(struct slice name)
 {

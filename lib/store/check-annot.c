@@ -3,11 +3,13 @@
  * Called by check.c in its snapshot, when the mailboxes are known.  Changes nothing; costs one walk. */
 #include "store/annot.h"
 #include "store/check-impl.h"
+#include "store/quota.h"
 
 static void
 check_annot(struct checker *k, struct slice key, struct slice value)
 {
 	struct store_annot a;
+	struct store_quota q;
 	int rc = store_annot_parse(key, value, &a);
 
 	if (rc < 0 && !a.account) {
@@ -17,6 +19,10 @@ check_annot(struct checker *k, struct slice key, struct slice value)
 	if (rc < 0)
 		store_check_finding(k, "mailbox %llx: annotation %.*s is damaged",
 		    (unsigned long long)a.mailbox, SARG(a.name));
+	if (rc == 0 && !a.gone && slice_eq(a.name, S(STORE_ANNOT_QUOTA)) &&
+	    store_quota_parse(a.value, &q) < 0)
+		store_check_finding(k, "account %llx, mailbox %llx: its limits are no limits",
+		    (unsigned long long)a.account, (unsigned long long)a.mailbox);
 	if (a.mailbox && !store_check_has(&k->boxes, a.mailbox))
 		store_check_finding(k, "mailbox %llx: annotation %.*s without a mailbox",
 		    (unsigned long long)a.mailbox, SARG(a.name));

@@ -1,6 +1,7 @@
 /* Quota as stored keeps it: what is refused, for how long, what an overdraft is, who is warned and how often, numbers
  * at the edge, and that counts are right after a kill. */
 #include "rows.h"
+#include "store/quota.h"
 
 #define JOE  "joe@example.test"
 #define ROOM 1000 /* bytes of a limit */
@@ -367,6 +368,170 @@ test_domain(void)
 	configure("min_free = 0\n");
 }
 
+/* ---- limits that the store keeps itself ------------------------------------------------------ */
+
+static const char *me = "";
+
+static struct slice
+actor(struct op *op)
+{
+	(void)op;
+	return slice_str(me);
+}
+
+/* 0, or the code. */
+static int
+set_quota(uint64_t box, uint64_t bytes, uint64_t messages)
+{
+	const struct store_quota q = { .bytes = bytes, .messages = messages, .at = 1, .by = "me" };
+	struct store_annotation one = { .name = S(STORE_ANNOT_QUOTA), .shared = true };
+	struct buf value = { 0 };
+	int rc;
+
+	store_quota_write(&value, &q);
+	one.gone = !bytes && !messages && box;
+	one.value = buf_get(&value);
+	rc = CALL(store_annotate_start, joe, box, &one, 1) == OK ? 0 : (int)last.code;
+	buf_fini(&value);
+	return rc;
+}
+
+static int
+reset_quota(uint64_t box)
+{
+	struct store_annotation one = { .name = S(STORE_ANNOT_QUOTA),
+		.shared = true,
+		.gone = true };
+
+	return CALL(store_annotate_start, joe, box, &one, 1) == OK ? 0 : (int)last.code;
+}
+
+static void
+test_own_lines(void)
+{
+	static const char *const bad[] = { "", "quota", "quota bytes=1 messages=1 at=1",
+		"quota bytes=-1 messages=1 at=1 by=x",
+		"quota bytes=9223372036854775808 messages=1 at=1 by=x",
+		"quota bytes=1 messages=x at=1 by=x", "quota bytes=1 at=1 by=x",
+		"quoth bytes=1 messages=1 at=1 by=x", "quota bytes=1 messages=1 at=1 by=%00" };
+	struct store_quota q = { UINT64_MAX, 3, 4, "a b=c" }, p;
+	struct buf b = { 0 };
+
+	store_quota_write(&b, &q);
+	eq(store_quota_parse(buf_get(&b), &p), 0, "a line of limits");
+	ok(p.bytes == STORE_QUOTA_MOST && p.messages == 3 && p.at == 4 &&
+		strcmp(p.by, "a b=c") == 0,
+	    "says what was written, and no more than 2^63 - 1");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		eq(store_quota_parse(slice_str(bad[i]), &p), -EBADMSG, "no limits: '%s'", bad[i]);
+	buf_fini(&b);
+}
+
+static void
+test_own_account(void)
+{
+	store_client_actors(client, actor);
+	me = JOE;
+	eq(set_quota(0, 10, 10), STORE_FORBIDDEN, "nobody sets his own limits");
+	eq(set_quota(inbox, 10, 10), STORE_FORBIDDEN, "nor those of his folders");
+	eq(reset_quota(0), STORE_FORBIDDEN, "nor resets them");
+	me = "";
+	eq(set_quota(0, 2 * ROOM, 3), 0, "a program does, in nobody's name");
+	eq(deliver(ROOM + 1, ROOM, 0), STORE_DONE, "they stand in the place of the directory's");
+	eq(append(ROOM, ROOM, 0), STORE_OVERQUOTA, "and hold");
+	eq(deliver(1, 0, 0), STORE_DONE, "also where the directory has none");
+	eq(deliver(1, 0, 0), STORE_DONE, "a third");
+	eq(deliver(1, 0, 100), STORE_OVERQUOTA, "and no fourth message");
+	eq(CALL(store_copy_start, inbox, &all, 1, inbox, ((struct store_limits){ 0 })), TEMP,
+	    "COPY asks");
+	eq(deliver(1, UINT64_MAX, UINT64_MAX), STORE_DONE, "what asks for no quota comes in");
+	service_stop(SIGKILL);
+	service_start();
+	service_again();
+	eq(deliver(1, 0, 100), STORE_OVERQUOTA, "a kill: they hold");
+	eq(set_quota(0, 1, 1), 0, "limits below what is used");
+	eq(exists(), 4, "take nothing away");
+	eq(deliver(1, 0, 0), STORE_OVERQUOTA, "and take nothing in");
+	eq(set_quota(0, UINT64_MAX, (uint64_t)1 << 63), 0, "the largest");
+	eq(deliver(1, 1, 1), STORE_DONE, "are as good as none");
+	eq(set_quota(0, 0, 0), 0, "no limits");
+	eq(deliver(1, 1, 1), STORE_DONE, "whatever the directory says");
+	eq(reset_quota(0), 0, "reset");
+	eq(deliver(1, 1, 1), STORE_OVERQUOTA, "the directory's hold again");
+	eq(reset_quota(0), 0, "once more is nothing");
+	empty();
+}
+
+static void
+test_own_folder(void)
+{
+	static const struct store_range first = { 1, 1 };
+	struct store_target t = { .account = S(JOE), .folder = S("small") };
+	struct store_message m = { .size = 10 };
+	struct store_body body;
+	uint64_t small;
+
+	CALL(store_create_start, joe, S("small"), STORE_USE_NONE);
+	small = last.mailbox;
+	eq(set_quota(small, 100, 2), 0, "a folder has limits");
+	for (int i = 0; i < 3; i++) {
+		body = body_with("0123456789", 10);
+		m.body = &body;
+		CALL(store_deliver_start, &m, &t, 1);
+		eq(last_results[0].code, STORE_DONE, "mail for it");
+		ok(last_results[0].mailbox == (i < 2 ? small : inbox), "comes into %s",
+		    i < 2 ? "it" : "INBOX when it is full");
+	}
+	body = body_with("x", 1);
+	m.size = 1;
+	CALL(store_append_start, small, &m, 1, ((struct store_limits){ 0 }));
+	eq(last.code, STORE_OVERQUOTA, "APPEND is refused");
+	CALL(store_copy_start, small, &first, 1, small, ((struct store_limits){ 0 }));
+	eq(last.code, STORE_OVERQUOTA, "and COPY");
+	CALL(store_move_start, inbox, &all, 1, small);
+	eq(last.code, STORE_OVERQUOTA, "and MOVE within the account");
+	eq(exists(), 1, "which moves nothing");
+	CALL(store_rename_start, joe, S("small"), S("little"));
+	t.folder = S("little");
+	body = body_with("x", 1);
+	CALL(store_deliver_start, &m, &t, 1);
+	ok(last_results[0].mailbox == inbox, "a new name changes nothing");
+	CALL(store_expunge_start, small, &first, 1, true);
+	eq(CALL(store_move_start, inbox, &all, 1, small), TEMP, "two have no room");
+	CALL(store_expunge_start, inbox,
+	    (&(struct store_range){ mailbox(inbox).uidnext - 1, UINT32_MAX }), 1, true);
+	eq(CALL(store_move_start, inbox, &all, 1, small), OK, "one has");
+	ok(mailbox(small).exists == 2 && exists() == 0, "and is there");
+	eq(CALL(store_move_start, small, &all, 1, inbox), OK, "out of it they may go");
+	eq(set_quota(small, 15, 0), 0, "a limit of bytes");
+	eq(CALL(store_move_start, inbox, &all, 1, small), TEMP, "holds as well");
+	eq(set_quota(inbox, 30, 0), 0, "INBOX has one");
+	eq(deliver(11, 0, 0), STORE_OVERQUOTA, "mail waits for room in it");
+	eq(last_results[0].verdict.kind, TEMP, "for now");
+	eq(deliver(31, 0, 0), STORE_OVERQUOTA, "larger than the whole");
+	eq(last_results[0].verdict.kind, PERM, "never fits");
+	eq(deliver(31, UINT64_MAX, UINT64_MAX), STORE_DONE, "what asks for no quota does");
+	service_stop(SIGKILL);
+	service_start();
+	service_again();
+	eq(deliver(1, 0, 0), STORE_OVERQUOTA, "a kill: it holds");
+	eq(CALL(store_rename_start, joe, S("INBOX"), S("was")), OK, "INBOX is renamed");
+	eq(deliver(10, 0, 0), STORE_DONE, "its messages are gone, its limit is not");
+	eq(deliver(21, 0, 0), STORE_OVERQUOTA, "as is seen");
+	eq(reset_quota(inbox), 0, "reset");
+	eq(deliver(21, 0, 0), STORE_DONE, "there is none");
+	configure("min_free = 0\nquota_enforce = no\n");
+	store_client_actors(client, actor);
+	eq(set_quota(inbox, 1, 1), 0, "enforce = no");
+	eq(deliver(21, 0, 0), STORE_DONE, "holds nobody to a folder's");
+	eq(CALL(store_delete_start, joe, S("little")), OK, "limits of a folder");
+	eq(check().findings, 0, "go with it");
+	CALL(store_delete_start, joe, S("was"));
+	eq(reset_quota(inbox), 0, "reset");
+	empty();
+	configure("min_free = 0\n");
+}
+
 /* Counts after kills are those of a recount. */
 static void
 test_kill(void)
@@ -406,6 +571,9 @@ main(int argc, char **argv)
 	test_grace();
 	test_warning();
 	test_domain();
+	test_own_lines();
+	test_own_account();
+	test_own_folder();
 	test_kill();
 	service_close();
 	return done();

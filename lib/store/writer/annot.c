@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "store/acl.h"
+#include "store/quota.h"
 #include "store/writer/writer-impl.h"
 
 /* Rights that let one use annotations at all, one of them beside l: RFC 5464 3.3. */
@@ -213,11 +214,25 @@ annot_row(const struct annots *t, const uint8_t *key, size_t n, struct store_ann
 	return value.p && store_annot_parse(slice((const char *)key, n), value, row) == 0;
 }
 
+/* Nobody sets limits in his own name, whoever he is: a program does that knows who may. */
+static bool
+annot_is_quota(const struct annots *t)
+{
+	for (size_t i = 0; i < t->j->req.nannotations; i++)
+		if (slice_eq(t->j->req.annotations[i].name, S(STORE_ANNOT_QUOTA)))
+			return true;
+	return false;
+}
+
 static bool
 annot_forbidden(const struct annots *t)
 {
 	uint32_t rights;
 
+	if (t->j->req.actor.n && annot_is_quota(t)) {
+		writer_reply_forbid(t->j, t->a, 0);
+		return true;
+	}
 	if (!t->b)
 		return writer_reply_unless_owner(t->j, t->a);
 	rights = writer_box_rights(t->w, t->j, t->b);
@@ -311,7 +326,8 @@ annot_set(const struct annots *t, struct slice login)
 static bool
 annot_free(const struct annots *t, const struct store_annotation *e)
 {
-	return e->gone || (!t->b && !t->guest && slice_eq(e->name, S(STORE_ANNOT_SESSIONS)));
+	return e->gone || slice_eq(e->name, S(STORE_ANNOT_QUOTA)) ||
+	    (!t->b && !t->guest && slice_eq(e->name, S(STORE_ANNOT_SESSIONS)));
 }
 
 /* Would they be too many?  What a guest sets is in the share of guests, whoever may see it: one who takes over what the
@@ -452,6 +468,8 @@ annot_put_all(const struct annots *t)
 	t->j->reply.account = t->a->d.id;
 	t->j->reply.mailbox = t->b ? t->b->id : 0;
 	t->j->reply.modseq = changed ? modseq : 0;
+	if (annot_is_quota(t))
+		*(t->b ? &t->b->quota : &t->a->quota) = (struct wquota){ 0 };
 }
 
 void

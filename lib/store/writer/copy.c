@@ -99,7 +99,17 @@ move_reply(struct store_job *j, const struct wbox *from, const struct wbox *to,
 }
 
 /* Nothing has changed when it is refused: then the reply is set.  The usage of an account does not
- * change by a MOVE within it, so there is no quota to ask. */
+ * change by a MOVE within it, so there is only the folder's own limit to ask, and not when INBOX is renamed:
+ * what is made for that has none. */
+static bool
+copy_over_quota(struct writer *w, const struct store_job *j, const struct wbox *from,
+    struct wbox *to, size_t n, uint64_t bytes, struct verdict *v)
+{
+	if (j->req.verb == STORE_V_COPY || from->acct != to->acct)
+		return writer_over_quota(w, to, &j->req.limits, bytes, n, false, v);
+	return from != to && writer_over_folder(w, to, bytes, n, v);
+}
+
 static bool
 copy_allowed(struct writer *w, struct store_job *j, struct wbox *from, struct wbox *to,
     const struct store_record *rec, size_t n, uint64_t bytes)
@@ -108,8 +118,7 @@ copy_allowed(struct writer *w, struct store_job *j, struct wbox *from, struct wb
 
 	if (n > UINT32_MAX - 1 - to->d.uidnext)
 		writer_reply_fail(j, STORE_LIMIT, verdict(OUT_STORE_UIDS_OUT));
-	else if ((j->req.verb == STORE_V_COPY || from->acct != to->acct) &&
-	    writer_over_quota(w, to->acct, &j->req.limits, bytes, n, false, &v))
+	else if (copy_over_quota(w, j, from, to, n, bytes, &v))
 		writer_reply_fail(j, STORE_OVERQUOTA, v);
 	else
 		return !to->may_keywords ||

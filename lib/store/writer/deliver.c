@@ -195,9 +195,13 @@ deliver_one(struct writer *w, struct store_job *j, size_t i, int fd, struct cont
 		result_fail(r, STORE_DAMAGED, writer_verdict_damaged());
 		return;
 	}
+	if (writer_folder_is_full(w, b, &t->limits, m->size) && writer_box_inbox(w, a, &b) < 0) {
+		result_fail(r, STORE_DAMAGED, writer_verdict_damaged());
+		return;
+	}
 	if (target_again(t, i, a, b, r))
 		return;
-	if (writer_over_quota(w, a, &t->limits, m->size, 1, true, &v)) {
+	if (writer_over_quota(w, b, &t->limits, m->size, 1, true, &v)) {
 		result_fail(r, STORE_OVERQUOTA, v);
 		return;
 	}
@@ -360,8 +364,8 @@ writer_run_append(struct writer *w, struct store_job *j)
 
 	if (!b)
 		return;
-	if (writer_over_quota(w, b->acct, &j->req.limits, writer_append_bytes(&j->req),
-		j->req.nmessages, false, &v)) {
+	if (writer_over_quota(w, b, &j->req.limits, writer_append_bytes(&j->req), j->req.nmessages,
+		false, &v)) {
 		writer_reply_fail(j, STORE_OVERQUOTA, v);
 		return;
 	}

@@ -4,7 +4,9 @@
  * directory.  The account's row keeps since when mail has been refused, in hours, and whether the user has been
  * warned: so a crossing is told once, however often stored is killed, in the very batch that makes it.  A
  * warning is a message like any other, but no quota asks for it; that it cannot be made (disk, descriptors, a
- * COPY into INBOX under way) costs nothing but that the next message tries again. */
+ * COPY into INBOX under way) costs nothing but that the next message tries again.  An account may have limits of its own
+ * in place of those, and a folder may have some (store/quota.h): they are looked for once and kept with what they are
+ * of; who changes one has them looked for again. */
 #include <errno.h>
 #include <unistd.h>
 
@@ -12,10 +14,45 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "mail/date.h"
+#include "store/quota.h"
 #include "store/writer/writer-impl.h"
 
 #define WARNINGS_BATCH 32 /* descriptors that a batch keeps for them */
 #define HOUR           3600
+
+/* ---- which limits -------------------------------------------------------------------------- */
+
+static const struct wquota *
+quota_look(struct writer *w, uint64_t account, uint64_t mailbox, struct wquota *q)
+{
+	uint8_t key[STORE_ANNOT_KEY];
+	struct store_quota found;
+	struct store_annot a;
+	struct slice row;
+	size_t n;
+
+	if (q->known)
+		return q;
+	*q = (struct wquota){ .known = true };
+	n = store_annot_key(key, account, mailbox, S(""), S(STORE_ANNOT_QUOTA));
+	row = writer_row_get(w, STORE_T_ANNOT, key, n);
+	if (row.p && store_annot_parse(slice((const char *)key, n), row, &a) == 0 && !a.gone &&
+	    store_quota_parse(a.value, &found) == 0)
+		*q = (struct wquota){ true, true, found.bytes, found.messages };
+	return q;
+}
+
+static struct store_limits
+quota_limits(struct writer *w, struct wacct *a, const struct store_limits *l)
+{
+	const struct wquota *own = quota_look(w, a->d.id, 0, &a->quota);
+	struct store_limits limits = *l;
+
+	if (own->set)
+		store_limits_replace(&limits,
+		    &(struct store_quota){ .bytes = own->bytes, .messages = own->messages });
+	return limits;
+}
 
 /* ---- may it come in? ----------------------------------------------------------------------- */
 
@@ -57,55 +94,120 @@ quota_is_near(const struct writer *w, const struct wacct *a, const struct store_
 	return store_limits_near(l, a->d.bytes, a->d.messages, w->config->quota_warn);
 }
 
-static bool
-quota_is_unasked(const struct store_limits *l)
-{
-	return l->bytes == STORE_UNASKED.bytes && l->messages == STORE_UNASKED.messages;
-}
+/* Who has no room: the account and all its folders, this folder, all accounts of the domain. */
+enum quota_of { QUOTA_NONE, QUOTA_ACCOUNT, QUOTA_FOLDER, QUOTA_DOMAIN };
 
 static struct verdict
-quota_verdict(bool domain, bool permanent)
+quota_verdict(enum quota_of of, bool permanent)
 {
-	if (domain)
+	if (of == QUOTA_DOMAIN)
 		return permanent ? verdict(OUT_DOMAIN_FULL) : verdict(OUT_DOMAIN_FULL_NOW);
 	return permanent ? verdict(OUT_QUOTA_FULL) : verdict(OUT_QUOTA_FULL_NOW);
 }
 
-bool
-writer_over_quota(struct writer *w, struct wacct *a, const struct store_limits *l, uint64_t bytes,
-    uint64_t messages, bool mail, struct verdict *v)
+/* A limit of either number that is below what there is already takes nothing away, and takes nothing in. */
+static bool
+quota_exceeded(uint64_t used, uint64_t more, uint64_t limit)
 {
+	return limit && (used > limit || more > limit - used);
+}
+
+static bool
+quota_folder_over(struct writer *w, struct wbox *b, uint64_t bytes, uint64_t messages)
+{
+	const struct wquota *q = quota_look(w, b->acct->d.id, b->id, &b->quota);
+
+	return q->set &&
+	    (quota_exceeded(b->d.bytes, bytes, q->bytes) ||
+		quota_exceeded(b->d.exists, messages, q->messages));
+}
+
+bool
+writer_over_folder(struct writer *w, struct wbox *b, uint64_t bytes, uint64_t messages,
+    struct verdict *v)
+{
+	if (!quota_folder_over(w, b, bytes, messages))
+		return false;
+	w->stats.over_quota++;
+	w->stats.over_folder++;
+	*v = quota_verdict(QUOTA_FOLDER, !w->config->quota_temp);
+	return !w->config->quota_unenforced;
+}
+
+bool
+writer_folder_is_full(struct writer *w, struct wbox *b, const struct store_limits *l,
+    uint64_t bytes)
+{
+	if (store_limits_unasked(l) || w->config->quota_unenforced ||
+	    !quota_folder_over(w, b, bytes, 1))
+		return false;
+	w->stats.over_quota++;
+	w->stats.over_folder++;
+	return true;
+}
+
+/* What it does not fit into. */
+static enum quota_of
+quota_of(struct writer *w, struct wbox *b, const struct store_limits *l, uint64_t bytes,
+    uint64_t messages)
+{
+	struct wacct *a = b->acct;
 	uint64_t more = bytes, count = messages;
-	bool domain = false;
+
+	writer_copy_reserved(w, a->d.id, &more, &count);
+	if (quota_exceeded(a->d.bytes, more, l->bytes) ||
+	    quota_exceeded(a->d.messages, count, l->messages))
+		return QUOTA_ACCOUNT;
+	if (!store_limits_unasked(l) && quota_folder_over(w, b, bytes, messages))
+		return QUOTA_FOLDER;
+	return writer_domain_over(w, a, l, more, count) ? QUOTA_DOMAIN : QUOTA_NONE;
+}
+
+/* Is there room yet, so that the one that crosses the line may come in? */
+static bool
+quota_has_room(struct writer *w, struct wbox *b, const struct store_limits *l)
+{
+	const struct wquota *q = quota_look(w, b->acct->d.id, b->id, &b->quota);
+	const struct wacct *a = b->acct;
+
+	return (!l->bytes || a->d.bytes < l->bytes) &&
+	    (!l->messages || a->d.messages < l->messages) && (!q->bytes || b->d.bytes < q->bytes) &&
+	    (!q->messages || b->d.exists < q->messages) && writer_domain_has_room(w, b->acct, l);
+}
+
+bool
+writer_over_quota(struct writer *w, struct wbox *b, const struct store_limits *of_directory,
+    uint64_t bytes, uint64_t messages, bool mail, struct verdict *v)
+{
+	struct wacct *a = b->acct;
+	const struct store_limits limits = quota_limits(w, a, of_directory), *l = &limits;
+	enum quota_of of;
 
 	/* What has become less since the last warning may grow into the next one. */
-	if (a->d.warned && (mail || l->bytes || l->messages) && !quota_is_unasked(l) &&
+	if (a->d.warned && (mail || l->bytes || l->messages) && !store_limits_unasked(l) &&
 	    !quota_is_near(w, a, l)) {
 		a->d.warned = false;
 		writer_account_dirty(w, a);
 	}
-	writer_copy_reserved(w, a->d.id, &more, &count);
-	if ((!l->bytes || a->d.bytes + more <= l->bytes) &&
-	    (!l->messages || a->d.messages + count <= l->messages)) {
-		domain = writer_domain_over(w, a, l, more, count);
-		if (!domain && mail && !quota_is_unasked(l))
+	of = quota_of(w, b, l, bytes, messages);
+	if (of == QUOTA_NONE) {
+		if (mail && !store_limits_unasked(l))
 			quota_since_set(w, a, 0);
-		if (!domain)
-			return false;
+		return false;
 	}
 	w->stats.over_quota++;
-	w->stats.over_domain += domain;
+	w->stats.over_folder += of == QUOTA_FOLDER;
+	w->stats.over_domain += of == QUOTA_DOMAIN;
 	if (w->config->quota_unenforced)
 		return false;
-	if (l->bytes && bytes > l->bytes) {
+	if ((l->bytes && bytes > l->bytes) ||
+	    (of == QUOTA_FOLDER && b->quota.bytes && bytes > b->quota.bytes)) {
 		*v = verdict(OUT_STORE_SIZE);
 		return true;
 	}
-	/* The one that crosses the line. */
-	if (mail && w->config->quota_overdraft && (!l->bytes || a->d.bytes < l->bytes) &&
-	    (!l->messages || a->d.messages < l->messages) && writer_domain_has_room(w, a, l))
+	if (mail && w->config->quota_overdraft && quota_has_room(w, b, l))
 		return false;
-	*v = quota_verdict(domain, !w->config->quota_temp || (mail && quota_grace_is_over(w, a)));
+	*v = quota_verdict(of, !w->config->quota_temp || (mail && quota_grace_is_over(w, a)));
 	return true;
 }
 
@@ -226,8 +328,9 @@ quota_deliver(struct writer *w, struct wbox *b, struct slice bytes)
 }
 
 void
-writer_quota_warn(struct writer *w, struct wacct *a, const struct store_limits *l)
+writer_quota_warn(struct writer *w, struct wacct *a, const struct store_limits *of_directory)
 {
+	const struct store_limits limits = quota_limits(w, a, of_directory), *l = &limits;
 	struct buf bytes = { 0 };
 	struct wbox *b;
 	int rc;
@@ -257,6 +360,7 @@ writer_quota_warn(struct writer *w, struct wacct *a, const struct store_limits *
 void
 writer_run_warn(struct writer *w, struct store_job *j)
 {
+	struct store_limits limits;
 	struct wacct *a;
 	bool before;
 	int rc = writer_account_by_id(w, j->req.account, &a);
@@ -265,8 +369,9 @@ writer_run_warn(struct writer *w, struct store_job *j)
 		writer_reply_no_box(j, rc);
 		return;
 	}
+	limits = quota_limits(w, a, &j->req.limits);
 	before = a->d.warned;
-	if (before && !quota_is_near(w, a, &j->req.limits)) {
+	if (before && !quota_is_near(w, a, &limits)) {
 		a->d.warned = false;
 		writer_account_dirty(w, a);
 	}

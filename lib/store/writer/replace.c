@@ -15,19 +15,24 @@ replace_look(void *arg, struct store_record *rec)
 }
 
 static bool
-replace_has_room(struct writer *w, struct store_job *j, const struct wbox *from,
-    const struct wbox *to, const struct store_record *old)
+replace_has_room(struct writer *w, struct store_job *j, const struct wbox *from, struct wbox *to,
+    const struct store_record *old)
 {
 	uint64_t bytes = writer_append_bytes(&j->req), messages = 1;
 	struct verdict v;
 
+	if (from->acct == to->acct && from != to &&
+	    writer_over_folder(w, to, bytes, messages, &v)) {
+		writer_reply_fail(j, STORE_OVERQUOTA, v);
+		return false;
+	}
 	if (from->acct == to->acct) {
 		if (bytes <= old->size) /* what is used does not grow, whatever the limit */
 			return true;
 		bytes -= old->size;
 		messages = 0;
 	}
-	if (!writer_over_quota(w, to->acct, &j->req.limits, bytes, messages, false, &v))
+	if (!writer_over_quota(w, to, &j->req.limits, bytes, messages, false, &v))
 		return true;
 	writer_reply_fail(j, STORE_OVERQUOTA, v);
 	return false;

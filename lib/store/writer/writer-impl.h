@@ -8,6 +8,7 @@
 #include "store/block.h"
 #include "store/read.h"
 #include "store/writer/domain-impl.h"
+#include "store/writer/quota-impl.h"
 #include "store/writer/runs-impl.h"
 #include "store/writer/threads-impl.h"
 
@@ -37,6 +38,7 @@ struct wacct {
 	bool acl_counted; /* acl_rows is known, and kept: acl.c */
 	uint32_t acl_rows;
 	struct wannots annots;
+	struct wquota quota;              /* its own, in place of the directory's */
 	bool uses_known;                  /* uses[] is right: know.c */
 	uint64_t uses[STORE_USE_MAX + 1]; /* mailbox */
 	bool gone;                        /* it is in writer.gone_accounts */
@@ -71,6 +73,7 @@ struct wbox {
 	uint32_t hh[8];     /* bit: the directory of messages is known to exist */
 	struct wtail *tail;
 	bool dirty, gone;
+	struct wquota quota;
 	struct store_record
 	    *arrivals; /* the newest messages, in no block; room for STORE_ARRIVALS */
 	uint8_t narrivals;
@@ -308,14 +311,6 @@ struct wacct *writer_account_new(struct writer *w, struct slice name);
 void writer_account_dirty(struct writer *w, struct wacct *a);
 uint32_t writer_next_uidvalidity(struct writer *w, struct wacct *a);
 void writer_accounts_settled(struct writer *w); /* the batch is over: those that are gone */
-
-/* ---- quota.c: limits, and the warning before them; the writer's thread ------------------------ */
-/* May so much more not come in?  `mail`: it is delivered, by nobody who could make room.  Then *v says so. */
-bool writer_over_quota(struct writer *w, struct wacct *a, const struct store_limits *l,
-    uint64_t bytes, uint64_t messages, bool mail, struct verdict *v);
-/* It has come in: is the user to be warned? */
-void writer_quota_warn(struct writer *w, struct wacct *a, const struct store_limits *l);
-void writer_quota_settled(struct writer *w); /* the batch is over */
 
 /* ---- freeze.c: accounts that nobody changes; the writer's thread ------------------------------ */
 bool writer_is_frozen(const struct writer *w, const struct wacct *a);

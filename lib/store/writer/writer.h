@@ -134,6 +134,7 @@ struct store_part_stats {
 	uint64_t queued, largest_batch, accounts_cached, mailboxes_cached;
 	uint64_t over_quota;      /* times that something was over a limit, refused or not */
 	uint64_t over_domain;     /* of these: over its domain's */
+	uint64_t over_folder;     /* of these: over the folder's own */
 	uint64_t warned;          /* users that were told */
 	uint64_t erased, renamed; /* accounts */
 	uint64_t damaged;         /* records of accounts, names and mailboxes, met and not mended */
