@@ -49,6 +49,7 @@ static bool
 fetch_write_known(struct session *s, struct fetch *f, struct imap_fetch_row *row,
     struct slice record)
 {
+	struct slice header = { NULL, 0 };
 	struct message_digest d;
 
 	if (f->want.need) {
@@ -61,10 +62,12 @@ fetch_write_known(struct session *s, struct fetch *f, struct imap_fetch_row *row
 			d.has & MESSAGE_HAS_HEADER))
 			return false;
 		row->digest = &d;
+		header = d.header;
 	}
 	fetch_write_items(f, row);
+	row->digest = NULL;
 	if (f->want.nsections > 0)
-		body_write_kept(s, f, d.header);
+		body_write_kept(s, f, header);
 	fetch_close_items(s, row->rec->uid);
 	f->told++;
 	return true;

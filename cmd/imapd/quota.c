@@ -437,7 +437,7 @@ cmd_setquota(struct imap_server *imap, struct imap_in *in)
 	    !imap_open(in) || (known = quota_read(in, &q)) < 0)
 		return imap_server_syntax(imap, in);
 	if (!session_sets_quota(s))
-		return imap_server_no(imap, "NOPERM", "Limits are set by administrators");
+		return imap_server_no(imap, "NOPERM", "Limits are set in the directory");
 	if (slice_starts(root, S(DOMAIN)))
 		return imap_server_no(imap, "CANNOT",
 		    "Limits of a domain are set in the directory");

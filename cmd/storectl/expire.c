@@ -216,7 +216,7 @@ expire_gather(const struct buf *children, struct expire_totals *sum)
 	int rc = 0;
 
 	for (size_t i = 0; i < children->n / sizeof(*c); i++) {
-		struct expire_totals t;
+		struct expire_totals t = { 0 };
 		uint64_t *to = (void *)sum;
 		const uint64_t *one = (const void *)&t;
 		int status = 0;

@@ -38,7 +38,7 @@ upgrade_one(void *arg, const char *name, const char *path)
 	u.snapshots = snapshots;
 	rc = store_upgrade(&u, &why);
 	if (rc == 0 && u.nothing)
-		printf("%s: the index has format %u already\n", name, STORE_MAJOR);
+		printf("%s: the index has format %d already\n", name, STORE_MAJOR);
 	else if (rc == 0)
 		printf("%s: %llu accounts, %llu mailboxes, %llu messages; the old index is "
 		       "%s/index.v1\n",

@@ -55,14 +55,14 @@ struct store_changes *
 store_changes_get(struct store_change_cache *cache, uint64_t mailbox, uint64_t since,
     uint64_t until)
 {
-	struct store_changes *c = NULL, *s;
+	struct store_changes *c = cache->slots, *s;
 
 	for (s = cache->slots; s < cache->slots + STORE_CHANGES_SLOTS; s++) {
 		if (s->mailbox == mailbox && s->until == until && s->since <= since) {
 			s->used = ++cache->clock;
 			return s;
 		}
-		if (!c || s->used < c->used)
+		if (s->used < c->used)
 			c = s;
 	}
 	*c = (struct store_changes){ .mailbox = mailbox,
