@@ -2,19 +2,38 @@
  *
  * Clients ask for all mailboxes whenever anything has changed, so what was counted is kept for each
  * mailbox by its counter, in this worker: COUNTS_MOST of them, the next one takes the place of another.
- * Without it a count is a walk over the mailbox's records: some ms for 100,000, in slices.
+ * Without it a count is a walk over the mailbox's records: some ms for 100,000, in slices.  A large mailbox that is
+ * counted again because it has changed is remembered message by message (store/tally.h), so that from then on what
+ * has changed is all that is looked at: TALLIES_BYTES of such mailboxes, the one that was asked for longest ago going
+ * first.
  * An email that is twice in a mailbox is one.  A thread counts as unread when an email of it is both
  * unread and in this mailbox, which the RFC gives as the simplest way. */
+#include "base/clock.h"
 #include "base/mem.h"
 #include "folders.h"
 #include "idset.h"
+#include "store/tally.h"
 
-#define COUNTS_MOST 4096 /* power of two; 40 octets each */
+#define COUNTS_MOST   4096 /* power of two; 40 octets each */
+#define TALLIES_BYTES (48u << 20)
+#define TALLY_LEAST   500            /* messages: fewer are walked over in some us */
+#define TALLY_MOST    200000         /* more would leave no room for another mailbox */
+#define TALLY_US      UINT64_C(1000) /* a slice */
 
 static struct counted {
 	uint64_t mailbox, modseq;
 	struct folder_counts counts;
 } * counts_kept;
+
+static struct {
+	struct list list; /* struct tallied, the youngest first */
+	size_t n, bytes;
+} tallies;
+struct tallied {
+	struct list link;
+	struct store_tally tally;
+	size_t bytes; /* as it is counted */
+};
 
 struct counting {
 	uint64_t mailbox, modseq;
@@ -53,6 +72,59 @@ counting_fini(struct counting *k)
 	idset_fini(&k->unread);
 }
 
+/* ---- large ones --------------------------------------------------------------------------------------- */
+
+static void
+tally_drop(struct tallied *t)
+{
+	tallies.bytes -= t->bytes;
+	tallies.n--;
+	list_remove(&t->link);
+	store_tally_fini(&t->tally);
+	mem_release(t);
+}
+
+static struct tallied *
+tally_get(uint64_t mailbox)
+{
+	struct tallied *t;
+
+	if (tallies.n == 0)
+		list_init(&tallies.list);
+	list_each(t, &tallies.list, struct tallied, link) if (t->tally.mailbox == mailbox)
+	{
+		list_remove(&t->link);
+		list_push_front(&tallies.list, &t->link);
+		return t;
+	}
+	t = mem_new(sizeof(*t));
+	store_tally_init(&t->tally, mailbox);
+	list_push_front(&tallies.list, &t->link);
+	tallies.n++;
+	return t;
+}
+
+/* As store_tally_go. */
+static int
+tally_counts(struct call *c, const struct folder *f, struct folder_counts *out)
+{
+	struct tallied *t = tally_get(f->mailbox);
+	int rc = store_tally_go(&t->tally, call_view(c), clock_mono_us() + TALLY_US);
+
+	tallies.bytes -= t->bytes;
+	t->bytes = store_tally_bytes(&t->tally);
+	tallies.bytes += t->bytes;
+	*out = (struct folder_counts){ t->tally.counts.emails, t->tally.counts.unread,
+		t->tally.counts.threads, t->tally.counts.unread_threads };
+	if (rc < 0)
+		tally_drop(t);
+	while (tallies.bytes > TALLIES_BYTES && tallies.n > 1)
+		tally_drop(list_last(&tallies.list, struct tallied, link));
+	return rc;
+}
+
+/* ---- any ---------------------------------------------------------------------------------------------- */
+
 void
 counts_drop(struct counting *state)
 {
@@ -73,6 +145,14 @@ counts_go(struct call *c, const struct folder *f, struct counting **state,
 	if (kept->mailbox == f->mailbox && kept->modseq == f->highestmodseq) {
 		*out = kept->counts;
 		return 1;
+	}
+	if (kept->mailbox == f->mailbox && f->exists >= TALLY_LEAST && f->exists <= TALLY_MOST) {
+		int rc = tally_counts(c, f, out);
+
+		if (rc == 1)
+			*kept = (struct counted){ f->mailbox, f->highestmodseq, *out };
+		if (rc >= 0)
+			return rc;
 	}
 	if (!k)
 		*state = k = arena_new(&c->arena, sizeof(*k));
