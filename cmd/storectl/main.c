@@ -260,6 +260,7 @@ static const struct {
 	{ "receive", storectl_receive },
 	{ "restore", storectl_restore },
 	{ "rethread", storectl_rethread },
+	{ "stats", storectl_stats },
 	{ "undelete", storectl_undelete },
 };
 
@@ -351,6 +352,7 @@ static const struct program storectl_program = {
 	    "  recover [-f | --force] [PARTITION]\n"
 	    "  restore [-n | --dry-run] [-j | --json] [-a ACCOUNT [-t ACCOUNT]] FROM\n"
 	    "  rethread [-n | --dry-run] [-j | --json] [ACCOUNT]\n"
+	    "  stats [-C | --cache] [-j | --json] [PARTITION]\n"
 	    "  undelete [-n | --dry-run] [-j | --json] [-a | --all] [-f FOLDER] [-t FOLDER]\n"
 	    "           [-w TIME] ACCOUNT\n"
 	    "  upgrade [PARTITION]\n"

@@ -46,6 +46,9 @@ storectl_acl(const char *account, const char *folder, const char *identifier, co
 /* expire.c: old mail goes, by rules.  argv[0] is the command.  Returns an exit code. */
 int storectl_expire(int argc, char **argv, bool quiet);
 
+/* stats.c: how large indexes are, and how much of them is in memory.  The same. */
+int storectl_stats(int argc, char **argv, bool quiet);
+
 /* undelete.c: what was expunged comes back.  argv[0] is the command.  Returns an exit code. */
 int storectl_undelete(int argc, char **argv, bool quiet);
 
