@@ -4,103 +4,25 @@ and what comes out at the next host is the same, octet by octet but for Received
 import os, re, shutil, socket, subprocess, sys, threading
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
+import nexthop
 import tm
 from milterd import *
 
-if os.getuid() != 0 or not shutil.which("postfix") or not os.path.exists("/usr/lib/postfix/sbin/smtpd"):
+if not nexthop.here():
     tm.skip_all("needs root and Postfix")
 
-# ---- the next host
-got = []
-sink = socket.create_server(("127.0.0.1", 0))
-SINK = sink.getsockname()[1]
-
-
-def take(conn):
-    f = conn.makefile("rwb")
-
-    def say(s):
-        f.write(s.encode() + b"\r\n")
-        f.flush()
-    say("220 sink.test")
-    env = []
-    for line in f:
-        verb = line.split()[0].upper() if line.split() else b""
-        if verb == b"DATA":
-            say("354 go on")
-            data = b""
-            while not data.endswith(b"\r\n.\r\n") and data != b".\r\n":
-                data += f.readline()
-            got.append((env, data[:-3].replace(b"\r\n..", b"\r\n.")))
-            env = []
-        elif verb in (b"MAIL", b"RCPT"):
-            env.append(re.sub(rb">.*", b">", line.strip()).lower())
-        say("221 bye" if verb == b"QUIT" else "250-sink.test\r\n250 8BITMIME" if verb == b"EHLO" else "250 ok")
-        if verb == b"QUIT":
-            break
-    conn.close()
-
-
-def listen():
-    while True:
-        threading.Thread(target=take, args=(sink.accept()[0],), daemon=True).start()
-
-
-threading.Thread(target=listen, daemon=True).start()
-POSTFIX = tm.free_port()
+sink = nexthop.Sink()
+got = sink.got
 filt = Milter(f"127.0.0.1:{tm.free_port()}")
-sb = tm.Sandbox("--users", "1", "--without", "imapd", "--route", f"sink.test=smtp:127.0.0.1:{SINK}",
+sb = tm.Sandbox("--users", "1", "--without", "imapd", "--route", f"sink.test=smtp:127.0.0.1:{sink.port}",
                 "--set", "smtp-relay.relay.domains=sink.test")
 conf = open(sb.conf("smtp-relay.conf")).read()
 with open(sb.conf("smtp-relay.conf"), "a") as f:
     f.write(f"\n[milter it]\naddress = {filt.address}\n")
 sb.restart("smtp-relay")
 
-# ---- Postfix
-d = os.path.join(tm.tempdir(), "p")
-os.chmod(os.path.dirname(d), 0o755)
-for sub in ("etc", "spool", "data"):
-    os.makedirs(f"{d}/{sub}")
-shutil.chown(f"{d}/data", "postfix")
-with open(f"{d}/etc/main.cf", "w") as f:
-    f.write(f"""compatibility_level = 3.6
-config_directory = {d}/etc
-queue_directory = {d}/spool
-data_directory = {d}/data
-maillog_file = {d}/log
-maillog_file_prefixes = {d}
-mail_owner = postfix
-setgid_group = postdrop
-daemon_directory = /usr/lib/postfix/sbin
-command_directory = /usr/sbin
-myhostname = {sb.env.get("HOSTNAME", "relay.test")}
-mydestination =
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-mynetworks = 127.0.0.0/8
-smtpd_relay_restrictions = permit_mynetworks, reject
-smtpd_milters = inet:{filt.address}
-smtpd_peername_lookup = no
-local_header_rewrite_clients =
-smtputf8_enable = no
-disable_dns_lookups = yes
-default_database_type = hash
-alias_maps =
-alias_database =
-local_recipient_maps =
-import_environment = MAIL_CONFIG
-relayhost = [127.0.0.1]:{SINK}
-""")
-with open(f"{d}/etc/master.cf", "w") as f:
-    f.write(f"127.0.0.1:{POSTFIX} inet n - n - - smtpd\n")
-    for name, kind, private, command in (("pickup", "unix", "n", "pickup"), ("cleanup", "unix", "n", "cleanup"), ("qmgr", "unix", "n", "qmgr"),
-                                         ("rewrite", "unix", "-", "trivial-rewrite"), ("bounce", "unix", "-", "bounce"), ("defer", "unix", "-", "bounce"),
-                                         ("smtp", "unix", "-", "smtp"), ("anvil", "unix", "-", "anvil"), ("scache", "unix", "-", "scache"),
-                                         ("tlsmgr", "unix", "-", "tlsmgr"), ("proxymap", "unix", "-", "proxymap"), ("error", "unix", "-", "error")):
-        f.write(f"{name} {kind} {private} - n - {'0' if name in ('cleanup', 'bounce', 'defer') else '1' if name in ('qmgr', 'anvil', 'scache', 'tlsmgr') else '-'} {command}\n")
-    f.write("postlog unix-dgram n - n - 1 postlogd\n")
-r = subprocess.run(["postfix", "-c", f"{d}/etc", "start"], capture_output=True, text=True)
-
+postfix = nexthop.Postfix(sb.env.get("HOSTNAME", "relay.test"), sink, f"inet:{filt.address}")
+POSTFIX = postfix.port
 
 def send(port, head, body):
     import smtplib
@@ -117,11 +39,7 @@ def told():
     return (filt.commands(), c.sender, c.rcpts, c.fields, c.body)
 
 
-def out():
-    """The message that left: its envelope and its octets, a Received field of ours without what must differ."""
-    env, data = got[-1]
-    head, _, body = data.partition(b"\r\n\r\n")
-    return env, re.sub(rb"(?m)^Received:[^\r]*\r\n(?:[ \t][^\r]*\r\n)*", b"Received\r\n", head + b"\r\n"), body
+out = sink.last
 
 
 def both(head, body, terms=None, end=lambda c: frame("c"), **answer):
@@ -150,7 +68,7 @@ def same(what, *args, **kw):
 HEAD = "From: <a@else.test>\r\nTo: <b@sink.test>\r\nSubject: one\r\n two\r\n\tthree\r\nX-A:  1\r\nX-A:2\r\nx-a: \r\n" \
        "Date: Sat, 1 Jan 2000 00:00:00 +0000\r\nMessage-ID: <1@else.test>\r\n"
 try:
-    if tm.ok(r.returncode == 0, "Postfix starts"):
+    if tm.ok(postfix.started.returncode == 0, "Postfix starts"):
         same("nothing", HEAD, "hello\r\n.dot\r\n\r\n")
         same("blanks stay", HEAD, "hello\r\n", terms=(ALL, SPACE, {}), end=lambda c: header("h", "X-Sp", "  two") + header("i", "X-Sp", "", 3) + frame("c"))
         same("a long body", HEAD, "0123456789abcdef\r\n" * 9000)
@@ -168,7 +86,7 @@ try:
         same("the envelope", HEAD, "b\r\n", end=lambda c: frame("e", text("<n@else.test>")) + frame("-", text("<b@sink.test>")) + frame("+", text("<c@sink.test>")) + frame("c"))
         same("refused in its words", HEAD, "b\r\n", end=lambda c: frame("y", text("554 5.7.9 no")))
 finally:
-    subprocess.run(["postfix", "-c", f"{d}/etc", "stop"], capture_output=True)
+    postfix.stop()
 
 # ---- opendkim
 if not shutil.which("opendkim"):
