@@ -65,7 +65,7 @@ libs_tmlog          := $(low)
 libs_tiermail-load  := $(low)
 libs_sendmail       := smtp $(low)
 libs_sievetest      := sieve $(low)
-libs_admind         := admin web login http directory sasl json $(low)
+libs_admind         := admin web login http directory sasl scim json $(low)
 libs_diradm         := admin login directory $(low)
 libs_pabctl         := pab login directory sasl json $(low)
 libs_mtatest        := expand login directory route mta sasl $(low)
@@ -141,7 +141,7 @@ endef
 $(foreach c,$(programs),$(eval $(call cmd_rule,$(c))))
 
 # ---- tests: t/DIR/NAME.c links lib/DIR and everything below it -------------------------
-all_libs   := programs pab admin web backend guard submit expand login rules aging message store-writer store job queue directory route mta jmap json managesieve sieve backup milter http imap pop3 sasl smtp daemon net conf mail base
+all_libs   := programs pab admin web backend guard submit expand login rules aging message store-writer store job queue directory route mta jmap scim json managesieve sieve backup milter http imap pop3 sasl smtp daemon net conf mail base
 unit_src   := $(filter-out t/fuzz/% t/tools/%,$(wildcard t/*/*.c))
 unit_tests := $(unit_src:%.c=$(B)/%)
 fuzz_src   := $(wildcard t/fuzz/*.c)
@@ -169,6 +169,7 @@ libs_t_managesieve := managesieve base
 libs_t_rules     := rules directory sieve $(low)
 libs_t_pab       := pab directory json $(low)
 libs_t_web       := web http $(low)
+libs_t_scim      := scim json mail base
 libs_t_json      := json mail base
 libs_t_route     := route mta $(low)
 libs_t_expand    := expand login directory route mta sasl $(low)

@@ -6,6 +6,7 @@
  *	route     what the request asks for: a verb of lib/admin, or what is known without asking
  *	rights    which roles have which verb, for what screens show
  *	work      a verb that runs for a request, as its person, on a connection to the directory
+ *	scim*     the same for identity systems, by SCIM; see scim.h
  *	pages     lists that go on with a next request */
 #ifndef ADMIND_H
 #define ADMIND_H
@@ -23,7 +24,7 @@
 
 /* clang-format off */
 enum admind_metric {
-	M_CONNECTIONS, M_SESSIONS, M_REQUESTS, M_BAD, M_LOGIN_FAILED, M_LOGINS, M_VERBS, M_REFUSED, M_VERB_US, M_AGENTS, M_DIRECTORY
+	M_CONNECTIONS, M_SESSIONS, M_REQUESTS, M_BAD, M_LOGIN_FAILED, M_LOGINS, M_VERBS, M_REFUSED, M_VERB_US, M_SCIM, M_SCIM_REFUSED, M_AGENTS, M_DIRECTORY
 };
 /* clang-format on */
 
@@ -41,6 +42,7 @@ extern struct admind admind;
 #define ADMIND_BODY_MOST     (4 * 1024 * 1024) /* octets of a request */
 
 struct admind_work;
+struct scim_work;
 struct admind_session {
 	uint32_t magic;
 	bool loopback, left;
@@ -62,6 +64,7 @@ struct admind_session {
 	bool cookie, due;       /* it has come with a session, `web`; that is to be sealed anew */
 	struct buf body, fresh; /* fresh: the new password of POST /password */
 	struct admind_work *work;
+	struct scim_work *scim;
 };
 
 static inline struct admind_session *
@@ -110,6 +113,18 @@ enum http_next admind_route(struct admind_session *s);
 enum http_next admind_json(struct admind_session *s, unsigned status, struct slice text);
 enum http_next
 admind_problem(struct admind_session *s, unsigned status, const char *code, const char *detail);
+
+/* The same of any type, with the fields that all answers have; empty: no content. */
+enum http_next
+admind_content(struct admind_session *s, unsigned status, const char *type, struct slice text);
+
+/* ---- scim.c: /scim/v2: users and groups for identity systems. */
+enum http_next admind_scim(struct admind_session *s);
+/* An error as RFC 7644 3.12 has it; type may be NULL. */
+enum http_next admind_scim_problem(struct admind_session *s, unsigned status, const char *type,
+    const char *detail);
+/* The request's session has gone: what runs goes on. */
+void admind_scim_forget(struct admind_session *s);
 
 /* ---- rights.c */
 /* Appends "roles" and "closed" of a verb to its object. */

@@ -147,7 +147,9 @@ admind_auth_start(struct admind_session *s)
 		return admind_problem(s, 403, "foreign", "This request comes from another site.");
 	if (!value.p)
 		return admind_front_auth(s);
-	if (!slice_word(&value, &scheme) || !slice_ieq(scheme, S("Basic")))
+	/* A token is the same in another coat: what is told with an application password (RFC 6750). */
+	if (!slice_word(&value, &scheme) ||
+	    (!slice_ieq(scheme, S("Basic")) && !slice_ieq(scheme, S("Bearer"))))
 		return admind_auth_ask(s, "login", "A name and a password are needed.");
 	good = base64_parse(&text, slice_trim(value)) == 0;
 	all = buf_get(&text);
@@ -161,6 +163,8 @@ admind_auth_start(struct admind_session *s)
 	if (text.p)
 		secret_clear(text.p, text.n);
 	buf_fini(&text);
+	if (!good && slice_ieq(scheme, S("Bearer")))
+		return admind_auth_ask(s, "login", "This is no token of ours.");
 	return good ? HTTP_WAIT :
 		      admind_problem(s, 400, "malformed", "Authorization is malformed.");
 }

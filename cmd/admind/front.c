@@ -488,7 +488,7 @@ admind_front(struct admind_session *s)
 	if (slice_eq(path, S("/logout")))
 		return front_logout(s);
 	if (slice_eq(path, S("/session")) || slice_eq(path, S("/password")) ||
-	    slice_starts(path, S("/api/")))
+	    slice_starts(path, S("/api/")) || slice_starts(path, S("/scim/")))
 		return admind_auth_start(s);
 	return front_file(s);
 }

@@ -25,6 +25,8 @@ static const struct metric metrics[] = {
 	[M_VERBS] = { "admin_verbs", COUNTER, "Verbs that ran." },
 	[M_REFUSED] = { "admin_verbs_refused", COUNTER, "Verbs that came to nothing." },
 	[M_VERB_US] = { "admin_verb_seconds", COUNTER_US, "Time that they took." },
+	[M_SCIM] = { "admin_scim", COUNTER, "Requests of SCIM for users, groups or many operations." },
+	[M_SCIM_REFUSED] = { "admin_scim_refused", COUNTER, "Those of them that came to nothing." },
 	[M_AGENTS] = { "admin_agents", GAUGE, "Connections to the directory that are in use." },
 	[M_DIRECTORY] = { "admin_directory_blind", GAUGE, DIR_METRIC_HELP },
 	{ NULL, COUNTER, NULL },

@@ -25,6 +25,13 @@ static const struct {
 enum http_next
 admind_json(struct admind_session *s, unsigned status, struct slice text)
 {
+	return admind_content(s, status,
+	    status < 400 ? "application/json" : "application/problem+json", text);
+}
+
+enum http_next
+admind_content(struct admind_session *s, unsigned status, const char *type, struct slice text)
+{
 	struct http_server *http = &s->http;
 
 	if (http->output == HTTP_SILENT)
@@ -39,8 +46,7 @@ admind_json(struct admind_session *s, unsigned status, struct slice text)
 	http_server_field(http, "Referrer-Policy", S("no-referrer"));
 	if (stream_secure(&http->line.io))
 		http_server_field(http, "Strict-Transport-Security", S("max-age=31536000"));
-	return http_server_content(http,
-	    status < 400 ? "application/json" : "application/problem+json", text);
+	return text.n ? http_server_content(http, type, text) : http_server_empty(http);
 }
 
 enum http_next
@@ -49,6 +55,8 @@ admind_problem(struct admind_session *s, unsigned status, const char *code, cons
 	struct buf b = { 0 };
 	enum http_next next;
 
+	if (slice_starts(http_server_head(&s->http)->path, S("/scim/")))
+		return admind_scim_problem(s, status, NULL, detail);
 	buf_char(&b, '{');
 	json_put_i64(&b, "status", status);
 	json_put_cstr(&b, "title", http_reason(status));
@@ -464,6 +472,8 @@ admind_route(struct admind_session *s)
 	const struct http_head *h = http_server_head(&s->http);
 	bool reads = h->verb == HTTP_VERB_GET || h->verb == HTTP_VERB_HEAD;
 
+	if (slice_starts(h->path, S("/scim/")))
+		return admind_scim(s);
 	if (slice_eq(h->path, S("/session")))
 		return reads ? admind_front_session(s) :
 			       http_server_refuse_verb(&s->http, HTTP_VERB_GET | HTTP_VERB_HEAD);

@@ -36,6 +36,7 @@ admind_forget_request(struct admind_session *s)
 {
 	login_free(&s->login);
 	admind_work_forget(s);
+	admind_scim_forget(s);
 	admit_user_leave(&s->admit);
 	mem_free(&s->account);
 	mem_free(&s->dn);

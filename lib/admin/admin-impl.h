@@ -165,6 +165,8 @@ const struct admin_field *admin_field_next(const struct admin_field *f, unsigned
 /* All settings of the call become changes; `e` is the entry that there is, or NULL. */
 bool admin_fields_put(struct admin *a, unsigned object, const struct admin_org *org,
     const struct dir_entry *e, struct admin_changes *c);
+/* Are settings given that a class of their own allows? */
+bool admin_fields_provisioned(const struct admin *a);
 /* A value of people as the attribute has it. */
 bool admin_field_value(struct admin *a, const struct admin_field *f, const struct admin_org *org,
     const struct dir_entry *e, struct slice in, struct slice *out);

@@ -67,6 +67,13 @@ struct admin_page {
 	    *sort; /* by a setting of one value, "-" in front: descending; NULL: as it comes */
 };
 
+/* Some of a list, in the order of `sort`, and how many there are: each costs slapd all of them. */
+struct admin_window {
+	size_t skip, want; /* in: of these */
+	size_t total;      /* out */
+	const char *sort;  /* as of a page */
+};
+
 struct admin_call {
 	const struct slice *names; /* operands */
 	size_t nnames;
@@ -78,6 +85,10 @@ struct admin_call {
 	const char *version; /* what `version` of the entry was when the caller saw it, or NULL */
 	unsigned limit;      /* records of a list, 0: all */
 	struct admin_page *page; /* NULL: not in pages */
+	/* Of a list of users or of lists: only those that this LDAP filter fits, whose words its writer has escaped
+	 * (dir_filter_value); and of these a part, counted.  NULL: all. */
+	const char *filter;
+	struct admin_window *window;
 	/* who asks: for the log, and for slapd when the agent acts for others */
 	const char *who, *from; /* "admin@example.com", "192.0.2.1" or "local" */
 	const char *as;         /* "dn:...", or NULL: as the agent is bound */

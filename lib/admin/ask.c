@@ -222,6 +222,57 @@ admin_list_page(struct admin *a, struct dir_job *j,
 	return true;
 }
 
+struct window {
+	const char **dns;
+	size_t n;
+	struct admin_window *w;
+};
+
+static void
+window_entry(struct admin *a, struct window *win, const struct dir_entry *e)
+{
+	size_t i = win->w->total++;
+
+	if (i >= win->w->skip && win->n < win->w->want)
+		win->dns[win->n++] = arena_cstr(&a->memory, e->dn);
+	admin_breathe(a);
+}
+
+/* Their names alone are counted; entries are read of those that are wanted. */
+static bool
+admin_list_window(struct admin *a, struct dir_job *j,
+    bool (*fn)(struct admin *, const struct dir_entry *, void *))
+{
+	static const char *const none[] = { "1.1", NULL };
+	struct window win = { .w = a->call->window };
+	const char *const *attrs = j->attrs;
+	char cookie[ADMIN_COOKIE];
+	size_t n = 0;
+
+	win.dns = arena_array(&a->memory, win.w->want + 1, sizeof(*win.dns));
+	win.w->total = 0;
+	j->attrs = none;
+	j->page = PAGE;
+	do {
+		if (!admin_job_ok(a, j, j->dn))
+			return false;
+		for (size_t i = 0; i < a->out.n; i++)
+			window_entry(a, &win, &a->out.entries[i]);
+		if (a->out.cookie.n > sizeof(cookie))
+			return admin_fail(a, ADMIN_FAILED, "directory",
+			    "the directory's cookie is too long");
+		memcpy(cookie, a->out.cookie.p, a->out.cookie.n);
+		j->cookie = slice(cookie, a->out.cookie.n);
+	} while (j->cookie.n);
+	for (size_t i = 0; i < win.n; i++) {
+		if (!admin_search(a, win.dns[i], DIR_SCOPE_BASE, j->filter, attrs))
+			return false;
+		if (a->out.n) /* else it has gone meanwhile */
+			(void)fn(a, &a->out.entries[0], &n);
+	}
+	return true;
+}
+
 bool
 admin_list(struct admin *a, unsigned object, const char *base, enum dir_scope scope,
     const char *filter, bool (*fn)(struct admin *, const struct dir_entry *, void *))
@@ -233,6 +284,11 @@ admin_list(struct admin *a, unsigned object, const char *base, enum dir_scope sc
 		.attrs = admin_field_attrs(a, object) };
 	size_t n = 0;
 
+	if (a->call->filter)
+		j.filter = filter = arena_printf(&a->memory, "(&%s%s)", filter, a->call->filter);
+	if (a->call->window)
+		return admin_sort_key(a, object, a->call->window->sort, &j.sort) &&
+		    admin_list_window(a, &j, fn);
 	if (!a->call->page || !a->call->limit)
 		return admin_each(a, base, scope, filter, j.attrs, fn, &n);
 	return admin_sort_key(a, object, a->call->page->sort, &j.sort) &&

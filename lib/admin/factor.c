@@ -5,6 +5,7 @@
  * person makes any of it (slapd's rules), others take it away; a factor is on only after a code of it has been
  * given, so that nobody is locked out by an authenticator that never had it. */
 #include "admin/admin-impl.h"
+#include "base/base64.h"
 #include "base/clock.h"
 #include "base/secret.h"
 #include "login/code.h"
@@ -229,6 +230,30 @@ app_count(struct admin *a, const struct dir_entry *e, size_t *n)
 	return admin_count(a, e->dn.p, APP_FILTER, n);
 }
 
+/* "Authorization: Bearer" for programs that know no names: an identity system has one text (RFC 6750). */
+static void
+app_tell_token(struct admin_telling *t, const struct dir_entry *e, const char *password)
+{
+	struct admin *a = t->a;
+	struct slice name = admin_dn_name(&a->memory, e->dn);
+	struct buf plain = { 0 }, token = { 0 };
+	bool given = false;
+
+	for (size_t i = 0; i < a->call->nsettings; i++)
+		given = given ||
+		    (slice_eq(a->call->settings[i].name, S("service")) &&
+			slice_ieq(a->call->settings[i].value, S("admin")));
+	if (!given)
+		return;
+	buf_printf(&plain, SFMT ":%s", SARG(name), password);
+	base64_write(&token, buf_get(&plain));
+	admin_tell_add(t, "token", arena_slice(&a->telling, buf_get(&token)));
+	secret_clear(plain.p, plain.n);
+	secret_clear(token.p, token.n);
+	buf_fini(&plain);
+	buf_fini(&token);
+}
+
 bool
 admin_app_create(struct admin *a)
 {
@@ -257,6 +282,7 @@ admin_app_create(struct admin *a)
 		admin_tell_add(&t, "app", slice_str(w.id));
 		admin_tell_add(&t, "user", slice_str(what));
 		admin_tell_add(&t, "password", slice_str(text));
+		app_tell_token(&t, e, text);
 		admin_tell_end(&t, "app");
 	}
 	secret_clear(text, sizeof(text));

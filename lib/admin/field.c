@@ -41,6 +41,8 @@ static const struct admin_field fields[] = {
 	{ ADMIN_USER,    "hash",		"userPassword",		KIND_HASH,	false, NULL },
 	{ ADMIN_USER,    "language",		"preferredLanguage",	KIND_WORD,	false, NULL },
 	{ ADMIN_USER,    "phone",		"telephoneNumber",	KIND_TEXT,	true,  NULL },
+	{ UG,            "external-id",		"tiermailExternalId",	KIND_TEXT,	false, NULL },
+	{ ADMIN_GROUP,   "display",		"displayName",		KIND_TEXT,	false, NULL },
 	{ ADMIN_GROUP,   "status",		"inetMailGroupStatus",	KIND_CHOICE,	false, "active|inactive|deleted|disabled|hold" },
 	{ ADMIN_GROUP,   "owner",		"owner",		KIND_DN,	true,  NULL },
 	{ ADMIN_GROUP,   "member",		"uniqueMember",		KIND_DN,	true,  NULL },
@@ -89,6 +91,7 @@ static const struct {
 	{ "createTimestamp", "created" },
 	{ "modifyTimestamp", "modified" },
 	{ "entryCSN", "version" },
+	{ "entryUUID", "id" },
 };
 
 const struct admin_field *
@@ -208,6 +211,15 @@ field_to_change(struct admin *a, const struct admin_field *f, const struct admin
 }
 
 bool
+admin_fields_provisioned(const struct admin *a)
+{
+	struct slice given;
+
+	return (admin_setting(a, "external-id", &given) && given.n) ||
+	    (admin_setting(a, "display", &given) && given.n);
+}
+
+bool
 admin_fields_put(struct admin *a, unsigned object, const struct admin_org *org,
     const struct dir_entry *e, struct admin_changes *c)
 {
@@ -229,6 +241,8 @@ admin_fields_put(struct admin *a, unsigned object, const struct admin_org *org,
 			again = true;
 		}
 	}
+	if (e && admin_fields_provisioned(a))
+		admin_class_put(a, c, e, "tiermailProvisioned");
 	return true;
 }
 

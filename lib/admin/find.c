@@ -10,7 +10,7 @@
 #define CLASS_LIST "(|(objectClass=inetMailGroup)(objectClass=mailGroup))"
 
 static const char *const find_all[] = { "*", "entryCSN", "createTimestamp", "modifyTimestamp",
-	NULL };
+	"entryUUID", NULL };
 
 bool
 admin_split(struct admin *a, struct slice address, struct slice *local, struct slice *domain)
@@ -201,6 +201,44 @@ find_self(struct admin *a, const char *filter)
 	    admin_search(a, a->call->as + strlen("dn:"), DIR_SCOPE_BASE, filter, find_all);
 }
 
+/* "0b9c...": what `id` shows, which no renaming changes. */
+static bool
+find_is_id(struct slice name)
+{
+	for (size_t i = 0; i < name.n; i++)
+		if (i == 8 || i == 13 || i == 18 || i == 23 ? name.p[i] != '-' :
+							      ascii_hex(name.p[i]) < 0)
+			return false;
+	return name.n == 36;
+}
+
+/* The organisation is what stands behind ou=People or ou=Groups. */
+static bool
+find_id(struct admin *a, struct slice id, const char *class, const char *what,
+    struct admin_org *org, const struct dir_entry **e)
+{
+	static const char *const names[] = { "entryUUID", NULL };
+	struct slice dn;
+
+	if (!admin_search(a, admin_base(), DIR_SCOPE_SUB, find_filter(a, class, names, id),
+		find_all) ||
+	    !find_one(a, id, what, e))
+		return false;
+	dn = (*e)->dn;
+	for (int i = 0; i < 2; i++)
+		for (size_t at = 0; at < dn.n; at += dn.p[at] == '\\' ? 2 : 1)
+			if (dn.p[at] == ',') {
+				dn = slice_from(dn, at + 1);
+				break;
+			}
+	if (!admin_search(a, arena_cstr(&a->memory, dn), DIR_SCOPE_BASE, CLASS_ORG, find_all) ||
+	    !find_one(a, id, "organisation", &org->entry))
+		return false;
+	org->dn = org->entry->dn.p;
+	org->domain = admin_value(org->entry, "sunPreferredDomain");
+	return true;
+}
+
 static bool
 find_address(struct admin *a, struct slice name, const char *class, const char *naming,
     const char *what, struct admin_org *org, const struct dir_entry **e)
@@ -210,6 +248,8 @@ find_address(struct admin *a, struct slice name, const char *class, const char *
 	const char *filter;
 
 	org = org ? org : &own;
+	if (find_is_id(name))
+		return find_id(a, name, class, what, org, e);
 	if (!admin_split(a, name, &local, &domain) || !find_org(a, domain, true, org))
 		return false;
 	filter = find_address_filter(a, class, naming, org, local);

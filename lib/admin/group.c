@@ -34,6 +34,8 @@ admin_group_create(struct admin *a)
 	address = admin_user_address(a, local, org.domain);
 	for (size_t i = 0; i < NELEM(classes); i++)
 		admin_set(a, &c, DIR_ADD, "objectClass", slice_str(classes[i]));
+	if (admin_fields_provisioned(a))
+		admin_set(a, &c, DIR_ADD, "objectClass", S("tiermailProvisioned"));
 	admin_set(a, &c, DIR_ADD, "cn", local);
 	if (!admin_setting(a, "status", &given))
 		admin_set(a, &c, DIR_ADD, "inetMailGroupStatus", S("active"));

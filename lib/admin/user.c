@@ -112,6 +112,8 @@ user_fixed(struct admin *a, struct slice uid, struct admin_changes *c)
 
 	for (size_t i = 0; i < NELEM(classes); i++)
 		admin_set(a, c, DIR_ADD, "objectClass", slice_str(classes[i]));
+	if (admin_fields_provisioned(a))
+		admin_set(a, c, DIR_ADD, "objectClass", S("tiermailProvisioned"));
 	admin_set(a, c, DIR_ADD, "uid", uid);
 	if (!admin_setting(a, "delivery", &given))
 		admin_set(a, c, DIR_ADD, "mailDeliveryOption", S("mailbox"));

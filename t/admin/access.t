@@ -65,11 +65,11 @@ KINDS = {
     "own": ["mailForwardingAddress", "mailAutoReplyText", "vacationStartDate", "preferredLanguage"], "script": ["mailSieveRuleSource", "tiermailSieveScript"],
     "account": ["entry", "objectClass", "mail", "mailAlternateAddress", "inetUserStatus", "mailUserStatus", "mailQuota", "mailMsgMaxBlocks",
                 "mailAllowedServiceAccess"],
-    "person": ["cn", "sn", "telephoneNumber", "tiermailServicePackage", "tiermailDeletedAt", "entryCSN"],
+    "person": ["cn", "sn", "telephoneNumber", "tiermailServicePackage", "tiermailDeletedAt", "tiermailExternalId", "entryCSN"],
     "routing": ["mailRoutingAddress", "mailProgramDeliveryInfo"], "store": ["mailHost", "mailMessageStore"],
     "names": ["sunPreferredDomain", "associatedDomain"], "domain": ["inetDomainBaseDN", "mailRoutingSmartHost", "mailDomainSieveRuleSource"],
     "shares": ["tiermailAllocation", "tiermailUserMax", "tiermailMailHost"], "about": ["description"],
-    "children": ["children"], "reach": ["memberURL", "mgrpDeliverTo"], "list": ["cn", "uniqueMember", "mgrpModerator", "mgrpAuthPassword", "inetMailGroupStatus"],
+    "children": ["children"], "reach": ["memberURL", "mgrpDeliverTo"], "known": ["displayName", "tiermailExternalId"], "list": ["cn", "uniqueMember", "mgrpModerator", "mgrpAuthPassword", "inetMailGroupStatus"],
     "member": ["member"], "gives": ["mailQuota"], "catchall": ["mailDomainCatchallAddress"],
 }
 FULL = "own=w script=w account=w person=w routing=w store=w authz=- totp=-"
@@ -127,10 +127,10 @@ MATRIX = [
     ("adminA1", f"ou=People,{ORGS['a1.test']}", "children=w"), ("adminA1", f"ou=People,{ORGS['a2.test']}", "children=-"),
     ("helpA1", f"ou=People,{ORGS['a1.test']}", "children=r"),
     # lists
-    ("adminA1", f"cn=staff,ou=Groups,{ORGS['a1.test']}", "list=w reach=r about=w account=w"), ("adminA1", f"cn=staff,ou=Groups,{ORGS['a2.test']}", "list=-"),
-    ("admind as adminA1", f"cn=staff,ou=Groups,{ORGS['a1.test']}", "list=w reach=w"), ("sieve as adminA1", f"cn=staff,ou=Groups,{ORGS['a1.test']}", "list=- reach=-"),
-    ("helpA1", f"cn=staff,ou=Groups,{ORGS['a1.test']}", "list=- reach=-"), ("userA1", f"cn=staff,ou=Groups,{ORGS['a1.test']}", "list=-"),
-    ("service", f"cn=staff,ou=Groups,{ORGS['a1.test']}", "list=r reach=r"), ("providerA", f"cn=staff,ou=Groups,{ORGS['a2.test']}", "list=w reach=w"),
+    ("adminA1", f"cn=staff,ou=Groups,{ORGS['a1.test']}", "list=w reach=r about=w known=w account=w"), ("adminA1", f"cn=staff,ou=Groups,{ORGS['a2.test']}", "list=-"),
+    ("admind as adminA1", f"cn=staff,ou=Groups,{ORGS['a1.test']}", "list=w reach=w known=w"), ("sieve as adminA1", f"cn=staff,ou=Groups,{ORGS['a1.test']}", "list=- reach=-"),
+    ("helpA1", f"cn=staff,ou=Groups,{ORGS['a1.test']}", "list=- reach=- known=-"), ("userA1", f"cn=staff,ou=Groups,{ORGS['a1.test']}", "list=-"),
+    ("service", f"cn=staff,ou=Groups,{ORGS['a1.test']}", "list=r reach=r known=-"), ("providerA", f"cn=staff,ou=Groups,{ORGS['a2.test']}", "list=w reach=w"),
     # roles: who gives which
     ("top", f"cn=Top-Level Admins,{B}", "member=w"), ("providerA", f"cn=Top-Level Admins,{B}", "member=-"),
     ("providerA", f"cn=Provider Admins,o=A,{B}", "member=w"), ("adminA1", f"cn=Provider Admins,o=A,{B}", "member=-"),
