@@ -53,7 +53,7 @@ admin_set(struct admin *a, struct admin_changes *c, enum dir_how how, const char
 		if (c->n == c->room) {
 			struct dir_change *v = arena_array(&a->memory, c->room + 32, sizeof(*v));
 
-			if (c->n)
+			if (c->n && c->v)
 				memcpy(v, c->v, c->n * sizeof(*v));
 			c->v = v;
 			c->room += 32;

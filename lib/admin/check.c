@@ -324,10 +324,10 @@ admin_check(struct admin *a)
 {
 	struct check k = { 0 };
 	struct walk_step *stack = NULL;
-	struct admin_org org;
+	struct admin_org org = { .dn = NULL };
 	bool good = !admin_name(a, 0).n || admin_find_org(a, admin_name(a, 0), &org);
 
-	k.org = good && admin_name(a, 0).n ? org.dn : NULL;
+	k.org = good ? org.dn : NULL;
 	good = good && check_collect(a, &k) && check_packages(a, &k);
 	if (good) {
 		check_domains(a, &k);

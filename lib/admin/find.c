@@ -244,7 +244,7 @@ find_address(struct admin *a, struct slice name, const char *class, const char *
     const char *what, struct admin_org *org, const struct dir_entry **e)
 {
 	struct slice local, domain;
-	struct admin_org own;
+	struct admin_org own = { .dn = NULL };
 	const char *filter;
 
 	org = org ? org : &own;

@@ -21,7 +21,7 @@ role_find(struct admin *a, const char **group, const struct dir_entry **user)
 {
 	const char *above = admin_base();
 	const struct dir_entry *provider;
-	struct admin_org own, over;
+	struct admin_org own = { .dn = NULL }, over = own;
 	size_t i = 0;
 
 	while (i < NELEM(roles) && !slice_ieq(admin_name(a, 0), slice_str(roles[i].word)))
