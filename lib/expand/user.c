@@ -85,6 +85,9 @@ user_programs(struct task *t, const struct dir_user *u, const char *hold)
 	struct slice name = slice_sub(u->account, 0, slice_rfind(u->account, '@'));
 	size_t n = 0;
 
+	/* The name becomes one of this host, and two organisations may each have a "jane". */
+	if (!channels_pipes_users(t->run->e->p.channels, ROUTE_PIPE, u->domain))
+		return 0;
 	for (size_t i = 0; (u->delivery & DIR_PROGRAM) && i < u->programs.n; i++)
 		n += name.n &&
 		    expand_leg_program(t->run, t->node, name, slice_trim(u->programs.v[i]), address,

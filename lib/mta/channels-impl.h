@@ -10,6 +10,11 @@ void channels_rules_read(struct channels *cs, const char *path, struct buf *why)
 /* Makes the rules of the channels and static routes. */
 void channels_rules_make(struct channels *cs, struct buf *why);
 
+/* channels-users.c: the list of a channel's key `users`; a copy is never NULL. */
+char **channels_users_copy(char **from);
+void channels_users_free(char **users);
+void channels_users_print(struct buf *out, const struct channel *c);
+
 /* channels-limits.c: rates; `where` is a file's, for *why, and an empty text is no rate.  Then the sections
  * [reply NAME]: their keys, as they stand in the file, and what channels.c does with them. */
 void channels_rate_set(struct channel_rate *r, const char *text, const char *where, const char *key,

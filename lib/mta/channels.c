@@ -81,6 +81,8 @@ static const struct conf_key channel_keys[] = {
 	    "Whether messages in pieces are put together before they go here." },
 	{ "convert", CONF_BOOL, AT(struct raw_channel, c.convert), "no", 0, 0, RELOAD, NULL,
 	    "Whether what goes here goes through the channel conversion first." },
+	{ "users", CONF_LIST, AT(struct raw_channel, c.users), "", 0, 0, RELOAD, "domain",
+	    "Domains whose users get programs and mailbox files by this channel; none: all." },
 	{ "stopped", CONF_BOOL, AT(struct raw_channel, c.stopped), "no", 0, 0, RELOAD, NULL,
 	    "Whether jobctl starts with this channel stopped." },
 };
@@ -233,14 +235,6 @@ channels_name_ok(struct slice name)
 	    !slice_eq(name, S("pool"));
 }
 
-bool
-channels_pipes(const struct channels *cs, const char *name)
-{
-	const struct channel *c = channels_find(cs, slice_str(name));
-
-	return c && c->protocol == CHANNEL_PIPE;
-}
-
 static void
 add_channel(struct channels *cs, const struct raw_channel *r, struct buf *why)
 {
@@ -253,6 +247,7 @@ add_channel(struct channels *cs, const struct raw_channel *r, struct buf *why)
 	c->relay = mem_str(r->c.relay);
 	c->source = mem_str(r->c.source);
 	c->helo = mem_str(r->c.helo);
+	c->users = channels_users_copy(r->c.users);
 	if (!channels_name_ok(slice_str(c->name)))
 		buf_printf(why,
 		    "%s: [channel %s]: a name is 1 to %d of a-z 0-9 _ -, not tmp or pool\n",
@@ -498,6 +493,7 @@ channels_free(struct channels **cp)
 		free(c->channel[i].relay);
 		free(c->channel[i].source);
 		free(c->channel[i].helo);
+		channels_users_free(c->channel[i].users);
 	}
 	for (size_t i = 0; i < c->nhost; i++) {
 		free(c->host[i].name);
@@ -560,6 +556,7 @@ channels_print(const struct channels *cs, struct buf *out)
 		    c->relay, (long long)c->port, c->source, c->helo, c->cut_through ? "yes" : "no",
 		    c->defragment ? "yes" : "no", c->convert ? "yes" : "no",
 		    c->stopped ? "yes" : "no");
+		channels_users_print(out, c);
 	}
 	for (size_t i = 0; i < cs->nhost; i++)
 		buf_printf(out, "\n[host %s]\nlmtp = %s\ntls = %s\n", cs->host[i].name,

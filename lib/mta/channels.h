@@ -62,6 +62,7 @@ struct channel {
 	bool defragment; /* messages in pieces are put together before they come here */
 	bool convert;    /* what goes here goes through the channel conversion first */
 	bool stopped;    /* jobctl starts with this channel stopped */
+	char **users; /* programs: of people of these domains alone; NULL-terminated, empty: all */
 };
 /* [host NAME]: where the LMTP server of a mailHost is. */
 struct channel_host {
@@ -117,6 +118,8 @@ bool channels_name_ok(struct slice name);
 const char *channels_protocol_word(int protocol);
 /* Is there a channel `name` by which programs get mail? */
 bool channels_pipes(const struct channels *c, const char *name);
+/* Do users of this domain get programs there?  Their names are names of users of the host. */
+bool channels_pipes_users(const struct channels *c, const char *name, struct slice domain);
 /* Are recipients of this channel expanded once more? */
 static inline bool
 channel_expands(const struct channel *c)

@@ -298,6 +298,37 @@ s.mail("x@s.test")
 tm.is_(s.rcpt(f"bad@{sb.domain}")[0] // 100, 4, "a path behind | is no program")
 s.quit()
 
+# ---- whose names are names of this host: a person of another organisation who is called like somebody here is not
+def pipe_users(*domains):
+    with open(sb.conf("channels.conf")) as f:
+        text = f.read()
+    head, _, rest = text.partition("[channel pipe]\n")
+    with open(sb.conf("channels.conf"), "w") as f:
+        f.write(head + "[channel pipe]\n" + (f"users = {' '.join(domains)}\n" if domains else "") + "\n".join(l for l in rest.split("\n") if not l.startswith("users")))
+    tm.ok(sb.restart("smtp-relay"), f"users of {domains or 'all domains'}")
+
+
+def asked(n):
+    s = sb.smtp()
+    s.ehlo()
+    s.mail("x@s.test")
+    got = s.rcpt(f"{sb.user(n)}@{sb.domain}")
+    s.quit()
+    return got[0] // 100, b"4.3.5" in got[1] if isinstance(got[1], bytes) else "4.3.5" in got[1]
+
+
+pipe_users("other.test", "more.test")
+tm.is_(asked(2), (4, True), "who has a mailbox file alone, and is of another domain, gets no mail")
+sb.send(1, subject="not run")
+tm.ok(sb.queue_empty() and tm.wait_for(lambda: sb.count(ANNA) == 2) and b"not run" not in b"".join(took()), "who has a mailbox, too, has it there, and no program was run")
+sb.send(f"archive@{sb.domain}", subject="kept too")
+tm.ok(sb.queue_empty() and b"Subject: kept too" in b"".join(took()), "an alias's program is nobody's name")
+pipe_users("other.test", sb.domain.upper())
+tm.is_(asked(2)[0], 2, "users of the domain do")
+sb.send(1, subject="run")
+tm.ok(sb.queue_empty() and b"Subject: run" in b"".join(took()), "and their programs")
+pipe_users()
+
 # ---- nothing is lost
 sb.send(3, subject="once")
 tm.ok(tm.wait_for(lambda: os.path.exists(OUT + "/slowly")), "a program is at work")
