@@ -12,21 +12,16 @@
 #include "admin/csv.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "directory/ldif.h"
 #include "diradm.h"
 
-#define BULK_MOST     (256 * 1024 * 1024) /* octets of a file */
-#define BULK_SETTINGS 2000                /* of a row */
+#define BULK_MOST (256 * 1024 * 1024) /* octets of a file */
 
-struct bulk {
-	struct bulk_work work;
+/* A table: its columns, and the work. */
+struct table {
 	struct admin_csv csv;
-	char *object; /* "user": of the first column */
 	char *columns[ADMIN_CSV_CELLS];
 	size_t ncolumns;
-	struct admin_setting settings[BULK_SETTINGS];
-	struct slice found; /* of the row's entry, as it is named */
-	char name[512];
-	unsigned long made, changed, there, failed;
 };
 
 /* ---- a report --------------------------------------------------------------------------------------------- */
@@ -36,7 +31,7 @@ bulk_line(const struct bulk *b)
 {
 	static char line[16];
 
-	snprintf(line, sizeof(line), "%u", b->csv.line);
+	snprintf(line, sizeof(line), "%u", b->line);
 	return line;
 }
 
@@ -56,8 +51,8 @@ bulk_say(struct bulk *b, const char *result, const char *text)
 	fflush(stdout);
 }
 
-static void
-bulk_fail(struct bulk *b, const char *text)
+void
+diradm_bulk_fail(struct bulk *b, const char *text)
 {
 	b->failed++;
 	bulk_say(b, "failed", text);
@@ -107,14 +102,14 @@ bulk_cell(struct bulk *b, const char *column, struct slice cell, size_t *n)
 }
 
 static bool
-bulk_settings(struct bulk *b, struct admin_call *call)
+bulk_settings(struct bulk *b, const struct table *t, struct admin_call *call)
 {
 	size_t n = 0;
 
-	for (size_t i = 1; i < b->ncolumns && i < b->csv.n; i++) {
-		if (strcmp(b->columns[i], "password") == 0)
-			call->secret = b->csv.cells[i];
-		else if (!bulk_cell(b, b->columns[i], b->csv.cells[i], &n))
+	for (size_t i = 1; i < t->ncolumns && i < t->csv.n; i++) {
+		if (strcmp(t->columns[i], "password") == 0)
+			call->secret = t->csv.cells[i];
+		else if (!bulk_cell(b, t->columns[i], t->csv.cells[i], &n))
 			return false;
 	}
 	call->settings = b->settings;
@@ -122,97 +117,130 @@ bulk_settings(struct bulk *b, struct admin_call *call)
 	return true;
 }
 
-static void
-bulk_row(struct bulk *b)
+void
+diradm_bulk_one(struct bulk *b, struct slice name, struct admin_call *call, const char *note)
 {
-	struct slice name = b->csv.cells[0];
-	struct admin_call call = *b->work.call, look = call;
+	struct admin_call look = *b->work.call;
 	struct admin_problem problem;
 	bool there;
 
 	slice_cstr(name, b->name, sizeof(b->name));
-	look.secret = S("");
-	look.names = call.names = &name;
-	look.nnames = call.nnames = 1;
-	look.record = call.record = bulk_silent;
-	look.arg = call.arg = b;
-	if (b->csv.n > b->ncolumns || !bulk_settings(b, &call)) {
-		bulk_fail(b, "more cells than columns, or too many values");
-		return;
-	}
+	look.names = call->names = &name;
+	look.nnames = call->nnames = 1;
+	look.record = call->record = bulk_silent;
+	look.arg = call->arg = b;
 	there = bulk_run(b, "show", &look, &problem);
 	if (there)
-		call.secret = S(""); /* it has one of its own by now */
+		call->secret = S(""); /* it has one of its own by now */
 	slice_cstr(name, b->name, sizeof(b->name));
 	if (!there && problem.status != ADMIN_NOT_FOUND) {
-		bulk_fail(b, problem.text);
+		diradm_bulk_fail(b, problem.text);
 	} else if (there && !b->work.update) {
 		b->there++;
 		bulk_say(b, "there", "");
-	} else if (!bulk_run(b, there ? "modify" : "create", &call, &problem)) {
-		bulk_fail(b, problem.text);
+	} else if (!bulk_run(b, there ? "modify" : "create", call, &problem)) {
+		diradm_bulk_fail(b, problem.text);
 	} else {
 		b->changed += there;
 		b->made += !there;
-		bulk_say(b, there ? "changed" : "made", "");
+		bulk_say(b, there ? "changed" : "made", note);
 	}
+}
+
+static void
+bulk_row(struct bulk *b, struct table *t)
+{
+	struct admin_call call = *b->work.call;
+
+	b->line = t->csv.line;
+	slice_cstr(t->csv.cells[0], b->name, sizeof(b->name));
+	if (t->csv.n > t->ncolumns || !bulk_settings(b, t, &call))
+		diradm_bulk_fail(b, "more cells than columns, or too many values");
+	else
+		diradm_bulk_one(b, t->csv.cells[0], &call, "");
 }
 
 /* ---- import -------------------------------------------------------------------------------------------------- */
 
 static bool
-bulk_head(struct bulk *b, struct admin_problem *problem)
+bulk_bad(struct admin_problem *problem, const char *code, const char *what, const char *why)
+{
+	*problem = (struct admin_problem){ .status = ADMIN_BAD, .code = code };
+	snprintf(problem->text, sizeof(problem->text), "%s: %s", what, why);
+	return false;
+}
+
+static bool
+bulk_head(struct bulk *b, struct table *t, struct admin_problem *problem)
 {
 	struct buf known = { 0 };
+	char why[128];
 	bool good = true;
 
-	for (size_t i = 0; i < b->csv.n; i++)
-		b->columns[b->ncolumns++] = mem_strn(b->csv.cells[i].p, b->csv.cells[i].n);
-	b->object = b->columns[0];
+	for (size_t i = 0; i < t->csv.n; i++)
+		t->columns[t->ncolumns++] = mem_strn(t->csv.cells[i].p, t->csv.cells[i].n);
+	b->object = t->columns[0];
 	admin_settings_list(b->object, &known);
-	if (!known.n || strcmp(b->object, "provider") == 0) {
-		*problem = (struct admin_problem){ .status = ADMIN_BAD, .code = "column" };
-		snprintf(problem->text, sizeof(problem->text),
-		    "%s: the first column is user, group or org", b->object);
-		good = false;
-	}
-	for (size_t i = 1; good && i < b->ncolumns; i++) {
+	if (!known.n || strcmp(b->object, "provider") == 0)
+		good = bulk_bad(problem, "column", b->object,
+		    "the first column is user, group or org");
+	for (size_t i = 1; good && i < t->ncolumns; i++) {
 		struct slice rest = buf_get(&known), word;
-		bool found = strcmp(b->columns[i], "password") == 0;
+		bool found = strcmp(t->columns[i], "password") == 0;
 
 		while (!found && slice_word(&rest, &word))
-			found = slice_eq(word, slice_str(b->columns[i]));
-		if (found)
-			continue;
-		*problem = (struct admin_problem){ .status = ADMIN_BAD, .code = "column" };
-		snprintf(problem->text, sizeof(problem->text),
-		    "%s: there is no such setting of a %s", b->columns[i], b->object);
-		good = false;
+			found = slice_eq(word, slice_str(t->columns[i]));
+		snprintf(why, sizeof(why), "there is no such setting of a %s", b->object);
+		good = found || bulk_bad(problem, "column", t->columns[i], why);
 	}
 	buf_fini(&known);
 	return good;
 }
 
-static void
-bulk_rows(struct bulk *b, struct admin_problem *problem)
+/* False: the file is no table. */
+static bool
+bulk_table(struct bulk *b, struct table *t, struct admin_problem *problem)
 {
 	const char *why = "it is empty";
-	int e = admin_csv_next(&b->csv, &why);
+	int e = admin_csv_next(&t->csv, &why);
+	char where[32];
 
-	if (e > 0 && !bulk_head(b, problem))
+	if (e > 0 && !bulk_head(b, t, problem))
+		return false;
+	while (e > 0 && (e = admin_csv_next(&t->csv, &why)) > 0)
+		bulk_row(b, t);
+	snprintf(where, sizeof(where), "line %u", t->csv.next);
+	return (e == 0 && t->ncolumns) || bulk_bad(problem, "table", where, why);
+}
+
+static bool
+bulk_rows(struct bulk *b, struct slice text, struct admin_problem *problem)
+{
+	struct table *t = mem_new(sizeof(*t));
+	bool good;
+
+	admin_csv_init(&t->csv, text);
+	good = bulk_table(b, t, problem);
+	admin_csv_fini(&t->csv);
+	for (size_t i = 0; i < t->ncolumns; i++)
+		mem_free(&t->columns[i]);
+	mem_free(&t);
+	return good;
+}
+
+static void
+bulk_sum(const struct bulk *b, bool good, struct admin_problem *problem)
+{
+	if (!b->made && !b->changed && !b->there && !b->failed && !good)
 		return;
-	while (e > 0 && (e = admin_csv_next(&b->csv, &why)) > 0)
-		bulk_row(b);
 	fprintf(stderr, "%lu made, %lu changed, %lu there already, %lu failed\n", b->made,
 	    b->changed, b->there, b->failed);
+	if (!good)
+		return;
 	*problem =
 	    (struct admin_problem){ .status = b->failed ? ADMIN_LIMIT : ADMIN_OK, .code = "" };
 	if (b->failed)
 		snprintf(problem->text, sizeof(problem->text), "%lu rows have failed", b->failed);
-	if (e < 0 || !b->ncolumns) {
-		problem->status = ADMIN_BAD;
-		snprintf(problem->text, sizeof(problem->text), "line %u: %s", b->csv.next, why);
-	}
 }
 
 void
@@ -224,19 +252,15 @@ diradm_import(const struct bulk_work *work, const char *path, struct admin_probl
 	int e = diradm_read(path, BULK_MOST, &text, &n);
 
 	b->work = *work;
-	if (e < 0) {
-		*problem = (struct admin_problem){ .status = ADMIN_BAD, .code = "file" };
-		snprintf(problem->text, sizeof(problem->text), "%s: %s", path, strerror(-e));
-	} else {
-		admin_csv_init(&b->csv, slice(text, n));
-		bulk_rows(b, problem);
-		admin_csv_fini(&b->csv);
-	}
+	if (e < 0)
+		(void)bulk_bad(problem, "file", path, strerror(-e));
+	else if (dir_ldif_is(slice(text, n)))
+		bulk_sum(b, diradm_import_ldif(b, slice(text, n), problem), problem);
+	else
+		bulk_sum(b, bulk_rows(b, slice(text, n), problem), problem);
 	if (text)
 		secret_clear(text, n);
 	free(text);
-	for (size_t i = 0; i < b->ncolumns; i++)
-		mem_free(&b->columns[i]);
 	mem_free(&b);
 }
 
@@ -275,7 +299,7 @@ export_record(void *arg, const struct admin_record *r)
 }
 
 void
-diradm_export(const struct bulk_work *work, const char *object, struct slice domain,
+diradm_export(const struct bulk_work *work, const char *object, struct slice domain, bool ldif,
     struct admin_problem *problem)
 {
 	const struct admin_verb *v = admin_verb_find(slice_str(object), S("list"));
@@ -284,15 +308,19 @@ diradm_export(const struct bulk_work *work, const char *object, struct slice dom
 	struct slice rest, column;
 
 	admin_settings_list(object, &x.columns);
-	printf("%s", object);
+	if (ldif)
+		printf("version: 1\n");
+	else
+		printf("%s", object);
 	rest = buf_get(&x.columns);
-	while (slice_word(&rest, &column))
+	while (!ldif && slice_word(&rest, &column))
 		printf("," SFMT, SARG(column));
 	printf("\n");
+	call.raw = ldif;
 	call.names = &domain;
 	call.nnames = domain.n ? 1 : 0;
 	call.nsettings = 0;
-	call.record = export_record;
+	call.record = ldif ? diradm_export_record : export_record;
 	call.arg = &x;
 	admin_run(work->loop, work->agent, v, &call, problem);
 	buf_fini(&x.columns);

@@ -138,6 +138,23 @@ diradm_acts(struct work *w)
 	return true;
 }
 
+/* export OBJECT [NAME] [ldif] */
+static bool
+diradm_bulk_ldif(char **words)
+{
+	size_t n = 2;
+
+	while (words[n])
+		n++;
+	return n > 2 && strcmp(words[n - 1], "ldif") == 0;
+}
+
+static const char *
+diradm_bulk_name(char **words)
+{
+	return words[2] && (words[3] || !diradm_bulk_ldif(words)) ? words[2] : NULL;
+}
+
 static void
 diradm_bulk(struct work *w)
 {
@@ -146,8 +163,9 @@ diradm_bulk(struct work *w)
 	if (strcmp(w->bulk[0], "import") == 0)
 		diradm_import(&work, w->bulk[1], &w->problem);
 	else
-		diradm_export(&work, w->bulk[1], slice_str(w->bulk[2] ? w->bulk[2] : ""),
-		    &w->problem);
+		diradm_export(&work, w->bulk[1],
+		    slice_str(diradm_bulk_name(w->bulk) ? diradm_bulk_name(w->bulk) : ""),
+		    diradm_bulk_ldif(w->bulk), &w->problem);
 }
 
 static void
@@ -267,17 +285,20 @@ diradm_help_settings(const char *object)
 	return 0;
 }
 
-/* import FILE [update]; export user|group|org [NAME] */
+/* import FILE [update]; export user|group|org [NAME] [ldif] */
 static bool
 diradm_is_bulk(int argc, char **argv)
 {
-	if (argc < 2 || argc > 3)
+	if (argc < 2 || argc > 4)
 		return false;
 	if (strcmp(argv[0], "import") == 0)
-		return argc == 2 || strcmp(argv[2], "update") == 0;
+		return argc == 2 || (argc == 3 && strcmp(argv[2], "update") == 0);
+	if (argc == 4 && strcmp(argv[3], "ldif") != 0)
+		return false;
 	return strcmp(argv[0], "export") == 0 &&
 	    (strcmp(argv[1], "org") == 0 ||
-		(argc == 3 && (strcmp(argv[1], "user") == 0 || strcmp(argv[1], "group") == 0)));
+		(argc >= 3 && diradm_bulk_name(argv) &&
+		    (strcmp(argv[1], "user") == 0 || strcmp(argv[1], "group") == 0)));
 }
 
 static int
@@ -391,8 +412,8 @@ static const struct program diradm_program = {
 	    "  check [DOMAIN]\n"
 	    "  init\n"
 	    "  import FILE [update]\n"
-	    "  export user|group DOMAIN\n"
-	    "  export org [PROVIDER]\n"
+	    "  export user|group DOMAIN [ldif]\n"
+	    "  export org [PROVIDER] [ldif]\n"
 	    "  settings OBJECT\n"
 	    "create and modify take SETTING=VALUE, SETTING+=VALUE and SETTING-=VALUE; an empty "
 	    "VALUE removes\n"

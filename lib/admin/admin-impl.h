@@ -108,8 +108,6 @@ bool admin_find_person(struct admin *a, struct slice name, struct admin_org *org
     const struct dir_entry **e);
 bool admin_find_group(struct admin *a, struct slice name, struct admin_org *org,
     const struct dir_entry **e);
-/* uid@domain of a DN below ou=People (cn@domain of one below ou=Groups), or the DN. */
-struct slice admin_dn_name(struct arena *m, struct slice dn);
 /* A value of a DN (RFC 4514 2.4). */
 void admin_dn_value(struct buf *b, struct slice value);
 /* Is the address nobody's in the organisation but the entry's `own` (a DN or NULL)?  Also nobody's whom the

@@ -8,6 +8,7 @@
  * Used by cmd/diradm and cmd/admind.  Roles and layout: tiermail-directory(7). */
 #ifndef ADMIN_ADMIN_H
 #define ADMIN_ADMIN_H
+#include "base/arena.h"
 #include "directory/agent.h"
 #include "net/fiber.h"
 
@@ -89,6 +90,7 @@ struct admin_call {
 	 * (dir_filter_value); and of these a part, counted.  NULL: all. */
 	const char *filter;
 	struct admin_window *window;
+	bool raw; /* of a list: entries as the directory has them, by attributes: for LDIF */
 	/* who asks: for the log, and for slapd when the agent acts for others */
 	const char *who, *from; /* "admin@example.com", "192.0.2.1" or "local" */
 	const char *as;         /* "dn:...", or NULL: as the agent is bound */
@@ -109,6 +111,11 @@ struct admin_verb {
 };
 extern const struct admin_verb admin_verbs[];
 extern const size_t admin_nverbs;
+/* The setting that an attribute is, with its value as people give it; false: there is none.  In the arena. */
+bool admin_setting_attribute(const char *object, struct slice attribute, struct slice value,
+    struct arena *m, struct admin_setting *s);
+/* uid@domain of a DN below ou=People (cn@domain of one below ou=Groups), or the DN. */
+struct slice admin_dn_name(struct arena *m, struct slice dn);
 /* Has the setting of this object several values? */
 bool admin_setting_many(const char *object, struct slice name);
 const struct admin_verb *admin_verb_find(struct slice object, struct slice verb);

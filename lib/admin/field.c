@@ -260,6 +260,8 @@ admin_field_attrs(struct admin *a, unsigned object)
 			v[n++] = f->attribute;
 	for (size_t i = 0; i < NELEM(shown); i++)
 		v[n++] = shown[i].attribute;
+	if (a->call->raw)
+		v[n++] = "objectClass";
 	v[n++] = "uid";
 	v[n++] = "cn";
 	v[n++] = "o";
@@ -279,7 +281,7 @@ field_is_number(const struct admin_field *f, struct slice v)
 
 /* As people give it: blocks as bytes, -1 as none, DNs as addresses. */
 static struct slice
-field_shown(struct admin *a, const struct admin_field *f, struct slice v)
+field_shown(struct arena *m, const struct admin_field *f, struct slice v)
 {
 	uint64_t n;
 
@@ -289,9 +291,9 @@ field_shown(struct admin *a, const struct admin_field *f, struct slice v)
 		return slice_eq(v, S("-1")) ? S("none") : slice_eq(v, S("-2")) ? S("default") : v;
 	case KIND_BLOCKS:
 		return slice_u64(v, INT64_MAX / 1024, &n) == 0 ?
-		    slice_str(arena_printf(&a->telling, "%llu", (unsigned long long)n * 1024)) :
+		    slice_str(arena_printf(m, "%llu", (unsigned long long)n * 1024)) :
 		    v;
-	case KIND_DN: return admin_dn_name(&a->telling, v);
+	case KIND_DN: return admin_dn_name(m, v);
 	case KIND_TEXT:
 	case KIND_WORD:
 	case KIND_OWN:
@@ -314,6 +316,46 @@ field_shown(struct admin *a, const struct admin_field *f, struct slice v)
 	return v;
 }
 
+bool
+admin_setting_attribute(const char *object, struct slice attribute, struct slice value,
+    struct arena *m, struct admin_setting *s)
+{
+	const struct admin_field *f = NULL;
+	unsigned of = 0;
+
+	for (size_t i = 0; i < NELEM(objects); i++)
+		of |= strcmp(objects[i].word, object) == 0 ? objects[i].object : 0;
+	while ((f = admin_field_next(f, of)) && !slice_ieq(attribute, slice_str(f->attribute)))
+		;
+	if (!f)
+		return false;
+	*s = (struct admin_setting){ slice_str(f->name), field_shown(m, f, value), ADMIN_SET };
+	if (f->kind == KIND_QUERY) /* of the people of the organisation it is made again */
+		s->value = value;
+	return true;
+}
+
+/* What somebody could give again: all but what the directory sets itself. */
+static void
+field_tell_raw(struct admin *a, const char *kind, const struct dir_entry *e)
+{
+	static const char *const own[] = { "createTimestamp", "modifyTimestamp", "entryCSN",
+		"entryUUID" };
+	struct admin_telling t = { .a = a };
+
+	admin_tell_add(&t, "dn", e->dn);
+	for (size_t i = 0; i < e->n; i++) {
+		bool set = false;
+
+		for (size_t k = 0; k < NELEM(own); k++)
+			set = set || slice_ieq(e->attrs[i].name, slice_str(own[k]));
+		for (size_t k = 0; !set && k < e->attrs[i].n; k++)
+			admin_tell_add(&t, arena_cstr(&a->telling, e->attrs[i].name),
+			    e->attrs[i].values[k]);
+	}
+	admin_tell_end(&t, kind);
+}
+
 void
 admin_tell(struct admin *a, unsigned object, const char *name, const struct dir_entry *e)
 {
@@ -323,13 +365,17 @@ admin_tell(struct admin *a, unsigned object, const char *name, const struct dir_
 	for (size_t i = 0; i < NELEM(objects); i++)
 		if (objects[i].object == object)
 			kind = objects[i].word;
+	if (a->call->raw) {
+		field_tell_raw(a, kind, e);
+		return;
+	}
 	admin_tell_add(&t, kind, slice_str(name));
 	for (const struct admin_field *f = NULL; (f = admin_field_next(f, object));) {
 		const struct dir_attribute *at =
 		    f->kind == KIND_HASH ? NULL : admin_attr(e, f->attribute);
 
 		for (size_t i = 0; at && i < at->n; i++) {
-			struct slice v = field_shown(a, f, at->values[i]);
+			struct slice v = field_shown(&a->telling, f, at->values[i]);
 
 			admin_tell_add(&t, f->name, v);
 			t.pairs[t.n - 1].list = f->many;

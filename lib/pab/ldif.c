@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "directory/ldif.h"
 
 #define ATTRIBUTES_MAX 500 /* values of an entry; those beyond are passed over */
 #define VALUE_MAX      65536
@@ -65,34 +66,8 @@ struct ldif {
 
 /* ---- an entry ----------------------------------------------------------------------------------------- */
 
-/* A line without its folds (RFC 2849 2), without comments; false at the end of the file. */
-static bool
-ldif_line(struct ldif *l, struct slice *file)
-{
-	struct slice line;
-	bool comment;
-
-	do {
-		buf_clear(&l->line);
-		if (!file->n || !slice_cut(file, '\n', &line))
-			return false;
-		comment = line.n && line.p[0] == '#';
-		for (;;) {
-			if (line.n && line.p[line.n - 1] == '\r')
-				line.n--;
-			buf_slice(&l->line, line);
-			if (!file->n || file->p[0] != ' ')
-				break;
-			*file = slice_from(*file, 1);
-			if (!slice_cut(file, '\n', &line))
-				break;
-		}
-	} while (comment);
-	return true;
-}
-
 static void
-ldif_take(struct ldif *l)
+ldif_attribute(struct ldif *l)
 {
 	struct slice value = buf_get(&l->line), name, bare;
 	struct buf plain = { 0 };
@@ -124,9 +99,9 @@ ldif_entry(struct ldif *l, struct slice *file)
 	l->n = 0;
 	l->dn = slice(NULL, 0);
 	arena_reset(&l->arena);
-	while (ldif_line(l, file)) {
+	while (dir_ldif_line(file, &l->line, NULL, NULL)) {
 		if (l->line.n)
-			ldif_take(l);
+			ldif_attribute(l);
 		else if (l->dn.n)
 			return true;
 	}

@@ -352,6 +352,99 @@ tm.is_({k: v for k, v in copy.items() if k in ("quota", "description", "name", "
        "and is the same")
 tm.is_([line.split(",")[0] for line in diradm("export", "org", "Acme").stdout.splitlines()][:1], ["org"], "organisations too")
 
+# ---- the same as LDIF
+LDIF = os.path.join(sb.dir, "people.ldif")
+P = f"ou=People,o=two.test,o=Acme,{BASE}"
+with open(LDIF, "w") as f:
+    f.write(f"""version: 1
+# a comment
+ that goes on
+dn: cn=crew,ou=Groups,o=two.test,o=Acme,{BASE}
+objectClass: groupOfURLs
+objectClass: inetMailGroup
+cn: crew
+uniqueMember: uid=lena,{P}
+uniqueMember: uid=mo,{P}
+
+dn: uid=lena,{P}
+objectClass: inetOrgPerson
+objectClass: inetMailUser
+uid: lena
+cn:: TMOpbmE=
+sn: A name that is
+  folded
+mailQuota: 1048576
+mailMsgMaxBlocks: 20
+mailAlternateAddress: l1@two.test
+mailAlternateAddress: l2@two.test
+userPassword: secret-lena
+departmentNumber: 7
+
+dn: uid=mo,{P}
+objectClass: inetMailUser
+cn: Mo
+mailAlternateAddress: mo@elsewhere.test
+
+dn: uid=nell,ou=people,dc=old,dc=test
+objectClass: inetMailUser
+cn: Nell
+mail: nell@two.test
+userPassword: {{SSHA}}W6ph5Mm5Pz8GgiULbPgzG37mj9gd7cwE
+
+dn: uid=changed,{P}
+changetype: modify
+replace: cn
+cn: Changed
+
+nothing at all
+
+dn: uid=bad,{P}
+objectClass: inetMailUser
+cn:: ?
+
+dn: uid=else,{P}
+objectClass: inetMailUser
+cn:< file:///etc/passwd
+
+dn: ou=elsewhere,dc=old,dc=test
+objectClass: organizationalUnit
+""")
+r, rows = bulk("-n", "import", LDIF)
+tm.is_([x[2] for x in rows if x[1] in ("lena@two.test", "nell@two.test")], ["made", "made"], "a dry run of LDIF")
+tm.ok(diradm("user", "show", "lena@two.test").returncode != 0, "makes nobody")
+r, rows = bulk("import", LDIF)
+tm.is_([(x[0], x[2]) for x in rows if "@" in x[1]], [(11, "made"), (25, "failed"), (30, "made"), (4, "failed")], "people first, then lists, each told by the line where it begins") or tm.diag(r.stdout)
+tm.is_(sorted(x[0] for x in rows if x[2] == "failed" and "@" not in x[1]), [36, 41, 43, 47], "entries that are none, each by its line") or tm.diag(r.stdout)
+tm.ok("passed over: departmentNumber" in r.stdout and "entries are read, and not changes" in r.stdout and "a value that is elsewhere is not read" in r.stdout and r.returncode == 65, "and why")
+lena = show("user", "lena@two.test")
+tm.is_((lena["name"], lena["surname"], lena["quota"], lena["maxsize"], sorted(lena["alias"])), ("L\u00e9na", "A name that is folded", 1 << 20, 20480, ["l1@two.test", "l2@two.test"]), "values in all their forms")
+tm.ok(binds("lena@two.test", "secret-lena"), "a password that nobody has hashed is hashed by the directory")
+with open(LDIF) as f:
+    text = f.read()
+with open(LDIF, "w") as f:
+    f.write(text.replace("mo@elsewhere.test", "mo2@two.test"))
+r, rows = bulk("import", LDIF)
+tm.is_([(x[1], x[2]) for x in rows if "@" in x[1]], [("lena@two.test", "there"), ("mo@two.test", "made"), ("nell@two.test", "there"), ("crew@two.test", "made")], "begun again it goes on where it stopped")
+tm.is_(sorted(show("group", "crew@two.test")["member"]), ["lena@two.test", "mo@two.test"], "members by their DNs")
+done("user", "modify", "lena@two.test", "vacation=one\ntwo ", "description= blank")
+got = {o: diradm("export", o, "two.test", "ldif").stdout for o in ("user", "group")}
+tm.ok(got["user"].startswith("version: 1\n") and f"dn: uid=lena,{P}\n" in got["user"] and "mailMsgMaxBlocks: 20\n" in got["user"] and "entryCSN" not in got["user"] and "userPassword" not in got["user"], "an export as LDIF")
+for o in got:
+    with open(LDIF, "w") as f:
+        f.write(got[o])
+    r, rows = bulk("import", LDIF)
+    tm.is_(({x[2] for x in rows}, r.returncode), ({"there"}, 0), f"which is read again: {o}") or tm.diag(r.stdout)
+before = show("user", "lena@two.test")
+ldap("ldapdelete", "-r", f"uid=lena,{P}")
+with open(LDIF, "w") as f:
+    f.write(got["user"])
+r, rows = bulk("import", LDIF)
+tm.is_([x[1] for x in rows if x[2] == "made"], ["lena@two.test"], "who has gone is made again") or tm.diag(r.stdout)
+after = show("user", "lena@two.test")
+tm.is_({k: v for k, v in after.items() if k not in ("created", "modified", "version", "id")}, {k: v for k, v in before.items() if k not in ("created", "modified", "version", "id")}, "with everything that there was")
+tm.ok(diradm("export", "org", "Acme", "ldif").stdout.count("\ndn: o=") >= 1, "organisations too")
+tm.is_(diradm("export", "user", "ldif").returncode, 64, "of whom?")
+
 # ---- the end of an organisation
 done("org", "suspend", "three.test")
 tm.is_(show("org", "three.test")["login"], "inactive", "an organisation that nobody gets into")
