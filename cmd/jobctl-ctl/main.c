@@ -15,6 +15,7 @@
 #include "conf/shared.h"
 #include "daemon/program.h"
 #include "ctl.h"
+#include "mta/keywords.h"
 #include "queue/json.h"
 
 struct queue *queue;
@@ -219,6 +220,41 @@ run_channel(const struct command *c, int argc, char **argv)
 	return run_plain(c, argc, argv);
 }
 
+/* DESTINATION [channel=NAME] [for=TIME] */
+static int
+run_rest(const struct command *c, int argc, char **argv)
+{
+	bool suspend = strcmp(c->name, "suspend") == 0;
+	struct counts n = { 0 };
+	struct job_tool *t;
+	struct buf line = { 0 };
+	uint32_t seconds;
+	int e;
+
+	if (argc < 1)
+		usage();
+	buf_str(&line, c->name);
+	kv_put(&line, "dest", slice_str(argv[0]));
+	for (int i = 1; i < argc; i++) {
+		struct slice rest = slice_str(argv[i]), key;
+
+		(void)slice_cut(&rest, '=', &key);
+		if (slice_eq(key, S("channel")) && rest.n)
+			kv_put(&line, "channel", rest);
+		else if (!suspend || !slice_eq(key, S("for")))
+			usage();
+		else if (mta_period_parse(rest, &seconds) < 0 || seconds == 0)
+			die(EX_USAGE, argv[i], "no time (30m, 4h, 3d, PT30M)");
+		else
+			kv_put_u64(&line, "seconds", seconds);
+	}
+	t = connect_jobctl();
+	e = jobctl_ctl_ask(t, buf_get(&line), &n);
+	buf_fini(&line);
+	job_tool_close(&t);
+	return e;
+}
+
 static int
 run_ids(const struct command *c, const struct filter *f, struct counts *total)
 {
@@ -420,6 +456,7 @@ run_show(const struct command *c, int argc, char **argv)
 static const struct command commands[] = {
 	{ "status", run_plain }, { "channels", run_plain }, { "rescan", run_plain },
 	{ "stop", run_channel }, { "start", run_channel },
+	{ "suspend", run_rest }, { "resume", run_rest },
 	{ "list", run_list }, { "show", run_show },
 	{ "hold", run_filter }, { "release", run_filter }, { "retry", run_filter },
 	{ "delete", run_filter }, { "return", run_filter }, { "reroute", run_filter },
@@ -476,6 +513,10 @@ static const struct program jobctl_ctl_program = {
 		"  channels                the channels\n"
 		"  stop CHANNEL            no more deliveries\n"
 		"  start CHANNEL           deliveries again\n"
+		"  suspend DEST [channel=NAME] [for=TIME]\n"
+		"                          nothing to a destination for a time, 1d\n"
+		"  resume DEST [channel=NAME]\n"
+		"                          and again\n"
 		"  list [FILTER ...]       messages, one a line\n"
 		"  show QID                one message: envelope, journal, text\n"
 		"  hold FILTER ...         set messages aside\n"

@@ -134,6 +134,10 @@ void places_load(void); /* behind stopped_load */
 /* What is known of d has changed; with `hosts` also of the set of its MX hosts. */
 void places_note(const struct sched_dest *d, bool hosts);
 
+/* suspend.c: `suspend dest= [channel=] [seconds=]`, `resume dest= [channel=]` */
+void suspend_run(struct conn *c, struct slice rest);
+void resume_run(struct conn *c, struct slice rest);
+
 /* tell.c */
 void jobctl_status_write(struct buf *out);
 void tell_channels(struct buf *b);

@@ -345,6 +345,8 @@ static const struct {
 	{ "channels", verb_channels },
 	{ "stop", verb_stop },
 	{ "start", verb_start },
+	{ "suspend", suspend_run },
+	{ "resume", resume_run },
 	{ "hold", verb_hold },
 	{ "release", verb_release },
 	{ "retry", verb_retry },

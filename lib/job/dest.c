@@ -384,6 +384,12 @@ revive(struct sched *s, struct sched_dest *d, int64_t now)
 	sched_move_start(s, d, SCHED_MOVE_READY, now);
 }
 
+void
+sched_dest_resume(struct sched *s, struct sched_dest *d, int64_t now)
+{
+	revive(s, d, now);
+}
+
 /* Its time is over: it may go on; of a dead one, one message shows whether it is back. */
 void
 sched_dest_probe(struct sched *s, struct sched_dest *d, int64_t now)

@@ -98,6 +98,38 @@ sched_act(struct sched *s, struct sched_entry *e, enum job_action action, int64_
 }
 
 struct sched_dest *
+sched_dest_find(const struct sched_channel *c, struct slice name)
+{
+	return map_get(&c->dests, name);
+}
+
+/* An operator may shorten what a rule or another has said. */
+struct sched_dest *
+sched_suspend(struct sched *s, struct sched_channel *c, struct slice name, int64_t until,
+    int64_t now)
+{
+	struct sched_dest *d = sched_dest_get(s, c, name);
+
+	if (d->parked_until)
+		sched_dest_wake(s, d);
+	sched_dest_suspend(s, d, until, now);
+	sched_dest_maybe_idle(s, d);
+	return d;
+}
+
+bool
+sched_resume(struct sched *s, struct sched_dest *d, int64_t now)
+{
+	bool rested = d->parked_until || (d->group && d->group->suspended_until > now);
+
+	if (d->group)
+		d->group->suspended_until = 0;
+	if (rested)
+		sched_dest_resume(s, d, now);
+	return rested;
+}
+
+struct sched_dest *
 sched_dest_next(const struct sched_channel *c, size_t *at)
 {
 	return map_next(&c->dests, at);

@@ -61,6 +61,8 @@ void sched_dest_result(struct sched *s, struct sched_dest *d, const struct job_r
     bool action, int64_t now);
 /* Its server wants no mail before then: what waits has no attempt counted. */
 void sched_dest_suspend(struct sched *s, struct sched_dest *d, int64_t until, int64_t now);
+/* As after a success: all of its messages may go. */
+void sched_dest_resume(struct sched *s, struct sched_dest *d, int64_t now);
 void sched_dest_probe(struct sched *s, struct sched_dest *d, int64_t now); /* its park is over */
 void sched_dest_free_all(struct sched *s, struct sched_channel *c);
 

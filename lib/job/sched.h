@@ -185,6 +185,13 @@ void sched_remove(struct sched *s, struct sched_entry *e);
 /* JOB_RETURN or JOB_REROUTE is its next lease, however long it would have waited; of a LEASED entry when that
  * lease has ended, if it is still there.  Not for HELD entries. */
 void sched_act(struct sched *s, struct sched_entry *e, enum job_action action, int64_t now);
+struct sched_dest *sched_dest_find(const struct sched_channel *c, struct slice name); /* or NULL */
+/* The destination, which need not be known yet, gets nothing until then, but for what is on its way: at most
+ * SCHED_SUSPEND_MOST from now.  Then one message shows whether it may go on. */
+struct sched_dest *sched_suspend(struct sched *s, struct sched_channel *c, struct slice name,
+    int64_t until, int64_t now);
+/* It may go on, and so may those with the same MX hosts.  False: nothing had hindered it. */
+bool sched_resume(struct sched *s, struct sched_dest *d, int64_t now);
 /* Walks the destinations of a channel: start with *at = 0; NULL at the end.  Nothing changes meanwhile. */
 struct sched_dest *sched_dest_next(const struct sched_channel *c, size_t *at);
 

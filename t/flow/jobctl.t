@@ -655,6 +655,32 @@ tm.ok(not dest("f.example").get("suspended_until"), "without the file all begin 
 os.rmdir(PLACES)
 for name in ("d.example", "e.example", "f.example"):
     ask(f"delete dest={name}")
+
+# ---- an operator lets a destination rest --------------------------------------------------------------------------------
+
+begin_anew()
+for verb in ("suspend dest=g.example", "suspend dest=g.example channel=none", "suspend channel=paced", "suspend dest=g.example channel=paced seconds=0",
+             "suspend dest=g.example channel=paced seconds=604801", "resume dest=g.example"):
+    tm.ok(ask(verb)[-1].startswith("error "), f"{verb}: an error")
+tm.ok(ask("suspend dest=g.example channel=paced seconds=600")[-1].startswith("ok"), "suspended before there is mail for it")
+n = message("g.example", channel="paced")
+feeder.say(new(n, "g.example", channel="paced"))
+time.sleep(0.3)
+tm.is_(dest("g.example")["leased"], "0", "what comes then waits")
+d = dest("g.example")
+tm.ok(time.time() + 500 < int(d.get("suspended_until", 0)) <= time.time() + 600, "until then") or tm.diag(d)
+begin_anew()
+time.sleep(0.3)
+d = dest("g.example")
+tm.ok(d["leased"] == "0" and int(d.get("suspended_until", 0)) > time.time() + 400, "also after a kill") or tm.diag(d)
+tm.is_(tool("jobctl-ctl", "suspend", "g.example", "for=60s")[0], 0, "jobctl-ctl suspend, for less")
+tm.ok(int(dest("g.example").get("suspended_until", 0)) <= time.time() + 60, "the last word counts") or tm.diag(dest("g.example"))
+tm.ok(tool("jobctl-ctl", "suspend", "g.example", "for=ever")[0] == 64 and tool("jobctl-ctl", "resume", "nobody.example")[0] not in (0, 64), "no time, no destination")
+tm.is_(tool("jobctl-ctl", "resume", "g.example")[0], 0, "jobctl-ctl resume")
+tm.ok(tm.wait_for(lambda: dest("g.example").get("leased") == "1"), "it goes")
+begin_anew()
+tm.ok(tm.wait_for(lambda: dest("g.example").get("leased") == "1"), "and does so after a kill")
+ask("delete dest=g.example")
 kill(signal.SIGTERM)
 
 # ---- without it ---------------------------------------------------------------------------------------------------
