@@ -95,6 +95,8 @@ static const struct conf_key keys[] = {
 	    "Shortest time after which a message may be wanted back; shorter ones are refused." },
 	{ "priority.offer", CONF_BOOL, &config.priority_offer, "no", 0, 0, RELOAD, NULL,
 	    "Whether senders may say how soon a message is to go (MT-PRIORITY)." },
+	{ "priority.header", CONF_BOOL, &config.priority_header, "yes", 0, 0, RELOAD, NULL,
+	    "Whether the field Priority of a message counts, where MT-PRIORITY says nothing." },
 	{ "priority.users", CONF_LIST, &config.priority_users, "", 0, 0, RELOAD, "user",
 	    "Accounts (uid@domain) whose messages may go before others'; * is everybody with one." },
 	{ "relay.networks", CONF_LIST, &config.relay_networks, "", 0, 0, RELOAD, "network",

@@ -135,7 +135,7 @@ queue_begin(struct session *s, struct slice fields)
 		.source = relay_message_source(s),
 		.envid = mail->envid.p ? arena_cstr(&smtp->arena, mail->envid) : NULL,
 		.ret = rets[mail->ret],
-		.prio = priority_queue(s),
+		.prio = priority_queue(s, fields),
 		.priority = s->priority,
 		.body = QBODY_7BIT, /* until a byte says otherwise: qwrite_eightbit */
 		.utf8 = mail->smtputf8,

@@ -1,9 +1,11 @@
-/* priority.c: how soon a message is to go (MT-PRIORITY, RFC 6710).
+/* priority.c: how soon a message is to go (MT-PRIORITY, RFC 6710; the field Priority).
  *
  * Called by session.c and message.c.  The sender asks with a number from -9 to 9; what it is here stands in the
  * queue file, for the next host, and as urgent, normal or non-urgent for jobctl.  Nothing fails: who may not ask for
  * more than others has a message like theirs, and is told so with the last answer.  Must stay true: nobody gets
  * before others by asking alone, and to stand back is everybody's right. */
+#include "mail/header.h"
+#include "mail/token.h"
 #include "relay.h"
 
 /* Programs of the suite say what a user has said to another of them. */
@@ -39,8 +41,29 @@ priority_judge(struct session *s, const struct smtp_mail *mail)
 	s->priority_lowered = s->priority != mail->priority;
 }
 
-enum qprio
-priority_queue(const struct session *s)
+/* What the header says (RFC 2156, 5.3.6; Sun's MTA obeys it), where the envelope has not spoken. */
+static enum qprio
+priority_field(struct session *s, struct slice fields)
 {
-	return s->priority > 0 ? QPRIO_URGENT : s->priority < 0 ? QPRIO_NONURGENT : QPRIO_NORMAL;
+	struct header_field f;
+	struct slice value, word;
+
+	if (!config.priority_header || s->smtp.mail.has_priority ||
+	    !header_find(fields, S("Priority"), &f))
+		return QPRIO_NORMAL;
+	value = f.value;
+	word = token_take(&value);
+	token_skip(&value);
+	if (value.n == 0 && slice_ieq(word, S("non-urgent")))
+		return QPRIO_NONURGENT;
+	return value.n == 0 && slice_ieq(word, S("urgent")) && priority_allowed(s) ? QPRIO_URGENT :
+										     QPRIO_NORMAL;
+}
+
+enum qprio
+priority_queue(struct session *s, struct slice fields)
+{
+	if (s->priority == 0)
+		return priority_field(s, fields);
+	return s->priority > 0 ? QPRIO_URGENT : QPRIO_NONURGENT;
 }

@@ -68,6 +68,7 @@ struct config {
 	bool by_offer;         /* DELIVERBY */
 	int64_t by_least;      /* ms: less is not promised */
 	bool priority_offer;   /* MT-PRIORITY */
+	bool priority_header;  /* the field Priority counts */
 	char **priority_users; /* accounts that may ask to go before others; "*" = all */
 	char **release_users;  /* accounts that may have one kept; "*" = all */
 	char **any_sender;     /* accounts; "*" = all */
@@ -304,7 +305,8 @@ void deliver_by_write(const struct session *s, struct qenv *env);
 /* priority.c */
 void priority_keywords(struct session *s, struct buf *text);
 void priority_judge(struct session *s, const struct smtp_mail *mail);
-enum qprio priority_queue(const struct session *s);
+/* `fields`: the message's header. */
+enum qprio priority_queue(struct session *s, struct slice fields);
 void release_keywords(const struct session *s, struct buf *text);
 bool release_judge(struct session *s, const struct smtp_mail *mail);
 /* Whose the message is: the user who has logged in, or whom a program of ours names; or NULL. */
