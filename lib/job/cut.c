@@ -29,9 +29,10 @@ struct job_cut_line {
 	char channel[64];
 };
 
-/* Destinations that rest, by a hash: two that share a slot put up with each other's luck. */
+/* Destinations that rest, or have answered, by a hash: two that share a slot put up with each other's luck. */
 struct rest {
 	uint64_t hash, until, ms;
+	uint64_t answered; /* loop ms of the last answer */
 };
 
 struct job_cut {
@@ -47,10 +48,24 @@ static void
 rest_longer(struct rest *r, uint64_t hash, uint64_t now)
 {
 	if (r->hash != hash || r->ms == 0)
-		*r = (struct rest){ .hash = hash, .ms = REST_FIRST_MS };
+		*r = (struct rest){ .hash = hash,
+			.ms = REST_FIRST_MS,
+			.answered = r->hash == hash ? r->answered : 0 };
 	else if (now >= r->until) /* not by those that were under way together */
 		r->ms = r->ms * 2 > JOB_CUT_REST_MS ? JOB_CUT_REST_MS : r->ms * 2;
 	r->until = now + r->ms;
+}
+
+/* It lives; who rests in its slot goes on resting. */
+static void
+rest_answered(struct rest *r, uint64_t hash, uint64_t now)
+{
+	if (r->hash != hash && r->until > now)
+		return;
+	if (r->hash != hash)
+		*r = (struct rest){ .hash = hash };
+	r->ms = 0;
+	r->answered = now;
 }
 
 static void
@@ -66,8 +81,8 @@ cut_over(struct job_cut_ask *a, struct slice done, bool failed)
 	a->line = NULL;
 	if (failed)
 		rest_longer(r, a->rests, loop_now(c->loop));
-	else if (r->hash == a->rests && done.n)
-		r->ms = 0;
+	else if (done.n)
+		rest_answered(r, a->rests, loop_now(c->loop));
 	a->done(a, done);
 }
 
@@ -85,7 +100,11 @@ job_cut_cancel(struct job_cut_ask *a)
 static void
 cut_on_late(struct deadline *d)
 {
-	cut_over(CONTAINER(d, struct job_cut_ask, late), S(""), true);
+	struct job_cut_ask *a = CONTAINER(d, struct job_cut_ask, late);
+	const struct rest *r = &a->line->c->rests[a->rests % RESTS_SLOTS];
+
+	/* One whose recipient's script is slow says nothing about a store that answers others. */
+	cut_over(a, S(""), r->hash != a->rests || r->answered <= a->began);
 }
 
 /* ---- the connection --------------------------------------------------------------------------- */
@@ -201,7 +220,9 @@ job_cut_start(struct job_cut *c, struct job_cut_ask *a, const char *channel, con
 	const struct rest *r;
 	int e;
 
-	*a = (struct job_cut_ask){ .rests = cut_rest_hash(channel, dest), .done = done };
+	*a = (struct job_cut_ask){ .rests = cut_rest_hash(channel, dest),
+		.began = now,
+		.done = done };
 	deadline_init(&a->late);
 	r = &c->rests[a->rests % RESTS_SLOTS];
 	if (r->hash == a->rests && r->until > now)

@@ -5,8 +5,8 @@
  * that has gone.  One packet asks (the line `cut id= file= dest=`, then what the file would hold), one answers
  * (`cut id= done=`, for each recipient 1: has it, or 0, with `site=fail` when the destination gave no session; `cut
  * id= busy=1`: nobody has looked at it).  No answer is awaited for longer than
- * JOB_CUT_MS, and a destination that has not answered is left alone for a second, and for twice as long each time, up to
- * JOB_CUT_REST_MS: its mail takes the way through the queue, where failures are counted. */
+ * JOB_CUT_MS, and a destination that has answered nothing meanwhile, not for another message either, is left alone for a
+ * second, and for twice as long each time, up to JOB_CUT_REST_MS: its mail takes the way through the queue, where failures are counted. */
 #ifndef JOB_CUT_H
 #define JOB_CUT_H
 #include "net/ipc.h"
@@ -28,6 +28,7 @@ struct job_cut_ask {
 	struct job_cut_line *line; /* NULL: none is under way */
 	uint32_t id;
 	uint64_t rests; /* of its destination */
+	uint64_t began; /* loop ms */
 	/* From the loop: who has it, '1' or '0' for each recipient; empty: nobody is known to. */
 	void (*done)(struct job_cut_ask *, struct slice done);
 };

@@ -113,6 +113,29 @@ test_late(void)
 	eq(answers, before + 2, "but the next question's is");
 }
 
+/* A slow script of one recipient is not the store's. */
+static void
+test_late_alone(void)
+{
+	struct job_cut_ask a, b;
+	int before = answers;
+
+	ok(ask(&a, "store", S("x")), "a message that takes long");
+	loop_run(&loop);
+	for (int i = 0; i < 2; i++) {
+		(void)usleep(5000); /* behind the first one's beginning */
+		ok(ask(&b, "store", S("x")), "others beside it");
+		loop_run(&loop);
+		answered("1", false);
+	}
+	loop_run(&loop);
+	eq(answers, before + 3, "its time is over, ...");
+	is(last_done, "", "... and it has no answer");
+	ok(ask(&b, "store", S("x")), "but its destination does not rest");
+	loop_run(&loop);
+	answered("1", false);
+}
+
 static void
 test_cancel(void)
 {
@@ -194,6 +217,7 @@ main(void)
 	test_questions();
 	test_rest();
 	test_late();
+	test_late_alone();
 	test_cancel();
 	ntokens = 0;
 	test_most();
