@@ -118,27 +118,27 @@ bulk_settings(struct bulk *b, const struct table *t, struct admin_call *call)
 }
 
 void
-diradm_bulk_one(struct bulk *b, struct slice name, struct admin_call *call, const char *note)
+diradm_bulk_one(struct bulk *b, struct slice name, const struct admin_call *call, const char *note)
 {
-	struct admin_call look = *b->work.call;
+	struct admin_call look = *b->work.call, one = *call;
 	struct admin_problem problem;
 	bool there;
 
 	slice_cstr(name, b->name, sizeof(b->name));
-	look.names = call->names = &name;
-	look.nnames = call->nnames = 1;
-	look.record = call->record = bulk_silent;
-	look.arg = call->arg = b;
+	look.names = one.names = &name;
+	look.nnames = one.nnames = 1;
+	look.record = one.record = bulk_silent;
+	look.arg = one.arg = b;
 	there = bulk_run(b, "show", &look, &problem);
 	if (there)
-		call->secret = S(""); /* it has one of its own by now */
+		one.secret = S(""); /* it has one of its own by now */
 	slice_cstr(name, b->name, sizeof(b->name));
 	if (!there && problem.status != ADMIN_NOT_FOUND) {
 		diradm_bulk_fail(b, problem.text);
 	} else if (there && !b->work.update) {
 		b->there++;
 		bulk_say(b, "there", "");
-	} else if (!bulk_run(b, there ? "modify" : "create", call, &problem)) {
+	} else if (!bulk_run(b, there ? "modify" : "create", &one, &problem)) {
 		diradm_bulk_fail(b, problem.text);
 	} else {
 		b->changed += there;
