@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { D, NASTY, U, api, come, env, row, step, tab, toast } from "../lib/console.mjs";
+import { need } from "../lib/need.mjs";
 
 step("log in: wrong, then right", async page => {
 	await page.goto(U + "/");
@@ -368,6 +369,15 @@ step("a second factor is set up, asked for in a second step, and application pas
 	const { page } = own;
 	await page.getByRole("button", { name: "Set up a second factor" }).click();
 	const secret = (await page.locator("output.secret").textContent()).replace(/\s/g, "");
+	/* What a camera sees is the key: the modules of the picture, read by jsQR. */
+	await own.shot("console-qr");
+	const seen = await page.getByRole("img", { name: "The key as a picture" }).evaluate(svg => ({ n: svg.viewBox.baseVal.width, path: svg.querySelector("path").getAttribute("d") }));
+	const size = seen.n * 4, pixels = new Uint8ClampedArray(size * size * 4).fill(255);
+	for (const [, x, y] of seen.path.matchAll(/M(\d+),(\d+)h1v1h-1z/g))
+		for (let i = 0; i < 16; i++)
+			pixels.fill(0, ((y * 4 + (i >> 2)) * size + x * 4 + i % 4) * 4, ((y * 4 + (i >> 2)) * size + x * 4 + i % 4) * 4 + 3);
+	const read = need("jsqr")(pixels, size, size);
+	assert.equal(new URL(read.data).searchParams.get("secret"), secret);
 	await page.getByLabel("Code").fill("000000");
 	await page.getByRole("button", { name: "Turn it on" }).click();
 	await page.locator("section .wrong").waitFor();

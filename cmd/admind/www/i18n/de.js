@@ -334,6 +334,7 @@ export default {
 	"factor.begin": "Zweiten Faktor einrichten",
 	"factor.secret": "Geben Sie diesen Schlüssel in Ihre Authentisierungs-App ein; er wird dieses eine Mal gezeigt. Tippen Sie dann den Code, den sie zeigt.",
 	"factor.open": "In einer App auf diesem Gerät öffnen",
+	"factor.picture": "Der Schlüssel als Bild",
 	"factor.confirm": "Einschalten",
 	"factor.done": "Der zweite Faktor ist an.",
 	"factor.codes": "Wiederherstellungscodes: jeder lässt Sie einmal hinein, wenn die App nicht da ist. Sie werden dieses eine Mal gezeigt; bewahren Sie sie anderswo auf.",
@@ -350,6 +351,8 @@ export default {
 	"app.smtp": "Senden",
 	"app.sieve": "Filter",
 	"app.http": "JMAP",
+	"app.admin": "Verwaltung (SCIM, Programme)",
+	"app.token": "Als Token, für ein Programm, das kein Feld für den Namen hat:",
 	"app.make": "Eines machen",
 	"app.gone": "Dieses Anwendungspasswort öffnet nichts mehr.",
 };

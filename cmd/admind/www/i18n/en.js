@@ -334,6 +334,7 @@ export default {
 	"factor.begin": "Set up a second factor",
 	"factor.secret": "Put this key into your authenticator; it is shown this once. Then type the code that it shows.",
 	"factor.open": "Open it in an authenticator on this device",
+	"factor.picture": "The key as a picture",
 	"factor.confirm": "Turn it on",
 	"factor.done": "The second factor is on.",
 	"factor.codes": "Recovery codes: each gets you in once, when your authenticator is not there. They are shown this once; keep them somewhere else.",
@@ -350,6 +351,8 @@ export default {
 	"app.smtp": "Sending",
 	"app.sieve": "Filters",
 	"app.http": "JMAP",
+	"app.admin": "Administration (SCIM, programs)",
+	"app.token": "As a token, for a program that has no field for a name:",
 	"app.make": "Make one",
 	"app.gone": "This application password opens nothing any more.",
 };

@@ -7,11 +7,22 @@ import { html, useEffect, useId, useState } from "../kit/html.js";
 import { Button } from "../kit/button.js";
 import { Confirm } from "../kit/dialog.js";
 import { useLayers } from "../kit/layers.js";
+import { qr } from "../kit/qr.js";
 import { t } from "../i18n/i18n.js";
 import { why } from "../model/app.js";
 import { when } from "../model/format.js";
 
-const SERVICES = ["imap", "pop", "smtp", "sieve", "http"];
+const SERVICES = ["imap", "pop", "smtp", "sieve", "http", "admin"];
+
+/** What a camera reads: dark on light, whatever the colours of the page. @param {{text: string, label: string}} props */
+function Picture({ text, label }) {
+	const rows = qr(text);
+	if (!rows)
+		return null;
+	const size = rows.length + 8;
+	const path = rows.map((r, y) => r.map((dark, x) => dark ? `M${x + 4},${y + 4}h1v1h-1z` : "").join("")).join("");
+	return html`<svg class="qr" role="img" aria-label=${label} viewBox=${`0 0 ${size} ${size}`} width="200" height="200" shape-rendering="crispEdges"><rect width=${size} height=${size} fill="#fff" /><path d=${path} fill="#000" /></svg>`;
+}
 
 /** @param {{app: import("../model/app.js").App, user: string}} props */
 export function Factor({ app, user }) {
@@ -55,7 +66,7 @@ export function Factor({ app, user }) {
 	const on = now && now.kind === "totp";
 	return html`<section><h2>${t("factor.title")}</h2>
 		<p>${on ? t("factor.on", { n: now.codes ?? 0 }) : t("factor.none")}</p>
-		${fresh && html`<form onSubmit=${confirm} novalidate><p>${t("factor.secret")}</p><output class="secret">${fresh.secret.replace(/(.{4})(?=.)/g, "$1 ")}</output>
+		${fresh && html`<form onSubmit=${confirm} novalidate><p>${t("factor.secret")}</p><${Picture} text=${fresh.uri} label=${t("factor.picture")} /><output class="secret">${fresh.secret.replace(/(.{4})(?=.)/g, "$1 ")}</output>
 			<p><a href=${/^otpauth:\/\/totp\//.test(fresh.uri) ? fresh.uri : undefined}>${t("factor.open")}</a></p>
 			<label class="field" for=${id + "c"}><span>${t("login.code")}</span><input id=${id + "c"} inputmode="numeric" autocomplete="one-time-code" value=${code} onInput=${e => setCode(e.target.value)} /></label>
 			<div><button type="submit" class="button primary" disabled=${!code.trim()}>${t("factor.confirm")}</button></div></form>`}
@@ -71,6 +82,7 @@ function Apps({ app, user }) {
 	const [text, setText] = useState("");
 	const [services, setServices] = useState(/** @type {string[]} */ ([]));
 	const [made, setMade] = useState("");
+	const [token, setToken] = useState("");	/* of one for administration: for identity systems */
 	const [wrong, setWrong] = useState("");
 	const id = useId();
 	const load = () => app.api.call("GET", ["apps"], { args: { user } }).then(({ records }) => setRows(records), e => setWrong(why(e)));
@@ -81,6 +93,7 @@ function Apps({ app, user }) {
 		try {
 			const { records } = await app.api.call("POST", ["apps"], { body: { name: user, ...(services.length ? { service: services } : {}), ...(text.trim() ? { description: text.trim() } : {}) } });
 			setMade(records.map(r => r.password).find(Boolean) || "");
+			setToken(records.map(r => r.token).find(Boolean) || "");
 			setText("");
 			setServices([]);
 			await load();
@@ -92,6 +105,7 @@ function Apps({ app, user }) {
 		try {
 			await app.api.call("POST", ["apps", user, "revoke"], { body: { names: [r.app] } });
 			setMade("");
+			setToken("");
 			app.said(t("app.gone"));
 		} catch (error) {
 			app.failed(error);
@@ -101,7 +115,8 @@ function Apps({ app, user }) {
 	return html`<section><h2>${t("app.list")}</h2><p>${t("app.says")}</p>
 		${rows.length > 0 && html`<ul class="values apps">${rows.map(r => html`<li key=${r.app}><span><b>${r.description || r.app}</b> <small class="hint">${[...(r.service || [])].join(", ")} ${when(r.created)}</small></span>
 			<${Button} class="line risky" label=${t("role.revoke")} aria-label=${`${t("role.revoke")}: ${r.description || r.app}`} onClick=${() => void take(r)} /></li>`)}</ul>`}
-		${made && html`<div><p>${t("password.once")}</p><output class="secret">${made}</output></div>`}
+		${made && html`<div><p>${t("password.once")}</p><output class="secret">${made}</output>
+			${token && html`<p>${t("app.token")}</p><output class="secret">${token}</output>`}</div>`}
 		<form onSubmit=${make} novalidate><label class="field" for=${id}><span>${t("app.what")}</span><input id=${id} type="text" autocomplete="off" value=${text} onInput=${e => setText(e.target.value)} /></label>
 			<fieldset class="choice"><legend>${t("app.services")}</legend><div>${SERVICES.map(s => html`<label key=${s}><input type="checkbox" checked=${services.includes(s)} onChange=${e => setServices(e.target.checked ? [...services, s] : services.filter(x => x !== s))} /><span>${t(`app.${s}`)}</span></label>`)}</div></fieldset>
 			${wrong && html`<p class="wrong" role="alert">${wrong}</p>`}<div><button type="submit" class="button line">${t("app.make")}</button></div></form></section>`;
