@@ -227,8 +227,10 @@ guard_pass(const struct addr *peer, bool sure)
 {
 	uint64_t now = (uint64_t)clock_now();
 
+	/* In the form of all others, so that of a full set they go first who hold for the shortest time: those who
+	 * were refused, of whom a flood has any number. */
 	guard_table_put(guard.known, guard_key(guard.known, GUARD_KNOWN, peer),
-	    now + (uint64_t)config.guard_remember_ms / 1000);
+	    (now + (uint64_t)config.guard_remember_ms / 1000) << MARK_BITS);
 	if (sure)
 		guard_table_put(guard.known, guard_key(guard.known, GUARD_FRESH, peer),
 		    (now + FRESH_MS / 1000) << MARK_BITS | guard_lists_mark());
@@ -248,7 +250,7 @@ guard_known(const struct addr *peer)
 {
 	uint64_t until = guard_table_get(guard.known, guard_key(guard.known, GUARD_KNOWN, peer));
 
-	if (!guard_until(until, config.guard_remember_ms))
+	if (!guard_until(until >> MARK_BITS, config.guard_remember_ms))
 		return false;
 	until = guard_table_get(guard.known, guard_key(guard.known, GUARD_FRESH, peer));
 	if (guard_lists_any(GUARD_OF_CLIENT) &&

@@ -17,6 +17,13 @@
 #define SAY_EVERY_MS 60000
 #define SMALL        ((uint64_t)1 << 30)
 
+/* Is it mail from elsewhere?  What relay.networks and stores of ours send on has been taken in once. */
+static bool
+space_elsewhere(const struct session *s)
+{
+	return s->role == ROLE_MX && !s->trusted;
+}
+
 /* What is free, now or a second ago, and in *share what a file system of this size keeps at most. */
 static uint64_t
 space_free(uint64_t *share, bool anew)
@@ -47,7 +54,7 @@ space_is_left(const struct session *s, uint64_t size, bool anew)
 
 	if (least > share)
 		least = share;
-	if (s->role == ROLE_MX)
+	if (space_elsewhere(s))
 		least *= 2;
 	if (is >= least && is - least >= size)
 		return true;
@@ -86,7 +93,7 @@ space_memory(const struct session *s)
 	static uint64_t bytes = UINT64_MAX, asked_ms, said_ms;
 	uint64_t now = clock_mono_ms(), least = (uint64_t)config.min_memory;
 
-	if (!least || s->role != ROLE_MX)
+	if (!least || !space_elsewhere(s))
 		return true;
 	if (asked_ms == 0 || now - asked_ms >= ASK_EVERY_MS) {
 		asked_ms = now ? now : 1;

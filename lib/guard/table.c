@@ -2,7 +2,9 @@
  *
  * Owns the mapping and nothing else; workers of one daemon share the file.  What can fail is opening it.  What
  * must stay true: no number of one key is read for another, whoever writes meanwhile, and no value of the file
- * leads anywhere but into comparisons.  A bucket is one number, the time at which it will be empty again (the
+ * leads anywhere but into comparisons.  A slot may be given to another key between any two steps of who works on
+ * it, and after a power cut its two words may be of two times: what is read is therefore checked by its tag, and
+ * never by the order of writes.  A bucket is one number, the time at which it will be empty again (the
  * generic cell rate algorithm), so that a compare and exchange is all that two workers need. */
 #include "guard/table.h"
 
@@ -18,12 +20,14 @@
 #include "base/random.h"
 #include "base/siphash.h"
 
-#define GUARD_MAGIC 0x31647261756774ULL /* "tguard1": another layout, another number */
+#define GUARD_MAGIC 0x32647261756774ULL /* "tguard2": another layout, another number */
 #define GUARD_WAYS  16
 #define MINUTE_US   60000000ULL
+#define TAG_SHIFT                                                                                  \
+	48 /* above a number: the same bits of its key, by which it is known to be that key's */
 
 struct guard_slot {
-	_Atomic uint64_t key, value; /* key 0: free */
+	_Atomic uint64_t key, value; /* key 0: free; value: a number under its key's tag */
 };
 struct guard_file {
 	uint64_t magic; /* written last */
@@ -54,7 +58,8 @@ guard_prepare(struct guard_file *f)
 }
 
 /* Locked by flock: made anew unless it is whole.  It is never made shorter while others may have it mapped, or
- * they would die of it; a file of another size is none of ours. */
+ * they would die of it; a file of another size is none of ours.  A new one is on disk before it is used; what is
+ * put into it later is written by the kernel when it likes, and a power cut takes the last half minute of it. */
 static int
 guard_settle(int fd, struct guard_file **f)
 {
@@ -69,8 +74,12 @@ guard_settle(int fd, struct guard_file **f)
 		return -ENOSPC;
 	if (!(*f = guard_map(fd)))
 		return -errno;
-	if ((*f)->magic != GUARD_MAGIC)
+	if ((*f)->magic != GUARD_MAGIC) {
+		if (st.st_size)
+			memset((*f)->slots, 0, sizeof((*f)->slots));
 		guard_prepare(*f);
+		(void)fsync(fd);
+	}
 	return 0;
 }
 
@@ -185,21 +194,64 @@ guard_find(const struct guard_table *t, uint64_t key)
 	return NULL;
 }
 
-/* The slot of key, emptied for it if it had none. */
+static uint64_t
+guard_tagged(uint64_t key, uint64_t number)
+{
+	return key >> TAG_SHIFT << TAG_SHIFT | number;
+}
+
+static uint64_t
+guard_number(uint64_t value)
+{
+	return value & (((uint64_t)1 << TAG_SHIFT) - 1);
+}
+
+/* What `value` says of key; 0 when it is another's. */
+static uint64_t
+guard_of(uint64_t key, uint64_t value)
+{
+	return value >> TAG_SHIFT == key >> TAG_SHIFT ? guard_number(value) : 0;
+}
+
+/* 0 as well of a slot that is free, or of which only one word is what was written. */
+static uint64_t
+guard_slot_number(const struct guard_slot *s)
+{
+	uint64_t key = atomic_load(&s->key);
+
+	return key ? guard_of(key, atomic_load(&s->value)) : 0;
+}
+
+/* A free one of the set, or the one with the least number. */
+static struct guard_slot *
+guard_victim(struct guard_slot *set)
+{
+	struct guard_slot *s = set;
+
+	for (size_t i = 0; i < GUARD_WAYS && atomic_load(&s->key); i++)
+		if (guard_slot_number(&set[i]) < guard_slot_number(s))
+			s = &set[i];
+	return s;
+}
+
+/* The slot of key; it is made if there is none.  Of two who want one slot for two keys one gets it, and the other
+ * looks for another; two who want it for one key share it. */
 static struct guard_slot *
 guard_make(struct guard_table *t, uint64_t key)
 {
-	struct guard_slot *s = guard_find(t, key), *set = guard_set(t, key);
+	struct guard_slot *s;
+	uint64_t old, value;
 
-	if (s)
-		return s;
-	s = set;
-	for (size_t i = 0; i < GUARD_WAYS && atomic_load(&s->key); i++)
-		if (!atomic_load(&set[i].key) ||
-		    atomic_load(&set[i].value) < atomic_load(&s->value))
-			s = &set[i];
-	atomic_store(&s->value, 0);
-	atomic_store(&s->key, key);
+	while (!(s = guard_find(t, key))) {
+		s = guard_victim(guard_set(t, key));
+		value = atomic_load(&s->value);
+		old = atomic_load(&s->key);
+		if (!atomic_compare_exchange_strong(&s->key, &old, key))
+			continue;
+		/* Unless somebody has already put something there for key. */
+		(void)atomic_compare_exchange_strong(&s->value, &value, 0);
+		break;
+	}
 	return s;
 }
 
@@ -207,27 +259,30 @@ uint64_t
 guard_table_get(const struct guard_table *t, uint64_t key)
 {
 	const struct guard_slot *s = guard_find(t, key);
-	uint64_t value = s ? atomic_load(&s->value) : 0;
 
-	/* Somebody may have given the slot away between the two words. */
-	return s && atomic_load(&s->key) == key ? value : 0;
+	return s ? guard_of(key, atomic_load(&s->value)) : 0;
 }
 
 void
-guard_table_put(struct guard_table *t, uint64_t key, uint64_t value)
+guard_table_put(struct guard_table *t, uint64_t key, uint64_t number)
 {
-	atomic_store(&guard_make(t, key)->value, value);
+	atomic_store(&guard_make(t, key)->value, guard_tagged(key, guard_number(number)));
 }
 
 void
 guard_table_forget(struct guard_table *t, uint64_t key)
 {
-	struct guard_slot *s = guard_find(t, key);
+	struct guard_slot *s = guard_set(t, key);
+	uint64_t is;
 
-	if (!s)
-		return;
-	atomic_store(&s->value, 0);
-	atomic_store(&s->key, 0);
+	/* All that say so: two who made it at once may have made two. */
+	for (size_t i = 0; i < GUARD_WAYS; i++) {
+		is = key;
+		if (atomic_load(&s[i].key) != key)
+			continue;
+		atomic_store(&s[i].value, 0);
+		(void)atomic_compare_exchange_strong(&s[i].key, &is, 0);
+	}
 }
 
 /* ---- buckets ----------------------------------------------------------------------------- */
@@ -235,15 +290,16 @@ guard_table_forget(struct guard_table *t, uint64_t key)
 bool
 guard_bucket_take(struct guard_table *t, uint64_t key, uint64_t rate, uint64_t now_us)
 {
-	uint64_t each = MINUTE_US / (rate ? rate : 1), empty, next;
+	uint64_t each = MINUTE_US / (rate ? rate : 1), value, empty, next;
 	struct guard_slot *s = guard_make(t, key);
 
-	empty = atomic_load(&s->value);
+	value = atomic_load(&s->value);
 	do {
+		empty = guard_of(key, value);
 		/* Later than any bucket can be: of another boot, or of a larger rate before. */
 		next = empty > now_us + MINUTE_US || empty < now_us ? now_us : empty;
 		if (next + each > now_us + MINUTE_US)
 			return false;
-	} while (!atomic_compare_exchange_weak(&s->value, &empty, next + each));
+	} while (!atomic_compare_exchange_weak(&s->value, &value, guard_tagged(key, next + each)));
 	return true;
 }

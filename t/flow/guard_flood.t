@@ -16,7 +16,7 @@ without = [a for d in ("stored", "lmtpd", "imapd", "pop3d", "jmapd", "sieved", "
 sb = tm.Sandbox("--users", "2", *without, "--set", "smtp-relay.workers=1", "--set", "smtp-relay.proxy.networks=127.0.0.1",
                 "--set", f"smtp-relay.listen guarded.address=127.0.0.1:{MX}", "--set", "smtp-relay.listen guarded.role=mx",
                 "--set", "smtp-relay.listen guarded.proxy=yes", "--set", "smtp-relay.guard.greet_wait=60s",
-                "--set", f"smtp-relay.guard.waiting={PLACES}", "--set", "smtp-relay.limit.per_client=50", "--set", "smtp-relay.guard.allow=203.0.113.1",
+                "--set", f"smtp-relay.guard.waiting={PLACES}", "--set", "smtp-relay.limit.per_client=50", "--set", "smtp-relay.guard.allow=203.0.113.1", "--set", "smtp-relay.relay.networks=203.0.113.77",
                 "--set", "smtp-relay.guard.deny=203.0.113.9")
 
 
@@ -75,6 +75,7 @@ sb.restart("smtp-relay")
 tm.is_([memory_answer(MX, "203.0.113.1"), memory_answer(sb.port("SMTP"))], ["452 4.3.2"] * 2, "with less memory than limit.min_memory mail from elsewhere waits")
 w = wire.Line((sb.host, sb.port("SUBMISSION")))
 tm.ok(w.line().startswith("220"), "and users are let in")
+tm.is_(memory_answer(MX, "203.0.113.77"), "250 2.1.0", "and so is what a relay of ours sends on")
 w.close()
 tm.ok(wire.logged(sb, "smtp-relay", "ev=memory_short"), "with a line in the log")
 with open(conf, "w") as f:

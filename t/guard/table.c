@@ -111,6 +111,89 @@ shared(const char *path)
 	eq(sum, 6000, "four processes share a bucket");
 }
 
+/* Four processes make, change and forget keys of one set, more than it has room for: what is read for a key is what
+ * was put for it, or nothing. */
+static void
+makers(const char *path)
+{
+	const uint64_t sets = GUARD_SLOTS / 16, keys = 40;
+	int wrong, sum = 0, p[2];
+	struct guard_table *t;
+
+	if (pipe(p) < 0)
+		abort();
+	for (uint64_t i = 0; i < 4; i++) {
+		if (fork() != 0)
+			continue;
+		wrong = guard_table_open(path, &t) < 0;
+		for (uint64_t n = 0; !wrong && n < 300000; n++) {
+			uint64_t at = (n * 7 + i * 11) % keys,
+				 key = (at + 1) << 50 | (3 + at * sets);
+			uint64_t is;
+
+			if (n % 13 == 0)
+				guard_table_forget(t, key);
+			else if (n % 3 == 0)
+				guard_table_put(t, key, at + 1000);
+			else if ((is = guard_table_get(t, key)))
+				wrong += is != at + 1000;
+		}
+		if (write(p[1], &wrong, sizeof(wrong)) != sizeof(wrong))
+			_exit(1);
+		_exit(0);
+	}
+	for (int i = 0; i < 4; i++) {
+		wait(NULL);
+		if (read(p[0], &wrong, sizeof(wrong)) == sizeof(wrong))
+			sum += wrong;
+		else
+			sum++;
+	}
+	eq(sum, 0, "two makers of one set never read each other's numbers");
+	unlink(path);
+}
+
+/* A power cut leaves of each sector what it was at some time: here the keys of now beside the numbers of others. */
+static void
+torn(const char *path)
+{
+	const uint64_t sets = GUARD_SLOTS / 16;
+	uint64_t slots[32], wrong = 0, left = 0, other;
+	struct guard_table *t;
+	int fd;
+
+	if (guard_table_open(path, &t) < 0)
+		abort();
+	for (uint64_t at = 1; at <= 16; at++)
+		guard_table_put(t, at << 50 | (5 + at * sets), at);
+	guard_table_close(&t);
+	fd = open(path, O_RDWR);
+	if (pread(fd, slots, sizeof(slots), 32 + 5 * 256) != sizeof(slots))
+		abort();
+	for (int i = 0; i < 16; i += 2) {
+		other = slots[2 * i + 1];
+		slots[2 * i + 1] = i % 4 ? slots[2 * i + 3] : 0;
+		slots[2 * i + 3] = other;
+	}
+	if (pwrite(fd, slots, sizeof(slots), 32 + 5 * 256) != sizeof(slots))
+		abort();
+	close(fd);
+	if (guard_table_open(path, &t) < 0)
+		abort();
+	for (uint64_t at = 1; at <= 16; at++)
+		left += (other = guard_table_get(t, at << 50 | (5 + at * sets))) != 0,
+		    wrong += other && other != at;
+	eq(wrong, 0, "nor does anybody of a file that a power cut has torn");
+	eq(left, 0, "which has forgotten them");
+	for (uint64_t at = 1; at <= 16; at++)
+		guard_table_put(t, (at + 16) << 50 | (5 + at * sets), at);
+	for (uint64_t at = 1; at <= 16; at++)
+		left += guard_table_get(t, (at + 16) << 50 | (5 + at * sets)) == at;
+	eq(left, 16, "and has its places for others");
+	guard_table_close(&t);
+	unlink(path);
+}
+
 static void
 damaged(const char *path)
 {
@@ -160,6 +243,8 @@ main(void)
 	guard_table_close(&t);
 	(void)snprintf(path, sizeof(path), "%s/known", dir);
 	shared(path);
+	makers(path);
+	torn(path);
 	damaged(path);
 	rmdir(dir);
 	return done();
