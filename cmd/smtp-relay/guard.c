@@ -288,6 +288,12 @@ guard_among(char *const *networks, const struct addr *peer)
 	return false;
 }
 
+bool
+guard_allows(const struct addr *peer)
+{
+	return guard_among(config.guard_allow, peer);
+}
+
 /* PORT_ACCESS, TCP|server|port|client|port; tiermail-mappings(5).  Nothing that would have to be asked. */
 static bool
 guard_mapped(int fd, const struct addr *peer)
@@ -337,7 +343,7 @@ void
 guard_erred(const struct session *s)
 {
 	if (!config.guard_errors || s->role != ROLE_MX || s->trusted || s->loopback ||
-	    s->peer.sa.sa_family == AF_UNIX || guard_among(config.guard_allow, &s->peer))
+	    s->peer.sa.sa_family == AF_UNIX || guard_allows(&s->peer))
 		return;
 	guard_block(-1, &s->peer, GUARD_ERRORS, NULL);
 }
@@ -349,7 +355,7 @@ guard_takes(struct daemon_listen *l, int fd, const struct relay_peer *who)
 
 	if (l->role != ROLE_MX || l->peer_cert == PEER_CERT_DEMAND || who->trusted || who->nobody ||
 	    peer->sa.sa_family == AF_UNIX || (addr_loopback(peer) && !who->announced) ||
-	    guard_among(config.guard_allow, peer))
+	    guard_allows(peer))
 		return false;
 	if (guard_among(config.guard_deny, peer)) {
 		if (!guard_tarpit(fd, peer, GUARD_DENIED, NULL))

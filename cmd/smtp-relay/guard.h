@@ -46,6 +46,9 @@ bool guard_check(struct buf *why);
 /* True: the descriptor is the guard's; it ends, or comes back by relay_session_begin.  False: it may begin. */
 bool guard_takes(struct daemon_listen *l, int fd, const struct relay_peer *who);
 
+/* Is he of guard.allow? */
+bool guard_allows(const struct addr *peer);
+
 /* His session has ended for too many errors. */
 void guard_erred(const struct session *s);
 

@@ -69,6 +69,8 @@ static const struct conf_key keys[] = {
 	    "Time for a whole command to arrive." },
 	{ "time.data", CONF_TIME, &config.data_ms, "3m", 1000, 3600000, RELOAD, NULL,
 	    "Time between two pieces of a message." },
+	{ "time.stressed", CONF_TIME, &config.stressed_ms, "10s", 0, 300000, RELOAD, NULL,
+	    "How long strangers may keep us waiting when sessions are short; 0: as long as ever." },
 	{ "limit.data_rate", CONF_INT, &config.data_rate, "64", 0, 1000000, RELOAD, NULL,
 	    "Least octets a second of a message that takes longer than time.data; 0 is no limit." },
 	{ "auth.delay", CONF_TIME, &config.auth_delay, "2s", 0, 60000, RELOAD, NULL,
@@ -289,6 +291,8 @@ static const struct metric metrics[] = {
 	[M_CUT] = { "smtp_recipients_cut_through", COUNTER,
 	    "Recipients whose store had the message before the answer, without the queue." },
 	[M_BRAKED] = { "smtp_braked", COUNTER, "Messages and recipients above the limits of an hour." },
+	[M_STRESS_ENDED] = { "smtp_stress_ended", COUNTER,
+	    "Sessions of strangers that ended because they kept us waiting while places were short." },
 	{ NULL, COUNTER, NULL },
 };
 /* clang-format on */
@@ -432,6 +436,7 @@ relay_drain(void)
 	struct session *s;
 
 	guard_stop();
+	stress_stop();
 	list_each(s, &relay.sessions, struct session, link)
 	    smtp_server_shutdown(&s->smtp, "shutting down");
 	relay_idle();

@@ -6,6 +6,7 @@
  *	xclient.c  XCLIENT: a proxy that has asked for the password itself
  *	sender.c   MAIL of strangers: may this sender be?
  *	srs.c      senders of others that go on, and their way back
+ *	stress.c   strangers who hold places without using them
  *	brake.c    how much users send in an hour
  *	names.c    names of clients
  *	policy.c   policy services, about each recipient
@@ -58,7 +59,7 @@ struct config {
 	int64_t user_messages, user_rcpts, user_failures; /* an hour */
 	int64_t domain_messages, domain_rcpts;
 	int excess; /* enum brake: of these five */
-	int64_t command_ms, data_ms, data_rate;
+	int64_t command_ms, data_ms, data_rate, stressed_ms;
 	int64_t min_memory; /* of the host, octets */
 	int64_t min_free;   /* of the queue's file system, octets */
 	int64_t auth_delay, auth_failures;
@@ -106,7 +107,7 @@ enum metric_id {
 	M_FILTERED, M_FILTER_REFUSED, M_FILTER_DISCARDED, M_FILTER_HELD, M_FILTER_FAILED, M_KEPT,
 	M_GUARD_KNOWN, M_GUARD_PASSED, M_GUARD_DENIED, M_GUARD_RATE, M_GUARD_BUSY, M_GUARD_EARLY, M_GUARD_LISTED,
 	M_GUARD_ERRORS, M_GUARD_WAITING, M_GUARD_LIST_FAILED, M_POLICY_ASKED, M_POLICY_REFUSED, M_POLICY_FAILED,
-	M_CUT, M_BRAKED
+	M_CUT, M_BRAKED, M_STRESS_ENDED
 };
 /* clang-format on */
 
@@ -262,6 +263,10 @@ const char *srs_sender(struct session *s, const struct expand_leg *leg);
 /* Is it an address that we have made of another's?  Then *to becomes that one; false in *good: it is a forged one. */
 bool srs_back(struct session *s, struct address *to, bool *good);
 bool srs_check(struct buf *why);
+
+/* stress.c.  A stranger has come: are places short? */
+void stress_come(void);
+void stress_stop(void); /* the worker ends */
 
 /* brake.c.  May this user send one more message, or recipient?  With limit.excess = hold the answer is always yes, and
  * the message will be held. */

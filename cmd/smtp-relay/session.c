@@ -361,13 +361,19 @@ relay_session_know(struct session *s, int fd, const struct relay_peer *who)
 	s->trusted = who->trusted;
 }
 
-/* May it come in? */
+/* May it come in?  Who is of guard.allow finds room with those who are trusted when strangers have taken the rest. */
 static enum admit_answer
 relay_session_admit(struct session *s)
 {
-	bool trusted = s->role == ROLE_MX && s->trusted;
+	bool mx = s->role == ROLE_MX, trusted = mx && s->trusted;
+	enum admit_answer in;
 
-	return admit_enter(&s->admit, trusted ? CLASS_TRUSTED : (unsigned)s->role, &s->peer);
+	if (mx && !trusted)
+		stress_come();
+	in = admit_enter(&s->admit, trusted ? CLASS_TRUSTED : (unsigned)s->role, &s->peer);
+	if (in == ADMIT_FULL && mx && !trusted && guard_allows(&s->peer))
+		in = admit_enter(&s->admit, CLASS_TRUSTED, &s->peer);
+	return in;
 }
 
 enum admit_answer

@@ -245,3 +245,27 @@ admit_load(void)
 
 	return most <= 0 ? 0 : n >= (size_t)most ? 100 : (unsigned)(n * 100 / (size_t)most);
 }
+
+unsigned
+admit_class_load(unsigned class)
+{
+	const struct admit_service *s = admit_self.service;
+	uint64_t all = s->clients && *s->clients > 0 ? (uint64_t)*s->clients : 0, taken = 0, own;
+	uint64_t mine, most, here, kept;
+	struct admit_file *f;
+
+	must(class < s->nclasses);
+	if (!all)
+		return 0;
+	f = admit_lock();
+	mine = admit_in_class(f, class);
+	for (size_t c = 0; c < s->nclasses; c++) {
+		here = admit_in_class(f, c);
+		kept = all * s->classes[c].share / 100;
+		taken += c == class ? 0 : here < kept ? kept : here;
+	}
+	admit_unlock();
+	own = all * s->classes[class].share / 100;
+	most = taken + own < all ? all - taken : own;
+	return mine >= most ? 100 : (unsigned)(mine * 100 / most);
+}

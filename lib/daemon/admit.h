@@ -51,6 +51,8 @@ void admit_leave(struct admit *a);
 size_t admit_sessions(void);
 /* ... in per cent of limit.clients: 0 .. 100, 0 without a limit. */
 unsigned admit_load(void);
+/* The same of one class, in per cent of what the others leave it. */
+unsigned admit_class_load(unsigned class);
 
 /* Counts messages and recipients of an account in the current hour, over all daemons; false (and
  * nothing counted) when that were more than the limits; 0 is no limit. */

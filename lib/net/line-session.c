@@ -363,12 +363,28 @@ void
 line_session_time(struct line_session *l, uint32_t ms, bool fixed)
 {
 	l->time_ms = ms;
+	l->timed_ms = loop_now(l->io.loop);
 	if (l->draining) /* line_session_watch has the time */
 		return;
 	if (fixed)
 		stream_limit(&l->io, ms);
 	else
 		stream_idle(&l->io, ms);
+}
+
+uint64_t
+line_session_awaited(const struct line_session *l)
+{
+	bool peer = l->state == LINE_READING || l->state == LINE_HANDSHAKE || l->state == LINE_FULL;
+
+	return peer && !l->draining ? loop_now(l->io.loop) - l->timed_ms : 0;
+}
+
+void
+line_session_expire(struct line_session *l)
+{
+	if (line_session_awaited(l))
+		line_session_on_timeout(&l->io);
 }
 
 bool

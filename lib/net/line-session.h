@@ -79,6 +79,7 @@ struct line_session {
 	uint64_t moved;    /* draining: stream_moved when the peer was last looked at, ... */
 	uint64_t moved_ms; /* ... and since when it has been that (loop_now) */
 	uint32_t time_ms;  /* as line_session_time was told */
+	uint64_t timed_ms; /* and when (loop_now) */
 	uint32_t faults;   /* errors of the peer; the owner says when they are too many */
 	uint8_t state;     /* enum line_state; line_session_move alone sets it */
 	bool running;      /* step is on the stack */
@@ -98,6 +99,10 @@ int line_session_starttls(struct line_session *l, struct tls_ctx *ctx) MUSTCHECK
 /* The time of the peer: `fixed`, until the next call; else from each byte read or written on.  Time
  * that we need ourselves (WAITING, QUEUED) does not end a session. */
 void line_session_time(struct line_session *l, uint32_t ms, bool fixed);
+/* For how long it has been the peer's turn, milliseconds since line_session_time; 0: it is ours, or it is over. */
+uint64_t line_session_awaited(const struct line_session *l);
+/* The peer's time is over now, if it is the peer's turn. */
+void line_session_expire(struct line_session *l);
 /* Goes on after LINE_WAIT, as if step had just returned `next`.  Harmless once CLOSED. */
 void line_session_resume(struct line_session *l, enum line_next next);
 /* Something came up while READING (news for an idle client): step is called when it is its turn. */

@@ -344,6 +344,22 @@ smtp_server_leave(struct smtp_server *s, const struct stream_events *ev, void *d
 	line_session_leave(&s->line, ev, data);
 }
 
+bool
+smtp_server_dawdles(const struct smtp_server *s, uint64_t ms)
+{
+	uint64_t took = loop_now(s->loop) - s->body_at, rate = s->policy->limits->data_rate;
+
+	if (line_session_awaited(&s->line) > ms)
+		return true;
+	return s->phase == PHASE_BODY && took > ms && s->body_got < rate * (took / 1000);
+}
+
+void
+smtp_server_expire(struct smtp_server *s)
+{
+	line_session_expire(&s->line);
+}
+
 void
 smtp_server_end(struct smtp_server *s, const char *why, const struct verdict *v)
 {

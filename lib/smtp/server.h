@@ -152,6 +152,11 @@ int smtp_server_open(struct smtp_server *s, struct loop *l, int fd, bool implici
 /* Refuses the connection: one reply instead of the greeting, then closed. */
 int smtp_server_refuse(struct smtp_server *s, struct loop *l, int fd,
     const struct verdict *v) MUSTCHECK;
+/* Is the client slow: has a command, a handshake or a piece of a body been waited for `ms`, or come the body of a message
+ * that takes so long at less than limits.data_rate? */
+bool smtp_server_dawdles(const struct smtp_server *s, uint64_t ms);
+/* Its time is over now, as if it had been silent for all of it. */
+void smtp_server_expire(struct smtp_server *s);
 /* The answer to the question in flight; the next command may be under way when it returns.
  * While a session is being closed the answer is dropped. */
 void smtp_server_answer(struct smtp_server *s, const struct verdict *v);

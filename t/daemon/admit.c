@@ -72,7 +72,13 @@ shares(void)
 
 	clients = 40;
 	admit_open(dir, &relay);
+	eq(admit_class_load(MX), 0, "nobody is no load");
+	eq(crowd(MX, 13, "10.0.2."), 13, "half of what the others leave");
+	eq(admit_class_load(MX), 50, "is half of the load");
+	eq(admit_class_load(SUBMISSION), 0, "and none of another class");
+	all_leave();
 	eq(crowd(MX, 100, "10.0.0."), 26, "a flood on mx leaves the others' shares");
+	eq(admit_class_load(MX), 100, "and is as much as it can be");
 	eq(crowd(SUBMISSION, 100, "10.0.0."), 10, "submission has its own");
 	eq(crowd(SUBMISSION, 5, "10.0.1."), 0, "and no more");
 	for (int i = 0; i < 4; i++)
@@ -86,6 +92,7 @@ shares(void)
 	all_leave();
 	clients = 0;
 	eq(crowd(MX, 200, "10.0.0."), 200, "0 is no limit");
+	eq(admit_class_load(MX), 0, "and no load");
 	all_leave();
 }
 
