@@ -18,7 +18,7 @@ struct addresses {
 bool
 addresses_inside(const struct session *s)
 {
-	return s->role != ROLE_MX || s->trusted;
+	return s->role != ROLE_MX || (s->trusted && !xforward_remote(s));
 }
 
 const char *

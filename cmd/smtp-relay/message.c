@@ -143,8 +143,8 @@ queue_begin(struct session *s, struct slice fields)
 		.release_at = s->release_at,
 		.release_asked =
 		    mail->release ? arena_cstr(&smtp->arena, mail->release_asked) : NULL,
-		.client = s->client,
-		.helo = smtp->helo,
+		.client = xforward_client(s),
+		.helo = xforward_helo(s),
 		.arrival_ms = clock_now_ms(),
 		.inside = addresses_inside(s),
 		.aside = mail->aside.p,

@@ -40,9 +40,10 @@ over_committed(void *arg, const struct verdict *v)
 	log_event(LOG_INFO, "queued",
 	    "sid=%s qid=%s peer=%s user=%s from=%s nrcpt=%zu cut=%zu size=%llu ms=%llu "
 	    "release=%lld priority=%d msgid=%s",
-	    s->sid, s->qid, s->client, log_str(user ? user : ""), log_value(buf_get(&from)),
-	    s->nrcpts, m->cut_had, (unsigned long long)s->smtp.body.size, (unsigned long long)ms,
-	    (long long)s->release_at, s->priority, log_str(m->scan.message_id));
+	    s->sid, s->qid, xforward_client(s), log_str(user ? user : ""),
+	    log_value(buf_get(&from)), s->nrcpts, m->cut_had, (unsigned long long)s->smtp.body.size,
+	    (unsigned long long)ms, (long long)s->release_at, s->priority,
+	    log_str(m->scan.message_id));
 	buf_fini(&from);
 	yes = s->priority_lowered ? verdict(OUT_QUEUED_LOWER, s->priority, s->qid) :
 				    verdict(OUT_QUEUED, s->qid);

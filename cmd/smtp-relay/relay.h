@@ -4,6 +4,7 @@
  *	session.c  a session's life and its commands: policy on lib/smtp/server
  *	auth.c     AUTH
  *	xclient.c  XCLIENT: a proxy that has asked for the password itself
+ *	xforward.c XFORWARD: whose mail a content filter sends
  *	sender.c   MAIL of strangers: may this sender be?
  *	srs.c      senders of others that go on, and their way back
  *	stress.c   strangers who hold places without using them
@@ -75,6 +76,7 @@ struct config {
 	char **any_sender;     /* accounts; "*" = all */
 	char **proxies;        /* auth.proxies: names of those that act for users */
 	char **relay_networks, **relay_domains;
+	char **xforward;    /* networks that may say XFORWARD */
 	char **auth_names;  /* of our filters, besides hostname */
 	char **spam_fields; /* in which they say what they make of it: claims.c */
 	char *srs_domain;   /* srs.c; empty: senders stay as they are */
@@ -141,15 +143,16 @@ struct session {
 	uint32_t messages; /* accepted in this session */
 	char sid[14];
 	struct addr peer;
-	char client[ADDR_TEXT];  /* address without port, or "local" */
-	bool loopback, trusted;  /* trusted: relay.networks, or a store's certificate */
-	bool ours;               /* a program of the suite, by its uid, group or certificate */
-	bool demand;             /* ROLE_MX: nobody but who is trusted, and with TLS */
-	bool proxy;              /* the peer may say XCLIENT: until it has */
-	uid_t uid;               /* ROLE_LOCAL */
-	char *account;           /* authenticated: uid@domain; heap */
-	char mechanism[16];      /* how; "" for whom a proxy has said who he is */
-	struct filters *filters; /* filters.h; NULL: none */
+	char client[ADDR_TEXT];    /* address without port, or "local" */
+	bool loopback, trusted;    /* trusted: relay.networks, or a store's certificate */
+	bool ours;                 /* a program of the suite, by its uid, group or certificate */
+	bool demand;               /* ROLE_MX: nobody but who is trusted, and with TLS */
+	bool proxy;                /* the peer may say XCLIENT: until it has */
+	uid_t uid;                 /* ROLE_LOCAL */
+	char *account;             /* authenticated: uid@domain; heap */
+	char mechanism[16];        /* how; "" for whom a proxy has said who he is */
+	struct filters *filters;   /* filters.h; NULL: none */
+	struct xforward *xforward; /* xforward.c; heap; NULL: nothing was told */
 	/* names.c: what DNS calls the client, and whether that leads back; heap */
 	char *name;
 	bool name_good;
@@ -301,6 +304,15 @@ enum smtp_next relay_cmd_xclient(struct smtp_server *s, struct slice arg); /* xc
 bool relay_auth_enter(struct session *s, const struct login_user *u);
 /* The client is another one than has connected: as he is counted for, and believed. */
 enum admit_answer relay_session_forwarded(struct session *s, const struct addr *peer);
+
+/* xforward.c.  The client and the EHLO name of the beginning: as told, or those of the session; does it come from elsewhere,
+ * as told? */
+void xforward_keywords(const struct session *s, struct buf *text);
+enum smtp_next relay_cmd_xforward(struct smtp_server *s, struct slice arg);
+void xforward_forget(struct session *s);
+const char *xforward_client(const struct session *s);
+const char *xforward_helo(const struct session *s);
+bool xforward_remote(const struct session *s);
 
 /* release.c.  The lines of EHLO; may MAIL have its HOLDFOR or HOLDUNTIL?  False: it is answered. */
 /* deliver-by.c */

@@ -50,6 +50,7 @@ on_keywords(struct smtp_server *smtp, struct buf *text)
 		buf_printf(text, "AUTH %s\n", login_mechanisms());
 	if (s->proxy)
 		buf_lit(text, "XCLIENT ADDR PORT LOGIN SESSION\n");
+	xforward_keywords(s, text);
 	release_keywords(s, text);
 	priority_keywords(s, text);
 	deliver_by_keywords(s, text);
@@ -235,6 +236,7 @@ on_reset(struct smtp_server *smtp)
 	sender_forget(s);
 	relay_message_forget(s);
 	filters_forget(s);
+	xforward_forget(s);
 	s->rcpts = NULL;
 	s->more = NULL;
 	relay.nrcpts -= s->nrcpts;
@@ -292,6 +294,7 @@ relay_session_on_closed(struct smtp_server *smtp)
 	relay.nsessions--;
 	tls_unref(&smtp->tls_ctx);
 	mem_free(&s->account);
+	xforward_forget(s);
 	relay.nrcpts -= s->nrcpts;
 	map_fini(&s->rcpts_known);
 	mem_free(&s);
@@ -312,7 +315,12 @@ static const struct smtp_verb submission_verbs[] = {
 	XCANCEL,
 	{ NULL, NULL, 0, 0, NULL },
 };
-static const struct smtp_verb other_verbs[] = { XCANCEL, { NULL, NULL, 0, 0, NULL } };
+static const struct smtp_verb other_verbs[] = {
+	{ "XFORWARD", relay_cmd_xforward, SMTP_READY, SMTP_QUIET,
+	    "postfix.org/XFORWARD_README.html" },
+	XCANCEL,
+	{ NULL, NULL, 0, 0, NULL },
+};
 
 #define CALLS                                                                                      \
 	.keywords = on_keywords, .helo = on_helo, .mail = on_mail, .rcpt = rcpt_ask,               \

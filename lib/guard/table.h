@@ -24,7 +24,7 @@ void guard_table_close(struct guard_table **t);
 
 /* What a key is about; the same address has a number for each. */
 enum guard_about {
-	GUARD_KNOWN,   /* has passed; until when: of all three so that the later number is the later time */
+	GUARD_KNOWN, /* has passed; until when: of all three so that the later number is the later time */
 	GUARD_FRESH,   /* and its lists have been asked; until when that holds */
 	GUARD_BLOCKED, /* was refused; until when */
 	GUARD_CLIENT,  /* a bucket: its connections */

@@ -76,9 +76,9 @@ smtp_server_asked(const struct smtp_server *s)
 void
 smtp_server_forget(struct smtp_server *s)
 {
-	if (s->open && s->policy->reset)
+	if ((s->open || s->told) && s->policy->reset)
 		s->policy->reset(s);
-	s->open = 0;
+	s->open = s->told = 0;
 	s->nrcpt = 0;
 	s->failed = NULL;
 	s->mail = (struct smtp_mail){ 0 };

@@ -141,7 +141,9 @@ struct smtp_server {
 	unsigned may_priority : 1; /* the owner's: MAIL may have MT-PRIORITY */
 	unsigned may_aside : 1;    /* the owner's: MAIL may have XASIDE */
 	unsigned esmtp : 1;        /* EHLO or LHLO was said */
-	unsigned open : 1;         /* a transaction: from MAIL being asked on */
+	unsigned
+	    told : 1; /* the owner's: it has heard something of the next transaction, of which reset is told */
+	unsigned open : 1; /* a transaction: from MAIL being asked on */
 	unsigned bye : 1, progress : 1, bdat_last : 1, stray : 1;
 };
 
