@@ -45,7 +45,7 @@ ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(san) $(LDFLAGS)
 
 # ---- who links what: the order is the layers' order, top first ------------------------
 low  := daemon net conf mail base
-libs_smtp-relay     := guard expand login rules job queue directory route mta milter sieve sasl smtp $(low)
+libs_smtp-relay     := guard submit expand login rules job queue directory route mta milter sieve sasl smtp $(low)
 libs_jobctl         := job queue mta $(low)
 libs_channel-master := programs expand login job queue directory route mta sasl smtp $(low)
 libs_lmtpd          := pab submit rules login message store imap directory sieve sasl smtp json $(low)

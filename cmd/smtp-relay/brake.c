@@ -33,8 +33,9 @@ brake_failures(const char *user, int64_t n, int64_t most)
 
 /* The limit that one more would pass, or NULL; counted where none is.  `rcpt`: one recipient, else one message. */
 static const char *
-brake_passed(const char *user, bool rcpt)
+brake_passed(struct session *s, const char *user, const struct address *to)
 {
+	bool rcpt = to;
 	int64_t of_user = rcpt ? config.user_rcpts : config.user_messages;
 	int64_t of_domain = rcpt ? config.domain_rcpts : config.domain_messages;
 	int64_t messages = !rcpt, rcpts = rcpt;
@@ -46,13 +47,15 @@ brake_passed(const char *user, bool rcpt)
 		return rcpt ? "limit.domain_rcpts" : "limit.domain_messages";
 	if (!rcpt && config.user_failures && !brake_failures(user, 0, config.user_failures))
 		return "limit.user_failures";
+	if (rcpt && burst_passed(s, user, to))
+		return "limit.user_new_rcpts";
 	return NULL;
 }
 
 bool
-brake_lets(struct session *s, bool rcpt)
+brake_lets(struct session *s, const struct address *rcpt)
 {
-	const char *user = release_account(s), *passed = user ? brake_passed(user, rcpt) : NULL;
+	const char *user = release_account(s), *passed = user ? brake_passed(s, user, rcpt) : NULL;
 	bool hold = config.excess == BRAKE_HOLD;
 
 	if (!passed)
@@ -61,6 +64,7 @@ brake_lets(struct session *s, bool rcpt)
 		metric_add(M_BRAKED, 1);
 		log_event(LOG_WARN, "brake", "sid=%s qid=%s user=%s limit=%s excess=%s", s->sid,
 		    s->qid, log_str(user), passed, hold ? "hold" : "refuse");
+		warn_postmaster(user, passed, hold);
 	}
 	if (hold && !s->asked_for.hold)
 		s->asked_for.hold =

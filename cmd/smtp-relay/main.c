@@ -63,6 +63,12 @@ static const struct conf_key keys[] = {
 	    "Messages of all users of a domain in an hour; 0 is no limit." },
 	{ "limit.domain_rcpts", CONF_INT, &config.domain_rcpts, "0", 0, 100000000, RELOAD, NULL,
 	    "Recipients of all users of a domain in an hour; 0 is no limit." },
+	{ "limit.user_new_rcpts", CONF_INT, &config.user_new_rcpts, "0", 0, 1000000, RELOAD, NULL,
+	    "Recipients of one user in an hour to whom he has not written before; 0 is no limit." },
+	{ "limit.new_share", CONF_INT, &config.new_share, "50", 0, 100, RELOAD, NULL,
+	    "Per cent of a user's recipients that these must be for limit.user_new_rcpts to hold." },
+	{ "limit.warn", CONF_BOOL, &config.warn, "yes", 0, 0, RELOAD, NULL,
+	    "Whether the postmaster is written to about a user who has passed a limit of an hour." },
 	{ "limit.excess", CONF_ENUM, &config.excess, "refuse", 0, 0, RELOAD, "refuse|hold",
 	    "What becomes of mail above the limits of an hour: hold keeps it in the queue." },
 	{ "time.command", CONF_TIME, &config.command_ms, "5m", 1000, 3600000, RELOAD, NULL,
@@ -426,6 +432,8 @@ relay_idle(void)
 	queue_close(&relay.queue);
 	expand_free(&relay.expand);
 	guard_end();
+	burst_end();
+	warn_end();
 	dir_free(&relay.dir);
 	channels_free(&relay.channels);
 	channels_free(&relay.old_channels);
@@ -439,6 +447,7 @@ relay_drain(void)
 
 	guard_stop();
 	stress_stop();
+	warn_stop();
 	list_each(s, &relay.sessions, struct session, link)
 	    smtp_server_shutdown(&s->smtp, "shutting down");
 	relay_idle();

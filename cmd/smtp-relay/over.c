@@ -31,6 +31,7 @@ over_committed(void *arg, const struct verdict *v)
 		return;
 	}
 	s->messages++;
+	burst_sent(s);
 	metric_add(M_ACCEPTED, 1);
 	metric_add(M_ACCEPTED_BYTES, (int64_t)s->smtp.body.size);
 	metric_add(M_RECIPIENTS, (int64_t)s->nrcpts);

@@ -448,7 +448,7 @@ static void
 rcpt_take(struct session *s, const struct expand_result *r)
 {
 	rcpt_log_failed(s, r);
-	if (!s->rcpt->added && !brake_lets(s, true))
+	if (!s->rcpt->added && !brake_lets(s, &s->rcpt->to))
 		rcpt_say(s, verdict(OUT_HOUR_RCPTS));
 	else
 		rcpt_accept(s, r);

@@ -9,6 +9,8 @@
  *	srs.c      senders of others that go on, and their way back
  *	stress.c   strangers who hold places without using them
  *	brake.c    how much users send in an hour
+ *	burst.c    users who write to many whom they do not know
+ *	warn.c     the postmaster hears of users whom the brake stops
  *	names.c    names of clients
  *	policy.c   policy services, about each recipient
  *	rcpt.c     RCPT: who may have it, and who gets it; rcpt-body.h: which body of it
@@ -59,7 +61,9 @@ struct config {
 	int64_t rcpts, list, size, line, header, received, errors, unknown, transactions;
 	int64_t user_messages, user_rcpts, user_failures; /* an hour */
 	int64_t domain_messages, domain_rcpts;
-	int excess; /* enum brake: of these five */
+	int64_t user_new_rcpts, new_share; /* burst.c; per cent */
+	int excess;                        /* enum brake: of these six */
+	bool warn;                         /* the postmaster hears of it */
 	int64_t command_ms, data_ms, data_rate, stressed_ms;
 	int64_t min_memory; /* of the host, octets */
 	int64_t min_free;   /* of the queue's file system, octets */
@@ -167,10 +171,11 @@ struct session {
 	/* The transaction; in the server's arena. */
 	char qid[14];
 	struct address from;
-	int64_t release_at;    /* unix seconds, 0 = at once */
-	int64_t by_at;         /* to be delivered until then; 0: nothing was asked */
-	int priority;          /* -9 .. 9, as it is here ... */
-	bool priority_lowered; /* ... and not as it was asked for */
+	int64_t release_at;        /* unix seconds, 0 = at once */
+	int64_t by_at;             /* to be delivered until then; 0: nothing was asked */
+	int priority;              /* -9 .. 9, as it is here ... */
+	bool priority_lowered;     /* ... and not as it was asked for */
+	struct burst_key *written; /* burst.c: his recipients */
 	struct sent_wait *sent_wait;
 	struct qrcpt *sent; /* he who gets a copy in his Sent folder, or NULL */
 	int64_t max_list;   /* least of all lists, 0 = none */
@@ -274,8 +279,19 @@ void stress_stop(void); /* the worker ends */
 /* brake.c.  May this user send one more message, or recipient?  With limit.excess = hold the answer is always yes, and
  * the message will be held. */
 enum brake { BRAKE_REFUSE, BRAKE_HOLD };
-bool brake_lets(struct session *s, bool rcpt);
+bool brake_lets(struct session *s, const struct address *rcpt); /* NULL: a message */
 void brake_refused(struct session *s); /* a recipient of this user's, for good */
+
+/* burst.c.  One more recipient of the user's: does he write to too many whom he does not know?  And the message has gone
+ * its way. */
+bool burst_passed(struct session *s, const char *user, const struct address *to);
+void burst_sent(struct session *s);
+void burst_end(void);
+
+/* warn.c: the user has passed a limit. */
+void warn_postmaster(const char *user, const char *limit, bool hold);
+void warn_stop(void); /* the worker drains, */
+void warn_end(void);  /* and it ends */
 
 /* policy.c.  Is there a service for this session; is the recipient good?  then() as above. */
 struct policy_conf { /* [policy NAME] */

@@ -213,7 +213,7 @@ on_mail(struct smtp_server *smtp, const struct smtp_mail *mail)
 	priority_judge(s, mail);
 	if (!deliver_by_judge(s, mail))
 		return;
-	if (!brake_lets(s, false)) {
+	if (!brake_lets(s, NULL)) {
 		relay_session_answer(s, OUT_HOUR_MESSAGES);
 		return;
 	}
@@ -244,6 +244,7 @@ on_reset(struct smtp_server *smtp)
 	s->max_list = s->release_at = 0;
 	s->sent = NULL;
 	s->sent_wait = NULL;
+	s->written = NULL;
 	s->asked = NULL;
 	s->nasked = s->asked_room = 0;
 	s->approved_goes = false;

@@ -49,6 +49,20 @@ admit_hourly(struct slice account, int64_t messages, int64_t rcpts, int64_t max_
 	return fits;
 }
 
+void
+admit_hour(struct slice account, uint32_t *messages, uint32_t *rcpts)
+{
+	struct admit_file *f = admit_lock();
+	const struct admit_hour *h =
+	    admit_hour_find(f, admit_hash(f, 'h', account), clock_now() / 3600);
+
+	if (messages)
+		*messages = (uint32_t)h->messages;
+	if (rcpts)
+		*rcpts = (uint32_t)h->rcpts;
+	admit_unlock();
+}
+
 /* ---- failures ---------------------------------------------------------------------------- */
 
 static unsigned

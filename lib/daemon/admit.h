@@ -59,6 +59,9 @@ unsigned admit_class_load(unsigned class);
 bool admit_hourly(struct slice account, int64_t messages, int64_t rcpts, int64_t max_messages,
     int64_t max_rcpts);
 
+/* What was counted so of the account in this hour; either may be NULL. */
+void admit_hour(struct slice account, uint32_t *messages, uint32_t *rcpts);
+
 /* Failures (of passwords) under any name, over all services; half of them are forgotten every
  * ADMIT_DECAY_MS.  *ago_ms: since the last one, UINT64_MAX when there is none. */
 #define ADMIT_DECAY_MS (15 * 60 * 1000)

@@ -175,6 +175,16 @@ guard_key_network(const struct guard_table *t, const struct addr *a)
 	return guard_hash(t, GUARD_NETWORK, bytes);
 }
 
+uint64_t
+guard_key_text(const struct guard_table *t, enum guard_about about, struct slice text)
+{
+	uint64_t sum = siphash(&t->file->seed, text);
+	uint8_t bytes[16] = { 0 };
+
+	memcpy(bytes, &sum, sizeof(sum));
+	return guard_hash(t, about, bytes);
+}
+
 /* ---- slots ------------------------------------------------------------------------------- */
 
 static struct guard_slot *

@@ -28,12 +28,15 @@ enum guard_about {
 	GUARD_FRESH,   /* and its lists have been asked; until when that holds */
 	GUARD_BLOCKED, /* was refused; until when */
 	GUARD_CLIENT,  /* a bucket: its connections */
-	GUARD_NETWORK  /* a bucket: those of its network */
+	GUARD_NETWORK, /* a bucket: those of its network */
+	GUARD_WRITTEN  /* a user has written to somebody; until when that is remembered */
 };
 /* Of one client: IPv4, or a /64 of IPv6 (net/addr.h). */
 uint64_t guard_key(const struct guard_table *t, enum guard_about about, const struct addr *a);
 /* Of its network: /24 of IPv4, /48 of IPv6. */
 uint64_t guard_key_network(const struct guard_table *t, const struct addr *a);
+/* Of any text, octet by octet. */
+uint64_t guard_key_text(const struct guard_table *t, enum guard_about about, struct slice text);
 
 /* A number has 48 bits: microseconds of nine years, or seconds and 16 bits more.  0: nothing. */
 uint64_t guard_table_get(const struct guard_table *t, uint64_t key);

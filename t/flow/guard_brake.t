@@ -8,7 +8,7 @@ import jmapraw, tm, wire
 
 tm.need("ldapadd")
 without = [a for d in ("pop3d", "sieved", "mmpd", "memd") for a in ("--without", d)]
-sb = tm.Sandbox("--users", "6", *without)
+sb = tm.Sandbox("--users", "8", *without, "--set", "tiermail.postmaster=user0008@example.test")
 path = sb.conf("smtp-relay.conf")
 plain = open(path).read()
 
@@ -71,6 +71,35 @@ tm.is_([send(4, [*nobody, one])[0] for _ in range(2)], [250, 250], "recipients t
 tm.is_((send(4, [one])[0], len(held())), (250, 1), "more than the limit of them: the next message is held")
 tm.ok(b"limit.user_failures" in open(held()[0], "rb").read(), "for that")
 tm.is_((send(5, [one])[0], len(held())), (250, 1), "not that of another")
+# ---- who writes to many whom he does not know
+for f in held():
+    os.unlink(f)
+limits(user_new_rcpts=4, excess="hold")
+friends = [f"{sb.user(7)}+{n}@{sb.domain}" for n in range(8)]
+tm.is_((send(7, friends[:4]), len(held())), ((250, 4), 0), "four that are new to a user")
+tm.is_((send(7, [f.upper() for f in friends[:4]]), len(held())), ((250, 4), 0), "are not when he writes again")
+sb.restart("smtp-relay")
+tm.is_((send(7, friends[:4]), len(held())), ((250, 4), 0), "nor behind a restart")
+tm.is_((send(7, friends[4:5]), len(held())), ((250, 1), 0), "one more is less than half of his recipients: he is busy, that is all")
+limits(user_new_rcpts=4, new_share=30, excess="hold")
+tm.is_((send(7, friends[5:]), len(held())), ((250, 3), 1), "with more of them, the message is held")
+tm.ok(b"limit.user_new_rcpts" in open(held()[0], "rb").read(), "for that")
+tm.is_(((send(7, friends[5:])), len(held())), ((250, 3), 2), "again, for nobody is known by what was held")
+tm.ok(wire.logged(sb, "smtp-relay", "ev=brake", f"user={sb.user(7)}@", "limit=limit.user_new_rcpts", "excess=hold"), "the log says so")
+
+
+def warnings(user):
+    return [m for m in sb.messages(8) if f"Subject: {user}@{sb.domain} sends more mail".encode() in m]
+
+
+tm.ok(tm.wait_for(lambda: warnings(sb.user(7))), "the postmaster is told")
+tm.ok(b"limit.user_new_rcpts" in warnings(sb.user(7))[0] and b"jobctl-ctl release" in warnings(sb.user(7))[0] and b"Auto-Submitted" in warnings(sb.user(7))[0], "what it is, and what can be done")
+tm.is_([len(warnings(sb.user(n))) for n in (7, 1)], [1, 1], "once of each user")
+for f in held():
+    os.unlink(f)
+limits(user_messages=1, warn="no")
+tm.is_([send(8, [one])[0] for _ in range(2)], [250, 450], "with limit.warn = no")
+tm.is_(warnings(sb.user(8)), [], "nobody is told")
 limits(domain_messages=1)
 tm.is_(send(5, [one])[0], 450, "a domain's limit is of all its users")
 tm.ok("smtp_braked_total" in sb.tool("tmctl", "-d", "smtp-relay", "metrics").stdout, "and all of it is counted")

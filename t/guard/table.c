@@ -39,6 +39,11 @@ keys(struct guard_table *t)
 	ok(!same(t, "192.0.2.1", "192.0.3.1", true), "the next is not");
 	ok(same(t, "2001:db8:7::1", "2001:db8:7:ffff::1", true), "so is a /48 of IPv6");
 	ok(!same(t, "2001:db8:7::1", "2001:db8:8::1", true), "and the next is not");
+	ok(guard_key_text(t, GUARD_WRITTEN, S("a b")) ==
+		    guard_key_text(t, GUARD_WRITTEN, S("a b")) &&
+		guard_key_text(t, GUARD_WRITTEN, S("a b")) !=
+		    guard_key_text(t, GUARD_WRITTEN, S("a c")),
+	    "a text is a key, too");
 	ok(guard_key(t, GUARD_KNOWN, &a) != guard_key(t, GUARD_BLOCKED, &a),
 	    "known is not blocked");
 }
