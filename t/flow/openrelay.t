@@ -2,7 +2,7 @@
 """No open relay by an address that leads through a domain of ours: user%elsewhere@ours, bang paths and
 routes, from a stranger, with the sample mta.cnf and with the rules that channels.conf makes.  What is ours
 is taken all the same, also where others route it."""
-import os, re, subprocess, sys
+import os, re, shutil, subprocess, sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE]
@@ -28,11 +28,11 @@ domain("away.test", "mailRoutingHosts: other.test")
 domain("smart.test", "mailRoutingSmartHost: legacy.test")
 
 
-def answer(to):
+def answer(to, sender="out@sender.test"):
     with sb.smtp() as s:
         s.ehlo()
         s.command_encoding = "utf-8"
-        s.mail("out@sender.test", ["SMTPUTF8"] if not to.isascii() else [])
+        s.mail(sender, ["SMTPUTF8"] if not to.isascii() else [])
         s.putcmd("rcpt", f"TO:<{to}>")
         code, text = s.getreply()
         return f"{code} {text.decode().split()[0]}"
@@ -61,7 +61,30 @@ STRANGE = ["x@evil.invalid", f"x%evil.invalid@{D}", f"evil.invalid!x@{D}", f"x%e
            "x%evil.invalid", "evil.invalid!x"]
 
 
+# The questions of nmap's smtp-open-relay, each with its sender; and the same for the host by its address.
+NMAP = [(f, t) for f, t in (
+    ("", "relaytest@evil.invalid"), ("antispam@evil.invalid", "relaytest@evil.invalid"), (f"antispam@{D}", "relaytest@evil.invalid"),
+    ("antispam@[127.0.0.1]", "relaytest@evil.invalid"), (f"antispam@{HOST}", "relaytest@evil.invalid"),
+    ("antispam@[127.0.0.1]", "relaytest%evil.invalid@[127.0.0.1]"), ("antispam@[127.0.0.1]", f"relaytest%evil.invalid@{HOST}"),
+    ("antispam@[127.0.0.1]", '"relaytest@evil.invalid"'), ("antispam@[127.0.0.1]", '"relaytest%evil.invalid"'),
+    ("antispam@[127.0.0.1]", "relaytest@evil.invalid@[127.0.0.1]"), ("antispam@[127.0.0.1]", '"relaytest@evil.invalid"@[127.0.0.1]'),
+    ("antispam@[127.0.0.1]", f"relaytest@evil.invalid@{HOST}"), ("antispam@[127.0.0.1]", "@[127.0.0.1]:relaytest@evil.invalid"),
+    ("antispam@[127.0.0.1]", f"@{HOST}:relaytest@evil.invalid"), ("antispam@[127.0.0.1]", "evil.invalid!relaytest"),
+    ("antispam@[127.0.0.1]", "evil.invalid!relaytest@[127.0.0.1]"), ("antispam@[127.0.0.1]", f"evil.invalid!relaytest@{HOST}"))]
+
+
+def swaks(sender, to):
+    """(exit, answer to RCPT) of swaks, with its own quoting and its own EHLO."""
+    r = subprocess.run(["swaks", "--server", sb.host, "--port", str(sb.port("SMTP")), "--from", sender or "<>", "--to", to, "--quit-after", "RCPT",
+                        "--helo", "swaks.test", "--timeout", str(int(tm.LONG))], capture_output=True, text=True)
+    said = [l for l in r.stdout.splitlines() if l.startswith(("<** 5", "<** 4", "<-  250 2.1.5"))]
+    return r.returncode, said[-1][4:].strip()[:9] if said else r.stdout
+
+
 def check(rules, refused):
+    for sender, to in NMAP:
+        got = answer(to, sender)
+        tm.ok(got in refused, f"{rules}: as nmap asks, from <{sender}> {to}") or tm.diag(got)
     for to in STRANGE:
         got = answer(to)
         tm.ok(got in refused, f"{rules}: {to}") or tm.diag(got)
@@ -83,6 +106,14 @@ for name in ("mta.cnf", "mappings"):
         f.write(sample(name))
 tm.ok(sb.restart("smtp-relay"), "smtp-relay takes the sample mta.cnf")
 check("mta.cnf", NO)
+if shutil.which("swaks"):
+    for sender in ("out@sender.test", "", f"{sb.user(1)}@{D}"):
+        for to in ("x@evil.invalid", f"x%evil.invalid@{D}", f"evil.invalid!x@{HOST}", "x%evil.invalid@[127.0.0.1]"):
+            code, said = swaks(sender, to)
+            tm.ok(code != 0 and said in NO, f"swaks, from <{sender}> to {to}") or tm.diag((code, said))
+        tm.is_(swaks(sender, f"{sb.user(2)}@{D}"), (0, "250 2.1.5"), f"swaks, from <{sender}> to a user")
+else:
+    tm.skip("swaks asks", "it is not installed")
 tm.is_(answer(f"x%evil.invalid@{D}"), "550 5.7.1", "refused as what it is")
 tm.is_(answer(f"{sb.user(1)}%{D}@{HOST}")[:3], "250", "by a road that stays within")
 tm.is_(answer(f"x%away.test@{D}")[:3], "250", "to a domain of ours that others route")
