@@ -23,7 +23,8 @@ struct smtp_work {
 	struct session *session;
 	struct smtp_client_rcpt *rcpts; /* of the batch */
 	struct smtp_client_tx tx;
-	struct handover handover; /* of the copy, when it is queued anew */
+	struct smtp_client_forward forward; /* of tx */
+	struct handover handover;           /* of the copy, when it is queued anew */
 	struct later later;
 	struct job *job;
 	bool fresh; /* a session of the pool was found closed: dial */
@@ -344,7 +345,11 @@ next_batch(struct job *j)
 	}
 	if (j->moved)
 		handover_init(&w->handover, j->r, QUEUE_ASIDE_COPY);
+	w->forward = (struct smtp_client_forward){ .helo = slice_str(e->helo), .local = e->inside };
+	if (e->client && strcmp(e->client, "local") != 0)
+		w->forward.addr = slice_str(e->client);
 	w->tx = (struct smtp_client_tx){
+		.forward = master.channel->xforward ? &w->forward : NULL,
 		.aside = slice_str(w->handover.id), /* "" */
 		.sender = slice_str(e->sender),
 		.envid = slice_str(e->envid),

@@ -35,6 +35,8 @@ static const struct conf_key channel_keys[] = {
 	    "What becomes of its mail; auto is LMTP for tcp_lmtp, the name where that is one, else SMTP." },
 	{ "tls", CONF_ENUM, AT(struct raw_channel, c.tls), "may", 0, 0, RELOAD, "off|may|must",
 	    "Whether STARTTLS is used: never, when offered, or demanded." },
+	{ "xforward", CONF_BOOL, AT(struct raw_channel, c.xforward), "no", 0, 0, RELOAD, NULL,
+	    "Whether servers that offer XFORWARD, content filters, are told who gave us the message." },
 	{ "pool", CONF_STR, AT(struct raw_channel, c.pool), "", 0, 0, RELOAD, NULL,
 	    "Pool of jobctl.conf that its processes count in; empty is DEFAULT." },
 	{ "maxjobs", CONF_INT, AT(struct raw_channel, c.maxjobs), "2", 1, 1000, RELOAD, NULL,

@@ -40,6 +40,7 @@ struct channel {
 	int protocol;    /* enum channel_protocol */
 	int tls;         /* enum channel_tls */
 	char *pool;      /* whose processes they are: [pool NAME] of jobctl.conf; "" = DEFAULT */
+	bool xforward;   /* servers are told who gave us the message */
 	int64_t maxjobs; /* most channel-master processes */
 	int64_t minjobs; /* processes that are there without work */
 	int64_t

@@ -103,8 +103,24 @@ static const struct {
 	{ "XRUN", OFFERS_XRUN },
 	{ "MT-PRIORITY", OFFERS_PRIORITY },
 	{ "DELIVERBY", OFFERS_BY },
+	{ "XFORWARD", OFFERS_XFORWARD },
 };
 /* clang-format on */
+
+static unsigned
+forward_parse(struct slice attributes)
+{
+	static const char *const names[] = { "ADDR", "HELO", "IDENT",
+		"SOURCE" }; /* FORWARD_ bits */
+	struct slice word;
+	unsigned has = 0;
+
+	while (slice_word(&attributes, &word))
+		for (size_t i = 0; i < NELEM(names); i++)
+			if (slice_ieq(word, slice_str(names[i])))
+				has |= 1u << i;
+	return has;
+}
 
 void
 smtp_offer_parse(const struct smtp_answer *a, struct smtp_offer *o)
@@ -121,6 +137,8 @@ smtp_offer_parse(const struct smtp_answer *a, struct smtp_offer *o)
 			if (!slice_ieq(word, slice_str(words[i].word)))
 				continue;
 			o->has |= words[i].bit;
+			if (words[i].bit == OFFERS_XFORWARD)
+				o->forward = forward_parse(line);
 			if (words[i].bit == OFFERS_SIZE && slice_word(&line, &word) &&
 			    slice_u64(word, INT64_MAX, &o->size_max) < 0)
 				o->size_max = 0;

@@ -45,15 +45,18 @@ enum {
 	OFFERS_XASIDE = 1 << 9,     /* our own smtp-relay: MAIL ... XASIDE=, smtp-relay(8) */
 	OFFERS_RELEASE = 1 << 10,   /* FUTURERELEASE, RFC 4865 */
 	OFFERS_XSENT =
-	    1 << 12,         /* our own lmtpd and, for our programs, smtp-relay: RCPT ... XSENT */
-	OFFERS_BY = 1 << 16, /* DELIVERBY, RFC 2852 */
+	    1 << 12, /* our own lmtpd and, for our programs, smtp-relay: RCPT ... XSENT */
+	OFFERS_XFORWARD = 1 << 17, /* Postfix's, and ours; which attributes: `forward` */
+	OFFERS_BY = 1 << 16,       /* DELIVERBY, RFC 2852 */
 	OFFERS_PRIORITY = 1 << 15, /* MT-PRIORITY, RFC 6710, of whatever profile */
 	OFFERS_XRUN = 1 << 13,     /* our own piped: RCPT ... XRUN= */
 	OFFERS_XCANCEL =
 	    1 << 11, /* our own smtp-relay, to our programs: XCANCEL, and MAIL ... AUTH= */
 };
+enum { FORWARD_ADDR = 1, FORWARD_HELO = 2, FORWARD_IDENT = 4, FORWARD_SOURCE = 8 };
 struct smtp_offer {
 	unsigned has;      /* OFFERS_... */
+	unsigned forward;  /* of XFORWARD: FORWARD_... */
 	uint64_t size_max; /* of SIZE; 0 = no limit stated */
 	char name[256];    /* what the server calls itself: first word of the first line */
 };

@@ -11,7 +11,7 @@
 /* clang-format off */
 enum client_step {
 	CLIENT_GREETING, CLIENT_EHLO, CLIENT_HELO, CLIENT_STARTTLS, CLIENT_HANDSHAKE, CLIENT_IDLE,
-	CLIENT_RSET, CLIENT_MAIL, CLIENT_RCPT, CLIENT_DATA, CLIENT_BODY, CLIENT_CANCEL, CLIENT_END,
+	CLIENT_RSET, CLIENT_FORWARD, CLIENT_MAIL, CLIENT_RCPT, CLIENT_DATA, CLIENT_BODY, CLIENT_CANCEL, CLIENT_END,
 	CLIENT_QUIT,
 };
 /* clang-format on */
@@ -37,6 +37,8 @@ void smtp_client_tx_step(struct smtp_client *c); /* after each reply: is the tra
 
 /* client-steps.c: the steps of a transaction, for the script. */
 void smtp_client_send_word(struct smtp_client *c);
+bool smtp_client_forwards(const struct smtp_client *c); /* is XFORWARD to be said? */
+void smtp_client_send_forward(struct smtp_client *c);
 void smtp_client_send_mail(struct smtp_client *c);
 void smtp_client_send_rcpt(struct smtp_client *c);
 void smtp_client_send_cancel(struct smtp_client *c);

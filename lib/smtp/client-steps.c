@@ -56,6 +56,41 @@ smtp_client_send_mail(struct smtp_client *c)
 	buf_lit(out, "\r\n");
 }
 
+bool
+smtp_client_forwards(const struct smtp_client *c)
+{
+	return c->tx->forward && (c->offer.has & OFFERS_XFORWARD) && c->offer.forward;
+}
+
+static void
+write_forward(const struct smtp_client *c, struct buf *out, unsigned bit, const char *name,
+    struct slice value)
+{
+	if (!(c->offer.forward & bit))
+		return;
+	buf_printf(out, " %s=", name);
+	if (value.n && value.n <= SMTP_FORWARD_MAX)
+		smtp_xtext_write(out, value);
+	else
+		buf_lit(out, "[UNAVAILABLE]");
+}
+
+/* XFORWARD attribute=value ..., of those that the server knows (postfix.org/XFORWARD_README.html).  It is for its log: an
+ * answer that is not 250 is none to the message. */
+void
+smtp_client_send_forward(struct smtp_client *c)
+{
+	const struct smtp_client_forward *f = c->tx->forward;
+	struct buf *out = stream_out(&c->io);
+
+	buf_lit(out, "XFORWARD");
+	write_forward(c, out, FORWARD_ADDR, "ADDR", f->addr);
+	write_forward(c, out, FORWARD_HELO, "HELO", f->helo);
+	write_forward(c, out, FORWARD_IDENT, "IDENT", c->tx->qid);
+	write_forward(c, out, FORWARD_SOURCE, "SOURCE", f->local ? S("LOCAL") : S("REMOTE"));
+	buf_lit(out, "\r\n");
+}
+
 /* XCANCEL queue-id AUTH=account: smtp-relay(8). */
 void
 smtp_client_send_cancel(struct smtp_client *c)

@@ -56,6 +56,7 @@ static const struct row {
 	[CLIENT_HANDSHAKE] = { "TLS handshake", NULL, NULL, ENDS_GROUP, LIMIT(hello) },
 	[CLIENT_IDLE] = { "idle", NULL, NULL, ENDS_GROUP, 0 },
 	[CLIENT_RSET] = { "RSET", smtp_client_send_word, smtp_client_got_rset, GOES_ON, LIMIT(mail) },
+	[CLIENT_FORWARD] = { "XFORWARD", smtp_client_send_forward, smtp_client_got_rset, GOES_ON, LIMIT(mail) },
 	[CLIENT_MAIL] = { "MAIL", smtp_client_send_mail, smtp_client_got_mail, GOES_ON, LIMIT(mail) },
 	[CLIENT_RCPT] = { "RCPT", smtp_client_send_rcpt, smtp_client_got_rcpt, GOES_ON, LIMIT(rcpt) },	/* once per recipient */
 	[CLIENT_DATA] = { "DATA", smtp_client_send_word, smtp_client_got_data, ENDS_GROUP, LIMIT(data) },
@@ -94,11 +95,20 @@ eager(const struct smtp_client *c)
 	return c->chunking && c->tx->size <= c->p->eager;
 }
 
+static enum client_step
+first_step(const struct smtp_client *c)
+{
+	return c->tx->cancel.n      ? CLIENT_CANCEL :
+	    smtp_client_forwards(c) ? CLIENT_FORWARD :
+				      CLIENT_MAIL;
+}
+
 static void
 advance(const struct smtp_client *c, struct smtp_cursor *cur)
 {
 	switch ((enum client_step)cur->step) {
-	case CLIENT_RSET: cur->step = c->tx->cancel.n ? CLIENT_CANCEL : CLIENT_MAIL; break;
+	case CLIENT_RSET: cur->step = first_step(c); break;
+	case CLIENT_FORWARD: cur->step = CLIENT_MAIL; break;
 	case CLIENT_MAIL:
 		cur->step = CLIENT_RCPT;
 		cur->rcpt = 0;
@@ -471,10 +481,7 @@ on_start(struct later *l)
 		tx_finish(c);
 		return;
 	}
-	c->send = (struct smtp_cursor){ c->dirty ? CLIENT_RSET :
-		    c->tx->cancel.n              ? CLIENT_CANCEL :
-						   CLIENT_MAIL,
-		0 };
+	c->send = (struct smtp_cursor){ c->dirty ? CLIENT_RSET : first_step(c), 0 };
 	c->dirty = c->tx->cancel.n == 0;
 	smtp_client_pump(c);
 }

@@ -57,11 +57,21 @@ struct smtp_client_rcpt {
 	uint8_t state;    /* client.c's */
 };
 
+/* Who gave us the message. */
+#define SMTP_FORWARD_MAX                                                                           \
+	128 /* octets of a value: all of them in xtext are a line (RFC 5321 4.5.3.1.4) */
+struct smtp_client_forward {
+	struct slice addr, helo; /* "192.0.2.7", "2001:db8::7"; empty: not known */
+	bool local;              /* our own users, programs and hosts */
+};
+
 /* One transaction; the caller's, and everything it points to, until `done`. */
 struct smtp_client_tx {
 	struct slice sender; /* empty for <> */
 	struct slice envid;  /* decoded, or empty */
 	enum smtp_ret ret;
+	const struct smtp_client_forward
+	    *forward;       /* for XFORWARD when the server offers that, or NULL; and `qid` then */
 	struct slice aside; /* for XASIDE when the server offers that, or empty */
 	struct slice qid;   /* for XQID when the server offers XTIERMAIL, or empty */
 	struct slice auth;  /* for AUTH= when the server is our relay (XCANCEL, XASIDE), or empty */

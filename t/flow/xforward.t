@@ -6,8 +6,10 @@ import os, re, shutil, smtplib, subprocess, sys
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
 import tm, wire
 
-without = [a for d in ("stored", "lmtpd", "imapd", "pop3d", "jmapd", "sieved", "mmpd", "memd", "jobctl") for a in ("--without", d)]
-sb = tm.Sandbox("--users", "2", *without, "--set", "smtp-relay.relay.xforward=127.0.0.64/26", "--set", "tiermail.log_level=debug")
+without = [a for d in ("stored", "lmtpd", "imapd", "pop3d", "jmapd", "sieved", "mmpd", "memd") for a in ("--without", d)]
+POSTFIX = tm.free_port()
+sb = tm.Sandbox("--users", "2", *without, "--route", f"next.test=smtp:127.0.0.1:{POSTFIX}", "--set", "smtp-relay.relay.domains=next.test",
+                "--set", "channels.channel tcp_local.xforward=yes", "--set", "smtp-relay.relay.xforward=127.0.0.64/26", "--set", "tiermail.log_level=debug")
 TO = f"{sb.user(1)}@{sb.domain}"
 
 
@@ -77,7 +79,6 @@ c.close()
 if os.getuid() != 0 or not shutil.which("postfix") or not os.path.exists("/usr/lib/postfix/sbin/smtpd"):
     tm.skip("Postfix forwards", "needs root and Postfix")
     tm.done()
-POSTFIX = tm.free_port()
 d = os.path.join(tm.tempdir(), "p")
 os.chmod(os.path.dirname(d), 0o755)
 for sub in ("etc", "spool", "data"):
@@ -109,13 +110,16 @@ import_environment = MAIL_CONFIG
 relayhost = [127.0.0.1]:{sb.port("SMTP")}
 smtp_bind_address = 127.0.0.78
 smtp_send_xforward_command = yes
+smtpd_authorized_xforward_hosts = 127.0.0.0/8
+relay_domains = next.test
+transport_maps = inline:{{next.test=discard:}}
 """)
 with open(f"{d}/etc/master.cf", "w") as f:
     f.write(f"127.0.0.1:{POSTFIX} inet n - n - - smtpd\n")
     for name, private, limit, command in (("cleanup", "n", "0", "cleanup"), ("qmgr", "n", "1", "qmgr"), ("rewrite", "-", "-", "trivial-rewrite"),
                                           ("bounce", "-", "0", "bounce"), ("defer", "-", "0", "bounce"), ("smtp", "-", "-", "smtp"),
                                           ("anvil", "-", "1", "anvil"), ("scache", "-", "1", "scache"), ("tlsmgr", "-", "1", "tlsmgr"),
-                                          ("proxymap", "-", "-", "proxymap"), ("error", "-", "-", "error")):
+                                          ("proxymap", "-", "-", "proxymap"), ("discard", "-", "-", "discard"), ("error", "-", "-", "error")):
         f.write(f"{name} unix {private} - n - {limit} {command}\n")
     f.write("postlog unix-dgram n - n - 1 postlogd\n")
 r = subprocess.run(["postfix", "-c", f"{d}/etc", "start"], capture_output=True, text=True)
@@ -125,6 +129,19 @@ try:
     told = wire.logged(sb, "smtp-relay", "ev=xforward", "ADDR=127.0.0.99", "HELO=spike.example")
     tm.ok(told and "ADDR=127.0.0.99" in told[-1] and "SOURCE=REMOTE" in told[-1] and "PROTO=ESMTP" in told[-1], "Postfix tells whose mail it is")
     tm.ok(wire.logged(sb, "smtp-relay", "ev=queued", "peer=127.0.0.99"), "and we have it so")
+
+    # ---- and hears it from us
+    c = Client("127.0.0.55")
+    c.say("MAIL FROM:<a@sender.test>")
+    c.say("RCPT TO:<x@next.test>")
+    c.say("DATA")
+    qid = c.say("Subject: to Postfix\r\n\r\nx\r\n.").split()[-1]
+
+    def log():
+        with open(f"{d}/log", errors="replace") as f:
+            return [l for l in f if f"orig_queue_id={qid}" in l]
+    tm.ok(tm.wait_for(log), "Postfix knows our queue id,")
+    tm.ok("orig_client=unknown[127.0.0.55]" in log()[0], "and the client of the beginning") or tm.diag(log()[0])
 finally:
     subprocess.run(["postfix", "-c", f"{d}/etc", "stop"], capture_output=True)
 tm.done()

@@ -320,6 +320,37 @@ test_params(void)
 	eq(seen->commits, 2, "eager bodies");
 }
 
+/* Who gave us the message is for the server's log: of what it knows, and no answer to it is one to the message. */
+static void
+test_forward(void)
+{
+	static const struct smtp_client_forward f = { .addr = S("2001:db8::7"), .helo = S("a=b") };
+	struct script all = { .offers = "PIPELINING XFORWARD_NAME_ADDR_PROTO_HELO_IDENT_SOURCE" },
+		      some = { .offers = "XFORWARD_SOURCE_ADDR",
+			      .answers = { { "XFORWARD", "550 5.7.1 no\r\n" } } },
+		      none = { .offers = "XFORWARD_NAME" };
+
+	set_up(1);
+	tx.forward = &f;
+	tx.qid = S("abc123");
+	talk(&all, 2);
+	eq(seen->commits, 2, "two messages are forwarded");
+	ok(strstr(seen->text,
+	       "XFORWARD ADDR=2001:db8::7 HELO=a+3Db IDENT=abc123 SOURCE=REMOTE\r\nMAIL "
+	       "FROM:<s@y>\r\n"),
+	    "what a server knows comes before MAIL");
+	ok(strstr(strstr(seen->text, "XFORWARD") + 1, "XFORWARD ADDR=2001:db8::7"), "of each");
+	talk(&some, 1);
+	is(outcome(), "2.0.0", "one that does not want to know takes the message all the same");
+	ok(strstr(seen->text, "\r\nXFORWARD ADDR=2001:db8::7 SOURCE=REMOTE\r\n"),
+	    "without what it has not offered");
+	talk(&none, 1);
+	ok(!strstr(seen->text, "XFORWARD"), "nothing that we know: nothing is said");
+	tx.forward = NULL;
+	talk(&all, 1);
+	ok(!strstr(seen->text, "XFORWARD"), "nor where it is not wanted");
+}
+
 static void
 test_unfit(void)
 {
@@ -650,6 +681,7 @@ main(void)
 	signal(SIGPIPE, SIG_IGN);
 	test_plain();
 	test_params();
+	test_forward();
 	test_unfit();
 	test_refusals();
 	test_hello();
