@@ -357,6 +357,14 @@ os.kill(sb.pid("smtp-relay"), 1)
 tm.ok(tm.wait_for(lambda: "100X" in open(os.path.join(sb.env["RUNDIR"], "smtp-relay.log")).read()), "a bad one is told")
 tm.ok("SIZE 204800" in Client().ehlo, "and changes nothing")
 log = lambda: open(os.path.join(sb.env["RUNDIR"], "smtp-relay.log")).read()
+# ---- no blank line between header and body
+for said, is_ in (("Subject: x\r\nhello you\r\nmore\r\n", b"\r\nSubject: x\r\n\r\nhello you\r\nmore\r\n"), ("hello you\r\n", b"\r\n\r\nhello you\r\n"),
+                  ("Subject: x\r\n folded\r\nBcc: y@z\r\n.. no field\r\n", b"\r\n\r\n. no field\r\n")):
+    c = Client()
+    c.mail()
+    c.say("DATA")
+    starts(c.say(said + "."), "250 2.0.0 queued", f"{said[:20]!r} without a blank line is taken")
+    tm.ok(newest()[1].endswith(is_), "and gets one") or tm.diag(newest()[1])
 for event in ("connect", "tls", "auth", "rcpt", "queued", "reject", "disconnect"):
     tm.ok(tm.wait_for(lambda: f" ev={event} sid=" in log()), f"the log has {event}")
 tm.ok(sb.password not in log(), "and no password")
