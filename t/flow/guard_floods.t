@@ -2,7 +2,7 @@
 """Floods in a network of their own: many connections of one, a hundred and thousands of addresses, slow ones, loops of
 commands, passwords, recipients and headers.  Meanwhile others are answered, users send, and memory is bounded.
 TM_FLOODS=20000 is the size of scripts/soak, in turns with Postfix and its postscreen."""
-import os, re, resource, shutil, signal, socket, subprocess, sys, time
+import os, re, resource, shutil, signal, smtplib, socket, subprocess, sys, time
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
 import tm, wire
@@ -72,15 +72,20 @@ def dialogue(source, port=None):
 
 def submission():
     began = time.monotonic()
-    with sb.smtp("SUBMISSION") as s:
-        s.login(f"{sb.user(3)}@{sb.domain}", sb.password)
-        code = s.mail(f"{sb.user(3)}@{sb.domain}")[0]
+    try:
+        with sb.smtp("SUBMISSION") as s:
+            s.login(f"{sb.user(3)}@{sb.domain}", sb.password)
+            code = s.mail(f"{sb.user(3)}@{sb.domain}")[0]
+    except (OSError, smtplib.SMTPException) as e:
+        tm.diag(f"submission: {e}")
+        code = 0
     return time.monotonic() - began if code == 250 else 1e9
 
 
 def others(what, source=OTHER):
-    tm.ok(tm.least(lambda: dialogue(source), .1) < .1, f"{what}: another is answered within 100 ms")
-    tm.ok(tm.least(submission, .5) < .5, f"{what}: our users send")
+    soon = .1 * tm.SLOW
+    tm.ok(tm.least(lambda: dialogue(source), soon) < soon, f"{what}: another is answered within {soon * 1000:.0f} ms")
+    tm.ok(tm.least(submission, .5 * tm.SLOW) < .5 * tm.SLOW, f"{what}: our users send")
 
 
 def during(what, kind, addresses, at_once, most=48, source=OTHER, **keys):
@@ -110,8 +115,8 @@ for kind in ("silent", "helo", "data"):
     n = during(f"{kind} from {MANY}", kind, MANY, PLACES, source=KNOWN)
     tm.ok(n["refused"] > 0, f"{kind}: for some there was no place ({n})")
 p = flood("silent", MANY, PLACES, 60)
-tm.ok(tm.wait_for(lambda: dialogue(OTHER) > .1), "when all places are taken by who says nothing,")
-tm.ok(tm.wait_for(lambda: dialogue(OTHER) < .1, 30 * tm.SLOW), "who keeps us waiting loses his place to who does not")
+tm.ok(tm.wait_for(lambda: dialogue(OTHER) > 1e8), "when all places are taken by who says nothing,")
+tm.ok(tm.wait_for(lambda: dialogue(OTHER) < 1e8, 30 * tm.SLOW), "who keeps us waiting loses his place to who does not")
 tm.ok(wire.logged(sb, "smtp-relay", "ev=stress", "state=begins"), "which the log tells")
 p.send_signal(signal.SIGINT)
 counts(p)

@@ -4,6 +4,7 @@
  *
  * Connects CONNECTIONS times (0: for SECONDS), AT_ONCE of them at the same time, from ADDRESSES addresses of IPv4 that
  * follow BASE.  Kinds that are slow send an octet each 100 ms, the others what they have as fast as they are answered.
+ * Who was sent away comes again after as long; of the kind `connect` at once.
  * Ends when all connections have been made and have ended, after SECONDS, or at SIGINT; prints a line of numbers. */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -209,7 +210,7 @@ flood_pace(struct conn *c)
 int
 main(int argc, char **argv)
 {
-	long until, begun = now_ms(), paced = begun, most;
+	long until, begun = now_ms(), paced = begun, tried = 0, most;
 	struct epoll_event got[256];
 	struct conn *all;
 	size_t nall;
@@ -241,9 +242,12 @@ main(int argc, char **argv)
 		all[i].fd = -1;
 	(void)signal(SIGINT, flood_on_signal);
 	while (!over && now_ms() < until && (most == 0 || ended < (unsigned long)most)) {
+		bool hasty = strcmp(kind->name, "connect") == 0, due = now_ms() - tried >= PACE_MS;
 		int n;
 
-		for (size_t i = 0; i < nall && errors < 1000; i++)
+		if (due)
+			tried = now_ms();
+		for (size_t i = 0; (hasty || due) && i < nall && errors < 1000; i++)
 			if (all[i].fd < 0 && (most == 0 || made < (unsigned long)most) &&
 			    !flood_open(&all[i]))
 				break;
