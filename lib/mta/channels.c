@@ -543,8 +543,8 @@ channels_print(const struct channels *cs, struct buf *out)
 		    (long long)c->minjobs, (long long)c->idle_exit);
 		buf_printf(out, "slots = %lld\nthreaddepth = %lld\nconcurrency_start = %lld\n",
 		    (long long)c->slots, (long long)c->threaddepth, (long long)c->dest_start);
-		buf_printf(out, "concurrency = %lld\nbig = %lld\n", (long long)c->dest_max,
-		    (long long)c->big);
+		buf_printf(out, "concurrency = %lld\nbig = %lld\nxforward = %s\n",
+		    (long long)c->dest_max, (long long)c->big, c->xforward ? "yes" : "no");
 		channels_rate_print(out, "rate", &c->rate);
 		channels_rate_print(out, "rate_total", &c->rate_total);
 		print_periods(out, "urgentbackoff", &c->backoff[0]);
