@@ -54,6 +54,8 @@ static const struct conf_key keys[] = {
 
 	{ "ldap.url", CONF_LIST, &shared.ldap_urls, "ldapi:///", 0, 0, RELOAD, NULL,
 	    "Directory servers in order of preference." },
+	{ "ldap.provider", CONF_LIST, &shared.ldap_providers, "", 0, 0, RESTART, NULL,
+	    "Directory servers that take changes; empty means those of ldap.url." },
 	{ "ldap.base", CONF_STR, &shared.ldap_base, "", 0, 0, RELOAD, "dn",
 	    "The entry below which all domains and users are." },
 	{ "ldap.schema", CONF_ENUM, &shared.ldap_schema, "2", 0, 0, RELOAD, "2|1",

@@ -19,6 +19,7 @@ struct conf_shared {
 	char *postmaster;     /* address of last resort for notices */
 
 	char **ldap_urls;          /* ldap.url: in order of preference */
+	char **ldap_providers;     /* ldap.provider: where entries are changed; none: ldap.url */
 	char *ldap_base;           /* ldap.base */
 	int ldap_schema;           /* ldap.schema: 0 = "2", 1 = "1" */
 	char *ldap_bind_dn;        /* ldap.bind_dn */

@@ -393,13 +393,13 @@ dir_agent_new(struct dir *d, const char *dn, const char *password)
 	struct dir_agent *a = mem_new(sizeof(*a));
 
 	a->magic = AGENT_MAGIC;
-	a->dir = d;
-	list_push(&d->agents, &a->link);
+	a->dir = dir_provider(d);
+	list_push(&a->dir->agents, &a->link);
 	a->dn = mem_str(dn ? dn : "");
 	a->external = !password;
 	secret_set(&a->password, slice_str(password));
 	later_init(&a->later);
-	timer_init(&a->timer, d->loop, agent_on_timer);
+	timer_init(&a->timer, a->dir->loop, agent_on_timer);
 	return a;
 }
 

@@ -16,7 +16,7 @@ struct dir_agent;
 struct dir *dir_new_idle(struct loop *l);
 /* The same of other servers than ldap.url's: *urls is read now and at a reload. */
 struct dir *dir_new_at(struct loop *l, char ***urls);
-/* dn and password are copied; a NULL password: SASL EXTERNAL.  Connects with the first job. */
+/* At the servers of ldap.provider, or those of d.  dn and password are copied; a NULL password: SASL EXTERNAL.  Connects with the first job. */
 struct dir_agent *dir_agent_new(struct dir *d, const char *dn, const char *password);
 /* Another one, of the same servers. */
 struct dir_agent *dir_agent_other(struct dir_agent *a, const char *dn, const char *password);

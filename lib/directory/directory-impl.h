@@ -112,7 +112,9 @@ struct dir {
 	uint32_t magic;
 	struct loop *loop;
 	struct verdict say[SAYS];
-	char ***urls; /* where they are said */
+	char ***urls;         /* where they are said */
+	bool looks;           /* searches: whether it shows domains is looked after (base.c) */
+	struct dir *provider; /* where its entries are changed, once that was needed; or NULL */
 	struct server *servers;
 	size_t nservers;
 	struct dns *names; /* for those that are named; made when it is needed first */
@@ -163,6 +165,8 @@ struct server *dir_server(struct dir *d);
 /* Then: may those who ask wait for the next try?  The timer will look after them. */
 uint64_t dir_connect_ms(const struct dir *d);
 bool dir_server_wait(struct dir *d);
+/* Whose servers take changes of its entries: those of ldap.provider, or d itself. */
+struct dir *dir_provider(struct dir *d);
 /* The resolver to connect to s with, or NULL when s has an address or there can be none. */
 struct dns *dir_names(struct dir *d, const struct server *s);
 void dir_wake_at(struct dir *d, uint64_t when); /* monotonic ms */

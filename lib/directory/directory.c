@@ -150,25 +150,35 @@ servers_read(struct dir *d)
 	}
 }
 
+/* Of one list: how many there are; *good becomes false when one of them is none. */
+static size_t
+servers_check(char ***urls, const char *key, struct buf *out, bool *good)
+{
+	size_t n = 0;
+
+	for (; *urls && (*urls)[n]; n++) {
+		struct server s = { 0 };
+		char *why = server_read(&s, slice_str((*urls)[n]));
+
+		if (why)
+			buf_printf(out, "%s: %s: %s: %s\n", conf_where(urls), key, (*urls)[n], why);
+		*good = *good && !why;
+		mem_free(&why);
+		tls_unref(&s.tls);
+	}
+	return n;
+}
+
 bool
 dir_check(struct buf *out)
 {
 	bool good = true;
-	size_t n = 0;
+	size_t n;
 
 	if (no_directory())
 		return true;
-	for (; shared.ldap_urls && shared.ldap_urls[n]; n++) {
-		struct server s = { 0 };
-		char *why = server_read(&s, slice_str(shared.ldap_urls[n]));
-
-		if (why)
-			buf_printf(out, "%s: ldap.url: %s: %s\n", conf_where(&shared.ldap_urls),
-			    shared.ldap_urls[n], why);
-		good = good && !why;
-		mem_free(&why);
-		tls_unref(&s.tls);
-	}
+	n = servers_check(&shared.ldap_urls, "ldap.url", out, &good);
+	(void)servers_check(&shared.ldap_providers, "ldap.provider", out, &good);
 	if (n == 0) {
 		buf_printf(out, "%s: ldap.url: at least one server is needed\n",
 		    conf_where(&shared.ldap_urls));
@@ -300,8 +310,19 @@ dir_new(struct loop *l)
 {
 	struct dir *d = dir_new_idle(l);
 
+	d->looks = true;
 	dir_fetch_check(d);
 	return d;
+}
+
+struct dir *
+dir_provider(struct dir *d)
+{
+	if (d->urls != &shared.ldap_urls || !shared.ldap_providers || !shared.ldap_providers[0])
+		return d;
+	if (!d->provider)
+		d->provider = dir_new_at(d->loop, &shared.ldap_providers);
+	return d->provider;
 }
 
 void
@@ -324,7 +345,10 @@ dir_reload(struct dir *d)
 	dir_fetch_resume(d);
 	dir_auth_resume(d);
 	dir_writers_resume(d);
-	dir_fetch_check(d);
+	if (d->looks)
+		dir_fetch_check(d);
+	if (d->provider)
+		dir_reload(d->provider);
 }
 
 static void
@@ -344,6 +368,7 @@ dir_free(struct dir **dp)
 	*dp = NULL;
 	if (!d)
 		return;
+	dir_free(&d->provider);
 	dir_fetch_close(d);
 	dir_auth_close(d);
 	dir_searches_close(d);

@@ -502,15 +502,15 @@ dir_writer_new(struct dir *d, const char *dn, const char *password)
 	struct dir_writer *w = mem_new(sizeof(*w));
 
 	w->magic = WRITER_MAGIC;
-	w->dir = d;
-	list_push(&d->writers, &w->link);
+	w->dir = dir_provider(d);
+	list_push(&w->dir->writers, &w->link);
 	w->dn = mem_str(dn);
 	secret_set(&w->password, slice_str(password));
 	list_init(&w->waiting);
 	list_init(&w->sent);
 	list_init(&w->ready);
 	later_init(&w->later);
-	timer_init(&w->timer, d->loop, writer_on_timer);
+	timer_init(&w->timer, w->dir->loop, writer_on_timer);
 	return w;
 }
 

@@ -13,7 +13,8 @@
 #include "directory/directory.h"
 
 struct dir_writer;
-/* Uses the servers of d (whose first should be the provider); dn and password are copied.
+/* Uses the servers of ldap.provider, or those of d, whose first should be the provider then; dn and
+ * password are copied.
  * Connects with the first change. */
 struct dir_writer *dir_writer_new(struct dir *d, const char *dn, const char *password);
 /* Before d.  Changes that wait are dropped, their `done` is not called. */

@@ -8,7 +8,7 @@
 #include "conf/conf.h"
 
 struct pab_conf {
-	char **urls;    /* pab.url: servers; none: those of ldap.url */
+	char **urls;    /* pab.url: servers; none: those of ldap.provider or ldap.url */
 	char *base;     /* pab.base */
 	char *dn;       /* pab.dn: who acts for people there; "" = uid=pab of ldap.base */
 	char *password; /* pab.password; "" = there are no address books here */
@@ -18,7 +18,7 @@ extern struct pab_conf pab_conf;
 /* clang-format off */
 #define PAB_KEYS \
 	{ "pab.url", CONF_LIST, &pab_conf.urls, "", 0, 0, RESTART, NULL, \
-	    "Servers of the personal address books; empty means those of ldap.url." }, \
+	    "Servers of the personal address books; empty means those of ldap.provider or ldap.url." }, \
 	{ "pab.base", CONF_STR, &pab_conf.base, "o=pab", 0, 0, RESTART, "dn", \
 	    "The entry below which all address books are." }, \
 	{ "pab.dn", CONF_STR, &pab_conf.dn, "", 0, 0, RESTART, "dn", \
