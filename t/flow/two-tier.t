@@ -9,7 +9,7 @@ import tm
 from twotier import Deployment, SCRIPT
 
 tt = Deployment("--users", "6")
-D, OUT, PW = tt.env["DOMAIN"], tt.env["OUTSIDE"], tt.env["PASSWORD"]
+D, OUT = tt.env["DOMAIN"], tt.env["OUTSIDE"]
 ME, YOU = tt.address(1), tt.address(2)      # on store1, on store2
 tm.is_(tt.call("status").returncode, 0, "every host is up, and every daemon answers")
 
@@ -84,30 +84,23 @@ for n, store in ((1, "store1"), (2, "store2")):
     p.quit()
 
 # ---- 2b. the same in the browser: any of the two hosts, one session
-def web(method, path, body=None, cookie=None):
-    c = http.client.HTTPSConnection(tt.env["MAIL_HOST"], 443, context=tt.tls, timeout=tm.LONG)
-    c.request(method, path, body and json.dumps(body), {"Content-Type": "application/json", "Origin": "https://" + tt.env["MAIL_HOST"], **({"Cookie": cookie} if cookie else {})})
-    r = c.getresponse()
-    return r, r.read()
-
-
 def served(cookie):
     try:
-        return web("GET", "/session", None, cookie)[0].status == 200
+        return tt.web("GET", "/session", None, cookie)[0].status == 200
     except (OSError, http.client.HTTPException):
         return False
 
 
 for n, store in ((1, "store1"), (2, "store2")):
     tt.only("https", "mem1")
-    cookie = web("POST", "/login", {"user": tt.user(n), "password": PW})[0].getheader("Set-Cookie").split(";")[0]
+    cookie = tt.browser(n)
     for mem in ("mem1", "mem2"):
         tt.only("https", mem)
-        session = json.loads(web("GET", "/.well-known/jmap", None, cookie)[1])
+        session = json.loads(tt.web("GET", "/.well-known/jmap", None, cookie)[1])
         tm.is_((session["username"], session["apiUrl"]), (tt.address(n), f"https://{tt.env['MAIL_HOST']}/jmap/api"), f"user {n}: JMAP by {mem}, under the one name")
         tm.ok(tm.wait_for(lambda: tt.log(mem, "memd", "ev=http ", f"user={tt.address(n)}", "peer=192.0.2.9")), "which knows the client behind the balancer")
     account = list(session["accounts"])[0]
-    r = json.loads(web("POST", "/jmap/api", {"using": ["urn:ietf:params:jmap:core", "urn:ietf:params:jmap:mail"],
+    r = json.loads(tt.web("POST", "/jmap/api", {"using": ["urn:ietf:params:jmap:core", "urn:ietf:params:jmap:mail"],
                                              "methodCalls": [["Mailbox/get", {"accountId": account}, "m"]]}, cookie)[1])
     there = {m["name"]: m["totalEmails"] for m in r["methodResponses"][0][1]["list"]}
     c = tt.imap(n)
@@ -249,13 +242,9 @@ c = tt.imap(3)      # on store1
 c.create("Projects")
 c.append("Projects", "(\\Flagged)", None, b"Subject: taken along\r\n\r\nhello\r\n")
 before = c.status("Projects", "(MESSAGES UIDNEXT UIDVALIDITY)")[1]
-with open(f"{tt.dir}/store1/etc/tiermail/tiermail.conf") as f:
-    text = f.read()
-with open(f"{tt.dir}/store1/etc/tiermail/mover.conf", "w") as f:    # he who changes mailHost asks the provider
-    f.write(re.sub(r"(?m)^url = .*", f"url = ldaps://ldap-master.{D}", text))
 with open(f"{tt.dir}/store1/etc/tiermail/mover.pw", "w") as f:
     f.write(tt.env["LDAP_ADMIN_PASSWORD"] + "\n")
-move = ("exec", "store1", "storectl", "-c", "/etc/tiermail/mover.conf", "move", "-D", tt.env["LDAP_ADMIN_DN"], "-y", "/etc/tiermail/mover.pw")
+move = ("exec", "store1", "storectl", "move", "-D", tt.env["LDAP_ADMIN_DN"], "-y", "/etc/tiermail/mover.pw")
 r = tt.call(*move, tt.address(3), f"mmp1.{D}")
 tm.ok(r.returncode != 0 and f"store1.{D}" in tt.ldap("ldap-master", 3, "mailHost"), "not to a host that takes none") or tm.diag(r.stdout + r.stderr)
 r = tt.call(*move, tt.address(3), f"store2.{D}")

@@ -5,7 +5,7 @@
     tt.arrived(2, "subject")                       the message's octets in user 2's INBOX, waited for
     tt.done()
 """
-import atexit, ctypes, glob, imaplib, os, poplib, re, smtplib, socket, ssl, subprocess, sys
+import atexit, ctypes, glob, http.client, imaplib, json, os, poplib, re, smtplib, socket, ssl, subprocess, sys
 import tm
 
 SCRIPT = os.path.join(tm.TOP, "scripts/two-tier")
@@ -93,6 +93,18 @@ class Deployment:
         p.user(self.user(n))
         p.pass_(self.env["PASSWORD"])
         return p
+
+    def web(self, method, path, body=None, cookie=None):
+        """A request of a browser, by the balancer: (the answer, its octets)."""
+        c = http.client.HTTPSConnection(self.env["MAIL_HOST"], 443, context=self.tls, timeout=tm.LONG)
+        c.request(method, path, body and json.dumps(body), {"Content-Type": "application/json", "Origin": "https://" + self.env["MAIL_HOST"], **({"Cookie": cookie} if cookie else {})})
+        r = c.getresponse()
+        return r, r.read()
+
+    def browser(self, n, password=None):
+        """The cookie of a session of the web, or None."""
+        said = self.web("POST", "/login", {"user": self.user(n), "password": password or self.env["PASSWORD"]})[0].getheader("Set-Cookie")
+        return said and said.split(";")[0]
 
     def submit(self, n, to, subject):
         with smtplib.SMTP(self.env["MAIL_HOST"], 587, local_hostname="client.test", timeout=tm.LONG) as s:
