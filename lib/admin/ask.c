@@ -95,7 +95,9 @@ static const struct {
 	{ DIR_R_PROXY, ADMIN_DENIED, "proxy", "the directory does not let us act for this person",
 	    false },
 	{ DIR_R_READ_ONLY, ADMIN_FAILED, "read-only",
-	    "%s: the first server of ldap.provider, or ldap.url, is a replica, which cannot be changed", false },
+	    "%s: the first server of ldap.provider, or ldap.url, is a replica, which cannot be "
+	    "changed",
+	    false },
 	{ DIR_R_AWAY, ADMIN_AWAY, "away", "%s: the directory does not answer, nothing was done: %s",
 	    true },
 	{ DIR_R_UNKNOWN, ADMIN_UNKNOWN, "unknown",

@@ -155,6 +155,12 @@ announce_accept(struct daemon_listen *l, int fd)
 	proxyproto_start(daemon_self.current, fd, ANNOUNCE_MS, &a->op, announce_done, a);
 }
 
+bool
+announce_waits(void)
+{
+	return nwaiting > 0;
+}
+
 void
 announce_drain(void)
 {

@@ -55,6 +55,9 @@ static struct conf_key listen_keys[] = {
 static struct conf_key own_keys[] = {
 	{ "drain_timeout", CONF_TIME, &daemon_self.drain_timeout, "30s", 0, 86400000, RELOAD, NULL,
 	    "How long sessions may take to end when the daemon is stopped." },
+	{ "upgrade_timeout", CONF_TIME, &daemon_self.upgrade_timeout, "1d", 0, 30 * 86400000LL,
+	    RELOAD, NULL,
+	    "How long sessions may stay with a process that another has taken over from." },
 	{ "core", CONF_BOOL, &daemon_self.core, "no", 0, 0, RESTART, NULL,
 	    "Write core files; they hold mail and passwords." },
 	{ "proxy.networks", CONF_LIST, &daemon_self.proxy_networks, "", 0, 0, RELOAD, "network",

@@ -219,6 +219,18 @@ control_start_news(struct loop *l, int fd)
 }
 
 void
+control_stop(void)
+{
+	listener_stop(&listener, NULL);
+	listener_stop(&metrics_listener, NULL);
+	listener_stop(&news_listener, NULL);
+	close(daemon_self.ctl_fd);
+	close(daemon_self.metrics_fd);
+	close(daemon_self.news_fd);
+	daemon_self.ctl_fd = daemon_self.metrics_fd = daemon_self.news_fd = -1;
+}
+
+void
 control_hold(struct ctl_conn *c, struct ctl_conn **holder)
 {
 	c->holder = holder;

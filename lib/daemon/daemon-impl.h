@@ -16,7 +16,7 @@ struct self {
 	char *dir;                      /* of the configuration */
 	char *shared_path, *own_path;   /* NULL = there is no such file */
 	struct daemon_listen **listens; /* filled by conf_read */
-	int64_t drain_timeout;
+	int64_t drain_timeout, upgrade_timeout;
 	char **proxy_networks;
 	bool core;
 	int sandbox; /* enum sandbox_mode */
@@ -77,8 +77,38 @@ int setup_rundir(void) MUSTCHECK;
 int setup_listeners(void) MUSTCHECK; /* LISTEN_FDS first, then addresses */
 int setup_privileges(void) MUSTCHECK;
 int setup_run_files(void) MUSTCHECK; /* control socket and pid file */
+int setup_pid(void) MUSTCHECK;       /* the latter: it names this process from now on */
 void setup_close_listeners(void);
 void setup_remove(void); /* the files in rundir */
+
+#define SETUP_FIRST_FD 3               /* SD_LISTEN_FDS_START */
+bool setup_inherited(size_t listener); /* systemd's, whose path is not ours */
+
+/* ---- upgrade.c: SIGUSR2 ---- */
+enum upgrade_socket {
+	UPGRADE_CTL,
+	UPGRADE_METRICS,
+	UPGRADE_NEWS,
+	UPGRADE_REMOTE,
+	UPGRADE_OLD, /* the link to who has started us */
+	UPGRADE_SOCKETS
+};
+void upgrade_init(void); /* first of all: the program's name */
+/* An inherited descriptor: true, it was one of these, and is kept for upgrade_socket. */
+bool upgrade_inherit(struct slice name, int fd);
+int upgrade_socket(enum upgrade_socket which); /* ownership moves; -1 = there is none */
+void upgrade_start(void);                      /* in the parent; says in the log what came of it */
+void upgrade_refuse(const char *why);
+bool upgrade_died(pid_t pid, int status); /* false: it was another child */
+bool upgrade_retired(void);               /* another process has taken over from this one */
+bool upgrade_pending(void); /* this one has not yet taken over: nothing in rundir is its own */
+void upgrade_ready(void);   /* this one serves: so its predecessor retires */
+/* A control line: is it one that sessions of a predecessor must hear, too?  Tells it, if there is one. */
+bool upgrade_concerns(struct slice line);
+void upgrade_tell(struct slice line);
+bool
+upgrade_awaits(void); /* a predecessor has sessions yet, and hears of its successors by us alone */
+void upgrade_close_fds(void); /* in a forked child */
 
 /* ---- notify.c ---- */
 void notify_send(const char *text); /* to systemd, if it listens */
@@ -98,6 +128,8 @@ void counters_write(struct buf *out, const pid_t *pids, size_t npids, uint64_t r
 /* Starts the daemon's work on `l`; 0 or -errno. */
 int worker_start(struct loop *l, int worker) MUSTCHECK;
 void worker_drain(void);
+/* Takes nothing new, and drains when the last session has ended by itself. */
+void worker_retire(void);
 bool worker_reload(char **why) MUSTCHECK;
 /* Answers a control line; false when it is unknown. */
 bool worker_answer(struct slice line, struct buf *out);
@@ -109,6 +141,7 @@ extern void (*worker_drained)(void);
 /* ---- announce.c: listeners behind a proxy ---- */
 /* A connection of a listener, to program.accept: at once, or when its PROXY header is read. */
 void announce_accept(struct daemon_listen *l, int fd);
+bool announce_waits(void); /* some have not said yet who they are */
 void announce_drain(void); /* those that have said nothing yet are closed */
 
 /* ---- admin.c ---- */
@@ -136,6 +169,7 @@ void control_start_news(struct loop *l, int fd);
 void control_answer(struct ctl_conn *c, struct slice text);
 /* For an answer that comes later: *holder becomes NULL when the asker goes away before. */
 void control_hold(struct ctl_conn *c, struct ctl_conn **holder);
+void control_stop(void);      /* the sockets are another process's from now on; answers go out */
 void control_close_fds(void); /* in a forked child */
 
 /* ---- remote.c: the same for other hosts, daemon/remote.h ---- */
@@ -144,16 +178,21 @@ void remote_stop(void);
 
 /* ---- parent.c ---- */
 int parent_run(void);
+/* For upgrade.c: `heir` serves from now on; what it was told concerns our sessions, too. */
+void parent_retire(pid_t heir);
+void parent_hear(struct slice line);
+void parent_leave(void); /* when nothing keeps it */
 /* ---- single.c ---- */
 int single_run(void);
 
 /* ---- signals.c ---- */
-/* Blocks these signals and calls fn for each that comes. */
+/* Blocks SIGTERM, SIGINT, SIGHUP, SIGUSR2 and with `children` SIGCHLD, and calls fn for each that comes. */
 void signals_start(struct loop *l, bool children, void (*fn)(int sig));
 /* Readable while a signal waits that ends this process: for who must wait outside of the loop.  -1
  * before signals_start. */
 int signals_end_fd(void);
 void signals_forked(void); /* in a forked child: unblocks and forgets */
+void signals_exec(void);   /* ... that becomes another program: as they were */
 
 /* Packets between parent and worker: this, and text. */
 struct packet {
@@ -161,6 +200,13 @@ struct packet {
 	uint16_t kind;
 	uint16_t flags;
 };
-enum packet_kind { PACKET_LINE, PACKET_RELOAD, PACKET_DRAIN, PACKET_READY, PACKET_TEXT };
+enum packet_kind {
+	PACKET_LINE,
+	PACKET_RELOAD,
+	PACKET_DRAIN,
+	PACKET_RETIRE,
+	PACKET_READY,
+	PACKET_TEXT
+};
 enum packet_flag { PACKET_MORE = 1, PACKET_UNKNOWN = 2 };
 #endif

@@ -247,18 +247,38 @@ kill_workers(void)
 			kill(workers[i].pid, SIGKILL);
 }
 
-static void
-leave_if_over(void)
+void
+parent_leave(void)
 {
+	if (upgrade_awaits() && !daemon_self.draining)
+		return;
 	for (int64_t i = 0; i < daemon_self.nworkers; i++)
 		if (workers[i].pid > 0)
 			return;
 	loop_stop(&daemon_self.loop);
 }
 
+/* Tells the workers so; those that cannot hear it end now. */
+static void
+parent_end(enum packet_kind how)
+{
+	for (struct worker *w = workers; w < workers + daemon_self.nworkers; w++) {
+		timer_stop(&w->timer);
+		if (w->pid > 0 && parent_worker_say(w, 0, how, S("")) < 0)
+			kill(w->pid, SIGKILL);
+	}
+	parent_leave();
+}
+
+static void parent_drain(void);
+
 static void
 parent_on_drain_over(struct timer *t UNUSED)
 {
+	if (!daemon_self.draining) { /* retired, and somebody stays on */
+		parent_drain();
+		return;
+	}
 	log_event(LOG_WARN, "drain_timeout", "limit_ms=%lld", (long long)daemon_self.drain_timeout);
 	kill_workers();
 }
@@ -271,19 +291,30 @@ parent_drain(void)
 		return;
 	}
 	daemon_self.draining = true;
+	upgrade_tell(S("drain"));
 	log_event(LOG_INFO, "drain", "limit_ms=%lld", (long long)daemon_self.drain_timeout);
-	notify_send("STOPPING=1\n");
+	if (!upgrade_retired())
+		notify_send("STOPPING=1\n");
 	setup_close_listeners();
 	remote_stop();
 	timer_start(&drain_timer, (uint64_t)daemon_self.drain_timeout, 0);
-	for (int64_t i = 0; i < daemon_self.nworkers; i++) {
-		struct worker *w = &workers[i];
+	parent_end(PACKET_DRAIN);
+}
 
-		timer_stop(&w->timer);
-		if (w->pid > 0 && parent_worker_say(w, 0, PACKET_DRAIN, S("")) < 0)
-			kill(w->pid, SIGKILL);
-	}
-	leave_if_over();
+/* Another process has the listeners and the sockets in rundir. */
+void
+parent_retire(pid_t heir)
+{
+	char text[40];
+
+	(void)snprintf(text, sizeof(text), "MAINPID=%d\n", (int)heir);
+	notify_send(text);
+	setup_close_listeners();
+	remote_stop();
+	control_stop();
+	timer_stop(&watchdog);
+	timer_start(&drain_timer, (uint64_t)daemon_self.upgrade_timeout, 0);
+	parent_end(PACKET_RETIRE);
 }
 
 /* ---- workers ----------------------------------------------------------------------------- */
@@ -309,6 +340,7 @@ parent_on_packet(struct ipc *c, struct slice text, int *fds UNUSED, size_t nfds 
 			log_event(LOG_INFO, "ready", "version=%s workers=%lld", TIERMAIL_VERSION,
 			    (long long)daemon_self.nworkers);
 			notify_send("READY=1\nSTATUS=running\n");
+			upgrade_ready();
 		}
 		return;
 	}
@@ -362,8 +394,8 @@ worker_died(struct worker *w, int status)
 		log_event(LOG_ERROR, "worker_died", "worker=%d signal=%d status=%d", w->index,
 		    WIFSIGNALED(status) ? WTERMSIG(status) : 0,
 		    WIFEXITED(status) ? WEXITSTATUS(status) : 0);
-	if (daemon_self.draining) {
-		leave_if_over();
+	if (daemon_self.draining || upgrade_retired()) {
+		parent_leave();
 		return;
 	}
 	if (!was_ready) { /* it never worked: say so instead of trying for ever */
@@ -371,7 +403,7 @@ worker_died(struct worker *w, int status)
 		    WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : EX_SOFTWARE;
 		daemon_self.draining = true;
 		kill_workers();
-		leave_if_over();
+		parent_leave();
 		return;
 	}
 	w->restarts++;
@@ -390,6 +422,7 @@ child(struct worker *w, int channel, pid_t parent)
 		_exit(EX_OSERR);
 	signals_forked();
 	control_close_fds();
+	upgrade_close_fds();
 	close(uv_backend_fd(&daemon_self.loop.uv));
 	for (int64_t i = 0; i < daemon_self.nworkers; i++)
 		if (workers[i].link)
@@ -404,7 +437,7 @@ worker_spawn(struct worker *w)
 	struct link *link;
 	int fds[2], rc;
 
-	if (daemon_self.draining)
+	if (daemon_self.draining || upgrade_retired())
 		return;
 	must(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) == 0);
 	fflush(NULL);
@@ -437,10 +470,13 @@ on_children(void)
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (upgrade_died(pid, status))
+			continue;
 		for (int64_t i = 0; i < daemon_self.nworkers; i++)
 			if (workers[i].pid == pid)
 				worker_died(&workers[i], status);
+	}
 }
 
 /* ---- events ------------------------------------------------------------------------------ */
@@ -454,6 +490,8 @@ parent_on_signal(int sig)
 		on_children();
 	else if (sig == SIGHUP)
 		(void)parent_reload(&out);
+	else if (sig == SIGUSR2)
+		upgrade_start();
 	else
 		parent_drain();
 	buf_fini(&out);
@@ -480,6 +518,8 @@ parent_on_ask(struct ctl_conn *c, struct slice line)
 	struct request *q;
 	int rc;
 
+	if (upgrade_concerns(line))
+		upgrade_tell(line);
 	if (slice_eq(line, S("reload"))) {
 		(void)parent_reload(&out);
 	} else if (slice_eq(line, S("drain"))) {
@@ -501,6 +541,22 @@ parent_on_ask(struct ctl_conn *c, struct slice line)
 	buf_fini(&out);
 	if (slice_eq(line, S("drain")) && !daemon_self.draining)
 		parent_drain();
+}
+
+/* Of our successor: about sessions, which we have, too. */
+void
+parent_hear(struct slice line)
+{
+	struct buf out = { 0 };
+
+	if (!upgrade_concerns(line))
+		return;
+	upgrade_tell(line);
+	if (slice_eq(line, S("drain")))
+		parent_drain();
+	else if (admin_spread(line, parent_drain, &out) >= 0)
+		ask_all(request_new(NULL), line);
+	buf_fini(&out);
 }
 
 static void

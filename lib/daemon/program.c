@@ -294,6 +294,7 @@ program_run(const struct program *p, int argc, char **argv)
 {
 	int code;
 
+	upgrade_init();
 	daemon_self.d = p;
 	daemon_self.started_ms = clock_mono_ms();
 	if ((code = take_options(argc, argv)) >= 0)

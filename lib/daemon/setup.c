@@ -23,8 +23,6 @@
 #include "daemon/daemon-impl.h"
 #include "daemon/remote.h"
 
-#define FIRST_FD 3 /* SD_LISTEN_FDS_START */
-
 static int
 setup_failed(const char *what, const char *name, int rc)
 {
@@ -129,6 +127,12 @@ setup_privileges(void)
 
 static bool *inherited; /* per listener: came from systemd, its path is not ours */
 
+bool
+setup_inherited(size_t listener)
+{
+	return inherited[listener];
+}
+
 static struct daemon_listen *
 listener_named(struct slice name, size_t *at)
 {
@@ -149,16 +153,22 @@ take_inherited(void)
 
 	if (pid && fds && strtol(pid, NULL, 10) == (long)getpid() &&
 	    slice_u64(slice_str(fds), 1000, &n) == 0) {
-		for (int fd = FIRST_FD; fd < FIRST_FD + (int)n; fd++) {
+		for (int fd = SETUP_FIRST_FD; fd < SETUP_FIRST_FD + (int)n; fd++) {
 			struct daemon_listen *l;
+			bool ours;
 
 			if (!slice_cut(&names, ':', &name))
 				name = S("unknown");
 			(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+			if (upgrade_inherit(name, fd))
+				continue;
+			/* Of a predecessor (upgrade.c): a socket that we would have made. */
+			if ((ours = slice_starts(name, S("="))))
+				name = slice_from(name, 1);
 			l = listener_named(name, &at);
 			if (l && l->fd < 0) {
 				l->fd = fd;
-				inherited[at] = true;
+				inherited[at] = !ours;
 				continue;
 			}
 			log_event(LOG_WARN, "socket_unused", "name=%s", log_value(name));
@@ -228,7 +238,9 @@ listen_remotely(void)
 		return 0;
 	text = daemon_remote_address(port);
 	rc = addr_parse(slice_str(text), &a);
-	daemon_self.remote_fd = rc < 0 ? rc : open_patiently(&a, 0);
+	daemon_self.remote_fd = upgrade_socket(UPGRADE_REMOTE);
+	if (daemon_self.remote_fd < 0)
+		daemon_self.remote_fd = rc < 0 ? rc : open_patiently(&a, 0);
 	if (daemon_self.remote_fd < 0)
 		rc = setup_failed("control", text, daemon_self.remote_fd);
 	mem_free(&text);
@@ -274,8 +286,8 @@ setup_close_listeners(void)
 
 /* ---- files in rundir --------------------------------------------------------------------- */
 
-static int
-write_pid(void)
+int
+setup_pid(void)
 {
 	char *temp = mem_printf("%s.%d", daemon_self.pid_path, (int)getpid());
 	FILE *f = fopen(temp, "we");
@@ -295,12 +307,16 @@ write_pid(void)
 
 /* A socket of ours in rundir: its descriptor, or -errno. */
 static int
-run_socket(const char *path, int mode)
+run_socket(enum upgrade_socket which, const char *path, int mode)
 {
-	char *text = mem_printf("unix:%s", path);
+	char *text;
 	struct addr a;
-	int rc = addr_parse(slice_str(text), &a);
+	int rc = upgrade_socket(which);
 
+	if (rc >= 0)
+		return rc;
+	text = mem_printf("unix:%s", path);
+	rc = addr_parse(slice_str(text), &a);
 	free(text);
 	rc = rc < 0 ? rc : open_patiently(&a, mode);
 	return rc < 0 ? setup_failed("control", path, rc) : rc;
@@ -316,16 +332,17 @@ setup_run_files(void)
 	daemon_self.ctl_path = mem_printf("%s/%s.ctl", shared.rundir, name);
 	daemon_self.metrics_path = mem_printf("%s/%s.metrics", shared.rundir, name);
 	daemon_self.news_path = mem_printf("%s/%s.news", shared.rundir, name);
-	daemon_self.ctl_fd = run_socket(daemon_self.ctl_path, *shared.group ? 0600 : 0660);
+	daemon_self.ctl_fd =
+	    run_socket(UPGRADE_CTL, daemon_self.ctl_path, *shared.group ? 0600 : 0660);
 	if (daemon_self.ctl_fd < 0)
 		return daemon_self.ctl_fd;
-	daemon_self.metrics_fd = run_socket(daemon_self.metrics_path, 0660);
+	daemon_self.metrics_fd = run_socket(UPGRADE_METRICS, daemon_self.metrics_path, 0660);
 	if (daemon_self.metrics_fd < 0)
 		return daemon_self.metrics_fd;
-	daemon_self.news_fd = run_socket(daemon_self.news_path, 0660);
+	daemon_self.news_fd = run_socket(UPGRADE_NEWS, daemon_self.news_path, 0660);
 	if (daemon_self.news_fd < 0)
 		return daemon_self.news_fd;
-	rc = write_pid();
+	rc = upgrade_pending() ? 0 : setup_pid();
 	return rc < 0 ? setup_failed("pidfile", daemon_self.pid_path, rc) : 0;
 }
 
@@ -334,7 +351,8 @@ setup_remove(void)
 {
 	struct addr a;
 
-	if (!daemon_self.ctl_path) /* a master, which has none of this */
+	/* A master has none of this; or it is another process's. */
+	if (!daemon_self.ctl_path || upgrade_retired() || upgrade_pending())
 		return;
 	unlink(daemon_self.ctl_path);
 	unlink(daemon_self.metrics_path);

@@ -40,6 +40,7 @@ signals_start(struct loop *l, bool children, void (*fn)(int sig))
 	sigaddset(&blocked, SIGTERM);
 	sigaddset(&blocked, SIGINT);
 	sigaddset(&blocked, SIGHUP);
+	sigaddset(&blocked, SIGUSR2);
 	if (children)
 		sigaddset(&blocked, SIGCHLD);
 	must(sigprocmask(SIG_BLOCK, &blocked, NULL) == 0);
@@ -61,6 +62,17 @@ signals_forked(void)
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
+	signal(SIGUSR2, SIG_IGN);
 	signal(SIGCHLD, SIG_DFL);
 	must(sigprocmask(SIG_UNBLOCK, &blocked, NULL) == 0);
+}
+
+void
+signals_exec(void)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	signal(SIGPIPE, SIG_DFL);
+	must(sigprocmask(SIG_SETMASK, &none, NULL) == 0);
 }

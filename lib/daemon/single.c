@@ -77,7 +77,9 @@ single_on_signal(int sig)
 {
 	struct buf out = { 0 };
 
-	if (sig == SIGHUP && !is_master())
+	if (sig == SIGUSR2)
+		upgrade_refuse("it is one process: restart it");
+	else if (sig == SIGHUP && !is_master())
 		(void)single_reload(&out);
 	else
 		single_drain();

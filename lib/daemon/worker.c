@@ -13,6 +13,8 @@
 #include "base/mem.h"
 #include "daemon/daemon-impl.h"
 
+#define RETIRE_LOOK_MS 500
+
 void (*worker_drained)(void);
 
 static struct loop loop; /* of a forked worker */
@@ -88,16 +90,60 @@ worker_start(struct loop *l, int worker)
 	return 0;
 }
 
+static void
+worker_close_listeners(void)
+{
+	for (size_t i = 0; listening && daemon_self.listens && daemon_self.listens[i]; i++)
+		listener_stop(&daemon_self.listens[i]->listener, NULL);
+	listening = false;
+	setup_close_listeners();
+	remote_stop();
+}
+
+static bool
+one_is_there(void *arg, const struct daemon_session *s UNUSED)
+{
+	bool *any = arg;
+
+	*any = true;
+	return false;
+}
+
+static void
+worker_look_for_sessions(struct timer *t)
+{
+	bool any = false;
+
+	daemon_self.d->sessions->walk(one_is_there, &any);
+	if (any || announce_waits())
+		return;
+	timer_stop(t);
+	worker_drain();
+}
+
+void
+worker_retire(void)
+{
+	static struct timer look;
+
+	if (daemon_self.draining || !listening)
+		return;
+	worker_close_listeners();
+	if (!daemon_self.d->sessions) {
+		worker_drain();
+		return;
+	}
+	timer_init(&look, daemon_self.current, worker_look_for_sessions);
+	timer_start(&look, RETIRE_LOOK_MS, RETIRE_LOOK_MS);
+}
+
 void
 worker_drain(void)
 {
 	if (daemon_self.draining)
 		return;
 	daemon_self.draining = true;
-	for (size_t i = 0; listening && daemon_self.listens && daemon_self.listens[i]; i++)
-		listener_stop(&daemon_self.listens[i]->listener, NULL);
-	setup_close_listeners();
-	remote_stop();
+	worker_close_listeners();
 	announce_drain();
 	if (daemon_self.d->drain)
 		daemon_self.d->drain();
@@ -203,6 +249,8 @@ worker_on_packet(struct ipc *c UNUSED, struct slice text, int *fds UNUSED, size_
 		worker_answer_request(p.id, slice_from(text, sizeof(p)));
 	else if (p.kind == PACKET_DRAIN)
 		worker_drain();
+	else if (p.kind == PACKET_RETIRE)
+		worker_retire();
 	else if (p.kind == PACKET_RELOAD && !worker_reload(&why))
 		config_log(LOG_ERROR, "reload_failed", why); /* changed since the parent looked */
 	else

@@ -111,7 +111,7 @@ def main():
                 section = m.group(1) + "." if m else section
                 m = re.match(r"#([a-z_]+) =", line)
                 keys |= {section + m.group(1)} if m else set()
-        skeleton = {"drain_timeout", "core", "sandbox", "proxy.networks"} | {k for k, s in common if s}
+        skeleton = {"drain_timeout", "upgrade_timeout", "core", "sandbox", "proxy.networks"} | {k for k, s in common if s}
         tm.is_(sorted(keys), sorted({k for k, s in common if not s} - skeleton),
                "conf/tiermail.conf shows every shared key")
     tm.done()
