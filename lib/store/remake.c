@@ -7,11 +7,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "store/holder.h"
 #include "store/remake.h"
 #include "store/snapshot.h"
 
@@ -70,6 +70,9 @@ remake_give(int at, const char *name, const struct stat *owner)
 int
 store_remake_begin(struct store_remake *m)
 {
+	char *who = NULL;
+	int rc;
+
 	m->made = false;
 	m->env = NULL;
 	m->txn = NULL;
@@ -77,8 +80,9 @@ store_remake_begin(struct store_remake *m)
 	m->dirfd = open(m->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (m->dirfd < 0)
 		return store_remake_fail(m, errno, m->path);
-	if (flock(m->dirfd, LOCK_EX | LOCK_NB) < 0) {
-		*m->why = mem_printf("%s: stored is at work here; stop it first", m->path);
+	if ((rc = store_holder_lock(m->dirfd, "storectl", &who)) < 0) {
+		*m->why = mem_printf("%s: %s; stop it first", m->path, who ? who : strerror(-rc));
+		mem_free(&who);
 		return -EBUSY;
 	}
 	return 0;

@@ -5,13 +5,13 @@
  * do, and says why; then nothing is left open.  The partition's lock is held as long as it is open. */
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "store/holder.h"
 #include "store/writer/writer-impl.h"
 
 #define EXT4_MAGIC 0xef53u /* linux/magic.h: ext2 to ext4 */
@@ -35,16 +35,17 @@ store_part_mend(struct writer *w)
 static int
 lock_partition(struct store_part *p, char **why)
 {
-	int rc = 0;
+	char *who = NULL;
+	int rc;
 
 	(void)!mkdir(p->path, 0750);
 	p->files.dirfd = open(p->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (p->files.dirfd < 0 || flock(p->files.dirfd, LOCK_EX | LOCK_NB) < 0) {
-		rc = -errno;
-		*why = mem_printf("%s: %s", p->path,
-		    errno == EWOULDBLOCK ? "another stored or storectl recover is at work here" :
-					   strerror(errno));
-	}
+	rc = p->files.dirfd < 0 ? -errno : store_holder_lock(p->files.dirfd, "stored", &who);
+	if (rc == -EWOULDBLOCK)
+		*why = mem_printf("%s: %s", p->path, who);
+	else if (rc < 0)
+		*why = mem_printf("%s: %s", p->path, strerror(-rc));
+	mem_free(&who);
 	return rc;
 }
 
