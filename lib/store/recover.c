@@ -113,16 +113,25 @@ open_new(struct work *w)
 
 /* ---- the log -------------------------------------------------------------------------------------- */
 
-/* The batch of the last steady point of the index that was; 0: not known. */
-static uint64_t
-batch_synced(const struct work *w)
+/* What the index that was says of message files: the batch of its last steady point, 0 when that is not known,
+ * and whether a sync has failed since. */
+static void
+files_known(struct work *w)
 {
 	char *index = mem_printf("%s/index", w->r->path);
 	struct store_steady s;
 	int rc = store_steady_read(index, &s);
 
 	mem_free(&index);
-	return rc == 0 ? s.batch : 0;
+	w->replay.synced = rc == 0 ? s.batch : 0;
+	w->replay.doubt = rc == 0 && s.suspect;
+}
+
+/* Files that stored had not synced, and those that were made again: no steady point will do it. */
+static int
+files_sync(struct work *w)
+{
+	return syncfs(w->new.dirfd) < 0 ? store_remake_fail(&w->new, errno, "sync") : 0;
 }
 
 static int
@@ -141,7 +150,7 @@ replay_all(struct work *w)
 	struct store_replay *p = &w->replay;
 	int rc;
 
-	p->synced = batch_synced(w);
+	files_known(w);
 	p->dirfd = w->new.dirfd;
 	p->logfd = openat(w->new.dirfd, "log", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	p->env = w->new.env;
@@ -370,6 +379,8 @@ recover_run(struct work *w)
 		rc = epoch_next(w);
 		rc = rc ? store_remake_fail(&w->new, rc, "index.new") : 0;
 	}
+	if (rc == 0)
+		rc = files_sync(w);
 	if (rc == 0)
 		rc = store_remake_finish(&w->new);
 	if (rc == 0)

@@ -294,6 +294,34 @@ store_replay_bodies_note(struct store_replay *r, const struct oplog_frame *f)
 		}
 }
 
+/* Whoever runs this: what is made belongs to whom the partition belongs. */
+static void
+replay_give(const struct store_replay *r, const char *path)
+{
+	struct stat owner;
+
+	if (geteuid() == 0 && fstat(r->dirfd, &owner) == 0)
+		(void)!fchownat(r->dirfd, path, owner.st_uid, owner.st_gid, AT_SYMLINK_NOFOLLOW);
+}
+
+/* The directories above it. */
+static int
+body_dirs(const struct store_replay *r, const char *path)
+{
+	char *dir = mem_str(path);
+	int rc = 0;
+
+	for (char *s = dir; rc == 0 && (s = strchr(s, '/')); *s++ = '/') {
+		*s = '\0';
+		if (mkdirat(r->dirfd, dir, 0750) == 0)
+			replay_give(r, dir);
+		else if (errno != EEXIST)
+			rc = -errno;
+	}
+	mem_free(&dir);
+	return rc;
+}
+
 /* Beside its place, then there: a crash leaves the one that was, or the new one. */
 static int
 body_put(struct replay_files *l)
@@ -301,8 +329,7 @@ body_put(struct replay_files *l)
 	const struct timespec times[2] = { { l->body->date, 0 }, { l->body->date, 0 } };
 	const char *path = buf_cstr(&l->path);
 	char *new = mem_printf("%s.new", path);
-	char *dir = mem_strn(path, (size_t)(strrchr(path, '/') - path));
-	int rc = files_make_dirs_at(l->r->dirfd, dir, 0750), fd = -1;
+	int rc = body_dirs(l->r, path), fd = -1;
 
 	if (rc == 0) {
 		fd = openat(l->r->dirfd, new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
@@ -312,11 +339,12 @@ body_put(struct replay_files *l)
 		rc = -errno;
 	if (fd >= 0 && close(fd) < 0 && rc == 0)
 		rc = -errno;
+	if (rc == 0)
+		replay_give(l->r, new);
 	if (rc == 0 && renameat(l->r->dirfd, new, l->r->dirfd, path) < 0)
 		rc = -errno;
 	if (rc < 0 && fd >= 0)
 		unlinkat(l->r->dirfd, new, 0);
-	mem_free(&dir);
 	mem_free(&new);
 	return rc;
 }
@@ -372,14 +400,7 @@ store_replay_bodies_restore(struct store_replay *r)
 	buf_clear(&r->bodies);
 	buf_fini(&l.path);
 	buf_fini(&l.bytes);
-	if (r->restored > before) {
-		int fd = openat(r->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
+	if (r->restored > before)
 		store_replay_tell(r, "%zu message files were made again", r->restored - before);
-		if (rc == 0 && (fd < 0 || syncfs(fd) < 0))
-			rc = store_replay_fail(r, errno, "sync");
-		if (fd >= 0)
-			close(fd);
-	}
 	return rc;
 }

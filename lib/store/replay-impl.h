@@ -13,6 +13,6 @@ bool store_replay_files_torn(struct store_replay *r, const struct oplog_frame *f
 void store_replay_files_aside(struct store_replay *r, const struct oplog_frame *f);
 /* Takes down which of the frame's files may have to be made again. */
 void store_replay_bodies_note(struct store_replay *r, const struct oplog_frame *f);
-/* Makes those that have to.  0, or -errno with *why: they are still in the journal. */
+/* Makes those that have to, and syncs none.  0, or -errno with *why: they are still in the journal. */
 int store_replay_bodies_restore(struct store_replay *r) MUSTCHECK;
 #endif

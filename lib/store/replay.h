@@ -50,7 +50,8 @@ struct store_replay {
 };
 /* Does every good frame behind r->batch.  0, or -errno with *why: -EUCLEAN is a hole in the log, or
  * that index and log are not of each other.  r->txn then has the last of it, uncommitted; NULL when a
- * commit failed. */
+ * commit failed.  Message files, those of the last frames and those that were made again, may not be on disk:
+ * the caller syncs them before he lets the log go or says that he has been here. */
 int store_replay(struct store_replay *r) MUSTCHECK;
 /* The last batch that a log has: 0 with *batch (0: it has no whole frame), -ENOENT: it has no segment,
  * -errno. */

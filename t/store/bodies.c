@@ -141,9 +141,9 @@ spoil(unsigned uid)
 	close(fd);
 }
 
-/* Another kernel is running when it starts. */
+/* Another kernel is running when it starts; or this one, and a sync has failed. */
 static void
-cut_power(void)
+end_badly(bool cut)
 {
 	struct store_steady s;
 	char path[200];
@@ -154,10 +154,18 @@ cut_power(void)
 	fd = open(path, O_WRONLY);
 	if (fd < 0 || store_steady_read(index_dir, &s) < 0)
 		abort();
-	memset(s.boot, 7, sizeof(s.boot));
+	if (cut)
+		memset(s.boot, 7, sizeof(s.boot));
+	s.suspect = !cut;
 	if (store_steady_write(fd, &s) < 0)
 		abort();
 	close(fd);
+}
+
+static void
+cut_power(void)
+{
+	end_badly(true);
 }
 
 static void
@@ -321,29 +329,73 @@ test_spoilt(void)
 	eq(whole(first + 3, first + 3, SMALL), 1, "the one behind it is whole");
 }
 
-static void
-test_recover(void)
+/* The index is lost, and made again from the log. */
+static int
+recover(void)
 {
 	struct store_recover r = { .path = part,
 		.snapshots = snapshots,
 		.map_size = 1 << 28,
 		.tell = on_line };
-	uint32_t first = next;
 	char *why = NULL, path[200];
+	int rc;
+
+	snprintf(path, sizeof(path), "%s/data.mdb", index_dir);
+	if (truncate(path, 100) < 0)
+		abort();
+	rc = store_recover(&r, &why);
+	if (why)
+		printf("# %s\n", why);
+	free(why);
+	return rc;
+}
+
+static struct stat
+look(unsigned uid)
+{
+	struct stat st = { 0 };
+	char path[300];
+
+	message(path, uid);
+	if (stat(path, &st) < 0)
+		abort();
+	return st;
+}
+
+static void
+test_recover(void)
+{
+	uid_t owner = geteuid() ? geteuid() : 65534;
+	uint32_t first = next;
 
 	eq(append(3, SMALL), OK, "three more");
 	cut_power();
 	shorten(first, 0);
 	lose(first + 2);
-	snprintf(path, sizeof(path), "%s/data.mdb", index_dir);
-	if (truncate(path, 100) < 0)
+	if (chown(part, owner, (gid_t)-1) < 0)
 		abort();
-	eq(store_recover(&r, &why), 0, "the index is lost, and made again from the log");
-	if (why)
-		printf("# %s\n", why);
-	free(why);
+	eq(recover(), 0, "the index is lost, and made again from the log");
+	ok(look(first).st_uid == owner && look(first + 2).st_uid == owner,
+	    "with files of whom the partition belongs to");
+	if (chown(part, geteuid(), (gid_t)-1) < 0)
+		abort();
 	start();
-	eq(whole(first, first + 2, SMALL), 3, "with files that were not on disk");
+	eq(whole(first, first + 2, SMALL), 3, "that were not on disk");
+}
+
+static void
+test_recover_doubt(void)
+{
+	uint32_t first = next;
+	ino_t before;
+
+	eq(append(2, SMALL), OK, "two more");
+	before = look(first).st_ino;
+	end_badly(false);
+	eq(recover(), 0, "a sync has failed, and the index is made again");
+	ok(look(first).st_ino != before, "and so are files, whatever the kernel shows of them");
+	start();
+	eq(whole(first, first + 1, SMALL), 2, "all are there");
 }
 
 int
@@ -379,6 +431,7 @@ main(int argc, char **argv)
 	test_again();
 	test_spoilt();
 	test_recover();
+	test_recover_doubt();
 	service_stop(SIGTERM);
 	service_remove();
 	return done();
