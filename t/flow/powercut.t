@@ -9,7 +9,7 @@ the cut can have left it, stored is started on it as after a boot, and everythin
 flags, UIDs, numbers that may not go back, and storectl check.  Two findings of it are harmless: a
 file that no message has, of a request that was never answered, and a deleted folder's directory, when the cut
 came between the purge and its sync."""
-import concurrent.futures, os, random, shutil, signal, sys, threading, time
+import concurrent.futures, fcntl, os, random, shutil, signal, sys, threading, time
 import tm
 import storewire as w
 from crc32c import crc32c
@@ -29,8 +29,9 @@ FOLDERS = ("INBOX", "Sent", "Drafts", "Junk", "Trash", "Archive")
 class Client(threading.Thread):
     """Requests about two accounts, one at a time.  `states[n]` is what n answers have left."""
 
-    def __init__(self, store, number):
+    def __init__(self, store, number, appends=0):
         super().__init__()
+        self.appends = appends      # at the end
         self.rnd = random.Random(seed * 100 + number)
         self.path = store.dir + "/stored.sock"
         self.accounts = [f"{x}{number}@store.test" for x in "ab"]
@@ -147,6 +148,8 @@ class Client(threading.Thread):
             for _ in range(OPS):
                 state = self.states[-1]
                 self.rnd.choice(kinds)(state, self.rnd.choice([b for b in state if b in self.ids]))
+            for _ in range(self.appends):
+                self.append(self.states[-1], (self.accounts[0], "INBOX"))
             self.sock.close()
         except Exception as e:  # told by the main thread
             self.wrong = self.wrong or repr(e)
@@ -303,5 +306,29 @@ trace = powercut.Trace(f"{DIR}/trace2", store.part)
 without = next(i for i, r in enumerate(trace.records) if r.stamp > clients[4].sent[0])     # of the life that keeps no log
 moments = sorted(rnd.randrange(first, without) for _ in range(CUTS // 4))
 tm.is_(play("away", trace, clients, moments, [SELDOM], store.boot), 0, f"{len(moments)} times the disk was away under the same kernel: the same")
+
+# Killed while another program has the index open, which then stays as it is: that life has synced no file of the last
+# messages, and the points of the next one have them.
+store = Store(f"{DIR}/held", SELDOM)
+tm.ok(store.start(f"{DIR}/trace3"), "a life beside a reader") or tm.diag(store.said()[-800:])
+OPS = 25
+clients = [Client(store, 200 + i, appends=8) for i in range(2)]
+for c in clients:
+    c.start()
+for c in clients:
+    c.join()
+store.stop(signal.SIGKILL)
+with open(f"{store.part}/index/lock.mdb", "rb") as held:
+    fcntl.lockf(held, fcntl.LOCK_SH, 1)      # as imapd has it
+    tm.ok(store.start(f"{DIR}/trace3"), "the next one") or tm.diag(store.said()[-800:])
+    ready = time.monotonic_ns()
+    time.sleep(0.2)
+    store.stop(signal.SIGKILL)
+tm.ok("problem=in_use" in store.said(), "leaves the index as it is")
+tm.is_([c.wrong for c in clients if c.wrong], [], "every request is carried out")
+trace = powercut.Trace(f"{DIR}/trace3", store.part)
+first = next((i for i, r in enumerate(trace.records) if r.stamp > ready), len(trace.records) - 1)
+moments = sorted(rnd.randrange(first, len(trace.records)) for _ in range(CUTS // 4))
+tm.is_(play("held", trace, clients, moments, [SELDOM, "log = no\n"]), 0, f"{len(moments)} cuts behind its start: the same")
 tm.diag(f"{time.monotonic() - began:.1f} s")
 tm.done()

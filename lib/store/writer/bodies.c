@@ -48,7 +48,9 @@ writer_bodies_close(struct part_files *f)
 
 	if (b->fd >= 0)
 		close(b->fd);
-	b->fd = -1;
+	if (b->syncfd >= 0)
+		close(b->syncfd);
+	b->fd = b->syncfd = -1;
 	buf_fini(&b->list);
 	buf_fini(&b->bytes);
 }
@@ -106,6 +108,21 @@ bodies_grow(struct part_bodies *b, uint64_t end)
 	return rc;
 }
 
+/* How many they are. */
+static uint64_t
+bodies_bytes(const struct part_bodies *b)
+{
+	uint64_t bytes = 0;
+
+	for (size_t at = 0; at < b->list.n; at += sizeof(struct wbody)) {
+		struct wbody body;
+
+		memcpy(&body, b->list.p + at, sizeof(body));
+		bytes += body.size;
+	}
+	return bytes;
+}
+
 /* Their bytes, one behind the other, to `bytes`. */
 static int
 bodies_read(struct part_bodies *b)
@@ -137,10 +154,10 @@ writer_bodies_write(struct part_files *f, uint64_t steady)
 
 	b->written = false;
 	if (b->fd < 0 || b->large || b->list.n == 0 || f->sync_more || f->dirs_made ||
-	    steady == UINT64_MAX || bodies_read(b) < 0)
+	    steady == UINT64_MAX)
 		return;
-	b->at = bodies_room(b, b->bytes.n, steady);
-	if (b->at == UINT64_MAX || bodies_grow(b, b->at + b->bytes.n) < 0 ||
+	b->at = bodies_room(b, bodies_bytes(b), steady); /* before they are in memory */
+	if (b->at == UINT64_MAX || bodies_read(b) < 0 || bodies_grow(b, b->at + b->bytes.n) < 0 ||
 	    files_write_at(b->fd, b->bytes.p, b->bytes.n, b->at) < 0)
 		return;
 	/* On their way while the frame is written. */
@@ -169,7 +186,7 @@ writer_bodies_sync(struct part_files *f)
 	} else if (sync_file_range(b->fd, (off_t)b->at, (off_t)b->bytes.n, all) < 0)
 		return -errno;
 	/* The batch shows only after this: a steady point that has it syncs its files. */
-	__atomic_store_n(&b->unsynced, true, __ATOMIC_RELEASE);
+	writer_bodies_doubt(f);
 	return 0;
 }
 
@@ -190,10 +207,16 @@ writer_bodies_settled(struct part_files *f, uint64_t batch, bool good)
 
 /* ---- the steadier --------------------------------------------------------------------------------- */
 
+void
+writer_bodies_doubt(struct part_files *f)
+{
+	__atomic_store_n(&f->bodies.unsynced, true, __ATOMIC_RELEASE);
+}
+
 int
 writer_bodies_steady(struct part_files *f)
 {
 	if (!__atomic_exchange_n(&f->bodies.unsynced, false, __ATOMIC_ACQUIRE))
 		return 0;
-	return syncfs(f->syncfd) < 0 ? -errno : 0;
+	return syncfs(f->bodies.syncfd) < 0 ? -errno : 0;
 }

@@ -62,7 +62,8 @@ part_connect(struct store_part *p, const struct store_part_config *c)
 	p->files.dirfd = p->files.syncfd = -1;
 	pthread_mutex_init(&p->files.names, NULL);
 	pthread_mutex_init(&p->files.names_turn, NULL);
-	p->files.bodies.fd = p->linker.files.syncfd = -1;
+	p->files.bodies.fd = p->files.bodies.syncfd = p->linker.files.syncfd = -1;
+	writer_bodies_doubt(&p->files);
 	writer_queue_init(&p->queue, c->notify, c->arg);
 	p->writer.config = &p->config;
 	p->writer.env = &p->env;
@@ -107,8 +108,9 @@ load_index(struct store_part *p, char **why)
  *
  * A crash at any moment of this must find a point that is whole and a log that leads on from it: so a
  * point is taken before the first commit, another one before commits are not synced any more, and a last
- * one behind what the log did, after a sync of the files that the last batch before the crash had
- * linked.  A partition that keeps no log from now on does what it has all the same. */
+ * one behind what the log did.  The first one syncs the files that the life before the crash has linked:
+ * where others have the index open nothing of it is done again.  The last one syncs those that the log has
+ * made again.  A partition that keeps no log from now on does what it has all the same. */
 static int
 open_index(struct store_part *p, char **why)
 {
@@ -122,14 +124,15 @@ open_index(struct store_part *p, char **why)
 		rc = writer_steady_begin(&p->steadier);
 	if (rc == 0)
 		rc = writer_oplog_open(&p->writer, why);
-	if (rc == 0 && p->writer.stats.redone && p->config.sync && syncfs(p->files.syncfd) < 0)
-		rc = -errno;
 	if (rc == 0) {
+		writer_bodies_doubt(&p->files);
 		writer_steady_log(&p->steadier, p->writer.oplog.unlogged);
 		rc = writer_steady_point(&p->steadier);
 	}
 	if (rc == 0)
 		rc = load_index(p, why);
+	if (rc == 0 && p->config.sync && !p->steadier.on) /* no point has done it */
+		rc = writer_bodies_steady(&p->files);
 	if (rc == 0 && !p->config.log)
 		rc = writer_steady_end(&p->steadier);
 	if (rc == -EUSERS && !*why)
@@ -161,7 +164,9 @@ store_part_open(const struct store_part_config *c, struct store_part **out, char
 	if (rc == 0) {
 		p->files.syncfd = open(p->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		p->files.in_place = is_in_place(p->files.dirfd);
-		rc = p->files.syncfd < 0 ? -errno : open_index(p, why);
+		p->files.bodies.syncfd = open(p->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		rc =
+		    p->files.syncfd < 0 || p->files.bodies.syncfd < 0 ? -errno : open_index(p, why);
 	}
 	if (rc == 0) {
 		rc = writer_inflight_open(&p->files);

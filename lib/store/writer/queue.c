@@ -162,8 +162,9 @@ queue_add_accounts(struct store_queue *q, struct slice known)
 	}
 }
 
-/* When the index must be synced: soon after a change, and now when much has been written or when
- * pages that a point keeps from being used again are missed: in the map, or on a full disk. */
+/* When the index must be synced: soon after a change, and now when much has been written, when pages that
+ * a point keeps from being used again are missed, in the map or on a full disk, or when a batch has failed behind
+ * changes that wait for a point: a sync of files that were theirs may have failed with it. */
 static void
 queue_count_steady(struct store_queue *q, bool good, const struct writer *w)
 {
@@ -175,7 +176,8 @@ queue_count_steady(struct store_queue *q, bool good, const struct writer *w)
 	if (good && w->oplog.numbered)
 		q->steady_bytes += w->oplog.at - w->oplog.before +
 		    (w->files->bodies.written ? w->files->bodies.bytes.n : 0);
-	else if (w->failing != MDB_MAP_FULL && w->failing != ENOSPC && w->failing != EDQUOT)
+	else if (!q->steady_due && w->failing != MDB_MAP_FULL && w->failing != ENOSPC &&
+	    w->failing != EDQUOT)
 		return;
 	q->steady_now |= q->steady_bytes >= STEADY_BYTES || w->index_near || w->failing ||
 	    s->index_used > q->steady_used + most;

@@ -69,7 +69,9 @@ struct part_bodies {
 	bool large;            /* one is, or its size is not known */
 	bool written;          /* all are there, from `at` on: their files need no sync */
 	uint64_t at;
-	bool unsynced; /* atomic: files in it whose names and bytes no sync has brought to disk */
+	bool
+	    unsynced; /* atomic: there may be files whose names and bytes no sync has brought to disk */
+	int syncfd; /* of the partition, for points: the kernel tells each open file of a failure once */
 };
 
 /* Message files: links of the running batch, and what it must sync before its commit. */
@@ -169,7 +171,7 @@ struct steadier {
 	const struct store_part_config *config;
 	const struct part_env *env;
 	struct store_queue *queue;
-	struct part_files *files; /* its syncfd, and bodies.unsynced only */
+	struct part_files *files; /* its bodies.syncfd and bodies.unsynced only */
 	bool on;                  /* else each commit syncs the index by itself */
 	bool ready;               /* the tables are open */
 	int fd;                   /* index/steady; -1 = none */
@@ -281,6 +283,8 @@ uint32_t writer_bodies_add(struct part_files *f, int fd);
 void writer_bodies_write(struct part_files *f, uint64_t steady);
 int writer_bodies_sync(struct part_files *f) MUSTCHECK; /* what that has written: 0 or -errno */
 void writer_bodies_settled(struct part_files *f, uint64_t batch, bool good);
+/* Files may be linked that are not on disk: the next point syncs them. */
+void writer_bodies_doubt(struct part_files *f);
 /* The steadier: everything that was linked before is on disk now: 0 or -errno. */
 int writer_bodies_steady(struct part_files *f) MUSTCHECK;
 void writer_bodies_close(struct part_files *f);
