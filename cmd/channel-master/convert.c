@@ -182,7 +182,8 @@ convert_output_read(int fd, uint64_t at, char *to, size_t n)
 	return (ssize_t)have;
 }
 
-/* A text that is small: as it is, or quoted-printable. */
+/* A text that is small: as it is, or quoted-printable.  A line that could be a delimiter of the message is no plain one:
+ * who wrote the part would have parts come of it that nobody has looked at. */
 static bool
 text_plain(struct slice s)
 {
@@ -192,8 +193,8 @@ text_plain(struct slice s)
 	for (size_t i = 0; i < s.n && plain; i++)
 		plain = s.p[i] && s.p[i] != '\r';
 	while (plain && slice_cut(&s, '\n', &line))
-		plain = line.n <= LINE_MOST;
-	return plain && s.n <= LINE_MOST;
+		plain = line.n <= LINE_MOST && !slice_starts(line, S("--"));
+	return plain && s.n <= LINE_MOST && !slice_starts(s, S("--"));
 }
 
 static int

@@ -160,6 +160,16 @@ text_close(struct text_reader *t)
 	t->rest = slice(NULL, 0);
 }
 
+/* At the start of a line a dot or "From " does not survive all transports, and what begins with a hyphen could be the
+ * delimiter of a multipart that the text is put into: also behind a soft line break, which readers of MIME see first. */
+static bool
+qp_plain(unsigned char c, size_t col, bool ends)
+{
+	if (c == ' ' || c == '\t')
+		return !ends;
+	return c > ' ' && c < 0x7f && c != '=' && !(col == 0 && (c == '.' || c == 'F' || c == '-'));
+}
+
 void
 text_write_qp(struct buf *out, struct slice s)
 {
@@ -178,13 +188,11 @@ text_write_qp(struct buf *out, struct slice s)
 			col = 0;
 			continue;
 		}
-		/* a dot or "From " at the start of a line does not survive all transports */
-		plain = c == ' ' || c == '\t' ?
-		    !ends :
-		    c > ' ' && c < 0x7f && c != '=' && !(col == 0 && (c == '.' || c == 'F'));
+		plain = qp_plain(c, col, ends);
 		if (col + (plain ? 1 : 3) > 75) {
 			buf_lit(out, "=\r\n");
 			col = 0;
+			plain = qp_plain(c, col, ends);
 		}
 		if (plain) {
 			buf_char(out, (char)c);

@@ -123,6 +123,12 @@ tm.ok(signed.encode() in raw(1, 6), "what is signed is not touched")
 send(1, multi(part("text/x-upper", "in"), part("message/rfc822", "Subject: inner\r\nContent-Type: text/x-upper\r\n\r\ninner text")))
 m = got(1, 7)
 tm.is_(m.get_payload()[1].get_payload()[0].get_payload().strip(), "INNER TEXT", "a message in the message is looked into")
+for n, more in enumerate(("", "\u00fc")):
+    inner = f"text{more}\n--42\nContent-Type: image/gif\n\nGIF\n--42--\n".encode()
+    send(1, multi(part("text/x-upper", base64.b64encode(inner).decode(), "Content-Transfer-Encoding: base64\r\n"), plain).replace("--b", "--42").replace("=b\r", "=42\r"))
+    m = got(1, 8 + n)
+    tm.is_([x.get_content_type() for x in m.get_payload()], ["text/plain", "text/html"], f"a line that a program writes is no delimiter, {('plain', 'encoded')[n]}")
+    tm.is_(m.get_payload()[0].get_payload(decode=True).split(), inner.upper().split(), "and is read as it was written")
 tm.ok(sb.queue_empty(), "nothing stays")
 
 # ---- what goes wrong -------------------------------------------------------------------------------------

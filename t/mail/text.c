@@ -160,6 +160,16 @@ test_qp(void)
 	is(buf_cstr(&b), "a=3Db=20\r\n=2E\r\n=46rom x=09", "written");
 	read_all(&back, buf_get(&b), S("quoted-printable"), S(""));
 	is(buf_cstr(&back), "a=b \r\n.\r\nFrom x\t", "and read");
+	buf_clear(&b);
+	text_write_qp(&b, S("--b\r\na--b"));
+	is(buf_cstr(&b), "=2D-b\r\na--b", "no line is a delimiter");
+	buf_clear(&back);
+	for (int i = 0; i < 75; i++)
+		buf_char(&back, 'x');
+	buf_lit(&back, "--b");
+	buf_clear(&b);
+	text_write_qp(&b, buf_get(&back));
+	ok(slice_ends(buf_get(&b), S("x=\r\n=2D-b")), "nor behind a soft line break");
 	buf_clear(&back);
 	for (int i = 0; i < 500; i++)
 		buf_str(&back, "\xc3\xa4 x");
