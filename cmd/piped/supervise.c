@@ -327,22 +327,16 @@ program_watch(struct supervisor *v)
 static void
 children_kill(void)
 {
-	char path[64], line[4096];
+	char path[64];
 	FILE *f;
-	long pid;
+	int pid;
 
 	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
 	if (!(f = fopen(path, "re")))
 		return;
-	while (fgets(line, sizeof(line), f)) {
-		char *at = line, *end;
-
-		/* A number that the buffer has cut is shorter, and none of ours: kill fails or it is. */
-		while ((pid = strtol(at, &end, 10)) > 1 && end != at && *end == ' ') {
-			(void)kill((pid_t)pid, SIGKILL);
-			at = end;
-		}
-	}
+	/* Each number whole: half of one would be a stranger's, and we may kill him. */
+	while (fscanf(f, "%d ", &pid) == 1 && pid > 1)
+		(void)kill((pid_t)pid, SIGKILL);
 	(void)fclose(f);
 }
 
