@@ -2,7 +2,7 @@
 """The reference deployment, every host a namespace: the roads of mail and of people through both tiers, with
 Postfix as the Internet and everything behind one name at the balancer; each hop seen in the message's trace and in
 the logs, by session and queue id."""
-import email, http.client, imaplib, json, os, re, smtplib, ssl, subprocess, sys
+import email, http.client, imaplib, json, os, re, smtplib, ssl, subprocess, sys, threading, time
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
 import tm
@@ -247,8 +247,41 @@ with open(f"{tt.dir}/store1/etc/tiermail/mover.pw", "w") as f:
 move = ("exec", "store1", "storectl", "move", "-D", tt.env["LDAP_ADMIN_DN"], "-y", "/etc/tiermail/mover.pw")
 r = tt.call(*move, tt.address(3), f"mmp1.{D}")
 tm.ok(r.returncode != 0 and f"store1.{D}" in tt.ldap("ldap-master", 3, "mailHost"), "not to a host that takes none") or tm.diag(r.stdout + r.stderr)
+
+
+class Connected(threading.Thread):
+    """A client of user 3 that is always there: told that it is over it comes again, with the settings it has."""
+    over = False
+
+    def __init__(self):
+        super().__init__()
+        self.answered = []
+
+    def run(self):
+        c = None
+        while not self.over:
+            try:
+                c = c or tt.imap(3)
+                if c.noop()[0] == "OK" and c.status("Projects", "(UIDNEXT UIDVALIDITY)")[0] == "OK":
+                    self.answered.append(time.monotonic())
+            except (imaplib.IMAP4.error, OSError):
+                c = None
+            time.sleep(0.05)
+
+    def waited(self):
+        return max(b - a for a, b in zip(self.answered, self.answered[1:]))
+
+
+client = Connected()
+client.start()
+tm.wait_for(lambda: len(client.answered) > 3)
 r = tt.call(*move, tt.address(3), f"store2.{D}")
-tm.is_(r.returncode, 0, "storectl move takes an account from store1 to store2") or tm.diag(r.stdout + r.stderr)
+tm.is_(r.returncode, 0, "storectl move takes an account from store1 to store2, while its person is connected") or tm.diag(r.stdout + r.stderr)
+seen = len(client.answered)
+tm.ok(tm.wait_for(lambda: tt.log("store2", "imapd", "ev=login ", f"user={tt.address(3)}") and len(client.answered) > seen + 3), "whose client is at the new store")
+client.over = True
+client.join()
+tm.ok(client.waited() < 5 * tm.SLOW, f"and has waited for {client.waited():.2f} s at most")
 tm.ok(tm.wait_for(lambda: all(f"store2.{D}" in tt.ldap(h, 3, "mailHost") for h in ("ldap1", "ldap2"))), "the replicas know it")
 
 
