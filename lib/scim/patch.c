@@ -126,6 +126,8 @@ patch_sub(struct patch *p, size_t row, struct scim_value *v)
 	} else if (p->op != PATCH_REMOVE && (!json_get_str(p->value, &text) || !text.n)) {
 		return patch_bad(p, "invalidValue", a->name, "a text is expected");
 	}
+	if (slice_find(text, '\0') < text.n)
+		return patch_bad(p, "invalidValue", a->name, "a text has no NUL");
 	text = arena_slice(p->r->memory, text);
 	if (p->subs & SCIM_PRIMARY)
 		v->primary = yes;
@@ -195,6 +197,15 @@ patch_tests(const struct scim_filter *f)
 	    1 + (f->left ? patch_tests(f->left) : 0) + (f->right ? patch_tests(f->right) : 0);
 }
 
+/* Every element there is, so many times. */
+static bool
+patch_counts(struct patch *p, size_t row, size_t times)
+{
+	p->tests += p->r->rows[row].n * times;
+	return p->tests <= PATCH_TESTS ||
+	    patch_bad(p, "tooMany", p->r->schema->rows[row].name, "too many tests");
+}
+
 static bool
 patch_elements(struct patch *p, size_t row)
 {
@@ -202,9 +213,8 @@ patch_elements(struct patch *p, size_t row)
 	size_t kept = 0, found = 0;
 	bool fits = true;
 
-	p->tests += l->n * patch_tests(p->filter);
-	if (p->tests > PATCH_TESTS)
-		return patch_bad(p, "tooMany", p->r->schema->rows[row].name, "too many tests");
+	if (!patch_counts(p, row, patch_tests(p->filter)))
+		return false;
 	for (size_t i = 0; i < l->n; i++) {
 		if (p->filter &&
 		    !scim_match(&p->r->schema->rows[row], p->filter, &l->v[i], &fits, p->e))
@@ -247,6 +257,15 @@ patch_remove_values(struct patch *p, size_t row)
 
 /* ---- operations ------------------------------------------------------------------------------------------ */
 
+/* Values that are each looked for among those that are there. */
+static size_t
+patch_values(const struct patch *p)
+{
+	size_t n = json_is(p->value, JSON_KIND_ARRAY) ? json_count(p->value) : 1;
+
+	return n < SCIM_FEW ? n : SCIM_FEW;
+}
+
 static bool
 patch_row(struct patch *p, size_t row)
 {
@@ -261,6 +280,9 @@ patch_row(struct patch *p, size_t row)
 		return patch_bad(p, "invalidPath", a->name, "it has one value only");
 	if (a->subs && (p->filter || p->subs != ~0u))
 		return patch_elements(p, row);
+	if (a->subs && p->op != PATCH_REPLACE && !json_none(p->value) &&
+	    !patch_counts(p, row, patch_values(p)))
+		return false;
 	if (p->op == PATCH_REMOVE && a->subs && !json_none(p->value))
 		return patch_remove_values(p, row);
 	if (p->op == PATCH_REMOVE) {

@@ -122,6 +122,15 @@ scim_index_find(const struct scim_index *x, const struct scim_list *l, struct sl
 	return NULL;
 }
 
+static struct scim_value *
+scim_list_find(const struct scim_list *l, struct slice value)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (slice_ieq(l->v[i].value, value))
+			return &l->v[i];
+	return NULL;
+}
+
 /* ---- from JSON ---------------------------------------------------------------------------------------- */
 
 static bool
@@ -177,7 +186,7 @@ scim_read_element(struct scim_resource *r, const struct scim_attribute *a, const
 	return good;
 }
 
-/* One that is there already is changed, not added (RFC 7644 3.5.2.1); one primary alone. */
+/* One that is there already is changed, not added (RFC 7644 3.5.2.1); one primary alone.  x: NULL for a few. */
 static bool
 scim_read_into(struct scim_resource *r, size_t row, struct scim_index *x,
     const struct scim_value *v, struct scim_error *e)
@@ -187,7 +196,8 @@ scim_read_into(struct scim_resource *r, size_t row, struct scim_index *x,
 
 	if (!v->value.n)
 		return scim_fail(e, 400, "invalidValue", "%s: an element has no value", a->name);
-	to = scim_index_find(x, &r->rows[row], v->value);
+	to = x ? scim_index_find(x, &r->rows[row], v->value) :
+		 scim_list_find(&r->rows[row], v->value);
 	for (size_t i = 0; v->primary && i < r->rows[row].n; i++)
 		r->rows[row].v[i].primary = false;
 	if (to) {
@@ -198,7 +208,8 @@ scim_read_into(struct scim_resource *r, size_t row, struct scim_index *x,
 	if (!to)
 		return scim_fail(e, 400, "tooMany", "%s: more than %d", a->name, SCIM_VALUES_MOST);
 	*to = *v;
-	scim_index_add(x, &r->rows[row], r->rows[row].n - 1);
+	if (x)
+		scim_index_add(x, &r->rows[row], r->rows[row].n - 1);
 	return true;
 }
 
@@ -208,16 +219,18 @@ scim_read_list(struct scim_resource *r, size_t row, const struct json_t *v, stru
 	const struct scim_attribute *a = &r->schema->rows[row];
 	bool array = json_is(v, JSON_KIND_ARRAY);
 	size_t n = array ? json_count(v) : json_none(v) ? 0 : 1;
+	bool few = n <= SCIM_FEW; /* an index of all, for each operation of a PATCH, is too much */
 	struct scim_index x;
 
 	if (n > SCIM_VALUES_MOST)
 		return scim_fail(e, 400, "tooMany", "%s: more than %d", a->name, SCIM_VALUES_MOST);
-	scim_index_make(&x, &r->rows[row], n, r->memory);
+	if (!few)
+		scim_index_make(&x, &r->rows[row], n, r->memory);
 	for (size_t i = 0; i < n; i++) {
 		struct scim_value one = { .primary = false };
 
 		if (!scim_read_element(r, a, array ? json_at(v, i) : v, &one, e) ||
-		    !scim_read_into(r, row, &x, &one, e))
+		    !scim_read_into(r, row, few ? NULL : &x, &one, e))
 			return false;
 	}
 	return true;

@@ -9,6 +9,7 @@
 #include "scim/schema.h"
 
 #define SCIM_VALUES_MOST 20000 /* elements of a list */
+#define SCIM_FEW         8     /* so many are looked for without an index */
 
 struct scim_value {
 	struct slice value, type, display, ref;
