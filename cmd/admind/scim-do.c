@@ -188,7 +188,7 @@ do_list(struct scim_run *r, const struct scim_request *q, struct scim_answer *a,
 	json_put_i64(&a->body, "startIndex", (int64_t)q->start);
 	json_put_i64(&a->body, "itemsPerPage", (int64_t)f.n);
 	json_put_array(&a->body, "Resources");
-	for (size_t i = 0; i < f.n; i++) {
+	for (size_t i = 0; i < f.n && !a->body.full; i++) {
 		if (!do_complete(&f, i, &c, e))
 			return false;
 		json_element(&a->body);
@@ -230,12 +230,17 @@ do_user_name(struct scim_run *r, struct scim_resource *w, struct scim_error *e)
 static bool
 do_member_ids(struct scim_run *r, const struct scim_settings *s, struct scim_error *e)
 {
-	for (size_t i = 0; i < s->n; i++)
-		if (slice_eq(s->v[i].name, S("member")) && s->v[i].how == ADMIN_ADD &&
-		    !admind_scim_dn(r, s->v[i].value))
+	struct scim_list ids = { .v = arena_array(&r->memory, s->n + 1, sizeof(*ids.v)) };
+
+	for (size_t i = 0; i < s->n; i++) {
+		if (!slice_eq(s->v[i].name, S("member")) || s->v[i].how != ADMIN_ADD)
+			continue;
+		ids.v[ids.n++].value = s->v[i].value;
+		if (!do_is_id(s->v[i].value))
 			return scim_fail(e, 400, "invalidValue",
 			    "members: there is no " SFMT " here", SARG(s->v[i].value));
-	return true;
+	}
+	return admind_scim_ids_are_here(r, &ids, e);
 }
 
 static bool
@@ -261,6 +266,9 @@ do_create(struct scim_run *r, const struct scim_request *q, struct scim_answer *
 	if (!v.names[0].n)
 		return scim_fail(e, 400, "invalidValue",
 		    "displayName: it makes no address; give mail of %s", q->schema->extension);
+	if (!admind_scim_within(r, v.names[0]))
+		return scim_fail(e, 400, "invalidValue", "mail: " SFMT " is not of " SFMT,
+		    SARG(v.names[0]), SARG(r->tenant));
 	admind_scim_changes(r, &nothing, &w, &s);
 	if (user)
 		v.secret = scim_get(&w, SCIM_USER_PASSWORD);

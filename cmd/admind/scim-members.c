@@ -9,7 +9,8 @@
 
 struct members {
 	struct scim_run *run;
-	struct scim_list *list; /* values are names */
+	bool ids_given; /* values of the list are ids, else names */
+	struct scim_list *list;
 	struct scim_index index;
 	struct scim_list ids; /* by element: what it becomes */
 };
@@ -20,10 +21,10 @@ members_found(void *arg, const struct admin_record *rec)
 	struct members *m = arg;
 	struct slice name = admin_record_get(rec, rec->kind), id = admin_record_get(rec, "id");
 	bool user = strcmp(rec->kind, "user") == 0;
-	struct scim_value *v = scim_index_find(&m->index, m->list, name), *to;
+	struct scim_value *v = scim_index_find(&m->index, m->list, m->ids_given ? id : name), *to;
 	struct slice display = admin_record_get(rec, user ? "name" : "display");
 
-	if (!v || !id.n)
+	if (!v || !id.n || !admind_scim_within(m->run, name))
 		return;
 	to = &m->ids.v[v - m->list->v];
 	to->value = arena_slice(&m->run->memory, id);
@@ -45,14 +46,19 @@ members_ask(struct members *m, bool user, size_t from, size_t to, struct scim_er
 	struct buf b = { 0 };
 	bool good, any = false;
 
+	if (m->ids_given && user) /* who is deleted is not there */
+		buf_lit(&b, "(!(inetUserStatus=deleted))");
 	buf_lit(&b, "(|");
 	for (size_t i = from; i < to; i++) {
 		struct slice name = m->list->v[i].value;
 
-		if (m->ids.v[i].value.n || !admind_scim_within(m->run, name))
+		if (m->ids.v[i].value.n || (!m->ids_given && !admind_scim_within(m->run, name)))
 			continue;
-		dir_filter_equal(&b, user ? "uid" : "cn",
-		    slice_sub(name, 0, slice_rfind(name, '@')), S(""));
+		if (m->ids_given)
+			dir_filter_equal(&b, "entryUUID", name, S(""));
+		else
+			dir_filter_equal(&b, user ? "uid" : "cn",
+			    slice_sub(name, 0, slice_rfind(name, '@')), S(""));
 		any = true;
 	}
 	buf_char(&b, ')');
@@ -60,6 +66,40 @@ members_ask(struct members *m, bool user, size_t from, size_t to, struct scim_er
 	good = !any || admind_scim_run(m->run, &v, e);
 	buf_fini(&b);
 	return good;
+}
+
+static bool
+members_find(struct members *m, struct scim_error *e)
+{
+	size_t n = m->list->n;
+
+	scim_index_make(&m->index, m->list, 0, &m->run->memory);
+	m->ids.v = arena_array(&m->run->memory, n + 1, sizeof(*m->ids.v));
+	for (size_t i = 0; i < n; i += MEMBERS_AT_ONCE) {
+		size_t to = i + MEMBERS_AT_ONCE < n ? i + MEMBERS_AT_ONCE : n;
+
+		if (!members_ask(m, true, i, to, e) || !members_ask(m, false, i, to, e))
+			return false;
+	}
+	return true;
+}
+
+bool
+admind_scim_ids_are_here(struct scim_run *r, struct scim_list *ids, struct scim_error *e)
+{
+	struct members m = { .run = r, .ids_given = true, .list = ids };
+
+	if (!members_find(&m, e))
+		return false;
+	for (size_t i = 0; i < ids->n; i++) {
+		/* One that is there twice has been found once. */
+		const struct scim_value *v = scim_index_find(&m.index, ids, ids->v[i].value);
+
+		if (!v || !m.ids.v[v - ids->v].value.n)
+			return scim_fail(e, 400, "invalidValue",
+			    "members: there is no " SFMT " here", SARG(ids->v[i].value));
+	}
+	return true;
 }
 
 /* Who is not of this organisation, or not to be seen, is not told, and not taken away either. */
@@ -72,14 +112,8 @@ admind_scim_name_members(struct scim_run *r, struct scim_resource *group, struct
 
 	if (!l->n)
 		return true;
-	scim_index_make(&m.index, l, 0, &r->memory);
-	m.ids.v = arena_array(&r->memory, l->n, sizeof(*m.ids.v));
-	for (size_t i = 0; i < l->n; i += MEMBERS_AT_ONCE) {
-		size_t to = i + MEMBERS_AT_ONCE < l->n ? i + MEMBERS_AT_ONCE : l->n;
-
-		if (!members_ask(&m, true, i, to, e) || !members_ask(&m, false, i, to, e))
-			return false;
-	}
+	if (!members_find(&m, e))
+		return false;
 	for (size_t i = 0; i < l->n; i++)
 		if (m.ids.v[i].value.n)
 			m.ids.v[kept++] = m.ids.v[i];

@@ -344,7 +344,6 @@ scim_query(struct scim_work *w, struct slice query)
 	struct scim_request *q = &w->request;
 	struct slice pair, name, value, order = S("");
 
-	buf_grow(&w->query, query.n + 1024); /* the slices lead into it: it does not move */
 	while (slice_cut(&query, '&', &pair)) {
 		if (!slice_cut(&pair, '=', &name) || !scim_decode(w, pair, true, &value))
 			return "a parameter is malformed";
@@ -389,6 +388,7 @@ scim_work_new(struct admind_session *s, struct slice tenant, struct slice base)
 	w->body = s->body;
 	s->body = (struct buf){ .p = NULL };
 	buf_init(&w->answer.body, 64 * 1024 * 1024);
+	buf_grow(&w->query, h->query.n + h->path.n + 1); /* slices lead into it: it does not move */
 	w->run = (struct scim_run){ .loop = admind.loop,
 		.who = w->account,
 		.from = w->peer,

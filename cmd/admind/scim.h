@@ -94,6 +94,8 @@ struct slice admind_scim_address(struct scim_run *r, const struct scim_resource 
 bool admind_scim_within(const struct scim_run *r, struct slice name);
 
 /* ---- scim-members.c */
+/* Are all ids of users or lists of this organisation?  False with *e. */
+bool admind_scim_ids_are_here(struct scim_run *r, struct scim_list *ids, struct scim_error *e);
 /* Members by name become members by id. */
 bool
 admind_scim_name_members(struct scim_run *r, struct scim_resource *group, struct scim_error *e);

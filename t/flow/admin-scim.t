@@ -325,6 +325,9 @@ tm.is_(is_(ask("GET", "other.test/Users/" + eve, who=ADMIN), 200, "but at the ot
 is_(ask("GET", "other.test/Users"), 404, "where this administrator sees nothing")
 is_(patch("Groups/" + GID, {"op": "add", "path": "members", "value": [{"value": eve}]}, who=ADMIN), 400, "nor a member of it", "invalidValue")
 tm.is_(find(f'members eq "{eve}"', "Groups").json["totalResults"], 0, "nor found by it")
+is_(patch("Groups/" + GID, {"op": "add", "path": "members", "value": [{"value": ids["user0003"]}, {"value": eve}]}, who=ADMIN), 400, "nor behind one of ours", "invalidValue")
+is_(ask("POST", "Groups", {"schemas": [GROUP], "displayName": "there", EXTRA + "Group": {"mail": "there@other.test"}}, who=ADMIN), 400, "nor is a group made there by our path", "invalidValue")
+tm.is_(api("GET", "groups/there@other.test").status, 404, "and it is not")
 top = {u["userName"]: u["id"] for u in ask("GET", f"Users?count={PAGE}", who=ADMIN).all}[f"admin@{D}"]
 is_(ask("GET", "Users/" + top), 404, "who stands above is not there")
 is_(patch("Users/" + ids["user0005"], {"op": "replace", "path": "active", "value": False}, who="user0004"), 404, "a user changes nobody")
