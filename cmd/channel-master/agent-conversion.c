@@ -95,9 +95,11 @@ static void
 conversion_ran(void *arg, const struct programs_result *r)
 {
 	struct conversion *c = CAST(arg, struct conversion, CONVERSION_MAGIC);
-	const struct convert_step *s = &c->convert.steps[c->at];
+	struct convert_step *s = &c->convert.steps[c->at];
 
 	c->running = false;
+	(void)close(s->in); /* a hundred of them would be held for as long as the message */
+	s->in = -1;
 	log_event(r->end == PROGRAMS_DONE ? LOG_INFO : LOG_WARN, "converted",
 	    "qid=%s program=%s type=%s verdict=%d.%u.%u text=%s", c->job->r->env.qid,
 	    log_value(s->how->command), log_value(s->part->type), (int)r->v.kind, r->v.subject,

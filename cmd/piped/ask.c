@@ -3,7 +3,7 @@
  *	a connection -> its one packet, with two descriptors -> run.c -> a packet -> the end
  *
  * Owns the listener and a struct for each connection.  Who may connect is the socket's mode alone, as for the LMTP
- * listener.  A client that goes ends its run's use: what has begun ends by itself, what has not never does.  Bounded by
+ * listener.  A client that goes has its run ended, for nobody has the file that it writes.  Bounded by
  * limit.clients, beyond which a connection is closed at once, which its client takes for a "later". */
 #include <fcntl.h>
 #include <unistd.h>
@@ -162,7 +162,7 @@ ask_on_closed(struct ipc *c, int error UNUSED)
 	struct ask *k = CAST(c->data, struct ask, ASK_MAGIC);
 
 	if (k->run)
-		run_leave(k->run);
+		run_stop(k->run);
 	ask_files_close(k);
 	list_remove(&k->link);
 	nasks--;

@@ -145,6 +145,7 @@ struct run *run_add(const struct run_ask *ask);
 /* Nobody waits for its outcome any more: it is logged when it comes, and a run that has not begun
  * never does. */
 void run_leave(struct run *r);
+void run_stop(struct run *r); /* nor does anybody want what it does: it is ended, too */
 
 /* ---- exits.c ----------------------------------------------------------------------------------- */
 

@@ -238,6 +238,17 @@ run_leave(struct run *r)
 	run_give_up(r, &v);
 }
 
+/* Its supervisor sees that nobody hears it. */
+void
+run_stop(struct run *r)
+{
+	bool runs = r->running;
+
+	run_leave(r);
+	if (runs)
+		ipc_close(&r->result);
+}
+
 /* ---- the beginning of one ---------------------------------------------------------------------- */
 
 /* 0 or -errno. */

@@ -2,7 +2,7 @@
  *
  *	fork -> the message into its standard input, its output read and counted, until
  *	        it ends | the time is over | it has written too much | nobody wants the result
- *	     -> the result -> whatever it has left behind is killed
+ *	     -> the result -> whatever it has left behind is killed; before the result, where it writes a file
  *
  * A process for each run, with the helper's privileges, so that a program cannot reach it; it blocks as
  * it likes.  It is the subreaper of its descendants: a program that leaves its session, or its parent, is
@@ -403,8 +403,11 @@ supervise(const struct order *o, const struct piped_program *p, int body, int ou
 			program_watch(&v);
 	}
 	input_close(&v);
+	/* The file is read as soon as the result is known: nobody may write it any more. */
+	if (v.raw && v.children >= 0)
+		children_bury(&v);
 	(void)send(out, &v.result, sizeof(v.result), MSG_NOSIGNAL);
-	if (v.children >= 0)
+	if (!v.raw && v.children >= 0)
 		children_bury(&v);
 	buf_fini(&v.pending);
 }

@@ -155,8 +155,16 @@ tm.ok(tm.wait_for(lambda: len(held()) == 5), "101 parts to be converted: held")
 # ---- kills ---------------------------------------------------------------------------------------------------
 send(8, "Content-Type: text/x-slow\r\n\r\nonce\r\n")
 tm.ok(tm.wait_for(lambda: os.path.exists(OUT + "/slow")), "a program runs")
+
+
+def slow():
+    return [int(p) for p in os.listdir("/proc") if p.isdigit() and tm.lives(int(p)) and (D + "/slow").encode() in open(f"/proc/{p}/cmdline", "rb").read()]
+
+
+first = slow()
 for pid in masters():
     os.kill(pid, signal.SIGKILL)
+tm.ok(first and tm.wait_for(lambda: not set(first) & set(slow())), "who waits for it has gone: it is ended")
 open(OUT + "/quick", "w").close()
 tm.ok(tm.wait_for(lambda: sb.count(8) == 1), "channel-master is killed: the message comes") or tm.diag(sb.tool("mailq").stdout)
 sb.kill("piped")
