@@ -127,6 +127,11 @@ together_write(void *arg)
 	struct defragment *d = CAST(arg, struct defragment, DEFRAGMENT_MAGIC);
 	struct verdict v = verdict(OUT_DETOUR_TOGETHER);
 
+	if (d->error == -EMSGSIZE) { /* it will be no smaller by waiting */
+		fragments_find(d->job->r->id)->set->large = true;
+		defragment_alone(d, "the pieces are too large together");
+		return;
+	}
 	if (d->error) {
 		log_event(LOG_ERROR, "onward_read", "qid=%s error=%s", d->job->r->env.qid,
 		    log_str(strerror(-d->error)));
@@ -169,11 +174,17 @@ piece_open(const struct fragment *f, struct qread **r)
 	return e;
 }
 
-/* All of the set, each locked.  False: some piece is busy, or has gone. */
+/* It is not in the queue any more, or not fit to be put together; anything else is our own trouble, or somebody's lock. */
 static bool
+piece_lost(int error)
+{
+	return error == -ENOENT || error == -EBADMSG;
+}
+
+/* All of the set, each locked.  0, or -errno: some piece is busy, has gone, or cannot be opened for now. */
+static int
 together_lock(struct defragment *d, const struct fragment_set *s)
 {
-	char gone[QUEUE_FILE_ID_LEN + 1] = "";
 	struct fragment *f;
 
 	list_each(f, &s->pieces, struct fragment, link)
@@ -186,26 +197,27 @@ together_lock(struct defragment *d, const struct fragment_set *s)
 			continue;
 		}
 		e = piece_open(f, &p->r);
-		if (e == -EBUSY)
-			return false;
-		if (e < 0) {
-			memcpy(gone, f->id, sizeof(gone));
-			break;
-		}
+		if (piece_lost(e))
+			fragments_remove(f->id);
+		if (e < 0)
+			return e;
 	}
-	if (*gone)
-		fragments_remove(gone);
-	return !*gone;
+	return 0;
 }
 
 static void
 defragment_together(struct defragment *d)
 {
 	const struct fragment_set *s = fragments_find(d->job->r->id)->set;
+	int e;
 
 	d->pieces = mem_array(s->n, sizeof(*d->pieces));
 	d->npieces = s->n;
-	if (!together_lock(d, s)) {
+	e = together_lock(d, s);
+	if (e < 0) {
+		if (e != -EBUSY && !piece_lost(e))
+			log_event(LOG_ERROR, "onward_read", "qid=%s error=%s", d->job->r->env.qid,
+			    log_str(strerror(-e)));
 		job_drop(d->job, 5);
 		return;
 	}
@@ -276,7 +288,7 @@ over_together(const struct job *j)
 }
 
 /* Its master has died between the whole and the end of the pieces.  They are on the disk: this is rare, and short. */
-static void
+static bool
 defragment_over(struct job *j)
 {
 	struct fragment_set *s = NULL;
@@ -284,21 +296,30 @@ defragment_over(struct job *j)
 	struct arena a = { 0 };
 	struct partial p;
 	struct qread *r;
+	int e = 0;
 
 	fragments_remove(j->r->id);
-	if (over_together(j) && onward_head(j->r, 0, &head) == 0 &&
-	    partial_parse(buf_get(&head), &a, &p))
-		s = fragments_set(j->r, &p);
-	for (size_t n = s ? s->n : 0; n > 0; n--) { /* with the last one the set goes */
+	if (over_together(j)) {
+		e = onward_head(j->r, 0, &head);
+		if (e == 0 && partial_parse(buf_get(&head), &a, &p))
+			s = fragments_set(j->r, &p);
+	}
+	/* With the last one the set goes.  One that is looked at just now must go, too: without this file nobody
+	 * would know that it was put together. */
+	for (size_t n = s ? s->n : 0; n > 0 && e == 0; n--) {
 		struct fragment *f = list_first(&s->pieces, struct fragment, link);
 
-		if (piece_open(f, &r) == 0)
+		e = piece_open(f, &r);
+		if (e == 0) {
 			piece_finish(&r);
-		else
+		} else if (piece_lost(e)) {
 			fragments_remove(f->id);
+			e = 0;
+		}
 	}
 	buf_fini(&head);
 	arena_reset(&a);
+	return e == 0 || e == -EMSGSIZE;
 }
 
 static void

@@ -18,8 +18,8 @@ struct agent {
 	bool pieces; /* it puts pieces of a message aside, which a dead master may have left */
 	int (*open)(struct loop *l); /* at the start of the process: 0 or -errno; or NULL */
 	/* All recipients are done with, by a master that has died: what else is to be done before the file goes; or
-	 * NULL. */
-	void (*over)(struct job *j);
+	 * NULL.  False: not now; the file stays. */
+	bool (*over)(struct job *j);
 	void (*start)(struct job *j); /* job_settle or another end follows, at once or later */
 	/* The process wants to end.  True: nobody has had the message, nor will by this lease, which
 	 * goes back.  NULL: it never waits before the first one has it. */

@@ -33,7 +33,8 @@ key_make(unsigned char key[EXPAND_SUM], const struct qread *r, struct slice id)
 		to[i] = e->rcpts[i].addr;
 	qsort(to, e->nrcpt, sizeof(*to), address_order);
 	buf_slice(&b, id);
-	buf_printf(&b, "%c%s%c%s", '\0', e->sender, '\0', e->dest);
+	buf_printf(&b, "%c%s%c%s%c%s", '\0', e->sender, '\0', e->dest, '\0',
+	    e->source ? e->source : "");
 	for (size_t i = 0; i < e->nrcpt; i++)
 		buf_printf(&b, "%c%s", '\0', to[i]);
 	expand_sum(key, 'p', buf_get(&b));

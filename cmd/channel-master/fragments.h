@@ -1,8 +1,9 @@
 /* channel-master/fragments.h: which pieces of messages are in the queue: an index in memory, made of the files
  * when the process begins.
  *
- * Pieces belong together when id, sender, destination and recipients are the same: who only guesses an id gets
- * nothing into another's message, and none that is for others. */
+ * Pieces belong together when id, sender, destination, recipients and the channel that they come from are the same: who
+ * only guesses an id gets nothing into another's message, and none that is for others; nor does a stranger who writes a
+ * sender of this site, for what its own users send comes from another channel. */
 #ifndef FRAGMENTS_H
 #define FRAGMENTS_H
 #include "base/list.h"

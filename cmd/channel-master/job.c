@@ -382,8 +382,10 @@ static void
 job_deliver(struct job *j)
 {
 	if (qread_done(j->r)) {
-		if (master.agent->over)
-			master.agent->over(j);
+		if (master.agent->over && !master.agent->over(j)) {
+			job_drop(j, 5);
+			return;
+		}
 		qread_finish(&j->r);
 		job_end(j, JOB_DONE);
 		return;

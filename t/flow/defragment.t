@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Messages in pieces (message/partial, RFC 2046 5.2.2) are put together by the channel defragment: many pieces in any
 order, what is missing, too large or hostile goes on as it came, and no kill loses or doubles anything."""
-import email, os, random, re, signal, sys, time
+import email, os, random, re, resource, signal, sys, time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tm
 
@@ -103,17 +103,40 @@ with sb.smtp() as s:
 tm.ok(tm.wait_for(lambda: sb.count(2) == 1), "the right one comes")
 tm.is_(text(mails(2)[0]), "first\r\nsecond\r\n", "and is what is taken")
 tm.is_(len(waiting()), 2, "the others wait on")
+me = f"{sb.user(1)}@{D}"
+with sb.smtp("SUBMISSION") as s:
+    s.login(sb.user(1), sb.password)
+    piece(s, 2, "own", 1, None, "first\r\n", inner=inner("own"), sender=me)
+    with sb.smtp() as stranger:
+        stranger.ehlo()
+        piece(stranger, 2, "own", 2, 2, "a stranger's\r\n", sender=me)
+    tm.ok(tm.wait_for(lambda: len(waiting()) == 4), "nor is what a stranger sends in the name of a user here his")
+    piece(s, 2, "own", 2, 2, "second\r\n", sender=me)
+tm.ok(tm.wait_for(lambda: sb.count(2) == 2) and text(mails(2)[1]) == "first\r\nsecond\r\n", "his own piece is")
+
+# ---- descriptors that are short ------------------------------------------------------------------------------
+send(2, "short", list(range(1, 30)), 30)
+tm.ok(tm.wait_for(lambda: masters() and len(waiting()) == 32), "pieces of a message")
+pid = masters()[0]
+limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+most = max(int(n) for n in os.listdir(f"/proc/{pid}/fd"))
+resource.prlimit(pid, resource.RLIMIT_NOFILE, (most + 8, limits[1]))
+send(2, "short", [30], 30)
+tm.ok(tm.wait_for(lambda: "Too many open files" in open(sb.env["RUNDIR"] + "/jobctl.log").read()), "the last comes, and not all can be opened")
+resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+tm.ok(tm.wait_for(lambda: sb.count(2) == 3) and text(mails(2)[-1]) == whole("short", 30), "when they can, they are one")
+tm.is_(len(waiting()), 3, "none was forgotten")
 
 # ---- a restart in the middle -------------------------------------------------------------------------------
 send(4, "restart", [6, 2, 5, 1], 6)
-tm.wait_for(lambda: masters() and len(waiting()) == 6)
+tm.wait_for(lambda: masters() and len(waiting()) == 7)
 kill_masters()
 sb.kill("jobctl")
 send(4, "restart", [3], 6)
 sb.restart("jobctl")
 send(4, "restart", [4], 6)
 tm.ok(tm.wait_for(lambda: sb.count(4) == 1) and text(mails(4)[0]) == whole("restart", 6), "pieces outlive a kill of jobctl and channel-master")
-tm.is_(len(waiting()), 2, "and are gone then")
+tm.is_(len(waiting()), 3, "and are gone then")
 
 # ---- hostile -------------------------------------------------------------------------------------------------
 long = "x" * 2000
@@ -128,7 +151,7 @@ with sb.smtp() as s:
     piece(s, 5, "h9", 2, 4, "another total\r\n")
     piece(s, 5, "h9", 4, None, "beyond it\r\n")
 tm.ok(tm.wait_for(lambda: sb.count(5) == 14), "pieces that cannot be put together go on as they came") or tm.diag([m["Content-Type"] for m in mails(5)])
-tm.is_(len(waiting()), 3, "what may still be whole waits")
+tm.is_(len(waiting()), 4, "what may still be whole waits")
 with sb.smtp() as s:
     s.ehlo()
     for i in range(1, 5):
@@ -138,7 +161,7 @@ tm.ok(all(m.get_content_type() == "message/partial" for m in mails(6)), "each as
 
 # ---- time ------------------------------------------------------------------------------------------------------
 send(7, "missing", [1, 2, 4], 4)
-tm.wait_for(lambda: len(waiting()) >= 6)
+tm.wait_for(lambda: len(waiting()) >= 7)
 held = len(waiting())
 time.sleep(1)
 tm.is_((sb.count(7), len(waiting())), (0, held), "one is missing: the others wait")
