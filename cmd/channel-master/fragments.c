@@ -1,8 +1,9 @@
 /* channel-master/fragments.c: the index of pieces: see fragments.h.
  *
  * Owned by the one process of its channel.  Memory is bounded by the queue, which holds a file for each entry; a set by
- * PARTIAL_PIECES, so that looking through it stays cheap.  Nothing fails.  An entry may be older than its file: who
- * opens that sees it, and removes the entry. */
+ * PARTIAL_PIECES, so that looking through it stays cheap.  Nothing fails.  An entry may be left behind when its file has
+ * gone: who opens that sees it, and so does a piece of the same number. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/log.h"
@@ -72,6 +73,15 @@ fragments_find(const char *id)
 	return map_get(&files, slice_str(id));
 }
 
+static void
+set_total(struct fragment_set *s)
+{
+	struct fragment *f;
+
+	s->total = 0;
+	list_each(f, &s->pieces, struct fragment, link) if (f->total) s->total = f->total;
+}
+
 void
 fragments_remove(const char *id)
 {
@@ -83,6 +93,8 @@ fragments_remove(const char *id)
 	s = f->set;
 	list_remove(&f->link);
 	s->size -= f->size;
+	if (f->total) /* what it alone has said is said no more */
+		set_total(s);
 	if (--s->n == 0) {
 		map_take(&sets, slice((const char *)s->key, EXPAND_SUM));
 		mem_free(&s);
@@ -117,6 +129,25 @@ set_state(const struct fragment_set *s, const char **why)
 	return s->total && s->n == s->total ? FRAGMENT_WHOLE : FRAGMENT_WAITS;
 }
 
+/* An operator removes a piece, or has it returned, and nobody says so here: one with its number may come again. */
+static void
+set_look(const struct fragment_set *s, const struct partial *p)
+{
+	uint32_t attempts;
+	struct fragment *f;
+	bool held;
+
+	list_each(f, &s->pieces, struct fragment, link)
+	{
+		if (f->number != p->number)
+			continue;
+		if (queue_find(master.queue, master.channel->name, f->id, &attempts, &held) ==
+		    -ENOENT)
+			fragments_remove(f->id);
+		return;
+	}
+}
+
 enum fragment_state
 fragments_add(const struct qread *r, const struct partial *p, const char **why)
 {
@@ -127,7 +158,10 @@ fragments_add(const struct qread *r, const struct partial *p, const char **why)
 	if (f)
 		return set_state(f->set, why);
 	key_make(key, r, p->id);
-	s = set_of(key);
+	s = map_get(&sets, slice((const char *)key, EXPAND_SUM));
+	if (s)
+		set_look(s, p);
+	s = set_of(key); /* it may have gone with its last piece */
 	if ((*why = set_against(s, p)))
 		return FRAGMENT_ALONE; /* the set has others: it stays */
 	f = mem_new(sizeof(*f));

@@ -173,6 +173,17 @@ tm.is_(sorted((m["X-Outer"], m.get_content_type()) for m in mails(7)), [(str(n),
 tm.is_(sb.count(6), 4, "so do those that were too large together")
 tm.is_(sb.count(3), 1, "and that of another recipient")
 
+# ---- removed by an operator -----------------------------------------------------------------------------------
+conf("1d")
+kill_masters()
+sb.tool("jobctl-ctl", "retry", "channel=defragment")
+send(3, "again", [1, 3], 3)
+tm.ok(tm.wait_for(lambda: masters() and len(waiting()) == 2), "two of three")
+tm.is_(sb.tool("jobctl-ctl", "delete", "channel=defragment").returncode, 0, "are removed")
+tm.ok(tm.wait_for(lambda: not waiting()), "and gone")
+send(3, "again", [3, 1, 2], 3)
+tm.ok(tm.wait_for(lambda: sb.count(3) > 1 and not waiting()) and sb.count(3) == 2 and text(mails(3)[1]) == whole("again", 3), "they come again: as one")
+
 # ---- killed anywhere --------------------------------------------------------------------------------------------
 conf("1d")
 kill_masters()
