@@ -192,29 +192,25 @@ control_on_accept_news(struct listener *l, int fd)
 }
 
 void
-control_start(struct loop *l, int fd, void (*fn)(struct ctl_conn *, struct slice line))
+control_start(struct loop *l, void (*fn)(struct ctl_conn *, struct slice line))
+{
+	list_init(&conns);
+	ask = fn;
+	if (!upgrade_pending())
+		control_listen(l);
+}
+
+void
+control_listen(struct loop *l)
 {
 	int rc;
 
-	list_init(&conns);
-	ask = fn;
-	rc = listener_start(&listener, l, fd, control_on_accept, NULL);
-	(void)rc; /* a fresh descriptor of our own */
-}
-
-void
-control_start_metrics(struct loop *l, int fd)
-{
-	int rc = listener_start(&metrics_listener, l, fd, control_on_accept_metrics, NULL);
-
+	rc = listener_start(&listener, l, daemon_self.ctl_fd, control_on_accept, NULL);
+	(void)rc; /* a descriptor that no loop has yet */
+	rc = listener_start(&metrics_listener, l, daemon_self.metrics_fd, control_on_accept_metrics,
+	    NULL);
 	(void)rc; /* likewise */
-}
-
-void
-control_start_news(struct loop *l, int fd)
-{
-	int rc = listener_start(&news_listener, l, fd, control_on_accept_news, NULL);
-
+	rc = listener_start(&news_listener, l, daemon_self.news_fd, control_on_accept_news, NULL);
 	(void)rc; /* likewise */
 }
 

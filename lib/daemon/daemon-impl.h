@@ -100,6 +100,7 @@ int upgrade_socket(enum upgrade_socket which); /* ownership moves; -1 = there is
 void upgrade_start(void);                      /* in the parent; says in the log what came of it */
 void upgrade_refuse(const char *why);
 bool upgrade_died(pid_t pid, int status); /* false: it was another child */
+void upgrade_abandon(void);               /* we end: so does who was to take over */
 bool upgrade_retired(void);               /* another process has taken over from this one */
 bool upgrade_pending(void); /* this one has not yet taken over: nothing in rundir is its own */
 void upgrade_ready(void);   /* this one serves: so its predecessor retires */
@@ -160,11 +161,11 @@ void health_accept(const struct daemon_listen *l, int fd);
 
 /* ---- control.c: the control socket ---- */
 struct ctl_conn;
-void control_start(struct loop *l, int fd, void (*ask)(struct ctl_conn *, struct slice line));
-/* Who connects to `fd` has asked for the metrics with that, and can ask for nothing else. */
-void control_start_metrics(struct loop *l, int fd);
-/* The same of a socket where "forget USER" alone is heard, which goes the way of control_start's lines. */
-void control_start_news(struct loop *l, int fd);
+/* Who connects to the metrics' socket has asked for them with that, and can ask for nothing else; at the news' one
+ * "forget USER" alone is heard.  Lines of all three go to `ask`: at once, or from control_listen on, when there is a
+ * predecessor that answers until then. */
+void control_start(struct loop *l, void (*ask)(struct ctl_conn *, struct slice line));
+void control_listen(struct loop *l);
 /* Writes the answer (copied) as the asker reads it, and closes. */
 void control_answer(struct ctl_conn *c, struct slice text);
 /* For an answer that comes later: *holder becomes NULL when the asker goes away before. */

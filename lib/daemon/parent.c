@@ -292,6 +292,7 @@ parent_drain(void)
 	}
 	daemon_self.draining = true;
 	upgrade_tell(S("drain"));
+	upgrade_abandon();
 	log_event(LOG_INFO, "drain", "limit_ms=%lld", (long long)daemon_self.drain_timeout);
 	if (!upgrade_retired())
 		notify_send("STOPPING=1\n");
@@ -580,9 +581,7 @@ parent_run(void)
 	timer_init(&watchdog, &daemon_self.loop, parent_on_watchdog);
 	confine_plan(false);
 	logfile_start();
-	control_start(&daemon_self.loop, daemon_self.ctl_fd, parent_on_ask);
-	control_start_metrics(&daemon_self.loop, daemon_self.metrics_fd);
-	control_start_news(&daemon_self.loop, daemon_self.news_fd);
+	control_start(&daemon_self.loop, parent_on_ask);
 	workers = mem_array((size_t)daemon_self.nworkers, sizeof(*workers));
 	for (int64_t i = 0; i < daemon_self.nworkers; i++) {
 		workers[i].index = (int)i;

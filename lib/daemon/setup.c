@@ -142,6 +142,35 @@ listener_named(struct slice name, size_t *at)
 	return NULL;
 }
 
+/* unix:name without a slash at its front is a socket in rundir. */
+static int
+listen_addr(const char *text, struct addr *a)
+{
+	char *full;
+	int rc;
+
+	if (strncmp(text, "unix:", 5) != 0 || text[5] == '/')
+		return addr_parse(slice_str(text), a);
+	full = mem_printf("unix:%s/%s", shared.rundir, text + 5);
+	rc = addr_parse(slice_str(full), a);
+	free(full);
+	return rc;
+}
+
+/* A predecessor's socket: is it where the configuration has it now? */
+static bool
+listens_at(int fd, const char *text)
+{
+	struct addr is = { .len = sizeof(is.ss) }, wanted;
+	char a[ADDR_TEXT], b[ADDR_TEXT];
+
+	if (listen_addr(text, &wanted) < 0 || getsockname(fd, &is.sa, &is.len) < 0)
+		return false;
+	if (addr_port(&wanted) == 0) /* the kernel has chosen it */
+		addr_set_port(&is, 0);
+	return strcmp(addr_write(&is, a), addr_write(&wanted, b)) == 0;
+}
+
 /* sd_listen_fds_with_names(3): descriptors from 3 on, names in LISTEN_FDNAMES. */
 static void
 take_inherited(void)
@@ -166,7 +195,7 @@ take_inherited(void)
 			if ((ours = slice_starts(name, S("="))))
 				name = slice_from(name, 1);
 			l = listener_named(name, &at);
-			if (l && l->fd < 0) {
+			if (l && l->fd < 0 && (!ours || listens_at(fd, l->address))) {
 				l->fd = fd;
 				inherited[at] = !ours;
 				continue;
@@ -194,21 +223,6 @@ open_patiently(const struct addr *a, int mode)
 	return fd;
 }
 
-/* unix:name without a slash at its front is a socket in rundir. */
-static int
-listen_addr(const char *text, struct addr *a)
-{
-	char *full;
-	int rc;
-
-	if (strncmp(text, "unix:", 5) != 0 || text[5] == '/')
-		return addr_parse(slice_str(text), a);
-	full = mem_printf("unix:%s/%s", shared.rundir, text + 5);
-	rc = addr_parse(slice_str(full), a);
-	free(full);
-	return rc;
-}
-
 /* A socket made by root belongs to whom the daemon becomes: the others run as the same. */
 static int
 give_socket(const struct addr *a)
@@ -230,15 +244,19 @@ give_socket(const struct addr *a)
 static int
 listen_remotely(void)
 {
-	int port = daemon_remote_port(daemon_self.d->name), rc;
+	int port = daemon_remote_port(daemon_self.d->name), rc, fd = upgrade_socket(UPGRADE_REMOTE);
+	bool wanted = *shared.control_address && port;
+	char *text = wanted ? daemon_remote_address(port) : NULL;
 	struct addr a;
-	char *text;
 
-	if (!*shared.control_address || !port)
+	if (fd >= 0 && !(wanted && listens_at(fd, text))) {
+		close(fd);
+		fd = -1;
+	}
+	if (!wanted)
 		return 0;
-	text = daemon_remote_address(port);
 	rc = addr_parse(slice_str(text), &a);
-	daemon_self.remote_fd = upgrade_socket(UPGRADE_REMOTE);
+	daemon_self.remote_fd = fd;
 	if (daemon_self.remote_fd < 0)
 		daemon_self.remote_fd = rc < 0 ? rc : open_patiently(&a, 0);
 	if (daemon_self.remote_fd < 0)

@@ -138,9 +138,7 @@ single_on_watchdog(struct timer *t UNUSED)
 static void
 single_serve(void)
 {
-	control_start(&daemon_self.loop, daemon_self.ctl_fd, single_on_ask);
-	control_start_metrics(&daemon_self.loop, daemon_self.metrics_fd);
-	control_start_news(&daemon_self.loop, daemon_self.news_fd);
+	control_start(&daemon_self.loop, single_on_ask);
 	if (notify_watchdog_ms())
 		timer_start(&watchdog, notify_watchdog_ms(), notify_watchdog_ms());
 	log_event(LOG_INFO, "ready", "version=%s workers=0", TIERMAIL_VERSION);

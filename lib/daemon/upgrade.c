@@ -246,6 +246,13 @@ upgrade_died(pid_t pid, int status)
 	return true;
 }
 
+void
+upgrade_abandon(void)
+{
+	if (heir_pid && !retired)
+		kill(heir_pid, SIGTERM);
+}
+
 /* ---- the new one ----------------------------------------------------------------------------- */
 
 static void
@@ -278,6 +285,8 @@ upgrade_ready(void)
 
 	if (fd < 0)
 		return;
+	/* Not before: what concerns sessions would be heard here, and not where they are. */
+	control_listen(&daemon_self.loop);
 	rc = setup_pid();
 	(void)rc; /* it has been logged, and whoever looks there finds the old one */
 	predecessor.open = ipc_open(&predecessor.ipc, &daemon_self.loop, fd, &predecessor_events,

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """SIGUSR2: a new process of a daemon takes the listeners, the old one keeps its sessions; no connection is refused or
 lost, operators reach both, and a new one that cannot start changes nothing."""
-import imaplib, os, signal, sys, threading
+import imaplib, os, re, signal, socket, sys, threading, time
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
 import tm, wire
@@ -121,6 +121,64 @@ tm.ok(sb.restart("mmpd"), "it is started again")
 tm.is_((proxy(2).logout()[0], c.noop()[0]), ("BYE", "OK"), "and serves beside the old one")
 os.kill(old, signal.SIGTERM)
 tm.ok(tm.wait_for(lambda: gone(old)), "which ends when it is told to")
+
+# ---- before it serves: who asks is answered by the one that has the sessions; and who ends that one ends both
+
+
+def pending(daemon):
+    """Its heir, held up before its workers serve; and those."""
+    old = sb.pid(daemon)
+    before = set(workers(old))
+    os.kill(old, signal.SIGUSR2)
+    end = time.monotonic() + tm.LONG
+    while not (heirs := set(workers(old)) - before) and time.monotonic() < end:
+        pass
+    heir = heirs.pop()
+    while not (held := workers(heir)) and time.monotonic() < end:
+        pass
+    for p in held:
+        os.kill(p, signal.SIGSTOP)
+    return old, heir, held
+
+
+c = proxy(1)
+old, heir, held = pending("mmpd")
+tm.is_(sb.pid("mmpd"), old, "one that does not serve yet has not taken over")
+tm.is_({sb.tool("tmctl", "-d", "mmpd", "ping").stdout.strip() for _ in range(20)}, {"pong"}, "the control socket is answered by the old one")
+tm.is_(proxy(2).logout()[0], "BYE", "and so are people")
+sb.tool("tmctl", "-d", "mmpd", "kick", f"user={sb.user(1)}@{sb.domain}")
+tm.ok(tm.wait_for(lambda: ended(c)), "whose session is to end has none")
+os.kill(old, signal.SIGTERM)
+tm.ok(tm.wait_for(lambda: gone(old)), "it is told to end, and ends")
+for p in held:
+    os.kill(p, signal.SIGCONT)
+tm.ok(tm.wait_for(lambda: gone(heir)), "and so does who was to take over") or os.kill(heir, signal.SIGKILL)
+tm.ok(sb.restart("mmpd"), "it is started again")
+
+# ---- a listener that has moved
+with open(sb.conf("pop3d.conf")) as f:
+    good = f.read()
+port = int(re.search(r"(?m)^address\s*=\s*\S+:(\d+)", good)[1])
+free = tm.free_port()
+with open(sb.conf("pop3d.conf"), "w") as f:
+    f.write(good.replace(f":{port}", f":{free}"))
+take_over("pop3d")
+
+
+def greets(port):
+    try:
+        with socket.create_connection((sb.host, port), timeout=5) as s:
+            return s.recv(3) == b"+OK"
+    except OSError:
+        return False
+
+
+tm.ok(tm.wait_for(lambda: greets(free)), "an address that has changed: the new process is there")
+tm.ok(tm.wait_for(lambda: not greets(port)), "and nobody at the old one")
+with open(sb.conf("pop3d.conf"), "w") as f:
+    f.write(good)
+take_over("pop3d")
+tm.ok(tm.wait_for(lambda: greets(port)), "and back")
 
 # ---- every daemon that has workers
 imap = sb.imap(1)
