@@ -84,6 +84,25 @@ a.run("kill", "-STOP", pid)
 tm.is_(a.agent("monitor"), 1, "monitor: one that hangs has failed")
 a.run("kill", "-CONT", pid)
 tm.ok(tm.wait_for(lambda: a.agent("monitor") == 0), "and goes on")
+a.run("sh", "-c", f"yes | head -c 1000000 >/proc/{pid}/fd/2")
+errors = [f for f in os.listdir(a.dir + "/run") if f.endswith(".err")]
+tm.ok(errors and all(os.path.getsize(f"{a.dir}/run/{f}") < 100000 for f in errors), "what it says to standard error fills no disk")
+with open(a.dir + "/etc/stored.conf", "a+") as f:
+    good = f.tell()
+    f.write("\nmin_free = much\n")
+    f.flush()
+    tm.is_(a.agent("monitor"), 0, "a configuration spoilt while it runs is not its failure")
+    tm.is_(a.agent("stop"), 0, "and it is stopped")
+    tm.ok(tm.wait_for(lambda: not os.path.exists(f"/proc/{a.init}/root/proc/{pid}")), "really: another node may have the disk then")
+    f.truncate(good)
+tm.is_(a.agent("start"), 0, "and starts when that is mended") or tm.diag(a.said)
+# One that is told to stop before it has so much as written its pid.
+a.agent("stop")
+starting = a.run("sh", "-c", f"setsid {sb.bin('stored')} -c {a.dir}/etc/stored.conf </dev/null >/dev/null 2>&1 & echo $!").stdout.strip()
+tm.wait_for(lambda: a.run("sh", "-c", f"tr '\\0' ' ' </proc/{starting}/cmdline").stdout.startswith(sb.bin("stored") + " -c"))
+os.path.exists(a.dir + "/run/stored.pid") and os.remove(a.dir + "/run/stored.pid")
+tm.is_((a.agent("stop"), a.run("sh", "-c", f"tr -d '\\0' </proc/{starting}/cmdline").stdout), (0, ""), "one without a pid file is stopped, too")
+tm.is_(a.agent("start"), 0, "start")
 b.params["config"] = b.dir + "/etc/wrong.conf"
 with open(b.params["config"], "w") as f:
     f.write("min_free = much\n")
