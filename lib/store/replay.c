@@ -326,18 +326,17 @@ with_segment(struct store_replay *r, uint32_t number,
 	return rc;
 }
 
-/* Segments that end before the index's last batch need no look, or before the last steady point, where a
- * snapshot is newer than that.  The last one is always looked at, and one with frames: it says what the last batch is. */
+/* Segments that end before the index's last batch need no look.  The last one is always looked at,
+ * and one with frames: it says what the last batch is. */
 static size_t
 first_needed(struct store_replay *r, const uint32_t *segments, size_t n)
 {
-	uint64_t from = r->synced && r->synced < r->batch ? r->synced + 1 : r->batch;
 	size_t i = n ? n - 1 : 0;
 
 	while (i > 0) {
 		uint64_t batch = store_oplog_first_batch(r->logfd, segments[i]);
 
-		if (batch && batch <= from)
+		if (batch && batch <= r->batch)
 			break;
 		i--;
 	}

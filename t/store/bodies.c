@@ -383,6 +383,24 @@ test_recover(void)
 	eq(whole(first, first + 2, SMALL), 3, "that were not on disk");
 }
 
+/* A snapshot has what no steady point has yet, and the log is in later segments by then. */
+static void
+test_recover_snapshot(void)
+{
+	uint32_t first = next, n = 40;
+
+	eq(append(n, 100), OK, "more than a segment of the log comes in");
+	eq(CALL(store_snapshot_start, S("primary")), OK, "a snapshot is taken");
+	eq(append(2, 100), OK, "two more");
+	cut_power();
+	lose(first);
+	shorten(first + 1, 50);
+	lose(first + n + 1);
+	eq(recover(), 0, "the index is made again from that");
+	start();
+	eq(whole(first, first + n + 1, 100), n + 2, "with the files that no point had");
+}
+
 static void
 test_recover_doubt(void)
 {
@@ -413,7 +431,7 @@ main(int argc, char **argv)
 	}
 	service_find(argv[0]);
 	service_prepare("map_size = 256M\nmin_free = 0\nsnapshot_interval = 0\ncleanup_age = 0\n"
-			"steady_interval = 3600s\n");
+			"steady_interval = 3600s\nlog_segment = 8K\n");
 	snprintf(part, sizeof(part), "%s/store/partition/primary", dir);
 	snprintf(snapshots, sizeof(snapshots), "%s/store/snapshot/primary", dir);
 	snprintf(index_dir, sizeof(index_dir), "%s/index", part);
@@ -431,6 +449,7 @@ main(int argc, char **argv)
 	test_again();
 	test_spoilt();
 	test_recover();
+	test_recover_snapshot();
 	test_recover_doubt();
 	service_stop(SIGTERM);
 	service_remove();
