@@ -68,9 +68,10 @@ bytes_are_torn(const char *bytes, size_t n, bool end)
 /* What a power cut leaves of a file that was not synced is none, or other bytes.  Under the same kernel the
  * disk can only have been away, which leaves none, a short one, or zeros where bytes never came; no more is
  * asked then, since the checksum is only what a client has said, and would cost an answered batch after
- * each kill.  One that is there and cannot be read says nothing: an answered batch would go with it. */
-static bool
-file_is_whole(const struct store_replay *r, const char *path, const struct oplog_file *want)
+ * each kill. */
+enum file_state { FILE_TORN, FILE_WHOLE, FILE_UNREADABLE };
+static enum file_state
+file_state_of(const struct store_replay *r, const char *path, const struct oplog_file *want)
 {
 	int fd = openat(r->dirfd, path, O_RDONLY | O_CLOEXEC);
 	char bytes[65536];
@@ -80,7 +81,7 @@ file_is_whole(const struct store_replay *r, const char *path, const struct oplog
 	ssize_t n = 0;
 
 	if (fd < 0)
-		return errno != ENOENT && errno != ENOTDIR;
+		return errno != ENOENT && errno != ENOTDIR ? FILE_UNREADABLE : FILE_TORN;
 	while (want->checked && (n = read(fd, bytes, sizeof(bytes))) > 0) {
 		crc = crc32c(crc, bytes, (size_t)n);
 		size += (uint64_t)n;
@@ -88,8 +89,16 @@ file_is_whole(const struct store_replay *r, const char *path, const struct oplog
 	}
 	close(fd);
 	if (n < 0 || !want->checked)
-		return true;
-	return size == want->size && (crc == want->crc || (r->here && !torn));
+		return n < 0 ? FILE_UNREADABLE : FILE_WHOLE;
+	return size == want->size && (crc == want->crc || (r->here && !torn)) ? FILE_WHOLE :
+										FILE_TORN;
+}
+
+/* One that is there and cannot be read says nothing: an answered batch would go with it. */
+static bool
+file_is_whole(const struct store_replay *r, const char *path, const struct oplog_file *want)
+{
+	return file_state_of(r, path, want) != FILE_TORN;
 }
 
 /* Does a copy whose own file is still to be made have this one? */
@@ -356,6 +365,7 @@ body_restore(struct replay_files *l, const struct replay_body *b)
 {
 	struct store_replay *r = l->r;
 	const struct oplog_file want = file_of_body(&b->body);
+	enum file_state state = FILE_TORN;
 	const char *path;
 	int rc;
 
@@ -367,7 +377,9 @@ body_restore(struct replay_files *l, const struct replay_body *b)
 	l->body = &b->body;
 	l->key = b->key;
 	l->mailbox = store_get64(b->key);
-	if ((!r->doubt && file_is_whole(r, path, &want)) ||
+	if (!r->doubt)
+		state = file_state_of(r, path, &want);
+	if (state == FILE_WHOLE ||
 	    (!record_is_there(r, b->key, b->body.uid) &&
 		faccessat(r->dirfd, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
 		!is_source(l, b->body.uid)))
@@ -378,6 +390,10 @@ body_restore(struct replay_files *l, const struct replay_body *b)
 		return 0;
 	}
 	rc = body_put(l);
+	if (rc < 0 && state == FILE_UNREADABLE) {
+		store_replay_tell(r, "%s: %s", path, strerror(-rc));
+		return 0; /* as any other that cannot be read */
+	}
 	if (rc < 0) /* an answered message: it waits there until there is room */
 		return store_replay_fail(r, -rc, path);
 	r->restored++;

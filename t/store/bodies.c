@@ -233,6 +233,23 @@ test_torn(void)
 	    "a steady point has them: no journal is asked any more");
 }
 
+/* The file system has lost the inode. */
+static void
+test_unreadable(void)
+{
+	uint32_t first = next;
+	char path[300];
+
+	eq(append(2, SMALL), OK, "two more");
+	cut_power();
+	message(path, first);
+	lose(first);
+	if (symlink(path, path) < 0)
+		abort();
+	start();
+	eq(whole(first, first + 1, SMALL), 2, "one cannot be read any more: it is made again");
+}
+
 /* Its directory too may not have been on disk. */
 static void
 test_directory(void)
@@ -443,6 +460,7 @@ main(int argc, char **argv)
 	inbox = last.mailbox;
 	eq(append(1, SMALL), OK, "the first message");
 	test_torn();
+	test_unreadable();
 	test_directory();
 	test_gone();
 	test_large();
