@@ -1,8 +1,28 @@
-/* What verbs tell, on standard output: notes go to standard error, so that a list stays one. */
+/* What verbs tell, on standard output: notes go to standard error, so that a list stays one.  What stands in the
+ * directory or in a file may be another's: nothing of it commands a terminal. */
 #include <stdio.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "diradm.h"
+
+/* Controls, those of ISO 6429 behind 0x7f too, become "?"; lines and tabs stay. */
+static struct slice
+print_plain(struct arena *m, struct slice s)
+{
+	char *to = arena_cstr(m, s);
+
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i],
+			      next = i + 1 < s.n ? (unsigned char)s.p[i + 1] : 0;
+
+		if ((c < ' ' && c != '\n' && c != '\t') || c == 0x7f)
+			to[i] = '?';
+		else if (c == 0xc2 && next >= 0x80 && next < 0xa0)
+			to[i] = to[i + 1] = '?', i++;
+	}
+	return slice(to, s.n);
+}
 
 static void
 print_block(const struct admin_record *r)
@@ -81,17 +101,10 @@ print_row(const struct admin_record *r)
 	    text.n ? ": " : "", SARG(text));
 }
 
-void
-diradm_print(void *arg, const struct admin_record *r)
+static void
+print_for_people(const struct admin_record *r)
 {
-	struct buf b = { 0 };
-	(void)arg;
-
-	if (diradm.json) {
-		admin_record_json(r, &b);
-		printf(SFMT "\n", SARG(buf_get(&b)));
-		buf_fini(&b);
-	} else if (strcmp(r->kind, "note") == 0) {
+	if (strcmp(r->kind, "note") == 0) {
 		struct slice name = admin_record_get(r, "name");
 
 		fprintf(stderr, SFMT "%s" SFMT "\n", SARG(name), name.n ? ": " : "",
@@ -112,4 +125,29 @@ diradm_print(void *arg, const struct admin_record *r)
 	} else {
 		print_block(r);
 	}
+}
+
+void
+diradm_print(void *arg, const struct admin_record *r)
+{
+	struct arena memory = { 0 };
+	struct admin_record plain = *r;
+	struct admin_pair *pairs;
+	struct buf b = { 0 };
+	(void)arg;
+
+	if (diradm.json) {
+		admin_record_json(r, &b);
+		printf(SFMT "\n", SARG(buf_get(&b)));
+		buf_fini(&b);
+		return;
+	}
+	pairs = arena_array(&memory, r->n + 1, sizeof(*pairs));
+	for (size_t i = 0; i < r->n; i++) {
+		pairs[i] = r->pairs[i];
+		pairs[i].value = print_plain(&memory, r->pairs[i].value);
+	}
+	plain.pairs = pairs;
+	print_for_people(&plain);
+	arena_wipe(&memory); /* a password may have been there */
 }

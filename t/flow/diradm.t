@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """diradm against a real slapd: each verb, as each role; what is refused, and in which words; two administrators
 at once; the audit log; what check finds."""
+import base64
 import json
 import os
 import stat
@@ -444,6 +445,15 @@ after = show("user", "lena@two.test")
 tm.is_({k: v for k, v in after.items() if k not in ("created", "modified", "version", "id")}, {k: v for k, v in before.items() if k not in ("created", "modified", "version", "id")}, "with everything that there was")
 tm.ok(diradm("export", "org", "Acme", "ldif").stdout.count("\ndn: o=") >= 1, "organisations too")
 tm.is_(diradm("export", "user", "ldif").returncode, 64, "of whom?")
+
+# ---- what others have written commands no terminal
+with open(LDIF, "w") as f:
+    f.write(f"dn: uid=zed,{P}\nobjectClass: inetMailUser\nuid: zed\ncn: Zed\nsn: Z\nx\x1b]0;y\x07: z\n")
+r = sb.tool("diradm", *ROOT, "import", LDIF)
+tm.ok("made: passed over: x?]0\n" in r.stdout and "\x1b" not in r.stdout, "names in a file") or tm.diag(repr(r.stdout))
+ldap("ldapmodify", text=f"dn: uid=zed,{P}\nchangetype: modify\nreplace: mailAutoReplyText\nmailAutoReplyText:: " + base64.b64encode("a\x1b[2Jb\u009bc\n\u00e9".encode()).decode() + "\n")
+r = sb.tool("diradm", *ROOT, "user", "show", "zed@two.test")
+tm.ok("vacation: a?[2Jb??c\n \u00e9\n" in r.stdout, "and what the directory has") or tm.diag(repr(r.stdout))
 
 # ---- the end of an organisation
 done("org", "suspend", "three.test")
