@@ -379,8 +379,10 @@ step_make(struct convert *c, const struct convert_step *s)
 		struct slice at = mime_header(&c->mime, s->part);
 		struct header_field f;
 
-		/* The message's own fields stay, where it is all there is. */
-		while (!s->part->parent && header_next(&at, &f))
+		bool own = !s->part->parent || s->part->parent->kind == MIME_MESSAGE;
+
+		/* A message's own fields stay, where it is all there is: also those of one in the message. */
+		while (own && header_next(&at, &f))
 			if (!slice_istarts(f.name, S("Content-")))
 				buf_slice(&head, f.whole);
 		buf_lit(&head, "Content-Type: text/plain; charset=us-ascii\r\n\r\n");

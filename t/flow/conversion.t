@@ -114,6 +114,9 @@ m = got(1, 3)
 tm.is_([x.get_content_type() for x in m.get_payload()], ["text/html"], "two parts are deleted")
 send(1, multi(part("image/gif", "R0lG")))
 tm.is_([(x.get_content_type(), x.get_payload().strip()) for x in got(1, 4).get_payload()], [("text/plain", "")], "of the only one an empty text stays")
+send(9, multi(plain, part("message/rfc822", "From: <in@x.test>\r\nSubject: inner\r\nContent-Type: image/gif\r\n\r\nR0lG")))
+m = got(9).get_payload()[1].get_payload()[0]
+tm.is_((m["From"], m["Subject"], m.get_content_type(), m.get_payload().strip()), ("<in@x.test>", "inner", "text/plain", ""), "of a message in the message its fields stay, too")
 send(1, multi(part("application/octet-stream; name=run.exe", "MZ"), plain))
 x = got(1, 5).get_payload()[0]
 tm.is_((x.get_content_type(), x["Content-Disposition"], x.get_payload()), ("application/x-harmless", "attachment", "MZ"), "one has a new label")
@@ -171,7 +174,7 @@ sb.kill("piped")
 send(9, multi(part("text/x-upper", "without piped")))
 tm.ok(tm.wait_for(lambda: "no program can be started" in sb.tool("mailq", "--json").stdout), "without piped it waits") or tm.diag(sb.tool("mailq", "--json").stdout)
 sb.restart("piped")
-tm.is_(got(9).get_payload()[0].get_payload(), "WITHOUT PIPED", "and comes when it is back")
+tm.is_(got(9, 2).get_payload()[0].get_payload(), "WITHOUT PIPED", "and comes when it is back")
 tm.is_(sb.count(8), 1, "nothing has come twice")
 
 # ---- released ---------------------------------------------------------------------------------------------------
