@@ -391,7 +391,8 @@ worker_died(struct worker *w, int status)
 	counters_restarted((size_t)w->index);
 	list_each(q, &requests, struct request, link) if (q->waiting[w->index])
 	    request_broken(q, w);
-	if (!daemon_self.draining || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+	if (!(daemon_self.draining || upgrade_retired()) || !WIFEXITED(status) ||
+	    WEXITSTATUS(status) != 0)
 		log_event(LOG_ERROR, "worker_died", "worker=%d signal=%d status=%d", w->index,
 		    WIFSIGNALED(status) ? WTERMSIG(status) : 0,
 		    WIFEXITED(status) ? WEXITSTATUS(status) : 0);

@@ -96,6 +96,8 @@ tm.is_(stay[1].noop()[0], "OK", "and no other")
 stay[1].logout()
 tm.ok(tm.wait_for(lambda: gone(old) and gone(middle)), "the first ends with its last session, and the second with it")
 
+tm.is_(wire.log(sb, "mmpd", "ev=worker_died "), [], "workers that end so are not told of as dead")
+
 # ---- a new one that does not come up changes nothing
 now = sb.pid("mmpd")
 with open(sb.conf("mmpd.conf")) as f:
