@@ -4,6 +4,8 @@
  * then stored makes the account ready, when no open partition knows it, and is waited for while it
  * starts.  Can fail: any of these, each with its response code.  Must stay true: what is over
  * leaves no password behind, and whoever is refused by a count was not let in. */
+#include <string.h>
+
 #include "base/log.h"
 #include "base/mem.h"
 #include "session.h"
@@ -82,10 +84,9 @@ imapd_auth_accepted(struct session *s, const struct login_result *r)
 	s->imap.data = w;
 	w->account = arena_slice(a, r->user.account);
 	w->limits = r->user.limits;
-	w->user = (struct login_user){ .account = w->account,
-		.dn = arena_slice(a, r->user.dn),
-		.by_app = r->user.by_app,
-		.password_at = r->user.password_at };
+	w->user = r->user;
+	w->user.account = w->account;
+	w->user.dn = arena_slice(a, r->user.dn);
 	w->mechanism = r->mechanism;
 	home = store_home_find(&imapd.homes, w->account, r->user.partition, &account);
 	if (home)
@@ -158,6 +159,7 @@ imapd_auth_start(struct session *s)
 		.hosts = conf.hosts,
 		.any_host = conf.any_host };
 
+	memcpy(r.by_app, s->app, sizeof(r.by_app));
 	stream_peer(&s->imap.line.io, &r.peer);
 	login_free(&s->login); /* of an exchange that the client gave up */
 	s->login = login_start(imapd.door, &r, &s->imap.op, imapd_auth_done, s);

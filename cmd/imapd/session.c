@@ -4,6 +4,8 @@
  * by imap/server through the policy.  Can fail: taking the descriptor.  Must stay true: session_left
  * lets go of everything but the struct, whatever was under way.  The commands are in files of their
  * own, their table in commands.c. */
+#include <string.h>
+
 #include "metadata.h"
 #include "notify.h"
 
@@ -83,6 +85,7 @@ session_forwarded(struct session *s, const struct login_forward *f)
 {
 	struct addr peer;
 
+	memcpy(s->app, f->app, sizeof(s->app));
 	if (!login_forward_apply(f, &s->imap.line.io, s->sid, &peer))
 		return;
 	addr_host(&peer, s->peer);

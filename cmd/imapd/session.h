@@ -60,6 +60,7 @@ struct session {
 	bool idling;
 	bool itself; /* the request to stored that is made now is in nobody's name */
 	char sid[14];
+	char app[LOGIN_WORD_ID + 1]; /* a proxy's client has shown this application password */
 	struct imap_server imap;
 	struct list link;      /* imapd.sessions; on no list once it has left */
 	struct list idle_link; /* box.sessions, while listening to the selected mailbox */

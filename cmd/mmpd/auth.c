@@ -3,6 +3,8 @@
  * Owns the session's login while it lasts; the doors call.  lib/login judges; then the user is counted and
  * his store is reached (reach.c).  Can fail: the directory, which is never the password's fault.  Must
  * stay true: what is over leaves no password behind, and whoever is refused by a count was not let in. */
+#include <string.h>
+
 #include "base/log.h"
 #include "base/mem.h"
 #include "mmpd.h"
@@ -20,6 +22,7 @@ mmpd_auth_accepted(struct mmpd_session *s, const struct login_result *r)
 	}
 	mem_free(&s->account);
 	s->account = mem_strn(r->user.account.p, r->user.account.n);
+	memcpy(s->app, r->user.app, sizeof(s->app));
 	login_watch_enter(mmpd.door, &s->watch, &r->user,
 	    s->role == MMPD_SUBMISSION ? LOGIN_SUBMIT : LOGIN_READ, mmpd_session_revoked);
 	if (s->role == MMPD_SUBMISSION) {

@@ -25,6 +25,17 @@ client_capability(struct slice line, const char *name, struct slice *value)
 	return true;
 }
 
+static bool
+client_has_word(struct slice words, struct slice word)
+{
+	struct slice w;
+
+	while (slice_word(&words, &w))
+		if (slice_ieq(w, word))
+			return true;
+	return false;
+}
+
 static void
 client_say_login(struct line_client *c)
 {
@@ -50,7 +61,10 @@ client_say_xclient(struct line_client *c)
 	if (l->client.sa.sa_family == AF_INET || l->client.sa.sa_family == AF_INET6)
 		buf_printf(b, " ADDR=%s PORT=%d", addr_host(&l->client, host),
 		    addr_port(&l->client));
-	buf_printf(b, " SESSION=%s\r\n", l->sid);
+	buf_printf(b, " SESSION=%s", l->sid);
+	if (l->app && c->apps)
+		buf_printf(b, " APP=%s", l->app);
+	buf_lit(b, "\r\n");
 }
 
 static void
@@ -70,7 +84,7 @@ static void
 client_ready(struct line_client *c)
 {
 	c->awaited = TOLD; /* the capabilities come, again if this is behind STARTTLS */
-	c->greeted = false;
+	c->greeted = c->apps = false;
 	buf_clear(&c->kept);
 }
 
@@ -97,6 +111,7 @@ client_line(struct line_client *c, struct slice line)
 			buf_slice(&c->kept, value);
 		} else if (client_capability(line, "XCLIENT", &value)) {
 			c->greeted = true; /* it takes XCLIENT */
+			c->apps = client_has_word(value, S("APP"));
 		}
 	} else if (slice_istarts(line, S("OK")) && slice_ends(line, S("}"))) {
 		/* The rest would be taken for the answer to what the client says next. */

@@ -121,6 +121,7 @@ struct mmpd_session {
 	char last;        /* ... and this is the last octet that the client got */
 	uint8_t handles;  /* streams that are open */
 	char sid[14];
+	char app[LOGIN_WORD_ID + 1]; /* came by this application password */
 	union {
 		struct imap_server imap;
 		struct pop3_server pop3;

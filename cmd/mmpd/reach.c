@@ -264,6 +264,7 @@ mmpd_reach_dial(struct mmpd_reach *r)
 	l->timeout_ms = (uint32_t)config.answer_time;
 	l->forward = true;
 	l->sid = s->sid;
+	l->app = *s->app ? s->app : NULL;
 	l->helo = s->role == MMPD_SUBMISSION ? s->smtp.helo : NULL;
 	l->self = shared.hostname;
 	l->utf8 = s->role == MMPD_POP3 && s->pop3.utf8;

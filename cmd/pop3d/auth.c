@@ -6,6 +6,7 @@
  * no password behind; a session that is refused holds no lock; [AUTH] is said for credentials alone
  * (RFC 3206), for anything else a client would ask its user for another password. */
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -161,10 +162,9 @@ pop3d_auth_accepted(struct pop3d_session *s, const struct login_result *r)
 	s->pop3.data = e;
 	e->account = arena_slice(&s->pop3.arena, r->user.account);
 	e->mechanism = r->mechanism;
-	e->user = (struct login_user){ .account = e->account,
-		.dn = arena_slice(&s->pop3.arena, r->user.dn),
-		.by_app = r->user.by_app,
-		.password_at = r->user.password_at };
+	e->user = r->user;
+	e->user.account = e->account;
+	e->user.dn = arena_slice(&s->pop3.arena, r->user.dn);
 	s->home = store_home_find(&pop3d.homes, e->account, r->user.partition, &account);
 	if (s->home)
 		pop3_server_resume(&s->pop3, pop3d_auth_open(s, account));
@@ -272,6 +272,7 @@ pop3d_auth_start(struct pop3d_session *s)
 		.hosts = config.hosts,
 		.any_host = config.any_host };
 
+	memcpy(r.by_app, s->app, sizeof(r.by_app));
 	stream_peer(&s->pop3.line.io, &r.peer);
 	login_free(&s->login); /* of an exchange that the client gave up */
 	s->login = login_start(pop3d.door, &r, &s->pop3.op, pop3d_auth_done, s);

@@ -74,6 +74,7 @@ struct pop3d_session {
 	bool demand;      /* ... and nobody else has a session here */
 	bool full;        /* limit.per_client of whom it speaks for is reached */
 	char sid[14];
+	char app[LOGIN_WORD_ID + 1]; /* a proxy's client has shown this application password */
 	struct pop3_server pop3;
 	struct list link; /* pop3d.sessions; on no list once it has left */
 	struct admit admit;

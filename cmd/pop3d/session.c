@@ -5,6 +5,7 @@
  * pop3d_session_left lets go of everything but the struct, whatever was under way, and changes no mailbox:
  * what is marked is removed by QUIT alone (RFC 1939 6). */
 #include <malloc.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -85,6 +86,7 @@ pop3d_session_forwarded(struct pop3d_session *s, const struct login_forward *f)
 {
 	struct addr peer;
 
+	memcpy(s->app, f->app, sizeof(s->app));
 	if (!login_forward_apply(f, &s->pop3.line.io, s->sid, &peer))
 		return;
 	addr_host(&peer, s->peer);

@@ -4,6 +4,8 @@
  * then.  Must stay true: what is over leaves no password behind; who could not be served now is told TRYLATER, never
  * that his password is wrong; and who came by a proxy stays who he is, for the connection that he sees is another
  * one. */
+#include <string.h>
+
 #include "base/base64.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -160,6 +162,7 @@ sieved_cmd_authenticate(struct sieved_session *s)
 
 	if (!sieved_session_password_ok(s))
 		return sieved_no(s, "ENCRYPT-NEEDED", S("STARTTLS first"));
+	memcpy(r.by_app, s->app, sizeof(r.by_app));
 	stream_peer(&s->line.io, &r.peer);
 	login_free(&s->login);
 	s->login = login_start(sieved.door, &r, &s->op, sieved_auth_done, s);

@@ -109,7 +109,7 @@ sieved_capabilities(struct sieved_session *s)
 	if (s->tls_ctx && !stream_secure(&s->line.io))
 		buf_lit(b, "\"STARTTLS\"\r\n");
 	if (s->proxy)
-		capability(b, "XCLIENT", S("ADDR PORT SESSION"));
+		capability(b, "XCLIENT", S("ADDR PORT SESSION APP"));
 	if (!s->brought)
 		buf_lit(b, "\"UNAUTHENTICATE\"\r\n");
 	if (s->account)

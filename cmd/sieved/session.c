@@ -4,6 +4,7 @@
  * descriptor.  Must stay true: sieved_on_release lets go of everything but the struct, whatever was under way; a change
  * that the directory was asked for goes on without its session (rules/store.c). */
 #include <malloc.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -56,6 +57,7 @@ sieved_session_forwarded(struct sieved_session *s, const struct login_forward *f
 {
 	struct addr peer;
 
+	memcpy(s->app, f->app, sizeof(s->app));
 	if (!login_forward_apply(f, &s->line.io, s->sid, &peer))
 		return;
 	addr_host(&peer, s->peer);

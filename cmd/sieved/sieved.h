@@ -81,6 +81,7 @@ struct sieved_session {
 	bool exchange : 1; /* the next string is of AUTHENTICATE */
 	bool changing : 1; /* the directory has been asked for a change */
 	char sid[14];
+	char app[LOGIN_WORD_ID + 1]; /* a proxy's client has shown this application password */
 	struct line_session line;
 	struct tls_ctx *tls_ctx;          /* STARTTLS is offered when set */
 	struct managesieve_reader in;     /* the command in flight, or what has come of it */

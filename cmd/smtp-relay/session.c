@@ -49,7 +49,7 @@ on_keywords(struct smtp_server *smtp, struct buf *text)
 	if (relay_auth_offered(s))
 		buf_printf(text, "AUTH %s\n", login_mechanisms());
 	if (s->proxy)
-		buf_lit(text, "XCLIENT ADDR PORT LOGIN SESSION\n");
+		buf_lit(text, "XCLIENT ADDR PORT LOGIN SESSION APP\n");
 	xforward_keywords(s, text);
 	release_keywords(s, text);
 	priority_keywords(s, text);

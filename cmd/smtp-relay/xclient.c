@@ -1,10 +1,12 @@
-/* smtp-relay/xclient.c: XCLIENT (Postfix's, of which ADDR, PORT and LOGIN are known; SESSION as POP3's) from a
+/* smtp-relay/xclient.c: XCLIENT (Postfix's, of which ADDR, PORT and LOGIN are known; SESSION and APP as POP3's) from a
  * proxy of the access tier, which has checked the password itself.
  *
  * Owns nothing that outlives the command but the session's login while it lasts; session.c calls for the verb.
  * Can fail: what the directory says of the user, and the limits of whom the proxy speaks for.  Must stay
  * true: only who has shown a certificate with a name of auth.proxies is listened to, once: what comes
  * behind it comes from the client. */
+#include <string.h>
+
 #include "base/log.h"
 #include "base/must.h"
 #include "relay.h"
@@ -42,7 +44,7 @@ relay_xclient_done(void *arg, const struct login_result *r)
 }
 
 static enum smtp_next
-relay_xclient_login(struct session *s, struct slice account)
+relay_xclient_login(struct session *s, struct slice account, const struct login_forward *f)
 {
 	struct login_request r = { .service = "smtp",
 		.purpose = LOGIN_SUBMIT,
@@ -51,6 +53,7 @@ relay_xclient_login(struct session *s, struct slice account)
 		.proxy = true };
 	struct slice text;
 
+	memcpy(r.by_app, f->app, sizeof(r.by_app));
 	s->login = login_start(relay.door, &r, &s->op, relay_xclient_done, s);
 	if (login_mechanism(s->login, S("EXTERNAL")) &&
 	    login_step(s->login, &account, &text) == LOGIN_WAIT)
@@ -100,7 +103,7 @@ relay_cmd_xclient(struct smtp_server *smtp, struct slice arg)
 		smtp_server_say(smtp, &v);
 		return SMTP_CLOSE;
 	}
-	next = relay_xclient_login(s, buf_get(&account));
+	next = relay_xclient_login(s, buf_get(&account), &forward);
 	buf_fini(&account);
 	return next;
 }

@@ -19,7 +19,10 @@ imap_client_write_id(struct line_client *c, struct buf *b)
 	if (l->client.sa.sa_family == AF_INET || l->client.sa.sa_family == AF_INET6)
 		buf_printf(b, " \"x-originating-ip\" \"%s\" \"x-originating-port\" \"%d\"",
 		    addr_host(&l->client, host), addr_port(&l->client));
-	buf_printf(b, " \"x-session-id\" \"%s\")\r\n", l->sid);
+	buf_printf(b, " \"x-session-id\" \"%s\"", l->sid);
+	if (l->app)
+		buf_printf(b, " \"x-app\" \"%s\"", l->app);
+	buf_lit(b, ")\r\n");
 }
 
 static void

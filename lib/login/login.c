@@ -158,6 +158,8 @@ login_finish(struct login *l, enum login_outcome outcome, const struct dir_answe
 		r.user.limits = login_limits(u, a->domain);
 		r.user.has_factor = u->second_factor;
 		r.user.by_app = l->by_app;
+		if (l->by_app)
+			memcpy(r.user.app, l->word.id, sizeof(r.user.app));
 		r.user.by_code = l->by_code;
 	}
 	op_done(l->outer);
@@ -371,6 +373,9 @@ login_trust(struct login *l, struct slice name)
 {
 	login_wait(l, &name);
 	l->mechanism = "EXTERNAL";
+	l->by_app = l->app_serves =
+	    *l->request.by_app; /* where it serves is what the proxy has judged */
+	memcpy(l->word.id, l->request.by_app, sizeof(l->word.id));
 	login_move(l, LOGIN_CHECKING);
 	dir_login_now_start(l->door->dir, slice_str(l->name), l->request.age_ms, &l->op,
 	    login_trusted, l);

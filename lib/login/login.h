@@ -20,6 +20,7 @@
 #define LOGIN_LOGIN_H
 #include "base/secret.h"
 #include "directory/directory.h"
+#include "login/code.h"
 #include "login/rules.h"
 #include "net/addr.h"
 
@@ -42,8 +43,10 @@ struct login_request {
 	enum login_factor factor;
 	enum login_purpose purpose; /* LOGIN_READ, LOGIN_SUBMIT */
 	struct addr peer;
-	bool tls;        /* the session is encrypted */
-	bool proxy;      /* by login_is_proxy: EXTERNAL is known */
+	bool tls;   /* the session is encrypted */
+	bool proxy; /* by login_is_proxy: EXTERNAL is known */
+	char by_app[LOGIN_WORD_ID +
+	    1];          /* EXTERNAL: the application password that the proxy was shown, or "" */
 	uint64_t age_ms; /* how old the entry may be; 0: as remembered, with a password 5 s */
 	/* A mechanism has asked the directory, and goes on: called with the session's arg, from the loop, and
 	 * instead of `done` until then: the answer goes to login_step.  *text as of LOGIN_CHALLENGE. */
@@ -53,12 +56,13 @@ struct login_request {
 };
 /* Who came in.  Borrowed: valid while `done` runs. */
 struct login_user {
-	struct slice account;   /* uid@domain */
-	struct slice dn;        /* of the entry */
-	struct slice partition; /* or empty */
-	struct slice mailhost;  /* LOGIN_ELSEWHERE: where it is */
-	bool has_factor;        /* a second one, which codes are asked for of */
-	bool by_app, by_code;   /* came by an application password; has given a code */
+	struct slice account;        /* uid@domain */
+	struct slice dn;             /* of the entry */
+	struct slice partition;      /* or empty */
+	struct slice mailhost;       /* LOGIN_ELSEWHERE: where it is */
+	bool has_factor;             /* a second one, which codes are asked for of */
+	bool by_app, by_code;        /* came by an application password; has given a code */
+	char app[LOGIN_WORD_ID + 1]; /* by_app: which one */
 	struct store_limits limits;
 	int64_t password_at; /* when the password was changed, unix seconds; 0 = not known */
 };

@@ -30,6 +30,15 @@ forward_sid(struct slice value)
 	return value.n > 0 && value.n <= LOGIN_SID;
 }
 
+static bool
+forward_app(struct slice value)
+{
+	uint8_t octets[LOGIN_WORD_ID];
+
+	return value.n == LOGIN_WORD_ID && slice_find(value, ' ') == value.n &&
+	    login_base32_parse(value, octets, sizeof(octets)) > 0;
+}
+
 static void
 forward_peer(struct login_forward *f, struct slice value)
 {
@@ -62,6 +71,8 @@ login_forward_take(struct login_forward *f, struct slice field, struct slice val
 	else if ((slice_ieq(field, S("x-session-id")) || slice_ieq(field, S("SESSION"))) &&
 	    forward_sid(value))
 		slice_cstr(value, f->sid, sizeof(f->sid));
+	else if ((slice_ieq(field, S("x-app")) || slice_ieq(field, S("APP"))) && forward_app(value))
+		slice_cstr(value, f->app, sizeof(f->app));
 }
 
 bool

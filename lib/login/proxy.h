@@ -6,6 +6,7 @@
  * connection: what comes after that comes from the client. */
 #ifndef LOGIN_PROXY_H
 #define LOGIN_PROXY_H
+#include "login/code.h"
 #include "net/stream.h"
 
 /* Does the verified certificate of the other side have the role of a proxy, by itself or by one of its
@@ -18,9 +19,10 @@ bool login_is_proxy(const struct stream *io, char *const *names, const char *sid
 struct login_forward {
 	struct addr peer; /* len 0: not told */
 	uint16_t port;
-	char sid[LOGIN_SID + 1]; /* of the session at the proxy; "": not told */
+	char sid[LOGIN_SID + 1];     /* of the session at the proxy; "": not told */
+	char app[LOGIN_WORD_ID + 1]; /* the application password that was shown there; "": none */
 };
-/* One field: x-originating-ip, x-originating-port, x-session-id; ADDR, PORT, SESSION; in any case.
+/* One field: x-originating-ip, x-originating-port, x-session-id, x-app; ADDR, PORT, SESSION, APP; in any case.
  * Others, and values that are malformed, are passed over. */
 void login_forward_take(struct login_forward *f, struct slice field, struct slice value);
 /* The peer of `io` is the one that was told, and `sid` (LOGIN_SID + 1 octets) the session's id there, so

@@ -58,13 +58,21 @@ static bool
 scram_verifier(const struct login *l, const struct dir_answer *a, struct sasl_verifier *v)
 {
 	struct buf name = { 0 };
+	struct slice local = slice_str(l->name), domain;
 
 	if (a->v.kind == OK && a->user && login_verifier_parse(a->user, v))
 		return true;
-	/* As the directory completes it; of somebody who is there, the account that his own would be of. */
-	buf_str(&name, l->name);
-	if (slice_find(buf_get(&name), '@') == name.n && *shared.default_domain)
-		buf_printf(&name, "@%s", shared.default_domain);
+	/* As the directory completes it, and under the first name of its domain, as an account's is; of somebody who is
+	 * there, the account that his own would be of. */
+	domain = slice_from(local, slice_rfind(local, '@') + 1);
+	if (slice_rfind(local, '@') == local.n)
+		domain = slice_str(shared.default_domain);
+	local = slice_sub(local, 0, slice_rfind(local, '@'));
+	if (a->domain)
+		domain = a->domain->name;
+	buf_slice(&name, local);
+	if (domain.n)
+		buf_printf(&name, "@" SFMT, SARG(domain));
 	sasl_verifier_salt(v, login_scram_key(),
 	    a->v.kind == OK && a->user ? a->user->account : buf_get(&name),
 	    (uint32_t)shared.login_scram_rounds);

@@ -1,14 +1,16 @@
 /* login/watch.c: see watch.h.
  *
  *	every two seconds: what has changed? -> page by page -> those that are watched -> one after the other: may he still?
+ *	-> each application password of his sessions: is it still there?
  *
- * Owns, of a door, a connection to the directory as the daemon's own account, and the accounts that have sessions.
+ * Owns, of a door, two connections to the directory as the daemon's own account, and the accounts that have sessions.
  * Sessions enter and leave.  Can fail: the directory; the time since which is asked stays then.  Must stay true: an
  * entry is asked about when it may have changed, and judged by what the directory says then, so that asking once too
  * often ends nobody; what is changed on another server comes here later than its time, so each question overlaps the
  * one before by WATCH_OVERLAP_S; and where a question takes long (no index), the next one waits twenty times as long. */
 #include "login/watch.h"
 
+#include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -25,15 +27,19 @@
 #define WATCH_MOST_MS   60000 /* between two questions */
 #define WATCH_ROUNDS                                                                               \
 	900 /* questions until each account was looked at, changed or not: half an hour */
-#define WATCH_TELL_MS 300000 /* between two complaints in the log */
+#define WATCH_APP_ROUNDS 30     /* ... of those with an application password, a minute, */
+#define WATCH_APPS       10     /* but so many in one at most */
+#define WATCH_TELL_MS    300000 /* between two complaints in the log */
 
 /* An account that has sessions. */
 struct login_watched {
 	struct list sessions;
 	struct list link; /* login_watcher.doubted, or none */
+	struct list with; /* login_watcher.apps, or none */
 	struct login_watcher *watcher;
-	char *account;
-	bool held; /* watch_end is at it */
+	char *account, *dn;
+	bool held;    /* watch_end is at it */
+	size_t napps; /* sessions by application passwords */
 	size_t n;
 	char key[]; /* the DN in lower case */
 };
@@ -42,12 +48,17 @@ struct login_watcher {
 	struct login_door *door;
 	struct map watched; /* by key */
 	struct list doubted;
+	struct list apps; /* that have such sessions, in the order of their turns */
+	size_t napps;
 	struct map
 	    closed; /* DNs of domains that are not active, of one question; keys are the values */
 	struct login_watched *asked; /* NULL: none, or it has gone */
 	struct op looking;
 	struct dir_agent *agent;
 	struct op asking;
+	struct dir_agent *app_agent;
+	struct op app_asking;
+	char app[LOGIN_WORD_ID + 1]; /* which is asked about */
 	struct timer timer;
 	bool probed, busy, armed;
 	struct buf cookie;       /* of the next page */
@@ -68,10 +79,26 @@ login_watch_drop(struct login_watched *a)
 
 	map_take(&n->watched, slice(a->key, a->n));
 	list_remove(&a->link);
+	list_remove(&a->with);
 	if (n->asked == a)
 		n->asked = NULL;
 	mem_free(&a->account);
+	mem_free(&a->dn);
 	mem_release(a);
+}
+
+static void
+login_watch_take(struct login_watch *w)
+{
+	struct login_watched *a = w->of;
+
+	w->of = NULL;
+	list_remove(&w->link);
+	if (!w->by_app || --a->napps)
+		return;
+	list_remove(&a->with);
+	list_init(&a->with);
+	a->watcher->napps--;
 }
 
 void
@@ -81,27 +108,34 @@ login_watch_leave(struct login_watch *w)
 
 	if (!a)
 		return;
-	w->of = NULL;
-	list_remove(&w->link);
+	login_watch_take(w);
 	if (!a->held && list_empty(&a->sessions))
 		login_watch_drop(a);
 }
 
-/* Why this session is to end, or NULL.  Somebody who logs in with a new password within the seconds for which his entry
+/* Why this session is to end, or NULL.  With a second factor, whoever comes has an application password; a proxy may
+ * not have said so, and then it was there before.  Somebody who logs in with a new password within the seconds for which his entry
  * is remembered is taken for one who came with the old: he logs in again. */
 static const char *
-login_watch_why(const struct login_watch *w, const struct dir_user *u)
+login_watch_why(const struct login_watch *w, const void *arg)
 {
+	const struct dir_user *u = arg;
+
 	if (!u)
 		return "gone";
 	if (login_rule(u->status, w->purpose) != LOGIN_RULE_YES)
 		return "status";
-	return w->by_app || w->password_at == u->password_at ? NULL : "password";
+	if (w->by_app)
+		return NULL;
+	if (u->second_factor && !u->factor_hidden && !w->had_factor)
+		return "factor";
+	return w->password_at == u->password_at ? NULL : "password";
 }
 
-/* The last session takes `a` with it. */
-static void
-login_watch_end(struct login_watched *a, const struct dir_user *u)
+/* Ends those for which `judge` has a reason.  The last session takes `a` with it: true. */
+static bool
+login_watch_end(struct login_watched *a,
+    const char *(*judge)(const struct login_watch *, const void *), const void *arg)
 {
 	const char *why = NULL, *this;
 	struct list ending;
@@ -111,7 +145,7 @@ login_watch_end(struct login_watched *a, const struct dir_user *u)
 	list_init(&ending);
 	list_each(w, &a->sessions, struct login_watch, link)
 	{
-		this = login_watch_why(w, u);
+		this = judge(w, arg);
 		if (!this)
 			continue;
 		why = this;
@@ -124,14 +158,76 @@ login_watch_end(struct login_watched *a, const struct dir_user *u)
 		    log_str(a->account), why, count);
 	a->held = true; /* the end of one may be that of another */
 	while ((w = list_first(&ending, struct login_watch, link))) {
-		list_remove(&w->link);
-		w->of = NULL;
+		login_watch_take(w);
 		w->end(w);
 	}
 	a->held = false;
-	if (list_empty(&a->sessions))
-		login_watch_drop(a);
+	if (!list_empty(&a->sessions))
+		return false;
+	login_watch_drop(a);
+	return true;
 }
+
+/* ---- application passwords ----------------------------------------------------------------------- */
+
+static void login_watch_app(struct login_watcher *n);
+
+static const char *
+login_watch_app_why(const struct login_watch *w, const void *arg)
+{
+	return w->by_app && strcmp(w->app, arg) == 0 ? "app" : NULL;
+}
+
+/* Its entry is not there, which is the only answer that ends anybody. */
+static void
+login_watch_app_looked(void *arg, const struct dir_outcome *o)
+{
+	struct login_watcher *n = arg;
+	struct login_watched *a = n->asked;
+
+	if (a && o->result == DIR_R_NO_ENTRY && login_watch_end(a, login_watch_app_why, n->app))
+		n->asked = NULL;
+	if (o->result == DIR_R_LOGIN) /* its settings were changed */
+		dir_agent_free(&n->app_agent);
+	if (o->result == DIR_R_AWAY || o->result == DIR_R_LOGIN || o->result == DIR_R_UNKNOWN)
+		n->asked = NULL; /* another time */
+	login_watch_app(n);
+}
+
+/* The next application password of the account that is asked about; else the next account. */
+static void
+login_watch_app(struct login_watcher *n)
+{
+	static const char *const attrs[] = { "tiermailAppSecret", NULL };
+	struct dir_job job = { .task = DIR_SEARCH, .scope = DIR_SCOPE_BASE, .attrs = attrs };
+	struct login_watched *a = n->asked;
+	struct login_watch *w;
+	bool found = false;
+	char *dn;
+
+	if (a)
+		list_each(w, &a->sessions, struct login_watch, link)
+		{
+			if (!w->by_app || w->asked || (found && strcmp(w->app, n->app) != 0))
+				continue;
+			memcpy(n->app, w->app, sizeof(n->app));
+			w->asked = found = true;
+		}
+	if (!found) {
+		n->asked = NULL;
+		login_watch_look(n);
+		return;
+	}
+	if (!n->app_agent)
+		n->app_agent = dir_agent_new(n->door->dir, shared.ldap_bind_dn,
+		    shared.ldap_bind ? NULL : shared.ldap_password);
+	dn = mem_printf("uid=%s,%s", n->app, a->dn);
+	job.dn = dn;
+	dir_agent_start(n->app_agent, &job, &n->app_asking, login_watch_app_looked, n);
+	mem_free(&dn);
+}
+
+/* ---- those who are doubted ----------------------------------------------------------------------- */
 
 static void
 login_watch_looked(void *arg, const struct dir_answer *answer)
@@ -139,14 +235,17 @@ login_watch_looked(void *arg, const struct dir_answer *answer)
 	struct login_watcher *n = arg;
 	struct login_watched *a = n->asked;
 	const struct dir_user *u = answer->v.kind == OK ? answer->user : NULL;
+	struct login_watch *w;
 
-	n->asked = NULL;
-	/* His name may be an address of somebody else's by now. */
-	if (u && a && !slice_eq(u->account, slice_str(a->account)))
+	/* His name may be an address of somebody else's by now; an entry that was moved is not found by its DN. */
+	if (u && a &&
+	    (!slice_eq(u->account, slice_str(a->account)) || !slice_ieq(u->dn, slice_str(a->dn))))
 		u = NULL;
-	if (a && answer->v.kind != TEMP)
-		login_watch_end(a, u);
-	login_watch_look(n);
+	if (!a || answer->v.kind == TEMP || login_watch_end(a, login_watch_why, u))
+		n->asked = NULL;
+	if (n->asked)
+		list_each(w, &a->sessions, struct login_watch, link) w->asked = false;
+	login_watch_app(n);
 }
 
 static void
@@ -154,7 +253,7 @@ login_watch_look(struct login_watcher *n)
 {
 	struct login_watched *a = list_first(&n->doubted, struct login_watched, link);
 
-	if (!a || op_pending(&n->looking))
+	if (!a || op_pending(&n->looking) || op_pending(&n->app_asking))
 		return;
 	list_remove(&a->link);
 	list_init(&a->link);
@@ -228,14 +327,23 @@ login_watch_domains(struct login_watcher *n)
 	}
 }
 
-/* An entry that is taken out of the directory is not found by when it was changed: some of all accounts are looked at
- * each time.  A place in the map that has moved meanwhile is come by in the next round. */
+/* An entry that is taken out of the directory is not found by when it was changed, nor that of an application password,
+ * which lies below: some of all accounts are looked at each time.  A place in the map that has moved meanwhile is come by in the next round. */
 static void
 login_watch_sweep(struct login_watcher *n)
 {
 	size_t want = (n->watched.n + WATCH_ROUNDS - 1) / WATCH_ROUNDS;
+	size_t apps = (n->napps + WATCH_APP_ROUNDS - 1) / WATCH_APP_ROUNDS;
 	struct login_watched *a;
 
+	if (apps > WATCH_APPS)
+		apps = WATCH_APPS;
+	while (apps-- > 0) {
+		a = list_first(&n->apps, struct login_watched, with);
+		list_remove(&a->with);
+		list_push(&n->apps, &a->with);
+		login_watch_doubt(n, a);
+	}
 	while (want-- > 0) {
 		a = map_next(&n->watched, &n->swept);
 		if (!a) {
@@ -355,6 +463,7 @@ login_watch_watcher(struct login_door *d)
 	d->watcher = n = mem_new(sizeof(*n));
 	n->door = d;
 	list_init(&n->doubted);
+	list_init(&n->apps);
 	timer_init(&n->timer, d->loop, login_watch_on_timer);
 	return n;
 }
@@ -373,7 +482,9 @@ login_watch_watched(struct login_watcher *n, const struct login_user *u)
 		a->n = key.n;
 		list_init(&a->sessions);
 		list_init(&a->link);
+		list_init(&a->with);
 		a->watcher = n;
+		a->dn = mem_strn(u->dn.p, u->dn.n);
 		a->account = mem_strn(u->account.p, u->account.n);
 		map_put(&n->watched, slice(a->key, a->n), a);
 	}
@@ -396,8 +507,14 @@ login_watch_enter(struct login_door *d, struct login_watch *w, const struct logi
 		.purpose = purpose,
 		.password_at = u->password_at,
 		.by_app = u->by_app,
+		.had_factor = u->has_factor,
 		.end = end };
+	memcpy(w->app, u->app, sizeof(w->app));
 	list_push(&a->sessions, &w->link);
+	if (w->by_app && a->napps++ == 0) {
+		list_push(&n->apps, &a->with);
+		n->napps++;
+	}
 	if (n->armed)
 		return;
 	/* His entry may have been known for 5 s: less than WATCH_OVERLAP_S. */

@@ -1,9 +1,11 @@
 /* login/watch.h: sessions that are open end when what they began with is no more: the password was changed, the
- * account or its domain closed, the entry is gone.
+ * account or its domain closed, the entry is gone, a second factor was switched on, the application password that it
+ * began with was taken away.
  *
  * A worker asks the directory every WATCH_MS, once for all its sessions, what has changed since it asked last
  * (modifyTimestamp, which slapd must index for equality), and looks at the entries that somebody has a session of.  So
- * it costs the same however many sessions there are; an entry that was removed is found within half an hour.  What the directory cannot be asked now is asked later, and ends
+ * it costs the same however many sessions there are; an entry that was removed is found within half an hour, an application password within a minute or, where there are
+ * many (WATCH_APPS), as late as that.  What the directory cannot be asked now is asked later, and ends
  * nobody. */
 #ifndef LOGIN_WATCH_H
 #define LOGIN_WATCH_H
@@ -19,6 +21,9 @@ struct login_watch {
 	enum login_purpose purpose;
 	int64_t password_at;
 	bool by_app; /* an application password outlives the password */
+	bool had_factor;
+	bool asked; /* about its application password, in this round */
+	char app[LOGIN_WORD_ID + 1];
 	void (*end)(struct login_watch *w);
 };
 

@@ -7,7 +7,7 @@
 #define MANAGESIEVE_READER_H
 #include "base/buf.h"
 
-#define MANAGESIEVE_WORDS  4                  /* more than any command has */
+#define MANAGESIEVE_WORDS  5                  /* more than any command has */
 #define MANAGESIEVE_LINE   16384              /* octets of a command outside of its literals */
 #define MANAGESIEVE_SKIP   (16 * 1024 * 1024) /* octets of literals that are passed over */
 #define MANAGESIEVE_QUOTED 1024 /* octets that a client must read in a quoted string */

@@ -26,6 +26,7 @@ struct line_client_login {
 	bool forward;
 	struct addr client; /* where he comes from */
 	const char *sid;    /* of his session here */
+	const char *app;    /* the application password that he has shown, or NULL */
 	bool utf8;          /* POP3: he has said UTF8 (RFC 6856 2.1) */
 	const char *helo;   /* SMTP: his name in EHLO */
 	const char *self;   /* SMTP: ours */
@@ -66,6 +67,7 @@ struct line_client {
 	bool secured;    /* the handshake is over */
 	bool greeted;    /* the script's: the server has said its first line */
 	bool said;       /* ... the login is on its way */
+	bool apps;       /* ... the server wants to know of application passwords */
 	uint8_t awaited; /* ... answers until that to the login, or where the script stands */
 	struct buf kept; /* ... what it wants to remember; freed with the conversation */
 	bool over;

@@ -22,7 +22,10 @@ pop3_client_say_login(struct line_client *c)
 		if (l->client.sa.sa_family == AF_INET || l->client.sa.sa_family == AF_INET6)
 			buf_printf(b, " ADDR=%s PORT=%d", addr_host(&l->client, host),
 			    addr_port(&l->client));
-		buf_printf(b, " SESSION=%s\r\n", l->sid);
+		buf_printf(b, " SESSION=%s", l->sid);
+		if (l->app)
+			buf_printf(b, " APP=%s", l->app);
+		buf_lit(b, "\r\n");
 		c->awaited++;
 	}
 	if (l->utf8) {

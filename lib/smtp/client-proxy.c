@@ -67,6 +67,8 @@ client_proxy_say_xclient(struct line_client *c)
 	}
 	if (client_proxy_offers(c, S("XCLIENT"), S("SESSION")))
 		buf_printf(b, " SESSION=%s", l->sid);
+	if (l->app && client_proxy_offers(c, S("XCLIENT"), S("APP")))
+		buf_printf(b, " APP=%s", l->app);
 	buf_lit(b, " LOGIN=");
 	smtp_xtext_write(b, l->response);
 	buf_lit(b, "\r\n");

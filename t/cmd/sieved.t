@@ -205,7 +205,7 @@ is_(s.line(), 'BYE "Input behind STARTTLS before its answer"', "what comes with 
 # ---- a proxy ------------------------------------------------------------------------------------------------------------------------
 mmp = wire.certificate(sb, "mail.example.test", "proxy")
 s = Sieve(sb).starttls(mmp)
-ok('"SASL" "PLAIN LOGIN EXTERNAL"' in s.told and '"XCLIENT" "ADDR PORT SESSION"' in s.told, "a proxy is told what it may")
+ok('"SASL" "PLAIN LOGIN EXTERNAL"' in s.told and '"XCLIENT" "ADDR PORT SESSION APP"' in s.told, "a proxy is told what it may")
 is_(s.last("XCLIENT ADDR=192.0.2.7 PORT=99 SESSION=abcdefghijklm"), 'OK "Noted"', "tells for whom it speaks")
 is_(s.last('AUTHENTICATE "EXTERNAL" "%s"' % b64(f"{sb.user(9)}@{D}")), 'OK "Logged in"', "and acts for a person")
 ok(wire.logged(sb, "sieved", "ev=login ", "sid=abcdefghijklm", "peer=192.0.2.7"), "who is in the log under the proxy's id")

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Sessions that are open end within seconds when the password is changed, the account or its domain is closed or the entry
-goes, on every door and behind the multiplexor; others stay, also when the entry is changed otherwise, and those of
-application passwords when the password is."""
-import os, re, smtplib, subprocess, sys, time
+goes or is moved, a second factor is switched on or the application password that they began with is taken away, on every
+door and behind the multiplexor; others stay, also when the entry is changed otherwise, and those of application passwords
+when the password is."""
+import hashlib, os, re, smtplib, subprocess, sys, time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tm, wire
@@ -103,6 +104,43 @@ ok(None not in said.values(), f"an entry that was removed is missed, too: {took:
 is_(lives(other), "all", "somebody whose forwarding was changed has noticed nothing")
 is_(lives(again), "all", "nor who has come with the new password")
 ok(wire.logged(sb, "imapd", "ev=sessions_ended", f"user={sb.user(1)}@{D}", "why=password", "sessions=") and wire.logged(sb, "imapd", "ev=disconnect", "why=revoked"), "the log says why")
+
+# ---- application passwords
+def app(n, word):
+    digest = hashlib.sha256(f"tiermail app password:{word}".encode()).hexdigest()
+    subprocess.run(["ldapadd", *ROOT], input=f"dn: uid={word[:4]},{dn(n)}\nobjectClass: account\nobjectClass: tiermailAppPassword\nuid: {word[:4]}\ntiermailAppSecret: {digest}\n",
+                   text=True, check=True, stdout=subprocess.DEVNULL)
+    return word
+
+
+phone, laptop = app(10, "aaaa" + "b" * 16), app(10, "cccc" + "d" * 16)
+kept, lost, own = enter(10, password=laptop), enter(10, [d for d in DOORS if d != "pop3d"], phone), enter(10, ["imapd", "imap by mmpd", "submission"])
+subprocess.run(["ldappasswd", *ROOT, "-s", "another-10", dn(10)], check=True)
+said, took = end_of(own)
+ok(None not in said.values() and took < 5 * tm.SLOW, f"a password is changed: who came with it is out {took:.1f} s later")
+time.sleep(2.5)
+is_([lives(kept), lives(lost)], ["all"] * 2, "who came by an application password is not, behind the multiplexor neither")
+own = enter(10, ["imapd", "imap by mmpd", "submission"], "another-10")
+modify(dn(10), "add: objectClass\nobjectClass: tiermailTotp", "add: tiermailSecondFactor\ntiermailSecondFactor: totp")
+said, took = end_of(own)
+ok(None not in said.values() and took < 5 * tm.SLOW, f"a second factor is switched on: sessions of the password alone are over {took:.1f} s later")
+ok(wire.logged(sb, "imapd", "ev=sessions_ended", f"user={sb.user(10)}@{D}", "why=factor"), "the log says why")
+time.sleep(2.5)
+is_([lives(kept), lives(lost)], ["all"] * 2, "those of application passwords are not")
+subprocess.run(["ldapdelete", *ROOT, f"uid={phone[:4]},{dn(10)}"], check=True)
+said, took = end_of(lost)
+ok(None not in said.values() and took < 8 * tm.SLOW, f"one is taken away: what began with it is over {took:.1f} s later: {[k for k, v in said.items() if v is None]}")
+ok(wire.logged(sb, "imapd", "ev=sessions_ended", f"user={sb.user(10)}@{D}", "why=app"), "the log says that, too")
+is_(lives(kept), "all", "what began with another one is not")
+for s in kept.values():
+    s.close()
+
+# ---- an entry that is found at another place
+moved = enter(11, ["imapd"])
+subprocess.run(["ldapadd", *ROOT], input=f"dn: ou=Moved,{ORG}\nobjectClass: organizationalUnit\nou: Moved\n", text=True, check=True, stdout=subprocess.DEVNULL)
+subprocess.run(["ldapmodrdn", *ROOT, "-s", f"ou=Moved,{ORG}", dn(11), f"uid={sb.user(11)}"], check=True)
+said, took = end_of(moved)
+ok(None not in said.values(), f"an entry is moved, where nobody would see what changes: over {took:.1f} s later")
 
 # ---- the directory is away meanwhile
 sb.kill("slapd")
