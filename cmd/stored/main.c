@@ -54,6 +54,8 @@ static const struct metric metrics[] = {
 	[M_OVER_FOLDER] = { "stored_over_folder_quota", COUNTER,
 	    "Of these: that did not fit into their folder's own; mail went to INBOX." },
 	[M_WARNED] = { "stored_quota_warnings", COUNTER, "Users told that little room is left." },
+	[M_EVENTS] = { "stored_events", COUNTER, "Rows of what scripts are to hear of." },
+	[M_EVENTS_LOST] = { "stored_events_lost", COUNTER, "Those for which there was no room: nobody has taken the others." },
 	[M_ERASED] = { "stored_erased", COUNTER, "Accounts deleted." },
 	[M_RENAMED] = { "stored_renamed", COUNTER, "Accounts that got another name." },
 	[M_FULL] = { "stored_full_partitions", GAUGE, "Partitions that take nothing in." },

@@ -181,6 +181,8 @@ parts_count_one(struct part *part)
 		all.over_domain += sum[i].over_domain;
 		all.over_folder += sum[i].over_folder;
 		all.warned += sum[i].warned;
+		all.events += sum[i].events;
+		all.events_lost += sum[i].events_lost;
 		all.erased += sum[i].erased;
 		all.renamed += sum[i].renamed;
 		full += sum[i].full;
@@ -206,6 +208,8 @@ parts_count_one(struct part *part)
 	metric_set(M_OVER_DOMAIN, (int64_t)all.over_domain);
 	metric_set(M_OVER_FOLDER, (int64_t)all.over_folder);
 	metric_set(M_WARNED, (int64_t)all.warned);
+	metric_set(M_EVENTS, (int64_t)all.events);
+	metric_set(M_EVENTS_LOST, (int64_t)all.events_lost);
 	metric_set(M_ERASED, (int64_t)all.erased);
 	metric_set(M_RENAMED, (int64_t)all.renamed);
 	metric_set(M_UNLINKED, (int64_t)all.unlinked);
@@ -269,6 +273,7 @@ part_open(void *arg, const char *name, const char *path)
 		.hostname = hostname,
 		.domains = domains,
 		.no_anyone = !stored_conf.share_anyone,
+		.events = (uint8_t)stored_conf.events,
 		.sync = true,
 		.log = stored_conf.log,
 		.log_segment = (uint64_t)stored_conf.log_segment,

@@ -233,7 +233,8 @@ store_flags_start(struct store_client *c, uint64_t mailbox, const struct store_r
 		.how = (uint8_t)change->how,
 		.flags = change->flags,
 		.keywords = change->keywords,
-		.options = change->conditional ? STORE_CONDITIONAL : 0,
+		.options = (change->conditional ? STORE_CONDITIONAL : 0) |
+		    (change->quiet ? STORE_QUIET : 0),
 		.since = change->unchangedsince };
 
 	store_ask(c, &r, op, done, arg);
@@ -510,6 +511,17 @@ store_domain_start(struct store_client *c, struct slice domain, struct op *op, s
     void *arg)
 {
 	struct store_request r = { .verb = STORE_V_DOMAIN, .name = domain };
+
+	store_ask(c, &r, op, done, arg);
+}
+
+void
+store_handled_start(struct store_client *c, struct slice partition, uint64_t number, struct op *op,
+    store_done *done, void *arg)
+{
+	struct store_request r = { .verb = STORE_V_HANDLED,
+		.partition = partition,
+		.since = number };
 
 	store_ask(c, &r, op, done, arg);
 }

@@ -231,6 +231,7 @@ struct store_change {
 	uint16_t flags;
 	struct slice
 	    keywords;     /* names, separated by one SP; made known when new (not for REMOVE) */
+	bool quiet;       /* a script does it: no script hears of it */
 	bool conditional; /* UNCHANGEDSINCE was given */
 	uint64_t unchangedsince;
 };
@@ -330,6 +331,10 @@ void store_orphan_start(struct store_client *c, uint64_t account, bool yes, stru
 /* The user is warned of these limits, if that is due and has not been done.  r: uid = 1 when it has been now, bytes,
  * messages. */
 void store_warn_start(struct store_client *c, uint64_t account, struct store_limits limits,
+    struct op *op, store_done *done, void *arg);
+/* Scripts have run for what happened in the partition with this number (store_happened_next): the row goes.  One that is
+ * gone is no error. */
+void store_handled_start(struct store_client *c, struct slice partition, uint64_t number,
     struct op *op, store_done *done, void *arg);
 /* What the accounts of this domain, in lower case, use together in this store; for one of its own logins.  r: bytes,
  * messages. */

@@ -17,6 +17,7 @@ struct stored_conf {
 	int64_t log_segment, log_bodies, snapshot_interval, steady_interval; /* bytes, ms */
 	bool log;
 	bool share_anyone;
+	int events; /* enum store_events */
 	bool quota_enforce, quota_overdraft;
 	int64_t quota_grace, quota_warn; /* ms; percent */
 	char *quota_text;                /* a path, "" = none */

@@ -366,6 +366,28 @@ struct store_disk_marks {
 	uint32_t count;
 } PACKED;
 
+/* `event`: {number BE64} -> this, then `count` ranges of UIDs (struct store_range) and the login of who did it: what
+ * somebody has done to messages for which a script waits (RFC 6785), until that has run.  Numbers ascend. */
+enum store_cause {
+	STORE_CAUSE_APPEND = 1, /* they came */
+	STORE_CAUSE_COPY,       /* they were copied or moved here */
+	STORE_CAUSE_FLAG        /* flags or keywords of them changed */
+};
+struct store_disk_event {
+	uint8_t version;
+	uint8_t cause; /* enum store_cause */
+	uint16_t count;
+	uint16_t login_len;
+	uint16_t flags;    /* FLAG: those that changed, */
+	uint64_t keywords; /* and which keywords of the mailbox's */
+	uint64_t account, mailbox;
+	uint64_t from; /* COPY: the mailbox where they were */
+	uint32_t at;   /* unix seconds */
+} PACKED;
+/* For whom there are rows: where a script is named, and besides for what goes to Junk and comes from there, or all. */
+enum store_events { STORE_EVENTS_SCRIPTS, STORE_EVENTS_JUNK, STORE_EVENTS_ALL };
+#define STORE_EVENTS_MOST 100000 /* rows: no more are kept */
+
 /* `intent`: {number BE64} -> this, then the old and the new path: a rename of a directory that
  * is done after the commit, and at start when it was not.  Of STORE_INTENT_EMPTY the mailbox's id in
  * hexadecimal digits, and the account's name. */
@@ -405,10 +427,10 @@ enum store_table {
 	STORE_T_META, STORE_T_ACCOUNT, STORE_T_MAILBOX, STORE_T_NAME, STORE_T_INDEX, STORE_T_CACHE,
 	STORE_T_TOMBSTONE, STORE_T_PURGE, STORE_T_DUPE, STORE_T_SUB, STORE_T_INTENT,
 	STORE_T_CHANGE, STORE_T_EMAIL, STORE_T_THREAD, STORE_T_ACL, STORE_T_STATE,
-	STORE_T_PENDING, STORE_T_ANNOT, STORE_T_MARK, STORE_T_REF,
+	STORE_T_PENDING, STORE_T_ANNOT, STORE_T_MARK, STORE_T_REF, STORE_T_EVENT,
 };
 /* clang-format on */
-#define STORE_TABLES (STORE_T_REF + 1)
+#define STORE_TABLES (STORE_T_EVENT + 1)
 struct store_table_info {
 	const char *name;
 	uint8_t version;  /* of its keys and values */

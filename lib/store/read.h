@@ -90,6 +90,23 @@ struct store_mark_walk {
 };
 bool store_mark_next(struct store_view *v, struct store_mark_walk *m);
 
+/* What waits for scripts (store/format.h, enum store_cause), in the order in which it happened: the first one behind
+ * `after`.  False: there is none.  It borrows until the snapshot ends. */
+struct store_happened {
+	uint64_t number;
+	enum store_cause cause;
+	uint16_t flags;
+	uint64_t keywords, account, mailbox, from;
+	uint32_t at;         /* unix seconds */
+	struct slice ranges; /* struct store_range, unaligned */
+	struct slice login;
+};
+bool store_happened_next(struct store_view *v, uint64_t after, struct store_happened *e);
+/* The name of the script of a mailbox (RFC 6785 2.3.1); false: nobody wants one to run. */
+#define STORE_ANNOT_SCRIPT "/imapsieve/script"
+bool
+store_script_name(struct store_view *v, uint64_t account, uint64_t mailbox, struct slice *name);
+
 /* ---- messages; inside a snapshot -------------------------------------------------------- */
 
 /* Walks the messages of a UID range block by block.  Each call gives those of one block that are in

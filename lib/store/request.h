@@ -47,7 +47,8 @@ struct store_label {
 #define STORE_UNUSED      4 /* options of ERASE: not if it has messages */
 #define STORE_EMPTY                                                                                \
 	8 /* options of DELETE: not if it has messages that are not marked as deleted, */
-#define STORE_LEAF 16 /* nor if it has folders below it */
+#define STORE_LEAF  16 /* nor if it has folders below it */
+#define STORE_QUIET 32 /* options of FLAGS: it is a script's, and no event for one */
 
 struct store_request {
 	enum store_verb verb;

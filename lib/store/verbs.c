@@ -242,6 +242,8 @@ static const struct store_verb_info verbs[] = {
 		B(ACCOUNT), LIMITS },
 	{ STORE_V_DOMAIN,    "domain",    STORE_AT_SOCKET,    0,                        MAIL,             2, NULL,
 		B(NAME), 0 },
+	{ STORE_V_HANDLED,   "handled",   STORE_AT_PARTITION, 0,                        STORE_ROLE_IMAPD | STORECTL, 2, NULL,
+		B(SINCE), B(PARTITION) },
 };
 /* clang-format on */
 

@@ -46,10 +46,11 @@ enum store_verb {
 	STORE_V_KNOW = 40,
 	STORE_V_RETHREAD = 41,
 	STORE_V_DOMAIN = 42,
+	STORE_V_HANDLED = 43,
 	STORE_V_REPLY = 64,
 	STORE_V_EVENT = 65,
 };
-#define STORE_V_LAST STORE_V_DOMAIN
+#define STORE_V_LAST STORE_V_HANDLED
 
 /* Tags of the fields of a request. */
 enum store_request_field {

@@ -12,6 +12,8 @@ enum store_event_kind {
 	    4,             /* events were lost (overflow, or stored was away): look at everything */
 	STORE_EV_AWAY = 5, /* stored has gone; never in a packet */
 	STORE_EV_ANNOT = 6, /* annotations of `mailbox` (0: of the server) were set at `modseq` */
+	STORE_EV_HAPPENED =
+	    7, /* there is something for a script of `mailbox` (store_happened_next) */
 };
 struct store_event {
 	uint8_t kind;

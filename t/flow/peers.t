@@ -19,8 +19,8 @@ if subprocess.run(["setpriv", "--reuid=60001", "test", "-r", __file__]).returnco
 
 ALWAYS = "ping hello"
 MAIL = "bodies release watch append account create delete rename subscribe flags expunge copy move reserve replace acl login domain"
-MAY = {"lmtpd": "bodies release deliver know", "imapd": MAIL + " know", "pop3d": "watch account flags expunge login", "jmapd": MAIL + " know",
-       "storectl": "account create relink recount snapshot settle forget mend acl bodies release append subscribe expunge move restore erase rename_account orphan warn freeze delete login know rethread"}
+MAY = {"lmtpd": "bodies release deliver know", "imapd": MAIL + " know handled", "pop3d": "watch account flags expunge login", "jmapd": MAIL + " know",
+       "storectl": "account create relink recount snapshot settle forget mend acl bodies release append subscribe expunge move restore erase rename_account orphan warn freeze delete login know rethread handled"}
 UIDS = {role: 60001 + i for i, role in enumerate(MAY)}
 
 sb = tm.Sandbox("--users", "1", "--set", "stored.socket_mode=0666", *(a for role, uid in UIDS.items() for a in ("--set", f"stored.peer.{role}={uid}")))

@@ -179,6 +179,18 @@ copy_append(struct writer *w, struct wbox *from, struct wbox *to, const struct s
 	w->stats.copied += n;
 }
 
+/* They came into `to`: struct store_range. */
+static void
+copy_event(struct writer *w, const struct store_job *j, const struct wbox *from,
+    const struct wbox *to, struct slice copies)
+{
+	struct wevent e;
+
+	writer_event_begin(&e, w, j, to, STORE_CAUSE_COPY, from);
+	writer_event_came(&e, copies);
+	writer_event_end(&e);
+}
+
 /* On failure the reply is set and nothing has changed. */
 static bool
 copy_few(struct writer *w, struct store_job *j, struct wbox *from, struct wbox *to,
@@ -201,6 +213,7 @@ copy_few(struct writer *w, struct store_job *j, struct wbox *from, struct wbox *
 		    verdict(OUT_STORE_UNCOPIED));
 	} else {
 		copy_append(w, from, to, rec, n, uids, copies);
+		copy_event(w, j, from, to, buf_get(copies));
 		good = true;
 	}
 	buf_fini(&found);
@@ -311,6 +324,7 @@ copy_show(struct writer *w, struct wlong *l, struct wbox *from, struct wbox *to)
 	writer_pending_show(w, to->id, copies.first, copies.last);
 	w->stats.copied += l->copy.n;
 	buf_add(&l->copy.to, &copies, sizeof(copies));
+	copy_event(w, l->job, from, to, buf_get(&l->copy.to));
 	copy_reply(l->job, to, &l->uids, &l->copy.to);
 	writer_quota_warn(w, to->acct, &l->job->req.limits);
 }
@@ -358,6 +372,18 @@ writer_copy_reserved(const struct writer *w, uint64_t account, uint64_t *bytes, 
 
 /* ---- many: MOVE ---------------------------------------------------------------------------------------- */
 
+/* Extends the last range of b, or adds one. */
+static void
+range_join(struct buf *b, const struct store_range *r)
+{
+	struct store_range *last = b->n ? (void *)(b->p + b->n - sizeof(*last)) : NULL;
+
+	if (last && last->last + 1 == r->first)
+		last->last = r->last;
+	else
+		buf_add(b, r, sizeof(*r));
+}
+
 /* Copies appear and originals go, both or none.  Mail may have come in meanwhile, with keywords. */
 static bool
 move_piece(struct writer *w, struct wlong *l, struct wbox *from, struct wbox *to)
@@ -366,7 +392,7 @@ move_piece(struct writer *w, struct wlong *l, struct wbox *from, struct wbox *to
 	size_t left = l->copy.n - l->copy.at, n = left < PIECE ? left : PIECE;
 	bool follow = writer_pending_is_target(w, from->id);
 	struct pending_row row = { .to = to->id, .shown = true };
-	struct buf uids = { 0 }, gone = { 0 };
+	struct buf uids = { 0 }, copies = { 0 }, gone = { 0 };
 	MDB_cursor *at = NULL;
 
 	rec += l->copy.at;
@@ -381,7 +407,11 @@ move_piece(struct writer *w, struct wlong *l, struct wbox *from, struct wbox *to
 	buf_fini(&row.runs);
 	if (at)
 		mdb_cursor_close(at);
-	copy_append(w, from, to, rec, n, &uids, &l->copy.to);
+	copy_append(w, from, to, rec, n, &uids, &copies);
+	copy_event(w, l->job, from, to, buf_get(&copies));
+	for (size_t i = 0; i < copies.n / sizeof(struct store_range); i++)
+		range_join(&l->copy.to, (const struct store_range *)(const void *)copies.p + i);
+	buf_fini(&copies);
 	writer_expunge_records(w, from, (const void *)uids.p, uids.n / sizeof(struct store_range),
 	    true, &gone);
 	for (size_t i = 0; i < n; i++)

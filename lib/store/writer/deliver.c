@@ -330,6 +330,7 @@ writer_append_all(struct writer *w, struct store_job *j, struct wbox *b)
 {
 	size_t n = j->req.nmessages;
 	struct store_range *uids;
+	struct wevent event;
 	int rc;
 
 	if (!append_keywords_fit(w, j, b))
@@ -353,6 +354,9 @@ writer_append_all(struct writer *w, struct store_job *j, struct wbox *b)
 	j->reply.uid = uids->first;
 	j->reply.uidvalidity = b->d.uidvalidity;
 	j->reply.mailbox = b->id;
+	writer_event_begin(&event, w, j, b, STORE_CAUSE_APPEND, NULL);
+	writer_event_came(&event, slice((const char *)uids, sizeof(*uids)));
+	writer_event_end(&event);
 	return true;
 }
 

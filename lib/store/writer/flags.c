@@ -17,6 +17,7 @@ struct flagging {
 	struct buf changed;     /* struct store_range */
 	uint32_t lowest_unseen; /* made unseen by this */
 	bool hint_seen;         /* the first unseen message became seen */
+	struct wevent event;
 };
 
 static void
@@ -66,6 +67,7 @@ flag_one(void *arg, struct store_record *rec)
 	}
 	if ((flags ^ rec->flags) & STORE_DELETED)
 		b->d.deleted += flags & STORE_DELETED ? 1u : -1u;
+	writer_event_flags(&f->event, rec->uid, flags ^ rec->flags, keywords ^ rec->keywords);
 	rec->flags = flags;
 	rec->keywords = keywords;
 	rec->modseq = f->modseq;
@@ -105,8 +107,10 @@ flags_slice(struct writer *w, struct wlong *l)
 		return true;
 	l->account = b->acct->d.id;
 	f.keywords = writer_box_keywords(w, b, words, make);
+	writer_event_begin(&f.event, w, j, b, STORE_CAUSE_FLAG, NULL);
 	if (l->nranges)
 		whole = writer_box_walk_states(w, b, &l->uid, l->ranges, l->nranges, flag_one, &f);
+	writer_event_end(&f.event);
 	if (f.modseq)
 		writer_change_put(w, b->acct->d.id, f.modseq, STORE_CHANGE_FLAGS, b->id,
 		    buf_get(&f.changed));

@@ -8,6 +8,7 @@
 #include "store/block.h"
 #include "store/read.h"
 #include "store/writer/domain-impl.h"
+#include "store/writer/event-impl.h"
 #include "store/writer/quota-impl.h"
 #include "store/writer/runs-impl.h"
 #include "store/writer/threads-impl.h"

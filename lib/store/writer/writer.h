@@ -46,6 +46,7 @@ struct store_part_config {
 	const char *quota_text;     /* of the warning: fields, an empty line, text; NULL = ours */
 	const char *hostname;       /* in its Message-ID */
 	bool no_anyone;             /* a person gives nothing to everybody */
+	uint8_t events;             /* enum store_events */
 	bool sync;                  /* false: tests only */
 	bool log;                   /* keep the operation log */
 	uint64_t log_segment;       /* bytes of one of its files */
@@ -132,12 +133,13 @@ struct store_part_stats {
 	uint64_t unmoved;                    /* directories */
 	uint64_t unlinked;                   /* rows of `pending`: up to 1,000 copies each */
 	uint64_t queued, largest_batch, accounts_cached, mailboxes_cached;
-	uint64_t over_quota;      /* times that something was over a limit, refused or not */
-	uint64_t over_domain;     /* of these: over its domain's */
-	uint64_t over_folder;     /* of these: over the folder's own */
-	uint64_t warned;          /* users that were told */
-	uint64_t erased, renamed; /* accounts */
-	uint64_t damaged;         /* records of accounts, names and mailboxes, met and not mended */
+	uint64_t over_quota;          /* times that something was over a limit, refused or not */
+	uint64_t over_domain;         /* of these: over its domain's */
+	uint64_t over_folder;         /* of these: over the folder's own */
+	uint64_t warned;              /* users that were told */
+	uint64_t erased, renamed;     /* accounts */
+	uint64_t events, events_lost; /* rows of `event`; those for which there was no room */
+	uint64_t damaged; /* records of accounts, names and mailboxes, met and not mended */
 	bool full;
 };
 /* As they were after the last batch.  Any thread. */
