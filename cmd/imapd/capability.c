@@ -19,6 +19,14 @@ capability_messagelimit(struct buf *b)
 	buf_i64(b, conf.messages);
 }
 
+/* RFC 6785 2.1 */
+static void
+capability_imapsieve(struct buf *b)
+{
+	buf_char(b, '=');
+	buf_str(b, conf.sieve_server);
+}
+
 #define BOTH (IMAP_BEFORE | IMAP_AFTER)
 /* clang-format off */
 const struct imap_capability session_capabilities[] = {
@@ -82,6 +90,7 @@ const struct imap_capability session_capabilities[] = {
 	{ "LIST-MYRIGHTS",        IMAP_AFTER,        0,                 NULL,                   "RFC 8440" },
 	{ "METADATA",             IMAP_AFTER,        SESSION_METADATA,  NULL,                   "RFC 5464" },
 	{ "LIST-METADATA",        IMAP_AFTER,        0,                 NULL,                   "RFC 9590" },
+	{ "IMAPSIEVE",            SESSION_SCRIPTS,   0,                 capability_imapsieve,   "RFC 6785" },
 	{ "URLAUTH",              IMAP_AFTER,        0,                 NULL,                   "RFC 4467" },
 	{ "MULTIAPPEND",          IMAP_AFTER,        0,                 NULL,                   "RFC 3502" },
 	{ "MULTISEARCH",          IMAP_AFTER,        0,                 NULL,                   "RFC 7377" },

@@ -5,6 +5,7 @@
  * stored.  Can fail: nothing; a mailbox that is gone ends the session.  Must stay true: a session is
  * in the list of its mailbox exactly while it listens to it (idle_listen).  News are a cursor like any
  * long answer (notices.c), so that a hundred watchers of one change share the loop with everybody else. */
+#include "happened.h"
 #include "base/mem.h"
 #include "metadata.h"
 #include "notify.h"
@@ -146,6 +147,11 @@ idle_events(void *arg, const struct store_event *ev, size_t n)
 			    idle_wake(s);
 			place_look(0);
 			watch_resync();
+			happened_look();
+			continue;
+		}
+		if (ev[i].kind == STORE_EV_HAPPENED) {
+			happened_look();
 			continue;
 		}
 		watch_event(&ev[i]);

@@ -4,6 +4,7 @@
  * by lib/daemon.  A start cannot fail: directory and stored may be away and are waited for. */
 #include "daemon/program.h"
 #include "base/mem.h"
+#include "happened.h"
 #include "session.h"
 #include "store/watch.h"
 
@@ -67,6 +68,16 @@ static const struct conf_key keys[] = {
 	    "What GETMETADATA says of the server as /shared/comment; empty is nothing." },
 	{ "metadata.admin", CONF_STR, &conf.admin, "", 0, 0, RELOAD, NULL,
 	    "A URI of the server's administrator (/shared/admin); empty is none." },
+	{ "imapsieve.lmtpd", CONF_STR, &conf.sieve_lmtpd, "", 0, 0, RESTART, "server",
+	    "The Unix socket of lmtpd, which runs scripts for what people do; empty is lmtpd.sock "
+	    "in rundir." },
+	{ "imapsieve.server", CONF_STR, &conf.sieve_server, "", 0, 0, RELOAD, NULL,
+	    "Where people keep scripts: announced as IMAPSIEVE; empty: nothing is announced." },
+	{ "imapsieve.script", CONF_STR, &conf.sieve_script, "", 0, 0, RELOAD, NULL,
+	    "The global script of mailboxes that name none; stored.conf has events = all then." },
+	{ "imapsieve.junk", CONF_STR, &conf.sieve_junk, "", 0, 0, RELOAD, NULL,
+	    "The global script of all that goes to Junk or comes from there; events = junk or "
+	    "all." },
 	{ "any_host", CONF_BOOL, &conf.any_host, "no", 0, 0, RELOAD, NULL,
 	    "Let users of every mailHost log in." },
 };
@@ -93,6 +104,10 @@ static const struct metric metrics[] = {
 	    "NOTIFY ended because too much had happened." },
 	[M_URLS_FETCHED] = { "imap_urls_fetched", COUNTER, "URLs whose data URLFETCH has given." },
 	[M_CONTEXTS] = { "imap_contexts", GAUGE, "Searches whose results are followed." },
+	[M_EVENTS] = { "imap_events", COUNTER,
+	    "Messages handed to a script for what was done to them." },
+	[M_EVENTS_FAILED] = { "imap_events_failed", COUNTER,
+	    "Those for which it could not be run." },
 	[M_DIRECTORY] = { "imap_directory_blind", GAUGE, DIR_METRIC_HELP },
 	{ NULL, COUNTER, NULL },
 };
@@ -116,6 +131,7 @@ imapd_start(struct loop *l)
 	store_client_actors(imapd.store, session_actor);
 	store_watch(imapd.store, idle_events, NULL);
 	store_homes_init(&imapd.homes, l, imapd.store);
+	happened_init(socket);
 	mem_release(socket);
 	return 0;
 }
@@ -124,6 +140,13 @@ static void
 imapd_reload(void)
 {
 	dir_reload(imapd.dir);
+}
+
+static void
+imapd_drain(void)
+{
+	happened_stop();
+	session_drain_all();
 }
 
 /* "forget USER": the password was changed, or the account closed. */
@@ -148,6 +171,27 @@ imapd_status(struct buf *b)
 	buf_char(b, '\n');
 	store_client_status(imapd.store, b);
 	buf_char(b, '\n');
+	happened_status(b);
+}
+
+/* A word of CAPABILITY (RFC 6785 2.1). */
+static bool
+imapd_check_scripts(struct buf *why)
+{
+	struct slice url = slice_str(conf.sieve_server);
+	bool good = url.n == 0 || slice_starts(url, S("sieve://"));
+
+	for (size_t i = 0; i < url.n; i++)
+		good &= url.p[i] > 0x20 && url.p[i] < 0x7f && !strchr("\"\\(){}%*]", url.p[i]);
+	if (!good)
+		buf_printf(why, "%s: imapsieve.server: not a URL like sieve://mail.example.org\n",
+		    conf_where(&conf.sieve_server));
+	if (*conf.sieve_lmtpd && !slice_starts(slice_str(conf.sieve_lmtpd), S("unix:"))) {
+		buf_printf(why, "%s: imapsieve.lmtpd: it is on this host, unix:/path\n",
+		    conf_where(&conf.sieve_lmtpd));
+		good = false;
+	}
+	return good;
 }
 
 /* RFC 3501 5.4: the autologout timer MUST be at least 30 minutes. */
@@ -157,7 +201,7 @@ imapd_check(struct buf *why)
 	if (conf.idle_time < IDLE_LEAST_MS)
 		buf_printf(why, "warning: %s: timeout.idle: clients count on 30 minutes\n",
 		    conf_where(&conf.idle_time));
-	return login_door_check(why);
+	return imapd_check_scripts(why) && login_door_check(why);
 }
 
 static const struct program imapd_program = {
@@ -172,7 +216,7 @@ static const struct program imapd_program = {
 	.start = imapd_start,
 	.accept = session_new,
 	.reload = imapd_reload,
-	.drain = session_drain_all,
+	.drain = imapd_drain,
 	.status = imapd_status,
 	.sessions = &session_verbs,
 	.control = imapd_control,

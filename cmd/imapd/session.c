@@ -43,6 +43,8 @@ session_when(struct imap_server *imap)
 		now |= SESSION_LIMITED;
 	if (imap->state != IMAP_NOTAUTH && session_sets_quota(s))
 		now |= SESSION_SETS_QUOTA;
+	if (*conf.sieve_server)
+		now |= SESSION_SCRIPTS;
 	if (imap->state != IMAP_NOTAUTH)
 		return s->behind ? now : now | SESSION_DIRECT;
 	if (stream_secure(&imap->line.io) || (shared.insecure_loopback && s->loopback))

@@ -174,6 +174,7 @@ enum session_when {
 	SESSION_ANY_LITERALS = IMAP_OWN * 4,  /* whatever is configured when it began: */
 	SESSION_LIMITED = IMAP_OWN * 16,      /* commands work on some messages at once */
 	SESSION_SETS_QUOTA = IMAP_OWN * 32,   /* after the login of one who may */
+	SESSION_SCRIPTS = IMAP_OWN * 64,      /* scripts run for what people do, and it is told */
 	SESSION_SHORT_LITERALS = IMAP_OWN * 8 /* literals that are not waited for are short ones */
 };
 

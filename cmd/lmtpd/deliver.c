@@ -40,6 +40,10 @@ put_trace(struct lsession *s)
 		.at = clock_now(),
 	};
 
+	if (s->rcpts[0].event) { /* it is no delivery */
+		s->trace = 0;
+		return;
+	}
 	buf_lit(&s->bytes, "Return-Path: <");
 	address_write(&s->bytes, &m->from);
 	buf_lit(&s->bytes, ">\r\n");
@@ -241,6 +245,8 @@ deliver_answer_all(struct lsession *s)
 			r->reason = s->rcpts[r->target].reason;
 		}
 		must(r->v.kind != VERDICT_NONE);
+		if (r->event)
+			continue;
 		metric_add(r->v.kind == OK ? M_DELIVERED :
 			r->v.kind == TEMP  ? M_DEFERRED :
 					     M_FAILED,
@@ -248,8 +254,10 @@ deliver_answer_all(struct lsession *s)
 		if (!r->logged)
 			deliver_log(s, r, r->folder, &r->v, NULL);
 	}
-	metric_add(M_MESSAGES, 1);
-	metric_add(M_BYTES, (int64_t)s->size);
+	if (!s->rcpts[0].event) {
+		metric_add(M_MESSAGES, 1);
+		metric_add(M_BYTES, (int64_t)s->size);
+	}
 	/* The last answer ends the transaction and with it the recipients. */
 	for (size_t i = 0; i < n; i++) {
 		struct verdict v = s->rcpts[i].v;

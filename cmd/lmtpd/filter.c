@@ -47,11 +47,10 @@ person_address(struct arena *a, const struct address *to, struct slice domain)
 /* What is not from the directory must outlive the session's arena too: it is copied. */
 static void
 person_init(struct filter *f, struct person *p, const struct smtp_rcpt *asked,
-    const struct dir_answer *a, const struct buf *vacation)
+    const struct dir_answer *a)
 {
 	const struct lrcpt *r = &f->session->rcpts[p->rcpt];
-	const struct dir_values *user = &a->user->scripts, *domain = &a->domain->scripts;
-	size_t n = user->n + domain->n + 2;
+	size_t n = a->user->scripts.n + a->domain->scripts.n + 2;
 
 	p->to = person_address(&f->arena, &asked->to,
 	    asked->to.domain.n ? asked->to.domain : slice_str(shared.default_domain));
@@ -74,10 +73,16 @@ person_init(struct filter *f, struct person *p, const struct smtp_rcpt *asked,
 		p->addresses[p->naddresses] =
 		    arena_slice(&f->arena, a->user->addresses[p->naddresses]);
 	p->echo = a->user->vacation.echo;
+}
+
+/* Those for mail that comes, in their order. */
+static void
+person_scripts(struct person *p, const struct dir_answer *a, const struct buf *vacation)
+{
 	if (vacation->n)
 		p->scripts[p->n++] = script_get(SCRIPT_VACATION, buf_get(vacation), NULL);
-	person_add_scripts(p, "user", user, &a->user->library);
-	person_add_scripts(p, "domain", domain, NULL);
+	person_add_scripts(p, "user", &a->user->scripts, &a->user->library);
+	person_add_scripts(p, "domain", &a->domain->scripts, NULL);
 	if (script_system())
 		p->scripts[p->n++] = script_ref(script_system());
 }
@@ -95,10 +100,27 @@ filter_new(struct lsession *s)
 	return f;
 }
 
+/* The recipient that was accepted last is one of the filter's. */
+static struct person *
+person_new(struct lsession *s, const struct smtp_rcpt *asked, const struct dir_answer *a)
+{
+	struct filter *f = s->filter;
+
+	s->rcpts[s->nrcpt - 1].scripted = true;
+	if (!f)
+		f = s->filter = filter_new(s);
+	if (f->n == f->room) {
+		f->room = f->room ? f->room * 2 : 2;
+		f->people = mem_grow(f->people, f->room, sizeof(*f->people));
+	}
+	f->people[f->n] = (struct person){ .rcpt = s->nrcpt - 1 };
+	person_init(f, &f->people[f->n], asked, a);
+	return &f->people[f->n++];
+}
+
 void
 filter_rcpt(struct lsession *s, const struct smtp_rcpt *asked, const struct dir_answer *a)
 {
-	struct filter *f = s->filter;
 	struct buf vacation = { 0 };
 	bool away = a->user->delivery & DIR_AUTOREPLY;
 
@@ -108,16 +130,21 @@ filter_rcpt(struct lsession *s, const struct smtp_rcpt *asked, const struct dir_
 	    a->user->scripts.n == 0 && (!a->domain || a->domain->scripts.n == 0) &&
 	    !script_system())
 		return;
-	s->rcpts[s->nrcpt - 1].scripted = true;
-	if (!f)
-		f = s->filter = filter_new(s);
-	if (f->n == f->room) {
-		f->room = f->room ? f->room * 2 : 2;
-		f->people = mem_grow(f->people, f->room, sizeof(*f->people));
-	}
-	f->people[f->n] = (struct person){ .rcpt = s->nrcpt - 1 };
-	person_init(f, &f->people[f->n++], asked, a, &vacation);
+	person_scripts(person_new(s, asked, a), a, &vacation);
 	buf_fini(&vacation);
+}
+
+/* RFC 6785 2.3.1: "Only one Sieve script may currently be defined per mailbox". */
+void
+filter_event(struct lsession *s, const struct smtp_rcpt *asked, const struct dir_answer *a,
+    const struct rules_event *e)
+{
+	struct person *p = person_new(s, asked, a);
+	struct script *script = lconf.sieve ? event_script(e, a->user) : NULL;
+
+	p->event = event_new(&s->filter->arena, e, a->user);
+	if (script)
+		p->scripts[p->n++] = script;
 }
 
 /* ---- the scripts --------------------------------------------------------------------------- */
@@ -298,6 +325,8 @@ filter_finish(struct filter *f)
 		if (r->v.kind != VERDICT_NONE)
 			continue;
 		r->v = f->people[i].stored.kind ? f->people[i].stored : verdict(OUT_SIEVE_DONE);
+		if (f->people[i].event && r->v.kind == OK)
+			r->v = event_outcome(f, &f->people[i]);
 	}
 	f->at = 0;
 	filter_next_mark(f);

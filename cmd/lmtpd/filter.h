@@ -7,6 +7,7 @@
  *	vacation.c attributes of an absence as a script
  *	send.c     copies that go on
  *	reply.c    answers to senders
+ *	event.c    scripts for what people do to messages that are there
  *	filter.c   the plan carried out: the store, what goes on, the answers
  *
  * A filter belongs to a transaction with at least one recipient who has a script.  It owns the
@@ -15,6 +16,7 @@
 #define LMTPD_FILTER_H
 #include "base/mapped.h"
 #include "lmtpd.h"
+#include "rules/event.h"
 #include "script.h"
 
 /* A copy that goes into a folder. */
@@ -98,8 +100,11 @@ struct person {
 	size_t sends;
 	struct slice *addresses; /* of the entry */
 	size_t naddresses;
-	bool echo;    /* of the entry's vacation */
-	bool answers; /* one vacation was met */
+	const struct event *event;       /* NULL: it is mail that comes */
+	bool kept;                       /* of an event: the message stays; */
+	const struct sieve_action *keep; /* ... as this says, if anything does */
+	bool echo;                       /* of the entry's vacation */
+	bool answers;                    /* one vacation was met */
 	size_t notices;
 	struct verdict
 	    stored; /* the worst that stored has said of them; VERDICT_NONE: nothing yet */
@@ -137,6 +142,9 @@ struct filter {
 
 /* A recipient that was just accepted, the last one: has he a script? */
 void filter_rcpt(struct lsession *s, const struct smtp_rcpt *asked, const struct dir_answer *a);
+/* The same of what has been done to a message, whether he has one or not. */
+void filter_event(struct lsession *s, const struct smtp_rcpt *asked, const struct dir_answer *a,
+    const struct rules_event *e);
 /* Of deliver.c's steps: the message is complete, its record is made. */
 void filter_start(struct lsession *s, struct slice cache);
 /* Adds the targets of the request at hand to the n that there are; STORE_TARGETS_MAX in all.  Returns how
@@ -180,6 +188,21 @@ void ask_start(struct filter *f, void (*done)(struct filter *f, const struct ver
 /* What is to be remembered of a message that has been dealt with. */
 void ask_mark(struct filter *f, struct person *p, const struct sieve_action *a);
 enum store_special ask_use(struct slice name);
+
+/* event.c: what somebody has done, and to what. */
+struct event {
+	struct rules_event said;
+	struct slice email; /* of who did it */
+	struct slice *flags;
+	size_t nflags;
+};
+struct event *event_new(struct arena *a, const struct rules_event *e, const struct dir_user *u);
+/* The script that is to run; NULL: there is none of that name. */
+struct script *event_script(const struct rules_event *e, const struct dir_user *u);
+/* An item of RFC 6785 4; of mail that comes (NULL) it is empty. */
+bool event_environment(const struct event *e, struct slice name, struct slice *value);
+/* What is to become of the message. */
+struct verdict event_outcome(struct filter *f, const struct person *p);
 
 /* lists.c: the address of a list by its name "mailto:ADDRESS"; false: it is none. */
 bool lists_name(struct slice list, struct slice *address);

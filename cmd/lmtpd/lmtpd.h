@@ -86,6 +86,7 @@ struct lrcpt {
 	bool again;          /* the same mailbox as an earlier one of this message */
 	bool scripted;       /* filter.h decides */
 	bool sent, looked;   /* it goes into his Sent folder; whether he has one is known */
+	bool event;          /* the message is his already: rules/event.h */
 	bool logged;
 	bool files_spam;  /* spam goes into its folder */
 	size_t target;    /* in the request */

@@ -95,6 +95,11 @@ filter_keep(struct filter *f, struct person *p, const struct sieve_action *a)
 	struct slice folder = spam ? slice_str(arena_str(&f->arena, lconf.spam_folder)) : p->folder;
 	struct put *put;
 
+	if (p->event) { /* it is there */
+		p->kept = true;
+		p->keep = a;
+		return;
+	}
 	if (plan_again(f, p, folder, 0, a))
 		return;
 	put = plan_put(f, p, folder, a);
@@ -278,6 +283,6 @@ filter_plan(struct filter *f, struct person *p)
 	}
 	if (kept)
 		filter_keep(f, p, before);
-	if (!p->puts && !p->sends && !f->session->rcpts[p->rcpt].v.kind)
+	if (!p->event && !p->puts && !p->sends && !f->session->rcpts[p->rcpt].v.kind)
 		metric_add(M_DISCARDED, 1);
 }

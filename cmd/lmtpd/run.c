@@ -85,10 +85,11 @@ run_environment(void *arg, struct slice name, struct slice *value)
 		const char *name;
 		struct slice value;
 	} items[] = { { "domain", slice_str(shared.default_domain) },
-		{ "host", slice_str(shared.hostname) }, { "location", S("MDA") },
-		{ "phase", S("during") }, { "vnd.dovecot.username", r->p->account },
+		{ "host", slice_str(shared.hostname) }, { "vnd.dovecot.username", r->p->account },
 		{ "vnd.dovecot.default-mailbox", r->p->folder.n ? r->p->folder : S("INBOX") } };
 
+	if (event_environment(r->p->event, name, value))
+		return true;
 	for (size_t i = 0; i < NELEM(items); i++)
 		if (slice_ieq(name, slice_str(items[i].name)) && items[i].value.n) {
 			*value = items[i].value;
@@ -142,6 +143,11 @@ run_on_thread(void *arg)
 	struct sieve_host host = f->host;
 
 	host.arg = &r;
+	if (p->event) {
+		host.event = true;
+		host.flags = p->event->flags;
+		host.nflags = p->event->nflags;
+	}
 	for (size_t i = 0; i < p->n && !work_stopped(); i++) {
 		const struct sieve_action *keep;
 

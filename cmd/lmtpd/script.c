@@ -111,8 +111,9 @@ script_new(const char *name, struct slice text, struct slice key)
 	return s;
 }
 
-struct script *
-script_get(const char *name, struct slice text, const struct dir_values *library)
+/* One that runs for what people do is another one: it may do less. */
+static struct script *
+script_find(const char *name, struct slice text, const struct dir_values *library, bool event)
 {
 	bool may_include = slice_find_str(text, S("include")) < text.n;
 	struct globals *g = may_include ? globals_get() : NULL;
@@ -121,22 +122,40 @@ script_get(const char *name, struct slice text, const struct dir_values *library
 
 	if (may_include)
 		script_key(&key, text, g, library);
-	s = map_get(&scripts, may_include ? buf_get(&key) : text);
+	else if (event)
+		buf_slice(&key, text);
+	if (event)
+		buf_char(&key, '\0');
+	s = map_get(&scripts, key.n ? buf_get(&key) : text);
 	if (s) {
 		hits++;
 		list_remove(&s->used);
 		list_push(&used, &s->used);
 	} else {
 		misses++;
-		s = script_new(name, text, may_include ? buf_get(&key) : text);
+		s = script_new(name, text, key.n ? buf_get(&key) : text);
+		s->event = event;
 		s->may_include = may_include;
 		s->globals = globals_ref(g);
 		if (may_include)
-			s->library = slice_from(s->key, text.n + 1 + sizeof(uint64_t));
+			s->library = slice_sub(s->key, text.n + 1 + sizeof(uint64_t),
+			    s->key.n - text.n - 1 - sizeof(uint64_t) - event);
 	}
 	globals_unref(&g);
 	buf_fini(&key);
 	return script_ref(s);
+}
+
+struct script *
+script_get(const char *name, struct slice text, const struct dir_values *library)
+{
+	return script_find(name, text, library, false);
+}
+
+struct script *
+script_get_event(struct slice text, const struct dir_values *library)
+{
+	return script_find("event", text, library, true);
 }
 
 /* RFC 6609 3.2: on any thread, for a script does not change. */
@@ -168,7 +187,7 @@ script_load(void *arg, bool global, struct slice name, struct buf *text)
 struct sieve_program *
 script_program(const struct script *s, char **error)
 {
-	struct sieve_options o = rules_options;
+	struct sieve_options o = s->event ? rules_options_event : rules_options;
 	struct sieve_errors errors = { 0 };
 	struct sieve_program *p;
 	struct buf b = { 0 };

@@ -13,6 +13,7 @@ struct script {
 	struct slice text;
 	struct slice key;              /* of the table: the text, and what it may include */
 	size_t octets;                 /* that the table counts */
+	bool event;                    /* it runs for what people do (RFC 6785) */
 	bool may_include;              /* it has the word in it: */
 	struct globals *globals;       /* what of others it may include, */
 	struct slice library;          /* and of the person's own (script.c) */
@@ -27,6 +28,8 @@ void scripts_init(void);
 /* The script of that text, which may include those of `library` (tiermailSieveScript; NULL: none) and the
  * administrator's; the reference is the caller's. */
 struct script *script_get(const char *name, struct slice text, const struct dir_values *library);
+/* The same of one that runs for what people do. */
+struct script *script_get_event(struct slice text, const struct dir_values *library);
 struct script *script_ref(struct script *);
 void script_unref(struct script **);
 /* On any thread: the program, or NULL with *error (heap). */

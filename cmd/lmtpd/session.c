@@ -140,6 +140,7 @@ lmtpd_session_accept(struct daemon_listen *l, int fd)
 	if (peer.sa.sa_family != AF_UNIX)
 		slice_cstr(slice_str(addr_host(&peer, host)), s->host, sizeof(s->host));
 	s->trusted = is_trusted(&peer) && !daemon_peer_nobody();
+	s->srv.may_event = s->trusted && peer.sa.sa_family == AF_UNIX;
 	if (admit_enter(&s->admit, lmtpd_session_class(s, &peer), &peer) != ADMIT_OK) {
 		v = verdict(OUT_CLIENTS_FULL, shared.hostname);
 		r = smtp_server_refuse(&s->srv, lmtpd.loop, fd, &v);
@@ -211,8 +212,9 @@ lmtpd_session_shutdown_all(void)
 static void
 add_keywords(struct smtp_server *srv, struct buf *b)
 {
-	(void)srv;
 	buf_lit(b, "XTIERMAIL\nIGNOREQUOTA\nXSENT\n");
+	if (srv->may_event)
+		buf_lit(b, "XEVENT\n");
 }
 
 /* ---- MAIL ----------------------------------------------------------------------------- */
@@ -238,6 +240,13 @@ lmtpd_rcpt_ask(struct lsession *s)
 {
 	struct slice domain = s->asked.to.domain;
 
+	if (s->asked.event.p) { /* an account, not an address */
+		dir_login_start(lmtpd.dir,
+		    slice_str(arena_printf(&s->srv.arena, SFMT "@" SFMT, SARG(s->asked.to.local),
+			SARG(domain))),
+		    &s->op, rcpt_found, s);
+		return;
+	}
 	if (domain.n == 0) /* <postmaster>, RFC 5321 4.5.1; programs on this host: <user> */
 		domain = slice_str(shared.default_domain);
 	dir_rcpt_start(lmtpd.dir, s->asked.to.local, domain, &s->op, rcpt_found, s);
@@ -297,6 +306,15 @@ subfolder(const struct dir_user *u, const struct address *to)
 	return slice_sub(slice_from(to->local, plus + 1), 0, STORE_NAME_MAX);
 }
 
+/* One event is one message of one account. */
+static struct verdict
+judge_event(const struct lsession *s, struct rules_event *e)
+{
+	if (!rules_event_parse(s->asked.event, e))
+		return verdict(OUT_EVENT_BAD);
+	return s->nrcpt ? verdict(OUT_RCPTS_MANY) : verdict(OUT_RCPT_OK);
+}
+
 static void
 add_rcpt(struct lsession *s, const struct dir_answer *answer)
 {
@@ -312,11 +330,12 @@ add_rcpt(struct lsession *s, const struct dir_answer *answer)
 	*r = (struct lrcpt){
 		.account = arena_slice(a, u->account),
 		.partition = arena_slice(a, u->partition),
-		.folder = arena_slice(a, subfolder(u, &s->asked.to)),
+		.folder = s->asked.event.p ? S("") : arena_slice(a, subfolder(u, &s->asked.to)),
 		.limits = login_limits(u, answer->domain),
 		.max_message = u->max_message,
 		.sent = s->asked.sent,
 		.files_spam = spam_wanted(u, answer->domain),
+		.event = s->asked.event.p,
 	};
 	if (s->asked.ignore_quota)
 		r->limits = STORE_UNASKED;
@@ -342,6 +361,7 @@ rcpt_found(void *arg, const struct dir_answer *a)
 {
 	struct lsession *s = CAST(arg, struct lsession, LSESSION_MAGIC);
 	struct verdict v = a->v;
+	struct rules_event e;
 
 	if (v.kind == OK && a->user && lconf.sieve &&
 	    rules_news_heard(lmtpd.news, a->user->account)) {
@@ -350,9 +370,15 @@ rcpt_found(void *arg, const struct dir_answer *a)
 	}
 	if (v.kind == OK && a->user) {
 		v = judge(a->user, &s->srv.mail, s->asked.ignore_quota);
+		if (v.kind == OK && s->asked.event.p)
+			v = judge_event(s, &e);
+		if (v.kind == OK && s->nrcpt && s->rcpts[0].event) /* it stays alone */
+			v = verdict(OUT_RCPTS_MANY);
 		if (v.kind == OK) {
 			add_rcpt(s, a);
-			if (!s->asked.sent) /* what he has sent he need not be told of */
+			if (s->asked.event.p)
+				filter_event(s, &s->asked, a, &e);
+			else if (!s->asked.sent) /* what he has sent he need not be told of */
 				filter_rcpt(s, &s->asked, a);
 		}
 	} else if (v.kind != TEMP) {

@@ -127,7 +127,8 @@ struct dir_user {
 	/* mailSieveRuleSource: those that begin with {n} by their numbers and without these, then the
 	 * others; without the labels.  Only after dir_want_scripts. */
 	struct dir_values scripts;
-	/* tiermailSieveScript as it stands there, if one of the scripts looks as if it included others. */
+	/* tiermailSieveScript as it stands there, if one of the scripts looks as if it included others, or one as if it ran
+	 * for what people do (imapsieve): then also the one of mailSieveRuleSource that does, without its label. */
 	struct dir_values library;
 	struct dir_vacation vacation;
 	enum dir_spam spam;

@@ -98,12 +98,27 @@ script_number(struct slice *s)
 	return n;
 }
 
+/* One that runs for what people do (RFC 6785) is found by its name, also when it runs for mail that comes. */
+static void
+script_name_too(struct value_list *library, struct slice named)
+{
+	if (slice_find_str(named, S("imapsieve")) == named.n)
+		return;
+	if (library->n == library->room) {
+		library->room = library->room ? library->room * 2 : 16;
+		library->v = mem_grow(library->v, library->room, sizeof(*library->v));
+	}
+	library->v[library->n++] = named;
+}
+
 /* A first line with its name is no part of it: lines are counted as the person has written them. */
 static void
-script_unlabel(struct slice *s)
+script_unlabel(struct slice *s, struct value_list *library)
 {
-	if (slice_starts(*s, S(DIR_SCRIPT_LABEL)))
-		*s = slice_from(*s, slice_find(*s, '\n') + 1);
+	if (!slice_starts(*s, S(DIR_SCRIPT_LABEL)))
+		return;
+	script_name_too(library, slice_from(*s, sizeof(DIR_SCRIPT_LABEL) - 1));
+	*s = slice_from(*s, slice_find(*s, '\n') + 1);
 }
 
 /* By their numbers, and else as they came: LDAP keeps no order of values. */
@@ -118,7 +133,7 @@ scripts_order(struct entry *e)
 		uint64_t number = script_number(&s);
 		size_t k = i;
 
-		script_unlabel(&s);
+		script_unlabel(&s, &e->library);
 		bytes += s.n;
 		for (; k > 0 && numbers[k - 1] > number; k--) {
 			numbers[k] = numbers[k - 1];
@@ -135,13 +150,22 @@ scripts_order(struct entry *e)
 	e->reply_subject = e->reply_text = e->reply_internal = S("");
 }
 
-/* Scripts that do not run are wanted where others include them, and nowhere else in memory. */
+static bool
+scripts_say(const struct value_list *v, struct slice word)
+{
+	for (size_t i = 0; i < v->n; i++)
+		if (slice_find_str(v->v[i], word) < v->v[i].n)
+			return true;
+	return false;
+}
+
+/* Scripts that do not run are wanted where others include them, or one runs for what people do (RFC 6785), and nowhere
+ * else in memory. */
 static void
 library_drop(struct entry *e)
 {
-	for (size_t i = 0; i < e->scripts.n; i++)
-		if (slice_find_str(e->scripts.v[i], S("include")) < e->scripts.v[i].n)
-			return;
+	if (scripts_say(&e->scripts, S("include")) || scripts_say(&e->library, S("imapsieve")))
+		return;
 	e->library.n = 0;
 }
 

@@ -1,4 +1,4 @@
-/* mail/outcome-programs.h: the rows of mail/outcome.h about programs, mailbox files and times, which go on its table
+/* mail/outcome-programs.h: the rows of mail/outcome.h about programs, mailbox files, times and events, which go on its table
  * and are included by it alone. */
 #ifndef MAIL_OUTCOME_PROGRAMS_H
 #define MAIL_OUTCOME_PROGRAMS_H
@@ -27,6 +27,17 @@
 /* A message is in a channel that only leads on to others, and there is none that it could go on to; mend the rules, or
  * put that channel back into channels.conf. */
 #define OUT_DETOUR_NOWHERE	TEMP, 451, "4.3.5", "nowhere to go on to: %.150s"
+/* ---- What people do to messages, for which a script runs (RFC 6785) */
+
+/* This is no message that came: imapd tells of what somebody has done to one, and no script of that name is there, or it has
+ * errors; the message stays as it is (RFC 6785 2.3.1). */
+#define OUT_EVENT_NONE		OK, 250, "2.0.0", "keep"
+/* The script has run for what somebody has done to a message: what is to become of it, and of its flags (RFC 6785 3). */
+#define OUT_EVENT_DONE		OK, 250, "2.0.0", "%.180s"
+/* imapd's words to lmtpd about what was done to a message are none that this version knows. */
+#define OUT_EVENT_BAD		PERM, 501, "5.5.4", "this is no event"
+/* The lmtpd there does not offer XEVENT: it is of an older version, or not on this host. */
+#define OUT_PEER_NO_EVENT	TEMP, 451, "4.3.5", "the server hears of no events"
 
 /* ---- Programs and mailbox files (piped(8)) */
 

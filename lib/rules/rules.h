@@ -114,6 +114,7 @@ void rules_check_start(struct loop *l, struct op *op, struct slice account, stru
 
 extern const struct sieve_options
     rules_options; /* for delivery; name, limits and load are the caller's */
+extern const struct sieve_options rules_options_event; /* for what people do (RFC 6785 3.11) */
 /* Appends the extensions that a script may require, blank-separated. */
 void rules_extensions(struct buf *b);
 

@@ -4,6 +4,11 @@
 
 const struct sieve_options rules_options = { .without = NULL };
 
+/* RFC 6785 3.11: "Their appearance in the "require" control or their use in an IMAP event MUST result in an error
+ * condition that will terminate the Sieve script". */
+const struct sieve_options rules_options_event = { .without =
+						       "reject ereject vacation vacation-seconds" };
+
 void
 rules_extensions(struct buf *b)
 {

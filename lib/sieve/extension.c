@@ -31,6 +31,7 @@ static const struct {
 	{ "foreverypart", NULL },                 /* RFC 5703 3 */
 	{ "ihave", NULL },                        /* RFC 5463 */
 	{ "imap4flags", NULL },                   /* RFC 5232 */
+	{ "imapsieve", NULL },                    /* RFC 6785 */
 	{ "include", NULL },                      /* RFC 6609 */
 	{ "index", NULL },                        /* RFC 5260 6 */
 	{ "mailbox", NULL },                      /* RFC 5490 3 */

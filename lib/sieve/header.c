@@ -294,6 +294,8 @@ envelope_run(struct sieve_run *r, const struct sieve_call *c)
 	struct slice value;
 	bool enough = false;
 
+	if (h->event)
+		return sieve_fail(r, c, "envelope: there is none (RFC 6785 4.6)");
 	sieve_match_begin(&m, r, c);
 	for (size_t i = 0; i < names->n; i++) {
 		const struct envelope_part *p = envelope_part(sieve_expand(r, &names->items[i]));

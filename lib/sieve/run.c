@@ -244,6 +244,11 @@ sieve_run_begin(struct sieve_run *r, const struct sieve_program *p, const struct
 	r->check_at = CHECK_WORK;
 	if (p->nvariables > SIEVE_GLOBALS || p->globals)
 		r->variables = arena_array(r->arena, p->nvariables, sizeof(*r->variables));
+	if (h->nflags) {
+		r->flags = arena_array(r->arena, h->nflags, sizeof(*r->flags));
+		for (; r->nflags < h->nflags; r->nflags++)
+			r->flags[r->nflags] = arena_slice(r->arena, h->flags[r->nflags]);
+	}
 }
 
 static void

@@ -124,6 +124,11 @@ struct sieve_host {
 	int64_t now;    /* unix seconds */
 	int zone;       /* minutes east of UTC: the local zone of dates */
 	char delimiter; /* of subaddresses; 0: "+" (RFC 5233 4) */
+	/* The script runs for a message that has been there, or is there by other ways than delivery (RFC 6785): there is no
+	 * envelope, and to ask for it is an error.  Its flags and keywords now: */
+	bool event;
+	const struct slice *flags;
+	size_t nflags;
 	void (*trace)(void *arg, const struct sieve_trace *); /* each step when it is done */
 	void *arg;
 };

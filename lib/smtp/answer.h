@@ -50,6 +50,7 @@ enum {
 	OFFERS_BY = 1 << 16,       /* DELIVERBY, RFC 2852 */
 	OFFERS_PRIORITY = 1 << 15, /* MT-PRIORITY, RFC 6710, of whatever profile */
 	OFFERS_XRUN = 1 << 13,     /* our own piped: RCPT ... XRUN= */
+	OFFERS_XEVENT = 1 << 17,   /* our own lmtpd: RCPT ... XEVENT=, lmtpd(8) */
 	OFFERS_XCANCEL =
 	    1 << 11, /* our own smtp-relay, to our programs: XCANCEL, and MAIL ... AUTH= */
 };

@@ -109,6 +109,10 @@ smtp_client_tx_unfit(const struct smtp_client *c, struct verdict *v)
 		*v = verdict(OUT_PEER_NO_RELEASE);
 		return true;
 	}
+	if (tx->rcpts[0].event.n && !(c->offer.has & OFFERS_XEVENT)) {
+		*v = verdict(OUT_PEER_NO_EVENT);
+		return true;
+	}
 	if (c->offer.size_max && tx->size > c->offer.size_max) {
 		*v = verdict(OUT_PEER_SIZE, (unsigned long long)tx->size,
 		    (unsigned long long)c->offer.size_max);

@@ -158,6 +158,10 @@ smtp_client_send_rcpt(struct smtp_client *c)
 		buf_lit(out, " XRUN=");
 		smtp_xtext_write(out, r->run);
 	}
+	if (r->event.n) {
+		buf_lit(out, " XEVENT=");
+		smtp_xtext_write(out, r->event);
+	}
 	buf_lit(out, "\r\n");
 }
 

@@ -48,7 +48,8 @@ struct smtp_client_rcpt {
 	unsigned notify;         /* SMTP_NOTIFY_*, 0 = no NOTIFY */
 	bool sent;               /* with XSENT; only where the server offers it */
 	struct slice run;        /* for XRUN, or empty; only where the server offers it */
-	void *data;              /* the owner's */
+	struct slice event; /* for XEVENT, or empty: then the message goes to no other server */
+	void *data;         /* the owner's */
 
 	struct verdict v; /* out: the outcome */
 	bool remote;      /* out: v is what the server said, not our own finding */

@@ -381,6 +381,20 @@ rcpt_run(struct slice value, struct arena *a, struct smtp_rcpt *r, const char **
 	return bad ? -EBADMSG : 0;
 }
 
+/* Lines of text, in UTF-8: who reads them looks at them. */
+static int
+rcpt_event(struct slice value, struct arena *a, struct smtp_rcpt *r, const char **why)
+{
+	struct buf b = { .cap = SMTP_LINE_MAX };
+	int bad = smtp_xtext_parse(&b, value);
+
+	*why = "XEVENT must be xtext";
+	r->event = arena_slice(a, buf_get(&b));
+	bad |= b.full || r->event.n == 0;
+	buf_fini(&b);
+	return bad ? -EBADMSG : 0;
+}
+
 int
 smtp_rcpt_parse(struct slice arg, bool bare, struct arena *a, struct smtp_rcpt *r, bool *path_bad,
     const char **why)
@@ -410,6 +424,8 @@ smtp_rcpt_parse(struct slice arg, bool bare, struct arena *a, struct smtp_rcpt *
 			r->sent = true;
 		} else if (slice_ieq(key, S("XRUN"))) {
 			n = r->run.p ? -EBADMSG : rcpt_run(value, a, r, why);
+		} else if (slice_ieq(key, S("XEVENT"))) {
+			n = r->event.p ? -EBADMSG : rcpt_event(value, a, r, why);
 		} else if (slice_ieq(key, S("IGNOREQUOTA"))) {
 			*why = "IGNOREQUOTA stands alone, once";
 			n = r->ignore_quota || has_value ? -EBADMSG : 1;

@@ -57,6 +57,8 @@ struct smtp_rcpt {
 	bool sent; /* our own: the copy for his Sent folder, lmtpd(8) */
 	struct slice
 	    run; /* our own: whose program gets it, piped(8); decoded; p NULL = not given */
+	struct slice
+	    event; /* our own: what has been done to the message, lmtpd(8); decoded; p NULL = not given */
 };
 
 /* `arg` excludes verb and line end.  Slices borrow from `arg` or live in `a`.

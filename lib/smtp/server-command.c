@@ -198,6 +198,7 @@ smtp_cmd_rcpt(struct smtp_server *s, struct slice arg)
 	r = smtp_rcpt_parse(arg, s->policy->bare, &s->arena, rcpt, &path_bad, &why);
 	if (r >= 0 &&
 	    ((rcpt->ignore_quota && !s->policy->lmtp) || (rcpt->run.p && !s->policy->runs) ||
+		(rcpt->event.p && !s->may_event) ||
 		(rcpt->sent && !s->policy->lmtp && !s->may_aside))) {
 		r = -ENOTSUP;
 		why = "unknown parameter";

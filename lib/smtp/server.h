@@ -140,6 +140,7 @@ struct smtp_server {
 	unsigned may_by : 1;       /* the owner's: MAIL may have BY */
 	unsigned may_priority : 1; /* the owner's: MAIL may have MT-PRIORITY */
 	unsigned may_aside : 1;    /* the owner's: MAIL may have XASIDE */
+	unsigned may_event : 1;    /* the owner's: RCPT may have XEVENT */
 	unsigned esmtp : 1;        /* EHLO or LHLO was said */
 	unsigned
 	    told : 1; /* the owner's: it has heard something of the next transaction, of which reset is told */

@@ -25,7 +25,7 @@ struct submit {
 	struct list links;   /* all */
 	struct list idle;    /* those that are free, the youngest first */
 	size_t nmails, nlinks;
-	bool leaving;
+	bool leaving, lmtp;
 };
 
 struct mail {

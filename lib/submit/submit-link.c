@@ -330,7 +330,8 @@ submit_link_new(struct submit *s)
 	deadline_init(&l->unused);
 	list_push(&s->links, &l->all);
 	s->nlinks++;
-	l->params = (struct smtp_client_params){ .tls = s->tls,
+	l->params = (struct smtp_client_params){ .lmtp = s->lmtp,
+		.tls = s->tls,
 		.helo = shared.hostname,
 		.limits = { ms, ms, ms, ms, ms, ms, ms, smtp_client_limits_rfc.quit, ms },
 		.send_8bit = true };

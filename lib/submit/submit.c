@@ -169,11 +169,13 @@ submit_start(struct submit *s, const struct submit_mail *what, struct op *op,
 	for (size_t i = 0; i < n; i++) {
 		m->rcpts[i] =
 		    (struct smtp_client_rcpt){ .address = m->told ? m->told[i].to : what->to,
-			    .notify = what->notify };
+			    .notify = what->notify,
+			    .event = what->event };
 		utf8 = utf8 || !utf8_ascii(m->rcpts[i].address);
 	}
 	m->tx = (struct smtp_client_tx){ .sender = what->sender,
 		.envid = what->envid,
+		.qid = what->qid,
 		.ret = what->ret,
 		.auth = what->account,
 		.release_at = what->release_at,
@@ -217,6 +219,7 @@ submit_change(struct submit *s, const struct submit_params *p)
 					   mem_printf("unix:%s/submit.sock", shared.rundir);
 	s->tls = p->tls;
 	s->time_ms = p->time_ms;
+	s->lmtp = p->lmtp;
 }
 
 struct submit *

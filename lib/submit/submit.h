@@ -16,6 +16,7 @@ struct submit_params {
 	                           "" = submit.sock in the directory of sockets */
 	enum smtp_tls tls; /* of a relay that is no Unix socket; MUST checks its certificate */
 	uint64_t time_ms;  /* that a message may take in all, waiting included */
+	bool lmtp;         /* it is lmtpd, not a relay */
 };
 /* Appends what is wrong with `relay`, a line; false when something is. */
 bool submit_check(const char *relay, struct buf *why);
@@ -59,6 +60,8 @@ struct submit_mail {
 	                       goes at once */
 	struct slice
 	    account; /* whose it is, who has limits there and may take it back: uid@domain, or empty */
+	struct slice event; /* LMTP: for XEVENT, or empty */
+	struct slice qid;   /* LMTP: what the message is called, or empty */
 };
 /* done(arg, v): OK, or why not: TEMP also when the relay cannot be reached; of several recipients the first
  * one's.  After op_cancel

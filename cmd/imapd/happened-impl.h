@@ -1,0 +1,37 @@
+/* imapd/happened-impl.h: between happened.c (a message at a time, to its script) and happened-lanes.c (whose turn it is). */
+#ifndef IMAPD_HAPPENED_IMPL_H
+#define IMAPD_HAPPENED_IMPL_H
+#include "happened.h"
+#include "store/home.h"
+
+/* The scripts that a message may meet, one behind the other. */
+enum lane_stage { LANE_JUNK, LANE_MAILBOX, LANE_STAGES };
+
+/* An account with events, and how far its first row is. */
+struct lane {
+	struct store_home *home;
+	uint64_t account, number; /* of the row */
+	size_t range;             /* of the row's, */
+	uint32_t uid;             /* and the next message in it; 0: its first one */
+	enum lane_stage stage;
+	unsigned tries; /* of the message at hand */
+	uint64_t due;   /* loop ms: not before */
+	uint64_t turn;  /* when it was its turn last */
+};
+#define LANES_MOST                                                                                 \
+	64 /* accounts that take turns; others follow when one of these has had a row done */
+struct lanes {
+	struct lane list[LANES_MOST];
+	size_t n;
+	uint64_t turns;
+	bool stale; /* there may be others */
+};
+/* Accounts that have rows and no lane get one, while there are some. */
+void lanes_fill(struct lanes *ls, struct store_homes *homes);
+/* Whose turn it is; NULL: nobody's before *due (UINT64_MAX: there is nobody). */
+struct lane *lanes_next(struct lanes *ls, uint64_t now, uint64_t *due);
+/* The message at hand, or a script of it, is over. */
+void lanes_step(struct lane *l);
+/* Its row is: the account gets another lane if it has another row. */
+void lanes_free(struct lanes *ls, struct lane *l);
+#endif
