@@ -50,7 +50,7 @@ person_init(struct filter *f, struct person *p, const struct smtp_rcpt *asked,
     const struct dir_answer *a)
 {
 	const struct lrcpt *r = &f->session->rcpts[p->rcpt];
-	size_t n = a->user->scripts.n + a->domain->scripts.n + 2;
+	size_t n = a->user->scripts.n + a->domain->scripts.n + 1 + SCRIPT_LEVELS;
 
 	p->to = person_address(&f->arena, &asked->to,
 	    asked->to.domain.n ? asked->to.domain : slice_str(shared.default_domain));
@@ -83,8 +83,9 @@ person_scripts(struct person *p, const struct dir_answer *a, const struct buf *v
 		p->scripts[p->n++] = script_get(SCRIPT_VACATION, buf_get(vacation), NULL);
 	person_add_scripts(p, "user", &a->user->scripts, &a->user->library);
 	person_add_scripts(p, "domain", &a->domain->scripts, NULL);
-	if (script_system())
-		p->scripts[p->n++] = script_ref(script_system());
+	for (enum script_level i = 0; i < SCRIPT_LEVELS; i++)
+		if (script_host(i))
+			p->scripts[p->n++] = script_ref(script_host(i));
 }
 
 static struct filter *
@@ -128,7 +129,7 @@ filter_rcpt(struct lsession *s, const struct smtp_rcpt *asked, const struct dir_
 		return;
 	if (!(away && vacation_script(a->user, clock_now(), &vacation)) &&
 	    a->user->scripts.n == 0 && (!a->domain || a->domain->scripts.n == 0) &&
-	    !script_system())
+	    !script_host_any())
 		return;
 	person_scripts(person_new(s, asked, a), a, &vacation);
 	buf_fini(&vacation);

@@ -41,8 +41,9 @@ struct lmtpd_conf {
 	bool received;      /* add a Received field */
 	int64_t keep;       /* bodies up to this size stay in memory until the commit */
 	int64_t t_command, t_data;
-	bool sieve;         /* run scripts */
-	char *sieve_system; /* a file with a script for every message; "" = none */
+	bool sieve; /* run scripts */
+	char *sieve_destination,
+	    *sieve_system;  /* files with scripts for every message; "" = none */
 	char *sieve_global; /* a folder of scripts that others may include; "" = none */
 	int64_t redirects, sieve_cpu, sieve_time;
 	char *spam_folder, *spam_field, *spam_value; /* spam.h; folder "" = none */

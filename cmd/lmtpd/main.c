@@ -53,7 +53,7 @@ lmtpd_system_script(void)
 {
 	struct buf why = { 0 };
 
-	if (!globals_read(&why) || !script_system_read(&why))
+	if (!globals_read(&why) || !script_host_read(&why))
 		log_event(LOG_ERROR, "sieve_system", "error=%s", log_str(buf_cstr(&why)));
 	buf_fini(&why);
 }
@@ -143,7 +143,7 @@ lmtpd_check(struct buf *why)
 			    conf_where(&lconf.trusted), *t);
 	}
 	if (!submit_check(lconf.submit_relay, why) || !globals_check(why) ||
-	    !script_system_check(why) || !spam_check(why))
+	    !script_host_check(why) || !spam_check(why))
 		return false;
 	return pab_check(why) && dir_check(why);
 }
@@ -151,6 +151,8 @@ lmtpd_check(struct buf *why)
 static void
 lmtpd_paths(void)
 {
+	if (*lconf.sieve_destination)
+		sandbox_read_beside(lconf.sieve_destination);
 	if (*lconf.sieve_system)
 		sandbox_read_beside(lconf.sieve_system);
 	if (*lconf.sieve_global)

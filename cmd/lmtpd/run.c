@@ -168,6 +168,10 @@ run_on_thread(void *arg)
 			return;
 		if (keep->header.n)
 			r.header = keep->header;
+		if (keep->flagged) {
+			host.flags = keep->flags;
+			host.nflags = keep->nflags;
+		}
 	}
 }
 

@@ -25,7 +25,7 @@ static struct map scripts;
 static struct list used = { &used, &used }; /* the next to go is first */
 static size_t octets;
 static uint64_t hits, misses;
-static struct script *of_system;
+static struct script *of_host[SCRIPT_LEVELS];
 
 static struct sieve_limits script_limits;
 
@@ -228,12 +228,18 @@ scripts_status(struct buf *out)
 	    (unsigned long long)hits, (unsigned long long)misses);
 }
 
-/* ---- the administrator's script ------------------------------------------------------------ */
+/* ---- the administrator's scripts ----------------------------------------------------------- */
 
 struct script *
-script_system(void)
+script_host(enum script_level level)
 {
-	return of_system;
+	return of_host[level];
+}
+
+bool
+script_host_any(void)
+{
+	return of_host[SCRIPT_DESTINATION] || of_host[SCRIPT_SYSTEM];
 }
 
 bool
@@ -260,22 +266,30 @@ script_file(const char *key, const char *path, struct buf *text, struct buf *why
 	return fd >= 0 && n >= 0 && text->n <= DIR_SCRIPTS_MAX;
 }
 
+static const struct host_script {
+	const char *name, *key;
+	char **path;
+} host_scripts[] = {
+	[SCRIPT_DESTINATION] = { "destination", "sieve.destination", &lconf.sieve_destination },
+	[SCRIPT_SYSTEM] = { "system", "sieve.system", &lconf.sieve_system },
+};
+
 /* Compiles it on the spot: it is the administrator's own.  NULL with *why, or without: there is none. */
 static struct script *
-system_script(struct buf *why)
+host_script(const struct host_script *h, struct buf *why)
 {
 	struct sieve_program *p;
 	struct script *s = NULL;
 	struct buf text = { 0 };
 	char *error = NULL;
 
-	if (!*lconf.sieve_system)
+	if (!**h->path)
 		return NULL;
-	if (script_file("sieve.system", lconf.sieve_system, &text, why)) {
-		s = script_get("system", buf_get(&text), NULL);
+	if (script_file(h->key, *h->path, &text, why)) {
+		s = script_get(h->name, buf_get(&text), NULL);
 		p = script_program(s, &error);
 		if (!p) {
-			buf_printf(why, "%s: %s\n", lconf.sieve_system, error);
+			buf_printf(why, "%s: %s\n", *h->path, error);
 			script_unref(&s);
 		} else if (!script_made(s, p, NULL)) {
 			sieve_program_free(&p);
@@ -287,26 +301,32 @@ system_script(struct buf *why)
 }
 
 bool
-script_system_check(struct buf *why)
+script_host_check(struct buf *why)
 {
 	size_t n = why->n;
-	struct script *s;
 
 	scripts_init();
-	s = system_script(why);
-	script_unref(&s);
+	for (size_t i = 0; i < SCRIPT_LEVELS; i++) {
+		struct script *s = host_script(&host_scripts[i], why);
+
+		script_unref(&s);
+	}
 	return why->n == n;
 }
 
 bool
-script_system_read(struct buf *why)
+script_host_read(struct buf *why)
 {
-	size_t n = why->n;
-	struct script *s = system_script(why);
+	size_t before = why->n;
 
-	if (why->n > n)
-		return false;
-	script_unref(&of_system);
-	of_system = s;
-	return true;
+	for (size_t i = 0; i < SCRIPT_LEVELS; i++) {
+		size_t n = why->n;
+		struct script *s = host_script(&host_scripts[i], why);
+
+		if (why->n > n)
+			continue;
+		script_unref(&of_host[i]);
+		of_host[i] = s;
+	}
+	return why->n == before;
 }

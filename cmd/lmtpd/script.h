@@ -41,10 +41,12 @@ void scripts_status(struct buf *out);
 
 /* Appends a file of the administrator's; false with a line of *why, which names the key. */
 bool script_file(const char *key, const char *path, struct buf *text, struct buf *why);
-/* The administrator's, for every message (sieve.system); NULL: there is none. */
-struct script *script_system(void);
-/* Reads it anew.  False with a line of *why: what was there stays. */
-bool script_system_read(struct buf *why);
-/* Would it be read?  For -n. */
-bool script_system_check(struct buf *why);
+/* The administrator's, for every message, in the order in which they are asked: Sun's channel destination and system. */
+enum script_level { SCRIPT_DESTINATION, SCRIPT_SYSTEM, SCRIPT_LEVELS };
+struct script *script_host(enum script_level); /* NULL: there is none */
+bool script_host_any(void);
+/* Reads both anew.  False with a line of *why for each that cannot be: then it is as it was. */
+bool script_host_read(struct buf *why);
+/* Would they be read?  For -n. */
+bool script_host_check(struct buf *why);
 #endif

@@ -5,13 +5,16 @@ import tm
 
 tm.need("ldapmodify", "swaks")
 SYSTEM = os.path.join(tm.tempdir(), "system.sieve")
+DESTINATION = os.path.join(os.path.dirname(SYSTEM), "destination.sieve")
+with open(DESTINATION, "w") as f:
+    f.write('require "imap4flags";\nif header :is "X-System" ["junk", "first"] { addflag "$Destination"; }\nif header :is "X-System" "first" { keep; }\n')
 with open(SYSTEM, "w") as f:
-    f.write('require ["fileinto", "environment"];\nif allof (header :is "X-System" "junk", environment :is "location" "MDA") { fileinto "Junk"; stop; }\n')
+    f.write('require ["fileinto", "environment"];\nif allof (header :is "X-System" ["junk", "first"], environment :is "location" "MDA") { fileinto "Junk"; stop; }\n')
 os.chmod(os.path.dirname(SYSTEM), 0o755)
 HOSTS = os.path.join(os.path.dirname(SYSTEM), "hosts")
 with open(HOSTS, "w") as f:
     f.write("".join(f"{a} relay.example.test relay.elsewhere.test\n" for a in (*(f"127.0.0.{n}" for n in range(3, 9)), "127.0.0.1")))
-sb = tm.Sandbox("--users", "4", "--domain", "example.test", "--set", f"lmtpd.sieve.system={SYSTEM}", "--set", "lmtpd.workers=1", "--set", "tiermail.ldap.cache_age=1s",
+sb = tm.Sandbox("--users", "4", "--domain", "example.test", "--set", f"lmtpd.sieve.system={SYSTEM}", "--set", f"lmtpd.sieve.destination={DESTINATION}", "--set", "lmtpd.workers=1", "--set", "tiermail.ldap.cache_age=1s",
                 "--set", "lmtpd.message.keep=64K", "--set", "lmtpd.sieve.time=2m", "--set", f"tiermail.dns.hosts={HOSTS}")
 D, ok, is_ = sb.domain, tm.ok, tm.is_
 base = sb.env["LDAP_BASE"]
@@ -175,6 +178,9 @@ lmtp(message("second"), ONE)
 is_(subjects(1, "Lists")[-1], "second", "an implicit keep leaves the message to the next script")
 lmtp(message("system", "X-System: junk\n"), TWO)
 is_(subjects(2, "Junk"), ["system"], "the system's script is the last")
+is_(flags(2, "Junk"), ["$Destination"], "behind that of the channel's destination, which leaves it its flags")
+lmtp(message("ends there", "X-System: first\n"), TWO)
+is_((subjects(2, "Junk"), subjects(2)[-1]), (["system"], "ends there"), "and an action of which is the last one")
 
 # ---- editheader, large messages -----------------------------------------------------------------------------
 script(1, 'require ["editheader", "fileinto"]; addheader "X-Edited" "yes"; deleteheader "X-Gone"; if size :over 100K { fileinto "Archive"; }')
