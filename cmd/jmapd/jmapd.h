@@ -42,6 +42,7 @@ struct jmapd_conf {
 	int submit_tls;
 	int64_t submit_time;
 	int64_t hold_most; /* submit.hold_max, ms: how late a message may be sent */
+	bool programs;     /* sieve.programs */
 	int64_t scripts, script_octets, script_total, script_redirects; /* sieve.*; as sieved's */
 	char **proxies; /* auth.proxies: names of those that act for users */
 	char *dn;       /* directory.dn: who acts for people there; empty: uid=jmap of ldap.base */

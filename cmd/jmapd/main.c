@@ -73,6 +73,8 @@ static const struct conf_key keys[] = {
 	    "Octets of a script." },
 	{ "sieve.total", CONF_SIZE, &config.script_total, "1M", 1024, 3 * MB, RELOAD, NULL,
 	    "Octets of all scripts of a user." },
+	{ "sieve.programs", CONF_BOOL, &config.programs, "no", 0, 0, RESTART, NULL,
+	    "Whether scripts may give messages to programs; as sieve.programs of lmtpd has some." },
 	{ "sieve.redirects", CONF_INT, &config.script_redirects, "4", 0, 32, RELOAD, NULL,
 	    "What clients are told of the redirects of a script's run; as lmtpd has it." },
 	PAB_KEYS,
@@ -154,6 +156,7 @@ jmapd_start_acting(void)
 		jmapd.writer = dir_writer_new(jmapd.dir, dn, config.password);
 		jmapd.news = rules_news_open();
 		jmapd_limits();
+		rules_programs(config.programs);
 		jmapd.rules = rules_store_new(jmapd.dir, dn, config.password, &jmapd.script_limits,
 		    jmapd.news);
 	}

@@ -46,6 +46,8 @@ static const struct conf_key keys[] = {
 	    "Another one, behind all others."),
 	KEY("sieve.global", CONF_PATH, sieve_global, "", 0, 0, RELOAD, "folder",
 	    "A folder of Sieve scripts, NAME.sieve, that all others may include (:global)."),
+	KEY("sieve.programs", CONF_LIST, programs, "", 0, 0, RESTART, NULL,
+	    "Programs of piped.conf that scripts may give messages to (vnd.dovecot.pipe); empty is none."),
 	KEY("sieve.redirects", CONF_INT, redirects, "4", 0, 32, RESTART, NULL,
 	    "Most redirects of a script's run."),
 	KEY("sieve.cpu", CONF_TIME, sieve_cpu, "2s", 10, MS(60), RESTART, NULL,

@@ -46,6 +46,9 @@ struct send {
 	struct slice to, header;
 	unsigned notify;
 	enum smtp_ret ret;
+	struct slice
+	    run;    /* not to an address but to the program `to`: for XRUN, with its arguments */
+	bool tries; /* ... whose failure is none */
 	bool known; /* it has not been sent before, and nobody else is sending it */
 	struct store_question marks[2]; /* that it has gone, and that it is on its way */
 };

@@ -41,7 +41,8 @@ struct lmtpd_conf {
 	bool received;      /* add a Received field */
 	int64_t keep;       /* bodies up to this size stay in memory until the commit */
 	int64_t t_command, t_data;
-	bool sieve; /* run scripts */
+	bool sieve;      /* run scripts */
+	char **programs; /* sieve.programs: names of piped's that scripts may give messages to */
 	char *sieve_destination,
 	    *sieve_system;  /* files with scripts for every message; "" = none */
 	char *sieve_global; /* a folder of scripts that others may include; "" = none */
@@ -71,6 +72,7 @@ enum lmtpd_metric {
 	M_SIEVE_ERRORS,
 	M_SIEVE_CPU,
 	M_REDIRECTED,
+	M_PIPED,
 	M_REJECTED,
 	M_DISCARDED,
 	M_ANSWERED,
@@ -134,6 +136,7 @@ struct lmtpd {
 	struct dir *dir;
 	struct store_client *store;
 	struct submit *submit;
+	struct submit *piped;    /* NULL: no script may give messages to programs */
 	struct pab *pab;         /* address books; NULL: there are none */
 	struct rules_news *news; /* whose scripts have changed */
 	struct list sessions;

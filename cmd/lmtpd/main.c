@@ -11,6 +11,10 @@
 #include "spam.h"
 #include "submit/submit.h"
 
+#define PROGRAMS_MS                                                                                \
+	(3 *                                                                                       \
+	    60000) /* that a program may take, waiting included: the client waits for its answers */
+
 struct lmtpd lmtpd;
 
 /* clang-format off */
@@ -28,6 +32,7 @@ static const struct metric metrics[] = {
 	[M_SIEVE_ERRORS] = { "lmtpd_sieve_errors", COUNTER, "Those that failed, or could not be compiled." },
 	[M_SIEVE_CPU] = { "lmtpd_sieve_cpu_seconds", COUNTER_US, "Processor's time of scripts." },
 	[M_REDIRECTED] = { "lmtpd_redirected", COUNTER, "Messages that scripts have sent on." },
+	[M_PIPED] = { "lmtpd_piped", COUNTER, "Messages that programs have taken for scripts." },
 	[M_REJECTED] = { "lmtpd_rejected", COUNTER, "Recipients whose scripts have refused a message." },
 	[M_DISCARDED] = { "lmtpd_discarded", COUNTER, "Recipients whose scripts have dropped a message." },
 	[M_ANSWERED] = { "lmtpd_answered", COUNTER, "Automatic answers that were sent." },
@@ -61,10 +66,15 @@ lmtpd_system_script(void)
 static int
 lmtpd_start(struct loop *l)
 {
-	struct submit_params submit = submit_params();
-	char *path = mem_printf("%s/stored.sock", shared.rundir);
+	struct submit_params submit = submit_params(),
+			     programs = { .tls = SMTP_TLS_OFF,
+				     .time_ms = PROGRAMS_MS,
+				     .lmtp = true };
+	char *path = mem_printf("%s/stored.sock", shared.rundir),
+	     *piped = mem_printf("unix:%s/piped.sock", shared.rundir);
 
 	lmtpd.loop = l;
+	programs.relay = piped;
 	admit_open(shared.rundir, &lmtpd_admit);
 	list_init(&lmtpd.sessions);
 	lmtpd.dir = dir_new(l);
@@ -77,8 +87,11 @@ lmtpd_start(struct loop *l)
 	scripts_init();
 	lmtpd_system_script();
 	lmtpd.submit = submit_new(l, &submit);
+	if (lconf.programs && *lconf.programs)
+		lmtpd.piped = submit_new(l, &programs);
 	lmtpd.store = store_client_new(l, path, "lmtpd");
 	mem_free(&path);
+	mem_free(&piped);
 	lmtpd_session_limits();
 	spam_settings();
 	return 0;
@@ -100,6 +113,8 @@ static void
 lmtpd_drain(void)
 {
 	submit_leave(lmtpd.submit);
+	if (lmtpd.piped)
+		submit_leave(lmtpd.piped);
 	lmtpd_session_shutdown_all();
 	if (lmtpd.nsessions == 0)
 		daemon_drained();
@@ -114,6 +129,8 @@ lmtpd_status(struct buf *out)
 	store_client_status(lmtpd.store, out);
 	buf_char(out, '\n');
 	submit_status(lmtpd.submit, out);
+	if (lmtpd.piped)
+		submit_status(lmtpd.piped, out);
 	if (lmtpd.pab)
 		pab_status(lmtpd.pab, out);
 	scripts_status(out);

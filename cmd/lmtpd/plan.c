@@ -203,6 +203,27 @@ plan_redirect(struct filter *f, struct person *p, const struct sieve_action *a)
 	f->last = &send->next;
 }
 
+/* To piped, which knows it by name: "%program", and "%" before each argument. */
+static void
+plan_pipe(struct filter *f, struct person *p, const struct sieve_action *a)
+{
+	struct send *send = arena_new(&f->arena, sizeof(*send));
+	struct buf run = { 0 };
+
+	buf_printf(&run, "%%" SFMT, SARG(a->where));
+	for (size_t i = 0; i < a->naddresses; i++)
+		buf_printf(&run, "%%" SFMT, SARG(a->addresses[i]));
+	send->of = p;
+	send->to = a->where;
+	send->run = arena_slice(&f->arena, buf_get(&run));
+	send->tries = a->tries;
+	send->header = a->header;
+	p->sends++;
+	*f->last = send;
+	f->last = &send->next;
+	buf_fini(&run);
+}
+
 /* ---- refusing -------------------------------------------------------------------------------- */
 
 static void
@@ -229,6 +250,7 @@ plan_action(struct filter *f, struct person *p, const struct sieve_action *a, bo
 	case SIEVE_KEEP: filter_keep(f, p, a); break;
 	case SIEVE_FILEINTO: plan_fileinto(f, p, a); break;
 	case SIEVE_REDIRECT: plan_redirect(f, p, a); break;
+	case SIEVE_PIPE: plan_pipe(f, p, a); break;
 	case SIEVE_REJECT:
 	case SIEVE_EREJECT: plan_reject(f, p, a); break;
 	case SIEVE_DUPLICATE: ask_mark(f, p, a); break;

@@ -114,6 +114,16 @@ run_ext_list(void *arg, struct slice list, struct slice value)
 	return ask_list(r->f, r->p, list, value);
 }
 
+static bool
+run_program(void *arg, struct slice name)
+{
+	(void)arg;
+	for (char **p = lconf.programs; p && *p; p++)
+		if (slice_eq(name, slice_str(*p)))
+			return true;
+	return false;
+}
+
 static enum sieve_yes
 run_duplicate(void *arg, struct slice handle, struct slice id)
 {
@@ -248,6 +258,7 @@ filter_run_start(struct filter *f, void (*done)(struct filter *f))
 		.mailbox = run_mailbox,
 		.duplicate = run_duplicate,
 		.list = run_ext_list,
+		.program = run_program,
 		.size = f->message.n,
 		.spam = spam_percent(f->header),
 		.virus = spam_virus(f->header) };

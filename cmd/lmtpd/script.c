@@ -32,6 +32,7 @@ static struct sieve_limits script_limits;
 void
 scripts_init(void)
 {
+	rules_programs(lconf.programs && *lconf.programs);
 	script_limits = sieve_limits_default;
 	script_limits.redirects = (unsigned)lconf.redirects;
 	script_limits.cpu_ms = (unsigned)lconf.sieve_cpu;
@@ -187,7 +188,8 @@ script_load(void *arg, bool global, struct slice name, struct buf *text)
 struct sieve_program *
 script_program(const struct script *s, char **error)
 {
-	struct sieve_options o = s->event ? rules_options_event : rules_options;
+	struct sieve_options o =
+	    rules_options_now(s->event ? &rules_options_event : &rules_options);
 	struct sieve_errors errors = { 0 };
 	struct sieve_program *p;
 	struct buf b = { 0 };

@@ -39,6 +39,10 @@ send_header(struct filter *f, const struct send *send, struct buf *b)
 	struct slice header = send->header.n ? send->header : f->header, rest = header;
 	struct header_field field;
 
+	if (send->run.n) { /* it stays on this host */
+		buf_slice(b, header);
+		return slice_from(f->message, f->header.n);
+	}
 	send_marks(f, send, b);
 	while (header_next(&rest, &field))
 		if (!slice_ieq(field.name, S("Return-Path")) &&
@@ -79,6 +83,14 @@ send_put_off(struct filter *f, const struct send *send, const struct verdict *v)
 	r->logged = false; /* the copies were, their answer is another one */
 }
 
+/* A program that has run and failed has, and the message stays here (spec-bosch-sieve-extprograms 5): it may have done half
+ * of its work, and is not for us to repeat.  One that could not be asked is asked again. */
+static bool
+send_has_failed(const struct send *send, const struct verdict *v)
+{
+	return send->run.n && !(v->subject == 4 && v->detail <= 3);
+}
+
 static void
 send_done(void *arg, const struct verdict *v)
 {
@@ -89,19 +101,20 @@ send_done(void *arg, const struct verdict *v)
 	buf_fini(&f->out);
 	if (f->scratch.fd >= 0)
 		store_body_put(lmtpd.store, &f->scratch);
-	log_event(LOG_INFO, "redirect", "sid=%s qid=%s user=%s to=%s verdict=%d.%u.%u text=%s",
-	    f->session->sid, log_value(f->session->srv.mail.xqid), log_value(p->account),
-	    log_value(send->to), (int)v->kind, v->subject, v->detail, log_str(v->text));
+	log_event(LOG_INFO, send->run.n ? "pipe" : "redirect",
+	    "sid=%s qid=%s user=%s to=%s verdict=%d.%u.%u text=%s", f->session->sid,
+	    log_value(f->session->srv.mail.xqid), log_value(p->account), log_value(send->to),
+	    (int)v->kind, v->subject, v->detail, log_str(v->text));
 	if (v->kind == OK) {
-		metric_add(M_REDIRECTED, 1);
+		metric_add(send->run.n ? M_PIPED : M_REDIRECTED, 1);
 		send_mark(f, &send->marks[0]);
-	} else if (v->kind == TEMP) {
+	} else if (v->kind == TEMP && !send_has_failed(send, v)) {
 		send_put_off(f, send, v);
 		send->marks[1].seconds = 0;
 		send_mark(f, &send->marks[1]);
 	} else {
 		f->sends = send->next;
-		if (!p->puts)
+		if (!p->puts || (send->run.n && !send->tries))
 			filter_keep(f, p,
 			    NULL); /* it will not go there: better here than nowhere */
 		send_next(f);
@@ -111,14 +124,15 @@ send_done(void *arg, const struct verdict *v)
 static void
 send_start(struct filter *f, const struct submit_mail *m)
 {
-	submit_start(lmtpd.submit, m, &f->session->op, send_done, f);
+	submit_start(m->run.n ? lmtpd.piped : lmtpd.submit, m, &f->session->op, send_done, f);
 }
 
 static struct submit_mail
 send_mail(const struct filter *f, const struct send *send)
 {
 	return (struct submit_mail){ .sender = f->sender,
-		.to = send->to,
+		.to = send->run.n ? send->of->to : send->to,
+		.run = send->run,
 		.notify = send->notify,
 		.ret = send->ret,
 		.smtputf8 = f->session->srv.mail.smtputf8,
@@ -164,7 +178,8 @@ send_ask(struct filter *f, struct send *send)
 	marks[1] = (struct store_question){ .what = STORE_KNOW_CLAIM, .seconds = SEND_CLAIMS };
 	for (size_t i = 0; i < NELEM(about); i++) {
 		buf_clear(&b);
-		buf_printf(&b, "%s\n" SFMT "\n", about[i], SARG(send->to));
+		buf_printf(&b, "%s\n" SFMT "\n", about[i],
+		    SARG(send->run.n ? send->run : send->to));
 		buf_slice(&b, f->session->srv.mail.xqid);
 		store_dup_key(slice_sub(f->message, f->session->trace, SEND_KNOWN_BY), buf_get(&b),
 		    marks[i].key);

@@ -243,7 +243,10 @@ child_exec(const struct child_plan *c)
 
 	while (n < ARGS_MAX && slice_word(&rest, &word))
 		argv[n++] = command_argument(c, word, &a);
-	if (n == ARGS_MAX && slice_word(&rest, &word))
+	rest = slice_from(o->args, 1);
+	while (o->args.n && c->program->arguments && n < ARGS_MAX && slice_cut(&rest, '%', &word))
+		argv[n++] = arena_cstr(&a, word);
+	if (n == ARGS_MAX && rest.n)
 		child_fail(ORDER_EXEC, E2BIG);
 	(void)execve(argv[0] ? argv[0] : "", argv, env);
 	child_fail(ORDER_EXEC, errno);

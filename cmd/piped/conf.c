@@ -40,6 +40,8 @@ static const struct conf_key program_keys[] = {
 	    "Add a Return-Path field." },
 	{ "delivered_to", CONF_BOOL, AT(delivered_to), "yes", 0, 0, RELOAD, NULL,
 	    "Add a Delivered-To field." },
+	{ "arguments", CONF_BOOL, AT(arguments), "no", 0, 0, RELOAD, NULL,
+	    "Whether scripts (pipe) may add arguments of theirs to the command." },
 	{ "crlf", CONF_BOOL, AT(crlf), "no", 0, 0, RELOAD, NULL,
 	    "End lines in CR LF, not in LF." },
 };

@@ -7,7 +7,7 @@
 #define WORD(field)    offsetof(struct order, field)
 static const size_t words[] = { WORD(program), WORD(user), WORD(sender), WORD(recipient),
 	WORD(local), WORD(domain), WORD(extension), WORD(qid), WORD(size), WORD(type),
-	WORD(subtype), WORD(name) };
+	WORD(subtype), WORD(name), WORD(args) };
 
 bool
 order_name_ok(struct slice name)

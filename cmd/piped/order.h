@@ -20,7 +20,8 @@ struct order {
 	struct slice recipient, local, domain, extension;
 	struct slice qid, size; /* size: decimal */
 	struct slice type, subtype,
-	    name; /* of a part of a message, for who converts it; or empty */
+	    name;          /* of a part of a message, for who converts it; or empty */
+	struct slice args; /* empty, or of each argument from outside "%" and its octets */
 };
 
 /* Appends it.  Returns false when it would be no good: see order_parse. */

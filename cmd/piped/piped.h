@@ -35,6 +35,7 @@ struct piped_program {
 	int64_t output, memory, file_size; /* bytes; the last two: 0 = no limit */
 	int64_t processes, parallel;
 	bool from_line, return_path, delivered_to, crlf;
+	bool arguments; /* whoever has it run may add some */
 };
 
 /* piped.conf */

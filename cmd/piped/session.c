@@ -141,20 +141,29 @@ piped_ask_mail(struct smtp_server *srv, const struct smtp_mail *m UNUSED)
 	smtp_server_answer(srv, &v);
 }
 
-/* "user%program", or "%program" of an alias. */
+/* "user%program", or "%program" of an alias; and then, of each argument, "%" and its octets. */
 static struct verdict
 rcpt_judge(const struct smtp_rcpt *r, struct order *o)
 {
 	size_t cut = slice_find(r->run, '%');
+	const struct piped_program *program;
+	char name[65];
 
 	if (cut == r->run.n)
 		return verdict(OUT_PIPE_XRUN);
 	o->user = slice_sub(r->run, 0, cut);
 	o->program = slice_from(r->run, cut + 1);
+	o->args = slice_from(o->program, slice_find(o->program, '%'));
+	o->program.n -= o->args.n;
 	if ((o->user.n && !order_name_ok(o->user)) || !order_name_ok(o->program))
 		return verdict(OUT_PIPE_XRUN);
-	if (!piped_program_find(o->program)) /* shorter than a name can be long: checked above */
-		return verdict(OUT_PIPE_NONE, r->run.p + cut + 1);
+	program = piped_program_find(o->program);
+	if (!program) {
+		slice_cstr(o->program, name, sizeof(name));
+		return verdict(OUT_PIPE_NONE, name);
+	}
+	if (o->args.n && !program->arguments)
+		return verdict(OUT_PIPE_XRUN);
 	return verdict(OUT_RCPT_OK);
 }
 

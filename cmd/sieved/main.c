@@ -47,6 +47,8 @@ static const struct conf_key keys[] = {
 	    "Octets of all scripts of a user." },
 	{ "sieve.redirects", CONF_INT, &config.redirects, "4", 0, 32, RELOAD, NULL,
 	    "What clients are told of the redirects of a script's run; as lmtpd has it." },
+	{ "sieve.programs", CONF_BOOL, &config.programs, "no", 0, 0, RESTART, NULL,
+	    "Whether scripts may give messages to programs; as sieve.programs of lmtpd has some." },
 	{ "hosts", CONF_LIST, &config.hosts, "", 0, 0, RELOAD, "domain",
 	    "Values of mailHost that mean this host, besides hostname." },
 	{ "any_host", CONF_BOOL, &config.any_host, "no", 0, 0, RELOAD, NULL,
@@ -87,6 +89,7 @@ sieved_start(struct loop *l)
 				mem_printf("uid=sieve,ou=services,%s", shared.ldap_base);
 
 	sieved.loop = l;
+	rules_programs(config.programs);
 	admit_open(shared.rundir, &sieved_admit);
 	list_init(&sieved.sessions);
 	sieved.dir = dir_new(l);

@@ -42,6 +42,7 @@ struct sieved_conf {
 	int64_t scripts;   /* sieve.scripts: of a person */
 	int64_t octets;    /* sieve.size: of one */
 	int64_t total;     /* sieve.total: of all of a person's */
+	bool programs;     /* sieve.programs */
 	int64_t redirects; /* sieve.redirects: as lmtpd has it */
 };
 extern struct sieved_conf config;

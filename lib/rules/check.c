@@ -35,7 +35,7 @@ check_run(void *arg)
 	struct check *c = arg;
 	struct slice text = { c->text, c->n };
 	struct sieve_errors errors = { 0 };
-	struct sieve_options o = rules_options;
+	struct sieve_options o = rules_options_now(&rules_options);
 	struct sieve_program *p = NULL;
 	unsigned n = 0;
 

@@ -115,6 +115,9 @@ void rules_check_start(struct loop *l, struct op *op, struct slice account, stru
 extern const struct sieve_options
     rules_options; /* for delivery; name, limits and load are the caller's */
 extern const struct sieve_options rules_options_event; /* for what people do (RFC 6785 3.11) */
+/* Scripts may give messages to programs (vnd.dovecot.pipe), as lmtpd is configured: before any of the others is called. */
+void rules_programs(bool may);
+struct sieve_options rules_options_now(const struct sieve_options *o); /* with that */
 /* Appends the extensions that a script may require, blank-separated. */
 void rules_extensions(struct buf *b);
 

@@ -9,6 +9,24 @@ const struct sieve_options rules_options = { .without = NULL };
 const struct sieve_options rules_options_event = { .without =
 						       "reject ereject vacation vacation-seconds" };
 
+static bool programs;
+
+void
+rules_programs(bool may)
+{
+	programs = may;
+}
+
+struct sieve_options
+rules_options_now(const struct sieve_options *o)
+{
+	struct sieve_options now = *o;
+
+	if (programs)
+		sieve_programs(&now);
+	return now;
+}
+
 void
 rules_extensions(struct buf *b)
 {
@@ -26,4 +44,6 @@ rules_extensions(struct buf *b)
 			buf_char(b, ' ');
 		buf_str(b, sieve_extension(i));
 	}
+	if (programs)
+		buf_lit(b, " vnd.dovecot.pipe");
 }

@@ -8,6 +8,7 @@
 
 /* Slots of redirect and fileinto beside their argument. */
 enum { SLOT_COPY = 1, SLOT_NOTIFY, SLOT_RET, SLOT_LIST };
+enum { SLOT_PIPE_COPY = 2, SLOT_TRY };
 
 #define ACT(a) (1u << (a))
 
@@ -15,12 +16,14 @@ enum { SLOT_COPY = 1, SLOT_NOTIFY, SLOT_RET, SLOT_LIST };
 static bool
 action_conflicts(struct sieve_run *r, const struct sieve_call *c, enum sieve_act kind)
 {
-	static const unsigned stored = ACT(SIEVE_KEEP) | ACT(SIEVE_FILEINTO) | ACT(SIEVE_REDIRECT);
+	static const unsigned stored =
+	    ACT(SIEVE_KEEP) | ACT(SIEVE_FILEINTO) | ACT(SIEVE_REDIRECT) | ACT(SIEVE_PIPE);
 	static const unsigned rejected = ACT(SIEVE_REJECT) | ACT(SIEVE_EREJECT);
 	static const unsigned not_beside[SIEVE_ACTS] = {
 		[SIEVE_KEEP] = rejected,
 		[SIEVE_FILEINTO] = rejected,
 		[SIEVE_REDIRECT] = rejected,
+		[SIEVE_PIPE] = rejected, /* spec-bosch-sieve-extprograms 5.1 */
 		[SIEVE_REJECT] = stored | rejected | ACT(SIEVE_VACATION),
 		[SIEVE_EREJECT] = stored | rejected | ACT(SIEVE_VACATION),
 		[SIEVE_VACATION] = rejected | ACT(SIEVE_VACATION), /* RFC 5230 4.7 */
@@ -75,10 +78,16 @@ sieve_act_sends(struct sieve_run *r, const struct sieve_call *c)
 }
 
 static void
+keep_cancel_unless(struct sieve_run *r, const struct sieve_call *c, unsigned copy)
+{
+	if (!sieve_arg(c, copy))
+		sieve_cancel_keep(r);
+}
+
+static void
 keep_cancel(struct sieve_run *r, const struct sieve_call *c)
 {
-	if (!sieve_arg(c, SLOT_COPY))
-		sieve_cancel_keep(r);
+	keep_cancel_unless(r, c, SLOT_COPY);
 }
 
 void
@@ -252,6 +261,54 @@ ereject_run(struct sieve_run *r, const struct sieve_call *c)
 	return refuse_run(r, c, SIEVE_EREJECT);
 }
 
+/* ---- pipe: spec-bosch-sieve-extprograms 5 -------------------------------------------------------------------------- */
+
+#define PIPE_ARGS  16   /* at least: 4 */
+#define PIPE_OCTET 1000 /* of all of them together, as they go to the program */
+
+/* What an argument cannot have: it goes through a line of SMTP. */
+static bool
+pipe_argument_right(struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f || s.p[i] == '%')
+			return false;
+	return true;
+}
+
+static bool
+pipe_run(struct sieve_run *r, const struct sieve_call *c)
+{
+	const struct sieve_host *h = sieve_host(r);
+	struct slice name = sieve_string(r, c, 0);
+	const struct slice *args;
+	struct sieve_action *a;
+	size_t n = 0, octets = 0;
+
+	if (!h->program || !h->program(h->arg, name))
+		return sieve_fail(r, c, "pipe: there is no program \"" SFMT "\"", SARG(name));
+	args = sieve_strings(r, c, 1, &n);
+	for (size_t i = 0; i < n; i++) {
+		octets += args[i].n + 1;
+		if (!pipe_argument_right(args[i]))
+			return sieve_fail(r, c, "pipe: an argument has a control or a %%");
+	}
+	if (n > PIPE_ARGS || octets > PIPE_OCTET)
+		return sieve_fail(r, c, "pipe: its arguments are too many or too long");
+	if (action_find(r, SIEVE_PIPE, name, S("")))
+		return sieve_fail(r, c, "pipe: \"" SFMT "\" has it already", SARG(name));
+	if (!sieve_act_sends(r, c))
+		return false;
+	a = action_once(r, c, SIEVE_PIPE, name, S(""));
+	if (!a)
+		return true;
+	a->tries = sieve_arg(c, SLOT_TRY);
+	a->addresses = args;
+	a->naddresses = n;
+	keep_cancel_unless(r, c, SLOT_PIPE_COPY);
+	return true;
+}
+
 /* ---- rows ---------------------------------------------------------------------------------------------------------- */
 
 const struct sieve_tag sieve_tags_mailbox[] = {
@@ -281,6 +338,13 @@ static const struct sieve_tag tags_redirect[] = {
 	{ .name = NULL },
 };
 
+static const struct sieve_tag tags_pipe[] = {
+	{ ":copy", "copy", .slot = SLOT_PIPE_COPY },
+	{ ":try", NULL, .slot = SLOT_TRY },
+	{ .name = NULL },
+};
+
+static const struct sieve_tag *const pipe_tags[] = { tags_pipe, NULL };
 static const struct sieve_tag *const keep_tags[] = { tags_flags, NULL };
 static const struct sieve_tag *const fileinto_tags[] = { tags_copy, sieve_tags_mailbox, NULL };
 static const struct sieve_tag *const redirect_tags[] = { tags_copy, tags_redirect, NULL };
@@ -295,3 +359,18 @@ const struct sieve_word sieve_words_base[] = {
 	{ "ereject", SIEVE_COMMAND, "ereject", "s", NULL, -1, .run = ereject_run },
 	{ .name = NULL },
 };
+
+/* For who has programs: see sieve_programs. */
+static const struct sieve_word words_programs[] = {
+	{ "pipe", SIEVE_COMMAND, "vnd.dovecot.pipe", "S?l", pipe_tags, -1, .run = pipe_run },
+	{ .name = NULL },
+};
+static const struct sieve_word *const programs_words[] = { words_programs, NULL };
+static const char *const programs_extensions[] = { "vnd.dovecot.pipe", NULL };
+
+void
+sieve_programs(struct sieve_options *o)
+{
+	o->words = programs_words;
+	o->extensions = programs_extensions;
+}

@@ -109,7 +109,8 @@ sieve_act_name(enum sieve_act a)
 		[SIEVE_EREJECT] = "ereject",
 		[SIEVE_VACATION] = "vacation",
 		[SIEVE_NOTIFY] = "notify",
-		[SIEVE_DUPLICATE] = "duplicate" };
+		[SIEVE_DUPLICATE] = "duplicate",
+		[SIEVE_PIPE] = "pipe" };
 
 	return names[a];
 }

@@ -69,6 +69,9 @@ struct sieve_options {
 	void *arg;
 };
 
+/* Scripts may give messages to programs (vnd.dovecot.pipe): those that sieve_host.program lets them. */
+void sieve_programs(struct sieve_options *o);
+
 struct sieve_program;
 /* The program, or NULL with what is wrong in *errors, which the caller has zeroed and ends with
  * sieve_errors_fini(). */
@@ -119,6 +122,8 @@ struct sieve_host {
 	enum sieve_yes (*duplicate)(void *arg, struct slice handle, struct slice id);
 	/* Is a list there (value.p NULL), and has it that member (RFC 6134)? */
 	enum sieve_yes (*list)(void *arg, struct slice list, struct slice value);
+	/* May a script give the message to that program? */
+	bool (*program)(void *arg, struct slice name);
 	int spam;       /* percent, -1: not tested (RFC 5235 3.2) */
 	int virus;      /* 0 not tested, 1 clean ... 5 infected (RFC 5235 3.3) */
 	int64_t now;    /* unix seconds */
@@ -145,6 +150,7 @@ enum sieve_act {
 	SIEVE_VACATION,
 	SIEVE_NOTIFY,
 	SIEVE_DUPLICATE, /* remember `where` and `text` for `seconds` */
+	SIEVE_PIPE,      /* the message to the program `where` */
 	SIEVE_ACTS
 };
 
@@ -162,6 +168,7 @@ struct sieve_action {
 	struct slice text;  /* reason of a reject or vacation, message of a notify, unique id */
 	bool create;        /* the mailbox, when it is not there (RFC 5490 3.2) */
 	bool list;          /* redirect: `where` is an external list (RFC 6134 2.5) */
+	bool tries;         /* pipe: that it fails is no error */
 	bool flagged;       /* flags are given, none among them (RFC 5232 4) */
 	const struct slice *flags;
 	size_t nflags;
@@ -170,8 +177,8 @@ struct sieve_action {
 	struct slice notify, ret;   /* redirect: RFC 6009 4 */
 	struct slice subject, from; /* vacation; notify: from */
 	struct slice handle;        /* vacation: what may be said again (RFC 5230 4.2) */
-	const struct slice
-	    *addresses; /* vacation: further addresses of the user; notify: options */
+	const struct slice *
+	    addresses; /* vacation: further addresses of the user; notify: options; pipe: arguments */
 	size_t naddresses;
 	uint64_t seconds;         /* vacation: before the next one; duplicate: to remember */
 	bool mime;                /* vacation: `text` is a MIME part with its header */

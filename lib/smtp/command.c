@@ -371,7 +371,7 @@ rcpt_orcpt(struct slice value, struct arena *a, struct smtp_rcpt *r, const char 
 static int
 rcpt_run(struct slice value, struct arena *a, struct smtp_rcpt *r, const char **why)
 {
-	struct buf b = { .cap = 300 };
+	struct buf b = { .cap = 1400 };
 	int bad = smtp_xtext_parse(&b, value);
 
 	*why = "XRUN must be user%program in xtext";

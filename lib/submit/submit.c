@@ -170,7 +170,8 @@ submit_start(struct submit *s, const struct submit_mail *what, struct op *op,
 		m->rcpts[i] =
 		    (struct smtp_client_rcpt){ .address = m->told ? m->told[i].to : what->to,
 			    .notify = what->notify,
-			    .event = what->event };
+			    .event = what->event,
+			    .run = what->run };
 		utf8 = utf8 || !utf8_ascii(m->rcpts[i].address);
 	}
 	m->tx = (struct smtp_client_tx){ .sender = what->sender,

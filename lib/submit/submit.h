@@ -61,6 +61,7 @@ struct submit_mail {
 	struct slice
 	    account; /* whose it is, who has limits there and may take it back: uid@domain, or empty */
 	struct slice event; /* LMTP: for XEVENT, or empty */
+	struct slice run;   /* LMTP: for XRUN, or empty */
 	struct slice qid;   /* LMTP: what the message is called, or empty */
 };
 /* done(arg, v): OK, or why not: TEMP also when the relay cannot be reached; of several recipients the first
