@@ -48,6 +48,8 @@ static const struct conf_key keys[] = {
 	    "Connect to loopback addresses that the MX or address records of a domain name."),
 	KEY("tls.verify", CONF_BOOL, tls_verify, "yes", 0, 0, NULL,
 	    "Check the certificate where the channel or host says tls = must."),
+	KEY("tls.dane", CONF_BOOL, tls_dane, "yes", 0, 0, NULL,
+	    "Where the channel says tls = may, and DNSSEC is validated: TLSA records tell who is there."),
 	KEY("bounce.return_size", CONF_SIZE, return_size, "50K", 0, 1073741824, NULL,
 	    "Reports return whole messages up to this size when the sender did not say RET=."),
 	KEY("bounce.return_max", CONF_SIZE, return_max, "10M", 0, 1073741824, NULL,

@@ -30,14 +30,19 @@ struct dial {
 	struct addr addrs[ADDR_MAX];
 	size_t naddrs, at;
 	int64_t tries;
-	bool no_names;     /* so far every host's name was found not to exist */
-	enum smtp_tls tls; /* of this try; each try is given its own (dial_try) */
+	bool no_names;        /* so far every host's name was found not to exist */
+	bool secure;          /* DNSSEC: nobody else has told us where the mail goes */
+	struct policy policy; /* of the host in hand; next_host forgets it */
+	bool plain;           /* this try does without the TLS that it may have */
+	char bases[2]
+		  [256]; /* TLSA base domains that are left to be asked for, the last one first */
+	size_t nbases;
 	char peer[400];
 	struct verdict last;
 	enum job_site last_site;
 };
 
-static void try_address(struct dial *d, enum smtp_tls tls);
+static void try_address(struct dial *d, bool plain);
 static void next_address(struct dial *d);
 static void next_host(struct dial *d);
 
@@ -48,6 +53,7 @@ dial_free(struct dial *d)
 	later_cancel(&d->later);
 	for (size_t i = 0; i < d->nmx; i++)
 		mem_free(&d->mx[i]);
+	policy_fini(&d->policy);
 	d->magic = 0;
 	mem_free(&d);
 }
@@ -91,13 +97,14 @@ dial_fail_later(struct later *l)
 /* ---- connect and hello ---------------------------------------------------------------- */
 
 static void
-note_failure(struct dial *d, const struct verdict *v)
+note_failure(struct dial *d, const struct verdict *v, const char *result)
 {
 	d->last = *v;
 	d->last_site = JOB_SITE_FAIL;
 	d->no_names = false;
-	log_event(LOG_INFO, "connect", "channel=%s dest=%s peer=%s error=%s", master.channel->name,
-	    log_str(d->site->key), log_str(d->peer), log_str(v->text));
+	log_event(LOG_INFO, "connect", "channel=%s dest=%s peer=%s policy=%s result=%s error=%s",
+	    master.channel->name, log_str(d->site->key), log_str(d->peer), policy_word(&d->policy),
+	    result ? result : "none", log_str(v->text));
 }
 
 static void
@@ -105,25 +112,28 @@ greeted(void *arg, struct session *s, const struct verdict *v)
 {
 	struct dial *d = CAST(arg, struct dial, DIAL_MAGIC);
 	struct verdict why = *v;
+	const char *result;
 	bool again;
 
 	d->session = NULL;
 	if (v->kind == OK) {
-		log_event(LOG_DEBUG, "connect", "channel=%s dest=%s peer=%s tls=%s",
-		    master.channel->name, log_str(d->site->key), log_str(d->peer),
+		log_event(d->policy.source == POLICY_OF_DANE ? LOG_INFO : LOG_DEBUG, "connect",
+		    "channel=%s dest=%s peer=%s policy=%s tls=%s", master.channel->name,
+		    log_str(d->site->key), log_str(d->peer), policy_word(&s->policy),
 		    stream_secure(&s->client.io) ? stream_tls_version(&s->client.io) : "no");
 		dial_finish(d, s, v, JOB_SITE_OK);
 		return;
 	}
-	again = s->client.tls_failed && d->tls == SMTP_TLS_MAY;
+	again = s->client.tls_failed && s->policy.level == POLICY_MAY;
+	result = s->client.tls_result;
 	/* RFC 7504: 521 and 556 say that no mail is taken there at all; another refusal at the
 	 * greeting may be this hour's, and is. */
 	if (!s->client.greeted && v->kind == PERM && v->reply != 521 && v->reply != 556)
 		why.kind = TEMP, why.reply = 451;
 	master_session_close(s);
-	note_failure(d, &why);
+	note_failure(d, &why, result);
 	if (again && d->tries < mconf.max_hosts)
-		try_address(d, SMTP_TLS_OFF); /* opportunistic: RFC 3207 4.1 leaves it to us */
+		try_address(d, true); /* opportunistic: RFC 3207 4.1 leaves it to us */
 	else
 		next_address(d);
 }
@@ -132,18 +142,20 @@ static void
 connected(void *arg, int fd)
 {
 	struct dial *d = CAST(arg, struct dial, DIAL_MAGIC);
+	struct policy plain = d->policy;
 	struct verdict v;
 
 	if (fd >= 0) {
-		d->session = master_session_open(fd, d->site, d->tls,
-		    d->site->name ? d->site->name : d->host, d->peer, greeted, d);
+		if (d->plain)
+			plain.level = POLICY_NONE;
+		d->session = master_session_open(fd, d->site, &plain, d->peer, greeted, d);
 		if (d->session)
 			return;
 		v = verdict(OUT_CONNECT_UNUSED, d->peer);
 	} else {
 		v = verdict(OUT_CONNECT_FAILED, d->peer, strerror(-fd));
 	}
-	note_failure(d, &v);
+	note_failure(d, &v, NULL);
 	next_address(d);
 }
 
@@ -162,16 +174,16 @@ set_peer(struct dial *d, const struct addr *a)
 		(void)snprintf(d->peer, sizeof(d->peer), "%s [%s]", d->host, text);
 }
 
-/* The address in hand (the one before d->at), with this TLS for this try alone: what a host's
+/* The address in hand (the one before d->at), for this try alone in plain text: what a host's
  * broken STARTTLS made us leave off must not be left off at the next host. */
 static void
-try_address(struct dial *d, enum smtp_tls tls)
+try_address(struct dial *d, bool plain)
 {
 	const struct addr *a = &d->addrs[d->at - 1];
 	const struct addr *from = NULL;
 	struct addr source;
 
-	d->tls = tls;
+	d->plain = plain;
 	d->tries++;
 	set_peer(d, a);
 	if (*master.channel->source &&
@@ -189,7 +201,7 @@ next_address(struct dial *d)
 		return;
 	}
 	d->at++;
-	try_address(d, d->site->tls);
+	try_address(d, false);
 }
 
 /* ---- names ---------------------------------------------------------------------------- */
@@ -206,6 +218,96 @@ name_verdict(const char *name, int status, bool mail_domain)
 				     verdict(OUT_HOST_NO_ADDRESS, name);
 	default: return verdict(OUT_DNS_AWAY, name);
 	}
+}
+
+/* ---- DANE: how the host in hand is to be known (RFC 7672 2.2) ------------------------------ */
+
+static void dane_next(struct dial *d);
+
+/* Signed records that are wrong or held back would be an open door, were the host tried without them
+ * (RFC 7672 2.1.2, 2.1.3). */
+static void
+dane_skip(struct dial *d)
+{
+	struct verdict v = verdict(OUT_DANE_DNS, d->host);
+
+	slice_cstr(slice_str(d->host), d->peer, sizeof(d->peer));
+	note_failure(d, &v, "dnssec-invalid");
+	next_host(d);
+}
+
+static void
+dane_found(void *arg, const struct dns_answer *a)
+{
+	struct dial *d = CAST(arg, struct dial, DIAL_MAGIC);
+
+	if (a->status == -EAGAIN) {
+		dane_skip(d);
+		return;
+	}
+	if (a->status == 0 && a->security == DNS_SECURE && a->tlsa.seen) {
+		policy_dane(&d->policy, d->bases[d->nbases], d->site->host, &a->tlsa);
+		next_address(d);
+		return;
+	}
+	dane_next(d);
+}
+
+/* The base domain that is next; without one the site's own policy stands. */
+static void
+dane_next(struct dial *d)
+{
+	if (d->nbases == 0) {
+		next_address(d);
+		return;
+	}
+	d->nbases--;
+	dns_tlsa_start(master.dns, d->bases[d->nbases], addr_port(&d->addrs[0]), &d->op, dane_found,
+	    d);
+}
+
+/* The addresses behind an alias are not signed; the alias itself may be, and then so are the records beside
+ * it. */
+static void
+dane_alias(void *arg, const struct dns_answer *a)
+{
+	struct dial *d = CAST(arg, struct dial, DIAL_MAGIC);
+
+	if (a->status == -EAGAIN) {
+		dane_skip(d);
+		return;
+	}
+	if (a->security != DNS_SECURE)
+		d->nbases = 0;
+	dane_next(d);
+}
+
+static void
+dane_base(struct dial *d, const char *name)
+{
+	struct slice s = slice_str(name);
+
+	s.n -= slice_ends(s, S("."));
+	slice_cstr(s, d->bases[d->nbases++], sizeof(d->bases[0]));
+}
+
+/* `a`: what was found of its addresses. */
+static void
+dane_begin(struct dial *d, const struct dns_answer *a)
+{
+	d->nbases = 0;
+	if (a->security == DNS_BOGUS || (a->security == DNS_SECURE && a->partial)) {
+		dane_skip(d);
+		return;
+	}
+	if (a->security == DNS_SECURE || a->canonical)
+		dane_base(d, d->host);
+	if (a->security == DNS_SECURE && a->canonical)
+		dane_base(d, a->canonical);
+	if (a->security != DNS_SECURE && a->canonical)
+		dns_alias_start(master.dns, d->host, &d->op, dane_alias, d);
+	else
+		dane_next(d);
 }
 
 static void
@@ -242,7 +344,12 @@ resolved(void *arg, const struct dns_answer *a)
 		next_host(d);
 		return;
 	}
-	next_address(d);
+	policy_fini(&d->policy);
+	policy_of_site(&d->policy, d->site, d->host);
+	if (d->secure && policy_dane_asked(d->site))
+		dane_begin(d, a);
+	else
+		next_address(d);
 }
 
 static bool
@@ -317,6 +424,7 @@ mx_found(void *arg, const struct dns_answer *a)
 	const char *domain = d->site->host;
 	struct verdict v;
 
+	d->secure = a->security == DNS_SECURE;
 	if (a->status == 0 && a->nmx == 1 &&
 	    (*a->mx[0].host == '\0' || strcmp(a->mx[0].host, ".") == 0)) {
 		v = verdict(OUT_DOMAIN_NULL_MX, domain);
@@ -332,7 +440,8 @@ mx_found(void *arg, const struct dns_answer *a)
 	} else if (a->status == 0 || a->status == -ENODATA) {
 		dial_look_up(d, domain); /* the implicit MX */
 	} else {
-		v = name_verdict(domain, a->status, true);
+		v = a->security == DNS_BOGUS ? verdict(OUT_DANE_DNS, domain) :
+					       name_verdict(domain, a->status, true);
 		dial_finish(d, NULL, &v, v.kind == TEMP ? JOB_SITE_FAIL : JOB_SITE_NONE);
 	}
 }
@@ -350,8 +459,8 @@ dial_start(struct site *site,
 	d->site = site;
 	d->done = done;
 	d->arg = arg;
-	d->tls = site->tls;
 	d->no_names = true;
+	d->secure = !site->mx; /* or the configuration names the host */
 	d->last = verdict(OUT_SITE_NO_HOST);
 	d->last_site = JOB_SITE_FAIL;
 	later_init(&d->later);
@@ -364,6 +473,7 @@ dial_start(struct site *site,
 			return d;
 		}
 		d->naddrs = 1;
+		policy_of_site(&d->policy, site, d->host);
 		next_address(d);
 	} else if (have_dns(d)) {
 		if (site->mx)

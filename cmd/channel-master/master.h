@@ -34,6 +34,7 @@ struct master_conf {
 	int64_t t_connect, t_greeting, t_hello, t_mail, t_rcpt, t_data, t_block, t_dot, t_whole;
 	bool mx_loopback;       /* what the DNS says may be on this host */
 	bool tls_verify;        /* tls = must: check the certificate's name and CA */
+	bool tls_dane;          /* tls = may: hosts with TLSA records are held to them */
 	int64_t return_size;    /* whole message in a report when RET is not given */
 	int64_t return_max;     /* and when RET=FULL */
 	int64_t fragments_time; /* ms: so long a piece of a message waits for the others */
@@ -83,6 +84,37 @@ int site_find(const char *dest, struct site *s, struct verdict *v) MUSTCHECK;
 void site_submit(struct site *s);
 void site_fini(struct site *s);
 
+/* ---- policy.c: what is asked of TLS ---------------------------------------------------------- */
+
+enum policy_level {
+	POLICY_NONE,    /* no TLS */
+	POLICY_MAY,     /* where it is offered, whoever is there; in plain text when it fails */
+	POLICY_ENCRYPT, /* TLS, whoever is there */
+	POLICY_VERIFY,  /* TLS, a certificate of a known CA and the name */
+	POLICY_DANE     /* TLS, and what the TLSA records say */
+};
+enum policy_source { POLICY_OF_CHANNEL, POLICY_OF_DANE };
+/* An argument of each try, never state that one host leaves to the next. */
+struct policy {
+	enum policy_level level;
+	enum policy_source source;
+	char
+	    name[256]; /* what the certificate must say, or announced; DANE: the TLSA base domain */
+	char other[256]; /* DANE: another name that is good, or "" */
+	struct tlsa_set tlsa;
+};
+/* What the site says, for its host of that name. */
+void policy_of_site(struct policy *p, const struct site *site, const char *host);
+/* p, of a site, becomes what the secure TLSA records of `base` say. */
+void
+policy_dane(struct policy *p, const char *base, const char *next_hop, const struct tlsa_set *set);
+void policy_copy(struct policy *to, const struct policy *from);
+void policy_fini(struct policy *p);
+enum smtp_tls policy_tls(const struct policy *p);
+const char *policy_word(const struct policy *p); /* for the log: "may", "dane" ... */
+/* Has the site, as its MX or address records were answered, hosts whose TLSA records are asked for? */
+bool policy_dane_asked(const struct site *site);
+
 /* ---- session.c: connections, in use and idle ---------------------------------------------- */
 
 struct session {
@@ -93,8 +125,9 @@ struct session {
 	struct list link; /* in the pool while idle */
 	struct deadline idle;
 	char *key;
-	char *host;     /* name for TLS and logs */
-	char peer[400]; /* "mx.example [192.0.2.1]", for reports */
+	struct policy policy;
+	struct tls_dane dane; /* of the policy */
+	char peer[400];       /* "mx.example [192.0.2.1]", for reports */
 	/* While its hello is going on: */
 	void (*ready)(void *arg, struct session *, const struct verdict *);
 	void *arg;
@@ -103,8 +136,8 @@ struct session {
 struct session *master_session_take(const char *key);
 /* Takes the socket over; ready(arg) follows unless master_session_close comes first.  NULL when the
  * socket is no good (the fd is closed). */
-struct session *master_session_open(int fd, const struct site *site, enum smtp_tls tls,
-    const char *host, const char *peer,
+struct session *
+master_session_open(int fd, const struct site *site, const struct policy *policy, const char *peer,
     void (*ready)(void *arg, struct session *, const struct verdict *), void *arg);
 /* Back into the pool, or closed when it is of no more use. */
 void master_session_release(struct session *s);

@@ -34,42 +34,49 @@ master_session_of(struct smtp_client *c)
 }
 
 static void
-set_params(struct smtp_client_params *p, const struct site *site, enum smtp_tls tls)
+set_params(struct session *s, const struct site *site)
 {
+	struct smtp_client_params *p = &s->params;
 	const struct channel *c = master.channel;
 
 	*p = (struct smtp_client_params){
 		.lmtp = site->lmtp,
-		.tls = tls,
+		.tls = policy_tls(&s->policy),
 		.helo = *c->helo ? c->helo : shared.hostname,
 		.limits = master.limits,
 		.eager = site->lmtp ? (uint32_t)mconf.eager : 0,
 		.send_8bit = mconf.eightbit == EIGHTBIT_SEND,
 	};
-	if (tls != SMTP_TLS_OFF)
-		p->tls_ctx = daemon_tls_client(tls == SMTP_TLS_MUST && mconf.tls_verify);
+	if (p->tls != SMTP_TLS_OFF)
+		p->tls_ctx = daemon_tls_client(s->policy.level == POLICY_VERIFY);
+	if (s->policy.level == POLICY_DANE) {
+		s->dane = (struct tls_dane){ s->policy.name,
+			*s->policy.other ? s->policy.other : NULL, &s->policy.tlsa };
+		p->dane = &s->dane;
+	}
 }
 
 struct session *
-master_session_open(int fd, const struct site *site, enum smtp_tls tls, const char *host,
-    const char *peer, void (*ready)(void *arg, struct session *, const struct verdict *), void *arg)
+master_session_open(int fd, const struct site *site, const struct policy *policy, const char *peer,
+    void (*ready)(void *arg, struct session *, const struct verdict *), void *arg)
 {
 	struct session *s = mem_new(sizeof(*s));
 
 	s->magic = SESSION_MAGIC;
 	list_init(&s->link);
 	deadline_init(&s->idle);
-	set_params(&s->params, site, tls);
+	policy_copy(&s->policy, policy);
+	set_params(s, site);
 	s->key = mem_str(site->key);
-	s->host = mem_str(host);
 	(void)snprintf(s->peer, sizeof(s->peer), "%s", peer);
 	s->ready = ready;
 	s->arg = arg;
-	if ((tls != SMTP_TLS_OFF && !s->params.tls_ctx) ||
-	    smtp_client_open(&s->client, master.loop, fd, &s->params, s->host, &events, s) < 0) {
+	if ((s->params.tls != SMTP_TLS_OFF && !s->params.tls_ctx) ||
+	    smtp_client_open(&s->client, master.loop, fd, &s->params, s->policy.name, &events, s) <
+		0) {
 		(void)close(fd);
 		mem_free(&s->key);
-		mem_free(&s->host);
+		policy_fini(&s->policy);
 		mem_free(&s);
 		return NULL;
 	}
@@ -163,7 +170,7 @@ master_session_on_closed(struct smtp_client *c)
 	must(list_empty(&s->link));
 	deadline_clear(&s->idle);
 	mem_free(&s->key);
-	mem_free(&s->host);
+	policy_fini(&s->policy);
 	list_remove(&s->all);
 	s->magic = 0;
 	mem_free(&s);

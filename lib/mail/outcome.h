@@ -538,8 +538,7 @@
 /* A connection that was kept for the next message had ended (RFC 3463 3.5). */
 #define OUT_PEER_GONE		TEMP, 451, "4.4.2", "the connection was lost before MAIL"
 /* The connection ended while earlier recipients were served (RFC 3463 3.5). */
-#define OUT_PEER_GONE_SOON	TEMP, 451, "4.4.2", \
-				"the connection ended before this recipient's turn"
+#define OUT_PEER_GONE_SOON	TEMP, 451, "4.4.2", "the connection ended before this recipient's turn"
 /* What the server said has no reply code (RFC 5321 4.2). */
 #define OUT_PEER_NO_SMTP	TEMP, 451, "4.5.0", "no SMTP reply: %s"
 /* A line, or all lines, of a reply are longer than any use of them. */
@@ -558,8 +557,9 @@
 #define OUT_TLS_INJECTED	TEMP, 451, "4.7.5", "TLS cannot start: input behind STARTTLS"
 /* The handshake failed, or the server's certificate is not what the channel demands. */
 #define OUT_TLS_HANDSHAKE	TEMP, 451, "4.7.5", "TLS handshake: %.160s"
-/* lmtpd wants TLS or a certificate that channel-master has not: a matter of the configuration, and
- * no mail is returned for it.  The words are the server's. */
+/* A signed answer was changed or held back, and with it how the host is to be known (RFC 7672 2.1.2). */
+#define OUT_DANE_DNS		TEMP, 451, "4.7.5", "the DNS gives no answer about %.120s that can be trusted"
+/* lmtpd wants TLS or a certificate: a mistake in the configuration, and no mail is returned.  Its words. */
 #define OUT_PEER_WANTS_TLS	TEMP, 451, "4.7.0", "%.180s"
 /* An address of the envelope has characters that no command can carry. */
 #define OUT_ADDRESS_CONTROL	PERM, 550, "5.1.3", "control characters in an address"

@@ -1,4 +1,5 @@
-/* net/dns-impl.h: a context of libunbound's and what it was made from; for dns.c alone.
+/* net/dns-impl.h: between the files of net/dns.h: a context of libunbound's and what it was made from
+ * (dns-context.c), and a question (dns.c), for those who ask them (dns-ask.c).
  *
  * libunbound reads the hosts file, resolv.conf and the trust anchor once, when a context is made.  A
  * daemon lives for months and those files do not, so a context is exchanged when they have changed:
@@ -29,4 +30,47 @@ void dns_context_leave(struct dns_context **c);
 /* A question begins, one is over; also from inside of ub_process. */
 void dns_context_ask(struct dns_context *c);
 void dns_context_answered(struct dns_context *c);
+
+/* ---- dns.c ---- */
+
+enum {
+	DNS_TYPE_A = 1,
+	DNS_TYPE_CNAME = 5,
+	DNS_TYPE_PTR = 12,
+	DNS_TYPE_MX = 15,
+	DNS_TYPE_AAAA = 28,
+	DNS_TYPE_TLSA = 52
+};
+enum { DNS_NAME_WIRE = 255 };
+
+struct query;
+struct part { /* one question of libunbound's */
+	struct query *q;
+	int type, id;
+	bool open;
+	int status;
+};
+
+struct query {
+	struct list link;
+	struct dns *d;
+	struct dns_context *context;
+	struct op *op;
+	void (*done)(void *, const struct dns_answer *);
+	void *arg;
+	struct part parts[2];
+	size_t nparts, open;
+	bool all_secure, bogus; /* of what was answered */
+	bool answered;
+	struct dns_answer a;
+	struct deadline deadline;
+	struct later later;
+};
+
+struct query *dns_query_new(struct dns *d, struct op *op,
+    void (*done)(void *, const struct dns_answer *), void *arg);
+void dns_query_ask(struct query *q, const char *name, int type);
+void dns_query_addr(struct query *q, int family, const void *bytes);
+/* Nothing is asked: `done` follows from the loop. */
+void dns_query_later(struct query *q, int status);
 #endif

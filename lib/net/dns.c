@@ -1,5 +1,6 @@
 /* net/dns.c: see dns.h.  libunbound resolves and validates in a thread of its own (dns-context.c) and
- * says by a descriptor that answers are ready.  A question for addresses is two of its questions.
+ * says by a descriptor that answers are ready.  A question for addresses is two of its questions; which
+ * ones each of ours is, dns-ask.c says.
  *
  * Called from the loop of channel-master, and of those who connect to a directory by name.  Whatever
  * fails is the status of an answer, and a question has one time limit for all its parts; one family
@@ -17,8 +18,7 @@
 #include "conf/shared.h"
 #include "net/dns-impl.h"
 
-enum { TYPE_A = 1, TYPE_PTR = 12, TYPE_MX = 15, TYPE_AAAA = 28, CLASS_IN = 1 };
-enum { NAME_WIRE = 255 };
+enum { CLASS_IN = 1 };
 
 #define LOOK_MS                                                                                    \
 	1000 /* so often the files of the settings are looked at, when there are questions */
@@ -30,29 +30,6 @@ struct dns {
 	char *texts[4]; /* p's */
 	uint64_t looked_at;
 	struct list queries;
-};
-
-struct query;
-struct part { /* one question of libunbound's */
-	struct query *q;
-	int type, id;
-	bool open;
-	int status;
-};
-
-struct query {
-	struct list link;
-	struct dns *d;
-	struct dns_context *context;
-	struct op *op;
-	void (*done)(void *, const struct dns_answer *);
-	void *arg;
-	struct part parts[2];
-	size_t nparts, open;
-	bool all_secure, bogus;
-	struct dns_answer a;
-	struct deadline deadline;
-	struct later later;
 };
 
 /* ---- settings and life ------------------------------------------------------------------- */
@@ -190,6 +167,8 @@ dns_query_free(struct query *q)
 		free(q->a.mx[i].host);
 	free(q->a.mx);
 	free(q->a.addrs);
+	mem_free(&q->a.canonical);
+	tlsa_set_fini(&q->a.tlsa);
 	free(q);
 }
 
@@ -217,20 +196,28 @@ dns_on_later(struct later *t)
 	dns_finish(CONTAINER(t, struct query, later));
 }
 
+/* Of what was answered; what was not is told by `partial`. */
+static enum dns_security
+dns_security_of(const struct query *q)
+{
+	return q->bogus ? DNS_BOGUS : q->all_secure && q->answered ? DNS_SECURE : DNS_INSECURE;
+}
+
 static void
 dns_on_timeout(struct deadline *t)
 {
 	struct query *q = CONTAINER(t, struct query, deadline);
 
 	q->a.status = q->a.naddrs ? 0 : -EAGAIN; /* one family is better than none */
-	q->a.security = DNS_INSECURE;
+	q->a.partial = true;
+	q->a.security = dns_security_of(q);
 	dns_finish(q);
 }
 
 /* ---- answers ----------------------------------------------------------------------------- */
 
-static void
-add_addr(struct query *q, int family, const void *bytes)
+void
+dns_query_addr(struct query *q, int family, const void *bytes)
 {
 	struct dns_answer *a = &q->a;
 	struct addr *addr;
@@ -253,13 +240,13 @@ add_addr(struct query *q, int family, const void *bytes)
 static char *
 dns_name_of(const uint8_t *p, size_t n)
 {
-	char text[NAME_WIRE + 1];
+	char text[DNS_NAME_WIRE + 1];
 	size_t at = 0, len = 0;
 
 	while (at < n && p[at]) {
 		size_t label = p[at++];
 
-		if (label > 63 || at + label >= n || len + label + 1 > NAME_WIRE)
+		if (label > 63 || at + label >= n || len + label + 1 > DNS_NAME_WIRE)
 			return NULL;
 		if (len)
 			text[len++] = '.';
@@ -360,32 +347,47 @@ static void
 conclude(struct query *q)
 {
 	struct dns_answer *a = &q->a;
-	bool temp = false, exists = false;
+	bool temp = false, exists = false, found = false;
 
 	for (size_t i = 0; i < q->nparts; i++) {
 		temp |= q->parts[i].status == -EAGAIN;
 		exists |= q->parts[i].status != -ENOENT;
+		found |= q->parts[i].status == 0;
 	}
-	if (a->nmx || a->naddrs)
+	a->partial = temp;
+	if (a->nmx || a->naddrs || a->tlsa.seen ||
+	    (q->parts[0].type == DNS_TYPE_CNAME && !temp && found))
 		a->status = 0;
 	else
 		a->status = temp ? -EAGAIN : exists ? -ENODATA : -ENOENT;
-	a->security = q->bogus ? DNS_BOGUS : q->all_secure ? DNS_SECURE : DNS_INSECURE;
+	a->security = dns_security_of(q);
 	order_mx(a);
 	if (a->naddrs > 1)
 		order_addrs(a);
 	dns_finish(q);
 }
 
+/* libunbound writes some names with their last dot. */
+static bool
+same_name(const char *a, const char *b)
+{
+	struct slice x = slice_str(a), y = slice_str(b);
+
+	x.n -= slice_ends(x, S("."));
+	y.n -= slice_ends(y, S("."));
+	return slice_ieq(x, y);
+}
+
 /* What libunbound found for one part. */
 static int
 dns_take(struct query *q, int type, int err, const struct ub_result *r)
 {
-	if (err != 0 || !r) {
-		q->all_secure = false;
+	if (err != 0 || !r)
 		return -EAGAIN;
+	if (r->rcode == 0 || r->nxdomain) {
+		q->answered = true;
+		q->all_secure &= r->secure != 0;
 	}
-	q->all_secure &= r->secure != 0;
 	if (r->bogus) { /* worth nothing: as if the server had failed (RFC 4035 5.5) */
 		q->bogus = true;
 		return -EAGAIN;
@@ -395,15 +397,19 @@ dns_take(struct query *q, int type, int err, const struct ub_result *r)
 			const uint8_t *p = (const uint8_t *)r->data[i];
 			size_t n = (size_t)r->len[i];
 
-			if (type == TYPE_MX && n > 2)
+			if (type == DNS_TYPE_MX && n > 2)
 				add_host(q, (uint16_t)(p[0] << 8 | p[1]), p + 2, n - 2);
-			else if (type == TYPE_PTR)
+			else if (type == DNS_TYPE_PTR)
 				add_host(q, 0, p, n);
-			else if (type == TYPE_A && n == 4)
-				add_addr(q, AF_INET, p);
-			else if (type == TYPE_AAAA && n == 16)
-				add_addr(q, AF_INET6, p);
+			else if (type == DNS_TYPE_A && n == 4)
+				dns_query_addr(q, AF_INET, p);
+			else if (type == DNS_TYPE_AAAA && n == 16)
+				dns_query_addr(q, AF_INET6, p);
+			else if (type == DNS_TYPE_TLSA)
+				tlsa_set_add(&q->a.tlsa, slice(r->data[i], n));
 		}
+		if (r->canonname && !q->a.canonical && !same_name(r->canonname, r->qname))
+			q->a.canonical = mem_str(r->canonname);
 		if (q->a.ttl == 0 || (uint32_t)r->ttl < q->a.ttl)
 			q->a.ttl = (uint32_t)r->ttl;
 		return 0;
@@ -428,8 +434,9 @@ dns_on_answer(void *arg, int err, struct ub_result *r)
 
 /* ---- asking ------------------------------------------------------------------------------ */
 
-static struct query *
-query_new(struct dns *d, struct op *op, void (*done)(void *, const struct dns_answer *), void *arg)
+struct query *
+dns_query_new(struct dns *d, struct op *op, void (*done)(void *, const struct dns_answer *),
+    void *arg)
 {
 	struct query *q = mem_new(sizeof(*q));
 
@@ -450,15 +457,15 @@ query_new(struct dns *d, struct op *op, void (*done)(void *, const struct dns_an
 	return q;
 }
 
-static void
-answer_later(struct query *q, int status)
+void
+dns_query_later(struct query *q, int status)
 {
 	q->a.status = status;
 	later_run(&q->later, q->d->loop, dns_on_later);
 }
 
-static void
-dns_ask(struct query *q, const char *name, int type)
+void
+dns_query_ask(struct query *q, const char *name, int type)
 {
 	struct part *p = &q->parts[q->nparts++];
 
@@ -469,122 +476,4 @@ dns_ask(struct query *q, const char *name, int type)
 		p->open = true;
 		q->open++;
 	}
-}
-
-/* 192.0.2.1, [192.0.2.1], 2001:db8::1, [IPv6:2001:db8::1] */
-static bool
-dns_literal(struct query *q, const char *name)
-{
-	struct slice s = slice_str(name);
-	uint8_t bytes[16];
-	char text[64];
-
-	if (s.n > 2 && s.p[0] == '[' && s.p[s.n - 1] == ']') {
-		s = slice_sub(s, 1, s.n - 2);
-		if (slice_istarts(s, S("IPv6:")))
-			s = slice_from(s, 5);
-	}
-	if (s.n >= sizeof(text))
-		return false;
-	slice_cstr(s, text, sizeof(text));
-	if (inet_pton(AF_INET, text, bytes) == 1)
-		add_addr(q, AF_INET, bytes);
-	else if (inet_pton(AF_INET6, text, bytes) == 1)
-		add_addr(q, AF_INET6, bytes);
-	else
-		return false;
-	return true;
-}
-
-/* "localhost" and what is below it is this host, whatever a hosts file or a server says
- * (RFC 6761 6.3). */
-static bool
-loopback(struct query *q, const char *name)
-{
-	struct slice s = slice_str(name);
-
-	if (slice_ends(s, S(".")))
-		s.n--;
-	if (!slice_ieq(s, S("localhost")) &&
-	    !(s.n > 10 && slice_ieq(slice_from(s, s.n - 10), S(".localhost"))))
-		return false;
-	add_addr(q, AF_INET6, &in6addr_loopback);
-	add_addr(q, AF_INET, &(struct in_addr){ htonl(INADDR_LOOPBACK) });
-	return true;
-}
-
-static bool
-nameable(const char *name)
-{
-	return *name && strlen(name) <= NAME_WIRE - 2 && !strpbrk(name, " \t\r\n[]@");
-}
-
-void
-dns_mx_start(struct dns *d, const char *name, struct op *op,
-    void (*done)(void *arg, const struct dns_answer *), void *arg)
-{
-	struct query *q = query_new(d, op, done, arg);
-
-	if (dns_literal(q, name)) {
-		q->a.naddrs = 0;
-		answer_later(q, -ENODATA);
-	} else if (!nameable(name)) {
-		answer_later(q, -ENOENT);
-	} else {
-		dns_ask(q, name, TYPE_MX);
-		if (!q->open)
-			answer_later(q, -EAGAIN);
-	}
-}
-
-void
-dns_addr_start(struct dns *d, const char *name, struct op *op,
-    void (*done)(void *arg, const struct dns_answer *), void *arg)
-{
-	struct query *q = query_new(d, op, done, arg);
-
-	if (dns_literal(q, name) || loopback(q, name)) {
-		answer_later(q, 0);
-	} else if (!nameable(name)) {
-		answer_later(q, -ENOENT);
-	} else {
-		dns_ask(q, name, TYPE_AAAA);
-		dns_ask(q, name, TYPE_A);
-		if (!q->open)
-			answer_later(q, -EAGAIN);
-	}
-}
-
-void
-dns_a_start(struct dns *d, const char *name, struct op *op,
-    void (*done)(void *arg, const struct dns_answer *), void *arg)
-{
-	struct query *q = query_new(d, op, done, arg);
-
-	if (!nameable(name)) {
-		answer_later(q, -ENOENT);
-	} else {
-		dns_ask(q, name, TYPE_A);
-		if (!q->open)
-			answer_later(q, -EAGAIN);
-	}
-}
-
-void
-dns_ptr_start(struct dns *d, const struct addr *a, struct op *op,
-    void (*done)(void *arg, const struct dns_answer *), void *arg)
-{
-	struct query *q = query_new(d, op, done, arg);
-	const uint8_t *four = (const uint8_t *)&a->in.sin_addr, *six = a->in6.sin6_addr.s6_addr;
-	char name[80];
-
-	if (a->sa.sa_family == AF_INET)
-		(void)snprintf(name, sizeof(name), "%u.%u.%u.%u.in-addr.arpa", four[3], four[2],
-		    four[1], four[0]);
-	for (int i = 15, at = 0; a->sa.sa_family == AF_INET6 && i >= 0; i--)
-		at += snprintf(name + at, sizeof(name) - (size_t)at, "%x.%x.%s", six[i] & 15U,
-		    six[i] >> 4U, i ? "" : "ip6.arpa");
-	dns_ask(q, name, TYPE_PTR);
-	if (!q->open)
-		answer_later(q, -EAGAIN);
 }

@@ -8,6 +8,7 @@
 #include "net/addr.h"
 #include "net/loop.h"
 #include "net/op.h"
+#include "net/tlsa.h"
 
 struct dns;
 struct dns_params {
@@ -33,7 +34,11 @@ struct dns_mx {
 struct dns_answer {
 	int status; /* 0; -ENOENT no such name; -ENODATA no such record; -EAGAIN temporary
 	                              (SERVFAIL, timeout, bogus) */
-	enum dns_security security;
+	enum dns_security
+	    security;    /* of what was answered: all of it is secure, or some is bogus */
+	bool partial;    /* a part of the question was not answered, so that may be anything */
+	char *canonical; /* the name at the end of the aliases (CNAME); NULL: there are none */
+	struct tlsa_set tlsa;
 	uint32_t ttl;
 	struct addr *addrs;
 	size_t naddrs; /* port 0 */
@@ -50,6 +55,12 @@ void dns_addr_start(struct dns *d, const char *name, struct op *op,
     void (*done)(void *arg, const struct dns_answer *), void *arg);
 /* The names of an address (PTR) of IPv4 or IPv6, as `mx` without preference, in no order; not of the hosts file. */
 void dns_ptr_start(struct dns *d, const struct addr *a, struct op *op,
+    void (*done)(void *arg, const struct dns_answer *), void *arg);
+/* The TLSA records of a port of a host (RFC 6698 3), by DNS alone; 0: there are some. */
+void dns_tlsa_start(struct dns *d, const char *host, int port, struct op *op,
+    void (*done)(void *arg, const struct dns_answer *), void *arg);
+/* Is the name an alias?  0: it is, and `security` is that of this record alone, whatever it leads to. */
+void dns_alias_start(struct dns *d, const char *name, struct op *op,
     void (*done)(void *arg, const struct dns_answer *), void *arg);
 /* A alone, by DNS alone: for names that are no hosts, like those of lists (RFC 5782). */
 void dns_a_start(struct dns *d, const char *name, struct op *op,

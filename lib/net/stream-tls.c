@@ -257,6 +257,21 @@ stream_tls_connect(struct stream *s, struct tls_ctx *ctx, const char *name)
 	return start_handshake(s);
 }
 
+int
+stream_tls_connect_dane(struct stream *s, struct tls_ctx *ctx, const struct tls_dane *dane)
+{
+	int rc = stream_tls_begin(s, ctx);
+
+	must(!ctx->server && s->ev->secured);
+	if (rc < 0)
+		return rc;
+	if (!(s->tls = tls_session_connect_dane(ctx, &records, s, dane))) {
+		stream_tls_fini(s);
+		return -EINVAL;
+	}
+	return start_handshake(s);
+}
+
 void
 stream_tls_fini(struct stream *s)
 {
@@ -278,6 +293,12 @@ bool
 stream_secure(const struct stream *s)
 {
 	return s->tls && s->state != STREAM_HANDSHAKE && !s->error;
+}
+
+const char *
+stream_tls_failure(const struct stream *s)
+{
+	return s->tls ? tls_session_failure(s->tls) : "validation-failure";
 }
 
 const char *

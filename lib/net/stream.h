@@ -21,6 +21,7 @@
 #include "net/addr.h"
 #include "net/loop.h"
 #include "net/tls.h"
+#include "net/tlsa.h"
 #include "net/trace.h"
 
 struct stream;
@@ -130,6 +131,11 @@ extern int64_t *stream_gauge;
 int stream_tls_accept(struct stream *s, struct tls_ctx *ctx) MUSTCHECK;
 /* `name` is checked against the certificate when ctx verifies. */
 int stream_tls_connect(struct stream *s, struct tls_ctx *ctx, const char *name) MUSTCHECK;
+/* What TLSA records say is checked instead; they are copied. */
+int stream_tls_connect_dane(struct stream *s, struct tls_ctx *ctx,
+    const struct tls_dane *dane) MUSTCHECK;
+/* In `secured`, when it failed: why, in the words of RFC 8460 4.3. */
+const char *stream_tls_failure(const struct stream *s);
 bool stream_secure(const struct stream *s);
 static inline bool
 stream_handshaking(const struct stream *s)

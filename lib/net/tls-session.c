@@ -29,6 +29,7 @@ struct tls_session {
 	struct tls_peer peer; /* of a client that keeps its session */
 	char *error;          /* of a client */
 	bool verify;          /* a client: who is there must be proved */
+	bool dane;            /* ... by a TLSA record */
 };
 
 /* ---- a client's bytes -------------------------------------------------------------------------- */
@@ -191,9 +192,35 @@ tls_session_fresh(SSL *ssl, SSL_SESSION *session)
 	return 1;
 }
 
-struct tls_session *
-tls_session_connect(struct tls_ctx *ctx, const struct tls_session_io *io, void *arg,
-    const char *name, unsigned port)
+/* libssl's own DANE (SSL_CTX_dane_enable(3)), with what RFC 7672 3.1.1 says of DANE-EE: neither names nor dates
+ * of the certificate count.  What libssl itself finds unusable, a key that is none, is as if it were not there. */
+static bool
+session_dane(struct tls_session *s, const struct tls_dane *d)
+{
+	int taken = 0;
+
+	if (SSL_dane_enable(s->ssl, d->base) <= 0 ||
+	    (d->other && SSL_add1_host(s->ssl, d->other) != 1))
+		return false;
+	SSL_set_hostflags(s->ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	SSL_dane_set_flags(s->ssl, DANE_FLAG_NO_DANE_EE_NAMECHECKS);
+	for (size_t i = 0; i < d->set->n; i++) {
+		const struct tlsa *t = &d->set->records[i];
+		int rc = SSL_dane_tlsa_add(s->ssl, t->usage, t->selector, t->matching,
+		    (const unsigned char *)t->data.p, t->data.n);
+
+		if (rc < 0)
+			return false;
+		taken += rc;
+	}
+	ERR_clear_error();
+	s->verify = s->dane = taken > 0;
+	SSL_set_verify(s->ssl, s->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+	return true;
+}
+
+static struct tls_session *
+session_client(struct tls_ctx *ctx, const struct tls_session_io *io, void *arg)
 {
 	struct tls_session *s = mem_new(sizeof(*s));
 	BIO *bio;
@@ -204,12 +231,38 @@ tls_session_connect(struct tls_ctx *ctx, const struct tls_session_io *io, void *
 	if ((s->ssl = SSL_new(ctx->shared)) && (bio = session_bio_new(s))) {
 		SSL_set_bio(s->ssl, bio, bio);
 		SSL_set_connect_state(s->ssl);
-		if (session_name(s, ctx, name) && session_resume(s, name, port))
-			return s;
+		SSL_set_verify(s->ssl, SSL_VERIFY_NONE, NULL); /* until one of the two says more */
+		return s;
 	}
 	ERR_clear_error();
 	tls_session_free(&s);
 	return NULL;
+}
+
+struct tls_session *
+tls_session_connect(struct tls_ctx *ctx, const struct tls_session_io *io, void *arg,
+    const char *name, unsigned port)
+{
+	struct tls_session *s = session_client(ctx, io, arg);
+
+	if (s && !(session_name(s, ctx, name) && session_resume(s, name, port))) {
+		ERR_clear_error();
+		tls_session_free(&s);
+	}
+	return s;
+}
+
+struct tls_session *
+tls_session_connect_dane(struct tls_ctx *ctx, const struct tls_session_io *io, void *arg,
+    const struct tls_dane *dane)
+{
+	struct tls_session *s = session_client(ctx, io, arg);
+
+	if (s && !session_dane(s, dane)) {
+		ERR_clear_error();
+		tls_session_free(&s);
+	}
+	return s;
 }
 
 void
@@ -271,6 +324,13 @@ session_length(size_t n)
 	return n > INT32_MAX ? INT32_MAX : (int)n;
 }
 
+static bool
+session_proved(const struct tls_session *s)
+{
+	return SSL_get0_peer_certificate(s->ssl) && SSL_get_verify_result(s->ssl) == X509_V_OK &&
+	    (!s->dane || SSL_get0_dane_authority(s->ssl, NULL, NULL) >= 0);
+}
+
 int
 tls_session_handshake(struct tls_session *s)
 {
@@ -281,10 +341,7 @@ tls_session_handshake(struct tls_session *s)
 	ERR_clear_error();
 	rc = session_result(s, "handshake", SSL_do_handshake(s->ssl));
 	/* 0: closed in the middle of it.  The rest cannot be, and is looked at for what it would cost. */
-	if (rc == 0 ||
-	    (rc > 0 && s->verify &&
-		(!SSL_get0_peer_certificate(s->ssl) ||
-		    SSL_get_verify_result(s->ssl) != X509_V_OK))) {
+	if (rc == 0 || (rc > 0 && s->verify && !session_proved(s))) {
 		session_broke(s, "handshake");
 		return -1;
 	}
@@ -333,6 +390,19 @@ const char *
 tls_session_error(struct tls_session *s)
 {
 	return s->tls ? tls_error(s->tls) : s->error;
+}
+
+const char *
+tls_session_failure(struct tls_session *s)
+{
+	switch (s->ssl ? SSL_get_verify_result(s->ssl) : X509_V_OK) {
+	case X509_V_OK:
+	case X509_V_ERR_DANE_NO_MATCH: return "validation-failure";
+	case X509_V_ERR_HOSTNAME_MISMATCH: return "certificate-host-mismatch";
+	case X509_V_ERR_CERT_NOT_YET_VALID:
+	case X509_V_ERR_CERT_HAS_EXPIRED: return "certificate-expired";
+	default: return "certificate-not-trusted";
+	}
 }
 
 const char *

@@ -8,6 +8,7 @@
 #define NET_TLS_SESSION_H
 #include <sys/types.h>
 #include "net/tls-impl.h"
+#include "net/tlsa.h"
 
 struct tls_session;
 /* As libtls' callbacks: bytes, TLS_WANT_POLLIN, TLS_WANT_POLLOUT, -1; a client's gets NULL for the
@@ -24,6 +25,9 @@ struct tls_session *
 tls_session_accept(struct tls_ctx *ctx, const struct tls_session_io *io, void *arg) MUSTCHECK;
 struct tls_session *tls_session_connect(struct tls_ctx *ctx, const struct tls_session_io *io,
     void *arg, const char *name, unsigned port) MUSTCHECK;
+/* By DANE, whatever else the context verifies: see net/tlsa.h. */
+struct tls_session *tls_session_connect_dane(struct tls_ctx *ctx, const struct tls_session_io *io,
+    void *arg, const struct tls_dane *dane) MUSTCHECK;
 void tls_session_free(struct tls_session **s);
 
 int tls_session_handshake(struct tls_session *s) MUSTCHECK;
@@ -33,6 +37,8 @@ int tls_session_close(struct tls_session *s) MUSTCHECK; /* says close_notify */
 
 /* What was agreed, after the handshake; borrowed. */
 const char *tls_session_error(struct tls_session *s); /* NULL: none */
+/* Why the handshake of a client failed, in the words of RFC 8460 4.3. */
+const char *tls_session_failure(struct tls_session *s);
 const char *tls_session_version(struct tls_session *s);
 const char *tls_session_cipher(struct tls_session *s);
 int tls_session_cipher_bits(struct tls_session *s); /* of its key */

@@ -156,6 +156,16 @@ model_write(struct tls *t UNUSED, const void *from UNUSED, size_t n UNUSED, void
 	return TLS_WANT_POLLOUT;
 }
 
+/* libtls' own says yes to every certificate in a context that does not verify, also to a session that is to
+ * be proved by DANE. */
+static int
+verify_if_asked(X509_STORE_CTX *x, void *arg UNUSED)
+{
+	const SSL *ssl = X509_STORE_CTX_get_ex_data(x, SSL_get_ex_data_X509_STORE_CTX_idx());
+
+	return SSL_get_verify_mode(ssl) == SSL_VERIFY_NONE || X509_verify_cert(x) == 1;
+}
+
 /* Lets libtls make the SSL_CTX that it would make for each connection, once; a key that does not
  * fit shows only now. */
 static int
@@ -172,6 +182,10 @@ client_share(struct tls_ctx *c, struct tls_config *config)
 	SSL_CTX_set_info_callback(c->shared, NULL);
 	SSL_CTX_set_tlsext_status_cb(c->shared, NULL);
 	SSL_CTX_set_options(c->shared, SSL_OP_NO_RENEGOTIATION);
+	if (!c->verify)
+		SSL_CTX_set_cert_verify_callback(c->shared, verify_if_asked, NULL);
+	if (SSL_CTX_dane_enable(c->shared) != 1) /* for those sessions that are given records */
+		return -1;
 	if (c->lifetime)
 		tls_resume_client(c, tls_session_fresh);
 	return 0;

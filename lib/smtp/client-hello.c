@@ -42,6 +42,16 @@ hello_refused(struct smtp_client *c)
 	smtp_client_hello_finish(c, &v);
 }
 
+/* TLS is a must. */
+static void
+no_starttls(struct smtp_client *c)
+{
+	struct verdict v = verdict(OUT_TLS_NOT_THERE);
+
+	c->tls_result = "starttls-not-supported";
+	smtp_client_hello_finish(c, &v);
+}
+
 void
 smtp_client_got_greeting(struct smtp_client *c)
 {
@@ -64,6 +74,10 @@ smtp_client_got_ehlo(struct smtp_client *c)
 		c->send.step = CLIENT_HELO; /* RFC 5321 3.2: a server of old */
 		return;
 	}
+	if (c->answer.code / 100 == 5 && !c->p->lmtp && !stream_secure(&c->io)) {
+		no_starttls(c); /* it, or whoever speaks for it in plain text */
+		return;
+	}
 	if (c->answer.code / 100 != 2) {
 		hello_refused(c);
 		return;
@@ -75,8 +89,7 @@ smtp_client_got_ehlo(struct smtp_client *c)
 			return;
 		}
 		if (c->p->tls == SMTP_TLS_MUST) {
-			v = verdict(OUT_TLS_NOT_THERE);
-			smtp_client_hello_finish(c, &v);
+			no_starttls(c);
 			return;
 		}
 	}
@@ -100,6 +113,14 @@ smtp_client_got_helo(struct smtp_client *c)
 	smtp_client_hello_finish(c, &v);
 }
 
+MUSTCHECK
+static int
+start_tls(struct smtp_client *c)
+{
+	return c->p->dane ? stream_tls_connect_dane(&c->io, c->p->tls_ctx, c->p->dane) :
+			    stream_tls_connect(&c->io, c->p->tls_ctx, c->tls_name);
+}
+
 void
 smtp_client_got_starttls(struct smtp_client *c)
 {
@@ -108,13 +129,13 @@ smtp_client_got_starttls(struct smtp_client *c)
 	smtp_client_replied(c);
 	if (c->answer.code / 100 == 2) {
 		/* RFC 3207 6: what came in plain text behind the 220 must not be believed. */
-		if (stream_peek(&c->io).n == 0 &&
-		    stream_tls_connect(&c->io, c->p->tls_ctx, c->tls_name) == 0) {
+		if (stream_peek(&c->io).n == 0 && start_tls(c) == 0) {
 			c->send.step = c->recv.step = CLIENT_HANDSHAKE;
 			smtp_client_set_limit(c);
 			return;
 		}
 		v = verdict(OUT_TLS_INJECTED);
+		c->tls_result = "validation-failure";
 		c->tls_failed = true;
 		smtp_client_hello_finish(c, &v);
 		return;
@@ -122,6 +143,7 @@ smtp_client_got_starttls(struct smtp_client *c)
 	if (c->p->tls == SMTP_TLS_MUST) {
 		v = smtp_answer_verdict(&c->answer);
 		v = verdict(OUT_TLS_REFUSED, v.text);
+		c->tls_result = "starttls-not-supported";
 	} else {
 		v = verdict(OUT_TLS_WITHOUT);
 	}
@@ -138,6 +160,7 @@ smtp_client_on_secured(struct stream *io, int error, const char *why)
 		return;
 	if (error) {
 		v = verdict(OUT_TLS_HANDSHAKE, why ? why : strerror(-error));
+		c->tls_result = stream_tls_failure(io);
 		c->tls_failed = true;
 		smtp_client_hello_finish(c, &v);
 		return;

@@ -33,7 +33,9 @@ struct smtp_client_params {
 	bool lmtp;
 	enum smtp_tls tls;
 	struct tls_ctx *tls_ctx; /* needed unless tls is off */
-	const char *helo;        /* our name, or an address literal */
+	const struct tls_dane
+	    *dane;        /* TLS: what is asked of the server instead of tls_name, or NULL */
+	const char *helo; /* our name, or an address literal */
 	struct smtp_client_limits limits;
 	uint32_t eager; /* bodies up to this size follow RCPT in the same packet when
 	                             the server takes BDAT; costs the body when all are refused */
@@ -143,6 +145,7 @@ struct smtp_client {
 	uint64_t body_at;       /* bytes of the body sent */
 	uint32_t body_crc;      /* of those */
 	struct verdict hello;   /* outcome of the hello */
+	const char *tls_result; /* of a hello that failed for TLS: why, by RFC 8460 4.3; or NULL */
 	char last[2];           /* last bytes of the body sent, for dots and the end */
 	unsigned barrier : 1;   /* the sender waits for all replies */
 	unsigned chunking : 1;  /* this transaction uses BDAT */
