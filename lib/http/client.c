@@ -406,6 +406,12 @@ http_client_field(struct http_client *c, const char *name, struct slice value)
 }
 
 void
+http_client_strays(struct http_client *c)
+{
+	c->reader.strays = true;
+}
+
+void
 http_client_body(struct http_client *c, uint64_t length, bool none, uint32_t silence_ms)
 {
 	struct buf *b = stream_out(&c->io);

@@ -59,6 +59,9 @@ int http_dial_start(struct http_pool *p, struct slice key, unsigned epoch, int f
 void http_client_ask(struct http_client *c, const struct http_asker *asker, void *arg,
     struct slice method, struct slice target, struct slice host);
 void http_client_field(struct http_client *c, const char *name, struct slice value);
+/* The peer is known to say a length with 204, against RFC 9110 8.6: its answer counts, and the connection is not used
+ * again. */
+void http_client_strays(struct http_client *c);
 /* The head is written.  Of `length` octets, HTTP_LENGTH_UNKNOWN: in chunks; `none`: no body, and no field
  * about one.  The peer may be silent for `silence_ms` whenever it is its turn. */
 void http_client_body(struct http_client *c, uint64_t length, bool none, uint32_t silence_ms);

@@ -227,6 +227,10 @@ reader_answer_framing(struct http_reader *r, llhttp_t *p)
 
 	if (lengths > 1 || codings > 1 || (codings && (lengths || h->http10)))
 		return reader_bad(r, 502, "the length of the body is ambiguous");
+	if (lengths && h->code == 204 && r->strays) {
+		h->keep = false;
+		lengths = 0;
+	}
 	if ((codings || lengths) && (h->code < 200 || h->code == 204))
 		return reader_bad(r, 502, "a body where none may be");
 	if (codings && !slice_ieq(http_head_value(h, S("Transfer-Encoding")), S("chunked")))

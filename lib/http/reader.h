@@ -98,7 +98,9 @@ struct http_reader {
 	bool in_name;      /* a field's name is growing, not its value */
 	bool ended;        /* END is to be told */
 	bool answers;      /* it reads answers */
-	bool bare;         /* ... the next final one to a HEAD: it has no body, whatever it says */
+	bool
+	    strays; /* ... 204 may say a length: none counts (RFC 9112 6.3), and that is the last answer */
+	bool bare; /* ... the next final one to a HEAD: it has no body, whatever it says */
 };
 
 void http_reader_init(struct http_reader *r, const struct http_bounds *bounds);

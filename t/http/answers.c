@@ -47,6 +47,8 @@ say(struct buf *b, struct http_reader *r, enum http_ev ev, bool *in_body)
 }
 
 /* Pieces end at `cut`, or are of one octet each (cut 0); then the connection ends. */
+static bool strays;
+
 static void
 play(struct buf *b, struct slice all, size_t cut, bool head)
 {
@@ -56,6 +58,7 @@ play(struct buf *b, struct slice all, size_t cut, bool head)
 
 	buf_clear(b);
 	http_reader_init_answers(&r, &bounds);
+	r.strays = strays;
 	r.bare = head;
 	for (size_t at = 0, n; at < all.n && ev != HTTP_EV_BAD; at += n) {
 		/* In memory of its own, so that a sanitizer sees who keeps a pointer to it. */
@@ -130,6 +133,13 @@ test_bad(void)
 	CHECK("a coding to the end", OK "Transfer-Encoding: gzip\r\n\r\nx", "502");
 	CHECK("chunks in 1.0", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 	    "502");
+	strays = true;
+	CHECK("204 with a length that is borne", "HTTP/1.1 204 No\r\nContent-Length: 1\r\n\r\n",
+	    "204 close end ");
+	CHECK("... which a coding is not", "HTTP/1.1 204 No\r\nTransfer-Encoding: chunked\r\n\r\n",
+	    "502");
+	CHECK("... nor with another code", "HTTP/1.1 100 Go\r\nContent-Length: 1\r\n\r\n", "502");
+	strays = false;
 	CHECK("204 with a body", "HTTP/1.1 204 No\r\nContent-Length: 1\r\n\r\na", "502");
 	CHECK("another protocol",
 	    "HTTP/1.1 101 Switch\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", "502");
