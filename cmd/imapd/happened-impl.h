@@ -5,7 +5,7 @@
 #include "store/home.h"
 
 /* The scripts that a message may meet, one behind the other. */
-enum lane_stage { LANE_JUNK, LANE_MAILBOX, LANE_STAGES };
+enum lane_stage { LANE_FILTER, LANE_JUNK, LANE_MAILBOX, LANE_STAGES };
 
 /* An account with events, and how far its first row is. */
 struct lane {

@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "daemon/daemon.h"
 #include "imapd.h"
+#include "learn.h"
 #include "rules/event.h"
 #include "smtp/params.h"
 #include "submit/submit.h"
@@ -43,6 +44,7 @@ static struct happening {
 	struct buf owner, login, event, words, line;
 	char qid[64];
 	int fd;
+	enum learn_kind kind; /* at LANE_FILTER */
 	uint64_t size;
 	struct rules_event_outcome outcome;
 } it = { .fd = -1 };
@@ -250,7 +252,13 @@ happened_ran(void *arg, const struct verdict *v)
 static void
 happened_run(void)
 {
-	struct submit_mail m = { .sender = buf_get(&it.owner),
+	struct submit_mail m;
+
+	if (it.lane->stage == LANE_FILTER) {
+		learn_start(it.fd, it.size, it.kind, &it.op, happened_ran, NULL);
+		return;
+	}
+	m = (struct submit_mail){ .sender = buf_get(&it.owner),
 		.to = buf_get(&it.owner),
 		.fd = it.fd,
 		.size = it.size,
@@ -289,12 +297,29 @@ words_flags(struct buf *b, const struct store_mailbox *m, uint16_t flags, uint64
 			words_add(b, m->keywords[i]);
 }
 
+/* Is the filter to be told of it, and what?  What goes from Junk to Trash is no ham: there, too, it is got rid of. */
+static bool
+happened_lesson(struct store_view *v, const struct store_mailbox *m)
+{
+	struct store_mailbox from;
+
+	if (!learn_wanted() || it.row.cause != STORE_CAUSE_COPY)
+		return false;
+	it.kind = m->special == STORE_USE_JUNK ? LEARN_SPAM : LEARN_HAM;
+	if (it.kind == LEARN_SPAM)
+		return true;
+	return m->special != STORE_USE_TRASH && store_get_mailbox(v, it.row.from, &from) == 0 &&
+	    from.special == STORE_USE_JUNK;
+}
+
 /* RFC 6785 2.3.1; the administrator's for Junk, and that of mailboxes without one, are ours.  False: none is to run. */
 static bool
 happened_script(struct store_view *v, const struct store_mailbox *m, struct rules_event *e)
 {
 	struct store_mailbox from;
 
+	if (it.lane->stage == LANE_FILTER)
+		return happened_lesson(v, m);
 	if (it.lane->stage == LANE_JUNK) {
 		e->script = slice_str(conf.sieve_junk);
 		e->global = S("yes");

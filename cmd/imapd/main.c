@@ -5,6 +5,7 @@
 #include "daemon/program.h"
 #include "base/mem.h"
 #include "happened.h"
+#include "learn.h"
 #include "session.h"
 #include "store/watch.h"
 
@@ -78,6 +79,15 @@ static const struct conf_key keys[] = {
 	{ "imapsieve.junk", CONF_STR, &conf.sieve_junk, "", 0, 0, RELOAD, NULL,
 	    "The global script of all that goes to Junk or comes from there; events = junk or "
 	    "all." },
+	{ "learn.address", CONF_STR, &conf.learn_address, "", 0, 0, RELOAD, "socket",
+	    "Where rspamd's controller listens, which is told what people move to Junk and from "
+	    "there; empty: nobody is.  stored.conf has events = junk or all then." },
+	{ "learn.password", CONF_SECRET, &conf.learn_password, "", 0, 0, RELOAD, NULL,
+	    "Its enable_password, where this host is not one of its secure_ip." },
+	{ "learn.size", CONF_SIZE, &conf.learn_size, "1M", 1024, 67108864, RELOAD, NULL,
+	    "Larger messages are not told." },
+	{ "learn.timeout", CONF_TIME, &conf.learn_time, "30s", 100, 600000, RELOAD, NULL,
+	    "Time to connect to it, and for each sign of life." },
 	{ "any_host", CONF_BOOL, &conf.any_host, "no", 0, 0, RELOAD, NULL,
 	    "Let users of every mailHost log in." },
 };
@@ -108,6 +118,7 @@ static const struct metric metrics[] = {
 	    "Messages handed to a script for what was done to them." },
 	[M_EVENTS_FAILED] = { "imap_events_failed", COUNTER,
 	    "Those for which it could not be run." },
+	[M_LEARNED] = { "imap_learned", COUNTER, "Messages that the filter was told of." },
 	[M_DIRECTORY] = { "imap_directory_blind", GAUGE, DIR_METRIC_HELP },
 	{ NULL, COUNTER, NULL },
 };
@@ -131,6 +142,7 @@ imapd_start(struct loop *l)
 	store_client_actors(imapd.store, session_actor);
 	store_watch(imapd.store, idle_events, NULL);
 	store_homes_init(&imapd.homes, l, imapd.store);
+	learn_init();
 	happened_init(socket);
 	mem_release(socket);
 	return 0;
@@ -201,7 +213,7 @@ imapd_check(struct buf *why)
 	if (conf.idle_time < IDLE_LEAST_MS)
 		buf_printf(why, "warning: %s: timeout.idle: clients count on 30 minutes\n",
 		    conf_where(&conf.idle_time));
-	return imapd_check_scripts(why) && login_door_check(why);
+	return imapd_check_scripts(why) && learn_check(why) && login_door_check(why);
 }
 
 static const struct program imapd_program = {

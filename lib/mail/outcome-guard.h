@@ -41,5 +41,19 @@
 #define OUT_POLICY_AWAY		TEMP, 451, "4.3.5", "a policy service is not available, try again later"
 /* A policy service cannot be asked or understood, and on_failure = reject. */
 #define OUT_POLICY_GONE		PERM, 550, "5.3.5", "a policy service is not available"
+
+/* ---- What a filter learns of people */
+
+/* The filter has learned what people make of a message, or knew; or it is not to be told. */
+#define OUT_LEARNED		OK, 250, "2.0.0", "learned"
+/* The filter that is to learn what people make of a message (learn.address of imapd) does not answer; it is told when
+ * it does. */
+#define OUT_LEARN_AWAY		TEMP, 451, "4.4.1", "the filter cannot be told: %.100s"
+/* The filter does not let imapd tell it anything (learn.password); it is asked again and again. */
+#define OUT_LEARN_REFUSED	TEMP, 451, "4.3.5", "the filter does not let us tell it: learn.password"
+/* The filter has failed at a message, or it cannot be read; it is told some times more. */
+#define OUT_LEARN_FAILED	TEMP, 451, "4.5.0", "the filter cannot be told of this message: %.100s"
+/* The filter does not learn anything of a message. */
+#define OUT_LEARN_NOT		PERM, 554, "5.6.0", "the filter does not learn from this message: %u"
 /* clang-format on */
 #endif

@@ -45,11 +45,11 @@ def files(path):
 
 
 def settings():
-    """As in tiermail-setup: {file: {(section, key): value}}, of the relay and of the store."""
+    """{(section, key): value} of the relay's file, of lmtpd's, imapd's and stored's."""
     relay = {("milter rspamd", "address"): MILTER, ("milter rspamd", "listeners"): "mx, submission"}
     store = {("spam", "folder"): "Junk", ("spamtest", "status_header"): r"X-Spamd-Result: \[(-?[0-9.]+) /",
              ("spamtest", "max_header"): r"X-Spamd-Result: / ([0-9.]+)\]"}
-    return relay, store
+    return relay, store, {("learn", "address"): CONTROLLER}, {("", "events"): "junk"}
 
 
 def demand(path):

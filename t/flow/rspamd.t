@@ -2,14 +2,15 @@
 """A real rspamd as tiermail-setup configures it, asked by the relay: refusals, verdicts in the message, the log and the
 folder for spam, SPF, DKIM and DMARC against DNS, signatures of our own (DKIM, ARC) with the record that is printed, and
 what it learns."""
-import imaplib, json, os, shutil, smtplib, socket, ssl, subprocess, sys, time, urllib.request
+import imaplib, os, shutil, ssl, subprocess, sys, time
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../../scripts/setup")]
+import records
 import tm
 import wire
-import records
+from imapraw import Raw
 import spam
 
 if not shutil.which("rspamd") or not shutil.which("redis-server"):
@@ -114,16 +115,11 @@ def field(head, name):
     return [l.partition(":")[2].strip() for l in head if l.lower().startswith(name.lower() + ":")]
 
 
-def learn(kind, message):
-    r = urllib.request.Request(f"http://127.0.0.1:{controller}/learn{kind}", data=message.encode())
-    with urllib.request.urlopen(r, timeout=tm.LONG) as a:
-        return json.load(a)
-
-
 try:
     sb = tm.Sandbox("--users", "3", *(w for d in ("pop3d", "mmpd", "memd", "jmapd", "sieved") for w in ("--without", d)),
                     "--set", "smtp-relay.proxy.networks=127.0.0.1", "--set", f"smtp-relay.listen outside.address=127.0.0.1:{mx}",
-                    "--set", "smtp-relay.listen outside.role=mx", "--set", "smtp-relay.listen outside.proxy=yes")
+                    "--set", "smtp-relay.listen outside.role=mx", "--set", "smtp-relay.listen outside.proxy=yes",
+                    "--set", "stored.events=junk", "--set", f"imapd.learn.address=127.0.0.1:{controller}")
     host = f"mail.{sb.domain}"
     as_setup_does(sb.domain)
     name_server(sb.domain, records.zone(sb.domain, host, [host], {}, ["127.0.0.1"], key=spam.record(etc, sb.domain)))
@@ -131,7 +127,7 @@ try:
     start("rspamd", "rspamd", "-f", "-c", "/etc/rspamd/rspamd.conf", *(f"--var={k}={v}" for k, v in (
         ("LOCAL_CONFDIR", etc), ("DBDIR", f"{top}/db"), ("RUNDIR", f"{top}/run"), ("LOGDIR", f"{top}/log"))),
         *(("-u", "_rspamd", "-g", "_rspamd") if os.getuid() == 0 else ()))
-    relay, store = spam.settings()
+    relay, store, *_ = spam.settings()
     with open(sb.conf("smtp-relay.conf"), "a") as f:
         f.write(f"\n[milter rspamd]\naddress = 127.0.0.1:{milter}\nlisteners = {relay['milter rspamd', 'listeners']}\n")
     with open(sb.conf("lmtpd.conf"), "a") as f:
@@ -178,17 +174,26 @@ try:
     talk = ["minutes", "meeting", "agenda", "budget", "committee", "invoice", "thanks", "regards", "schedule", "project", "draft", "review", "comments", "tuesday"]
 
     def text(of, n):
-        return f"From: <a{n}@sender.test>\r\nTo: <x@{sb.domain}>\r\nSubject: {of[n % len(of)]}\r\nMessage-ID: <{n}@sender.test>\r\n\r\n" + " ".join(of[(i * (n % 3 + 1)) % len(of)] for i in range(40)) + "\r\n"
+        return " ".join(of[(i * (n % 3 + 1) + n) % len(of)] for i in range(40)) + "\r\n"
     like = " ".join(words * 3) + "\r\n"
     tm.is_(from_outside(like, head="Subject: casino\r\n")[0], "250", "one that nobody has complained of")
     head, before = arrived()
     tm.ok(not any("BAYES_SPAM" in l for l in head), "is no spam")
+    c = Raw(sb, login=3)
     for n in range(5):
-        learn("spam", text(words, n))
-        learn("ham", text(talk, n + 100))
-    tm.is_(from_outside(like, head="Subject: casino\r\n")[0], "250", "its like, when people have")
+        c.ok(b"APPEND INBOX {%d+}\r\n" % len(m := f"From: <a{n}@sender.test>\r\nSubject: s{n}\r\nMessage-ID: <spam-{n}@sender.test>\r\n\r\n{text(words, n)}".encode()) + m)
+        c.ok(b"APPEND Junk {%d+}\r\n" % len(m := f"From: <b{n}@sender.test>\r\nSubject: h{n}\r\nMessage-ID: <ham-{n}@sender.test>\r\n\r\n{text(talk, n)}".encode()) + m)
+    c.ok("SELECT INBOX")
+    spams = [w.decode() for l in c.ok("UID SEARCH HEADER Message-ID <spam-") if l.startswith(b"* SEARCH") for w in l.split()[2:]]
+    c.ok(f"UID MOVE {','.join(spams)} Junk")
+    c.ok("SELECT Junk")
+    hams = [w.decode() for l in c.ok("UID SEARCH HEADER Message-ID <ham-") if l.startswith(b"* SEARCH") for w in l.split()[2:]]
+    c.ok(f"UID MOVE {','.join(hams)} INBOX")
+    tm.is_((len(spams), len(hams)), (5, 5), "people move some to Junk, and some away from it")
+    tm.ok(tm.wait_for(lambda: len(wire.log(sb, "imapd", "ev=event", "text=learned")) >= 10, seconds=40, what="lessons"), "rspamd hears of it") or tm.diag("\n".join(wire.log(sb, "imapd", "ev=event")))
+    tm.is_(from_outside(like, head="Subject: casino\r\n")[0], "250", "the like of what they have moved")
     head, _ = arrived(1, "Junk")
-    tm.ok(any("BAYES_SPAM" in l for l in field(head, "X-Spamd-Result")) and field(head, "X-Spam") == ["Yes"], "is in Junk") or tm.diag(head)
+    tm.ok(any("BAYES_SPAM" in l for l in field(head, "X-Spamd-Result")) and field(head, "X-Spam") == ["Yes"], "is spam now, and in Junk") or tm.diag(head)
 
     # ---- away
     rspamd = TERMINATED.pop()
