@@ -4,8 +4,8 @@
 #include "happened.h"
 #include "store/home.h"
 
-/* The scripts that a message may meet, one behind the other. */
-enum lane_stage { LANE_FILTER, LANE_JUNK, LANE_MAILBOX, LANE_STAGES };
+/* What a message may meet, one behind the other: scripts, which wait for nobody's filter, and the filter. */
+enum lane_stage { LANE_JUNK, LANE_MAILBOX, LANE_FILTER, LANE_STAGES };
 
 /* An account with events, and how far its first row is. */
 struct lane {

@@ -74,7 +74,7 @@ lanes_step(struct lane *l)
 	l->due = 0;
 	if (++l->stage < LANE_STAGES)
 		return;
-	l->stage = LANE_FILTER;
+	l->stage = LANE_JUNK;
 	l->uid++;
 }
 

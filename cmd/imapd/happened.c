@@ -35,9 +35,12 @@ static struct happening {
 	struct later later;
 	struct deadline pause;
 	bool busy, stopped;
+	bool waits; /* every account that has a lane does, and nothing else is under way */
 	struct lanes lanes;
-	struct lane *lane; /* whose message is at hand */
-	unsigned tries;    /* while lmtpd or stored is away */
+	struct lane *lane;     /* whose message is at hand */
+	unsigned tries;        /* while lmtpd or stored is away */
+	unsigned filter_tries; /* while the filter is, */
+	uint64_t filter_due;   /* and until when nobody asks it: loop ms */
 	/* The message at hand. */
 	struct store_happened row; /* without its slices */
 	uint32_t uid;
@@ -70,6 +73,7 @@ static void
 happened_again(struct deadline *d)
 {
 	(void)d;
+	it.waits = false;
 	happened_go_on();
 }
 
@@ -210,14 +214,29 @@ happened_is_away(const struct verdict *v)
 	return v->kind == TEMP && !full && (v->subject == 3 || (v->subject == 4 && v->detail <= 3));
 }
 
-/* It is asked again: all of them wait, or this account alone. */
+/* The filter is away: who has something for it waits, and scripts run. */
+static void
+happened_unasked(void)
+{
+	it.lane->due = it.filter_due;
+	it.lane = NULL;
+	happened_go_on();
+}
+
+/* It is asked again: all of them wait, those who wait for the filter, or this account alone. */
 static void
 happened_later(const struct verdict *v)
 {
-	if (it.tries == 0 && it.lane->tries == 0)
+	if ((it.lane->stage == LANE_FILTER ? it.filter_tries : it.tries) == 0 &&
+	    it.lane->tries == 0)
 		log_event(LOG_INFO, "event", "user=%s qid=%s wait=1 verdict=%d.%u.%u text=%s",
 		    log_value(buf_get(&it.owner)), it.qid, (int)v->kind, v->subject, v->detail,
 		    log_str(v->text));
+	if (happened_is_away(v) && it.lane->stage == LANE_FILTER) {
+		it.filter_due = loop_now(imapd.loop) + happened_pause(it.filter_tries++);
+		happened_unasked();
+		return;
+	}
 	if (happened_is_away(v)) {
 		happened_wait();
 		return;
@@ -238,6 +257,8 @@ happened_ran(void *arg, const struct verdict *v)
 		happened_later(v);
 		return;
 	}
+	if (it.lane->stage == LANE_FILTER)
+		it.filter_tries = 0;
 	log_event(v->kind == OK ? LOG_INFO : LOG_WARN, "event",
 	    "user=%s qid=%s mailbox=%llx uid=%u verdict=%d.%u.%u text=%s",
 	    log_value(buf_get(&it.owner)), it.qid, (unsigned long long)it.row.mailbox, it.uid,
@@ -433,7 +454,11 @@ happened_turn(void)
 		over = it.lane->range >= row.ranges.n / sizeof(struct store_range);
 	}
 	store_end(v);
-	if (found) {
+	if (found && it.lane->stage == LANE_FILTER && it.filter_due > loop_now(imapd.loop)) {
+		close(it.fd);
+		it.fd = -1;
+		happened_unasked();
+	} else if (found) {
 		happened_run();
 	} else if (over) {
 		happened_row_over();
@@ -456,7 +481,7 @@ happened_step(struct later *l)
 	it.lane = lanes_next(&it.lanes, now, &due);
 	if (it.lane)
 		happened_turn();
-	else if (due != UINT64_MAX)
+	else if ((it.waits = due != UINT64_MAX))
 		deadline_set(&it.pause, imapd.loop, due - now, happened_again);
 	else
 		it.busy = false;
@@ -468,8 +493,10 @@ happened_look(void)
 	if (it.stopped || !it.store)
 		return;
 	it.lanes.stale = true;
-	if (it.busy)
+	if (it.busy && !it.waits)
 		return;
+	it.waits = false; /* for those who have lanes; another may have none yet */
+	deadline_clear(&it.pause);
 	imapd.homes.opened = false; /* one may have come */
 	store_homes_open(&imapd.homes);
 	it.busy = true;

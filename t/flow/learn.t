@@ -63,7 +63,12 @@ def away(s):
     s.server_close()
 
 
-sb = tm.Sandbox("--users", "2", "--set", "imapd.workers=2", "--set", "stored.events=junk", "--set", f"imapd.learn.address=127.0.0.1:{port}",
+GLOBAL = os.path.join(tm.tempdir(), "global")
+os.makedirs(GLOBAL)
+os.chmod(os.path.dirname(GLOBAL), 0o755)
+with open(f"{GLOBAL}/train.sieve", "w") as f:
+    f.write('require ["imapsieve", "fileinto", "mailbox", "copy"];\nfileinto :copy :create "trained";\n')
+sb = tm.Sandbox("--users", "2", "--set", f"lmtpd.sieve.global={GLOBAL}", "--set", "imapd.imapsieve.junk=train", "--set", "imapd.workers=2", "--set", "stored.events=junk", "--set", f"imapd.learn.address=127.0.0.1:{port}",
                 "--set", "imapd.learn.password=sesame", "--set", "imapd.learn.size=100K", "--set", "imapd.learn.timeout=1s",
                 *(w for d in ("pop3d", "mmpd", "memd", "jmapd", "sieved", "smtp-relay") for w in ("--without", d)))
 c = Raw(sb, login=1)
@@ -153,6 +158,12 @@ silent.bind(("127.0.0.1", port))
 silent.listen(50)
 move("to nobody")
 ok(tm.wait_for(lambda: log("ev=event", "verdict=4.4.1", "wait=1")[1:], what="silence"), "one that takes connections and says nothing is given up in its time")
+first, c = c, Raw(sb, login=2)
+if not any(l.endswith(b'" Junk') for l in c.ok('LIST "" *')):
+    c.ok("CREATE Junk")
+move("script")
+ok(tm.wait_for(lambda: any(l.endswith(b" trained") for l in c.ok('LIST "" *')), seconds=20, what="the script"), "scripts of others do not wait for it")
+c = first
 began = time.monotonic()
 c.ok("NOOP")
 sb.restart("imapd")
