@@ -144,18 +144,23 @@ def folder(path, mode=0o755, owner=None):
         os.chown(path, owner.pw_uid, owner.pw_gid)
 
 
-def put(path, text, mode, shared=True):
-    """Writes a file as a whole, root's and, when `shared`, for the daemons' group; True when that changed it.
-    The mode and owner of one that is there stay."""
+def put(path, text, mode, shared=True, owner=None):
+    """Writes a file as a whole, root's or `owner`'s and, when `shared`, for the daemons' group; True when that changed it.
+    The mode and owner of one that is there stay.  What somebody else has laid in the way of the new one, who may write
+    into the folder, is not followed."""
     old = read(path)
     if old == text:
         return False
     act("%s %s" % ("writes" if old is None else "changes", path))
+    if os.path.lexists(path + ".new"):
+        os.unlink(path + ".new")
     with open(path + ".new", "w", encoding="utf-8", errors="surrogateescape",
-              opener=lambda p, flags: os.open(p, flags, 0o600)) as f:
+              opener=lambda p, flags: os.open(p, flags | os.O_EXCL | os.O_NOFOLLOW, 0o600)) as f:
         if old is not None:
             st = os.stat(path)
             mode, uid, gid = st.st_mode & 0o7777, st.st_uid, st.st_gid
+        elif owner:
+            uid, gid = owner.pw_uid, owner.pw_gid
         else:
             uid, gid = os.getuid(), (group_id() if shared else None) or os.getgid()
         if os.getuid() == 0:

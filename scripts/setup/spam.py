@@ -93,9 +93,7 @@ def make_key(path, domain):
     owner = host.user_of(USER)
     host.folder(os.path.dirname(file), 0o750, owner)
     text = host.demand(["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:%d" % BITS])
-    host.put(file, text, 0o600, shared=False)
-    if owner and os.getuid() == 0:
-        os.chown(file, owner.pw_uid, owner.pw_gid)
+    host.put(file, text, 0o600, shared=False, owner=owner)
     return True
 
 

@@ -2,7 +2,7 @@
 """A real rspamd as tiermail-setup configures it, asked by the relay: refusals, verdicts in the message, the log and the
 folder for spam, SPF, DKIM and DMARC against DNS, signatures of our own (DKIM, ARC) with the record that is printed, and
 what it learns."""
-import imaplib, os, shutil, ssl, subprocess, sys, time
+import imaplib, os, pwd, shutil, ssl, subprocess, sys, time
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -42,7 +42,14 @@ def as_setup_does(domain):
     os.mkdir(etc)
     tm.is_(spam.changes(etc)[1], [], "nothing of an administrator's is in the way")
     spam.write(etc, spam.changes(etc)[0])
+    file, victim = spam.key_file(etc, domain)[0], f"{top}/victim"
+    put(victim, "root's\n")
+    os.makedirs(os.path.dirname(file))
+    os.symlink(victim, file + ".new")
     tm.is_(spam.make_key(etc, domain), True, "a key for DKIM")
+    st = os.lstat(file)
+    tm.is_((st.st_mode & 0o177777, st.st_uid), (0o100600, pwd.getpwnam("_rspamd").pw_uid if os.getuid() == 0 else os.getuid()), "is the filter's alone")
+    tm.is_((open(victim).read(), os.stat(victim).st_uid), ("root's\n", os.getuid()), "and a link that lay in its way led nowhere")
     tm.is_((spam.make_key(etc, domain), spam.changes(etc)), (False, ({}, [])), "is made once, as all of it")
     over = {"worker-proxy.inc": f'bind_socket = "127.0.0.1:{milter}";\n', "worker-controller.inc": f'bind_socket = "127.0.0.1:{controller}";\n',
             "worker-normal.inc": "enabled = false;\n", "redis.conf": f'servers = "{top}/redis.sock";\n',
