@@ -14,7 +14,7 @@ open(f"{www}/index.html", "wb").write(b"<!DOCTYPE html><title>mail</title>")
 open(f"{www}/big.bin", "wb").write(BIG)
 port = tm.free_port()
 sb = tm.Sandbox("--users", "2", *(w for d in ("smtp-relay", "jobctl", "imapd", "pop3d", "lmtpd", "mmpd", "stored", "jmapd", "sieved") for w in ("--without", d)),
-                "--set", f"memd.www={www}", "--set", f"memd.host mail.example.test.port={port}", "--set", "memd.limit.per_user=0")
+                "--set", f"memd.www={www}", "--set", f"memd.host mail.example.test.port={port}", "--set", "memd.limit.per_user=0", "--set", "memd.timeout.idle=1h")
 store = webstore.Store(sb, port)
 PORT = sb.port("HTTPS")
 ORIGIN = "https://localhost"
