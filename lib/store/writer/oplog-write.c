@@ -333,13 +333,15 @@ write_frame(struct writer *w)
 static void
 frame_file(const struct part_files *f, const struct wlink *l, struct buf *list)
 {
-	const struct wbody *b = (const struct wbody *)(const void *)f->bodies.list.p + l->body - 1;
+	struct wbody b;
 
-	if (!f->bodies.written)
+	if (!f->bodies.written) {
 		buf_add(list, &l->file, sizeof(l->file));
-	else
-		buf_add(list, &(struct oplog_body){ l->uid, b->size, b->crc, b->at, b->date },
-		    sizeof(struct oplog_body));
+		return;
+	}
+	memcpy(&b, f->bodies.list.p + (l->body - 1) * sizeof(b), sizeof(b));
+	buf_add(list, &(struct oplog_body){ l->uid, b.size, b.crc, b.at, b.date },
+	    sizeof(struct oplog_body));
 }
 
 /* The message files that share the frame's sync, or are in the journal of bodies. */
