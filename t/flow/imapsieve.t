@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""imapsieve (RFC 6785): scripts for what people do to messages, by IMAP and by JMAP's way through stored: APPEND, COPY, MOVE,
+"""imapsieve (RFC 6785): scripts for what people do to messages by IMAP: APPEND, COPY, MOVE,
 flags; each of them once, none for what a script does, none lost when imapd or lmtpd is away or killed."""
 import email, glob, os, signal, smtplib, time
 import tm
