@@ -3,7 +3,7 @@
  * RFC 5321 5.1: MX hosts in order of preference (equal ones shuffled by net/dns), all their
  * addresses; a domain without MX is its own host; our own name in the list cuts it there; a
  * null MX (RFC 7505) takes no mail.  A host that refuses the session, even for good, is
- * passed over while there are others. */
+ * passed over while there are others; what the last of them leaves us with is dial_remember's. */
 #include <errno.h>
 #include <stdio.h>
 #include "base/log.h"
@@ -96,11 +96,22 @@ dial_fail_later(struct later *l)
 
 /* ---- connect and hello ---------------------------------------------------------------- */
 
+/* What is said when no host gives a session: that the mail may come again, once one of them has said so; for good
+ * only when all that were asked have refused it so (RFC 5321 5.1, RFC 7504 4).  A backup's refusal says nothing
+ * about the host before it, which is there again tomorrow, or had only no proof of who it is (RFC 7672 2.1). */
+static void
+dial_remember(struct dial *d, const struct verdict *v, enum job_site site)
+{
+	if (!d->no_names && d->last.kind == TEMP && v->kind == PERM)
+		return;
+	d->last = *v;
+	d->last_site = site;
+}
+
 static void
 note_failure(struct dial *d, const struct verdict *v, const char *result)
 {
-	d->last = *v;
-	d->last_site = JOB_SITE_FAIL;
+	dial_remember(d, v, JOB_SITE_FAIL);
 	d->no_names = false;
 	log_event(LOG_INFO, "connect", "channel=%s dest=%s peer=%s policy=%s result=%s error=%s",
 	    master.channel->name, log_str(d->site->key), log_str(d->peer), policy_word(&d->policy),
@@ -322,8 +333,7 @@ resolved(void *arg, const struct dns_answer *a)
 		    d->site->mx && d->nmx == 0);
 		/* One name that may exist keeps hope for the whole. */
 		if (v.kind == TEMP || d->no_names) {
-			d->last = v;
-			d->last_site = v.kind == TEMP ? JOB_SITE_FAIL : JOB_SITE_NONE;
+			dial_remember(d, &v, v.kind == TEMP ? JOB_SITE_FAIL : JOB_SITE_NONE);
 			d->no_names = v.kind == PERM;
 		}
 		next_host(d);

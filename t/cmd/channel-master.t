@@ -299,6 +299,8 @@ verb, r = smtp("implicit.test")
 tm.is_((verb, r.get("site")), ("retry", "fail"), "a greeting of 554 is not for ever")
 one.say = {"GREET": "521 5.3.2 never"}
 tm.is_((smtp("implicit.test")[0], bounced()), ("done", "5.3.2"), "one of 521 is")
+verb, r = smtp("good.test")
+tm.is_((verb, r.get("site")), ("retry", "fail"), "one of 521 at a backup is not, while the host before it does not answer")
 one.say = {"GREET": "421 4.7.0 [tss04] messages from you are deferred"}
 verb, r = smtp("implicit.test")
 tm.is_((verb, r.get("site"), r.get("suspend"), r.get("rule")), ("retry", "fail", "7200", "busy"), "a rule for what a greeting says")
