@@ -140,6 +140,22 @@ deliver_hold(struct job *j)
 	return true;
 }
 
+/* The server takes no more messages on this connection, as it said (RFC 9422 4.1): another one for the rest. */
+static bool
+batch_again(struct job *j)
+{
+	struct smtp_work *w = smtp_work(j);
+	struct session *s = w->session;
+
+	if (!s || !s->client.offer.mail_max || s->client.used < s->client.offer.mail_max)
+		return false;
+	w->session = NULL;
+	w->fresh = true;
+	master_session_release(s);
+	get_session(j);
+	return true;
+}
+
 /* Goes on with the recipients that are left, or ends. */
 static void
 batch_over(struct job *j)
@@ -155,6 +171,8 @@ batch_over(struct job *j)
 			s ? next_batch(j) : get_session(j);
 			return;
 		}
+		if (batch_again(j))
+			return;
 		v = verdict(OUT_PEER_GONE_SOON);
 		job_outcome_rest(j, &v);
 		break;
@@ -319,16 +337,48 @@ deliver_no_cut(struct job *j)
 	return true;
 }
 
+/* How many recipients the server takes in one transaction, by its word (RFC 9422 4.2) and ours. */
+static size_t
+batch_most(const struct smtp_offer *o)
+{
+	size_t most = (size_t)mconf.max_recipients;
+
+	if ((o->has & OFFERS_XTIERMAIL) && most < OUR_BATCH)
+		most = OUR_BATCH;
+	return o->rcpt_max && o->rcpt_max < most ? o->rcpt_max : most;
+}
+
+/* Would this recipient's domain be one more than the server takes in one transaction (RFC 9422 4.3)?  Of n that are in
+ * it; looked at only where there is such a limit, n x n at most batch_most squared. */
+static bool
+batch_domains_full(const struct smtp_work *w, size_t n, struct slice addr)
+{
+	uint32_t most = w->session->client.offer.domain_max, seen = 0;
+	struct slice mine = slice_from(addr, slice_rfind(addr, '@'));
+
+	for (size_t i = 0; most && i < n; i++) {
+		struct slice a = w->rcpts[i].address, d = slice_from(a, slice_rfind(a, '@'));
+		size_t k = 0;
+
+		if (slice_ieq(d, mine))
+			return false;
+		while (k < i &&
+		    !slice_ieq(d,
+			slice_from(w->rcpts[k].address, slice_rfind(w->rcpts[k].address, '@'))))
+			k++;
+		seen += k == i;
+	}
+	return most && seen >= most;
+}
+
 /* The next recipients that are pending and not yet tried: there are some. */
 static void
 next_batch(struct job *j)
 {
 	struct smtp_work *w = smtp_work(j);
 	const struct qenv *e = &j->r->env;
-	size_t n = 0, most = (size_t)mconf.max_recipients;
+	size_t n = 0, most = batch_most(&w->session->client.offer);
 
-	if ((w->session->client.offer.has & OFFERS_XTIERMAIL) && most < OUR_BATCH)
-		most = OUR_BATCH;
 	if (deliver_no_cut(j)) {
 		later_run(&w->later, master.loop, deliver_none_later);
 		return;
@@ -337,7 +387,8 @@ next_batch(struct job *j)
 	w->rcpts = mem_array(e->nrcpt < most ? e->nrcpt : most, sizeof(*w->rcpts));
 	for (size_t i = 0; i < e->nrcpt && n < most; i++)
 		if (e->rcpts[i].state == QSTATE_PENDING && !j->outcomes[i].tried &&
-		    !deliver_no_sent(j, i) && !deliver_no_run(j, i) && !deliver_no_by(j, i))
+		    !deliver_no_sent(j, i) && !deliver_no_run(j, i) && !deliver_no_by(j, i) &&
+		    !batch_domains_full(w, n, slice_str(e->rcpts[i].addr)))
 			fill_rcpt(&w->rcpts[n++], &e->rcpts[i], &j->outcomes[i], j->dest);
 	if (n == 0) { /* as if it had been answered */
 		later_run(&w->later, master.loop, deliver_none_later);

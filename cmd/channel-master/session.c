@@ -141,7 +141,7 @@ void
 master_session_release(struct session *s)
 {
 	if (!smtp_client_usable(&s->client)) {
-		master_session_close(s);
+		smtp_client_quit(&s->client); /* or closes it when it is broken */
 		return;
 	}
 	if (master.draining || mconf.session_idle == 0 ||

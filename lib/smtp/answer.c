@@ -6,6 +6,7 @@
  * SMTP_ANSWER_TEXT, nor put more than a verdict's words into a report, however much it says. */
 #include <errno.h>
 #include "smtp/answer.h"
+#include "smtp/command.h"
 
 /* "250-text", "250 text", "250": RFC 5321 4.2.1 wants receivers to take a code alone. */
 int
@@ -105,6 +106,7 @@ static const struct {
 	{ "MT-PRIORITY", OFFERS_PRIORITY },
 	{ "DELIVERBY", OFFERS_BY },
 	{ "XFORWARD", OFFERS_XFORWARD },
+	{ "LIMITS", OFFERS_LIMITS },
 };
 /* clang-format on */
 
@@ -121,6 +123,26 @@ forward_parse(struct slice attributes)
 			if (slice_ieq(word, slice_str(names[i])))
 				has |= 1u << i;
 	return has;
+}
+
+/* RFC 9422 3, 4: name=value; names that are not known are passed over, and so is a value that is none, for then
+ * nothing is known. */
+static void
+limits_parse(struct slice limits, struct smtp_offer *o)
+{
+	struct slice word, name;
+	uint64_t n;
+
+	while (slice_word(&limits, &word)) {
+		if (!slice_cut(&word, '=', &name) || slice_u64(word, SMTP_LIMIT_MAX, &n) < 0)
+			continue;
+		if (slice_ieq(name, S("MAILMAX")))
+			o->mail_max = (uint32_t)n;
+		else if (slice_ieq(name, S("RCPTMAX")))
+			o->rcpt_max = (uint32_t)n;
+		else if (slice_ieq(name, S("RCPTDOMAINMAX")))
+			o->domain_max = (uint32_t)n;
+	}
 }
 
 void
@@ -140,6 +162,8 @@ smtp_offer_parse(const struct smtp_answer *a, struct smtp_offer *o)
 			o->has |= words[i].bit;
 			if (words[i].bit == OFFERS_XFORWARD)
 				o->forward = forward_parse(line);
+			if (words[i].bit == OFFERS_LIMITS)
+				limits_parse(line, o);
 			if (words[i].bit == OFFERS_SIZE && slice_word(&line, &word) &&
 			    slice_u64(word, INT64_MAX, &o->size_max) < 0)
 				o->size_max = 0;

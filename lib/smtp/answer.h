@@ -50,7 +50,8 @@ enum {
 	OFFERS_BY = 1 << 16,       /* DELIVERBY, RFC 2852 */
 	OFFERS_PRIORITY = 1 << 15, /* MT-PRIORITY, RFC 6710, of whatever profile */
 	OFFERS_XRUN = 1 << 13,     /* our own piped: RCPT ... XRUN= */
-	OFFERS_XEVENT = 1 << 17,   /* our own lmtpd: RCPT ... XEVENT=, lmtpd(8) */
+	OFFERS_XEVENT = 1 << 18,   /* our own lmtpd: RCPT ... XEVENT=, lmtpd(8) */
+	OFFERS_LIMITS = 1 << 19,   /* RFC 9422; which: `mail_max` ... */
 	OFFERS_XCANCEL =
 	    1 << 11, /* our own smtp-relay, to our programs: XCANCEL, and MAIL ... AUTH= */
 };
@@ -59,7 +60,10 @@ struct smtp_offer {
 	unsigned has;      /* OFFERS_... */
 	unsigned forward;  /* of XFORWARD: FORWARD_... */
 	uint64_t size_max; /* of SIZE; 0 = no limit stated */
-	char name[256];    /* what the server calls itself: first word of the first line */
+	/* Of LIMITS (RFC 9422), 0 = none stated: transactions on the connection, recipients of one, and
+	 * different domains among those. */
+	uint32_t mail_max, rcpt_max, domain_max;
+	char name[256]; /* what the server calls itself: first word of the first line */
 };
 /* Unknown words are passed over; words count in any case. */
 void smtp_offer_parse(const struct smtp_answer *a, struct smtp_offer *o);

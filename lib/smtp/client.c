@@ -519,10 +519,16 @@ smtp_client_open(struct smtp_client *c, struct loop *l, int fd,
 	return 0;
 }
 
+static bool
+client_rests(const struct smtp_client *c)
+{
+	return c->finished && !c->dead && !c->tx && !c->quitting && !c->closing;
+}
+
 bool
 smtp_client_usable(const struct smtp_client *c)
 {
-	return c->finished && !c->dead && !c->tx && !c->quitting && !c->closing;
+	return client_rests(c) && (c->offer.mail_max == 0 || c->used < c->offer.mail_max);
 }
 
 void
@@ -530,7 +536,7 @@ smtp_client_quit(struct smtp_client *c)
 {
 	if (c->closing || c->quitting)
 		return;
-	if (!smtp_client_usable(c)) {
+	if (!client_rests(c)) {
 		smtp_client_close(c);
 		return;
 	}

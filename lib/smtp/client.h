@@ -1,7 +1,7 @@
 /* smtp/client.h: one connection to an SMTP or LMTP server, and any number of transactions on it.
  *
  * RFC 5321 (SMTP), 2033 (LMTP), 2920 (PIPELINING), 3030 (CHUNKING), 3207 (STARTTLS), 1870
- * (SIZE), 6152 (8BITMIME), 6531 (SMTPUTF8), 3461 (DSN).  The owner connects (net/connect.h),
+ * (SIZE), 6152 (8BITMIME), 6531 (SMTPUTF8), 3461 (DSN), 9422 (LIMITS).  The owner connects (net/connect.h),
  * chooses hosts and decides about retries; this file speaks.
  *
  *	smtp_client_open -> `ready` -> smtp_client_send -> done -> smtp_client_send -> ...
@@ -167,7 +167,8 @@ int smtp_client_open(struct smtp_client *c, struct loop *l, int fd,
     const struct smtp_client_events *ev, void *data) MUSTCHECK;
 /* Starts a transaction on a connection that is ready and not dead. */
 void smtp_client_send(struct smtp_client *c, struct smtp_client_tx *tx);
-/* No transaction is in flight, and one can start. */
+/* No transaction is in flight, and one can start: the server has not broken off, nor had as many as it
+ * takes on one connection (RFC 9422 4.1). */
 bool smtp_client_usable(const struct smtp_client *c);
 /* QUIT, its reply at most `limits.quit`, then `closed`. */
 void smtp_client_quit(struct smtp_client *c);

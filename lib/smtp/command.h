@@ -5,8 +5,9 @@
 #include "base/arena.h"
 #include "mail/address.h"
 
-#define SMTP_LINE_MAX 2048  /* RFC 5321 4.5.3.1.4 says 512; extensions add: RFC 3461, 4954, 6531 */
-#define SMTP_AUTH_MAX 12288 /* RFC 4954 4 */
+#define SMTP_LINE_MAX  2048 /* RFC 5321 4.5.3.1.4 says 512; extensions add: RFC 3461, 4954, 6531 */
+#define SMTP_LIMIT_MAX 999999 /* values of LIMITS have up to six digits (RFC 9422 4) */
+#define SMTP_AUTH_MAX  12288  /* RFC 4954 4 */
 
 /* A line into verb and argument: "RCPT TO:<a@b>" gives RCPT and "TO:<a@b>".  The verb is as
  * written; trailing white space is off.  false when there is no verb or a control character. */

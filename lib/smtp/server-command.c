@@ -39,12 +39,26 @@ smtp_server_greet(struct smtp_server *s)
 
 /* ---- EHLO, HELO, LHLO --------------------------------------------------- 4.1.1.1 ---- */
 
+/* RFC 9422 3: those that there are, of this session. */
+static void
+smtp_server_limits(const struct smtp_limits *l, struct buf *text)
+{
+	if (!l->transactions && !l->rcpts)
+		return;
+	buf_lit(text, "\nLIMITS");
+	if (l->transactions && l->transactions <= SMTP_LIMIT_MAX)
+		buf_printf(text, " MAILMAX=%u", l->transactions);
+	if (l->rcpts && l->rcpts <= SMTP_LIMIT_MAX)
+		buf_printf(text, " RCPTMAX=%u", l->rcpts);
+}
+
 static void
 smtp_server_extensions(const struct smtp_server *s, struct buf *text)
 {
 	buf_lit(text, "\nPIPELINING\n8BITMIME\nENHANCEDSTATUSCODES\nCHUNKING\nSMTPUTF8\nSIZE");
 	if (s->policy->limits->size)
 		buf_printf(text, " %llu", (unsigned long long)s->policy->limits->size);
+	smtp_server_limits(s->policy->limits, text);
 }
 
 /* The answer to EHLO: what we offer. */

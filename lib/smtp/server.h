@@ -76,8 +76,8 @@ struct smtp_policy {
 	bool batch; /* a trusted program that need not wait for our answers */
 
 	/* The lines of the EHLO answer behind the first, each ended by LF.  The server itself
-	 * adds PIPELINING, 8BITMIME, ENHANCEDSTATUSCODES, CHUNKING, SIZE, SMTPUTF8, STARTTLS
-	 * (when s->tls_ctx is set and TLS is off). */
+	 * adds PIPELINING, 8BITMIME, ENHANCEDSTATUSCODES, CHUNKING, SIZE, SMTPUTF8, LIMITS (of
+	 * messages a session and recipients a message), STARTTLS (when s->tls_ctx is set and TLS is off). */
 	void (*keywords)(struct smtp_server *, struct buf *);
 	/* For a session that becomes somebody else's behind its AUTH: the extensions are not the
 	 * server's, and keywords adds all but STARTTLS. */

@@ -135,11 +135,11 @@ link_release(struct link *l)
 {
 	struct submit *s = l->submit;
 
-	if (!smtp_client_usable(&l->client) || strcmp(l->relay, s->relay) != 0) {
+	if (strcmp(l->relay, s->relay) != 0) {
 		submit_link_close(l);
 		return;
 	}
-	if (s->leaving) {
+	if (s->leaving || !smtp_client_usable(&l->client)) { /* which closes what is broken */
 		smtp_client_quit(&l->client);
 		return;
 	}

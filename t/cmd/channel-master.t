@@ -320,6 +320,20 @@ one.mails.clear()
 tm.is_(smtp("implicit.test", ["a@x.test", "b@x.test", "c@x.test"])[0], "done", "452 4.5.3 at RCPT")
 tm.is_([m[1] for m in one.mails], [["a@x.test", "b@x.test"], ["c@x.test"]], "the rest goes in a second transaction")
 one.say = {}
+one.offers = ("PIPELINING", "LIMITS RCPTMAX=2 MAILMAX=1 X=y")
+one.hang_up()
+one.mails.clear()
+before = one.connections
+tm.is_(smtp("implicit.test", ["a@x.test", "b@x.test", "c@x.test"])[0], "done", "LIMITS")
+tm.is_(([m[1] for m in one.mails], one.connections - before), ([["a@x.test", "b@x.test"], ["c@x.test"]], 2),
+       "no more recipients than the server takes, nor messages on one connection")
+tm.is_((smtp("implicit.test")[0], one.connections - before), ("done", 3), "nor for the next message")
+one.offers = ("PIPELINING", "LIMITS RCPTDOMAINMAX=2 RCPTMAX=0 MAILMAX=1000000")
+one.hang_up()
+one.mails.clear()
+before = one.connections
+tm.is_(smtp("implicit.test", ["a@x.test", "b@y.test", "c@z.test", "d@X.test"])[0], "done", "a limit of domains")
+tm.is_(([m[1] for m in one.mails], one.connections - before), ([["a@x.test", "b@y.test", "d@X.test"], ["c@z.test"]], 1), "two of them in each transaction")
 one.offers = ("PIPELINING",)
 one.hang_up()
 tm.is_((smtp("implicit.test", opts=("-8",), message=MSG + b"\xe4\r\n")[0], bounced()), ("done", "5.6.3"),

@@ -97,7 +97,7 @@ def queued(reply):
 c = Client()
 starts(c.greeting, f"220 {HOST} ESMTP", "greeting")
 offer = {l[4:].split()[0] for l in c.ehlo.splitlines()[1:]}
-tm.is_(offer, {"PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "CHUNKING", "SMTPUTF8", "SIZE", "STARTTLS",
+tm.is_(offer, {"PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "CHUNKING", "SMTPUTF8", "SIZE", "LIMITS", "STARTTLS",
                "DSN", "HELP"}, "EHLO on an mx listener")
 starts(c.say("AUTH PLAIN AA=="), "500", "no AUTH there")
 starts(c.say("VRFY postmaster"), "252", "VRFY")

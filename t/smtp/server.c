@@ -136,14 +136,16 @@ serve(int fd)
 	{                                                                                          \
 		"EHLO c.test\r\n",                                                                 \
 		    "250-us.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n"                            \
-		    "250-ENHANCEDSTATUSCODES\r\n250-CHUNKING\r\n250-SMTPUTF8\r\n250 SIZE 64\r\n"   \
+		    "250-ENHANCEDSTATUSCODES\r\n250-CHUNKING\r\n250-SMTPUTF8\r\n250-SIZE "         \
+		    "64\r\n250 LIMITS RCPTMAX=3\r\n"                                               \
 	}
 #define LHELLO                                                                                     \
 	{ "", "220 us.test LMTP ready\r\n" },                                                      \
 	{                                                                                          \
 		"LHLO c.test\r\n",                                                                 \
 		    "250-us.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n"                            \
-		    "250-ENHANCEDSTATUSCODES\r\n250-CHUNKING\r\n250-SMTPUTF8\r\n250 SIZE 64\r\n"   \
+		    "250-ENHANCEDSTATUSCODES\r\n250-CHUNKING\r\n250-SMTPUTF8\r\n250-SIZE "         \
+		    "64\r\n250 LIMITS RCPTMAX=3\r\n"                                               \
 	}
 #define SENDER "250 2.1.0 sender ok\r\n"
 #define RCPT   "250 2.1.5 ok\r\n"
