@@ -138,8 +138,6 @@ record(struct job *j)
 		return;
 	}
 	j->result.next = clock_now() + j->backoff;
-	if (r->env.by_at > clock_now() && r->env.by_at < j->result.next)
-		j->result.next = r->env.by_at;
 	qread_defer_start(&j->r, true, j->result.next, &j->op, deferred, j);
 }
 
@@ -309,9 +307,7 @@ open_failed(struct job *j, int error, const char *file, const char *why)
 
 /* ---- a time to be delivered by (RFC 2852) ----------------------------------------------- */
 
-/* In the journal it is a delay warning, with a number above all others: who has heard of it gets no further one. */
-#define BY_NOTICED 100
-_Static_assert(MTA_TIMES_MAX < BY_NOTICED, "a delay warning's own numbers are below");
+_Static_assert(MTA_TIMES_MAX < JOB_NOTICE_LATE, "a delay warning's own numbers are below");
 
 static void
 by_outcomes(struct job *j)
@@ -336,7 +332,7 @@ by_settle(void *arg)
 	struct job *j = CAST(arg, struct job, JOB_MAGIC);
 
 	j->decided = true;
-	qread_noticed(j->r, BY_NOTICED);
+	qread_noticed(j->r, JOB_NOTICE_LATE);
 }
 
 /* The sender has heard of it; the message goes on. */
@@ -357,14 +353,14 @@ by_told(void *arg, const struct verdict *v)
 	master.agent->start(j);
 }
 
-/* False: its time is not over, or has been seen to. */
+/* It was over while the lease was given.  False: its time is not over, or has been seen to. */
 static bool
 by_over(struct job *j)
 {
 	static const struct verdict nothing = { .kind = OK };
 	const struct qenv *e = &j->r->env;
 
-	if (!e->by_at || clock_now() < e->by_at || e->notices >= BY_NOTICED)
+	if (!e->by_at || clock_now() < e->by_at || e->notices >= JOB_NOTICE_LATE)
 		return false;
 	by_outcomes(j);
 	if (!e->by_notify) {
@@ -377,20 +373,51 @@ by_over(struct job *j)
 	return true;
 }
 
+/* At that time, and not at the next attempt: jobctl has said so. */
+static void
+by_late(struct job *j)
+{
+	static const struct verdict nothing = { .kind = OK };
+	const struct qenv *e = &j->r->env;
+
+	j->notice = JOB_NOTICE_LATE;
+	if (!e->by_at || e->notices >= j->notice) { /* a master that has died has told him */
+		job_end(j, JOB_NOTED);
+		return;
+	}
+	if (clock_now() < e->by_at) { /* the clock was set */
+		job_drop(j, (uint32_t)(e->by_at - clock_now()));
+		return;
+	}
+	by_outcomes(j);
+	if (!e->by_notify) {
+		job_settle(j);
+		return;
+	}
+	j->bounce = bounce_start(j->r, j->outcomes, BOUNCE_DELAY, job_notice, warned, j);
+	if (!j->bounce)
+		warned(j, &nothing);
+}
+
 /* A master that has died may have left a file whose recipients are all done with. */
+static bool
+job_was_done(struct job *j)
+{
+	if (!qread_done(j->r))
+		return false;
+	if (master.agent->over && !master.agent->over(j)) {
+		job_drop(j, 5);
+		return true;
+	}
+	qread_finish(&j->r);
+	job_end(j, JOB_DONE);
+	return true;
+}
+
 static void
 job_deliver(struct job *j)
 {
-	if (qread_done(j->r)) {
-		if (master.agent->over && !master.agent->over(j)) {
-			job_drop(j, 5);
-			return;
-		}
-		qread_finish(&j->r);
-		job_end(j, JOB_DONE);
-		return;
-	}
-	if (!by_over(j))
+	if (!job_was_done(j) && !by_over(j))
 		master.agent->start(j);
 }
 
@@ -403,6 +430,10 @@ job_act(struct job *j)
 	case JOB_NOTICE: warn(j); break;
 	case JOB_RETURN:
 	case JOB_EXPIRE: expire(j); break;
+	case JOB_LATE:
+		if (!job_was_done(j))
+			by_late(j);
+		break;
 	}
 }
 

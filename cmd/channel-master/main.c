@@ -163,7 +163,8 @@ master_announce(void *arg, const struct qfile *f)
 		.nrcpt = f->nrcpt,
 		.prio = (int)f->prio,
 		.at = f->arrival_at,
-		.release = f->release_at };
+		.release = f->release_at,
+		.by = f->by_at };
 
 	(void)arg;
 	if (master.job)

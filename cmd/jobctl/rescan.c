@@ -101,6 +101,7 @@ note(struct scan *s, const struct qname *n, const struct qread *r)
 		.at = r->env.arrival_ms / 1000,
 		.next = r->env.next_at,
 		.release = r->env.release_at,
+		.by = r->env.by_at,
 		.held = n->held,
 		.check = true,
 	};

@@ -168,7 +168,8 @@ count_result(enum job_end end, enum job_action action)
 		[JOB_DROP] = M_RETURNED,
 		[JOB_NOTED] = M_NOTICED,
 		[JOB_HELD] = -1 };
-	int m = end == JOB_DONE && action == JOB_EXPIRE ? M_EXPIRED : by_end[end];
+	int m = end == JOB_DONE && (action == JOB_EXPIRE || action == JOB_LATE) ? M_EXPIRED :
+										  by_end[end];
 
 	if (m >= 0)
 		metric_add((size_t)m, 1);
@@ -323,6 +324,7 @@ take_new(struct conn *c, struct slice rest, struct slice line)
 		.prio = n.prio,
 		.at = n.at,
 		.release = n.release,
+		.by = n.by,
 		.held = held };
 	if (sched_add(jobctl.sched, &m, clock_now())) {
 		metric_add(M_NEW, 1);

@@ -357,6 +357,7 @@ relay_announce(void *arg, const struct qfile *f)
 		.prio = (int)f->prio,
 		.at = f->arrival_at,
 		.release = f->release_at,
+		.by = f->by_at,
 	};
 
 	(void)arg;

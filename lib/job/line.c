@@ -51,6 +51,8 @@ job_new_write(struct buf *b, const struct job_new *n)
 	kv_put_i64(b, "at", n->at);
 	if (n->release)
 		kv_put_i64(b, "release", n->release);
+	if (n->by)
+		kv_put_i64(b, "by", n->by);
 	buf_char(b, '\n');
 }
 
@@ -87,6 +89,10 @@ job_new_parse(struct slice rest, struct job_new *n, const char **why)
 			if (!job_line_number(v, UINT32_MAX, &u))
 				return job_line_fail(why, "bad release");
 			n->release = (int64_t)u;
+		} else if (is_key(k, "by")) {
+			if (!job_line_number(v, UINT32_MAX, &u))
+				return job_line_fail(why, "bad by");
+			n->by = (int64_t)u;
 		}
 	}
 	if (n->channel.n == 0 || n->channel.n > 64 || n->file.n == 0 || n->file.n > 64)
@@ -138,7 +144,7 @@ job_hello_parse(struct slice rest, struct job_hello *h, const char **why)
 
 /* ---- work ------------------------------------------------------------------------------ */
 
-static const char *const actions[] = { "deliver", "notice", "expire", "return", "reroute" };
+static const char *const actions[] = { "deliver", "notice", "expire", "return", "reroute", "late" };
 
 void
 job_work_write(struct buf *b, const struct job_work *w)

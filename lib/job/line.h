@@ -23,6 +23,7 @@ struct job_new {
 	int prio;        /* 0 urgent, 1 normal, 2 non-urgent */
 	int64_t at;      /* arrival, unix seconds */
 	int64_t release; /* kept until then, unix seconds; 0 = goes at once */
+	int64_t by;      /* to be delivered by then (RFC 2852), unix seconds; 0 = any time */
 };
 void job_new_write(struct buf *b, const struct job_new *n);
 int job_new_parse(struct slice rest, struct job_new *n, const char **why) MUSTCHECK;
@@ -40,9 +41,12 @@ enum job_action {
 	JOB_DELIVER,
 	JOB_NOTICE,
 	JOB_EXPIRE,
-	JOB_RETURN, /* an operator wants the sender to be told now */
-	JOB_REROUTE /* ... or the message to go where it would go today */
+	JOB_RETURN,  /* an operator wants the sender to be told now */
+	JOB_REROUTE, /* ... or the message to go where it would go today */
+	JOB_LATE     /* its time to be delivered by is over: it is returned, or its sender told */
 };
+/* That he was told stands in the journal as a delay warning with a number above all others. */
+#define JOB_NOTICE_LATE 100
 struct job_work {
 	uint32_t id;       /* of the lease, on this connection */
 	struct slice file; /* name in QUEUE/channel/HH */

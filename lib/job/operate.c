@@ -3,8 +3,8 @@
  * Called by jobctl for each message of a verb; sched.c has the places of an entry, and only its functions move
  * one.  Nothing fails.  A message that is kept (FUTURERELEASE, RFC 4865) begins its life at its release: that
  * is its arrival, from which all periods count, so that no time of waiting makes it old.  What must stay true:
- * it goes before only by an operator's word, and its time is one of the calendar: when the clock is set it does
- * not move along (sched_shift). */
+ * it goes before only by an operator's word, and its time is one of the calendar, as the one to be delivered by is
+ * (DELIVERBY, RFC 2852): when the clock is set they do not move along (sched_shift). */
 #include "base/must.h"
 #include "job/sched-impl.h"
 
@@ -29,11 +29,15 @@ sched_early_anew(struct sched *s)
 	size_t at = 0;
 
 	while ((e = sched_next(s, &at))) {
-		if (e->state != SCHED_WAITING || !e->early || e->attempts || e->throttled)
-			continue;
-		sched_heap_take_entry(s, e);
-		e->next = e->arrival;
-		sched_heap_put_entry(s, e, e->arrival);
+		bool early = e->early && !e->attempts && !e->throttled;
+
+		if (e->state == SCHED_WAITING && (early || e->by)) {
+			sched_entry_unlink(s, e);
+			sched_entry_wait(s, e, early ? e->arrival : e->next);
+		} else if (e->state == SCHED_READY && e->by && e->heap_at) {
+			sched_heap_take_entry(s, e);
+			sched_heap_put_entry(s, e, e->by);
+		}
 	}
 }
 

@@ -95,7 +95,7 @@ struct sched_rate *sched_rate_of(struct sched_dest *d); /* its own, or its group
 void sched_rates_out(struct sched_dest *d);
 void sched_rates_back(struct sched *s, struct sched_dest *d);
 
-/* operate.c.  Its sender wants it kept, for longer than until now; those times again, behind a step of the
+/* operate.c.  Its sender wants it kept, for longer than until now; the times of the calendar again, behind a step of the
  * clock. */
 bool sched_early_is(const struct sched_entry *e, int64_t now);
 void sched_early_anew(struct sched *s);

@@ -146,6 +146,8 @@ action_due(const struct sched_entry *e, int64_t now)
 
 	if (e->asked)
 		return (enum job_action)e->asked;
+	if (e->by && now >= e->by)
+		return JOB_LATE;
 	if (!had_chance(e))
 		return JOB_DELIVER;
 	if (age >= n->s[n->n - 1])
@@ -160,10 +162,11 @@ static int64_t
 action_at(const struct sched_entry *e)
 {
 	const struct mta_times *n = &sched_of(e)->conf->notices;
+	int64_t at = 0;
 
-	if (!had_chance(e))
-		return 0;
-	return (int64_t)e->arrival + n->s[e->notices < n->n - 1 ? e->notices : n->n - 1];
+	if (had_chance(e))
+		at = (int64_t)e->arrival + n->s[e->notices < n->n - 1 ? e->notices : n->n - 1];
+	return e->by && (!at || e->by < at) ? e->by : at;
 }
 
 /* ---- the three places of an entry --------------------------------------------------------- */
@@ -222,6 +225,8 @@ sched_entry_ready(struct sched *s, struct sched_entry *e, int64_t now, bool fron
 		queue = &d->channel->actions;
 	} else {
 		d->nready[e->prio]++;
+		if (e->by) /* whatever keeps it from its turn */
+			sched_heap_put_entry(s, e, e->by);
 	}
 	if (front)
 		list_push_front(queue, &e->link);
@@ -292,6 +297,8 @@ sched_add(struct sched *s, const struct sched_msg *m, int64_t now)
 	if (c->conf->big && m->size > (uint64_t)c->conf->big && e->prio < 2)
 		e->prio++;
 	e->check = m->check;
+	e->by =
+	    m->by > 0 && m->by <= UINT32_MAX && m->notices < JOB_NOTICE_LATE ? (uint32_t)m->by : 0;
 	next = sane_wait(e, m->next, now);
 	e->next = next > 0 ? (uint32_t)next : 0;
 	if (m->held)
@@ -440,13 +447,18 @@ end_drop(struct sched *s, struct sched_entry *e, bool was_action, uint32_t after
 }
 
 static void
-end_retry(struct sched *s, struct sched_entry *e, const struct job_result *r, int64_t now)
+end_retry(struct sched *s, struct sched_entry *e, bool was_action, const struct job_result *r,
+    int64_t now)
 {
 	e->dest->channel->retried++;
 	if (e->attempts < UINT16_MAX)
 		e->attempts++;
 	e->throttled = r->site == JOB_SITE_FAIL;
-	sched_entry_wait(s, e, sane_next(e, r->next, now));
+	/* Who should have been told could not be: that is due already, and must not come back at once. */
+	if (was_action)
+		wait_until(s, e, now + (int64_t)sched_backoff(e));
+	else
+		sched_entry_wait(s, e, sane_next(e, r->next, now));
 }
 
 static void
@@ -455,6 +467,10 @@ end_noted(struct sched *s, struct sched_entry *e, int64_t now)
 	const struct mta_times *n = &sched_of(e)->conf->notices;
 
 	e->dest->channel->noticed++;
+	if (e->action == JOB_LATE) {
+		e->by = 0;
+		e->notices = JOB_NOTICE_LATE; /* who has heard of it gets no further one */
+	}
 	while (e->notices < n->n - 1 && now - e->arrival >= n->s[e->notices])
 		e->notices++;
 	if (e->next > now)
@@ -468,7 +484,7 @@ sched_end(struct sched *s, struct sched_entry *e, const struct job_result *r, in
 {
 	struct sched_dest *d = e->dest;
 	bool was_action = e->action != JOB_DELIVER, stays = true;
-	bool expired = e->action == JOB_EXPIRE || e->action == JOB_RETURN;
+	bool expired = e->action == JOB_EXPIRE || e->action == JOB_RETURN || e->action == JOB_LATE;
 
 	must(e->state == SCHED_LEASED);
 	s->now = now;
@@ -483,7 +499,7 @@ sched_end(struct sched *s, struct sched_entry *e, const struct job_result *r, in
 		sched_entry_free(s, e);
 		stays = false;
 		break;
-	case JOB_RETRY: end_retry(s, e, r, now); break;
+	case JOB_RETRY: end_retry(s, e, was_action, r, now); break;
 	case JOB_DROP: end_drop(s, e, was_action, r->after, now); break;
 	case JOB_NOTED: end_noted(s, e, now); break;
 	case JOB_HELD:

@@ -58,6 +58,7 @@ struct sched_entry {
 	uint32_t arrival; /* or its release: all periods begin there */
 	uint32_t size_k;  /* KiB, rounded up */
 	uint32_t lease;   /* LEASED: the owner's number for it */
+	uint32_t by; /* to be delivered by then (RFC 2852); 0 = any time, or that was seen to */
 	uint16_t attempts, nrcpt;
 	uint8_t notices, returns; /* warnings sent; leases that came back without a word */
 	uint8_t state : 3, prio : 2, action : 3;
@@ -153,6 +154,7 @@ struct sched_msg {
 	int prio;
 	int64_t at, next;
 	int64_t release; /* the sender wants it kept until then (RFC 4865), 0 = not */
+	int64_t by;      /* ... and delivered by then (RFC 2852), 0 = any time */
 	bool held, check;
 };
 /* Returns the new entry, or NULL when it is known already. */

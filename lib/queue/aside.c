@@ -133,7 +133,8 @@ aside_note(struct aside_file *f, const struct qread *r)
 		.nrcpt = (uint32_t)r->env.nrcpt,
 		.prio = r->env.prio,
 		.arrival_at = r->env.arrival_ms / 1000,
-		.release_at = r->env.release_at };
+		.release_at = r->env.release_at,
+		.by_at = r->env.by_at };
 	queue_name(f->f.name, r->id, 0, false);
 }
 

@@ -35,6 +35,7 @@ struct qfile {
 	enum qprio prio;
 	int64_t arrival_at; /* unix seconds */
 	int64_t release_at; /* kept until then, 0 = goes at once */
+	int64_t by_at;      /* to be delivered by then (RFC 2852), 0 = any time */
 };
 /* Is told on the loop of every committed file, also when the session that wrote it has gone:
  * smtp-relay and channel-master pass it on to jobctl (job/feed.h). */

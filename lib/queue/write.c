@@ -473,6 +473,7 @@ qwrite_announce(struct qwriter *w)
 		f.size = w->bodies[w->target[i].body].size;
 		f.channel = w->target[i].channel;
 		f.release_at = w->target[i].release_at;
+		f.by_at = w->env.by_at;
 		f.dest = w->target[i].dest;
 		f.nrcpt = (uint32_t)w->target[i].npick;
 		queue_name(f.name, w->target[i].id, 0, w->target[i].held);

@@ -81,4 +81,19 @@ tm.ok(tm.wait_for(lambda: list(queue()) == ["n@busy.test"]), "the late one is st
 busy.say.clear()
 tm.is_(sb.tool("jobctl-ctl", "retry", "channel=tcp_local").returncode, 0, "tried now")
 tm.ok(sb.queue_empty() and [r for m in busy.mails for r in m[1]] and sb.count(1) == reports, "and goes when it can, and nobody is told twice")
+
+# A destination that is suspended gets no attempt in time, nor ever if nobody resumes it.
+n = len(knows.mails)
+tm.is_(sb.tool("jobctl-ctl", "suspend", f"127.0.0.1:{knows.port}").returncode, 0, "a destination is suspended")
+tm.ok(send("r@knows.test", "3;R").startswith("250") and send("n@knows.test", "3;N").startswith("250"), "two for it")
+tm.ok(tm.wait_for(lambda: set(queue()) >= {"r@knows.test", "n@knows.test"} and sb.count(1) == reports), "wait")
+sb.kill("jobctl")
+sb.restart("jobctl")
+tm.ok(tm.wait_for(lambda: sb.count(1) >= reports + 2), "at their time both are told of, also by a jobctl that has been killed meanwhile")
+seen = sorted((p.get_payload()[-1]["Action"].split()[0], p.get_payload()[-1]["Status"].split()[0]) for m in sb.messages(1)[reports:]
+              for p in email.message_from_bytes(m).walk() if p.get_content_type() == "message/delivery-status")
+tm.is_(seen, [("delayed", "4.4.7"), ("failed", "5.4.7")], "one is late, one comes back")
+tm.ok(tm.wait_for(lambda: list(queue()) == ["n@knows.test"]) and len(knows.mails) == n, "nobody was asked for that")
+tm.is_(sb.tool("jobctl-ctl", "resume", f"127.0.0.1:{knows.port}").returncode, 0, "resumed")
+tm.ok(sb.queue_empty() and len(knows.mails) == n + 1 and re.search(r" BY=-?\d+;N$", mail_line(knows)) and sb.count(1) == reports + 2, "it goes, late, and nobody is told twice")
 tm.done()

@@ -15,7 +15,7 @@ static void
 round_trips(void)
 {
 	struct job_new n = { S("tcp_lmtp"), S("ZZ1qx0abcdefghi00.00"), S("store 1"), 123456789012,
-		3, 2, 1763800000, 1763900000 },
+		3, 2, 1763800000, 1763900000, 1763900001 },
 		       n2;
 	struct job_hello h = { .channel = S("tcp_local"), .who = S("x"), .pid = 7, .slots = 16 },
 			 h2;
@@ -40,7 +40,8 @@ round_trips(void)
 	job_new_write(&b, &n);
 	eq(job_new_parse(rest_of(&b, "new"), &n2, &why), 0, "reads");
 	ok(slice_eq(n2.channel, n.channel) && slice_eq(n2.file, n.file) && n2.size == n.size &&
-		n2.nrcpt == 3 && n2.prio == 2 && n2.at == n.at && n2.release == n.release,
+		n2.nrcpt == 3 && n2.prio == 2 && n2.at == n.at && n2.release == n.release &&
+		n2.by == n.by,
 	    "every field");
 	ok(slice_eq(n2.dest, S("store%201")), "the destination stays escaped");
 	buf_clear(&b);
