@@ -37,8 +37,8 @@
 
 static const struct imap_taker append_taker;
 static enum imap_next append_complete(struct imap_server *imap);
-static unsigned in_hand;      /* APPENDs of this worker */
-static unsigned further_hand; /* messages that they hold, the first of each apart */
+static unsigned
+    further_hand; /* messages that the APPENDs of this worker hold, the first of each apart */
 
 static void
 append_undo(struct imap_server *imap)
@@ -46,7 +46,6 @@ append_undo(struct imap_server *imap)
 	struct session *s = session_of(imap);
 	struct append *a = s->imap.data;
 
-	in_hand--;
 	s->user->bringing -= a->total;
 	if (a->n > 1) {
 		further_hand -= (unsigned)a->n - 1;
@@ -244,7 +243,6 @@ append_enter(struct imap_server *imap)
 
 	imap->data = a;
 	imap->undo = append_undo;
-	in_hand++;
 	return a;
 }
 
@@ -517,15 +515,6 @@ append_digest(struct imap_server *imap)
 	return append_submit(s, a);
 }
 
-/* One message alone waits for the disk, not for a processor: its bytes set out now, and stored's sync
- * finds them there (a tenth of the wait).  Of several, stored's sync sends all at a lower price. */
-static void
-append_sets_out(const struct append *a)
-{
-	if (in_hand == 1 && a->n == 1)
-		(void)sync_file_range(a->m[0].body.fd, 0, 0, SYNC_FILE_RANGE_WRITE);
-}
-
 /* The last message is here and nothing stands behind it. */
 static enum imap_next
 append_complete(struct imap_server *imap)
@@ -537,7 +526,6 @@ append_complete(struct imap_server *imap)
 		return imap_server_no(imap, "UNAVAILABLE", "The message cannot be written");
 	if (a->nul)
 		return imap_server_refuse(imap, &nul);
-	append_sets_out(a);
 	a->store = arena_array(&imap->arena, a->n, sizeof(*a->store));
 	return imap_server_pull(imap, append_digest);
 }
