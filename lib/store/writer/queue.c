@@ -84,17 +84,20 @@ store_finished_fini(struct store_finished *f)
 bool
 writer_queue_submit(struct store_queue *q, struct store_job *j)
 {
-	bool room = true;
+	bool aside = store_verb_find(j->req.verb)->flags & STORE_VF_ASIDE, room = true, first;
 
 	pthread_mutex_lock(&q->lock);
-	if (store_verb_find(j->req.verb)->flags & STORE_VF_ASIDE) {
+	if (aside)
 		list_push(&q->snap_jobs, &j->link);
-		pthread_cond_signal(&q->snap_wake);
-	} else if ((room = writer_turns_put(&q->turns, j))) {
-		if (q->turns.ready == 1)
-			pthread_cond_signal(&q->wake);
-	}
+	else
+		room = writer_turns_put(&q->turns, j);
+	first = room && !aside && q->turns.ready == 1;
 	pthread_mutex_unlock(&q->lock);
+	/* Outside, or who is woken would first wait for the lock. */
+	if (aside)
+		pthread_cond_signal(&q->snap_wake);
+	else if (first)
+		pthread_cond_signal(&q->wake);
 	return room;
 }
 
