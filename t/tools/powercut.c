@@ -438,6 +438,8 @@ linkat(int from_at, const char *from, int to_at, const char *to, int flags)
 	pthread_mutex_lock(&lock);
 	if (strncmp(from, FD_PREFIX, strlen(FD_PREFIX)) == 0)
 		fd = atoi(from + strlen(FD_PREFIX));
+	else if (flags & AT_EMPTY_PATH && !*from)
+		fd = from_at;
 	rc = fd >= 0 ? fstat(fd, &st) : fstatat(from_at, from, &st, 0);
 	if (rc == 0 && fd >= 0 && st.st_nlink == 0)
 		put_content(fd, &st);

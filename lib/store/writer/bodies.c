@@ -61,7 +61,7 @@ uint32_t
 writer_bodies_add(struct part_files *f, int fd)
 {
 	struct part_bodies *b = &f->bodies;
-	struct wbody body = { .fd = fd, .size = f->seen.size }, last;
+	struct wbody body = { .fd = fd, .size = f->seen.size, .date = f->seen_date }, last;
 	size_t n = b->list.n / sizeof(body);
 
 	if (n) {
@@ -123,24 +123,22 @@ bodies_bytes(const struct part_bodies *b)
 	return bytes;
 }
 
-/* Their bytes, one behind the other, to `bytes`. */
+/* Their bytes, one behind the other, to `bytes`.  One byte more is asked for: a file that has it is not what its
+ * request said. */
 static int
 bodies_read(struct part_bodies *b)
 {
 	buf_clear(&b->bytes);
 	for (size_t at = 0; at < b->list.n; at += sizeof(struct wbody)) {
 		struct wbody body;
-		struct stat st;
 		char *p;
 
 		memcpy(&body, b->list.p + at, sizeof(body));
-		p = buf_reserve(&b->bytes, body.size);
-		if (!p || fstat(body.fd, &st) < 0 || (uint64_t)st.st_size != body.size ||
-		    pread(body.fd, p, body.size, 0) != (ssize_t)body.size)
+		p = buf_reserve(&b->bytes, body.size + (size_t)1);
+		if (!p || pread(body.fd, p, body.size + (size_t)1, 0) != (ssize_t)body.size)
 			return -EIO;
 		body.crc = crc32c(0, p, body.size);
 		body.at = b->bytes.n;
-		body.date = st.st_mtime;
 		b->bytes.n += body.size;
 		memcpy(b->list.p + at, &body, sizeof(body));
 	}
@@ -160,8 +158,6 @@ writer_bodies_write(struct part_files *f, uint64_t steady)
 	if (b->at == UINT64_MAX || bodies_read(b) < 0 || bodies_grow(b, b->at + b->bytes.n) < 0 ||
 	    files_write_at(b->fd, b->bytes.p, b->bytes.n, b->at) < 0)
 		return;
-	/* On their way while the frame is written. */
-	(void)!sync_file_range(b->fd, (off_t)b->at, (off_t)b->bytes.n, SYNC_FILE_RANGE_WRITE);
 	for (size_t at = 0; at < b->list.n; at += sizeof(struct wbody)) {
 		struct wbody *body = (struct wbody *)(void *)(b->list.p + at);
 
@@ -172,7 +168,7 @@ writer_bodies_write(struct part_files *f, uint64_t steady)
 
 /* The disk has them, in its cache at least: the flush of the frame's sync is behind this. */
 int
-writer_bodies_sync(struct part_files *f)
+writer_bodies_sync(struct part_files *f, const struct wlog *l)
 {
 	const unsigned all =
 	    SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
@@ -183,8 +179,14 @@ writer_bodies_sync(struct part_files *f)
 		if (fdatasync(b->fd) < 0)
 			return -errno;
 		b->stable = size;
-	} else if (sync_file_range(b->fd, (off_t)b->at, (off_t)b->bytes.n, all) < 0)
-		return -errno;
+	} else {
+		/* The disk gets both before one is waited for. */
+		if (l->at <= l->stable)
+			(void)!sync_file_range(l->fd, (off_t)l->before, (off_t)(l->at - l->before),
+			    SYNC_FILE_RANGE_WRITE);
+		if (sync_file_range(b->fd, (off_t)b->at, (off_t)b->bytes.n, all) < 0)
+			return -errno;
+	}
 	/* The batch shows only after this: a steady point that has it syncs its files. */
 	writer_bodies_doubt(f);
 	return 0;

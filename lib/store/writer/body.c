@@ -22,7 +22,7 @@
 int
 writer_body_new(const struct part_files *f)
 {
-	int fd = open(f->path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0640);
+	int fd = openat(f->dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0640);
 
 	return fd < 0 ? -errno : fd;
 }
@@ -72,6 +72,7 @@ writer_body_look(struct part_files *f, int fd)
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	file.size = (uint32_t)st.st_size;
+	f->seen_date = st.st_mtime;
 	if (st.st_size > BODY_READ) {
 		file.checked = 0;
 		if (f->sync && fdatasync(fd) < 0)
@@ -91,7 +92,8 @@ writer_body_look(struct part_files *f, int fd)
 /* The checksum that came with a body.  One of some dozens is made again, and all from the first on that
  * was wrong: who sends such is found before the power is cut, when it would cost others' mail. */
 static int
-body_trust(struct part_files *f, const struct store_job *j, const struct store_message *m, int fd)
+body_trust(struct part_files *f, const struct store_job *j, const struct store_message *m, int fd,
+    int64_t date)
 {
 	int rc;
 
@@ -101,6 +103,7 @@ body_trust(struct part_files *f, const struct store_job *j, const struct store_m
 	if (!f->doubt && f->nbodies++ % BODY_SAMPLE) {
 		f->seen_of = fd + 1;
 		f->seen = (struct oplog_file){ .size = m->size, .crc = m->digest, .checked = 1 };
+		f->seen_date = date;
 		return 0;
 	}
 	rc = writer_body_look(f, fd);
@@ -125,12 +128,6 @@ writer_body_fd(struct part_files *f, struct store_job *j, size_t i)
 		return -errno;
 	if (st.st_size != m->size)
 		return -EBADMSG;
-	/* The file carries the internal date: reconstruct has nothing else. */
-	if (m->internaldate && llabs((long long)(m->internaldate - st.st_mtime)) > 2) {
-		const struct timespec times[2] = { { m->internaldate, 0 }, { m->internaldate, 0 } };
-
-		(void)!futimens(j->fds[i], times);
-	}
 	if (j->foreign) {
 		int copy = writer_clone_body(f, j->fds[i]);
 
@@ -138,7 +135,15 @@ writer_body_fd(struct part_files *f, struct store_job *j, size_t i)
 			return copy;
 		close(j->fds[i]);
 		j->fds[i] = copy;
+		st.st_mtime = 0;
 	}
-	rc = body_trust(f, j, m, j->fds[i]);
+	/* The file carries the internal date: reconstruct has nothing else. */
+	if (m->internaldate && llabs((long long)(m->internaldate - st.st_mtime)) > 2) {
+		const struct timespec times[2] = { { m->internaldate, 0 }, { m->internaldate, 0 } };
+
+		if (futimens(j->fds[i], times) == 0)
+			st.st_mtime = m->internaldate;
+	}
+	rc = body_trust(f, j, m, j->fds[i], st.st_mtime);
 	return rc < 0 ? rc : j->fds[i];
 }

@@ -116,10 +116,30 @@ writer_file_set_aside(struct part_files *f, const struct wbox *b, uint32_t uid, 
 	return rc;
 }
 
-/* One linkat, with what can be helped: a file in the way, a missing directory. */
+/* Without a name the open file itself: by its descriptor, where the kernel lets those do that who have
+ * opened it (Linux 6.10), which spares the walk to its name in /proc. */
 static int
-link_at(struct part_files *f, int from_fd, const char *from, int flags, struct wbox *b,
-    uint32_t uid, struct oplog_file file)
+link_once(struct part_files *f, int from_fd, const char *from, const char *to)
+{
+	if (from)
+		return linkat(from_fd, from, f->dirfd, to, 0);
+	if (!f->link_by_name && linkat(from_fd, "", f->dirfd, to, AT_EMPTY_PATH) == 0)
+		return 0;
+	if (!f->link_by_name && errno != ENOENT)
+		return -1;
+	buf_clear(&f->from);
+	buf_lit(&f->from, "/proc/self/fd/");
+	buf_u64(&f->from, (unsigned)from_fd);
+	if (linkat(AT_FDCWD, buf_cstr(&f->from), f->dirfd, to, AT_SYMLINK_FOLLOW) < 0)
+		return -1;
+	f->link_by_name = true; /* it was not a missing directory */
+	return 0;
+}
+
+/* One link, with what can be helped: a file in the way, a missing directory. */
+static int
+link_at(struct part_files *f, int from_fd, const char *from, struct wbox *b, uint32_t uid,
+    struct oplog_file file)
 {
 	struct buf *path = &f->scratch;
 	int rc = make_hh(f, b, uid, false);
@@ -129,7 +149,7 @@ link_at(struct part_files *f, int from_fd, const char *from, int flags, struct w
 	writer_inflight_add(f, b, uid);
 	writer_file_message_path(path, b, uid);
 	for (int i = 0; i < 3; i++) {
-		if (linkat(from_fd, from, f->dirfd, buf_cstr(path), flags) == 0) {
+		if (link_once(f, from_fd, from, buf_cstr(path)) == 0) {
 			links_add(f, b, uid, file);
 			return 0;
 		}
@@ -152,10 +172,7 @@ link_fd(struct part_files *f, int fd, struct wbox *b, uint32_t uid)
 
 	if (rc < 0)
 		return rc;
-	buf_clear(&f->from);
-	buf_lit(&f->from, "/proc/self/fd/");
-	buf_u64(&f->from, (unsigned)fd);
-	return link_at(f, AT_FDCWD, buf_cstr(&f->from), AT_SYMLINK_FOLLOW, b, uid, f->seen);
+	return link_at(f, fd, NULL, b, uid, f->seen);
 }
 
 static void
@@ -332,7 +349,7 @@ link_message(struct part_files *f, struct wbox *from, uint32_t uid, struct wbox 
 	if (is_linked(f, buf_cstr(&path), to, to_uid))
 		links_add(f, to, to_uid, copy_look(f, from, uid));
 	else
-		rc = link_at(f, f->dirfd, buf_cstr(&path), 0, to, to_uid, copy_look(f, from, uid));
+		rc = link_at(f, f->dirfd, buf_cstr(&path), to, to_uid, copy_look(f, from, uid));
 	if (rc == -EMLINK)
 		rc = link_full(f, buf_cstr(&path), to, to_uid);
 	if (rc < 0)
@@ -382,7 +399,7 @@ writer_sync_batch(struct part_files *f, struct wlog *l)
 	if (!f->sync)
 		return 0;
 	if (f->bodies.written && frame) {
-		int rc = writer_bodies_sync(f);
+		int rc = writer_bodies_sync(f, l);
 
 		if (rc < 0)
 			return rc;

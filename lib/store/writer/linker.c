@@ -260,7 +260,6 @@ int
 writer_linker_open(struct linker *g, struct part_files *of)
 {
 	g->shared = of;
-	g->files.path = of->path;
 	g->files.sync = of->sync;
 	g->files.dirfd = of->dirfd;
 	/* One of its own: the kernel tells a failed write-back once to each. */

@@ -57,7 +57,6 @@ part_connect(struct store_part *p, const struct store_part_config *c)
 	p->config.name = p->name = mem_str(c->name);
 	p->config.path = p->path = mem_str(c->path);
 	p->config.snapshots = p->snapshots = c->snapshots ? mem_str(c->snapshots) : NULL;
-	p->files.path = p->path;
 	p->files.sync = c->sync;
 	p->files.dirfd = p->files.syncfd = -1;
 	pthread_mutex_init(&p->files.names, NULL);

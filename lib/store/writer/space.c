@@ -6,23 +6,31 @@
  * used.  Nothing here fails: what cannot be asked stays as it was. */
 #include <sys/statvfs.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "store/writer/writer-impl.h"
 
-#define INDEX_WARN 90 /* per cent of the map */
+#define INDEX_WARN 90                             /* per cent of the map */
+#define FAR        ((uint64_t)1024 * 1024 * 1024) /* bytes above min_free, */
+#define FAR_US     50000                          /* which no disk writes in so long */
 
+/* Far from min_free the disk is not asked for each batch. */
 static void
 space_look_disk(struct writer *w)
 {
+	uint64_t now = clock_mono_us(), room;
 	struct statvfs st;
 	bool full;
 
-	if (fstatvfs(w->files->dirfd, &st) < 0)
+	if (now < w->space_at || fstatvfs(w->files->dirfd, &st) < 0)
 		return;
-	full = (uint64_t)st.f_bavail * st.f_frsize < w->config->min_free;
+	room = (uint64_t)st.f_bavail * st.f_frsize;
+	full = room < w->config->min_free;
+	if (!full && room - w->config->min_free > FAR)
+		w->space_at = now + FAR_US;
 	if (full != w->full)
 		log_event(LOG_WARN, full ? "store_full" : "store_space", "partition=%s free=%llu",
-		    log_str(w->config->name), (unsigned long long)st.f_bavail * st.f_frsize);
+		    log_str(w->config->name), (unsigned long long)room);
 	w->full = full;
 	w->stats.full = full;
 }

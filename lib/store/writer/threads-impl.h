@@ -48,10 +48,10 @@ struct inflight;
 struct wbody {
 	int fd;
 	uint32_t size;
+	int64_t date;
 	/* Once it is in the journal: */
 	uint32_t crc;
 	uint64_t at;
-	int64_t date;
 };
 
 /* The journal of bodies, log/bodies: two areas, each used again when a steady point has all its batches. */
@@ -76,8 +76,7 @@ struct part_bodies {
 
 /* Message files: links of the running batch, and what it must sync before its commit. */
 struct part_files {
-	const char *path; /* of the partition */
-	bool sync;        /* false: tests only */
+	bool sync; /* false: tests only */
 	int dirfd, syncfd;
 	int64_t now;     /* of the running batch, unix seconds */
 	uint64_t batch;  /* its number since the start */
@@ -90,6 +89,7 @@ struct part_files {
 	bool in_place;             /* this file system overwrites: see writer_sync_batch */
 	int seen_of;               /* 1 + the body that was looked at last; 0 = none */
 	struct oplog_file seen;    /* its size and checksum */
+	int64_t seen_date;         /* and its time of change, unix seconds */
 	unsigned nbodies;          /* that came with a checksum */
 	bool doubt;                /* one was wrong */
 	struct inflight *inflight;
@@ -97,6 +97,7 @@ struct part_files {
 	    unmoved; /* struct unmoved: what intent.c could not move; changes under `names` */
 	bool moves_unknown;       /* nor look what there is */
 	struct buf scratch, from; /* paths of a link */
+	bool link_by_name;        /* the kernel links no open file by its descriptor */
 	/* Held while directories move, and by the purger and the linker while they look: by
 	 * writer_names_lock alone. */
 	pthread_mutex_t names, names_turn;
@@ -281,7 +282,8 @@ uint32_t writer_bodies_add(struct part_files *f, int fd);
 /* Writes those of the running batch, whose frame comes next, if they can all be there; `steady` is the batch of
  * the last steady point. */
 void writer_bodies_write(struct part_files *f, uint64_t steady);
-int writer_bodies_sync(struct part_files *f) MUSTCHECK; /* what that has written: 0 or -errno */
+/* What that has written, while the frame of `l` is on its way too: 0 or -errno. */
+int writer_bodies_sync(struct part_files *f, const struct wlog *l) MUSTCHECK;
 void writer_bodies_settled(struct part_files *f, uint64_t batch, bool good);
 /* Files may be linked that are not on disk: the next point syncs them. */
 void writer_bodies_doubt(struct part_files *f);

@@ -211,8 +211,10 @@ struct writer {
 	struct list longs; /* struct wlong */
 	bool empty_due;    /* deleted mailboxes are still to be emptied */
 	uint64_t slice_at; /* us: since when the running job or slice is at work */
+	uint64_t cpu_at;   /* us of the thread's CPU time when the last batch ended */
 	struct wlog oplog;
 	bool full;                      /* of disk: nothing is taken in */
+	uint64_t space_at;              /* us: when the disk must be asked again */
 	bool index_near;                /* nine tenths of the map are used */
 	struct buf held;                /* struct held: accounts that are being moved away */
 	int failing;                    /* what the last batch failed for, 0 = it did not */
