@@ -8,7 +8,8 @@
 static bool
 is_access(struct slice table)
 {
-	return table.n > 7 && slice_ieq(slice_from(table, table.n - 7), S("_ACCESS"));
+	return (table.n > 7 && slice_ieq(slice_from(table, table.n - 7), S("_ACCESS"))) ||
+	    slice_ieq(table, S("AUTH_REWRITE"));
 }
 
 /* What an access table decides, with its arguments. */

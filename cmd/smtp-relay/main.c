@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "daemon/program.h"
 #include "base/mem.h"
+#include "access.h"
 #include "filters.h"
 #include "guard.h"
 
@@ -248,6 +249,16 @@ static const struct conf_section sections[] = {
 static const struct conf_schema schema = { keys, NELEM(keys), sections, NELEM(sections) };
 
 /* clang-format off */
+#define ACCESS_METRIC(table, result) M_ACCESS + (table) * ACCESS_RESULTS + (result)
+#define ACCESS_METRICS(table, word, who, name)                                                     \
+	[ACCESS_METRIC(table, ACCESS_REFUSED)] = { "access_" word "_refused", COUNTER,             \
+	    who " that " name " has refused for good." },                                          \
+	[ACCESS_METRIC(table, ACCESS_DEFERRED)] = { "access_" word "_deferred", COUNTER,           \
+	    who " that " name " has refused for now, or has no answer about." },                   \
+	[ACCESS_METRIC(table, ACCESS_HELD)] = { "access_" word "_held", COUNTER,                   \
+	    who " that " name " holds." },                                                         \
+	[ACCESS_METRIC(table, ACCESS_DROPPED)] = { "access_" word "_dropped", COUNTER,             \
+	    who " that " name " makes vanish." }
 static const struct metric metrics[] = {
 	[M_CONNECTIONS] = { "smtp_connections", COUNTER, "Connections accepted." },
 	[M_SESSIONS] = { "smtp_sessions", GAUGE, "Sessions open." },
@@ -301,7 +312,13 @@ static const struct metric metrics[] = {
 	[M_BRAKED] = { "smtp_braked", COUNTER, "Messages and recipients above the limits of an hour." },
 	[M_STRESS_ENDED] = { "smtp_stress_ended", COUNTER,
 	    "Sessions of strangers that ended because they kept us waiting while places were short." },
-	{ NULL, COUNTER, NULL },
+	ACCESS_METRICS(MTA_ACCESS_FROM, "from", "Senders", "FROM_ACCESS"),
+	ACCESS_METRICS(MTA_ACCESS_ORIG_SEND, "orig_send", "Recipients", "ORIG_SEND_ACCESS"),
+	ACCESS_METRICS(MTA_ACCESS_SEND, "send", "Recipients", "SEND_ACCESS"),
+	ACCESS_METRICS(MTA_ACCESS_ORIG_MAIL, "orig_mail", "Recipients", "ORIG_MAIL_ACCESS"),
+	ACCESS_METRICS(MTA_ACCESS_MAIL, "mail", "Recipients", "MAIL_ACCESS"),
+	ACCESS_METRICS(MTA_ACCESS_AUTH, "auth", "Messages", "AUTH_REWRITE"),
+	[M_ACCESS_END] = { NULL, COUNTER, NULL },
 };
 /* clang-format on */
 
@@ -342,6 +359,7 @@ channels_load(void)
 	channels_free(&relay.old_channels);
 	relay.old_channels = relay.channels;
 	relay.channels = new;
+	relay.tables = access_tables(new);
 	return true;
 }
 

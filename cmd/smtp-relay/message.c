@@ -9,13 +9,14 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/utf8.h"
+#include "access.h"
 #include "cut.h"
 
 #define PASS_PIECE  65536
 #define PASS_PIECES 8 /* in a turn */
 
-static const struct stage *const stages[] = { &claims_stage, &trace_stage, &password_stage,
-	&address_stage, &list_stage };
+static const struct stage *const stages[] = { &claims_stage, &trace_stage, &access_stage,
+	&password_stage, &address_stage, &list_stage };
 
 static const char *const sources
     [] = { [ROLE_MX] = "tcp_local", [ROLE_SUBMISSION] = "tcp_submit", [ROLE_LOCAL] = "local" };
@@ -83,6 +84,17 @@ message_bodies(struct session *s)
 	m->gone = arena_array(&s->smtp.arena, m->nbodies, sizeof(*m->gone));
 }
 
+static void
+message_waited(struct session *s)
+{
+	const struct verdict *no = terms_body(s);
+
+	if (no)
+		message_filtered(s, no);
+	else
+		refuse_ask(s, message_asked);
+}
+
 /* DATA or the first BDAT: the envelope is complete, but for recipients that filters add. */
 void
 relay_message_begin(struct smtp_server *smtp)
@@ -97,7 +109,7 @@ relay_message_begin(struct smtp_server *smtp)
 	s->message = m;
 	buf_slice(&m->above, s->asked_for.prepend);
 	message_bodies(s);
-	refuse_ask(s, message_asked);
+	access_wait(s, message_waited);
 }
 
 /* Who gets it beside the recipients that are expanded once more, who may be members of a list that is: for
@@ -458,8 +470,12 @@ held_show(struct session *s)
 {
 	struct message *m = s->message;
 	struct slice fields = buf_get(&m->head);
-	struct buf room[2] = { { 0 } };
+	struct buf room[3] = { { 0 } };
 
+	if (!access_header(s, fields)) {
+		message_passed(s);
+		return;
+	}
 	if (claims_found(s, fields)) {
 		claims_stage.fields(s, 0, fields, &room[0]);
 		fields = buf_get(&room[0]);
@@ -468,10 +484,15 @@ held_show(struct session *s)
 		trace_stage.fields(s, 0, fields, &room[1]);
 		fields = buf_get(&room[1]);
 	}
+	if (access_stage.wants(s, 0)) {
+		access_stage.fields(s, 0, fields, &room[2]);
+		fields = buf_get(&room[2]);
+		s->access->shown = true;
+	}
 	filters_message(s, fields, held_filtered);
 	buf_fini(&m->head);
-	buf_fini(&room[0]);
-	buf_fini(&room[1]);
+	for (size_t i = 0; i < NELEM(room); i++)
+		buf_fini(&room[i]);
 }
 
 /* ---- all of it is here --------------------------------------------------------------------------- */

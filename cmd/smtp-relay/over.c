@@ -119,9 +119,15 @@ relay_message_over(struct session *s)
 {
 	struct smtp_server *smtp = &s->smtp;
 	struct message *m = s->message;
+	const struct verdict *no;
 
 	if (m->refused) {
 		over_password(s);
+		return;
+	}
+	no = terms_over(s);
+	if (no) {
+		smtp_server_answer(smtp, no);
 		return;
 	}
 	/* A list's limit: the client has said less than it sent, or the list is alone (rcpt.c). */

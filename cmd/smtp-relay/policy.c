@@ -129,7 +129,7 @@ policy_failed(struct session *s, const struct policy_conf *p, const char *why)
 }
 
 /* A field above the message; what is no single one is left out. */
-static bool
+bool
 policy_prepend(struct session *s, struct slice field)
 {
 	size_t colon = slice_find(field, ':');

@@ -1,4 +1,4 @@
-/* smtp-relay/rcpt-body.h: which of a message's bodies a recipient gets; for rcpt.c. */
+/* smtp-relay/rcpt-body.h: which of a message's bodies a recipient gets, and what the log hears; for rcpt.c. */
 #ifndef SMTP_RELAY_RCPT_BODY_H
 #define SMTP_RELAY_RCPT_BODY_H
 #include "relay.h"
@@ -27,4 +27,8 @@ unsigned rcpt_body(struct session *s, const struct expand_edit *edit, const char
     struct rcpt_bodies *seen);
 /* The bodies of the leg's further roads, as bits. */
 uint32_t rcpt_roads(struct session *s, const struct expand_leg *leg, struct rcpt_bodies *seen);
+
+/* rcpt-log.c: who gets it, and who does not. */
+void rcpt_log(struct session *s, const struct expand_result *r, const char *as_given);
+void rcpt_log_failed(const struct session *s, const struct expand_result *r);
 #endif

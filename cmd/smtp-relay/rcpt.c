@@ -10,20 +10,22 @@
 #include "base/log.h"
 #include "base/must.h"
 #include "base/utf8.h"
+#include "access.h"
 #include "filters.h"
 #include "rcpt-body.h"
 
 #define HELD_MAX        500000 /* recipients of all transactions, above which lists wait; 300 bytes each */
 #define HELD_CLIENT_MAX 150000 /* the same of one client's */
 #define LIST_MIN        100    /* legs of what counts as a list for that */
-#define LOGGED_MAX      20     /* legs of one RCPT that have a line of their own */
 
 struct rcpt_wait {
 	const struct smtp_rcpt *rcpt;
-	struct address to;                                       /* with a domain */
-	bool back;                                               /* it was one of SRS */
-	bool judged;                                             /* policy services have agreed, */
-	bool filtered;                                           /* and filters */
+	struct address to;          /* with a domain */
+	bool back;                  /* it was one of SRS */
+	bool judged;                /* policy services have agreed, */
+	bool filtered;              /* and filters */
+	struct access_rcpt *access; /* what tables have said; or NULL */
+	struct verdict answer;      /* while it waits */
 	void (*added)(struct session *, const struct verdict *); /* a filter adds it; else NULL */
 };
 
@@ -221,23 +223,6 @@ rcpt_add(struct session *s, const struct expand_leg *leg, const char *as_given, 
 	metric_add(M_FORWARDED, leg->onward);
 }
 
-static void
-rcpt_log(struct session *s, const struct expand_result *r, const char *as_given)
-{
-	for (size_t i = 0; i < r->nlegs && r->nlegs <= LOGGED_MAX; i++) {
-		const struct expand_leg *leg = &r->legs[i];
-
-		log_event(LOG_INFO, "rcpt", "sid=%s qid=%s to=%s channel=%s host=%s%s%s%s%s",
-		    s->sid, s->qid, log_str(leg->address), leg->channel, log_str(leg->host),
-		    leg->onward ? " forwarded=" : "", leg->onward ? log_str(as_given) : "",
-		    leg->list ? " list=" : "", leg->list ? log_str(leg->list) : "");
-	}
-	if (r->nlegs > LOGGED_MAX)
-		log_event(LOG_INFO, "expanded", "sid=%s qid=%s to=%s list=%s legs=%zu failed=%zu",
-		    s->sid, s->qid, log_str(as_given), log_str(r->legs[0].list), r->nlegs,
-		    r->nfailures);
-}
-
 /* The key of an address as RCPT gave it; no address begins so. */
 static struct slice
 rcpt_said(struct session *s, const char *as_given)
@@ -273,18 +258,29 @@ rcpt_asked(struct session *s, const struct expand_edit *e)
 	}
 }
 
+static void
+rcpt_waited(struct session *s)
+{
+	struct verdict v = s->rcpt->answer;
+
+	if (v.kind == OK)
+		s->rcpt = NULL;
+	smtp_server_answer(&s->smtp, &v);
+}
+
 /* The answer; behind it the next RCPT may be under way.  What is refused tells the log to whom. */
 static void
 rcpt_say(struct session *s, struct verdict v)
 {
 	void (*added)(struct session *, const struct verdict *) = s->rcpt->added;
 
-	if (added || v.kind == OK)
+	s->rcpt->answer = v;
+	if (added) {
 		s->rcpt = NULL;
-	if (added)
 		added(s, &v);
-	else
-		smtp_server_answer(&s->smtp, &v);
+	} else {
+		access_wait(s, rcpt_waited);
+	}
 }
 
 static void
@@ -296,13 +292,16 @@ rcpt_accept(struct session *s, const struct expand_result *r)
 
 	rcpt_room(s, r->nlegs);
 	for (size_t i = 0; i < r->nlegs; i++) {
-		const char **of = r->legs[i].onward ? &onward : &orcpt;
+		struct expand_leg leg = r->legs[i];
+		const char **of = leg.onward ? &onward : &orcpt;
 
+		if (s->rcpt->access && !access_leg(s, &s->rcpt->access->legs[i], &leg))
+			continue;
 		if (!*of)
-			*of = orcpt_text(s, as_given, r->legs[i].onward);
+			*of = orcpt_text(s, as_given, leg.onward);
 		if (i == 0 || r->legs[i].edit != r->legs[i - 1].edit)
 			rcpt_asked(s, r->legs[i].edit);
-		rcpt_add(s, &r->legs[i], as_given, *of, &seen);
+		rcpt_add(s, &leg, as_given, *of, &seen);
 	}
 	if (r->max_list && (!s->max_list || r->max_list < s->max_list))
 		s->max_list = r->max_list;
@@ -313,26 +312,6 @@ rcpt_accept(struct session *s, const struct expand_result *r)
 }
 
 /* ---- the command -------------------------------------------------------------------------------- */
-
-/* Whom nobody tells: the sender hears of none that others can still be reached beside. */
-static void
-rcpt_log_failed(const struct session *s, const struct expand_result *r)
-{
-	struct buf to = { 0 };
-
-	address_write(&to, &s->rcpt->to);
-	for (size_t i = 0; i < r->nfailed; i++) {
-		const struct expand_failure *f = &r->failed[i];
-
-		if (f->via == f->address)
-			continue; /* it is the answer */
-		log_event(LOG_WARN, "forward_failed",
-		    "sid=%s qid=%s to=%s via=%s forward=%s verdict=%d.%d.%d text=%s", s->sid,
-		    s->qid, log_value(buf_get(&to)), log_str(f->via), log_str(f->address),
-		    f->v.kind, f->v.subject, f->v.detail, log_str(f->v.text));
-	}
-	buf_fini(&to);
-}
 
 /* Recipients of all transactions of this client. */
 static size_t
@@ -461,6 +440,7 @@ rcpt_expanded(void *arg, const struct expand_result *r)
 	struct rcpt_bodies bodies;
 	struct expand_result whole;
 	struct expand_leg leg;
+	const struct verdict *no;
 	struct verdict v;
 
 	rcpt_bodies_look(s, r, &bodies);
@@ -481,6 +461,9 @@ rcpt_expanded(void *arg, const struct expand_result *r)
 	if (rcpt_refused(s, r, &bodies, &v)) {
 		rcpt_log_failed(s, r);
 		rcpt_say(s, v);
+	} else if (!s->rcpt->added && access_rcpt_wanted() &&
+	    (no = access_rcpt(s, s->rcpt->rcpt, r, &s->rcpt->access))) {
+		rcpt_say(s, *no);
 	} else if (!s->rcpt->judged && !s->rcpt->added && policy_wanted(s)) {
 		policy_ask(s, &s->rcpt->to, rcpt_policied);
 	} else if (!s->filters || s->rcpt->filtered || s->rcpt->added || rcpt_filter(s, r)) {
@@ -512,6 +495,7 @@ void
 rcpt_start(struct session *s, const struct smtp_rcpt *rcpt,
     void (*added)(struct session *, const struct verdict *))
 {
+	const struct verdict *no;
 	bool good;
 
 	s->rcpt = arena_new(&s->smtp.arena, sizeof(*s->rcpt));
@@ -541,7 +525,10 @@ rcpt_start(struct session *s, const struct smtp_rcpt *rcpt,
 		rcpt_say(s, verdict(OUT_GROUP_ALONE));
 		return;
 	}
-	rcpt_expand(s);
+	if (!added && (no = terms_rcpt(s)))
+		rcpt_say(s, *no);
+	else
+		rcpt_expand(s);
 }
 
 /* It is for his Sent folder: a copy that was on its way elsewhere when he moved. */

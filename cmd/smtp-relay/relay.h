@@ -13,7 +13,9 @@
  *	warn.c     the postmaster hears of users whom the brake stops
  *	names.c    names of clients
  *	policy.c   policy services, about each recipient
- *	rcpt.c     RCPT: who may have it, and who gets it; rcpt-body.h: which body of it
+ *	access.h   the access tables of mappings
+ *	terms.c    what the keywords of a session's channel want of it
+ *	rcpt.c     RCPT: who may have it, and who gets it; rcpt-body.h: which body of it, and rcpt-log.c
  *	release.c  mail that is kept for later, and cancelled
  *	sent.c     a copy for the sender's Sent folder
  *	detour.c   channels that a message goes through on its way to the one that it is for
@@ -113,7 +115,9 @@ enum metric_id {
 	M_FILTERED, M_FILTER_REFUSED, M_FILTER_DISCARDED, M_FILTER_HELD, M_FILTER_FAILED, M_KEPT,
 	M_GUARD_KNOWN, M_GUARD_PASSED, M_GUARD_DENIED, M_GUARD_RATE, M_GUARD_BUSY, M_GUARD_EARLY, M_GUARD_LISTED,
 	M_GUARD_ERRORS, M_GUARD_WAITING, M_GUARD_LIST_FAILED, M_POLICY_ASKED, M_POLICY_REFUSED, M_POLICY_FAILED,
-	M_CUT, M_BRAKED, M_STRESS_ENDED
+	M_CUT, M_BRAKED, M_STRESS_ENDED,
+	M_ACCESS, /* of enum access_result for each table of smtp-relay, which are six */
+	M_ACCESS_END = M_ACCESS + 6 * 4
 };
 /* clang-format on */
 
@@ -126,6 +130,7 @@ struct relay {
 	struct job_cut *cut;
 	struct expand *expand;
 	struct channels *channels, *old_channels; /* the old ones may still be pointed at */
+	unsigned tables; /* access tables that are there: access_tables() */
 	struct smtp_limits limits, local_limits;
 	struct list sessions;
 	size_t nsessions;
@@ -193,6 +198,7 @@ struct session {
 		bool gone;
 	} * more;               /* of each */
 	size_t nrcpts_asked;    /* RCPT commands that were accepted */
+	size_t nrcpts_said;     /* RCPT commands at all */
 	struct map rcpts_known; /* by address: which of rcpts, from 1 */
 	/* What becomes of it for some recipients, by body from 1: what lists make of it, and the channel
 	 * for which its addresses are rewritten; one of the two may be NULL.  Whole: nothing, not even a
@@ -216,7 +222,13 @@ struct session {
 	/* policy.c, while services are asked; and what they want of the message. */
 	void (*policy_then)(struct session *, const struct verdict *);
 	const struct address *policy_rcpt;
-	size_t policy_at; /* the service that is asked */
+	size_t policy_at;      /* the service that is asked */
+	struct access *access; /* access.h; NULL: no table has said anything */
+	struct terms {
+		int64_t blocks; /* most KiB, -1 = no limit, as all of these */
+		int64_t rcpts;  /* recipients that are taken */
+		int64_t cutoff; /* recipients above which all of it is refused */
+	} terms;                /* of the channel and of tables, for this transaction */
 	struct {
 		struct slice prepend; /* fields */
 		const char *hold;     /* a reason, or NULL */
@@ -304,6 +316,18 @@ bool policy_wanted(const struct session *s);
 void policy_ask(struct session *s, const struct address *rcpt,
     void (*then)(struct session *, const struct verdict *));
 bool policy_check(struct buf *why);
+/* One more field above the message; false: it is no field, or they are too many. */
+bool policy_prepend(struct session *s, struct slice field);
+
+/* terms.c.  What mta.cnf says of the session's channel; NULL: nothing. */
+const struct mta_channel *relay_channel(const struct session *s);
+/* MAIL: the limits of this transaction; false: it is answered. */
+bool terms_begin(struct session *s, const struct smtp_mail *mail);
+/* One more recipient: NULL, or why not. */
+const struct verdict *terms_rcpt(struct session *s);
+/* DATA: NULL, or why not; and all of it is here. */
+const struct verdict *terms_body(struct session *s);
+const struct verdict *terms_over(struct session *s);
 
 /* names.c: the client's name, asked for when the session begins (relay.client_names). */
 void names_begin(struct session *s);

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "daemon/role.h"
+#include "access.h"
 #include "filters.h"
 #include "guard.h"
 
@@ -136,6 +137,15 @@ mail_filtered(struct session *s, const struct verdict *no)
 		relay_session_answer(s, OUT_SENDER_OK);
 }
 
+static void
+mail_tables_judged(struct session *s, const struct verdict *no)
+{
+	if (no)
+		smtp_server_answer(&s->smtp, no);
+	else
+		filters_ask(s, MILTER_AT_MAIL, mail_filtered);
+}
+
 /* The sender is one that may be used; the rules may make another address of it. */
 static void
 mail_accept(struct session *s)
@@ -152,7 +162,7 @@ mail_accept(struct session *s)
 		    log_value(buf_get(&b)), (unsigned long long)s->smtp.mail.size);
 		buf_fini(&b);
 	}
-	filters_ask(s, MILTER_AT_MAIL, mail_filtered);
+	access_mail(s, mail_tables_judged);
 }
 
 static void
@@ -208,7 +218,7 @@ on_mail(struct smtp_server *smtp, const struct smtp_mail *mail)
 		relay_session_answer(s, OUT_QUEUE_FULL);
 		return;
 	}
-	if (!release_judge(s, mail))
+	if (!terms_begin(s, mail) || !release_judge(s, mail))
 		return;
 	priority_judge(s, mail);
 	if (!deliver_by_judge(s, mail))
@@ -237,10 +247,11 @@ on_reset(struct smtp_server *smtp)
 	relay_message_forget(s);
 	filters_forget(s);
 	xforward_forget(s);
+	s->access = NULL;
 	s->rcpts = NULL;
 	s->more = NULL;
 	relay.nrcpts -= s->nrcpts;
-	s->nrcpts = s->rcpts_room = s->nrcpts_asked = s->nbodies = 0;
+	s->nrcpts = s->rcpts_room = s->nrcpts_asked = s->nrcpts_said = s->nbodies = 0;
 	s->max_list = s->release_at = 0;
 	s->sent = NULL;
 	s->sent_wait = NULL;

@@ -319,6 +319,10 @@ address_decide(struct task *t)
 
 	route_rewrite(x->e->p.channels, &q, &x->arena, &way);
 	t->text = way.text;
+	if (way.result == MTA_RW_OK && expand_asked(x, t->node)) {
+		x->result.decided = way.decided;
+		x->result.rewritten = arena_cstr(&x->arena, way.text);
+	}
 	if (way.result == MTA_RW_LATER) {
 		t->found = NULL;
 		address_ask(t, t->addr.local, t->wanted);

@@ -113,6 +113,9 @@ struct expand_failure {
 struct expand_result {
 	struct verdict v; /* OK: there are legs; else why the address is not taken */
 	bool ours;        /* the domain is in the directory: relaying is no question */
+	/* What the rules made of the address that was asked for, and the channel that they came to, before
+	 * anybody was looked up; NULL: that far it has not come. */
+	const char *decided, *rewritten;
 	const struct expand_leg *legs;
 	size_t nlegs;
 	const struct expand_failure *failed;

@@ -41,6 +41,14 @@
 #define OUT_POLICY_AWAY		TEMP, 451, "4.3.5", "a policy service is not available, try again later"
 /* A policy service cannot be asked or understood, and on_failure = reject. */
 #define OUT_POLICY_GONE		PERM, 550, "5.3.5", "a policy service is not available"
+/* An access table of mappings refuses it and says no more about why; its own words and status take the place of these. */
+#define OUT_ACCESS_DENIED	PERM, 550, "5.7.1", "the tables of this site refuse it"
+/* An access table of mappings has come to no answer within its bounds. */
+#define OUT_ACCESS_AWAY		TEMP, 451, "4.3.5", "a mapping table has no answer, try again later"
+/* A message is larger than its channel takes (blocklimit, sourceblocklimit), or a table says ($S). */
+#define OUT_CHANNEL_SIZE	PERM, 552, "5.3.4", "message is larger than %lld KiB"
+/* A message has more recipients than its channel takes at all (recipientcutoff), or a table says ($S). */
+#define OUT_CHANNEL_CUTOFF	PERM, 554, "5.5.3", "more than %lld recipients, nobody gets it"
 
 /* ---- What a filter learns of people */
 

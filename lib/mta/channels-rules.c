@@ -63,12 +63,14 @@ channels_rules_read(struct channels *cs, const char *path, struct buf *why)
 
 	if (rules) {
 		cs->rules = mta_conf_compile(rules, shared.hostname, rules_read, NULL, &notes);
-		if (maps)
-			cs->mappings = mta_mappings_compile(maps, rules_read, NULL, &notes);
-		if (general)
-			cs->general = mta_general_compile(general, rules_read, NULL, &notes);
 		rules_notes(&notes, why);
 	}
+	/* Access tables are asked whoever has made the rules. */
+	if (maps)
+		cs->mappings = mta_mappings_compile(maps, rules_read, NULL, &notes);
+	if (general)
+		cs->general = mta_general_compile(general, rules_read, NULL, &notes);
+	rules_notes(&notes, why);
 	if (aliases) {
 		cs->aliases = mta_aliases_compile(aliases, rules_read, NULL, &notes);
 		rules_notes(&notes, why);

@@ -197,13 +197,17 @@ text_take(const char **field, struct slice *rest, struct arena *a, const char **
 }
 
 static int
-count_take(int64_t *field, struct slice *rest, const char **why)
+count_take(int64_t *field, int most, struct slice *rest, struct arena *a, const char **why)
 {
 	struct slice word;
 	uint64_t v;
 
 	if (!slice_word(rest, &word) || slice_u64(word, INT32_MAX, &v) < 0) {
 		*why = "expects a number";
+		return -EINVAL;
+	}
+	if (most && v > (uint64_t)most) {
+		*why = arena_printf(a, "expects a number from 0 to %d", most);
 		return -EINVAL;
 	}
 	*field = (int64_t)v;
@@ -225,7 +229,7 @@ mta_keyword_apply(struct mta_channel *c, const struct mta_keyword *k, struct sli
 			((int *)(void *)at)[1] = k->value;
 		return 0;
 	case MTA_KW_TEXT: return text_take((const char **)(void *)at, rest, a, why);
-	case MTA_KW_COUNT: return count_take((int64_t *)(void *)at, rest, why);
+	case MTA_KW_COUNT: return count_take((int64_t *)(void *)at, k->value, rest, a, why);
 	case MTA_KW_TIMES:
 	case MTA_KW_DAYS:
 		return times_take((struct mta_times *)(void *)at, rest, k->type == MTA_KW_DAYS,

@@ -55,11 +55,12 @@ struct mta_channel {
 	    transactionlimit;
 	int64_t disconnect_transactions, disconnect_rejects, disconnect_bad;
 	int64_t blocklimit, linelimit, linelength, maxblocks, maxlines;
+	int64_t authrewrite;
 	int64_t alternate_blocks, alternate_lines, alternate_recipients;
 	const char *daemon, *pool, *interface, *lastresort, *defaulthost, *alternatechannel;
 	const char *tlsswitch, *saslswitch, *userswitch, *notifychannel, *returnaddress;
 	const char *returnpersonal, *aliasdetour, *expandchannel, *language, *fileinto;
-	const char *sourcefilter, *destinationfilter, *authrewrite;
+	const char *sourcefilter, *destinationfilter;
 	const char *rate, *rate_total;           /* N/TIME: mta/channels.h */
 	struct mta_times backoff[4], notices[4]; /* urgent, normal, non-urgent, all */
 };
@@ -68,7 +69,7 @@ enum mta_keyword_type {
 	MTA_KW_SET,   /* no argument; the int at the offset becomes the value */
 	MTA_KW_PAIR,  /* the same for the int at the offset and the one behind it */
 	MTA_KW_TEXT,  /* one argument, const char * */
-	MTA_KW_COUNT, /* one argument, int64_t, not negative */
+	MTA_KW_COUNT, /* one argument, int64_t, not negative; above 0 the value is the most */
 	MTA_KW_TIMES, /* one to eight times, struct mta_times */
 	MTA_KW_DAYS,  /* one to five numbers of days that grow, or times; struct mta_times */
 	MTA_KW_NONE   /* known and without effect: value is the number of arguments */

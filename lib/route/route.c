@@ -124,6 +124,7 @@ way_found(const struct channels *c, const struct mta_rewritten *r, struct arena 
 	buf_fini(&b);
 	way->v = verdict(OUT_RCPT_OK);
 	way->directory = is_directory(r->channel);
+	way->decided = way->directory && c->made ? "l" : arena_str(a, r->channel->name);
 	if (way->directory)
 		return;
 	/* Whose program it is says the directory; an address that anybody writes could say anything. */

@@ -26,6 +26,8 @@ struct route_way {
 	enum mta_result result; /* MTA_RW_OK: the rest is set; MTA_RW_LATER; else v says why not */
 	struct verdict v;       /* also with MTA_RW_OK, when no program delivers that channel */
 	bool directory;         /* the directory says more: no channel and host */
+	const char *
+	    decided; /* the channel that the rules came to, as tables know it; l for the directory's */
 	const char *channel, *host;
 	struct address address; /* to deliver to, domain in lower case */
 	struct slice text;      /* the same written */
