@@ -34,7 +34,7 @@ block_keywords(struct loader *l, const struct mta_line *at, struct slice rest,
 		const char *near, *why;
 
 		if (!k) {
-			near = mta_keyword_nearest(word);
+			near = mta_errors_full(l->notes) ? NULL : mta_keyword_nearest(word);
 			mta_error(l->notes, at, "there is no keyword " SFMT "%s%s%s", SARG(word),
 			    near ? "; is it " : "", near ? near : "", near ? "?" : "");
 			return; /* what follows may be its argument */

@@ -2,7 +2,7 @@
  *
  * Called by the three compilers (rules with channels, mappings, general database).  Owns nothing but
  * the arena of the lines.  What fails: a file that cannot be read, a line or a whole that is too long,
- * an include that is relative or nested too deep; each is told with its place, and reading goes on, so
+ * an include that is relative, of a file that is being read or nested too deep; each is told with its place, and reading goes on, so
  * that one run shows everything.  Must stay true: comments vanish before anybody sees a blank line,
  * since a blank line ends the rewrite rules. */
 #include <errno.h>
@@ -17,6 +17,7 @@ struct reader {
 	mta_read_fn *read;
 	void *arg;
 	struct mta_notes *notes;
+	const char *open[MTA_NEST_MAX + 1]; /* the files being read, outermost first */
 };
 
 static void text_read(struct reader *r, const char *path, int depth, const struct mta_line *from);
@@ -38,6 +39,12 @@ note_add(struct buf *b, unsigned *n, const struct mta_line *at, const char *fmt,
 		buf_printf(b, "%s:%d: ", at->file, at->line);
 	buf_vprintf(b, fmt, ap);
 	buf_char(b, '\n');
+}
+
+bool
+mta_errors_full(const struct mta_notes *n)
+{
+	return n->nerrors >= MTA_NOTES_MAX;
 }
 
 void
@@ -135,6 +142,11 @@ text_include(struct reader *r, const struct mta_line *at, int depth)
 {
 	struct slice path = slice_trim(slice_from(at->text, 1));
 
+	for (int i = 0; i <= depth; i++)
+		if (slice_eq(path, slice_str(r->open[i]))) {
+			mta_error(r->notes, at, SFMT " includes itself", SARG(path));
+			return;
+		}
 	if (path.n == 0 || path.p[0] != '/')
 		mta_error(r->notes, at, "expected an absolute path behind `<', not `" SFMT "'",
 		    SARG(path));
@@ -199,6 +211,7 @@ text_read(struct reader *r, const char *path, int depth, const struct mta_line *
 	struct buf b = { 0 };
 	int e = r->read(r->arg, path, &b);
 
+	r->open[depth] = path;
 	if (e < 0)
 		mta_error(r->notes, from, "%s: %s", path, strerror(-e));
 	else if ((r->t->octets += b.n) > MTA_TEXT_MAX)
@@ -213,7 +226,7 @@ void
 mta_text_load(struct mta_text *t, const char *path, mta_read_fn *read, void *arg,
     struct mta_notes *notes)
 {
-	struct reader r = { t, read, arg, notes };
+	struct reader r = { .t = t, .read = read, .arg = arg, .notes = notes };
 
 	text_read(&r, path, 0, NULL);
 }

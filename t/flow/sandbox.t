@@ -213,6 +213,7 @@ try:
         up = pool.submit(call, "up", d, "--users", "1", SANDBOX_WRAP_lmtpd=wrap)
         tm.ok(tm.wait_for(lambda: os.path.exists(waits)), "a daemon waits before it starts")
         taken = env_of(d).get("LMTP_PORT")
+        thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1) # others' old connections are no hindrance
         thief.bind(("127.0.0.1", int(taken)))
         thief.listen()
         open(goes, "w").close()

@@ -9,7 +9,8 @@
 static struct mta_mappings *
 compile(const char *text, struct mta_notes *notes)
 {
-	struct file files[] = { { "/m", text }, { "/inc", "INC\n\n  a  b\n" }, { NULL, NULL } };
+	struct file files[] = { { "/m", text }, { "/inc", "INC\n\n  a  b\n" }, { "/1", "</2\n" },
+		{ "/2", "</3\n" }, { "/3", "</4\n" }, { "/round", "</m\n" }, { NULL, NULL } };
 
 	return mta_mappings_compile("/m", files_read, files, notes);
 }
@@ -311,7 +312,9 @@ static const struct {
 	{ "T\n\n  a $:\n", "expected a flag" },
 	{ "<inc\n", "/m:1: expected an absolute path behind `<'" },
 	{ "</none\n", "/m:1: /none: No such file" },
-	{ "</m\n", "files are included 3 levels deep at most" },
+	{ "</m\n", "/m includes itself" },
+	{ "</round\n", "/round:1: /m includes itself" },
+	{ "</1\n", "files are included 3 levels deep at most" },
 };
 
 static void
