@@ -37,7 +37,7 @@ warn     = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwri
            -Wformat=2 -Wvla -Wundef -Wcast-qual -Wimplicit-fallthrough -Wswitch-enum \
            $(if $(WERROR),-Werror)
 san      = $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined) \
-           $(if $(FUZZER),-fsanitize=fuzzer-no-link)
+           $(if $(FUZZER),-fsanitize=fuzzer-no-link -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION)
 harden   = -fstack-protector-strong $(if $(SAN),,-D_FORTIFY_SOURCE=2) -fPIE -fno-common
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -Ilib $(warn) $(harden) $(san) $(CFLAGS) -MMD -MP \
              -DTIERMAIL_VERSION='"$(VERSION)"'

@@ -7,6 +7,21 @@
 #include "base/must.h"
 #include "base/random.h"
 
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+/* In a fuzz target an input does the same each time (SplitMix64). */
+void
+random_bytes(void *p, size_t n)
+{
+	static uint64_t state;
+
+	for (size_t i = 0; i < n; i++) {
+		uint64_t z = state += 0x9e3779b97f4a7c15u;
+
+		z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+		((char *)p)[i] = (char)(z ^ z >> 27);
+	}
+}
+#else
 void
 random_bytes(void *p, size_t n)
 {
@@ -22,6 +37,7 @@ random_bytes(void *p, size_t n)
 		n -= (size_t)got;
 	}
 }
+#endif
 
 uint64_t
 random_u64(void)

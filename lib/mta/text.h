@@ -33,7 +33,8 @@ struct mta_notes {
 	unsigned nerrors, nwarnings;
 };
 void mta_notes_fini(struct mta_notes *n);
-bool mta_errors_full(const struct mta_notes *n); /* nobody will read the next: do not look for help */
+bool
+mta_errors_full(const struct mta_notes *n); /* nobody will read the next: do not look for help */
 void mta_error(struct mta_notes *n, const struct mta_line *at, const char *fmt, ...) PRINTF(3, 4);
 void mta_warn(struct mta_notes *n, const struct mta_line *at, const char *fmt, ...) PRINTF(3, 4);
 
