@@ -62,7 +62,7 @@ claims_found(struct session *s, struct slice fields)
 static bool
 claims_look(struct session *s, struct slice fields)
 {
-	s->message->claims = !s->filters && claims_found(s, fields);
+	s->message->claims = !s->message->filtered && claims_found(s, fields);
 	return true;
 }
 

@@ -98,6 +98,10 @@ filters_packet(struct filters *f, enum milter_stage at, struct buf *out)
 		milter_strings_write(out, MILTER_CMD_RCPT, &word, 1);
 		break;
 	case MILTER_AT_DATA: milter_strings_write(out, MILTER_CMD_DATA, NULL, 0); break;
+	case MILTER_AT_UNKNOWN:
+		word = buf_get(&f->unknown);
+		milter_strings_write(out, MILTER_CMD_UNKNOWN, &word, 1);
+		break;
 	case MILTER_AT_END:
 	case MILTER_AT_HEADER_END:
 	case MILTER_STAGES: break; /* the client's own */
@@ -262,20 +266,26 @@ macro_mail_channel(const struct filters *f, struct buf *out)
 static void
 macro_rcpt_addr(const struct filters *f, struct buf *out)
 {
-	if (f->rcpt)
+	if (f->rcpt_no) /* as Postfix: why, by which code, and by nobody's channel */
+		macro_text(out, f->rcpt_no->text);
+	else if (f->rcpt)
 		address_write(out, f->rcpt);
 }
 
 static void
 macro_rcpt_host(const struct filters *f, struct buf *out)
 {
-	macro_text(out, f->rcpt_host);
+	if (f->rcpt_no)
+		buf_printf(out, "%d.%u.%u", (int)f->rcpt_no->kind, f->rcpt_no->subject,
+		    f->rcpt_no->detail);
+	else
+		macro_text(out, f->rcpt_host);
 }
 
 static void
 macro_rcpt_channel(const struct filters *f, struct buf *out)
 {
-	macro_text(out, f->rcpt_channel);
+	macro_text(out, f->rcpt_no ? "error" : f->rcpt_channel);
 }
 
 static const struct {

@@ -43,6 +43,8 @@ filter_init(struct filters *f, struct filter *x, const struct milter_conf *m)
 	x->name = mem_str(m->name);
 	x->daemon_name = mem_str(*m->daemon_name ? m->daemon_name : shared.hostname);
 	x->on_failure = m->on_failure;
+	if (m->spamfilter && !filters_spam_source(relay_message_source(f->session), m->spamfilter))
+		x->spam = (unsigned)m->spamfilter;
 	x->client = milter_client_new(daemon_loop(), &p, &filters_calls, x);
 	return true;
 }
@@ -83,6 +85,7 @@ filters_end(struct session *s)
 		mem_free(&f->filter[i].daemon_name);
 	}
 	buf_fini(&f->packet);
+	buf_fini(&f->unknown);
 	mem_free(&s->filters);
 }
 
@@ -97,7 +100,9 @@ filters_forget(struct session *s)
 	filters_changes_stop(f);
 	for (size_t i = 0; i < f->n; i++) {
 		milter_client_abort(f->filter[i].client);
-		f->filter[i].message_over = false;
+		f->filter[i].message_over = f->filter[i].mailed = false;
+		if (!f->filter[i].no_session)
+			f->filter[i].no.kind = VERDICT_NONE;
 	}
 	f->message_no.kind = VERDICT_NONE;
 	f->discard = false;
@@ -199,15 +204,18 @@ reply_verdict(const struct milter_outcome *o)
 }
 
 static void
-filters_refuse(struct filters *f, const struct filter *x, const struct verdict *v)
+filters_refuse(struct filters *f, struct filter *x, const struct verdict *v)
 {
 	log_event(LOG_INFO, "filter", "sid=%s qid=%s filter=%s stage=%s verdict=%d.%d.%d text=%s",
 	    f->session->sid, f->session->qid, log_str(x->name), milter_stage_name(f->step), v->kind,
 	    v->subject, v->detail, log_str(v->text));
 	metric_add(M_FILTER_REFUSED, 1);
-	if (f->step <= MILTER_AT_HELO)
+	if (x->spam && f->step <= MILTER_AT_MAIL) {
+		x->no = *v; /* of recipients whose channels ask for it, not of others */
+		x->no_session = f->step <= MILTER_AT_HELO;
+	} else if (f->step <= MILTER_AT_HELO)
 		f->session_no = *v;
-	else if (f->at != MILTER_AT_RCPT)
+	else if (f->at != MILTER_AT_RCPT && f->at != MILTER_AT_UNKNOWN)
 		f->message_no = *v;
 	filters_answer(f, v);
 }
@@ -215,6 +223,10 @@ filters_refuse(struct filters *f, const struct filter *x, const struct verdict *
 static void
 filters_vanish(struct filters *f, const struct filter *x)
 {
+	if (f->at == MILTER_AT_UNKNOWN && !f->session->smtp.open) {
+		filters_answer(f, NULL); /* there is nothing to discard */
+		return;
+	}
 	log_event(LOG_INFO, "filter_discard", "sid=%s qid=%s filter=%s stage=%s", f->session->sid,
 	    f->session->qid, log_str(x->name), milter_stage_name(f->step));
 	metric_add(M_FILTER_DISCARDED, 1);
@@ -250,8 +262,9 @@ filters_failed(struct filters *f, struct filter *x, const char *why, bool pass)
 		filters_answer(f, &v);
 		return;
 	}
-	if (f->at == MILTER_AT_HELO || (pass && x->on_failure == FILTER_ACCEPT)) {
-		x->message_over = f->at != MILTER_AT_HELO;
+	if (f->at == MILTER_AT_HELO || (f->at == MILTER_AT_UNKNOWN && !f->session->smtp.open) ||
+	    (pass && x->on_failure == FILTER_ACCEPT)) {
+		x->message_over = f->at != MILTER_AT_HELO && f->session->smtp.open;
 		milter_client_abort(x->client);
 		f->i++;
 		filters_next(f);
@@ -270,19 +283,48 @@ filters_step_over(struct filters *f, struct filter *x)
 {
 	if (f->step == MILTER_AT_HELO)
 		x->greeted = true;
+	else if (f->step == MILTER_AT_MAIL)
+		x->mailed = true;
 	if (f->step == f->at)
 		f->i++;
+}
+
+/* May it be told first what it has not heard: a session, and a transaction, that are new to it? */
+static bool
+filters_catches_up(const struct filters *f, const struct filter *x)
+{
+	if (f->at == MILTER_AT_UNKNOWN)
+		return !f->session->smtp.open;
+	return f->at <= MILTER_AT_MAIL || (x->spam && f->at == MILTER_AT_RCPT && !x->mailed);
 }
 
 /* What it must hear first. */
 static enum milter_stage
 filters_step(const struct filters *f, struct filter *x)
 {
-	if (!milter_client_open(x->client) && f->at <= MILTER_AT_MAIL)
+	if (!filters_catches_up(f, x))
+		return f->at;
+	if (!milter_client_open(x->client))
 		return MILTER_AT_CONNECT;
-	if (!x->greeted && f->at <= MILTER_AT_MAIL)
+	if (!x->greeted && f->session->smtp.helo)
 		return MILTER_AT_HELO;
-	return f->at;
+	return f->at == MILTER_AT_RCPT ? MILTER_AT_MAIL : f->at;
+}
+
+/* Has it nothing to do with the question? */
+static bool
+filters_pass(const struct filters *f, const struct filter *x)
+{
+	if (x->session_over || x->message_over)
+		return true;
+	if (f->at == MILTER_AT_UNKNOWN)
+		return x->spam ? !milter_client_open(x->client) : false;
+	if (f->rcpt_no && !milter_client_hears_refused(x->client))
+		return true;
+	if (!x->spam)
+		return false;
+	return f->at == MILTER_AT_RCPT && !f->rcpt_no ? !(f->rcpt_spam & 1U << x->spam) :
+							!x->mailed;
 }
 
 /* Asks filter i; true: it need not be waited for. */
@@ -309,9 +351,12 @@ filters_next(struct filters *f)
 	while (f->i < f->n) {
 		struct filter *x = &f->filter[f->i];
 
-		if (x->session_over || x->message_over)
+		if (filters_pass(f, x))
 			f->i++;
-		else if (filters_ask_one(f, x))
+		else if (x->no.kind) {
+			filters_answer(f, &x->no);
+			return;
+		} else if (filters_ask_one(f, x))
 			filters_step_over(f, x);
 		else
 			return;
@@ -328,7 +373,7 @@ filters_on_done(void *arg, const struct milter_outcome *o)
 
 	if (o->failed) {
 		/* One that was open already may have been closed in between: that is no failure. */
-		if (f->at == MILTER_AT_MAIL && !x->fresh)
+		if (f->step <= MILTER_AT_MAIL && f->at != MILTER_AT_HELO && !x->fresh)
 			filters_next(f);
 		else
 			filters_failed(f, x, o->why, true);
@@ -463,7 +508,7 @@ filters_ask(struct session *s, enum milter_stage at, filters_then then)
 	f->at = at;
 	f->i = 0;
 	f->then = then;
-	for (size_t i = 0; at <= MILTER_AT_MAIL && i < f->n; i++) {
+	for (size_t i = 0; (at <= MILTER_AT_MAIL || !s->smtp.open) && i < f->n; i++) {
 		if (at == MILTER_AT_HELO)
 			f->filter[i].greeted = false;
 		f->filter[i].fresh = false;
@@ -471,12 +516,40 @@ filters_ask(struct session *s, enum milter_stage at, filters_then then)
 	}
 	if (f->session_no.kind)
 		filters_answer(f, &f->session_no);
+	else if (at == MILTER_AT_UNKNOWN)
+		filters_next(f);
 	else if (f->message_no.kind)
 		filters_answer(f, &f->message_no);
 	else if (f->discard)
 		filters_answer(f, NULL);
 	else
 		filters_next(f);
+}
+
+void
+filters_refused(struct session *s, const struct verdict *no, filters_then then)
+{
+	s->filters->rcpt_no = no;
+	filters_ask(s, MILTER_AT_RCPT, then);
+}
+
+void
+filters_unknown(struct session *s, struct slice verb, filters_then then)
+{
+	if (s->filters) {
+		buf_clear(&s->filters->unknown);
+		buf_slice(&s->filters->unknown, verb);
+	}
+	filters_ask(s, MILTER_AT_UNKNOWN, then);
+}
+
+bool
+filters_wanted(const struct session *s)
+{
+	for (size_t i = 0; s->filters && i < s->filters->n; i++)
+		if (!s->filters->filter[i].spam || s->filters->filter[i].mailed)
+			return true;
+	return false;
 }
 
 void

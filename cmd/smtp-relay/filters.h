@@ -3,6 +3,7 @@
  *	filters.c         the chain: who is asked, what is made of the answers, of failures
  *	filters-ask.c     what they are asked: packets and macros
  *	filters-change.c  what they want changed
+ *	filters-spam.c    who is asked because a channel wants it (spamfilter = N)
  *
  * Filters are asked about the client at EHLO, about MAIL, RCPT and DATA when all else is found good, and are
  * shown the message when all of it is here and before anything of it is in the queue: until then it is held.
@@ -19,7 +20,8 @@ struct milter_conf {
 	char *daemon_name; /* what {daemon_name} tells it; empty: hostname */
 	int on_failure;    /* enum filter_failure */
 	int64_t connect_ms, command_ms, content_ms;
-	char **listeners; /* names or roles; empty: all */
+	int64_t spamfilter; /* asked where a channel asks for this number alone; 0: always */
+	char **listeners;   /* names or roles; empty: all */
 };
 enum filter_failure { FILTER_TEMPFAIL, FILTER_ACCEPT, FILTER_REJECT };
 
@@ -34,6 +36,12 @@ struct filter {
 	bool session_over; /* it has accepted all of the session, */
 	bool message_over; /* or all of the message: it is asked no more */
 	bool fresh;        /* the connection was made for this transaction */
+	/* With a number that channels ask for, and none of ours for the source: */
+	unsigned
+	    spam; /* the number: it is asked about recipients of channels that want it; 0: about all */
+	bool mailed;       /* it has heard of this transaction, */
+	struct verdict no; /* and refuses what it is asked about; kind VERDICT_NONE: it does not */
+	bool no_session;   /* as long as the session lasts */
 };
 
 typedef void (*filters_then)(struct session *s, const struct verdict *no);
@@ -56,6 +64,9 @@ struct filters {
 	const char *hold;       /* a reason; in the transaction's arena */
 	const char *rcpt_channel, *rcpt_host; /* of the RCPT that is asked about */
 	const struct address *rcpt;
+	unsigned rcpt_spam;            /* numbers that its channels ask for, as bits */
+	const struct verdict *rcpt_no; /* it is refused: told to those who want to hear it */
+	struct buf unknown;            /* the command that nobody knows */
 	bool rcpt_asking, rcpt_agreed; /* rcpt.c is inside of asking; and all have agreed */
 	struct buf fields;             /* those that the header began with */
 	struct later later;
@@ -73,12 +84,26 @@ bool filters_listens(char *const *words, const char *name, int role);
 bool filters_listener_known(const char *word);
 /* Asks them all; then(s, NULL): go on; or what to refuse it with.  May call it from inside. */
 void filters_ask(struct session *s, enum milter_stage at, filters_then then);
+/* The same about a recipient whom others refuse with `no`, which lives until `then`; what filters say of him is nothing
+ * to anybody. */
+void filters_refused(struct session *s, const struct verdict *no, filters_then then);
+/* A command that nobody knows, in the session or the transaction as it stands. */
+void filters_unknown(struct session *s, struct slice verb, filters_then then);
+/* Is the message shown to any? */
+bool filters_wanted(const struct session *s);
 /* AT_END: shows the message: these fields, and what is in filters->body.  When it goes on, header, body, hold,
  * the session's sender and recipients are as filters want them. */
 void filters_message(struct session *s, struct slice fields, filters_then then);
 
 /* claims.c: is this the name of a field by which our filters say what they make of a message? */
 bool claims_verdict(struct slice name);
+
+/* filters-spam.c.  Does a channel that mail may come in by, or go to, ask for this number?  Of mail of this source; and
+ * all numbers that these legs' channels ask for, as bits. */
+bool filters_spam_source(const char *source, int64_t number);
+unsigned filters_spam_legs(const struct expand_result *r);
+/* Appends a line for each number that a channel asks for and no filter has. */
+void filters_spam_check(const struct channels *c, struct buf *why);
 
 /* Inside the chain. */
 extern const struct milter_calls filters_calls;

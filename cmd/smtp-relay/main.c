@@ -173,6 +173,8 @@ static const struct conf_key milter_keys[] = {
 	    "Where the filter listens: unix:PATH, or a numeric address and port." },
 	{ "listeners", CONF_LIST, AT(listeners), "", 0, 0, RELOAD, NULL,
 	    "Names or roles of the listeners whose mail it is asked about; empty means all." },
+	{ "spamfilter", CONF_INT, AT(spamfilter), "0", 0, 8, RELOAD, NULL,
+	    "Asked only where a channel asks for this number (tiermail-channels(5)); 0 means always." },
 	{ "daemon_name", CONF_STR, AT(daemon_name), "", 0, 0, RELOAD, NULL,
 	    "What it is told as {daemon_name}; empty means hostname." },
 	{ "on_failure", CONF_ENUM, AT(on_failure), "tempfail", 0, 0, RELOAD, "tempfail|accept|reject",
@@ -509,6 +511,8 @@ relay_check(struct buf *why)
 		buf_str(why, text);
 		free(text);
 		good = false;
+	} else {
+		filters_spam_check(c, why);
 	}
 	free(path);
 	channels_free(&c);

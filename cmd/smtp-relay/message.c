@@ -106,6 +106,7 @@ relay_message_begin(struct smtp_server *smtp)
 	m->at_us = clock_mono_us();
 	later_init(&m->later);
 	m->session = s;
+	m->filtered = filters_wanted(s);
 	s->message = m;
 	buf_slice(&m->above, s->asked_for.prepend);
 	message_bodies(s);
@@ -277,7 +278,7 @@ message_body_bytes(struct session *s, struct slice bytes)
 {
 	struct message *m = s->message;
 
-	if (s->filters && !m->w) {
+	if (m->filtered && !m->w) {
 		if (!s->filters->discard)
 			written(s, held_add(&s->filters->body, bytes));
 		return;
@@ -308,7 +309,7 @@ header_end(struct session *s, size_t len, bool gap)
 	m->in_body = true;
 	m->eightbit = m->scan.header_8bit;
 	m->empty_line = !gap || len < head.n;
-	if (s->filters) {
+	if (m->filtered) {
 		message_body_bytes(s, slice_from(head, len));
 		m->head.n = fields.n;
 		return;
@@ -509,7 +510,7 @@ relay_message_end(struct smtp_server *smtp)
 		relay_session_answer(s, OUT_HOPS_MANY);
 	else if (s->asked_for.discard && !smtp->failed)
 		relay_session_answer(s, OUT_FILTER_VANISHED);
-	else if (s->filters && !smtp->failed)
+	else if (m->filtered && !smtp->failed)
 		held_show(s);
 	else
 		message_passed(s);

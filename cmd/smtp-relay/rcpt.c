@@ -270,7 +270,7 @@ rcpt_waited(struct session *s)
 
 /* The answer; behind it the next RCPT may be under way.  What is refused tells the log to whom. */
 static void
-rcpt_say(struct session *s, struct verdict v)
+rcpt_say_now(struct session *s, struct verdict v)
 {
 	void (*added)(struct session *, const struct verdict *) = s->rcpt->added;
 
@@ -281,6 +281,29 @@ rcpt_say(struct session *s, struct verdict v)
 	} else {
 		access_wait(s, rcpt_waited);
 	}
+}
+
+static void
+rcpt_refusal_told(struct session *s, const struct verdict *no UNUSED)
+{
+	struct verdict v = s->rcpt->answer;
+
+	s->filters->rcpt = NULL;
+	s->filters->rcpt_no = NULL;
+	rcpt_say_now(s, v);
+}
+
+/* Filters that want to hear of refused recipients do so first (SMFIP_RCPT_REJ). */
+static void
+rcpt_say(struct session *s, struct verdict v)
+{
+	if (v.kind == OK || s->rcpt->added || !s->filters) {
+		rcpt_say_now(s, v);
+		return;
+	}
+	s->rcpt->answer = v;
+	s->filters->rcpt = &s->rcpt->to;
+	filters_refused(s, &s->rcpt->answer, rcpt_refusal_told);
 }
 
 static void
@@ -396,7 +419,7 @@ rcpt_filtered(struct session *s, const struct verdict *no)
 	s->filters->rcpt = NULL;
 	s->filters->rcpt_channel = s->filters->rcpt_host = NULL;
 	if (no) {
-		rcpt_say(s, *no);
+		rcpt_say_now(s, *no);
 		return;
 	}
 	s->rcpt->filtered = true;
@@ -416,6 +439,7 @@ rcpt_filter(struct session *s, const struct expand_result *r)
 	f->rcpt = &s->rcpt->to;
 	f->rcpt_channel = arena_str(&s->smtp.arena, r->nlegs ? r->legs[0].channel : "");
 	f->rcpt_host = arena_str(&s->smtp.arena, r->nlegs ? r->legs[0].host : "");
+	f->rcpt_spam = filters_spam_legs(r);
 	f->rcpt_asking = true;
 	f->rcpt_agreed = false;
 	filters_ask(s, MILTER_AT_RCPT, rcpt_filtered); /* a refusal may begin the next command */
@@ -531,18 +555,6 @@ rcpt_start(struct session *s, const struct smtp_rcpt *rcpt,
 		rcpt_expand(s);
 }
 
-/* It is for his Sent folder: a copy that was on its way elsewhere when he moved. */
-static void
-rcpt_sent(struct session *s, const struct verdict *no)
-{
-	if (no)
-		smtp_server_answer(&s->smtp, no);
-	else if (s->sent)
-		relay_session_answer(s, OUT_RCPT_TAKEN);
-	else
-		relay_session_answer(s, OUT_USER_NO_MAILBOX);
-}
-
 void
 rcpt_ask(struct smtp_server *smtp, const struct smtp_rcpt *rcpt)
 {
@@ -551,7 +563,7 @@ rcpt_ask(struct smtp_server *smtp, const struct smtp_rcpt *rcpt)
 	if (rcpt->sent && s->sent) /* one of a kind in a message, else in another one */
 		relay_session_answer(s, OUT_RCPTS_MANY);
 	else if (rcpt->sent)
-		sent_start(s, &rcpt->to, rcpt_sent);
+		sent_start(s, &rcpt->to, sent_asked);
 	else
 		rcpt_start(s, rcpt, NULL);
 }

@@ -374,6 +374,8 @@ enum smtp_next relay_cmd_xcancel(struct smtp_server *s, struct slice arg);
 bool sent_wanted(const struct session *s);
 void sent_start(struct session *s, const struct address *whose,
     void (*done)(struct session *s, const struct verdict *no));
+/* The same as the answer of a RCPT. */
+void sent_asked(struct session *s, const struct verdict *no);
 /* Adds him behind the recipients. */
 void sent_add(struct session *s, struct qenv *env);
 

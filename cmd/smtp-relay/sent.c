@@ -101,3 +101,15 @@ sent_add(struct session *s, struct qenv *env)
 	env->rcpts = all;
 	env->nrcpt++;
 }
+
+/* It is for his Sent folder: a copy that was on its way elsewhere when he moved. */
+void
+sent_asked(struct session *s, const struct verdict *no)
+{
+	if (no)
+		smtp_server_answer(&s->smtp, no);
+	else if (s->sent)
+		relay_session_answer(s, OUT_RCPT_TAKEN);
+	else
+		relay_session_answer(s, OUT_USER_NO_MAILBOX);
+}

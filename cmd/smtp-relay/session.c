@@ -234,6 +234,23 @@ on_mail(struct smtp_server *smtp, const struct smtp_mail *mail)
 		    s);
 }
 
+/* ---- what nobody knows ------------------------------------------------------------------------ */
+
+static void
+unknown_filtered(struct session *s, const struct verdict *no)
+{
+	if (no)
+		smtp_server_answer(&s->smtp, no);
+	else
+		relay_session_answer(s, OUT_VERB_UNKNOWN);
+}
+
+static void
+on_unknown(struct smtp_server *smtp, struct slice verb)
+{
+	filters_unknown(relay_session_of(smtp), verb, unknown_filtered);
+}
+
 /* ---- events  ----------------------------------------------------------------------------- */
 
 static void
@@ -337,7 +354,7 @@ static const struct smtp_verb other_verbs[] = {
 #define CALLS                                                                                      \
 	.keywords = on_keywords, .helo = on_helo, .mail = on_mail, .rcpt = rcpt_ask,               \
 	.body = relay_message_begin, .bytes = relay_message_bytes, .end = relay_message_end,       \
-	.reset = on_reset, .refused = relay_session_on_refused,                                    \
+	.unknown = on_unknown, .reset = on_reset, .refused = relay_session_on_refused,             \
 	.secured = relay_session_on_secured, .closed = relay_session_on_closed
 
 static struct smtp_policy policies[] = {

@@ -36,6 +36,7 @@ struct message {
 	struct refuse *refuse; /* refuse.h; NULL: nobody's scripts could */
 	void (*refuse_asked)(struct session *s);
 	/* With filters. */
+	bool filtered;    /* it is held for them */
 	struct buf above; /* fields that stand above our Received field */
 	bool empty_line;  /* header and body are parted by one */
 	uint64_t passed;  /* octets of the body that are on their way into the queue */

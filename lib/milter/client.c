@@ -74,6 +74,7 @@ static const struct {
 	[MILTER_AT_END] = { 0, 0, MILTER_CMD_BODY_END },
 	[MILTER_AT_HEADER_END] = { MILTER_NO_HEADER_END, MILTER_MUTE_HEADER_END,
 	    MILTER_CMD_HEADER_END },
+	[MILTER_AT_UNKNOWN] = { MILTER_NO_UNKNOWN, MILTER_MUTE_UNKNOWN, MILTER_CMD_UNKNOWN },
 };
 
 /* ---- the connection ---------------------------------------------------------------------- */
@@ -553,6 +554,12 @@ bool
 milter_client_spaces(const struct milter_client *c)
 {
 	return c->terms.steps & MILTER_LEADING_SPACE;
+}
+
+bool
+milter_client_hears_refused(const struct milter_client *c)
+{
+	return c->link && c->terms.steps & MILTER_REFUSED_RCPT;
 }
 
 void

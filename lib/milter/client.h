@@ -5,6 +5,7 @@
  *	  milter_client_ask(c, MILTER_AT_MAIL ... AT_RCPT ... AT_DATA, packet)
  *	  milter_client_message(c, &header)                  header, body, end; then milter_client_change
  *	  or milter_client_abort(c)                          the message is over in another way
+ *	milter_client_ask(c, MILTER_AT_UNKNOWN, packet)      at any time but within a message's content
  *	milter_client_free(&c)                               says QUIT
  *
  * One question at a time.  What a filter does not want to hear, or gives no answer to, costs no wait.  Its
@@ -63,6 +64,7 @@ void milter_client_message(struct milter_client *c, const struct milter_header *
  * order; false when there is none more.  Borrowed until the next question. */
 bool milter_client_change(struct milter_client *c, struct milter_reply *r);
 bool milter_client_spaces(const struct milter_client *c); /* MILTER_LEADING_SPACE is agreed */
+bool milter_client_hears_refused(const struct milter_client *c); /* ... MILTER_REFUSED_RCPT */
 /* The question under way, if any, is given up, and the message is over. */
 void milter_client_abort(struct milter_client *c);
 #endif

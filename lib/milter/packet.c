@@ -5,7 +5,7 @@
 #include <errno.h>
 
 static const char *const stage_names[MILTER_STAGES] = { "connect", "helo", "mail", "rcpt", "data",
-	"end", "header_end" };
+	"end", "header_end", "unknown" };
 
 const char *
 milter_stage_name(enum milter_stage at)
@@ -176,6 +176,7 @@ static const char *const stage_macros[MILTER_STAGES] = {
 	[MILTER_AT_DATA] = "i",
 	[MILTER_AT_END] = "i",
 	[MILTER_AT_HEADER_END] = "i",
+	[MILTER_AT_UNKNOWN] = "",
 };
 
 struct slice
@@ -264,7 +265,7 @@ terms_parse(struct slice data, struct milter_terms *t)
 	while (data.n) {
 		if (!take_u32(&data, &at) || !take_string(&data, &list) || list.n > MILTER_NAMES)
 			return false;
-		if (at < MILTER_STAGES && packet_one_line(list))
+		if (at < MILTER_AT_UNKNOWN && packet_one_line(list))
 			t->macros[at] = list;
 	}
 	return true;

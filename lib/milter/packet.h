@@ -28,6 +28,7 @@ enum milter_command {
 	MILTER_CMD_QUIT = 'Q',
 	MILTER_CMD_RCPT = 'R',
 	MILTER_CMD_DATA = 'T',
+	MILTER_CMD_UNKNOWN = 'U',
 };
 
 /* What a filter says; SMFIR_. */
@@ -78,9 +79,11 @@ enum {
 	MILTER_NO_HEADER = 0x20,
 	MILTER_NO_HEADER_END = 0x40,
 	MILTER_MUTE_HEADER = 0x80,
-	MILTER_NO_UNKNOWN = 0x100, /* we never tell of unknown commands */
+	MILTER_NO_UNKNOWN = 0x100,
 	MILTER_NO_DATA = 0x200,
 	MILTER_MAY_SKIP = 0x400, /* it may answer a piece of the body by SKIP: no more of it */
+	MILTER_REFUSED_RCPT =
+	    0x800, /* it wants to hear of recipients that are refused without it */
 	MILTER_MUTE_CONNECT = 0x1000,
 	MILTER_MUTE_HELO = 0x2000,
 	MILTER_MUTE_MAIL = 0x4000,
@@ -90,7 +93,7 @@ enum {
 	MILTER_MUTE_HEADER_END = 0x40000,
 	MILTER_MUTE_BODY = 0x80000,
 	MILTER_LEADING_SPACE = 0x100000, /* values of fields keep the blank behind the colon */
-	MILTER_STEPS_ALL = 0x1ff7ff,     /* without 0x800, recipients that were refused */
+	MILTER_STEPS_ALL = 0x1fffff,
 };
 
 /* Stages by their numbers in a filter's lists of macros (SMFIM_). */
@@ -102,6 +105,7 @@ enum milter_stage {
 	MILTER_AT_DATA,
 	MILTER_AT_END, /* of the message */
 	MILTER_AT_HEADER_END,
+	MILTER_AT_UNKNOWN, /* a command that nobody knows; it has no number, and no list */
 	MILTER_STAGES
 };
 const char *milter_stage_name(enum milter_stage at); /* for logs: "connect", "end" */

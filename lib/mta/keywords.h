@@ -11,6 +11,7 @@
 
 #define MTA_CHANNEL_NAME_MAX 32
 #define MTA_TIMES_MAX        8
+#define MTA_SPAM_FILTERS     8 /* their numbers are from 1 */
 
 enum mta_protocol { MTA_PROTOCOL_NONE, MTA_PROTOCOL_SMTP, MTA_PROTOCOL_LMTP };
 enum mta_need { MTA_NEED_NO, MTA_NEED_MAY, MTA_NEED_MUST }; /* TLS, SASL */
@@ -61,6 +62,7 @@ struct mta_channel {
 	const char *tlsswitch, *saslswitch, *userswitch, *notifychannel, *returnaddress;
 	const char *returnpersonal, *aliasdetour, *expandchannel, *language, *fileinto;
 	const char *sourcefilter, *destinationfilter;
+	const char *source_spam[MTA_SPAM_FILTERS], *destination_spam[MTA_SPAM_FILTERS];
 	const char *rate, *rate_total;           /* N/TIME: mta/channels.h */
 	struct mta_times backoff[4], notices[4]; /* urgent, normal, non-urgent, all */
 };

@@ -350,7 +350,11 @@ smtp_cmd_unknown(struct smtp_server *s, struct slice verb)
 		v = verdict(OUT_UNKNOWN_MANY, s->policy->hostname);
 		return smtp_server_bye(s, "errors", &v);
 	}
-	return smtp_cmd_say(s, OUT_VERB_UNKNOWN);
+	if (!s->policy->unknown)
+		return smtp_cmd_say(s, OUT_VERB_UNKNOWN);
+	smtp_server_put_question(s, ASK_UNKNOWN, 1);
+	s->policy->unknown(s, verb);
+	return smtp_server_asked(s);
 }
 
 static enum smtp_next

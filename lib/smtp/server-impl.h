@@ -20,6 +20,7 @@ enum smtp_asking {
 	ASK_BODY,
 	ASK_END,
 	ASK_VRFY,
+	ASK_UNKNOWN,
 	ASK_OWN, /* one of the owner's verbs */
 };
 

@@ -133,6 +133,7 @@ smtp_server_answer(struct smtp_server *s, const struct verdict *v)
 		case ASK_BODY: smtp_server_body_judged(s, v); break;
 		case ASK_END: smtp_server_end_judged(s, v); break;
 		case ASK_VRFY:
+		case ASK_UNKNOWN:
 		case ASK_NOTHING:
 		case ASK_OWN: smtp_server_put_reply(s, v); break;
 		}

@@ -95,6 +95,8 @@ struct smtp_policy {
 	 * recipient, in their order. */
 	void (*end)(struct smtp_server *);
 	void (*vrfy)(struct smtp_server *, struct slice arg); /* NULL = 252 */
+	/* A command that nobody knows; borrowed for the call.  NULL = 500. */
+	void (*unknown)(struct smtp_server *, struct slice verb);
 
 	/* Events. */
 	void (*reset)(struct smtp_server *); /* the transaction is over or given up: forget it */

@@ -14,7 +14,7 @@ ADD, BODY, ADDRCPT, DELRCPT, CHANGE, QUARANTINE, FROM, ARGS, LISTS = (1 << n for
 ALL = 0x1ff
 # What is not to be told, and what has no answer.
 NOT = {c: 1 << n for n, c in enumerate("CHMRBLN")} | {"T": 0x200}
-MUTE = {"L": 0x80, "C": 0x1000, "H": 0x2000, "M": 0x4000, "R": 0x8000, "T": 0x10000, "N": 0x40000, "B": 0x80000}
+MUTE = {"L": 0x80, "C": 0x1000, "H": 0x2000, "M": 0x4000, "R": 0x8000, "T": 0x10000, "N": 0x40000, "B": 0x80000, "U": 0x20000}
 SKIP, SPACE = 0x400, 0x100000
 
 

@@ -21,7 +21,7 @@ with open(sb.conf("smtp-relay.conf"), "a") as f:
     f.write(f"\n[milter it]\naddress = {filt.address}\n")
 sb.restart("smtp-relay")
 
-postfix = nexthop.Postfix(sb.env.get("HOSTNAME", "relay.test"), sink, f"inet:{filt.address}")
+postfix = nexthop.Postfix(sb.env.get("HOSTNAME", "relay.test"), sink, f"inet:{filt.address}", "smtpd_recipient_restrictions = check_recipient_access inline:{x@stranger.test=REJECT}, permit\n")
 POSTFIX = postfix.port
 
 def send(port, head, body):
@@ -85,6 +85,58 @@ try:
         same("another body", HEAD, "b\r\n" * 100, end=lambda c: frame("b", b"new\r\n") + frame("b", b"body\r\n") + frame("c"))
         same("the envelope", HEAD, "b\r\n", end=lambda c: frame("e", text("<n@else.test>")) + frame("-", text("<b@sink.test>")) + frame("+", text("<c@sink.test>")) + frame("c"))
         same("refused in its words", HEAD, "b\r\n", end=lambda c: frame("y", text("554 5.7.9 no")))
+
+        # ---- commands that nobody knows, and recipients that are refused
+        def lines(port, commands, terms, **answer):
+            """What the client reads (codes), and what the filter has heard from each step on: command, strings, macros."""
+            filt.reset()
+            filt.terms = terms
+            filt.answer = dict(answer)
+            with socket.create_connection(("127.0.0.1", port), timeout=tm.LONG) as c:
+                f = c.makefile("rwb")
+                codes = [f.readline()[:3]]
+                for command in commands:
+                    f.write(command.encode() + b"\r\n")
+                    f.flush()
+                    while (line := f.readline())[3:4] == b"-":
+                        pass
+                    codes.append(line[:3].replace(b"502", b"500").replace(b"554", b"550"))     # RFC 5321 4.2.4, 4.3.2: as we say it
+                f.close()
+            tm.wait_for(lambda: filt.conns and filt.commands().endswith("Q") or not filt.conns)
+            heard = [(c, d) for conn in filt.heard for c, d in conn if c in "URMHADT"]
+            told = []
+            for c, d in heard:
+                if c == "D":
+                    words = dict(zip(*[iter(d[1:].split(b"\0")[:-1])] * 2))
+                    if d[:1] == b"R" and words.get(b"{rcpt_mailer}") == b"error":
+                        told.append(("error", words[b"{rcpt_host}"], bool(words[b"{rcpt_addr}"])))
+                elif c == "T" or c == "A":
+                    told.append(c)
+                else:
+                    told.append((c, d))
+            return codes, [t for t in told if t != "A"]
+
+        def alike(what, commands, terms=(ALL, 0, {}), theirs=None, **answer):
+            ours, peer = lines(sb.port("SMTP"), commands, terms, **answer), lines(POSTFIX, commands, terms, **answer)
+            tm.is_(ours[1], peer[1], f"{what}: the filter is told the same")
+            tm.is_(ours[0], theirs or peer[0], f"{what}: and the client is answered the same")
+            return ours
+
+        HELLO, MAIL, BAD, GOOD = "EHLO client.test", "MAIL FROM:<a@else.test>", "RCPT TO:<x@stranger.test>", "RCPT TO:<b@sink.test>"
+        ours = alike("unknown", (HELLO, "FROB  one two", MAIL, "Frob", "QUIT"))
+        tm.is_([t for t in ours[1] if t[0] == "U"], [("U", b"FROB\0"), ("U", b"Frob\0")], "the verb as it came")
+        alike("unknown before EHLO", ("FROB", HELLO, MAIL, "QUIT"))
+        alike("unknown, refused", (HELLO, "FROB", MAIL, GOOD, "QUIT"), U=lambda c: frame("y", text("554 5.7.9 no such thing")))
+        alike("unknown, rejected", (HELLO, "FROB", MAIL, GOOD, "QUIT"), U=lambda c: "r")
+        alike("unknown, later", (HELLO, MAIL, "FROB", GOOD, "QUIT"), U=lambda c: "t")
+        alike("unknown, not wanted", (HELLO, "FROB", "QUIT"), (ALL, 0x100, {}))
+        alike("unknown, without an answer", (HELLO, "FROB", "FROB", MAIL, GOOD, "QUIT"), (ALL, 0x20000, {}), U=lambda c: None)
+        alike("unknown, accepted in a transaction", (HELLO, MAIL, "FROB", GOOD, "RSET", MAIL, GOOD, "QUIT"), U=lambda c: "a")
+        ours = alike("a refused recipient", (HELLO, MAIL, BAD, GOOD, "QUIT"), (ALL, 0x800, {}))
+        tm.ok(any(t[0] == "error" for t in ours[1]), "with the macros of one")
+        alike("refused, and nobody wants to hear", (HELLO, MAIL, BAD, GOOD, "QUIT"))
+        for said in "rta":
+            alike(f"a refused recipient, answered {said}", (HELLO, MAIL, BAD, GOOD, "QUIT"), (ALL, 0x800, {}), R=lambda c: said if b"stranger" in c.heard[-1][1] else "c")
 finally:
     postfix.stop()
 

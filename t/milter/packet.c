@@ -43,7 +43,7 @@ test_sent(void)
 	struct slice two[] = { S("<a@b>"), S("SI\0ZE=1") };
 
 	milter_offer_write(&b);
-	is(shown(&b), "|0|0|0|dO|0|0|0|6|0|0|1|ff|0|1f|f7|ff", "the offer");
+	is(shown(&b), "|0|0|0|dO|0|0|0|6|0|0|1|ff|0|1f|ff|ff", "the offer");
 	milter_connect_write(&b, S("[::1]"), '6', 0x1234, S("::1"));
 	is(shown(&b),
 	    "|0|0|0|e"
