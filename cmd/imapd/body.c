@@ -165,7 +165,7 @@ body_write_items(struct session *s, struct fetch *f)
 		.mailbox = &m };
 
 	f->items_written = true;
-	if (!f->rec.keywords || store_begin(session_reader(s)) < 0) {
+	if (!f->rec.keywords || session_snapshot(s) < 0) {
 		fetch_write_items(f, &row);
 		return;
 	}

@@ -318,7 +318,7 @@ placing_live(struct session *s, struct placing *p, const struct context_order *o
 	struct store_mailbox m;
 
 	p->live = mem_array(o->n + 1, sizeof(*p->live));
-	if (store_begin(session_reader(s)) < 0)
+	if (session_snapshot(s) < 0)
 		return;
 	if (store_get_mailbox(session_reader(s), s->view->mailbox, &m) == 0)
 		store_uid_runs(session_reader(s), &m, &runs);

@@ -33,7 +33,7 @@ update_begin(struct session *s, struct updating *u, struct context *c)
 	int rc = -1;
 
 	u->changed = (struct imap_set){ 0 };
-	if (store_begin(session_reader(s)) < 0)
+	if (session_snapshot(s) < 0)
 		return false;
 	if (store_get_mailbox(session_reader(s), v->mailbox, &m) == 0) {
 		u->modseq = m.highestmodseq;
@@ -59,7 +59,7 @@ context_is_new(struct session *s, const struct context *c)
 	struct store_mailbox m;
 	bool same = false;
 
-	if (store_begin(session_reader(s)) < 0)
+	if (session_snapshot(s) < 0)
 		return true;
 	same = store_get_mailbox(session_reader(s), s->view->mailbox, &m) < 0 ||
 	    (m.highestmodseq == c->modseq && s->view->uidnext == c->uidnext);
@@ -116,7 +116,7 @@ update_there(struct session *s, struct imap_set *uids)
 	struct imap_set now, gone;
 	struct store_mailbox m;
 
-	if (uids->n == 0 || store_begin(session_reader(s)) < 0)
+	if (uids->n == 0 || session_snapshot(s) < 0)
 		return;
 	if (store_get_mailbox(session_reader(s), s->view->mailbox, &m) == 0)
 		store_uid_runs(session_reader(s), &m, &runs);

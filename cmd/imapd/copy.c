@@ -227,7 +227,7 @@ expunging_more(struct imap_server *imap)
 	struct expunging *x = imap->data;
 	bool over;
 
-	if (store_begin(session_reader(s)) < 0)
+	if (session_snapshot(s) < 0)
 		return imap_server_no(imap, "UNAVAILABLE", "The mail store cannot be read");
 	over = expunging_walk(s, x);
 	store_end(session_reader(s));

@@ -261,7 +261,7 @@ fetch_step(struct imap_server *imap)
 			return IMAP_FULL;
 		if (clock_mono_us() > f->ends_at)
 			return IMAP_YIELD;
-		if (store_begin(session_reader(s)) < 0)
+		if (session_snapshot(s) < 0)
 			return f->unasked ?
 			    IMAP_NEXT :
 			    imap_server_no(imap, "UNAVAILABLE", "The mail store cannot be read");
@@ -300,7 +300,7 @@ seen_set(void *arg, const struct store_reply *r)
 static void
 find_unseen(struct session *s, struct fetch *f)
 {
-	if (store_begin(session_reader(s)) < 0)
+	if (session_snapshot(s) < 0)
 		return;
 	for (size_t k = 0; k < f->uids.n; k++) {
 		struct store_blocks blocks;
@@ -332,7 +332,7 @@ fetch_narrow(struct session *s, struct fetch *f)
 	struct store_mailbox m;
 	bool logged = false;
 
-	if (store_begin(v) < 0)
+	if (session_snapshot(s) < 0)
 		return; /* the walk says so */
 	if (store_get_mailbox(v, s->view->mailbox, &m) == 0) {
 		logged = store_changed_logged(v, m.id, f->want.since, view_last_uid(s->view),

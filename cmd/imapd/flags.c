@@ -62,8 +62,8 @@ storing_look(struct session *s, struct storing *st)
 		st->own = st->uids; /* nothing happened: the usual case */
 		return IMAP_NEXT;
 	}
-	c = store_changes_get(&session_home(s)->changes, s->view->mailbox, s->view->modseq,
-	    m.highestmodseq);
+	c = store_changes_get(&session_home(s)->changes, s->view->mailbox, session_sees(s),
+	    s->view->modseq, m.highestmodseq);
 	while (!c->over) {
 		store_changes_walk(c, v);
 		if (!c->over && line_session_spent(&s->imap.line))
@@ -153,7 +153,7 @@ storing_more(struct imap_server *imap)
 	struct storing *st = imap->data;
 	enum imap_next next;
 
-	if (store_begin(session_reader(s)) < 0)
+	if (session_snapshot(s) < 0)
 		return imap_server_no(imap, "UNAVAILABLE", "The mail store cannot be read");
 	next = storing_look(s, st);
 	store_end(session_reader(s));

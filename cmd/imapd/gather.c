@@ -188,7 +188,7 @@ gather_go(struct session *s, struct searching *q, struct gather *g)
 		q->error = 0;
 		if (clock_mono_us() > q->ends_at)
 			return SEARCH_YIELDS;
-		if (store_begin(session_reader(s)) < 0) {
+		if (session_snapshot(s) < 0) {
 			q->refused = "The mail store cannot be read";
 			return SEARCH_FAILED;
 		}

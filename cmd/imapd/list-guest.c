@@ -205,11 +205,11 @@ guest_slice(struct imap_server *imap, struct listing *l)
 	struct store_view *own = session_own(s), *v = g->home->view;
 	enum imap_next next = IMAP_NEXT;
 
-	if (store_begin(own) < 0) {
+	if (store_begin_as(own, slice_str(s->user->account)) < 0) {
 		metadata_line_end(s, &l->metadata);
 		return imap_server_no(imap, "UNAVAILABLE", "The mail store cannot be read");
 	}
-	if (v != own && store_begin(v) < 0) {
+	if (v != own && store_begin_as(v, slice_str(s->user->account)) < 0) {
 		metadata_line_end(s, &l->metadata);
 		g->home = NULL;
 	}

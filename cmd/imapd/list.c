@@ -92,7 +92,7 @@ listing_guest_known(struct session *s, struct listing *l, struct entry *e)
 		e->attrs = m.attrs;
 		store_end(p.home->view);
 	}
-	l->failed = store_begin(session_own(s)) < 0;
+	l->failed = store_begin_as(session_own(s), slice_str(s->user->account)) < 0;
 }
 
 /* The next name of either table. */
@@ -173,7 +173,7 @@ listing_status(struct session *s, const struct listing *l, const struct entry *e
 	struct store_view *v = e->reader ? e->reader : session_own(s);
 	bool apart = listing_apart(s, l, e);
 
-	if (apart && store_begin(v) < 0)
+	if (apart && store_begin_as(v, slice_str(s->user->account)) < 0)
 		return;
 	(void)status_write(s, v, e->name, e->mailbox, l->want.status);
 	if (apart)
@@ -245,7 +245,7 @@ listing_more(struct imap_server *imap)
 	enum imap_next next = IMAP_NEXT;
 	struct entry e;
 
-	if (store_begin(session_own(s)) < 0) {
+	if (store_begin_as(session_own(s), slice_str(s->user->account)) < 0) {
 		metadata_line_end(s, &l->metadata);
 		return imap_server_no(imap, "UNAVAILABLE", "The mail store cannot be read");
 	}

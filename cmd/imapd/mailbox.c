@@ -233,7 +233,7 @@ deleted(void *arg, const struct store_reply *r)
 	log_folder(s, r, n->from, n->to);
 	if (r->verdict.kind == OK)
 		notify_did(s, &n->place, NOTIFY_GONE);
-	if (r->verdict.kind == OK && s->view && store_begin(session_reader(s)) == 0) {
+	if (r->verdict.kind == OK && s->view && session_snapshot(s) == 0) {
 		int rc = store_get_mailbox(session_reader(s), s->view->mailbox, &m);
 
 		store_end(session_reader(s));

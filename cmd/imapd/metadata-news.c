@@ -202,7 +202,7 @@ metadata_news_guest(struct session *s)
 		*n = (struct annots_news){ 0 }; /* it is no longer selected */
 		return IMAP_NEXT;
 	}
-	if (store_begin(session_reader(s)) < 0)
+	if (session_snapshot(s) < 0)
 		return IMAP_NEXT;
 	next = annots_tell(s, n, session_reader(s), slice_str(s->view->owner), guest_name, NULL);
 	store_end(session_reader(s));

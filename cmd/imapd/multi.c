@@ -158,7 +158,7 @@ multi_walk(struct imap_server *imap)
 
 	if (session_out(s)->n >= STREAM_HIGH)
 		return IMAP_FULL;
-	if (store_begin(session_reader(s)) < 0)
+	if (session_snapshot(s) < 0)
 		return imap_server_no(imap, "UNAVAILABLE", "The mail store cannot be read");
 	while (!v && !line_session_spent(&imap->line)) {
 		more = store_next_folder(session_reader(s), &m->at);

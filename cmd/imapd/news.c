@@ -413,8 +413,8 @@ static enum imap_next
 news_flags(struct session *s, struct sync *y, const struct store_mailbox *m)
 {
 	struct view *v = s->view;
-	struct store_changes *c =
-	    store_changes_get(&session_home(s)->changes, v->mailbox, v->modseq, y->until);
+	struct store_changes *c = store_changes_get(&session_home(s)->changes, v->mailbox,
+	    session_sees(s), v->modseq, y->until);
 	enum imap_next next = IMAP_NEXT;
 	size_t i;
 
@@ -487,7 +487,7 @@ view_sync(struct session *s, struct sync *y)
 	struct store_mailbox m;
 	int r;
 
-	if (store_begin(session_reader(s)) < 0)
+	if (session_snapshot(s) < 0)
 		return IMAP_NEXT; /* logged; nothing can be said about the mailbox now */
 	r = store_get_mailbox(session_reader(s), s->view->mailbox, &m);
 	if (r == 0 && m.uidvalidity != s->view->uidvalidity)
@@ -518,7 +518,7 @@ view_arrivals(struct session *s)
 	struct view *v = s->view;
 	struct store_mailbox m;
 
-	if (notify_is_quiet(s) || store_begin(session_reader(s)) < 0)
+	if (notify_is_quiet(s) || session_snapshot(s) < 0)
 		return;
 	if (store_get_mailbox(session_reader(s), v->mailbox, &m) == 0 &&
 	    m.uidvalidity == v->uidvalidity && m.uidnext != v->uidnext) {
@@ -536,7 +536,7 @@ view_keywords(struct session *s)
 {
 	struct store_mailbox m;
 
-	if (store_begin(session_reader(s)) < 0)
+	if (session_snapshot(s) < 0)
 		return;
 	if (store_get_mailbox(session_reader(s), s->view->mailbox, &m) == 0)
 		news_keywords(s, &m);

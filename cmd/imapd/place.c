@@ -130,7 +130,7 @@ place_open(struct place *p, uint32_t needs, bool any, struct store_mailbox *m)
 	if (!p->home || p->folder.n == 0)
 		return -ENOENT;
 	v = p->home->view;
-	if (store_begin(v) < 0)
+	if ((p->own ? store_begin(v) : store_begin_as(v, slice_str(p->s->user->account))) < 0)
 		return -EIO;
 	rc = store_find_mailbox(v, p->account, p->folder, &p->mailbox);
 	if (rc == 0)
@@ -203,7 +203,7 @@ place_look_again(struct session *s)
 	struct view *v = s->view;
 	struct store_mailbox m;
 
-	if (store_begin(session_reader(s)) < 0)
+	if (session_snapshot(s) < 0)
 		return; /* the next look will */
 	if (store_get_mailbox(session_reader(s), v->mailbox, &m) == 0)
 		v->rights = store_rights(session_reader(s), &m, slice_str(s->user->account));

@@ -87,7 +87,7 @@ session_log_deed(struct session *s, const char *how, const struct store_reply *r
 
 	for (size_t i = 0; i < r->nuids; i++)
 		n += (uint64_t)(r->uids[i].last - r->uids[i].first) + 1;
-	if (r->verdict.kind != OK || n == 0 || store_begin(session_reader(s)) < 0)
+	if (r->verdict.kind != OK || n == 0 || session_snapshot(s) < 0)
 		return;
 	if (store_get_mailbox(session_reader(s), s->view->mailbox, &m) < 0)
 		m.name = S("?");

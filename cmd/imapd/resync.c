@@ -168,7 +168,7 @@ resync_more(struct session *s, struct resync *r)
 		r->stage = RESYNC_LOOKS;
 	}
 	if (r->stage == RESYNC_LOOKS) {
-		if (store_begin(session_reader(s)) < 0) {
+		if (session_snapshot(s) < 0) {
 			resync_all(s, r); /* by the view alone; FETCH says what is the matter */
 		} else {
 			next = resync_look(s, r);

@@ -371,7 +371,7 @@ search_slice(struct session *s, struct searching *q)
 		q->error = 0;
 		if ((q->open && !search_file(q)) || clock_mono_us() > q->ends_at)
 			return SEARCH_YIELDS;
-		if (store_begin(session_reader(s)) < 0) {
+		if (session_snapshot(s) < 0) {
 			q->refused = "The mail store cannot be read";
 			return SEARCH_FAILED;
 		}
@@ -467,7 +467,7 @@ search_mark(struct session *s, struct searching *q)
 	struct store_mailbox m;
 
 	q->uidnext = q->view->uidnext;
-	if (store_begin(session_reader(s)) < 0)
+	if (session_snapshot(s) < 0)
 		return;
 	if (store_get_mailbox(session_reader(s), q->view->mailbox, &m) == 0)
 		q->since = m.highestmodseq;

@@ -281,8 +281,7 @@ cmd_close(struct imap_server *imap, struct imap_in *in)
 
 	if (!imap_end(in))
 		return imap_server_syntax(&s->imap, in);
-	some = !s->view->readonly && s->view->rights & STORE_R_EXPUNGE &&
-	    store_begin(session_reader(s)) == 0;
+	some = !s->view->readonly && s->view->rights & STORE_R_EXPUNGE && session_snapshot(s) == 0;
 	if (some) {
 		some = store_get_mailbox(session_reader(s), s->view->mailbox, &m) == 0 &&
 		    m.deleted > 0;

@@ -147,6 +147,20 @@ session_reader(struct session *s)
 {
 	return session_home(s)->view;
 }
+/* For whom changes there are looked for: whoever has a \Seen of his own there, or 0. */
+static inline uint64_t
+session_sees(const struct session *s)
+{
+	return s->view && s->view->home ? s->user->id : 0;
+}
+/* A snapshot there: of somebody else's mailbox as this user has seen it. */
+static inline int
+session_snapshot(struct session *s)
+{
+	return s->view && s->view->home ?
+	    store_begin_as(session_home(s)->view, slice_str(s->user->account)) :
+	    store_begin(session_reader(s));
+}
 
 /* " FETCH (" behind a message's number, or " UIDFETCH (" behind its UID (RFC 9586 3.3). */
 #define SESSION_FETCH_MOST 11

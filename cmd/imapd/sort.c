@@ -127,7 +127,7 @@ sort_modseq(struct session *s, const struct searching *q, const struct sorted *w
 	uint64_t modseq = 0;
 
 	if (q->q.ret & (IMAP_RETURN_ALL | IMAP_RETURN_COUNT | IMAP_RETURN_PARTIAL) ||
-	    store_begin(session_reader(s)) < 0)
+	    session_snapshot(s) < 0)
 		return q->modseq;
 	if (q->q.ret & IMAP_RETURN_MIN &&
 	    (r = store_get_record(session_reader(s), s->view->mailbox, w->order[0])))

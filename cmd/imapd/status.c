@@ -42,7 +42,7 @@ status_uidvalidity(struct buf *b, const struct imap_status_row *r)
 static void
 status_unseen(struct buf *b, const struct imap_status_row *r)
 {
-	buf_u64(b, r->m.unseen);
+	buf_u64(b, store_unseen(r->v, &r->m));
 }
 
 static void

@@ -94,7 +94,7 @@ thread_is_kept(struct session *s)
 {
 	struct store_account a = { 0 };
 
-	if (store_begin(session_reader(s)) < 0)
+	if (session_snapshot(s) < 0)
 		return false;
 	(void)!store_find_account(session_reader(s), slice_str(session_owner(s)), &a);
 	store_end(session_reader(s));

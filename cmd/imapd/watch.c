@@ -53,9 +53,9 @@ watch_begin(struct session *s, const struct watching *w)
 {
 	struct store_view *own = session_own(s), *v = w->account->home->view;
 
-	if (store_begin(own) < 0)
+	if (store_begin_as(own, slice_str(s->user->account)) < 0)
 		return -EIO;
-	if (v == own || store_begin(v) == 0)
+	if (v == own || store_begin_as(v, slice_str(s->user->account)) == 0)
 		return 0;
 	store_end(own);
 	return -EIO;

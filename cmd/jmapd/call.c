@@ -307,7 +307,7 @@ int
 call_begin(struct call *c, struct store_account *a)
 {
 	struct store_view *v = call_view(c);
-	int rc = store_begin(v);
+	int rc = c->of.guest ? store_begin_as(v, slice_str(call_user(c)->account)) : store_begin(v);
 
 	if (rc < 0)
 		return rc;

@@ -21,7 +21,7 @@
 #define TALLY_US      UINT64_C(1000) /* a slice */
 
 static struct counted {
-	uint64_t mailbox, modseq;
+	uint64_t mailbox, reader, modseq;
 	struct folder_counts counts;
 } * counts_kept;
 
@@ -32,6 +32,7 @@ static struct {
 struct tallied {
 	struct list link;
 	struct store_tally tally;
+	uint64_t reader;
 	size_t bytes; /* as it is counted */
 };
 
@@ -42,12 +43,27 @@ struct counting {
 	struct idset emails, threads, unread;
 };
 
-static struct counted *
-counts_slot(uint64_t mailbox)
+/* For whom it is counted: a guest may have seen other emails than the owner; 0: the owner. */
+static uint64_t
+counts_reader(struct call *c)
 {
+	return c->of.guest ? call_user(c)->id : 0;
+}
+
+static struct counted *
+counts_slot(uint64_t mailbox, uint64_t reader)
+{
+	uint64_t key = (mailbox ^ reader << 20) * UINT64_C(0x9e3779b97f4a7c15);
+
 	if (!counts_kept)
 		counts_kept = mem_array(COUNTS_MOST, sizeof(*counts_kept));
-	return &counts_kept[((mailbox * UINT64_C(0x9e3779b97f4a7c15)) >> 40) & (COUNTS_MOST - 1)];
+	return &counts_kept[(key >> 40) & (COUNTS_MOST - 1)];
+}
+
+static bool
+counted_is(const struct counted *k, const struct folder *f, uint64_t reader)
+{
+	return k->mailbox == f->mailbox && k->reader == reader;
 }
 
 static void
@@ -85,13 +101,14 @@ tally_drop(struct tallied *t)
 }
 
 static struct tallied *
-tally_get(uint64_t mailbox)
+tally_get(uint64_t mailbox, uint64_t reader)
 {
 	struct tallied *t;
 
 	if (tallies.n == 0)
 		list_init(&tallies.list);
-	list_each(t, &tallies.list, struct tallied, link) if (t->tally.mailbox == mailbox)
+	list_each(t, &tallies.list, struct tallied,
+	    link) if (t->tally.mailbox == mailbox && t->reader == reader)
 	{
 		list_remove(&t->link);
 		list_push_front(&tallies.list, &t->link);
@@ -99,6 +116,7 @@ tally_get(uint64_t mailbox)
 	}
 	t = mem_new(sizeof(*t));
 	store_tally_init(&t->tally, mailbox);
+	t->reader = reader;
 	list_push_front(&tallies.list, &t->link);
 	tallies.n++;
 	return t;
@@ -108,7 +126,7 @@ tally_get(uint64_t mailbox)
 static int
 tally_counts(struct call *c, const struct folder *f, struct folder_counts *out)
 {
-	struct tallied *t = tally_get(f->mailbox);
+	struct tallied *t = tally_get(f->mailbox, counts_reader(c));
 	int rc = store_tally_go(&t->tally, call_view(c), clock_mono_us() + TALLY_US);
 
 	tallies.bytes -= t->bytes;
@@ -136,21 +154,22 @@ int
 counts_go(struct call *c, const struct folder *f, struct counting **state,
     struct folder_counts *out)
 {
-	struct counted *kept = counts_slot(f->mailbox);
+	uint64_t reader = counts_reader(c);
+	struct counted *kept = counts_slot(f->mailbox, reader);
 	struct counting *k = *state;
 	struct store_blocks b;
 	const struct store_record *r;
 	size_t n;
 
-	if (kept->mailbox == f->mailbox && kept->modseq == f->highestmodseq) {
+	if (counted_is(kept, f, reader) && kept->modseq == f->highestmodseq) {
 		*out = kept->counts;
 		return 1;
 	}
-	if (kept->mailbox == f->mailbox && f->exists >= TALLY_LEAST && f->exists <= TALLY_MOST) {
+	if (counted_is(kept, f, reader) && f->exists >= TALLY_LEAST && f->exists <= TALLY_MOST) {
 		int rc = tally_counts(c, f, out);
 
 		if (rc == 1)
-			*kept = (struct counted){ f->mailbox, f->highestmodseq, *out };
+			*kept = (struct counted){ f->mailbox, reader, f->highestmodseq, *out };
 		if (rc >= 0)
 			return rc;
 	}
@@ -170,7 +189,7 @@ counts_go(struct call *c, const struct folder *f, struct counting **state,
 			return 0;
 	}
 	*out = k->counts;
-	*kept = (struct counted){ f->mailbox, f->highestmodseq, k->counts };
+	*kept = (struct counted){ f->mailbox, reader, f->highestmodseq, k->counts };
 	counting_fini(k);
 	*k = (struct counting){ 0 };
 	return 1;

@@ -103,7 +103,7 @@ folders_add(struct call *c, struct folders *f, struct store_view *v, const struc
 		.special = in->special,
 		.rights = rights,
 		.exists = m.exists,
-		.unseen = m.unseen,
+		.unseen = store_unseen(v, &m),
 		.deleted = m.deleted,
 		.highestmodseq = m.highestmodseq,
 		.subscribed = !c->of.guest && store_subscribed(v, in->account, in->name),

@@ -22,6 +22,7 @@ static const struct metric metrics[] = {
 	[M_DUPLICATES] = { "stored_duplicates", COUNTER, "Deliveries that had been made before." },
 	[M_JOINED] = { "stored_thread_joined", COUNTER, "Messages that came into a thread that was there." },
 	[M_APPENDED] = { "stored_appended", COUNTER, "Messages appended by clients." },
+	[M_SEEN] = { "stored_seen", COUNTER, "Times that a reader has marked mail of somebody else for himself." },
 	[M_COPIED] = { "stored_copied", COUNTER, "Messages copied or moved." },
 	[M_EXPUNGED] = { "stored_expunged", COUNTER, "Messages expunged." },
 	[M_PURGED] = { "stored_purged", COUNTER, "Files of expunged messages removed." },

@@ -158,6 +158,7 @@ parts_count_one(struct part *part)
 		all.duplicates += sum[i].duplicates;
 		all.joined += sum[i].joined;
 		all.appended += sum[i].appended;
+		all.seen += sum[i].seen;
 		all.copied += sum[i].copied;
 		all.expunged += sum[i].expunged;
 		all.purged += sum[i].purged;
@@ -191,6 +192,7 @@ parts_count_one(struct part *part)
 	metric_set(M_DUPLICATES, (int64_t)all.duplicates);
 	metric_set(M_JOINED, (int64_t)all.joined);
 	metric_set(M_APPENDED, (int64_t)all.appended);
+	metric_set(M_SEEN, (int64_t)all.seen);
 	metric_set(M_COPIED, (int64_t)all.copied);
 	metric_set(M_EXPUNGED, (int64_t)all.expunged);
 	metric_set(M_PURGED, (int64_t)all.purged);
@@ -273,6 +275,7 @@ part_open(void *arg, const char *name, const char *path)
 		.hostname = hostname,
 		.domains = domains,
 		.no_anyone = !stored_conf.share_anyone,
+		.seen_shared = stored_conf.share_seen,
 		.events = (uint8_t)stored_conf.events,
 		.sync = true,
 		.log = stored_conf.log,

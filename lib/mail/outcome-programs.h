@@ -1,4 +1,4 @@
-/* mail/outcome-programs.h: the rows of mail/outcome.h about programs, mailbox files, times and events, which go on its table
+/* mail/outcome-programs.h: the rows of mail/outcome.h about programs, mailbox files, times, events and sharing, which go on its table
  * and are included by it alone. */
 #ifndef MAIL_OUTCOME_PROGRAMS_H
 #define MAIL_OUTCOME_PROGRAMS_H
@@ -27,6 +27,10 @@
 /* A message is in a channel that only leads on to others, and there is none that it could go on to; mend the rules, or
  * put that channel back into channels.conf. */
 #define OUT_DETOUR_NOWHERE	TEMP, 451, "4.3.5", "nowhere to go on to: %.150s"
+/* ---- Mailboxes that are shared */
+
+/* The annotation sharedseen of a mailbox (imapd(8)) is neither true nor false. */
+#define OUT_STORE_SHAREDSEEN	PERM, 550, "5.2.0", "sharedseen is true or false"
 /* ---- What people do to messages, for which a script runs (RFC 6785) */
 
 /* This is no message that came: imapd tells of what somebody has done to one, and no script of that name is there, or it has

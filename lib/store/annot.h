@@ -20,6 +20,10 @@
 /* What a client may be told and asked of a special use, RFC 6154 5.4: never a row, it is the mailbox's. */
 #define STORE_ANNOT_USE "/specialuse"
 
+/* Whether one \Seen is for all who read the mailbox, "true" or "false", under the name that Cyrus has for it; store/seen.h.
+ * Set by who may give rights. */
+#define STORE_ANNOT_SHAREDSEEN "/vendor/cmu/cyrus-imapd/sharedseen"
+
 /* What a program keeps for a mailbox, which clients neither see nor set: the key of its URLs (RFC 4467), private to its
  * owner. */
 #define STORE_ANNOT_SECRET  "/tiermail/"

@@ -26,6 +26,7 @@ void store_check_waiting_load(struct checker *k);      /* inside a snapshot */
 bool store_check_waiting_has(const struct checker *k, uint64_t mailbox, uint32_t uid);
 bool store_check_waiting_any(const struct checker *k, uint64_t mailbox);
 void store_check_annots(struct checker *k); /* inside a snapshot */
+void store_check_seen(struct checker *k);   /* the same */
 void store_check_files(struct checker *k);
 void store_check_bodies(struct checker *k); /* outside a snapshot */
 #endif

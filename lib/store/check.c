@@ -565,6 +565,7 @@ store_check_partition(const char *path, struct slice account, struct store_check
 		if (!account.n) {
 			check_strays(&k);
 			store_check_annots(&k);
+			store_check_seen(&k);
 		}
 		store_end(k.v);
 		store_check_files(&k);

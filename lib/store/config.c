@@ -59,6 +59,8 @@ static const struct conf_key keys[] = {
 	    "A file with the Subject field and the text of that warning; empty is our own." },
 	{ "share_anyone", CONF_BOOL, &stored_conf.share_anyone, "no", 0, 0, RESTART, NULL,
 	    "Whether people may share a mailbox with everybody." },
+	{ "share_seen", CONF_BOOL, &stored_conf.share_seen, "no", 0, 0, RESTART, NULL,
+	    "Whether one \\Seen is for all who read a shared mailbox; else each has his own." },
 	{ "events", CONF_ENUM, &stored_conf.events, "scripts", 0, 0, RESTART, "scripts|junk|all",
 	    "What imapd hears of: mailboxes with a script, also Junk for all, or everything." },
 	{ "expire_rules", CONF_PATH, &stored_conf.expire_rules, "", 0, 0, RELOAD, NULL,

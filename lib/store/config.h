@@ -16,7 +16,7 @@ struct stored_conf {
 	int64_t expire_rate;                                                 /* messages a second */
 	int64_t log_segment, log_bodies, snapshot_interval, steady_interval; /* bytes, ms */
 	bool log;
-	bool share_anyone;
+	bool share_anyone, share_seen;
 	int events; /* enum store_events */
 	bool quota_enforce, quota_overdraft;
 	int64_t quota_grace, quota_warn; /* ms; percent */

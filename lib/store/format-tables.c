@@ -34,6 +34,7 @@ const struct store_table_info store_tables[STORE_TABLES] = {
 	[STORE_T_MARK] =      { "mark",    1, 2, 0, 1 },
 	[STORE_T_REF] =       { "ref",     1, 2, 0, 1 },
 	[STORE_T_EVENT] =     { "event",   1, 2, 0, 1 },
+	[STORE_T_SEEN] =      { "seen",    1, 2, 0, 1 },
 };
 /* clang-format on */
 

@@ -291,6 +291,8 @@ enum store_change_kind {
 			      that of the last, and its mailbox is 0 */
 	STORE_CHANGE_THREADS, /* expunged at this modseq, whose thread is not called by their
 			      emailid: struct store_gone_thread */
+	STORE_CHANGE_SEEN, /* a reader's own \Seen changed: struct store_range, then his login; "": of all
+			      readers.  To him, and to nobody else, it comes as FLAGS */
 };
 struct store_gone {
 	uint32_t first, last; /* UIDs */
@@ -345,6 +347,8 @@ struct store_disk_tombstone {
 	uint8_t zero[3];
 	uint32_t at; /* unix seconds of the expunge */
 } PACKED;
+
+/* `seen`: store/seen.h. */
 
 /* `dupe`: {number BE64} -> this, then count keys of 16 bytes.  One row for a batch. */
 struct store_disk_dupe {
@@ -427,10 +431,10 @@ enum store_table {
 	STORE_T_META, STORE_T_ACCOUNT, STORE_T_MAILBOX, STORE_T_NAME, STORE_T_INDEX, STORE_T_CACHE,
 	STORE_T_TOMBSTONE, STORE_T_PURGE, STORE_T_DUPE, STORE_T_SUB, STORE_T_INTENT,
 	STORE_T_CHANGE, STORE_T_EMAIL, STORE_T_THREAD, STORE_T_ACL, STORE_T_STATE,
-	STORE_T_PENDING, STORE_T_ANNOT, STORE_T_MARK, STORE_T_REF, STORE_T_EVENT,
+	STORE_T_PENDING, STORE_T_ANNOT, STORE_T_MARK, STORE_T_REF, STORE_T_EVENT, STORE_T_SEEN,
 };
 /* clang-format on */
-#define STORE_TABLES (STORE_T_EVENT + 1)
+#define STORE_TABLES (STORE_T_SEEN + 1)
 struct store_table_info {
 	const char *name;
 	uint8_t version;  /* of its keys and values */

@@ -16,6 +16,17 @@
 
 /* ---- the log ------------------------------------------------------------------------------- */
 
+/* To the reader whose \Seen it was the row is one of flags, to anybody else it is of another kind, which is passed
+ * over. */
+static void
+change_seen(const struct store_view *v, struct store_change_walk *c)
+{
+	struct slice login = slice_from(c->entries, c->count * sizeof(struct store_range));
+
+	if (v->as.n && (login.n == 0 || slice_eq(login, slice(v->as.login, v->as.n))))
+		c->kind = STORE_CHANGE_FLAGS;
+}
+
 /* The next row. */
 static bool
 change_row(struct store_view *v, struct store_change_walk *c)
@@ -39,12 +50,14 @@ change_row(struct store_view *v, struct store_change_walk *c)
 	c->mailbox = head.mailbox;
 	c->kind = (enum store_change_kind)head.kind;
 	c->at = head.at;
+	c->entries = slice_from(slice(d.mv_data, d.mv_size), sizeof(head));
 	entry = head.kind == STORE_CHANGE_GONE ? sizeof(struct store_gone) :
 	    head.kind == STORE_CHANGE_NEWS     ? sizeof(struct store_news) :
 	    head.kind == STORE_CHANGE_THREADS  ? sizeof(struct store_gone_thread) :
 						 sizeof(struct store_range);
-	c->entries = slice_from(slice(d.mv_data, d.mv_size), sizeof(head));
 	c->count = c->entries.n / entry < head.count ? c->entries.n / entry : head.count;
+	if (head.kind == STORE_CHANGE_SEEN)
+		change_seen(v, c);
 	return true;
 }
 
@@ -102,7 +115,9 @@ store_change_next(struct store_view *v, struct store_change_walk *c)
 			if (c->tombstones)
 				return false;
 			c->news = c->has_newest ? c->newest : account_news(v, c->account);
-		} else if (c->kind == STORE_CHANGE_NEWS && !c->tombstones)
+		} else if (c->kind == STORE_CHANGE_SEEN)
+			continue;
+		else if (c->kind == STORE_CHANGE_NEWS && !c->tombstones)
 			c->news = (struct store_news_list){ c->entries.p, c->count,
 				sizeof(struct store_news) };
 		else

@@ -5,6 +5,7 @@
 #include "base/list.h"
 #include "store/block.h"
 #include "store/read.h"
+#include "store/seen.h"
 
 /* LMDB takes keys without const though it does not write them. */
 #define UNCONST(p) ((void *)(uintptr_t)(p))
@@ -48,6 +49,16 @@ struct store_view {
 		size_t n;
 		struct store_record rec[STORE_BLOCK];
 	} arrivals;
+	/* For whom it reads, until the snapshot ends: read-seen.c. */
+	struct {
+		char login[STORE_ACCOUNT_MAX];
+		size_t n; /* 0: for nobody */
+		/* Of the mailbox that was looked at last, in this snapshot: */
+		uint64_t mailbox, floor; /* no message has a smaller modseq for him */
+		bool known, own;
+		uint32_t chunk; /* and of its rows the last one */
+		struct store_seen row;
+	} as;
 	uint64_t cache_at;
 	bool cache_near; /* the last step to the neighbour was right */
 };
@@ -61,6 +72,16 @@ store_has(const struct store_view *v, enum store_table t)
 /* Only of a table that is there. */
 MDB_cursor *store_cursor(struct store_view *v, enum store_table t);
 struct slice store_fetch(struct store_view *v, enum store_table t, const void *key, size_t n);
+
+/* ---- read-seen.c: for who reads a mailbox of somebody else --------------------------------------- */
+/* Records that have been read, as they are for him; nothing for others.  Not with STORE_RECORDS. */
+void store_seen_lay(struct store_view *v, uint64_t mailbox, struct store_record *rec, size_t n);
+/* May messages of the block be newer for him than `since`, whatever the mailbox's rows say? */
+bool store_seen_newer(struct store_view *v, uint64_t mailbox, uint32_t block, uint64_t since);
+/* The mailbox's counter, for him. */
+void store_seen_mailbox(struct store_view *v, struct store_mailbox *m);
+/* The first message that he has not seen, where that is apart; 0 = none. */
+uint32_t store_seen_first_not(struct store_view *v, const struct store_mailbox *m);
 
 /* A place that is none any more, one of `stale` in a row: when these are many, *p goes on to before the next message of
  * its mailbox.  A client that moves its messages to and fro leaves a row each time, until the purge. */

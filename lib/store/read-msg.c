@@ -115,6 +115,14 @@ arrivals_newer(const struct store_view *v, uint32_t block, uint64_t since)
 	return false;
 }
 
+/* ... or for who reads it? */
+static bool
+block_newer(const struct store_blocks *b, uint32_t block)
+{
+	return arrivals_newer(b->v, block, b->since) ||
+	    (b->v->as.n && store_seen_newer(b->v, b->mailbox, block, b->since));
+}
+
 /* The block from what the cursor found.  Format 1 has but one row. */
 static void
 room_fill(struct store_blocks *b, struct store_block_room *room, uint32_t block,
@@ -141,6 +149,8 @@ room_fill(struct store_blocks *b, struct store_block_room *room, uint32_t block,
 		log_event(LOG_ERROR, "store_block", "mailbox=%llx block=%u error=damaged",
 		    (unsigned long long)b->mailbox, block);
 	arrivals_add(b->v, room);
+	if (b->v->as.n && b->parts != STORE_RECORDS)
+		store_seen_lay(b->v, b->mailbox, room->rec, room->n);
 }
 
 /* A block of arrivals alone. */
@@ -151,6 +161,8 @@ room_arrived(struct store_blocks *b, struct store_block_room *room, uint32_t blo
 	room->block = block;
 	room->parts = STORE_WHOLE;
 	arrivals_add(b->v, room);
+	if (b->v->as.n)
+		store_seen_lay(b->v, b->mailbox, room->rec, room->n);
 }
 
 /* Is the block where the walk begins still in the room?  A set of single UIDs is many walks. */
@@ -188,9 +200,9 @@ block_find(struct store_blocks *b, struct store_block_room *room, uint32_t *bloc
 	room->n = 0;
 	if (!b->behind &&
 	    (!b->since || !states || store_states_modseq(row_bytes(&d)) > b->since ||
-		arrivals_newer(v, *block, b->since)))
+		block_newer(b, *block)))
 		room_fill(b, room, *block, &d, here);
-	else if (b->behind && (!b->since || arrivals_newer(v, *block, b->since)))
+	else if (b->behind && (!b->since || block_newer(b, *block)))
 		room_arrived(b, room, *block);
 	return true;
 }
@@ -242,6 +254,8 @@ store_get_record(struct store_view *v, uint64_t mailbox, uint32_t uid)
 		room->block = block;
 		arrivals_load(v, mailbox);
 		arrivals_add(v, room);
+		if (v->as.n)
+			store_seen_lay(v, mailbox, room->rec, room->n);
 	}
 	hi = room->n;
 	while (lo < hi) {
@@ -311,6 +325,8 @@ store_first_unseen(struct store_view *v, const struct store_mailbox *m)
 	const struct store_record *rec;
 	size_t n;
 
+	if (store_seen_apart(v, m->id))
+		return store_seen_first_not(v, m);
 	if (m->unseen == 0)
 		return 0;
 	store_blocks_init(&b, v, m->id, m->first_unseen ? m->first_unseen : 1, UINT32_MAX);

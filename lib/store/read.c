@@ -243,6 +243,8 @@ store_begin(struct store_view *v)
 	v->blocks = NULL;
 	v->walk.n = v->last.n = 0;
 	v->arrivals.known = false;
+	v->as.n = 0;
+	v->as.known = false;
 	return 0;
 }
 
@@ -399,7 +401,11 @@ store_get_mailbox(struct store_view *v, uint64_t id, struct store_mailbox *m)
 
 	store_be64(key, id);
 	rc = fetch_row(v, STORE_T_MAILBOX, key, 8, &value);
-	return rc < 0 ? rc : store_mailbox_parse(value, id, true, m);
+	if (rc == 0)
+		rc = store_mailbox_parse(value, id, true, m);
+	if (rc == 0 && v->as.n)
+		store_seen_mailbox(v, m);
+	return rc;
 }
 
 /* Steps to the first row of the account behind `name` ("" = its first).  False at the end. */

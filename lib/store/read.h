@@ -30,6 +30,9 @@ void store_view_free(struct store_view **v);
  * is idempotent.  store_refresh ends and begins. */
 int store_begin(struct store_view *v) MUSTCHECK;
 void store_end(struct store_view *v);
+/* The same for what a login reads: of mailboxes of others \Seen, modseqs, highestmodseq, changes and what is unseen are
+ * those that it has there (store/seen.h), by whatever is called until store_end or store_refresh. */
+int store_begin_as(struct store_view *v, struct slice login) MUSTCHECK;
 int store_refresh(struct store_view *v) MUSTCHECK;
 
 /* ---- accounts and folders; inside a snapshot ------------------------------------------ */
@@ -139,6 +142,10 @@ const struct store_record *store_get_record(struct store_view *v, uint64_t mailb
 /* Appends the mailbox's UIDs as struct store_range, ascending, not touching: from the
  * mailbox's row when it knows, else by a scan (about 1 ms for 100,000 messages). */
 void store_uid_runs(struct store_view *v, const struct store_mailbox *m, struct buf *ranges);
+/* How many are unseen: m->unseen for nearly all; else a look at each run of UIDs. */
+uint32_t store_unseen(struct store_view *v, const struct store_mailbox *m);
+/* Has the login for which the snapshot was begun a \Seen of its own in the mailbox? */
+bool store_seen_apart(struct store_view *v, uint64_t mailbox);
 /* The first unseen uid, 0 = none. */
 uint32_t store_first_unseen(struct store_view *v, const struct store_mailbox *m);
 /* The cache bytes of a message, {NULL, 0} when there are none: then parse the file.  Behind the digest
@@ -150,6 +157,19 @@ struct slice store_get_cache(struct store_view *v, uint64_t emailid);
  * way from memory when it returns, so that who reads them does not wait for one after the other. */
 void store_get_caches(struct store_view *v, const uint64_t *ids, size_t n, size_t ahead,
     struct slice *out);
+
+/* Who has marked messages of somebody else's mailbox for himself, in the order of the logins:
+ *	struct store_read_by by = { .login = S("") };
+ *	while (store_reader_next(v, &m, &by)) ...
+ * It starts behind by.login, which borrows from the snapshot.  Costs for each what store_unseen() does. */
+struct store_read_by {
+	struct slice login;
+	uint32_t seen; /* messages that are there and that he has seen */
+	uint32_t from,
+	    at; /* unix seconds: when he marked for the first time, for the last; 0 = not known */
+};
+bool
+store_reader_next(struct store_view *v, const struct store_mailbox *m, struct store_read_by *by);
 
 /* ---- changes; inside a snapshot ----------------------------------------------------------- */
 

@@ -226,6 +226,7 @@ since_take_row(struct store_since *s, const struct store_change_walk *c)
 			    c->entries.p + i * sizeof(struct store_gone_thread));
 		break;
 	case STORE_CHANGE_NEWS: /* comes as NEW */
+	case STORE_CHANGE_SEEN: /* as FLAGS, to whom it concerns */
 	default: break;
 	}
 }

@@ -87,9 +87,11 @@ counts_skip(struct store_thread_counts *c, struct store_view *v, uint64_t mailbo
 
 	if (store_get_mailbox(v, mailbox, &m) < 0)
 		return true;
-	if (!c->counts && m.unseen && c->uid < m.first_unseen)
+	if (c->counts || store_seen_apart(v, mailbox))
+		return m.exists == 0;
+	if (m.unseen && c->uid < m.first_unseen)
 		c->uid = m.first_unseen;
-	return c->counts ? m.exists == 0 : m.unseen == 0;
+	return m.unseen == 0;
 }
 
 static void

@@ -52,13 +52,14 @@ store_uids_split(const struct store_range *seen, size_t nseen, const struct stor
 #define WALK_BLOCKS 256 /* of 32 records: 0.1 ms */
 
 struct store_changes *
-store_changes_get(struct store_change_cache *cache, uint64_t mailbox, uint64_t since,
-    uint64_t until)
+store_changes_get(struct store_change_cache *cache, uint64_t mailbox, uint64_t reader,
+    uint64_t since, uint64_t until)
 {
 	struct store_changes *c = cache->slots, *s;
 
 	for (s = cache->slots; s < cache->slots + STORE_CHANGES_SLOTS; s++) {
-		if (s->mailbox == mailbox && s->until == until && s->since <= since) {
+		if (s->mailbox == mailbox && s->reader == reader && s->until == until &&
+		    s->since <= since) {
 			s->used = ++cache->clock;
 			return s;
 		}
@@ -66,6 +67,7 @@ store_changes_get(struct store_change_cache *cache, uint64_t mailbox, uint64_t s
 			c = s;
 	}
 	*c = (struct store_changes){ .mailbox = mailbox,
+		.reader = reader,
 		.since = since,
 		.until = until,
 		.at = 1,

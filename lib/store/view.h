@@ -26,11 +26,12 @@ struct store_changed {
 	uint64_t modseq; /* when it was met: not below that which made it changed */
 };
 struct store_changes {
-	uint64_t mailbox;           /* 0: a free slot */
-	uint64_t since, until;      /* modification numbers: since < changed */
-	uint32_t at;                /* the walk goes on here */
-	bool over;                  /* the walk is complete */
-	bool many;                  /* more than are kept: the list is of no use */
+	uint64_t mailbox;      /* 0: a free slot */
+	uint64_t reader;       /* for whom: an id of the caller's; 0: for all who see it alike */
+	uint64_t since, until; /* modification numbers: since < changed */
+	uint32_t at;           /* the walk goes on here */
+	bool over;             /* the walk is complete */
+	bool many;             /* more than are kept: the list is of no use */
 	struct store_changed *list; /* ascending by UID; heap */
 	size_t n, room;
 	uint64_t used; /* for the choice of a slot */
@@ -41,9 +42,9 @@ struct store_change_cache {
 };
 
 /* Changes of the mailbox between two states; `until` is its highestmodseq as of this snapshot or an
- * earlier one.  May be incomplete: store_changes_walk until ->over.  Borrowed until the next call. */
+ * earlier one.  `reader` is whose snapshots they are made in.  May be incomplete: store_changes_walk until ->over.  Borrowed until the next call. */
 struct store_changes *store_changes_get(struct store_change_cache *cache, uint64_t mailbox,
-    uint64_t since, uint64_t until);
+    uint64_t reader, uint64_t since, uint64_t until);
 /* Goes over some records more (about 0.1 ms). */
 void store_changes_walk(struct store_changes *c, struct store_view *v);
 /* Index of the first entry whose UID is not below `uid` (c->n: none). */

@@ -7,7 +7,7 @@ import random
 import tm
 from jmapraw import Jmap
 
-sb = tm.Sandbox("--users", "4", "--without", "pop3d", "--without", "mmpd", "--set", "stored.share_anyone=yes")
+sb = tm.Sandbox("--users", "4", "--without", "pop3d", "--without", "mmpd", "--set", "stored.share_anyone=yes", "--set", "stored.share_seen=yes")
 D = sb.domain
 one, two, three = (f"{sb.user(n)}@{D}" for n in (1, 2, 3))
 owner, guest, stranger = Jmap(sb, 1), Jmap(sb, 2), Jmap(sb, 3)

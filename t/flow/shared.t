@@ -6,7 +6,7 @@ import tm
 from imapraw import Raw
 
 sb = tm.Sandbox("--users", "4", "--without", "lmtpd", "--without", "jobctl", "--without", "smtp-relay", "--set", "imapd.workers=1",
-                "--set", "stored.share_anyone=yes")
+                "--set", "stored.share_anyone=yes", "--set", "stored.share_seen=yes")
 one, two, three = (sb.user(n) for n in (1, 2, 3))
 D = sb.domain
 ALL = b"lrswipkxteacd"

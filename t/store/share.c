@@ -507,7 +507,7 @@ main(int argc, char **argv)
 	char *why;
 
 	(void)argc;
-	service_open(argv[0], "share", "share_anyone = yes\nmin_free = 0\n");
+	service_open(argv[0], "share", "share_anyone = yes\nshare_seen = yes\nmin_free = 0\n");
 	log_level(LOG_ERROR);
 	store_client_actors(client, actor);
 	CALL(store_account_start, S(ANN), S(""));

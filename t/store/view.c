@@ -53,13 +53,14 @@ main(void)
 	split("the last UID", R({ UINT32_MAX - 1, UINT32_MAX }), 1, R({ UINT32_MAX, UINT32_MAX }),
 	    1, "4294967294:4294967294 ", "4294967295:4294967295 ");
 
-	a = store_changes_get(&cache, 7, 10, 20);
-	ok(store_changes_get(&cache, 7, 15, 20) == a, "who knows more uses the same list");
-	ok(store_changes_get(&cache, 7, 9, 20) != a, "who knows less does not");
-	ok(store_changes_get(&cache, 7, 10, 21) != a, "nor who asks for another state");
+	a = store_changes_get(&cache, 7, 0, 10, 20);
+	ok(store_changes_get(&cache, 7, 0, 15, 20) == a, "who knows more uses the same list");
+	ok(store_changes_get(&cache, 7, 0, 9, 20) != a, "who knows less does not");
+	ok(store_changes_get(&cache, 7, 0, 10, 21) != a, "nor who asks for another state");
+	ok(store_changes_get(&cache, 7, 9, 10, 20) != a, "nor who has a \\Seen of his own");
 	for (uint64_t k = 100; k < 100 + STORE_CHANGES_SLOTS; k++)
-		b = store_changes_get(&cache, k, 1, 2);
-	ok(b->mailbox == 107 && store_changes_get(&cache, 100, 1, 2)->mailbox == 100,
+		b = store_changes_get(&cache, k, 0, 1, 2);
+	ok(b->mailbox == 107 && store_changes_get(&cache, 100, 0, 1, 2)->mailbox == 100,
 	    "the slot used longest ago goes");
 	store_changes_fini(&cache);
 	return done();

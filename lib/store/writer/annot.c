@@ -224,6 +224,28 @@ annot_is_quota(const struct annots *t)
 	return false;
 }
 
+/* Whose \Seen there is: a word for all. */
+static const struct store_annotation *
+annot_sharedseen(const struct annots *t)
+{
+	for (size_t i = 0; t->b && i < t->j->req.nannotations; i++)
+		if (t->j->req.annotations[i].shared &&
+		    slice_eq(t->j->req.annotations[i].name, S(STORE_ANNOT_SHAREDSEEN)))
+			return &t->j->req.annotations[i];
+	return NULL;
+}
+
+static bool
+annot_bad_sharedseen(const struct annots *t)
+{
+	const struct store_annotation *e = annot_sharedseen(t);
+
+	if (!e || e->gone || slice_ieq(e->value, S("true")) || slice_ieq(e->value, S("false")))
+		return false;
+	writer_reply_fail(t->j, STORE_CANNOT, verdict(OUT_STORE_SHAREDSEEN));
+	return true;
+}
+
 static bool
 annot_forbidden(const struct annots *t)
 {
@@ -241,7 +263,8 @@ annot_forbidden(const struct annots *t)
 
 		for (size_t i = 0; i < t->j->req.nannotations; i++)
 			shared |= t->j->req.annotations[i].shared;
-		if (!shared || rights & STORE_R_WRITE)
+		if ((!shared || rights & STORE_R_WRITE) &&
+		    (!annot_sharedseen(t) || rights & STORE_R_ADMIN))
 			return false;
 	}
 	writer_reply_forbid(t->j, t->a, rights & STORE_R_LOOKUP ? rights : 0);
@@ -452,11 +475,18 @@ static void
 annot_put_all(const struct annots *t)
 {
 	uint64_t modseq = t->a->d.modseq + 1;
-	bool changed = false;
+	const struct store_annotation *seen = annot_sharedseen(t);
+	bool changed = false, switched = false;
 
-	for (size_t i = 0; i < t->j->req.nannotations; i++)
-		if (&t->j->req.annotations[i] != t->use)
-			changed |= annot_put(t, &t->j->req.annotations[i], modseq);
+	for (size_t i = 0; i < t->j->req.nannotations; i++) {
+		const struct store_annotation *e = &t->j->req.annotations[i];
+		bool put = e != t->use && annot_put(t, e, modseq);
+
+		changed |= put;
+		switched |= put && e == seen;
+	}
+	if (switched)
+		writer_seen_switched(t->w, t->b, modseq);
 	if (changed) {
 		t->a->d.modseq = modseq;
 		writer_account_dirty(t->w, t->a);
@@ -491,6 +521,6 @@ writer_run_annotate(struct writer *w, struct store_job *j)
 	t.me = j->req.actor.n ? j->req.actor : j->req.name.n ? j->req.name : slice_str(t.a->name);
 	t.guest = !slice_eq(t.me, slice_str(t.a->name));
 	if (!annot_forbidden(&t) && !annot_changed(&t) && !annot_full(&t) && !annot_bad_use(&t) &&
-	    !annot_too_many(&t))
+	    !annot_bad_sharedseen(&t) && !annot_too_many(&t))
 		annot_put_all(&t);
 }

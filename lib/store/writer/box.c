@@ -252,6 +252,7 @@ writer_box_forget(struct writer *w, struct wbox *b)
 	writer_box_flush_tail(w, b); /* what its record has of messages would go with it */
 	writer_acl_forget(w, b);
 	writer_annot_forget(w, b);
+	writer_seen_forget(w, b);
 	store_be64(be, b->id);
 	writer_row_del(w, STORE_T_MAILBOX, be, 8);
 	writer_name_del(w, b->acct, b->name);

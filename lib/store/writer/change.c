@@ -41,7 +41,7 @@ change_number(struct writer *w, uint64_t account, uint64_t modseq, enum store_ch
 	uint32_t number = (uint32_t)kind << 24;
 	uint8_t key[20];
 
-	if (kind != STORE_CHANGE_NEW && kind != STORE_CHANGE_NEWS)
+	if (kind != STORE_CHANGE_NEW && kind != STORE_CHANGE_NEWS && kind != STORE_CHANGE_SEEN)
 		return number;
 	change_key(key, account, modseq, number);
 	while (writer_row_get(w, STORE_T_CHANGE, key, sizeof(key)).n > 0)
@@ -86,6 +86,34 @@ news_flush(struct writer *w, struct wacct *a)
 	writer_account_dirty(w, a);
 	change_rows(w, a->d.id, a->news[n - 1].modseq, STORE_CHANGE_NEWS, 0,
 	    slice((const char *)a->news, n * sizeof(a->news[0])));
+}
+
+/* Rows behind those that the same modseq has: one request may mark some as seen and others not. */
+void
+writer_change_seen(struct writer *w, const struct wbox *b, uint64_t modseq, struct slice ranges,
+    struct slice login)
+{
+	const size_t size = sizeof(struct store_range), most = ROW_BYTES / size * size;
+	uint32_t number = change_number(w, b->acct->d.id, modseq, STORE_CHANGE_SEEN);
+
+	news_flush(w, b->acct);
+	while (ranges.n) {
+		struct slice part = slice_sub(ranges, 0, most);
+		struct store_disk_change head = { .version = STORE_VERSION,
+			.kind = STORE_CHANGE_SEEN,
+			.count = (uint16_t)(part.n / size),
+			.at = (uint32_t)w->now,
+			.mailbox = b->id };
+		uint8_t key[20];
+
+		change_key(key, b->acct->d.id, modseq, number++);
+		buf_clear(&w->scratch);
+		buf_add(&w->scratch, &head, sizeof(head));
+		buf_slice(&w->scratch, part);
+		buf_slice(&w->scratch, login);
+		writer_row_put(w, STORE_T_CHANGE, key, sizeof(key), w->scratch.p, w->scratch.n, 0);
+		ranges = slice_from(ranges, part.n);
+	}
 }
 
 void

@@ -22,11 +22,47 @@
 #define LOOK    32  /* messages between two looks at the clock */
 #define PIECE   256 /* messages that move in one go: a millisecond */
 
+/* What is collected. */
+struct copy_collecting {
+	struct buf *records;
+	struct wseen seen; /* of who copies, where that is apart */
+};
+
+/* A record's bit, until it is copied: he has seen it, whatever \Seen says. */
+#define COPY_SEEN ((uint16_t)0x8000)
+
 static enum edit
 copy_collect_one(void *arg, struct store_record *rec)
 {
-	buf_add(arg, rec, sizeof(*rec));
+	struct copy_collecting *c = arg;
+	struct store_record copy = *rec, his = *rec;
+
+	writer_seen_lay(&c->seen, &his);
+	copy.flags =
+	    (uint16_t)((rec->flags & ~COPY_SEEN) | (his.flags & STORE_SEEN ? COPY_SEEN : 0));
+	buf_add(c->records, &copy, sizeof(copy));
 	return EDIT_KEEP;
+}
+
+/* \Seen of the copy is that of who copies.  Where he has one of his own he gets a mark for it, and the message has what it
+ * had for its owner, whose it stays: of somebody else's it has none. */
+static void
+copy_see(const struct wbox *from, const struct wbox *to, struct store_record *copy,
+    struct wseen *seen)
+{
+	bool his = copy->flags & COPY_SEEN,
+	     kept = from->acct == to->acct && copy->flags & STORE_SEEN;
+
+	copy->flags &= to->may_flags; /* RFC 4314 4: others are left out */
+	if (!to->seen_apart) {
+		copy->flags &= (uint16_t)~STORE_SEEN;
+		copy->flags |= his ? STORE_SEEN & to->may_flags : 0;
+		return;
+	}
+	copy->flags &= (uint16_t)~STORE_SEEN;
+	copy->flags |= kept ? STORE_SEEN : 0;
+	if (his && to->may_flags & STORE_SEEN)
+		writer_seen_mark(seen, copy->uid, true);
 }
 
 /* How the keyword bits of one mailbox are called in another; made there as far as they fit, by who may set
@@ -60,15 +96,15 @@ keywords_mapped(uint64_t bits, const uint64_t map[STORE_KEYWORDS])
 }
 
 static struct store_record
-copy_of(struct writer *w, const struct wbox *to, const struct store_record *rec,
-    const uint64_t map[STORE_KEYWORDS])
+copy_of(struct writer *w, const struct wbox *from, const struct wbox *to,
+    const struct store_record *rec, const uint64_t map[STORE_KEYWORDS], struct wseen *seen)
 {
 	struct store_record copy = *rec;
 
 	copy.uid = to->d.uidnext;
 	copy.savedate = (uint32_t)w->now;
 	copy.keywords = keywords_mapped(copy.keywords, map);
-	copy.flags &= to->may_flags; /* RFC 4314 4: others are left out */
+	copy_see(from, to, &copy, seen);
 	return copy;
 }
 
@@ -155,16 +191,18 @@ copy_links(struct writer *w, struct wbox *from, const struct store_record *rec, 
 
 /* Appends the sources to `uids`, and the copies to `copies`. */
 static void
-copy_append(struct writer *w, struct wbox *from, struct wbox *to, const struct store_record *rec,
-    size_t n, struct buf *uids, struct buf *copies)
+copy_append(struct writer *w, const struct store_job *j, struct wbox *from, struct wbox *to,
+    const struct store_record *rec, size_t n, struct buf *uids, struct buf *copies)
 {
 	uint64_t map[STORE_KEYWORDS] = { 0 };
+	struct wseen seen;
 
 	keyword_map(w, from, to, rec, n, map);
 	if (n)
 		writer_box_touch(w, to);
+	writer_seen_begin(&seen, w, to, j->req.actor);
 	for (size_t i = 0; i < n; i++) {
-		struct store_record copy = copy_of(w, to, &rec[i], map);
+		struct store_record copy = copy_of(w, from, to, &rec[i], map, &seen);
 
 		if (from->acct != to->acct)
 			copy.threadid = writer_thread_of(w, to->acct, &copy);
@@ -176,6 +214,7 @@ copy_append(struct writer *w, struct wbox *from, struct wbox *to, const struct s
 		writer_range_add(uids, rec[i].uid);
 		writer_range_add(copies, copy.uid);
 	}
+	writer_seen_end(&seen, to->d.highestmodseq);
 	w->stats.copied += n;
 }
 
@@ -197,12 +236,15 @@ copy_few(struct writer *w, struct store_job *j, struct wbox *from, struct wbox *
     struct buf *uids, struct buf *copies)
 {
 	struct buf found = { 0 };
+	struct copy_collecting all = { .records = &found };
 	const struct store_record *rec;
 	size_t n, keep = w->files->nlinks;
 	bool good = false;
 	int rc;
 
-	writer_box_walk(w, from, j->req.ranges, j->req.nranges, copy_collect_one, &found);
+	writer_seen_begin(&all.seen, w, from, j->req.actor);
+	writer_box_walk(w, from, j->req.ranges, j->req.nranges, copy_collect_one, &all);
+	writer_seen_end(&all.seen, 0);
 	rec = (const void *)found.p;
 	n = found.n / sizeof(*rec);
 	if (!copy_allowed(w, j, from, to, rec, n, copy_bytes(rec, n)))
@@ -212,7 +254,7 @@ copy_few(struct writer *w, struct store_job *j, struct wbox *from, struct wbox *
 		writer_reply_fail(j, rc == -ENOSPC || rc == -EDQUOT ? STORE_FULL : STORE_FAILED,
 		    verdict(OUT_STORE_UNCOPIED));
 	} else {
-		copy_append(w, from, to, rec, n, uids, copies);
+		copy_append(w, j, from, to, rec, n, uids, copies);
 		copy_event(w, j, from, to, buf_get(copies));
 		good = true;
 	}
@@ -226,8 +268,14 @@ copy_few(struct writer *w, struct store_job *j, struct wbox *from, struct wbox *
 static bool
 copy_collect(struct writer *w, struct wlong *l, struct wbox *from)
 {
-	if (!writer_box_walk_from(w, from, &l->uid, l->ranges, l->nranges, copy_collect_one,
-		&l->copy.records))
+	struct copy_collecting all = { .records = &l->copy.records };
+	bool whole;
+
+	writer_seen_begin(&all.seen, w, from, l->job->req.actor);
+	whole =
+	    writer_box_walk_from(w, from, &l->uid, l->ranges, l->nranges, copy_collect_one, &all);
+	writer_seen_end(&all.seen, 0);
+	if (!whole)
 		return false;
 	l->copy.n = l->copy.records.n / sizeof(struct store_record);
 	l->copy.stage = COPY_CLEARS;
@@ -308,6 +356,7 @@ copy_show(struct writer *w, struct wlong *l, struct wbox *from, struct wbox *to)
 	const struct store_record *rec = (const void *)l->copy.records.p;
 	struct store_range copies = { l->copy.first, l->copy.first + (uint32_t)l->copy.n - 1 };
 	uint64_t map[STORE_KEYWORDS] = { 0 };
+	struct wseen seen;
 
 	if (to->d.uidnext != l->copy.first) {
 		writer_reply_fail(l->job, STORE_FAILED, verdict(OUT_STORE_UNCOPIED));
@@ -315,12 +364,14 @@ copy_show(struct writer *w, struct wlong *l, struct wbox *from, struct wbox *to)
 	}
 	keyword_map(w, from, to, rec, l->copy.n, map);
 	writer_box_touch(w, to);
+	writer_seen_begin(&seen, w, to, l->job->req.actor);
 	for (size_t i = 0; i < l->copy.n; i++) {
-		struct store_record copy = copy_of(w, to, &rec[i], map);
+		struct store_record copy = copy_of(w, from, to, &rec[i], map, &seen);
 
 		writer_box_append_settled(w, to, &copy);
 		writer_range_add(&l->uids, rec[i].uid);
 	}
+	writer_seen_end(&seen, to->d.highestmodseq);
 	writer_pending_show(w, to->id, copies.first, copies.last);
 	w->stats.copied += l->copy.n;
 	buf_add(&l->copy.to, &copies, sizeof(copies));
@@ -407,7 +458,7 @@ move_piece(struct writer *w, struct wlong *l, struct wbox *from, struct wbox *to
 	buf_fini(&row.runs);
 	if (at)
 		mdb_cursor_close(at);
-	copy_append(w, from, to, rec, n, &uids, &copies);
+	copy_append(w, l->job, from, to, rec, n, &uids, &copies);
 	copy_event(w, l->job, from, to, buf_get(&copies));
 	for (size_t i = 0; i < copies.n / sizeof(struct store_range); i++)
 		range_join(&l->copy.to, (const struct store_range *)(const void *)copies.p + i);

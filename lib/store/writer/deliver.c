@@ -307,7 +307,8 @@ append_keywords_fit(struct writer *w, struct store_job *j, struct wbox *b)
 }
 
 static void
-append_one(struct writer *w, struct wbox *b, const struct store_message *m, bool many)
+append_one(struct writer *w, struct wbox *b, const struct store_message *m, struct wseen *seen,
+    bool many)
 {
 	struct store_record rec = writer_record_of(w, m, b->d.uidnext);
 	struct store_place_entry place;
@@ -316,6 +317,10 @@ append_one(struct writer *w, struct wbox *b, const struct store_message *m, bool
 	rec.emailid = c.id;
 	rec.threadid = writer_thread_join(w, b->acct, c.id, m->cache);
 	rec.flags &= b->may_flags; /* RFC 4314 4: others are left out */
+	if (b->seen_apart && rec.flags & STORE_SEEN) {
+		writer_seen_mark(seen, rec.uid, true);
+		rec.flags &= (uint16_t)~STORE_SEEN;
+	}
 	rec.keywords = b->may_keywords ? writer_box_keywords(w, b, m->keywords, true) : 0;
 	content_place(w, &c, b->id, rec.uid);
 	content_put(w, &c);
@@ -331,6 +336,7 @@ writer_append_all(struct writer *w, struct store_job *j, struct wbox *b)
 	size_t n = j->req.nmessages;
 	struct store_range *uids;
 	struct wevent event;
+	struct wseen seen;
 	int rc;
 
 	if (!append_keywords_fit(w, j, b))
@@ -344,8 +350,10 @@ writer_append_all(struct writer *w, struct store_job *j, struct wbox *b)
 	uids = arena_new(&j->arena, sizeof(*uids));
 	uids->first = b->d.uidnext;
 	writer_box_touch(w, b);
+	writer_seen_begin(&seen, w, b, j->req.actor);
 	for (size_t i = 0; i < n; i++)
-		append_one(w, b, &j->req.messages[i], n > STORE_ARRIVALS);
+		append_one(w, b, &j->req.messages[i], &seen, n > STORE_ARRIVALS);
+	writer_seen_end(&seen, b->d.highestmodseq);
 	uids->last = b->d.uidnext - 1;
 	w->stats.appended += n;
 	w->stats.bytes += writer_append_bytes(&j->req);

@@ -2,7 +2,7 @@
  *
  * Called by the writer's thread within its batches.  DELETE takes away name, record and usage of a large
  * mailbox at once, and puts a row into `intent` (STORE_INTENT_EMPTY): with that the mailbox is gone for
- * everybody, and its name free.  The messages' rows, to which nothing leads any more, become rows of the
+ * everybody, and its name free.  The messages' rows, and those of who has seen them, to which nothing leads any more, become rows of the
  * purge and tombstones here, by a long job (long.c) that nobody waits for and that is no account's.  Its
  * last slice for a mailbox puts the directory behind its files, and drops the row.
  *
@@ -57,7 +57,7 @@ writer_empty_later(struct writer *w, struct wbox *b)
 {
 	char id[20];
 
-	if ((uint64_t)b->d.exists * MESSAGE_US <= w->config->slice_us)
+	if ((uint64_t)b->d.exists * MESSAGE_US <= w->config->slice_us && !writer_seen_is_long(w, b))
 		return false;
 	writer_box_flush_tail(w, b);
 	snprintf(id, sizeof(id), "%llx", (unsigned long long)b->id);
@@ -108,7 +108,7 @@ empty_some(struct writer *w, struct wlong *l, const struct empty_row *r, struct 
 	}
 	buf_fini(&e.items);
 	buf_fini(&e.threads);
-	return whole;
+	return whole && writer_seen_forget_slice(w, r->mailbox);
 }
 
 static bool

@@ -161,6 +161,8 @@ env_load(struct writer *w, bool clear, char **why)
 		writer_dup_load(w);
 		writer_pending_load(w, clear);
 		writer_empty_load(w);
+		if (clear)
+			writer_seen_configured(w);
 		rc = w->error;
 	}
 	if (rc == 0 && w->oplog.changed)

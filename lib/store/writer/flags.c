@@ -18,6 +18,7 @@ struct flagging {
 	uint32_t lowest_unseen; /* made unseen by this */
 	bool hint_seen;         /* the first unseen message became seen */
 	struct wevent event;
+	struct wseen seen; /* of who asks, where that is apart */
 };
 
 static void
@@ -46,14 +47,21 @@ flag_one(void *arg, struct store_record *rec)
 {
 	struct flagging *f = arg;
 	struct wbox *b = f->b;
+	struct store_record now = *rec; /* to who asks */
 	uint64_t keywords;
 	uint16_t flags;
 
-	if (f->r->options & STORE_CONDITIONAL && rec->modseq > f->r->since) {
+	writer_seen_lay(&f->seen, &now);
+	if (f->r->options & STORE_CONDITIONAL && now.modseq > f->r->since) {
 		writer_range_add(f->spared, rec->uid);
 		return EDIT_KEEP;
 	}
-	flags_after(f, rec, &flags, &keywords);
+	flags_after(f, &now, &flags, &keywords);
+	if (b->seen_apart) {
+		if ((flags ^ now.flags) & STORE_SEEN)
+			writer_seen_mark(&f->seen, rec->uid, flags & STORE_SEEN);
+		flags = (uint16_t)((flags & ~STORE_SEEN) | (rec->flags & STORE_SEEN));
+	}
 	if (flags == rec->flags && keywords == rec->keywords)
 		return EDIT_KEEP;
 	if (!f->modseq)
@@ -108,6 +116,7 @@ flags_slice(struct writer *w, struct wlong *l)
 	l->account = b->acct->d.id;
 	f.keywords = writer_box_keywords(w, b, words, make);
 	writer_event_begin(&f.event, w, j, b, STORE_CAUSE_FLAG, NULL);
+	writer_seen_begin(&f.seen, w, b, j->req.actor);
 	if (l->nranges)
 		whole = writer_box_walk_states(w, b, &l->uid, l->ranges, l->nranges, flag_one, &f);
 	writer_event_end(&f.event);
@@ -118,12 +127,13 @@ flags_slice(struct writer *w, struct wlong *l)
 		b->d.first_unseen = f.lowest_unseen;
 	else if (f.hint_seen)
 		writer_box_find_unseen(w, b);
-	l->changes += f.modseq != 0;
+	l->changes += f.modseq != 0 || writer_seen_marked(&f.seen);
+	writer_seen_end(&f.seen, f.modseq);
 	buf_fini(&f.changed);
 	if (!whole)
 		return false;
 	writer_reply_ok(j);
-	j->reply.modseq = b->d.highestmodseq;
+	j->reply.modseq = writer_seen_highest(w, b, j->req.actor);
 	j->reply.uid = l->changes;
 	j->reply.uids = writer_ranges_keep(&j->arena, &l->uids, &j->reply.nuids);
 	return true;

@@ -11,6 +11,7 @@
 #include "store/writer/event-impl.h"
 #include "store/writer/quota-impl.h"
 #include "store/writer/runs-impl.h"
+#include "store/writer/seen-impl.h"
 #include "store/writer/threads-impl.h"
 
 #define BOXES_MOST 50000 /* mailboxes remembered between batches */
@@ -70,7 +71,8 @@ struct wbox {
 	char **keywords;
 	uint8_t nkeywords;
 	bool may_keywords;  /* what the job at hand may set of flags, as of */
-	uint16_t may_flags; /* writer_box_selectable: all, for most */
+	uint16_t may_flags; /* writer_box_selectable: all, for most; */
+	bool seen_apart;    /* and its \Seen is that of the one who asks alone */
 	uint32_t hh[8];     /* bit: the directory of messages is known to exist */
 	struct wtail *tail;
 	bool dirty, gone;
@@ -378,6 +380,9 @@ bool writer_reply_if_keywords(struct store_job *j, bool fit) MUSTCHECK; /* refus
 /* One row, or as many as `entries` need. */
 void writer_change_put(struct writer *w, uint64_t account, uint64_t modseq,
     enum store_change_kind kind, uint64_t mailbox, struct slice entries);
+/* What a reader, or all of them (""), has marked for himself: struct store_range. */
+void writer_change_seen(struct writer *w, const struct wbox *b, uint64_t modseq,
+    struct slice ranges, struct slice login);
 /* A message came, at the mailbox's highestmodseq: news of the account, soon in a row. */
 void writer_change_new(struct writer *w, struct wbox *b, uint32_t uid);
 /* Where a content is: a row, or one of those that its row in `cache` will have. */

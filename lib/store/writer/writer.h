@@ -46,6 +46,7 @@ struct store_part_config {
 	const char *quota_text;     /* of the warning: fields, an empty line, text; NULL = ours */
 	const char *hostname;       /* in its Message-ID */
 	bool no_anyone;             /* a person gives nothing to everybody */
+	bool seen_shared;           /* who reads another's mailbox marks as \Seen for all */
 	uint8_t events;             /* enum store_events */
 	bool sync;                  /* false: tests only */
 	bool log;                   /* keep the operation log */
@@ -120,7 +121,8 @@ const char *store_part_path(const struct store_part *p);
 uint64_t store_part_tag(const struct store_part *p); /* top 16 bits of its ids */
 
 struct store_part_stats {
-	uint64_t batches, jobs, delivered, appended, copied, expunged, purged, bytes, duplicates;
+	uint64_t batches, jobs, delivered, appended, seen, copied, expunged, purged, bytes,
+	    duplicates;
 	uint64_t joined;        /* messages that came into a thread that was there */
 	uint64_t batch;         /* the last one that was committed */
 	uint64_t redone;        /* batches of the log, at the start */

@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""Each reader's own \\Seen in a shared mailbox: what the owner, two readers and their sessions are told by FETCH, SEARCH,
+STATUS, LIST, NOTIFY, IDLE, CONDSTORE and QRESYNC, and by JMAP; what COPY, MOVE, RENAME
+and the word of the mailbox do to it."""
+import re
+import tm
+from imapraw import Raw
+from jmapraw import Jmap
+
+sb = tm.Sandbox("--users", "4", "--without", "lmtpd", "--without", "jobctl", "--without", "smtp-relay", "--without", "pop3d", "--without", "mmpd", "--set", "imapd.workers=1")
+one, two, three = (sb.user(n) for n in (1, 2, 3))
+D = sb.domain
+ENTRY = "/shared/vendor/cmu/cyrus-imapd/sharedseen"
+a, b, c = (Raw(sb, login=n) for n in (1, 2, 3))
+W = f'"Shared Folders/User/{one}/work"'
+B = f'"Shared Folders/User/{one}/other"'
+
+
+def modseq(client, command):
+    m = re.search(rb"MODSEQ [(\[]?(\d+)|HIGHESTMODSEQ (\d+)", b"\n".join(client.ok(command)))
+    return int(m[1] or m[2]) if m else None
+
+
+def seen(client, uids="1:*"):
+    """The UIDs with \\Seen."""
+    return sorted({int(re.search(rb"UID (\d+)", l)[1]) for l in client.ok(f"UID FETCH {uids} (UID FLAGS)") if b"\\Seen" in l})
+
+
+def unseen(client, box):
+    return int(re.search(rb"UNSEEN (\d+)", client.ok(f"STATUS {box} (UNSEEN)")[0])[1])
+
+
+a.ok("CREATE work")
+for n in range(6):
+    a.append("work", f"Subject: m{n}\r\n\r\ntext {n}\r\n", "(\\Seen)" if n == 5 else "")
+for who, rights in ((two, "lrswite"), (three, "lrs")):
+    a.ok(f"SETACL work {who} {rights}")
+a.ok("ENABLE CONDSTORE")
+
+# ---- each his own -----------------------------------------------------------------------------------
+b.ok("ENABLE QRESYNC")
+got = b.ok(f"SELECT {W}")
+tm.ok(any(l.startswith(b"* OK [UNSEEN 1]") for l in got), "what the owner has seen is unseen for a reader")
+b2 = Raw(sb, login=2)
+b2.ok(f"SELECT {W}")
+c.ok(f"SELECT {W}")
+a.ok("SELECT work")
+before, joes = modseq(b, f"STATUS {W} (HIGHESTMODSEQ)"), modseq(a, "STATUS work (HIGHESTMODSEQ)")
+got = b.ok("FETCH 2 (BODY[TEXT])")
+tm.ok(any(b"FLAGS (\\Seen)" in l or b"FLAGS (\\Recent \\Seen)" in l or b"\\Seen" in l for l in got), "FETCH of a text marks it") or tm.diag(got)
+got = b.ok("STORE 4 +FLAGS (\\Seen)")
+m = re.search(rb"MODSEQ \((\d+)\)", b"".join(got))
+tm.ok(m and int(m[1]) > before, "so does STORE, with a MODSEQ")
+tm.is_((seen(a), seen(b), seen(c)), ([6], [2, 4], []), "three people, three sets")
+tm.is_([unseen(x, n) for x, n in ((a, "work"), (b, W), (c, W))], [5, 4, 6], "STATUS UNSEEN of each")
+tm.is_([x.ok("UID SEARCH UNSEEN")[0] for x in (a, b, c)], [b"* SEARCH 1 2 3 4 5", b"* SEARCH 1 3 5 6", b"* SEARCH 1 2 3 4 5 6"], "SEARCH UNSEEN of each")
+tm.is_([l for l in b2.ok("NOOP") if b"\\Seen" in l], [b"* 2 FETCH (FLAGS (\\Seen))", b"* 4 FETCH (FLAGS (\\Seen))"], "his other session is told") or tm.diag(b2.ok("NOOP"))
+tm.is_(([l for l in a.ok("NOOP") if b"FETCH" in l], [l for l in c.ok("NOOP") if b"FETCH" in l]), ([], []), "nobody else is")
+tm.is_(modseq(a, "STATUS work (HIGHESTMODSEQ)"), joes, "the owner's HIGHESTMODSEQ stays")
+after = modseq(b, f"STATUS {W} (HIGHESTMODSEQ)")
+tm.ok(after > before, "the reader's moves")
+tm.is_([l.split(b" ")[1] for l in b.ok(f"FETCH 1:* (FLAGS) (CHANGEDSINCE {before})")], [b"2", b"4"], "CHANGEDSINCE tells the reader")
+tm.is_(a.ok(f"FETCH 1:* (FLAGS) (CHANGEDSINCE {joes})"), [], "and the owner of nothing")
+tm.is_(b.ok(f"SEARCH MODSEQ {before + 1}")[0].split(b" (")[0], b"* SEARCH 2 4", "SEARCH MODSEQ")
+got = b.tagged(f"STORE 2 (UNCHANGEDSINCE {before}) -FLAGS (\\Seen)")
+tm.ok(b"MODIFIED 2" in got, "UNCHANGEDSINCE spares what he has marked since") or tm.diag(got)
+tm.ok(a.tagged(f"STORE 2 (UNCHANGEDSINCE {joes}) +FLAGS (\\Answered)").startswith(b"OK STORE"), "which holds nobody else up")
+tm.ok(any(b"2 FETCH" in l and b"\\Answered" in l and b"\\Seen" in l for l in b.ok("NOOP")), "he is told of another's flag with his \\Seen")
+got = c.ok("NOOP")
+tm.ok(any(b"2 FETCH" in l and b"\\Answered" in l and b"\\Seen" not in l for l in got), "and a third without") or tm.diag(got)
+
+# ---- QRESYNC, IDLE, NOTIFY, LIST --------------------------------------------------------------------
+d = Raw(sb, login=2)
+d.ok("ENABLE QRESYNC")
+validity = re.search(rb"UIDVALIDITY (\d+)", a.ok("STATUS work (UIDVALIDITY)")[0])[1].decode()
+got = d.ok(f"SELECT {W} (QRESYNC ({validity} {before}))")
+tm.is_(sorted(re.search(rb"UID (\d+)", l)[1] for l in got if b" FETCH (" in l), [b"2", b"4"], "QRESYNC tells what he has marked elsewhere") or tm.diag(got)
+tm.ok(any(b"HIGHESTMODSEQ" in l for l in got), "with his HIGHESTMODSEQ")
+d.start("IDLE")
+tm.ok(d.response().startswith(b"+"), "IDLE")
+b.ok("STORE 5 +FLAGS.SILENT (\\Seen)")
+tm.ok(b"5 FETCH" in (line := d.response()) and b"\\Seen" in line, "a reader's IDLE hears what he does elsewhere") or tm.diag(line)
+d.send(b"DONE\r\n")
+d.finish()
+d.close()
+e = Raw(sb, login=3)
+e.ok(f'NOTIFY SET STATUS (MAILBOXES {W} (MessageNew MessageExpunge FlagChange))')
+c.ok("STORE 1 +FLAGS (\\Seen)")
+tm.ok(tm.wait_for(lambda: any(b"UNSEEN 5" in l for l in e.ok("NOOP"))), "NOTIFY tells his UNSEEN")
+e.close()
+got = [l for l in c.ok(f'LIST "" "Shared Folders/*" RETURN (STATUS (UNSEEN))') if b"STATUS" in l]
+tm.is_(len(got) == 1 and b"UNSEEN 5" in got[0], True, "LIST-STATUS too") or tm.diag(got)
+b.ok("NOOP")
+a.append("work", "Subject: new\r\n\r\nnew\r\n")
+tm.ok(any(b"7 EXISTS" in l for l in b.ok("NOOP")), "mail that comes")
+tm.is_(unseen(b, W), 4, "is unseen for each")
+
+# ---- JMAP -------------------------------------------------------------------------------------------
+owner, guest, third = Jmap(sb, 1), Jmap(sb, 2), Jmap(sb, 3)
+for j in (guest, third):
+    j.account = owner.account
+counts = lambda j: (lambda x: (x["totalEmails"], x["unreadEmails"], x["unreadThreads"]))(j.boxes()["work"])
+tm.is_((counts(owner), counts(guest), counts(third)), ((7, 6, 6), (7, 4, 4), (7, 6, 6)), "counts of each by JMAP")
+ids = {e["subject"]: e["id"] for e in guest.one("Email/get", ids=guest.emails(inMailbox=guest.boxes()["work"]["id"]), properties=["id", "subject"])["list"]}
+state = {j: j.one("Email/get", ids=[])["state"] for j in (owner, guest, third)}
+tm.is_(guest.one("Email/set", update={ids["new"]: {"keywords/$seen": True}})["updated"], {ids["new"]: None}, "Email/set of $seen")
+tm.is_([j.one("Email/get", ids=[ids["new"]], properties=["keywords"])["list"][0]["keywords"] for j in (owner, guest, third)], [{}, {"$seen": True}, {}], "for him alone")
+tm.is_(owner.one("Email/changes", sinceState=state[owner])["updated"], [], "the owner is told of no change")
+tm.is_(guest.one("Email/changes", sinceState=state[guest]), ["error", "cannotCalculateChanges"], "the guest has another state, and looks anew")
+tm.is_((counts(owner), counts(guest), counts(third)), ((7, 6, 6), (7, 3, 3), (7, 6, 6)), "and the counts")
+tm.is_({len(j.emails(inMailbox=guest.boxes()["work"]["id"], notKeyword="$seen")) for j in (guest,)}, {3}, "Email/query")
+tm.is_(seen(b), [2, 4, 5, 7], "IMAP says the same")
+
+# ---- COPY, MOVE, RENAME -----------------------------------------------------------------------------
+tm.ok(b.ok("UID COPY 1:7 INBOX") is not None, "a reader copies to his own")
+b.ok("EXAMINE INBOX")
+tm.is_(len(seen(b)), 4, "with what he has seen")
+b.ok(f"SELECT {W}")
+a.ok("CREATE other")
+a.ok(f"SETACL other {two} lrswite")
+b.ok(f"UID MOVE 2,3 {B}")
+tm.is_(unseen(b, B), 1, "MOVE takes his \\Seen along")
+a.ok("RENAME work plan")
+W = f'"Shared Folders/User/{one}/plan"'
+tm.is_((unseen(b, W), unseen(c, W)), (2, 4), "RENAME of the mailbox keeps them")
+
+# ---- one \Seen for all ------------------------------------------------------------------------------
+b.ok(f"SELECT {W}")
+since = modseq(b, f"STATUS {W} (HIGHESTMODSEQ)")
+tm.ok(b.tagged(f'SETMETADATA {W} ({ENTRY} "true")').startswith(b"NO"), "who may not give rights does not say whose \\Seen there is")
+tm.ok(a.tagged(f'SETMETADATA plan ({ENTRY} "both")').startswith(b"NO"), "it is true or false")
+a.ok(f'SETMETADATA plan ({ENTRY} "true")')
+tm.is_(len({l.split()[1] for l in b.ok(f"FETCH 1:* (FLAGS) (CHANGEDSINCE {since})")}), 5, "each message has changed for the readers")
+tm.is_((seen(b), seen(c)), ([6], [6]), "who see what the owner does")
+c.ok("UID STORE 1 +FLAGS (\\Seen)")
+a.ok("SELECT plan")
+tm.is_((seen(a), seen(b)), ([1, 6], [1, 6]), "and mark for all")
+a.ok(f"SETMETADATA plan ({ENTRY} NIL)")
+tm.is_((seen(b), seen(c)), ([4, 5, 7], [1]), "and have their own again, as it was")
+sb.kill("stored")
+sb.restart("stored")
+b = Raw(sb, login=2)
+tm.ok(tm.wait_for(lambda: b.tagged(f"EXAMINE {W}").startswith(b"OK")), "after a kill of stored")
+tm.is_(seen(b), [4, 5, 7], "it is there")
+tm.done()
