@@ -49,6 +49,20 @@ filter_init(struct filters *f, struct filter *x, const struct milter_conf *m)
 	return true;
 }
 
+static struct filters *
+filters_new(struct session *s, size_t n)
+{
+	struct filters *f = mem_new(sizeof(*f) + n * sizeof(f->filter[0]));
+
+	f->magic = FILTERS_MAGIC;
+	f->session = s;
+	later_init(&f->later);
+	held_init(&f->body);
+	held_init(&f->other);
+	s->filters = f;
+	return f;
+}
+
 void
 filters_begin(struct session *s)
 {
@@ -59,16 +73,17 @@ filters_begin(struct session *s)
 		n += filters_listens((*m)->listeners, s->listen->name, s->role);
 	if (n == 0)
 		return;
-	f = mem_new(sizeof(*f) + n * sizeof(f->filter[0]));
-	f->magic = FILTERS_MAGIC;
-	f->session = s;
-	later_init(&f->later);
-	held_init(&f->body);
-	held_init(&f->other);
+	f = filters_new(s, n);
 	for (struct milter_conf **m = config.milters; *m; m++)
 		if (filters_listens((*m)->listeners, s->listen->name, s->role))
 			f->n += filter_init(f, &f->filter[f->n], *m);
-	s->filters = f;
+}
+
+void
+filters_hold(struct session *s)
+{
+	if (!s->filters)
+		(void)filters_new(s, 0);
 }
 
 void
@@ -565,6 +580,6 @@ filters_message(struct session *s, struct slice fields, filters_then then)
 		then(s, &v);
 		return;
 	}
-	metric_add(M_FILTERED, 1);
+	metric_add(M_FILTERED, filters_wanted(s));
 	filters_ask(s, MILTER_AT_END, then);
 }

@@ -89,6 +89,8 @@ void filters_ask(struct session *s, enum milter_stage at, filters_then then);
 void filters_refused(struct session *s, const struct verdict *no, filters_then then);
 /* A command that nobody knows, in the session or the transaction as it stands. */
 void filters_unknown(struct session *s, struct slice verb, filters_then then);
+/* The message is held although there may be no filters. */
+void filters_hold(struct session *s);
 /* Is the message shown to any? */
 bool filters_wanted(const struct session *s);
 /* AT_END: shows the message: these fields, and what is in filters->body.  When it goes on, header, body, hold,

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "access.h"
 #include "filters.h"
+#include "scripts.h"
 #include "guard.h"
 
 struct config config;
@@ -311,6 +312,8 @@ static const struct metric metrics[] = {
 	    "Policy services that could not be reached or understood, or were late." },
 	[M_CUT] = { "smtp_recipients_cut_through", COUNTER,
 	    "Recipients whose store had the message before the answer, without the queue." },
+	[M_CHANNEL_SCRIPTS] = { "smtp_channel_scripts", COUNTER,
+	    "Scripts of channels that have run for a message." },
 	[M_BRAKED] = { "smtp_braked", COUNTER, "Messages and recipients above the limits of an hour." },
 	[M_STRESS_ENDED] = { "smtp_stress_ended", COUNTER,
 	    "Sessions of strangers that ended because they kept us waiting while places were short." },
@@ -362,6 +365,7 @@ channels_load(void)
 	relay.old_channels = relay.channels;
 	relay.channels = new;
 	relay.tables = access_tables(new);
+	scripts_load();
 	return true;
 }
 
@@ -456,6 +460,7 @@ relay_idle(void)
 	burst_end();
 	warn_end();
 	dir_free(&relay.dir);
+	scripts_unload();
 	channels_free(&relay.channels);
 	channels_free(&relay.old_channels);
 	daemon_drained();
@@ -513,6 +518,7 @@ relay_check(struct buf *why)
 		good = false;
 	} else {
 		filters_spam_check(c, why);
+		scripts_check(c, why);
 	}
 	free(path);
 	channels_free(&c);
@@ -539,6 +545,13 @@ relay_check(struct buf *why)
 	return login_door_check(why) && good;
 }
 
+static void
+relay_paths(void)
+{
+	guard_paths();
+	scripts_paths();
+}
+
 static const struct program smtp_relay_program = {
 	.name = "smtp-relay",
 	.about = "SMTP server of the access tier",
@@ -549,7 +562,7 @@ static const struct program smtp_relay_program = {
 	.listens = true,
 	.workers = &config.workers,
 	.metrics = metrics,
-	.paths = guard_paths,
+	.paths = relay_paths,
 	.start = relay_start,
 	.accept = relay_session_accept,
 	.reload = relay_reload,

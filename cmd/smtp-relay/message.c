@@ -106,7 +106,9 @@ relay_message_begin(struct smtp_server *smtp)
 	m->at_us = clock_mono_us();
 	later_init(&m->later);
 	m->session = s;
-	m->filtered = filters_wanted(s);
+	m->filtered = filters_wanted(s) || scripts_wanted(s);
+	if (m->filtered)
+		filters_hold(s);
 	s->message = m;
 	buf_slice(&m->above, s->asked_for.prepend);
 	message_bodies(s);
@@ -242,11 +244,12 @@ message_head(struct session *s, struct slice fields, bool empty_line)
 
 	trace_received(s, &received);
 	for (unsigned i = 0; i < m->nbodies && !s->smtp.failed; i++) {
-		struct slice made = stages_fields(s, i, fields, room);
+		struct slice head = scripts_header(s, i),
+			     made = stages_fields(s, i, head.p ? head : fields, room);
 
 		buf_clear(&front);
 		stages_begin(s, i, &front);
-		(void)qwrite_body_of(m->w, i, m->above.p, m->above.n);
+		(void)qwrite_body_of(m->w, i, m->above.p, head.p ? 0 : m->above.n);
 		(void)qwrite_body_of(m->w, i, received.p, received.n);
 		(void)qwrite_body_of(m->w, i, made.p, made.n);
 		if (empty_line || (i && m->text)) /* a text must not become a field */
@@ -455,14 +458,25 @@ held_begin(struct session *s)
 }
 
 static void
+held_scripted(struct session *s, const struct verdict *no)
+{
+	if (no)
+		smtp_server_answer(&s->smtp, no);
+	else if (filters_settle(s) == 0)
+		relay_session_answer(s, OUT_FILTER_VANISHED);
+	else
+		held_begin(s);
+}
+
+static void
 held_filtered(struct session *s, const struct verdict *no)
 {
 	if (no)
 		smtp_server_answer(&s->smtp, no);
-	else if (s->filters->discard || filters_settle(s) == 0)
+	else if (s->filters->discard)
 		relay_session_answer(s, OUT_FILTER_VANISHED);
 	else
-		held_begin(s);
+		scripts_ask(s, held_scripted);
 }
 
 /* Filters see the message with what every message of ours must have. */
@@ -525,6 +539,7 @@ relay_message_forget(struct session *s)
 		buf_fini(&s->message->above);
 		qwrite_abort(&s->message->w);
 		addresses_forget(s->message);
+		scripts_stop(&s->message->scripts);
 		refuse_stop(&s->message->refuse);
 		buf_fini(&s->message->head);
 	}

@@ -30,8 +30,9 @@ rcpt_body_seen(const struct session *s, const struct expand_edit *edit, const ch
     struct rcpt_bodies *seen)
 {
 	bool whole = !edit && rcpt_expands(channel);
-	struct relay_body want = { edit, whole ? EXPAND_LATER : addresses_channel(s, channel),
-		whole };
+	struct relay_body want = { .edit = edit,
+		.channel = whole ? EXPAND_LATER : addresses_channel(s, channel),
+		.whole = whole };
 	size_t at = 0;
 
 	while (at < seen->n &&
@@ -67,7 +68,8 @@ static unsigned
 rcpt_body_made(const struct session *s, const struct relay_body *from)
 {
 	for (unsigned i = 0; i < s->nbodies && !from->edit; i++)
-		if (!s->bodies[i].edit && strcmp(s->bodies[i].channel, from->channel) == 0)
+		if (!s->bodies[i].edit && !s->bodies[i].header.p &&
+		    strcmp(s->bodies[i].channel, from->channel) == 0)
 			return i + 1;
 	return UINT_MAX;
 }
@@ -98,10 +100,11 @@ rcpt_body(struct session *s, const struct expand_edit *edit, const char *channel
 		seen->body[at] = rcpt_body_made(s, from);
 	if (seen->body[at] == UINT_MAX) {
 		must(s->nbodies < QUEUE_BODIES - 1);
-		s->bodies[s->nbodies++] = (struct relay_body){
-			from->edit ? expand_edit_copy(&s->smtp.arena, from->edit) : NULL,
-			from->channel ? arena_str(&s->smtp.arena, from->channel) : NULL, from->whole
-		};
+		s->bodies[s->nbodies++] = (struct relay_body){ .edit = from->edit ?
+			    expand_edit_copy(&s->smtp.arena, from->edit) :
+			    NULL,
+			.channel = from->channel ? arena_str(&s->smtp.arena, from->channel) : NULL,
+			.whole = from->whole };
 		seen->body[at] = (unsigned)s->nbodies;
 	}
 	return seen->body[at];

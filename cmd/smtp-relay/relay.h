@@ -30,6 +30,7 @@
  *	held.h     the body of a message that they are asked about
  *	cut.h      past the queue, for a store that answers at once
  *	refuse.h   messages that all recipients' scripts reject
+ *	scripts.h  scripts of channels
  *	space.c    whether the queue has room
  *	lists.c    what lists make of it, by expand/text.h
  */
@@ -115,7 +116,7 @@ enum metric_id {
 	M_FILTERED, M_FILTER_REFUSED, M_FILTER_DISCARDED, M_FILTER_HELD, M_FILTER_FAILED, M_KEPT,
 	M_GUARD_KNOWN, M_GUARD_PASSED, M_GUARD_DENIED, M_GUARD_RATE, M_GUARD_BUSY, M_GUARD_EARLY, M_GUARD_LISTED,
 	M_GUARD_ERRORS, M_GUARD_WAITING, M_GUARD_LIST_FAILED, M_POLICY_ASKED, M_POLICY_REFUSED, M_POLICY_FAILED,
-	M_CUT, M_BRAKED, M_STRESS_ENDED,
+	M_CUT, M_CHANNEL_SCRIPTS, M_BRAKED, M_STRESS_ENDED,
 	M_ACCESS, /* of enum access_result for each table of smtp-relay, which are six */
 	M_ACCESS_END = M_ACCESS + 6 * 4
 };
@@ -207,6 +208,9 @@ struct session {
 		const struct expand_edit *edit;
 		const char *channel;
 		bool whole;
+		/* A script's (scripts.h), beside what `like` is: its own header; p NULL: none. */
+		struct slice header;
+		unsigned like;
 	} bodies[QUEUE_BODIES - 1];
 	size_t nbodies;
 	/* Passwords of the lists that were asked for, whoever was there already; and whether Approved

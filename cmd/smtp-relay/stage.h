@@ -13,6 +13,7 @@
 #define SMTP_RELAY_STAGE_H
 #include "filters.h"
 #include "refuse.h"
+#include "scripts.h"
 
 struct message {
 	struct qwriter *w; /* from the end of the header on */
@@ -31,12 +32,13 @@ struct message {
 	struct addresses *addresses; /* addresses.c */
 	struct expand_text **text;   /* lists.c: by body */
 	uint64_t at_us;
-	struct cut *cut;       /* cut.c: under way; or NULL */
-	size_t cut_had;        /* recipients whose store had it before the answer */
-	struct refuse *refuse; /* refuse.h; NULL: nobody's scripts could */
+	struct cut *cut;         /* cut.c: under way; or NULL */
+	size_t cut_had;          /* recipients whose store had it before the answer */
+	struct scripts *scripts; /* scripts.h, while they run */
+	struct refuse *refuse;   /* refuse.h; NULL: nobody's scripts could */
 	void (*refuse_asked)(struct session *s);
 	/* With filters. */
-	bool filtered;    /* it is held for them */
+	bool filtered;    /* it is held for them, or for scripts of channels */
 	struct buf above; /* fields that stand above our Received field */
 	bool empty_line;  /* header and body are parted by one */
 	uint64_t passed;  /* octets of the body that are on their way into the queue */
