@@ -1,47 +1,36 @@
-/* Many at once: `import` makes, or changes, what the rows of a table say; `export` writes such a table.
+/* Many at once: `import` makes, or changes, what the rows of a file say; `export` writes such a file.
  *
  * Called by main.c in its fiber, with the call that all rows share.  Owns the file's text.  A row that fails is
- * told and the next one goes on; only a file that is no table ends the work.  Must stay true: each row is one verb
- * of the table of verbs, so that roles, checks and the audit log hold for it; a row whose user is there already is
- * left alone, so that a work which has stopped goes on when it is begun again. */
+ * told and the next one goes on; only a file that is no table ends the work.  Must stay true: a report has a line for
+ * each row, as it is done (admin/bulk.h). */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sysexits.h>
 
+#include "admin/bulk.h"
 #include "admin/csv.h"
-#include "base/mem.h"
 #include "base/secret.h"
 #include "directory/ldif.h"
 #include "diradm.h"
 
 #define BULK_MOST (256 * 1024 * 1024) /* octets of a file */
 
-/* A table: its columns, and the work. */
-struct table {
-	struct admin_csv csv;
-	char *columns[ADMIN_CSV_CELLS];
-	size_t ncolumns;
+struct bulk {
+	const struct bulk_work *work;
+	unsigned long tally[ADMIN_PUT_THERE + 1];
 };
 
-/* ---- a report --------------------------------------------------------------------------------------------- */
-
-static const char *
-bulk_line(const struct bulk *b)
-{
-	static char line[16];
-
-	snprintf(line, sizeof(line), "%u", b->line);
-	return line;
-}
+/* ---- import ------------------------------------------------------------------------------------------------- */
 
 static void
-bulk_say(struct bulk *b, const char *result, const char *text)
+bulk_say(const struct admin_row *row, const char *result, const char *text)
 {
-	const char *line = bulk_line(b);
+	char line[16];
+
+	snprintf(line, sizeof(line), "%u", row->line);
 	const struct admin_pair pairs[] = {
 		{ .name = "line", .value = slice_str(line), .number = true },
-		{ .name = "name", .value = slice_str(b->name) },
+		{ .name = "name", .value = row->name },
 		{ .name = "result", .value = slice_str(result) },
 		{ .name = "text", .value = slice_str(text) },
 	};
@@ -51,217 +40,60 @@ bulk_say(struct bulk *b, const char *result, const char *text)
 	fflush(stdout);
 }
 
-void
-diradm_bulk_fail(struct bulk *b, const char *text)
-{
-	b->failed++;
-	bulk_say(b, "failed", text);
-}
-
-/* ---- a row -------------------------------------------------------------------------------------------------- */
-
 static void
-bulk_silent(void *arg, const struct admin_record *r)
+import_row(void *arg, const struct admin_row *row)
 {
 	struct bulk *b = arg;
-
-	if (strcmp(r->kind, b->object) == 0)
-		slice_cstr(admin_record_get(r, b->object), b->name, sizeof(b->name));
-}
-
-static bool
-bulk_run(struct bulk *b, const char *verb, const struct admin_call *call,
-    struct admin_problem *problem)
-{
-	const struct admin_verb *v = admin_verb_find(slice_str(b->object), slice_str(verb));
-
-	admin_run(b->work.loop, b->work.agent, v, call, problem);
-	return problem->status == ADMIN_OK;
-}
-
-/* A cell of several values has one a line. */
-static bool
-bulk_cell(struct bulk *b, const char *column, struct slice cell, size_t *n)
-{
-	struct slice rest = cell, value;
-	bool many = admin_setting_many(b->object, slice_str(column));
-
-	while (many ? slice_cut(&rest, '\n', &value) : rest.n > 0) {
-		if (!many) {
-			value = rest;
-			rest.n = 0;
-		}
-		if (*n == BULK_SETTINGS)
-			return false;
-		value = many ? slice_trim(value) : value;
-		if (value.n)
-			b->settings[(*n)++] =
-			    (struct admin_setting){ slice_str(column), value, ADMIN_SET };
-	}
-	return true;
-}
-
-static bool
-bulk_settings(struct bulk *b, const struct table *t, struct admin_call *call)
-{
-	size_t n = 0;
-
-	for (size_t i = 1; i < t->ncolumns && i < t->csv.n; i++) {
-		if (strcmp(t->columns[i], "password") == 0)
-			call->secret = t->csv.cells[i];
-		else if (!bulk_cell(b, t->columns[i], t->csv.cells[i], &n))
-			return false;
-	}
-	call->settings = b->settings;
-	call->nsettings = n;
-	return true;
-}
-
-void
-diradm_bulk_one(struct bulk *b, struct slice name, const struct admin_call *call, const char *note)
-{
-	struct admin_call look = *b->work.call, one = *call;
 	struct admin_problem problem;
-	bool there;
+	enum admin_put put = ADMIN_PUT_FAILED;
 
-	slice_cstr(name, b->name, sizeof(b->name));
-	look.names = one.names = &name;
-	look.nnames = one.nnames = 1;
-	look.record = one.record = bulk_silent;
-	look.arg = one.arg = b;
-	there = bulk_run(b, "show", &look, &problem);
-	if (there)
-		one.secret = S(""); /* it has one of its own by now */
-	slice_cstr(name, b->name, sizeof(b->name));
-	if (!there && problem.status != ADMIN_NOT_FOUND) {
-		diradm_bulk_fail(b, problem.text);
-	} else if (there && !b->work.update) {
-		b->there++;
-		bulk_say(b, "there", "");
-	} else if (!bulk_run(b, there ? "modify" : "create", &one, &problem)) {
-		diradm_bulk_fail(b, problem.text);
-	} else {
-		b->changed += there;
-		b->made += !there;
-		bulk_say(b, there ? "changed" : "made", note);
-	}
-}
-
-static void
-bulk_row(struct bulk *b, struct table *t)
-{
-	struct admin_call call = *b->work.call;
-
-	b->line = t->csv.line;
-	slice_cstr(t->csv.cells[0], b->name, sizeof(b->name));
-	if (t->csv.n > t->ncolumns || !bulk_settings(b, t, &call))
-		diradm_bulk_fail(b, "more cells than columns, or too many values");
-	else
-		diradm_bulk_one(b, t->csv.cells[0], &call, "");
-}
-
-/* ---- import -------------------------------------------------------------------------------------------------- */
-
-static bool
-bulk_bad(struct admin_problem *problem, const char *code, const char *what, const char *why)
-{
-	*problem = (struct admin_problem){ .status = ADMIN_BAD, .code = code };
-	snprintf(problem->text, sizeof(problem->text), "%s: %s", what, why);
-	return false;
-}
-
-static bool
-bulk_head(struct bulk *b, struct table *t, struct admin_problem *problem)
-{
-	struct buf known = { 0 };
-	char why[128];
-	bool good = true;
-
-	for (size_t i = 0; i < t->csv.n; i++)
-		t->columns[t->ncolumns++] = mem_strn(t->csv.cells[i].p, t->csv.cells[i].n);
-	b->object = t->columns[0];
-	admin_settings_list(b->object, &known);
-	if (!known.n || strcmp(b->object, "provider") == 0)
-		good = bulk_bad(problem, "column", b->object,
-		    "the first column is user, group or org");
-	for (size_t i = 1; good && i < t->ncolumns; i++) {
-		struct slice rest = buf_get(&known), word;
-		bool found = strcmp(t->columns[i], "password") == 0;
-
-		while (!found && slice_word(&rest, &word))
-			found = slice_eq(word, slice_str(t->columns[i]));
-		snprintf(why, sizeof(why), "there is no such setting of a %s", b->object);
-		good = found || bulk_bad(problem, "column", t->columns[i], why);
-	}
-	buf_fini(&known);
-	return good;
-}
-
-/* False: the file is no table. */
-static bool
-bulk_table(struct bulk *b, struct table *t, struct admin_problem *problem)
-{
-	const char *why = "it is empty";
-	int e = admin_csv_next(&t->csv, &why);
-	char where[32];
-
-	if (e > 0 && !bulk_head(b, t, problem))
-		return false;
-	while (e > 0 && (e = admin_csv_next(&t->csv, &why)) > 0)
-		bulk_row(b, t);
-	snprintf(where, sizeof(where), "line %u", t->csv.next);
-	return (e == 0 && t->ncolumns) || bulk_bad(problem, "table", where, why);
-}
-
-static bool
-bulk_rows(struct bulk *b, struct slice text, struct admin_problem *problem)
-{
-	struct table *t = mem_new(sizeof(*t));
-	bool good;
-
-	admin_csv_init(&t->csv, text);
-	good = bulk_table(b, t, problem);
-	admin_csv_fini(&t->csv);
-	for (size_t i = 0; i < t->ncolumns; i++)
-		mem_free(&t->columns[i]);
-	mem_free(&t);
-	return good;
+	if (!row->why)
+		put = admin_bulk_put(b->work->loop, b->work->agent, b->work->call, row,
+		    b->work->update, &problem);
+	b->tally[put]++;
+	bulk_say(row, admin_put_word(put),
+	    row->why                    ? row->why :
+		put == ADMIN_PUT_FAILED ? problem.text :
+		put == ADMIN_PUT_THERE  ? "" :
+					  row->note);
 }
 
 static void
 bulk_sum(const struct bulk *b, bool good, struct admin_problem *problem)
 {
-	if (!b->made && !b->changed && !b->there && !b->failed && !good)
+	const unsigned long *n = b->tally;
+
+	if (!n[ADMIN_PUT_MADE] && !n[ADMIN_PUT_CHANGED] && !n[ADMIN_PUT_THERE] &&
+	    !n[ADMIN_PUT_FAILED] && !good)
 		return;
-	fprintf(stderr, "%lu made, %lu changed, %lu there already, %lu failed\n", b->made,
-	    b->changed, b->there, b->failed);
+	fprintf(stderr, "%lu made, %lu changed, %lu there already, %lu failed\n", n[ADMIN_PUT_MADE],
+	    n[ADMIN_PUT_CHANGED], n[ADMIN_PUT_THERE], n[ADMIN_PUT_FAILED]);
 	if (!good)
 		return;
-	*problem =
-	    (struct admin_problem){ .status = b->failed ? ADMIN_LIMIT : ADMIN_OK, .code = "" };
-	if (b->failed)
-		snprintf(problem->text, sizeof(problem->text), "%lu rows have failed", b->failed);
+	*problem = (struct admin_problem){ .status = n[ADMIN_PUT_FAILED] ? ADMIN_LIMIT : ADMIN_OK,
+		.code = "" };
+	if (n[ADMIN_PUT_FAILED])
+		snprintf(problem->text, sizeof(problem->text), "%lu rows have failed",
+		    n[ADMIN_PUT_FAILED]);
 }
 
 void
 diradm_import(const struct bulk_work *work, const char *path, struct admin_problem *problem)
 {
-	struct bulk *b = mem_new(sizeof(*b));
+	struct bulk b = { .work = work };
 	char *text = NULL;
 	size_t n = 0;
 	int e = diradm_read(path, BULK_MOST, &text, &n);
 
-	b->work = *work;
-	if (e < 0)
-		(void)bulk_bad(problem, "file", path, strerror(-e));
-	else if (dir_ldif_is(slice(text, n)))
-		bulk_sum(b, diradm_import_ldif(b, slice(text, n), problem), problem);
-	else
-		bulk_sum(b, bulk_rows(b, slice(text, n), problem), problem);
+	if (e < 0) {
+		*problem = (struct admin_problem){ .status = ADMIN_BAD, .code = "file" };
+		snprintf(problem->text, sizeof(problem->text), "%s: %s", path, strerror(-e));
+	} else {
+		bulk_sum(&b, admin_bulk_read(slice(text, n), import_row, &b, problem), problem);
+	}
 	if (text)
 		secret_clear(text, n);
 	free(text);
-	mem_free(&b);
 }
 
 /* ---- export -------------------------------------------------------------------------------------------------- */
@@ -298,6 +130,17 @@ export_record(void *arg, const struct admin_record *r)
 	buf_fini(&cell);
 }
 
+static void
+export_ldif(void *arg UNUSED, const struct admin_record *r)
+{
+	struct buf b = { 0 };
+
+	for (size_t i = 0; i < r->n; i++)
+		dir_ldif_write(&b, r->pairs[i].name, r->pairs[i].value);
+	printf(SFMT "\n", SARG(buf_get(&b)));
+	buf_fini(&b);
+}
+
 void
 diradm_export(const struct bulk_work *work, const char *object, struct slice domain, bool ldif,
     struct admin_problem *problem)
@@ -320,7 +163,7 @@ diradm_export(const struct bulk_work *work, const char *object, struct slice dom
 	call.names = &domain;
 	call.nnames = domain.n ? 1 : 0;
 	call.nsettings = 0;
-	call.record = ldif ? diradm_export_record : export_record;
+	call.record = ldif ? export_ldif : export_record;
 	call.arg = &x;
 	admin_run(work->loop, work->agent, v, &call, problem);
 	buf_fini(&x.columns);

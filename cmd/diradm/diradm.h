@@ -19,23 +19,7 @@ struct bulk_work {
 	const struct admin_call *call;
 	bool update; /* what is there already is changed */
 };
-#define BULK_SETTINGS 30000 /* of a row */
-struct bulk {
-	struct bulk_work work;
-	unsigned line;      /* of the row */
-	const char *object; /* "user" */
-	struct admin_setting settings[BULK_SETTINGS];
-	char name[512];
-	unsigned long made, changed, there, failed;
-};
 void diradm_import(const struct bulk_work *work, const char *path, struct admin_problem *problem);
-/* ldif.c: the same of entries, when the file is LDIF. */
-bool diradm_import_ldif(struct bulk *b, struct slice file, struct admin_problem *problem);
-void diradm_export_record(void *arg, const struct admin_record *r);
-/* bulk.c: for ldif.c: makes or changes one, and tells of it; `note`: what is to be said beside. */
-void
-diradm_bulk_one(struct bulk *b, struct slice name, const struct admin_call *call, const char *note);
-void diradm_bulk_fail(struct bulk *b, const char *text);
 /* Of an organisation; of an org: of a provider, or of all when it is empty. */
 void diradm_export(const struct bulk_work *work, const char *object, struct slice domain, bool ldif,
     struct admin_problem *problem);

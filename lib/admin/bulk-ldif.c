@@ -1,12 +1,12 @@
-/* diradm/ldif.c: users, lists and organisations from LDIF, and as LDIF.
+/* bulk-ldif.c: users, lists and organisations from LDIF, as rows of settings.
  *
  * Called by bulk.c.  Owns the entry that is read.  Can fail as each entry does, which is told by its line.  Must stay
  * true: an entry is made by a verb, so its attributes become settings by the table of these; those that are no settings
  * are named beside the result, and nothing is taken over that nobody has looked at. */
 #include <stdio.h>
 
+#include "admin/bulk-impl.h"
 #include "directory/ldif.h"
-#include "diradm.h"
 
 /* What every entry has, or the directory sets itself. */
 static const char *const usual[] = { "objectClass", "uid", "cn", "sn", "ou", "o", "dc",
@@ -54,42 +54,43 @@ import_name(struct dir_ldif *l, const char *object)
 }
 
 static void
-import_settings(struct bulk *b, struct dir_ldif *l, struct admin_call *call, char *note,
-    size_t room)
+import_settings(struct bulk *b, struct dir_ldif *l, struct admin_row *row, char *note, size_t room)
 {
-	size_t n = 0, at = 0;
+	size_t at = 0;
 
+	b->n = 0;
 	for (size_t i = 0; i < l->n; i++) {
 		struct slice name = l->values[i].name, value = l->values[i].value;
 
 		if (slice_ieq(name, S("userPassword")) && value.n && *value.p != '{') {
-			call->secret = value; /* one that nobody has hashed */
+			row->secret = value; /* one that nobody has hashed */
 		} else if (admin_setting_attribute(b->object, name, value, &l->memory,
-			       &b->settings[n])) {
-			n++;
+			       &b->settings[b->n])) {
+			b->n++;
 		} else if (!import_usual(name) && at + name.n + 32 < room) {
 			at += (size_t)snprintf(note + at, room - at, "%s" SFMT,
 			    at ? " " : "passed over: ", SARG(name));
 		}
 	}
-	call->settings = b->settings;
-	call->nsettings = n;
+	row->settings = b->settings;
+	row->n = b->n;
 }
 
 static void
 import_entry(struct bulk *b, struct dir_ldif *l)
 {
-	struct admin_call call = *b->work.call;
 	char note[400] = "";
-	struct slice name = import_name(l, b->object);
+	struct admin_row row = { .line = b->line,
+		.object = b->object,
+		.name = import_name(l, b->object),
+		.note = note };
 
-	slice_cstr(name.n ? name : l->dn, b->name, sizeof(b->name));
-	if (!name.n) {
-		diradm_bulk_fail(b, "neither its DN nor an address names it");
+	if (!row.name.n) {
+		admin_bulk_bad_row(b, l->dn, "neither its DN nor an address names it");
 		return;
 	}
-	import_settings(b, l, &call, note, sizeof(note));
-	diradm_bulk_one(b, name, &call, note);
+	import_settings(b, l, &row, note, sizeof(note));
+	b->fn(b->arg, &row);
 }
 
 /* Entries of one kind; with the first what is none is told, too. */
@@ -109,32 +110,15 @@ import_round(struct bulk *b, struct slice file, const char *object, bool first)
 		if (is && strcmp(is, object) == 0) {
 			import_entry(b, &l);
 		} else if (first && e < 0) {
-			slice_cstr(l.dn, b->name, sizeof(b->name));
-			diradm_bulk_fail(b, why);
+			admin_bulk_bad_row(b, l.dn, why);
 		}
 	}
 	dir_ldif_fini(&l);
 }
 
-bool
-diradm_import_ldif(struct bulk *b, struct slice file, struct admin_problem *problem)
+void
+admin_bulk_ldif(struct bulk *b, struct slice file)
 {
-	*problem = (struct admin_problem){ .status = ADMIN_OK, .code = "" };
 	for (size_t i = 0; i < NELEM(kinds); i++)
 		import_round(b, file, kinds[i].object, i == 0);
-	return true;
-}
-
-/* ---- export -------------------------------------------------------------------------------------------------- */
-
-void
-diradm_export_record(void *arg, const struct admin_record *r)
-{
-	struct buf b = { 0 };
-
-	(void)arg;
-	for (size_t i = 0; i < r->n; i++)
-		dir_ldif_write(&b, r->pairs[i].name, r->pairs[i].value);
-	printf(SFMT "\n", SARG(buf_get(&b)));
-	buf_fini(&b);
 }
