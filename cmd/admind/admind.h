@@ -7,7 +7,8 @@
  *	rights    which roles have which verb, for what screens show
  *	work      a verb that runs for a request, as its person, on a connection to the directory
  *	scim*     the same for identity systems, by SCIM; see scim.h
- *	pages     lists that go on with a next request */
+ *	pages     lists that go on with a next request
+ *	jobs      what is many changes and waits in the directory */
 #ifndef ADMIND_H
 #define ADMIND_H
 #include "admin/admin.h"
@@ -24,7 +25,7 @@
 
 /* clang-format off */
 enum admind_metric {
-	M_CONNECTIONS, M_SESSIONS, M_REQUESTS, M_BAD, M_LOGIN_FAILED, M_LOGINS, M_VERBS, M_REFUSED, M_VERB_US, M_SCIM, M_SCIM_REFUSED, M_AGENTS, M_DIRECTORY
+	M_CONNECTIONS, M_SESSIONS, M_REQUESTS, M_BAD, M_LOGIN_FAILED, M_LOGINS, M_VERBS, M_REFUSED, M_VERB_US, M_SCIM, M_SCIM_REFUSED, M_AGENTS, M_DIRECTORY, M_JOBS, M_JOBS_FAILED, M_JOBS_RUNNING
 };
 /* clang-format on */
 
@@ -159,10 +160,15 @@ void admind_page_expire(void);
 bool admind_page_end_oldest(void); /* for who needs its connection; false: there is none */
 void admind_page_close(void);
 
+/* ---- jobs.c */
+void admind_jobs_start(void);
+void admind_jobs_soon(void); /* there may be one; also in a fiber */
+void admind_jobs_stop(void);
+
 /* ---- work.c */
 struct admind_ask {
 	const struct admin_verb *verb;
-	struct slice names[4];
+	struct slice names[6];
 	size_t nnames;
 	struct admin_setting *settings; /* heap, its texts in `texts` */
 	size_t nsettings;

@@ -29,6 +29,9 @@ static const struct metric metrics[] = {
 	[M_SCIM_REFUSED] = { "admin_scim_refused", COUNTER, "Those of them that came to nothing." },
 	[M_AGENTS] = { "admin_agents", GAUGE, "Connections to the directory that are in use." },
 	[M_DIRECTORY] = { "admin_directory_blind", GAUGE, DIR_METRIC_HELP },
+	[M_JOBS] = { "admin_jobs", COUNTER, "Jobs that were done here, to an end or a stop." },
+	[M_JOBS_FAILED] = { "admin_jobs_failed", COUNTER, "Those of them that came to nothing." },
+	[M_JOBS_RUNNING] = { "admin_jobs_running", GAUGE, "Jobs that are done here or looked for now." },
 	{ NULL, COUNTER, NULL },
 };
 /* clang-format on */
@@ -45,6 +48,7 @@ admind_start(struct loop *l)
 	dir_metric(admind.dir, M_DIRECTORY);
 	admind_front_read();
 	admind.door = login_door_new(l, admind.dir, &admin_conf.auth_delay);
+	admind_jobs_start();
 	return 0;
 }
 

@@ -18,7 +18,7 @@ static const struct {
 	const char *path, *object;
 } objects[] = { { "orgs", "org" }, { "users", "user" }, { "groups", "group" },
 	{ "packages", "package" }, { "providers", "provider" }, { "roles", "role" },
-	{ "audit", "audit" }, { "factors", "factor" }, { "apps", "app" } };
+	{ "audit", "audit" }, { "factors", "factor" }, { "apps", "app" }, { "jobs", "job" } };
 
 /* ---- answers --------------------------------------------------------------------------------------- */
 

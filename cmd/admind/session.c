@@ -250,6 +250,7 @@ admind_session_drain_all(void)
 {
 	struct admind_session *s;
 
+	admind_jobs_stop();
 	list_each(s, &admind.sessions, struct admind_session, link) http_server_shutdown(&s->http);
 	admind_drained();
 }

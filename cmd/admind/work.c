@@ -201,6 +201,8 @@ work_run(void *arg)
 		dir_forget(admind.dir, w->ask.names[0]);
 	if (w->problem.status == ADMIN_OK && !w->call.dry_run && w->call.secret.n && w->ask.nnames)
 		login_learn_later(admind.door, w->ask.names[0], w->call.secret);
+	if (strcmp(w->ask.verb->object, "job") == 0 && w->ask.verb->changes)
+		admind_jobs_soon();
 	work_keep_page(w);
 	w->over = true;
 	if (!w->starting)

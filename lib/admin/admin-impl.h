@@ -76,12 +76,21 @@ bool admin_modify(struct admin *a, const char *dn, const struct dir_entry *e,
 bool admin_create(struct admin *a, const char *dn, const struct admin_changes *c, const char *what);
 /* e as above; its values are read for the log. */
 bool admin_remove(struct admin *a, const char *dn, const struct dir_entry *e, const char *what);
-/* The entry and all below it. */
-bool admin_remove_tree(struct admin *a, const struct dir_entry *e, const char *what);
+/* The entry and all below it; steps: each is one of the verb (admin_step). */
+bool admin_remove_tree(struct admin *a, const struct dir_entry *e, bool steps, const char *what);
 bool admin_rename(struct admin *a, const char *dn, const struct dir_entry *e, const char *rdn,
     const char *superior, const char *what);
 bool admin_password(struct admin *a, const char *dn, const struct dir_entry *e,
     struct slice password, const char *what);
+
+/* job-note.c: bookkeeping of a job, which is no line of the audit log. */
+bool
+admin_note(struct admin *a, const char *dn, const char *assertion, const struct admin_changes *c);
+bool admin_note_create(struct admin *a, const char *dn, const struct admin_changes *c);
+/* Of a verb that is many changes: so many are to come, or are all of it; one is done.  False: it is to stop here, when it is a job and
+ * somebody wants that; the verb can be begun again.  What the last search found is no more then. */
+void admin_steps(struct admin *a, size_t n, bool all);
+bool admin_step(struct admin *a);
 
 /* audit.c.  Is there room for the line of this change?  Else it is not to be done. */
 bool admin_audit_ready(struct admin *a, const struct dir_job *j);
@@ -222,7 +231,8 @@ bool admin_place(struct admin *a, const struct admin_org *org, struct slice uid,
 /* Verbs, by file. */
 bool admin_org_create(struct admin *a), admin_org_show(struct admin *a),
     admin_org_list(struct admin *a), admin_org_modify(struct admin *a),
-    admin_org_status(struct admin *a), admin_org_purge(struct admin *a);
+    admin_org_status(struct admin *a), admin_org_purge(struct admin *a),
+    admin_org_readdress(struct admin *a);
 bool admin_provider_create(struct admin *a), admin_provider_list(struct admin *a),
     admin_provider_modify(struct admin *a), admin_provider_delete(struct admin *a);
 bool admin_user_create(struct admin *a), admin_user_show(struct admin *a),
@@ -243,6 +253,10 @@ bool admin_factor_create(struct admin *a), admin_factor_confirm(struct admin *a)
     admin_factor_show(struct admin *a);
 bool admin_app_create(struct admin *a), admin_app_list(struct admin *a),
     admin_app_revoke(struct admin *a);
+bool admin_job_create(struct admin *a), admin_job_list(struct admin *a),
+    admin_job_show(struct admin *a), admin_job_report(struct admin *a),
+    admin_job_wish(struct admin *a), admin_job_resume(struct admin *a),
+    admin_job_delete(struct admin *a), admin_job_run(struct admin *a);
 bool admin_check(struct admin *a);
 bool admin_audit_list(struct admin *a);
 bool admin_init(struct admin *a);

@@ -13,6 +13,7 @@
 #include "net/fiber.h"
 
 struct admin;
+struct admin_journal;
 
 enum admin_status {
 	ADMIN_OK,
@@ -96,6 +97,7 @@ struct admin_call {
 	const char *as;         /* "dn:...", or NULL: as the agent is bound */
 	bool
 	    proved; /* the person has given the own password for this call, which changing it needs */
+	struct admin_journal *journal; /* of the job that it is a part of (job.h), or NULL */
 	void (*record)(void *arg, const struct admin_record *r); /* called in the fiber */
 	void *arg;
 };

@@ -221,7 +221,7 @@ tree_deeper(const void *one, const void *two)
 }
 
 bool
-admin_remove_tree(struct admin *a, const struct dir_entry *e, const char *what)
+admin_remove_tree(struct admin *a, const struct dir_entry *e, bool steps, const char *what)
 {
 	static const char *const none[] = { "1.1", NULL };
 	struct tree t = { 0 };
@@ -230,8 +230,11 @@ admin_remove_tree(struct admin *a, const struct dir_entry *e, const char *what)
 
 	if (good && t.n)
 		qsort(t.dns, t.n, sizeof(*t.dns), tree_deeper);
+	if (good && steps)
+		admin_steps(a, t.n, false);
 	for (size_t i = 0; good && i < t.n; i++)
-		good = admin_remove(a, t.dns[i], i + 1 == t.n ? e : NULL, what);
+		good = admin_remove(a, t.dns[i], i + 1 == t.n ? e : NULL, what) &&
+		    (!steps || admin_step(a));
 	mem_release(t.dns);
 	return good;
 }

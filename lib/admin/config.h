@@ -7,8 +7,9 @@ enum admin_policy { PLACE_NONE, PLACE_USERS, PLACE_LETTER, PLACE_ORGANISATION, P
 struct admin_conf {
 	char *audit_file;
 	int64_t purge_after; /* ms */
-	int place_policy;    /* enum admin_policy */
-	char **place_hosts;  /* NULL-terminated */
+	int64_t job_lease, job_look;
+	int place_policy;   /* enum admin_policy */
+	char **place_hosts; /* NULL-terminated */
 	char *place_attribute;
 	char **place_map; /* "value=host" */
 	bool second_factor;

@@ -124,6 +124,8 @@ admin_settings_list(const char *object, struct buf *out)
 {
 	const struct admin_field *f = NULL;
 
+	if (strcmp(object, "job") == 0)
+		buf_lit(out, "text update"); /* of an import (job-make.c); no attributes */
 	for (size_t i = 0; i < NELEM(objects); i++)
 		while (strcmp(objects[i].word, object) == 0 &&
 		    (f = admin_field_next(f, objects[i].object)))

@@ -161,5 +161,5 @@ admin_group_delete(struct admin *a)
 
 	return admin_find_group(a, admin_name(a, 0), NULL, &e) &&
 	    admin_references(a, e->dn.p, NULL) &&
-	    admin_remove_tree(a, e, arena_cstr(&a->memory, admin_name(a, 0)));
+	    admin_remove_tree(a, e, false, arena_cstr(&a->memory, admin_name(a, 0)));
 }

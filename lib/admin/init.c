@@ -12,13 +12,14 @@ static const struct {
 } needed[] = {
 	{ "ou=services", "organizationalUnit", "ou", "services", "the accounts of the daemons" },
 	{ "ou=packages", "organizationalUnit", "ou", "packages", "service packages" },
+	{ "ou=Jobs", "organizationalUnit", "ou", "Jobs", "what is many changes, for admind" },
 	{ "uid=admind,ou=services", "account simpleSecurityObject", "uid", "admind",
 	    "admind's account, which may act for people and can change nothing itself" },
 };
 
 /* Attributes that the verbs set, beside those of the table of settings. */
-static const char *const others[] = { "tiermailDeletedAt", "sunPreferredDomain",
-	"associatedDomain" };
+static const char *const others[] = { "tiermailDeletedAt", "sunPreferredDomain", "associatedDomain",
+	"tiermailJobState", "tiermailJobItem" };
 
 static void
 init_tell(struct admin *a, const char *what, const char *name, const char *why, const char *ldif)

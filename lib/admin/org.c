@@ -4,6 +4,7 @@
  * several entries, so it may stop in the middle; doing it again goes on where it stopped.  A provider is
  * no domain and has no users: its administrators are users of an organisation below it. */
 #include "admin/admin-impl.h"
+#include "base/mem.h"
 
 static const char *const folders[] = { "People", "Groups" };
 
@@ -220,6 +221,70 @@ admin_org_status(struct admin *a)
 	return admin_modify(a, org.dn, org.entry, &c, org.domain.p);
 }
 
+struct held {
+	struct slice below; /* ",o=..." */
+	const struct dir_entry **v;
+	size_t n, room;
+};
+
+static bool
+org_is_below(struct slice dn, struct slice below)
+{
+	return dn.n > below.n && slice_ieq(slice_from(dn, dn.n - below.n), below);
+}
+
+static bool
+org_role_found(struct admin *a, const struct dir_entry *e, void *arg)
+{
+	const struct dir_attribute *at = admin_attr(e, "member");
+	struct held *h = arg;
+	bool has = false;
+
+	for (size_t i = 0; at && i < at->n && !has; i++)
+		has = org_is_below(at->values[i], h->below);
+	if (!has || org_is_below(e->dn, h->below))
+		return true;
+	if (h->n == h->room) {
+		h->room = h->room ? h->room * 2 : 16;
+		h->v = mem_grow(h->v, h->room, sizeof(*h->v));
+	}
+	h->v[h->n++] = admin_entry_copy(a, e);
+	return true;
+}
+
+static bool
+org_role_leave(struct admin *a, const struct admin_org *org, const struct dir_entry *e,
+    struct slice below)
+{
+	const struct dir_attribute *at = admin_attr(e, "member");
+	struct admin_changes c = { 0 };
+	size_t stay = 0;
+
+	for (size_t i = 0; i < at->n; i++)
+		stay += !org_is_below(at->values[i], below);
+	if (!stay)
+		admin_set(a, &c, DIR_ADD, "member", e->dn);
+	for (size_t i = 0; i < at->n; i++)
+		if (org_is_below(at->values[i], below))
+			admin_set(a, &c, DIR_DELETE, "member", at->values[i]);
+	return admin_modify(a, e->dn.p, e, &c, org->domain.p);
+}
+
+/* Roles over more than the organisation that its users have: whoever gets such a name later has none of them. */
+static bool
+org_roles_leave(struct admin *a, const struct admin_org *org)
+{
+	static const char *const attrs[] = { "member", "entryCSN", NULL };
+	struct held h = { .below = slice_str(arena_printf(&a->memory, ",%s", org->dn)) };
+	bool good = admin_each(a, admin_base(), DIR_SCOPE_SUB, "(objectClass=groupOfNames)", attrs,
+	    org_role_found, &h);
+
+	for (size_t i = 0; good && i < h.n; i++)
+		good = org_role_leave(a, org, h.v[i], h.below);
+	mem_release(h.v);
+	return good;
+}
+
 bool
 admin_org_purge(struct admin *a)
 {
@@ -230,9 +295,11 @@ admin_org_purge(struct admin *a)
 	if (!slice_ieq(admin_value(org.entry, "inetDomainStatus"), S("deleted")))
 		return admin_fail(a, ADMIN_BAD, "not-deleted",
 		    SFMT ": it is not deleted; delete it first", SARG(org.domain));
+	if (!org_roles_leave(a, &org) || !admin_remove_tree(a, org.entry, true, org.domain.p))
+		return false;
 	admin_say(a, "note", org.domain,
 	    "the mailboxes stay in the stores: storectl account orphans");
-	return admin_remove_tree(a, org.entry, org.domain.p);
+	return true;
 }
 
 /* ---- providers -------------------------------------------------------------------------------------------- */
@@ -287,5 +354,5 @@ admin_provider_delete(struct admin *a)
 	if (n)
 		return admin_fail(a, ADMIN_BAD, "not-empty", SFMT ": it has %zu organisations",
 		    SARG(admin_name(a, 0)), n);
-	return admin_remove_tree(a, e, arena_cstr(&a->memory, admin_name(a, 0)));
+	return admin_remove_tree(a, e, false, arena_cstr(&a->memory, admin_name(a, 0)));
 }

@@ -150,7 +150,7 @@ holder_one(struct admin *a, const struct dir_entry *e, void *arg)
 }
 
 static bool
-holders_of(struct admin *a, const struct dir_entry *package, struct holders *h)
+holders_of(struct admin *a, const struct dir_entry *package, const char *base, struct holders *h)
 {
 	static const char *const attrs[] = { "mailQuota", "mailMsgQuota", "mailMsgMaxBlocks",
 		"mailAllowedServiceAccess", "entryCSN", NULL };
@@ -158,8 +158,8 @@ holders_of(struct admin *a, const struct dir_entry *package, struct holders *h)
 	bool good;
 
 	dir_filter_equal(&filter, "tiermailServicePackage", admin_value(package, "cn"), S(""));
-	good = admin_each(a, admin_base(), DIR_SCOPE_SUB, arena_cstr(&a->memory, buf_get(&filter)),
-	    attrs, holder_one, h);
+	good = admin_each(a, base, DIR_SCOPE_SUB, arena_cstr(&a->memory, buf_get(&filter)), attrs,
+	    holder_one, h);
 	buf_fini(&filter);
 	return good;
 }
@@ -171,7 +171,7 @@ admin_package_delete(struct admin *a)
 	struct holders h = { 0 };
 	size_t n;
 
-	if (!admin_find_package(a, admin_name(a, 0), &e) || !holders_of(a, e, &h))
+	if (!admin_find_package(a, admin_name(a, 0), &e) || !holders_of(a, e, admin_base(), &h))
 		return false;
 	n = h.n;
 	mem_release(h.v);
@@ -197,25 +197,30 @@ package_same(const struct dir_entry *package, const struct dir_entry *user)
 	return true;
 }
 
-/* Everybody who has it gets what it gives now; who has that already is left alone, so that it goes on
+/* Everybody who has it, or those of one organisation, gets what it gives now; who has that already is left alone, so that it goes on
  * where it stopped. */
 bool
 admin_package_apply(struct admin *a)
 {
 	const struct dir_entry *e;
+	struct admin_org org = { .dn = admin_base() };
 	struct holders h = { 0 };
-	bool good = admin_find_package(a, admin_name(a, 0), &e) && holders_of(a, e, &h);
+	bool good = (!admin_name(a, 1).n || admin_find_org(a, admin_name(a, 1), &org)) &&
+	    admin_find_package(a, admin_name(a, 0), &e) && holders_of(a, e, org.dn, &h);
 	size_t done = 0;
 
+	admin_steps(a, h.n, true);
 	for (size_t i = 0; good && i < h.n; i++) {
 		struct slice name = admin_dn_name(&a->memory, h.v[i]->dn);
 		struct admin_changes c = { 0 };
 
-		if (package_same(e, h.v[i]))
-			continue;
-		package_apply(a, e, h.v[i], &c);
-		good = admin_modify(a, h.v[i]->dn.p, h.v[i], &c, arena_cstr(&a->memory, name));
-		done += good;
+		if (!package_same(e, h.v[i])) {
+			package_apply(a, e, h.v[i], &c);
+			good =
+			    admin_modify(a, h.v[i]->dn.p, h.v[i], &c, arena_cstr(&a->memory, name));
+			done += good;
+		}
+		good = good && admin_step(a);
 	}
 	if (good)
 		admin_say(a, "note", admin_name(a, 0), "%zu users have it, %zu were changed", h.n,

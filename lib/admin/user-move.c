@@ -263,7 +263,7 @@ user_purge_one(struct admin *a, const struct dir_entry *e)
 	struct slice name = admin_dn_name(&a->memory, e->dn);
 
 	if (!admin_references(a, e->dn.p, NULL) ||
-	    !admin_remove_tree(a, e, arena_cstr(&a->memory, name)))
+	    !admin_remove_tree(a, e, false, arena_cstr(&a->memory, name)))
 		return false;
 	admin_say(a, "note", name,
 	    "purged; the mailbox stays in its store: storectl account orphans; address books: "
@@ -283,9 +283,10 @@ user_purge_org(struct admin *a)
 		"(&(objectClass=inetMailUser)(inetUserStatus=deleted)(tiermailDeletedAt=*))", attrs,
 		reference_one, &r);
 
+	if (good)
+		admin_steps(a, r.n, true);
 	for (size_t i = 0; good && i < r.n; i++)
-		if (admin_deleted_over(r.v[i]))
-			good = user_purge_one(a, r.v[i]);
+		good = (!admin_deleted_over(r.v[i]) || user_purge_one(a, r.v[i])) && admin_step(a);
 	mem_release(r.v);
 	return good;
 }

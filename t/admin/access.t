@@ -39,6 +39,9 @@ WHO = {
 }
 
 
+JOB = f"cn=j,ou=Jobs,{B}"      # adminA1 has made it
+
+
 def entries():
     text = directory.template(LDIF + "/base.ldif", {"BASE": B, "DC": "tiermail", "SERVICEPW": "x"})
     for p in "AB":
@@ -54,6 +57,8 @@ def entries():
             text += f"dn: {app(uid, domain)}\nobjectClass: account\nobjectClass: tiermailAppPassword\nuid: abcd\ntiermailAppSecret: x\ntiermailAppService: imap\ndescription: phone\n\n"
         text += group("Organization Admins", dn, user("oa", domain)) + group("Help Desk", dn, user("help", domain))
     text += f"dn: cn=gold,ou=packages,{B}\nobjectClass: tiermailPackage\ncn: gold\nmailQuota: 1\n\n"
+    text += (f"dn: {JOB}\nobjectClass: tiermailJob\ncn: j\ntiermailJobVerb: user purge\ntiermailJobCall: x\ntiermailJobState: waiting\n"
+             f"tiermailJobOver: {ORGS['a1.test']}\ntiermailJobOver: o=A,{B}\ncreatorsName: {WHO['adminA1']}\n\n")
     return text + group("Top-Level Admins", B, WHO["top"]) + group("Provider Admins", f"o=A,{B}", WHO["providerA"])
 
 
@@ -70,6 +75,7 @@ KINDS = {
     "names": ["sunPreferredDomain", "associatedDomain"], "domain": ["inetDomainBaseDN", "mailRoutingSmartHost", "mailDomainSieveRuleSource"],
     "shares": ["tiermailAllocation", "tiermailUserMax", "tiermailMailHost"], "about": ["description"],
     "children": ["children"], "reach": ["memberURL", "mgrpDeliverTo"], "known": ["displayName", "tiermailExternalId"], "list": ["cn", "uniqueMember", "mgrpModerator", "mgrpAuthPassword", "inetMailGroupStatus"],
+    "job": ["entry", "tiermailJobCall", "tiermailJobState", "tiermailJobHolder", "tiermailJobOver"], "wish": ["tiermailJobWish"], "items": ["tiermailJobItem"],
     "member": ["member"], "gives": ["mailQuota"], "catchall": ["mailDomainCatchallAddress"],
 }
 FULL = "own=w script=w account=w person=w routing=w store=w authz=- totp=-"
@@ -138,6 +144,11 @@ MATRIX = [
     ("adminA1", f"cn=Organization Admins,{ORGS['a1.test']}", "member=r"), ("adminA1", f"cn=Help Desk,{ORGS['a1.test']}", "member=w"),
     ("adminA1", f"cn=Help Desk,{ORGS['a2.test']}", "member=-"), ("helpA1", f"cn=Help Desk,{ORGS['a1.test']}", "member=r"),
     ("helpA1", f"cn=Organization Admins,{ORGS['a1.test']}", "member=-"),
+    # jobs: their maker's, by admind
+    ("admind as adminA1", JOB, "job=w wish=w items=w"), ("adminA1", JOB, "job=- wish=- items=-"), ("jmap as adminA1", JOB, "job=- wish=- items=-"),
+    ("admind as providerA", JOB, "job=r wish=w items=-"), ("admind as top", JOB, "job=r wish=w items=-"), ("providerA", JOB, "job=- wish=- items=-"), ("top", JOB, "job=- wish=- items=-"),
+    *((w, JOB, "wish=- items=-") for w in ("admind as adminB1", "admind as helpA1", "admind as userA1", "service", "memd", "nobody")), ("admind", JOB, "job=r wish=r items=-"),
+    ("admind as userA1", f"ou=Jobs,{B}", "children=w"), ("adminA1", f"ou=Jobs,{B}", "children=-"), ("top", f"ou=Jobs,{B}", "children=-"), ("admind", f"ou=Jobs,{B}", "children=-"), ("jmap as adminA1", f"ou=Jobs,{B}", "children=-"),
     # packages, services
     ("top", f"cn=gold,ou=packages,{B}", "gives=w"), ("adminA1", f"cn=gold,ou=packages,{B}", "gives=r"), ("nobody", f"cn=gold,ou=packages,{B}", "gives=-"),
     ("top", WHO["admind"], "secret=- authz=-"), ("providerA", WHO["service"], "secret=- authz=-"), ("admind", WHO["service"], "secret=-"),
