@@ -8,6 +8,7 @@ import { Api, ApiError } from "../../../cmd/admind/www/model/api.js";
 import { Bulk } from "../../../cmd/admind/www/model/bulk.js";
 import { cell, parse as rows, wishes, write as csv } from "../../../cmd/admind/www/model/csv.js";
 import { bytes, date, state, typed } from "../../../cmd/admind/www/model/format.js";
+import { goes, may } from "../../../cmd/admind/www/model/jobs.js";
 import { KINDS, changes, fields } from "../../../cmd/admind/www/model/objects.js";
 import { Rights } from "../../../cmd/admind/www/model/rights.js";
 import { parse, write } from "../../../cmd/admind/www/model/route.js";
@@ -231,4 +232,17 @@ test("many at once: waits when told, goes on after a failure, can be stopped, te
 	const halt = new Bulk(items, async () => { halt.stop(); return { records: [] }; });
 	await halt.run(false);
 	assert.ok(halt.count("waits") >= 36, "what was not begun is not done");
+});
+
+test("jobs: whoever administers stops one; its maker alone has it go on and takes it away", () => {
+	const job = (state, wish) => ({ state, wish, who: "Ann@example.org" });
+	const verbs = ["pause", "cancel", "resume", "delete"];
+	const said = (j, user) => verbs.filter(v => may(j, v, user)).join(" ");
+	const cases = [["making", undefined, "pause cancel", "pause cancel"], ["running", undefined, "pause cancel", "pause cancel"], ["running", "pause", "cancel resume", "cancel"], ["waiting", "cancel", "resume", ""],
+		["paused", undefined, "cancel resume", "cancel"], ["failed", undefined, "resume delete", ""], ["done", undefined, "delete", ""], ["cancelled", undefined, "delete", ""]];
+	for (const [state, wish, own, others] of cases) {
+		assert.equal(said(job(state, wish), "ann@EXAMPLE.org"), own, `${state} ${wish}: its maker`);
+		assert.equal(said(job(state, wish), "bob@example.org"), others, `${state} ${wish}: others`);
+	}
+	assert.deepEqual(["making", "waiting", "running", "paused", "done"].map(s => goes(job(s))), [true, true, true, false, false]);
 });

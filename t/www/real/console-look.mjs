@@ -9,7 +9,7 @@ for (const [name, how] of [["light", {}], ["dark", { colorScheme: "dark" }], ["p
 		await row(t.page, D).waitFor();
 		/* All pages in light and on a phone; elsewhere those that have one of each thing. */
 		const few = !["light", "phone"].includes(name);
-		for (const [shot, path] of few ? [["users", `/users/${D}?open=user0050@${D}`], ["own", "/own"]] : [["orgs", "/orgs"], ["users", `/users/${D}?open=user0050@${D}`], ["list", `/users/${D}`], ["groups", `/groups/${D}`], ["roles", "/roles"], ["audit", "/audit"], ["own", "/own"]]) {
+		for (const [shot, path] of few ? [["users", `/users/${D}?open=user0050@${D}`], ["own", "/own"]] : [["orgs", "/orgs"], ["users", `/users/${D}?open=user0050@${D}`], ["list", `/users/${D}`], ["groups", `/groups/${D}`], ["roles", "/roles"], ["audit", "/audit"], ["jobs", "/jobs"], ["own", "/own"]]) {
 			await t.page.goto(U + path);
 			await t.page.locator("main[aria-busy=false], [role=grid][aria-busy=false], .detail .acts, table").filter({ visible: true }).first().waitFor();
 			await t.page.waitForTimeout(150);

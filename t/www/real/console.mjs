@@ -211,6 +211,22 @@ step("roles are given and taken, and the log tells all of it", async page => {
 	await tab.shot("console-check");
 });
 
+step("a table becomes a job, whose report is shown", async page => {
+	await page.goto(`${U}/users/${D}`);
+	assert.equal((await api(page, "POST", "jobs", { names: ["import", D], text: `user,name\nlong1@${D},Long One\nuser0001@${D},There\nlong2@no-such.test,Nobody\n` })).status, 201);
+	await page.goto(`${U}/jobs`);
+	await page.getByRole("cell", { name: /Done.*3 of 3.*1 rows have failed/ }).waitFor();
+	await tab.shot("console-jobs");
+	await page.getByRole("button", { name: /^Report: import/ }).click();
+	await page.getByRole("dialog").getByRole("cell", { name: `long1@${D}` }).waitFor();
+	await page.getByLabel("Failed rows only").check();
+	await page.getByRole("dialog").getByRole("cell", { name: `long1@${D}` }).waitFor({ state: "detached" });
+	await page.getByRole("dialog").getByRole("cell", { name: "long2@no-such.test" }).first().waitFor();
+	await page.getByRole("dialog").getByRole("button", { name: "Close" }).click();
+	await page.getByRole("button", { name: /^Remove: import/ }).click();
+	await page.getByText("There are no jobs.").waitFor();
+});
+
 step("what people are called is text, wherever it stands", async page => {
 	const made = await api(page, "POST", "users", { names: [`evil@${D}`], name: NASTY, given: NASTY, surname: NASTY, description: NASTY, phone: ["<b>1</b>"],
 		vacation: NASTY, "vacation-internal": NASTY, "vacation-subject": NASTY, language: "<i>" });
@@ -239,7 +255,7 @@ step("the administrator of an organisation sees nothing of others, and what is a
 	await row(page, "user0001").waitFor();
 	assert.equal(new URL(page.url()).pathname, `/users/${D}`);
 	const places = await page.locator(".sidebar .place").allTextContents();
-	assert.deepEqual(places, ["Users", "Groups and lists", "Service packages", "Administrators", "Checks", "Audit", "My account"]);
+	assert.deepEqual(places, ["Users", "Groups and lists", "Service packages", "Administrators", "Checks", "Jobs", "Audit", "My account"]);
 	for (const path of ["orgs?org=", "users?org=north.test", "orgs/north.test", `audit?org=north.test`, "audit", "roles", "providers", `check?org=north.test`, "users/x@north.test"]) {
 		const said = await api(page, "GET", path);
 		const text = JSON.stringify(said.records || said.detail).replaceAll("x@north.test", "").replaceAll(/north\.test: /g, "");

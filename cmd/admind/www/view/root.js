@@ -13,6 +13,7 @@ import { KINDS } from "../model/objects.js";
 import { Audit } from "./audit.js";
 import { Check } from "./check.js";
 import { AppContext } from "./context.js";
+import { Jobs } from "./jobs.js";
 import { List } from "./list.js";
 import { Login } from "./login.js";
 import { Own } from "./own.js";
@@ -47,7 +48,7 @@ export function Root({ app }) {
 		<${ToastList} toasts=${app.toasts} close=${t("act.close")} /><//><//>`;
 }
 
-const VIEWS = { roles: Roles, check: Check, audit: Audit, own: Own };
+const VIEWS = { roles: Roles, check: Check, jobs: Jobs, audit: Audit, own: Own };
 
 function Window({ app }) {
 	const { route, menu, ended } = useStore(app.ui);

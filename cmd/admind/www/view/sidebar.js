@@ -20,6 +20,7 @@ const PLACES = [
 const OVER = [
 	{ place: "roles", icon: "shield", verb: ["role", "grant"] },
 	{ place: "check", icon: "check", verb: ["check", ""], org: true },
+	{ place: "jobs", icon: "list", verb: ["job", "list"] },
 	{ place: "audit", icon: "clock", verb: ["audit", "list"], org: true },
 ];
 
