@@ -45,18 +45,18 @@ ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(san) $(LDFLAGS)
 
 # ---- who links what: the order is the layers' order, top first ------------------------
 low  := daemon net conf mail base
-libs_smtp-relay     := guard submit expand login rules job queue directory route mta milter sieve sasl smtp $(low)
+libs_smtp-relay     := guard submit expand login oauth rules job queue directory route mta milter sieve sasl smtp http jwt json $(low)
 libs_jobctl         := job queue mta $(low)
-libs_channel-master := programs expand login job queue directory route mta sasl smtp $(low)
-libs_lmtpd          := pab submit rules login message store imap directory sieve sasl smtp json $(low)
+libs_channel-master := programs expand login oauth job queue directory route mta sasl smtp http jwt json $(low)
+libs_lmtpd          := pab submit rules login oauth message store imap directory sieve sasl smtp http jwt json $(low)
 libs_stored         := store-writer store $(low)
-libs_storectl       := aging login message store directory mta backup imap sasl $(low)
-libs_imapd          := submit rules login message store imap directory sieve sasl smtp http $(low)
-libs_jmapd          := web pab submit login rules message store imap directory managesieve sieve sasl smtp http jmap json $(low)
-libs_mmpd           := backend login imap directory managesieve pop3 sasl smtp $(low)
-libs_memd           := web backend login http directory sasl json $(low)
-libs_pop3d          := login message store imap directory pop3 sasl $(low)
-libs_sieved         := login rules directory managesieve sieve sasl $(low)
+libs_storectl       := aging login oauth message store directory mta backup imap sasl http jwt json $(low)
+libs_imapd          := submit rules login oauth message store imap directory sieve sasl smtp http jwt json $(low)
+libs_jmapd          := web pab submit login oauth rules message store imap directory managesieve sieve sasl smtp jmap http jwt json $(low)
+libs_mmpd           := backend login oauth imap directory managesieve pop3 sasl smtp http jwt json $(low)
+libs_memd           := web backend login oauth directory sasl http jwt json $(low)
+libs_pop3d          := login oauth message store imap directory pop3 sasl http jwt json $(low)
+libs_sieved         := login oauth rules directory managesieve sieve sasl http jwt json $(low)
 libs_piped          := programs smtp $(low)
 libs_mailq          := job queue mta $(low)
 libs_jobctl-ctl     := job queue mta $(low)
@@ -65,10 +65,10 @@ libs_tmlog          := $(low)
 libs_tiermail-load  := $(low)
 libs_sendmail       := smtp $(low)
 libs_sievetest      := sieve $(low)
-libs_admind         := admin web login http directory sasl scim json $(low)
-libs_diradm         := admin json login directory $(low)
-libs_pabctl         := pab login directory sasl json $(low)
-libs_mtatest        := expand login directory route mta sasl $(low)
+libs_admind         := admin web login oauth directory sasl scim http jwt json $(low)
+libs_diradm         := admin login oauth directory http jwt json $(low)
+libs_pabctl         := pab login oauth directory sasl http jwt json $(low)
+libs_mtatest        := expand login oauth directory route mta sasl http jwt json $(low)
 
 # Debian's node-llhttp brings the parser of HTTP as sources, which lib/http/strict.c includes.
 LLHTTP ?= /usr/share
@@ -83,6 +83,7 @@ sys_sieve     := -lpcre2-8
 sys_guard     := -lcrypto
 sys_web       := -lcrypto -lz
 sys_json      := -ljansson
+sys_jwt       := -lcrypto
 sys_http      := -lnghttp2
 
 # lib/A/*.c is A.a; a room of its own, lib/A/B/*.c, is A-B.a, so that only who says so gets it.
@@ -141,7 +142,7 @@ endef
 $(foreach c,$(programs),$(eval $(call cmd_rule,$(c))))
 
 # ---- tests: t/DIR/NAME.c links lib/DIR and everything below it -------------------------
-all_libs   := programs pab admin web backend guard submit expand login rules aging message store-writer store job queue directory route mta jmap scim json managesieve sieve backup milter http imap pop3 sasl smtp daemon net conf mail base
+all_libs   := programs pab admin web backend guard submit expand login oauth rules aging message store-writer store job queue directory route mta jmap scim jwt json managesieve sieve backup milter http imap pop3 sasl smtp daemon net conf mail base
 unit_src   := $(filter-out t/fuzz/% t/tools/%,$(wildcard t/*/*.c))
 unit_tests := $(unit_src:%.c=$(B)/%)
 fuzz_src   := $(wildcard t/fuzz/*.c)
@@ -159,8 +160,8 @@ libs_t_net       := net conf mail base
 libs_t_store     := store-writer store $(low)
 libs_t_message   := message store imap $(low)
 libs_t_aging     := aging message store mta imap $(low)
-libs_t_admin     := admin json login directory $(low)
-libs_t_login     := login directory sasl $(low)
+libs_t_admin     := admin login oauth directory http jwt json $(low)
+libs_t_login     := login oauth directory sasl http jwt json $(low)
 libs_t_job       := job mta $(low)
 libs_t_programs  := programs $(low)
 libs_t_sieve     := sieve mail base
@@ -170,9 +171,11 @@ libs_t_rules     := rules directory sieve $(low)
 libs_t_pab       := pab directory json $(low)
 libs_t_web       := web http $(low)
 libs_t_scim      := scim json mail base
+libs_t_jwt       := jwt json mail base
+libs_t_oauth     := oauth http jwt json $(low)
 libs_t_json      := json mail base
 libs_t_route     := route mta $(low)
-libs_t_expand    := expand login directory route mta sasl $(low)
+libs_t_expand    := expand login oauth directory route mta sasl http jwt json $(low)
 libs_t_fuzz      := $(all_libs)
 libs_t_tools     := $(all_libs)
 libs_t_cmd       := $(all_libs)

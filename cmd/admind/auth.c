@@ -67,6 +67,8 @@ admind_auth_refuse(struct admind_session *s, const struct login_result *r)
 	case LOGIN_CODE_WRONG:
 		return admind_auth_ask(s, "code",
 		    "The code is wrong, was used, or follows too many wrong ones.");
+	case LOGIN_TOKEN: /* no token is asked for here */
+	case LOGIN_SCOPE:
 	case LOGIN_WRONG:
 	case LOGIN_NOT_YOURS:
 	case LOGIN_OK:

@@ -136,7 +136,7 @@ imapd_auth_done(void *arg, const struct login_result *r)
 	login_free(&l);
 }
 
-/* SCRAM: the directory has said who that is. */
+/* The mechanism has asked the directory, or an authorization server, and has more to say. */
 static void
 imapd_auth_challenge(void *arg, struct slice text)
 {

@@ -42,6 +42,8 @@ const struct imap_capability session_capabilities[] = {
 	{ "AUTH=SCRAM-SHA-256",   IMAP_SCRAM,        0,                 NULL,                   "RFC 7677" },
 	{ "AUTH=PLAIN",           IMAP_PASSWORDS,    0,                 NULL,                   "RFC 4616" },
 	{ "AUTH=LOGIN",           IMAP_PASSWORDS,    0,                 NULL,                   "draft-murchison-sasl-login" },
+	{ "AUTH=OAUTHBEARER",     IMAP_OAUTH,        0,                 NULL,                   "RFC 7628" },
+	{ "AUTH=XOAUTH2",         IMAP_OAUTH,        0,                 NULL,                   "Google" },
 	{ "AUTH=EXTERNAL",        SESSION_PROXY,     0,                 NULL,                   "RFC 4422" },
 	{ "LOGINDISABLED",        IMAP_NO_PASSWORDS, 0,                 NULL,                   "RFC 3501 6.2.3" },
 	{ "IDLE",                 IMAP_AFTER,        0,                 NULL,                   "RFC 2177" },

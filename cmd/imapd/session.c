@@ -48,7 +48,8 @@ session_when(struct imap_server *imap)
 	if (imap->state != IMAP_NOTAUTH)
 		return s->behind ? now : now | SESSION_DIRECT;
 	if (stream_secure(&imap->line.io) || (shared.insecure_loopback && s->loopback))
-		now |= login_offers_scram() ? IMAP_PASSWORDS | IMAP_SCRAM : IMAP_PASSWORDS;
+		now |= IMAP_PASSWORDS | (login_offers_scram() ? IMAP_SCRAM : 0) |
+		    (login_offers_oauth() ? IMAP_OAUTH : 0);
 	return s->proxy ? now | SESSION_PROXY : now;
 }
 

@@ -1,4 +1,4 @@
-/* jmapd/auth.c: who asks: Basic over TLS (RFC 7617), or a proxy that names the account.
+/* jmapd/auth.c: who asks: Basic or Bearer over TLS (RFC 7617, RFC 6750), or a proxy that names the account.
  *
  * Owns the session's login while it lasts; session.c calls for each request.  lib/login judges; then
  * stored makes the account ready, when no open partition knows it, and is waited for while it starts.
@@ -9,6 +9,7 @@
 #include "base/base64.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/secret.h"
 #include "session.h"
 
@@ -21,14 +22,21 @@ struct welcome {
 	const char *mechanism;
 };
 
+/* `error` of RFC 6750 3.1, or NULL: it was no token. */
 static enum http_next
-jmapd_auth_unauthorized(struct session *s, const char *why)
+jmapd_auth_unauthorized(struct session *s, const char *error, const char *why)
 {
+	char *bearer = error ? mem_printf("Bearer realm=\"tiermail\", error=\"%s\"", error) :
+			       mem_str("Bearer realm=\"tiermail\"");
+
 	http_server_answer(&s->http, 401);
 	/* A proxy's clients log in there, and a browser must not ask for a password of its own. */
-	if (!s->proxy)
+	if (!s->proxy && !error)
 		http_server_field(&s->http, "WWW-Authenticate",
 		    S("Basic realm=\"tiermail\", charset=\"UTF-8\""));
+	if (!s->proxy && login_offers_oauth())
+		http_server_field(&s->http, "WWW-Authenticate", slice_str(bearer));
+	mem_free(&bearer);
 	return http_server_content(&s->http, "text/plain; charset=utf-8", slice_str(why));
 }
 
@@ -106,10 +114,12 @@ jmapd_auth_refused(struct session *s, const struct login_result *r)
 		s->http.reader.head.keep = false;
 	if (r->outcome == LOGIN_AWAY)
 		return route_problem(s, 503, "about:blank", a->text);
-	if (r->outcome == LOGIN_FORBIDDEN || (r->outcome == LOGIN_INACTIVE && !s->proxy))
+	if (r->outcome == LOGIN_FORBIDDEN || r->outcome == LOGIN_SCOPE ||
+	    (r->outcome == LOGIN_INACTIVE && !s->proxy))
 		return route_problem(s, 403, "about:blank", a->text);
 	if (r->outcome != LOGIN_ELSEWHERE)
-		return jmapd_auth_unauthorized(s, a->text);
+		return jmapd_auth_unauthorized(s,
+		    r->outcome == LOGIN_TOKEN ? "invalid_token" : NULL, a->text);
 	/* A proxy goes there itself. */
 	http_server_answer(&s->http, 421);
 	if (s->proxy)
@@ -188,6 +198,17 @@ jmapd_auth_basic(struct session *s, struct slice token)
 	return HTTP_WAIT;
 }
 
+/* RFC 6750 2.1 */
+static enum http_next
+jmapd_auth_bearer(struct session *s, struct slice token)
+{
+	if (!stream_secure(&s->http.line.io) && !(shared.insecure_loopback && s->loopback))
+		return http_server_error(&s->http, 403, "tokens are taken over TLS only");
+	jmapd_auth_start(s);
+	login_token(s->login, slice_trim(token));
+	return HTTP_WAIT;
+}
+
 static void
 jmapd_auth_forget(struct session *s)
 {
@@ -227,7 +248,7 @@ jmapd_auth_request(struct session *s)
 		shown = account;
 	if (!shown.p) {
 		jmapd_auth_forget(s);
-		return jmapd_auth_unauthorized(s, "Who are you?\n");
+		return jmapd_auth_unauthorized(s, NULL, "Who are you?\n");
 	}
 	hash = siphash(&jmapd.key, shown) | 1;
 	if (s->user && s->credentials == hash && clock_mono_ms() - s->checked_ms < KNOWN_MS)
@@ -240,5 +261,9 @@ jmapd_auth_request(struct session *s)
 	}
 	if (slice_istarts(shown, S("Basic ")))
 		return jmapd_auth_basic(s, slice_from(shown, 6));
-	return jmapd_auth_unauthorized(s, "Only Basic is known here\n");
+	if (slice_istarts(shown, S("Bearer ")) && login_offers_oauth())
+		return jmapd_auth_bearer(s, slice_from(shown, 7));
+	return jmapd_auth_unauthorized(s, NULL,
+	    login_offers_oauth() ? "Only Basic and Bearer are known here\n" :
+				   "Only Basic is known here\n");
 }

@@ -1,7 +1,7 @@
 /* memd/auth.c: whose request it is.
  *
- * By the cookie, which was sealed after a password was right, or by Basic (RFC 7617), for clients that are no
- * browsers' pages.  The directory is asked each time (its cache mostly answers): status, service and mailHost are
+ * By the cookie, which was sealed after a password was right, or by Basic (RFC 7617) or Bearer (RFC 6750), for clients
+ * that are no browsers' pages.  The directory is asked each time (its cache mostly answers): status, service and mailHost are
  * those of now, so an account that is closed or moved is so for sessions that began before.  Can fail: the
  * directory, which logs nobody out.  Must stay true: a cookie counts for requests of our own pages alone. */
 #include "base/base64.h"
@@ -59,10 +59,25 @@ auth_unknown(struct memd_session *s, const char *code, const char *detail)
 {
 	if (s->http.output == HTTP_SILENT)
 		http_server_answer(&s->http, 401);
-	if (!web_guard_browser(http_server_head(&s->http)))
+	if (!web_guard_browser(http_server_head(&s->http))) {
 		http_server_field(&s->http, "WWW-Authenticate",
 		    S("Basic realm=\"mail\", charset=\"UTF-8\""));
+		if (login_offers_oauth())
+			http_server_field(&s->http, "WWW-Authenticate", S("Bearer realm=\"mail\""));
+	}
 	return memd_problem(s, 401, code, detail);
+}
+
+/* RFC 6750 3 */
+static enum http_next
+auth_token(struct memd_session *s, unsigned status, const char *error, const char *detail)
+{
+	char *value = mem_printf("Bearer realm=\"mail\", error=\"%s\"", error);
+
+	http_server_answer(&s->http, status);
+	http_server_field(&s->http, "WWW-Authenticate", slice_str(value));
+	mem_free(&value);
+	return memd_problem(s, status, error, detail);
 }
 
 void
@@ -105,6 +120,10 @@ memd_auth_no(struct memd_session *s, const struct login_result *r)
 	case LOGIN_CODE_WRONG:
 		return auth_unknown(s, "code",
 		    "The code is wrong, was used, or follows too many wrong ones.");
+	case LOGIN_TOKEN: return auth_token(s, 401, "invalid_token", "The token is not valid.");
+	case LOGIN_SCOPE:
+		return auth_token(s, 403, "insufficient_scope",
+		    "The token is not for this service.");
 	case LOGIN_WRONG:
 	case LOGIN_NOT_YOURS: break;
 	case LOGIN_OK:
@@ -190,6 +209,17 @@ auth_basic(struct memd_session *s, struct slice credentials)
 	return good ? HTTP_WAIT : memd_problem(s, 400, "malformed", "Authorization is malformed.");
 }
 
+/* RFC 6750 2.1 */
+static enum http_next
+auth_bearer(struct memd_session *s, struct slice token)
+{
+	struct login_request r = memd_auth_request(s);
+
+	s->login = login_start(memd.door, &r, &s->http.op, auth_done, s);
+	login_token(s->login, slice_trim(token));
+	return HTTP_WAIT;
+}
+
 /* As a proxy says whom it has let in: all rules but the password. */
 bool
 memd_auth_again(struct memd_session *s, struct slice account, login_done done, void *arg)
@@ -242,7 +272,7 @@ enum http_next
 memd_auth_start(struct memd_session *s, memd_then then)
 {
 	struct slice value = http_head_value(http_server_head(&s->http), S("Authorization"));
-	struct slice scheme;
+	struct slice scheme = S("");
 
 	s->then = then;
 	if (!memd_auth_secure(s))
@@ -251,7 +281,11 @@ memd_auth_start(struct memd_session *s, memd_then then)
 		return auth_session(s);
 	if (slice_word(&value, &scheme) && slice_ieq(scheme, S("Basic")))
 		return auth_basic(s, value);
-	return auth_unknown(s, "scheme", "Basic is what is understood here.");
+	if (slice_ieq(scheme, S("Bearer")) && login_offers_oauth())
+		return auth_bearer(s, value);
+	return auth_unknown(s, "scheme",
+	    login_offers_oauth() ? "Basic and Bearer are what is understood here." :
+				   "Basic is what is understood here.");
 }
 
 enum http_next

@@ -34,6 +34,8 @@ static const struct imap_capability capabilities[] = {
 	{ "AUTH=SCRAM-SHA-256", IMAP_SCRAM, 0, NULL, "RFC 7677" },
 	{ "AUTH=PLAIN", IMAP_PASSWORDS, 0, NULL, "RFC 4616" },
 	{ "AUTH=LOGIN", IMAP_PASSWORDS, 0, NULL, "draft-murchison-sasl-login" },
+	{ "AUTH=OAUTHBEARER", IMAP_OAUTH, 0, NULL, "RFC 7628" },
+	{ "AUTH=XOAUTH2", IMAP_OAUTH, 0, NULL, "Google" },
 	{ "LOGINDISABLED", IMAP_NO_PASSWORDS, 0, NULL, "RFC 3501 6.2.3" },
 	{ NULL, 0, 0, NULL, NULL },
 };
@@ -43,7 +45,8 @@ mmpd_imap_when(struct imap_server *imap)
 {
 	if (!mmpd_session_password_ok(mmpd_imap_of(imap)))
 		return 0;
-	return login_offers_scram() ? IMAP_PASSWORDS | IMAP_SCRAM : IMAP_PASSWORDS;
+	return IMAP_PASSWORDS | (login_offers_scram() ? IMAP_SCRAM : 0) |
+	    (login_offers_oauth() ? IMAP_OAUTH : 0);
 }
 
 static enum imap_next

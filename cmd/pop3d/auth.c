@@ -187,6 +187,8 @@ pop3d_auth_code(enum login_outcome outcome)
 		[LOGIN_APP] = POP3_AUTH,
 		[LOGIN_CODE] = POP3_AUTH,
 		[LOGIN_CODE_WRONG] = POP3_AUTH,
+		[LOGIN_TOKEN] = POP3_AUTH,
+		[LOGIN_SCOPE] = POP3_AUTH,
 	};
 
 	return codes[outcome];
@@ -232,7 +234,7 @@ pop3d_auth_done(void *arg, const struct login_result *r)
 	login_free(&l);
 }
 
-/* SCRAM: the directory has said who that is. */
+/* The mechanism has asked the directory, or an authorization server, and has more to say. */
 static void
 pop3d_auth_challenge(void *arg, struct slice text)
 {

@@ -93,7 +93,7 @@ sieved_auth_ask(struct sieved_session *s, struct slice text)
 	return LINE_ON;
 }
 
-/* SCRAM: the directory has said who that is. */
+/* The mechanism has asked the directory, or an authorization server, and has more to say. */
 static void
 sieved_auth_challenge(void *arg, struct slice text)
 {

@@ -106,7 +106,7 @@ relay_auth_ask(struct session *s, struct slice text)
 	return next;
 }
 
-/* SCRAM: the directory has said who that is. */
+/* The mechanism has asked the directory, or an authorization server, and has more to say. */
 static void
 relay_auth_challenge(void *arg, struct slice text)
 {

@@ -161,3 +161,36 @@ base64_parse_mime(struct buf *b, struct slice s)
 
 	base64_feed(&st, b, s, true);
 }
+
+/* ---- RFC 4648 5 --------------------------------------------------------------------------- */
+
+void
+base64_url_write(struct buf *b, struct slice s)
+{
+	size_t at = b->n;
+
+	base64_write(b, s);
+	while (b->n > at && b->p[b->n - 1] == '=')
+		b->n--;
+	for (size_t i = at; i < b->n; i++)
+		b->p[i] = b->p[i] == '+' ? '-' : b->p[i] == '/' ? '_' : b->p[i];
+}
+
+int
+base64_url_parse(struct buf *b, struct slice s)
+{
+	struct buf plain = { 0 };
+	int r = -EBADMSG;
+
+	for (size_t i = 0; i < s.n; i++) {
+		if (strchr("+/=", s.p[i]))
+			goto done; /* the other alphabet's */
+		buf_char(&plain, s.p[i] == '-' ? '+' : s.p[i] == '_' ? '/' : s.p[i]);
+	}
+	while (plain.n % 4)
+		buf_char(&plain, '=');
+	r = base64_parse(b, buf_get(&plain));
+done:
+	buf_fini(&plain);
+	return r;
+}

@@ -51,11 +51,19 @@ struct conf_shared {
 	int login_scram;        /* login.scram: enum conf_scram */
 	char *login_scram_key;  /* login.scram_key (secret); "" = ldap.password */
 	int64_t login_scram_rounds; /* login.scram_rounds, of new verifiers */
+	int login_oauth;            /* login.oauth: enum conf_oauth; the others are in oauth/ */
+	char *login_oauth_issuer, *login_oauth_metadata, *login_oauth_keys;
+	char *login_oauth_introspection, *login_oauth_client, *login_oauth_secret; /* secret */
+	char *login_oauth_ca, *login_oauth_claim;
+	char **login_oauth_audience, **login_oauth_domains, **login_oauth_scope;
+	int64_t login_oauth_skew; /* ms */
+	bool login_oauth_end;     /* login.oauth_end: sessions end with their token */
 
 	/* quota.bytes, quota.messages: of users who have none in the directory; 0 = no limit.
 	 * Here, not with lmtpd, because APPEND must say the same as delivery. */
 	int64_t quota_bytes, quota_messages;
 };
+enum conf_oauth { CONF_OAUTH_NO, CONF_OAUTH_JWT, CONF_OAUTH_INTROSPECT };
 enum conf_scram { CONF_SCRAM_NO, CONF_SCRAM_LEARN, CONF_SCRAM_OFFER };
 extern struct conf_shared shared;
 extern const struct conf_schema conf_shared_schema;

@@ -41,6 +41,11 @@ each_path(void (*fn)(void *arg, const char *path), void *arg)
 			if (s->keys[k].type == CONF_PATH && !is_place(&s->keys[k]))
 				fn(arg, *(char **)s->keys[k].field);
 	}
+	/* These may be URLs. */
+	if (shared.login_oauth_metadata && *shared.login_oauth_metadata == '/')
+		fn(arg, shared.login_oauth_metadata);
+	if (shared.login_oauth_keys && *shared.login_oauth_keys == '/')
+		fn(arg, shared.login_oauth_keys);
 	for (struct daemon_listen **l = daemon_listeners(); *l; l++) {
 		fn(arg, (*l)->cert);
 		for (char **c = (*l)->certs; c && *c; c++)

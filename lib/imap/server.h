@@ -88,7 +88,8 @@ enum imap_when {
 	IMAP_PASSWORDS = 8,     /* before the login, where a password may go over the connection, */
 	IMAP_NO_PASSWORDS = 16, /* ... where none may */
 	IMAP_SCRAM = 32,        /* ... where SCRAM-SHA-256 is known besides */
-	IMAP_OWN = 64           /* from here on the owner's */
+	IMAP_OAUTH = 64,        /* ... and tokens are taken */
+	IMAP_OWN = 128          /* from here on the owner's */
 };
 /* One thing that is offered: a row of the owner's table, in the order in which they are said. */
 struct imap_capability {
@@ -106,7 +107,7 @@ struct imap_policy {
 	const struct imap_command *commands; /* beside the server's own; ended by a NULL name */
 	const char *hostname;                /* in the greeting */
 	const struct imap_capability *capabilities; /* ended by a NULL word */
-	/* IMAP_PASSWORDS, IMAP_SCRAM and the owner's own bits of enum imap_when, as far as they hold now. */
+	/* IMAP_PASSWORDS, IMAP_SCRAM, IMAP_OAUTH and the owner's own bits of enum imap_when, as far as they hold now. */
 	unsigned (*when)(struct imap_server *);
 	/* LOGIN.  Name and password lie in the command's text or arena. */
 	enum imap_next (*login)(struct imap_server *, struct slice name, struct slice password);

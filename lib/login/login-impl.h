@@ -1,4 +1,4 @@
-/* login/login-impl.h: what login.c, factor.c, scram.c, learn.c and delay.c share.  Not for anybody else. */
+/* login/login-impl.h: what login.c, factor.c, scram.c, token.c, learn.c and delay.c share.  Not for anybody else. */
 #ifndef LOGIN_IMPL_H
 #define LOGIN_IMPL_H
 #include "base/list.h"
@@ -62,6 +62,10 @@ struct login {
 	uint64_t looked_ms; /* monotonic */
 	int64_t proved_at;  /* when the password was changed that was proved */
 	char authzid[256];
+	/* token.c */
+	enum { LOGIN_TOKEN_NONE, LOGIN_TOKEN_GIVEN, LOGIN_TOKEN_HEARD } token;
+	bool by_token;
+	int64_t token_until;
 };
 
 /* A name and an address. */
@@ -87,6 +91,7 @@ struct login_door {
 	bool busy;
 	struct login_watcher *watcher; /* watch.c; NULL: there was no session yet */
 	struct login_learner *learner; /* learn.c; NULL: nothing was learned yet */
+	struct oauth *oauth;           /* token.c; NULL: no token was shown yet */
 };
 
 /* delay.c: l waits for its turn; login_go follows, now or later. */
@@ -128,6 +133,15 @@ bool login_scram_holds(const struct login *l, const struct dir_user *u);
 /* "20261201011500Z SCRAM-SHA-256$..." of an entry; false: there is none that may be used. */
 bool login_verifier_parse(const struct dir_user *u, struct sasl_verifier *v) MUSTCHECK;
 struct slice login_scram_key(void); /* empty: there is none */
+
+/* token.c: a token was given, by SASL or not. */
+void login_token_take(struct login *l, struct slice authzid, struct slice token);
+void login_token_ask(struct login *l);
+/* The token is refused, and the time for that has come: true when the client is to hear why before it is over. */
+bool login_token_tell(struct login *l);
+void login_token_heard(struct login *l); /* ... and he has: login_go follows */
+/* login.c: his turn comes. */
+void login_take_turn(struct login *l);
 
 /* learn.c: this password was right for this entry. */
 void login_learn(struct login_door *d, const struct dir_user *u, struct slice password);

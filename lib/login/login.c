@@ -161,6 +161,8 @@ login_finish(struct login *l, enum login_outcome outcome, const struct dir_answe
 		if (l->by_app)
 			memcpy(r.user.app, l->word.id, sizeof(r.user.app));
 		r.user.by_code = l->by_code;
+		r.user.by_token = l->by_token;
+		r.user.token_until = l->token_until;
 	}
 	op_done(l->outer);
 	l->done(l->arg, &r);
@@ -179,7 +181,8 @@ login_refuse(struct login *l, enum login_outcome outcome)
 static enum login_outcome
 login_judge_factor(const struct login *l, const struct dir_user *u)
 {
-	if (!u->second_factor || l->by_app || l->by_code || l->request.factor == LOGIN_FACTOR_KNOWN)
+	if (!u->second_factor || l->by_app || l->by_code || l->by_token ||
+	    l->request.factor == LOGIN_FACTOR_KNOWN)
 		return LOGIN_OK;
 	if (u->factor_hidden) { /* our directory's mistake, and no way around the factor */
 		log_event(LOG_ERROR, "login_away", "name=%s error=%s",
@@ -284,7 +287,9 @@ static void
 login_ask(struct login *l)
 {
 	login_move(l, LOGIN_CHECKING);
-	if (l->scram)
+	if (l->token)
+		login_token_ask(l);
+	else if (l->scram)
 		login_scram_ask(l);
 	else if (!login_app_start(l))
 		login_ask_password(l);
@@ -296,6 +301,8 @@ login_go(struct login *l)
 	uint64_t wait;
 
 	if (l->state == LOGIN_DELAYED) {
+		if (login_token_tell(l))
+			return;
 		login_finish(l, l->outcome, NULL);
 		return;
 	}
@@ -321,7 +328,7 @@ login_wait(struct login *l, const struct slice *name)
 		l->name = mem_strn(name->p, slice_find(*name, '\0'));
 }
 
-static void
+void
 login_take_turn(struct login *l)
 {
 	login_wait(l, NULL);
@@ -400,14 +407,16 @@ login_password(struct login *l, struct slice name, struct slice password)
 const char *
 login_mechanisms(void)
 {
-	return sasl_names(login_offers_scram() ? SASL_SCRAM : 0);
+	return sasl_names(
+	    (login_offers_scram() ? SASL_SCRAM : 0) | (login_offers_oauth() ? SASL_OAUTH : 0));
 }
 
 bool
 login_mechanism(struct login *l, struct slice name)
 {
 	unsigned which = (l->request.proxy ? SASL_EXTERNAL : 0) |
-	    (l->request.challenge && login_offers_scram() ? SASL_SCRAM : 0);
+	    (l->request.challenge && login_offers_scram() ? SASL_SCRAM : 0) |
+	    (l->request.challenge && login_offers_oauth() ? SASL_OAUTH : 0);
 
 	if (!sasl_start(&l->sasl, name, which))
 		return false;
@@ -434,6 +443,8 @@ login_step(struct login *l, const struct slice *response, struct slice *text)
 		l->scram = LOGIN_SCRAM_PROVED;
 		login_take_turn(l);
 		return LOGIN_WAIT;
+	case SASL_TOKEN: login_token_take(l, l->sasl.authzid, l->sasl.password); return LOGIN_WAIT;
+	case SASL_REFUSED: login_token_heard(l); return LOGIN_WAIT;
 	case SASL_BAD: break;
 	}
 	login_wipe(l);

@@ -14,6 +14,10 @@
  * SCRAM-SHA-256 (RFC 5802, 7677) is offered where login.scram says so: scram.c proves by what learn.c has kept of a
  * password that was right.
  *
+ * An access token of an authorization server (OAUTHBEARER, XOAUTH2, Bearer of HTTP) is taken where login.oauth says so:
+ * token.c; lib/oauth says whether it is good and whose.  It stands for a password and a second factor both, which that server
+ * has asked for.
+ *
  * Who has a second factor (RFC 6238) gives a code with the password where the service asks for it, and an application
  * password where it does not (factor.c, code.h). */
 #ifndef LOGIN_LOGIN_H
@@ -50,7 +54,7 @@ struct login_request {
 	uint64_t age_ms; /* how old the entry may be; 0: as remembered, with a password 5 s */
 	/* A mechanism has asked the directory, and goes on: called with the session's arg, from the loop, and
 	 * instead of `done` until then: the answer goes to login_step.  *text as of LOGIN_CHALLENGE. */
-	void (*challenge)(void *arg, struct slice text); /* NULL: SCRAM is not known here */
+	void (*challenge)(void *arg, struct slice text); /* NULL: no such mechanism is known here */
 	char *const *hosts; /* LOGIN_READ: values of mailHost that mean this host; may be NULL */
 	bool any_host;
 };
@@ -62,14 +66,17 @@ struct login_user {
 	struct slice mailhost;       /* LOGIN_ELSEWHERE: where it is */
 	bool has_factor;             /* a second one, which codes are asked for of */
 	bool by_app, by_code;        /* came by an application password; has given a code */
+	bool by_token;               /* came by a token, */
+	int64_t token_until;         /* ... which is good until then, unix seconds; 0: not told */
 	char app[LOGIN_WORD_ID + 1]; /* by_app: which one */
 	struct store_limits limits;
 	int64_t password_at; /* when the password was changed, unix seconds; 0 = not known */
 };
 struct login_result {
 	enum login_outcome outcome;
-	struct slice name;      /* as it was given; for logs */
-	const char *mechanism;  /* "SASL", "SCRAM-SHA-256", "EXTERNAL", "password", "app" */
+	struct slice name; /* as it was given; for logs */
+	const char *
+	    mechanism; /* "SASL", "SCRAM-SHA-256", "EXTERNAL", "password", "app", "OAUTHBEARER", ... */
 	struct login_user user; /* LOGIN_OK; its account whenever the password was right */
 };
 typedef void (*login_done)(void *arg, const struct login_result *);
@@ -94,8 +101,12 @@ enum login_next login_step(struct login *l, const struct slice *response, struct
 void login_code(struct login *l, struct slice code);
 /* Instead of a mechanism: LOGIN of IMAP, USER and PASS. */
 void login_password(struct login *l, struct slice name, struct slice password);
-const char *login_mechanisms(void); /* "PLAIN LOGIN", and what login.scram adds in front */
+/* Likewise: a token that came with a request of HTTP (RFC 6750 2.1). */
+void login_token(struct login *l, struct slice token);
+/* "PLAIN LOGIN", and what login.scram and login.oauth add. */
+const char *login_mechanisms(void);
 bool login_offers_scram(void);
+bool login_offers_oauth(void);
 /* For daemon.check: what is wrong with ldap.* and login.*, a line each; false when something is. */
 bool login_door_check(struct buf *out);
 /* A password was changed a moment ago: as soon as it is settled which one the directory has, its verifier is written

@@ -41,6 +41,10 @@ static const struct login_answer answers[LOGIN_OUTCOMES] = {
 	    "[AUTHENTICATIONFAILED] A code is needed", "code_missing", false },
 	[LOGIN_CODE_WRONG] = { OUT_LOGIN_WRONG,
 	    "[AUTHENTICATIONFAILED] Wrong code", "code_wrong", true },
+	[LOGIN_TOKEN]     = { OUT_LOGIN_WRONG,
+	    "[AUTHENTICATIONFAILED] The token is not valid", "token", true },
+	[LOGIN_SCOPE]     = { OUT_LOGIN_FORBIDDEN,
+	    "[NOPERM] The token is not for this service", "scope", true },
 };
 /* clang-format on */
 

@@ -60,6 +60,8 @@ enum login_outcome {
 	LOGIN_APP,  /* right, but with a second factor only application passwords are taken here */
 	LOGIN_CODE, /* right, and a code of the second factor is wanted */
 	LOGIN_CODE_WRONG, /* right, but the code is not, or too many were wrong lately */
+	LOGIN_TOKEN,      /* the token is not good */
+	LOGIN_SCOPE,      /* it is, but lacks a scope of this service */
 	LOGIN_OUTCOMES
 };
 struct login_answer {

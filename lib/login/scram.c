@@ -13,6 +13,7 @@
 #include "base/must.h"
 #include "conf/shared.h"
 #include "login/login-impl.h"
+#include "oauth/oauth.h"
 
 /* A name is answered at the end of such a step of time, so that how long the directory looks for it is not seen. */
 #define SCRAM_STEP_MS 20
@@ -36,6 +37,7 @@ login_door_check(struct buf *out)
 {
 	bool good = dir_check(out);
 
+	good = oauth_settings_check(out) && good;
 	if (shared.login_scram == CONF_SCRAM_NO || login_scram_key().n > 0)
 		return good;
 	buf_printf(out, "%s: login.scram_key: needed where ldap.password is empty\n",

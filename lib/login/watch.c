@@ -4,7 +4,7 @@
  *	-> each application password of his sessions: is it still there?
  *
  * Owns, of a door, two connections to the directory as the daemon's own account, and the accounts that have sessions.
- * Sessions enter and leave.  Can fail: the directory; the time since which is asked stays then.  Must stay true: an
+ * Sessions enter and leave; those that end with a token are in a list of their own, with a timer.  Can fail: the directory; the time since which is asked stays then.  Must stay true: an
  * entry is asked about when it may have changed, and judged by what the directory says then, so that asking once too
  * often ends nobody; what is changed on another server comes here later than its time, so each question overlaps the
  * one before by WATCH_OVERLAP_S; and where a question takes long (no index), the next one waits twenty times as long. */
@@ -59,7 +59,8 @@ struct login_watcher {
 	struct dir_agent *app_agent;
 	struct op app_asking;
 	char app[LOGIN_WORD_ID + 1]; /* which is asked about */
-	struct timer timer;
+	struct list expiring; /* sessions that end with their token, the first to end first */
+	struct timer timer, expiry;
 	bool probed, busy, armed;
 	struct buf cookie;       /* of the next page */
 	size_t swept;            /* where in `watched` */
@@ -94,6 +95,8 @@ login_watch_take(struct login_watch *w)
 
 	w->of = NULL;
 	list_remove(&w->link);
+	if (w->until)
+		list_remove(&w->expires);
 	if (!w->by_app || --a->napps)
 		return;
 	list_remove(&a->with);
@@ -125,7 +128,7 @@ login_watch_why(const struct login_watch *w, const void *arg)
 		return "gone";
 	if (login_rule(u->status, w->purpose) != LOGIN_RULE_YES)
 		return "status";
-	if (w->by_app)
+	if (w->by_app || w->by_token)
 		return NULL;
 	if (u->second_factor && !u->factor_hidden && !w->had_factor)
 		return "factor";
@@ -451,6 +454,46 @@ login_watch_on_timer(struct timer *t)
 	login_watch_ask(n, S(""));
 }
 
+/* ---- tokens that expire ----------------------------------------------------------------------------------- */
+
+static const char *
+login_watch_expired(const struct login_watch *w, const void *arg)
+{
+	const int64_t *now = arg;
+
+	return w->until && w->until <= *now ? "token" : NULL;
+}
+
+/* The clock of the wall may be set while a timer runs: it is looked at every minute. */
+static void
+login_watch_expire(struct timer *t)
+{
+	struct login_watcher *n = CONTAINER(t, struct login_watcher, expiry);
+	int64_t now = clock_now(), left;
+	struct login_watch *w;
+
+	while ((w = list_first(&n->expiring, struct login_watch, expires)) && w->until <= now)
+		(void)login_watch_end(w->of, login_watch_expired, &now);
+	if (!w)
+		return;
+	left = (w->until - now) * 1000;
+	timer_start(t, left < WATCH_MOST_MS ? (uint64_t)left : WATCH_MOST_MS, 0);
+}
+
+/* Tokens live about as long as each other: the place is near the end. */
+static void
+login_watch_expires(struct login_watcher *n, struct login_watch *w)
+{
+	struct list *at = &n->expiring;
+
+	while (at->prev != &n->expiring &&
+	    CONTAINER(at->prev, struct login_watch, expires)->until > w->until)
+		at = at->prev;
+	list_insert_before(at, &w->expires);
+	if (n->expiring.next == &w->expires)
+		timer_start(&n->expiry, 0, 0);
+}
+
 /* ---- sessions ------------------------------------------------------------------------------------------ */
 
 static struct login_watcher *
@@ -464,7 +507,9 @@ login_watch_watcher(struct login_door *d)
 	n->door = d;
 	list_init(&n->doubted);
 	list_init(&n->apps);
+	list_init(&n->expiring);
 	timer_init(&n->timer, d->loop, login_watch_on_timer);
+	timer_init(&n->expiry, d->loop, login_watch_expire);
 	return n;
 }
 
@@ -507,10 +552,15 @@ login_watch_enter(struct login_door *d, struct login_watch *w, const struct logi
 		.purpose = purpose,
 		.password_at = u->password_at,
 		.by_app = u->by_app,
+		.by_token = u->by_token,
 		.had_factor = u->has_factor,
 		.end = end };
 	memcpy(w->app, u->app, sizeof(w->app));
 	list_push(&a->sessions, &w->link);
+	if (u->by_token && shared.login_oauth_end && u->token_until) {
+		w->until = u->token_until;
+		login_watch_expires(n, w);
+	}
 	if (w->by_app && a->napps++ == 0) {
 		list_push(&n->apps, &a->with);
 		n->napps++;

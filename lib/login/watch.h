@@ -1,6 +1,6 @@
 /* login/watch.h: sessions that are open end when what they began with is no more: the password was changed, the
  * account or its domain closed, the entry is gone, a second factor was switched on, the application password that it
- * began with was taken away.
+ * began with was taken away; and, where login.oauth_end says so, when the token has expired.
  *
  * A worker asks the directory every WATCH_MS, once for all its sessions, what has changed since it asked last
  * (modifyTimestamp, which slapd must index for equality), and looks at the entries that somebody has a session of.  So
@@ -20,7 +20,10 @@ struct login_watch {
 	struct login_watched *of; /* NULL: not watched */
 	enum login_purpose purpose;
 	int64_t password_at;
-	bool by_app; /* an application password outlives the password */
+	bool by_app;   /* an application password outlives the password */
+	bool by_token; /* so does a token, */
+	int64_t until; /* ... which ends then, unix seconds; 0: the session does not end with it */
+	struct list expires; /* login_watcher.expiring, in that order; or none */
 	bool had_factor;
 	bool asked; /* about its application password, in this round */
 	char app[LOGIN_WORD_ID + 1];

@@ -1,4 +1,4 @@
-/* sasl.c: PLAIN, LOGIN and EXTERNAL, server side; scram.c has SCRAM. */
+/* sasl.c: PLAIN, LOGIN and EXTERNAL, server side; scram.c has SCRAM, token.c the two that carry tokens. */
 #include "base/base64.h"
 #include "base/utf8.h"
 #include "sasl/sasl.h"
@@ -85,6 +85,10 @@ static const struct sasl_mech mechs[] = {
 };
 static const struct sasl_mech external_mech = { { "EXTERNAL", 8 }, external };
 static const struct sasl_mech scram_mech = { { "SCRAM-SHA-256", 13 }, sasl_scram_step };
+static const struct sasl_mech token_mechs[] = {
+	{ { "OAUTHBEARER", 11 }, sasl_bearer_step }, /* RFC 7628 */
+	{ { "XOAUTH2", 7 }, sasl_xoauth2_step },
+};
 
 bool
 sasl_start(struct sasl *s, struct slice mech, unsigned which)
@@ -94,6 +98,9 @@ sasl_start(struct sasl *s, struct slice mech, unsigned which)
 		s->mech = &external_mech;
 	if (which & SASL_SCRAM && slice_ieq(mech, scram_mech.name))
 		s->mech = &scram_mech;
+	for (size_t i = 0; which & SASL_OAUTH && i < NELEM(token_mechs); i++)
+		if (slice_ieq(mech, token_mechs[i].name))
+			s->mech = &token_mechs[i];
 	for (size_t i = 0; i < NELEM(mechs); i++)
 		if (slice_ieq(mech, mechs[i].name))
 			s->mech = &mechs[i];
@@ -101,9 +108,19 @@ sasl_start(struct sasl *s, struct slice mech, unsigned which)
 }
 
 const char *
+sasl_mechanism(const struct sasl *s)
+{
+	return s->mech->name.p;
+}
+
+const char *
 sasl_names(unsigned which)
 {
-	return which & SASL_SCRAM ? "SCRAM-SHA-256 PLAIN LOGIN" : "PLAIN LOGIN";
+	static const char *const names[] = { "PLAIN LOGIN", "SCRAM-SHA-256 PLAIN LOGIN",
+		"PLAIN LOGIN OAUTHBEARER XOAUTH2",
+		"SCRAM-SHA-256 PLAIN LOGIN OAUTHBEARER XOAUTH2" };
+
+	return names[(which & SASL_SCRAM ? 1 : 0) + (which & SASL_OAUTH ? 2 : 0)];
 }
 
 enum sasl_result

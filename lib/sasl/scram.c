@@ -37,9 +37,8 @@ scram_attribute(struct slice *s, char name, struct slice *value)
 	return true;
 }
 
-/* saslname: "=2C" is a comma, "=3D" an equals sign.				RFC 5802 5.1 */
-static bool
-scram_name(struct arena *a, struct slice text, struct slice *name)
+bool
+sasl_scram_name(struct arena *a, struct slice text, struct slice *name)
 {
 	char *to = arena_new(a, text.n + 1);
 	size_t n = 0;
@@ -84,7 +83,7 @@ scram_client_first(struct sasl *s, struct arena *a, struct slice in, const char 
 	    (!slice_eq(part, S("n")) && !slice_eq(part, S("y"))))
 		return SASL_BAD;
 	if (scram_attribute(&rest, 'a', &part)) {
-		if (!scram_name(a, part, &s->authzid))
+		if (!sasl_scram_name(a, part, &s->authzid))
 			return SASL_BAD;
 	} else if (!slice_cut(&rest, ',', &part) || part.n > 0) {
 		return SASL_BAD;
@@ -92,7 +91,7 @@ scram_client_first(struct sasl *s, struct arena *a, struct slice in, const char 
 	s->scram.binding = slice_sub(text, 0, text.n - rest.n);
 	s->scram.client_first = rest;
 	/* RFC 5802 5.1: "m=" in front is an extension that must not be passed over. */
-	if (!scram_attribute(&rest, 'n', &name) || !scram_name(a, name, &s->authcid) ||
+	if (!scram_attribute(&rest, 'n', &name) || !sasl_scram_name(a, name, &s->authcid) ||
 	    !scram_attribute(&rest, 'r', &nonce) || !scram_printable(nonce) ||
 	    nonce.n > SCRAM_NONCE_MAX)
 		return SASL_BAD;

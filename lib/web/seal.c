@@ -31,7 +31,7 @@ struct web_keys {
 	size_t n;
 };
 
-/* ---- digests and base64url ------------------------------------------------------------------------- */
+/* ---- digests ----------------------------------------------------------------------------------- */
 
 static void
 seal_sha256(struct slice s, unsigned char sum[32])
@@ -48,37 +48,6 @@ web_digest(struct slice s, size_t n, struct buf *b)
 
 	seal_sha256(s, sum);
 	buf_hex(b, sum, n < sizeof(sum) ? n : sizeof(sum));
-}
-
-void
-web_base64_write(struct buf *b, struct slice s)
-{
-	size_t at = b->n;
-
-	base64_write(b, s);
-	while (b->n > at && b->p[b->n - 1] == '=')
-		b->n--;
-	for (size_t i = at; i < b->n; i++)
-		b->p[i] = b->p[i] == '+' ? '-' : b->p[i] == '/' ? '_' : b->p[i];
-}
-
-int
-web_base64_parse(struct buf *b, struct slice s)
-{
-	struct buf plain = { 0 };
-	int r = -EBADMSG;
-
-	for (size_t i = 0; i < s.n; i++) {
-		if (strchr("+/=", s.p[i]))
-			goto done; /* the other alphabet's */
-		buf_char(&plain, s.p[i] == '-' ? '+' : s.p[i] == '_' ? '/' : s.p[i]);
-	}
-	while (plain.n % 4)
-		buf_char(&plain, '=');
-	r = base64_parse(b, buf_get(&plain));
-done:
-	buf_fini(&plain);
-	return r;
 }
 
 /* ---- keys ------------------------------------------------------------------------------------------ */
@@ -195,7 +164,7 @@ web_seal(const struct web_keys *k, const char *label, struct slice text, struct 
 	must(EVP_EncryptFinal_ex(c, raw + SEAL_HEAD + got, &got) == 1);
 	must(EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_GET_TAG, SEAL_TAG, raw + SEAL_HEAD + text.n) == 1);
 	EVP_CIPHER_CTX_free(c);
-	web_base64_write(b, slice((const char *)raw, n));
+	base64_url_write(b, slice((const char *)raw, n));
 	mem_free(&raw);
 }
 
@@ -247,7 +216,7 @@ web_open(const struct web_keys *k, const char *label, struct slice token, struct
 	struct buf raw = { 0 };
 	bool good = false;
 
-	if (token.n > 0 && token.n <= WEB_SEAL_MOST && web_base64_parse(&raw, token) == 0 &&
+	if (token.n > 0 && token.n <= WEB_SEAL_MOST && base64_url_parse(&raw, token) == 0 &&
 	    raw.n >= SEAL_HEAD + SEAL_TAG && raw.p[0] == SEAL_VERSION)
 		good = seal_unpack(k, label, buf_get(&raw), b, old);
 	buf_fini(&raw);

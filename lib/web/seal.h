@@ -31,7 +31,4 @@ bool web_open(const struct web_keys *k, const char *label, struct slice token, s
 
 /* SHA-256 of `s`, the first `n` octets of it, as hexadecimal digits: for tags of entities. */
 void web_digest(struct slice s, size_t n, struct buf *b);
-/* base64url without padding (RFC 4648 5). */
-void web_base64_write(struct buf *b, struct slice s);
-int web_base64_parse(struct buf *b, struct slice s) MUSTCHECK;
 #endif

@@ -179,9 +179,62 @@ test_prep(void)
 	buf_fini(&b);
 }
 
+static enum sasl_result
+token(const char *mech, const char *text, struct sasl *s)
+{
+	struct slice r = slice_str(text), challenge;
+	const char *why;
+
+	if (!sasl_start(s, slice_str(mech), SASL_OAUTH))
+		return SASL_BAD;
+	return sasl_step(s, &arena, &r, &challenge, &why);
+}
+
+static void
+test_tokens(void)
+{
+	static const char *const bad[] = { "", "n,,", "n,,\1", "n,,\1auth=Bearer x\1",
+		"n,,auth=Bearer x\1\1", "p=tls-unique,,\1auth=Bearer x\1\1",
+		"n,a=,\1auth=Bearer x\1\1", "n,a=b=3dc,\1auth=Bearer x\1\1",
+		"n,b=c,\1auth=Bearer x\1\1", "n,,\1auth=Basic x\1\1", "n,,\1auth=Bearer \1\1",
+		"n,,\1auth=Bearer a b\1\1", "n,,\1auth=Bearer =\1\1",
+		"n,,\1auth=Bearer x\1auth=Bearer x\1\1", "n,,\1=v\1auth=Bearer x\1\1",
+		"n,,\1auth=Bearer x\1\1y", "n,,\1host=x\1\1", "n,a=\xff,\1auth=Bearer x\1\1" };
+	struct slice heard = S("\1"), challenge;
+	const char *why;
+	struct sasl s;
+
+	ok(!sasl_start(&s, S("OAUTHBEARER"), SASL_SCRAM), "tokens are for who asks for them");
+	eq(token("OAUTHBEARER",
+	       "n,a=user@example.com,\1host=server.example.com\1port=143\1"
+	       "auth=Bearer vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==\1\1",
+	       &s),
+	    SASL_TOKEN, "the example of RFC 7628 4.1");
+	ok(slice_eq(s.authzid, S("user@example.com")) &&
+		slice_eq(s.password, S("vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==")),
+	    "its parts");
+	sasl_token_refused(&s, &arena, "invalid_token", S("a \"b"), &challenge);
+	ok(slice_eq(challenge, S("{\"status\":\"invalid_token\",\"scope\":\"a \\\"b\"}")),
+	    "why it is refused: " SFMT, SARG(challenge));
+	eq(sasl_step(&s, &arena, &heard, &challenge, &why), SASL_REFUSED, "is heard");
+	eq(token("OAUTHBEARER", "n,a=a=2Cb=3D,\1auth=bearer x\1\1", &s), SASL_TOKEN, "escapes");
+	ok(slice_eq(s.authzid, S("a,b=")), "are undone");
+	eq(sasl_step(&s, &arena, &heard, &challenge, &why), SASL_BAD, "no second one");
+	for (size_t i = 0; i < NELEM(bad); i++)
+		eq(token("OAUTHBEARER", bad[i], &s), SASL_BAD, "none: %zu", i);
+	eq(token("XOAUTH2", "user=a@b\1auth=Bearer x\1\1", &s), SASL_TOKEN, "XOAUTH2");
+	ok(slice_eq(s.authzid, S("a@b")) && slice_eq(s.password, S("x")), "its parts");
+	eq(token("XOAUTH2", "auth=Bearer x\1\1", &s), SASL_BAD, "of nobody");
+	eq(token("XOAUTH2", "user=a\1user=b\1auth=Bearer x\1\1", &s), SASL_BAD, "of two");
+	ok(sasl_start(&s, S("xoauth2"), SASL_OAUTH) &&
+		sasl_step(&s, &arena, NULL, &challenge, &why) == SASL_CHALLENGE && challenge.n == 0,
+	    "without initial response");
+}
+
 int
 main(void)
 {
+	test_tokens();
 	test_verifier();
 	test_scram();
 	test_prep();
