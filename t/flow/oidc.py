@@ -6,7 +6,7 @@
     op.set(mode="500")             how it behaves; gives the counts of what was asked since the last set
     op.asked("/jwks")
 """
-import json, os, subprocess, sys, time, urllib.request
+import atexit, json, os, subprocess, sys, time, urllib.request
 import ssl
 import tm
 
@@ -30,6 +30,7 @@ class Provider:
         self.ca, self.issuer = self.dir + "/ca.pem", f"https://127.0.0.1:{self.port}"
         self.context = ssl.create_default_context(cafile=self.ca)
         self.process = None
+        atexit.register(self.stop)
         self.start()
 
     def start(self):
