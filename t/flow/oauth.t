@@ -195,7 +195,7 @@ ok(tm.wait_for(lambda: sb.count(2) >= 1), "and the mail arrives")
 
 # ---- the end of a token is the end of its session
 say = Imap(sb, "IMAPS")
-how, text, _ = imap(token(3, exp=int(time.time()) + 3), say=say)
+how, text, _ = imap(token(3, exp=int(time.time()) + 5), say=say)
 keep = Imap(sb, "IMAPS")
 imap(token(3), say=keep)
 say.send("b IDLE\r\n")
@@ -228,20 +228,20 @@ op.set(mode="")
 n = op.asked("/introspect")
 imap("gone")
 is_(op.asked("/introspect"), n, "what is not good is remembered a while")
-op.set(slow=1, active={"many": live()})
+op.set(slow=4, active={"many": live()})
 got = []
 threads = [threading.Thread(target=lambda: got.append(imap("many")[0])) for _ in range(20)]
 for x in threads:
     x.start()
 began = time.monotonic()
-ok(imap("good")[0] == "ok" and time.monotonic() - began < 0.9, "others do not wait meanwhile")
+ok(imap("good")[0] == "ok" and time.monotonic() - began < 3, "others do not wait meanwhile")
 for x in threads:
     x.join()
 ok(got == ["ok"] * 20 and op.asked("/introspect") == 1, f"twenty at once are one question: {got} {op.asked('/introspect')}")
 op.set(slow=0, mode="drip")
 began = time.monotonic()
 text = imap("another")[1]
-ok("UNAVAILABLE" in text and time.monotonic() - began < 14, f"a server that drips is away: {text}")
+ok("UNAVAILABLE" in text and time.monotonic() - began < 30, f"a server that drips is away: {text}")
 op.stop()
 text = imap("third")
 ok("UNAVAILABLE" in text[1] and not text[2], f"so is one that is not there, which is no wrong token: {text[1]}")
