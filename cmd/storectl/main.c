@@ -257,6 +257,7 @@ static const struct {
 	{ "export", storectl_export },
 	{ "import", storectl_import },
 	{ "move", storectl_move },
+	{ "readership", storectl_readership },
 	{ "receive", storectl_receive },
 	{ "restore", storectl_restore },
 	{ "rethread", storectl_rethread },
@@ -351,6 +352,7 @@ static const struct program storectl_program = {
 	    "  snapshot [PARTITION]\n"
 	    "  recover [-f | --force] [PARTITION]\n"
 	    "  restore [-n | --dry-run] [-j | --json] [-a ACCOUNT [-t ACCOUNT]] FROM\n"
+	    "  readership [-j | --json] [-d DAYS | --days DAYS] ACCOUNT [FOLDER]\n"
 	    "  rethread [-n | --dry-run] [-j | --json] [ACCOUNT]\n"
 	    "  stats [-C | --cache] [-j | --json] [PARTITION]\n"
 	    "  undelete [-n | --dry-run] [-j | --json] [-a | --all] [-f FOLDER] [-t FOLDER]\n"

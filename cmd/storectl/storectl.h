@@ -46,6 +46,9 @@ storectl_acl(const char *account, const char *folder, const char *identifier, co
 /* expire.c: old mail goes, by rules.  argv[0] is the command.  Returns an exit code. */
 int storectl_expire(int argc, char **argv, bool quiet);
 
+/* readership.c: who has read a shared folder, and when.  The same. */
+int storectl_readership(int argc, char **argv, bool quiet);
+
 /* stats.c: how large indexes are, and how much of them is in memory.  The same. */
 int storectl_stats(int argc, char **argv, bool quiet);
 

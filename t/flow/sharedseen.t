@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Each reader's own \\Seen in a shared mailbox: what the owner, two readers and their sessions are told by FETCH, SEARCH,
-STATUS, LIST, NOTIFY, IDLE, CONDSTORE and QRESYNC, and by JMAP; what COPY, MOVE, RENAME
-and the word of the mailbox do to it."""
+STATUS, LIST, NOTIFY, IDLE, CONDSTORE and QRESYNC, by JMAP, and by storectl readership; what COPY,
+MOVE, RENAME and the word of the mailbox do to it."""
+import json
 import re
 import tm
 from imapraw import Raw
@@ -123,6 +124,16 @@ tm.is_(unseen(b, B), 1, "MOVE takes his \\Seen along")
 a.ok("RENAME work plan")
 W = f'"Shared Folders/User/{one}/plan"'
 tm.is_((unseen(b, W), unseen(c, W)), (2, 4), "RENAME of the mailbox keeps them")
+
+# ---- who reads --------------------------------------------------------------------------------------
+r = sb.tool("storectl", "readership", f"{one}@{D}", "plan")
+rows = [l.split() for l in r.stdout.splitlines()]
+tm.is_([(x[0], x[1], x[2], x[5]) for x in rows[1:]], [(f"{two}@{D}", "3", "5", "plan"), (f"{three}@{D}", "1", "5", "plan")], "storectl readership") or tm.diag(r.stdout + r.stderr)
+js = [json.loads(l) for l in sb.tool("storectl", "readership", "--json", "--days", "1", f"{one}@{D}").stdout.splitlines()]
+tm.is_(sorted((j["folder"], j["reader"], j["seen"]) for j in js), [("other", f"{two}@{D}", 1), ("plan", f"{two}@{D}", 3), ("plan", f"{three}@{D}", 1)], "of all folders, as JSON")
+tm.ok(all(j["first"] <= j["last"] and j["last"].startswith("20") for j in js), "with times")
+tm.is_((sb.tool("storectl", "readership", f"{one}@{D}", "gone").returncode, sb.tool("storectl", "readership", "nobody@" + D).returncode, sb.tool("storectl", "readership", "-d", "x", one).returncode),
+       (65, 67, 64), "what is not there, and what is no number")
 
 # ---- one \Seen for all ------------------------------------------------------------------------------
 b.ok(f"SELECT {W}")
