@@ -416,6 +416,7 @@ backup_folder(struct backing *b, uint64_t account, const struct backup_folder *f
 			backup_message(b, f->mailbox, &r[i]);
 		else
 			backup_state(b, &r[i]);
+	backup_readers(b, f->mailbox, since);
 	b->folders++;
 }
 

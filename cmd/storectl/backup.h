@@ -58,6 +58,8 @@ void backup_fini(struct backing *b);
 /* backup-account.c: b->line becomes a frame; what is gathered is written; an account, whole or what has
  * changed in it. */
 void backup_frame(struct backing *b, char kind);
+/* backup-seen.c: what readers of the folder, those who have marked something since this modseq, have seen of it. */
+void backup_readers(struct backing *b, uint64_t mailbox, uint64_t since);
 void backup_flush(struct backing *b);
 void backup_seen(struct idmap *m, uint64_t account, uint64_t modseq, uint64_t made);
 void backup_account(struct backing *b, const char *name);

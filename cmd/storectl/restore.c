@@ -171,6 +171,7 @@ restore_frame(struct restoring *r, const struct backup_frame *f)
 	case BACKUP_OCTETS: restore_octets(r, f->text); break;
 	case BACKUP_STATE: restore_state(r, f->text); break;
 	case BACKUP_GONE: restore_gone(r, f->text); break;
+	case BACKUP_SEEN: restore_seen(r, f->text); break;
 	case BACKUP_DONE:
 		restore_flush(r);
 		r->done = true;

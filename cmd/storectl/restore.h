@@ -78,6 +78,7 @@ void restore_message(struct restoring *r, struct slice line);
 void restore_octets(struct restoring *r, struct slice text);
 void restore_state(struct restoring *r, struct slice line);
 void restore_gone(struct restoring *r, struct slice line);
+void restore_seen(struct restoring *r, struct slice line); /* restore-seen.c */
 /* What is gathered is on disk. */
 void restore_flush(struct restoring *r);
 /* restore.c: a stream; its counts are printed.  An exit code. */

@@ -27,6 +27,7 @@ enum backup_kind {
 	    'M',             /* uid, size, flags ...; octets follow, or it is one that was before */
 	BACKUP_OCTETS = 'O', /* the next ones of the message */
 	BACKUP_STATE = 'S',  /* uid, flags, keywords of a message that was backed up earlier */
+	BACKUP_SEEN = 's',   /* login, uids, whole: what a reader has seen of the folder */
 	BACKUP_GONE = 'G',   /* first, last: UIDs of the folder that are no more */
 	BACKUP_DONE = 'D',   /* of an account: messages, octets */
 	BACKUP_END = 'E',    /* of the stream: accounts, messages, octets */

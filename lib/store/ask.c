@@ -226,7 +226,16 @@ void
 store_flags_start(struct store_client *c, uint64_t mailbox, const struct store_range *uids,
     size_t n, const struct store_change *change, struct op *op, store_done *done, void *arg)
 {
+	store_flags_as_start(c, S(""), mailbox, uids, n, change, op, done, arg);
+}
+
+void
+store_flags_as_start(struct store_client *c, struct slice login, uint64_t mailbox,
+    const struct store_range *uids, size_t n, const struct store_change *change, struct op *op,
+    store_done *done, void *arg)
+{
 	struct store_request r = { .verb = STORE_V_FLAGS,
+		.name = login,
 		.mailbox = mailbox,
 		.ranges = uids,
 		.nranges = n,

@@ -240,6 +240,10 @@ struct store_change {
  * change nothing meanwhile, the last so many; uids = those that UNCHANGEDSINCE spared (MODIFIED). */
 void store_flags_start(struct store_client *c, uint64_t mailbox, const struct store_range *uids,
     size_t n, const struct store_change *change, struct op *op, store_done *done, void *arg);
+/* The same of storectl, for a login that has a \Seen of its own there. */
+void store_flags_as_start(struct store_client *c, struct slice login, uint64_t mailbox,
+    const struct store_range *uids, size_t n, const struct store_change *change, struct op *op,
+    store_done *done, void *arg);
 /* Expunges messages with \Deleted: those in `uids` (UID EXPUNGE), or all when n is 0.  With
  * `any` the flag does not matter.  r: modseq, uids = what was expunged. */
 void store_expunge_start(struct store_client *c, uint64_t mailbox, const struct store_range *uids,

@@ -270,12 +270,58 @@ store_reader_next(struct store_view *v, const struct store_mailbox *m, struct st
 	    mailbox != m->id)
 		return false;
 	by->at = by->from = 0;
+	by->modseq = 0;
 	if (chunk == STORE_SEEN_ALL && store_seen_parse(slice(d.mv_data, d.mv_size), &row) == 0) {
 		by->at = row.head.at;
 		by->from = row.head.from;
+		by->modseq = row.head.modseq;
 	}
 	w.login = by->login;
 	seen_walk(&w, m);
 	by->seen = w.count;
 	return true;
+}
+
+static void
+reader_add(struct buf *ranges, uint32_t first, uint32_t last)
+{
+	struct store_range *r = ranges->n ? (void *)(ranges->p + ranges->n - sizeof(*r)) : NULL;
+	const struct store_range new = { first, last };
+
+	if (r && r->last + 1 == first)
+		r->last = last;
+	else
+		buf_add(ranges, &new, sizeof(new));
+}
+
+void
+store_reader_seen(struct store_view *v, uint64_t mailbox, struct slice login, struct buf *ranges)
+{
+	uint8_t key[STORE_SEEN_KEY];
+	MDB_val k = { store_seen_key(key, mailbox, login, 0), key }, d;
+	uint32_t chunk;
+	struct slice who;
+	uint64_t of;
+	MDB_cursor *c;
+
+	if (!store_has(v, STORE_T_SEEN))
+		return;
+	c = store_cursor(v, STORE_T_SEEN);
+	for (int rc = mdb_cursor_get(c, &k, &d, MDB_SET_RANGE); rc == 0;
+	     rc = mdb_cursor_get(c, &k, &d, MDB_NEXT)) {
+		struct store_seen row;
+
+		if (!store_seen_key_parse(slice(k.mv_data, k.mv_size), &of, &who, &chunk) ||
+		    of != mailbox || !slice_eq(who, login))
+			break;
+		if (store_seen_parse(slice(d.mv_data, d.mv_size), &row) < 0)
+			continue;
+		for (size_t i = 0; i < row.n; i++) {
+			struct store_seen_run run = store_seen_at(&row, i);
+
+			if (run.seen)
+				reader_add(ranges, chunk * STORE_SEEN_CHUNK + run.first,
+				    chunk * STORE_SEEN_CHUNK + run.last);
+		}
+	}
 }

@@ -164,12 +164,16 @@ void store_get_caches(struct store_view *v, const uint64_t *ids, size_t n, size_
  * It starts behind by.login, which borrows from the snapshot.  Costs for each what store_unseen() does. */
 struct store_read_by {
 	struct slice login;
-	uint32_t seen; /* messages that are there and that he has seen */
+	uint64_t modseq; /* of his last mark; 0 = not known */
+	uint32_t seen;   /* messages that are there and that he has seen */
 	uint32_t from,
 	    at; /* unix seconds: when he marked for the first time, for the last; 0 = not known */
 };
 bool
 store_reader_next(struct store_view *v, const struct store_mailbox *m, struct store_read_by *by);
+/* Appends the UIDs that this login has seen of it, also of messages that are no more: struct store_range, ascending. */
+void
+store_reader_seen(struct store_view *v, uint64_t mailbox, struct slice login, struct buf *ranges);
 
 /* ---- changes; inside a snapshot ----------------------------------------------------------- */
 

@@ -195,7 +195,7 @@ static const struct store_verb_info verbs[] = {
 	{ STORE_V_SUBSCRIBE, "subscribe", STORE_AT_ACCOUNT,   CHANGE,                   MAIL | STORECTL,  2, NULL,
 		B(ACCOUNT), B(NAME) | B(YES) },
 	{ STORE_V_FLAGS,     "flags",     STORE_AT_MAILBOX,   CHANGE,                   POP,              2, verb_check_flags,
-		B(MAILBOX), B(RANGES) | B(HOW) | B(FLAGS) | B(KEYWORDS) | B(OPTIONS) | B(SINCE) },
+		B(MAILBOX), B(RANGES) | B(HOW) | B(FLAGS) | B(KEYWORDS) | B(OPTIONS) | B(SINCE) | B(NAME) },
 	{ STORE_V_EXPUNGE,   "expunge",   STORE_AT_MAILBOX,   CHANGE,                   POP | STORECTL,   2, NULL,
 		B(MAILBOX), B(RANGES) | B(OPTIONS) },
 	{ STORE_V_COPY,      "copy",      STORE_AT_MAILBOX,   SPACE | CHANGE,           MAIL,             2, NULL,

@@ -3,6 +3,7 @@
 STATUS, LIST, NOTIFY, IDLE, CONDSTORE and QRESYNC, by JMAP, and by storectl readership; what COPY,
 MOVE, RENAME and the word of the mailbox do to it."""
 import json
+import os
 import re
 import tm
 from imapraw import Raw
@@ -153,4 +154,17 @@ sb.restart("stored")
 b = Raw(sb, login=2)
 tm.ok(tm.wait_for(lambda: b.tagged(f"EXAMINE {W}").startswith(b"OK")), "after a kill of stored")
 tm.is_(seen(b), [4, 5, 7], "it is there")
+
+# ---- backup and restore -----------------------------------------------------------------------------
+full, later = os.path.join(sb.dir, "full.tmb"), os.path.join(sb.dir, "later.tmb")
+who = lambda: sorted((j["folder"], j["reader"], j["seen"]) for j in map(json.loads, sb.tool("storectl", "readership", "-j", f"{one}@{D}").stdout.splitlines()))
+before = who()
+r = sb.tool("storectl", "-q", "backup", "-a", f"{one}@{D}", full)
+tm.is_(r.returncode, 0, "a backup") or tm.diag(r.stderr)
+for x in (a, b, c):
+    x.close()
+r = sb.tool("storectl", "account", "delete", f"{one}@{D}")
+tm.is_((r.returncode, who()), (0, []), "the account is deleted") or tm.diag(r.stderr)
+r = sb.tool("storectl", "-q", "restore", full)
+tm.is_((r.returncode, who()), (0, before), "and restored, with what each has seen") or tm.diag(r.stdout + r.stderr)
 tm.done()

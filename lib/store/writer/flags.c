@@ -116,7 +116,7 @@ flags_slice(struct writer *w, struct wlong *l)
 	l->account = b->acct->d.id;
 	f.keywords = writer_box_keywords(w, b, words, make);
 	writer_event_begin(&f.event, w, j, b, STORE_CAUSE_FLAG, NULL);
-	writer_seen_begin(&f.seen, w, b, j->req.actor);
+	writer_seen_begin(&f.seen, w, b, writer_seen_login(j));
 	if (l->nranges)
 		whole = writer_box_walk_states(w, b, &l->uid, l->ranges, l->nranges, flag_one, &f);
 	writer_event_end(&f.event);
@@ -133,7 +133,7 @@ flags_slice(struct writer *w, struct wlong *l)
 	if (!whole)
 		return false;
 	writer_reply_ok(j);
-	j->reply.modseq = writer_seen_highest(w, b, j->req.actor);
+	j->reply.modseq = writer_seen_highest(w, b, writer_seen_login(j));
 	j->reply.uid = l->changes;
 	j->reply.uids = writer_ranges_keep(&j->arena, &l->uids, &j->reply.nuids);
 	return true;

@@ -5,6 +5,7 @@
 
 struct writer;
 struct wbox;
+struct store_job;
 
 struct wseen {
 	struct writer *w;
@@ -19,6 +20,8 @@ struct wseen {
 
 /* Has this login a \Seen of its own in the mailbox?  "" is the message's, as the owner is. */
 bool writer_seen_apart(struct writer *w, struct slice actor, const struct wbox *b);
+/* For whom a request marks: its actor; who asks for nobody may say it, as storectl does. */
+struct slice writer_seen_login(const struct store_job *j);
 /* At start: the row of what is configured is put, if it says something else. */
 void writer_seen_configured(struct writer *w);
 /* The mailbox has another word for whose \Seen there is: to all who read it each message may have changed. */

@@ -43,6 +43,12 @@ writer_seen_apart(struct writer *w, struct slice actor, const struct wbox *b)
 	return !shared;
 }
 
+struct slice
+writer_seen_login(const struct store_job *j)
+{
+	return !j->req.actor.n && j->req.verb == STORE_V_FLAGS ? j->req.name : j->req.actor;
+}
+
 void
 writer_seen_configured(struct writer *w)
 {
