@@ -301,7 +301,11 @@ make_keep(struct admin *a, const struct job_kind *k, struct admin_changes *c, co
 	over.attrs = &at;
 	over.n = 1;
 	if (!admin_create(a, dn, c, id))
-		return false;
+		return a->problem->status == ADMIN_NOT_FOUND ?
+		    admin_fail(a, ADMIN_FAILED, "no-jobs",
+			"the directory has no ou=Jobs, or its access rules are of before there "
+			"were jobs: diradm init says what is lacking") :
+		    false;
 	if (a->call->dry_run)
 		return true;
 	if (k->place == JOB_IMPORT) {

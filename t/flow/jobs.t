@@ -306,4 +306,10 @@ subprocess.run(diradm("user", "suspend", ORG), check=True)
 sb.restart("admind")
 end = ends(TOP, id, "done", "failed")
 tm.ok(end["state"] == "failed" and "may not log in" in end["text"], "the job of who may not log in any more is not done")
+
+# ---- a directory of before there were jobs
+ldap("ldapdelete", "-r", f"ou=Jobs,{BASE}")
+status, said = ask(TOP, "POST", "jobs", {"names": ["user", "purge", "one.test"]})
+tm.ok(status == 500 and said.get("code") == "no-jobs" and "diradm init" in said["detail"], "a directory without a place for jobs: what is to be done is said") or tm.diag(f"{status} {said}")
+tm.ok(any(r.get("name") == f"ou=Jobs,{BASE}" for r in must(TOP, "GET", "init")["records"]), "and init has the entry")
 tm.done()
