@@ -156,6 +156,7 @@ compose(struct bounce *b, const struct qread *r, const struct dsn_rcpt *rcpts, s
 	d.release_asked = r->env.release_asked;
 	d.retry_until_at = (r->env.release_at > d.arrival_at ? r->env.release_at : d.arrival_at) +
 	    channels_periods_get(&master.channel->notices, master.channel->notices.n - 1);
+	d.words = notices_words(*r->env.sender ? r->env.language : NULL, buf_get(&returned));
 	d.utf8 = r->env.utf8;
 	d.eightbit = !utf8_ascii(buf_get(&returned));
 	dsn_write_head(&b->text, &d);

@@ -25,6 +25,7 @@ static int
 master_take(bool check, int argc, char **argv)
 {
 	char *path = daemon_conf_path("channels.conf"), *why = NULL;
+	struct buf wrong = { 0 };
 	int r;
 
 	if (argc > 1 || (argc == 0 && !check)) {
@@ -36,6 +37,11 @@ master_take(bool check, int argc, char **argv)
 	if (r < 0) {
 		fputs(why ? why : "channels.conf cannot be read\n", stderr);
 		mem_free(&why);
+		return EX_CONFIG;
+	}
+	if (!notices_read(&wrong)) {
+		fputs(buf_cstr(&wrong), stderr);
+		buf_fini(&wrong);
 		return EX_CONFIG;
 	}
 	master.channel = argc ? channels_find(master.channels, slice_str(argv[0])) : NULL;
@@ -52,6 +58,7 @@ static void
 master_print(struct buf *out)
 {
 	channels_print(master.channels, out);
+	notices_print(out);
 }
 
 static void

@@ -7,7 +7,7 @@
  *	                    |                |                                 |
  *	                    |                +--> session.c (pool) <-----------+
  *	smtp-relay --image--> cut.c --> job.c, without a lease
- *	                    +--> bounce.c (reports) --> smtp-relay's submit.sock, by way of handover.c
+ *	                    +--> bounce.c (reports, in a language of notices.c) --> smtp-relay's submit.sock, by way of handover.c
  *	                    +--> lib/queue (journal, finish) --result--> jobctl */
 #ifndef MASTER_H
 #define MASTER_H
@@ -15,6 +15,7 @@
 #include "conf/shared.h"
 #include "daemon/daemon.h"
 #include "job/master.h"
+#include "mail/dsn-words.h"
 #include "mail/outcome.h"
 #include "net/connect.h"
 #include "net/dns.h"
@@ -39,6 +40,7 @@ struct master_conf {
 	int64_t return_max;     /* and when RET=FULL */
 	int64_t fragments_time; /* ms: so long a piece of a message waits for the others */
 	int64_t fragments_size; /* bytes of a message that is put together */
+	char *language;         /* of reports, where nobody asks for one */
 	char *double_bounce;    /* address for reports about null senders, "" = drop on record */
 };
 enum eightbit { EIGHTBIT_BOUNCE, EIGHTBIT_SEND };
@@ -194,6 +196,15 @@ struct bounce_member {
 struct bounce *
 bounce_members_start(struct qread *r, const char *to, const struct bounce_member *members, size_t n,
     void (*settle)(void *arg), void (*done)(void *arg, const struct verdict *), void *arg);
+
+/* ---- notices.c: languages of reports ------------------------------------------------------ */
+
+/* The folder CONFDIR/notices, at start.  False: *why has what is wrong, a line each. */
+bool notices_read(struct buf *why);
+void notices_print(struct buf *out); /* which there are, for -n */
+/* The language of a report: what its reader prefers (a list, of the directory; or NULL), else what the message,
+ * or its beginning, says by Accept-Language or Content-Language (RFC 3282), else the site's. */
+const struct dsn_words *notices_words(const char *preferred, struct slice message);
 
 /* ---- handover.c: mail that smtp-relay queues for us, once --------------------------------- */
 

@@ -11,6 +11,8 @@
 #include "relay.h"
 #include "sasl/sasl.h"
 
+#define LANGUAGE_MAX 256 /* octets of a list of languages; a longer one is nobody's */
+
 static enum smtp_next relay_auth_line(struct smtp_server *smtp, struct slice line);
 
 /* Passwords only over TLS; tests on loopback may be configured otherwise. */
@@ -63,6 +65,9 @@ relay_auth_enter(struct session *s, const struct login_user *u)
 	}
 	mem_free(&s->account);
 	s->account = mem_strn(account.p, account.n);
+	mem_free(&s->language);
+	if (u->language.n && u->language.n <= LANGUAGE_MAX)
+		s->language = mem_strn(u->language.p, u->language.n);
 	s->smtp.authed = 1;
 	login_watch_enter(relay.door, &s->watch, u, LOGIN_SUBMIT, relay_auth_revoked);
 	return true;

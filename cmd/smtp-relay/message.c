@@ -155,6 +155,7 @@ queue_begin(struct session *s, struct slice fields)
 		.body = QBODY_7BIT, /* until a byte says otherwise: qwrite_eightbit */
 		.utf8 = mail->smtputf8,
 		.auth = release_account(s),
+		.language = s->language,
 		.release_at = s->release_at,
 		.release_asked =
 		    mail->release ? arena_cstr(&smtp->arena, mail->release_asked) : NULL,

@@ -160,6 +160,7 @@ struct session {
 	bool proxy;                /* the peer may say XCLIENT: until it has */
 	uid_t uid;                 /* ROLE_LOCAL */
 	char *account;             /* authenticated: uid@domain; heap */
+	char *language;            /* ... and what it prefers (preferredLanguage); heap, or NULL */
 	char mechanism[16];        /* how; "" for whom a proxy has said who he is */
 	struct filters *filters;   /* filters.h; NULL: none */
 	struct xforward *xforward; /* xforward.c; heap; NULL: nothing was told */

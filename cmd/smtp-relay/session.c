@@ -109,6 +109,7 @@ relay_session_on_secured(struct smtp_server *smtp, int error, const char *why)
 	metric_add(M_TLS, 1);
 	login_watch_leave(&s->watch);
 	mem_free(&s->account);
+	mem_free(&s->language);
 	s->ours = s->ours || relay_session_store(s);
 	s->trusted = s->trusted || s->ours;
 	smtp->may_release = smtp->may_release || s->ours;
@@ -323,6 +324,7 @@ relay_session_on_closed(struct smtp_server *smtp)
 	relay.nsessions--;
 	tls_unref(&smtp->tls_ctx);
 	mem_free(&s->account);
+	mem_free(&s->language);
 	xforward_forget(s);
 	relay.nrcpts -= s->nrcpts;
 	map_fini(&s->rcpts_known);

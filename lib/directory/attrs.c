@@ -236,6 +236,7 @@ static const struct attr {
 	{ "mailEquivalentAddress",     BOTH,          AT(addresses),          read_list },
 	{ "mailRoutingAddress",        RECORD_USER,   AT(routing),            read_text },
 	{ "uid",                       RECORD_USER,   AT(uids),               read_list },
+	{ "preferredLanguage",         RECORD_USER,   AT(language),           read_text },
 	{ "pwdChangedTime",            RECORD_USER,   AT(password_at),        read_time },
 	{ "entryUUID",                 RECORD_USER,   AT(uuid),               read_text },
 	{ "mailHost",                  RECORD_USER,   AT(host),               read_text },

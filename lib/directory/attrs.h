@@ -20,7 +20,7 @@ struct entry {
 	struct slice name, canonical, catchall, smarthost, base, separator;
 	struct slice mail, host, partition, routing, errors_to, reject_text;
 	struct slice prefix, suffix, list_password;
-	struct slice reply_subject, reply_text, reply_internal;
+	struct slice reply_subject, reply_text, reply_internal, language;
 	struct value_list uids, addresses, forward, routing_hosts;
 	struct value_list members, urls, rfc822, allowed, disallowed, allowed_domains,
 	    disallowed_domains, policy, moderators, reject_action, add_fields, remove_fields,

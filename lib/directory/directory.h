@@ -132,6 +132,7 @@ struct dir_user {
 	struct dir_values library;
 	struct dir_vacation vacation;
 	enum dir_spam spam;
+	struct slice language; /* preferredLanguage (RFC 2798), a list of tags; or empty */
 };
 
 /* A mailing list of ours.  Borrowed like a user. */

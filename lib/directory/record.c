@@ -293,7 +293,7 @@ user_pack(const struct entry *e, struct slice uid, const struct dir_domain *doma
 	    total(&e->programs) + total(&e->scripts) + total(&e->library) + e->reply_subject.n +
 	    e->reply_text.n + e->reply_internal.n + e->dn.n + 2 * uid.n + 2 * domain->name.n +
 	    e->mail.n + e->host.n + e->partition.n + e->routing.n + e->nrules + e->uuid.n +
-	    e->verifier.n + 2;
+	    e->verifier.n + e->language.n + 2;
 	struct record *r = mem_new(size);
 	struct slice *list = (struct slice *)(r + 1);
 	char *at = (char *)list + arrays, *start;
@@ -328,6 +328,7 @@ user_pack(const struct entry *e, struct slice uid, const struct dir_domain *doma
 	u->delivery = e->delivery ? e->delivery : DIR_MAILBOX;
 	u->uuid = dir_record_put(&at, e->uuid, true);
 	u->verifier = dir_record_put(&at, e->verifier, false);
+	u->language = dir_record_put(&at, e->language, false);
 	u->second_factor = e->second_factor || e->factor_class;
 	u->factor_hidden = e->factor_class && !e->second_factor;
 	u->quota_bytes = e->bytes;

@@ -153,6 +153,7 @@ login_finish(struct login *l, enum login_outcome outcome, const struct dir_answe
 	if (u) {
 		r.user.dn = u->dn;
 		r.user.partition = u->partition;
+		r.user.language = u->language;
 		r.user.mailhost = u->mailhost;
 		r.user.password_at = u->password_at;
 		r.user.limits = login_limits(u, a->domain);

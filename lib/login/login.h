@@ -63,6 +63,7 @@ struct login_user {
 	struct slice account;        /* uid@domain */
 	struct slice dn;             /* of the entry */
 	struct slice partition;      /* or empty */
+	struct slice language;       /* preferredLanguage, or empty */
 	struct slice mailhost;       /* LOGIN_ELSEWHERE: where it is */
 	bool has_factor;             /* a second one, which codes are asked for of */
 	bool by_app, by_code;        /* came by an application password; has given a code */

@@ -7,6 +7,8 @@
 #include "base/utf8.h"
 #include "mail/date.h"
 #include "mail/dsn.h"
+#include "mail/encoded-word.h"
+#include "mail/text.h"
 
 #define LINE 76
 
@@ -140,24 +142,26 @@ gravest(const struct dsn *d)
 	return a;
 }
 
+static const struct dsn_words *
+dsn_words_of(const struct dsn *d)
+{
+	return d->words ? d->words : &dsn_words_english;
+}
+
 static void
 put_header(struct buf *b, const struct dsn *d)
 {
-	/* clang-format off */
-	static const char *const subjects[] = {
-		[DSN_FAILED] = "Undelivered mail returned to sender",
-		[DSN_DELAYED] = "Delayed mail (still being tried)",
-		[DSN_DELIVERED] = "Mail was delivered", [DSN_RELAYED] = "Mail was relayed",
-		[DSN_EXPANDED] = "Mail was expanded",
-	};
-	/* clang-format on */
-
 	put_date(b, "Date", d->now);
-	buf_printf(b, "From: Mail Delivery System <MAILER-DAEMON@%s>\r\n", d->host);
+	buf_lit(b, "From: ");
+	encoded_word_write(b, slice_str(dsn_words_of(d)->text[DSN_FROM]), ENCODED_PHRASE);
+	buf_printf(b, " <MAILER-DAEMON@%s>\r\n", d->host);
 	buf_lit(b, "To: <");
 	dsn_put_text(b, d->to, d->utf8);
 	buf_lit(b, ">\r\n");
-	put_field(b, "Subject", subjects[gravest(d)], false);
+	buf_lit(b, "Subject: ");
+	encoded_word_write(b, slice_str(dsn_words_of(d)->text[DSN_SUBJECT + gravest(d)]),
+	    ENCODED_TEXT);
+	buf_lit(b, "\r\n");
 	buf_printf(b, "Message-ID: <%s@%s>\r\n", d->message_id, d->host);
 	if (d->about) {
 		put_field(b, "In-Reply-To", d->about, d->utf8);
@@ -176,23 +180,31 @@ put_header(struct buf *b, const struct dsn *d)
 
 /* ---- for people ----------------------------------------------------------------------- */
 
+/* A text with what its placeholder stands for: foreign, like `value`, and indented. */
+static void
+dsn_put_said(struct buf *b, const struct dsn *d, enum dsn_word word, const char *value,
+    size_t indent)
+{
+	struct slice rest = slice_str(dsn_words_of(d)->text[word]);
+	struct buf text = { 0 };
+
+	while (rest.n) {
+		size_t at = slice_find_str(rest, S("%{"));
+
+		buf_slice(&text, slice(rest.p, at));
+		rest = slice_from(rest, at);
+		if (rest.n == 0)
+			break;
+		dsn_put_text(&text, value, d->utf8);
+		rest = slice_from(rest, slice_find(rest, '}') + 1);
+	}
+	put_wrapped(b, buf_cstr(&text), indent, true);
+	buf_fini(&text);
+}
+
 static void
 put_paragraph(struct buf *b, const struct dsn *d, enum dsn_action a)
 {
-	/* clang-format off */
-	static const char *const words[] = {
-		[DSN_FAILED] = "Your message could not be delivered to the following recipients. "
-		    "No further attempts will be made.",
-		[DSN_DELAYED] = "Your message could not be delivered yet to the following recipients. "
-		    "There is nothing for you to do: further attempts are made.",
-		[DSN_DELIVERED] = "Your message was delivered to the following recipients, as you asked "
-		    "to be told.",
-		[DSN_RELAYED] = "Your message was handed to another mail system for the following "
-		    "recipients. It does not confirm deliveries, so you will hear of it again only "
-		    "if that fails.",
-		[DSN_EXPANDED] = "Your message was handed on to the members of the following lists.",
-	};
-	/* clang-format on */
 	bool first = true;
 
 	for (size_t i = 0; i < d->nrcpt; i++) {
@@ -201,7 +213,7 @@ put_paragraph(struct buf *b, const struct dsn *d, enum dsn_action a)
 		if (r->action != a)
 			continue;
 		if (first)
-			put_wrapped(b, words[a], 0, false);
+			put_wrapped(b, dsn_words_of(d)->text[DSN_TEXT + a], 0, true);
 		first = false;
 		buf_lit(b, "\r\n  <");
 		dsn_put_text(b, r->address, d->utf8);
@@ -211,36 +223,57 @@ put_paragraph(struct buf *b, const struct dsn *d, enum dsn_action a)
 			continue;
 		}
 		buf_lit(b, ":\r\n");
-		if (r->remote && r->mta) {
-			buf_lit(b, "    ");
-			dsn_put_text(b, r->mta, d->utf8);
-			buf_lit(b, " said:\r\n");
-		}
-		put_wrapped(b, r->v->text[0] ? r->v->text : "(no reason given)", 4, d->utf8);
+		if (r->remote && r->mta)
+			dsn_put_said(b, d, DSN_SAID, r->mta, 4);
+		if (r->v->text[0])
+			put_wrapped(b, r->v->text, 4, d->utf8);
+		else
+			put_wrapped(b, dsn_words_of(d)->text[DSN_SILENT], 4, true);
 	}
 	if (!first)
 		buf_lit(b, "\r\n");
 }
 
 static void
-put_words(struct buf *b, const struct dsn *d)
+dsn_put_body(struct buf *b, const struct dsn *d)
 {
-	buf_printf(b, "--%s\r\n", d->boundary);
-	buf_printf(b, "Content-Type: text/plain; charset=%s\r\n", d->utf8 ? "utf-8" : "us-ascii");
-	if (d->utf8)
-		buf_lit(b, "Content-Transfer-Encoding: 8bit\r\n");
-	buf_lit(b, "Content-Description: Notification\r\n\r\n");
-	buf_printf(b, "This is the mail system of %s.\r\n\r\n", d->host);
+	struct buf until = { 0 };
+
+	dsn_put_said(b, d, DSN_GREETING, d->host, 0);
+	buf_lit(b, "\r\n");
 	for (int a = DSN_FAILED; a <= DSN_EXPANDED; a++)
 		put_paragraph(b, d, (enum dsn_action)a);
 	if (d->retry_until_at && gravest(d) == DSN_DELAYED) {
-		buf_lit(b, "Attempts go on until ");
-		date_write(b, d->retry_until_at, 0);
-		buf_lit(b, ".\r\n\r\n");
+		date_write(&until, d->retry_until_at, 0);
+		dsn_put_said(b, d, DSN_UNTIL, buf_cstr(&until), 0);
+		buf_lit(b, "\r\n");
 	}
-	put_wrapped(b,
-	    d->full ? "Your message is attached." : "The header of your message is attached.", 0,
-	    false);
+	put_wrapped(b, dsn_words_of(d)->text[d->full ? DSN_WHOLE : DSN_HEADER], 0, true);
+	buf_fini(&until);
+}
+
+static void
+put_words(struct buf *b, const struct dsn *d)
+{
+	struct buf body = { 0 };
+	bool ascii;
+
+	dsn_put_body(&body, d);
+	ascii = utf8_ascii(buf_get(&body));
+	buf_printf(b, "--%s\r\n", d->boundary);
+	buf_printf(b, "Content-Type: text/plain; charset=%s\r\n",
+	    d->utf8 || !ascii ? "utf-8" : "us-ascii");
+	if (d->utf8)
+		buf_lit(b, "Content-Transfer-Encoding: 8bit\r\n");
+	else if (!ascii)
+		buf_lit(b, "Content-Transfer-Encoding: quoted-printable\r\n");
+	buf_printf(b, "Content-Language: %s\r\n", dsn_words_of(d)->language); /* RFC 3282 */
+	buf_lit(b, "Content-Description: Notification\r\n\r\n");
+	if (d->utf8 || ascii)
+		buf_slice(b, buf_get(&body));
+	else
+		text_write_qp(b, buf_get(&body));
+	buf_fini(&body);
 }
 
 /* ---- for programs --------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 #ifndef MAIL_DSN_H
 #define MAIL_DSN_H
 #include "base/buf.h"
+#include "mail/dsn-words.h"
 #include "mail/verdict.h"
 
 /* RFC 3464 2.3.3 */
@@ -34,9 +35,10 @@ struct dsn {
 	const char
 	    *release_asked;     /* "for;3600", "until;2026-11-22T08:20:01Z" (RFC 4865 8), or NULL */
 	int64_t retry_until_at; /* of delayed recipients, 0 = unknown */
-	bool utf8;              /* the message needed SMTPUTF8: so may the report */
-	bool full;              /* all of the message follows, not only its header */
-	bool eightbit;          /* what follows has bytes above 0x7f */
+	const struct dsn_words *words; /* for people; NULL: English */
+	bool utf8;                     /* the message needed SMTPUTF8: so may the report */
+	bool full;                     /* all of the message follows, not only its header */
+	bool eightbit;                 /* what follows has bytes above 0x7f */
 	const struct dsn_rcpt *rcpts;
 	size_t nrcpt; /* at least 1 */
 };

@@ -145,6 +145,7 @@ qenv_write(struct buf *b, const struct qenv *env, const char *id, const uint32_t
 	put_opt(b, "client", env->client);
 	put_opt(b, "helo", env->helo);
 	put_opt(b, "auth", env->auth);
+	put_opt(b, "language", own ? NULL : env->language);
 	if (env->inside)
 		buf_lit(b, " inside=1");
 	buf_lit(b, "\nto");

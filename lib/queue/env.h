@@ -85,6 +85,8 @@ struct qenv {
 	const char *auth;   /* authenticated account, or NULL */
 	const char *client; /* who gave it: "192.0.2.7", "local", or NULL */
 	const char *helo;   /* its EHLO name, or NULL */
+	const char
+	    *language; /* that its sender prefers (preferredLanguage of the directory), or NULL */
 	bool inside; /* from our users, programs or hosts: addresses of its header are rewritten */
 	int64_t arrival_ms; /* unix ms */
 	struct qrcpt *rcpts;

@@ -220,6 +220,7 @@ rec_origin(struct parse *p, struct slice rest)
 	p->env->client = get_str(rest, "client", p->a);
 	p->env->helo = get_str(rest, "helo", p->a);
 	p->env->auth = get_str(rest, "auth", p->a);
+	p->env->language = get_str(rest, "language", p->a);
 	p->env->inside = slice_eq(kv_find(rest, "inside"), S("1"));
 	return true;
 }

@@ -48,6 +48,7 @@ copy_env(struct qwriter *w, const struct qenv *from)
 	e->client = copy_str(a, from->client);
 	e->helo = copy_str(a, from->helo);
 	e->release_asked = copy_str(a, from->release_asked);
+	e->language = copy_str(a, from->language);
 	e->rcpts = arena_array(a, from->nrcpt, sizeof(*e->rcpts));
 	for (size_t i = 0; i < from->nrcpt; i++) {
 		const struct qrcpt *r = &from->rcpts[i];

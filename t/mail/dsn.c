@@ -17,6 +17,7 @@ static const char failed_text[] =
     "\r\n"
     "--=_b\r\n"
     "Content-Type: text/plain; charset=us-ascii\r\n"
+    "Content-Language: en\r\n"
     "Content-Description: Notification\r\n"
     "\r\n"
     "This is the mail system of mx.example.\r\n"

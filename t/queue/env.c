@@ -57,6 +57,7 @@ header(void)
 	e.inside = true;
 	e.release_at = 1763900000;
 	e.release_asked = "for;100000";
+	e.language = "de-CH, de;q=0.9";
 	e.files = 7;
 	e.priority = -9;
 	e.by_at = 1763900005;
@@ -70,6 +71,7 @@ header(void)
 	ok(back.release_at == 1763900000 && back.next_at == back.release_at && back.files == 7,
 	    "kept until then, and so is its first attempt");
 	is(back.release_asked, "for;100000", "as it was asked");
+	is(back.language, "de-CH, de;q=0.9", "the language of reports");
 	ok(back.known.n == 0 && back.inside, "who gets it otherwise is told where it counts");
 	buf_clear(&b);
 	e.release_at = 0;
