@@ -36,7 +36,7 @@ cut_may(const struct session *s)
 {
 	const struct qwriter *w = s->message->w;
 
-	if (!qwrite_cut_may(w))
+	if (s->message->archived || !qwrite_cut_may(w))
 		return false;
 	for (size_t i = 0; i < qwrite_cut_files(w); i++) {
 		const struct channel *c =

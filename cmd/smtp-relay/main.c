@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "access.h"
 #include "filters.h"
+#include "archive.h"
 #include "scripts.h"
 #include "guard.h"
 
@@ -222,6 +223,15 @@ static const struct conf_key policy_keys[] = {
 /* clang-format on */
 static const struct conf_section sections[] = {
 	{
+	    .name = "archive",
+	    .size = sizeof(struct archive_conf),
+	    .keys = archive_keys,
+	    .nkeys = ARCHIVE_KEYS,
+	    .items = (void ***)&config.archives,
+	    .arg_at = offsetof(struct archive_conf, name),
+	    .help = "A copy of chosen mail for an archive.",
+	},
+	{
 	    .name = "policy",
 	    .size = sizeof(struct policy_conf),
 	    .keys = policy_keys,
@@ -292,6 +302,7 @@ static const struct metric metrics[] = {
 	[M_FILTER_HELD] = { "smtp_filter_held", COUNTER, "Messages that filters have held." },
 	[M_FILTER_FAILED] = { "smtp_filter_failures", COUNTER,
 	    "Filters that could not be reached or understood, or were late." },
+	[M_ARCHIVED] = { "smtp_messages_archived", COUNTER, "Copies of messages for archives." },
 	[M_KEPT] = { "smtp_messages_kept", COUNTER, "Messages accepted that are to be sent later." },
 	[M_GUARD_KNOWN] = { "guard_known", COUNTER, "Connections of clients who had passed before." },
 	[M_GUARD_PASSED] = { "guard_passed", COUNTER, "Strangers who have passed." },
@@ -521,6 +532,7 @@ relay_check(struct buf *why)
 		scripts_check(c, why);
 	}
 	free(path);
+	good = archive_check(c, why) && good;
 	channels_free(&c);
 	for (char **n = config.relay_networks; n && *n; n++) {
 		struct slice net = slice_str(*n), rest = slice_from(net, slice_find(net, '/'));

@@ -185,6 +185,7 @@ queue_begin(struct session *s, struct slice fields)
 	env.known = message_known(s);
 	detour_take(s, fields);
 	sent_add(s, &env);
+	archive_add(s, &env);
 	m->w = qwrite_begin(relay.queue, &env);
 	buf_fini(&from);
 }
@@ -256,9 +257,11 @@ message_head(struct session *s, struct slice fields, bool empty_line)
 		if (empty_line || (i && m->text)) /* a text must not become a field */
 			(void)qwrite_body_of(m->w, i, "\r\n", 2);
 		written(s, qwrite_body_of(m->w, i, front.p, front.n));
-		if (i == 0)
+		if (i == 0) {
+			archive_head(s, buf_get(&m->above), buf_get(&received), made, empty_line);
 			refuse_head(m->refuse, buf_get(&m->above), buf_get(&received), made,
 			    empty_line, buf_get(&front));
+		}
 	}
 	buf_fini(&room[0]);
 	buf_fini(&room[1]);
@@ -384,6 +387,7 @@ relay_message_tail(struct session *s)
 		if (tail.n)
 			written(s, qwrite_body_of(m->w, i, tail.p, tail.n));
 	}
+	archive_tail(s);
 	buf_fini(&tail);
 }
 

@@ -18,6 +18,7 @@
  *	rcpt.c     RCPT: who may have it, and who gets it; rcpt-body.h: which body of it, and rcpt-log.c
  *	release.c  mail that is kept for later, and cancelled
  *	sent.c     a copy for the sender's Sent folder
+ *	archive.c  copies for archives
  *	detour.c   channels that a message goes through on its way to the one that it is for
  *	message.c  the message: through its stages (stage.h) into the queue
  *	claims.c   what strangers claim in our name
@@ -71,7 +72,8 @@ struct config {
 	int64_t min_memory; /* of the host, octets */
 	int64_t min_free;   /* of the queue's file system, octets */
 	int64_t auth_delay, auth_failures;
-	int64_t release_most;  /* ms that a message may be kept, 0 = none is */
+	int64_t release_most; /* ms that a message may be kept, 0 = none is */
+	struct archive_conf **archives;
 	char **sent_users;     /* accounts whose Sent folder gets a copy; "*" = all */
 	int64_t sent_delay;    /* ms until then: clients store theirs meanwhile */
 	bool by_offer;         /* DELIVERBY */
@@ -113,7 +115,7 @@ enum metric_id {
 	M_CONNECTIONS, M_SESSIONS, M_REFUSED_CONNECTIONS, M_ACCEPTED, M_ACCEPTED_BYTES, M_RECIPIENTS,
 	M_SIEVE_REFUSED,
 	M_FORWARDED, M_REJECTED, M_DEFERRED, M_TLS, M_AUTH_OK, M_AUTH_FAILED, M_COMMIT_MS, M_QUEUE_FREE, M_DIRECTORY,
-	M_FILTERED, M_FILTER_REFUSED, M_FILTER_DISCARDED, M_FILTER_HELD, M_FILTER_FAILED, M_KEPT,
+	M_FILTERED, M_FILTER_REFUSED, M_FILTER_DISCARDED, M_FILTER_HELD, M_FILTER_FAILED, M_KEPT, M_ARCHIVED,
 	M_GUARD_KNOWN, M_GUARD_PASSED, M_GUARD_DENIED, M_GUARD_RATE, M_GUARD_BUSY, M_GUARD_EARLY, M_GUARD_LISTED,
 	M_GUARD_ERRORS, M_GUARD_WAITING, M_GUARD_LIST_FAILED, M_POLICY_ASKED, M_POLICY_REFUSED, M_POLICY_FAILED,
 	M_CUT, M_CHANNEL_SCRIPTS, M_BRAKED, M_STRESS_ENDED,

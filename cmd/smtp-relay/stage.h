@@ -11,6 +11,7 @@
  * the same way, in slices. */
 #ifndef SMTP_RELAY_STAGE_H
 #define SMTP_RELAY_STAGE_H
+#include "archive.h"
 #include "filters.h"
 #include "refuse.h"
 #include "scripts.h"
@@ -32,6 +33,11 @@ struct message {
 	struct addresses *addresses; /* addresses.c */
 	struct expand_text **text;   /* lists.c: by body */
 	uint64_t at_us;
+	bool archived;                             /* archive.c: some archive gets a copy */
+	struct archive_copy archive[ARCHIVE_MOST]; /* those that are wrapped */
+	size_t narchive;
+	const struct qrcpt *env_rcpts; /* who gets it, but for them */
+	size_t env_nrcpt;
 	struct cut *cut;         /* cut.c: under way; or NULL */
 	size_t cut_had;          /* recipients whose store had it before the answer */
 	struct scripts *scripts; /* scripts.h, while they run */

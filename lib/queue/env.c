@@ -132,7 +132,7 @@ qenv_write(struct buf *b, const struct qenv *env, const char *id, const uint32_t
 		kv_put_u64(b, "files", env->files);
 	}
 	put_opt(b, "asked", env->release_asked);
-	if (env->by_at) {
+	if (env->by_at && !env->rcpts[pick[0]].archive) {
 		kv_put_i64(b, "by", env->by_at);
 		kv_put(b, "late", env->by_notify ? S("notify") : S("return"));
 		if (env->by_trace)

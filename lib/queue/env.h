@@ -16,6 +16,7 @@
 #define QUEUE_FILE_RCPTS    1000 /* of one file that we write: one transaction of LMTP */
 #define QUEUE_MESSAGE_RCPTS 30000
 #define QUEUE_BODIES        18 /* that recipients of a message can get: each is written as a whole */
+#define QUEUE_ARCHIVES      4  /* bodies besides, for archives */
 #define QUEUE_HEADER_MAX    (8 * 1024 * 1024)
 
 enum qprio { QPRIO_URGENT, QPRIO_NORMAL, QPRIO_NONURGENT, QPRIO_N };
@@ -37,6 +38,7 @@ struct qrcpt {
 	const char *orcpt;  /* ORCPT as given, decoded: "rfc822;user@x"; NULL when absent */
 	const char *final;  /* address as it stood in RCPT TO, when it differs from addr; or NULL */
 	int notify;         /* QNOTIFY_ bits */
+	bool archive;       /* writer only: a copy that nobody has asked for: in no time */
 	bool sent;          /* the copy for the Sent folder of him who has sent it */
 	int64_t release_at; /* writer only: his file's, later than the message's; 0 = as that */
 	const char *channel; /* writer only: which channel ... */

@@ -66,6 +66,7 @@ copy_env(struct qwriter *w, const struct qenv *from)
 			.body = r->body,
 			.sent = r->sent,
 			.release_at = r->release_at,
+			.archive = r->archive,
 			.again = r->again,
 		};
 	}
@@ -162,7 +163,7 @@ bodies_init(struct qwriter *w)
 	for (size_t i = 0; i < w->env.nrcpt; i++)
 		if (w->env.rcpts[i].body >= w->nbodies)
 			w->nbodies = w->env.rcpts[i].body + 1;
-	must(w->nbodies <= QUEUE_BODIES);
+	must(w->nbodies <= QUEUE_BODIES + QUEUE_ARCHIVES);
 	w->bodies = arena_array(&w->arena, w->nbodies, sizeof(*w->bodies));
 	for (unsigned i = 0; i < w->nbodies; i++) {
 		w->bodies[i].first = SIZE_MAX;
