@@ -68,10 +68,10 @@ class Postfix:
         with open(f"{d}/etc/master.cf", "w") as f:
             f.write(f"127.0.0.1:{self.port} inet n - n - - smtpd\n")
             for name, kind, private, command in (("pickup", "unix", "n", "pickup"), ("cleanup", "unix", "n", "cleanup"), ("qmgr", "unix", "n", "qmgr"),
-                                                 ("rewrite", "unix", "-", "trivial-rewrite"), ("bounce", "unix", "-", "bounce"), ("defer", "unix", "-", "bounce"),
+                                                 ("rewrite", "unix", "-", "trivial-rewrite"), ("bounce", "unix", "-", "bounce"), ("defer", "unix", "-", "bounce"), ("trace", "unix", "-", "bounce"),
                                                  ("smtp", "unix", "-", "smtp"), ("anvil", "unix", "-", "anvil"), ("scache", "unix", "-", "scache"),
                                                  ("tlsmgr", "unix", "-", "tlsmgr"), ("proxymap", "unix", "-", "proxymap"), ("error", "unix", "-", "error")):
-                f.write(f"{name} {kind} {private} - n - {'0' if name in ('cleanup', 'bounce', 'defer') else '1' if name in ('qmgr', 'anvil', 'scache', 'tlsmgr') else '-'} {command}\n")
+                f.write(f"{name} {kind} {private} - n - {'0' if name in ('cleanup', 'bounce', 'defer', 'trace') else '1' if name in ('qmgr', 'anvil', 'scache', 'tlsmgr') else '-'} {command}\n")
             f.write("postlog unix-dgram n - n - 1 postlogd\n")
         self.started = subprocess.run(["postfix", "-c", f"{d}/etc", "start"], capture_output=True, text=True)
 
