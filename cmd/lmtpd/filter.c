@@ -367,7 +367,8 @@ group_lent(void *arg, const struct store_reply *reply)
 		s->crc = 0;
 		rc = deliver_write(s, f->group.n ? f->group : f->header);
 		if (rc == 0)
-			rc = deliver_write(s, slice_from(f->message, f->header.n));
+			rc = deliver_write(s,
+			    f->group_body.p ? f->group_body : slice_from(f->message, f->header.n));
 		if (rc == 0) {
 			deliver_parse(s, deliver_commit);
 			return;
@@ -386,6 +387,7 @@ filter_next_group(struct filter *f)
 	if (!f->came) {
 		f->came = true;
 		f->group = S("");
+		f->group_body = (struct slice){ 0 };
 		if (filter_has_plain(f) || filter_find_put(f, false)) {
 			deliver_commit(s, buf_get(&f->cache));
 			return;
@@ -399,6 +401,7 @@ filter_next_group(struct filter *f)
 		return;
 	}
 	f->group = put->header;
+	f->group_body = put->body;
 	if (s->body.fd >= 0 && f->body.fd < 0) {
 		f->body = s->body; /* of the message as it came: giving it back would cut it off */
 		s->body.fd = -1;
@@ -454,7 +457,8 @@ filter_targets(struct lsession *s, struct store_target *targets, size_t n)
 
 	for (size_t i = 0; i < f->n; i++)
 		for (struct put *put = f->people[i].puts; put; put = put->next) {
-			if (!put_waits(f, put) || !slice_eq(put->header, f->group))
+			if (!put_waits(f, put) || !slice_eq(put->header, f->group) ||
+			    put->body.p != f->group_body.p)
 				continue;
 			if (n ==
 			    STORE_TARGETS_MAX) { /* they are asked for again, without the others */

@@ -7,6 +7,7 @@
  *	vacation.c attributes of an absence as a script
  *	send.c     copies that go on
  *	reply.c    answers to senders
+ *	execute.c  programs that they wait for
  *	event.c    scripts for what people do to messages that are there
  *	filter.c   the plan carried out: the store, what goes on, the answers
  *
@@ -30,6 +31,7 @@ struct put {
 	uint16_t flags;      /* enum store_flag */
 	struct slice keywords;
 	struct slice header; /* empty: as it came; else with the empty line */
+	struct slice body;   /* p NULL: the message's own */
 	bool asked;          /* it is in a request, or was */
 	bool now;            /* ... in the one that is under way, as this target of it: */
 	size_t target;
@@ -43,7 +45,7 @@ struct put {
 struct send {
 	struct send *next;
 	struct person *of;
-	struct slice to, header;
+	struct slice to, header, body; /* body.p NULL: the message's own */
 	unsigned notify;
 	enum smtp_ret ret;
 	struct slice
@@ -75,6 +77,13 @@ struct asked {
 	struct slice list,
 	    value; /* of the directory instead: is there such a list (value.p NULL), is that in it? */
 	bool yes;
+};
+
+/* A program that a script has waited for (execute.c). */
+#define FILTER_EXECUTED_MAX 32 /* of a person's scripts together */
+struct executed {
+	int end; /* 0: well */
+	struct slice out;
 };
 
 /* A recipient with scripts. */
@@ -111,6 +120,8 @@ struct person {
 	size_t notices;
 	struct verdict
 	    stored; /* the worst that stored has said of them; VERDICT_NONE: nothing yet */
+	struct executed *executed; /* what programs have come to, in their order */
+	size_t nexecuted, executing;
 	struct slice whole_header; /* what `whole` is made of */
 	struct buf whole;          /* the message with the header that a script before has edited */
 };
@@ -139,6 +150,7 @@ struct filter {
 	struct letter *letters, **last_letter;
 	struct store_body scratch; /* a message on its way out that is too large for memory */
 	struct buf out;            /* or it */
+	struct slice group_body;   /* ... and the body; p NULL: the message's own */
 	struct slice group; /* the header of the copies that are stored now; empty: as it came */
 	bool came;          /* those that are as it came have been stored */
 };
@@ -236,4 +248,7 @@ void
 deliver_dup_key(struct lsession *s, struct slice account, struct slice folder, uint8_t key[16]);
 void deliver_log(const struct lsession *s, const struct lrcpt *r, struct slice folder,
     const struct verdict *v, const struct store_result *t);
+/* On the thread: as sieve_host.execute. */
+int
+filter_execute(struct filter *f, struct person *p, const struct sieve_execute *x, struct buf *out);
 #endif

@@ -64,6 +64,7 @@ plan_put(struct filter *f, struct person *p, struct slice folder, const struct s
 	if (a) {
 		plan_flags(&f->arena, put, a);
 		put->header = a->header;
+		put->body = a->body;
 	}
 	return put;
 }
@@ -195,6 +196,7 @@ plan_redirect(struct filter *f, struct person *p, const struct sieve_action *a)
 	p->sends++;
 	send->to = to;
 	send->header = a->header;
+	send->body = a->body;
 	send->notify = plan_notify(a->notify);
 	send->ret = slice_ieq(a->ret, S("FULL")) ? SMTP_RET_FULL :
 	    slice_ieq(a->ret, S("HDRS"))         ? SMTP_RET_HDRS :
@@ -218,6 +220,7 @@ plan_pipe(struct filter *f, struct person *p, const struct sieve_action *a)
 	send->run = arena_slice(&f->arena, buf_get(&run));
 	send->tries = a->tries;
 	send->header = a->header;
+	send->body = a->body;
 	p->sends++;
 	*f->last = send;
 	f->last = &send->next;
@@ -279,6 +282,8 @@ plan_merge(struct filter *f, const struct sieve_action *a, const struct sieve_ac
 	}
 	if (!a->header.n)
 		both->header = before->header;
+	if (!a->body.p)
+		both->body = before->body;
 	return both;
 }
 

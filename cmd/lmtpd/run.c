@@ -20,6 +20,7 @@ struct running {
 	struct filter *f;
 	struct person *p;
 	struct slice header; /* as it is now */
+	struct slice body;   /* as a filter has made it; p NULL: as it came */
 };
 
 /* ---- what a script asks ------------------------------------------------------------------ */
@@ -30,12 +31,13 @@ run_message(void *arg, struct slice *all)
 	struct running *r = arg;
 
 	*all = r->f->message;
-	if (r->header.p == r->f->header.p)
+	if (r->header.p == r->f->header.p && !r->body.p)
 		return 0;
 	if (r->p->whole_header.p != r->header.p) {
 		buf_clear(&r->p->whole);
 		buf_slice(&r->p->whole, r->header);
-		buf_slice(&r->p->whole, slice_from(r->f->message, r->f->header.n));
+		buf_slice(&r->p->whole,
+		    r->body.p ? r->body : slice_from(r->f->message, r->f->header.n));
 		r->p->whole_header = r->header;
 	}
 	*all = buf_get(&r->p->whole);
@@ -124,6 +126,14 @@ run_program(void *arg, struct slice name)
 	return false;
 }
 
+static int
+run_execute(void *arg, const struct sieve_execute *x, struct buf *out)
+{
+	const struct running *r = arg;
+
+	return filter_execute(r->f, r->p, x, out);
+}
+
 static enum sieve_yes
 run_duplicate(void *arg, struct slice handle, struct slice id)
 {
@@ -153,6 +163,7 @@ run_on_thread(void *arg)
 	struct sieve_host host = f->host;
 
 	host.arg = &r;
+	p->executing = 0;
 	if (p->event) {
 		host.event = true;
 		host.flags = p->event->flags;
@@ -178,6 +189,10 @@ run_on_thread(void *arg)
 			return;
 		if (keep->header.n)
 			r.header = keep->header;
+		if (keep->body.p)
+			r.body = keep->body;
+		if (r.body.p)
+			host.size = r.header.n + r.body.n;
 		if (keep->flagged) {
 			host.flags = keep->flags;
 			host.nflags = keep->nflags;
@@ -259,6 +274,7 @@ filter_run_start(struct filter *f, void (*done)(struct filter *f))
 		.duplicate = run_duplicate,
 		.list = run_ext_list,
 		.program = run_program,
+		.execute = run_execute,
 		.size = f->message.n,
 		.spam = spam_percent(f->header),
 		.virus = spam_virus(f->header) };

@@ -37,11 +37,12 @@ static struct slice
 send_header(struct filter *f, const struct send *send, struct buf *b)
 {
 	struct slice header = send->header.n ? send->header : f->header, rest = header;
+	struct slice body = send->body.p ? send->body : slice_from(f->message, f->header.n);
 	struct header_field field;
 
 	if (send->run.n) { /* it stays on this host */
 		buf_slice(b, header);
-		return slice_from(f->message, f->header.n);
+		return body;
 	}
 	send_marks(f, send, b);
 	while (header_next(&rest, &field))
@@ -49,7 +50,7 @@ send_header(struct filter *f, const struct send *send, struct buf *b)
 		    !slice_ieq(field.name, S(SEND_FIELD)))
 			buf_slice(b, field.whole);
 	buf_slice(b, rest.n ? rest : S("\r\n"));
-	return slice_from(f->message, f->header.n);
+	return body;
 }
 
 static void
@@ -244,7 +245,7 @@ send_next(struct filter *f)
 		send_next(f);
 	} else if (!send->known) {
 		send_ask(f, send);
-	} else if (f->message.n > (size_t)lconf.keep) {
+	} else if ((send->body.p ? send->body.n : f->message.n) > (size_t)lconf.keep) {
 		store_body_start(lmtpd.store, s->rcpts[0].partition, &f->scratch, &s->op,
 		    send_from_file, f);
 	} else {

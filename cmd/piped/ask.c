@@ -23,7 +23,9 @@ struct ask {
 	struct ipc ipc;
 	struct arena a;
 	struct run_ask run_ask;
-	struct run *run; /* while it has no verdict */
+	struct run *run;      /* while it has no verdict */
+	struct deadline late; /* for its packet; and, once it is answered, for its going */
+	bool asked;
 	struct order order;
 	char sid[14];
 	int fds[2]; /* -1: closed */
@@ -67,11 +69,22 @@ ask_end(const struct order_result *r, const struct verdict *v)
 	return PROGRAMS_LATER;
 }
 
+/* A client that asks nothing, or does not go, has the place of one that would. */
+static void
+ask_on_late(struct deadline *d)
+{
+	struct ask *k = CAST(CONTAINER(d, struct ask, late), struct ask, ASK_MAGIC);
+
+	ipc_close(&k->ipc);
+}
+
 static void
 piped_ask_answer(struct ask *k, const struct order_result *r, const struct verdict *v)
 {
 	struct programs_result result = { ask_end(r, v), *v };
 	struct buf packet = { 0 };
+
+	deadline_set(&k->late, piped.loop, (uint64_t)pconf.t_command, ask_on_late);
 
 	programs_result_write(&packet, &result);
 	if (ipc_send(&k->ipc, buf_get(&packet), NULL, 0) < 0)
@@ -107,11 +120,16 @@ ask_take(struct ask *k, struct slice packet)
 	struct programs_order o;
 	struct buf b = { 0 };
 	struct stat st;
+	const struct piped_program *p;
 	bool good;
 
 	if (programs_order_parse(packet, &k->a, &o) < 0 || fstat(k->fds[0], &st) < 0)
 		return false;
+	p = piped_program_find(o.program);
+	if (o.args.n && (!p || !p->arguments))
+		return false;
 	k->order = (struct order){ .program = o.program,
+		.args = o.args,
 		.user = o.user,
 		.sender = ask_word(k, o.sender),
 		.recipient = ask_word(k, o.recipient),
@@ -141,12 +159,14 @@ ask_on_packet(struct ipc *c, struct slice packet, int *fds, size_t nfds)
 	struct ask *k = CAST(c->data, struct ask, ASK_MAGIC);
 	struct verdict v = verdict(OUT_PIPE_WORDS);
 
-	if (nfds != NELEM(k->fds) || k->fds[0] >= 0 || k->run) { /* one packet, with both files */
+	if (nfds != NELEM(k->fds) || k->asked) { /* one packet, with both files */
 		while (nfds)
 			(void)close(fds[--nfds]);
 		ipc_close(c);
 		return;
 	}
+	k->asked = true;
+	deadline_clear(&k->late);
 	memcpy(k->fds, fds, sizeof(k->fds));
 	if (!ask_take(k, packet)) {
 		piped_ask_answer(k, NULL, &v);
@@ -163,6 +183,7 @@ ask_on_closed(struct ipc *c, int error UNUSED)
 
 	if (k->run)
 		run_stop(k->run);
+	deadline_clear(&k->late);
 	ask_files_close(k);
 	list_remove(&k->link);
 	nasks--;
@@ -193,6 +214,8 @@ piped_ask_accept(struct listener *l UNUSED, int fd)
 	}
 	nasks++;
 	list_push(&asks, &k->link);
+	deadline_init(&k->late);
+	deadline_set(&k->late, piped.loop, (uint64_t)pconf.t_command, ask_on_late);
 	metric_add(M_CONNECTIONS, 1);
 }
 

@@ -21,6 +21,7 @@ static const struct {
 	{ "type", offsetof(struct programs_order, type) },
 	{ "subtype", offsetof(struct programs_order, subtype) },
 	{ "name", offsetof(struct programs_order, name) },
+	{ "args", offsetof(struct programs_order, args) },
 };
 static const char *const ends[] = { [PROGRAMS_DONE] = "done",
 	[PROGRAMS_LATER] = "later",

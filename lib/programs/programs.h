@@ -18,7 +18,8 @@ struct programs_order {
 	struct slice user;    /* of the host, as whom it runs; empty: the list says it (run_as) */
 	struct slice sender, recipient, qid;
 	struct slice type, subtype,
-	    name; /* of a part of a message: "text", "html", its file's name */
+	    name;          /* of a part of a message: "text", "html", its file's name */
+	struct slice args; /* of each argument "%" and its octets, for a program that takes some */
 };
 enum programs_end {
 	PROGRAMS_DONE,    /* exit code 0: the output is what it made */
@@ -42,4 +43,7 @@ int programs_result_parse(struct slice packet, struct programs_result *r) MUSTCH
  * done(arg, result) follows; after op_cancel the run is ended, and what it wrote is worth nothing. */
 void programs_start(struct loop *l, const struct programs_order *o, int in, int out, struct op *op,
     void (*done)(void *arg, const struct programs_result *), void *arg);
+/* The same, on a thread that waits, `ms` at most; until work_stopped(). */
+void programs_wait(const struct programs_order *o, int in, int out, uint32_t ms,
+    struct programs_result *result);
 #endif

@@ -6,8 +6,9 @@ const struct sieve_options rules_options = { .without = NULL };
 
 /* RFC 6785 3.11: "Their appearance in the "require" control or their use in an IMAP event MUST result in an error
  * condition that will terminate the Sieve script". */
-const struct sieve_options rules_options_event = { .without =
-						       "reject ereject vacation vacation-seconds" };
+const struct sieve_options rules_options_event = {
+	.without = "reject ereject vacation vacation-seconds vnd.dovecot.filter"
+};
 
 static bool programs;
 
@@ -45,5 +46,5 @@ rules_extensions(struct buf *b)
 		buf_str(b, sieve_extension(i));
 	}
 	if (programs)
-		buf_lit(b, " vnd.dovecot.pipe");
+		buf_lit(b, " vnd.dovecot.execute vnd.dovecot.filter vnd.dovecot.pipe");
 }

@@ -365,8 +365,10 @@ static const struct sieve_word words_programs[] = {
 	{ "pipe", SIEVE_COMMAND, "vnd.dovecot.pipe", "S?l", pipe_tags, -1, .run = pipe_run },
 	{ .name = NULL },
 };
-static const struct sieve_word *const programs_words[] = { words_programs, NULL };
-static const char *const programs_extensions[] = { "vnd.dovecot.pipe", NULL };
+static const struct sieve_word *const programs_words[] = { words_programs, sieve_words_execute,
+	NULL };
+static const char *const programs_extensions[] = { "vnd.dovecot.execute", "vnd.dovecot.filter",
+	"vnd.dovecot.pipe", NULL };
 
 void
 sieve_programs(struct sieve_options *o)

@@ -321,7 +321,7 @@ size_check(struct sieve_compiler *c, struct sieve_call *call)
 static bool
 size_run(struct sieve_run *r, const struct sieve_call *c)
 {
-	uint64_t size = sieve_host(r)->size, limit = sieve_arg(c, 0)->number;
+	uint64_t size = r->own.p ? r->own.n : sieve_host(r)->size, limit = sieve_arg(c, 0)->number;
 
 	return sieve_arg(c, 1)->number == SIZE_OVER ? size > limit : size < limit;
 }

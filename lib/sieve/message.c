@@ -69,7 +69,8 @@ message_read(struct sieve_run *r)
 {
 	if (!r->message) {
 		r->message = arena_new(r->arena, sizeof(*r->message));
-		fields_read(r, r->host->header, &r->message->fields);
+		fields_read(r, r->own.p ? r->own_header : r->host->header, &r->message->fields);
+		r->message->all = r->own;
 	}
 	return r->message;
 }
@@ -329,7 +330,7 @@ sieve_message_header(struct sieve_run *r)
 	struct buf b = { 0 };
 
 	if (!m || !m->edited)
-		return (struct slice){ 0 };
+		return r->own_header;
 	if (m->rendered.p)
 		return m->rendered;
 	for (struct sieve_field *f = m->fields.first; f; f = f->next)

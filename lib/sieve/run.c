@@ -124,6 +124,8 @@ act_append(struct sieve_run *r, const struct sieve_call *c, enum sieve_act kind)
 	a->script = c->script;
 	a->line = c->line;
 	a->column = c->column;
+	if (r->own.p && !r->result->error)
+		a->body = slice_from(r->own, r->own_header.n);
 	*r->last = a;
 	r->last = &a->next;
 	r->result->nactions++;

@@ -8,6 +8,7 @@
 struct settling {
 	struct arena *to;
 	struct slice from_header, header; /* the last one: actions in a row have it in common */
+	struct slice from_body, body;
 };
 
 static struct slice
@@ -23,6 +24,16 @@ settle_header(struct settling *s, struct slice header)
 		return s->header;
 	s->from_header = header;
 	return s->header = settle_slice(s, header);
+}
+
+static struct slice
+settle_body(struct settling *s, struct slice body)
+{
+	if (body.p && (body.p != s->from_body.p || body.n != s->from_body.n)) {
+		s->from_body = body;
+		s->body = settle_slice(s, body);
+	}
+	return body.p ? s->body : body;
 }
 
 static const struct slice *
@@ -44,6 +55,7 @@ settle_action(struct settling *s, const struct sieve_action *a)
 	to->next = NULL;
 	to->script = arena_str(s->to, a->script);
 	to->header = settle_header(s, a->header);
+	to->body = settle_body(s, a->body);
 	to->where = settle_slice(s, a->where);
 	to->text = settle_slice(s, a->text);
 	to->use = settle_slice(s, a->use);

@@ -104,7 +104,7 @@ uint32_t sieve_name_hash(struct slice);
 extern const struct sieve_word sieve_words_control[], sieve_words_base[], sieve_words_header[],
     sieve_words_body[], sieve_words_date[], sieve_words_flags[], sieve_words_variables[],
     sieve_words_include[], sieve_words_vacation[], sieve_words_notify[], sieve_words_edit[],
-    sieve_words_mime[], sieve_words_world[];
+    sieve_words_mime[], sieve_words_world[], sieve_words_execute[];
 
 /* ---- running --------------------------------------------------------------------------------------- */
 
@@ -148,6 +148,9 @@ struct sieve_run {
 	struct sieve_loop loops[SIEVE_LOOPS_MAX];
 	unsigned nloops;
 	struct sieve_message *message;
+	struct slice own,
+	    own_header;      /* what a filter has made of the message; p NULL: it is the host's */
+	unsigned executed;   /* programs */
 	struct slice *flags; /* the internal variable of RFC 5232 2 */
 	size_t nflags;
 	bool flags_set;

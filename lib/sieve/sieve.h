@@ -69,7 +69,7 @@ struct sieve_options {
 	void *arg;
 };
 
-/* Scripts may give messages to programs (vnd.dovecot.pipe): those that sieve_host.program lets them. */
+/* Scripts may give messages to programs (vnd.dovecot.pipe, .execute, .filter): those that sieve_host.program lets them. */
 void sieve_programs(struct sieve_options *o);
 
 struct sieve_program;
@@ -101,6 +101,13 @@ struct sieve_trace {
 	struct slice text; /* what a command has done, or empty */
 };
 
+/* A program that a script waits for. */
+struct sieve_execute {
+	struct slice name, input;
+	const struct slice *args;
+	size_t nargs, most;
+};
+
 /* One message and its place.  A call that is NULL answers "nothing" and "no".  Slices live as long
  * as the run. */
 struct sieve_host {
@@ -122,6 +129,9 @@ struct sieve_host {
 	enum sieve_yes (*duplicate)(void *arg, struct slice handle, struct slice id);
 	/* Is a list there (value.p NULL), and has it that member (RFC 6134)? */
 	enum sieve_yes (*list)(void *arg, struct slice list, struct slice value);
+	/* Runs a program and waits for it: 0 when it has ended well.  What it has written is appended, at most `most` octets, where
+	 * `out` is not NULL. */
+	int (*execute)(void *arg, const struct sieve_execute *x, struct buf *out);
 	/* May a script give the message to that program? */
 	bool (*program)(void *arg, struct slice name);
 	int spam;       /* percent, -1: not tested (RFC 5235 3.2) */
@@ -161,8 +171,8 @@ struct sieve_action {
 	const char *script;
 	unsigned line, column;
 	/* The header of the message as this action has it, with the empty line (RFC 5293); empty: as
-	 * it came.  The caller puts the body behind it. */
-	struct slice header;
+	 * it came.  The caller puts the body behind it: this one, or where p is NULL the message's own. */
+	struct slice header, body;
 
 	struct slice where; /* mailbox (UTF-8), address, method; of a duplicate its handle */
 	struct slice text;  /* reason of a reject or vacation, message of a notify, unique id */

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """pipe (vnd.dovecot.pipe): scripts give messages to programs of an administrator's list, by piped, with arguments if the
 program takes some; a program that fails costs nobody mail; nothing runs twice; also for what people do (imapsieve)."""
-import base64, glob, os, pwd, smtplib, time
+import base64, glob, imaplib, os, pwd, smtplib, socket, time
 import tm, wire
 from imapraw import Raw
 from sieveraw import Sieve
@@ -28,10 +28,13 @@ bad = program("bad", "#!/bin/sh\ncat > /dev/null\necho no; exit 1\n")
 slow = program("slow", "#!/bin/sh\ncat > /dev/null\nsleep 600\n")
 sets = []
 for name, command, *keys in (("take", take, "run_as=games", f"folder={D}", "arguments=yes"), ("plain", take, "run_as=games", f"folder={D}"), ("bad", bad, "run_as=games", f"folder={D}"),
-                             ("slow", slow, "run_as=games", f"folder={D}", "time=1s"), ("hidden", take, "run_as=games", f"folder={D}")):
+                             ("slow", slow, "run_as=games", f"folder={D}", "time=1s"), ("echo", program("echo", "#!/bin/sh\ncat > /dev/null\necho said: $*\n"), "run_as=games", f"folder={D}", "arguments=yes"), ("upper", program("upper", "#!/bin/sh\necho run >> " + OUT + "/upper; tr a-z A-Z\n"), "run_as=games", f"folder={D}"),
+                             ("mark", program("mark", "#!/bin/sh\necho X-Marked: yes; cat; echo tail\n"), "run_as=games", f"folder={D}"), ("junk", program("junk", "#!/bin/sh\ncat > /dev/null\necho no message\n"), "run_as=games", f"folder={D}"),
+                             ("flood", program("flood", "#!/bin/sh\ncat > /dev/null\nyes | head -c 200000000\n"), "run_as=games", f"folder={D}"),
+                             ("hidden", take, "run_as=games", f"folder={D}")):
     sets += ["--set", f"piped.program {name}.command={command}"] + [a for k in keys for a in ("--set", f"piped.program {name}.{k}")]
-sb = tm.Sandbox("--users", "3", "--programs", "--set", "tiermail.group=mail", "--set", "piped.user=nobody", "--set", "piped.limit.min_uid=2", "--set", "tiermail.ldap.cache_age=0", "--set", "lmtpd.workers=1",
-                "--set", "lmtpd.sieve.programs=take plain bad slow missing", "--set", "sieved.sieve.programs=yes", "--without", "pop3d", "--without", "mmpd",
+sb = tm.Sandbox("--users", "3", "--programs", "--set", "tiermail.group=mail", "--set", "piped.user=nobody", "--set", "piped.limit.min_uid=2", "--set", "piped.timeout.command=3s", "--set", "tiermail.ldap.cache_age=0", "--set", "lmtpd.workers=1",
+                "--set", "lmtpd.sieve.programs=take plain bad slow missing echo upper mark junk flood", "--set", "sieved.sieve.programs=yes", "--without", "pop3d", "--without", "mmpd",
                 "--without", "memd", "--without", "jmapd", *sets)
 ok, is_, DOMAIN = tm.ok, tm.is_, sb.domain
 RUN = sb.env["RUNDIR"]
@@ -88,7 +91,55 @@ script(1, 'require "reject"; pipe "take"; reject "no";', 'require "vnd.dovecot.p
 before = sb.count(1)
 is_((lmtp("both"), sb.count(1) - before, len(took()) - n), (250, 1, 0), "beside reject it is an error")
 
+# ---- execute: its exit code, and what it has written
+EXTRA = 'require ["vnd.dovecot.execute", "vnd.dovecot.filter", "fileinto", "mailbox", "variables", "editheader", "body", "relational", "comparator-i;ascii-numeric"]; '
+
+
+def came(text, folder="INBOX", body=b"hello"):
+    """The message that comes into the folder, its fields of ours and what is behind its header."""
+    had = sb.count(1, folder)
+    assert script(1, text, EXTRA) is not False
+    code = lmtp("run")
+    if (code, sb.count(1, folder)) != (250, had + 1):
+        return code, sb.count(1, folder) - had
+    c = imaplib.IMAP4(sb.host, sb.port("IMAP"))
+    c.login(sb.user(1), sb.password)
+    c.select(folder)
+    data = c.fetch("*", "(BODY.PEEK[])")[1][0][1].decode()
+    c.logout()
+    head, _, rest = data.partition("\r\n\r\n")
+    return [l for l in head.split("\r\n") if l.startswith("X-")], rest
+
+
+script(1, 'fileinto :create "E";', EXTRA)
+lmtp("makes E")
+is_(came('if execute "plain" { addheader "X-Ran" "good"; }'), (["X-Ran: good"], "hello\r\n"), "execute as a test: an exit code of 0")
+for name in ("bad", "slow", "missing"):
+    is_(came(f'if not execute "{name}" {{ addheader "X-Ran" "not"; }}'), (["X-Ran: not"], "hello\r\n"), f"{name}: false")
+is_(came('execute "bad"; addheader "X-Ran" "on";'), (["X-Ran: on"], "hello\r\n"), "as a command: the script goes on")
+is_(came('set "a" "x"; execute :output "a" "echo" ["one", "${a} y"]; addheader "X-Out" "${a}";'), (["X-Out: said: one x y"], "hello\r\n"), ":output, with arguments")
+is_(came('set "a" "x"; execute :output "a" "bad"; addheader "X-Out" "${a}";'), (["X-Out: x"], "hello\r\n"), "of one that fails the variable stays")
+is_(came('set "a" "some"; execute :input "${a} words" :output "a" "upper"; addheader "X-Out" "${a}";'), (["X-Out: SOME WORDS"], "hello\r\n"), ":input")
+is_(came('addheader "X-Own" "yes"; execute :pipe :output "a" "upper"; if string :contains "${a}" "X-OWN: YES" { addheader "X-Out" "seen"; }'), (["X-Out: seen", "X-Own: yes"], "hello\r\n"), ":pipe: the message as it is now")
+n = open(OUT + "/upper").read().count("run")
+is_(came('execute :pipe "upper"; if mailboxexists "Nowhere" { stop; } fileinto :create "E";', "E"), ([], "hello\r\n"), "a script that asks the store runs again")
+is_(open(OUT + "/upper").read().count("run") - n, 1, "but not its programs")
+is_(came('addheader "X-Ran" "yes"; execute "hidden";'), ([], "hello\r\n"), "a program that is not in the list: the script has failed")
+is_(came('execute "plain" "x"; addheader "X-Ran" "yes";'), (["X-Ran: yes"], "hello\r\n"), "arguments for one that takes none: it has not run")
+
+# ---- filter: another message
+is_(came('filter "mark"; fileinto :create "E";', "E"), (["X-Marked: yes"], "hello\r\ntail\r\n"), "filter: what it writes is the message")
+is_(came('if filter "mark" { if allof (header "X-Marked" "yes", body :contains "tail", size :over 10) { addheader "X-Then" "seen"; } }'), (["X-Then: seen", "X-Marked: yes"], "hello\r\ntail\r\n"), "as a test; and what follows sees it")
+is_(came('filter "mark"; filter "mark";'), (["X-Marked: yes", "X-Marked: yes"], "hello\r\ntail\r\ntail\r\n"), "one behind the other")
+is_(came('fileinto :create "E"; filter "mark"; keep;'), (["X-Marked: yes"], "hello\r\ntail\r\n"), "what was filed before")
+is_(sb.count(1, "E"), 4, "is filed as it was then")
+for name in ("bad", "slow", "junk", "flood"):
+    is_(came(f'if not filter "{name}" {{ addheader "X-Ran" "not"; }}'), (["X-Ran: not"], "hello\r\n"), f"{name}: false, and the message is as it was")
+is_(came('filter "mark"; addheader "X-A" "b"; redirect "no address";'), ([], "hello\r\n"), "a script that fails behind it: the message as it came")
+is_(came("".join('execute "plain"; ' for _ in range(9))), ([], "hello\r\n"), "more programs than one may")
+
 # ---- once
+n = len(took())
 script(1, 'pipe "take" "once";')
 is_([lmtp("again", qid="Q1"), lmtp("again", qid="Q1")], [250, 250], "a message that comes twice")
 is_(len(took()) - n, 1, "runs it once")
@@ -96,6 +147,19 @@ sb.kill("piped")
 is_(lmtp("away", qid="Q2"), 451, "while piped is away the message comes again")
 sb.restart("piped")
 is_((lmtp("away", qid="Q2"), len(took()) - n), (250, 2), "and then it runs")
+
+# ---- the socket: one question of each client, who has not for ever
+with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as c:
+    c.settimeout(tm.LONG)
+    c.connect(f"{RUN}/piped-run.sock")
+    is_(c.recv(100), b"", "a client that asks nothing is not kept")
+with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as c, open(f"{D}/take") as file:
+    c.settimeout(tm.LONG)
+    c.connect(f"{RUN}/piped-run.sock")
+    socket.send_fds(c, [b"run program=no/name"], [file.fileno(), file.fileno()])
+    ok(b"code=" in c.recv(1000), "one that asks what is none is answered")
+    socket.send_fds(c, [b"run program=take"], [file.fileno(), file.fileno()])
+    is_(c.recv(100), b"", "and asks once")
 
 # ---- moving to Junk trains
 s.put("train", 'require ["imapsieve", "vnd.dovecot.pipe", "copy", "environment"];\r\nif environment :is "imap.mailbox" "Junk" { pipe :copy "take" ["spam"]; }\r\n')
