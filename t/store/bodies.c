@@ -2,6 +2,7 @@
  * those, what was answered is there. */
 #include <sys/vfs.h>
 
+#include "base/crc.h"
 #include "service.h"
 #include "store/recover.h"
 #include "store/steady.h"
@@ -42,6 +43,7 @@ append(unsigned n, size_t size)
 		struct store_body body = body_with(text(next, size), size);
 		struct store_message m = { .body = &body,
 			.size = (uint32_t)size,
+			.digest = next % 2 ? crc32c(0, text(next, size), size) : 0,
 			.internaldate = 1000000000 + next };
 
 		rc = (int)CALL(store_append_start, inbox, &m, 1, none);
@@ -433,6 +435,31 @@ test_recover_doubt(void)
 	eq(whole(first, first + 1, SMALL), 2, "all are there");
 }
 
+/* A body of the first partition for a mailbox in the second, without a date: that of its coming. */
+static void
+test_copied(void)
+{
+	struct store_body body;
+	struct store_message m = { .body = &body, .size = SMALL };
+	uint64_t box;
+
+	eq(CALL(store_account_start, S("two@example.test"), S("second")), OK,
+	    "an account elsewhere");
+	box = last.mailbox;
+	slice_cstr(slice_str(last_path), part, sizeof(part));
+	snprintf(index_dir, sizeof(index_dir), "%s/index", part);
+	for (unsigned uid = 1; uid <= 2; uid++) {
+		body = body_with(text(uid, SMALL), SMALL);
+		m.digest = crc32c(0, text(uid, SMALL), SMALL);
+		eq(CALL(store_append_start, box, &m, 1, none), OK, "has a message copied");
+	}
+	cut_power();
+	lose(2);
+	start();
+	ok(labs(look(1).st_mtime - time(NULL)) < 300, "its file has the date of its coming");
+	ok(labs(look(2).st_mtime - time(NULL)) < 300, "and so has one that was made again");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -447,8 +474,9 @@ main(int argc, char **argv)
 		return 0;
 	}
 	service_find(argv[0]);
-	service_prepare("map_size = 256M\nmin_free = 0\nsnapshot_interval = 0\ncleanup_age = 0\n"
-			"steady_interval = 3600s\nlog_segment = 8K\n");
+	service_prepare(
+	    "map_size = 256M\nmin_free = 0\nsnapshot_interval = 0\ncleanup_age = 0\n"
+	    "steady_interval = 3600s\nlog_segment = 8K\n[partition second]\npath = other\n");
 	snprintf(part, sizeof(part), "%s/store/partition/primary", dir);
 	snprintf(snapshots, sizeof(snapshots), "%s/store/snapshot/primary", dir);
 	snprintf(index_dir, sizeof(index_dir), "%s/index", part);
@@ -469,6 +497,7 @@ main(int argc, char **argv)
 	test_recover();
 	test_recover_snapshot();
 	test_recover_doubt();
+	test_copied();
 	service_stop(SIGTERM);
 	service_remove();
 	return done();

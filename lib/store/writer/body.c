@@ -119,6 +119,7 @@ int
 writer_body_fd(struct part_files *f, struct store_job *j, size_t i)
 {
 	const struct store_message *m = &j->req.messages[i];
+	int64_t date = m->internaldate ? m->internaldate : f->now;
 	struct stat st;
 	int rc;
 
@@ -135,15 +136,14 @@ writer_body_fd(struct part_files *f, struct store_job *j, size_t i)
 			return copy;
 		close(j->fds[i]);
 		j->fds[i] = copy;
-		st.st_mtime = 0;
+		st.st_mtime = f->now;
 	}
 	/* The file carries the internal date: reconstruct has nothing else. */
-	if (m->internaldate && llabs((long long)(m->internaldate - st.st_mtime)) > 2) {
-		const struct timespec times[2] = { { m->internaldate, 0 }, { m->internaldate, 0 } };
+	if (llabs((long long)(date - st.st_mtime)) > 2) {
+		const struct timespec times[2] = { { date, 0 }, { date, 0 } };
 
-		if (futimens(j->fds[i], times) == 0)
-			st.st_mtime = m->internaldate;
+		(void)futimens(j->fds[i], times);
 	}
-	rc = body_trust(f, j, m, j->fds[i], st.st_mtime);
+	rc = body_trust(f, j, m, j->fds[i], date);
 	return rc < 0 ? rc : j->fds[i];
 }
