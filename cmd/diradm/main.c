@@ -415,6 +415,7 @@ static const struct program diradm_program = {
 	    "  job list [DOMAIN]\n"
 	    "  job show|pause|resume|cancel|run|delete ID\n"
 	    "  job report ID [RESULT]\n"
+	    "  audit list [DOMAIN [WORD [BEFORE]]]\n"
 	    "  check [DOMAIN]\n"
 	    "  init\n"
 	    "  import FILE [update]\n"
