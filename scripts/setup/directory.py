@@ -384,6 +384,31 @@ def changes(server, base, domain, who, hostname, database, people=None):
     return parts
 
 
+def jobs_dn(base):
+    return "ou=Jobs,%s" % base
+
+
+def job_parts(server, base, database, have=None):
+    """Where admind keeps jobs, for a directory that it used before there were any.  `have`: the settings of the database,
+    where they can be seen, and then `server` sees all entries; None: what is there already is printed, too."""
+    account = service_dn(base, "admind")
+    there = have is not None and server.search(jobs_dn(base), "base", attrs=("1.1",))[0] == 0
+    ruled = have is not None and any(jobs_dn(base).lower() in rule.lower() for rule in have.get("olcaccess", []))
+    if not host.program("admind") or (have is not None and server.search(account, "base", attrs=("1.1",))[0]):
+        return []
+    parts = []
+    if "tiermailjobstate" not in known_attributes(server):
+        parts.append("# The schema of before there were jobs: tiermail-setup --load-schema adds what is new.\n")
+    if not ruled:
+        found = [rule for rule in rules(base)[0] if jobs_dn(base) in rule.partition(" by ")[0]]
+        parts.append("# Whose jobs are whose (diradm(8)), in front of your own rules, which these take nothing from.\n"
+                     "dn: %s\nchangetype: modify\nadd: olcAccess\n" % database + "".join("olcAccess: {%d}%s\n" % pair for pair in enumerate(found)))
+    if not there:
+        parts.append("# What is many changes, for admind (one that is there already is refused, and that is well).\n"
+                     "dn: %s\nchangetype: add\nobjectClass: organizationalUnit\nou: Jobs\n" % jobs_dn(base))
+    return parts
+
+
 # ---- rights --------------------------------------------------------------------------------------
 def look(server, base):
     """What a service account sees: [(level, what, words, what to do)]"""
