@@ -233,16 +233,29 @@ org_is_below(struct slice dn, struct slice below)
 	return dn.n > below.n && slice_ieq(slice_from(dn, dn.n - below.n), below);
 }
 
-static bool
-org_role_found(struct admin *a, const struct dir_entry *e, void *arg)
+static size_t
+org_names(const struct dir_entry *e, const char *attribute, struct slice below)
 {
-	const struct dir_attribute *at = admin_attr(e, "member");
-	struct held *h = arg;
-	bool has = false;
+	const struct dir_attribute *at = admin_attr(e, attribute);
+	size_t n = 0;
 
-	for (size_t i = 0; at && i < at->n && !has; i++)
-		has = org_is_below(at->values[i], h->below);
-	if (!has || org_is_below(e->dn, h->below))
+	for (size_t i = 0; at && i < at->n; i++)
+		n += org_is_below(at->values[i], below);
+	return n;
+}
+
+static const char *const naming[] = { "member", "uniqueMember", "owner", "entryCSN", NULL };
+#define NAMING (NELEM(naming) - 2)
+
+static bool
+org_naming_found(struct admin *a, const struct dir_entry *e, void *arg)
+{
+	struct held *h = arg;
+	size_t n = 0;
+
+	for (size_t i = 0; i < NAMING; i++)
+		n += org_names(e, naming[i], h->below);
+	if (!n || org_is_below(e->dn, h->below))
 		return true;
 	if (h->n == h->room) {
 		h->room = h->room ? h->room * 2 : 16;
@@ -252,35 +265,40 @@ org_role_found(struct admin *a, const struct dir_entry *e, void *arg)
 	return true;
 }
 
-static bool
-org_role_leave(struct admin *a, const struct admin_org *org, const struct dir_entry *e,
-    struct slice below)
+static void
+org_naming_leave(struct admin *a, struct admin_changes *c, const struct dir_entry *e,
+    const char *attribute, struct slice below)
 {
-	const struct dir_attribute *at = admin_attr(e, "member");
-	struct admin_changes c = { 0 };
-	size_t stay = 0;
+	const struct dir_attribute *at = admin_attr(e, attribute);
+	size_t leave = org_names(e, attribute, below);
 
-	for (size_t i = 0; i < at->n; i++)
-		stay += !org_is_below(at->values[i], below);
-	if (!stay)
-		admin_set(a, &c, DIR_ADD, "member", e->dn);
-	for (size_t i = 0; i < at->n; i++)
+	/* a role has one member at least (role.c) */
+	if (leave && leave == at->n && strcmp(attribute, "member") == 0)
+		admin_set(a, c, DIR_ADD, attribute, e->dn);
+	for (size_t i = 0; leave && i < at->n; i++)
 		if (org_is_below(at->values[i], below))
-			admin_set(a, &c, DIR_DELETE, "member", at->values[i]);
-	return admin_modify(a, e->dn.p, e, &c, org->domain.p);
+			admin_set(a, c, DIR_DELETE, attribute, at->values[i]);
 }
 
-/* Roles over more than the organisation that its users have: whoever gets such a name later has none of them. */
+/* Roles over more than the organisation, and lists of others, that its users are in: whoever gets such a name later
+ * has none of them.  By one look at all groups, for an index finds no part of a DN. */
 static bool
-org_roles_leave(struct admin *a, const struct admin_org *org)
+org_users_leave(struct admin *a, const struct admin_org *org)
 {
-	static const char *const attrs[] = { "member", "entryCSN", NULL };
 	struct held h = { .below = slice_str(arena_printf(&a->memory, ",%s", org->dn)) };
-	bool good = admin_each(a, admin_base(), DIR_SCOPE_SUB, "(objectClass=groupOfNames)", attrs,
-	    org_role_found, &h);
+	bool good = admin_each(a, admin_base(), DIR_SCOPE_SUB,
+	    "(|(objectClass=groupOfNames)(objectClass=inetMailGroup))", naming, org_naming_found,
+	    &h);
 
-	for (size_t i = 0; good && i < h.n; i++)
-		good = org_role_leave(a, org, h.v[i], h.below);
+	if (good)
+		admin_steps(a, h.n, false);
+	for (size_t i = 0; good && i < h.n; i++) {
+		struct admin_changes c = { 0 };
+
+		for (size_t k = 0; k < NAMING; k++)
+			org_naming_leave(a, &c, h.v[i], naming[k], h.below);
+		good = admin_modify(a, h.v[i]->dn.p, h.v[i], &c, org->domain.p) && admin_step(a);
+	}
 	mem_release(h.v);
 	return good;
 }
@@ -295,7 +313,7 @@ admin_org_purge(struct admin *a)
 	if (!slice_ieq(admin_value(org.entry, "inetDomainStatus"), S("deleted")))
 		return admin_fail(a, ADMIN_BAD, "not-deleted",
 		    SFMT ": it is not deleted; delete it first", SARG(org.domain));
-	if (!org_roles_leave(a, &org) || !admin_remove_tree(a, org.entry, true, org.domain.p))
+	if (!org_users_leave(a, &org) || !admin_remove_tree(a, org.entry, true, org.domain.p))
 		return false;
 	admin_say(a, "note", org.domain,
 	    "the mailboxes stay in the stores: storectl account orphans");
