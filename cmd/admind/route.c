@@ -295,6 +295,9 @@ path_find(const struct http_head *h, struct admind_ask *ask)
 	if (!word.n && !verb)
 		return 405;
 	ask->verb = admin_verb_find(slice_str(what), word.n ? word : slice_str(verb));
+	if (ask->verb && strcmp(ask->verb->object, "job") == 0 &&
+	    strcmp(ask->verb->verb, "run") == 0)
+		return 404; /* they are done here, without a request that waits: jobs.c */
 	ask->list = ask->verb && strcmp(ask->verb->verb, "list") == 0;
 	ask->created = ask->verb && strcmp(ask->verb->verb, "create") == 0;
 	return ask->verb ? 0 : word.n ? 404 : 405;

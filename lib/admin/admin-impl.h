@@ -91,6 +91,8 @@ bool admin_note_create(struct admin *a, const char *dn, const struct admin_chang
  * somebody wants that; the verb can be begun again.  What the last search found is no more then. */
 void admin_steps(struct admin *a, size_t n, bool all);
 bool admin_step(struct admin *a);
+/* The same where nothing is done yet, and looking takes long: that we are at it is noted, when it is time. */
+bool admin_hold(struct admin *a);
 
 /* audit.c.  Is there room for the line of this change?  Else it is not to be done. */
 bool admin_audit_ready(struct admin *a, const struct dir_job *j);

@@ -179,6 +179,8 @@ admin_each(struct admin *a, const char *base, enum dir_scope scope, const char *
 			    "the directory's cookie is too long");
 		memcpy(cookie, a->out.cookie.p, a->out.cookie.n);
 		j.cookie = slice(cookie, a->out.cookie.n);
+		if (j.cookie.n && !admin_hold(a))
+			return false;
 	} while (j.cookie.n);
 	return true;
 }

@@ -3,6 +3,7 @@
  *	job-make   a call becomes an entry, and rows of a file become items of its parts
  *	job        the verbs of people: list, show, report, pause, resume, cancel, delete
  *	job-run    one that waits is taken, done and ended
+ *	job-person whose it is, and whether that person may have it done
  *	job-note   what is written while it is done: how far it is, and a report */
 #ifndef ADMIN_JOB_IMPL_H
 #define ADMIN_JOB_IMPL_H
@@ -26,6 +27,12 @@ bool admin_job_find(struct admin *a, struct slice id, const struct dir_entry **e
 /* now + ms, as the directory writes times */
 char *admin_job_time(struct arena *m, int64_t ms);
 
+/* job-person.c: is it a person's, for whom we may act? */
+bool admin_job_is_persons(const struct dir_entry *job);
+/* Is it the person who has asked, and one who may log in?  As `own` sees it.  NULL, or what is wrong; empty: nobody
+ * knows, and own->problem says why. */
+const char *admin_job_person(struct admin *own, const struct dir_entry *job);
+
 /* A list of texts that can be written as values. */
 struct job_values {
 	struct slice *v;
@@ -37,15 +44,17 @@ bool admin_job_part(struct admin *a, const char *job, unsigned number, const str
     const struct job_values *items, const struct job_values *report);
 
 /* ---- job-note.c: of who does a job; a call has it in `journal`. */
-enum job_stop { JOB_GO, JOB_PAUSE, JOB_CANCEL, JOB_LEAVE, JOB_LOST };
+enum job_stop { JOB_GO, JOB_PAUSE, JOB_CANCEL, JOB_LEAVE, JOB_LOST, JOB_OVER };
 struct admin_journal {
-	struct admin *a; /* as the person */
+	struct admin *a;   /* as the person */
+	struct admin *own; /* who looks whether that person may */
 	const struct dir_entry *job;
 	const char *holder;
 	const bool *leave; /* or NULL: we are to end */
 	unsigned parts;    /* that there are */
 	uint64_t done, total, told_ms;
 	enum job_stop stop;
+	const char *why; /* of JOB_OVER, or of JOB_CANCEL when nobody has wished it; else NULL */
 	struct admin_problem problem; /* why nothing could be written */
 	bool again;                   /* somebody had begun it */
 	struct buf report;            /* JSON texts, a line each */

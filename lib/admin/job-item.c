@@ -134,7 +134,7 @@ item_do(struct admin_journal *j, const struct admin_call *call, struct part *p, 
 		    put == ADMIN_PUT_THERE             ? S("") :
 							 json_text(json_find(v, S("note")));
 	}
-	if (put == ADMIN_PUT_FAILED && item_trouble(&problem)) {
+	if (put == ADMIN_PUT_FAILED && (j->stop != JOB_GO || item_trouble(&problem))) {
 		j->problem = problem;
 		json_free(&v);
 		return false;

@@ -104,6 +104,7 @@ rows_one(void *arg, const struct admin_row *row)
 	buf_lit(&b, "]}");
 	admin_job_value(r->a, &r->list, &b);
 	buf_fini(&b);
+	admin_breathe(r->a);
 }
 
 static bool

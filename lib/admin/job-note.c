@@ -131,6 +131,19 @@ journal_why(struct admin_journal *j)
 		j->stop = slice_eq(wish, S("pause")) ? JOB_PAUSE : JOB_CANCEL;
 }
 
+/* May the person have it done still? */
+static bool
+journal_person(struct admin_journal *j)
+{
+	const char *wrong = admin_job_is_persons(j->job) ? admin_job_person(j->own, j->job) : NULL;
+
+	if (!wrong)
+		return true;
+	j->stop = *wrong ? JOB_OVER : JOB_LOST;
+	j->why = *wrong ? wrong : NULL;
+	return false;
+}
+
 bool
 admin_journal_due(const struct admin_journal *j)
 {
@@ -148,6 +161,8 @@ admin_journal_note(struct admin_journal *j)
 	    slice_str(admin_job_time(&j->a->memory, admin_conf.job_lease)));
 	if (!journal_lines(j) || !admin_note(j->a, j->job->dn.p, journal_ours(j, false), &c))
 		journal_why(j);
+	else if (!journal_person(j))
+		;
 	else if (j->leave && *j->leave)
 		j->stop = JOB_LEAVE;
 	j->told_ms = clock_mono_ms();
@@ -192,15 +207,20 @@ admin_steps(struct admin *a, size_t n, bool all)
 }
 
 bool
+admin_hold(struct admin *a)
+{
+	struct admin_journal *j = a->call->journal;
+
+	return !j || !admin_journal_due(j) || admin_journal_note(j) ||
+	    admin_fail(a, ADMIN_CHANGED, "stopped", "the job is to stop here");
+}
+
+bool
 admin_step(struct admin *a)
 {
 	struct admin_journal *j = a->call->journal;
 
-	if (!j)
-		return true;
-	j->done++;
-	if (!admin_journal_due(j))
-		return true;
-	return admin_journal_note(j) ||
-	    admin_fail(a, ADMIN_CHANGED, "stopped", "the job is to stop here");
+	if (j)
+		j->done++;
+	return admin_hold(a);
 }

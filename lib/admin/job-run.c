@@ -11,6 +11,7 @@
 #include "admin/job-impl.h"
 #include "admin/job.h"
 #include "base/clock.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "json/json.h"
 
@@ -32,49 +33,6 @@ struct run {
 	size_t failed;
 	bool again;
 };
-
-/* ---- who has asked -------------------------------------------------------------------------------------------- */
-
-static bool
-run_is_person(const struct dir_entry *e)
-{
-	return slice_istarts(admin_value(e, "creatorsName"), S("uid="));
-}
-
-static const char *
-run_above(const char *dn)
-{
-	while (*dn && *dn != ',')
-		dn += *dn == '\\' && dn[1] ? 2 : 1;
-	return *dn ? dn + 1 : dn;
-}
-
-/* Is it the person who has asked, and one who may log in?  As the agent's own account sees it.  NULL, or what is wrong. */
-static const char *
-run_person(struct admin *own, const struct dir_entry *job)
-{
-	static const char *const attrs[] = { "entryUUID", "inetUserStatus", NULL },
-				 *const org[] = { "inetDomainStatus", NULL };
-	const char *dn = arena_cstr(&own->memory, admin_value(job, "creatorsName")), *above;
-	struct slice status;
-
-	if (!admin_search(own, dn, DIR_SCOPE_BASE, NULL, attrs))
-		return "";
-	if (!own->out.n ||
-	    !slice_ieq(admin_value(&own->out.entries[0], "entryUUID"),
-		admin_value(job, "tiermailJobAsker")))
-		return "who has asked for it is not there any more, or has another name";
-	status = admin_value(&own->out.entries[0], "inetUserStatus");
-	if (status.n && !slice_ieq(status, S("active")))
-		return "who has asked for it may not log in now";
-	above = run_above(run_above(dn)); /* the organisation, above ou=People */
-	if (!admin_search(own, above, DIR_SCOPE_BASE, NULL, org))
-		return "";
-	status = own->out.n ? admin_value(&own->out.entries[0], "inetDomainStatus") : S("");
-	return status.n && !slice_ieq(status, S("active")) ?
-	    "the organisation of who has asked for it is closed now" :
-	    NULL;
-}
 
 /* ---- taking and ending ------------------------------------------------------------------------------------------ */
 
@@ -132,7 +90,8 @@ run_read(struct run *r)
 
 /* ---- doing -------------------------------------------------------------------------------------------------------- */
 
-/* It was begun before, and what it is about cannot be found: because it was done? */
+/* It was begun before (by who died, or who was to stop behind its last step), and what it is about cannot be found:
+ * because it was done? */
 static bool
 run_was_done(struct run *r)
 {
@@ -144,7 +103,7 @@ run_was_done(struct run *r)
 	struct admin_org org;
 	bool good;
 
-	if (!r->again || !r->kind->gone)
+	if ((!r->again && !r->j.done) || !r->kind->gone)
 		return false;
 	a->own = true;
 	a->problem = &problem;
@@ -200,7 +159,9 @@ run_end(struct run *r)
 	if (r->j.stop == JOB_PAUSE)
 		(void)admin_journal_end(&r->j, "paused", NULL);
 	else if (r->j.stop == JOB_CANCEL)
-		(void)admin_journal_end(&r->j, "cancelled", NULL);
+		(void)admin_journal_end(&r->j, "cancelled", r->j.why);
+	else if (r->j.stop == JOB_OVER)
+		(void)admin_journal_end(&r->j, "failed", r->j.why);
 	else if (r->j.stop == JOB_LEAVE)
 		(void)admin_journal_end(&r->j, "waiting", NULL);
 	else if (r->j.stop == JOB_LOST || was.status == ADMIN_AWAY || was.status == ADMIN_UNKNOWN)
@@ -258,11 +219,12 @@ run_tell(const struct run *r, const char *state, struct admin_job_told *told)
 static const char *
 run_state(const struct run *r)
 {
-	return r->j.stop == JOB_LOST || r->j.stop == JOB_LEAVE ||
-		r->j.problem.status == ADMIN_AWAY || r->j.problem.status == ADMIN_UNKNOWN ?
-	    "left" :
-	    r->j.stop == JOB_PAUSE          ? "paused" :
-	    r->j.stop == JOB_CANCEL         ? "cancelled" :
+	return r->j.stop == JOB_PAUSE ? "paused" :
+	    r->j.stop == JOB_CANCEL   ? "cancelled" :
+	    r->j.stop == JOB_OVER     ? "failed" :
+	    r->j.stop == JOB_LOST || r->j.stop == JOB_LEAVE || r->j.problem.status == ADMIN_AWAY ||
+		r->j.problem.status == ADMIN_UNKNOWN ?
+				    "left" :
 	    r->j.problem.status == ADMIN_OK ? "done" :
 					      "failed";
 }
@@ -277,11 +239,12 @@ run_job(struct admin *own, const struct dir_entry *job, const char *holder, cons
 	bool making = slice_eq(admin_value(job, "tiermailJobState"), S("making")), taken;
 	const char *wrong = NULL;
 
-	r->as = run_is_person(job) ? mem_printf("dn:" SFMT, SARG(creator)) : NULL;
+	r->as = admin_job_is_persons(job) ? mem_printf("dn:" SFMT, SARG(creator)) : NULL;
 	r->j.holder = holder;
 	r->j.leave = stop;
 	r->j.job = job;
 	r->j.a = &r->a;
+	r->j.own = own;
 	r->again = r->j.again = slice_eq(admin_value(job, "tiermailJobState"), S("running"));
 	r->notes = (struct admin_call){ .as = r->as,
 		.who = arena_cstr(&r->keep, admin_dn_name(&r->keep, creator)),
@@ -293,14 +256,15 @@ run_job(struct admin *own, const struct dir_entry *job, const char *holder, cons
 		.problem = &r->j.problem,
 		.fiber = fiber_self() };
 	if (r->as)
-		wrong = run_person(own, job);
+		wrong = admin_job_person(own, job);
 	taken = (!wrong || *wrong) && run_take(r);
-	if (taken && (wrong || making || !run_read(r))) {
+	if (taken && making) { /* resumed, it would be done in part */
+		r->j.stop = JOB_CANCEL;
+		r->j.why = "its rows were not kept whole: begin it anew";
+	} else if (taken && (wrong || !run_read(r))) {
 		r->j.problem = (struct admin_problem){ ADMIN_FAILED, "job", "" };
 		snprintf(r->j.problem.text, sizeof(r->j.problem.text), "%s",
-		    wrong      ? wrong :
-			making ? "its rows were not kept whole: begin it anew" :
-				 "it is none that can be done");
+		    wrong ? wrong : "it is none that can be done");
 	} else if (taken) {
 		run_parts(r);
 		run_do(r);
@@ -321,19 +285,57 @@ run_job(struct admin *own, const struct dir_entry *job, const char *holder, cons
 
 /* ---- looking ---------------------------------------------------------------------------------------------------- */
 
+/* One of a person at a time, else who makes many has all the places: the next one follows when it is over. */
 struct look {
 	const struct dir_entry *v[LOOK_MOST];
 	size_t n;
+	struct map busy; /* people, by the DN */
 };
+
+static bool
+look_busy(struct admin *a, const struct dir_entry *e, void *arg)
+{
+	struct look *l = arg;
+
+	(void)map_put(&l->busy, arena_slice(&a->memory, admin_value(e, "creatorsName")), l);
+	return true;
+}
 
 static bool
 look_one(struct admin *a, const struct dir_entry *e, void *arg)
 {
 	struct look *l = arg;
+	struct slice who = admin_value(e, "creatorsName");
+	bool wished =
+	    admin_value(e, "tiermailJobWish").n > 0; /* it is to end, which is soon done */
 
-	if (run_is_person(e))
-		l->v[l->n++] = admin_entry_copy(a, e);
+	if (!admin_job_is_persons(e) || (!wished && map_get(&l->busy, who)))
+		return true;
+	l->v[l->n++] = admin_entry_copy(a, e);
+	if (!wished)
+		(void)map_put(&l->busy, admin_value(l->v[l->n - 1], "creatorsName"), l);
 	return l->n < LOOK_MOST;
+}
+
+static bool
+look_all(struct admin *a, struct look *l)
+{
+	static const char *const who[] = { "creatorsName", NULL };
+	const char *now = admin_job_time(&a->memory, 0);
+
+	return admin_each(a, admin_job_base(a), DIR_SCOPE_ONE,
+		   arena_printf(&a->memory,
+		       "(&(objectClass=tiermailJob)(tiermailJobState=running)(!("
+		       "tiermailJobUntil<=%s)))",
+		       now),
+		   who, look_busy, l) &&
+	    admin_each(a, admin_job_base(a), DIR_SCOPE_ONE,
+		arena_printf(&a->memory,
+		    "(&(objectClass=tiermailJob)(|(tiermailJobState=waiting)(&(|(tiermailJobState="
+		    "running)(tiermailJobState=making))(tiermailJobUntil<=%s))(&(tiermailJobState="
+		    "paused)(tiermailJobWish=cancel))))",
+		    now),
+		run_all, look_one, l);
 }
 
 bool
@@ -348,20 +350,14 @@ admin_job_next(struct loop *l, struct dir_agent *agent, const char *holder, cons
 		.call = &call,
 		.problem = problem,
 		.fiber = fiber_self() };
-	struct look look = { .n = 0 };
-	const char *now = admin_job_time(&a.memory, 0);
+	struct look found = { .n = 0 };
 	bool some = false;
 
 	*problem = (struct admin_problem){ .status = ADMIN_OK, .code = "", .text = "" };
-	if (admin_each(&a, admin_job_base(&a), DIR_SCOPE_ONE,
-		arena_printf(&a.memory,
-		    "(&(objectClass=tiermailJob)(|(tiermailJobState=waiting)(&(|(tiermailJobState="
-		    "running)(tiermailJobState=making))(tiermailJobUntil<=%s))(&(tiermailJobState="
-		    "paused)(tiermailJobWish=cancel))))",
-		    now),
-		run_all, look_one, &look))
-		for (size_t i = 0; i < look.n && !some; i++)
-			some = run_job(&a, look.v[i], holder, stop, told);
+	if (look_all(&a, &found))
+		for (size_t i = 0; i < found.n && !some; i++)
+			some = run_job(&a, found.v[i], holder, stop, told);
+	map_fini(&found.busy);
 	arena_reset(&a.memory);
 	arena_reset(&a.telling);
 	return some;
@@ -377,6 +373,10 @@ admin_job_run(struct admin *a)
 
 	if (!admin_job_find(a, admin_name(a, 0), &e))
 		return false;
+	if (a->call->as &&
+	    !slice_ieq(admin_value(e, "creatorsName"), slice_str(a->call->as + strlen("dn:"))))
+		return admin_fail(a, ADMIN_DENIED, "not-yours", SFMT ": the job is another's",
+		    SARG(admin_name(a, 0)));
 	holder =
 	    arena_printf(&a->memory, "%s %llu", a->call->who, (unsigned long long)clock_mono_us());
 	if (slice_eq(admin_value(e, "tiermailJobState"), S("running")) &&

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Jobs: what is many changes is kept in the directory and goes on where it stopped.  Who does one is killed behind each of
 its requests to slapd; admind is killed, and slapd is away; it is paused, cancelled, and ends with its person's role."""
-import base64, http.client, json, os, signal, socket, ssl, stat, subprocess, sys, threading, urllib.parse
+import base64, http.client, json, os, re, signal, socket, ssl, stat, subprocess, sys, threading, time, urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tm
@@ -120,8 +120,10 @@ REAL = urllib.parse.unquote(sb.env["LDAP_URL"].split("://")[1].rstrip("/"))
 
 
 class Cutter:
-    """Between a program and slapd: counts requests, and kills the program when it has sent the `left`th."""
+    """Between a program and slapd: counts requests, and kills the program when it has sent the `left`th; or keeps it waiting behind
+    the first entry that it adds, as long as there is a gate that is shut."""
     def __init__(self):
+        self.gate, self.there, self.answered, self.started = None, *(threading.Event() for _ in range(3))
         self.path, self.left, self.victim, self.count = os.path.join(sb.dir, "cut.sock"), 0, None, 0
         self.s = socket.socket(socket.AF_UNIX)
         self.s.bind(self.path)
@@ -136,14 +138,15 @@ class Cutter:
             threading.Thread(target=self.up, args=(c, b), daemon=True).start()
             threading.Thread(target=self.down, args=(b, c), daemon=True).start()
 
-    @staticmethod
-    def down(a, b):
+    def down(self, a, b):
         try:
             while data := a.recv(65536):
+                self.answered.set()
                 b.sendall(data)
             b.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
+        self.answered.set()
 
     def up(self, a, b):
         held = b""
@@ -159,11 +162,18 @@ class Cutter:
                         n = int.from_bytes(held[2:skip], "big")
                     if len(held) < skip + n:
                         break
+                    adds = held[skip + 2 + held[skip + 1]] == 0x68
+                    self.answered.clear()
                     b.sendall(held[:skip + n])
                     held = held[skip + n:]
+                    if adds and self.gate:
+                        self.there.set()
+                        self.gate.wait()
                     self.count += 1
-                    if self.left and self.count == self.left and self.victim:
+                    if self.left and self.count == self.left:
+                        self.started.wait()
                         self.victim.kill()
+                        return              # what it has sent meanwhile is not heard
             b.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
@@ -184,9 +194,38 @@ with open(secret, "w") as f:
     f.write(sb.env["LDAP_SERVICE_PASSWORD"] + "\n")
 
 
-def over(id):
+def ber(tag, *parts):
+    body = b"".join(p.encode() if isinstance(p, str) else p for p in parts)
+    return bytes([tag, 0x82]) + len(body).to_bytes(2, "big") + body
+
+
+class Root:
+    """The directory's administrator on a connection that stays: a program for each change would take longer than the change."""
+    def __init__(self):
+        self.begin()
+
+    def begin(self):
+        self.s = socket.socket(socket.AF_UNIX)
+        self.s.connect(REAL)
+        self.s.settimeout(tm.LONG)
+        self.ask(ber(0x60, b"\2\1\3", ber(4, sb.env["LDAP_ADMIN_DN"]), ber(0x80, sb.env["LDAP_ADMIN_PASSWORD"])))
+
+    def ask(self, op):
+        self.s.sendall(ber(0x30, b"\2\1\1", op))
+        said = self.s.recv(65536)
+        if b"\x0a\1\0" not in said:          # resultCode success
+            raise OSError(f"slapd refuses: {said!r}")
+
+    def replace(self, dn, **attributes):
+        self.ask(ber(0x66, ber(4, dn), ber(0x30, *(ber(0x30, b"\x0a\1\2", ber(0x30, ber(4, a), ber(0x31, ber(4, v)))) for a, v in attributes.items()))))
+
+
+root = Root()
+
+
+def over(id, **more):
     """The time of who holds it is over."""
-    ldap("ldapmodify", text=f"dn: cn={id},ou=Jobs,{BASE}\nchangetype: modify\nreplace: tiermailJobUntil\ntiermailJobUntil: 20200101000000Z\n")
+    root.replace(f"cn={id},ou=Jobs,{BASE}", tiermailJobUntil="20200101000000Z", **more)
 
 
 def diradm(*words):
@@ -205,14 +244,15 @@ def killed(what, *words):
     """A job whose doer dies behind its first request, then its second ...: until one lives to its end."""
     id = records("job", "create", *words)[0]["job"]
     for dead in range(200):
-        cutter.count, cutter.victim, cutter.left = 0, None, dead + 1
+        cutter.started.clear()
+        cutter.count, cutter.left = 0, dead + 1
         p = subprocess.Popen(diradm("job", "run", id), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         cutter.victim = p
-        if cutter.count >= cutter.left:
-            p.kill()
+        cutter.started.set()
         said = p.communicate(timeout=tm.LONG)
         if p.returncode != -signal.SIGKILL:
             break
+        cutter.answered.wait(tm.LONG)       # else slapd may do what is written last behind what comes next
         over(id)
     cutter.left = 0
     state = records("job", "show", id)[0]
@@ -223,6 +263,9 @@ def killed(what, *words):
 P1, P2 = (f"o={d},o=Acme,{BASE}" for d in ("one.test", "two.test"))
 org("three.test", ["u1", "u2", "oa"])
 org("four.test", ["u1", "u2"], alias=["five.test"])
+org("six.test", [])
+must(TOP, "DELETE", "orgs/six.test")
+must(TOP, "POST", "groups", {"name": "all@two.test", "member": ["u1@three.test", "oa@two.test", "u2@three.test"], "owner": ["oa@three.test", "oa@two.test"]})
 must(TOP, "POST", "roles/provider/grant", {"names": ["oa@three.test", "Acme"]})
 for u in ("mo", "re", "pu"):
     must(TOP, "POST", "users", {"name": f"{u}@one.test", "password": "geheim-1"})
@@ -257,12 +300,47 @@ tm.is_(found(f"o=four.test,o=Acme,{BASE}", "(uid=u2)", "mailAlternateAddress")[0
 id = killed("an organisation is purged", "org", "purge", "three.test")
 tm.ok(not found(BASE, "(sunPreferredDomain=three.test)") and not found(BASE, "(member=uid=oa,ou=People,o=three.test,*)"), "and all that was in it")
 tm.is_([m for m in found(f"o=Acme,{BASE}", "(cn=Provider Admins)", "member")[0][1] if "three.test" in m], [], "nobody of that name has a role over more")
+tm.is_([[m.split(",")[2] for m in found(P2, "(cn=all)", a)[0][1]] for a in ("uniqueMember", "owner")], [["o=two.test"]] * 2, "nor is in a list of others, or owns one")
 id = killed("a file", "import", "one.test", "text=user,name\n" + "".join(f"f{i}@one.test,F{i}\n" for i in range(4)) + "f0@one.test,F\n")
 tm.is_([(r["line"], r["result"]) for r in records("job", "report", id) if r["line"] > 5 or r["result"] not in ("made", "there")], [(6, "there")], "each row once, and none failed")
 tm.is_(len(found(f"ou=People,{P1}", "(uid=f*)")), 4, "and each user is there")
 
+# ---- what it is about is gone: it was done, if it had begun
+ids = [records("job", "create", "org", "purge", "six.test")[0]["job"] for _ in range(2)]
+root.replace(f"cn={ids[0]},ou=Jobs,{BASE}", tiermailJobDone="3", tiermailJobTotal="3")
+ldap("ldapdelete", "-r", f"o=six.test,o=Acme,{BASE}")
+for i in ids:
+    records("job", "run", i)
+tm.is_([records("job", "show", i)[0]["state"] for i in ids], ["done", "failed"], "one that was stopped behind its last step is done; one that never began has failed")
+
+# ---- who has asked for it may not log in any more, while it is done
+def by(who, *words):
+    r = subprocess.run([*diradm()[:-1], who, *words], capture_output=True, text=True)
+    return r.stdout + r.stderr
+
+
+id = json.loads(by(ORG, "job", "create", "import", "one.test", "text=user,name\n" + "".join(f"s{i}@one.test,S{i}\n" for i in range(5))).splitlines()[0])["job"]
+tm.ok("is another's" in by("prov@one.test", "job", "run", id), "who is above does not do it in another's name")
+cutter.gate = threading.Event()
+p = subprocess.Popen([*diradm()[:-1], ORG, "job", "run", id], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+tm.ok(cutter.there.wait(tm.LONG), "a job is at its first row")
+root.replace(f"uid=oa,ou=People,{P1}", inetUserStatus="inactive")
+time.sleep(1.1)         # a note is written each second, and not before
+cutter.gate.set()
+p.communicate(timeout=tm.LONG)
+cutter.gate = None
+end = records("job", "show", id)[0]
+tm.ok(end["state"] == "failed" and "may not log in" in end["text"] and len(found(f"ou=People,{P1}", "(|(uid=s0)(uid=s1)(uid=s2)(uid=s3)(uid=s4))")) == 1,
+      "it ends, whose person may not log in any more, while it is done") or tm.diag(f"{end}")
+root.replace(f"uid=oa,ou=People,{P1}", inetUserStatus="active")
+
 # ---- admind is killed, and slapd away
+half = records("job", "create", "import", "one.test", "text=user,name\nhalf@one.test,H\n")[0]["job"]
+over(half, tiermailJobState="making")
 sb.restart("admind")
+end = ends(TOP, half, "cancelled", "failed", "done")
+tm.is_((end["state"], ask(TOP, "POST", f"jobs/{half}/resume")[0], found(BASE, "(uid=half)")), ("cancelled", 400, []), "what was not kept whole is not done, nor resumed")
+tm.is_(ask(TOP, "POST", f"jobs/{half}/run")[0], 404, "admind does none while a request waits")
 N = 120
 id = make(ORG, "import", "one.test", text="user,name\n" + "".join(f"k{i:03d}@one.test,K {i}\n" for i in range(N)))
 for what in ("admind", "slapd", "admind"):
@@ -272,6 +350,7 @@ for what in ("admind", "slapd", "admind"):
     sb.restart(what)
     held = subprocess.run([*diradm()[:-1], ORG, "job", "run", id], capture_output=True, text=True)
     tm.ok("somebody is at it" in held.stderr, f"{what} has died: while its time is not over nobody else goes on")
+    root.begin()
     over(id)
 end = ends(ORG, id, "done", "failed")
 tm.is_((end["state"], end["done"], len(found(f"ou=People,{P1}", "(uid=k*)"))), ("done", N, N), "killed twice, and slapd once, every row of a file is done")
@@ -281,15 +360,20 @@ tm.ok(sum(r["result"] == "there" for r in rows) <= 3 and all("before a stop" in 
 
 # ---- paused, resumed, cancelled; the person
 id = make(ORG, "import", "one.test", text="user,name\n" + "".join(f"w{i:03d}@one.test,W {i}\n" for i in range(N)))
+next = make(ORG, "import", "one.test", text="user,name\nw@one.test,W\n")
+tm.wait_for(lambda: job(ORG, id)["done"] > 0, what="its first rows")
+together = [j for j in must(ORG, "GET", "jobs")["records"] if j["state"] == "running"]
 must("prov@one.test", "POST", f"jobs/{id}/pause")
 end = ends(ORG, id, "paused", "done")
+tm.is_(ends(ORG, next, "done", "failed")["state"], "done", "the next one of the same person follows")
+tm.ok(len(together) < 2, "and not before") or tm.diag(f"{together}")
 tm.ok(end["state"] == "paused" and end["done"] < N and "wish" not in end, "who is above pauses it")
 tm.is_(ask("prov@one.test", "POST", f"jobs/{id}/resume")[0], 403, "and cannot have it go on in another's name")
 must(ORG, "POST", f"jobs/{id}/resume")
 tm.wait_for(lambda: job(ORG, id)["done"] > end["done"] or job(ORG, id)["state"] == "done", what="it goes on")
 must(ORG, "POST", f"jobs/{id}/cancel")
 end = ends(ORG, id, "cancelled", "done")
-tm.ok(end["state"] == "cancelled" and end["done"] == len(found(f"ou=People,{P1}", "(uid=w*)")), "who has made it cancels it; what is done stays")
+tm.ok(end["state"] == "cancelled" and end["done"] == len(found(f"ou=People,{P1}", "(&(uid=w*)(!(uid=w)))")), "who has made it cancels it; what is done stays")
 tm.is_([ask(ORG, "POST", f"jobs/{id}/{w}")[1].get("code") for w in ("pause", "cancel", "resume")], ["job-state"] * 3, "then it is over")
 id = make(ORG, "import", "one.test", text="user,name\n" + "".join(f"r{i:03d}@one.test,R {i}\n" for i in range(N)))
 tm.wait_for(lambda: found(f"ou=People,{P1}", "(|(uid=r0*)(uid=r1*))"), what="the first rows")
@@ -312,4 +396,7 @@ ldap("ldapdelete", "-r", f"ou=Jobs,{BASE}")
 status, said = ask(TOP, "POST", "jobs", {"names": ["user", "purge", "one.test"]})
 tm.ok(status == 500 and said.get("code") == "no-jobs" and "diradm init" in said["detail"], "a directory without a place for jobs: what is to be done is said") or tm.diag(f"{status} {said}")
 tm.ok(any(r.get("name") == f"ou=Jobs,{BASE}" for r in must(TOP, "GET", "init")["records"]), "and init has the entry")
+SETUP = tm.TOP + "/scripts/setup/tiermail-setup"
+r = subprocess.run([SETUP, "-c", sb.conf("tiermail.conf"), "directory"], capture_output=True, text=True)
+tm.ok(f"dn: ou=Jobs,{BASE}\nchangetype: add" in r.stdout and re.search(f'(?m)^olcAccess: .*to dn.children="ou=Jobs,{BASE}" attrs=tiermailJobItem', r.stdout), "and tiermail-setup directory prints the entry and the rights") or tm.diag(r.stderr)
 tm.done()
