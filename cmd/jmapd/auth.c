@@ -24,12 +24,12 @@ struct welcome {
 
 /* `error` of RFC 6750 3.1, or NULL: it was no token. */
 static enum http_next
-jmapd_auth_unauthorized(struct session *s, const char *error, const char *why)
+jmapd_auth_unauthorized(struct session *s, unsigned status, const char *error, const char *why)
 {
 	char *bearer = error ? mem_printf("Bearer realm=\"tiermail\", error=\"%s\"", error) :
 			       mem_str("Bearer realm=\"tiermail\"");
 
-	http_server_answer(&s->http, 401);
+	http_server_answer(&s->http, status);
 	/* A proxy's clients log in there, and a browser must not ask for a password of its own. */
 	if (!s->proxy && !error)
 		http_server_field(&s->http, "WWW-Authenticate",
@@ -88,6 +88,7 @@ jmapd_auth_accepted(struct session *s, const struct login_result *r)
 	w->account = arena_slice(a, r->user.account);
 	w->limits = r->user.limits;
 	w->mechanism = r->mechanism;
+	s->token_until = r->user.token_until;
 	home = store_home_find(&jmapd.homes, w->account, r->user.partition, &account);
 	if (home)
 		http_server_resume(&s->http,
@@ -114,11 +115,12 @@ jmapd_auth_refused(struct session *s, const struct login_result *r)
 		s->http.reader.head.keep = false;
 	if (r->outcome == LOGIN_AWAY)
 		return route_problem(s, 503, "about:blank", a->text);
-	if (r->outcome == LOGIN_FORBIDDEN || r->outcome == LOGIN_SCOPE ||
-	    (r->outcome == LOGIN_INACTIVE && !s->proxy))
+	if (r->outcome == LOGIN_FORBIDDEN || (r->outcome == LOGIN_INACTIVE && !s->proxy))
 		return route_problem(s, 403, "about:blank", a->text);
+	if (r->outcome == LOGIN_SCOPE)
+		return jmapd_auth_unauthorized(s, 403, "insufficient_scope", a->text);
 	if (r->outcome != LOGIN_ELSEWHERE)
-		return jmapd_auth_unauthorized(s,
+		return jmapd_auth_unauthorized(s, 401,
 		    r->outcome == LOGIN_TOKEN ? "invalid_token" : NULL, a->text);
 	/* A proxy goes there itself. */
 	http_server_answer(&s->http, 421);
@@ -248,10 +250,11 @@ jmapd_auth_request(struct session *s)
 		shown = account;
 	if (!shown.p) {
 		jmapd_auth_forget(s);
-		return jmapd_auth_unauthorized(s, NULL, "Who are you?\n");
+		return jmapd_auth_unauthorized(s, 401, NULL, "Who are you?\n");
 	}
 	hash = siphash(&jmapd.key, shown) | 1;
-	if (s->user && s->credentials == hash && clock_mono_ms() - s->checked_ms < KNOWN_MS)
+	if (s->user && s->credentials == hash && clock_mono_ms() - s->checked_ms < KNOWN_MS &&
+	    (!s->token_until || clock_now() < s->token_until))
 		return route_request(s);
 	jmapd_auth_forget(s);
 	s->credentials = hash;
@@ -263,7 +266,7 @@ jmapd_auth_request(struct session *s)
 		return jmapd_auth_basic(s, slice_from(shown, 6));
 	if (slice_istarts(shown, S("Bearer ")) && login_offers_oauth())
 		return jmapd_auth_bearer(s, slice_from(shown, 7));
-	return jmapd_auth_unauthorized(s, NULL,
+	return jmapd_auth_unauthorized(s, 401, NULL,
 	    login_offers_oauth() ? "Only Basic and Bearer are known here\n" :
 				   "Only Basic is known here\n");
 }

@@ -30,6 +30,7 @@ struct session {
 	struct jmapd_user *user; /* of the request in hand, or of the last one */
 	uint64_t credentials;    /* hash of what he has shown, 0 = nothing good */
 	uint64_t checked_ms;     /* when the directory was asked about them */
+	int64_t token_until;     /* unix seconds: the end of the token that they are, or 0 */
 };
 
 static inline struct session *
