@@ -28,7 +28,7 @@ struct jwt {
 enum jwt_result {
 	JWT_OK,
 	JWT_MALFORMED, /* it is no token that we read */
-	JWT_NO_KEY,    /* no key of the set fits: it may be a new one */
+	JWT_NO_KEY,    /* no key of the set fits, or it names none: it may be a new one */
 	JWT_FORGED     /* a key of that name is there, and has not signed it */
 };
 /* *t is to be freed after JWT_OK, and is empty after all else; *why is English and static. */
@@ -49,6 +49,4 @@ struct jwt_rules {
 };
 /* NULL, or why these claims are not good here and now: English, static (RFC 7519 4.1).  *expires: their `exp`, 0: none. */
 const char *jwt_judge(const struct json_t *claims, const struct jwt_rules *rules, int64_t *expires);
-/* Is `word` one of `text`, a list with blanks, or an array of them (RFC 6749 3.3, RFC 9068 2.2.3)? */
-bool jwt_has_word(const struct json_t *text, struct slice word);
 #endif

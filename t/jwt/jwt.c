@@ -71,6 +71,20 @@ test_good(void)
 	}
 }
 
+/* A server that names no keys changes them, too. */
+static void
+test_nameless(void)
+{
+	char *text = fixture("nokid"), *sig = strrchr(text, '.') + 5;
+	const char *why;
+	struct jwt t;
+
+	*sig = *sig == 'A' ? 'B' : 'A';
+	eq(jwt_open(keys, slice_str(text), &t, &why), JWT_NO_KEY,
+	    "of no name, what no key has signed may be of a new one");
+	free(text);
+}
+
 static void
 test_bad(void)
 {
@@ -193,6 +207,7 @@ main(void)
 {
 	test_keys();
 	test_good();
+	test_nameless();
 	test_bad();
 	test_bent();
 	test_claims();
