@@ -70,8 +70,9 @@ user_domain_good(struct slice domain)
 	return false;
 }
 
-char *
-oauth_user_of(const struct json_t *claims, const char **why)
+/* The login name that these claims say, by login.oauth_claim and login.oauth_domains; NULL with *why (static).  Heap. */
+static char *
+user_of(const struct json_t *claims, const char **why)
 {
 	struct slice claim = slice_str(shared.login_oauth_claim), name;
 	char **domains = shared.login_oauth_domains;
@@ -141,7 +142,7 @@ oauth_grant_make(struct oauth_grant *g, const struct json_t *claims, bool strict
 	if (!g->why && strict && grant_of_id_token(claims))
 		g->why = "it is an ID token, and no access token";
 	if (!g->why)
-		g->user = oauth_user_of(claims, &g->why);
+		g->user = user_of(claims, &g->why);
 	if (!g->user)
 		return;
 	g->why = NULL;

@@ -111,8 +111,9 @@ oauth_source_good(struct slice text)
 					    oauth_url_parse(text, &u);
 }
 
-void
-oauth_escape(struct buf *b, struct slice value)
+/* Percent-encoded as in a form (RFC 3986 2.3 stays). */
+static void
+https_escape(struct buf *b, struct slice value)
 {
 	for (size_t i = 0; i < value.n; i++) {
 		char c = value.p[i];
@@ -131,7 +132,7 @@ oauth_form(struct buf *b, const char *name, struct slice value)
 	if (b->n)
 		buf_char(b, '&');
 	buf_printf(b, "%s=", name);
-	oauth_escape(b, value);
+	https_escape(b, value);
 }
 
 /* ---- the end --------------------------------------------------------------------------------------------- */
@@ -474,9 +475,9 @@ https_basic(const char *client, const char *secret)
 	struct buf plain = { 0 }, b = { 0 };
 	char *text;
 
-	oauth_escape(&plain, slice_str(client));
+	https_escape(&plain, slice_str(client));
 	buf_char(&plain, ':');
-	oauth_escape(&plain, slice_str(secret));
+	https_escape(&plain, slice_str(secret));
 	buf_lit(&b, "Basic ");
 	base64_write(&b, buf_get(&plain));
 	text = mem_strn(b.p, b.n);

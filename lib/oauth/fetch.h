@@ -47,6 +47,4 @@ void oauth_fetch_start(struct oauth_web *w, const struct oauth_question *q, stru
 
 /* Appends "&name=value" (without "&" at the beginning), percent-encoded. */
 void oauth_form(struct buf *b, const char *name, struct slice value);
-/* Appends the value, percent-encoded as in a form (RFC 3986 2.3 stays). */
-void oauth_escape(struct buf *b, struct slice value);
 #endif

@@ -40,7 +40,4 @@ bool oauth_scope_has(const struct oauth_grant *g, const char *service, struct sl
 void oauth_scope_write(const char *service, struct buf *b);
 /* What is wrong with login.oauth*, a line each; false when something is. */
 bool oauth_settings_check(struct buf *out);
-
-/* The login name that these claims say, by login.oauth_claim and login.oauth_domains; NULL with *why (static).  Heap. */
-char *oauth_user_of(const struct json_t *claims, const char **why);
 #endif

@@ -25,10 +25,9 @@ struct oauth_provider {
 	struct loop *loop;
 	char *issuer, *metadata, *keys_from, *ca;
 	char *endpoints[OAUTH_ENDPOINTS];
-	bool names_itself;
 	struct jwt_keys *keys;
 	uint64_t metadata_ms, keys_ms; /* loop_now + 1 of when they came; 0: they have not */
-	uint64_t tried_ms;             /* ... of the last fetch that was begun */
+	uint64_t tried_ms; /* ... of the last fetch: of its beginning, and then of its end */
 	bool busy, failed;
 	unsigned wanted; /* of the fetch under way */
 	char *source;    /* ... of which this is */
@@ -52,6 +51,7 @@ provider_over(struct oauth_provider *p)
 	struct list ready;
 
 	p->busy = false;
+	p->tried_ms = provider_now(p); /* a server that hangs takes the whole pause to fail */
 	list_init(&ready);
 	while ((w = list_first(&p->waiters, struct provider_waiter, link))) {
 		list_remove(&w->link);
@@ -149,10 +149,7 @@ static const char *
 provider_take(struct oauth_provider *p, const struct json_t *v)
 {
 	static const char *const names[OAUTH_ENDPOINTS] = {
-		[OAUTH_AUTHORIZATION] = "authorization_endpoint",
-		[OAUTH_TOKEN] = "token_endpoint",
 		[OAUTH_INTROSPECTION] = "introspection_endpoint",
-		[OAUTH_END_SESSION] = "end_session_endpoint",
 		[OAUTH_JWKS] = "jwks_uri",
 	};
 	struct oauth_url u;
@@ -172,9 +169,6 @@ provider_take(struct oauth_provider *p, const struct json_t *v)
 		if (url.p)
 			p->endpoints[i] = mem_strn(url.p, url.n);
 	}
-	p->names_itself = false;
-	(void)json_get_bool(json_find(v, S("authorization_response_iss_parameter_supported")),
-	    &p->names_itself);
 	return NULL;
 }
 
@@ -268,7 +262,7 @@ oauth_provider_set(struct oauth_provider *p, const struct oauth_settings *s)
 		mem_free(&p->endpoints[i]);
 	jwt_keys_free(&p->keys);
 	p->metadata_ms = p->keys_ms = p->tried_ms = 0;
-	p->failed = p->names_itself = false;
+	p->failed = false;
 	if (!p->busy)
 		return;
 	op_cancel(&p->op); /* by the settings of before: again, for those who wait */
@@ -330,12 +324,6 @@ const char *
 oauth_provider_endpoint(const struct oauth_provider *p, enum oauth_endpoint which)
 {
 	return p->endpoints[which];
-}
-
-bool
-oauth_provider_names_itself(const struct oauth_provider *p)
-{
-	return p->names_itself;
 }
 
 const char *

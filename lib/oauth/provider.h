@@ -40,16 +40,7 @@ void oauth_provider_start(struct oauth_provider *p, unsigned need, struct op *op
 
 /* NULL or empty: not known, or it says none.  Valid until the loop goes on. */
 const struct jwt_keys *oauth_provider_keys(const struct oauth_provider *p);
-enum oauth_endpoint {
-	OAUTH_AUTHORIZATION,
-	OAUTH_TOKEN,
-	OAUTH_INTROSPECTION,
-	OAUTH_END_SESSION,
-	OAUTH_JWKS,
-	OAUTH_ENDPOINTS
-};
+enum oauth_endpoint { OAUTH_INTROSPECTION, OAUTH_JWKS, OAUTH_ENDPOINTS };
 const char *oauth_provider_endpoint(const struct oauth_provider *p, enum oauth_endpoint which);
-/* Does it say that its answers name it (RFC 9207 2.3)? */
-bool oauth_provider_names_itself(const struct oauth_provider *p);
 const char *oauth_provider_why(const struct oauth_provider *p); /* of the last failure */
 #endif

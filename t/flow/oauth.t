@@ -2,7 +2,7 @@
 """OAUTHBEARER, XOAUTH2 and Bearer: who brings an access token of the site's authorization server comes in at every
 door, by its signature or by what the server says of it; nobody else does, whatever is forged, expired or for others; a server
 that is away is nobody's fault; and each of a client's mistakes is told as RFC 7628 wants it."""
-import base64, email.message, http.client, imaplib, json, os, poplib, re, shutil, smtplib, subprocess, sys, threading, time
+import base64, email.message, http.client, imaplib, json, os, poplib, re, shutil, smtplib, subprocess, sys, threading, time, urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import oidc, tm, wire
@@ -142,6 +142,11 @@ for mode in ("garbage", "large", "redirect"):
     sb.restart("pop3d")
     how, text, error = imap(t1, say=Pop3(sb, "POP3S"))
     ok("[SYS/TEMP]" in text, f"a server that says {mode}: {text}")
+op.set(mode="drip")
+sb.restart("pop3d")
+began = time.monotonic()
+how, text, error = imap(t1, say=Pop3(sb, "POP3S"))
+ok("[SYS/TEMP]" in text and time.monotonic() - began < 25, f"and one that hangs is not asked for ever: {text}")
 op.set(mode="", lie={"issuer": "https://elsewhere.test"})
 sb.restart("pop3d")
 ok("[SYS/TEMP]" in imap(t1, say=Pop3(sb, "POP3S"))[1], "metadata of another issuer are nobody's")
@@ -177,6 +182,21 @@ rc, text = curl(sb.env["WEBJMAPURL"], "-D", "-", t=token(exp=1))
 ok('error="invalid_token"' in text and " 401" in text, "which says what is wrong with a token")
 rc, text = curl(sb.env["JMAPURL"], "-D", "-", t=token(exp=1))
 ok('error="invalid_token"' in text and " 401" in text, "as jmapd does")
+rc, text = curl(sb.env["JMAPURL"], "-D", "-", t=token(scope="x"))
+ok('error="insufficient_scope"' in text and " 403" in text, "and that it lacks a scope")
+u, head = urllib.parse.urlsplit(sb.env["JMAPURL"]), {"Authorization": "Bearer " + token(exp=int(time.time()) + 2)}
+c = http.client.HTTPSConnection(u.hostname, u.port, context=wire.context(sb), timeout=tm.LONG) if u.scheme == "https" else http.client.HTTPConnection(u.hostname, u.port, timeout=tm.LONG)
+
+
+def again():
+    c.request("GET", u.path, headers=head)
+    r = c.getresponse()
+    r.read()
+    return r.status
+
+
+is_(again(), 200, "jmapd takes a short one")
+ok(tm.wait_for(lambda: again() == 401, 15), "and asks again on its connection when that has expired")
 c = imaplib.IMAP4_SSL(host, sb.port("IMAPS"), ssl_context=wire.context(sb))
 c.authenticate("XOAUTH2", lambda _: xoauth2(t1, name(1)))
 is_(c.select()[0], "OK", "Python's imaplib")
