@@ -12,6 +12,7 @@ SHIM = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,9 +43,12 @@ int fdatasync(int fd)
 {
 	return fails("FAIL_LOG", fd, ".log") || fails("FAIL_INDEX", fd, "data.mdb") ? -1 : (int)syscall(SYS_fdatasync, fd);
 }
+/* A frame sets out, and is waited for later; a frame or bodies are waited for. */
 int sync_file_range(int fd, off_t at, off_t n, unsigned flags)
 {
-	return fails("FAIL_LOG", fd, ".log") ? -1 : (int)syscall(SYS_sync_file_range, fd, at, n, flags);
+	if (flags & SYNC_FILE_RANGE_WAIT_AFTER ? fails("FAIL_LOG", fd, ".log") || fails("FAIL_BODIES", fd, "/bodies") : fails("FAIL_START", fd, ".log"))
+		return -1;
+	return (int)syscall(SYS_sync_file_range, fd, at, n, flags);
 }
 int fsync(int fd)
 {
@@ -155,7 +159,10 @@ class Store:
         return subprocess.run([f"{tm.BINDIR}/storectl", "-c", f"{self.dir}/tiermail.conf", *args], capture_output=True, text=True)
 
 
-for name, key, loaders, fails in (("sync", "FAIL_SYNC", 1, 12), ("log", "FAIL_LOG", 2, 12), ("commit", "FAIL_COMMIT", 2, 12)):
+for name, key, loaders, fails in (("sync", "FAIL_SYNC", 1, 12), ("log", "FAIL_LOG", 2, 12), ("commit", "FAIL_COMMIT", 2, 12),
+                                  ("bodies", "FAIL_BODIES", 2, 12), ("start", "FAIL_START", 2, 12)):
+    if name in ("bodies", "start") and not os.path.exists(f"{s.part}/log/bodies"):
+        continue    # this file system has no journal of bodies
     s = Store(name, "log_bodies = 0\n" if name == "sync" else "")
     s.start(LD_PRELOAD=f"{DIR}/shim.so", **{key: f"{s.dir}/fail"})
     tm.is_(s.load(f"{s.dir}/fail", loaders, 300, 20 if loaders == 1 else 3, 9 if loaders == 1 else 12, fails), [0] * loaders,

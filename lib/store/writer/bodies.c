@@ -180,10 +180,11 @@ writer_bodies_sync(struct part_files *f, const struct wlog *l)
 			return -errno;
 		b->stable = size;
 	} else {
-		/* The disk gets both before one is waited for. */
-		if (l->at <= l->stable)
-			(void)!sync_file_range(l->fd, (off_t)l->before, (off_t)(l->at - l->before),
-			    SYNC_FILE_RANGE_WRITE);
+		/* The disk gets both before one is waited for.  What could not set out may be told here alone. */
+		if (l->at <= l->stable &&
+		    sync_file_range(l->fd, (off_t)l->before, (off_t)(l->at - l->before),
+			SYNC_FILE_RANGE_WRITE) < 0)
+			return -errno;
 		if (sync_file_range(b->fd, (off_t)b->at, (off_t)b->bytes.n, all) < 0)
 			return -errno;
 	}
