@@ -16,4 +16,8 @@ int files_make_dirs_at(int at, const char *path, mode_t mode) MUSTCHECK;
 int files_write_at(int fd, const void *p, size_t n, uint64_t at) MUSTCHECK;
 /* The same where the descriptor stands. */
 int files_write(int fd, const void *p, size_t n) MUSTCHECK;
+/* Has the disk begin with n bytes at offset `at` (0: to the end) of a file that is synced later.  0, or -errno of a
+ * file system that cannot take them (sync_file_range(2): EIO, ENOSPC, EDQUOT): it may not tell the later sync.  That a
+ * kernel does not know the call is no error. */
+int files_set_out(int fd, uint64_t at, uint64_t n) MUSTCHECK;
 #endif

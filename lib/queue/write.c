@@ -233,11 +233,10 @@ qwrite_spill(struct qwriter *w, struct wbody *q)
 	q->written += q->bytes.n;
 	buf_clear(&q->bytes);
 	if (q->written - q->flushed >= WRITEBACK_EVERY) {
-		(void)sync_file_range(q->fd, (off_t)q->flushed, (off_t)(q->written - q->flushed),
-		    SYNC_FILE_RANGE_WRITE);
+		e = files_set_out(q->fd, q->flushed, q->written - q->flushed);
 		q->flushed = q->written;
 	}
-	return 0;
+	return e;
 }
 
 int

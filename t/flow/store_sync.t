@@ -43,10 +43,11 @@ int fdatasync(int fd)
 {
 	return fails("FAIL_LOG", fd, ".log") || fails("FAIL_INDEX", fd, "data.mdb") ? -1 : (int)syscall(SYS_fdatasync, fd);
 }
-/* A frame sets out, and is waited for later; a frame or bodies are waited for. */
+/* A frame or a large body sets out, and is waited for later; a frame or bodies in their journal are waited for. */
 int sync_file_range(int fd, off_t at, off_t n, unsigned flags)
 {
-	if (flags & SYNC_FILE_RANGE_WAIT_AFTER ? fails("FAIL_LOG", fd, ".log") || fails("FAIL_BODIES", fd, "/bodies") : fails("FAIL_START", fd, ".log"))
+	if (flags & SYNC_FILE_RANGE_WAIT_AFTER ? fails("FAIL_LOG", fd, ".log") || fails("FAIL_BODIES", fd, "/bodies")
+	                                       : fails("FAIL_START", fd, ".log") || fails("FAIL_LARGE", fd, "(deleted)"))
 		return -1;
 	return (int)syscall(SYS_sync_file_range, fd, at, n, flags);
 }
@@ -127,13 +128,13 @@ class Store:
         self.p.terminate()
         return self.p.wait(tm.LONG)
 
-    def load(self, trigger, loaders, n, users, inflight, fails):
+    def load(self, trigger, loaders, n, users, inflight, fails, size=300):
         """Loads while calls fail; how many messages were acknowledged and are not there."""
         acks = [open(f"{self.dir}/acks{i}", "w+") for i in range(loaders)]
         if fails:   # not before there is an account; then the first batch of all is one that fails
             subprocess.run([LOAD, "load", f"{self.dir}/stored.sock", "1", "1", "1", "300", "1", "6"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
             open(trigger, "w").close()
-        ls = [subprocess.Popen([LOAD, "load", f"{self.dir}/stored.sock", str(n), str(users), str(inflight), "300", "1", "7"],
+        ls = [subprocess.Popen([LOAD, "load", f"{self.dir}/stored.sock", str(n), str(users), str(inflight), str(size), "1", "7"],
                                stdout=a, stderr=subprocess.DEVNULL) for a in acks]
         end = time.monotonic() + tm.LONG
         while any(l.poll() is None for l in ls):
@@ -160,12 +161,14 @@ class Store:
 
 
 for name, key, loaders, fails in (("sync", "FAIL_SYNC", 1, 12), ("log", "FAIL_LOG", 2, 12), ("commit", "FAIL_COMMIT", 2, 12),
-                                  ("bodies", "FAIL_BODIES", 2, 12), ("start", "FAIL_START", 2, 12)):
-    if name in ("bodies", "start") and not os.path.exists(f"{s.part}/log/bodies"):
+                                  ("bodies", "FAIL_BODIES", 2, 12), ("start", "FAIL_START", 2, 12),
+                                  ("large", "FAIL_LARGE", 1, 3)):
+    if name in ("bodies", "start", "large") and not os.path.exists(f"{s.part}/log/bodies"):
         continue    # this file system has no journal of bodies
     s = Store(name, "log_bodies = 0\n" if name == "sync" else "")
     s.start(LD_PRELOAD=f"{DIR}/shim.so", **{key: f"{s.dir}/fail"})
-    tm.is_(s.load(f"{s.dir}/fail", loaders, 300, 20 if loaders == 1 else 3, 9 if loaders == 1 else 12, fails), [0] * loaders,
+    tm.is_(s.load(f"{s.dir}/fail", loaders, 300, 20 if loaders == 1 else 3, 9 if loaders == 1 else 12, fails,
+                  70000 if name == "large" else 300), [0] * loaders,
            f"{name}: everything is acknowledged in the end")
     tm.is_(s.stop(), 0, f"{name}: stored ends")
     with open(f"{s.dir}/log", errors="replace") as f:

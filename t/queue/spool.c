@@ -45,6 +45,17 @@ fdatasync(int fd)
 	return -1;
 }
 
+static bool start_fails;
+
+int
+sync_file_range(int fd, off64_t at, off64_t n, unsigned flags)
+{
+	if (!start_fails)
+		return (int)syscall(SYS_sync_file_range, fd, at, n, flags);
+	errno = ENOSPC;
+	return -1;
+}
+
 static _Atomic bool stat_fails;
 static _Atomic bool
     slots_go; /* the slot of a message in the queue is removed when it is looked at */
@@ -745,6 +756,21 @@ sweeping(void)
 	eq(count("tmp"), 0, "until it is given up");
 }
 
+/* What a large body has written sets out, and the disk does not take it. */
+static void
+refused(void)
+{
+	struct qwriter *w = begin(1, 1);
+
+	add_body(w, 3 * 1000 * 1000, 3);
+	eq(qwrite_body(w, "so far", 6), 0, "3 MB are taken");
+	start_fails = true;
+	add_body(w, 3 * 1000 * 1000, 3);
+	eq(qwrite_body(w, "more", 4), -ENOSPC, "6 MB are not, where the disk says no at once");
+	start_fails = false;
+	qwrite_abort(&w);
+}
+
 static void
 cancelled(void)
 {
@@ -1096,6 +1122,7 @@ main(void)
 	pool_loses_slots();
 	pool_grows();
 	sweeping();
+	refused();
 	cancelled();
 	senders();
 	queue_close(&q);

@@ -174,17 +174,18 @@ writer_bodies_sync(struct part_files *f, const struct wlog *l)
 	    SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
 	struct part_bodies *b = &f->bodies;
 	uint64_t size = b->size;
+	int rc = 0;
 
 	if (b->at + b->bytes.n > b->stable) {
 		if (fdatasync(b->fd) < 0)
 			return -errno;
 		b->stable = size;
 	} else {
-		/* The disk gets both before one is waited for.  What could not set out may be told here alone. */
-		if (l->at <= l->stable &&
-		    sync_file_range(l->fd, (off_t)l->before, (off_t)(l->at - l->before),
-			SYNC_FILE_RANGE_WRITE) < 0)
-			return -errno;
+		/* The disk gets both before one is waited for. */
+		if (l->at <= l->stable)
+			rc = files_set_out(l->fd, l->before, l->at - l->before);
+		if (rc < 0)
+			return rc;
 		if (sync_file_range(b->fd, (off_t)b->at, (off_t)b->bytes.n, all) < 0)
 			return -errno;
 	}

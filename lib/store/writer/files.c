@@ -199,13 +199,13 @@ link_copy(struct part_files *f, int fd, struct wbox *b, uint32_t uid)
 	return rc;
 }
 
-/* The disk may have the body while the rows are made, so that the sync behind them has less to wait for.  That it does
- * not is no error here: the sync says so. */
+/* The disk may have the body while the rows are made, so that the sync behind them has less to wait for; that fails
+ * with what this was told. */
 static void
-body_start(const struct part_files *f, int fd)
+body_start(struct part_files *f, int fd)
 {
-	if (f->sync && f->in_place)
-		(void)!sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	if (f->sync && f->in_place && f->started == 0)
+		f->started = files_set_out(fd, 0, 0);
 }
 
 int
@@ -396,8 +396,8 @@ writer_sync_batch(struct part_files *f, struct wlog *l)
 	bool frame = l->at > l->before;
 	uint64_t size = l->size;
 
-	if (!f->sync)
-		return 0;
+	if (!f->sync || f->started < 0)
+		return f->started;
 	if (f->bodies.written && frame) {
 		int rc = writer_bodies_sync(f, l);
 
@@ -472,6 +472,7 @@ writer_files_begin(struct part_files *f, int64_t now)
 	f->now = now;
 	f->batch++;
 	f->nlinks = 0;
+	f->started = 0;
 	writer_clone_forget(f);
 	buf_clear(&f->bodies.list);
 	f->bodies.large = f->bodies.written = false;

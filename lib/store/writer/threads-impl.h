@@ -85,6 +85,7 @@ struct part_files {
 	size_t nlinks, links_room;
 	struct part_bodies bodies;
 	bool hh_made;              /* a directory for messages: goes with the first of them */
+	int started;               /* -errno: a body of the running batch could not set out */
 	bool dirs_made, sync_more; /* something besides bodies needs a sync */
 	bool in_place;             /* this file system overwrites: see writer_sync_batch */
 	int seen_of;               /* 1 + the body that was looked at last; 0 = none */
