@@ -5,6 +5,7 @@
 #include <sysexits.h>
 
 #include "restore.h"
+#include "store/seen.h"
 
 #define SEEN_MOST 1000 /* ranges of a request */
 
@@ -51,11 +52,11 @@ restore_seen(struct restoring *r, struct slice line)
 		r->rc = EX_SOFTWARE;
 		return;
 	}
-	if (kv_decode(&login, kv_find(line, "login")) < 0 || login.n == 0 ||
-	    login.n > STORE_ACCOUNT_MAX || kv_decode(&uids, kv_find(line, "uids")) < 0 ||
-	    !seen_ranges(buf_get(&uids), &ranges)) {
+	if (kv_decode(&login, kv_find(line, "login")) < 0 || !store_login_ok(buf_get(&login)) ||
+	    kv_decode(&uids, kv_find(line, "uids")) < 0 || !seen_ranges(buf_get(&uids), &ranges)) {
 		restore_bad(r, "what a reader has seen, which cannot be read");
-	} else {
+	} else if (!slice_eq(buf_get(&login),
+		       slice_str(r->account))) { /* under another name it may be his */
 		bool good = !restore_number(line, "whole") ||
 		    seen_mark(r, buf_get(&login), &all, 1, STORE_REMOVE);
 

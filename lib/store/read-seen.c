@@ -43,9 +43,10 @@ static void
 seen_know(struct store_view *v, uint64_t mailbox)
 {
 	struct store_mailbox m;
-	struct store_annot a;
+	struct store_annot a = { 0 };
 	uint8_t key[8];
 	bool shared;
+	int rc;
 
 	v->as.known = true;
 	v->as.mailbox = mailbox;
@@ -58,11 +59,11 @@ seen_know(struct store_view *v, uint64_t mailbox)
 	    slice_eq(m.account_name, seen_login(v)))
 		return;
 	shared = seen_default(v);
-	if (store_annot_find(v, m.account, mailbox, S(""), S(STORE_ANNOT_SHAREDSEEN), &a) == 0) {
+	rc = store_annot_find(v, m.account, mailbox, S(""), S(STORE_ANNOT_SHAREDSEEN), &a);
+	if (rc == 0)
+		shared = slice_ieq(a.value, S("true"));
+	if (rc == 0 || (rc == -ENOENT && a.gone)) /* it has been taken back: a change too */
 		v->as.floor = a.modseq;
-		if (!a.gone)
-			shared = slice_ieq(a.value, S("true"));
-	}
 	v->as.own = !shared && store_has(v, STORE_T_SEEN);
 }
 

@@ -13,6 +13,15 @@
 
 #define RUN sizeof(struct store_seen_run)
 
+bool
+store_login_ok(struct slice login)
+{
+	for (size_t i = 0; i < login.n; i++)
+		if ((unsigned char)login.p[i] < 0x20)
+			return false;
+	return login.n > 0 && login.n <= STORE_ACCOUNT_MAX;
+}
+
 size_t
 store_seen_key(uint8_t key[STORE_SEEN_KEY], uint64_t mailbox, struct slice login, uint32_t chunk)
 {

@@ -40,6 +40,8 @@ struct store_seen_run {
 	uint8_t zero;
 } PACKED;
 
+/* May it be a part of a key? */
+bool store_login_ok(struct slice login) MUSTCHECK;
 /* {mailbox BE64, login, NUL} is the reader's row, with a chunk's number BE32 behind it that of the chunk.  Returns the
  * length. */
 #define STORE_SEEN_KEY (8 + STORE_ACCOUNT_MAX + 1 + 4)

@@ -10,6 +10,7 @@
 
 #include "store/fields.h"
 #include "store/request.h"
+#include "store/seen.h"
 
 #define B(field) STORE_BIT(STORE_F_##field)
 #define LIMITS   (B(LIMIT_BYTES) | B(LIMIT_MESSAGES) | B(DOMAIN_BYTES) | B(DOMAIN_MESSAGES))
@@ -121,7 +122,14 @@ verb_check_delete(const struct store_request *r)
 static const char *
 verb_check_flags(const struct store_request *r)
 {
-	return r->how <= STORE_REMOVE && verb_keywords_ok(r->keywords) ? NULL : "bad flags";
+	if (r->how > STORE_REMOVE || !verb_keywords_ok(r->keywords))
+		return "bad flags";
+	if (r->name.n == 0)
+		return NULL;
+	/* In a reader's name: his \Seen and nothing else.  The login is a part of a key that ends with a NUL. */
+	if (r->flags != STORE_SEEN || r->how == STORE_SET || r->keywords.n || r->options)
+		return "not \\Seen alone";
+	return store_login_ok(r->name) ? NULL : "bad login";
 }
 
 /* A whole number of rights, and an identifier that the writer looks at: it has the better answer. */

@@ -107,6 +107,9 @@ test_keys(void)
 	ok(store_seen_key_parse(slice((char *)key, n), &mailbox, &login, &chunk) &&
 		chunk == STORE_SEEN_ALL,
 	    "a reader's key");
+	ok(store_login_ok(S(ANN)) && !store_login_ok(S("")) && !store_login_ok(S("a\nb")) &&
+		!store_login_ok(slice("a\0b", 3)),
+	    "a login is a part of a key when it has no control octets");
 	ok(!store_seen_key_parse(slice((char *)key, n - 1), &mailbox, &login, &chunk) &&
 		!store_seen_key_parse(slice((char *)key, 9), &mailbox, &login, &chunk),
 	    "what is none");
@@ -119,6 +122,26 @@ static struct store_reader *reader;
 static struct store_view *view;
 static const char *me = "";
 static uint64_t joe, work, anns;
+
+static void
+view_open(void)
+{
+	char path[200], *why = NULL;
+
+	snprintf(path, sizeof(path), "%s/store/partition/primary", dir);
+	if (store_reader_open(path, &reader, &why) < 0) {
+		printf("# %s\n", why);
+		abort();
+	}
+	view = store_view_new(reader);
+}
+
+static void
+view_close(void)
+{
+	store_view_free(&view);
+	store_reader_close(&reader);
+}
 
 static struct slice
 actor(struct op *op)
@@ -417,8 +440,14 @@ test_shared(void)
 	as(ANN);
 	eq(mark(work, 22, 22, STORE_ADD, STORE_SEEN, 0), 0, "the reader marks");
 	is(sees(work, JOE), "32/7: 20 22", "for all");
+	anns_before = highest(work, ANN);
 	as(JOE);
 	eq(annotate(work, ""), 0, "it is each one's again");
+	ok(highest(work, ANN) > anns_before, "of which the reader's counter tells");
+	is(changed(work, ANN, anns_before),
+	    "1:40 - 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 "
+	    "34 35 36 37 38 39 40",
+	    "for each message, again");
 	is(sees(work, ANN), "33/7: 21", "as it was");
 	is(sees(work, JOE), "32/7: 20 22", "for each");
 }
@@ -439,17 +468,37 @@ test_damage(void)
 	uint8_t key[STORE_SEEN_KEY];
 	size_t n = store_seen_key(key, work, S(ANN), 0);
 
-	store_view_free(&view);
-	store_reader_close(&reader);
+	view_close();
 	damage("seen", key, n, FLIP, 30);
 	eq((int)check().findings, 1, "check tells of a damaged row");
-	if (store_reader_open(last_path, &reader, &(char *){ NULL }) < 0)
-		abort();
-	view = store_view_new(reader);
+	view_open();
 	is(sees(work, ANN), "34/7:", "of which nothing is seen");
 	as(ANN);
 	eq(mark(work, 23, 23, STORE_ADD, STORE_SEEN, 0), 0, "another mark");
 	is(sees(work, ANN), "33/7: 23", "makes it anew");
+}
+
+/* A store that says nothing of it had one \Seen for all: what its readers had is of no use now, and they are told. */
+static void
+test_upgrade(void)
+{
+	uint64_t joes = highest(work, JOE), anns_before = highest(work, ANN);
+
+	view_close();
+	damage("meta", STORE_SHARING, strlen(STORE_SHARING), REMOVE, 0);
+	view_open();
+	is(sees(work, ANN), "33/7: 23", "each has his own, as it was");
+	ok(highest(work, ANN) > anns_before, "the reader's counter moves");
+	is(changed(work, ANN, anns_before),
+	    "1:40 - 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 "
+	    "34 35 36 37 38 39 40",
+	    "for each message");
+	ok(highest(work, JOE) == joes, "the owner's does not");
+	anns_before = highest(work, ANN);
+	service_stop(SIGTERM);
+	service_start();
+	service_again();
+	ok(highest(work, ANN) == anns_before, "once");
 }
 
 /* So many readers that their rows go in slices, and one kill between. */
@@ -458,8 +507,7 @@ test_delete(void)
 {
 	struct rows r;
 
-	store_view_free(&view);
-	store_reader_close(&reader);
+	view_close();
 	rows_open(&r, "seen");
 	for (unsigned i = 0; i < 9000; i++) {
 		uint8_t key[STORE_SEEN_KEY];
@@ -485,8 +533,6 @@ test_delete(void)
 int
 main(int argc, char **argv)
 {
-	char *why;
-
 	(void)argc;
 	test_rows();
 	test_keys();
@@ -496,9 +542,7 @@ main(int argc, char **argv)
 	anns = last.mailbox;
 	CALL(store_account_start, S(JOE), S(""));
 	joe = last.account;
-	if (store_reader_open(last_path, &reader, &why) < 0)
-		abort();
-	view = store_view_new(reader);
+	view_open();
 	as(JOE);
 	work = create("work");
 	append(work, MAIL, 0);
@@ -511,6 +555,7 @@ main(int argc, char **argv)
 	test_shared();
 	test_kill();
 	test_damage();
+	test_upgrade();
 	test_delete();
 	service_close();
 	return done();

@@ -88,7 +88,7 @@ writer_reply_unless_may(struct writer *w, struct store_job *j, struct wbox *b)
 
 	b->may_flags = store_rights_flags(rights);
 	b->may_keywords = rights & STORE_R_WRITE;
-	b->seen_apart = writer_seen_apart(w, writer_seen_login(j), b);
+	b->seen_apart = writer_seen_apart_for(w, j, b);
 	if (rights == STORE_R_ALL)
 		return false;
 	needs = acl_needs(&j->req, b->id, &one);

@@ -90,7 +90,9 @@ annot_swept(struct writer *w, void *arg, struct slice key, struct slice value)
 	struct store_annot row;
 
 	(void)w;
-	if (store_annot_parse(key, value, &row) < 0 || !row.gone)
+	/* Below the modseq of a word that was taken back no reader's goes. */
+	if (store_annot_parse(key, value, &row) < 0 || !row.gone ||
+	    slice_eq(row.name, S(STORE_ANNOT_SHAREDSEEN)))
 		return ANNOT_KEEP;
 	annot_count(a, &row, key.n + value.n, -1);
 	return ANNOT_DROP;

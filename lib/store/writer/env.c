@@ -170,6 +170,8 @@ env_load(struct writer *w, bool clear, char **why)
 	else
 		mdb_txn_abort(w->txn);
 	w->txn = NULL;
+	writer_forget_all(w);
+	buf_clear(&w->events); /* nobody listens yet */
 	return rc;
 }
 

@@ -22,7 +22,13 @@ struct wseen {
 bool writer_seen_apart(struct writer *w, struct slice actor, const struct wbox *b);
 /* For whom a request marks: its actor; who asks for nobody may say it, as storectl does. */
 struct slice writer_seen_login(const struct store_job *j);
-/* At start: the row of what is configured is put, if it says something else. */
+/* Has he, for this request?  What is said in somebody's name is his alone, even where one \Seen is for all now: it is what
+ * he has when that is over. */
+bool writer_seen_apart_for(struct writer *w, const struct store_job *j, const struct wbox *b);
+/* The mailbox's own word: false: it has none.  *modseq: when it was last changed, whatever it is; 0 = never. */
+bool writer_seen_word(struct writer *w, const struct wbox *b, bool *shared, uint64_t *modseq);
+/* At start: the row of what is configured is put, if it says something else, and who reads is told.  Leaves accounts and
+ * mailboxes remembered: seen-switch.c. */
 void writer_seen_configured(struct writer *w);
 /* The mailbox has another word for whose \Seen there is: to all who read it each message may have changed. */
 void writer_seen_switched(struct writer *w, struct wbox *b, uint64_t modseq);

@@ -13,9 +13,8 @@
 
 /* ---- whose \Seen ------------------------------------------------------------------------------ */
 
-/* The mailbox's own word: false: it has none.  *modseq: when it was last changed, whatever it is; 0 = never. */
-static bool
-seen_word(struct writer *w, const struct wbox *b, bool *shared, uint64_t *modseq)
+bool
+writer_seen_word(struct writer *w, const struct wbox *b, bool *shared, uint64_t *modseq)
 {
 	uint8_t key[STORE_ANNOT_KEY];
 	size_t n = store_annot_key(key, b->acct->d.id, b->id, S(""), S(STORE_ANNOT_SHAREDSEEN));
@@ -39,26 +38,28 @@ writer_seen_apart(struct writer *w, struct slice actor, const struct wbox *b)
 
 	if (actor.n == 0 || slice_eq(actor, slice_str(b->acct->name)))
 		return false;
-	(void)seen_word(w, b, &shared, &modseq);
+	(void)writer_seen_word(w, b, &shared, &modseq);
 	return !shared;
+}
+
+static bool
+seen_names(const struct store_job *j)
+{
+	return !j->req.actor.n && j->req.verb == STORE_V_FLAGS && j->req.name.n;
 }
 
 struct slice
 writer_seen_login(const struct store_job *j)
 {
-	return !j->req.actor.n && j->req.verb == STORE_V_FLAGS ? j->req.name : j->req.actor;
+	return seen_names(j) ? j->req.name : j->req.actor;
 }
 
-void
-writer_seen_configured(struct writer *w)
+bool
+writer_seen_apart_for(struct writer *w, const struct store_job *j, const struct wbox *b)
 {
-	struct store_disk_sharing d = { .version = STORE_VERSION, .seen = w->config->seen_shared },
-				  was = { 0 };
-	struct slice row = writer_row_get(w, STORE_T_META, STORE_SHARING, strlen(STORE_SHARING));
-
-	if ((row.p ? store_value_read(row, 1, &was, sizeof(was)) : 0) < 0 || was.seen != d.seen)
-		writer_row_put(w, STORE_T_META, STORE_SHARING, strlen(STORE_SHARING), &d, sizeof(d),
-		    0);
+	if (seen_names(j))
+		return !slice_eq(j->req.name, slice_str(b->acct->name));
+	return writer_seen_apart(w, j->req.actor, b);
 }
 
 void
@@ -80,7 +81,7 @@ writer_seen_begin(struct wseen *s, struct writer *w, struct wbox *b, struct slic
 
 	*s = (struct wseen){ .w = w, .b = b, .login = login, .chunk = STORE_SEEN_ALL };
 	if (b->seen_apart)
-		(void)seen_word(w, b, &shared, &s->floor);
+		(void)writer_seen_word(w, b, &shared, &s->floor);
 }
 
 /* The runs of a chunk, copied: the map changes under who goes through it. */
