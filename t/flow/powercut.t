@@ -2,7 +2,7 @@
 """The power is cut under load, at many moments: what was answered is there.
 
 stored runs behind a library that writes down what it does to its files (t/tools/powercut.c);
-clients deliver, append, flag, expunge, copy, move, make, rename and delete, each in accounts of its own
+clients deliver, append, flag, mark for a reader, expunge, copy, move, make, rename and delete, each in accounts of its own
 and one request after the other, so that after a cut each account must be as its last answer left
 it, or as the request that was under way would have.  For each moment the partition is made as
 the cut can have left it, stored is started on it as after a boot, and everything is looked at: octets,
@@ -23,6 +23,7 @@ CLIENTS = 6
 seed = int(os.environ.get("TM_SEED", time.time_ns() % 1000000))
 tm.diag(f"TM_SEED={seed}")
 rnd = random.Random(seed)
+READER, READER_SEEN = b"reader@store.test", 0x4000      # t/tools/storeload.c
 FOLDERS = ("INBOX", "Sent", "Drafts", "Junk", "Trash", "Archive")
 
 
@@ -85,10 +86,21 @@ class Client(threading.Thread):
         messages = dict(state[box][1])
         for u in uids:
             f, crc = messages[u]
-            messages[u] = ((bits, f | bits, f & ~bits)[how], crc)
+            messages[u] = (((bits, f | bits, f & ~bits)[how] & ~READER_SEEN) | f & READER_SEEN, crc)
         if uids:
             self.ask(w.FLAGS, w.body(mailbox=self.ids[box], ranges=[(u, u) for u in uids], how=how, flags=bits), {**state, box: (state[box][0], messages)},
                      self.ids[box])
+
+    def see(self, state, box):
+        """A reader who has a \\Seen of his own."""
+        uids, how = self.some(state, box), self.rnd.choice((1, 1, 2))
+        messages = dict(state[box][1])
+        for u in uids:
+            f, crc = messages[u]
+            messages[u] = (f | READER_SEEN if how == 1 else f & ~READER_SEEN, crc)
+        if uids:
+            self.ask(w.FLAGS, w.body(mailbox=self.ids[box], ranges=[(u, u) for u in uids], how=how, flags=1, name=READER),
+                     {**state, box: (state[box][0], messages)}, self.ids[box])
 
     def expunge(self, state, box):
         uids = self.some(state, box)
@@ -103,7 +115,7 @@ class Client(threading.Thread):
             return
         to = self.rnd.choice(others)
         uidnext, messages = state[to]
-        after = {**state, to: (uidnext + len(uids), {**messages, **{uidnext + i: state[box][1][u] for i, u in enumerate(uids)}})}
+        after = {**state, to: (uidnext + len(uids), {**messages, **{uidnext + i: (f & ~READER_SEEN, crc) for i, (f, crc) in enumerate(state[box][1][u] for u in uids)}})}
         if move:
             after[box] = (state[box][0], {u: m for u, m in state[box][1].items() if u not in uids})
         self.ask(w.MOVE if move else w.COPY, w.body(mailbox=self.ids[box], mailbox2=self.ids[to], ranges=[(u, u) for u in uids]), after)
@@ -144,7 +156,7 @@ class Client(threading.Thread):
         try:
             self.sock = w.connect(self.path)
             self.open()
-            kinds = [self.deliver] * 6 + [self.append] * 4 + [self.flags] * 6 + [self.expunge] * 2 + [self.copy] * 2 + [self.move, self.create, self.rename, self.delete]
+            kinds = [self.deliver] * 6 + [self.append] * 4 + [self.flags] * 6 + [self.see] * 4 + [self.expunge] * 2 + [self.copy] * 2 + [self.move, self.create, self.rename, self.delete]
             for _ in range(OPS):
                 state = self.states[-1]
                 self.rnd.choice(kinds)(state, self.rnd.choice([b for b in state if b in self.ids]))

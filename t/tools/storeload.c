@@ -273,23 +273,48 @@ file_crc(struct store_view *v, uint64_t mailbox, uint32_t uid)
 	return n < 0 ? -1 : (long long)crc;
 }
 
-/* The records are copied out: no snapshot is kept while files are read. */
+#define READER      "reader@store.test" /* of everybody's mailboxes */
+#define READER_SEEN 0x4000              /* a flag: he has seen it */
+
+/* The records, and what the reader has seen of them; they are copied out: no snapshot is kept while files are read.  The
+ * mailbox is as the reader has it, whose modseq is the larger one. */
+static bool
+dump_records(struct store_view *v, uint64_t id, struct store_mailbox *m, struct buf *list)
+{
+	const struct store_record *rec;
+	struct store_record *all;
+	struct store_blocks b;
+	size_t n, at = 0;
+
+	if (store_refresh(v) < 0)
+		return false;
+	store_blocks_init(&b, v, id, 1, UINT32_MAX);
+	while ((rec = store_blocks_next(&b, &n)))
+		buf_add(list, rec, n * sizeof(*rec));
+	store_end(v);
+	if (store_begin_as(v, S(READER)) < 0 || store_get_mailbox(v, id, m) < 0)
+		return false;
+	all = (void *)list->p;
+	store_blocks_init(&b, v, id, 1, UINT32_MAX);
+	while ((rec = store_blocks_next(&b, &n)))
+		for (size_t i = 0; i < n && at < list->n / sizeof(*all); i++, at++)
+			if (rec[i].uid == all[at].uid && rec[i].flags & STORE_SEEN)
+				all[at].flags |= READER_SEEN;
+	return true;
+}
+
 static void
 dump_folder(struct store_view *v, uint64_t id, struct slice account, struct slice name)
 {
 	struct buf list = { 0 };
 	struct store_mailbox m;
-	struct store_blocks b;
-	const struct store_record *rec;
-	size_t n;
 
-	if (store_refresh(v) < 0 || store_get_mailbox(v, id, &m) < 0)
+	if (!dump_records(v, id, &m, &list)) {
+		buf_fini(&list);
 		return;
+	}
 	printf("folder " SFMT " " SFMT " %llx %u %u %llu\n", SARG(account), SARG(name),
 	    (unsigned long long)id, m.uidvalidity, m.uidnext, (unsigned long long)m.highestmodseq);
-	store_blocks_init(&b, v, id, 1, UINT32_MAX);
-	while ((rec = store_blocks_next(&b, &n)))
-		buf_add(&list, rec, n * sizeof(*rec));
 	store_end(v);
 	for (size_t at = 0; at < list.n; at += sizeof(struct store_record)) {
 		struct store_record r;
