@@ -9,16 +9,17 @@
 
 #define SEEN_RANGES 10000 /* of a frame: at most 22 octets each */
 
-/* One reader.  All of it, though it is a later backup: what is no longer seen is not in it. */
+/* One reader.  All of it, though it is a later backup: what is no longer seen is not in it, and that it says all is said.
+ * The first one is put back beside what he has marked since. */
 static void
-backup_reader(struct backing *b, struct slice login, const struct buf *ranges)
+backup_reader(struct backing *b, struct slice login, const struct buf *ranges, bool later)
 {
 	const struct store_range *r = (const void *)ranges->p;
 	size_t n = ranges->n / sizeof(*r), i = 0;
 	struct buf uids = { 0 };
 
 	do {
-		bool whole = i == 0;
+		bool whole = later && i == 0;
 
 		buf_clear(&uids);
 		for (size_t end = i + SEEN_RANGES; i < n && i < end; i++)
@@ -54,7 +55,7 @@ backup_readers(struct backing *b, uint64_t mailbox, uint64_t since)
 		}
 		store_end(b->view);
 		if (more && by.modseq >= since)
-			backup_reader(b, slice_str(login), &ranges);
+			backup_reader(b, slice_str(login), &ranges, since > 0);
 	}
 	buf_fini(&ranges);
 }

@@ -42,7 +42,7 @@ seen_ranges(struct slice text, struct buf *ranges)
 void
 restore_seen(struct restoring *r, struct slice line)
 {
-	const struct store_range all = { 1, UINT32_MAX }, *list;
+	const struct store_range known = { 1, r->uidnext - 1 }, *list; /* to the stream */
 	struct buf login = { 0 }, uids = { 0 }, ranges = { 0 };
 
 	if (!r->mailbox || !r->keeps || r->rc)
@@ -57,8 +57,8 @@ restore_seen(struct restoring *r, struct slice line)
 		restore_bad(r, "what a reader has seen, which cannot be read");
 	} else if (!slice_eq(buf_get(&login),
 		       slice_str(r->account))) { /* under another name it may be his */
-		bool good = !restore_number(line, "whole") ||
-		    seen_mark(r, buf_get(&login), &all, 1, STORE_REMOVE);
+		bool good = !restore_number(line, "whole") || r->uidnext < 2 ||
+		    seen_mark(r, buf_get(&login), &known, 1, STORE_REMOVE);
 
 		list = (const void *)ranges.p;
 		for (size_t i = 0, n; good && i < ranges.n / sizeof(*list); i += n) {

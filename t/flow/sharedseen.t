@@ -190,4 +190,8 @@ b.ok(f"SELECT {W}")
 tm.is_((seen(a), seen(b)), (owners, owners), "the one \\Seen is as it was")
 a.ok(f"SETMETADATA plan ({ENTRY} NIL)")
 tm.is_((seen(a), seen(b)), (owners, [4, 5, 7]), "and what the reader had before")
+b.ok("UID STORE 1 +FLAGS (\\Seen)")
+r = sb.tool("storectl", "-q", "restore", later)
+a.ok(f"SETMETADATA plan ({ENTRY} NIL)")     # the stream's was another
+tm.is_((r.returncode, seen(b)), (0, [1, 4, 5, 7]), "what he has seen since stays when the stream is restored once more") or tm.diag(r.stdout + r.stderr)
 tm.done()
