@@ -194,4 +194,20 @@ b.ok("UID STORE 1 +FLAGS (\\Seen)")
 r = sb.tool("storectl", "-q", "restore", later)
 a.ok(f"SETMETADATA plan ({ENTRY} NIL)")     # the stream's was another
 tm.is_((r.returncode, seen(b)), (0, [1, 4, 5, 7]), "what he has seen since stays when the stream is restored once more") or tm.diag(r.stdout + r.stderr)
+
+# ---- a series: the later stream tells of what is no longer seen ------------------------------------------
+state, series = os.path.join(sb.dir, "state"), [os.path.join(sb.dir, f"{n}.tmb") for n in range(2)]
+os.mkdir(state)
+r = sb.tool("storectl", "-q", "backup", "-s", state, series[0])
+tm.is_(r.returncode, 0, "the first stream") or tm.diag(r.stderr)
+b.ok("UID STORE 4 -FLAGS (\\Seen)")
+b.ok("UID STORE 6 +FLAGS (\\Seen)")
+tm.is_(sb.tool("storectl", "-q", "backup", "-s", state, series[1]).returncode, 0, "a later one")
+a.close()
+b.close()
+tm.is_(sb.tool("storectl", "account", "delete", f"{one}@{D}").returncode, 0, "the account is deleted")
+tm.is_([sb.tool("storectl", "-q", "restore", "-a", f"{one}@{D}", s).returncode for s in series], [0, 0], "and both are restored")
+b = Raw(sb, login=2)
+b.ok(f"SELECT {W}")
+tm.is_(seen(b), [1, 5, 6, 7], "what he had seen in the end")
 tm.done()
