@@ -11,6 +11,7 @@
 #include "base/must.h"
 #include "job/hosts.h"
 #include "master.h"
+#include "sts.h"
 
 #define DIAL_MAGIC 0x6469616c
 #define MX_MAX     50
@@ -33,7 +34,9 @@ struct dial {
 	bool no_names;        /* so far every host's name was found not to exist */
 	bool secure;          /* DNSSEC: nobody else has told us where the mail goes */
 	struct policy policy; /* of the host in hand; next_host forgets it */
-	bool plain;           /* this try does without the TLS that it may have */
+	struct smtp_sts sts;  /* of the domain; all zero: it has none, or sts_known is false */
+	bool sts_known;
+	bool plain; /* this try does without the TLS that it may have */
 	char bases[2]
 		  [256]; /* TLSA base domains that are left to be asked for, the last one first */
 	size_t nbases;
@@ -54,6 +57,7 @@ dial_free(struct dial *d)
 	for (size_t i = 0; i < d->nmx; i++)
 		mem_free(&d->mx[i]);
 	policy_fini(&d->policy);
+	smtp_sts_fini(&d->sts);
 	d->magic = 0;
 	mem_free(&d);
 }
@@ -123,15 +127,19 @@ greeted(void *arg, struct session *s, const struct verdict *v)
 {
 	struct dial *d = CAST(arg, struct dial, DIAL_MAGIC);
 	struct verdict why = *v;
-	const char *result;
+	const char *result = NULL;
 	bool again;
 
 	d->session = NULL;
 	if (v->kind == OK) {
-		log_event(d->policy.source == POLICY_OF_DANE ? LOG_INFO : LOG_DEBUG, "connect",
-		    "channel=%s dest=%s peer=%s policy=%s tls=%s", master.channel->name,
+		if (s->params.tls_lenient)
+			result = stream_secure(&s->client.io) ? stream_tls_doubt(&s->client.io) :
+								"starttls-not-supported";
+		log_event(d->policy.source != POLICY_OF_CHANNEL ? LOG_INFO : LOG_DEBUG, "connect",
+		    "channel=%s dest=%s peer=%s policy=%s tls=%s result=%s", master.channel->name,
 		    log_str(d->site->key), log_str(d->peer), policy_word(&s->policy),
-		    stream_secure(&s->client.io) ? stream_tls_version(&s->client.io) : "no");
+		    stream_secure(&s->client.io) ? stream_tls_version(&s->client.io) : "no",
+		    result ? result : "none");
 		dial_finish(d, s, v, JOB_SITE_OK);
 		return;
 	}
@@ -231,6 +239,51 @@ name_verdict(const char *name, int status, bool mail_domain)
 	}
 }
 
+/* ---- MTA-STS: what the domain says of its hosts (RFC 8461) ---------------------------------- */
+
+static void
+sts_apply(struct dial *d)
+{
+	struct verdict v;
+
+	if (d->sts.mode == SMTP_STS_NONE) {
+		next_address(d);
+		return;
+	}
+	if (d->sts.mode == SMTP_STS_ENFORCE && !smtp_sts_lists(&d->sts, slice_str(d->host))) {
+		v = verdict(OUT_STS_NOT_LISTED, d->host);
+		slice_cstr(slice_str(d->host), d->peer, sizeof(d->peer));
+		note_failure(d, &v, "validation-failure");
+		next_host(d);
+		return;
+	}
+	policy_sts(&d->policy, &d->sts, d->host);
+	next_address(d);
+}
+
+static void
+sts_found(void *arg, const struct sts_answer *a)
+{
+	struct dial *d = CAST(arg, struct dial, DIAL_MAGIC);
+
+	d->sts_known = true;
+	if (a->policy)
+		smtp_sts_copy(&d->sts, a->policy);
+	sts_apply(d);
+}
+
+/* DANE has said nothing of the host in hand (RFC 8461 2). */
+static void
+sts_begin(struct dial *d)
+{
+	if (!policy_sts_asked(d->site))
+		next_address(d);
+	else if (d->sts_known)
+		sts_apply(d);
+	else
+		sts_start(d->site->host, &d->op, sts_found, d);
+}
+
 /* ---- DANE: how the host in hand is to be known (RFC 7672 2.2) ------------------------------ */
 
 static void dane_next(struct dial *d);
@@ -264,12 +317,12 @@ dane_found(void *arg, const struct dns_answer *a)
 	dane_next(d);
 }
 
-/* The base domain that is next; without one the site's own policy stands. */
+/* The base domain that is next; without one it is MTA-STS' turn. */
 static void
 dane_next(struct dial *d)
 {
 	if (d->nbases == 0) {
-		next_address(d);
+		sts_begin(d);
 		return;
 	}
 	d->nbases--;
@@ -359,7 +412,7 @@ resolved(void *arg, const struct dns_answer *a)
 	if (d->secure && policy_dane_asked(d->site))
 		dane_begin(d, a);
 	else
-		next_address(d);
+		sts_begin(d);
 }
 
 static bool

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "daemon/program.h"
+#include "daemon/sandbox.h"
 #include "cut.h"
 #include "master.h"
 
@@ -191,6 +192,13 @@ static const struct job_master_events job_events = {
 	.lost = master_on_lost,
 };
 
+static void
+master_paths(void)
+{
+	if (*mconf.public_ca)
+		sandbox_read_beside(mconf.public_ca);
+}
+
 static int
 master_start(struct loop *l)
 {
@@ -244,6 +252,7 @@ static const struct program master_program = {
 	.file = "channel-master.conf",
 	.schema = &master_schema,
 	.drain_timeout = "15s", /* jobctl waits for us no longer than its own */
+	.paths = master_paths,
 	.take = master_take,
 	.print = master_print,
 	.start = master_start,

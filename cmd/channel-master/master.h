@@ -6,6 +6,7 @@
  *	                    |         agent-smtp.c --> site.c (where to) --> dial.c (connect, hello)
  *	                    |                |                                 |
  *	                    |                +--> session.c (pool) <-----------+
+ *	                    |                                 +--> sts.c --> https.c (policies)
  *	smtp-relay --image--> cut.c --> job.c, without a lease
  *	                    +--> bounce.c (reports, in a language of notices.c) --> smtp-relay's submit.sock, by way of handover.c
  *	                    +--> lib/queue (journal, finish) --result--> jobctl */
@@ -22,6 +23,7 @@
 #include "queue/aside.h"
 #include "queue/read.h"
 #include "smtp/client.h"
+#include "smtp/sts.h"
 
 /* channel-master.conf(5 is in channel-master(8)). */
 struct master_conf {
@@ -33,9 +35,12 @@ struct master_conf {
 	int64_t eager;            /* bytes: LMTP bodies sent without waiting for RCPT */
 	int eightbit;             /* enum eightbit */
 	int64_t t_connect, t_greeting, t_hello, t_mail, t_rcpt, t_data, t_block, t_dot, t_whole;
-	bool mx_loopback;       /* what the DNS says may be on this host */
-	bool tls_verify;        /* tls = must: check the certificate's name and CA */
-	bool tls_dane;          /* tls = may: hosts with TLSA records are held to them */
+	bool mx_loopback; /* what the DNS says may be on this host */
+	bool tls_verify;  /* tls = must: check the certificate's name and CA */
+	bool tls_dane;    /* tls = may: hosts with TLSA records are held to them */
+	bool tls_sts;     /* tls = may: domains with an MTA-STS policy are held to that */
+	int64_t sts_timeout, sts_port;
+	char *public_ca;        /* "" = the system's */
 	int64_t return_size;    /* whole message in a report when RET is not given */
 	int64_t return_max;     /* and when RET=FULL */
 	int64_t fragments_time; /* ms: so long a piece of a message waits for the others */
@@ -95,7 +100,7 @@ enum policy_level {
 	POLICY_VERIFY,  /* TLS, a certificate of a known CA and the name */
 	POLICY_DANE     /* TLS, and what the TLSA records say */
 };
-enum policy_source { POLICY_OF_CHANNEL, POLICY_OF_DANE };
+enum policy_source { POLICY_OF_CHANNEL, POLICY_OF_DANE, POLICY_OF_STS };
 /* An argument of each try, never state that one host leaves to the next. */
 struct policy {
 	enum policy_level level;
@@ -110,12 +115,17 @@ void policy_of_site(struct policy *p, const struct site *site, const char *host)
 /* p, of a site, becomes what the secure TLSA records of `base` say. */
 void
 policy_dane(struct policy *p, const char *base, const char *next_hop, const struct tlsa_set *set);
+/* ... what the domain's MTA-STS policy says of a host that it lists: enforce, or testing, which only looks. */
+void policy_sts(struct policy *p, const struct smtp_sts *sts, const char *host);
 void policy_copy(struct policy *to, const struct policy *from);
 void policy_fini(struct policy *p);
 enum smtp_tls policy_tls(const struct policy *p);
 const char *policy_word(const struct policy *p); /* for the log: "may", "dane" ... */
 /* Has the site, as its MX or address records were answered, hosts whose TLSA records are asked for? */
 bool policy_dane_asked(const struct site *site);
+
+/* And is the domain's MTA-STS policy asked for, where DANE says nothing? */
+bool policy_sts_asked(const struct site *site);
 
 /* ---- session.c: connections, in use and idle ---------------------------------------------- */
 

@@ -1,8 +1,9 @@
 /* channel-master/policy.c: what is asked of TLS in one try: see master.h.
  *
  *	channel or [host] of channels.conf (tls = ...) -> DANE, for a host that has secure TLSA records
+ *	                                               -> else MTA-STS, for a domain that has a policy (RFC 8461 2)
  *
- * Called by dial.c for each host and by session.c.  Nothing here can fail.  Must stay true: what DANE says
+ * Called by dial.c for each host and by session.c.  Nothing here can fail.  Must stay true: what DANE and MTA-STS say
  * only ever demands more than tls = may, and stronger words of the configuration stand as they are. */
 #include "base/must.h"
 #include "master.h"
@@ -29,6 +30,19 @@ policy_dane(struct policy *p, const char *base, const char *next_hop, const stru
 	slice_cstr(slice_str(base), p->name, sizeof(p->name));
 	slice_cstr(slice_str(next_hop), p->other, sizeof(p->other));
 	tlsa_set_copy(&p->tlsa, set);
+}
+
+/* RFC 8461 4.2, 5: its certificate is of a public authority, and for the name of the host. */
+void
+policy_sts(struct policy *p, const struct smtp_sts *sts, const char *host)
+{
+	struct slice name = slice_str(host);
+
+	must(p->level == POLICY_MAY);
+	name.n -= slice_ends(name, S("."));
+	p->level = sts->mode == SMTP_STS_ENFORCE ? POLICY_VERIFY : POLICY_MAY;
+	p->source = POLICY_OF_STS;
+	slice_cstr(name, p->name, sizeof(p->name));
 }
 
 void
@@ -59,6 +73,8 @@ policy_word(const struct policy *p)
 
 	if (p->source == POLICY_OF_DANE && p->level == POLICY_ENCRYPT)
 		return "dane-unusable";
+	if (p->source == POLICY_OF_STS && p->level != POLICY_NONE)
+		return p->level == POLICY_VERIFY ? "sts" : "sts-testing";
 	return words[p->level];
 }
 
@@ -66,4 +82,10 @@ bool
 policy_dane_asked(const struct site *site)
 {
 	return mconf.tls_dane && !site->lmtp && site->tls == SMTP_TLS_MAY;
+}
+
+bool
+policy_sts_asked(const struct site *site)
+{
+	return mconf.tls_sts && site->mx && !site->lmtp && site->tls == SMTP_TLS_MAY;
 }

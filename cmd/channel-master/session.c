@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "https.h"
 #include "master.h"
 
 #define SESSION_MAGIC 0x73657373
@@ -47,8 +48,11 @@ set_params(struct session *s, const struct site *site)
 		.eager = site->lmtp ? (uint32_t)mconf.eager : 0,
 		.send_8bit = mconf.eightbit == EIGHTBIT_SEND,
 	};
-	if (p->tls != SMTP_TLS_OFF)
+	if (p->tls != SMTP_TLS_OFF && s->policy.source == POLICY_OF_STS)
+		p->tls_ctx = https_tls();
+	else if (p->tls != SMTP_TLS_OFF)
 		p->tls_ctx = daemon_tls_client(s->policy.level == POLICY_VERIFY);
+	p->tls_lenient = s->policy.source == POLICY_OF_STS && s->policy.level == POLICY_MAY;
 	if (s->policy.level == POLICY_DANE) {
 		s->dane = (struct tls_dane){ s->policy.name,
 			*s->policy.other ? s->policy.other : NULL, &s->policy.tlsa };

@@ -14,6 +14,7 @@
 #ifndef MAIL_OUTCOME_H
 #define MAIL_OUTCOME_H
 #include "mail/outcome-programs.h"
+#include "mail/outcome-tls.h"
 #include "mail/verdict.h"
 
 /* clang-format off */
@@ -547,18 +548,6 @@
 #define OUT_PEER_DATA		TEMP, 451, "4.5.0", "DATA was answered with %d"
 /* The server said yes before it could know the message (RFC 5321 4.3.2). */
 #define OUT_PEER_EARLY		TEMP, 451, "4.5.0", "accepted before the message was sent"
-/* The channel demands TLS, and the server does not offer it (RFC 3207 4). */
-#define OUT_TLS_NOT_THERE	TEMP, 451, "4.7.4", "TLS is required and not offered"
-/* The channel demands TLS, and the server refuses STARTTLS (RFC 3207 4). */
-#define OUT_TLS_REFUSED		TEMP, 451, "4.7.4", "TLS is required: %.150s"
-/* STARTTLS was refused, and the channel goes on without it (RFC 3207 4.1). */
-#define OUT_TLS_WITHOUT		OK, 250, "2.0.0", "without TLS"
-/* Plain text came behind the answer to STARTTLS: somebody has put it there (RFC 3207 6). */
-#define OUT_TLS_INJECTED	TEMP, 451, "4.7.5", "TLS cannot start: input behind STARTTLS"
-/* The handshake failed, or the server's certificate is not what the channel demands. */
-#define OUT_TLS_HANDSHAKE	TEMP, 451, "4.7.5", "TLS handshake: %.160s"
-/* A signed answer was changed or held back, and with it how the host is to be known (RFC 7672 2.1.2). */
-#define OUT_DANE_DNS		TEMP, 451, "4.7.5", "the DNS gives no answer about %.120s that can be trusted"
 /* lmtpd wants TLS or a certificate: a mistake in the configuration, and no mail is returned.  Its words. */
 #define OUT_PEER_WANTS_TLS	TEMP, 451, "4.7.0", "%.180s"
 /* An address of the envelope has characters that no command can carry. */

@@ -142,6 +142,13 @@ dns_alias_start(struct dns *d, const char *name, struct op *op,
 }
 
 void
+dns_txt_start(struct dns *d, const char *name, struct op *op,
+    void (*done)(void *arg, const struct dns_answer *), void *arg)
+{
+	dns_ask_type(d, name, DNS_TYPE_TXT, op, done, arg);
+}
+
+void
 dns_tlsa_start(struct dns *d, const char *host, int port, struct op *op,
     void (*done)(void *arg, const struct dns_answer *), void *arg)
 {

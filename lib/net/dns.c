@@ -168,6 +168,9 @@ dns_query_free(struct query *q)
 	free(q->a.mx);
 	free(q->a.addrs);
 	mem_free(&q->a.canonical);
+	for (size_t i = 0; i < q->a.ntxt; i++)
+		free((char *)(uintptr_t)q->a.txt[i].p);
+	free(q->a.txt);
 	tlsa_set_fini(&q->a.tlsa);
 	free(q);
 }
@@ -273,6 +276,23 @@ add_host(struct query *q, uint16_t preference, const uint8_t *p, size_t n)
 	a->mx[a->nmx++].host = host;
 }
 
+/* RFC 1035 3.3.14: strings with their lengths in front. */
+static void
+add_txt(struct query *q, const uint8_t *p, size_t n)
+{
+	struct dns_answer *a = &q->a;
+	struct buf b = { 0 };
+	size_t len;
+
+	if (a->ntxt == DNS_TXT_MOST)
+		return;
+	for (size_t at = 0; at < n && (len = p[at]) < n - at; at += 1 + len)
+		buf_add(&b, p + at + 1, len);
+	a->txt = mem_grow(a->txt, a->ntxt + 1, sizeof(*a->txt));
+	len = b.n;
+	a->txt[a->ntxt++] = slice(buf_take(&b), len);
+}
+
 static int
 by_preference(const void *x, const void *y)
 {
@@ -355,7 +375,7 @@ conclude(struct query *q)
 		found |= q->parts[i].status == 0;
 	}
 	a->partial = temp;
-	if (a->nmx || a->naddrs || a->tlsa.seen ||
+	if (a->nmx || a->naddrs || a->tlsa.seen || a->ntxt ||
 	    (q->parts[0].type == DNS_TYPE_CNAME && !temp && found))
 		a->status = 0;
 	else
@@ -405,6 +425,8 @@ dns_take(struct query *q, int type, int err, const struct ub_result *r)
 				dns_query_addr(q, AF_INET, p);
 			else if (type == DNS_TYPE_AAAA && n == 16)
 				dns_query_addr(q, AF_INET6, p);
+			else if (type == DNS_TYPE_TXT)
+				add_txt(q, p, n);
 			else if (type == DNS_TYPE_TLSA)
 				tlsa_set_add(&q->a.tlsa, slice(r->data[i], n));
 		}

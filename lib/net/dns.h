@@ -39,6 +39,8 @@ struct dns_answer {
 	bool partial;    /* a part of the question was not answered, so that may be anything */
 	char *canonical; /* the name at the end of the aliases (CNAME); NULL: there are none */
 	struct tlsa_set tlsa;
+	struct slice *txt; /* each record as one text, its strings joined */
+	size_t ntxt;
 	uint32_t ttl;
 	struct addr *addrs;
 	size_t naddrs; /* port 0 */
@@ -61,6 +63,10 @@ void dns_tlsa_start(struct dns *d, const char *host, int port, struct op *op,
     void (*done)(void *arg, const struct dns_answer *), void *arg);
 /* Is the name an alias?  0: it is, and `security` is that of this record alone, whatever it leads to. */
 void dns_alias_start(struct dns *d, const char *name, struct op *op,
+    void (*done)(void *arg, const struct dns_answer *), void *arg);
+/* The TXT records of a name, by DNS alone; DNS_TXT_MOST of them at most. */
+#define DNS_TXT_MOST 64
+void dns_txt_start(struct dns *d, const char *name, struct op *op,
     void (*done)(void *arg, const struct dns_answer *), void *arg);
 /* A alone, by DNS alone: for names that are no hosts, like those of lists (RFC 5782). */
 void dns_a_start(struct dns *d, const char *name, struct op *op,

@@ -258,6 +258,27 @@ stream_tls_connect(struct stream *s, struct tls_ctx *ctx, const char *name)
 }
 
 int
+stream_tls_connect_lenient(struct stream *s, struct tls_ctx *ctx, const char *name)
+{
+	int rc = stream_tls_begin(s, ctx);
+
+	must(!ctx->server && s->ev->secured);
+	if (rc < 0)
+		return rc;
+	if (!(s->tls = tls_session_connect_lenient(ctx, &records, s, name))) {
+		stream_tls_fini(s);
+		return -EINVAL;
+	}
+	return start_handshake(s);
+}
+
+const char *
+stream_tls_doubt(const struct stream *s)
+{
+	return stream_secure(s) ? tls_session_doubt(s->tls) : "validation-failure";
+}
+
+int
 stream_tls_connect_dane(struct stream *s, struct tls_ctx *ctx, const struct tls_dane *dane)
 {
 	int rc = stream_tls_begin(s, ctx);

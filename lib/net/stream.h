@@ -135,6 +135,10 @@ int stream_tls_connect(struct stream *s, struct tls_ctx *ctx, const char *name) 
 int stream_tls_connect_dane(struct stream *s, struct tls_ctx *ctx,
     const struct tls_dane *dane) MUSTCHECK;
 /* In `secured`, when it failed: why, in the words of RFC 8460 4.3. */
+/* As stream_tls_connect with a context that verifies, but goes on whoever is there; stream_tls_doubt then says why it would
+ * not have, in the words of RFC 8460 4.3, or NULL. */
+int stream_tls_connect_lenient(struct stream *s, struct tls_ctx *ctx, const char *name) MUSTCHECK;
+const char *stream_tls_doubt(const struct stream *s);
 const char *stream_tls_failure(const struct stream *s);
 bool stream_secure(const struct stream *s);
 static inline bool

@@ -21,6 +21,7 @@ struct tls_ctx {
 	int refs;
 	bool server;
 	bool verify;        /* the peer's certificate is checked */
+	bool dns_id;        /* tls_params.dns_id */
 	struct tls *accept; /* server: makes the sessions */
 	struct tls *model;  /* client: a session that is never used; owns what `shared` refers to */
 	SSL_CTX *shared;    /* client: the model's, and all its sessions' */

@@ -25,6 +25,10 @@ struct tls_session *
 tls_session_accept(struct tls_ctx *ctx, const struct tls_session_io *io, void *arg) MUSTCHECK;
 struct tls_session *tls_session_connect(struct tls_ctx *ctx, const struct tls_session_io *io,
     void *arg, const char *name, unsigned port) MUSTCHECK;
+/* With a context that verifies: the certificate and the name are looked at, tls_session_doubt says what was found, and the
+ * session goes on whatever that is. */
+struct tls_session *tls_session_connect_lenient(struct tls_ctx *ctx,
+    const struct tls_session_io *io, void *arg, const char *name) MUSTCHECK;
 /* By DANE, whatever else the context verifies: see net/tlsa.h. */
 struct tls_session *tls_session_connect_dane(struct tls_ctx *ctx, const struct tls_session_io *io,
     void *arg, const struct tls_dane *dane) MUSTCHECK;
@@ -39,6 +43,8 @@ int tls_session_close(struct tls_session *s) MUSTCHECK; /* says close_notify */
 const char *tls_session_error(struct tls_session *s); /* NULL: none */
 /* Why the handshake of a client failed, in the words of RFC 8460 4.3. */
 const char *tls_session_failure(struct tls_session *s);
+/* What a lenient one would have failed for, in those words; NULL: nothing. */
+const char *tls_session_doubt(struct tls_session *s);
 const char *tls_session_version(struct tls_session *s);
 const char *tls_session_cipher(struct tls_session *s);
 int tls_session_cipher_bits(struct tls_session *s); /* of its key */

@@ -206,6 +206,7 @@ tls_client_new(const struct tls_params *p, char **why)
 	c = mem_new(sizeof(*c));
 	c->refs = 1;
 	c->verify = p->verify;
+	c->dns_id = p->dns_id;
 	c->lifetime =
 	    p->verify ? p->lifetime : 0; /* of an unknown server there is nothing to go on with */
 	if (client_share(c, config) < 0) {

@@ -17,7 +17,9 @@ struct tls_params {
 	const char *ciphers;   /* libtls word, NULL = "secure" */
 	const char *
 	    alpn; /* server: names of protocols (RFC 7301), with commas, the best first; NULL = none */
-	bool verify;          /* client: certificate and name; server: demand a certificate */
+	bool verify; /* client: certificate and name; server: demand a certificate */
+	bool
+	    dns_id; /* client that verifies: names are those of subjectAltName alone (RFC 6125 6.4.4) */
 	bool verify_optional; /* server: ask for a certificate, accept none */
 	/* For how many seconds (at most TLS_RESUME_MOST) a session may be taken up again without a whole handshake, and without
 	 * another look at certificates; a client that verifies: does so.  0: never. */

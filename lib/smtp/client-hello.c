@@ -117,6 +117,8 @@ MUSTCHECK
 static int
 start_tls(struct smtp_client *c)
 {
+	if (c->p->tls_lenient)
+		return stream_tls_connect_lenient(&c->io, c->p->tls_ctx, c->tls_name);
 	return c->p->dane ? stream_tls_connect_dane(&c->io, c->p->tls_ctx, c->p->dane) :
 			    stream_tls_connect(&c->io, c->p->tls_ctx, c->tls_name);
 }

@@ -34,7 +34,9 @@ struct smtp_client_params {
 	enum smtp_tls tls;
 	struct tls_ctx *tls_ctx; /* needed unless tls is off */
 	const struct tls_dane
-	    *dane;        /* TLS: what is asked of the server instead of tls_name, or NULL */
+	    *dane; /* TLS: what is asked of the server instead of tls_name, or NULL */
+	bool
+	    tls_lenient; /* tls_ctx verifies, and the server is used whoever it is: stream_tls_doubt */
 	const char *helo; /* our name, or an address literal */
 	struct smtp_client_limits limits;
 	uint32_t eager; /* bodies up to this size follow RCPT in the same packet when

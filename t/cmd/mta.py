@@ -143,7 +143,7 @@ class Mail(threading.Thread):
 
 
 class Dns(threading.Thread):
-    """Answers for MX, A, AAAA and PTR from a table {"name": {"MX": [(10, "host")], "A": ["127.0.0.1"]}}; a
+    """Answers for MX, A, AAAA, TXT and PTR from a table {"name": {"MX": [(10, "host")], "A": ["127.0.0.1"]}}; a
     name that is not there does not exist."""
 
     def __init__(self, table):
@@ -175,6 +175,8 @@ class Dns(threading.Thread):
                 rrs = [self.name(h) for h in entry.get("PTR", [])]
             elif entry and qtype == 1:
                 rrs = [socket.inet_aton(a) for a in entry.get("A", [])]
+            elif entry and qtype == 16:
+                rrs = [b"".join(bytes([len(t[i:i + 255])]) + t[i:i + 255].encode() for i in range(0, len(t), 255)) for t in entry.get("TXT", [])]
             elif entry and qtype == 28:
                 rrs = [socket.inet_pton(socket.AF_INET6, a) for a in entry.get("AAAA", [])]
             zone = ".".join(labels[-1:])

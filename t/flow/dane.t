@@ -95,7 +95,7 @@ def zone(name, extra=""):
         f.write(t + extra)
 
 
-zone("signed.test", "second MX 10 wrong\nsecond MX 20 key\nalias CNAME key\nto-alias MX 10 alias\nhop MX 10 misnamed\n"
+zone("signed.test", "_mta-sts.to-key TXT \"v=STSv1; id=1\"\nsecond MX 10 wrong\nsecond MX 20 key\nalias CNAME key\nto-alias MX 10 alias\nhop MX 10 misnamed\n"
      "away CNAME key.plain.test.\nto-away MX 10 away\n"
      f"_{own.port}._tcp.away TLSA 3 1 1 {'ab' * 32}\nto-plain MX 10 wrong.plain.test.\n")
 zone("plain.test", "to-signed MX 10 wrong.signed.test.\n")
@@ -204,6 +204,7 @@ try:
     deferred("to-stripped.signed.test", "a server without STARTTLS", "starttls-not-supported")
     deferred("to-bogus.signed.test", "a record with a wrong signature", "dnssec-invalid")
     deferred("to-away.signed.test", "a signed alias of a host that is not, with records of its own", "validation-failure")
+    tm.ok(not any(" ev=sts " in line for line in log()), "where DANE has spoken nobody asks for an MTA-STS policy (RFC 8461 2)")
     tm.ok(not any(c.startswith(("MAIL", "RCPT")) and "to-stripped.signed" in c for c in plain.commands), "no address was said in plain text")
 finally:
     nsd.terminate()

@@ -1,0 +1,25 @@
+/* mail/outcome-tls.h: the rows of mail/outcome.h about TLS to other hosts, which go on its table and are included by it
+ * alone. */
+#ifndef MAIL_OUTCOME_TLS_H
+#define MAIL_OUTCOME_TLS_H
+
+/* clang-format off */
+
+/* ---- TLS to other hosts */
+
+/* The channel demands TLS, and the server does not offer it (RFC 3207 4). */
+#define OUT_TLS_NOT_THERE	TEMP, 451, "4.7.4", "TLS is required and not offered"
+/* The channel demands TLS, and the server refuses STARTTLS (RFC 3207 4). */
+#define OUT_TLS_REFUSED		TEMP, 451, "4.7.4", "TLS is required: %.150s"
+/* STARTTLS was refused, and the channel goes on without it (RFC 3207 4.1). */
+#define OUT_TLS_WITHOUT		OK, 250, "2.0.0", "without TLS"
+/* Plain text came behind the answer to STARTTLS: somebody has put it there (RFC 3207 6). */
+#define OUT_TLS_INJECTED	TEMP, 451, "4.7.5", "TLS cannot start: input behind STARTTLS"
+/* The handshake failed, or the server's certificate is not what the channel demands. */
+#define OUT_TLS_HANDSHAKE	TEMP, 451, "4.7.5", "TLS handshake: %.160s"
+/* A signed answer was changed or held back, and with it how the host is to be known (RFC 7672 2.1.2). */
+#define OUT_DANE_DNS		TEMP, 451, "4.7.5", "the DNS gives no answer about %.120s that can be trusted"
+/* The host is none of those that the domain's policy lists (RFC 8461 4.1). */
+#define OUT_STS_NOT_LISTED	TEMP, 451, "4.7.5", "%.120s is not among the hosts of the domain's MTA-STS policy"
+/* clang-format on */
+#endif
