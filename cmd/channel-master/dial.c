@@ -117,6 +117,9 @@ note_failure(struct dial *d, const struct verdict *v, const char *result)
 {
 	dial_remember(d, v, JOB_SITE_FAIL);
 	d->no_names = false;
+	count_add(JOB_COUNT_NO_SESSION, 1);
+	if (result)
+		count_add(JOB_COUNT_TLS_FAILED, 1);
 	log_event(LOG_INFO, "connect", "channel=%s dest=%s peer=%s policy=%s result=%s error=%s",
 	    master.channel->name, log_str(d->site->key), log_str(d->peer), policy_word(&d->policy),
 	    result ? result : "none", log_str(v->text));
@@ -140,6 +143,7 @@ greeted(void *arg, struct session *s, const struct verdict *v)
 		    log_str(d->site->key), log_str(d->peer), policy_word(&s->policy),
 		    stream_secure(&s->client.io) ? stream_tls_version(&s->client.io) : "no",
 		    result ? result : "none");
+		count_session(s);
 		dial_finish(d, s, v, JOB_SITE_OK);
 		return;
 	}
@@ -305,6 +309,7 @@ dane_found(void *arg, const struct dns_answer *a)
 {
 	struct dial *d = CAST(arg, struct dial, DIAL_MAGIC);
 
+	count_dns(a);
 	if (a->status == -EAGAIN) {
 		dane_skip(d);
 		return;
@@ -337,6 +342,7 @@ dane_alias(void *arg, const struct dns_answer *a)
 {
 	struct dial *d = CAST(arg, struct dial, DIAL_MAGIC);
 
+	count_dns(a);
 	if (a->status == -EAGAIN) {
 		dane_skip(d);
 		return;
@@ -380,6 +386,7 @@ resolved(void *arg, const struct dns_answer *a)
 	struct dial *d = CAST(arg, struct dial, DIAL_MAGIC);
 	struct verdict v;
 
+	count_dns(a);
 	d->naddrs = d->at = 0;
 	if (a->status < 0 || a->naddrs == 0) {
 		v = name_verdict(d->host, a->status ? a->status : -ENODATA,
@@ -487,6 +494,7 @@ mx_found(void *arg, const struct dns_answer *a)
 	const char *domain = d->site->host;
 	struct verdict v;
 
+	count_dns(a);
 	d->secure = a->security == DNS_SECURE;
 	if (a->status == 0 && a->nmx == 1 &&
 	    (*a->mx[0].host == '\0' || strcmp(a->mx[0].host, ".") == 0)) {

@@ -224,6 +224,7 @@ https_resolved(void *arg, const struct dns_answer *a)
 {
 	struct https *h = CAST(arg, struct https, HTTPS_MAGIC);
 
+	count_dns(a);
 	for (size_t i = 0; i < a->naddrs && h->naddrs < HTTPS_ADDRS; i++) {
 		/* A stranger's name must not lead to what listens for this host alone. */
 		if (!mconf.mx_loopback && addr_here(&a->addrs[i]))

@@ -74,6 +74,8 @@ job_log_outcome(const struct job *j, size_t i)
 	    j->moved                         ? "requeued" :
 					       master.agent->word;
 
+	count_outcome(&o->v);
+
 	log_event(LOG_INFO, "deliver",
 	    "qid=%s channel=%s to=%s state=%s verdict=%d.%u.%u reply=%d peer=%s attempt=%u ms=%llu "
 	    "delay=%lld text=%s",

@@ -174,6 +174,13 @@ void job_start(const struct job_work *w);
 /* Ends all jobs that wait for a session and have delivered nothing: their leases return. */
 void jobs_give_back(void);
 
+/* ---- counts.c: for the metrics of jobctl ----------------------------------------------------- */
+
+void count_add(enum job_count c, uint64_t n);
+void count_outcome(const struct verdict *v); /* of one recipient */
+void count_session(const struct session *s); /* one that is ready */
+void count_dns(const struct dns_answer *a);
+
 /* ---- bounce.c: reports -------------------------------------------------------------------- */
 
 /* What happened to recipient i of the file, as far as the sender is told. */

@@ -213,6 +213,7 @@ sts_recorded(void *arg, const struct dns_answer *a)
 	struct sts *s = CAST(arg, struct sts, STS_QUESTION);
 	size_t seen = 0;
 
+	count_dns(a);
 	for (size_t i = 0; i < a->ntxt; i++) {
 		struct slice id;
 		int rc = smtp_sts_record(a->txt[i], &id);

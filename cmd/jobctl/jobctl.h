@@ -19,6 +19,7 @@
 #define JOBCTL_H
 #include "mta/channels.h"
 #include "daemon/daemon.h"
+#include "job/count.h"
 #include "job/line.h"
 #include "job/sched.h"
 #include "net/stream.h"
@@ -187,6 +188,7 @@ enum {
 	M_DEAD,
 	M_SUSPENDED,
 	M_OLDEST,
-	M_CANCELLED
+	M_CANCELLED,
+	M_COUNT, /* ... and JOB_COUNTS in all: what masters count (job/count.h) */
 };
 #endif

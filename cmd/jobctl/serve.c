@@ -350,6 +350,18 @@ conn_flush(struct conn *c)
 	later_run(&c->flush, jobctl.loop, serve_flush_now);
 }
 
+/* Masters come and go; what they have counted stays here. */
+static void
+take_counts(struct slice rest)
+{
+	uint64_t n[JOB_COUNTS];
+
+	job_count_parse(rest, n);
+	for (size_t i = 0; i < JOB_COUNTS; i++)
+		if (n[i])
+			metric_add(M_COUNT + i, (int64_t)n[i]);
+}
+
 static void
 serve_take_line(struct conn *c, struct slice line)
 {
@@ -362,6 +374,8 @@ serve_take_line(struct conn *c, struct slice line)
 		take_new(c, rest, line);
 	else if (c->kind == CONN_MASTER && slice_eq(verb, S("gone")))
 		take_gone(rest);
+	else if (c->kind == CONN_MASTER && slice_eq(verb, S("count")))
+		take_counts(rest);
 	else if (c->kind == CONN_MASTER && slice_eq(verb, S("idle")))
 		take_idle(c);
 	else if (c->kind == CONN_MASTER)

@@ -173,6 +173,15 @@ job_master_gone(struct job_master *m, const char *file_id)
 }
 
 void
+job_master_count(struct job_master *m, const uint64_t n[JOB_COUNTS])
+{
+	if (m->broken)
+		return;
+	job_count_write(stream_out(&m->io), n);
+	later_run(&m->flush, m->loop, job_master_flush_now);
+}
+
+void
 job_master_idle(struct job_master *m)
 {
 	if (m->broken)

@@ -4,6 +4,7 @@
  * result makes room for the next lease, which usually is already on its way. */
 #ifndef JOB_MASTER_H
 #define JOB_MASTER_H
+#include "job/count.h"
 #include "job/line.h"
 #include "net/loop.h"
 
@@ -25,6 +26,8 @@ void job_master_end(struct job_master *m, const struct job_result *r);
 /* A file that was set aside may be delivered now, or has gone (queue/aside.h). */
 void job_master_new(struct job_master *m, const struct job_new *n);
 void job_master_gone(struct job_master *m, const char *file_id);
+/* What was counted since the last time (job/count.h). */
+void job_master_count(struct job_master *m, const uint64_t n[JOB_COUNTS]);
 /* There has been no work for a while: jobctl may say that this one is not needed (`lost`, 0). */
 void job_master_idle(struct job_master *m);
 /* Leaves: flushes, closes; no event follows.  Leases that are out go back. */

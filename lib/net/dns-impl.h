@@ -63,6 +63,7 @@ struct query {
 	size_t nparts, open;
 	bool all_secure, bogus; /* of what was answered */
 	bool answered;
+	uint64_t asked_us;
 	struct dns_answer a;
 	struct deadline deadline;
 	struct later later;

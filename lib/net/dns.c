@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/must.h"
@@ -189,6 +190,7 @@ dns_finish(struct query *q)
 {
 	query_stop(q);
 	op_done(q->op);
+	q->a.us = clock_mono_us() - q->asked_us;
 	q->done(q->arg, &q->a);
 	dns_query_free(q);
 }
@@ -469,6 +471,7 @@ dns_query_new(struct dns *d, struct op *op, void (*done)(void *, const struct dn
 	q->done = done;
 	q->arg = arg;
 	q->all_secure = true;
+	q->asked_us = clock_mono_us();
 	deadline_init(&q->deadline);
 	later_init(&q->later);
 	list_init(&q->link);

@@ -42,6 +42,7 @@ struct dns_answer {
 	struct slice *txt; /* each record as one text, its strings joined */
 	size_t ntxt;
 	uint32_t ttl;
+	uint64_t us; /* that the question took */
 	struct addr *addrs;
 	size_t naddrs; /* port 0 */
 	struct dns_mx *mx;

@@ -201,6 +201,7 @@ class Jobctl:
         self.sock.settimeout(tm.LONG)
         self.id = 0
         self.conn = None
+        self.counts = {}  # what masters have counted, before the last result
 
     def accept(self):
         self.conn, _ = self.sock.accept()
@@ -215,6 +216,10 @@ class Jobctl:
         return self.id
 
     def result(self):
-        line = self.f.readline().decode().rstrip()
-        words = line.split()
+        while True:
+            words = self.f.readline().decode().rstrip().split()
+            if words[:1] != ["count"]:
+                break
+            for name, n in (w.split("=") for w in words[1:]):
+                self.counts[name] = self.counts.get(name, 0) + int(n)
         return (words[0], dict(w.split("=", 1) for w in words[1:])) if words else ("", {})

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """DANE: hosts with secure TLSA records are held to them, and to nothing where DNSSEC says that there are
 none.  A zone is signed and served for the test, with hosts that are right, wrong, downgraded, bogus, insecure."""
-import hashlib, os, shutil, socket, ssl, subprocess, sys
+import hashlib, os, re, shutil, socket, ssl, subprocess, sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../cmd")]
@@ -204,6 +204,12 @@ try:
     deferred("to-stripped.signed.test", "a server without STARTTLS", "starttls-not-supported")
     deferred("to-bogus.signed.test", "a record with a wrong signature", "dnssec-invalid")
     deferred("to-away.signed.test", "a signed alias of a host that is not, with records of its own", "validation-failure")
+    def metric(name):
+        m = re.search(rf"^tiermail_delivery_{name}_total (\S+)$", sb.tool("tmctl", "-d", "jobctl", "metrics").stdout, re.M)
+        return float(m[1]) if m else -1
+    tm.ok(tm.wait_for(lambda: metric("policy_dane") >= 11 and metric("sessions_plain") >= 2), "jobctl's metrics have the sessions, by policy and TLS")
+    tm.ok(metric("delivered") >= 15 and metric("deferred") >= 5 and metric("reason_policy") >= 5 and metric("tls_failed") >= 5, "and the recipients, by result and reason")
+    tm.ok(metric("dns") > 50 and metric("dns_seconds") > 0, "and the DNS")
     tm.ok(not any(" ev=sts " in line for line in log()), "where DANE has spoken nobody asks for an MTA-STS policy (RFC 8461 2)")
     tm.ok(not any(c.startswith(("MAIL", "RCPT")) and "to-stripped.signed" in c for c in plain.commands), "no address was said in plain text")
 finally:

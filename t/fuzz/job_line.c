@@ -1,5 +1,6 @@
 /* Fuzz: lines of the job protocol.  What reads must be written and read back the same. */
 #include "base/must.h"
+#include "job/count.h"
 #include "job/line.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
@@ -12,6 +13,20 @@ again(struct buf *b, struct slice *verb)
 	must(b->n > 0 && b->p[b->n - 1] == '\n' && slice_find(buf_get(b), '\n') == b->n - 1);
 	*verb = job_verb(slice_sub(buf_get(b), 0, b->n - 1), &rest);
 	return rest;
+}
+
+static void
+try_count(struct slice rest, struct buf *b)
+{
+	uint64_t n[JOB_COUNTS], m[JOB_COUNTS];
+	struct slice verb;
+
+	job_count_parse(rest, n);
+	job_count_write(b, n);
+	rest = again(b, &verb);
+	must(slice_eq(verb, S("count")));
+	job_count_parse(rest, m);
+	must(memcmp(n, m, sizeof(n)) == 0);
 }
 
 static void
@@ -79,6 +94,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		try_work(rest, &b);
 		buf_clear(&b);
 		try_result(verb, rest, &b);
+		buf_clear(&b);
+		try_count(rest, &b);
 		(void)!job_hello_parse(rest, &h, &why);
 		(void)!kv_cstr(kv_find(rest, "dest"), dest, sizeof(dest));
 		buf_clear(&b);
