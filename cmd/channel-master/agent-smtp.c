@@ -118,6 +118,8 @@ take_outcome(struct job *j, const struct smtp_client_rcpt *c, const char *mta)
 		o->v = verdict(OUT_PEER_WANTS_TLS, c->v.text);
 	o->dsn_passed_on = (w->session->client.offer.has & OFFERS_DSN) != 0;
 	o->mta = mta;
+	o->tls = w->session->tls;
+	o->policy = policy_word(&w->session->policy);
 	o->relayed = by_relayed(j);
 	if (!c->remote && c->v.kind == TEMP)
 		j->result.site = JOB_SITE_FAIL; /* the connection broke */

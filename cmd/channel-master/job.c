@@ -78,11 +78,12 @@ job_log_outcome(const struct job *j, size_t i)
 
 	log_event(LOG_INFO, "deliver",
 	    "qid=%s channel=%s to=%s state=%s verdict=%d.%u.%u reply=%d peer=%s attempt=%u ms=%llu "
-	    "delay=%lld text=%s",
+	    "delay=%lld tls=%s policy=%s text=%s",
 	    e->qid, master.channel->name, log_str(e->rcpts[i].addr), word, (int)o->v.kind,
 	    o->v.subject, o->v.detail, verdict_reply(&o->v), log_str(o->mta), j->attempt + 1,
 	    (unsigned long long)(loop_now(master.loop) - j->began_ms),
-	    (long long)(clock_now() - e->arrival_ms / 1000), log_str(o->v.text));
+	    (long long)(clock_now() - e->arrival_ms / 1000), o->tls ? o->tls : "none",
+	    o->policy ? o->policy : "none", log_str(o->v.text));
 }
 
 static void

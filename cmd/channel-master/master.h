@@ -139,6 +139,7 @@ struct session {
 	char *key;
 	struct policy policy;
 	struct tls_dane dane; /* of the policy */
+	const char *tls;      /* once it is ready: "TLSv1.3", or "no"; for ever */
 	char peer[400];       /* "mx.example [192.0.2.1]", for reports */
 	/* While its hello is going on: */
 	void (*ready)(void *arg, struct session *, const struct verdict *);
@@ -192,6 +193,9 @@ struct outcome {
 	bool relayed;       /* DELIVERBY: its sender is to hear that it went on */
 	bool recorded;      /* v is in the file's journal already */
 	const char *mta;    /* the peer, in the file's arena; NULL = none */
+	const char
+	    *tls; /* of the session that it was said in: "TLSv1.3", "no"; NULL = there was none */
+	const char *policy; /* ... by policy_word */
 };
 enum bounce_kind { BOUNCE_RESULT, BOUNCE_DELAY };
 struct bounce;

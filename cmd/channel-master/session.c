@@ -95,7 +95,9 @@ static void
 master_session_on_ready(struct smtp_client *c, const struct verdict *v)
 {
 	struct session *s = master_session_of(c);
+	const char *tls = stream_tls_version(&c->io);
 
+	s->tls = tls ? tls : "no";
 	s->ready(s->arg, s, v);
 }
 

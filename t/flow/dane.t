@@ -204,6 +204,7 @@ try:
     deferred("to-stripped.signed.test", "a server without STARTTLS", "starttls-not-supported")
     deferred("to-bogus.signed.test", "a record with a wrong signature", "dnssec-invalid")
     deferred("to-away.signed.test", "a signed alias of a host that is not, with records of its own", "validation-failure")
+    tm.ok(any(" ev=deliver " in line and "to-key.signed.test" in line and " tls=TLSv1.3 policy=dane " in line for line in log()), "a delivery is logged with its TLS and policy")
     def metric(name):
         m = re.search(rf"^tiermail_delivery_{name}_total (\S+)$", sb.tool("tmctl", "-d", "jobctl", "metrics").stdout, re.M)
         return float(m[1]) if m else -1
