@@ -10,6 +10,8 @@ static const char *const types[] = { [MTA_KW_SET] = "word",
 	[MTA_KW_COUNT] = "number",
 	[MTA_KW_TIMES] = "times",
 	[MTA_KW_DAYS] = "ages",
+	[MTA_KW_UNSET] = "word",
+	[MTA_KW_ALWAYS] = "always",
 	[MTA_KW_NONE] = "none" };
 
 /* The table of keywords; `none` are those without effect. */

@@ -56,6 +56,7 @@ relay_auth_revoked(struct login_watch *w)
 bool
 relay_auth_enter(struct session *s, const struct login_user *u)
 {
+	const struct mta_channel *c;
 	struct slice account = u->account;
 
 	if (admit_user(&s->admit, account) != ADMIT_OK) {
@@ -69,6 +70,8 @@ relay_auth_enter(struct session *s, const struct login_user *u)
 	if (u->language.n && u->language.n <= LANGUAGE_MAX)
 		s->language = mem_strn(u->language.p, u->language.n);
 	s->smtp.authed = 1;
+	c = relay_channel(s);
+	channel_switch(s, c ? c->saslswitch : NULL);
 	login_watch_enter(relay.door, &s->watch, u, LOGIN_SUBMIT, relay_auth_revoked);
 	return true;
 }

@@ -66,7 +66,7 @@ guard_resolver(void)
 	int r = 0;
 
 	if ((!config.dnslists || !*config.dnslists) && !config.sender_domain &&
-	    !config.client_names)
+	    !config.client_names && !channel_dns_any(relay.channels))
 		return;
 	if (guard.dns)
 		r = dns_change(guard.dns, &p, &why);

@@ -15,8 +15,8 @@
 #define PASS_PIECE  65536
 #define PASS_PIECES 8 /* in a turn */
 
-static const struct stage *const stages[] = { &claims_stage, &trace_stage, &access_stage,
-	&password_stage, &address_stage, &list_stage };
+static const struct stage *const stages[] = { &claims_stage, &trace_stage, &missing_stage,
+	&access_stage, &password_stage, &address_stage, &list_stage };
 
 static const char *const sources
     [] = { [ROLE_MX] = "tcp_local", [ROLE_SUBMISSION] = "tcp_submit", [ROLE_LOCAL] = "local" };
@@ -24,7 +24,7 @@ static const char *const sources
 const char *
 relay_message_source(const struct session *s)
 {
-	return sources[s->role];
+	return s->channel[0] ? s->channel : sources[s->role];
 }
 
 static const enum qret rets
@@ -179,6 +179,7 @@ queue_begin(struct session *s, struct slice fields)
 	s->nrcpts = env.nrcpt;
 	address_write(&from, &s->from);
 	env.sender = buf_cstr(&from);
+	terms_envelope(s);
 	for (size_t i = 0; s->asked_for.hold && i < s->nrcpts; i++)
 		if (!s->rcpts[i].hold)
 			s->rcpts[i].hold = s->asked_for.hold;
@@ -351,11 +352,20 @@ message_header_bytes(struct session *s, struct slice bytes)
 	}
 }
 
+static void
+message_lines(struct message *m, struct slice bytes)
+{
+	for (size_t i = 0; i < bytes.n; i++)
+		m->lines += bytes.p[i] == '\n';
+}
+
 void
 relay_message_bytes(struct smtp_server *smtp, struct slice bytes)
 {
 	struct session *s = relay_session_of(smtp);
 
+	if (s->terms.lines >= 0)
+		message_lines(s->message, bytes);
 	if (s->message->in_body)
 		message_body_bytes(s, bytes);
 	else

@@ -63,7 +63,7 @@ names_on_late(struct deadline *d)
 void
 names_begin(struct session *s)
 {
-	if (!config.client_names || !guard.dns || s->peer.sa.sa_family == AF_UNIX)
+	if (!channel_names(s) || !guard.dns || s->peer.sa.sa_family == AF_UNIX)
 		return;
 	deadline_set(&s->name_late, daemon_loop(), (uint64_t)config.guard_list_ms, names_on_late);
 	dns_ptr_start(guard.dns, &s->peer, &s->name_op, names_ptr_found, s);

@@ -383,12 +383,15 @@ static bool
 rcpt_refused(struct session *s, const struct expand_result *r, const struct rcpt_bodies *bodies,
     struct verdict *v)
 {
+	const struct verdict *no;
 	bool added = s->rcpt->added;
 
 	if (r->v.kind != OK)
 		*v = r->v;
 	else if (!r->ours && !added && !s->rcpt->back && !may_relay(s, &s->rcpt->to))
 		*v = verdict(OUT_RELAY_DENIED);
+	else if (!added && (no = terms_legs(s, r)))
+		*v = *no;
 	else if (s->nrcpts + r->nlegs > QUEUE_MESSAGE_RCPTS)
 		*v = verdict(OUT_RCPTS_MANY);
 	else if (rcpt_bodies_many(s, bodies))
@@ -506,8 +509,11 @@ rcpt_expand(struct session *s)
 		.others = s->nrcpts_asked,
 		.most = (size_t)config.list,
 		.later = true };
+	const struct mta_channel *c = relay_channel(s);
 	uint8_t client[16];
 
+	if (c && c->expandlimit > 0 && (size_t)c->expandlimit < q.most)
+		q.most = (size_t)c->expandlimit;
 	if (s->role == ROLE_MX) {
 		addr_client_key(&s->peer, client);
 		q.client = slice((const char *)client, sizeof(client));

@@ -14,7 +14,9 @@
  *	names.c    names of clients
  *	policy.c   policy services, about each recipient
  *	access.h   the access tables of mappings
- *	terms.c    what the keywords of a session's channel want of it
+ *	channel.c  the channel that a session is of
+ *	terms.c    what the keywords of channels want of its messages
+ *	missing.c  messages that name no recipient
  *	rcpt.c     RCPT: who may have it, and who gets it; rcpt-body.h: which body of it, and rcpt-log.c
  *	release.c  mail that is kept for later, and cancelled
  *	sent.c     a copy for the sender's Sent folder
@@ -235,7 +237,11 @@ struct session {
 		int64_t blocks; /* most KiB, -1 = no limit, as all of these */
 		int64_t rcpts;  /* recipients that are taken */
 		int64_t cutoff; /* recipients above which all of it is refused */
-	} terms;                /* of the channel and of tables, for this transaction */
+		int64_t lines;
+		int64_t dest_blocks; /* the same as blocks, of the channels that it goes by */
+	} terms;                     /* of channels and of tables, for this transaction */
+	char channel[MTA_CHANNEL_NAME_MAX + 1]; /* channel.c; "": that of the role */
+	struct relay_own *own;                  /* channel.c; heap; NULL: limits are those of all */
 	struct {
 		struct slice prepend; /* fields */
 		const char *hold;     /* a reason, or NULL */
@@ -252,8 +258,9 @@ struct relay_peer {
 };
 
 struct session *relay_session_of(struct smtp_server *s);
-extern const struct admit_service relay_admit;       /* session.c */
-size_t relay_session_end_user(struct slice account); /* how many sessions end */
+const struct smtp_policy *relay_session_policy(const struct session *s); /* of its role */
+extern const struct admit_service relay_admit;                           /* session.c */
+size_t relay_session_end_user(struct slice account);                     /* how many sessions end */
 void relay_session_accept(struct daemon_listen *l, int fd);
 /* The session of one whom the guard lets in; fd is its own. */
 void relay_session_begin(struct daemon_listen *l, int fd, const struct relay_peer *who);
@@ -326,8 +333,17 @@ bool policy_check(struct buf *why);
 /* One more field above the message; false: it is no field, or they are too many. */
 bool policy_prepend(struct session *s, struct slice field);
 
-/* terms.c.  What mta.cnf says of the session's channel; NULL: nothing. */
+/* channel.c.  What mta.cnf says of the session's channel; NULL: nothing. */
 const struct mta_channel *relay_channel(const struct session *s);
+void channel_begin(struct session *s);                  /* of a client of this address */
+void channel_switch(struct session *s, const char *to); /* NULL: nothing is said */
+void channel_end(struct session *s);
+/* Are clients' names looked up? */
+bool channel_names(const struct session *s);
+bool channel_dns_any(const struct channels *c); /* does any of them want DNS asked? */
+void channel_vrfy(struct smtp_server *smtp, struct slice arg);
+
+/* terms.c. */
 /* MAIL: the limits of this transaction; false: it is answered. */
 bool terms_begin(struct session *s, const struct smtp_mail *mail);
 /* One more recipient: NULL, or why not. */
@@ -335,6 +351,10 @@ const struct verdict *terms_rcpt(struct session *s);
 /* DATA: NULL, or why not; and all of it is here. */
 const struct verdict *terms_body(struct session *s);
 const struct verdict *terms_over(struct session *s);
+/* What the channels of these legs take. */
+const struct verdict *terms_legs(struct session *s, const struct expand_result *r);
+/* The envelope is complete: who goes another way, is held, or gets a file of his own. */
+void terms_envelope(struct session *s);
 
 /* names.c: the client's name, asked for when the session begins (relay.client_names). */
 void names_begin(struct session *s);

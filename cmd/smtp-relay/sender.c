@@ -113,6 +113,15 @@ sender_mx_found(void *arg, const struct dns_answer *a)
 	}
 }
 
+/* The channel's word (mailfromdnsverify) goes before the configuration's. */
+static bool
+sender_domain_wanted(const struct session *s)
+{
+	const struct mta_channel *c = relay_channel(s);
+
+	return c && c->mailfrom_dns >= 0 ? c->mailfrom_dns > 0 : config.sender_domain;
+}
+
 static void
 sender_domain(struct session *s)
 {
@@ -120,7 +129,7 @@ sender_domain(struct session *s)
 
 	if (s->from.flags & ADDRESS_NULL)
 		sender_over(s, NULL);
-	else if (!config.sender_domain || !guard.dns || s->from.flags & ADDRESS_LITERAL)
+	else if (!sender_domain_wanted(s) || !guard.dns || s->from.flags & ADDRESS_LITERAL)
 		sender_own(s);
 	else if (!(name = sender_domain_ascii(s)))
 		sender_no(s, -ENOENT);

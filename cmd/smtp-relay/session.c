@@ -44,6 +44,7 @@ static void
 on_keywords(struct smtp_server *smtp, struct buf *text)
 {
 	struct session *s = relay_session_of(smtp);
+	const struct mta_channel *c;
 
 	if (smtp->may_aside)
 		buf_lit(text, "XASIDE\nXSENT\n");
@@ -55,7 +56,10 @@ on_keywords(struct smtp_server *smtp, struct buf *text)
 	release_keywords(s, text);
 	priority_keywords(s, text);
 	deliver_by_keywords(s, text);
-	buf_lit(text, "DSN\nHELP\n");
+	c = relay_channel(s);
+	if (!c || c->notary != 0)
+		buf_lit(text, "DSN\n");
+	buf_lit(text, "HELP\n");
 }
 
 static void
@@ -100,6 +104,7 @@ static void
 relay_session_on_secured(struct smtp_server *smtp, int error, const char *why)
 {
 	struct session *s = relay_session_of(smtp);
+	const struct mta_channel *c;
 	struct verdict v;
 
 	if (error) {
@@ -118,6 +123,8 @@ relay_session_on_secured(struct smtp_server *smtp, int error, const char *why)
 	log_event(LOG_INFO, "tls", "sid=%s version=%s cipher=%s", s->sid,
 	    log_str(stream_tls_version(&smtp->line.io)),
 	    log_str(stream_tls_cipher(&smtp->line.io)));
+	c = relay_channel(s);
+	channel_switch(s, c ? c->tlsswitch : NULL);
 	/* Its own address is nobody's that a limit is meant for; the limit of all holds. */
 	if (s->proxy &&
 	    relay_session_forwarded(s, &(struct addr){ .sa.sa_family = AF_UNIX }) != ADMIT_OK) {
@@ -291,6 +298,8 @@ relay_session_on_refused(struct smtp_server *smtp, const char *verb, const struc
 
 	metric_add(v->kind == PERM ? M_REJECTED : M_DEFERRED, 1);
 	rcpt_write(s, &to);
+	if (!s->rcpt && strcmp(verb, "RCPT") == 0)
+		s->nrcpts_said++; /* nobody has asked us about him */
 	if (s->rcpt && v->kind == PERM)
 		brake_refused(s);
 	s->rcpt = NULL;
@@ -315,6 +324,7 @@ relay_session_on_closed(struct smtp_server *smtp)
 	login_watch_leave(&s->watch);
 	filters_end(s);
 	names_end(s);
+	channel_end(s);
 	admit_leave(&s->admit);
 	metric_add(M_SESSIONS, -1);
 	log_event(LOG_INFO, "disconnect", "sid=%s why=%s messages=%u ms=%llu", s->sid,
@@ -357,7 +367,8 @@ static const struct smtp_verb other_verbs[] = {
 	.keywords = on_keywords, .helo = on_helo, .mail = on_mail, .rcpt = rcpt_ask,               \
 	.body = relay_message_begin, .bytes = relay_message_bytes, .end = relay_message_end,       \
 	.unknown = on_unknown, .reset = on_reset, .refused = relay_session_on_refused,             \
-	.secured = relay_session_on_secured, .closed = relay_session_on_closed
+	.secured = relay_session_on_secured, .closed = relay_session_on_closed,                    \
+	.vrfy = channel_vrfy
 
 static struct smtp_policy policies[] = {
 	[ROLE_MX] = { CALLS, .limits = &relay.limits, .verbs = other_verbs },
@@ -365,6 +376,12 @@ static struct smtp_policy policies[] = {
 	[ROLE_LOCAL] = { CALLS, .limits = &relay.local_limits, .verbs = other_verbs,
 	    .batch = true },
 };
+
+const struct smtp_policy *
+relay_session_policy(const struct session *s)
+{
+	return &policies[s->role];
+}
 
 /* How sessions are counted: a flood at one listener leaves the others their shares. */
 enum { CLASS_TRUSTED = ROLE_LOCAL + 1 };
@@ -425,6 +442,7 @@ relay_session_forwarded(struct session *s, const struct addr *peer)
 	}
 	filters_end(s); /* they have not heard of this one */
 	filters_begin(s);
+	channel_begin(s);
 	names_end(s);
 	names_begin(s);
 	admit_leave(&s->admit);
@@ -491,6 +509,7 @@ relay_session_begin(struct daemon_listen *l, int fd, const struct relay_peer *wh
 	s->smtp.may_release = s->role == ROLE_SUBMISSION || s->ours;
 	s->demand = s->role == ROLE_MX && l->peer_cert == PEER_CERT_DEMAND;
 	s->smtp.need_tls = s->demand;
+	channel_begin(s);
 	filters_begin(s);
 	names_begin(s);
 	if (smtp_server_open(&s->smtp, daemon_loop(), fd, l->tls == TLS_IMPLICIT) < 0) {

@@ -1,6 +1,6 @@
 /* smtp-relay/stage.h: what the stages of a message share; for message.c and the stages.
  *
- *	bytes --> (claims --> held --> filters -->) claims --> trace --> access --> password --> address --> list --> queue
+ *	bytes --> (claims --> held --> filters -->) claims --> trace --> missing --> access --> password --> address --> list --> queue
  *
  * The header is kept until its end is known (limit.header bounds it); then each stage looks at it once and
  * may refuse the message, and those that want to make a new one of it, for each body that recipients get:
@@ -21,9 +21,10 @@ struct message {
 	struct header_scan scan;
 	struct buf head; /* the header so far, until in_body */
 	bool in_body;
-	bool eightbit; /* a byte above 0x7f has passed */
-	bool claims;   /* fields claim to be of our filters: claims.c */
-	char end[4];   /* the last octets of the body */
+	uint64_t lines; /* where a limit wants them counted */
+	bool eightbit;  /* a byte above 0x7f has passed */
+	bool claims;    /* fields claim to be of our filters: claims.c */
+	char end[4];    /* the last octets of the body */
 	size_t nbodies;
 	bool *gone;                  /* bodies that nobody gets after all; by number */
 	struct approved *words;      /* password.c */
@@ -64,8 +65,8 @@ struct stage {
 	void (*end)(struct session *s, unsigned body, struct buf *out);
 };
 
-extern const struct stage claims_stage, trace_stage, access_stage, password_stage, address_stage,
-    list_stage;
+extern const struct stage claims_stage, trace_stage, missing_stage, access_stage, password_stage,
+    address_stage, list_stage;
 /* claims.c: are there fields that claim to be of our filters, so that claims_stage.fields is due? */
 bool claims_found(struct session *s, struct slice fields);
 /* message.c: what stages put behind the body, into the queue's file. */

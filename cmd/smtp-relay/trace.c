@@ -12,6 +12,7 @@ void
 trace_received(struct session *s, struct buf *out)
 {
 	const struct stream *io = &s->smtp.line.io;
+	const struct mta_channel *c = relay_channel(s);
 	int64_t now = clock_now();
 	bool tls = stream_secure(io);
 	char version[80];
@@ -33,7 +34,7 @@ trace_received(struct session *s, struct buf *out)
 		    stream_tls_cipher(io));
 		r.tls = slice_str(version);
 	}
-	if (s->nrcpts == 1)
+	if (s->nrcpts == 1 && (!c || c->received_for != 0))
 		r.rcpt = slice_str(s->rcpts[0].final ? s->rcpts[0].final : s->rcpts[0].addr);
 	received_write(out, &r);
 }

@@ -49,6 +49,12 @@
 #define OUT_CHANNEL_SIZE	PERM, 552, "5.3.4", "message is larger than %lld KiB"
 /* A message has more recipients than its channel takes at all (recipientcutoff), or a table says ($S). */
 #define OUT_CHANNEL_CUTOFF	PERM, 554, "5.5.3", "more than %lld recipients, nobody gets it"
+/* A message has more lines than its channel takes (linelimit). */
+#define OUT_CHANNEL_LINES	PERM, 552, "5.3.4", "message has more than %lld lines"
+/* A message names no recipient, and its channel takes none such (missingrecipientpolicy). */
+#define OUT_CHANNEL_MISSING	PERM, 550, "5.6.0", "no field names a recipient"
+/* VRFY, where the channel has vrfyallow: somebody gets mail by this address. */
+#define OUT_VRFY_THERE		OK, 250, "2.1.5", "<%.180s>"
 
 /* ---- What a filter learns of people */
 

@@ -384,8 +384,8 @@ apply_keywords(struct channel *c, const struct mta_channel *m, struct buf *why)
 		free(c->pool);
 		c->pool = mem_str(m->pool);
 	}
-	if (m->threaddepth > 0)
-		c->threaddepth = m->threaddepth;
+	if (m->threaddepth > 0 || m->filesperjob > 0)
+		c->threaddepth = m->threaddepth > 0 ? m->threaddepth : m->filesperjob;
 	if (m->tls_client >= 0)
 		c->tls = m->tls_client; /* MTA_NEED_ and CHANNEL_TLS_ are in one order */
 	if (m->port > 0)
@@ -402,8 +402,8 @@ apply_keywords(struct channel *c, const struct mta_channel *m, struct buf *why)
 	for (int i = 0; i < 3; i++)
 		if (m->backoff[i].n || m->backoff[3].n)
 			c->backoff[i] = m->backoff[i].n ? m->backoff[i] : m->backoff[3];
-	if (m->notices[3].n)
-		c->notices = m->notices[3];
+	if (m->notices.n)
+		c->notices = m->notices;
 	(void)snprintf(where, sizeof(where), "%s:%d", m->file, m->line);
 	channels_rate_set(&c->rate, m->rate ? m->rate : "", where, "rate", why);
 	channels_rate_set(&c->rate_total, m->rate_total ? m->rate_total : "", where, "ratetotal",
@@ -417,7 +417,8 @@ add_blocks(struct channels *cs, struct buf *why)
 	const struct mta_channel *m;
 
 	for (size_t i = 0; cs->rules && (m = mta_channel_at(cs->rules, i)); i++) {
-		if (m->protocol <= MTA_PROTOCOL_NONE || channels_find(cs, slice_str(m->name)))
+		if (m->protocol <= MTA_PROTOCOL_NONE || m->ways == 2 ||
+		    channels_find(cs, slice_str(m->name)))
 			continue;
 		cs->channel = mem_grow(cs->channel, cs->nchannel + 1 + CHANNEL_PROTOCOLS,
 		    sizeof(*cs->channel));

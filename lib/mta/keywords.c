@@ -228,12 +228,19 @@ mta_keyword_apply(struct mta_channel *c, const struct mta_keyword *k, struct sli
 		if (k->type == MTA_KW_PAIR)
 			((int *)(void *)at)[1] = k->value;
 		return 0;
+	case MTA_KW_UNSET:
+		if (k->value < 0)
+			*(int64_t *)(void *)at = -1;
+		else
+			*(const char **)(void *)at = NULL;
+		return 0;
 	case MTA_KW_TEXT: return text_take((const char **)(void *)at, rest, a, why);
 	case MTA_KW_COUNT: return count_take((int64_t *)(void *)at, k->value, rest, a, why);
 	case MTA_KW_TIMES:
 	case MTA_KW_DAYS:
 		return times_take((struct mta_times *)(void *)at, rest, k->type == MTA_KW_DAYS,
 		    why);
+	case MTA_KW_ALWAYS:
 	case MTA_KW_NONE:
 	default:
 		for (int i = 0; i < k->value; i++)
@@ -259,6 +266,8 @@ said(const struct mta_channel *c, const struct mta_keyword *k)
 	case MTA_KW_COUNT: return *(const int64_t *)(const void *)at >= 0;
 	case MTA_KW_TIMES:
 	case MTA_KW_DAYS: return ((const struct mta_times *)(const void *)at)->n > 0;
+	case MTA_KW_UNSET:
+	case MTA_KW_ALWAYS:
 	case MTA_KW_NONE:
 	default: return false;
 	}

@@ -44,27 +44,27 @@ struct mta_channel {
 	/* What keywords say; numbers are -1 and texts NULL where the file is silent.  Server and client
 	 * of a pair stand beside each other. */
 	int protocol, ways; /* enum mta_protocol; 1 master, 2 slave, 3 both */
-	int norules, bangoverpercent, percents, exproute, improute, routelocal, removeroute;
-	int aliaslocal, subaddress, reverse, accept_all, restricted;
-	int mx, single, switching, vrfy, expn, etrn, mailfrom_dns;
-	int tls_server, tls_client, sasl_server, sasl_client;
-	int ehlo, eightbit, utf8, chunking_server, chunking_client, notary, long_lines;
-	int logging, master_debug, slave_debug, return_path, defragment;
-	int send_post, copy_post, warn_post, final_rcpt, postmaster_alias;
-	int64_t port, maxjobs, threaddepth, filesperjob, addrsperfile, addrsperjob, subdirs;
+	int norules, bangoverpercent;
+	int aliaslocal, reverse;
+	int single, switching, vrfy, mailfrom_dns;
+	int tls_server, tls_client;
+	int ident, received_for;
+	int chunking_server, notary;
+	int defragment;
+	int64_t port, maxjobs, threaddepth, filesperjob, addrsperfile;
 	int64_t missing_recipient, holdlimit, expandlimit, recipientlimit, recipientcutoff,
 	    transactionlimit;
 	int64_t disconnect_transactions, disconnect_rejects, disconnect_bad;
-	int64_t blocklimit, linelimit, linelength, maxblocks, maxlines;
+	int64_t blocklimit, sourceblocklimit, linelimit;
 	int64_t authrewrite;
-	int64_t alternate_blocks, alternate_lines, alternate_recipients;
-	const char *daemon, *pool, *interface, *lastresort, *defaulthost, *alternatechannel;
-	const char *tlsswitch, *saslswitch, *userswitch, *notifychannel, *returnaddress;
-	const char *returnpersonal, *aliasdetour, *expandchannel, *language, *fileinto;
+	int64_t alternate_blocks, alternate_recipients;
+	const char *daemon, *pool, *interface, *alternatechannel;
+	const char *tlsswitch, *saslswitch;
 	const char *sourcefilter, *destinationfilter;
 	const char *source_spam[MTA_SPAM_FILTERS], *destination_spam[MTA_SPAM_FILTERS];
-	const char *rate, *rate_total;           /* N/TIME: mta/channels.h */
-	struct mta_times backoff[4], notices[4]; /* urgent, normal, non-urgent, all */
+	const char *rate, *rate_total; /* N/TIME: mta/channels.h */
+	struct mta_times backoff[4];   /* urgent, normal, non-urgent, all */
+	struct mta_times notices;
 };
 
 enum mta_keyword_type {
@@ -74,7 +74,10 @@ enum mta_keyword_type {
 	MTA_KW_COUNT, /* one argument, int64_t, not negative; above 0 the value is the most */
 	MTA_KW_TIMES, /* one to eight times, struct mta_times */
 	MTA_KW_DAYS,  /* one to five numbers of days that grow, or times; struct mta_times */
-	MTA_KW_NONE   /* known and without effect: value is the number of arguments */
+	MTA_KW_UNSET, /* no argument; what is at the offset is as if nobody had said it: a number where the value
+			 is -1, else a text */
+	MTA_KW_ALWAYS, /* no argument; what it says is done whether or not it is said */
+	MTA_KW_NONE    /* known and without effect: value is the number of arguments */
 };
 struct mta_keyword {
 	const char *name;

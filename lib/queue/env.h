@@ -49,6 +49,7 @@ struct qrcpt {
 	const char *sender;
 	bool
 	    again; /* writer only: the channel expands it once more, and who has it is told (env.known) */
+	unsigned part; /* writer only: those of another number do not share a file with it */
 	unsigned body; /* writer only: which of the message's bodies this recipient gets, from 0 */
 	/* From the journal. */
 	enum qstate state;

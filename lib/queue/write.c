@@ -64,6 +64,7 @@ copy_env(struct qwriter *w, const struct qenv *from)
 			.hold = copy_str(a, r->hold),
 			.sender = r->sender,
 			.body = r->body,
+			.part = r->part,
 			.sent = r->sent,
 			.release_at = r->release_at,
 			.archive = r->archive,
@@ -76,8 +77,8 @@ copy_env(struct qwriter *w, const struct qenv *from)
 		e->arrival_ms = clock_now_ms();
 }
 
-/* channel, dest, sender and hold, each with a NUL, the body and the release; one that is absent is told from one that is
- * empty. */
+/* channel, dest, sender and hold, each with a NUL, the body, the part and the release; one that is absent is told from one
+ * that is empty. */
 static struct slice
 target_key(struct buf *b, const struct qrcpt *r)
 {
@@ -89,6 +90,7 @@ target_key(struct buf *b, const struct qrcpt *r)
 		buf_char(b, parts[i] ? '\0' : '\1');
 	}
 	buf_u64(b, r->body);
+	buf_u64(b, r->part);
 	buf_char(b, r->sent ? 's' : '-');
 	buf_u64(b, (uint64_t)r->release_at);
 	return buf_get(b);

@@ -77,7 +77,7 @@ smtp_server_bdat(struct smtp_server *s, struct slice arg)
 	}
 	s->bdat_last = last;
 	s->stray = 0;
-	if (s->state == SMTP_IN_RCPT) {
+	if (s->state == SMTP_IN_RCPT && !s->no_chunking) {
 		body_prepare(s, true);
 		s->body.chunk = size;
 		s->state = SMTP_IN_BDAT;

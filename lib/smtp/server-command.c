@@ -55,7 +55,10 @@ smtp_server_limits(const struct smtp_limits *l, struct buf *text)
 static void
 smtp_server_extensions(const struct smtp_server *s, struct buf *text)
 {
-	buf_lit(text, "\nPIPELINING\n8BITMIME\nENHANCEDSTATUSCODES\nCHUNKING\nSMTPUTF8\nSIZE");
+	buf_lit(text, "\nPIPELINING\n8BITMIME\nENHANCEDSTATUSCODES");
+	if (!s->no_chunking)
+		buf_lit(text, "\nCHUNKING");
+	buf_lit(text, "\nSMTPUTF8\nSIZE");
 	if (s->policy->limits->size)
 		buf_printf(text, " %llu", (unsigned long long)s->policy->limits->size);
 	smtp_server_limits(s->policy->limits, text);
@@ -73,7 +76,7 @@ smtp_server_hello(struct smtp_server *s)
 		if (!s->policy->proxy)
 			smtp_server_extensions(s, &text);
 		buf_char(&text, '\n');
-		if (s->tls_ctx && !stream_secure(&s->line.io))
+		if (s->tls_ctx && !s->no_tls && !stream_secure(&s->line.io))
 			buf_lit(&text, "STARTTLS\n");
 		if (s->policy->keywords)
 			s->policy->keywords(s, &text);
@@ -124,7 +127,7 @@ smtp_cmd_starttls(struct smtp_server *s, struct slice arg)
 
 	if (stream_secure(&s->line.io))
 		return smtp_cmd_say(s, OUT_TLS_ALREADY);
-	if (!s->tls_ctx)
+	if (!s->tls_ctx || s->no_tls)
 		return smtp_cmd_say(s, OUT_VERB_NOT_OFFERED, "STARTTLS");
 	if (arg.n)
 		return smtp_cmd_say(s, OUT_VERB_TAKES_NONE, "STARTTLS");

@@ -143,6 +143,8 @@ struct smtp_server {
 	unsigned may_priority : 1; /* the owner's: MAIL may have MT-PRIORITY */
 	unsigned may_aside : 1;    /* the owner's: MAIL may have XASIDE */
 	unsigned may_event : 1;    /* the owner's: RCPT may have XEVENT */
+	unsigned no_chunking : 1;  /* the owner's: BDAT is not offered */
+	unsigned no_tls : 1;       /* the owner's: nor is STARTTLS */
 	unsigned esmtp : 1;        /* EHLO or LHLO was said */
 	unsigned
 	    told : 1; /* the owner's: it has heard something of the next transaction, of which reset is told */

@@ -21,7 +21,7 @@ $* $F${ANY,$H}$U%$H@x-daemon
 l
 localhost
 
-tcp_local smtp identnone
+tcp_local smtp identtcp
 tcp_local-daemon
 
 x smtp
@@ -48,7 +48,7 @@ def rewriting(d):
     r = run(d, "rewrite", "u@siroe.com")
     tm.is_(r.stdout, "address: u@siroe.com\nchannel: tcp_local\nhost: tcp_local-daemon\n", "for people")
     tm.is_(r.returncode, 0, "an address that has a channel")
-    tm.ok("mta.cnf:10: identnone has no effect" in r.stderr, "warnings are told")
+    tm.ok("mta.cnf:10: identtcp has no effect" in r.stderr, "warnings are told")
     r = run(d, "rewrite", "--json", "u@siroe.com", "u@siroe.com", "--as", "hdr-to")
     tm.is_([json.loads(x) for x in r.stdout.splitlines()],
            [{"address": "u@other", "channel": "x", "host": "x-daemon"}] * 2, "for programs, two addresses")

@@ -633,8 +633,8 @@ static const struct {
 	/* warnings */
 	{ "\ntcp_a\na-host\n", "w:there is no channel l" },
 	{ "\ntcp_a\na-host\n\nl\nx\n", "w:the first channel is expected to be l" },
-	{ "\nl\nlocalhost\n\nx identnone\nx-daemon\n",
-	    "w:identnone has no effect: Nobody is asked by IDENT." },
+	{ "\nl\nlocalhost\n\nx identtcp\nx-daemon\n",
+	    "w:identtcp has no effect: Nobody is asked by IDENT." },
 	{ "a.*.com $U@localhost\n\nl\nlocalhost\n", "w:the pattern a.*.com matches nothing" },
 	{ "a.com $U@localhost$Mx\n\nl\nlocalhost\n", "w:there is no channel x for $M" },
 	{ "a.com $U%$H$,$D@localhost\n\nl\nlocalhost\n", "w:`$,' has no known meaning" },
@@ -687,8 +687,8 @@ channels(void)
 	eq(t->maxjobs, 7, "a default with an argument");
 	eq(t->tls_client, MTA_NEED_MAY, "maytls is for both sides");
 	eq(t->tls_server, MTA_NEED_MAY, "maytls is for both sides");
-	eq(t->notices[3].n, 3, "three ages");
-	eq(t->notices[3].s[2], 3 * 86400, "days and times");
+	eq(t->notices.n, 3, "three ages");
+	eq(t->notices.s[2], 3 * 86400, "days and times");
 	eq(t->backoff[3].n, 2, "two times");
 	eq(t->backoff[3].s[0], 300, "a time in quotes, in lower case");
 	eq(x->protocol, MTA_PROTOCOL_LMTP, "nodefaults");
