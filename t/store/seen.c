@@ -452,6 +452,37 @@ test_shared(void)
 	is(sees(work, JOE), "32/7: 20 22", "for each");
 }
 
+/* As storectl puts back what a reader had. */
+static int
+mark_for(struct slice login, uint16_t flags)
+{
+	const struct store_range r = { 30, 31 };
+	const struct store_change change = { .how = STORE_ADD, .flags = flags };
+
+	return CALL(store_flags_as_start, login, work, &r, 1, &change) == OK ? 0 : (int)last.code;
+}
+
+static void
+test_named(void)
+{
+	const struct store_range r = { 30, 31 };
+	const struct store_change back = { .how = STORE_REMOVE, .flags = STORE_SEEN };
+
+	as(JOE);
+	eq(annotate(work, "true"), 0, "\\Seen is one for all");
+	as("");
+	eq(mark_for(S(ANN), STORE_SEEN), 0, "a mark in a reader's name");
+	is(sees(work, JOE), "32/7: 20 22", "is not for all");
+	ok(mark_for(S(ANN), STORE_SEEN | STORE_DELETED) != 0, "nor of other flags");
+	ok(mark_for(S("a\nb"), STORE_SEEN) != 0, "nor for what is no login");
+	as(JOE);
+	eq(annotate(work, ""), 0, "each has his own again");
+	is(sees(work, ANN), "31/7: 21 30 31", "and the reader what was marked for him");
+	as("");
+	eq(CALL(store_flags_as_start, S(ANN), work, &r, 1, &back), OK, "it is taken back");
+	is(sees(work, ANN), "33/7: 21", "for him");
+}
+
 static void
 test_kill(void)
 {
@@ -553,6 +584,7 @@ main(int argc, char **argv)
 	test_rights();
 	test_copies();
 	test_shared();
+	test_named();
 	test_kill();
 	test_damage();
 	test_upgrade();
