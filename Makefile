@@ -7,6 +7,7 @@
 #   make install         PREFIX, DESTDIR, ...    make deb: Debian packages, in $(B)/deb
 #   make html            the manual as HTML, in $(B)/html
 #   make check-deb       them, in a Debian of their own: installed, used, purged (as root, some minutes)
+#   make check-boot      them, under systemd, in an emulated machine: booted, killed, cut off (the same, twice)
 #   make SAN=address,undefined ...               a sanitizer build, in a tree of its own
 #   make CC=clang WERROR=1 ...
 #
@@ -94,7 +95,7 @@ obj       = $(patsubst %.c,$(B)/%.o,$(1))
 archive   = $(patsubst %,$(B)/lib/%.a,$(filter $(dirs) $(rooms),$(1)))
 syslibs   = $(foreach l,$(1),$(sys_$(l)))
 
-.PHONY: FORCE all check check-quick demo demo-stop bench fuzz soak lint install uninstall html deb check-deb clean deps units tools fuzzers
+.PHONY: FORCE all check check-quick demo demo-stop bench fuzz soak lint install uninstall html deb check-deb check-boot clean deps units tools fuzzers
 all: $(programs:%=$(B)/bin/%) $(B)/www/index.html $(B)/console/index.html
 	@:
 
@@ -240,5 +241,9 @@ deb:
 	scripts/deb '$(B)/deb'
 check-deb: deb
 	t/deb/packages.t '$(B)/deb'
+
+check-boot: deb
+	scripts/deps deb boot
+	t/deb/boot.t '$(B)/deb'
 
 -include $(shell find $(B) -name '*.d' -type f 2>/dev/null)

@@ -12,11 +12,12 @@ namespace of its own is where its ports are.  The bare Debian is kept in DEB_CAC
 what it does with a unit is done by setpriv(1)."""
 import glob, hashlib, json, os, shutil, signal, subprocess, sys, tempfile, time
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "../flow"))
+sys.path[:0] = [HERE, os.path.join(HERE, "../flow")]
 import tm
+import debian
+from debian import run
 
 DEBS = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else os.path.join(tm.TOP, "build/deb"))
-MIRROR = os.environ.get("MIRROR", "http://deb.debian.org/debian")
 CACHE = os.environ.get("DEB_CACHE", "/var/tmp/tiermail-deb-root.tar")
 WITH = "slapd,ldap-utils,curl,openssl,python3"
 STRANGER = "swaks libnet-ssleay-perl"  # what debootstrap cannot resolve
@@ -39,32 +40,6 @@ def lap(what):
     global clock
     tm.diag(f"{time.monotonic() - clock:6.1f} s  {what}")
     clock = time.monotonic()
-
-
-def bare_debian():
-    """A root with nothing of ours, from the archive or as a former run has left it."""
-    if not os.path.exists(CACHE):
-        r = run("debootstrap", "--variant=minbase", "--include=" + WITH, "bookworm", root, MIRROR, limit=3000)
-        if r.returncode:
-            tm.skip_all("no Debian to be had from " + MIRROR)
-        run("chroot", root, "sh", "-c", "apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy "
-            "--no-install-recommends " + STRANGER)
-        if run("tar", "-C", root, "--exclude=./dev/*", "--exclude=./proc/*", "-cf", CACHE + ".new", ".").returncode == 0:
-            os.rename(CACHE + ".new", CACHE)
-        return
-    os.mkdir(root)
-    run("tar", "-C", root, "-xf", CACHE)
-    for name, minor in (("null", 3), ("zero", 5), ("full", 7), ("random", 8), ("urandom", 9)):
-        if not os.path.exists(f"{root}/dev/{name}"):
-            os.mknod(f"{root}/dev/{name}", 0o20666, os.makedev(1, minor))
-            os.chmod(f"{root}/dev/{name}", 0o666)
-
-
-def run(*argv, text=None, check=True, limit=600):
-    r = subprocess.run(argv, input=text, capture_output=True, text=True, timeout=limit)
-    if check and r.returncode:
-        tm.diag(f"{' '.join(argv)}: {r.returncode}\n{r.stdout[-3000:]}{r.stderr[-3000:]}")
-    return r
 
 
 def inside(*argv, **how):
@@ -168,7 +143,7 @@ def check():
 
 try:
     # ---- a Debian that has nothing
-    bare_debian()
+    debian.bare(root, CACHE, WITH, STRANGER)
     put("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", 0o755)
     put("/etc/hosts", f"127.0.0.1 localhost {HOST}\n")
     # Ports and mounts that end with this test, however it ends.
@@ -183,8 +158,7 @@ try:
             shutil.copy(d, root + "/root")
     # The archive is reached from outside: what the packages need, and then they.
     lap("a bare Debian, with slapd")
-    r = run("chroot", root, "sh", "-c", "apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy "
-            "--no-install-recommends /root/*.deb")
+    r = debian.install(root, "/root/*.deb")
     tm.is_(r.returncode, 0, "the packages install")
     lap("apt install ./tiermail*.deb")
 
