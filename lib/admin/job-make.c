@@ -7,7 +7,10 @@
 #include "base/json.h"
 #include "base/random.h"
 
-#define JOBS_MOST 200              /* of one person, with those that are over */
+#define JOBS_MOST 200 /* of one person, with those that are over */
+#define ROWS_MOST                                                                                  \
+	(8 * 1024 *                                                                                \
+	    1024) /* octets of all rows of a job: the directory has room for other things, too */
 #define MAKING_MS (10 * 60 * 1000) /* then it was not kept whole */
 
 static const struct job_kind kinds[] = {
@@ -75,6 +78,7 @@ struct rows {
 	struct admin *a;
 	struct job_values list;
 	bool secret; /* one has a password */
+	bool full;
 };
 
 /* {"n":1,"line":2,"object":"user","name":"jane@example.com","set":[["quota","1G"]],"note":""} */
@@ -84,7 +88,11 @@ rows_one(void *arg, const struct admin_row *row)
 	struct rows *r = arg;
 	struct buf b = { 0 };
 
+	admin_breathe(r->a);
 	r->secret = r->secret || row->secret.n;
+	r->full = r->full || r->list.octets > ROWS_MOST;
+	if (r->full)
+		return;
 	buf_char(&b, '{');
 	json_put_i64(&b, "n", (int64_t)r->list.n + 1);
 	json_put_i64(&b, "line", row->line);
@@ -104,7 +112,6 @@ rows_one(void *arg, const struct admin_row *row)
 	buf_lit(&b, "]}");
 	admin_job_value(r->a, &r->list, &b);
 	buf_fini(&b);
-	admin_breathe(r->a);
 }
 
 static bool
@@ -122,6 +129,9 @@ rows_read(struct admin *a, struct rows *r)
 		return admin_fail(a, ADMIN_BAD, "password",
 		    "a job keeps no passwords: give their hashes (hash), or have diradm import "
 		    "the file");
+	if (r->full)
+		return admin_fail(a, ADMIN_LIMIT, "rows",
+		    "a job keeps %u MB of rows: give it in several", ROWS_MOST >> 20);
 	return r->list.n || admin_fail(a, ADMIN_BAD, "text", "there is no row in it");
 }
 

@@ -96,6 +96,8 @@ for what, body, code in (("a password", {"names": ["import", "one.test"], "text"
                          ("a setting that is none", {"names": ["org", "purge", "one.test"], "text": "x"}, "setting"), ("too few names", {"names": ["user", "move", "oa@one.test"]}, "operands")):
     status, said = ask(ORG, "POST", "jobs", body)
     tm.is_((status, said.get("code")), (400, code), f"{what}: refused")
+status, said = ask(ORG, "POST", "jobs", {"names": ["import", "one.test"], "text": "user,name\n" + "a,b\n" * 120000})
+tm.is_((status, said.get("code")), (422, "rows"), "more rows than the directory is for: refused")
 status, said = ask("desk@one.test", "POST", "jobs", {"names": ["user", "purge", "one.test"]})
 tm.is_((status, said.get("code")), (403, "denied"), "the help desk makes none")
 
