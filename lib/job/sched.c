@@ -527,7 +527,10 @@ sched_return(struct sched *s, struct sched_entry *e, int64_t now)
 		sched_rates_back(s, e->dest); /* nobody was asked */
 	if (e->returns < UINT8_MAX)
 		e->returns++;
-	if (e->returns > RETURNS_FREE)
+	/* What is due already waits, too: it may be that which kills. */
+	if (e->returns > RETURNS_FREE && e->action != JOB_DELIVER)
+		wait_until(s, e, now + 60 * (e->returns - RETURNS_FREE));
+	else if (e->returns > RETURNS_FREE)
 		sched_entry_wait(s, e, now + 60 * (e->returns - RETURNS_FREE));
 	else
 		sched_entry_ready(s, e, now, true);

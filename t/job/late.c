@@ -167,6 +167,35 @@ whatever(void)
 	end();
 }
 
+/* What kills its master must not do so again and again, whatever it is given out for. */
+static void
+killer(void)
+{
+	struct sched_entry *e;
+
+	for (int what = 0; what < 2; what++) {
+		int64_t now = NOW + (what ? 12 * 86400 : 100);
+
+		begin();
+		(void)add_by(1, what ? 0 : now, 0);
+		if (what)
+			(void)finish(pick(NOW), JOB_RETRY, NOW);
+		(void)sched_tick(s, now);
+		for (unsigned i = 0; i < 4; i++) {
+			e = pick(now);
+			eq(e->action, what ? JOB_EXPIRE : JOB_LATE, "given out");
+			sched_return(s, e, now);
+			(void)sched_tick(s, now);
+		}
+		ok(!pick(now), "its master dies of it each time: it has to wait");
+		eq(sched_next_due(s), now + 60, "for a minute");
+		(void)sched_tick(s, now + 60);
+		e = pick(now + 60);
+		ok(e && e->action == (what ? JOB_EXPIRE : JOB_LATE), "and comes again");
+		end();
+	}
+}
+
 /* The time is one of the calendar. */
 static void
 clock_steps(void)
@@ -190,6 +219,7 @@ main(void)
 	told();
 	put_off();
 	whatever();
+	killer();
 	clock_steps();
 	return done();
 }
