@@ -99,6 +99,12 @@ put_sums(struct buf *b, struct slice sums)
 	buf_fini(&text);
 }
 
+int64_t
+qenv_by_at(const struct qenv *env, const struct qrcpt *r)
+{
+	return r->archive || r->sent ? 0 : env->by_at;
+}
+
 void
 qenv_write(struct buf *b, const struct qenv *env, const char *id, const uint32_t *pick,
     size_t npick)
@@ -132,7 +138,7 @@ qenv_write(struct buf *b, const struct qenv *env, const char *id, const uint32_t
 		kv_put_u64(b, "files", env->files);
 	}
 	put_opt(b, "asked", env->release_asked);
-	if (env->by_at && !env->rcpts[pick[0]].archive) {
+	if (qenv_by_at(env, &env->rcpts[pick[0]])) {
 		kv_put_i64(b, "by", env->by_at);
 		kv_put(b, "late", env->by_notify ? S("notify") : S("return"));
 		if (env->by_trace)

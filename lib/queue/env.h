@@ -120,6 +120,9 @@ struct qenv {
 	struct qtold *told;
 };
 
+/* Until when he is to have it, 0 = any time: copies that nobody has asked for, in a Sent folder or an archive, are in no
+ * hurry. */
+int64_t qenv_by_at(const struct qenv *env, const struct qrcpt *r);
 /* Appends the header of one file (for env->rcpts[i] with i in pick[0..npick)), END included.
  * `name` is the file's id part (15 characters).  Its length depends only on the envelope, not
  * on the numbers, which are written in fixed width. */

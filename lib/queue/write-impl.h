@@ -12,6 +12,7 @@ struct target {
 	const char *hold;   /* why it is kept, or NULL */
 	bool held;          /* it is made as .HELD: for that, or aside */
 	int64_t release_at; /* kept until then, or 0 */
+	int64_t by_at;      /* to be delivered by then, or 0 */
 	unsigned body;
 	struct slice key; /* all of these */
 	uint32_t *pick;

@@ -91,7 +91,7 @@ target_key(struct buf *b, const struct qrcpt *r)
 	}
 	buf_u64(b, r->body);
 	buf_u64(b, r->part);
-	buf_char(b, r->sent ? 's' : '-');
+	buf_char(b, r->sent ? 's' : r->archive ? 'a' : '-');
 	buf_u64(b, (uint64_t)r->release_at);
 	return buf_get(b);
 }
@@ -116,6 +116,7 @@ target_new(struct qwriter *w, const struct qrcpt *r, struct slice key)
 	t->held = r->hold || w->env.aside;
 	t->body = r->body;
 	t->release_at = r->release_at ? r->release_at : w->env.release_at;
+	t->by_at = qenv_by_at(&w->env, r);
 	if (w->bodies[r->body].first == SIZE_MAX)
 		w->bodies[r->body].first = w->ntarget;
 	t->key = arena_slice(&w->arena, key);
@@ -476,7 +477,7 @@ qwrite_announce(struct qwriter *w)
 		f.size = w->bodies[w->target[i].body].size;
 		f.channel = w->target[i].channel;
 		f.release_at = w->target[i].release_at;
-		f.by_at = w->env.by_at;
+		f.by_at = w->target[i].by_at;
 		f.dest = w->target[i].dest;
 		f.nrcpt = (uint32_t)w->target[i].npick;
 		queue_name(f.name, w->target[i].id, 0, w->target[i].held);

@@ -206,6 +206,34 @@ lock_file(const struct qfile *f)
 
 /* ---- the tests --------------------------------------------------------------------------- */
 
+/* Copies that nobody has asked for are in no hurry, and share no file with those who are. */
+static void
+by_time(void)
+{
+	struct qrcpt r[3] = { { .archive = true }, { 0 }, { .sent = true } };
+	struct qenv e = { .sender = "s@example.net", .source = "test", .rcpts = r, .nrcpt = 3 };
+	struct qread *f;
+
+	e.by_at = 1763900005;
+	for (size_t i = 0; i < 3; i++) {
+		r[i].addr = "u@example.org";
+		r[i].channel = "tcp_lmtp";
+		r[i].dest = "store1";
+	}
+	commit_one(qwrite_begin(q, &e));
+	eq(nfiles, 3, "a file for each");
+	for (size_t i = 0; i < 3; i++) {
+		int64_t want = i == 1 ? e.by_at : 0;
+
+		eq(files[i].by_at, want, "its time is announced");
+		if (!(f = lock_file(&files[i])))
+			continue;
+		eq(f->env.by_at, want, "as it is written");
+		qread_close(&f);
+		eq(queue_delete(q, "tcp_lmtp", files[i].name), 0, "gone");
+	}
+}
+
 static void
 group(void)
 {
@@ -1104,6 +1132,7 @@ main(void)
 	queue_announce(q, announced, NULL);
 	queue_start(q, &loop);
 	group();
+	by_time();
 	recycled();
 	several(3000);
 	several(700 * 1000);
