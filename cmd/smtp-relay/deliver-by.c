@@ -2,8 +2,9 @@
  *
  * Called by session.c and message.c.  The time that the sender gives counts from MAIL and stands in the queue file as
  * a date; what happens when it is over is channel-master's business.  What fails is a time that this host does not
- * promise (deliver_by.least) where the sender would rather have the message back.  Must stay true: a time that is
- * over for who only wants to hear of it is no reason to refuse. */
+ * promise (deliver_by.least), or that is over while the message is still kept (RFC 4865), where the sender would rather
+ * have the message back.  Must stay true: a time that is over for who only wants to hear of it is no reason to
+ * refuse. */
 #include "base/clock.h"
 #include "relay.h"
 
@@ -30,6 +31,10 @@ deliver_by_judge(struct session *s, const struct smtp_mail *mail)
 		return false;
 	}
 	s->by_at = clock_now() + mail->by;
+	if (!mail->by_notify && s->release_at && s->by_at <= s->release_at) {
+		relay_session_answer(s, OUT_BY_KEPT);
+		return false;
+	}
 	return true;
 }
 

@@ -9,6 +9,8 @@
 
 /* BY asks for a message back after less than deliver_by.least. */
 #define OUT_BY_SHORT		PERM, 501, "5.5.4", "nothing below %lld seconds is promised here"
+/* BY asks for a message back at a time to which HOLDFOR or HOLDUNTIL keep it: it could only come back. */
+#define OUT_BY_KEPT		PERM, 501, "5.5.4", "the time to deliver it is over before it is sent"
 /* The time of BY=...;R is over: the message is returned. */
 #define OUT_BY_OVER		PERM, 554, "5.4.7", "not delivered in the time that was given; the last attempt: %.120s"
 /* The time of BY=...;N is over: its sender is told, and the message goes on. */

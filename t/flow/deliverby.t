@@ -10,7 +10,7 @@ from mta import Mail
 knows = Mail(("127.0.0.1", 0), offers=("PIPELINING", "DELIVERBY 60", "DSN", "SIZE 0"))
 plain = Mail(("127.0.0.1", 0), offers=("PIPELINING", "DSN", "SIZE 0"))
 busy = Mail(("127.0.0.1", 0), offers=("PIPELINING", "DELIVERBY", "SIZE 0"), say={"RCPT": "450 4.2.1 later"})
-sb = tm.Sandbox("--users", "2", "--set", "smtp-relay.deliver_by.offer=yes", "--set", "smtp-relay.deliver_by.least=2s",
+sb = tm.Sandbox("--users", "2", "--set", "smtp-relay.deliver_by.offer=yes", "--set", "smtp-relay.deliver_by.least=2s", "--set", "smtp-relay.submission.hold_max=1h", "--set", "smtp-relay.submission.hold_users=*",
                 "--set", "smtp-relay.relay.networks=127.0.0.0/8", "--set", "channels.channel tcp_local.backoff=20m",
                 *(a for n, s in (("knows", knows), ("plain", plain), ("busy", busy)) for a in ("--route", f"{n}.test=smtp:127.0.0.1:{s.port}")))
 me = f"{sb.user(1)}@{sb.domain}"
@@ -81,6 +81,14 @@ tm.ok(tm.wait_for(lambda: list(queue()) == ["n@busy.test"]), "the late one is st
 busy.say.clear()
 tm.is_(sb.tool("jobctl-ctl", "retry", "channel=tcp_local").returncode, 0, "tried now")
 tm.ok(sb.queue_empty() and [r for m in busy.mails for r in m[1]] and sb.count(1) == reports, "and goes when it can, and nobody is told twice")
+
+# What is kept until behind its time could only come back.
+with sb.smtp("SUBMISSION") as s:
+    s.ehlo()
+    s.login(sb.user(1), sb.password)
+    for line, want in (("BY=100;R HOLDFOR=200", 501), ("HOLDFOR=100 BY=100;R", 501), ("BY=100;N HOLDFOR=200", 250), ("BY=200;R HOLDFOR=100", 250)):
+        tm.is_(s.docmd(f"MAIL FROM:<{me}> {line}")[0], want, f"{line}: {want}")
+        s.docmd("RSET")
 
 # A destination that is suspended gets no attempt in time, nor ever if nobody resumes it.
 n = len(knows.mails)
