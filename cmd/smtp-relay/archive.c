@@ -110,6 +110,15 @@ archive_has(const struct qenv *env, size_t from, const char *to)
 	return false;
 }
 
+/* Why all of the message is held, or NULL: so is the copy, which else would go on with what a filter has found. */
+static const char *
+archive_hold(const struct session *s)
+{
+	if (s->asked_for.hold)
+		return s->asked_for.hold;
+	return s->message->filtered && s->filters ? s->filters->hold : NULL;
+}
+
 static void
 archive_copy(struct session *s, const struct archive_conf *a, struct qrcpt *q)
 {
@@ -121,6 +130,7 @@ archive_copy(struct session *s, const struct archive_conf *a, struct qrcpt *q)
 		.channel = *a->channel ? a->channel : "reprocess",
 		.dest = a->to + slice_rfind(to, '@') + 1,
 		.sender = archive_errors_to(s, a),
+		.hold = archive_hold(s),
 		.archive = true };
 	if (a->envelope) {
 		struct archive_copy *c = &m->archive[m->narchive];

@@ -199,6 +199,15 @@ tm.ok(held[0].endswith(".HELD"), "is the queue's hold")
 tm.ok("looks odd" in sb.tool("mailq").stdout, "with its reason")
 r = sb.tool("jobctl-ctl", "release", os.path.basename(held[0])[2:15])
 tm.ok(r.returncode == 0 and arrived()[1] == b"hello\r\n", "and it goes on when it is released")
+conf += f"\n[archive vault]\nto = {you}\nsenders = vault.test\n"
+filters(one)
+begin()
+one.answer = {"E": frame("q", text("looks odd")) + frame("a")}
+tm.is_(send(sender="q@vault.test")[0], 250, "one that is copied for an archive")
+held = tm.wait_for(lambda: len(sb.queue_files()) == 2 and sb.queue_files()) or [""]
+tm.is_([os.path.basename(f).endswith(".HELD") for f in held], [True, True], "its copy is held, too")
+tm.is_(sb.tool("jobctl-ctl", "release", os.path.basename(held[0])[2:15]).returncode, 0, "both are released")
+tm.ok(arrived()[1] == b"hello\r\n" and arrived(2)[1] == b"hello\r\n", "and go on")
 
 # ---- several
 filters(one, two)
