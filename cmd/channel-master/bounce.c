@@ -156,7 +156,9 @@ compose(struct bounce *b, const struct qread *r, const struct dsn_rcpt *rcpts, s
 	d.release_asked = r->env.release_asked;
 	d.retry_until_at = (r->env.release_at > d.arrival_at ? r->env.release_at : d.arrival_at) +
 	    channels_periods_get(&master.channel->notices, master.channel->notices.n - 1);
-	d.words = notices_words(*r->env.sender ? r->env.language : NULL, buf_get(&returned));
+	/* What the message asks for is its sender's wish: the postmaster reads the site's language. */
+	d.words = *r->env.sender ? notices_words(r->env.language, buf_get(&returned)) :
+				   notices_words(NULL, S(""));
 	d.utf8 = r->env.utf8;
 	d.eightbit = !utf8_ascii(buf_get(&returned));
 	dsn_write_head(&b->text, &d);
