@@ -180,7 +180,7 @@ lmtpd_paths(void)
 static const struct program lmtpd_program = {
 	.name = "lmtpd",
 	.about = "LMTP server in front of the message store",
-	.may = "inet",
+	.may = "inet memory",
 	.file = "lmtpd.conf",
 	.schema = &lmtpd_schema,
 	.listens = true,

@@ -48,7 +48,7 @@ static const int plain[] = {
 	SYS_preadv2, SYS_pwritev2, SYS_lseek, SYS_close, SYS_dup, SYS_dup3, SYS_fcntl, SYS_pipe2,
 	SYS_sendfile, SYS_splice, SYS_copy_file_range, SYS_flock, SYS_close_range,
 	/* files; which, Landlock says */
-	SYS_memfd_create, SYS_openat, SYS_newfstatat, SYS_fstat, SYS_statx, SYS_faccessat, SYS_faccessat2,
+	SYS_openat, SYS_newfstatat, SYS_fstat, SYS_statx, SYS_faccessat, SYS_faccessat2,
 	SYS_readlinkat, SYS_getdents64, SYS_getcwd, SYS_fstatfs, SYS_statfs, SYS_ftruncate,
 	SYS_fsync, SYS_fdatasync, SYS_syncfs, SYS_sync_file_range, SYS_fallocate, SYS_fadvise64,
 	SYS_readahead, SYS_unlinkat, SYS_renameat2, SYS_linkat, SYS_symlinkat, SYS_mkdirat,
@@ -244,6 +244,8 @@ list_write(struct filter *f, unsigned words)
 	answer_calls(f, plain, NELEM(plain), SECCOMP_RET_ALLOW);
 	if (words & WORD_EXEC)
 		answer_calls(f, exec, NELEM(exec), SECCOMP_RET_ALLOW);
+	if (words & WORD_MEMORY)
+		answer_call(f, SYS_memfd_create, SECCOMP_RET_ALLOW);
 	filter_sockets(f, words);
 	filter_kills(f, words);
 	filter_nice(f);

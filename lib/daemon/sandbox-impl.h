@@ -9,6 +9,7 @@ enum sandbox_words {
 	WORD_STORE = 4,
 	WORD_STORE_READ = 8,
 	WORD_SPAWN = 16,
+	WORD_MEMORY = 64,
 	WORD_EXEC = 32, /* runs itself: not in tables, follows from being alone */
 };
 

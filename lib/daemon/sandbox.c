@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
@@ -93,6 +94,7 @@ static const struct {
 	{ "store", WORD_STORE },
 	{ "store:read", WORD_STORE_READ },
 	{ "spawn", WORD_SPAWN },
+	{ "memory", WORD_MEMORY },
 };
 
 static unsigned
@@ -404,6 +406,17 @@ try_socket(int family, int type)
 }
 
 static int
+try_memory(void)
+{
+	int fd = memfd_create("probe", MFD_CLOEXEC);
+
+	if (fd < 0)
+		return errno;
+	(void)close(fd);
+	return 0;
+}
+
+static int
 try_path(const char *dir, const char *name, int flags)
 {
 	char *path = mem_printf("%s/%s.%d", dir, name, (int)getpid()); /* workers try at once */
@@ -436,6 +449,8 @@ sandbox_probe(const char *what)
 		return try_path(shared.rundir, "probe", O_WRONLY | O_CREAT | O_EXCL);
 	if (slice_eq(w, S("exec")))
 		return try_exec();
+	if (slice_eq(w, S("memory")))
+		return try_memory();
 	if (slice_eq(w, S("inet")))
 		return try_socket(AF_INET, SOCK_STREAM);
 	if (slice_eq(w, S("packet")))

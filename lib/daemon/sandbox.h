@@ -9,6 +9,7 @@
  *	store:read   read there
  *	spawn        start programs that shut themselves in: no files are kept from it, and only
  *	             calls that no program of ours has a use for
+ *	memory       files that are memory and have no name (memfd_create), to be given to others
  *
  * Everybody reads the configuration, certificates and keys with the folders that they are in (a
  * reload reads them again), /etc, /usr, /lib and /proc, and nothing else.  A process without a

@@ -50,7 +50,7 @@ DENIED = {
     "imapd": "tmp home queue store readqueue rundir", "pop3d": "tmp home queue store readqueue rundir",
     "sieved": "tmp home queue store readqueue readstore rundir", "stored": "tmp home queue readqueue"}
 ALLOWED = {"smtp-relay": "queue readqueue inet", "imapd": "readstore inet", "pop3d": "readstore inet", "sieved": "inet", "stored": "store rundir",
-           "lmtpd": "inet", "jobctl": "tmp queue exec inet"}
+           "lmtpd": "inet memory", "jobctl": "tmp queue exec inet"}
 for daemon, words in DENIED.items():
     for what in words.split():
         tm.is_(probe(sb, daemon, what), {EACCES}, f"{daemon}: {what} is denied")
@@ -65,7 +65,7 @@ tm.is_(probe(sb, "imapd", "nonsense"), set(), "a probe that there is not")
 if tm.SANITIZED:
     tm.skip("calls that are not on the list", "a sanitizer build only logs them")
 else:
-    for daemon, what, call in (("imapd", "exec", 57), ("smtp-relay", "ptrace", 101), ("lmtpd", "kill", 62)):
+    for daemon, what, call in (("imapd", "exec", 57), ("smtp-relay", "ptrace", 101), ("lmtpd", "kill", 62), ("sieved", "memory", 319)):
         tm.is_(probe(sb, daemon, what), set(), f"{daemon}: {what} ends the process")
         tm.ok(tm.wait_for(lambda: "ev=sandbox_violation call=" in log(sb, daemon)), "and is logged")
         tm.ok(tm.wait_for(lambda: "state=ready" in ask(sb, daemon, "status")), "another takes over")
