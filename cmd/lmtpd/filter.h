@@ -146,6 +146,7 @@ struct filter {
 	void (*asking)(struct filter *, const struct verdict *);
 	struct sieve_host host;
 	uint64_t began_ms;
+	int64_t executed_ms; /* that programs have been waited for, of all people */
 	struct send *sends, **last;
 	struct letter *letters, **last_letter;
 	struct store_body scratch; /* a message on its way out that is too large for memory */

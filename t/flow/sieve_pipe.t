@@ -148,6 +148,17 @@ is_(lmtp("away", qid="Q2"), 451, "while piped is away the message comes again")
 sb.restart("piped")
 is_((lmtp("away", qid="Q2"), len(took()) - n), (250, 2), "and then it runs")
 
+# ---- all programs of a message together
+with open(sb.conf("lmtpd.conf")) as f:
+    conf = f.read()
+with open(sb.conf("lmtpd.conf"), "w") as f:
+    f.write(conf.replace("[sieve]", "[sieve]\ntime = 2s", 1))
+ok(sb.tool("tmctl", "-d", "lmtpd", "reload").returncode == 0, "two seconds for all programs of a message")
+is_(came('execute "slow"; execute "slow"; execute "slow"; if not execute "plain" { addheader "X-Ran" "not"; }'), (["X-Ran: not"], "hello\r\n"), "they are over: no other program runs, and the mail comes")
+with open(sb.conf("lmtpd.conf"), "w") as f:
+    f.write(conf)
+ok(sb.tool("tmctl", "-d", "lmtpd", "reload").returncode == 0, "back")
+
 # ---- the socket: one question of each client, who has not for ever
 with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as c:
     c.settimeout(tm.LONG)
