@@ -457,16 +457,22 @@ held_begin(struct session *s)
 	struct message *m = s->message;
 	struct filters *f = s->filters;
 	struct buf below = { 0 };
+	struct slice fields = buf_get(&f->fields);
 
 	message_bodies(s);
-	milter_header_write(&f->header, &m->above, &below);
-	header_scan_init(&m->scan);
-	header_scan_feed(&m->scan, buf_get(&m->above));
-	header_scan_feed(&m->scan, buf_get(&below));
+	if (f->header.changed) {
+		milter_header_write(&f->header, &m->above, &below);
+		fields = buf_get(&below);
+	}
+	if (f->header.changed || m->above.n || !m->as_came) { /* else it was looked at as it came */
+		header_scan_init(&m->scan);
+		header_scan_feed(&m->scan, buf_get(&m->above));
+		header_scan_feed(&m->scan, fields);
+	}
 	m->eightbit = m->scan.header_8bit;
-	if (stages_look(s, buf_get(&below))) {
-		queue_begin(s, buf_get(&below));
-		message_head(s, buf_get(&below), m->empty_line || f->body.size);
+	if (stages_look(s, fields)) {
+		queue_begin(s, fields);
+		message_head(s, fields, m->empty_line || f->body.size);
 	}
 	buf_fini(&below);
 	held_pass(&m->later);
@@ -519,6 +525,7 @@ held_show(struct session *s)
 		fields = buf_get(&room[2]);
 		s->access->shown = true;
 	}
+	m->as_came = fields.p == m->head.p;
 	filters_message(s, fields, held_filtered);
 	buf_fini(&m->head);
 	for (size_t i = 0; i < NELEM(room); i++)

@@ -37,6 +37,7 @@ scripts_head_all(struct scripts *x, struct slice header)
 {
 	struct filters *f = x->session->filters;
 
+	x->session->message->as_came = false;
 	buf_clear(&f->fields);
 	buf_slice(&f->fields, slice_sub(header, 0, header.n - 2)); /* without the empty line */
 	milter_header_fini(&f->header);

@@ -46,6 +46,7 @@ struct message {
 	void (*refuse_asked)(struct session *s);
 	/* With filters. */
 	bool filtered;    /* it is held for them, or for scripts of channels */
+	bool as_came;     /* they were shown the header that `scan` has seen */
 	struct buf above; /* fields that stand above our Received field */
 	bool empty_line;  /* header and body are parted by one */
 	uint64_t passed;  /* octets of the body that are on their way into the queue */

@@ -149,6 +149,7 @@ field_insert(struct milter_header *h, const struct milter_reply *r, bool space)
 void
 milter_header_apply(struct milter_header *h, const struct milter_reply *r, bool space)
 {
+	h->changed = true;
 	if (r->answer == MILTER_CHANGE_HEADER)
 		field_change(h, r, space);
 	else if (r->answer == MILTER_INSERT_HEADER)

@@ -19,6 +19,7 @@ struct milter_header {
 	struct arena arena;
 	struct milter_field *first, **last;
 	size_t bytes; /* of all fields */
+	bool changed; /* something was applied: else it is as it was parsed */
 };
 
 #define MILTER_FIELDS                                                                              \
