@@ -53,8 +53,11 @@ scripts_body(struct scripts *x, unsigned like, struct slice header)
 	for (unsigned i = 0; i < s->nbodies; i++)
 		if (s->bodies[i].header.p == header.p && s->bodies[i].like == like)
 			return i + 1;
-	if (s->nbodies == QUEUE_BODIES - 1)
+	if (s->nbodies == QUEUE_BODIES - 1) {
+		scripts_log(x, x->runs[x->at].script, "keep",
+		    S("the message has too many headers already"));
 		return like;
+	}
 	s->bodies[s->nbodies] = like ? s->bodies[like - 1] : (struct relay_body){ NULL };
 	s->bodies[s->nbodies].header = header;
 	s->bodies[s->nbodies].like = like;
@@ -74,16 +77,34 @@ scripts_head_some(struct scripts *x, const struct channel_script *c, struct slic
 
 /* ---- recipients ------------------------------------------------------------------------------------------------ */
 
+/* Can it stand in a local part as it is: a dot-string (RFC 5321 4.1.2) that is nobody's route, as % and ! are?  What a script
+ * files into can come out of a stranger's message. */
+static bool
+folder_writes(struct slice folder)
+{
+	static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				   "#$&'*-/=?^_`{|}~.";
+	char before = '.';
+
+	for (size_t i = 0; i < folder.n; i++) {
+		char c = folder.p[i];
+
+		if (c == '\0' || !strchr(good, c))
+			return false;
+		if (c == '.' && (before == '.' || i + 1 == folder.n))
+			return false;
+		before = c;
+	}
+	return folder.n > 0;
+}
+
 /* Mailboxes get it by user+folder, which lmtpd files. */
 static void
 scripts_folder(struct scripts *x, const struct channel_script *c, struct slice folder)
 {
 	struct session *s = x->session;
-	bool ascii = folder.n > 0;
+	bool writes = folder_writes(folder);
 
-	for (size_t i = 0; i < folder.n; i++)
-		ascii = ascii && folder.p[i] > ' ' && folder.p[i] < 0x7f &&
-		    !strchr("@\"\\+", folder.p[i]);
 	for (size_t i = 0; i < s->nrcpts; i++) {
 		struct slice addr = slice_str(s->rcpts[i].addr), local;
 		size_t at = addr.n;
@@ -93,12 +114,13 @@ scripts_folder(struct scripts *x, const struct channel_script *c, struct slice f
 		while (at > 0 && addr.p[at - 1] != '@')
 			at--;
 		local = slice_sub(addr, 0, at ? at - 1 : 0);
-		if (!ascii || local.n == 0 || local.p[0] == '"') {
+		local = slice_sub(local, 0, slice_find(local, '+'));
+		if (!writes || local.n == 0 || local.p[0] == '"' ||
+		    local.n + 1 + folder.n > ADDRESS_LOCAL_MAX) {
 			scripts_log(x, c, "keep",
 			    S("the folder cannot be written into an address"));
 			continue;
 		}
-		local = slice_sub(local, 0, slice_find(local, '+'));
 		s->rcpts[i].addr = arena_printf(&s->smtp.arena, SFMT "+" SFMT "@" SFMT, SARG(local),
 		    SARG(folder), SARG(slice_from(addr, at)));
 	}

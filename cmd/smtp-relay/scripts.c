@@ -47,8 +47,14 @@ scripts_add(struct scripts *x, struct channel_script *script, const char *channe
 	const struct session *s = x->session;
 	struct scripts_run *run = &x->runs[x->n];
 
-	if (!script || x->n == SCRIPTS_MOST)
+	if (!script)
 		return;
+	if (x->n == SCRIPTS_MOST) {
+		log_event(LOG_WARN, "channel_script_error",
+		    "sid=%s qid=%s channel=%s script=%s text=%s", s->sid, s->qid, script->channel,
+		    script_sides[script->side], log_str("the message has too many channels"));
+		return;
+	}
 	*run = (struct scripts_run){ .script = script,
 		.to = arena_array(&x->arena, s->nrcpts + 1, sizeof(*run->to)) };
 	for (size_t i = 0; i < s->nrcpts; i++)

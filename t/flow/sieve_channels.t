@@ -62,7 +62,8 @@ if header :contains "Subject" "move-some" { redirect "moved@plain.test"; }
 if header :contains "Subject" "after-source" { if header "X-Source" "seen" { addheader "X-Goes" "after"; } }
 if header :contains "Subject" "milter" { if header "X-Milter" "yes" { addheader "X-Goes" "after a filter"; } }
 """)
-put("lmtp.sieve", 'require "fileinto";\nif header :contains "Subject" "folder" { fileinto "Lists/one"; }\nif header :contains "Subject" "blank" { fileinto "a b"; }\n')
+put("lmtp.sieve", 'require ["fileinto", "variables"];\nif header :contains "Subject" "folder" { fileinto "Lists/one"; }\nif header :contains "Subject" "blank" { fileinto "a b"; }\n'
+    'if header :matches "Subject" "into *" { set "f" "${1}"; fileinto "${f}"; }\n')
 tm.ok(sb.restart("smtp-relay"), "smtp-relay has scripts of three channels")
 
 
@@ -134,6 +135,9 @@ tm.ok(tm.wait_for(lambda: box("Lists/one") == ["folder"]), "fileinto: the folder
 comes("folder", {P: []}, "and others do not see it")
 send("blank", U)
 tm.ok(tm.wait_for(lambda: "blank" in box("INBOX")), "one that no address can say: the message is in INBOX")
+for name in ("a>b", "a..b", "a.", "x" * 64, "host%other", "a!b", "(c", "a;b"):
+    send("into " + name, U)
+    tm.ok(tm.wait_for(lambda: "into " + name in box("INBOX")), f"nor {name[:10]}, which a stranger can choose")
 
 # ---- behind a filter
 with open(sb.conf("smtp-relay.conf"), "w") as f:
