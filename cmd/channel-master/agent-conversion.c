@@ -7,6 +7,7 @@
  * that says that the message is at fault has it returned, or held where it has no sender.  Must stay true: what goes on is either as it came, because no
  * entry is for it, or has all that was asked for done to it. */
 #include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "base/log.h"
 #include "base/mem.h"
@@ -27,7 +28,8 @@ struct conversion {
 	const char *channel; /* that it goes to */
 	size_t at;           /* the step */
 	int error;
-	bool running; /* a program */
+	int64_t written; /* octets, by the programs until here */
+	bool running;    /* a program */
 	struct onward onward;
 };
 
@@ -91,6 +93,17 @@ conversion_composed(void *arg)
 
 static void conversion_next(struct conversion *c);
 
+/* Its output, with all before it: each alone is bounded by its program's file_size, and there can be a hundred of them. */
+static bool
+conversion_small(struct conversion *c, const struct convert_step *s)
+{
+	struct stat st;
+
+	if (fstat(s->out, &st) == 0)
+		c->written += st.st_size;
+	return c->written <= mconf.conversion_size;
+}
+
 static void
 conversion_ran(void *arg, const struct programs_result *r)
 {
@@ -98,6 +111,10 @@ conversion_ran(void *arg, const struct programs_result *r)
 	struct convert_step *s = &c->convert.steps[c->at];
 
 	c->running = false;
+	if (r->end == PROGRAMS_DONE && !conversion_small(c, s)) {
+		conversion_hold(c, "its converted parts are too large together");
+		return;
+	}
 	(void)close(s->in); /* a hundred of them would be held for as long as the message */
 	s->in = -1;
 	log_event(r->end == PROGRAMS_DONE ? LOG_INFO : LOG_WARN, "converted",

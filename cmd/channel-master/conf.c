@@ -66,6 +66,8 @@ static const struct conf_key keys[] = {
 	    "How long a piece of a message waits for the others before it goes on as it came."),
 	KEY("fragments.size", CONF_SIZE, fragments_size, "100M", 0, INT64_MAX, NULL,
 	    "Messages in pieces that are larger together stay in pieces."),
+	KEY("conversion.size", CONF_SIZE, conversion_size, "100M", 0, INT64_MAX, NULL,
+	    "Messages whose converted parts are larger together are held."),
 	KEY("notices.language", CONF_STR, language, "en", 0, 0, NULL,
 	    "Language of reports where neither the sender nor his message prefers one."),
 	KEY("bounce.double", CONF_STR, double_bounce, "", 0, 0, "address",

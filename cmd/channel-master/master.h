@@ -40,13 +40,14 @@ struct master_conf {
 	bool tls_dane;    /* tls = may: hosts with TLSA records are held to them */
 	bool tls_sts;     /* tls = may: domains with an MTA-STS policy are held to that */
 	int64_t sts_timeout, sts_port;
-	char *public_ca;        /* "" = the system's */
-	int64_t return_size;    /* whole message in a report when RET is not given */
-	int64_t return_max;     /* and when RET=FULL */
-	int64_t fragments_time; /* ms: so long a piece of a message waits for the others */
-	int64_t fragments_size; /* bytes of a message that is put together */
-	char *language;         /* of reports, where nobody asks for one */
-	char *double_bounce;    /* address for reports about null senders, "" = drop on record */
+	char *public_ca;         /* "" = the system's */
+	int64_t return_size;     /* whole message in a report when RET is not given */
+	int64_t return_max;      /* and when RET=FULL */
+	int64_t fragments_time;  /* ms: so long a piece of a message waits for the others */
+	int64_t fragments_size;  /* bytes of a message that is put together */
+	int64_t conversion_size; /* bytes that the programs of a message write together */
+	char *language;          /* of reports, where nobody asks for one */
+	char *double_bounce;     /* address for reports about null senders, "" = drop on record */
 };
 enum eightbit { EIGHTBIT_BOUNCE, EIGHTBIT_SEND };
 extern struct master_conf mconf;

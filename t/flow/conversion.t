@@ -29,6 +29,7 @@ programs = {
     "octets": (program("octets", PY + "d = sys.stdin.buffer.read()\nassert d == bytes(range(256)) * 300, len(d)\nsys.stdout.buffer.write(d[::-1])\n"),),
     "hang": (program("hang", PY + "sys.stdout.write('half')\nsys.stdout.flush()\ntime.sleep(600)\n"), f"time={tm.SHORT:.0f}s"),
     "fill": (program("fill", PY + "for i in range(1024): sys.stdout.buffer.write(bytes(1 << 20))\n"), "file_size=1M"),
+    "half": (program("half", PY + "sys.stdin.read()\nsys.stdout.write(('x' * 99 + '\\n') * 10486)\n"),),
     "one": (program("one", "#!/bin/sh\necho half\necho 'it broke' >&2\nexit 1\n"),),
     "bad": (program("bad", "#!/bin/sh\necho 'a virus' >&2\nexit 65\n"),),
     "later": (program("later", PY + "d = sys.stdin.read()\nif not os.path.exists(OUT + '/go'):\n    open(OUT + '/tried', 'a').write('x')\n    sys.exit(75)\nsys.stdout.write('at last')\n"),),
@@ -36,7 +37,7 @@ programs = {
 }
 sets = [a for name, (command, *keys) in programs.items()
         for a in ("--set", f"piped.program {name}.command={command}", "--set", f"piped.program {name}.run_as={WHO}", *(x for k in keys for x in ("--set", f"piped.program {name}.{k}")))]
-sb = tm.Sandbox("--users", "9", "--programs", "--set", "channels.channel tcp_lmtp.convert=yes", "--set", "channels.channel conversion.backoff=1s", *sets)
+sb = tm.Sandbox("--users", "9", "--programs", "--set", "channels.channel tcp_lmtp.convert=yes", "--set", "channels.channel conversion.backoff=1s", "--set", "channel-master.conversion.size=3M", *sets)
 DOM = sb.domain
 CONVERSIONS = """! What is converted
 in-chan=tcp_*; out-chan=tcp_lmtp; in-type=text; in-subtype=x-upper;
@@ -47,7 +48,7 @@ in-type=application; in-subtype=x-octets; command=octets
 in-type=image; in-subtype=*; delete=1
 in-type=*; in-parameter-name-0=name; in-parameter-value-0=*.exe; relabel=1; out-type=application; out-subtype=x-harmless; out-disposition=attachment
 """
-CONVERSIONS += "".join(f"in-subtype=x-{n}; command={n}\n" for n in ("hang", "fill", "one", "later", "slow"))
+CONVERSIONS += "".join(f"in-subtype=x-{n}; command={n}\n" for n in ("hang", "fill", "half", "one", "later", "slow"))
 CONVERSIONS += "in-chan=tcp_*; in-subtype=x-bad; command=bad\nin-subtype=x-none; command=none\n"
 with open(sb.conf("conversions"), "w") as f:
     f.write(CONVERSIONS)
@@ -154,6 +155,12 @@ send(6, "Content-Type: text/x-none\r\n\r\nx\r\n")
 tm.ok(tm.wait_for(lambda: "no program none" in sb.tool("mailq", "--json").stdout), "a program that piped does not have: it waits, and mailq says why")
 send(7, multi(*[part("text/x-upper", "x")] * 101))
 tm.ok(tm.wait_for(lambda: len(held()) == 5), "101 parts to be converted: held")
+n = sb.count(4)
+send(4, multi(*[part("text/x-half", "x")] * 2))
+tm.ok(tm.wait_for(lambda: sb.count(4) == n + 1), "two parts that become a megabyte each: it goes")
+send(7, multi(*[part("text/x-half", "x")] * 3))
+tm.ok(tm.wait_for(lambda: len(held()) == 6), "three are too much together: held, though each alone is not")
+tm.ok("too large together" in sb.tool("mailq", "--json").stdout, "with the reason")
 
 # ---- kills ---------------------------------------------------------------------------------------------------
 send(8, "Content-Type: text/x-slow\r\n\r\nonce\r\n")
