@@ -286,7 +286,10 @@ filters_failed(struct filters *f, struct filter *x, const char *why, bool pass)
 		return;
 	}
 	v = x->on_failure == FILTER_REJECT ? verdict(OUT_FILTER_GONE) : verdict(OUT_FILTER_AWAY);
-	f->message_no = v;
+	if (x->spam && f->step <= MILTER_AT_MAIL)
+		x->no = v; /* of recipients whose channels ask for it, not of others */
+	else
+		f->message_no = v;
 	filters_answer(f, &v);
 }
 

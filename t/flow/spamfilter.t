@@ -91,6 +91,7 @@ begin()
 goes.stop()
 tm.is_(send("x@plain.test"), ([250], 250), "while it is away mail for others goes on")
 tm.is_(send("y@judged.test")[0], [451], "and that of its channel comes again later")
+tm.is_(send("y@judged.test", "x@plain.test", "z@judged.test"), ([451, 250, 451], 250), "of both, in any order: only that")
 goes.start()
 begin()
 with smtplib.SMTP("127.0.0.1", sb.port("SMTP"), local_hostname="client.test", timeout=30) as s:
