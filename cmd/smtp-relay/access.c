@@ -351,12 +351,6 @@ access_ask_two(struct session *s, enum mta_access_table one, enum mta_access_tab
 	}
 }
 
-bool
-access_rcpt_wanted(void)
-{
-	return relay.tables & (ACCESS_ORIG | ACCESS_LEGS);
-}
-
 /* The answers of before, when the legs are those of before. */
 static bool
 access_known(const struct access_rcpt *a, const struct expand_result *r)
@@ -406,6 +400,10 @@ access_rcpt(struct session *s, const struct smtp_rcpt *rcpt, const struct expand
 	const struct access_leg *no = NULL;
 	size_t refused = 0;
 
+	if (!(relay.tables & (ACCESS_ORIG | ACCESS_LEGS))) {
+		*before = NULL; /* a reload has taken them away, and the legs may be others now */
+		return NULL;
+	}
 	if (!access_known(*before, r))
 		*before = access_rcpt_ask(s, rcpt, r);
 	for (size_t i = 0; i < (*before)->n; i++) {

@@ -59,9 +59,8 @@ struct access_rcpt {
 	struct access_leg *legs;
 	size_t n;
 };
-bool access_rcpt_wanted(void);
 /* The four tables of RCPT.  *before is what was said when the same was asked before, in the arena, or NULL; then it is what
- * was said now.  NULL, or why nobody gets it. */
+ * was said now, of as many legs as r has, or NULL when there is no table, perhaps no more.  NULL, or why nobody gets it. */
 const struct verdict *access_rcpt(struct session *s, const struct smtp_rcpt *rcpt,
     const struct expand_result *r, struct access_rcpt **before);
 /* Does it to the leg; false: it is left out. */

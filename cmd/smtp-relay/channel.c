@@ -81,13 +81,12 @@ channel_apply(struct session *s)
 
 	channel_end(s);
 	s->smtp.policy = relay_session_policy(s);
+	s->smtp.need_tls = s->demand || (c && c->tls_server == MTA_NEED_MUST);
 	if (!c)
 		return;
 	channel_own(s, c);
 	s->smtp.no_chunking = c->chunking_server == 0;
-	if (c->tls_server == MTA_NEED_MUST)
-		s->smtp.need_tls = 1;
-	s->smtp.no_tls = c->tls_server == MTA_NEED_NO;
+	s->smtp.no_tls = c->tls_server == MTA_NEED_NO && !s->demand;
 }
 
 void

@@ -129,6 +129,18 @@ policy_failed(struct session *s, const struct policy_conf *p, const char *why)
 }
 
 /* A field above the message; what is no single one is left out. */
+/* Is there such a line? */
+static bool
+policy_has(struct slice fields, struct slice field)
+{
+	struct slice line;
+
+	while (slice_cut(&fields, '\n', &line))
+		if (line.n == field.n + 1 && memcmp(line.p, field.p, field.n) == 0)
+			return true;
+	return false;
+}
+
 bool
 policy_prepend(struct session *s, struct slice field)
 {
@@ -143,6 +155,8 @@ policy_prepend(struct session *s, struct slice field)
 	for (size_t i = 0; i < colon; i++)
 		if (field.p[i] <= ' ' || field.p[i] == 0x7f)
 			return false;
+	if (policy_has(old, field))
+		return true; /* each recipient has it said again */
 	s->asked_for.prepend =
 	    slice_str(arena_printf(&s->smtp.arena, SFMT SFMT "\r\n", SARG(old), SARG(field)));
 	return true;

@@ -488,8 +488,7 @@ rcpt_expanded(void *arg, const struct expand_result *r)
 	if (rcpt_refused(s, r, &bodies, &v)) {
 		rcpt_log_failed(s, r);
 		rcpt_say(s, v);
-	} else if (!s->rcpt->added && access_rcpt_wanted() &&
-	    (no = access_rcpt(s, s->rcpt->rcpt, r, &s->rcpt->access))) {
+	} else if (!s->rcpt->added && (no = access_rcpt(s, s->rcpt->rcpt, r, &s->rcpt->access))) {
 		rcpt_say(s, *no);
 	} else if (!s->rcpt->judged && !s->rcpt->added && policy_wanted(s)) {
 		policy_ask(s, &s->rcpt->to, rcpt_policied);

@@ -508,7 +508,6 @@ relay_session_begin(struct daemon_listen *l, int fd, const struct relay_peer *wh
 	s->smtp.need_auth = s->role == ROLE_SUBMISSION;
 	s->smtp.may_release = s->role == ROLE_SUBMISSION || s->ours;
 	s->demand = s->role == ROLE_MX && l->peer_cert == PEER_CERT_DEMAND;
-	s->smtp.need_tls = s->demand;
 	channel_begin(s);
 	filters_begin(s);
 	names_begin(s);

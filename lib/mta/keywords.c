@@ -181,6 +181,18 @@ times_take(struct mta_times *t, struct slice *rest, bool days, const char **why)
 	return 0;
 }
 
+/* Times and ages that nobody asks for, as many as there are. */
+static void
+times_skip(struct slice *rest)
+{
+	struct slice ahead = *rest, word;
+	uint32_t s;
+
+	while (slice_word(&ahead, &word) &&
+	    (is_number(unquoted(word)) || mta_period_parse(unquoted(word), &s) == 0))
+		*rest = ahead;
+}
+
 /* ---- applying ---------------------------------------------------------------------------- */
 
 static int
@@ -243,6 +255,8 @@ mta_keyword_apply(struct mta_channel *c, const struct mta_keyword *k, struct sli
 	case MTA_KW_ALWAYS:
 	case MTA_KW_NONE:
 	default:
+		if (k->value < 0)
+			times_skip(rest);
 		for (int i = 0; i < k->value; i++)
 			if (!slice_word(rest, &word)) {
 				*why = "expects an argument";

@@ -77,7 +77,7 @@ enum mta_keyword_type {
 	MTA_KW_UNSET, /* no argument; what is at the offset is as if nobody had said it: a number where the value
 			 is -1, else a text */
 	MTA_KW_ALWAYS, /* no argument; what it says is done whether or not it is said */
-	MTA_KW_NONE    /* known and without effect: value is the number of arguments */
+	MTA_KW_NONE    /* known and without effect: value is the number of arguments, -1: times */
 };
 struct mta_keyword {
 	const char *name;

@@ -8,7 +8,10 @@ import tm, wire
 
 tm.need("ldapadd")
 without = [a for d in ("pop3d", "jmapd", "sieved", "mmpd", "memd") for a in ("--without", d)]
-sb = tm.Sandbox("--users", "6", *without, "--set", "smtp-relay.workers=1", "--set", "smtp-relay.relay.networks=127.0.0.1")
+BEHIND = tm.free_port()
+sb = tm.Sandbox("--users", "6", *without, "--set", "smtp-relay.workers=1", "--set", "smtp-relay.relay.networks=127.0.0.1",
+                "--set", "smtp-relay.proxy.networks=127.0.0.1", "--set", f"smtp-relay.listen behind.address=127.0.0.1:{BEHIND}",
+                "--set", "smtp-relay.listen behind.role=mx", "--set", "smtp-relay.listen behind.proxy=yes")
 D = sb.domain
 me, you, third, fourth = (f"{sb.user(n)}@{D}" for n in (1, 2, 3, 4))
 ETC = os.path.dirname(sb.conf("channels.conf"))
@@ -16,6 +19,8 @@ MAPPINGS = f"""FROM_ACCESS
 
   TCP|*|*|127.0.0.1|*|SMTP/client.test|MAIL|tcp_local|bad@*|  $N$X5.7.8|Nobody$ likes$ you
   *|tcp_local|wait@*|*    $N$X4.7.1|Later
+  TCP|*|*|2001:db8::7|*|SMTP/client.test|MAIL|tcp_local|six@*|  $NNot$ from$ six
+  TCP|*|*|${{2001:db8:1::/48}}|*|SMTP/*|MAIL|tcp_local|six@*|  $NNot$ from$ its$ net
   *|tcp_local|bucket@*|*  $B
   *|tcp_local|held@*|*    $H
   *|tcp_local|other@*|*   $Y$J$Kchanged@else.test|sender@else.test
@@ -52,6 +57,8 @@ MAIL_ACCESS
 
   TCP|*|*|127.0.0.1|*|SMTP/client.test|MAIL|tcp_local|m@*|tcp_lmtp|{me}  $N$>why$ not|MAIL
   TCP|*|tcp_submit|*           $;A$NLog$ in
+  TCP|*|*|2001:db8::9|4711|SMTP/client.test|MAIL|tcp_local|six@*|tcp_lmtp|{me}  $NNot$ from$ nine
+  *|tcp_local|tagged@*|*       $Y$AX-Table:$ once
 
 AUTH_REWRITE
 
@@ -150,7 +157,25 @@ tm.is_(ask("tag@else.test", me, body="Subject: tag\r\n\r\nx\r\n")[-1][:3], "250"
 tm.ok(wire.logged(sb, "smtp-relay", "ev=access", "tag=some-tag"), "the tag is in the log")
 tm.ok(tm.wait_for(lambda: any(b"X-Table: yes\r\n" in m for m in sb.messages(1))), "the field in the header")
 
+# ---- IPv6
+def six(client):
+    """What a client of this address hears of MAIL and RCPT."""
+    c = wire.Line((sb.host, BEHIND), wire.v1(client, to="2001:db8::1"))
+    c.line()
+    got = [c.say(x)[4:] for x in ("HELO client.test", "MAIL FROM:<six@else.test>", f"RCPT TO:<{me}>")]
+    c.close()
+    return got[1:]
+
+
+tm.is_(six("2001:db8::7")[0], "5.7.1 Not from six", "FROM_ACCESS has an IPv6 address as it is written, unmapped and short")
+tm.is_(six("2001:0DB8:0001:0:0::5")[0], "5.7.1 Not from its net", "and of a network")
+tm.is_(six("2001:db8::9"), ["2.1.0 sender ok", "5.7.1 Not from nine"], "MAIL_ACCESS, too")
+tm.is_(six("2001:db8:2::5")[1], "2.1.5 recipient ok", "others are let in")
+
 # ---- RCPT, each by himself
+tm.is_(ask("tagged@else.test", me, you, third, body="Subject: once\r\n\r\nx\r\n")[-1][:3], "250", "$A for each of three")
+tm.ok(tm.wait_for(lambda: any(m.count(b"X-Table: once") == 1 for m in sb.messages(1))), "is one field")
+tm.ok(tm.wait_for(lambda: all(any(b"Subject: once" in m for m in sb.messages(u)) for u in (2, 3))), "and all three have it")
 tm.is_(ask("orig@else.test", me, you)[1:], ["250 2.1.5 recipient ok", "550 5.7.1 Not to him"], "ORIG_SEND_ACCESS: the channel before the directory")
 tm.is_(ask("a@else.test", "x@closed.test", "x@open.test")[1:], ["550 5.7.1 No relaying there", "250 2.1.5 recipient ok"], "and that of the rules")
 before = [sb.count(n) for n in (1, 2, 3, 4)]

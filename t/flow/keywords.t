@@ -118,6 +118,8 @@ tm.ok(wire.logged(sb, "smtp-relay", "ev=switch", "from=tcp_local", "to=tcp_intra
 tm.ok("1024" in {session().esmtp_features["size"].strip()}, "and EHLO tells the size")
 tm.is_(send(two, three, sender=one, user=1)[1:3], ["250 2.1.5", "452 4.5.3"], "saslswitchchannel: recipientlimit of the channel of who has logged in")
 tm.ok(wire.logged(sb, "smtp-relay", "ev=switch", "from=tcp_submit", "to=tcp_intranet"), "behind TLS it was another one")
+rules(local="switchchannel musttlsserver")
+tm.is_(send(one)[0], "250 2.1.0", "musttlsserver of the channel that is left does not hold")
 rules(local="switchchannel", intranet="noswitchchannel sourceblocklimit 1")
 tm.is_(send(one, size=2000)[0], "250 2.1.0", "noswitchchannel: not to this one")
 rules(local="switchchannel", intranet="master sourceblocklimit 1")

@@ -186,6 +186,42 @@ periods(void)
 	}
 }
 
+/* Words of a channel block, without mta.cnf around them. */
+static bool
+keywords_said(struct mta_channel *c, const char *words)
+{
+	struct slice rest = slice_str(words), word;
+	struct arena a = { 0 };
+	const char *why;
+	bool good = true;
+
+	mta_channel_init(c);
+	while (good && slice_word(&rest, &word)) {
+		const struct mta_keyword *k = mta_keyword_find(word);
+
+		good = k && mta_keyword_apply(c, k, &rest, &a, &why) == 0;
+	}
+	arena_reset(&a);
+	return good;
+}
+
+static void
+keywords(void)
+{
+	struct mta_channel c;
+
+	ok(keywords_said(&c,
+	       "sourcefilter /a nosourcefilter destinationfilter /b nochannelfilter "
+	       "linelimit 5 nolinelimit") &&
+		!c.sourcefilter && !c.destinationfilter && c.linelimit == -1,
+	    "what defaults say is taken back");
+	ok(keywords_said(&c,
+	       "urgentnotices 1 2 3 ipbackoff \"PT5M\" 1h destinationspamfilter1 "
+	       "nonurgentnotices 5 maxjobs 4") &&
+		c.maxjobs == 4,
+	    "what has no effect takes its own arguments, and no more");
+}
+
 /* mta.cnf beside it: its channels and its rules. */
 static void
 rules(void)
@@ -308,6 +344,7 @@ main(void)
 	full();
 	errors();
 	periods();
+	keywords();
 	replies();
 	rules();
 	put_file("channels.conf", NULL);
