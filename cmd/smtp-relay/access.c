@@ -4,14 +4,15 @@
  * Owns struct access, which lives in the arena of a transaction about which a table has said something.  session.c asks
  * about the sender when nothing else is against him, rcpt.c about a recipient when it is known who gets it.  Can fail: a
  * table, by a bound, which is 4xx.  Must stay true: a table that is not there costs a look at a bit; the tables of one
- * RCPT have one budget of steps together, however many legs there are; and a delay waits for a timer, never the loop. */
+ * RCPT have one budget of steps together in a turn of the loop, and a bound on turns, however many legs there are; and a delay waits for a timer, never the loop. */
 #include "access.h"
 
 #include "base/log.h"
 #include "base/must.h"
 #include "mta/glob.h"
 
-#define DELAY_STEP 100 /* ms: there are few lengths of timers then */
+#define DELAY_STEP   100 /* ms: there are few lengths of timers then */
+#define ACCESS_TURNS 50  /* of the loop for all members of a list: each some 50 ms at most */
 
 _Static_assert(M_ACCESS_END - M_ACCESS == MTA_ACCESS_DEQUEUE * ACCESS_RESULTS,
     "the metrics of the relay's tables");
@@ -334,7 +335,7 @@ access_heavier(enum mta_access_action a, enum mta_access_action b)
 static void
 access_ask_two(struct session *s, enum mta_access_table one, enum mta_access_table two,
     const struct mta_access_probe *p, const struct smtp_rcpt *rcpt, struct mta_work *w,
-    struct access_leg *leg)
+    struct access_leg *leg, struct verdict *no)
 {
 	const enum mta_access_table both[] = { one, two };
 	struct access_said said;
@@ -346,8 +347,9 @@ access_ask_two(struct session *s, enum mta_access_table one, enum mta_access_tab
 		if (!access_heavier(said.action, leg->action))
 			continue;
 		leg->action = said.action;
-		leg->v = said.v;
 		leg->table = mta_access_table(both[i]);
+		if (said.action == MTA_ACCESS_REJECT)
+			*no = said.v;
 	}
 }
 
@@ -358,65 +360,129 @@ access_known(const struct access_rcpt *a, const struct expand_result *r)
 	if (!a || a->n != r->nlegs)
 		return false;
 	for (size_t i = 0; i < a->n; i++)
-		if (strcmp(a->legs[i].address, r->legs[i].address) != 0)
+		if (strcmp(a->legs[i].address, r->legs[i].address) != 0 ||
+		    strcmp(a->legs[i].channel, r->legs[i].channel) != 0)
 			return false;
 	return true;
 }
 
+/* A leg is refused.  What is temporary is so for all: nobody could say later whose copies are missing. */
+static void
+access_refuse(struct access_rcpt *a, const struct verdict *no)
+{
+	if (!a->refused++ || no->kind == TEMP)
+		a->no = *no;
+	if (no->kind == TEMP)
+		a->asked = a->n;
+}
+
 static struct access_rcpt *
-access_rcpt_ask(struct session *s, const struct smtp_rcpt *rcpt, const struct expand_result *r)
+access_rcpt_begin(struct session *s, const struct smtp_rcpt *rcpt, const struct expand_result *r,
+    struct mta_work *w)
 {
 	struct access_rcpt *a = arena_new(&s->smtp.arena, sizeof(*a));
-	struct access_leg first = { .action = MTA_ACCESS_NONE };
+	struct access_leg first = { .action = MTA_ACCESS_NONE }, *leg;
 	struct mta_access_probe p;
-	struct mta_work w;
+	struct verdict no = verdict(OUT_ACCESS_AWAY);
 
-	access_probe(s, &p);
-	mta_work_init(&w);
 	if (relay.tables & ACCESS_ORIG && r->decided) {
+		access_probe(s, &p);
 		p.dest = slice_str(r->decided);
 		p.to = slice_str(r->rewritten);
-		access_ask_two(s, MTA_ACCESS_ORIG_SEND, MTA_ACCESS_ORIG_MAIL, &p, rcpt, &w, &first);
+		access_ask_two(s, MTA_ACCESS_ORIG_SEND, MTA_ACCESS_ORIG_MAIL, &p, rcpt, w, &first,
+		    &no);
 	}
 	a->n = r->nlegs;
 	a->legs = arena_array(&s->smtp.arena, a->n, sizeof(*a->legs));
 	for (size_t i = 0; i < a->n; i++) {
-		a->legs[i] = first;
-		a->legs[i].address = arena_str(&s->smtp.arena, r->legs[i].address);
-		p.dest = slice_str(r->legs[i].channel);
-		p.to = slice_str(r->legs[i].address);
-		if (relay.tables & ACCESS_LEGS)
-			access_ask_two(s, MTA_ACCESS_SEND, MTA_ACCESS_MAIL, &p, rcpt, &w,
-			    &a->legs[i]);
+		leg = &a->legs[i];
+		*leg = first;
+		leg->address = arena_str(&s->smtp.arena, r->legs[i].address);
+		leg->channel = i && strcmp(leg[-1].channel, r->legs[i].channel) == 0 ?
+		    leg[-1].channel :
+		    arena_str(&s->smtp.arena, r->legs[i].channel);
 	}
-	mta_work_fini(&w);
+	if (first.action == MTA_ACCESS_REJECT) {
+		access_refuse(a, &no);
+		a->asked = a->n;
+		a->refused = a->n ? a->n : 1;
+	} else if (!(relay.tables & ACCESS_LEGS)) {
+		a->asked = a->n;
+	}
 	return a;
 }
 
-const struct verdict *
-access_rcpt(struct session *s, const struct smtp_rcpt *rcpt, const struct expand_result *r,
-    struct access_rcpt **before)
+/* Asks about legs while half of the steps are there, which each of them may need. */
+static void
+access_rcpt_turn(struct session *s, const struct smtp_rcpt *rcpt, struct access_rcpt *a,
+    struct mta_work *w)
 {
-	const struct access_leg *no = NULL;
-	size_t refused = 0;
+	struct mta_access_probe p;
+	struct verdict no = verdict(OUT_ACCESS_AWAY);
+
+	if (a->asked < a->n)
+		access_probe(s, &p);
+	while (a->asked < a->n && w->steps >= MTA_STEPS_MAX / 2) {
+		struct access_leg *leg = &a->legs[a->asked++];
+
+		p.dest = slice_str(leg->channel);
+		p.to = slice_str(leg->address);
+		access_ask_two(s, MTA_ACCESS_SEND, MTA_ACCESS_MAIL, &p, rcpt, w, leg, &no);
+		if (leg->action == MTA_ACCESS_REJECT)
+			access_refuse(a, &no);
+	}
+	if (a->asked < a->n && ++a->turns == ACCESS_TURNS) {
+		no = verdict(OUT_ACCESS_AWAY);
+		access_count(MTA_ACCESS_SEND, ACCESS_DEFERRED);
+		log_event(LOG_WARN, "access",
+		    "sid=%s qid=%s table=%s probe=\"\" do=temporary tag=\"\" note=\"\" text=%s",
+		    s->sid, s->qid, mta_access_table(MTA_ACCESS_SEND),
+		    log_str("so many members take too many steps"));
+		access_refuse(a, &no);
+	}
+}
+
+static void
+access_rcpt_more(struct deadline *d)
+{
+	struct session *s = CAST(CONTAINER(d, struct session, late), struct session, SESSION_MAGIC);
+	struct access *of = s->access;
+	struct mta_work w;
+
+	mta_work_init(&w);
+	access_rcpt_turn(s, of->legs_rcpt, of->legs, &w);
+	mta_work_fini(&w);
+	if (of->legs->asked < of->legs->n)
+		deadline_set(&s->late, daemon_loop(), 1, access_rcpt_more);
+	else
+		of->then(s);
+}
+
+enum access_now
+access_rcpt(struct session *s, const struct smtp_rcpt *rcpt, const struct expand_result *r,
+    struct access_rcpt **before, void (*then)(struct session *))
+{
+	struct access_rcpt *a = *before;
+	struct mta_work w;
 
 	if (!(relay.tables & (ACCESS_ORIG | ACCESS_LEGS))) {
 		*before = NULL; /* a reload has taken them away, and the legs may be others now */
-		return NULL;
+		return ACCESS_GO;
 	}
-	if (!access_known(*before, r))
-		*before = access_rcpt_ask(s, rcpt, r);
-	for (size_t i = 0; i < (*before)->n; i++) {
-		const struct access_leg *leg = &(*before)->legs[i];
-
-		if (leg->action != MTA_ACCESS_REJECT)
-			continue;
-		refused++;
-		/* What is temporary is so for all: nobody could say later whose copies are missing. */
-		if (!no || (leg->v.kind == TEMP && no->v.kind != TEMP))
-			no = leg;
+	if (!access_known(a, r)) {
+		mta_work_init(&w);
+		*before = a = access_rcpt_begin(s, rcpt, r, &w);
+		access_rcpt_turn(s, rcpt, a, &w);
+		mta_work_fini(&w);
 	}
-	return no && (refused == (*before)->n || no->v.kind == TEMP) ? &no->v : NULL;
+	if (a->asked < a->n) {
+		access_of(s)->legs = a;
+		s->access->legs_rcpt = rcpt;
+		s->access->then = then;
+		deadline_set(&s->late, daemon_loop(), 1, access_rcpt_more);
+		return ACCESS_WAIT;
+	}
+	return a->refused && (a->refused >= a->n || a->no.kind == TEMP) ? ACCESS_NO : ACCESS_GO;
 }
 
 bool

@@ -24,6 +24,8 @@ struct access {
 	uint32_t delay_ms, once_ms; /* of each command, of this one */
 	void (*then)(struct session *);
 	void (*mail_then)(struct session *, const struct verdict *);
+	struct access_rcpt *legs; /* that are being asked about in turns */
+	const struct smtp_rcpt *legs_rcpt;
 	bool refused;
 	struct verdict no;
 	/* For access-header.c. */
@@ -51,18 +53,25 @@ void access_mail(struct session *s, void (*then)(struct session *, const struct 
 
 /* What is done with a leg of a recipient. */
 struct access_leg {
-	const char *address, *table;
+	const char *address, *channel, *table;
 	enum mta_access_action action;
-	struct verdict v;
 };
 struct access_rcpt {
 	struct access_leg *legs;
-	size_t n;
+	size_t n, asked;   /* legs, and of how many of them the tables have been asked */
+	size_t refused;    /* of those */
+	struct verdict no; /* of one of the refused: where one is temporary, of that */
+	unsigned turns;
 };
 /* The four tables of RCPT.  *before is what was said when the same was asked before, in the arena, or NULL; then it is what
- * was said now, of as many legs as r has, or NULL when there is no table, perhaps no more.  NULL, or why nobody gets it. */
-const struct verdict *access_rcpt(struct session *s, const struct smtp_rcpt *rcpt,
-    const struct expand_result *r, struct access_rcpt **before);
+ * was said now, of as many legs as r has, or NULL when there is no table, perhaps no more. */
+enum access_now {
+	ACCESS_GO,
+	ACCESS_NO, /* (*before)->no says why nobody gets it */
+	ACCESS_WAIT /* a long list takes several turns of the loop: then(s), with *before, when it is through */
+};
+enum access_now access_rcpt(struct session *s, const struct smtp_rcpt *rcpt,
+    const struct expand_result *r, struct access_rcpt **before, void (*then)(struct session *));
 /* Does it to the leg; false: it is left out. */
 bool access_leg(struct session *s, const struct access_leg *said, struct expand_leg *leg);
 

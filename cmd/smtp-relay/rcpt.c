@@ -467,7 +467,7 @@ rcpt_expanded(void *arg, const struct expand_result *r)
 	struct rcpt_bodies bodies;
 	struct expand_result whole;
 	struct expand_leg leg;
-	const struct verdict *no;
+	enum access_now now = ACCESS_GO;
 	struct verdict v;
 
 	rcpt_bodies_look(s, r, &bodies);
@@ -488,8 +488,14 @@ rcpt_expanded(void *arg, const struct expand_result *r)
 	if (rcpt_refused(s, r, &bodies, &v)) {
 		rcpt_log_failed(s, r);
 		rcpt_say(s, v);
-	} else if (!s->rcpt->added && (no = access_rcpt(s, s->rcpt->rcpt, r, &s->rcpt->access))) {
-		rcpt_say(s, *no);
+		return;
+	}
+	if (!s->rcpt->added)
+		now = access_rcpt(s, s->rcpt->rcpt, r, &s->rcpt->access, rcpt_expand);
+	if (now == ACCESS_WAIT)
+		return;
+	if (now == ACCESS_NO) {
+		rcpt_say(s, s->rcpt->access->no);
 	} else if (!s->rcpt->judged && !s->rcpt->added && policy_wanted(s)) {
 		policy_ask(s, &s->rcpt->to, rcpt_policied);
 	} else if (!s->filters || s->rcpt->filtered || s->rcpt->added || rcpt_filter(s, r)) {

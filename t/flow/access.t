@@ -68,6 +68,8 @@ AUTH_REWRITE
   *|*|from@*|*       $Zreal@{D}
   *|*|bad@*|*        $Zno$ address
 """
+MANY = "".join(f"  tcp_local|big@*x{n}*y*|*  $N\n" for n in range(200))
+MAPPINGS = MAPPINGS.replace("SEND_ACCESS\n\n  tcp_local|mix", f"SEND_ACCESS\n\n{MANY}  tcp_local|big@*|*|n2999@far.test  $X4.7.1$NNot$ him\n  tcp_local|mix")
 
 
 def put(text):
@@ -197,6 +199,15 @@ tm.ok(wire.logged(sb, "smtp-relay", "table=MAIL_ACCESS", 'note="why not"'), "wha
 tm.is_(ask("tls@else.test", me)[1], "550 5.7.1 Not without TLS", "$;T")
 tm.is_([ask("dsn@else.test", me, rcpt=r)[1][:3] for r in ([], ["NOTIFY=FAILURE"], ["NOTIFY=SUCCESS"])], ["250", "250", "550"], "$:S")
 tm.is_(ask("x|l@else.test", me)[1][:3], "250", "a bar in an address is none of the probe")
+
+# ---- a list, whose members take more steps than one look-up has
+for name, members in (("many", 2500), ("more", 3000)):
+    subprocess.run(["ldapadd", "-x", "-H", sb.env["LDAP_URL"], "-D", sb.env["LDAP_ADMIN_DN"], "-w", sb.env["LDAP_ADMIN_PASSWORD"]],
+                   input="\n".join([f"dn: cn={name},ou=Groups,o={D},{sb.env['LDAP_BASE']}", *(f"objectClass: {c}" for c in (
+                       "groupOfURLs", "inetMailGroup", "inetMailGroupManagement", "inetLocalMailRecipient")), f"cn: {name}", f"mail: {name}@{D}",
+                       *(f"mgrpRFC822MailMember: n{n}@far.test" for n in range(members)), ""]), text=True, check=True, stdout=subprocess.DEVNULL)
+tm.is_(ask("big@else.test", f"many@{D}")[1], "250 2.1.5 recipient ok", "a long list and a long table: taken")
+tm.is_(ask("big@else.test", f"more@{D}")[1], "451 4.7.1 Not him", "the last member has been asked about")
 
 # ---- pipelined, and by BDAT
 w = wire.Line((sb.host, sb.port("SMTP")))
