@@ -196,7 +196,9 @@ channel_vrfy(struct smtp_server *smtp, struct slice arg)
 {
 	struct session *s = relay_session_of(smtp);
 	const struct mta_channel *c = relay_channel(s);
+	struct expand_query q;
 	struct address to;
+	uint8_t client[16];
 	const char *why;
 
 	if (!c || c->vrfy != 1) {
@@ -208,14 +210,18 @@ channel_vrfy(struct smtp_server *smtp, struct slice arg)
 	if (slice_find(arg, '@') == arg.n)
 		arg = slice_str(
 		    arena_printf(&smtp->arena, SFMT "@%s", SARG(arg), shared.default_domain));
-	if (address_parse(arg, ADDRESS_UTF8, &smtp->arena, &to, &why) < 0) {
+	/* RFC 6531 3.7.4.2: who has not said SMTPUTF8 is told of no such address. */
+	if (address_parse(arg, 0, &smtp->arena, &to, &why) < 0) {
 		relay_session_answer(s, OUT_VRFY_PERHAPS);
 		return;
 	}
-	expand_start(relay.expand,
-	    &(struct expand_query){ .source = relay_message_source(s),
+	q = (struct expand_query){ .source = relay_message_source(s),
 		.address = &to,
 		.most = (size_t)config.list,
-		.later = true },
-	    &s->op, channel_verified, s);
+		.later = true };
+	if (s->role == ROLE_MX) {
+		addr_client_key(&s->peer, client);
+		q.client = slice((const char *)client, sizeof(client));
+	}
+	expand_start(relay.expand, &q, &s->op, channel_verified, s);
 }
