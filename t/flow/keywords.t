@@ -251,6 +251,6 @@ for keywords, want in (("", 1), ("single", 3), ("addrsperfile 2", 2), ("multiple
 # ---- a keyword that does nothing says so
 rules(local="copysendpost")
 r = subprocess.run([sb.bin("mtatest"), "-c", os.path.join(ETC, "tiermail.conf"), "conf"], capture_output=True, text=True)
-tm.ok("copysendpost" in r.stdout + r.stderr and "postmaster" in r.stderr, "a warning with the reason")
+tm.ok("copysendpost" in r.stdout + r.stderr and "bounce.double" in r.stderr, "a warning with the reason")
 tm.ok(wire.logged(sb, "smtp-relay", "ev=config_warning", "copysendpost"), "which the daemons give, too")
 tm.done()
