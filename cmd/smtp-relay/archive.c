@@ -18,21 +18,34 @@
 
 /* ---- which messages ------------------------------------------------------------------------- */
 
+/* Is it below that domain, whatever labels either has? */
+static bool
+archive_below(struct slice domain, struct slice above)
+{
+	for (size_t dot; (dot = slice_find(domain, '.')) < domain.n;) {
+		domain = slice_from(domain, dot + 1);
+		if (domain_eq(domain, above))
+			return true;
+	}
+	return false;
+}
+
 /* "*", "user@domain", "domain", "@domain", "*.domain" (its subdomains). */
 static bool
 archive_fits(const char *pattern, struct slice address)
 {
-	struct slice p = slice_str(pattern),
-		     domain = slice_from(address, slice_rfind(address, '@') + 1);
+	struct slice p = slice_str(pattern);
+	size_t at = slice_rfind(address, '@'), want = slice_rfind(p, '@');
+	struct slice domain = slice_from(address, at + 1);
 
 	if (slice_eq(p, S("*")))
 		return true;
 	if (slice_starts(p, S("*.")))
-		return domain.n > p.n - 1 &&
-		    slice_ieq(slice_from(domain, domain.n - (p.n - 1)), slice_from(p, 1));
-	if (slice_starts(p, S("@")))
-		p = slice_from(p, 1);
-	return slice_ieq(p, slice_rfind(p, '@') < p.n ? address : domain);
+		return archive_below(domain, slice_from(p, 2));
+	if (want == p.n)
+		return domain_eq(domain, p);
+	return domain_eq(domain, slice_from(p, want + 1)) &&
+	    (want == 0 || (at < address.n && slice_ieq(slice(address.p, at), slice(p.p, want))));
 }
 
 static bool
@@ -86,16 +99,22 @@ archive_own(struct session *s, const struct qenv *env)
 }
 
 static bool
-archive_wants(const struct archive_conf *a, const struct qenv *env)
+archive_wants(const struct session *s, const struct archive_conf *a, const struct qenv *env)
 {
 	if (archive_fits_any(a->senders, *env->sender ? env->sender : "<>") ||
 	    archive_fits_any(a->senders, env->auth))
 		return true;
-	for (size_t i = 0; i < env->nrcpt; i++)
-		if (!env->rcpts[i].sent &&
-		    (archive_fits_any(a->recipients, archive_given(&env->rcpts[i])) ||
-			archive_fits_any(a->recipients, env->rcpts[i].addr)))
+	for (size_t i = 0; i < env->nrcpt; i++) {
+		const struct qrcpt *q = &env->rcpts[i];
+
+		if (q->sent)
+			continue;
+		/* His account, too: he may have been given with a subaddress. */
+		if (archive_fits_any(a->recipients, archive_given(q)) ||
+		    archive_fits_any(a->recipients, q->addr) ||
+		    archive_fits_any(a->recipients, i < s->nrcpts ? s->more[i].who : NULL))
 			return true;
+	}
 	return false;
 }
 
@@ -164,7 +183,7 @@ archive_add(struct session *s, struct qenv *env)
 
 		before.nrcpt = from;
 		if (env->nrcpt == from + ARCHIVE_MOST || archive_has(env, from, (*a)->to) ||
-		    !archive_wants(*a, &before))
+		    !archive_wants(s, *a, &before))
 			continue;
 		archive_copy(s, *a, &all[env->nrcpt++]);
 		s->message->archived = true;

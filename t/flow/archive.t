@@ -12,10 +12,10 @@ out = Mail(("127.0.0.1", 0), offers=("PIPELINING", "8BITMIME", "SIZE 0", "SMTPUT
 JOURNAL, LEGAL, MASTER = 3, 4, 5
 D = "example.test"
 sets = {"archive all.to": f"user000{JOURNAL}@{D}", "archive all.senders": f"user0001@{D}", "archive all.recipients": f"user0002@{D} vault.test", "archive all.envelope": "yes",
-        "archive legal.to": f"user000{LEGAL}@{D}", "archive legal.recipients": "*.law.test", "archive broken.to": "full@vault.test", "archive broken.senders": "lost.test",
+        "archive legal.to": f"user000{LEGAL}@{D}", "archive legal.recipients": "*.law.test *.xn--bcher-kva.test", "archive broken.to": "full@vault.test", "archive broken.senders": "lost.test",
         "archive away.to": "journal@away.test", "archive away.senders": "away-sender.test", "archive broken.channel": "tcp_archive", "relay.networks": "127.0.0.0/8", "deliver_by.offer": "yes"}
 sb = tm.Sandbox("--users", "6", "--without", "jmapd", "--without", "memd", "--without", "sieved", "--without", "pop3d", "--route", f"vault.test=smtp:127.0.0.1:{out.port}",
-                "--route", f"out.test=smtp:127.0.0.1:{out.port}", "--route", f"x.law.test=smtp:127.0.0.1:{out.port}", "--set", f"tiermail.postmaster=user000{MASTER}@{D}",
+                "--route", f"out.test=smtp:127.0.0.1:{out.port}", "--route", f"x.law.test=smtp:127.0.0.1:{out.port}", "--route", f"x.xn--bcher-kva.test=smtp:127.0.0.1:{out.port}", "--set", f"tiermail.postmaster=user000{MASTER}@{D}",
                 "--set", "channels.channel tcp_local.backoff=20m", "--route", f"away.test=smtp:127.0.0.1:{tm.free_port()}",
                 "--set", "channels.channel tcp_archive.protocol=smtp", "--set", f"channels.channel tcp_archive.relay=127.0.0.1:{out.port}", *(a for k, v in sets.items() for a in ("--set", f"smtp-relay.{k}={v}")))
 tm.is_(sb.domain, D, "the domain")
@@ -74,16 +74,20 @@ tm.ok(send(u(6), ["a@x.law.test", "b@law.test"]) and tm.wait_for(lambda: sb.coun
 m = newest(LEGAL, 2)
 tm.ok(m["Subject"] == "s" and m.get_content().strip() == "the text" and m["Return-Path"] == f"<{u(MASTER)}>", "the message, of whom its failures are for") or tm.diag(m.as_string())
 
+n = sb.count(JOURNAL)
+tm.ok(send(u(6), [f"{sb.user(2)}+folder@{D}"]) and tm.wait_for(lambda: sb.count(JOURNAL) == n + 1), "who is meant with a subaddress, too")
+tm.ok(send(u(6), ["a@x.b\u00fccher.test"], options=" SMTPUTF8") and tm.wait_for(lambda: sb.count(LEGAL) == 3), "and a domain in other labels")
+
 # ---- by every way ---------------------------------------------------------------------------------------------
 tm.ok(send(u(1), [u(6)], user=1), "by submission")
-report, _ = wrapped(2)
+report, _ = wrapped(3)
 tm.is_(report.get("Account"), [u(1)], "with its account")
 r = subprocess.run([sb.bin("sendmail"), "-C", sb.conf("tiermail.conf"), "-f", u(1), u(6)], input=b"Subject: by hand\n\nx\n", capture_output=True, env={**os.environ, "TIERMAIL_CONF": sb.conf("tiermail.conf")})
 tm.is_(r.returncode, 0, "by sendmail") or tm.diag(r.stderr)
-_, part = wrapped(3)
+_, part = wrapped(4)
 tm.is_(part.get_payload()[0]["Subject"], "by hand", "it, too")
 tm.ok(send(u(1), ["j\u00f6rg@out.test"], options=" SMTPUTF8"), "with an address in UTF-8")
-report, part = wrapped(4)
+report, part = wrapped(5)
 tm.is_((report.get("Recipient"), part.get_content_type()), (["j\u00f6rg@out.test"], "message/global"), "it stands there")
 
 # ---- no end in sight ------------------------------------------------------------------------------------------
@@ -104,7 +108,7 @@ q = tm.wait_for(lambda: [t for t in [sb.tool("mailq", "--json").stdout] if t.cou
 q = q[0] if q else sb.tool("mailq", "--json").stdout
 tm.ok("journal@away.test" in q and q.count('"qid"') == 1 and "deliver_by" not in q, "its copy waits, and has all the time") or tm.diag(q)
 tm.is_(sb.tool("jobctl-ctl", "delete", "channel=tcp_local").returncode, 0, "away with it")
-tm.ok("tiermail_smtp_messages_archived_total 7" in subprocess.run([sb.bin("tmctl"), "-c", sb.conf("tiermail.conf"), "-d", "smtp-relay", "metrics"], capture_output=True, text=True).stdout, "they are counted")
+tm.ok("tiermail_smtp_messages_archived_total 9" in subprocess.run([sb.bin("tmctl"), "-c", sb.conf("tiermail.conf"), "-d", "smtp-relay", "metrics"], capture_output=True, text=True).stdout, "they are counted")
 
 # ---- mistakes -------------------------------------------------------------------------------------------------
 with open(sb.conf("smtp-relay.conf"), "a") as f:
