@@ -22,6 +22,19 @@ static bool left;
 
 /* ---- configuration -------------------------------------------------------------------- */
 
+static struct buf master_notices_wrong; /* until there is a log */
+
+/* A language that cannot be read is no reason to keep mail: its readers get another one. */
+static void
+master_notices_tell(void)
+{
+	struct slice rest = buf_get(&master_notices_wrong), line;
+
+	while (slice_cut(&rest, '\n', &line))
+		log_event(LOG_ERROR, "notices_file", "error=%s", log_value(line));
+	buf_fini(&master_notices_wrong);
+}
+
 static int
 master_take(bool check, int argc, char **argv)
 {
@@ -40,11 +53,12 @@ master_take(bool check, int argc, char **argv)
 		mem_free(&why);
 		return EX_CONFIG;
 	}
-	if (!notices_read(&wrong)) {
+	if (!notices_read(&wrong) && check) {
 		fputs(buf_cstr(&wrong), stderr);
 		buf_fini(&wrong);
 		return EX_CONFIG;
 	}
+	master_notices_wrong = wrong;
 	master.channel = argc ? channels_find(master.channels, slice_str(argv[0])) : NULL;
 	if (argc && !master.channel) {
 		fprintf(stderr, "channel-master: no channel %s\n", argv[0]);
@@ -209,6 +223,7 @@ master_start(struct loop *l)
 	list_init(&master.jobs);
 	deadline_init(&master.leave);
 	set_limits();
+	master_notices_tell();
 	r = queue_open(shared.queue, true, &master.queue);
 	if (r < 0) {
 		log_event(LOG_ERROR, "start", "queue=%s error=%s", log_str(shared.queue),

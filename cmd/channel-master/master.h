@@ -221,7 +221,7 @@ bounce_members_start(struct qread *r, const char *to, const struct bounce_member
 
 /* ---- notices.c: languages of reports ------------------------------------------------------ */
 
-/* The folder CONFDIR/notices, at start.  False: *why has what is wrong, a line each. */
+/* The folder CONFDIR/notices, at start.  False: *why has what is wrong, a line each; the rest counts. */
 bool notices_read(struct buf *why);
 void notices_print(struct buf *out); /* which there are, for -n */
 /* The language of a report: what its reader prefers (a list, of the directory; or NULL), else what the message,

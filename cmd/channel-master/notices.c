@@ -2,8 +2,8 @@
  *
  * The languages are the two that are built in and the files of the folder `notices` beside channel-master.conf, each
  * called by its language's tag, which take the place of one that is built in.  They are read before anything else, by
- * every master, and by -n.  What fails is a file of the administrator's: then no master starts, as with every other
- * mistake of the configuration.  bounce.c asks for each report.  Must stay true: there is always one to answer with. */
+ * every master, and by -n.  What fails is a file of the administrator's: -n refuses, and a master does without, since
+ * mail must not wait for a text.  bounce.c asks for each report.  Must stay true: there is always one to answer with. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -104,7 +104,7 @@ notices_read(struct buf *why)
 		good = false;
 	}
 	mem_free(&path);
-	if (good && notices_find(mconf.language) == nlanguages) {
+	if (notices_find(mconf.language) == nlanguages) {
 		buf_printf(why, "notices.language = %s: there is no such language\n",
 		    mconf.language);
 		good = false;
@@ -138,10 +138,13 @@ notices_words(const char *preferred, struct slice message)
 	struct slice fields = slice_sub(message, 0, header_len(message));
 	const struct dsn_words *w =
 	    preferred ? dsn_words_choose(languages, nlanguages, slice_str(preferred)) : NULL;
+	size_t at;
 
 	if (!w)
 		w = notices_field(fields, S("Accept-Language"));
 	if (!w)
 		w = notices_field(fields, S("Content-Language"));
-	return w ? w : languages[notices_find(mconf.language)];
+	if (!w && (at = notices_find(mconf.language)) < nlanguages)
+		w = languages[at];
+	return w ? w : &dsn_words_english;
 }

@@ -101,6 +101,16 @@ open(f"{folder}/fr", "w").write(text)
 open(f"{folder}/German", "w").write(text)
 r = sb.tool("channel-master", "-n", "-c", sb.conf("channel-master.conf"))
 tm.ok(r.returncode == 78 and "its name is no language" in r.stdout + r.stderr, "and a name that is none")
+# Mail does not wait for a text: masters do without what is wrong, and say so.
+open(f"{folder}/fr", "w").write("no = words\n")
+tm.is_(sb.tool("tmctl", "-d", "jobctl", "reload").returncode, 0, "masters are exchanged, with files that are wrong")
+tm.wait_for(lambda: send("no8@out.test", "Accept-Language: de\r\n", user=1))
+report("de", "Empf\u00e4ngern nicht zugestellt", "the language behind the one that is wrong")
+run = sb.env["RUNDIR"]
+told = "".join(open(f"{run}/{n}", errors="replace").read() for n in os.listdir(run) if n.endswith(".log"))
+told = [line for line in told.splitlines() if "notices_file" in line]
+tm.ok(any("German" in line for line in told) and any("/fr:1:" in line for line in told), "the log names the files") or tm.diag(told)
 os.unlink(f"{folder}/German")
+os.unlink(f"{folder}/fr")
 tm.ok(sb.queue_empty(), "the queue is empty")
 tm.done()
