@@ -443,9 +443,9 @@ access_rcpt_turn(struct session *s, const struct smtp_rcpt *rcpt, struct access_
 }
 
 static void
-access_rcpt_more(struct deadline *d)
+access_rcpt_more(struct later *t)
 {
-	struct session *s = CAST(CONTAINER(d, struct session, late), struct session, SESSION_MAGIC);
+	struct session *s = CAST(CONTAINER(t, struct session, turn), struct session, SESSION_MAGIC);
 	struct access *of = s->access;
 	struct mta_work w;
 
@@ -453,7 +453,7 @@ access_rcpt_more(struct deadline *d)
 	access_rcpt_turn(s, of->legs_rcpt, of->legs, &w);
 	mta_work_fini(&w);
 	if (of->legs->asked < of->legs->n)
-		deadline_set(&s->late, daemon_loop(), 1, access_rcpt_more);
+		later_run(&s->turn, daemon_loop(), access_rcpt_more);
 	else
 		of->then(s);
 }
@@ -479,7 +479,7 @@ access_rcpt(struct session *s, const struct smtp_rcpt *rcpt, const struct expand
 		access_of(s)->legs = a;
 		s->access->legs_rcpt = rcpt;
 		s->access->then = then;
-		deadline_set(&s->late, daemon_loop(), 1, access_rcpt_more);
+		later_run(&s->turn, daemon_loop(), access_rcpt_more);
 		return ACCESS_WAIT;
 	}
 	return a->refused && (a->refused >= a->n || a->no.kind == TEMP) ? ACCESS_NO : ACCESS_GO;

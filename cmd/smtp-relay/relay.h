@@ -179,6 +179,7 @@ struct session {
 	struct login_watch watch; /* from then on */
 	uint32_t auth_failed;     /* passwords of lists, too */
 	struct deadline late;     /* an answer that waits: message.c */
+	struct later turn;        /* access.c: further legs of a list */
 	/* The transaction; in the server's arena. */
 	char qid[14];
 	struct address from;

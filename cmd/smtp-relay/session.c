@@ -268,6 +268,7 @@ on_reset(struct smtp_server *smtp)
 
 	op_cancel(&s->op);
 	deadline_clear(&s->late);
+	later_cancel(&s->turn);
 	sender_forget(s);
 	relay_message_forget(s);
 	filters_forget(s);
@@ -317,6 +318,7 @@ relay_session_on_closed(struct smtp_server *smtp)
 
 	op_cancel(&s->op);
 	deadline_clear(&s->late);
+	later_cancel(&s->turn);
 	if (smtp->line.why &&
 	    (strcmp(smtp->line.why, "errors") == 0 || strcmp(smtp->line.why, "unknown") == 0))
 		guard_erred(s);
@@ -488,6 +490,7 @@ relay_session_begin(struct daemon_listen *l, int fd, const struct relay_peer *wh
 	s->role = (enum role)l->role;
 	s->since_ms = clock_mono_ms();
 	deadline_init(&s->late);
+	later_init(&s->turn);
 	deadline_init(&s->name_late);
 	s->smtp.data = s;
 	s->smtp.sid = s->sid;
