@@ -316,6 +316,7 @@ rows_of(const char *table)
 	    mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) || mdb_dbi_open(txn, table, 0, &dbi) ||
 	    mdb_stat(txn, dbi, &st))
 		abort();
+	mdb_txn_abort(txn);
 	mdb_env_close(env);
 	return st.ms_entries;
 }
