@@ -10,16 +10,21 @@
 /* LMDB takes keys without const though it does not write them. */
 #define UNCONST(p) ((void *)(uintptr_t)(p))
 
+/* The inodes of an index's files; 0: there is none. */
+struct store_index_files {
+	uint64_t data, lock, steady;
+};
+
 struct store_reader {
 	struct list link;
 	MDB_env *env;
 	MDB_dbi dbi[STORE_TABLES];
 	struct store_format format; /* its tables are those that are open */
 	char *path;
-	int dirfd;                               /* of the partition */
-	uint64_t data_ino, lock_ino, steady_ino; /* the files of the index that are mapped */
-	const void *steady;                      /* of stored's points; NULL = there are none */
-	bool suspect;                            /* what they say has been logged */
+	int dirfd;                      /* of the partition */
+	struct store_index_files files; /* those that are mapped */
+	const void *steady;             /* of stored's points; NULL = there are none */
+	bool suspect;                   /* what they say has been logged */
 	int refs;
 	int begun; /* snapshots now open, atomic */
 };

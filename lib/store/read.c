@@ -20,6 +20,8 @@
 #include "store/read-impl.h"
 #include "store/steady.h"
 
+#define TRIES 8 /* to open an index whose files are being made or replaced */
+
 static struct list readers = { &readers, &readers };
 
 static int
@@ -79,48 +81,48 @@ store_reader_free(struct store_reader *r)
 }
 
 /* The files that the index's names lead to now. */
-static void
-index_files(const struct store_reader *r, uint64_t *data, uint64_t *lock, uint64_t *steady)
+static struct store_index_files
+index_files(const struct store_reader *r)
 {
-	struct stat st;
+	struct stat data, lock, steady;
 
-	*data = fstatat(r->dirfd, "index/data.mdb", &st, 0) == 0 ? st.st_ino : 0;
-	*lock = fstatat(r->dirfd, "index/lock.mdb", &st, 0) == 0 ? st.st_ino : 0;
-	*steady = fstatat(r->dirfd, "index/steady", &st, 0) == 0 ? st.st_ino : 0;
+	return (struct store_index_files){
+		fstatat(r->dirfd, "index/data.mdb", &data, 0) == 0 ? data.st_ino : 0,
+		fstatat(r->dirfd, "index/lock.mdb", &lock, 0) == 0 ? lock.st_ino : 0,
+		fstatat(r->dirfd, "index/steady", &steady, 0) == 0 ? steady.st_ino : 0,
+	};
+}
+
+static bool
+index_is_same(struct store_index_files a, struct store_index_files b)
+{
+	return a.data == b.data && a.lock == b.lock && a.steady == b.steady;
 }
 
 bool
 store_reader_current(const struct store_reader *r)
 {
-	uint64_t data, lock, steady;
-
-	index_files(r, &data, &lock, &steady);
-	return data == r->data_ino && lock == r->lock_ino && steady == r->steady_ino &&
+	return index_is_same(index_files(r), r->files) &&
 	    !(r->steady && store_steady_is_suspect(r->steady));
 }
 
-int
-store_reader_open(const char *path, struct store_reader **out, char **why)
+/* Opens the files that the names lead to at its beginning and at its end: -EAGAIN, they have been replaced
+ * meanwhile, or made. */
+static int
+reader_open(const char *path, struct store_reader **out, char **why)
 {
-	struct store_reader *r;
-	char *index, *reason = NULL;
-	uint64_t steady;
+	struct store_reader *r = mem_new(sizeof(*r));
+	struct store_index_files before = { 0 };
+	char *index = mem_printf("%s/index", path), *reason = NULL;
 	int rc;
 
-	*out = NULL;
-	list_each(r, &readers, struct store_reader, link) if (strcmp(r->path, path) == 0)
-	{
-		r->refs++;
-		*out = r;
-		return 0;
-	}
-	r = mem_new(sizeof(*r));
 	r->path = mem_str(path);
 	r->refs = 1;
-	index = mem_printf("%s/index", path);
 	r->dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	rc = r->dirfd < 0 ? errno : store_damage_emptied(index) ? STORE_SHORT : 0;
-	r->steady = store_steady_watch(index, &r->steady_ino);
+	if (rc == 0)
+		before = index_files(r);
+	r->steady = store_steady_watch(index, &r->files.steady);
 	if (rc == 0)
 		rc = store_steady_trust(index);
 	if (rc == 0)
@@ -138,19 +140,44 @@ store_reader_open(const char *path, struct store_reader **out, char **why)
 		r->env = NULL;
 		reason = store_lockfile_blame(index, rc);
 	}
+	r->files.data = before.data;
+	r->files.lock = before.lock;
+	if (rc == 0 && !index_is_same(index_files(r), r->files))
+		rc = EAGAIN;
 	if (rc) {
 		*why = mem_printf("%s: %s", r->dirfd < 0 ? path : index,
 		    reason ? reason : store_damage_text(rc));
 		mem_free(&reason);
-		mem_free(&index);
 		store_reader_free(r);
-		return reader_errno(rc);
-	}
-	index_files(r, &r->data_ino, &r->lock_ino, &steady);
+	} else
+		*out = r;
 	mem_free(&index);
-	list_push(&readers, &r->link);
-	*out = r;
-	return 0;
+	return reader_errno(rc);
+}
+
+int
+store_reader_open(const char *path, struct store_reader **out, char **why)
+{
+	struct store_reader *r;
+	char *reason = NULL;
+	int rc = -EAGAIN;
+
+	*out = NULL;
+	list_each(r, &readers, struct store_reader, link) if (strcmp(r->path, path) == 0)
+	{
+		r->refs++;
+		*out = r;
+		return 0;
+	}
+	for (int i = 0; i < TRIES && rc == -EAGAIN; i++) {
+		mem_free(&reason);
+		rc = reader_open(path, out, &reason);
+	}
+	if (rc == 0)
+		list_push(&readers, &(*out)->link);
+	else
+		*why = reason;
+	return rc;
 }
 
 void

@@ -50,6 +50,21 @@ slot_crc(struct disk_steady d)
 }
 
 int
+store_steady_open(const char *path, int flags)
+{
+	const off_t whole = SLOT + (off_t)sizeof(struct disk_steady);
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0640);
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) == 0 && (st.st_size >= whole || ftruncate(fd, whole) == 0))
+		return fd;
+	close(fd);
+	return -EIO;
+}
+
+int
 store_steady_read(const char *index, struct store_steady *s)
 {
 	char *path = mem_printf("%s/steady", index);

@@ -25,6 +25,9 @@ struct store_steady {
 	uint8_t meta[STEADY_META]; /* of the transaction */
 };
 
+/* Opens the file for writing, made if need be, and as large as it ever gets: who maps it before the first
+ * point has that one, too.  The descriptor, or -errno. */
+int store_steady_open(const char *path, int flags) MUSTCHECK;
 /* The newest point that the directory `index` has: 0, -ENOENT, -EBADMSG (none is whole), -errno. */
 int store_steady_read(const char *index, struct store_steady *s) MUSTCHECK;
 /* Writes s as the next one to the file open as fd, and syncs it.  0 or -errno; then the former one

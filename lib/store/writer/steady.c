@@ -316,14 +316,11 @@ steady_file_open(struct steadier *s)
 {
 	char *index = mem_printf("%s/index", s->config->path);
 	char *path = mem_printf("%s/steady", index);
-	int rc = 0;
+	int rc;
 
 	(void)!store_steady_read(index, &s->last);
-	s->fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
-	if (s->fd < 0)
-		rc = -errno;
-	else
-		rc = sync_directory(index);
+	s->fd = store_steady_open(path, 0);
+	rc = s->fd < 0 ? s->fd : sync_directory(index);
 	mem_free(&path);
 	mem_free(&index);
 	return rc;
@@ -343,9 +340,8 @@ writer_steady_renew(struct steadier *s)
 	index = mem_printf("%s/index", s->config->path);
 	path = mem_printf("%s/steady", index);
 	new = mem_printf("%s/steady.new", index);
-	fd = open(new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-	if (fd < 0)
-		rc = -errno;
+	fd = store_steady_open(new, O_TRUNC);
+	rc = fd < 0 ? fd : 0;
 	for (int slot = 0; slot < 2 && rc == 0; slot++)
 		rc = store_steady_write(fd, &point);
 	if (rc == 0 && fsync(fd) < 0)
