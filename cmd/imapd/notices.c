@@ -123,26 +123,53 @@ tell_contexts(struct session *s, struct telling *t)
 	return next;
 }
 
-/* ---- names --------------------------------------------------------------------------------------- */
+/* ---- STATUS ------------------------------------------------------------------------------------- */
 
-static enum place_children
-watch_children(const struct watching *w, struct slice folder)
+/* What has happened in a mailbox. */
+struct heard {
+	uint64_t mailbox;
+	unsigned events;
+};
+
+/* RFC 5465 5.1, 5.2, 5.3 */
+static unsigned
+heard_items(const struct session *s, unsigned events)
 {
-	struct store_folder f = { .account = w->account->account };
-	char from[STORE_NAME_MAX + 1];
+	unsigned items = 0;
 
-	if (!w->own)
-		return place_guest_children(w->s, w->account->home->view, f.account, folder);
-	if (folder.n >= STORE_NAME_MAX)
-		return PLACE_NO_CHILDREN;
-	memcpy(from, folder.p, folder.n);
-	from[folder.n] = STORE_SEPARATOR;
-	f.name = slice(from, folder.n + 1);
-	return store_next_folder(w->account->home->view, &f) &&
-		slice_starts(f.name, slice(from, folder.n + 1)) ?
-	    PLACE_CHILDREN :
-	    PLACE_NO_CHILDREN;
+	if (events & (IMAP_NOTIFY_NEW | IMAP_NOTIFY_GONE))
+		items |= IMAP_STATUS_BIT(STATUS_MESSAGES) | IMAP_STATUS_BIT(STATUS_UIDNEXT);
+	if (events & IMAP_NOTIFY_FLAGS)
+		items |= IMAP_STATUS_BIT(STATUS_UIDVALIDITY) | IMAP_STATUS_BIT(STATUS_UNSEEN);
+	if (s->condstore)
+		items |= IMAP_STATUS_BIT(STATUS_HIGHESTMODSEQ);
+	return items;
 }
+
+static void
+tell_status(struct session *s, const struct watching *w, const struct heard *h)
+{
+	struct store_view *v = w->account->home->view;
+	struct store_mailbox m;
+	struct slice name;
+	unsigned events;
+
+	/* Of the selected one SELECTED alone speaks (3.1). */
+	if ((s->view && s->view->mailbox == h->mailbox) || store_get_mailbox(v, h->mailbox, &m) < 0)
+		return;
+	if (w->own && place_is_shared(m.name))
+		return; /* cannot be reached by this name */
+	name = watch_name(s, w, m.name);
+	events = notify_wants(s, name, w->own) & h->events;
+	if (!events)
+		return;
+	if (!w->own && (~watch_rights(w, &m) & (STORE_R_LOOKUP | STORE_R_READ)))
+		return; /* RFC 5465 3.1 */
+	if (status_write(s, v, name, h->mailbox, heard_items(s, events)) == 0)
+		metric_add(M_NOTIFIED, 1);
+}
+
+/* ---- names --------------------------------------------------------------------------------------- */
 
 /* A mailbox of the account by its name there.  False: it is not there, or not to be looked at. */
 static bool
@@ -272,11 +299,25 @@ tell_change(struct session *s, struct watching *w, const struct notify_change *c
 		    name); /* what is gone and there again is told when it was made */
 }
 
+/* A mailbox that has come into sight with its account: also what it had by then, of which the log says nothing to
+ * this session. */
+static void
+tell_fresh_one(struct session *s, const struct watching *w, struct slice folder)
+{
+	struct store_mailbox m;
+
+	if (!folder_now(w, folder, &m))
+		return;
+	if (wants_name(s, w, folder))
+		tell_list(s, w, folder, NULL, false);
+	if (m.exists > 0 && m.highestmodseq <= w->modseq)
+		tell_status(s, w, &(struct heard){ m.id, IMAP_NOTIFY_NEW });
+}
+
 /* All of an account that has come into sight with it. */
 static enum imap_next
 tell_fresh(struct session *s, struct watching *w)
 {
-	struct store_mailbox m;
 
 	for (; w->fresh > 0 && s->notify->any & IMAP_NOTIFY_NAMES; w->fresh--) {
 		const char *name = w->fresh <= w->nseen ?
@@ -287,8 +328,8 @@ tell_fresh(struct session *s, struct watching *w)
 			return IMAP_FULL;
 		if (line_session_spent(&s->imap.line))
 			return IMAP_YIELD;
-		if (name && folder_now(w, slice_str(name), &m) && wants_name(s, w, slice_str(name)))
-			tell_list(s, w, slice_str(name), NULL, false);
+		if (name)
+			tell_fresh_one(s, w, slice_str(name));
 	}
 	w->fresh = 0;
 	return IMAP_NEXT;
@@ -345,12 +386,6 @@ tell_account_names(struct session *s, struct telling *t, struct watching *w, enu
 }
 
 /* ---- messages of other mailboxes --------------------------------------------------------------------- */
-
-/* What has happened in a mailbox. */
-struct heard {
-	uint64_t mailbox;
-	unsigned events;
-};
 
 /* Has the session itself brought all of what came?			RFC 5465 5: "SHOULD omit" */
 static bool
@@ -414,44 +449,6 @@ hear(struct session *s, struct watching *w, const struct store_account *a, struc
 	}
 	w->modseq = a->modseq;
 	return n;
-}
-
-/* RFC 5465 5.1, 5.2, 5.3 */
-static unsigned
-heard_items(const struct session *s, unsigned events)
-{
-	unsigned items = 0;
-
-	if (events & (IMAP_NOTIFY_NEW | IMAP_NOTIFY_GONE))
-		items |= IMAP_STATUS_BIT(STATUS_MESSAGES) | IMAP_STATUS_BIT(STATUS_UIDNEXT);
-	if (events & IMAP_NOTIFY_FLAGS)
-		items |= IMAP_STATUS_BIT(STATUS_UIDVALIDITY) | IMAP_STATUS_BIT(STATUS_UNSEEN);
-	if (s->condstore)
-		items |= IMAP_STATUS_BIT(STATUS_HIGHESTMODSEQ);
-	return items;
-}
-
-static void
-tell_status(struct session *s, const struct watching *w, const struct heard *h)
-{
-	struct store_view *v = w->account->home->view;
-	struct store_mailbox m;
-	struct slice name;
-	unsigned events;
-
-	/* Of the selected one SELECTED alone speaks (3.1). */
-	if ((s->view && s->view->mailbox == h->mailbox) || store_get_mailbox(v, h->mailbox, &m) < 0)
-		return;
-	if (w->own && place_is_shared(m.name))
-		return; /* cannot be reached by this name */
-	name = watch_name(s, w, m.name);
-	events = notify_wants(s, name, w->own) & h->events;
-	if (!events)
-		return;
-	if (!w->own && (~watch_rights(w, &m) & (STORE_R_LOOKUP | STORE_R_READ)))
-		return; /* RFC 5465 3.1 */
-	if (status_write(s, v, name, h->mailbox, heard_items(s, events)) == 0)
-		metric_add(M_NOTIFIED, 1);
 }
 
 /* The messages of one account, inside the snapshots.  False: its log does not reach back. */

@@ -131,6 +131,8 @@ int watch_join(struct session *s, struct notify *n, struct store_home *home, uin
 struct slice watch_name(struct session *s, const struct watching *w, struct slice folder);
 /* Notes whether this mailbox of somebody else can be looked at now; returns whether it could before. */
 bool watch_sees(struct watching *w, uint64_t mailbox, bool now);
+/* Has this mailbox of the account, by its name there, children that the session can see? */
+enum place_children watch_children(const struct watching *w, struct slice folder);
 uint32_t watch_rights(const struct watching *w, const struct store_mailbox *m);
 /* Somebody else's folders are too many: he must not end what this session hears of others.  The client is told. */
 void watch_nameless(struct watching *w);

@@ -83,6 +83,25 @@ watch_rights(const struct watching *w, const struct store_mailbox *m)
 			store_rights(w->account->home->view, m, slice_str(w->s->user->account));
 }
 
+enum place_children
+watch_children(const struct watching *w, struct slice folder)
+{
+	struct store_folder f = { .account = w->account->account };
+	char from[STORE_NAME_MAX + 1];
+
+	if (!w->own)
+		return place_guest_children(w->s, w->account->home->view, f.account, folder);
+	if (folder.n >= STORE_NAME_MAX)
+		return PLACE_NO_CHILDREN;
+	memcpy(from, folder.p, folder.n);
+	from[folder.n] = STORE_SEPARATOR;
+	f.name = slice(from, folder.n + 1);
+	return store_next_folder(w->account->home->view, &f) &&
+		slice_starts(f.name, slice(from, folder.n + 1)) ?
+	    PLACE_CHILDREN :
+	    PLACE_NO_CHILDREN;
+}
+
 /* ---- one account ------------------------------------------------------------------------------------ */
 
 /* What may be looked at now of somebody else's: what goes later can be told then, and nothing else.
