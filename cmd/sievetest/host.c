@@ -67,8 +67,16 @@ host_message(void *arg, struct slice *all)
 static bool
 host_envelope(void *arg, enum sieve_envelope part, size_t i, struct slice *value)
 {
+	struct slice all = sievetest.envelope[part];
+
 	(void)arg;
-	*value = sievetest.envelope[part];
+	if (part == SIEVE_NOTIFY_DSN) {
+		while (slice_cut(&all, ',', value))
+			if (i-- == 0)
+				return true;
+		return false;
+	}
+	*value = all;
 	return i == 0 && value->p;
 }
 

@@ -190,18 +190,27 @@ valid_method_run(struct sieve_run *r, const struct sieve_call *c)
 	return true;
 }
 
-/* "online": by mail nobody can tell (RFC 5436 2.8). */
+/* Whether copies can be filed here. */
+static bool
+capability_check(struct sieve_compiler *c, struct sieve_call *call)
+{
+	call->number = sieve_extension_find(c, S("fcc")) != 0;
+	return true;
+}
+
+/* "online": by mail nobody can tell (RFC 5436 2.8); "fcc": of every method that there is (RFC 8580 3.2). */
 static bool
 capability_run(struct sieve_run *r, const struct sieve_call *c)
 {
 	struct slice method = sieve_string(r, c, 0), capability = sieve_string(r, c, 1);
+	bool online = slice_ieq(capability, S("online"));
 	struct sieve_matching m;
 	const char *why;
 
-	if (!mailto_valid(method, &why) || !slice_ieq(capability, S("online")))
+	if (!mailto_valid(method, &why) || !(online || slice_ieq(capability, S("fcc"))))
 		return false;
 	sieve_match_begin(&m, r, c);
-	sieve_match_text(&m, S("maybe"));
+	sieve_match_text(&m, online ? S("maybe") : c->number ? S("yes") : S("no"));
 	return sieve_match_end(&m);
 }
 
@@ -222,6 +231,6 @@ const struct sieve_word sieve_words_notify[] = {
 	    .run = notify_run },
 	{ "valid_notify_method", SIEVE_TEST, "enotify", "l", NULL, -1, .run = valid_method_run },
 	{ "notify_method_capability", SIEVE_TEST, "enotify", "ssl", capability_tags, 2,
-	    .run = capability_run },
+	    .check = capability_check, .run = capability_run },
 	{ .name = NULL },
 };

@@ -117,7 +117,7 @@ struct sieve_host {
 	uint64_t size; /* octets of all of it */
 	int (*message)(void *arg, struct slice *all);
 	/* The i-th value of a part of the envelope (addresses without brackets, the null sender is
-	 * empty); false when there are no more. */
+	 * empty); of NOTIFY one value for each condition (RFC 6009 3); false when there are no more. */
 	bool (*envelope)(void *arg, enum sieve_envelope part, size_t i, struct slice *value);
 	/* An item of RFC 5183 4.1 or one of the caller's; false when it is not known. */
 	bool (*environment)(void *arg, struct slice name, struct slice *value);

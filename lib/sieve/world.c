@@ -123,7 +123,10 @@ mailboxidexists_run(struct sieve_run *r, const struct sieve_call *c)
 static bool
 specialuse_run(struct sieve_run *r, const struct sieve_call *c)
 {
-	return mailboxes_there(r, c, 1, SIEVE_BY_USE, sieve_string(r, c, 0));
+	struct slice in = sieve_string(r, c, 0);
+
+	/* One without a name is not there, as imap.mailbox is empty for mail that comes (RFC 8579 6). */
+	return (in.n || !sieve_arg(c, 0)) && mailboxes_there(r, c, 1, SIEVE_BY_USE, in);
 }
 
 /* ---- duplicate --------------------------------------------------------------------------------------------------- */
