@@ -80,7 +80,7 @@ host_envelope(void *arg, enum sieve_envelope part, size_t i, struct slice *value
 	return i == 0 && value->p;
 }
 
-static const struct world_pair *
+const struct world_pair *
 world_pair_find(const struct world_pair *p, struct slice name)
 {
 	while (p && !slice_ieq(p->name, name))
@@ -140,6 +140,14 @@ host_list(void *arg, struct slice list, struct slice value)
 	return SIEVE_NO;
 }
 
+/* Any program may be there; none runs unless it was asked for. */
+static bool
+host_program(void *arg, struct slice name)
+{
+	(void)arg;
+	return name.n > 0;
+}
+
 /* A script in one of the folders: NAME, or NAME.sieve. */
 static int
 host_load(void *arg, bool global, struct slice name, struct buf *text)
@@ -168,13 +176,17 @@ host_load(void *arg, bool global, struct slice name, struct buf *text)
 void
 world_init(void)
 {
+	sieve_programs(&sievetest.options);
 	sievetest.options.load = host_load;
+	sievetest.last_run = &sievetest.runs;
 	sievetest.host = (struct sieve_host){ .message = host_message,
 		.envelope = host_envelope,
 		.environment = host_environment,
 		.mailbox = host_mailbox,
 		.duplicate = host_duplicate,
 		.list = host_list,
+		.program = host_program,
+		.execute = world_execute,
 		.spam = -1 };
 	sievetest.host.now = clock_now();
 	sievetest.host.zone = date_local_zone(sievetest.host.now);
@@ -299,6 +311,7 @@ world_option(int letter, const char *value)
 	case 'I': sievetest.personal = value; break;
 	case 'L': return world_pair_add(&sievetest.lists, value);
 	case 'N': return now_take(value);
+	case 'p': return world_pair_add(&sievetest.programs, value);
 	case 'S': return number_take(value, 100, &sievetest.host.spam);
 	case 'v': return number_take(value, 5, &sievetest.host.virus);
 	case 'w': sievetest.options.without = value; break;

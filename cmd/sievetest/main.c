@@ -6,8 +6,8 @@
  *	sievetest --extensions
  *
  * A script is compiled and run as the daemons do it, on a message of a file (or standard input, "-"), in a
- * world that the options describe; what it would do is printed.  Nothing is stored or sent, and
- * nobody is asked. */
+ * world that the options describe; what it would do is printed.  Nothing is stored or sent, nobody is
+ * asked, and no program runs but those of --program. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -111,6 +111,8 @@ extensions_put(void)
 
 	for (size_t i = 0; (name = sieve_extension(i)); i++)
 		buf_printf(&sievetest.out, "%s\n", name);
+	for (size_t i = 0; sievetest.options.extensions[i]; i++)
+		buf_printf(&sievetest.out, "%s\n", sievetest.options.extensions[i]);
 	return 0;
 }
 
@@ -146,6 +148,7 @@ static const struct option sievetest_longs[] = {
 	{ "notify", required_argument, NULL, 'n' },
 	{ "now", required_argument, NULL, 'N' },
 	{ "orcpt", required_argument, NULL, 'o' },
+	{ "program", required_argument, NULL, 'p' },
 	{ "ret", required_argument, NULL, 'r' },
 	{ "seen", required_argument, NULL, 'D' },
 	{ "spam", required_argument, NULL, 'S' },
@@ -162,7 +165,7 @@ static const struct program sievetest_program = {
 	.kind = PROGRAM_TOOL,
 	.about = "try Sieve scripts",
 	.operands = "SCRIPT [MESSAGE] | --check SCRIPT ... | --suite FILE ... | --extensions",
-	.letters = "b:CD:d:E:ef:G:I:jL:N:n:o:r:S:sTt:v:w:X:",
+	.letters = "b:CD:d:E:ef:G:I:jL:N:n:o:p:r:S:sTt:v:w:X:",
 	.longs = sievetest_longs,
 	.help = "  -b, --mailbox NAME       a mailbox that is there: NAME[,id=ID][,use=\\Use]\n"
 		"  -C, --check              compile only\n"
@@ -178,6 +181,7 @@ static const struct program sievetest_program = {
 		"  -N, --now DATE           the current date, like 2026-11-30T09:00:00+01:00\n"
 		"  -n, --notify WORDS       the envelope's NOTIFY\n"
 		"  -o, --orcpt ADDRESS      the envelope's ORCPT\n"
+		"  -p, --program NAME=FILE  run FILE where a script wants the program NAME\n"
 		"  -r, --ret WORD           the envelope's RET\n"
 		"  -S, --spam PERCENT       what spamtest says (not tested)\n"
 		"  -s, --suite              run files of tests\n"

@@ -27,6 +27,8 @@ static const struct print_member {
 	{ "from", ACTION(from), 0, PRINT_SLICE, 0 },
 	{ "addresses", ACTION(addresses), ACTION(naddresses), PRINT_LIST, 1u << SIEVE_VACATION },
 	{ "options", ACTION(addresses), ACTION(naddresses), PRINT_LIST, 1u << SIEVE_NOTIFY },
+	{ "arguments", ACTION(addresses), ACTION(naddresses), PRINT_LIST, 1u << SIEVE_PIPE },
+	{ "try", ACTION(tries), 0, PRINT_BOOL, 1u << SIEVE_PIPE },
 	{ "seconds", ACTION(seconds), 0, PRINT_NUMBER,
 	    1u << SIEVE_VACATION | 1u << SIEVE_DUPLICATE },
 	{ "mime", ACTION(mime), 0, PRINT_BOOL, 0 },
@@ -207,6 +209,55 @@ print_errors(const char *script, const struct sieve_errors *errors)
 		buf_str(b, "]}\n");
 }
 
+/* `execute "name" :arguments ["a"] :octets 12`: what was run, and what would have been. */
+static void
+print_run(struct buf *b, const struct world_run *w)
+{
+	buf_printf(b, "%s ", w->filters ? "filter" : "execute");
+	quoted_put(b, w->name);
+	if (w->nargs)
+		buf_str(b, " :arguments [");
+	for (size_t i = 0; i < w->nargs; i++) {
+		buf_str(b, i ? ", " : "");
+		quoted_put(b, w->args[i]);
+	}
+	buf_str(b, w->nargs ? "]" : "");
+	buf_printf(b, " :octets %zu", w->octets);
+	if (w->ran)
+		buf_printf(b, " :status %d", w->status);
+	buf_char(b, '\n');
+}
+
+static void
+print_run_json(struct buf *b, const struct world_run *w)
+{
+	buf_char(b, '{');
+	json_put_str(b, w->filters ? "filter" : "execute", w->name);
+	json_key(b, "arguments");
+	buf_char(b, '[');
+	for (size_t i = 0; i < w->nargs; i++) {
+		buf_str(b, i ? "," : "");
+		json_str(b, w->args[i]);
+	}
+	buf_char(b, ']');
+	json_put_i64(b, "octets", (int64_t)w->octets);
+	if (w->ran)
+		json_put_i64(b, "status", w->status);
+	buf_char(b, '}');
+}
+
+static void
+print_runs_json(struct buf *b)
+{
+	json_key(b, "programs");
+	buf_char(b, '[');
+	for (const struct world_run *w = sievetest.runs; w; w = w->next) {
+		buf_str(b, w == sievetest.runs ? "" : ",");
+		print_run_json(b, w);
+	}
+	buf_char(b, ']');
+}
+
 static void
 print_result_json(struct buf *b, const char *script, const struct sieve_result *r)
 {
@@ -219,6 +270,8 @@ print_result_json(struct buf *b, const char *script, const struct sieve_result *
 		print_action_json(b, a);
 	}
 	buf_char(b, ']');
+	if (sievetest.runs)
+		print_runs_json(b);
 	if (r->error) {
 		json_key(b, "error");
 		print_error_json(b, r->error);
@@ -236,6 +289,8 @@ print_result(const char *script, const struct sieve_result *r)
 		print_result_json(b, script, r);
 		return;
 	}
+	for (const struct world_run *w = sievetest.runs; w; w = w->next)
+		print_run(b, w);
 	for (const struct sieve_action *a = r->actions; a; a = a->next) {
 		print_action(b, a);
 		buf_char(b, '\n');

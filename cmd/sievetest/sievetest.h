@@ -24,6 +24,16 @@ struct world_pair {
 	struct slice name, value;
 };
 
+/* A program that a script has run, or would have. */
+struct world_run {
+	struct world_run *next;
+	bool filters, ran; /* ran: really */
+	struct slice name;
+	const struct slice *args;
+	size_t nargs, octets; /* octets: that it was given */
+	int status;           /* of its end; -1: it was ended, or there is none of that name */
+};
+
 struct sievetest {
 	bool json, trace, check, suite, extensions, actions;
 	const char *personal, *global; /* folders of scripts to include */
@@ -32,7 +42,8 @@ struct sievetest {
 	struct slice message;
 	struct slice envelope[SIEVE_ENVID + 1]; /* p is NULL when there is none */
 	struct world_mailbox *mailboxes;
-	struct world_pair *environment, *lists, *seen;
+	struct world_pair *environment, *lists, *seen, *programs;
+	struct world_run *runs, **last_run;
 	struct world_message *sent; /* of a suite: by redirect and the like */
 	struct arena arena;
 	struct buf out;
@@ -49,6 +60,14 @@ struct world_mailbox *world_mailbox_find(struct slice name);
 struct world_mailbox *world_mailbox_make(struct slice name);
 /* A whole file in the arena; p is NULL after saying why not. */
 struct slice world_file(const char *path);
+
+/* The pair of that name, whatever its case; or NULL. */
+const struct world_pair *world_pair_find(const struct world_pair *p, struct slice name);
+
+/* ---- execute.c: programs of scripts (vnd.dovecot.execute, .filter) ------------------------------- */
+
+/* As sieve_host.execute: tells of it, and runs it if the command line has said where it is. */
+int world_execute(void *arg, const struct sieve_execute *x, struct buf *out);
 
 /* ---- print.c ------------------------------------------------------------------------------------ */
 

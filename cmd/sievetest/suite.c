@@ -7,6 +7,8 @@
 #include <sysexits.h>
 #include "sievetest.h"
 
+#define SUITE_TABLES 8 /* of words, and extensions: ours, those that scripts have, and the end */
+
 struct suite suite;
 
 struct slice
@@ -66,8 +68,8 @@ suite_end(void)
 int
 suite_run(const char *path)
 {
-	static const struct sieve_word *const words[] = { suite_words, NULL };
-	static const char *const extensions[] = { "vnd.dovecot.testsuite", NULL };
+	const struct sieve_word *words[SUITE_TABLES] = { suite_words };
+	const char *extensions[SUITE_TABLES] = { "vnd.dovecot.testsuite" };
 	struct sieve_options options = sievetest.options;
 	struct slice text = world_file(path);
 	struct sieve_errors errors = { 0 };
@@ -78,6 +80,10 @@ suite_run(const char *path)
 		return EX_NOINPUT;
 	suite = (struct suite){ .path = path };
 	options.name = path;
+	for (size_t i = 0; i < SUITE_TABLES - 2 && options.words[i]; i++)
+		words[i + 1] = options.words[i];
+	for (size_t i = 0; i < SUITE_TABLES - 2 && options.extensions[i]; i++)
+		extensions[i + 1] = options.extensions[i];
 	options.words = words;
 	options.extensions = extensions;
 	p = sieve_compile(text, &options, &errors);

@@ -152,7 +152,9 @@ static bool
 filter_run(struct sieve_run *r, const struct sieve_call *c)
 {
 	bool test = c->word->kind == SIEVE_TEST;
-	struct sieve_execute x = { .input = execute_message(r, c), .most = r->limits->memory / 4 };
+	struct sieve_execute x = { .filters = true,
+		.input = execute_message(r, c),
+		.most = r->limits->memory / 4 };
 	struct slice made = { 0 };
 	struct buf out = { 0 };
 	int good;

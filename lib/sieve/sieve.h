@@ -103,6 +103,7 @@ struct sieve_trace {
 
 /* A program that a script waits for. */
 struct sieve_execute {
+	bool filters; /* what it writes is to be the message */
 	struct slice name, input;
 	const struct slice *args;
 	size_t nargs, most;

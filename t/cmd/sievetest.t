@@ -63,6 +63,42 @@ tm.is_(objects[-1]["actions"], [{"action": "fileinto", "where": "A", "line": 4, 
 r = run("--json", late, MESSAGE)
 tm.is_(json.loads(r.stdout)["error"], {"script": "late.sieve", "line": 2, "column": 1, "text": "enough"}, "an error at run time as JSON")
 
+# ---- programs: told of, and run when that is asked for
+runs = put("runs.sieve", '''require ["vnd.dovecot.execute", "vnd.dovecot.filter", "vnd.dovecot.pipe", "variables", "fileinto", "copy"];
+if execute :input "hello" :output "x" "up" ["a b", "c"] { fileinto :copy "ran-${x}"; }
+if filter "mark" { fileinto :copy "filtered"; }
+if header "x-mark" "yes" { fileinto :copy "marked"; }
+pipe :try :copy "train" ["spam"];
+discard;
+''')
+r = run(runs, MESSAGE)
+tm.is_((r.returncode, r.stderr), (0, ""), "a script with programs runs")
+tm.is_([l.split(" :header")[0] for l in r.stdout.splitlines()], ['execute "up" :arguments ["a b", "c"] :octets 5', f'filter "mark" :octets {os.path.getsize(MESSAGE) + 5}', 'fileinto "ran-"', 'fileinto "filtered"',
+                  'pipe "train" :arguments ["spam"] :try', 'discard'], "which are told of, not run, and have ended well") or tm.diag(r.stdout)
+for name, text in (("up", 'test "$0 $1 $2" = "$0 a b c" || exit 9; touch touched; tr a-z A-Z'), ("mark", 'echo "X-Mark: yes"; cat'), ("no", "exit 3"),
+                   ("deaf", "exec sleep 1"), ("flood", "cat /dev/zero | head -c 40000000"), ("words", "echo no message")):
+    os.chmod(put(name, f"#!/bin/sh\n{text}\n"), 0o755)
+tm.ok(not os.path.exists("touched"), "nothing ran")
+r = run("-p", "up=./up", "--program", "mark=./mark", runs, MESSAGE)
+tm.is_([l.split(" :header")[0] for l in r.stdout.splitlines()][:5],
+       ['execute "up" :arguments ["a b", "c"] :octets 5 :status 0', f'filter "mark" :octets {os.path.getsize(MESSAGE) + 5} :status 0', 'fileinto "ran-HELLO"',
+        'fileinto "filtered"', 'fileinto "marked"'], "those of --program run, with input, arguments and output") or tm.diag(r.stdout + r.stderr)
+tm.ok(os.path.exists("touched"), "really")
+for name, status in (("no", 3), ("deaf", 0), ("flood", -1), ("words", 0), ("nosuch", -1)):
+    r = run("-p", f"mark=./{name}", runs, MESSAGE)
+    tm.ok(r.returncode == 0 and f'filter "mark" :octets {os.path.getsize(MESSAGE) + 5} :status {status}' in r.stdout and "filtered" not in r.stdout,
+          f"a filter that gives no message changes nothing: {name}") or tm.diag(r.stdout + r.stderr)
+r = run("--json", "-p", "mark=./no", runs, MESSAGE)
+tm.is_(json.loads(r.stdout)["programs"], [{"execute": "up", "arguments": ["a b", "c"], "octets": 5},
+                                          {"filter": "mark", "arguments": [], "octets": os.path.getsize(MESSAGE) + 5, "status": 3}], "as JSON")
+r = run(put("nine.sieve", 'require "vnd.dovecot.execute";\n' + "".join(f'execute "{i}";' for i in range(9))), MESSAGE)
+tm.ok(r.returncode == 1 and r.stdout.splitlines()[-2:] == ['execute "7" :octets 0', "keep :implicit"] and "programs that are run" in r.stderr, "a run has eight at most") or tm.diag(r.stdout + r.stderr)
+tm.is_(run("-p", "mark", runs, MESSAGE).returncode, 64, "--program wants NAME=FILE")
+tm.is_(run("-w", "vnd.dovecot.filter", runs, MESSAGE).returncode, 78, "where lmtpd has no programs: --without")
+tm.is_(run("--suite", put("p.svtest", '''require ["vnd.dovecot.testsuite", "vnd.dovecot.execute"];
+test "programs" { if not execute "up" { test_fail "no"; } }
+''')).returncode, 0, "in suites, too")
+
 names = run("--extensions").stdout.split()
 with open(os.path.join(tm.TOP, "man/tiermail-sieve.7")) as f:
     page = set(w for line in re.findall(r"^\.It (.*?) Ta ", f.read(), re.M) for w in line.split(", "))

@@ -16,7 +16,7 @@ os.chmod(top, 0o777)
 CONF = os.path.join(top, "conf")
 numbers = itertools.count()
 # What it has not, or has by a configuration that a test has none of (lists, scores, a store)
-LACKS = {"ereject", "mailboxid", "fcc", "extlists", "redirect-dsn", "envelope-dsn", "comparator-i;unicode-casemap"}
+LACKS = {"vnd.dovecot.execute", "vnd.dovecot.filter", "vnd.dovecot.pipe", "ereject", "mailboxid", "fcc", "extlists", "redirect-dsn", "envelope-dsn", "comparator-i;unicode-casemap"}
 HAS_NOT_HERE = ("--seen", "--spam", "--virus", "--list", "--environment", "--mailbox", "--now", "--without", "--delimiter", "--orcpt")
 OURS = os.getuid()
 
