@@ -7,8 +7,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <unistd.h>
 
 #include "base/mem.h"
 #include "lmtpd.h"

@@ -6,9 +6,6 @@
  * holds it.  A script with errors is remembered
  * too: it is not compiled again for every message. */
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/map.h"
@@ -190,7 +187,6 @@ script_program(const struct script *s, char **error)
 {
 	struct sieve_options o =
 	    rules_options_now(s->event ? &rules_options_event : &rules_options);
-	struct sieve_errors errors = { 0 };
 	struct sieve_program *p;
 	struct buf b = { 0 };
 
@@ -200,14 +196,8 @@ script_program(const struct script *s, char **error)
 		o.load = script_load;
 		o.arg = (void *)(uintptr_t)s;
 	}
-	p = sieve_compile(s->text, &o, &errors);
-	*error = NULL;
-	if (!p) {
-		if (errors.first)
-			sieve_error_write(&b, errors.first);
-		*error = buf_take(&b);
-	}
-	sieve_errors_fini(&errors);
+	p = rules_compile(s->text, &o, &b);
+	*error = p ? NULL : buf_take(&b);
 	return p;
 }
 
@@ -247,25 +237,13 @@ script_host_any(void)
 bool
 script_file(const char *key, const char *path, struct buf *text, struct buf *why)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = 1;
+	struct buf line = { 0 };
+	bool good = rules_file_read(path, DIR_SCRIPTS_MAX, text, &line);
 
-	while (fd >= 0 && n > 0 && text->n <= DIR_SCRIPTS_MAX) {
-		char *room = buf_reserve(text, 4096);
-
-		n = read(fd, room, 4096);
-		if (n < 0 && errno == EINTR)
-			n = 1;
-		else if (n > 0)
-			text->n += (size_t)n;
-	}
-	if (fd < 0 || n < 0)
-		buf_printf(why, "%s: %s: %s\n", key, path, strerror(errno));
-	else if (text->n > DIR_SCRIPTS_MAX)
-		buf_printf(why, "%s: %s: more than %d octets\n", key, path, DIR_SCRIPTS_MAX);
-	if (fd >= 0)
-		(void)close(fd);
-	return fd >= 0 && n >= 0 && text->n <= DIR_SCRIPTS_MAX;
+	if (!good)
+		buf_printf(why, "%s: %s\n", key, buf_cstr(&line));
+	buf_fini(&line);
+	return good;
 }
 
 static const struct host_script {

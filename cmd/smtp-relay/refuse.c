@@ -261,7 +261,7 @@ refuse_script(struct refuse_run *run, struct slice text, struct arena *arena, st
 				      "mailbox mailboxid special-use vnd.dovecot.environment";
 	struct sieve_limits limits = sieve_limits_default;
 	struct sieve_options o = rules_options;
-	struct sieve_errors errors = { 0 };
+	struct buf why = { 0 }; /* lmtpd tells of it */
 	struct sieve_result result = { 0 };
 	struct sieve_host host = { .message = refuse_whole,
 		.envelope = refuse_envelope,
@@ -275,7 +275,7 @@ refuse_script(struct refuse_run *run, struct slice text, struct arena *arena, st
 	limits.cpu_ms = REFUSE_CPU;
 	o.limits = &limits;
 	o.without = without;
-	p = sieve_compile(text, &o, &errors);
+	p = rules_compile(text, &o, &why);
 	if (p && !sieve_program_needs_store(p)) {
 		host.header = slice_sub(run->r->message, 0, header_len(run->r->message));
 		host.zone = date_local_zone(run->r->now);
@@ -284,7 +284,7 @@ refuse_script(struct refuse_run *run, struct slice text, struct arena *arena, st
 	}
 	sieve_result_fini(&result);
 	sieve_program_free(&p);
-	sieve_errors_fini(&errors);
+	buf_fini(&why);
 	return outcome;
 }
 

@@ -2,10 +2,7 @@
  *
  * One table for the worker, made anew at a reload; a run that is under way keeps the program that it has.  Can fail: a
  * file, or what is in it; then mail of the channel goes on without a script, and the log says so. */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -49,37 +46,12 @@ scripts_path(const char *url)
 	return *url == '/' ? url : NULL;
 }
 
-static bool
-scripts_file(const char *path, struct buf *text, struct buf *why)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	ssize_t n = 1;
-
-	while (fd >= 0 && n > 0 && text->n <= SCRIPT_OCTETS) {
-		char *room = buf_reserve(text, 4096);
-
-		n = read(fd, room, 4096);
-		if (n < 0 && errno == EINTR)
-			n = 1;
-		else if (n > 0)
-			text->n += (size_t)n;
-	}
-	if (fd < 0 || n < 0)
-		buf_printf(why, "%s: %s", path, strerror(errno));
-	else if (text->n > SCRIPT_OCTETS)
-		buf_printf(why, "%s: more than %d octets", path, SCRIPT_OCTETS);
-	if (fd >= 0)
-		(void)close(fd);
-	return why->n == 0;
-}
-
 /* The program, or NULL with *why. */
 static struct sieve_program *
 scripts_compile(const char *url, struct buf *why)
 {
 	static struct sieve_limits limits;
 	struct sieve_options o = rules_options;
-	struct sieve_errors errors = { 0 };
 	struct sieve_program *p = NULL;
 	const char *path = scripts_path(url);
 	struct buf text = { 0 };
@@ -91,11 +63,8 @@ scripts_compile(const char *url, struct buf *why)
 	o.name = path;
 	if (!path)
 		buf_printf(why, "%s: neither file:/PATH nor /PATH", url);
-	else if (scripts_file(path, &text, why))
-		p = sieve_compile(buf_get(&text), &o, &errors);
-	if (!p && errors.first)
-		sieve_error_write(why, errors.first);
-	sieve_errors_fini(&errors);
+	else if (rules_file_read(path, SCRIPT_OCTETS, &text, why))
+		p = rules_compile(buf_get(&text), &o, why);
 	buf_fini(&text);
 	return p;
 }

@@ -121,6 +121,12 @@ struct sieve_options rules_options_now(const struct sieve_options *o); /* with t
 /* Appends the extensions that a script may require, blank-separated. */
 void rules_extensions(struct buf *b);
 
+/* Appends a file of `most` octets at most; false with one line of *why, that begins with the path. */
+bool rules_file_read(const char *path, size_t most, struct buf *text, struct buf *why);
+/* The program, or NULL with one line of *why: the first of what is wrong.  On any thread. */
+struct sieve_program *
+rules_compile(struct slice text, const struct sieve_options *o, struct buf *why);
+
 /* Why a script rejects, as an answer can say it (RFC 5429 2.1.1): in the person's words, of ASCII unless the sender
  * takes more (`utf8`).  Appends lines with LF between them, or nothing: then they are those of `one`; and one line of
  * 190 octets at most, for a verdict and the log. */
