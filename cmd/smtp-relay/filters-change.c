@@ -72,6 +72,27 @@ change_remove(struct session *s, const struct address *to)
 	}
 }
 
+void
+filters_drop(struct session *s)
+{
+	const struct filters *f = s->filters;
+
+	for (size_t i = 0; f->dropped && i < s->nrcpts; i++)
+		if (filters_spam_channel(s->rcpts[i].channel) & f->dropped)
+			s->more[i].gone = true;
+}
+
+/* Why a recipient is held, or NULL. */
+static const char *
+settle_hold(const struct filters *f, const struct qrcpt *q)
+{
+	if (q->hold)
+		return q->hold;
+	if (f->hold)
+		return f->hold;
+	return f->held_for && filters_spam_channel(q->channel) & f->held_for ? f->hold_some : NULL;
+}
+
 size_t
 filters_settle(struct session *s)
 {
@@ -82,8 +103,7 @@ filters_settle(struct session *s)
 			continue;
 		s->more[n] = s->more[i];
 		s->rcpts[n] = s->rcpts[i];
-		if (s->filters->hold && !s->rcpts[n].hold)
-			s->rcpts[n].hold = s->filters->hold;
+		s->rcpts[n].hold = settle_hold(s->filters, &s->rcpts[n]);
 		n++;
 	}
 	relay.nrcpts -= s->nrcpts - n;
@@ -95,9 +115,12 @@ static void
 change_hold(struct filters *f, const struct filter *x, struct slice reason)
 {
 	struct session *s = f->session;
+	const char **why = x->spam ? &f->hold_some : &f->hold;
 
-	f->hold = arena_printf(&s->smtp.arena, "filter %s: %.*s", x->name,
+	*why = arena_printf(&s->smtp.arena, "filter %s: %.*s", x->name,
 	    (int)(reason.n < 150 ? reason.n : 150), reason.p);
+	if (x->spam)
+		f->held_for |= 1U << x->spam;
 	metric_add(M_FILTER_HELD, 1);
 	log_event(LOG_INFO, "filter_hold", "sid=%s qid=%s filter=%s reason=%s", s->sid, s->qid,
 	    log_str(x->name), log_value(reason));

@@ -33,19 +33,24 @@ spam_bits(const char *const *words)
 }
 
 unsigned
+filters_spam_channel(const char *channel)
+{
+	const struct mta_channel *c = spam_channel(channel);
+
+	return c ? spam_bits(c->destination_spam) : 0;
+}
+
+unsigned
 filters_spam_legs(const struct expand_result *r)
 {
 	const char *last = NULL;
 	unsigned bits = 0;
 
 	for (size_t i = 0; i < r->nlegs; i++) {
-		const struct mta_channel *c;
-
 		if (last && strcmp(last, r->legs[i].channel) == 0)
 			continue; /* members of a list share their channel */
 		last = r->legs[i].channel;
-		c = spam_channel(last);
-		bits |= c ? spam_bits(c->destination_spam) : 0;
+		bits |= filters_spam_channel(last);
 	}
 	return bits;
 }

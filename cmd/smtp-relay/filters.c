@@ -121,13 +121,14 @@ filters_forget(struct session *s)
 	}
 	f->message_no.kind = VERDICT_NONE;
 	f->discard = false;
+	f->dropped = f->held_for = 0;
 	milter_header_fini(&f->header);
 	held_fini(&f->body);
 	held_fini(&f->other);
 	buf_fini(&f->fields);
 	f->other_begun = false;
 	f->other_error = 0;
-	f->hold = NULL;
+	f->hold = f->hold_some = NULL;
 }
 
 bool
@@ -236,7 +237,7 @@ filters_refuse(struct filters *f, struct filter *x, const struct verdict *v)
 }
 
 static void
-filters_vanish(struct filters *f, const struct filter *x)
+filters_vanish(struct filters *f, struct filter *x)
 {
 	if (f->at == MILTER_AT_UNKNOWN && !f->session->smtp.open) {
 		filters_answer(f, NULL); /* there is nothing to discard */
@@ -245,6 +246,12 @@ filters_vanish(struct filters *f, const struct filter *x)
 	log_event(LOG_INFO, "filter_discard", "sid=%s qid=%s filter=%s stage=%s", f->session->sid,
 	    f->session->qid, log_str(x->name), milter_stage_name(f->step));
 	metric_add(M_FILTER_DISCARDED, 1);
+	if (x->spam) { /* for the recipients that it was asked about */
+		f->dropped |= 1U << x->spam;
+		x->mailed = x->message_over = true;
+		filters_next(f);
+		return;
+	}
 	f->discard = true;
 	for (size_t i = 0; i < f->n; i++)
 		if (&f->filter[i] != x)
@@ -333,7 +340,7 @@ filters_step(const struct filters *f, struct filter *x)
 static bool
 filters_pass(const struct filters *f, const struct filter *x)
 {
-	if (x->session_over || x->message_over)
+	if (x->session_over || x->message_over || (f->dropped & 1U << x->spam && x->spam))
 		return true;
 	if (f->at == MILTER_AT_UNKNOWN)
 		return x->spam ? !milter_client_open(x->client) : false;

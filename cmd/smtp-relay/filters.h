@@ -54,14 +54,15 @@ struct filters {
 	struct buf packet;
 	filters_then then;
 	struct verdict session_no, message_no; /* kind VERDICT_NONE: not refused */
-	bool discard;                          /* the message is to vanish */
+	bool discard;                          /* the message is to vanish, */
+	unsigned dropped, held_for; /* or for channels that ask for these numbers alone, as bits; is held for them */
 	/* The message, once all of it is here. */
 	struct milter_header header;
 	struct held body, other; /* as it is; as the filter being asked wants it */
 	bool other_begun;
 	struct smtp_body clean; /* on its way into `other`; line ends are CRLF behind it */
 	int other_error;        /* -errno, once it cannot be kept */
-	const char *hold;       /* a reason; in the transaction's arena */
+	const char *hold, *hold_some; /* reasons; in the transaction's arena */
 	const char *rcpt_channel, *rcpt_host; /* of the RCPT that is asked about */
 	const struct address *rcpt;
 	unsigned rcpt_spam;            /* numbers that its channels ask for, as bits */
@@ -104,6 +105,7 @@ bool claims_verdict(struct slice name);
  * all numbers that these legs' channels ask for, as bits. */
 bool filters_spam_source(const char *source, int64_t number);
 unsigned filters_spam_legs(const struct expand_result *r);
+unsigned filters_spam_channel(const char *channel); /* the same of one channel */
 /* Appends a line for each number that a channel asks for and no filter has. */
 void filters_spam_check(const struct channels *c, struct buf *why);
 
@@ -115,6 +117,8 @@ bool filters_macro(void *arg, struct slice name, struct buf *out);
 void filters_change(struct filters *f);
 void filters_changed(struct filters *f, const char *why);
 void filters_changes_stop(struct filters *f);
+/* Those of channels for which a filter of theirs has discarded the message are removed. */
+void filters_drop(struct session *s);
 /* Recipients that were removed leave, the others have a hold that filters want; how many are left.  Neither RCPT
  * nor filter comes behind it. */
 size_t filters_settle(struct session *s);

@@ -496,8 +496,10 @@ held_filtered(struct session *s, const struct verdict *no)
 		smtp_server_answer(&s->smtp, no);
 	else if (s->filters->discard)
 		relay_session_answer(s, OUT_FILTER_VANISHED);
-	else
+	else {
+		filters_drop(s);
 		scripts_ask(s, held_scripted);
+	}
 }
 
 /* Filters see the message with what every message of ours must have. */

@@ -87,6 +87,32 @@ tm.is_(send("y@judged.test", "x@plain.test"), ([250, 250], 250), "changed")
 judged = lambda: sorted(w.split(b"<")[1] for e, d in sink.got[:] if b"X-Judged: yes" in d for w in e if w.startswith(b"rcpt"))
 tm.ok(tm.wait_for(lambda: len(judged()) >= 2, what="both"), "they come out")
 tm.is_(judged(), [b"x@plain.test>", b"y@judged.test>"], "for all its recipients")
+def lines():
+    return [w.split(b"<")[1].rstrip(b">") for e, d in sink.got[:] for w in e if w.startswith(b"rcpt")]
+
+
+for letters in "MRTE":
+    begin()
+    goes.answer = {letters: "d"}
+    before = len(lines())
+    tm.is_(send("y@judged.test", "x@plain.test"), ([250, 250], 250), f"discarded at {letters}")
+    send("end@plain.test")
+    tm.ok(tm.wait_for(lambda: b"end@plain.test" in lines()[before:], what="the next"), "(the next message)")
+    tm.is_(sorted(lines()[before:]), [b"end@plain.test", b"x@plain.test"], "it vanishes for recipients of such channels, and goes to others")
+    tm.is_(len(comes.heard), 2, "whose filters hear of it to the end")
+    tm.ok(comes.commands(0).startswith("OCHM") and "E" in comes.commands(0), "(all of it)")
+begin()
+goes.answer = {"E": "d"}
+before = len(lines())
+tm.is_((send("y@judged.test"), len(lines()) - before, sb.queue_empty()), (([250], 250), 0, True), "without others nothing is left")
+begin()
+goes.answer = {"E": lambda c: frame("q", text("odd")) + frame("c")}
+before = len(lines())
+tm.is_(send("y@judged.test", "x@plain.test"), ([250, 250], 250), "quarantined")
+tm.ok(tm.wait_for(lambda: len(lines()) > before, what="that of others"), "others get it")
+held = [f for f in sb.queue_files() if f.endswith(".HELD")]
+tm.is_((lines()[before:], len(held), b"y@judged.test" in open(held[0], "rb").read()), ([b"x@plain.test"], 1, True), "and that of such channels is held")
+os.unlink(held[0])
 begin()
 goes.stop()
 tm.is_(send("x@plain.test"), ([250], 250), "while it is away mail for others goes on")
