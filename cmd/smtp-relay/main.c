@@ -218,6 +218,8 @@ static const struct conf_key policy_keys[] = {
 	    "Time to connect and to answer." },
 	{ "context", CONF_STR, AT(context), "", 0, 0, RELOAD, NULL,
 	    "What it is told as policy_context." },
+	{ "users", CONF_ENUM, AT(users), "all", 0, 0, RELOAD, "all|optout|optin",
+	    "About whom it is asked, by mailAntiUBEService: who has not opted out, or who has in." },
 };
 #undef AT
 /* clang-format on */

@@ -1,5 +1,7 @@
 /* policy.c: the policy services of [policy NAME] sections, asked about each recipient who is found good otherwise.
  *
+ * Who does not want them (mailAntiUBEService) is not asked about, where a section says so.
+ *
  * Owns nothing but its place in the chain (session.policy_at), and what services want of the message (session.asked_for);
  * rcpt.c asks before filters hear of the recipient.  Can fail: a service, then its on_failure says what is said.  Must
  * stay true: a service hears one recipient at a time, in their order, with one `instance` for all of a message, which is
@@ -211,6 +213,15 @@ policy_answered(void *arg, const struct guard_policy_answer *a, const char *why)
 	}
 }
 
+/* Is he one about whom it is asked? */
+static bool
+policy_about(const struct session *s, const struct policy_conf *p)
+{
+	return p->users == POLICY_ALL ||
+	    (p->users == POLICY_OPTIN ? s->policy_say == DIR_SPAM_IN :
+					s->policy_say != DIR_SPAM_OUT);
+}
+
 static void
 policy_next(struct session *s)
 {
@@ -218,6 +229,10 @@ policy_next(struct session *s)
 	struct buf request = { 0 };
 	struct addr to;
 
+	while (p && !policy_about(s, p)) {
+		s->policy_at++;
+		p = policy_now(s);
+	}
 	if (!p || addr_parse(slice_str(p->address), &to) < 0) {
 		policy_over(s, NULL);
 		return;
@@ -229,14 +244,45 @@ policy_next(struct session *s)
 	buf_fini(&request);
 }
 
+/* What he says, or else his domain: where nobody knows, a service that he may not want could refuse. */
+static void
+policy_found(void *arg, const struct dir_answer *a)
+{
+	struct session *s = CAST(arg, struct session, SESSION_MAGIC);
+
+	if (a->v.kind == TEMP) {
+		policy_over(s, &a->v);
+		return;
+	}
+	if (a->user)
+		s->policy_say = a->user->spam;
+	if (s->policy_say == DIR_SPAM_UNSAID && a->domain)
+		s->policy_say = a->domain->spam;
+	policy_next(s);
+}
+
 void
-policy_ask(struct session *s, const struct address *rcpt,
+policy_ask(struct session *s, const struct address *rcpt, const char *as,
     void (*then)(struct session *, const struct verdict *))
 {
+	bool matters = false;
+	struct address whose = *rcpt;
+	const char *why;
+
 	s->policy_rcpt = rcpt;
 	s->policy_then = then;
 	s->policy_at = 0;
-	policy_next(s);
+	s->policy_say = DIR_SPAM_UNSAID;
+	for (struct policy_conf **p = config.policies; p && *p; p++)
+		matters |= (*p)->users != POLICY_ALL &&
+		    filters_listens((*p)->listeners, s->listen->name, s->role);
+	if (!matters) {
+		policy_next(s);
+		return;
+	}
+	if (as && address_parse(slice_str(as), ADDRESS_UTF8, &s->smtp.arena, &whose, &why) < 0)
+		whose = *rcpt;
+	dir_rcpt_start(relay.dir, whose.local, whose.domain, &s->op, policy_found, s);
 }
 
 bool

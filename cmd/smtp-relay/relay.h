@@ -232,7 +232,8 @@ struct session {
 	/* policy.c, while services are asked; and what they want of the message. */
 	void (*policy_then)(struct session *, const struct verdict *);
 	const struct address *policy_rcpt;
-	size_t policy_at;      /* the service that is asked */
+	enum dir_spam policy_say; /* what he, or his domain, says of services */
+	size_t policy_at;         /* the service that is asked */
 	struct access *access; /* access.h; NULL: no table has said anything */
 	struct terms {
 		int64_t blocks; /* most KiB, -1 = no limit, as all of these */
@@ -326,9 +327,13 @@ struct policy_conf { /* [policy NAME] */
 	int on_failure; /* enum filter_failure */
 	int64_t timeout_ms;
 	char **listeners; /* names or roles; empty: all */
+	int users;        /* enum policy_users: about whom it is asked */
 };
+/* By mailAntiUBEService: everybody; all but who has opted out; who has opted in. */
+enum policy_users { POLICY_ALL, POLICY_OPTOUT, POLICY_OPTIN };
 bool policy_wanted(const struct session *s);
-void policy_ask(struct session *s, const struct address *rcpt,
+/* `rcpt` is whom it is told; `as`, in the arena, what the rules have made of him, or NULL. */
+void policy_ask(struct session *s, const struct address *rcpt, const char *as,
     void (*then)(struct session *, const struct verdict *));
 bool policy_check(struct buf *why);
 /* One more field above the message; false: it is no field, or they are too many. */

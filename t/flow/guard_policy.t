@@ -172,6 +172,43 @@ services(one, one={"listeners": "submission"})
 fresh()
 tm.ok(rcpt(me)[0].startswith("250") and not one.heard, "other listeners' recipients are not its business")
 
+# ---- about whom
+def entry(n, word):
+    dn = f"uid={sb.user(n)},ou=People,o={sb.domain},{sb.env['LDAP_BASE']}" if n else f"o={sb.domain},{sb.env['LDAP_BASE']}"
+    r = subprocess.run(["ldapmodify", "-x", "-H", sb.env["LDAP_URL"], "-D", sb.env["LDAP_ADMIN_DN"], "-w", sb.env["LDAP_ADMIN_PASSWORD"]], capture_output=True, text=True,
+                       input=f"dn: {dn}\nchangetype: modify\nreplace: mailAntiUBEService\n" + (f"mailAntiUBEService: {word}\n" if word else ""))
+    assert r.returncode == 0, r.stderr
+
+
+def about(users, *also):
+    """Of whom the first service hears: users 1 to 3, as numbers."""
+    services(one, *also, one={"users": users})
+    fresh()
+    one.say = lambda r: "REJECT one"
+    got = rcpt(*(f"{sb.user(n)}@{sb.domain}" for n in (1, 2, 3)))
+    one.say = lambda r: "DUNNO"
+    heard = [n for n in (1, 2, 3) if any(r["recipient"] == f"{sb.user(n)}@{sb.domain}" for r in one.heard)]
+    tm.is_([a[:3] for a in got], ["550" if n in heard else "250" for n in (1, 2, 3)], "(and its answers are about them)")
+    return heard
+
+
+entry(2, "none")
+entry(3, "postgrey")
+tm.is_(about("all"), [1, 2, 3], "all: mailAntiUBEService says nothing")
+tm.is_(about("optout"), [1, 3], "optout: one who has opted out is left alone")
+tm.is_(about("optin"), [3], "optin: who has opted in, and nobody else")
+entry(0, "none")
+tm.is_(about("optout"), [3], "who says nothing is what his domain says")
+entry(0, "postgrey")
+tm.is_(about("optin", two), [1, 3], "either way")
+tm.is_([r["recipient"] for r in two.heard], [f"{sb.user(2)}@{sb.domain}"], "the next service is asked about one whom this is not asked about")
+entry(0, "")
+services(one, one={"users": "optin"})
+fresh()
+one.say = lambda r: "REJECT one"
+tm.is_(([a[:3] for a in rcpt(f"{sb.user(3)}+x@{sb.domain}", f"postmaster@{sb.domain}")], len(one.heard)), (["550", "250"], 1), "with a subaddress, too; who is no user has not opted in")
+one.say = lambda r: "DUNNO"
+
 # ---- the real thing
 postgrey = shutil.which("postgrey") or "/usr/sbin/postgrey"
 if not os.path.exists(postgrey) or os.getuid() != 0:
