@@ -309,6 +309,11 @@ def filters(site):
             yield "OK", "filter", "%s at %s" % (name, where), ""
         else:
             yield "FAIL", "filter", "%s does not answer at %s: on_failure = %s" % (name, where, keys.get("on_failure", "")), "systemctl status %s" % name
+    clamd = spam.asks_scanner(site.filter_path) if "milter rspamd" in site.daemons.get("smtp-relay", {}) else None
+    if clamd and spam.scans(clamd):
+        yield "OK", "virus", "clamd at %s" % clamd, ""
+    elif clamd:
+        yield "FAIL", "virus", "clamd does not answer at %s: mail waits at its senders" % clamd, "systemctl status clamav-daemon clamav-freshclam"
 
 
 QUESTIONS = (configuration, units, filters, errors, service_accounts, indexes, tls, clock, published, ports, modes, disk, delivery)

@@ -1,5 +1,5 @@
 """rspamd beside a relay: what it is told in local.d/ so that it is our mail filter, the key with which it signs, and the
-DNS record of that key.
+DNS record of that key; and of clamd, which it asks about viruses.
 
 Nothing of rspamd's own files is changed.  A file of local.d/ that an administrator has written stays."""
 import base64
@@ -14,6 +14,7 @@ PATH = "/etc/rspamd"
 STATE = "/var/lib/rspamd"
 MILTER = "127.0.0.1:11332"
 CONTROLLER = "127.0.0.1:11334"
+CLAMD = "/etc/clamav/clamd.conf"
 USER = "_rspamd"
 SELECTOR = "tiermail"
 MARK = "# Written by tiermail-setup, which writes it anew as long as this line is here."
@@ -26,7 +27,25 @@ def keys_of(path):
     return os.path.join(STATE if path == PATH else path, "dkim")
 
 
-def files(path):
+def scanner():
+    """Where clamd of this host listens."""
+    said = re.search(r"(?m)^\s*LocalSocket\s+(\S+)", host.read(CLAMD) or "")
+    return said.group(1) if said else "/run/clamav/clamd.ctl"
+
+
+def virus_files(clamd):
+    return {
+        "antivirus.conf": "# clamd says what is a virus, of whole messages: rspamd would show it attachments alone.  Above max_size it would take none.\n"
+                          'clamav {\n  type = "clamav";\n  servers = "%s";\n  symbol = "CLAM_VIRUS";\n  action = "reject";\n'
+                          "  message = 'virus found: ${VIRUS}';\n  scan_mime_parts = false;\n"
+                          "  max_size = 20000000;\n  timeout = 6.0;\n  retransmits = 0;\n}\n" % clamd,
+        "force_actions.conf": "# While clamd is away mail waits at its senders.\n"
+                              'rules {\n  CLAM_AWAY {\n    action = "soft reject";\n    expression = "CLAM_VIRUS_FAIL";\n'
+                              '    message = "the virus scanner does not answer";\n    honor_action = ["reject"];\n  }\n}\n',
+    }
+
+
+def files(path, clamd=None):
     """{file of local.d: text}"""
     keys = keys_of(path)
     sign = 'path = "%s/$domain.$selector.key";\nselector = "%s";\nuse_esld = false;\n' % (keys, SELECTOR)
@@ -41,6 +60,7 @@ def files(path):
         "dkim_signing.conf": "# Mail of our users, and of programs of this host.\n" + sign + "allow_username_mismatch = true;\n",
         "arc.conf": "# Mail that comes in, which may be forwarded.\n" + sign,
         "redis.conf": 'servers = "127.0.0.1";\n',
+        **(virus_files(clamd) if clamd else {}),
     }
 
 
@@ -52,19 +72,20 @@ def settings():
     return relay, store, {("learn", "address"): CONTROLLER}, {("", "events"): "junk"}
 
 
-def demand(path):
-    """Stops where rspamd, or where it keeps what it has learned, is not installed."""
-    lacking = [package for name, package in (("rspamd", "rspamd"), ("redis-server", "redis-server")) if not host.program(name)]
+def demand(path, virus=False):
+    """Stops where rspamd, or where it keeps what it has learned, or whom it is to ask is not installed."""
+    wanted = (("rspamd", "rspamd"), ("redis-server", "redis-server"), *((("clamd", "clamav-daemon"),) if virus else ()))
+    lacking = [package for name, package in wanted if not host.program(name)]
     if lacking:
         raise host.Stop("--filter rspamd: apt install %s" % " ".join(lacking))
     if not os.path.isdir(path):
         raise host.Stop("--filter-path: there is no folder %s" % path, 64)
 
 
-def changes(path, replace=()):
+def changes(path, replace=(), clamd=None):
     """({path: text} to be written, [paths that are an administrator's, and not to be replaced])"""
     wanted, others = {}, []
-    for name, text in files(path).items():
+    for name, text in files(path, clamd).items():
         file = os.path.join(path, "local.d", name)
         old, text = host.read(file), MARK + "\n" + text
         if old == text:
@@ -113,14 +134,15 @@ def write(path, wanted):
     return any([host.put(file, text, 0o644, shared=False) for file, text in wanted.items()])
 
 
-def restart(changed, no_start):
-    """Starts what has to run, where there is systemd; else says what to start."""
+def restart(changed, no_start, virus=False):
+    """Starts what has to run, where there is systemd; else says what to start.  clamd starts when freshclam has fetched
+    what it knows viruses by."""
     if host.systemd() and not no_start:
-        host.demand(["systemctl", "enable", "--now", "redis-server", "rspamd"])
+        host.demand(["systemctl", "enable", "--now", "redis-server", "rspamd", *(("clamav-freshclam", "clamav-daemon") if virus else ())])
         if changed:
             host.demand(["systemctl", "restart", "rspamd"])
     elif changed:
-        host.say("(Re)start rspamd, and redis-server beside it.")
+        host.say("(Re)start rspamd, and redis-server%s beside it." % (", clamav-freshclam and clamav-daemon" if virus else ""))
 
 
 def answers(address):
@@ -137,4 +159,23 @@ def answers(address):
             s.sendall(struct.pack("!IcIII", 13, b"O", 6, 0x1ff, 0x1fffff))
             return s.recv(5)[4:] == b"O"
     except (OSError, ValueError):
+        return False
+
+
+def asks_scanner(path):
+    """Where rspamd is told, by us, that clamd is; or None."""
+    text = host.read(os.path.join(path, "local.d", "antivirus.conf")) or ""
+    said = re.search(r'(?m)^\s*servers\s*=\s*"(/[^"]+)"', text)
+    return said.group(1) if said and MARK in text else None
+
+
+def scans(clamd):
+    """Does it answer?"""
+    try:
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(SECONDS)
+            s.connect(clamd)
+            s.sendall(b"zPING\0")
+            return s.recv(5)[:4] == b"PONG"
+    except OSError:
         return False

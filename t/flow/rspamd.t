@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """A real rspamd as tiermail-setup configures it, asked by the relay: refusals, verdicts in the message, the log and the
-folder for spam, SPF, DKIM and DMARC against DNS, signatures of our own (DKIM, ARC) with the record that is printed, and
-what it learns."""
-import imaplib, os, pwd, shutil, ssl, subprocess, sys, time
+folder for spam, SPF, DKIM and DMARC against DNS, signatures of our own (DKIM, ARC) with the record that is printed, what
+it learns, viruses that clamd knows by a signature of this test's own, and greylisting."""
+import base64, imaplib, os, pwd, shutil, smtplib, ssl, subprocess, sys, time
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -16,11 +16,13 @@ import spam
 if not shutil.which("rspamd") or not shutil.which("redis-server"):
     tm.skip_all("rspamd or redis-server is not installed")
 tm.need("ldapadd", "nsd", "openssl")
+VIRUS = "tiermail-test-virus-51c0de" if shutil.which("clamd") or os.path.exists("/usr/sbin/clamd") else None
 GTUBE = "JS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X\r\n"
 TERMINATED = []
 top = tm.tempdir()
 os.chmod(top, 0o755)
 etc = f"{top}/rspamd"
+clamd = f"{top}/clamd.sock" if VIRUS else None
 milter, controller, dns, mx = (tm.free_port() for _ in range(4))
 spam.host.say = lambda words="": None
 
@@ -40,8 +42,8 @@ def start(name, *argv):
 def as_setup_does(domain):
     """Its files, the key, and on top what makes this one ours alone: ports, DNS, nothing that asks the Internet."""
     os.mkdir(etc)
-    tm.is_(spam.changes(etc)[1], [], "nothing of an administrator's is in the way")
-    spam.write(etc, spam.changes(etc)[0])
+    tm.is_(spam.changes(etc, clamd=clamd)[1], [], "nothing of an administrator's is in the way")
+    spam.write(etc, spam.changes(etc, clamd=clamd)[0])
     file, victim = spam.key_file(etc, domain)[0], f"{top}/victim"
     put(victim, "root's\n")
     os.makedirs(os.path.dirname(file))
@@ -50,7 +52,7 @@ def as_setup_does(domain):
     st = os.lstat(file)
     tm.is_((st.st_mode & 0o177777, st.st_uid), (0o100600, pwd.getpwnam("_rspamd").pw_uid if os.getuid() == 0 else os.getuid()), "is the filter's alone")
     tm.is_((open(victim).read(), os.stat(victim).st_uid), ("root's\n", os.getuid()), "and a link that lay in its way led nowhere")
-    tm.is_((spam.make_key(etc, domain), spam.changes(etc)), (False, ({}, [])), "is made once, as all of it")
+    tm.is_((spam.make_key(etc, domain), spam.changes(etc, clamd=clamd)), (False, ({}, [])), "is made once, as all of it")
     over = {"worker-proxy.inc": f'bind_socket = "127.0.0.1:{milter}";\n', "worker-controller.inc": f'bind_socket = "127.0.0.1:{controller}";\n',
             "worker-normal.inc": "enabled = false;\n", "redis.conf": f'servers = "{top}/redis.sock";\n',
             "options.inc": f'disable_hyperscan = true;\ndns {{ nameserver = ["127.0.0.1:{dns}"]; timeout = 2s; retransmits = 2; }}\n',
@@ -96,6 +98,25 @@ def from_outside(body, head="Subject: s\r\n", to=1, sender="a@sender.test", addr
     return said[:3], said
 
 
+def from_us(body):
+    """(code, text) of the end of a message that the first user sends to the second."""
+    with sb.smtp("SUBMISSION") as s:
+        s.starttls(context=ssl._create_unverified_context())
+        s.login(f"{sb.user(1)}@{sb.domain}", sb.password)
+        s.mail(f"{sb.user(1)}@{sb.domain}")
+        s.rcpt(f"{sb.user(2)}@{sb.domain}")
+        try:
+            return s.data(f"From: <{sb.user(1)}@{sb.domain}>\r\nTo: <{sb.user(2)}@{sb.domain}>\r\nSubject: signed\r\n\r\n{body}")
+        except smtplib.SMTPResponseException as e:
+            return e.smtp_code, e.smtp_error
+
+
+def run_rspamd():
+    return start("rspamd", "rspamd", "-f", "-c", "/etc/rspamd/rspamd.conf", *(f"--var={k}={v}" for k, v in (
+        ("LOCAL_CONFDIR", etc), ("DBDIR", f"{top}/db"), ("RUNDIR", f"{top}/run"), ("LOGDIR", f"{top}/log"))),
+        *(("-u", "_rspamd", "-g", "_rspamd") if os.getuid() == 0 else ()))
+
+
 had = {}
 
 
@@ -131,9 +152,13 @@ try:
     as_setup_does(sb.domain)
     name_server(sb.domain, records.zone(sb.domain, host, [host], {}, ["127.0.0.1"], key=spam.record(etc, sb.domain)))
     start("redis", "redis-server", "--port", "0", "--unixsocket", f"{top}/redis.sock", "--unixsocketperm", "777", "--save", "", "--dir", top)
-    start("rspamd", "rspamd", "-f", "-c", "/etc/rspamd/rspamd.conf", *(f"--var={k}={v}" for k, v in (
-        ("LOCAL_CONFDIR", etc), ("DBDIR", f"{top}/db"), ("RUNDIR", f"{top}/run"), ("LOGDIR", f"{top}/log"))),
-        *(("-u", "_rspamd", "-g", "_rspamd") if os.getuid() == 0 else ()))
+    if VIRUS:
+        os.mkdir(f"{top}/signatures")
+        put(f"{top}/signatures/own.ndb", f"Tiermail.Own:0:*:{VIRUS.encode().hex()}\n")
+        put(f"{top}/clamd.conf", f"DatabaseDirectory {top}/signatures\nLocalSocket {clamd}\nLocalSocketMode 666\nForeground yes\nTemporaryDirectory {top}\nLogFile {top}/clamd.txt\n")
+        scanner = start("clamd", shutil.which("clamd") or "/usr/sbin/clamd", "-F", "-c", f"{top}/clamd.conf")
+        tm.ok(tm.wait_for(lambda: spam.scans(clamd), what="clamd"), "clamd answers what `tiermail-setup check` asks")
+    rspamd = run_rspamd()
     relay, store, *_ = spam.settings()
     with open(sb.conf("smtp-relay.conf"), "a") as f:
         f.write(f"\n[milter rspamd]\naddress = 127.0.0.1:{milter}\nlisteners = {relay['milter rspamd', 'listeners']}\n")
@@ -161,11 +186,35 @@ try:
     head, _ = arrived()
     tm.ok("spf=fail" in field(head, "Authentication-Results")[0], "the message says so") or tm.diag(head)
 
+    # ---- viruses
+    tm.is_(spam.asks_scanner(etc), clamd, "rspamd is told where clamd is, if there is one")
+    if not VIRUS:
+        tm.skip("viruses", "needs clamav-daemon")
+    else:
+        attached = 'Content-Type: multipart/mixed; boundary="b"\r\nMIME-Version: 1.0\r\nSubject: v\r\n'
+        parts = "--b\r\nContent-Type: text/plain\r\n\r\nsee there\r\n--b\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n%s\r\n--b--\r\n"
+        encoded = lambda words: base64.b64encode(words.encode()).decode()
+        r = from_outside(parts % encoded(f"x {VIRUS} y"), head=attached)
+        tm.ok(r[0] == "554" and "virus found: Tiermail.Own" in r[1], "a virus, encoded, is refused by its name") or tm.diag(r)
+        r = from_outside(f"x {VIRUS} y\r\n")
+        tm.ok(r[0] == "554" and "Tiermail.Own" in r[1], "in a text, too") or tm.diag(r)
+        r = from_us(f"x {VIRUS} y\r\n")
+        tm.ok(r[0] == 554 and b"Tiermail.Own" in r[1], "and of our own users") or tm.diag(r)
+        tm.is_(from_outside(parts % encoded("no such thing"), head=attached)[0], "250", "its like without is not")
+        arrived()
+        scanner.terminate()
+        scanner.wait(tm.LONG)
+        r = from_outside(parts % encoded("and another thing"), head=attached)
+        tm.ok(r[0] == "451" and "virus scanner" in r[1], "while clamd is away mail waits at its senders") or tm.diag(r)
+        tm.is_(spam.scans(clamd), False, "and check says so")
+        TERMINATED.remove(scanner)
+        scanner = start("clamd", shutil.which("clamd") or "/usr/sbin/clamd", "-F", "-c", f"{top}/clamd.conf")
+        tm.wait_for(lambda: spam.scans(clamd), what="clamd")
+        tm.ok(tm.wait_for(lambda: from_outside(parts % encoded("and another thing"), head=attached)[0] == "250", what="clamd's upstream"), "and comes in when it is back")
+        arrived()
+
     # ---- what our users send
-    with sb.smtp("SUBMISSION") as s:
-        s.starttls(context=ssl._create_unverified_context())
-        s.login(f"{sb.user(1)}@{sb.domain}", sb.password)
-        s.sendmail(f"{sb.user(1)}@{sb.domain}", [f"{sb.user(2)}@{sb.domain}"], f"From: <{sb.user(1)}@{sb.domain}>\r\nTo: <{sb.user(2)}@{sb.domain}>\r\nSubject: signed\r\n\r\n.from us\r\n")
+    tm.is_(from_us(".from us\r\n")[0], 250, "what a user sends")
     head, signed = arrived(2)
     tm.ok("".join(field(head, "DKIM-Signature")).count(f"d={sb.domain};") == 1 and f"s={spam.SELECTOR};" in "".join(field(head, "DKIM-Signature")), "is signed") or tm.diag(head)
     own = b"".join(l + b"\r\n" for l in signed.replace(b"\r\n.", b"\r\n..").split(b"\r\n")[:-1]).decode("latin1")
@@ -202,8 +251,30 @@ try:
     head, _ = arrived(1, "Junk")
     tm.ok(any("BAYES_SPAM" in l for l in field(head, "X-Spamd-Result")) and field(head, "X-Spam") == ["Yes"], "is spam now, and in Junk") or tm.diag(head)
 
+    # ---- greylisting, of what is neither good nor bad enough
+    def again(**more):
+        for name, text in more.items():
+            put(f"{etc}/override.d/{name}.conf", text)
+        TERMINATED.remove(rspamd)
+        rspamd.terminate()
+        rspamd.wait(tm.LONG)
+        started = run_rspamd()
+        tm.wait_for(lambda: spam.answers(f"127.0.0.1:{milter}"), what="rspamd")
+        return started
+
+    grey = "I have a question about the third item.\r\n"
+    tm.is_(from_outside(grey, head="Subject: grey\r\n", sender="first@sender.test")[0], "250", "without greylisting it comes in at once")
+    arrived(1, None)
+    rspamd = again(greylist="timeout = 3s;\n", actions="greylist = -50;\nreject = 30;\n")
+    r = from_outside(grey, head="Subject: grey\r\n", sender="grey@sender.test", address="203.0.113.77")
+    tm.ok(r[0] == "451" and "ry again later" in r[1], "rspamd puts a stranger off") or tm.diag(r)
+    tm.is_(from_us("from us, never grey\r\n")[0], 250, "our users are none")
+    time.sleep(4)
+    tm.is_(from_outside(grey, head="Subject: grey\r\n", sender="grey@sender.test", address="203.0.113.77")[0], "250", "and lets him in when he comes again")
+    arrived(1, None)
+
     # ---- away
-    rspamd = TERMINATED.pop()
+    TERMINATED.remove(rspamd)
     rspamd.terminate()
     rspamd.wait(tm.LONG)
     c = from_outside("hello\r\n")

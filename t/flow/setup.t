@@ -243,6 +243,15 @@ try:
         r = setup(*OPTIONS, *filtered, "--replace")
         tm.ok(r.returncode == 0 and "tiermail" in text_of(rspamd + "/local.d/arc.conf"), "unless it is to be replaced")
         tm.ok(setup(*OPTIONS, "--filter", "rspamd", "--filter-path", top + "/no").returncode == 64, "no configuration of rspamd, no filter")
+        tm.is_(setup(*OPTIONS, "--filter-virus").returncode, 64, "nobody who would ask about viruses, no viruses")
+        if shutil.which("clamd") or os.path.exists("/usr/sbin/clamd"):
+            tm.ok(not os.path.exists(rspamd + "/local.d/antivirus.conf"), "nobody has asked for clamd")
+            tm.is_(setup(*OPTIONS, *filtered, "--filter-virus").returncode, 0, "rspamd is to ask clamd")
+            tm.ok("clamd.ctl" in text_of(rspamd + "/local.d/antivirus.conf") and "CLAM_VIRUS_FAIL" in text_of(rspamd + "/local.d/force_actions.conf"), "and is told so")
+            tm.is_(setup(*OPTIONS, *filtered).returncode, 0, "without the option")
+            tm.ok(os.path.exists(rspamd + "/local.d/antivirus.conf"), "it stays")
+            found = [f for f in map(json.loads, setup("check", "--json", "--filter-path", rspamd).stdout.splitlines()) if f["what"] == "virus"]
+            tm.is_([(f["level"], "clamd does not answer" in f["words"]) for f in found], [("FAIL", True)], "check asks clamd, and it does not run")
         put(etc + "/smtp-relay.conf", text_of(etc + "/smtp-relay.conf").split("\n[milter rspamd]")[0] + "\n")   # (nothing of it runs here)
 
     # ---- what an administrator has changed stays
