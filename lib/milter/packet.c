@@ -289,9 +289,10 @@ reply_data(struct slice data, struct milter_reply *r)
 		return terms_parse(data, &r->terms) ? NULL : "its terms are none of version 6";
 	case MILTER_INSERT_HEADER:
 	case MILTER_CHANGE_HEADER:
-		if (!take_u32(&data, &r->index) || r->index > INT32_MAX ||
-		    (r->answer == MILTER_CHANGE_HEADER && r->index == 0))
+		if (!take_u32(&data, &r->index) || r->index > INT32_MAX)
 			return "the number of a field is wrong";
+		if (r->answer == MILTER_CHANGE_HEADER && r->index == 0)
+			r->index = 1;
 		return field_data(data, r);
 	case MILTER_ADD_HEADER: return field_data(data, r);
 	case MILTER_ADD_RCPT:

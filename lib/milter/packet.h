@@ -148,7 +148,8 @@ struct milter_reply {
 
 /* Takes one packet off the front of `in`.  Its length; 0: more must come; -EBADMSG with *why.  Slices
  * borrow from `in`.  Of what is good: a name is one of a field (RFC 5322 3.6.8), addresses and reasons
- * have no control characters, indexes are below 2^31, that of CHANGE_HEADER is not 0. */
+ * have no control characters, indexes are below 2^31, that of CHANGE_HEADER is not 0:
+ * filters that count from there mean the first, as sendmail and Postfix take it. */
 int milter_reply_parse(struct slice in, struct milter_reply *r, const char **why) MUSTCHECK;
 /* What must have been agreed for it: bits of MILTER_MAY_; 0 for an answer that is no change. */
 uint32_t milter_reply_needs(enum milter_answer answer);
