@@ -32,7 +32,8 @@ account_forget(const char *account)
 	struct buf answer = { 0 };
 
 	for (size_t i = 0; i < NELEM(daemons); i++) {
-		int rc = daemon_ask(NULL, daemons[i], slice_str(line), &answer, &why);
+		int rc =
+		    daemon_ask(NULL, daemons[i], slice_str(line), DAEMON_ASK_MS, &answer, &why);
 
 		if (rc < 0 && rc != -ENOENT &&
 		    rc != -ECONNREFUSED) /* who does not run knows nothing */

@@ -41,7 +41,7 @@ link_open(const struct move *m, const char *verb, struct daemon_link **l)
 {
 	char *line = mem_printf("%s %s %s %s\n", verb, m->host, m->account, m->partition),
 	     *why = NULL;
-	int rc = daemon_link_open(m->host, m->address, m->port, l, &why);
+	int rc = daemon_link_open(m->host, m->address, m->port, 0, l, &why);
 
 	if (rc < 0)
 		rc = link_said(m, "cannot be reached", rc, &why);

@@ -159,7 +159,7 @@ static bool
 stats_ask(const char *daemon, const char *what, struct buf *answer)
 {
 	char *why = NULL;
-	int rc = daemon_ask(NULL, daemon, slice_str(what), answer, &why);
+	int rc = daemon_ask(NULL, daemon, slice_str(what), DAEMON_ASK_MS, answer, &why);
 
 	mem_free(&why);
 	return rc == 0;

@@ -23,33 +23,38 @@
 #include "tmctl.h"
 
 #define TMCTL_DAEMONS 64
+#define RELOAD_MS                                                                                  \
+	30000 /* it checks the new configuration in a process of its own, and waits 10 s for that */
+#define TIMEOUT_MOST 3600
 
 enum { TMCTL_NOTHING = 1 }; /* exit: asked, answered, and nothing was there */
 
 static bool json;
 static const char *only; /* -d */
 static const char *host; /* -H */
+static int timeout_ms;   /* -t; 0: as the command says */
 static char *names[TMCTL_DAEMONS];
 static size_t nnames;
 static struct buf out; /* JSON: an object a line */
 
 struct command {
 	const char *name;
+	int ms;           /* for a daemon to answer, without --timeout */
 	bool some;        /* a daemon without this verb is passed over, unless it was named */
 	bool named;       /* touches what goes on: the daemon must be named, or kick says whom */
 	bool counts;      /* nothing found is worth an exit code */
 	const char *none; /* its answer then, or NULL: no line at all */
 };
 static const struct command commands[] = {
-	{ "status", false, false, false, NULL },
-	{ "ping", false, false, false, NULL },
-	{ "metrics", false, false, false, NULL },
-	{ "reload", false, false, false, NULL },
-	{ "drain", false, true, false, NULL },
-	{ "who", true, false, true, NULL },
-	{ "kick", true, false, true, "kicked=0" },
-	{ "cache", true, false, false, NULL },
-	{ "forget", true, false, true, "ok sessions=0" },
+	{ "status", DAEMON_ASK_MS, false, false, false, NULL },
+	{ "ping", DAEMON_ASK_MS, false, false, false, NULL },
+	{ "metrics", DAEMON_ASK_MS, false, false, false, NULL },
+	{ "reload", RELOAD_MS, false, false, false, NULL },
+	{ "drain", DAEMON_ASK_MS, false, true, false, NULL },
+	{ "who", DAEMON_ASK_MS, true, false, true, NULL },
+	{ "kick", DAEMON_ASK_MS, true, false, true, "kicked=0" },
+	{ "cache", DAEMON_ASK_MS, true, false, false, NULL },
+	{ "forget", DAEMON_ASK_MS, true, false, true, "ok sessions=0" },
 };
 
 static NORETURN void
@@ -191,6 +196,17 @@ struct tally {
 	size_t asked, found, refused, away;
 };
 
+/* "error: ...", or what one of several workers says, "worker=1 error: ...". */
+static bool
+tmctl_is_error(struct slice line)
+{
+	struct slice rest = line, word;
+
+	if (slice_starts(line, S("worker=")) && slice_word(&rest, &word))
+		line = slice_trim(rest);
+	return slice_starts(line, S("error: "));
+}
+
 static void
 tmctl_answered(const struct command *c, const char *name, struct slice answer, struct tally *t)
 {
@@ -200,7 +216,7 @@ tmctl_answered(const struct command *c, const char *name, struct slice answer, s
 		return;
 	t->asked++;
 	while (slice_cut(&answer, '\n', &line)) {
-		if (slice_starts(line, S("error: ")))
+		if (tmctl_is_error(line))
 			t->refused++;
 		else if (!c->none || !slice_eq(line, slice_str(c->none)))
 			t->found++;
@@ -213,8 +229,12 @@ static void
 tmctl_one(const struct command *c, const char *name, struct slice line, struct tally *t)
 {
 	struct buf answer = { 0 };
+	int ms = timeout_ms ? timeout_ms : c->ms, rc;
 	char *why;
-	int rc = daemon_ask(host, name, line, &answer, &why);
+
+	rc = daemon_ask(host, name, line, ms, &answer, &why);
+	if (rc == -ETIMEDOUT && !why)
+		why = mem_printf("no answer within %g s", ms / 1000.0);
 
 	/* A socket that a killed daemon has left is nobody. */
 	if ((rc == -ECONNREFUSED || rc == -ENOENT) && !only) {
@@ -274,12 +294,25 @@ tmctl_run(int argc, char **argv)
 }
 
 static bool
+tmctl_timeout(const char *value)
+{
+	uint64_t s;
+
+	if (slice_u64(slice_str(value), TIMEOUT_MOST, &s) == 0 && s > 0)
+		timeout_ms = (int)s * 1000;
+	else
+		fprintf(stderr, "tmctl: --timeout is in seconds, 1 to %d\n", TIMEOUT_MOST);
+	return timeout_ms > 0;
+}
+
+static bool
 tmctl_option(int letter, const char *value)
 {
 	switch (letter) {
 	case 'j': json = true; break;
 	case 'd': only = value; break;
 	case 'H': host = value; break;
+	case 't': return tmctl_timeout(value);
 	default: return false;
 	}
 	return true;
@@ -289,6 +322,7 @@ static const struct option longs[] = {
 	{ "json", no_argument, NULL, 'j' },
 	{ "daemon", required_argument, NULL, 'd' },
 	{ "host", required_argument, NULL, 'H' },
+	{ "timeout", required_argument, NULL, 't' },
 	{ 0 },
 };
 
@@ -297,12 +331,13 @@ static const struct program tmctl_program = {
 	.kind = PROGRAM_TOOL,
 	.about = "asks running daemons, and tells them",
 	.operands = "command [argument ...]",
-	.letters = "+jd:H:",
+	.letters = "+jd:H:t:",
 	.longs = longs,
 	.help =
 	    "  -d, --daemon=NAMES    ask these, separated by commas (all that run)\n"
 	    "  -H, --host=HOST       those of that host, by TLS with tls.certificate\n"
 	    "  -j, --json            one JSON object a line\n"
+	    "  -t, --timeout=SECONDS for a daemon to answer (10; reload: 30)\n"
 	    "commands: who [KEY=VALUE ...], kick KEY=VALUE ..., cache show, cache purge [USER],\n"
 	    "  drain [SECONDS], forget USER, status, ping, reload, metrics\n"
 	    "tmctl serve is a daemon, see tmctl-serve(8)\n"

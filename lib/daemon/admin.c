@@ -13,6 +13,7 @@
  * admin_answer in each worker.  Called by parent.c, single.c and worker.c; asks program.sessions.
  * Nothing can fail.  While the drain is spread, listeners stay open and only health.c says that
  * nobody should come: whoever comes nevertheless is served, and ends with the rest. */
+#include <unistd.h>
 #include "base/clock.h"
 #include "base/kv.h"
 #include "daemon/daemon-impl.h"
@@ -301,6 +302,28 @@ admin_leave(uint64_t seconds)
 	spread_due = 0;
 	spread_clock(&spread_tick, admin_on_tick);
 	timer_start(&spread_tick, SPREAD_TICK_MS, SPREAD_TICK_MS);
+}
+
+/* ---- who we are -------------------------------------------------------------------------------- */
+
+void
+admin_header(struct buf *out)
+{
+	buf_printf(out, "daemon=%s version=%s pid=%d workers=%lld state=%s uptime=%llu\n",
+	    daemon_self.d->name, TIERMAIL_VERSION, (int)getpid(), (long long)daemon_self.nworkers,
+	    daemon_self.draining    ? "draining" :
+		daemon_self.leaving ? "leaving" :
+				      "running",
+	    (unsigned long long)((clock_mono_ms() - daemon_self.started_ms) / 1000));
+}
+
+void
+admin_of_worker(struct buf *out, int worker, struct slice text)
+{
+	struct slice line;
+
+	while (slice_cut(&text, '\n', &line))
+		buf_printf(out, "worker=%d " SFMT "\n", worker, SARG(line));
 }
 
 /* ---- all of them ------------------------------------------------------------------------------- */

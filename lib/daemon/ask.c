@@ -1,6 +1,6 @@
 /* daemon/ask.c: see daemon/ask.h.
  *
- * Owns a connection from question to answer.  Blocks, with a limit for each step.  Can fail: all of it; an
+ * Owns a connection from question to answer.  Blocks, with a limit for each step and one for all.  Can fail: all of it; an
  * answer that was cut off is none.  Other hosts are asked through link.c. */
 #include "daemon/ask.h"
 
@@ -8,8 +8,10 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "conf/shared.h"
 #include "daemon/link.h"
@@ -17,7 +19,7 @@
 #include "daemon/remote.h"
 #include "net/connect-unix.h"
 
-#define STEP_MS 60000
+#define STEP_MS 60000               /* for who has set no limit, and within one */
 #define ANSWER  (256 * 1024 * 1024) /* octets of one daemon */
 
 /* ---- on this host ------------------------------------------------------------------------------------ */
@@ -39,10 +41,10 @@ ask_whole(struct slice all, struct buf *answer)
 }
 
 static int
-ask_say(int fd, struct slice line)
+ask_say(int fd, struct slice line, uint64_t until)
 {
 	while (line.n > 0) {
-		int rc = daemon_link_wait(fd, POLLOUT, STEP_MS);
+		int rc = daemon_link_wait(fd, POLLOUT, STEP_MS, until);
 		ssize_t n;
 
 		if (rc < 0)
@@ -55,12 +57,12 @@ ask_say(int fd, struct slice line)
 }
 
 static int
-ask_hear(int fd, struct buf *all)
+ask_hear(int fd, struct buf *all, uint64_t until)
 {
 	ssize_t n = 1;
 
 	while (n > 0) {
-		int rc = daemon_link_wait(fd, POLLIN, STEP_MS);
+		int rc = daemon_link_wait(fd, POLLIN, STEP_MS, until);
 
 		if (rc < 0)
 			return rc;
@@ -73,32 +75,43 @@ ask_hear(int fd, struct buf *all)
 	return 0;
 }
 
+/* A process that accepts nobody, stopped perhaps, has its queue full sooner or later: the kernel does not say when
+ * there is room, so that it is tried again. */
 static int
-ask_connect(const char *daemon, const char *kind)
+ask_connect(const char *daemon, const char *kind, uint64_t until)
 {
+	const struct timespec moment = { .tv_nsec = 20 * 1000000 };
 	char *path = mem_printf("%s/%s.%s", shared.rundir, daemon, kind);
-	int fd = connect_unix(path, SOCK_STREAM);
+	int fd;
 
+	while ((fd = connect_unix(path, SOCK_STREAM | SOCK_NONBLOCK)) == -EAGAIN) {
+		if (clock_mono_ms() >= until) {
+			fd = -ETIMEDOUT;
+			break;
+		}
+		nanosleep(&moment, NULL);
+	}
 	mem_free(&path);
 	return fd;
 }
 
 /* Who may not control a daemon of another user may still tell it to forget, being of the group. */
 static int
-ask_here(const char *daemon, struct slice line, struct buf *answer)
+ask_here(const char *daemon, struct slice line, uint64_t until, struct buf *answer)
 {
-	int fd = ask_connect(daemon, "ctl"), rc;
+	uint64_t in = until ? until : clock_mono_ms() + STEP_MS;
+	int fd = ask_connect(daemon, "ctl", in), rc;
 	struct buf said = { 0 };
 	struct slice user;
 
 	if (fd == -EACCES && daemon_forget_parse(slice_trim(line), &user))
-		fd = ask_connect(daemon, "news");
+		fd = ask_connect(daemon, "news", in);
 	if (fd < 0)
 		return fd;
 	buf_printf(&said, "+" SFMT, SARG(line));
-	rc = ask_say(fd, buf_get(&said));
+	rc = ask_say(fd, buf_get(&said), until);
 	buf_clear(&said);
-	if (rc == 0 && (rc = ask_hear(fd, &said)) == 0)
+	if (rc == 0 && (rc = ask_hear(fd, &said, until)) == 0)
 		rc = ask_whole(buf_get(&said), answer);
 	buf_fini(&said);
 	(void)close(fd);
@@ -108,7 +121,8 @@ ask_here(const char *daemon, struct slice line, struct buf *answer)
 /* ---- on another one ---------------------------------------------------------------------------------- */
 
 static int
-ask_there(const char *host, const char *daemon, struct slice line, struct buf *answer, char **why)
+ask_there(const char *host, const char *daemon, struct slice line, uint64_t until,
+    struct buf *answer, char **why)
 {
 	int port = daemon_remote_port(daemon), rc;
 	struct daemon_link *l;
@@ -117,7 +131,7 @@ ask_there(const char *host, const char *daemon, struct slice line, struct buf *a
 		*why = mem_str("it has no place on other hosts");
 		return -EPROTO;
 	}
-	rc = daemon_link_open(host, host, port, &l, why);
+	rc = daemon_link_open(host, host, port, until, &l, why);
 	if (rc < 0)
 		return rc;
 	rc = daemon_link_write(l, line, why);
@@ -135,15 +149,17 @@ ask_there(const char *host, const char *daemon, struct slice line, struct buf *a
 }
 
 int
-daemon_ask(const char *host, const char *daemon, struct slice text, struct buf *answer, char **why)
+daemon_ask(const char *host, const char *daemon, struct slice text, int ms, struct buf *answer,
+    char **why)
 {
+	uint64_t until = ms ? clock_mono_ms() + (uint64_t)ms : 0;
 	struct buf line = { 0 };
 	int rc;
 
 	*why = NULL;
 	buf_printf(&line, SFMT "\n", SARG(text));
-	rc = host ? ask_there(host, daemon, buf_get(&line), answer, why) :
-		    ask_here(daemon, buf_get(&line), answer);
+	rc = host ? ask_there(host, daemon, buf_get(&line), until, answer, why) :
+		    ask_here(daemon, buf_get(&line), until, answer);
 	buf_fini(&line);
 	return rc;
 }

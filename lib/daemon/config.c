@@ -458,6 +458,24 @@ config_load(bool reload, char **why)
 }
 
 bool
+config_reload(bool (*load)(char **why), bool (*check)(struct buf *why), struct buf *out)
+{
+	char *why = NULL;
+	bool good;
+
+	notify_reloading();
+	good = config_verify(&why) && (load ? load(&why) : config_load(true, &why) == 0);
+	buf_str(out, why ? why : "");
+	good = good && (!check || check(out));
+	config_log(good ? LOG_WARN : LOG_ERROR, good ? "reload_partial" : "reload_failed", why);
+	if (good)
+		log_event(LOG_INFO, "reload", "pid=%d", (int)getpid());
+	buf_str(out, good ? "ok\n" : "error: the old configuration stays\n");
+	notify_send("READY=1\n");
+	return good;
+}
+
+bool
 daemon_conf_again(char **why)
 {
 	return conf_read(daemon_self.schemas, daemon_self.nschemas, daemon_self.shared_path,

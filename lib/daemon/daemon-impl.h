@@ -47,6 +47,9 @@ bool config_paths(const char *file);
 bool config_verify(char **why);
 /* Reads them, makes the TLS contexts.  0, or -errno; *why (heap) may hold warnings too. */
 int config_load(bool reload, char **why) MUSTCHECK;
+/* All of a reload in the process that has the control socket: the supervisor is told, `load` (NULL: config_load) reads what has been verified,
+ * `check` (or NULL) may refuse it afterwards.  Appends the answer; false: the old one stays. */
+bool config_reload(bool (*load)(char **why), bool (*check)(struct buf *why), struct buf *out);
 /* Logs each line of why as `event`, and frees it. */
 void config_log(enum log_level level, const char *event, char *why);
 
@@ -150,6 +153,9 @@ void announce_drain(void); /* those that have said nothing yet are closed */
  * and which ends in drain(); -errno when the number is wrong; 0: it was another line.  Appends the
  * answer. */
 int admin_spread(struct slice line, void (*drain)(void), struct buf *out);
+/* The first line of `status`, and the lines of one of several workers. */
+void admin_header(struct buf *out);
+void admin_of_worker(struct buf *out, int worker, struct slice text);
 /* In a worker: false, it is not one of these verbs. */
 bool admin_answer(struct slice line, struct buf *out);
 

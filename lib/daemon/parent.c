@@ -3,7 +3,8 @@
  *
  * Owns the workers, their channels, and the control lines that they are answering.  A worker can
  * die at any moment: its share of an answer counts as given, and it is started again, after a
- * growing pause when it did not live long; one that never was ready ends the daemon.  Workers
+ * growing pause when it did not live long; one that never was ready ends the daemon.  One that lives and does
+ * not answer, a stopped one, counts as having said so after ANSWER_MS, for the others' answers are somebody's wish.  Workers
  * die with the parent.  A new configuration is checked in a process of its own before any worker
  * hears of it. */
 #include <errno.h>
@@ -25,6 +26,7 @@
 #define BACKOFF_FIRST 100 /* ms before a worker that died early is started again */
 #define BACKOFF_MOST  10000
 #define LIVED_MS      10000 /* who lived so long is started again at once */
+#define ANSWER_MS     5000  /* for a worker to answer a line: less than tools wait (tmctl) */
 
 /* The parent's end of a worker's channel; outlives the worker by a turn. */
 struct link {
@@ -47,6 +49,7 @@ struct request {
 	struct list link;
 	uint32_t id;
 	struct ctl_conn *conn; /* NULL when the asker has gone */
+	struct deadline late;  /* ANSWER_MS: who has not spoken then is stuck, or stopped */
 	bool status, watchdog, metrics;
 	int left;         /* answers to come */
 	bool known;       /* somebody knew the line */
@@ -83,28 +86,14 @@ parent_worker_say(struct worker *w, uint32_t id, enum packet_kind kind, struct s
 }
 
 static void
-header(struct buf *out)
-{
-	buf_printf(out, "daemon=%s version=%s pid=%d workers=%lld state=%s uptime=%llu\n",
-	    daemon_self.d->name, TIERMAIL_VERSION, (int)getpid(), (long long)daemon_self.nworkers,
-	    daemon_self.draining    ? "draining" :
-		daemon_self.leaving ? "leaving" :
-				      "running",
-	    (unsigned long long)((clock_mono_ms() - daemon_self.started_ms) / 1000));
-}
-
-static void
 worker_status(struct buf *out, const struct worker *w, struct slice text)
 {
-	struct slice line;
-
 	buf_printf(out, "worker=%d pid=%d state=%s restarts=%llu\n", w->index, (int)w->pid,
 	    w->ready   ? "ready" :
 		w->pid ? "starting" :
 			 "waiting",
 	    (unsigned long long)w->restarts);
-	while (slice_cut(&text, '\n', &line))
-		buf_printf(out, "worker=%d " SFMT "\n", w->index, SARG(line));
+	admin_of_worker(out, w->index, text);
 }
 
 static void
@@ -113,6 +102,7 @@ request_free(struct request *q)
 	for (int64_t i = 0; i < daemon_self.nworkers; i++)
 		buf_fini(&q->text[i]);
 	list_remove(&q->link);
+	deadline_clear(&q->late);
 	free(q->text);
 	free(q->waiting);
 	free(q);
@@ -132,7 +122,7 @@ request_over(struct request *q)
 		return;
 	}
 	if (q->status)
-		header(&out);
+		admin_header(&out);
 	for (int64_t i = 0; i < daemon_self.nworkers; i++) {
 		if (q->status)
 			worker_status(&out, &workers[i], buf_get(&q->text[i]));
@@ -158,6 +148,7 @@ request_new(struct ctl_conn *conn)
 	q->text = mem_array((size_t)daemon_self.nworkers, sizeof(*q->text));
 	q->waiting = mem_array((size_t)daemon_self.nworkers, sizeof(*q->waiting));
 	list_init(&q->link);
+	deadline_init(&q->late);
 	list_push(&requests, &q->link);
 	if (conn)
 		control_hold(conn, &q->conn);
@@ -184,14 +175,35 @@ request_answered(struct request *q, struct worker *w)
 
 /* It will not say it any more.  What there is of an answer is no answer, and the others' alone would look like all. */
 static void
-request_broken(struct request *q, struct worker *w)
+request_broken(struct request *q, struct worker *w, const char *what)
 {
 	buf_clear(&q->text[w->index]);
 	if (!q->watchdog) {
 		q->known = true;
-		buf_printf(&q->text[w->index], "error: worker %d has died\n", w->index);
+		buf_printf(&q->text[w->index], "error: worker %d %s\n", w->index, what);
 	}
 	request_answered(q, w);
+}
+
+static void
+request_on_late(struct deadline *d)
+{
+	struct request *q = CONTAINER(d, struct request, late);
+
+	for (int64_t i = 0, left = q->left; left > 0; i++) /* after the last one q is gone */
+		if (q->waiting[i]) {
+			left--;
+			request_broken(q, &workers[i], "does not answer");
+		}
+}
+
+static void
+request_sent(struct request *q)
+{
+	if (q->left == 0)
+		request_over(q);
+	else
+		deadline_set(&q->late, &daemon_self.loop, ANSWER_MS, request_on_late);
 }
 
 static void
@@ -199,8 +211,7 @@ ask_all(struct request *q, struct slice line)
 {
 	for (int64_t i = 0; i < daemon_self.nworkers; i++)
 		request_send(q, &workers[i], line);
-	if (q->left == 0)
-		request_over(q);
+	request_sent(q);
 }
 
 /* `pong` means that a loop which serves clients is turning. */
@@ -209,34 +220,22 @@ ask_one(struct request *q)
 {
 	for (int64_t i = 0; i < daemon_self.nworkers && q->left == 0; i++)
 		request_send(q, &workers[next_ping++ % (size_t)daemon_self.nworkers], S("ping"));
-	if (q->left == 0)
-		request_over(q);
+	request_sent(q);
 }
 
 /* ---- reload and drain -------------------------------------------------------------------- */
 
-static bool
+/* What the workers could not read, confined as they are, they keep as it was. */
+static void
 parent_reload(struct buf *out)
 {
-	char *why = NULL;
-	bool good;
+	bool good = config_reload(NULL, confine_check, out);
 
-	notify_reloading();
-	good = config_verify(&why) && config_load(true, &why) == 0;
-	buf_str(out, why ? why : "");
-	/* The workers could not read it, and keep what they have. */
-	good = good && confine_check(out);
-	config_log(good ? LOG_WARN : LOG_ERROR, good ? "reload_partial" : "reload_failed", why);
 	for (int64_t i = 0; good && i < daemon_self.nworkers; i++) {
 		int rc = parent_worker_say(&workers[i], 0, PACKET_RELOAD, S(""));
 
 		(void)rc; /* one that starts now reads the new files anyway */
 	}
-	if (good)
-		log_event(LOG_INFO, "reload", "pid=%d", (int)getpid());
-	buf_str(out, good ? "ok\n" : "error: the old configuration stays\n");
-	notify_send("READY=1\n");
-	return good;
 }
 
 static void
@@ -390,7 +389,7 @@ worker_died(struct worker *w, int status)
 	}
 	counters_restarted((size_t)w->index);
 	list_each(q, &requests, struct request, link) if (q->waiting[w->index])
-	    request_broken(q, w);
+	    request_broken(q, w, "has died");
 	if (!(daemon_self.draining || upgrade_retired()) || !WIFEXITED(status) ||
 	    WEXITSTATUS(status) != 0)
 		log_event(LOG_ERROR, "worker_died", "worker=%d signal=%d status=%d", w->index,
@@ -491,7 +490,7 @@ parent_on_signal(int sig)
 	if (sig == SIGCHLD)
 		on_children();
 	else if (sig == SIGHUP)
-		(void)parent_reload(&out);
+		parent_reload(&out);
 	else if (sig == SIGUSR2)
 		upgrade_start();
 	else
@@ -523,7 +522,7 @@ parent_on_ask(struct ctl_conn *c, struct slice line)
 	if (upgrade_concerns(line))
 		upgrade_tell(line);
 	if (slice_eq(line, S("reload"))) {
-		(void)parent_reload(&out);
+		parent_reload(&out);
 	} else if (slice_eq(line, S("drain"))) {
 		buf_lit(&out, "ok\n");
 	} else if ((rc = admin_spread(line, parent_drain, &out)) != 0) {

@@ -55,23 +55,6 @@ daemon_drain(void)
 		single_drain();
 }
 
-static bool
-single_reload(struct buf *out)
-{
-	char *why = NULL;
-	bool good;
-
-	notify_reloading();
-	good = config_verify(&why) && worker_reload(&why);
-	buf_str(out, why ? why : "");
-	config_log(good ? LOG_WARN : LOG_ERROR, good ? "reload_partial" : "reload_failed", why);
-	if (good)
-		log_event(LOG_INFO, "reload", "pid=%d", (int)getpid());
-	buf_str(out, good ? "ok\n" : "error: the old configuration stays\n");
-	notify_send("READY=1\n");
-	return good;
-}
-
 static void
 single_on_signal(int sig)
 {
@@ -80,7 +63,7 @@ single_on_signal(int sig)
 	if (sig == SIGUSR2)
 		upgrade_refuse("it is one process: restart it");
 	else if (sig == SIGHUP && !is_master())
-		(void)single_reload(&out);
+		(void)config_reload(worker_reload, NULL, &out);
 	else
 		single_drain();
 	buf_fini(&out);
@@ -89,12 +72,7 @@ single_on_signal(int sig)
 static void
 single_status(struct buf *out)
 {
-	buf_printf(out, "daemon=%s version=%s pid=%d workers=0 state=%s uptime=%llu\n",
-	    daemon_self.d->name, TIERMAIL_VERSION, (int)getpid(),
-	    daemon_self.draining    ? "draining" :
-		daemon_self.leaving ? "leaving" :
-				      "running",
-	    (unsigned long long)((clock_mono_ms() - daemon_self.started_ms) / 1000));
+	admin_header(out);
 	(void)worker_answer(S("status"), out);
 }
 
@@ -116,7 +94,7 @@ single_on_ask(struct ctl_conn *c, struct slice line)
 	else if (slice_eq(line, S("metrics")))
 		single_metrics(&out);
 	else if (slice_eq(line, S("reload")))
-		(void)single_reload(&out);
+		(void)config_reload(worker_reload, NULL, &out);
 	else if (slice_eq(line, S("drain")))
 		buf_lit(&out, "ok\n");
 	else if ((rc = admin_spread(line, single_drain, &out)) != 0)

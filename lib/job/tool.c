@@ -70,7 +70,7 @@ job_tool_ask_host(struct job_tool *t, struct slice line)
 	mem_free(&t->why);
 	buf_clear(&t->in);
 	t->at = 0;
-	e = daemon_ask(t->host, "jobctl", slice_str(question), &t->in, &t->why);
+	e = daemon_ask(t->host, "jobctl", slice_str(question), 0, &t->in, &t->why);
 	if (e == 0 && slice_starts(buf_get(&t->in), S("error: ")))
 		job_tool_refused(t);
 	mem_free(&question);

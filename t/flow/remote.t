@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Administration from other hosts: tmctl -H over TLS, every verb by each role of certificate, who asked in the log,
 and strangers who get nothing."""
-import json, os, random, re, socket, ssl, subprocess, sys
+import json, os, random, re, signal, socket, ssl, subprocess, sys, time
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
 import tm, wire
@@ -48,6 +48,17 @@ tm.is_((r.returncode, r.stdout), (0, "kicked=1\n"), "kick ends it")
 tm.ok(wire.logged(sb, "imapd", "ev=control ", "by=alice.admin.test", "from=remote", "kick"), "and the log says who asked")
 tm.is_(tmctl(ALICE, "-d", "imapd", "who", "user=nobody@x.test").returncode, 1, "nobody there: as on the host itself")
 tm.is_(tmctl(ALICE, "-d", "channel-master", "ping").returncode, 69, "what has no control socket has none from afar")
+
+# ---- what serves other hosts is stopped: it is named, and waited for no longer than was asked for
+pid = next(json.loads(l)["pid"] for l in tmctl(ALICE, "-j", "-d", "stored", "status").stdout.splitlines())
+os.kill(pid, signal.SIGSTOP)
+began = time.monotonic()
+r = tmctl(ALICE, "-t", "1", "-d", "stored,imapd", "ping")
+took = time.monotonic() - began
+os.kill(pid, signal.SIGCONT)
+tm.is_((r.returncode, r.stdout, r.stderr), (69, "imapd: pong\n", f"tmctl: {HOST}: stored: no answer within 1 s\n"), "a daemon of another host that is stopped")
+tm.ok(took < 4 * tm.SLOW, f"is not waited for ({took:.1f})")
+
 
 def ask(conf, line, daemon="imapd"):
     """By hand: tmctl would not send all of these."""

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """tmctl and the health listeners: who is there, one of them sent away, a drain that takes its time, and what
 load balancers hear meanwhile."""
-import json, os, select, socket, sys, time
+import json, os, select, signal, socket, sys, time
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
 import tm, wire
@@ -105,6 +105,49 @@ with open(sb.conf("mmpd.conf"), "w") as f:
 tm.is_(tmctl("-d", "nobody", "ping")[0], 69, "a daemon that is not there: exit 69")
 tm.is_([tmctl(*a)[0] for a in (["frobnicate"], [], ["drain"], ["-d", "a/b", "ping"], ["ping", "x\ny"])], [64] * 5, "mistakes: exit 64")
 tm.is_([tmctl("-d", "mmpd", "drain", n)[0] for n in ("x", "-1", "99999999")], [65] * 3, "drain in no number of seconds: exit 65")
+
+# ---- who does not answer is named, and nobody waits for him for ever
+def stopped(pid, *args):
+    """What tmctl says while that process is stopped, and how long it took."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        return (*tmctl(*args), time.monotonic() - began)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+workers = {r["worker"]: r["pid"] for r in fields("-d", "mmpd", "status") if "pid" in r and "worker" in r}
+tm.is_(sorted(workers), [0, 1], "the two workers of mmpd")
+rc, lines, err, took = stopped(workers[1], "-d", "mmpd,imapd", "status")
+tm.ok(rc == 65 and "mmpd: worker=1 error: worker 1 does not answer" in lines, "a stopped worker is named: exit 65")
+tm.ok(any(line.startswith("mmpd: worker=0 pid=") for line in lines) and any(line.startswith("imapd: daemon=imapd") for line in lines), "the other one and other daemons have their say")
+tm.ok(took < 9 * tm.SLOW, f"within seconds ({took:.1f})")
+tm.ok(tm.wait_for(lambda: tmctl("-d", "mmpd", "status")[0] == 0), "and goes on with it as if nothing had been")
+tm.is_(stopped(workers[0], "-d", "mmpd", "who", "user=nobody")[:2], (65, ["error: worker 0 does not answer"]), "who: an error, and not nobody")
+parent = [r for r in fields("-d", "mmpd", "status") if "daemon" in r][0]["pid"]
+for daemon, pid in (("mmpd", parent), ("stored", sb.pid("stored"))):
+    rc, lines, err, took = stopped(pid, "-t", "1", "-d", f"{daemon},imapd", "ping")
+    tm.is_((rc, lines, err), (69, ["imapd: pong"], f"tmctl: {daemon}: no answer within 1 s\n"), f"{daemon} is stopped as a whole: exit 69")
+    tm.ok(1 <= took < 4 * tm.SLOW, f"after the time that was given ({took:.1f})")
+# Its queue of those who wait is full some time.
+os.kill(parent, signal.SIGSTOP)
+queue = []
+while len(queue) < 5000:
+    s = socket.socket(socket.AF_UNIX)
+    s.setblocking(False)
+    try:
+        s.connect(sb.env["RUNDIR"] + "/mmpd.ctl")
+    except BlockingIOError:
+        break
+    queue.append(s)
+rc, lines, err = tmctl("-t", "1", "-d", "mmpd", "ping")
+tm.is_((len(queue) < 5000, rc, err), (True, 69, "tmctl: mmpd: no answer within 1 s\n"), "nor for a place in it")
+for s in queue:
+    s.close()
+os.kill(parent, signal.SIGCONT)
+tm.ok(tm.wait_for(lambda: tmctl("-d", "mmpd", "ping")[0] == 0), "then it answers again")
+tm.is_([tmctl("-t", n, "ping")[0] for n in ("0", "x", "3601")], [64] * 3, "a limit that is none: exit 64")
 
 # ---- health
 tm.ok(http().startswith("HTTP/1.1 200 ") and http().endswith("\r\n\r\nok\n"), "health of mmpd: 200")
