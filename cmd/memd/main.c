@@ -78,17 +78,37 @@ static const struct conf_key host_keys[] = {
 };
 #undef AT
 
-static const struct conf_section host_section = {
-	.name = "host",
-	.size = sizeof(struct memd_section),
-	.keys = host_keys,
-	.nkeys = NELEM(host_keys),
-	.items = (void ***)&config.sections,
-	.arg_at = offsetof(struct memd_section, name),
-	.help = "A store that is not as store.* says; * stands for all without a section.",
+#define AT(m) (void *)offsetof(struct memd_autoconfig, m)
+static const struct conf_key autoconfig_keys[] = {
+	{ "services", CONF_LIST, AT(services), NULL, 0, 0, RELOAD, NULL,
+	    "Servers, the best first: imaps://HOST:PORT, imap, pop3s, pop3, submissions, submission." },
+	{ "name", CONF_STR, AT(name), "", 0, 0, RELOAD, NULL,
+	    "What people are shown of it; empty: the domain." },
+};
+#undef AT
+
+static const struct conf_section sections[] = {
+	{
+	    .name = "host",
+	    .size = sizeof(struct memd_section),
+	    .keys = host_keys,
+	    .nkeys = NELEM(host_keys),
+	    .items = (void ***)&config.sections,
+	    .arg_at = offsetof(struct memd_section, name),
+	    .help = "A store that is not as store.* says; * stands for all without a section.",
+	},
+	{
+	    .name = "autoconfig",
+	    .size = sizeof(struct memd_autoconfig),
+	    .keys = autoconfig_keys,
+	    .nkeys = NELEM(autoconfig_keys),
+	    .items = (void ***)&config.autoconfigs,
+	    .arg_at = offsetof(struct memd_autoconfig, domain),
+	    .help = "What mail programs are told of a domain's servers; * stands for all without a section.",
+	},
 };
 
-static const struct conf_schema schema = { keys, NELEM(keys), &host_section, 1 };
+static const struct conf_schema schema = { keys, NELEM(keys), sections, NELEM(sections) };
 
 static const struct metric metrics[] = {
 	[M_CONNECTIONS] = { "mem_connections", COUNTER, "Connections accepted." },
@@ -112,6 +132,8 @@ static const struct metric metrics[] = {
 	    "Requests refused at once: the store is taken for dead, or too many wait for it." },
 	[M_STORE_PROBES] = { "mem_store_probes", COUNTER, "Questions whether a dead store is back." },
 	[M_REFERRALS] = { "mem_referrals", COUNTER, "Requests followed to where a store said the user is." },
+	[M_AUTOCONFIGS] = { "mem_autoconfigs", COUNTER,
+	    "Mail programs that were told where their servers are." },
 	[M_DIRECTORY] = { "mem_directory_blind", GAUGE, DIR_METRIC_HELP },
 	{ NULL, COUNTER, NULL },
 };
@@ -265,6 +287,7 @@ memd_check(struct buf *why)
 			good = false;
 		}
 	good = memd_check_listeners(why) && good;
+	good = memd_autoconfig_check(why) && good;
 	return memd_store_check(why) && good;
 }
 

@@ -12,6 +12,7 @@
  *	body.c     what is told to these two, in JSON
  *	proxy.c    a request of JMAP to the user's store, and its answer back
  *	reach.c    ... a connection to that store
+ *	autoconfig.c    tells mail programs where the servers of an address are
  *	store.c    the stores as configured, and a probe whether one that was down is back
  *
  * memd keeps nothing of anybody: who is logged in stands in a sealed cookie, and whether that session lives with the
@@ -44,6 +45,13 @@ struct memd_section {
 	char *certificate_name; /* empty: NAME */
 };
 
+/* An [autoconfig DOMAIN] section; "*" for the domains without one of their own. */
+struct memd_autoconfig {
+	char *domain;
+	char **services; /* SCHEME://HOST[:PORT], the best first */
+	char *name;      /* that people are shown; empty: the domain */
+};
+
 struct memd_conf {
 	int64_t workers;
 	int64_t clients, per_client, per_user; /* limit.*, see daemon/admit.h */
@@ -61,6 +69,7 @@ struct memd_conf {
 	int64_t attempts, down_failures, retry;
 	int64_t kept, rest; /* store.kept: connections at rest; store.rest, ms: and how long */
 	struct memd_section **sections;
+	struct memd_autoconfig **autoconfigs;
 };
 extern struct memd_conf config;
 
@@ -83,7 +92,7 @@ extern struct memd memd;
 enum memd_metric {
 	M_CONNECTIONS, M_SESSIONS, M_REQUESTS, M_BAD, M_API, M_STREAMS, M_LOGINS, M_LOGIN_FAILED, M_PASSWORDS, M_FOREIGN,
 	M_ENDED, M_STORE_ANSWERED, M_STORE_US, M_STORE_FAILED, M_STORES_DOWN, M_STORE_DOWNS, M_STORE_SHUNNED, M_STORE_PROBES,
-	M_REFERRALS, M_DIRECTORY
+	M_REFERRALS, M_AUTOCONFIGS, M_DIRECTORY
 };
 /* clang-format on */
 
@@ -249,6 +258,12 @@ void memd_reach_tried(struct memd_reach *r, enum backend_tried how, struct slice
 void memd_reach_leave(struct memd_reach *r);
 void memd_reach_return(struct memd_reach *r);
 void memd_reach_fini(struct memd_reach *r);
+
+/* ---- autoconfig.c */
+/* For whoever asks, before any login. */
+enum http_next memd_autoconfig(struct memd_session *s);
+enum http_next memd_autodiscover(struct memd_session *s);
+bool memd_autoconfig_check(struct buf *why);
 
 /* ---- store.c */
 extern const struct backend_rules memd_rules;

@@ -101,6 +101,10 @@ static const struct {
 	{ "/session", false, memd_whoami },
 	{ "/sessions", false, memd_sessions },
 	{ "/password", false, memd_password },
+	{ "/.well-known/autoconfig/mail/config-v1.1.xml", false, memd_autoconfig },
+	{ "/mail/config-v1.1.xml", false, memd_autoconfig }, /* at autoconfig.DOMAIN */
+	{ "/autodiscover/autodiscover.xml", false, memd_autodiscover },
+	{ "/Autodiscover/Autodiscover.xml", false, memd_autodiscover },
 	{ "/.well-known/jmap", false, route_jmap },
 	{ "/jmap/", true, route_jmap },
 	{ "/", true, route_file },
