@@ -253,12 +253,13 @@ refuse_result(const struct sieve_result *result, struct arena *arena, struct sli
 	return outcome;
 }
 
-/* Without what is the store's, the directory's, or another thing at another place than this. */
+/* Without what is the directory's, or another thing at another place than this; tests that are the store's are found
+ * when it is compiled. */
 static enum refuse_outcome
 refuse_script(struct refuse_run *run, struct slice text, struct arena *arena, struct slice *reason)
 {
-	static const char without[] = "duplicate envelope-dsn environment extlists ihave include "
-				      "mailbox mailboxid special-use vnd.dovecot.environment";
+	static const char without[] = "envelope-dsn environment extlists ihave include "
+				      "vnd.dovecot.environment";
 	struct sieve_limits limits = sieve_limits_default;
 	struct sieve_options o = rules_options;
 	struct buf why = { 0 }; /* lmtpd tells of it */

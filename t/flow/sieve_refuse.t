@@ -4,7 +4,7 @@ import base64, imaplib, smtplib, subprocess
 import tm
 from milterd import Milter, frame, header, text
 
-sb = tm.Sandbox("--users", "4", *(w for d in ("pop3d", "mmpd", "memd", "jmapd", "sieved") for w in ("--without", d)))
+sb = tm.Sandbox("--users", "10", *(w for d in ("pop3d", "mmpd", "memd", "jmapd", "sieved") for w in ("--without", d)))
 e = sb.env
 SENDER = f"{sb.user(4)}@{sb.domain}"
 
@@ -121,6 +121,45 @@ tm.is_(send("new sender", 1, sender="old@else.test")[0], 250, "the sender is the
 arrives(1, "new sender")
 filter_.answer["E"] = lambda c: frame("c")
 tm.is_(send("old sender", 1, sender="old@else.test")[0], 550, "who is refused without it")
+
+# What else a script does, that the relay has run and was not refused by, is done once, at the store.
+with open(sb.conf("smtp-relay.conf")) as f:
+    conf = f.read()
+with open(sb.conf("smtp-relay.conf"), "w") as f:
+    f.write(conf.partition("[milter filter]")[0])
+sb.restart("smtp-relay")
+script(1, '''require ["reject", "copy", "fileinto", "mailbox", "imap4flags", "vacation", "enotify", "editheader"];
+if header :contains "Subject" "no" { reject "no"; stop; }
+addheader "X-Run" "once";
+redirect :copy "%s";
+notify "mailto:%s";
+vacation :addresses "x@x.test" :subject "away" "I am away";
+fileinto :create :flags "$Once" "Acts";
+''' % (f"{sb.user(2)}+acts@{sb.domain}", f"{sb.user(3)}@{sb.domain}"))
+for n in (2, 3):
+    script(n, "")
+    sb.tool("tmctl", "-d", "lmtpd", "forget", f"{sb.user(n)}@{sb.domain}")
+forget("smtp-relay", "lmtpd")
+before = [len(subjects(n)) for n in (2, 3, 4)]
+tm.is_(send("acts", 1)[0], 250, "a script that could reject, and does something else")
+tm.ok(tm.wait_for(lambda: [len(subjects(n)) for n in (2, 3, 4)] == [n + 1 for n in before]), "one copy goes on, one notification, one answer")
+tm.ok(tm.wait_for(sb.queue_empty) and [len(subjects(n)) for n in (2, 3, 4)] == [n + 1 for n in before], "and no more") or tm.diag([subjects(n) for n in (2, 3, 4)])
+kept = sb.messages(1, "Acts")
+tm.is_((len(kept), kept[0].lower().count(b"x-run:")), (1, 1), "one is filed, edited once")
+sent = len(subjects(2))
+tm.is_((send("no acts", 1)[:2], tm.wait_for(sb.queue_empty), len(subjects(2))), ((550, "5.7.1"), True, sent), "what it rejects does none of that")
+
+# The same is asked for eight recipients; more are the store's.
+MANY = [n for n in range(1, 11) if n != 4]
+for n in MANY:
+    script(n, REJECT)
+    for d in ("smtp-relay", "lmtpd"):
+        sb.tool("tmctl", "-d", d, "forget", f"{sb.user(n)}@{sb.domain}")
+before = len(reports())
+tm.is_((send("no eight", *MANY[:8])[:2], len(reports())), ((550, "5.7.1"), before), "eight who reject it")
+tm.is_(send("no nine", *MANY)[0], 250, "of nine nobody is asked here")
+tm.ok(tm.wait_for(lambda: len(reports()) > before and sb.queue_empty()), "and a report tells of it") or tm.diag(subjects(4))
+tm.ok(not any("no nine" in subjects(n) for n in MANY), "none has it")
 
 # It can be left to the stores.
 script(1, REJECT)
