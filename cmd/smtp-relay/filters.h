@@ -55,13 +55,14 @@ struct filters {
 	filters_then then;
 	struct verdict session_no, message_no; /* kind VERDICT_NONE: not refused */
 	bool discard;                          /* the message is to vanish, */
-	unsigned dropped, held_for; /* or for channels that ask for these numbers alone, as bits; is held for them */
+	unsigned dropped,
+	    held_for; /* or for channels that ask for these numbers alone, as bits; is held for them */
 	/* The message, once all of it is here. */
 	struct milter_header header;
 	struct held body, other; /* as it is; as the filter being asked wants it */
 	bool other_begun;
-	struct smtp_body clean; /* on its way into `other`; line ends are CRLF behind it */
-	int other_error;        /* -errno, once it cannot be kept */
+	struct smtp_body clean;       /* on its way into `other`; line ends are CRLF behind it */
+	int other_error;              /* -errno, once it cannot be kept */
 	const char *hold, *hold_some; /* reasons; in the transaction's arena */
 	const char *rcpt_channel, *rcpt_host; /* of the RCPT that is asked about */
 	const struct address *rcpt;

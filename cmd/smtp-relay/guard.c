@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/must.h"
 #include "daemon/sandbox.h"
 #include "guard/policy.h"
 #include "mta/access.h"
@@ -259,22 +260,27 @@ guard_known(const struct addr *peer)
 	return true;
 }
 
+/* Why somebody is refused, without asking anybody. */
+struct guard_no {
+	enum guard_why why;
+	const struct guard_list *list;
+	bool slow;       /* he may hear so late */
+	struct buf text; /* a mapping's words; or empty */
+};
+
 static bool
-guard_blocked(int fd, const struct addr *peer)
+guard_blocked(const struct addr *peer, struct guard_no *no)
 {
 	uint64_t value = guard_table_get(guard.known, guard_key(guard.known, GUARD_BLOCKED, peer));
 	uint16_t mark = (uint16_t)value;
-	enum guard_why why = mark >= GUARD_MARKS ? GUARD_LISTED :
-	    mark == MARK_ERRORS                  ? GUARD_ERRORS :
-						   GUARD_EARLY;
-	const struct guard_list *list = guard_list_find(mark);
 
-	if (!guard_until(value >> MARK_BITS, config.guard_block_ms) ||
-	    (mark >= GUARD_MARKS && !list))
-		return false;
-	if (!guard_tarpit(fd, peer, why, list))
-		guard_refuse(fd, peer, why, list, S(""));
-	return true;
+	no->why = mark >= GUARD_MARKS ? GUARD_LISTED :
+	    mark == MARK_ERRORS       ? GUARD_ERRORS :
+					GUARD_EARLY;
+	no->list = guard_list_find(mark);
+	no->slow = true;
+	return guard_until(value >> MARK_BITS, config.guard_block_ms) &&
+	    (mark < GUARD_MARKS || no->list);
 }
 
 /* ---- tables of the site ------------------------------------------------------------------ */
@@ -296,12 +302,11 @@ guard_allows(const struct addr *peer)
 
 /* PORT_ACCESS, TCP|server|port|client|port; tiermail-mappings(5).  Nothing that would have to be asked. */
 static bool
-guard_mapped(int fd, const struct addr *peer)
+guard_mapped(struct addr here, const struct addr *peer, struct buf *text)
 {
 	const struct mta_mappings *m = relay.channels->mappings;
 	static const struct mta_calls calls;
 	static const struct mta_flags none;
-	struct addr here = { .len = sizeof(here.ss) };
 	char from[ADDR_TEXT], to[ADDR_TEXT];
 	struct mta_mapped r;
 	struct mta_access a;
@@ -310,8 +315,6 @@ guard_mapped(int fd, const struct addr *peer)
 
 	if (!m || !mta_mappings_has(m, S("PORT_ACCESS")))
 		return false;
-	if (getsockname(fd, &here.sa, &here.len) < 0)
-		here.sa.sa_family = AF_UNIX;
 	addr_unmap(&here);
 	buf_printf(&probe, "TCP|%s|%d|%s|%d", addr_host(&here, to), addr_port(&here),
 	    addr_host(peer, from), addr_port(peer));
@@ -319,7 +322,7 @@ guard_mapped(int fd, const struct addr *peer)
 		mta_access_decode(S("PORT_ACCESS"), &r, &a);
 		refused = a.action == MTA_ACCESS_CLOSE;
 		if (refused)
-			guard_refuse(fd, peer, GUARD_MAPPED, NULL, a.text);
+			buf_slice(text, a.text);
 	}
 	mta_mapped_fini(&r);
 	buf_fini(&probe);
@@ -348,33 +351,58 @@ guard_erred(const struct session *s)
 	guard_block(-1, &s->peer, GUARD_ERRORS, NULL);
 }
 
+static struct addr
+guard_here(int fd)
+{
+	struct addr here = { .len = sizeof(here.ss) };
+
+	if (getsockname(fd, &here.sa, &here.len) < 0)
+		here.sa.sa_family = AF_UNIX;
+	return here;
+}
+
+/* Of what costs nothing.  `tested`: he would have to be silent, or lists be asked.  The text is the caller's. */
+static bool
+guard_no(struct addr here, const struct addr *peer, bool tested, struct guard_no *no)
+{
+	*no = (struct guard_no){ 0 };
+	if (guard_among(config.guard_deny, peer)) {
+		no->why = GUARD_DENIED;
+		no->slow = true;
+		return true;
+	}
+	if (guard_fast(peer)) {
+		no->why = GUARD_RATE;
+		return true;
+	}
+	if (guard_mapped(here, peer, &no->text)) {
+		no->why = GUARD_MAPPED;
+		return true;
+	}
+	return (config.guard_errors || tested) && guard_blocked(peer, no);
+}
+
 bool
 guard_takes(struct daemon_listen *l, int fd, const struct relay_peer *who)
 {
 	const struct addr *peer = &who->addr;
+	/* Where the client speaks first, as in TLS from the beginning, nothing it says is too early. */
+	bool tested =
+	    (config.guard_greet_ms && l->tls != TLS_IMPLICIT) || guard_lists_any(GUARD_OF_CLIENT);
+	struct guard_no no;
 
 	if (l->role != ROLE_MX || l->peer_cert == PEER_CERT_DEMAND || who->trusted || who->nobody ||
 	    peer->sa.sa_family == AF_UNIX || (addr_loopback(peer) && !who->announced) ||
-	    guard_allows(peer))
+	    guard_allows(peer) || guard_among(config.xclient, peer)) /* he tells of whom it is */
 		return false;
-	if (guard_among(config.guard_deny, peer)) {
-		if (!guard_tarpit(fd, peer, GUARD_DENIED, NULL))
-			guard_refuse(fd, peer, GUARD_DENIED, NULL, S(""));
+	if (guard_no(guard_here(fd), peer, tested, &no)) {
+		if (!no.slow || !guard_tarpit(fd, peer, no.why, no.list))
+			guard_refuse(fd, peer, no.why, no.list, buf_get(&no.text));
+		buf_fini(&no.text);
 		return true;
 	}
-	if (guard_fast(peer)) {
-		guard_refuse(fd, peer, GUARD_RATE, NULL, S(""));
-		return true;
-	}
-	if (guard_mapped(fd, peer))
-		return true;
-	if (config.guard_errors && guard_blocked(fd, peer))
-		return true;
-	/* Where the client speaks first, as in TLS from the beginning, nothing it says is too early. */
-	if ((!config.guard_greet_ms || l->tls == TLS_IMPLICIT) && !guard_lists_any(GUARD_OF_CLIENT))
+	if (!tested)
 		return false;
-	if (guard_blocked(fd, peer))
-		return true;
 	if (guard_known(peer)) {
 		metric_add(M_GUARD_KNOWN, 1);
 		return false;
@@ -382,4 +410,60 @@ guard_takes(struct daemon_listen *l, int fd, const struct relay_peer *who)
 	if (!guard_wait_start(l, fd, who))
 		guard_refuse(fd, peer, GUARD_BUSY, NULL, S(""));
 	return true;
+}
+
+/* ---- clients whom a proxy has told of ----------------------------------------------------- */
+
+static void
+guard_told_lists(void *arg, const struct guard_lists_answer *a)
+{
+	struct session *s = CAST(arg, struct session, SESSION_MAGIC);
+	void (*then)(struct session *, const struct verdict *) = s->sender_then;
+	struct verdict v;
+
+	s->sender_asked = NULL;
+	s->sender_then = NULL;
+	if (a->score < config.guard_threshold) {
+		guard_pass(&s->peer, a->all);
+		then(s, NULL);
+		return;
+	}
+	guard_block(-1, &s->peer, GUARD_LISTED, a->worst);
+	v = guard_verdict(&s->peer, GUARD_LISTED, a->worst);
+	then(s, &v);
+}
+
+enum guard_told
+guard_told(struct session *s, struct verdict *v,
+    void (*then)(struct session *, const struct verdict *))
+{
+	bool lists = guard_lists_any(GUARD_OF_CLIENT);
+	struct guard_no no;
+	struct addr here;
+
+	if (s->trusted || guard_allows(&s->peer))
+		return GUARD_TOLD_YES;
+	stream_local(&s->smtp.line.io, &here);
+	if (guard_no(here, &s->peer, lists, &no)) {
+		*v = guard_verdict(&s->peer, no.why, no.list);
+		if (no.text.n) {
+			struct verdict words =
+			    verdict_parse_reply(verdict_reply(v), buf_get(&no.text));
+
+			memcpy(v->text, words.text, sizeof(v->text));
+		}
+		guard_log(&s->peer, no.why, no.list);
+		buf_fini(&no.text);
+		return GUARD_TOLD_NO;
+	}
+	if (!lists)
+		return GUARD_TOLD_YES;
+	if (guard_known(&s->peer)) {
+		metric_add(M_GUARD_KNOWN, 1);
+		return GUARD_TOLD_YES;
+	}
+	s->smtp.told = 1; /* who goes meanwhile is asked about no more: sender_forget */
+	s->sender_then = then;
+	s->sender_asked = guard_lists_ask(GUARD_OF_CLIENT, &s->peer, S(""), guard_told_lists, s);
+	return s->sender_asked ? GUARD_TOLD_WAIT : GUARD_TOLD_YES;
 }

@@ -46,6 +46,12 @@ bool guard_check(struct buf *why);
 /* True: the descriptor is the guard's; it ends, or comes back by relay_session_begin.  False: it may begin. */
 bool guard_takes(struct daemon_listen *l, int fd, const struct relay_peer *who);
 
+/* May a client of whom a proxy tells (xclient.c) come in, which has been the session's peer since?  What would be asked of
+ * who connects, but for silence.  GUARD_TOLD_NO: *no says why; GUARD_TOLD_WAIT: then(s, NULL, or why not) follows. */
+enum guard_told { GUARD_TOLD_YES, GUARD_TOLD_NO, GUARD_TOLD_WAIT };
+enum guard_told guard_told(struct session *s, struct verdict *no,
+    void (*then)(struct session *, const struct verdict *));
+
 /* Is he of guard.allow? */
 bool guard_allows(const struct addr *peer);
 

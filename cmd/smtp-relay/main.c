@@ -112,6 +112,8 @@ static const struct conf_key keys[] = {
 	    "Accounts (uid@domain) whose messages may go before others'; * is everybody with one." },
 	{ "relay.networks", CONF_LIST, &config.relay_networks, "", 0, 0, RELOAD, "network",
 	    "Client addresses (CIDR) that may send anywhere on mx listeners." },
+	{ "relay.xclient", CONF_LIST, &config.xclient, "", 0, 0, RELOAD, "network",
+	    "Proxies (CIDR) that say by XCLIENT whose session it is, on mx listeners." },
 	{ "relay.xforward", CONF_LIST, &config.xforward, "", 0, 0, RELOAD, "network",
 	    "Content filters (CIDR) that may say by XFORWARD whose mail it is, on mx listeners." },
 	{ "relay.domains", CONF_LIST, &config.relay_domains, "", 0, 0, RELOAD, "domain",

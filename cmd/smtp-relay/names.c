@@ -99,3 +99,13 @@ names_end(struct session *s)
 	s->name_good = false;
 	mem_free(&s->name);
 }
+
+void
+names_told(struct session *s, const char *name, bool good)
+{
+	names_end(s);
+	if (name) {
+		s->name = mem_str(name);
+		s->name_good = good;
+	}
+}

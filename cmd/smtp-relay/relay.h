@@ -3,7 +3,7 @@
  *	main.c     tables of configuration, metrics and the daemon; start, reload, drain
  *	session.c  a session's life and its commands: policy on lib/smtp/server
  *	auth.c     AUTH
- *	xclient.c  XCLIENT: a proxy that has asked for the password itself
+ *	xclient.c  XCLIENT: a proxy says whose session it is
  *	xforward.c XFORWARD: whose mail a content filter sends
  *	sender.c   MAIL of strangers: may this sender be?
  *	srs.c      senders of others that go on, and their way back
@@ -87,6 +87,7 @@ struct config {
 	char **any_sender;     /* accounts; "*" = all */
 	char **proxies;        /* auth.proxies: names of those that act for users */
 	char **relay_networks, **relay_domains;
+	char **xclient;     /* networks that may say XCLIENT at mx listeners */
 	char **xforward;    /* networks that may say XFORWARD */
 	char **auth_names;  /* of our filters, besides hostname */
 	char **spam_fields; /* in which they say what they make of it: claims.c */
@@ -161,7 +162,8 @@ struct session {
 	bool loopback, trusted;    /* trusted: relay.networks, or a store's certificate */
 	bool ours;                 /* a program of the suite, by its uid, group or certificate */
 	bool demand;               /* ROLE_MX: nobody but who is trusted, and with TLS */
-	bool proxy;                /* the peer may say XCLIENT: until it has */
+	bool proxy;                /* the peer may say XCLIENT: until it has; */
+	bool xclient;              /* the same at mx, for whoever it is */
 	uid_t uid;                 /* ROLE_LOCAL */
 	char *account;             /* authenticated: uid@domain; heap */
 	char *language;            /* ... and what it prefers (preferredLanguage); heap, or NULL */
@@ -234,7 +236,7 @@ struct session {
 	const struct address *policy_rcpt;
 	enum dir_spam policy_say; /* what he, or his domain, says of services */
 	size_t policy_at;         /* the service that is asked */
-	struct access *access; /* access.h; NULL: no table has said anything */
+	struct access *access;    /* access.h; NULL: no table has said anything */
 	struct terms {
 		int64_t blocks; /* most KiB, -1 = no limit, as all of these */
 		int64_t rcpts;  /* recipients that are taken */
@@ -365,6 +367,8 @@ void terms_envelope(struct session *s);
 /* names.c: the client's name, asked for when the session begins (relay.client_names). */
 void names_begin(struct session *s);
 void names_end(struct session *s);
+/* A proxy has told; NULL: there is none. */
+void names_told(struct session *s, const char *name, bool good);
 void names_wait(struct session *s,
     void (*then)(struct session *));                /* until it is known, or will not be */
 const char *names_client(const struct session *s);  /* one that leads back to him, or NULL */
@@ -374,6 +378,7 @@ const char *names_reverse(const struct session *s); /* whether or not it does */
 enum smtp_next relay_cmd_auth(struct smtp_server *s, struct slice arg);
 bool relay_auth_offered(const struct session *s);
 enum smtp_next relay_cmd_xclient(struct smtp_server *s, struct slice arg); /* xclient.c */
+bool xclient_may(const struct session *s); /* one at mx, by who has connected */
 bool relay_auth_enter(struct session *s, const struct login_user *u);
 /* The client is another one than has connected: as he is counted for, and believed. */
 enum admit_answer relay_session_forwarded(struct session *s, const struct addr *peer);

@@ -52,6 +52,8 @@ on_keywords(struct smtp_server *smtp, struct buf *text)
 		buf_printf(text, "AUTH %s\n", login_mechanisms());
 	if (s->proxy)
 		buf_lit(text, "XCLIENT ADDR PORT LOGIN SESSION APP\n");
+	if (s->xclient)
+		buf_lit(text, "XCLIENT NAME REVERSE_NAME ADDR PORT PROTO HELO DESTADDR DESTPORT\n");
 	xforward_keywords(s, text);
 	release_keywords(s, text);
 	priority_keywords(s, text);
@@ -359,6 +361,8 @@ static const struct smtp_verb submission_verbs[] = {
 	{ NULL, NULL, 0, 0, NULL },
 };
 static const struct smtp_verb other_verbs[] = {
+	{ "XCLIENT", relay_cmd_xclient, SMTP_GREETED | SMTP_READY,
+	    SMTP_PRE_TLS | SMTP_LAST | SMTP_QUIET, "postfix.org/XCLIENT_README.html" },
 	{ "XFORWARD", relay_cmd_xforward, SMTP_READY, SMTP_QUIET,
 	    "postfix.org/XFORWARD_README.html" },
 	XCANCEL,
@@ -417,6 +421,7 @@ relay_session_know(struct session *s, int fd, const struct relay_peer *who)
 	    log_str(s->listen->name), s->role == ROLE_LOCAL ? (long)s->uid : -1L);
 	s->loopback = addr_loopback(&s->peer) && !who->announced;
 	s->trusted = who->trusted;
+	s->xclient = xclient_may(s);
 }
 
 /* May it come in?  Who is of guard.allow finds room with those who are trusted when strangers have taken the rest. */
@@ -424,14 +429,25 @@ static enum admit_answer
 relay_session_admit(struct session *s)
 {
 	bool mx = s->role == ROLE_MX, trusted = mx && s->trusted;
+	/* A proxy is nobody that the limit of a client is meant for. */
+	struct addr peer = s->xclient ? (struct addr){ .sa.sa_family = AF_UNIX } : s->peer;
 	enum admit_answer in;
 
 	if (mx && !trusted)
 		stress_come();
-	in = admit_enter(&s->admit, trusted ? CLASS_TRUSTED : (unsigned)s->role, &s->peer);
+	in = admit_enter(&s->admit, trusted ? CLASS_TRUSTED : (unsigned)s->role, &peer);
 	if (in == ADMIT_FULL && mx && !trusted && guard_allows(&s->peer))
 		in = admit_enter(&s->admit, CLASS_TRUSTED, &s->peer);
 	return in;
+}
+
+static bool
+relay_session_trusts(const struct addr *peer)
+{
+	for (char **n = config.relay_networks; n && *n && peer->sa.sa_family != AF_UNIX; n++)
+		if (addr_in(peer, slice_str(*n)) > 0)
+			return true;
+	return false;
 }
 
 enum admit_answer
@@ -442,13 +458,19 @@ relay_session_forwarded(struct session *s, const struct addr *peer)
 		addr_host(peer, s->client);
 		s->loopback = false;
 	}
+	if (s->role == ROLE_MX) { /* what was believed of the proxy is not for its client */
+		s->trusted = relay_session_trusts(peer);
+		s->ours = s->loopback = false;
+		s->smtp.may_release = 0;
+	}
 	filters_end(s); /* they have not heard of this one */
 	filters_begin(s);
 	channel_begin(s);
 	names_end(s);
 	names_begin(s);
 	admit_leave(&s->admit);
-	return admit_enter(&s->admit, ROLE_SUBMISSION, peer);
+	return s->role == ROLE_MX ? relay_session_admit(s) :
+				    admit_enter(&s->admit, ROLE_SUBMISSION, peer);
 }
 
 static void
@@ -472,8 +494,7 @@ relay_session_accept(struct daemon_listen *l, int fd)
 
 	who.announced = daemon_peer(fd, &who.addr);
 	who.nobody = daemon_peer_nobody();
-	for (char **n = config.relay_networks; n && *n && who.addr.sa.sa_family != AF_UNIX; n++)
-		who.trusted |= !who.nobody && addr_in(&who.addr, slice_str(*n)) > 0;
+	who.trusted = !who.nobody && relay_session_trusts(&who.addr);
 	metric_add(M_CONNECTIONS, 1);
 	if (!guard_takes(l, fd, &who))
 		relay_session_begin(l, fd, &who);

@@ -246,18 +246,29 @@ smtp_server_on_bye(struct line_session *l, enum line_bye why)
 }
 
 static void
+server_begin_again(struct smtp_server *s)
+{
+	mem_free(&s->helo);
+	s->state = SMTP_GREETED;
+	smtp_server_forget(s);
+	s->authed = 0;
+	s->progress = 1;
+}
+
+void
+smtp_server_anew(struct smtp_server *s)
+{
+	server_begin_again(s);
+	smtp_server_greet(s);
+}
+
+static void
 smtp_server_on_secured(struct line_session *l, int error, const char *why)
 {
 	struct smtp_server *s = CONTAINER(l, struct smtp_server, line);
 
-	if (!error) {
-		/* RFC 3207 4.2: everything said before the handshake is forgotten. */
-		mem_free(&s->helo);
-		s->state = SMTP_GREETED;
-		smtp_server_forget(s);
-		s->authed = 0;
-		s->progress = 1;
-	}
+	if (!error) /* RFC 3207 4.2: everything said before the handshake is forgotten. */
+		server_begin_again(s);
 	if (s->policy->secured)
 		s->policy->secured(s, error, why);
 }

@@ -174,6 +174,9 @@ void smtp_server_answer_words(struct smtp_server *s, const struct verdict *v, st
 void smtp_server_fail(struct smtp_server *s, const struct verdict *v);
 /* For own verbs: says `v` and goes on; negative answers are counted. */
 enum smtp_next smtp_server_say(struct smtp_server *s, const struct verdict *v);
+/* For own verbs that return SMTP_NEXT, or have returned SMTP_WAIT: the session begins anew with its greeting; what was said
+ * before is forgotten. */
+void smtp_server_anew(struct smtp_server *s);
 /* For own verbs: 334 with `text`, and the next line goes to fn. */
 enum smtp_next smtp_server_ask(struct smtp_server *s, struct slice text,
     enum smtp_next (*fn)(struct smtp_server *, struct slice line));
