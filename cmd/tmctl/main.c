@@ -1,10 +1,11 @@
 /* tmctl: what operators ask of running daemons, through their control sockets; see tmctl(8).
  *
- *	tmctl [-j] [-c FILE] [-H HOST] [-d DAEMON[,DAEMON ...]] COMMAND [ARGUMENT ...]
+ *	tmctl [-jT] [-c FILE] [-t SECONDS] [-H HOST[,HOST ...]] [-d DAEMON[,DAEMON ...]] COMMAND [ARGUMENT ...]
  *
- * Owns nothing: one line to each RUNDIR/NAME.ctl, and its answer; with -H likewise to the daemons of another
- * host (daemon/ask.h).  What a verb means is the daemon's matter (lib/daemon/admin.c); which daemons are asked
- * when none is named, what is an error, and how it is printed is here.  Exit codes are part of the interface: scripts branch on them. */
+ * Owns nothing: one line to each RUNDIR/NAME.ctl, and its answer; with -H likewise to the daemons of other
+ * hosts (daemon/ask.h).  What a verb means is the daemon's matter (lib/daemon/admin.c); which daemons are asked
+ * when none is named, and what is an error, is here; how it is printed is show.c's.  Exit codes are part of the
+ * interface: scripts branch on them. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -13,29 +14,23 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "base/json.h"
-#include "base/kv.h"
 #include "base/mem.h"
 #include "conf/shared.h"
 #include "daemon/ask.h"
-#include "daemon/program.h"
 #include "daemon/remote.h"
 #include "tmctl.h"
 
-#define TMCTL_DAEMONS 64
 #define RELOAD_MS                                                                                  \
 	30000 /* it checks the new configuration in a process of its own, and waits 10 s for that */
 #define TIMEOUT_MOST 3600
 
 enum { TMCTL_NOTHING = 1 }; /* exit: asked, answered, and nothing was there */
 
-static bool json;
-static const char *only; /* -d */
-static const char *host; /* -H */
-static int timeout_ms;   /* -t; 0: as the command says */
-static char *names[TMCTL_DAEMONS];
-static size_t nnames;
-static struct buf out; /* JSON: an object a line */
+struct tmctl_options tmctl_options;
+const char *tmctl_hosts[TMCTL_HOSTS];
+size_t tmctl_nhosts;
+char *tmctl_names[TMCTL_DAEMONS];
+size_t tmctl_nnames;
 
 struct command {
 	const char *name;
@@ -43,21 +38,24 @@ struct command {
 	bool some;        /* a daemon without this verb is passed over, unless it was named */
 	bool named;       /* touches what goes on: the daemon must be named, or kick says whom */
 	bool counts;      /* nothing found is worth an exit code */
+	bool table;       /* can be one */
+	bool raw;         /* a page, not fields */
 	const char *none; /* its answer then, or NULL: no line at all */
 };
 static const struct command commands[] = {
-	{ "status", DAEMON_ASK_MS, false, false, false, NULL },
-	{ "ping", DAEMON_ASK_MS, false, false, false, NULL },
-	{ "metrics", DAEMON_ASK_MS, false, false, false, NULL },
-	{ "reload", RELOAD_MS, false, false, false, NULL },
-	{ "drain", DAEMON_ASK_MS, false, true, false, NULL },
-	{ "who", DAEMON_ASK_MS, true, false, true, NULL },
-	{ "kick", DAEMON_ASK_MS, true, false, true, "kicked=0" },
-	{ "cache", DAEMON_ASK_MS, true, false, false, NULL },
-	{ "forget", DAEMON_ASK_MS, true, false, true, "ok sessions=0" },
+	{ "status", DAEMON_ASK_MS, .table = true },
+	{ "version", DAEMON_ASK_MS, .table = true },
+	{ "ping", DAEMON_ASK_MS, .table = false },
+	{ "metrics", DAEMON_ASK_MS, .raw = true },
+	{ "reload", RELOAD_MS, .table = false },
+	{ "drain", DAEMON_ASK_MS, .named = true },
+	{ "who", DAEMON_ASK_MS, .some = true, .counts = true },
+	{ "kick", DAEMON_ASK_MS, .some = true, .counts = true, .none = "kicked=0" },
+	{ "cache", DAEMON_ASK_MS, .some = true },
+	{ "forget", DAEMON_ASK_MS, .some = true, .counts = true, .none = "ok sessions=0" },
 };
 
-static NORETURN void
+void
 tmctl_usage(const char *why)
 {
 	fprintf(stderr, "tmctl: %s\n", why);
@@ -78,11 +76,11 @@ tmctl_command(const char *name)
 static void
 tmctl_add(struct slice name)
 {
-	if (nnames == TMCTL_DAEMONS)
+	if (tmctl_nnames == TMCTL_DAEMONS)
 		tmctl_usage("too many daemons");
 	if (slice_find(name, '/') < name.n)
 		tmctl_usage("a daemon's name has no slash");
-	names[nnames++] = mem_strn(name.p, name.n);
+	tmctl_names[tmctl_nnames++] = mem_strn(name.p, name.n);
 }
 
 static int
@@ -109,95 +107,49 @@ tmctl_find(void)
 			tmctl_add(slice_sub(name, 0, name.n - 4));
 	}
 	(void)closedir(d);
-	qsort(names, nnames, sizeof(*names), tmctl_by_name);
+	qsort(tmctl_names, tmctl_nnames, sizeof(*tmctl_names), tmctl_by_name);
 }
 
-static void
-tmctl_whom(void)
+void
+tmctl_whom(const char *host)
 {
-	struct slice rest = slice_str(only ? only : ""), name;
+	struct slice rest = slice_str(tmctl_options.only ? tmctl_options.only : ""), name;
 
+	tmctl_whom_free();
 	while (slice_cut(&rest, ',', &name))
 		if (name.n)
 			tmctl_add(name);
-	for (size_t i = 0; !only && host && daemon_remote_names[i]; i++)
+	for (size_t i = 0; !tmctl_options.only && host && daemon_remote_names[i]; i++)
 		tmctl_add(slice_str(daemon_remote_names[i]));
-	if (!only && !host)
+	if (!tmctl_options.only && !host)
 		tmctl_find();
 }
 
-/* ---- printing ---------------------------------------------------------------------------------- */
+void
+tmctl_whom_free(void)
+{
+	for (; tmctl_nnames > 0; tmctl_nnames--)
+		mem_free(&tmctl_names[tmctl_nnames - 1]);
+}
 
 static void
-tmctl_json_line(const char *daemon, struct slice line)
+tmctl_take_hosts(const char *value)
 {
-	struct slice rest = line, k, v;
-	struct buf d = { 0 };
-	char key[64];
-	uint64_t n;
+	struct slice rest = slice_str(value), name;
 
-	buf_lit(&out, "{");
-	json_put_str(&out, "from", slice_str(daemon));
-	while (kv_next(&rest, &k, &v)) {
-		buf_clear(&d);
-		if (!v.p) {
-			if (k.n)
-				json_put_str(&out, "is", k);
+	while (slice_cut(&rest, ',', &name)) {
+		if (name.n == 0)
 			continue;
-		}
-		slice_cstr(k, key, sizeof(key));
-		if (kv_decode(&d, v) < 0) {
-			buf_clear(&d);
-			buf_slice(&d, v);
-		}
-		if (slice_u64(buf_get(&d), INT64_MAX, &n) == 0 && !slice_eq(k, S("sid")))
-			json_put_i64(&out, key, (int64_t)n);
-		else
-			json_put_str(&out, key, buf_get(&d));
-	}
-	buf_lit(&out, "}");
-	buf_fini(&d);
-}
-
-/* Words that are no fields (an error, the pages of metrics) stay a text. */
-static void
-tmctl_json_text(const char *daemon, const char *key, struct slice text)
-{
-	buf_lit(&out, "{");
-	json_put_str(&out, "from", slice_str(daemon));
-	json_put_str(&out, key, text);
-	buf_lit(&out, "}");
-}
-
-static void
-tmctl_put(const char *daemon, const char *verb, struct slice line)
-{
-	bool raw = strcmp(verb, "metrics") == 0;
-
-	if (!json && (raw || nnames == 1)) {
-		printf(SFMT "\n", SARG(line));
-	} else if (!json) {
-		printf("%s: " SFMT "\n", daemon, SARG(line));
-	} else {
-		buf_clear(&out);
-		if (slice_starts(line, S("error: ")))
-			tmctl_json_text(daemon, "error", slice_from(line, strlen("error: ")));
-		else if (raw || slice_find(line, '=') == line.n)
-			tmctl_json_text(daemon, "text", line);
-		else
-			tmctl_json_line(daemon, line);
-		printf(SFMT "\n", SARG(buf_get(&out)));
+		if (tmctl_nhosts == TMCTL_HOSTS)
+			tmctl_usage("too many hosts");
+		tmctl_hosts[tmctl_nhosts++] = mem_strn(name.p, name.n);
 	}
 }
 
 /* ---- what comes of it -------------------------------------------------------------------------- */
 
-struct tally {
-	size_t asked, found, refused, away;
-};
-
 /* "error: ...", or what one of several workers says, "worker=1 error: ...". */
-static bool
+bool
 tmctl_is_error(struct slice line)
 {
 	struct slice rest = line, word;
@@ -207,53 +159,73 @@ tmctl_is_error(struct slice line)
 	return slice_starts(line, S("error: "));
 }
 
-static void
-tmctl_answered(const struct command *c, const char *name, struct slice answer, struct tally *t)
+int
+tmctl_ask(const char *host, const char *name, struct slice line, int ms, struct buf *answer,
+    struct tmctl_tally *t)
 {
+	char *why;
+	int rc;
+
+	if (tmctl_options.timeout_ms)
+		ms = tmctl_options.timeout_ms;
+	rc = daemon_ask(host, name, line, ms, answer, &why);
+	/* A socket that a killed daemon has left is nobody. */
+	if ((rc == -ECONNREFUSED || rc == -ENOENT) && !tmctl_options.only)
+		return -ENOENT;
+	if (rc == -ETIMEDOUT && !why)
+		why = mem_printf("no answer within %g s", ms / 1000.0);
+	if (rc == -EHOSTDOWN)
+		fprintf(stderr, "tmctl: %s: %s\n", host, why ? why : "does not answer at all");
+	else if (rc < 0)
+		fprintf(stderr, "tmctl: %s%s%s: %s\n", host ? host : "", host ? ": " : "", name,
+		    why ? why : strerror(-rc));
+	t->away += rc < 0;
+	mem_free(&why);
+	return rc;
+}
+
+static void
+tmctl_answered(const struct command *c, const char *host, const char *name, struct slice answer,
+    struct tmctl_tally *t)
+{
+	bool table = tmctl_options.table && c->table;
 	struct slice line;
 
-	if (slice_starts(answer, S("error: unknown command")) && c->some && !only)
+	if (slice_starts(answer, S("error: unknown command")) && c->some && !tmctl_options.only)
 		return;
 	t->asked++;
+	if (table)
+		tmctl_row(host, name, answer);
 	while (slice_cut(&answer, '\n', &line)) {
+		t->stale += slice_ends(line, S(" replaced=program")) ||
+		    slice_ends(line, S(" replaced=library"));
 		if (tmctl_is_error(line))
 			t->refused++;
 		else if (!c->none || !slice_eq(line, slice_str(c->none)))
 			t->found++;
-		if (line.n)
-			tmctl_put(name, c->name, line);
+		if (line.n && !table)
+			tmctl_put(host, name, c->raw, line);
 	}
 }
 
-static void
-tmctl_one(const struct command *c, const char *name, struct slice line, struct tally *t)
+/* 0, or -EHOSTDOWN: the others of that host need not be asked. */
+static int
+tmctl_one(const struct command *c, const char *host, const char *name, struct slice line,
+    struct tmctl_tally *t)
 {
 	struct buf answer = { 0 };
-	int ms = timeout_ms ? timeout_ms : c->ms, rc;
-	char *why;
+	int rc = tmctl_ask(host, name, line, c->ms, &answer, t);
 
-	rc = daemon_ask(host, name, line, ms, &answer, &why);
-	if (rc == -ETIMEDOUT && !why)
-		why = mem_printf("no answer within %g s", ms / 1000.0);
-
-	/* A socket that a killed daemon has left is nobody. */
-	if ((rc == -ECONNREFUSED || rc == -ENOENT) && !only) {
-		buf_fini(&answer);
-		return;
-	}
-	if (rc < 0) {
-		fprintf(stderr, "tmctl: %s%s%s: %s\n", host ? host : "", host ? ": " : "", name,
-		    why ? why : strerror(-rc));
-		t->away++;
-	} else {
-		tmctl_answered(c, name, buf_get(&answer), t);
-	}
-	mem_free(&why);
+	if (rc == 0)
+		tmctl_answered(c, host, name, buf_get(&answer), t);
+	else if (rc != -ENOENT && tmctl_options.table && c->table)
+		tmctl_row(host, rc == -EHOSTDOWN ? "-" : name, S(""));
 	buf_fini(&answer);
+	return rc == -EHOSTDOWN ? rc : 0;
 }
 
 static int
-tmctl_code(const struct command *c, const struct tally *t)
+tmctl_code(const struct command *c, const struct tmctl_tally *t)
 {
 	if (t->away)
 		return EX_UNAVAILABLE;
@@ -263,33 +235,44 @@ tmctl_code(const struct command *c, const struct tally *t)
 		fprintf(stderr, "tmctl: %s: no daemon here answers to that\n", c->name);
 		return EX_UNAVAILABLE;
 	}
-	return c->counts && t->found == 0 ? TMCTL_NOTHING : 0;
+	return (c->counts && t->found == 0) || t->stale ? TMCTL_NOTHING : 0;
+}
+
+static void
+tmctl_all(const struct command *c, struct slice line, struct tmctl_tally *t)
+{
+	for (size_t h = 0; h == 0 || h < tmctl_nhosts; h++) {
+		tmctl_whom(tmctl_hosts[h]);
+		for (size_t i = 0; i < tmctl_nnames; i++)
+			if (tmctl_one(c, tmctl_hosts[h], tmctl_names[i], line, t) == -EHOSTDOWN)
+				break;
+	}
+	if (tmctl_options.table && c->table)
+		tmctl_table();
+	tmctl_whom_free();
 }
 
 static int
 tmctl_run(int argc, char **argv)
 {
-	struct tally t = { 0 };
+	struct tmctl_tally t = { 0 };
 	struct buf line = { 0 };
 	const struct command *c;
 
 	if (argc < 1)
 		tmctl_usage("which command?");
 	c = tmctl_command(argv[0]);
-	if (c->named && !only)
+	if (c->named && !tmctl_options.only)
 		tmctl_usage("drain: name the daemon with -d");
 	for (int i = 0; i < argc; i++) {
 		if (strpbrk(argv[i], "\r\n"))
 			tmctl_usage("an argument has no line ends");
 		buf_printf(&line, "%s%s", i ? " " : "", argv[i]);
 	}
-	tmctl_whom();
-	for (size_t i = 0; i < nnames; i++)
-		tmctl_one(c, names[i], buf_get(&line), &t);
-	for (size_t i = 0; i < nnames; i++)
-		mem_free(&names[i]);
+	/* Several hosts side by side are read as a table, unless by a script. */
+	tmctl_options.table = (tmctl_options.table || tmctl_nhosts > 1) && !tmctl_options.json;
+	tmctl_all(c, buf_get(&line), &t);
 	buf_fini(&line);
-	buf_fini(&out);
 	return fflush(stdout) != 0 ? EX_IOERR : tmctl_code(c, &t);
 }
 
@@ -299,19 +282,20 @@ tmctl_timeout(const char *value)
 	uint64_t s;
 
 	if (slice_u64(slice_str(value), TIMEOUT_MOST, &s) == 0 && s > 0)
-		timeout_ms = (int)s * 1000;
+		tmctl_options.timeout_ms = (int)s * 1000;
 	else
 		fprintf(stderr, "tmctl: --timeout is in seconds, 1 to %d\n", TIMEOUT_MOST);
-	return timeout_ms > 0;
+	return tmctl_options.timeout_ms > 0;
 }
 
 static bool
 tmctl_option(int letter, const char *value)
 {
 	switch (letter) {
-	case 'j': json = true; break;
-	case 'd': only = value; break;
-	case 'H': host = value; break;
+	case 'j': tmctl_options.json = true; break;
+	case 'T': tmctl_options.table = true; break;
+	case 'd': tmctl_options.only = value; break;
+	case 'H': tmctl_take_hosts(value); break;
 	case 't': return tmctl_timeout(value);
 	default: return false;
 	}
@@ -320,6 +304,7 @@ tmctl_option(int letter, const char *value)
 
 static const struct option longs[] = {
 	{ "json", no_argument, NULL, 'j' },
+	{ "table", no_argument, NULL, 'T' },
 	{ "daemon", required_argument, NULL, 'd' },
 	{ "host", required_argument, NULL, 'H' },
 	{ "timeout", required_argument, NULL, 't' },
@@ -331,15 +316,16 @@ static const struct program tmctl_program = {
 	.kind = PROGRAM_TOOL,
 	.about = "asks running daemons, and tells them",
 	.operands = "command [argument ...]",
-	.letters = "+jd:H:t:",
+	.letters = "+jTd:H:t:",
 	.longs = longs,
 	.help =
 	    "  -d, --daemon=NAMES    ask these, separated by commas (all that run)\n"
-	    "  -H, --host=HOST       those of that host, by TLS with tls.certificate\n"
+	    "  -H, --host=HOSTS      those of other hosts, by TLS with tls.certificate\n"
 	    "  -j, --json            one JSON object a line\n"
 	    "  -t, --timeout=SECONDS for a daemon to answer (10; reload: 30)\n"
+	    "  -T, --table           status and version as a table, as for several hosts\n"
 	    "commands: who [KEY=VALUE ...], kick KEY=VALUE ..., cache show, cache purge [USER],\n"
-	    "  drain [SECONDS], forget USER, status, ping, reload, metrics\n"
+	    "  drain [SECONDS], forget USER, status, version, ping, reload, metrics\n"
 	    "tmctl serve is a daemon, see tmctl-serve(8)\n"
 	    "keys: sid, user, peer, protocol, store\n",
 	.option = tmctl_option,

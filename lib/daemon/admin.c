@@ -13,6 +13,8 @@
  * admin_answer in each worker.  Called by parent.c, single.c and worker.c; asks program.sessions.
  * Nothing can fail.  While the drain is spread, listeners stay open and only health.c says that
  * nobody should come: whoever comes nevertheless is served, and ends with the rest. */
+#include <limits.h>
+#include <stdio.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/kv.h"
@@ -315,6 +317,38 @@ admin_header(struct buf *out)
 		daemon_self.leaving ? "leaving" :
 				      "running",
 	    (unsigned long long)((clock_mono_ms() - daemon_self.started_ms) / 1000));
+}
+
+/* What runs is of files that others stand in the place of by now: an upgrade that nobody has restarted for. */
+static const char *
+admin_replaced(void)
+{
+	char line[PATH_MAX + 128];
+	ssize_t n = readlink("/proc/self/exe", line, sizeof(line));
+	const char *what = "no";
+	FILE *f;
+
+	if (n > 0 && slice_ends(slice(line, (size_t)n), S(" (deleted)")))
+		return "program";
+	if (!(f = fopen("/proc/self/maps", "re")))
+		return what;
+	while (fgets(line, sizeof(line), f))
+		if (strstr(line, ".so") && slice_ends(slice_trim(slice_str(line)), S(" (deleted)")))
+			what = "library";
+	(void)fclose(f);
+	return what;
+}
+
+bool
+admin_own(struct slice line, struct buf *out)
+{
+	if (!slice_eq(line, S("version")))
+		return false;
+	buf_printf(out, "daemon=%s version=%s pid=%d uptime=%llu replaced=%s\n",
+	    daemon_self.d->name, TIERMAIL_VERSION, (int)getpid(),
+	    (unsigned long long)((clock_mono_ms() - daemon_self.started_ms) / 1000),
+	    admin_replaced());
+	return true;
 }
 
 void

@@ -10,9 +10,10 @@
 #define DAEMON_ASK_MS 10000
 
 /* Asks `daemon` ("imapd") of `host`, NULL = this one: `line` without its end; the answer is appended.
- * Blocks, for `ms` in all, or with 0 for 60 s without an octet at most: -ETIMEDOUT then.  0, or -errno: -ENOENT and -ECONNREFUSED when it is not there,
- * -ECONNRESET when its answer was cut off, -EMSGSIZE for more than 256 MiB of it; -EPROTO with *why (heap) when TLS
- * does not come about. *why is NULL otherwise. */
+ * Blocks, for `ms` in all, or with 0 for 60 s without an octet at most: -ETIMEDOUT then.  0, or -errno: -ENOENT and
+ * -ECONNREFUSED when it is not there, -ECONNRESET when its answer was cut off, -EMSGSIZE for more than 256 MiB of it;
+ * -EPROTO with *why (heap) when TLS does not come about; -EHOSTDOWN, perhaps with *why, when there is no way to the host.
+ * *why is NULL otherwise. */
 int daemon_ask(const char *host, const char *daemon, struct slice line, int ms, struct buf *answer,
     char **why) MUSTCHECK;
 #endif

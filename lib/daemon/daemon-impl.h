@@ -153,6 +153,8 @@ void announce_drain(void); /* those that have said nothing yet are closed */
  * and which ends in drain(); -errno when the number is wrong; 0: it was another line.  Appends the
  * answer. */
 int admin_spread(struct slice line, void (*drain)(void), struct buf *out);
+/* In the process that has the control socket: what it answers by itself.  False: another line. */
+bool admin_own(struct slice line, struct buf *out);
 /* The first line of `status`, and the lines of one of several workers. */
 void admin_header(struct buf *out);
 void admin_of_worker(struct buf *out, int worker, struct slice text);

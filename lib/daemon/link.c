@@ -72,13 +72,13 @@ link_connect(const char *host, int port, uint64_t until, char **why)
 	(void)snprintf(service, sizeof(service), "%d", port);
 	if ((rc = getaddrinfo(host, service, &hint, &all)) != 0) {
 		*why = mem_str(gai_strerror(rc));
-		return -EPROTO;
+		return -EHOSTDOWN;
 	}
 	for (const struct addrinfo *a = all; a; a = a->ai_next)
 		if ((rc = link_connect_to(a, until)) >= 0)
 			break;
 	freeaddrinfo(all);
-	return rc;
+	return rc == -ETIMEDOUT || rc == -EHOSTUNREACH || rc == -ENETUNREACH ? -EHOSTDOWN : rc;
 }
 
 static int

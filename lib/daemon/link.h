@@ -9,7 +9,8 @@
 struct daemon_link;
 /* Its certificate must be of `host`, `address` is where it is: a name, or an address.  Nothing on it blocks any more
  * after `until` of clock_mono_ms, 0 = for ever (finding the address of a name can: that is the system's).  0, or -errno; -EPROTO with *why (heap, of which the caller has set NULL before)
- * when TLS does not come about; so for all. */
+ * when TLS does not come about; so for all.  -EHOSTDOWN, perhaps with *why, when there is no way to the host, so that no
+ * other port of it need be tried. */
 int daemon_link_open(const char *host, const char *address, int port, uint64_t until,
     struct daemon_link **l, char **why) MUSTCHECK;
 void daemon_link_close(struct daemon_link **l);

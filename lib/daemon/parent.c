@@ -531,7 +531,7 @@ parent_on_ask(struct ctl_conn *c, struct slice line)
 	} else if (slice_eq(line, S("ping"))) {
 		ask_one(request_new(c));
 		return;
-	} else {
+	} else if (!admin_own(line, &out)) {
 		q = request_new(c);
 		q->status = slice_eq(line, S("status"));
 		q->metrics = slice_eq(line, S("metrics")); /* they tell us by their slots */

@@ -37,6 +37,7 @@ static const struct {
 } verbs[] = {
 	{ "ping", ROLES_ALL },
 	{ "status", ROLES_ALL },
+	{ "version", ROLES_ALL },
 	{ "metrics", ROLES_RUN },
 	{ "who", ROLES_RUN },
 	{ "kick", ROLES_RUN },

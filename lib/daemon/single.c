@@ -89,7 +89,9 @@ single_on_ask(struct ctl_conn *c, struct slice line)
 	struct buf out = { 0 };
 	int rc;
 
-	if (slice_eq(line, S("status")))
+	if (admin_own(line, &out))
+		; /* answered */
+	else if (slice_eq(line, S("status")))
 		single_status(&out);
 	else if (slice_eq(line, S("metrics")))
 		single_metrics(&out);

@@ -58,6 +58,24 @@ took = time.monotonic() - began
 os.kill(pid, signal.SIGCONT)
 tm.is_((r.returncode, r.stdout, r.stderr), (69, "imapd: pong\n", f"tmctl: {HOST}: stored: no answer within 1 s\n"), "a daemon of another host that is stopped")
 tm.ok(took < 4 * tm.SLOW, f"is not waited for ({took:.1f})")
+# ---- several hosts: one table, and one that is away does not keep it back for each of its daemons
+AWAY = HOST[:-1] + "8"      # nobody answers there: its queue of connections is full
+deaf = socket.create_server((AWAY, BASE), backlog=0)
+crowd = [socket.socket() for _ in range(3)]
+for s in crowd:
+    s.setblocking(False)
+    s.connect_ex((AWAY, BASE))
+r = subprocess.run([sb.bin("tmctl"), "-c", ALICE, "-t", "2", "-H", f"{HOST},{AWAY}", "status"], capture_output=True, text=True)
+rows = [l.split() for l in r.stdout.splitlines()]
+tm.is_(rows[0], ["HOST", "DAEMON", "STATE", "VERSION", "PID", "UPTIME"], "status of two hosts: a table")
+tm.is_({tuple(l[:3]) for l in rows[1:]}, {(HOST, d, "running") for d in DAEMONS} | {(AWAY, "-", "no")}, "with a row for each daemon, and one for the host that is away")
+tm.ok(r.returncode == 69 and r.stderr.count("\n") == 1 and r.stderr.startswith(f"tmctl: {AWAY}: "), "which is said once: exit 69") or tm.diag(r.stderr)
+for s in [deaf, *crowd]:
+    s.close()
+r = tmctl(ALICE, "-d", "stored,imapd", "version", host=f"{HOST},{HOST}")
+tm.is_((r.returncode, [l.split()[:4] for l in r.stdout.splitlines()[1:]]), (0, 2 * [[HOST, d, "up", "0.1"] for d in ("stored", "imapd")]), "so is version")
+r = tmctl(ALICE, "-j", "-d", "imapd", "ping", host=f"{HOST},{HOST}")
+tm.is_([json.loads(l) for l in r.stdout.splitlines()], 2 * [{"host": HOST, "from": "imapd", "text": "pong"}], "-j: no table, but objects with their host")
 
 
 def ask(conf, line, daemon="imapd"):
@@ -110,7 +128,7 @@ for line in ("queue hello channel=tcp_lmtp who=x pid=1 slots=1", "queue new qid=
 tm.is_([tool("jobctl-ctl", BOB, "queue")[0], tmctl(BOB, "-d", "imapd", "queue").returncode], [64, 64], "that is no command of theirs")
 
 # ---- each verb, each role
-VERBS = {"ping": "oam", "status": "oam", "metrics": "oa", "who": "oa", "kick sid=none": "oa", "cache show": "oa", "forget nobody@x.test": "oa",
+VERBS = {"ping": "oam", "status": "oam", "version": "oam", "metrics": "oa", "who": "oa", "kick sid=none": "oa", "cache show": "oa", "forget nobody@x.test": "oa",
          "reload": "a", "drain nonsense": "a", "unheard-of": "a", "move nobody": "am", "@alice.admin.test reload": "a", "": "a"}
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """tmctl and the health listeners: who is there, one of them sent away, a drain that takes its time, and what
 load balancers hear meanwhile."""
-import json, os, select, signal, socket, sys, time
+import json, os, pwd, re, select, shutil, signal, socket, subprocess, sys, time
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
 import tm, wire
@@ -82,6 +82,38 @@ tm.is_(tmctl("-d", "imapd", "kick", f"user={sb.user(2)}@{D}")[1], ["kicked=1"], 
 tm.ok(w2.line().startswith("* BYE"), "is told through the proxy")
 tm.is_(tmctl("-d", "pop3d", "kick", "protocol=pop3")[1], ["kicked=1"], "kick of POP3")
 tm.ok("" in (p.line(), p.line()), "ends it")
+
+# ---- version, and programs that were replaced under those that run
+rc, lines, _ = tmctl("-d", "mmpd,stored", "version")
+tm.ok(rc == 0 and [line.split()[:2] for line in lines] == [["mmpd:", "daemon=mmpd"], ["stored:", "daemon=stored"]], "version of two daemons")
+tm.is_({r["replaced"] for r in fields("version")}, {"no"}, "none was replaced")
+program = os.path.join(sb.dir, "jmapd")
+shutil.copy2(sb.bin("jmapd"), program)
+own = os.path.join(sb.dir, "second")
+os.makedirs(own)
+with open(own + "/tiermail.conf", "w") as f:
+    f.write(f"rundir = {own}\nuser = {pwd.getpwuid(os.getuid()).pw_name}\nlog_to = stderr\n[ldap]\nbase = {sb.env['LDAP_BASE']}\nurl = {sb.env['LDAP_URL']}\n")
+with open(own + "/jmapd.conf", "w") as f:
+    f.write(f"[listen x]\naddress = 127.0.0.1:{tm.free_port()}\n")
+with open(own + "/log", "w") as f:
+    second = subprocess.Popen([program, "-c", own + "/jmapd.conf"], stderr=f)
+
+
+def second_tmctl(*args):
+    r = subprocess.run([sb.bin("tmctl"), "-c", own + "/tiermail.conf", *args], capture_output=True, text=True)
+    return r.returncode, r.stdout
+
+
+tm.ok(tm.wait_for(lambda: second_tmctl("ping")[0] == 0), "a daemon from a file of its own")
+tm.ok(second_tmctl("version")[0] == 0 and " replaced=no\n" in second_tmctl("version")[1], "as long as that is its program")
+shutil.copy2(program, program + ".new")
+os.replace(program + ".new", program)
+rc, out = second_tmctl("version")
+tm.ok(rc == 1 and out.endswith(" replaced=program\n"), "an upgrade that was not followed by a restart: exit 1") or tm.diag(out)
+rc, out = second_tmctl("-T", "version")
+tm.ok(rc == 1 and re.match(r"DAEMON +STATE +VERSION +PID +UPTIME\njmapd +up +\S+ +\d+ +\d+s +its program was replaced: restart it\n$", out), "also in the table") or tm.diag(out)
+second.terminate()
+tm.is_(second.wait(), 0, "it ends")
 
 # ---- cache, status, reload
 cached = lambda: sum(r["cached"] for r in fields("-d", "mmpd", "cache", "show"))
