@@ -6,48 +6,15 @@
  * passed over while there are others; what the last of them leaves us with is dial_remember's. */
 #include <errno.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/must.h"
 #include "job/hosts.h"
-#include "master.h"
-#include "sts.h"
-
-#define DIAL_MAGIC 0x6469616c
-#define MX_MAX     50
-#define ADDR_MAX   32
-
-struct dial {
-	uint32_t magic;
-	struct site *site;
-	void (*done)(void *, struct session *, const struct verdict *, enum job_site);
-	void *arg;
-	struct op op;
-	struct later later;
-	struct session *session; /* in its hello */
-	char *mx[MX_MAX];
-	size_t nmx, mx_at;
-	char host[256]; /* whose addresses these are */
-	struct addr addrs[ADDR_MAX];
-	size_t naddrs, at;
-	int64_t tries;
-	bool no_names;        /* so far every host's name was found not to exist */
-	bool secure;          /* DNSSEC: nobody else has told us where the mail goes */
-	struct policy policy; /* of the host in hand; next_host forgets it */
-	struct smtp_sts sts;  /* of the domain; all zero: it has none, or sts_known is false */
-	bool sts_known;
-	bool plain; /* this try does without the TLS that it may have */
-	char bases[2]
-		  [256]; /* TLSA base domains that are left to be asked for, the last one first */
-	size_t nbases;
-	char peer[400];
-	struct verdict last;
-	enum job_site last_site;
-};
+#include "dial-impl.h"
+#include "tls-record.h"
 
 static void try_address(struct dial *d, bool plain);
-static void next_address(struct dial *d);
-static void next_host(struct dial *d);
 
 static void
 dial_free(struct dial *d)
@@ -112,8 +79,8 @@ dial_remember(struct dial *d, const struct verdict *v, enum job_site site)
 	d->last_site = site;
 }
 
-static void
-note_failure(struct dial *d, const struct verdict *v, const char *result)
+void
+dial_note(struct dial *d, const struct verdict *v, const char *result)
 {
 	dial_remember(d, v, JOB_SITE_FAIL);
 	d->no_names = false;
@@ -123,6 +90,34 @@ note_failure(struct dial *d, const struct verdict *v, const char *result)
 	log_event(LOG_INFO, "connect", "channel=%s dest=%s peer=%s policy=%s result=%s error=%s",
 	    master.channel->name, log_str(d->site->key), log_str(d->peer), policy_word(&d->policy),
 	    result ? result : "none", log_str(v->text));
+}
+
+/* What became of TLS with the host in hand. */
+static void
+record_host(const struct dial *d, const struct policy *policy, const char *result, const char *why)
+{
+	tls_record(&(struct tls_try){ .site = d->site,
+	    .policy = policy,
+	    .sts = &d->sts,
+	    .host = d->host,
+	    .to = d->at > 0 ? &d->addrs[d->at - 1] : NULL,
+	    .by = d->ours.len ? &d->ours : NULL,
+	    .result = result,
+	    .why = why });
+}
+
+/* The hello is over, well or with a `result` of RFC 8460 4.3.  A try that does without TLS has been told of before. */
+static void
+record_hello(const struct dial *d, const struct session *s, const struct verdict *v,
+    const char *result)
+{
+	if (d->plain || s->policy.level == POLICY_NONE)
+		return;
+	if (v->kind == OK && !result && !stream_secure(&s->client.io))
+		result = "starttls-not-supported";
+	if (v->kind == OK || result)
+		record_host(d, &s->policy, d->unlisted ? "validation-failure" : result,
+		    v->kind == OK ? NULL : v->text);
 }
 
 static void
@@ -143,22 +138,24 @@ greeted(void *arg, struct session *s, const struct verdict *v)
 		    log_str(d->site->key), log_str(d->peer), policy_word(&s->policy),
 		    stream_secure(&s->client.io) ? stream_tls_version(&s->client.io) : "no",
 		    result ? result : "none");
+		record_hello(d, s, v, result);
 		count_session(s);
 		dial_finish(d, s, v, JOB_SITE_OK);
 		return;
 	}
 	again = s->client.tls_failed && s->policy.level == POLICY_MAY;
 	result = s->client.tls_result;
+	record_hello(d, s, v, result);
 	/* RFC 7504: 521 and 556 say that no mail is taken there at all; another refusal at the
 	 * greeting may be this hour's, and is. */
 	if (!s->client.greeted && v->kind == PERM && v->reply != 521 && v->reply != 556)
 		why.kind = TEMP, why.reply = 451;
 	master_session_close(s);
-	note_failure(d, &why, result);
+	dial_note(d, &why, result);
 	if (again && d->tries < mconf.max_hosts)
 		try_address(d, true); /* opportunistic: RFC 3207 4.1 leaves it to us */
 	else
-		next_address(d);
+		dial_next_address(d);
 }
 
 static void
@@ -169,6 +166,9 @@ connected(void *arg, int fd)
 	struct verdict v;
 
 	if (fd >= 0) {
+		d->ours.len = sizeof(d->ours.ss);
+		if (getsockname(fd, &d->ours.sa, &d->ours.len) < 0)
+			d->ours.len = 0;
 		if (d->plain)
 			plain.level = POLICY_NONE;
 		d->session = master_session_open(fd, d->site, &plain, d->peer, greeted, d);
@@ -178,8 +178,8 @@ connected(void *arg, int fd)
 	} else {
 		v = verdict(OUT_CONNECT_FAILED, d->peer, strerror(-fd));
 	}
-	note_failure(d, &v, NULL);
-	next_address(d);
+	dial_note(d, &v, NULL);
+	dial_next_address(d);
 }
 
 /* "mx.example [192.0.2.1]", as reports want it. */
@@ -216,11 +216,11 @@ try_address(struct dial *d, bool plain)
 	connect_start(master.loop, a, from, (uint32_t)mconf.t_connect, &d->op, connected, d);
 }
 
-static void
-next_address(struct dial *d)
+void
+dial_next_address(struct dial *d)
 {
 	if (d->at == d->naddrs || d->tries >= mconf.max_hosts) {
-		next_host(d);
+		dial_next_host(d);
 		return;
 	}
 	d->at++;
@@ -243,143 +243,6 @@ name_verdict(const char *name, int status, bool mail_domain)
 	}
 }
 
-/* ---- MTA-STS: what the domain says of its hosts (RFC 8461) ---------------------------------- */
-
-static void
-sts_apply(struct dial *d)
-{
-	struct verdict v;
-
-	if (d->sts.mode == SMTP_STS_NONE) {
-		next_address(d);
-		return;
-	}
-	if (d->sts.mode == SMTP_STS_ENFORCE && !smtp_sts_lists(&d->sts, slice_str(d->host))) {
-		v = verdict(OUT_STS_NOT_LISTED, d->host);
-		slice_cstr(slice_str(d->host), d->peer, sizeof(d->peer));
-		note_failure(d, &v, "validation-failure");
-		next_host(d);
-		return;
-	}
-	policy_sts(&d->policy, &d->sts, d->host);
-	next_address(d);
-}
-
-static void
-sts_found(void *arg, const struct sts_answer *a)
-{
-	struct dial *d = CAST(arg, struct dial, DIAL_MAGIC);
-
-	d->sts_known = true;
-	if (a->policy)
-		smtp_sts_copy(&d->sts, a->policy);
-	sts_apply(d);
-}
-
-/* DANE has said nothing of the host in hand (RFC 8461 2). */
-static void
-sts_begin(struct dial *d)
-{
-	if (!policy_sts_asked(d->site))
-		next_address(d);
-	else if (d->sts_known)
-		sts_apply(d);
-	else
-		sts_start(d->site->host, &d->op, sts_found, d);
-}
-
-/* ---- DANE: how the host in hand is to be known (RFC 7672 2.2) ------------------------------ */
-
-static void dane_next(struct dial *d);
-
-/* Signed records that are wrong or held back would be an open door, were the host tried without them
- * (RFC 7672 2.1.2, 2.1.3). */
-static void
-dane_skip(struct dial *d)
-{
-	struct verdict v = verdict(OUT_DANE_DNS, d->host);
-
-	slice_cstr(slice_str(d->host), d->peer, sizeof(d->peer));
-	note_failure(d, &v, "dnssec-invalid");
-	next_host(d);
-}
-
-static void
-dane_found(void *arg, const struct dns_answer *a)
-{
-	struct dial *d = CAST(arg, struct dial, DIAL_MAGIC);
-
-	count_dns(a);
-	if (a->status == -EAGAIN) {
-		dane_skip(d);
-		return;
-	}
-	if (a->status == 0 && a->security == DNS_SECURE && a->tlsa.seen) {
-		policy_dane(&d->policy, d->bases[d->nbases], d->site->host, &a->tlsa);
-		next_address(d);
-		return;
-	}
-	dane_next(d);
-}
-
-/* The base domain that is next; without one it is MTA-STS' turn. */
-static void
-dane_next(struct dial *d)
-{
-	if (d->nbases == 0) {
-		sts_begin(d);
-		return;
-	}
-	d->nbases--;
-	dns_tlsa_start(master.dns, d->bases[d->nbases], addr_port(&d->addrs[0]), &d->op, dane_found,
-	    d);
-}
-
-/* The addresses behind an alias are not signed; the alias itself may be, and then so are the records beside
- * it. */
-static void
-dane_alias(void *arg, const struct dns_answer *a)
-{
-	struct dial *d = CAST(arg, struct dial, DIAL_MAGIC);
-
-	count_dns(a);
-	if (a->status == -EAGAIN) {
-		dane_skip(d);
-		return;
-	}
-	if (a->security != DNS_SECURE)
-		d->nbases = 0;
-	dane_next(d);
-}
-
-static void
-dane_base(struct dial *d, const char *name)
-{
-	struct slice s = slice_str(name);
-
-	s.n -= slice_ends(s, S("."));
-	slice_cstr(s, d->bases[d->nbases++], sizeof(d->bases[0]));
-}
-
-/* `a`: what was found of its addresses. */
-static void
-dane_begin(struct dial *d, const struct dns_answer *a)
-{
-	d->nbases = 0;
-	if (a->security == DNS_BOGUS || (a->security == DNS_SECURE && a->partial)) {
-		dane_skip(d);
-		return;
-	}
-	if (a->security == DNS_SECURE || a->canonical)
-		dane_base(d, d->host);
-	if (a->security == DNS_SECURE && a->canonical)
-		dane_base(d, a->canonical);
-	if (a->security != DNS_SECURE && a->canonical)
-		dns_alias_start(master.dns, d->host, &d->op, dane_alias, d);
-	else
-		dane_next(d);
-}
-
 static void
 resolved(void *arg, const struct dns_answer *a)
 {
@@ -396,7 +259,7 @@ resolved(void *arg, const struct dns_answer *a)
 			dial_remember(d, &v, v.kind == TEMP ? JOB_SITE_FAIL : JOB_SITE_NONE);
 			d->no_names = v.kind == PERM;
 		}
-		next_host(d);
+		dial_next_host(d);
 		return;
 	}
 	for (size_t i = 0; i < a->naddrs && d->naddrs < ADDR_MAX; i++) {
@@ -411,15 +274,10 @@ resolved(void *arg, const struct dns_answer *a)
 			d->last = verdict(OUT_HOST_LOOP, d->host);
 			d->last_site = JOB_SITE_NONE;
 		}
-		next_host(d);
+		dial_next_host(d);
 		return;
 	}
-	policy_fini(&d->policy);
-	policy_of_site(&d->policy, d->site, d->host);
-	if (d->secure && policy_dane_asked(d->site))
-		dane_begin(d, a);
-	else
-		sts_begin(d);
+	dial_policy_begin(d, a);
 }
 
 static bool
@@ -448,8 +306,8 @@ dial_look_up(struct dial *d, const char *host)
 	dns_addr_start(master.dns, d->host, &d->op, resolved, d);
 }
 
-static void
-next_host(struct dial *d)
+void
+dial_next_host(struct dial *d)
 {
 	if (d->mx_at == d->nmx || d->tries >= mconf.max_hosts)
 		dial_fail(d);
@@ -503,7 +361,7 @@ mx_found(void *arg, const struct dns_answer *a)
 	} else if (a->status == 0 && a->nmx > 0) {
 		if (use_mx(d, a)) {
 			job_hosts_name(d->site->mx_set, d->mx, d->nmx);
-			next_host(d);
+			dial_next_host(d);
 			return;
 		}
 		v = verdict(OUT_DOMAIN_LOOP, domain);
@@ -513,6 +371,8 @@ mx_found(void *arg, const struct dns_answer *a)
 	} else {
 		v = a->security == DNS_BOGUS ? verdict(OUT_DANE_DNS, domain) :
 					       name_verdict(domain, a->status, true);
+		if (a->security == DNS_BOGUS)
+			dial_policy_record(d, POLICY_OF_DANE, NULL, "dnssec-invalid", v.text);
 		dial_finish(d, NULL, &v, v.kind == TEMP ? JOB_SITE_FAIL : JOB_SITE_NONE);
 	}
 }
@@ -545,7 +405,7 @@ dial_start(struct site *site,
 		}
 		d->naddrs = 1;
 		policy_of_site(&d->policy, site, d->host);
-		next_address(d);
+		dial_next_address(d);
 	} else if (have_dns(d)) {
 		if (site->mx)
 			dns_mx_start(master.dns, site->host, &d->op, mx_found, d);

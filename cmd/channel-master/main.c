@@ -1,6 +1,9 @@
 /* channel-master: the master program of one channel: takes leases from jobctl and delivers.
  *
  *	channel-master [-c FILE] [-d] [-n] [-V] CHANNEL
+ *	channel-master -r send|show [DAY [DOMAIN]]
+ *
+ * The second sends reports of TLS, or shows them: report.h.
  *
  * Started by jobctl when there is work, once or several times for a channel; leaves by itself
  * when there is none.  This file owns coming and going: the queue and the connection to jobctl are
@@ -9,16 +12,24 @@
  * jobctl with the socket, so that the process may end at any time. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sysexits.h>
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "daemon/program.h"
 #include "daemon/sandbox.h"
 #include "cut.h"
+#include "report.h"
 #include "master.h"
 
 struct master master;
 static bool left;
+
+static struct {
+	enum { REPORT_NOT, REPORT_SEND, REPORT_SHOW } what;
+	char *day, *domain; /* NULL: not given */
+} report;
 
 /* ---- configuration -------------------------------------------------------------------- */
 
@@ -35,6 +46,53 @@ master_notices_tell(void)
 	buf_fini(&master_notices_wrong);
 }
 
+static bool
+master_option(int c, const char *value)
+{
+	if (c != 'r')
+		return true;
+	report.what = strcmp(value, "send") == 0 ? REPORT_SEND :
+	    strcmp(value, "show") == 0           ? REPORT_SHOW :
+						   REPORT_NOT;
+	if (!report.what)
+		fprintf(stderr, "channel-master: -r %s: it is send or show\n", value);
+	return report.what;
+}
+
+static int
+report_take(int argc, char **argv)
+{
+	int64_t begins = 0;
+	int e;
+
+	if (argc > (report.what == REPORT_SHOW ? 2 : 1))
+		return program_usage();
+	report.day = argc ? argv[0] : NULL;
+	report.domain = argc > 1 ? argv[1] : NULL;
+	if (report.day && !report_day(report.day, &begins)) {
+		fprintf(stderr, "channel-master: %s: no day (2026-11-30)\n", report.day);
+		return EX_USAGE;
+	}
+	if (report.what == REPORT_SEND) {
+		if (!*shared.tlsrpt_organisation || !*shared.tlsrpt_contact) {
+			fputs("channel-master: tlsrpt.organisation and tlsrpt.contact say who "
+			      "sends reports: both are needed\n",
+			    stderr);
+			return EX_CONFIG;
+		}
+		if (report.day && clock_now() < begins + 86400) {
+			fprintf(stderr, "channel-master: %s is not over\n", report.day);
+			return EX_USAGE;
+		}
+		return 0;
+	}
+	e = tlsrpt_show(report.day, report.domain);
+	if (e < 0)
+		fprintf(stderr, "channel-master: %s\n",
+		    e == -ENOENT ? "nothing was written down" : strerror(-e));
+	exit(e < 0 ? EX_NOINPUT : fflush(stdout) ? EX_IOERR : EX_OK);
+}
+
 static int
 master_take(bool check, int argc, char **argv)
 {
@@ -42,6 +100,10 @@ master_take(bool check, int argc, char **argv)
 	struct buf wrong = { 0 };
 	int r;
 
+	if (report.what && !check) {
+		mem_free(&path);
+		return report_take(argc, argv);
+	}
 	if (argc > 1 || (argc == 0 && !check)) {
 		mem_free(&path);
 		return program_usage();
@@ -224,6 +286,10 @@ master_start(struct loop *l)
 	deadline_init(&master.leave);
 	set_limits();
 	master_notices_tell();
+	if (report.what) {
+		tlsrpt_send(l, report.day);
+		return 0;
+	}
 	r = queue_open(shared.queue, true, &master.queue);
 	if (r < 0) {
 		log_event(LOG_ERROR, "start", "queue=%s error=%s", log_str(shared.queue),
@@ -255,7 +321,7 @@ static void
 master_end(void)
 {
 	queue_close(&master.queue);
-	log_event(LOG_INFO, "stop", "channel=%s", master.channel->name);
+	log_event(LOG_INFO, "stop", "channel=%s", master.channel ? master.channel->name : "none");
 }
 
 static const struct program master_program = {
@@ -263,7 +329,11 @@ static const struct program master_program = {
 	.kind = PROGRAM_MASTER,
 	.about = "deliver the mail of one channel",
 	.may = "inet queue",
-	.operands = "channel",
+	.operands = "channel | -r send | -r show [day [domain]]",
+	.letters = "r:",
+	.help = "  -r send [DAY]   send reports of TLS, of days that are over, instead\n"
+		"  -r show [DAY [DOMAIN]] what was written down for them\n",
+	.option = master_option,
 	.file = "channel-master.conf",
 	.schema = &master_schema,
 	.drain_timeout = "15s", /* jobctl waits for us no longer than its own */

@@ -452,6 +452,31 @@ run_show(const struct command *c, int argc, char **argv)
 	return e;
 }
 
+/* Reports of TLS are a matter of channel-master and the folder that it keeps for them. */
+static int
+run_tlsrpt(const struct command *c UNUSED, int argc, char **argv)
+{
+	char *path = mem_printf("%s/channel-master", shared.libexec), *words[8];
+	const char *conf = program_conf_file();
+	size_t n = 0;
+
+	if (argc < 1 || argc > 3 || (strcmp(argv[0], "show") != 0 && strcmp(argv[0], "send") != 0))
+		usage();
+	if (host)
+		die(EX_USAGE, host, "reports of TLS are made on the host itself");
+	words[n++] = path;
+	if (conf) {
+		words[n++] = mem_str("-c");
+		words[n++] = mem_str(conf);
+	}
+	words[n++] = mem_str("-r");
+	for (int i = 0; i < argc; i++)
+		words[n++] = argv[i];
+	words[n] = NULL;
+	(void)execv(path, words);
+	die(EX_UNAVAILABLE, path, strerror(errno));
+}
+
 /* clang-format off */
 static const struct command commands[] = {
 	{ "status", run_plain }, { "channels", run_plain }, { "rescan", run_plain },
@@ -460,7 +485,7 @@ static const struct command commands[] = {
 	{ "list", run_list }, { "show", run_show },
 	{ "hold", run_filter }, { "release", run_filter }, { "retry", run_filter },
 	{ "delete", run_filter }, { "return", run_filter }, { "reroute", run_filter },
-	{ "jobs", run_plain }, { "top", run_top },
+	{ "jobs", run_plain }, { "top", run_top }, { "tlsrpt", run_tlsrpt },
 	{ NULL, NULL },
 };
 /* clang-format on */
@@ -525,6 +550,8 @@ static const struct program jobctl_ctl_program = {
 		"  reroute FILTER ...      send messages where they would go today\n"
 		"  jobs                    masters: what they do, since when, what they have done\n"
 		"  top [CHANNEL|errors]    who has most messages, or what is said most\n"
+		"  tlsrpt show [DAY [DOMAIN]] what became of TLS, for reports to domains\n"
+		"  tlsrpt send [DAY]       send those of days that are over now\n"
 		"  rescan                  look through the spool for unknown files\n"
 		"filters: QID channel=NAME dest=HOST state=ready|waiting|leased|held older=TIME "
 		"newer=TIME sender=TEXT to=TEXT text=TEXT all\n"

@@ -8,6 +8,7 @@
  *	stopped.c  which channels an operator has stopped, on disk
  *	places.c   what was learned of destinations, on disk
  *	rescan.c   the spool into the schedule, in the background
+ *	reporter.c who sends reports of TLS, started once a day
  *	clock.c    steps of the system's clock
  *	table.c    what all of them know and change: no input or output
  *
@@ -112,6 +113,13 @@ void pool_need(struct chan *ch);                    /* there may be more work th
 void pool_connected(struct chan *ch, uint32_t pid); /* somebody has come, perhaps one of ours */
 
 void pool_look_again(uint64_t at); /* loop ms: somebody may be needed then */
+
+/* `channel-master -c FILE word [more]` (more may be NULL): 0 or -errno. */
+int pool_process(const char *path, const char *word, const char *more, pid_t *pid) MUSTCHECK;
+
+/* reporter.c */
+void reporter_start(void);
+void reporter_leave(void); /* we do */
 
 /* pools.c */
 extern const struct conf_schema pools_schema;

@@ -183,6 +183,7 @@ jobctl_start(struct loop *l)
 		return e;
 	}
 	clock_watch_start();
+	reporter_start();
 	rescan("start");
 	table_changed(); /* some masters are to be there without work */
 	return 0;
@@ -194,6 +195,7 @@ jobctl_drain(void)
 {
 	jobctl.draining = true;
 	rescan_close();
+	reporter_leave();
 	masters_leave(NULL);
 	if (jobctl.leases == 0)
 		daemon_drained();

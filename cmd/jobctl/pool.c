@@ -51,11 +51,11 @@ pool_look_again(uint64_t at)
 	timer_start(&again, at > now ? at - now : 1, 0);
 }
 
-static int
-start_process(const char *path, const char *channel, pid_t *pid)
+int
+pool_process(const char *path, const char *word, const char *more, pid_t *pid)
 {
 	char *argv[] = { mem_str("channel-master"), mem_str("-c"), jobctl.master_conf,
-		mem_str(channel), NULL };
+		mem_str(word), more ? mem_str(more) : NULL, NULL };
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
 	sigset_t none, all;
@@ -74,6 +74,7 @@ start_process(const char *path, const char *channel, pid_t *pid)
 	mem_free(&argv[0]);
 	mem_free(&argv[1]);
 	mem_free(&argv[3]);
+	mem_free(&argv[4]);
 	return -e;
 }
 
@@ -146,7 +147,7 @@ spawn(struct chan *ch)
 	char *path = mem_printf("%s/channel-master", shared.libexec);
 	struct proc *p;
 	pid_t pid = 0;
-	int e = start_process(path, ch->sc->name, &pid), fd = -1;
+	int e = pool_process(path, ch->sc->name, NULL, &pid), fd = -1;
 
 	if (e == 0 && (fd = (int)syscall(SYS_pidfd_open, pid, 0)) < 0)
 		e = -errno;

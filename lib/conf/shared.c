@@ -163,6 +163,14 @@ static const struct conf_key keys[] = {
 	{ "login.oauth_end", CONF_BOOL, &shared.login_oauth_end, "no", 0, 0, RELOAD, NULL,
 	    "End sessions when the token that they began with expires." },
 
+	{ "tlsrpt.organisation", CONF_STR, &shared.tlsrpt_organisation, "", 0, 0, RESTART, NULL,
+	    "Who sends domains the reports of TLS that they ask for (RFC 8460); empty sends "
+	    "none." },
+	{ "tlsrpt.contact", CONF_STR, &shared.tlsrpt_contact, "", 0, 0, RESTART, "address",
+	    "The address that these reports come from; empty sends none." },
+	{ "tlsrpt.delay", CONF_TIME, &shared.tlsrpt_delay, "4h", 0, DAY_MS / 2, RESTART, NULL,
+	    "They go within this time after the end of the day in UTC, nobody knows when." },
+
 	{ "quota.bytes", CONF_SIZE, &shared.quota_bytes, "0", 0, INT64_MAX, RELOAD, NULL,
 	    "Quota of users who have none in the directory; 0 is no limit." },
 	{ "quota.messages", CONF_INT, &shared.quota_messages, "0", 0, INT64_MAX, RELOAD, NULL,

@@ -59,6 +59,10 @@ struct conf_shared {
 	int64_t login_oauth_skew; /* ms */
 	bool login_oauth_end;     /* login.oauth_end: sessions end with their token */
 
+	/* tlsrpt.*: who sends reports of TLS (RFC 8460); both empty: nobody does */
+	char *tlsrpt_organisation, *tlsrpt_contact;
+	int64_t tlsrpt_delay; /* ms behind midnight, at most */
+
 	/* quota.bytes, quota.messages: of users who have none in the directory; 0 = no limit.
 	 * Here, not with lmtpd, because APPEND must say the same as delivery. */
 	int64_t quota_bytes, quota_messages;
