@@ -43,7 +43,7 @@ login_in(struct memd_session *s, const struct login_user *user)
 {
 	enum http_next next;
 
-	if (!memd_record_new(s, user))
+	if (!memd_record_new(s, user, false))
 		return memd_problem(s, 500, "account",
 		    "The name of this account cannot be used here.");
 	return memd_auth_is(s, user, &next) ? memd_record_begin(s, false, login_begun) : next;
@@ -114,14 +114,31 @@ memd_login(struct memd_session *s)
 
 	if (login_guarded(s, &next))
 		return next;
+	if (memd_signon_wanted() && !config.signon.form)
+		return memd_problem(s, 403, "signon", "People log in at the provider here.");
 	return memd_body(s, login_asked);
 }
 
 /* ---- POST /logout ----------------------------------------------------------------------------------- */
 
-/* Nobody is logged in here; `partly`: what somebody has copied of the cookie may be. */
 static enum http_next
-logout_answer(struct memd_session *s, bool partly)
+logout_next(struct memd_session *s, struct slice url)
+{
+	struct buf b = { 0 };
+	enum http_next next;
+
+	buf_char(&b, '{');
+	if (url.n)
+		json_put_str(&b, "next", url);
+	buf_lit(&b, "}\n");
+	next = memd_json(s, 200, buf_get(&b));
+	buf_fini(&b);
+	return next;
+}
+
+/* Nobody is logged in here; `partly`: what somebody has copied of the cookie may be.  `url`: where it ends too. */
+static enum http_next
+logout_said(struct memd_session *s, bool partly, struct slice url)
 {
 	log_event(LOG_INFO, "logout", "sid=%s peer=%s user=%s session=%s partly=%s", s->sid,
 	    s->peer, log_str(s->account ? s->account : ""), s->web.id, partly ? "yes" : "no");
@@ -132,7 +149,21 @@ logout_answer(struct memd_session *s, bool partly)
 	if (partly)
 		return memd_problem(s, 503, "partly",
 		    "You are logged out of this browser; the store could not be told.");
-	return memd_json(s, 200, S("{}\n"));
+	return logout_next(s, url);
+}
+
+static enum http_next
+logout_there(struct memd_session *s, struct slice url)
+{
+	return logout_said(s, false, url);
+}
+
+static enum http_next
+logout_answer(struct memd_session *s, bool partly)
+{
+	if (s->web.signed_on && !partly)
+		return memd_signon_end(s, logout_there);
+	return logout_said(s, partly, S(""));
 }
 
 static enum http_next

@@ -45,6 +45,30 @@ static const struct conf_key keys[] = {
 	    "Time without a request after which a person must log in again." },
 	{ "session.life", CONF_TIME, &config.session_life, "14d", 60000, 365 * DAY, RELOAD, NULL,
 	    "Time since the login after which that is so in any case." },
+	{ "signon.issuer", CONF_STR, &config.signon.issuer, "", 0, 0, RELOAD, NULL,
+	    "The OpenID provider at which people may log in, https://...; empty: there is none." },
+	{ "signon.metadata", CONF_STR, &config.signon.metadata, "", 0, 0, RELOAD, NULL,
+	    "URL of its metadata; empty: below the issuer, as OpenID Connect has it." },
+	{ "signon.ca", CONF_PATH, &config.signon.ca, "", 0, 0, RELOAD, "file",
+	    "PEM file of the authorities of its certificate; empty: the system's." },
+	{ "signon.client", CONF_STR, &config.signon.client, "", 0, 0, RELOAD, NULL,
+	    "As which client it knows us." },
+	{ "signon.secret", CONF_SECRET, &config.signon.secret, "", 0, 0, RELOAD, NULL,
+	    "The client's secret; empty: it has none." },
+	{ "signon.scope", CONF_STR, &config.signon.scope, "openid email", 0, 0, RELOAD, NULL,
+	    "What is asked for: words with blanks, openid among them." },
+	{ "signon.claim", CONF_STR, &config.signon.claim, "email", 0, 0, RELOAD, NULL,
+	    "The claim that is the login name; email must be verified." },
+	{ "signon.domains", CONF_LIST, &config.signon.domains, "", 0, 0, RELOAD, "domain",
+	    "Domains whose users it may name; the first completes names without one; empty: all." },
+	{ "signon.skew", CONF_TIME, &config.signon.skew, "60s", 0, 600000, RELOAD, NULL,
+	    "By how much its clock and ours may differ." },
+	{ "signon.name", CONF_STR, &config.signon.name, "", 0, 0, RELOAD, NULL,
+	    "What people call it: the words on the button." },
+	{ "signon.form", CONF_BOOL, &config.signon.form, "yes", 0, 0, RELOAD, NULL,
+	    "People may also log in by the form, with a password." },
+	{ "signon.redirect", CONF_BOOL, &config.signon.redirect, "no", 0, 0, RELOAD, NULL,
+	    "Whoever is not logged in is sent there at once." },
 	{ "cors.origins", CONF_LIST, &config.origins, "", 0, 0, RELOAD, NULL,
 	    "Origins (https://host) of other web clients that may ask with credentials of their own." },
 	{ "store.port", CONF_INT, &config.port, "8443", 1, 65535, RELOAD, NULL,
@@ -119,6 +143,9 @@ static const struct metric metrics[] = {
 	[M_STREAMS] = { "mem_event_streams", GAUGE, "Streams of events that are open." },
 	[M_LOGINS] = { "mem_logins", COUNTER, "Logins by the form." },
 	[M_LOGIN_FAILED] = { "mem_logins_failed", COUNTER, "Logins refused by the directory." },
+	[M_SIGNONS] = { "mem_signons", COUNTER, "Logins by the provider." },
+	[M_SIGNON_FAILED] = { "mem_signons_failed", COUNTER,
+	    "Logins by the provider that came to nothing." },
 	[M_PASSWORDS] = { "mem_password_changes", COUNTER, "Passwords that people have changed." },
 	[M_FOREIGN] = { "mem_requests_foreign", COUNTER, "Requests refused for the site they come from." },
 	[M_ENDED] = { "mem_sessions_ended", COUNTER, "Requests whose session had been ended." },
@@ -188,6 +215,8 @@ memd_start(struct loop *l)
 	}
 	admit_open(shared.rundir, &memd_admit);
 	list_init(&memd.sessions);
+	list_init(&memd.signons);
+	memd.signin = oauth_signin_new(l, memd_signon_settings);
 	backend_set_init(&memd.stores, l, &memd_rules);
 	http_pool_init(&memd.pool, l, (size_t)config.kept, (uint32_t)config.rest);
 	memd.dir = dir_new(l);
@@ -242,6 +271,8 @@ memd_paths(void)
 {
 	sandbox_read(config.www);
 	sandbox_read_beside(config.keys);
+	if (*config.signon.metadata == '/')
+		sandbox_read_beside(config.signon.metadata);
 }
 
 /* HTTP has no STARTTLS. */
@@ -286,6 +317,7 @@ memd_check(struct buf *why)
 			    conf_where(&config.origins), *o);
 			good = false;
 		}
+	good = memd_signon_check(why) && good;
 	good = memd_check_listeners(why) && good;
 	good = memd_autoconfig_check(why) && good;
 	return memd_store_check(why) && good;

@@ -6,6 +6,9 @@
  *	guard.c    what a browser says of where a request comes from, and what it is told to do with an answer
  *	auth.c     whose request it is: the cookie, Basic, and the directory's rules at each request
  *	login.c    POST /login, POST /logout, GET /session
+ *	signon.c   /signon: logins at the site's provider
+ *	signon-trip.c ... who is on the way there
+ *	signon-end.c  ... and their end there
  *	record.c   the records of sessions, which the store keeps; GET and POST /sessions
  *	ask.c      what memd itself asks of a store
  *	password.c POST /password
@@ -30,6 +33,7 @@
 #include "http/server.h"
 #include "json/json.h"
 #include "login/login.h"
+#include "oauth/signin.h"
 #include "web/files.h"
 #include "web/guard.h"
 #include "web/seal.h"
@@ -63,9 +67,15 @@ struct memd_conf {
 	int64_t session_idle, session_life;    /* session.idle, session.life; ms */
 	int64_t hsts;                          /* hsts, ms; 0: not told */
 	char **origins;                        /* cors.origins */
-	int64_t port;                          /* store.port */
-	char *dflt;                            /* store.default */
-	int64_t connect_time, answer_time;     /* store.connect_timeout, store.answer_timeout; ms */
+	struct {                               /* signon.* */
+		char *issuer, *metadata, *ca, *client, *secret, *scope, *claim, *name;
+		char **domains;
+		bool form, redirect;
+		int64_t skew;
+	} signon;
+	int64_t port;                      /* store.port */
+	char *dflt;                        /* store.default */
+	int64_t connect_time, answer_time; /* store.connect_timeout, store.answer_timeout; ms */
 	int64_t attempts, down_failures, retry;
 	int64_t kept, rest; /* store.kept: connections at rest; store.rest, ms: and how long */
 	struct memd_section **sections;
@@ -83,6 +93,8 @@ struct memd {
 	struct http_pool pool;
 	struct web_keys *keys;   /* as last read */
 	struct web_files *files; /* likewise */
+	struct oauth_signin *signin;
+	struct list signons; /* of signon.c: logins whose browser has come back */
 	struct list sessions;
 	size_t nsessions;
 };
@@ -90,7 +102,7 @@ extern struct memd memd;
 
 /* clang-format off */
 enum memd_metric {
-	M_CONNECTIONS, M_SESSIONS, M_REQUESTS, M_BAD, M_API, M_STREAMS, M_LOGINS, M_LOGIN_FAILED, M_PASSWORDS, M_FOREIGN,
+	M_CONNECTIONS, M_SESSIONS, M_REQUESTS, M_BAD, M_API, M_STREAMS, M_LOGINS, M_LOGIN_FAILED, M_SIGNONS, M_SIGNON_FAILED, M_PASSWORDS, M_FOREIGN,
 	M_ENDED, M_STORE_ANSWERED, M_STORE_US, M_STORE_FAILED, M_STORES_DOWN, M_STORE_DOWNS, M_STORE_SHUNNED, M_STORE_PROBES,
 	M_REFERRALS, M_AUTOCONFIGS, M_DIRECTORY
 };
@@ -199,14 +211,40 @@ enum http_next memd_login(struct memd_session *s);
 enum http_next memd_logout(struct memd_session *s);
 enum http_next memd_whoami(struct memd_session *s);
 
+/* ---- signon.c */
+enum http_next memd_signon(struct memd_session *s);
+enum http_next memd_signon_back(struct memd_session *s);
+enum http_next memd_signon_about(struct memd_session *s);
+enum http_next memd_signon_failed(struct memd_session *s);
+bool memd_signon_wanted(void);
+void memd_signon_settings(struct oauth_signin_settings *s);
+bool memd_signon_check(struct buf *why);
+/* "https://HOST" and `path` of this request.  Heap. */
+char *memd_signon_here(const struct memd_session *s, const char *path);
+
+/* ---- signon-trip.c */
+/* The answer's cookie: `first` is the line of one more, or empty; `but` is the seed of one that is over. */
+void memd_signon_trips(struct memd_session *s, struct slice first, struct slice but);
+/* The trip of this browser whose state this is, and the path that it leads to (heap).  False: there is none. */
+bool memd_signon_trip(struct memd_session *s, struct slice state, struct oauth_trip *trip,
+    char **to) MUSTCHECK;
+
+/* ---- signon-end.c */
+/* The answer keeps the ID token for the session's end, if there is room for it. */
+void memd_signon_keep(struct memd_session *s, struct slice id_token);
+/* Finds out where the browser goes to end it there too, as far as that is known, and goes on. */
+enum http_next memd_signon_end(struct memd_session *s,
+    enum http_next (*then)(struct memd_session *s, struct slice url));
+
 /* ---- ask.c */
 /* Asks s->mailhost about s->account and s->web: HTTP_WAIT, or what `told` has said already. */
 enum http_next memd_ask(struct memd_session *s, bool post, const char *target, memd_told told);
 void memd_ask_free(struct memd_ask **a);
 
 /* ---- record.c */
-/* s->web is a new session of this user, whose password was right; false: it cannot be. */
-bool memd_record_new(struct memd_session *s, const struct login_user *user) MUSTCHECK;
+/* s->web is a new session of this user, whose password was right, or whom the provider has named; false: it cannot be. */
+bool
+memd_record_new(struct memd_session *s, const struct login_user *user, bool signed_on) MUSTCHECK;
 /* ... and the store hears of it; `alone`: and ends all others. */
 enum http_next memd_record_begin(struct memd_session *s, bool alone, memd_told told);
 /* An id, or "others". */

@@ -57,6 +57,7 @@ password_looked(void *arg, const struct login_result *r)
 	struct memd_session *s = c->s;
 	struct login *l = s->login;
 	struct login_user user = { .account = slice_str(s->account), .by_code = s->web.coded };
+	bool signed_on = s->web.signed_on;
 	enum http_next next;
 
 	log_context(s->sid);
@@ -65,7 +66,7 @@ password_looked(void *arg, const struct login_result *r)
 		user.password_at = r->user.password_at;
 	if (!s->cookie)
 		next = memd_record_end(s, "others", password_told);
-	else if (memd_record_new(s, &user))
+	else if (memd_record_new(s, &user, signed_on))
 		next = memd_record_begin(s, true, password_told);
 	else
 		next = password_told(s, 0, S(""));

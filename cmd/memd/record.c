@@ -45,7 +45,7 @@ memd_record_over(struct memd_session *s, const char *why)
 /* ---- a session begins ------------------------------------------------------------------------------------- */
 
 bool
-memd_record_new(struct memd_session *s, const struct login_user *user)
+memd_record_new(struct memd_session *s, const struct login_user *user, bool signed_on)
 {
 	int64_t now = clock_now();
 
@@ -53,7 +53,8 @@ memd_record_new(struct memd_session *s, const struct login_user *user)
 	if (!web_session_begin(&s->web, user->account,
 		user->password_at > now ? user->password_at : now))
 		return false;
-	s->web.coded = user->by_code;
+	s->web.signed_on = signed_on;
+	s->web.coded = user->by_code || signed_on; /* a second factor is the provider's then */
 	return true;
 }
 

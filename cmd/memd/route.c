@@ -98,6 +98,10 @@ static const struct {
 } routes[] = {
 	{ "/login", false, memd_login },
 	{ "/logout", false, memd_logout },
+	{ "/signon", false, memd_signon },
+	{ "/signon/back", false, memd_signon_back },
+	{ "/signon/about", false, memd_signon_about },
+	{ "/signon/failed", false, memd_signon_failed },
 	{ "/session", false, memd_whoami },
 	{ "/sessions", false, memd_sessions },
 	{ "/password", false, memd_password },

@@ -58,9 +58,8 @@ user_printable(struct slice s)
 }
 
 static bool
-user_domain_good(struct slice domain)
+user_domain_good(char *const *d, struct slice domain)
 {
-	char **d = shared.login_oauth_domains;
 
 	if (!d || !*d)
 		return true;
@@ -70,12 +69,10 @@ user_domain_good(struct slice domain)
 	return false;
 }
 
-/* The login name that these claims say, by login.oauth_claim and login.oauth_domains; NULL with *why (static).  Heap. */
-static char *
-user_of(const struct json_t *claims, const char **why)
+char *
+oauth_user_name(const struct json_t *claims, const struct oauth_naming *n, const char **why)
 {
-	struct slice claim = slice_str(shared.login_oauth_claim), name;
-	char **domains = shared.login_oauth_domains;
+	struct slice claim = slice_str(n->claim), name;
 	bool verified = false;
 	size_t at;
 
@@ -87,11 +84,13 @@ user_of(const struct json_t *claims, const char **why)
 	    (!json_get_bool(json_find(claims, S("email_verified")), &verified) || !verified))
 		return NULL;
 	at = slice_rfind(name, '@');
-	*why = "its user is of a domain that is not in login.oauth_domains";
+	*why = "its user is of a domain that is not taken";
 	if (at < name.n)
-		return user_domain_good(slice_from(name, at + 1)) ? mem_strn(name.p, name.n) : NULL;
-	return domains && *domains ? mem_printf(SFMT "@%s", SARG(name), *domains) :
-				     mem_strn(name.p, name.n);
+		return user_domain_good(n->domains, slice_from(name, at + 1)) ?
+		    mem_strn(name.p, name.n) :
+		    NULL;
+	return n->domains && *n->domains ? mem_printf(SFMT "@%s", SARG(name), *n->domains) :
+					   mem_strn(name.p, name.n);
 }
 
 /* ---- what ----------------------------------------------------------------------------------------------------- */
@@ -131,6 +130,8 @@ oauth_grant_make(struct oauth_grant *g, const struct json_t *claims, bool strict
 	struct jwt_rules rules = { .now = clock_now(),
 		.skew_s = shared.login_oauth_skew / 1000,
 		.expires = strict };
+	struct oauth_naming naming = { .claim = shared.login_oauth_claim,
+		.domains = shared.login_oauth_domains };
 
 	/* What the server itself says is of whom it says; where it says that, it must be right. */
 	if (strict || json_find(claims, S("iss")))
@@ -142,7 +143,7 @@ oauth_grant_make(struct oauth_grant *g, const struct json_t *claims, bool strict
 	if (!g->why && strict && grant_of_id_token(claims))
 		g->why = "it is an ID token, and no access token";
 	if (!g->why)
-		g->user = user_of(claims, &g->why);
+		g->user = oauth_user_name(claims, &naming, &g->why);
 	if (!g->user)
 		return;
 	g->why = NULL;

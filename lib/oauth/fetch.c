@@ -505,6 +505,8 @@ oauth_fetch_start(struct oauth_web *w, const struct oauth_question *q, struct op
 	f->ca = mem_str(q->ca ? q->ca : "");
 	if (q->client)
 		f->credentials = https_basic(q->client, q->secret ? q->secret : "");
+	else if (q->bearer.n)
+		f->credentials = mem_printf("Bearer " SFMT, SARG(q->bearer));
 	buf_slice(&f->form, q->form);
 	op->cancel = https_cancel;
 	op->impl = f;

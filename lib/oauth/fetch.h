@@ -35,6 +35,7 @@ struct oauth_question {
 	bool post;          /* `form` is sent, as application/x-www-form-urlencoded */
 	struct slice form;
 	const char *client, *secret; /* NULL, or Basic with these (RFC 6749 2.3.1) */
+	struct slice bearer;         /* ... or empty, or Bearer with this token (RFC 6750 2.1) */
 };
 struct oauth_reply {
 	unsigned status;   /* 200 of a file that was read; 0: no answer came, `why` says it */

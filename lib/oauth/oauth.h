@@ -26,6 +26,15 @@ struct oauth_grant {
 };
 void oauth_grant_fini(struct oauth_grant *g);
 
+/* How claims name a user of ours: the claim, and the domains that it may name. */
+struct oauth_naming {
+	const char *claim;
+	char *const
+	    *domains; /* NULL or none: any; else those, and the first completes names without one */
+};
+/* The login name that these claims say; NULL with *why (static).  Heap. */
+char *oauth_user_name(const struct json_t *claims, const struct oauth_naming *n, const char **why);
+
 struct oauth;
 struct oauth *oauth_new(struct loop *l);
 /* Is login.oauth set? */

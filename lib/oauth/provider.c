@@ -25,6 +25,7 @@ struct oauth_provider {
 	struct loop *loop;
 	char *issuer, *metadata, *keys_from, *ca;
 	char *endpoints[OAUTH_ENDPOINTS];
+	unsigned traits; /* bits of enum oauth_trait */
 	struct jwt_keys *keys;
 	uint64_t metadata_ms, keys_ms; /* loop_now + 1 of when they came; 0: they have not */
 	uint64_t tried_ms; /* ... of the last fetch: of its beginning, and then of its end */
@@ -145,18 +146,48 @@ provider_want_keys(struct oauth_provider *p)
 
 /* ---- metadata ---------------------------------------------------------------------------------------------------- */
 
+static bool
+provider_lists(const struct json_t *list, struct slice word)
+{
+	for (size_t i = 0; json_is(list, JSON_KIND_ARRAY) && i < json_count(list); i++)
+		if (slice_eq(json_text(json_at(list, i)), word))
+			return true;
+	return false;
+}
+
+static unsigned
+provider_traits(const struct json_t *v)
+{
+	const struct json_t *says =
+	    json_find(v, S("authorization_response_iss_parameter_supported"));
+	const struct json_t *how = json_find(v, S("token_endpoint_auth_methods_supported"));
+	unsigned traits = 0;
+	bool yes;
+
+	if (json_get_bool(says, &yes) && yes)
+		traits |= OAUTH_SAYS_ISSUER;
+	if (!provider_lists(how, S("client_secret_basic")) &&
+	    provider_lists(how, S("client_secret_post")))
+		traits |= OAUTH_SECRET_POST;
+	return traits;
+}
+
 static const char *
 provider_take(struct oauth_provider *p, const struct json_t *v)
 {
 	static const char *const names[OAUTH_ENDPOINTS] = {
 		[OAUTH_INTROSPECTION] = "introspection_endpoint",
 		[OAUTH_JWKS] = "jwks_uri",
+		[OAUTH_AUTHORIZATION] = "authorization_endpoint",
+		[OAUTH_TOKEN] = "token_endpoint",
+		[OAUTH_USERINFO] = "userinfo_endpoint",
+		[OAUTH_END_SESSION] = "end_session_endpoint",
 	};
 	struct oauth_url u;
 
 	if (!slice_eq(json_text(json_find(v, S("issuer"))), slice_str(p->issuer)))
 		return "these are the metadata of another issuer";
-	for (size_t i = 0; i < OAUTH_ENDPOINTS; i++) {
+	for (size_t i = 0; i < OAUTH_AUTHORIZATION; i++) {
 		struct slice url = json_text(json_find(v, slice_str(names[i])));
 
 		if (url.p && !oauth_url_parse(url, &u))
@@ -166,9 +197,10 @@ provider_take(struct oauth_provider *p, const struct json_t *v)
 		struct slice url = json_text(json_find(v, slice_str(names[i])));
 
 		mem_free(&p->endpoints[i]);
-		if (url.p)
+		if (url.p && oauth_url_parse(url, &u))
 			p->endpoints[i] = mem_strn(url.p, url.n);
 	}
+	p->traits = provider_traits(v);
 	return NULL;
 }
 
@@ -261,6 +293,7 @@ oauth_provider_set(struct oauth_provider *p, const struct oauth_settings *s)
 	for (size_t i = 0; i < OAUTH_ENDPOINTS; i++)
 		mem_free(&p->endpoints[i]);
 	jwt_keys_free(&p->keys);
+	p->traits = 0;
 	p->metadata_ms = p->keys_ms = p->tried_ms = 0;
 	p->failed = false;
 	if (!p->busy)
@@ -324,6 +357,12 @@ const char *
 oauth_provider_endpoint(const struct oauth_provider *p, enum oauth_endpoint which)
 {
 	return p->endpoints[which];
+}
+
+bool
+oauth_provider_is(const struct oauth_provider *p, enum oauth_trait which)
+{
+	return p->traits & (unsigned)which;
 }
 
 const char *

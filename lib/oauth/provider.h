@@ -40,7 +40,21 @@ void oauth_provider_start(struct oauth_provider *p, unsigned need, struct op *op
 
 /* NULL or empty: not known, or it says none.  Valid until the loop goes on. */
 const struct jwt_keys *oauth_provider_keys(const struct oauth_provider *p);
-enum oauth_endpoint { OAUTH_INTROSPECTION, OAUTH_JWKS, OAUTH_ENDPOINTS };
+/* From OAUTH_AUTHORIZATION on they are those of people's logins: one that is no URL of HTTPS is not there. */
+enum oauth_endpoint {
+	OAUTH_INTROSPECTION,
+	OAUTH_JWKS,
+	OAUTH_AUTHORIZATION,
+	OAUTH_TOKEN,
+	OAUTH_USERINFO,
+	OAUTH_END_SESSION,
+	OAUTH_ENDPOINTS
+};
 const char *oauth_provider_endpoint(const struct oauth_provider *p, enum oauth_endpoint which);
+enum oauth_trait {
+	OAUTH_SAYS_ISSUER = 1, /* in what it sends a browser back with (RFC 9207 3) */
+	OAUTH_SECRET_POST = 2  /* it takes a client's secret in the form alone (Discovery 1.0 3) */
+};
+bool oauth_provider_is(const struct oauth_provider *p, enum oauth_trait which);
 const char *oauth_provider_why(const struct oauth_provider *p); /* of the last failure */
 #endif

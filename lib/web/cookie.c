@@ -34,12 +34,20 @@ web_cookie_find(const struct http_head *h, struct slice name)
 }
 
 void
+web_cookie_put(struct buf *b, const struct web_cookie *c)
+{
+	must(c->path ? slice_starts(c->name, S("__Secure-")) : slice_starts(c->name, S("__Host-")));
+	buf_slice(b, c->name);
+	buf_char(b, '=');
+	buf_slice(b, c->value);
+	buf_printf(b, "; Path=%s; Max-Age=%lld; Secure; HttpOnly; SameSite=%s",
+	    c->path ? c->path : "/", (long long)c->age_s, c->lax ? "Lax" : "Strict");
+}
+
+void
 web_cookie_write(struct buf *b, struct slice name, struct slice value, int64_t age_s)
 {
-	must(slice_starts(name, S("__Host-")));
-	buf_slice(b, name);
-	buf_char(b, '=');
-	buf_slice(b, value);
-	buf_printf(b, "; Path=/; Max-Age=%lld; Secure; HttpOnly; SameSite=Strict",
-	    (long long)age_s);
+	struct web_cookie c = { .name = name, .value = value, .age_s = age_s };
+
+	web_cookie_put(b, &c);
 }

@@ -309,8 +309,9 @@ files_unchanged(const struct http_server *s, const struct web_file *form)
 	return known.p && http_etag_in(known, slice_str(form->etag), true);
 }
 
-enum http_next
-web_files_answer(struct web_files *f, struct http_server *s, struct slice path,
+/* `status` 0: it is looked at whether the client has it. */
+static enum http_next
+files_answer(struct web_files *f, struct http_server *s, unsigned status, struct slice path,
     void (*fields)(struct http_server *, struct slice path))
 {
 	const struct web_file *file = map_get(&f->all, path), *form;
@@ -320,7 +321,7 @@ web_files_answer(struct web_files *f, struct http_server *s, struct slice path,
 	if (!file)
 		return http_server_error(s, 404, NULL);
 	form = files_form(file, s, &coding);
-	http_server_answer(s, files_unchanged(s, form) ? 304 : 200);
+	http_server_answer(s, status ? status : files_unchanged(s, form) ? 304 : 200);
 	files_fields(s, file, form);
 	if (fields)
 		fields(s, path);
@@ -335,4 +336,18 @@ web_files_answer(struct web_files *f, struct http_server *s, struct slice path,
 	s->data = a;
 	s->undo = files_undo;
 	return http_server_stream(s, file->type, form->bytes.n, files_more);
+}
+
+enum http_next
+web_files_answer(struct web_files *f, struct http_server *s, struct slice path,
+    void (*fields)(struct http_server *, struct slice path))
+{
+	return files_answer(f, s, 0, path, fields);
+}
+
+enum http_next
+web_files_answer_failed(struct web_files *f, struct http_server *s, unsigned status,
+    struct slice path, void (*fields)(struct http_server *, struct slice path))
+{
+	return files_answer(f, s, status, path, fields);
 }

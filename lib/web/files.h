@@ -23,4 +23,7 @@ bool web_files_have(const struct web_files *f, struct slice path);
 /* Answers GET and HEAD with it: 200, 304 or 404.  `fields` appends further ones; may be NULL. */
 enum http_next web_files_answer(struct web_files *f, struct http_server *s, struct slice path,
     void (*fields)(struct http_server *, struct slice path));
+/* Likewise with a status that says that something failed, which the file tells of; never 304. */
+enum http_next web_files_answer_failed(struct web_files *f, struct http_server *s, unsigned status,
+    struct slice path, void (*fields)(struct http_server *, struct slice path));
 #endif

@@ -34,7 +34,8 @@ web_session_seal(const struct web_keys *k, const struct web_session *s, struct b
 	struct buf text = { 0 };
 
 	buf_printf(&text, "%c %lld %lld %s %s",
-	    s->coded                    ? '3' :
+	    s->signed_on                ? '4' :
+		s->coded                ? '3' :
 		strchr(s->account, ' ') ? '2' :
 					  '1',
 	    (long long)s->began, (long long)s->seen, s->id, s->account);
@@ -59,12 +60,13 @@ session_parse(struct slice text, struct web_session *s)
 {
 	struct slice word, id;
 
-	if (!slice_word(&text, &word) || word.n != 1 || word.p[0] < '1' || word.p[0] > '3' ||
+	if (!slice_word(&text, &word) || word.n != 1 || word.p[0] < '1' || word.p[0] > '4' ||
 	    !session_number(&text, &s->began) || !session_number(&text, &s->seen) ||
 	    !slice_word(&text, &id) || !slice_starts(text, S(" ")))
 		return false;
 	text = slice_from(text, 1);
-	s->coded = word.p[0] == '3';
+	s->signed_on = word.p[0] == '4';
+	s->coded = word.p[0] >= '3';
 	if (id.n != WEB_SESSION_ID || !web_session_account(text))
 		return false;
 	slice_cstr(id, s->id, sizeof(s->id));

@@ -4,11 +4,12 @@
  * A session ends after `idle` seconds without a request, and `life` seconds after the login whatever was
  * asked.  The cookie is written anew now and then (web_session_due), with the time of the last request.
  *
- *	text = ("1" / "2" / "3") SP login-time SP last-time SP id SP account	seconds since 1970
+ *	text = ("1" / "2" / "3" / "4") SP login-time SP last-time SP id SP account	seconds since 1970
  *
  * The account is all of the rest: a uid may have blanks in it, and its first word may be somebody else's uid.
  * There was a reader that took that word, so such ones are sealed as "2", which it does not know.  "3" is one that began
- * with a code of the second factor: the others end when there is one.  Another first word is another layout, and then the person logs in again. */
+ * with a code of the second factor: the others end when there is one.  "4" is one that began at the site's provider, whose
+ * the second factor is, and which hears of its end.  Another first word is another layout, and then the person logs in again. */
 #ifndef WEB_SESSION_H
 #define WEB_SESSION_H
 #include "web/seal.h"
@@ -19,6 +20,7 @@
 struct web_session {
 	int64_t began, seen;         /* seconds since 1970 */
 	bool coded;                  /* a code of the second factor was given when it began */
+	bool signed_on;              /* it began at the site's provider; `coded` too then */
 	char id[WEB_SESSION_ID + 1]; /* one for each login, for logs */
 	char account[WEB_SESSION_ACCOUNT + 1];
 };

@@ -36,7 +36,7 @@ def make(kind):
 
 keys = {name: make({"new": "ec", "never": "rsa"}.get(name, name)) for name in ("rsa", "ec", "ed", "new", "never")}
 published = {"rsa", "ec", "ed"}
-state = {"user": None, "down": False, "mode": "", "id": {}, "lie": {}, "active": {}}
+state = {"user": None, "down": False, "mode": "", "id": {}, "lie": {}, "active": {}, "info": {}, "end": None, "refuse": None}
 asked = {}
 codes, tokens = {}, {}
 lock = threading.Lock()
@@ -74,12 +74,16 @@ class Validator(RequestValidator):
                                "nonce": request.nonce, "scopes": request.scopes, "user": dict(request.user)}
 
     def get_code_challenge(self, code, request):
-        return codes[code]["challenge"]
+        return codes.get(code, {}).get("challenge")
 
     def get_code_challenge_method(self, code, request):
-        return codes[code]["method"]
+        return codes.get(code, {}).get("method")
 
     def authenticate_client(self, request, *a, **kw):
+        if state.get("how") == "post":
+            user, password = request.client_id, getattr(request, "client_secret", None)
+            request.client = type("Client", (), {"client_id": CLIENT})
+            return "Authorization" not in request.headers and (user, password) == (CLIENT, SECRET)
         try:
             user, password = base64.b64decode(request.headers["Authorization"].split(" ")[1]).decode().split(":")
         except (KeyError, ValueError, IndexError):
@@ -109,13 +113,20 @@ class Validator(RequestValidator):
         return codes[code]["nonce"]
 
     def get_authorization_code_scopes(self, client_id, code, redirect_uri, request):
-        return codes[code]["scopes"]
+        return codes.get(code, {}).get("scopes", [])
 
     def finalize_id_token(self, id_token, token, token_handler, request):
         now = int(time.time())
         claims = {"iss": ISSUER, "sub": "u", "aud": CLIENT, "exp": now + 300, "iat": now, **id_token, **request.user, **state["id"]}
         claims = {k: v for k, v in claims.items() if v is not None}
         return mint(claims, state.get("id_key", "rsa"))
+
+    def validate_bearer_token(self, token, scopes, request):
+        request.user = tokens.get(token)
+        return request.user is not None
+
+    def get_userinfo_claims(self, request):
+        return {"sub": "u", **{k: v for k, v in {**request.user, **state["info"]}.items() if v is not None}}
 
     def introspect_token(self, token, token_type_hint, request, *a, **kw):
         return state["active"].get(token)
@@ -180,10 +191,18 @@ class Handler(BaseHTTPRequestHandler):
             return
         if url.path == "/.well-known/openid-configuration":
             self.json({"issuer": ISSUER, "authorization_endpoint": ISSUER + "/authorize", "token_endpoint": ISSUER + "/token",
-                       "introspection_endpoint": ISSUER + "/introspect", "jwks_uri": ISSUER + "/jwks", "end_session_endpoint": ISSUER + "/end",
+                       "introspection_endpoint": ISSUER + "/introspect", "jwks_uri": ISSUER + "/jwks", "userinfo_endpoint": ISSUER + "/userinfo", "end_session_endpoint": ISSUER + "/end",
                        "authorization_response_iss_parameter_supported": True, **state["lie"]})
         elif url.path == "/jwks":
             self.json({"keys": [{"kid": n, "use": "sig", **keys[n][2]} for n in sorted(published)]})
+        elif url.path == "/userinfo":
+            headers, text, status = server.create_userinfo_response(ISSUER + self.path, "GET", None, dict(self.headers))
+            self.send(status, text or "", headers)
+        elif url.path == "/end":
+            self.end(dict(urllib.parse.parse_qsl(url.query)))
+        elif url.path == "/authorize" and state["refuse"]:
+            q = dict(urllib.parse.parse_qsl(url.query))
+            self.send(302, "", {"Location": f"{q['redirect_uri']}?error={state['refuse']}&state={q['state']}&iss=" + urllib.parse.quote(ISSUER, safe="")})
         elif url.path == "/authorize":
             scopes, credentials = server.validate_authorization_request(ISSUER + self.path, "GET", None, dict(self.headers))
             credentials["user"] = state["user"]
@@ -202,6 +221,7 @@ class Handler(BaseHTTPRequestHandler):
         elif self.trouble(self.path):
             pass
         elif self.path == "/token":
+            time.sleep(state.get("slow", 0))
             headers, text, status = server.create_token_response(ISSUER + self.path, "POST", body, dict(self.headers))
             self.send(status, text, {k: v for k, v in headers.items()})
         elif self.path == "/introspect":
@@ -210,6 +230,18 @@ class Handler(BaseHTTPRequestHandler):
             self.send(status, text or "", {k: v for k, v in headers.items()})
         else:
             self.send(404)
+
+    def end(self, q):
+        """Whose ID token it is, goes back to where that client may come back to."""
+        try:
+            who = jwt.decode(q["id_token_hint"], keys["rsa"][0].public_key(), ["RS256"], audience=q["client_id"], options={"verify_exp": False})
+        except (KeyError, jwt.InvalidTokenError) as e:
+            return self.send(400, f"no good hint: {e!r}")
+        if q["client_id"] != CLIENT or q["post_logout_redirect_uri"] != state["end"]:
+            return self.send(400, "not to there")
+        with lock:
+            asked["end of " + str(who.get("email"))] = 1
+        return self.send(302, "", {"Location": q["post_logout_redirect_uri"]})
 
     def test(self, what):
         if "mint" in what:

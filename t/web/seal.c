@@ -132,7 +132,15 @@ test_session(void)
 	slice_cstr(S("a b@example.test"), s.account, sizeof(s.account));
 	buf_clear(&b);
 	web_session_seal(k, &s, &b);
-	ok(web_session_open(k, &rules, buf_get(&b), 10001, &got, &due) && got.coded, "with a code");
+	ok(web_session_open(k, &rules, buf_get(&b), 10001, &got, &due) && got.coded &&
+		!got.signed_on,
+	    "with a code");
+	buf_clear(&b);
+	s.signed_on = true;
+	web_session_seal(k, &s, &b);
+	ok(web_session_open(k, &rules, buf_get(&b), 10001, &got, &due) && got.coded &&
+		got.signed_on,
+	    "at the provider");
 	is(got.account, "a b@example.test", "of whomever");
 	buf_clear(&b);
 	ok(web_session_begin(&s, S("a b@example.test"), 10000), "an account with a blank in it");
@@ -143,7 +151,7 @@ test_session(void)
 	buf_clear(&b);
 	ok(!web_session_begin(&s, S(" a@b"), 1) && !web_session_begin(&s, S("a\nb@c"), 1),
 	    "what a field cannot say is none");
-	web_seal(k, "tiermail session", S("4 10000 10000 0123456789abc a@b"), &b);
+	web_seal(k, "tiermail session", S("5 10000 10000 0123456789abc a@b"), &b);
 	ok(!web_session_open(k, &rules, buf_get(&b), 10001, &got, &due),
 	    "another layout is no session");
 	buf_clear(&b);
