@@ -498,8 +498,7 @@ rcpt_expanded(void *arg, const struct expand_result *r)
 		rcpt_say(s, s->rcpt->access->no);
 	} else if (!s->rcpt->judged && !s->rcpt->added && policy_wanted(s)) {
 		policy_ask(s, &s->rcpt->to,
-		    r->rewritten ? arena_str(&s->smtp.arena, r->rewritten) : NULL,
-		    rcpt_policied);
+		    r->rewritten ? arena_str(&s->smtp.arena, r->rewritten) : NULL, rcpt_policied);
 	} else if (!s->filters || s->rcpt->filtered || s->rcpt->added || rcpt_filter(s, r)) {
 		rcpt_take(s, r);
 	}

@@ -91,7 +91,8 @@ test_replies(void)
 	BAD("\0\0\0\1z", "an answer that is not known");
 	eq(milter_reply_parse(S("\0\0\0\x0bm\0\0\0\2Ab\0c\n\0"), &r, &why), 15, "a change");
 	ok(r.index == 2 && slice_eq(r.name, S("Ab")) && slice_eq(r.value, S("c\n")), "all of it");
-	eq(milter_reply_parse(S("\0\0\0\x0am\0\0\0\0Ab\0c\0"), &r, &why), 14, "0 of a name's fields");
+	eq(milter_reply_parse(S("\0\0\0\x0am\0\0\0\0Ab\0c\0"), &r, &why), 14,
+	    "0 of a name's fields");
 	eq(r.index, 1, "is the first, as Postfix takes it");
 	eq(milter_reply_parse(S("\0\0\0\x0ai\0\0\0\0Ab\0c\0"), &r, &why), 14, "all from 0");
 	BAD("\0\0\0\x0ai\x80\0\0\0Ab\0c\0", "a number below 0");
