@@ -127,6 +127,8 @@ static const struct conf_key keys[] = {
 	    "X-Spamd-Result X-Virus-Status",
 	    0, 0, RELOAD, NULL,
 	    "Fields in which filters of ours say what they make of a message; others may not." },
+	{ "forward.refuse", CONF_STR, &config.forward_refuse, "", 0, 0, RELOAD, NULL,
+	    "The field and word of our filters' by which mail that would be forwarded is refused." },
 	{ "srs.domain", CONF_STR, &config.srs_domain, "", 0, 0, RELOAD, "domain",
 	    "The domain of ours that senders get whose mail is forwarded outside; empty: they stay." },
 	{ "srs.secret", CONF_SECRET, &config.srs_secret, "", 0, 0, RELOAD, NULL,
@@ -558,6 +560,7 @@ relay_check(struct buf *why)
 	good = guard_check(why) && good;
 	good = policy_check(why) && good;
 	good = srs_check(why) && good;
+	good = forward_check(why) && good;
 	return login_door_check(why) && good;
 }
 

@@ -470,6 +470,11 @@ held_begin(struct session *s)
 		header_scan_feed(&m->scan, fields);
 	}
 	m->eightbit = m->scan.header_8bit;
+	if (forward_refuses(s, buf_get(&m->above), fields)) {
+		buf_fini(&below);
+		relay_session_answer(s, OUT_FORWARD_SPAM);
+		return;
+	}
 	if (stages_look(s, fields)) {
 		queue_begin(s, fields);
 		message_head(s, fields, m->empty_line || f->body.size);

@@ -328,6 +328,7 @@ rcpt_accept(struct session *s, const struct expand_result *r)
 	}
 	if (r->max_list && (!s->max_list || r->max_list < s->max_list))
 		s->max_list = r->max_list;
+	s->forwards = s->forwards || forward_leads_out(s, r);
 	rcpt_log(s, r, as_given);
 	map_put(&s->rcpts_known, rcpt_said(s, as_given), s);
 	s->nrcpts_asked++;
@@ -398,6 +399,8 @@ rcpt_refused(struct session *s, const struct expand_result *r, const struct rcpt
 		*v = verdict(OUT_GROUP_EDITS);
 	else if (!added && rcpt_wants_alone(s, r->max_list))
 		*v = verdict(OUT_GROUP_ALONE);
+	else if (!added && s->nrcpts_asked && (s->forwards || forward_leads_out(s, r)))
+		*v = verdict(OUT_FORWARD_ALONE);
 	else
 		return false;
 	return true;

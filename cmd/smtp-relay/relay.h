@@ -35,6 +35,7 @@
  *	refuse.h   messages that all recipients' scripts reject
  *	scripts.h  scripts of channels
  *	space.c    whether the queue has room
+ *	forward.c  spam that would be forwarded elsewhere
  *	lists.c    what lists make of it, by expand/text.h
  */
 #ifndef SMTP_RELAY_H
@@ -91,6 +92,7 @@ struct config {
 	char **xforward;    /* networks that may say XFORWARD */
 	char **auth_names;  /* of our filters, besides hostname */
 	char **spam_fields; /* in which they say what they make of it: claims.c */
+	char *forward_refuse; /* forward.c: "Field: word"; empty: nothing */
 	char *srs_domain;   /* srs.c; empty: senders stay as they are */
 	char *srs_secret, *srs_old_secret;
 	char **srs_except;
@@ -193,6 +195,7 @@ struct session {
 	struct sent_wait *sent_wait;
 	struct qrcpt *sent; /* he who gets a copy in his Sent folder, or NULL */
 	int64_t max_list;   /* least of all lists, 0 = none */
+	bool forwards;      /* its recipient's mail goes on elsewhere: forward.c */
 	struct qrcpt *rcpts;
 	size_t nrcpts, rcpts_room;
 	struct rcpt_more {
@@ -305,6 +308,12 @@ bool srs_check(struct buf *why);
 /* stress.c.  A stranger has come: are places short? */
 void stress_come(void);
 void stress_stop(void); /* the worker ends */
+
+/* forward.c.  Has a recipient mail forwarded, so that he wants a message of his own?  Is this message one that is then
+ * refused, by its fields behind filters? */
+bool forward_leads_out(const struct session *s, const struct expand_result *r);
+bool forward_refuses(const struct session *s, struct slice above, struct slice fields);
+bool forward_check(struct buf *why);
 
 /* brake.c.  May this user send one more message, or recipient?  With limit.excess = hold the answer is always yes, and
  * the message will be held. */

@@ -281,6 +281,7 @@ on_reset(struct smtp_server *smtp)
 	relay.nrcpts -= s->nrcpts;
 	s->nrcpts = s->rcpts_room = s->nrcpts_asked = s->nrcpts_said = s->nbodies = 0;
 	s->max_list = s->release_at = 0;
+	s->forwards = false;
 	s->sent = NULL;
 	s->sent_wait = NULL;
 	s->written = NULL;

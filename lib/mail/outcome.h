@@ -299,6 +299,11 @@
 /* The list has an mgrpMsgMaxSize and the client has not said SIZE: with other recipients it could not be
  * refused alone later.  The client comes again for it (RFC 5321 4.5.3.1.10). */
 #define OUT_GROUP_ALONE		TEMP, 452, "4.5.3", "this list wants a message of its own, or SIZE"
+/* The recipient's mail goes on to another host, which may refuse what our filters call spam: there is one answer for all
+ * recipients.  The client comes again for the rest (RFC 5321 4.5.3.1.10). */
+#define OUT_FORWARD_ALONE	TEMP, 452, "4.5.3", "mail that is forwarded wants a message of its own"
+/* A filter calls it spam, and its recipient would have it forwarded (forward.refuse). */
+#define OUT_FORWARD_SPAM	PERM, 550, "5.7.1", "this looks like spam, and would be forwarded"
 /* The message has not brought the list's mgrpAuthPassword in a field Approved, or a wrong one; nobody gets it
  * (RFC 3463 3.8). */
 #define OUT_GROUP_PASSWORD	PERM, 550, "5.7.2", "the list %.100s wants its password in a field Approved"
