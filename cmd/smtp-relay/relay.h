@@ -88,12 +88,12 @@ struct config {
 	char **any_sender;     /* accounts; "*" = all */
 	char **proxies;        /* auth.proxies: names of those that act for users */
 	char **relay_networks, **relay_domains;
-	char **xclient;     /* networks that may say XCLIENT at mx listeners */
-	char **xforward;    /* networks that may say XFORWARD */
-	char **auth_names;  /* of our filters, besides hostname */
-	char **spam_fields; /* in which they say what they make of it: claims.c */
+	char **xclient;       /* networks that may say XCLIENT at mx listeners */
+	char **xforward;      /* networks that may say XFORWARD */
+	char **auth_names;    /* of our filters, besides hostname */
+	char **spam_fields;   /* in which they say what they make of it: claims.c */
 	char *forward_refuse; /* forward.c: "Field: word"; empty: nothing */
-	char *srs_domain;   /* srs.c; empty: senders stay as they are */
+	char *srs_domain;     /* srs.c; empty: senders stay as they are */
 	char *srs_secret, *srs_old_secret;
 	char **srs_except;
 	struct milter_conf **milters; /* filters.h */
