@@ -22,6 +22,7 @@ struct qjob {
 	void (*settle)(struct qjob *); /* after the sync, j->error says how it went; still there */
 	void (*answer)(struct qjob *); /* on the loop: calls done (if j->done), frees */
 	size_t weight;                 /* files that it touches */
+	bool elsewhere;                /* mail of strangers: our own goes first */
 	struct queue *q;
 	struct op *op; /* NULL once cancelled */
 	void (*done)(void *arg, const struct verdict *v);
@@ -42,7 +43,7 @@ struct queue {
 	pthread_t thread;
 	pthread_mutex_t lock; /* todo, answered, quit */
 	pthread_cond_t more;
-	struct list todo, answered;
+	struct list todo, elsewhere, answered; /* todo: what is not of strangers */
 	bool started, quit;
 	struct loop *loop;
 	struct wakeup wake;

@@ -49,6 +49,7 @@ queue_open(const char *path, bool make, struct queue **out)
 	q->root = q->tmp = q->pool = -1;
 	q->path = mem_str(path);
 	list_init(&q->todo);
+	list_init(&q->elsewhere);
 	list_init(&q->answered);
 	must(pthread_mutex_init(&q->lock, NULL) == 0 && pthread_cond_init(&q->more, NULL) == 0);
 	must(pthread_mutex_init(&q->pool_lock, NULL) == 0);

@@ -512,6 +512,7 @@ qwrite_commit_start(struct qwriter **wp, struct op *op,
 	w->job.settle = qwrite_settle;
 	w->job.answer = qwrite_answer;
 	w->job.weight = w->ntarget;
+	w->job.elsewhere = !w->env.inside;
 	queue_commit_start(&w->job, op, done, arg);
 }
 

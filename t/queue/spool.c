@@ -1120,6 +1120,40 @@ many_aside(void)
 	eq(count_channel("tcp_local"), before, "and none is left");
 }
 
+#define FLOOD 1200
+static size_t own_place;
+
+static void
+own_answered(void *arg, const struct verdict *v)
+{
+	own_place = answers;
+	answered(arg, v);
+}
+
+/* Mail of our own does not wait until all of a flood is on disk, which has its share all the same. */
+static void
+shares(void)
+{
+	static struct op ops[FLOOD + 2];
+	static struct qwriter *w[FLOOD + 2];
+	struct qrcpt r = { .addr = "u@example.org", .channel = "tcp_lmtp", .dest = "store1" };
+	struct qenv e = { .sender = "s@example.net", .source = "test", .rcpts = &r, .nrcpt = 1 };
+	size_t left = FLOOD + 1;
+
+	nfiles = answers = good = 0;
+	for (size_t i = 0; i < FLOOD + 1; i++) {
+		e.inside = i == FLOOD;
+		w[i] = qwrite_begin(q, &e);
+		add_body(w[i], 10, 1);
+	}
+	for (size_t i = 0; i < FLOOD; i++)
+		qwrite_commit_start(&w[i], &ops[i], answered, &left);
+	qwrite_commit_start(&w[FLOOD], &ops[FLOOD], own_answered, &left);
+	loop_run(&loop);
+	eq(good, FLOOD + 1, "a flood and one of our own are committed");
+	ok(own_place <= 1024, "who came last is not answered last: before him were %zu", own_place);
+}
+
 int
 main(void)
 {
@@ -1154,6 +1188,7 @@ main(void)
 	refused();
 	cancelled();
 	senders();
+	shares();
 	queue_close(&q);
 	loop_fini(&loop);
 	(void)snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
