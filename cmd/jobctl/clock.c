@@ -46,6 +46,7 @@ clock_set(struct watch *w, bool readable, bool writable, int error)
 	log_event(LOG_WARN, "clock_step", "seconds=%lld", (long long)by_s);
 	sched_shift(jobctl.sched, by_s);
 	table_due_anew();
+	windows_look();
 }
 
 void

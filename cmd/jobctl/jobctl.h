@@ -5,6 +5,7 @@
  *	cancel.c   what the sender of a message that is kept for later asks
  *	pool.c     channel-master processes: started on demand, reaped
  *	pools.c    how many of them channels have together
+ *	windows.c  the times of the day at which channels deliver
  *	stopped.c  which channels an operator has stopped, on disk
  *	places.c   what was learned of destinations, on disk
  *	rescan.c   the spool into the schedule, in the background
@@ -76,14 +77,16 @@ struct conn {
 };
 
 /* table.c */
-void table_start(void);                           /* behind jobctl.channels and loop */
-struct chan *chan_of(struct sched_channel *sc);   /* found or made */
+void table_start(void);                         /* behind jobctl.channels and loop */
+struct chan *chan_of(struct sched_channel *sc); /* found or made */
+/* Nothing may go past its queue: an operator has stopped it, or one of its windows is shut. */
+bool chan_is_halted(const struct sched_channel *sc);
 void table_on_change(void (*fn)(struct later *)); /* who does something about it */
 void table_changed(void);                         /* work has become ready, or somebody free */
 void table_due(void);                             /* the schedule's next time may be earlier now */
 void table_due_anew(void);                        /* or another one */
 struct table_counts {
-	size_t ready, waiting, leased, held, slow, limited, masters, state[DEST_STATES];
+	size_t ready, waiting, leased, held, slow, limited, shut, masters, state[DEST_STATES];
 };
 void table_count(struct table_counts *n); /* over all channels */
 void table_metrics(void);
@@ -137,6 +140,10 @@ void rescan_close(void);
 /* stopped.c */
 int stopped_load(void); /* what operators said before, behind table_start; -errno is logged */
 void stopped_set(struct sched_channel *sc, bool stopped);
+
+/* windows.c */
+void windows_start(void); /* behind table_start */
+void windows_look(void);  /* the channels, or the clock, may be others */
 
 /* places.c */
 void places_load(void); /* behind stopped_load */
@@ -196,6 +203,7 @@ enum {
 	M_DEAD,
 	M_SUSPENDED,
 	M_OLDEST,
+	M_SHUT,
 	M_CANCELLED,
 	M_COUNT, /* ... and JOB_COUNTS in all: what masters count (job/count.h) */
 };

@@ -42,6 +42,8 @@ static const struct metric metrics[] = {
 	    "Destinations that a rule for replies lets rest." },
 	[M_OLDEST] = { "queue_oldest_seconds", GAUGE,
 	    "Age of the oldest message that is not held." },
+	[M_SHUT] = { "queue_shut_channels", GAUGE,
+	    "Channels of which messages of some priority are not delivered at this time of the day." },
 	[M_CANCELLED] = { "queue_cancelled", COUNTER,
 	    "Messages kept for later that their senders have cancelled." },
 	[M_COUNT + JOB_COUNT_DELIVERED] = { "delivery_delivered", COUNTER, "Recipients who have the message, or whose next host has it." },
@@ -151,7 +153,7 @@ jobctl_reload(void)
 	channels_free(&jobctl.channels);
 	jobctl.channels = c;
 	masters_leave(NULL); /* they have read the old ones; new ones take over */
-	table_changed();
+	windows_look();
 }
 
 /* ---- life -------------------------------------------------------------------------------------------- */
@@ -182,6 +184,7 @@ jobctl_start(struct loop *l)
 		    log_str(shared.rundir), log_str(strerror(-e)));
 		return e;
 	}
+	windows_start();
 	clock_watch_start();
 	reporter_start();
 	rescan("start");

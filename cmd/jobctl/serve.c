@@ -153,7 +153,7 @@ take_hello(struct conn *c, struct slice rest)
 	list_push(&c->chan->free, &c->room);
 	c->since = clock_now();
 	c->came = loop_now(jobctl.loop);
-	if (c->chan->sc->stopped)
+	if (chan_is_halted(c->chan->sc))
 		conn_halt(c, true);
 	log_event(LOG_INFO, "master", "channel=%s pid=%u slots=%u", c->chan->sc->name, c->pid,
 	    c->slots);

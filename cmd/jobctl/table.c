@@ -27,6 +27,12 @@ chan_of(struct sched_channel *sc)
 	return ch;
 }
 
+bool
+chan_is_halted(const struct sched_channel *sc)
+{
+	return sc->stopped || sc->shut[0] || sc->shut[1] || sc->shut[2];
+}
+
 void
 table_changed(void)
 {
@@ -95,6 +101,7 @@ table_count(struct table_counts *n)
 		n->held += sc->held;
 		n->slow += sc->nslow;
 		n->limited += sc->nlimited;
+		n->shut += sc->shut[0] || sc->shut[1] || sc->shut[2];
 		for (int i = 0; i < DEST_STATES; i++)
 			n->state[i] += sc->nstate[i];
 		n->masters += chan_of(sc)->masters;
@@ -114,6 +121,7 @@ table_metrics(void)
 	metric_set(M_HELD, (int64_t)n.held);
 	metric_set(M_SLOW, (int64_t)n.slow);
 	metric_set(M_LIMITED, (int64_t)n.limited);
+	metric_set(M_SHUT, (int64_t)n.shut);
 	metric_set(M_HUNGRY, (int64_t)pools_hungry());
 	metric_set(M_DEAD, (int64_t)n.state[DEST_DEAD]);
 	metric_set(M_SUSPENDED, (int64_t)n.state[DEST_SUSPENDED]);

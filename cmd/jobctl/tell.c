@@ -8,6 +8,23 @@
 #define TOP_FIRST 20 /* destinations, when it is not said how many */
 #define TOP_MOST  1000
 
+/* The priorities that wait for their time of the day. */
+static void
+tell_shut(struct buf *b, const struct sched_channel *sc)
+{
+	static const char *const words[] = { "urgent", "normal", "nonurgent" };
+	char text[40] = "";
+
+	for (int p = 0; p < 3; p++)
+		if (sc->shut[p]) {
+			if (*text)
+				strcat(text, ",");
+			strcat(text, words[p]);
+		}
+	if (*text)
+		kv_put_raw(b, "shut", slice_str(text));
+}
+
 static void
 tell_channel(struct buf *b, struct chan *ch)
 {
@@ -16,6 +33,7 @@ tell_channel(struct buf *b, struct chan *ch)
 	buf_lit(b, "channel");
 	kv_put_raw(b, "name", slice_str(sc->name));
 	kv_put_raw(b, "state", slice_str(sc->stopped ? "stopped" : "running"));
+	tell_shut(b, sc);
 	kv_put_u64(b, "ready", sc->ready);
 	kv_put_u64(b, "waiting", sc->waiting);
 	kv_put_u64(b, "leased", sc->leased);

@@ -248,7 +248,7 @@ set_stopped(struct conn *c, struct slice rest, bool stopped)
 		return;
 	}
 	stopped_set(sc, stopped);
-	masters_halt(chan_of(sc), stopped);
+	masters_halt(chan_of(sc), chan_is_halted(sc));
 	log_event(LOG_INFO, stopped ? "channel_stop" : "channel_start", "channel=%s", sc->name);
 	table_changed();
 	walk_answer(c, NULL);

@@ -403,7 +403,7 @@ sched_dest_probe(struct sched *s, struct sched_dest *d, int64_t now)
 	sched_dest_set_state(s, d, DEST_ALIVE, 0);
 	list_each(e, &d->waiting, struct sched_entry, link)
 	{
-		if (!e->throttled)
+		if (!e->throttled || d->channel->shut[e->prio])
 			continue;
 		sched_entry_unlink(s, e);
 		sched_entry_ready(s, e, now, true);

@@ -44,7 +44,7 @@ group_next(struct sched_group *g)
 		d->served = false;
 		sched_dest_place(d);
 		for (int p = 0; p < 3; p++)
-			if (!list_empty(&d->ring[p]) &&
+			if (!list_empty(&d->ring[p]) && !d->channel->shut[p] &&
 			    sched_dest_class_room(d->channel, (enum dest_class)d->class))
 				return;
 	}

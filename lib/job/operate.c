@@ -133,6 +133,12 @@ sched_resume(struct sched *s, struct sched_dest *d, int64_t now)
 	return rested;
 }
 
+void
+sched_shut(struct sched_channel *c, int prio, bool shut)
+{
+	c->shut[prio] = shut;
+}
+
 struct sched_dest *
 sched_dest_next(const struct sched_channel *c, size_t *at)
 {

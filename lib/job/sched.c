@@ -211,6 +211,7 @@ sched_entry_ready(struct sched *s, struct sched_entry *e, int64_t now, bool fron
 {
 	struct sched_dest *d = e->dest;
 	struct list *queue = &d->ready[e->prio];
+	int64_t at;
 
 	e->action = action_due(e, now);
 	if (e->action == JOB_DELIVER && d->parked_until > now) {
@@ -225,8 +226,10 @@ sched_entry_ready(struct sched *s, struct sched_entry *e, int64_t now, bool fron
 		queue = &d->channel->actions;
 	} else {
 		d->nready[e->prio]++;
-		if (e->by) /* whatever keeps it from its turn */
-			sched_heap_put_entry(s, e, e->by);
+		/* Whatever keeps it from its turn: its time, and its age where that may be long. */
+		at = d->channel->shut[e->prio] ? action_at(e) : e->by;
+		if (at > now)
+			sched_heap_put_entry(s, e, at > UINT32_MAX ? UINT32_MAX : (uint32_t)at);
 	}
 	if (front)
 		list_push_front(queue, &e->link);
@@ -318,7 +321,7 @@ next_dest(const struct sched_channel *c, int prio)
 {
 	struct sched_dest *best = NULL, *d;
 
-	for (int k = 0; k < DEST_CLASSES; k++) {
+	for (int k = 0; k < DEST_CLASSES && !c->shut[prio]; k++) {
 		d = list_empty(&c->ring[k][prio]) || !sched_dest_class_room(c, (enum dest_class)k) ?
 		    NULL :
 		    CONTAINER(c->ring[k][prio].next, struct sched_dest, ring[prio]);

@@ -89,6 +89,7 @@ struct sched_channel {
 	struct sched_rate rate; /* of conf->rate_total */
 	size_t nlimited;        /* destinations that wait for their rate */
 	bool stopped;
+	bool shut[3]; /* messages of this priority are not delivered now (sched_shut) */
 	uint64_t done, retried, expired, noticed, dropped;
 	void *owner; /* jobctl's part */
 };
@@ -194,6 +195,8 @@ struct sched_dest *sched_suspend(struct sched *s, struct sched_channel *c, struc
     int64_t until, int64_t now);
 /* It may go on, and so may those with the same MX hosts.  False: nothing had hindered it. */
 bool sched_resume(struct sched *s, struct sched_dest *d, int64_t now);
+/* Messages of this priority stay ready from now on, or may go again: notices and returns are not deliveries. */
+void sched_shut(struct sched_channel *c, int prio, bool shut);
 /* Walks the destinations of a channel: start with *at = 0; NULL at the end.  Nothing changes meanwhile. */
 struct sched_dest *sched_dest_next(const struct sched_channel *c, size_t *at);
 

@@ -20,6 +20,10 @@ void channels_users_print(struct buf *out, const struct channel *c);
 void channels_rate_set(struct channel_rate *r, const char *text, const char *where, const char *key,
     struct buf *why);
 void channels_rate_print(struct buf *out, const char *key, const struct channel_rate *r);
+/* The times of the day of a priority (0 urgent to 2 non-urgent), likewise; NULL: any. */
+void channels_window_set(struct mta_windows *ws, char *const *words, int prio, const char *where,
+    struct buf *why);
+void channels_window_print(struct buf *out, int prio, const struct mta_windows *ws);
 #define CHANNELS_REPLY_KEYS 4
 extern const struct conf_key channels_reply_keys[CHANNELS_REPLY_KEYS];
 extern struct channel_reply **channels_raw_replies;

@@ -59,6 +59,50 @@ channels_rate_print(struct buf *out, const char *key, const struct channel_rate 
 		buf_printf(out, "%s = \"\"\n", key);
 }
 
+/* ---- windows -------------------------------------------------------------------- */
+
+static const char *const window_keys[] = { "urgentwindow", "normalwindow", "nonurgentwindow" };
+
+void
+channels_window_set(struct mta_windows *ws, char *const *words, int prio, const char *where,
+    struct buf *why)
+{
+	*ws = (struct mta_windows){ 0 };
+	for (; words && *words; words++)
+		if (ws->n == MTA_WINDOWS_MAX) {
+			buf_printf(why, "%s: %s: at most %d times\n", where, window_keys[prio],
+			    MTA_WINDOWS_MAX);
+			return;
+		} else if (mta_window_parse(slice_str(*words), &ws->w[ws->n]) < 0) {
+			buf_printf(why,
+			    "%s: %s: %s: is no time of the day (08:00-18:00, 22:00-06:00)\n", where,
+			    window_keys[prio], *words);
+		} else {
+			ws->n++;
+		}
+}
+
+static void
+print_time(struct buf *out, uint32_t second)
+{
+	buf_printf(out, "%02u:%02u", second / 3600, second / 60 % 60);
+	if (second % 60)
+		buf_printf(out, ":%02u", second % 60);
+}
+
+void
+channels_window_print(struct buf *out, int prio, const struct mta_windows *ws)
+{
+	buf_printf(out, "%s =%s", window_keys[prio], ws->n ? "" : " \"\"");
+	for (uint32_t i = 0; i < ws->n; i++) {
+		buf_char(out, ' ');
+		print_time(out, ws->w[i].from);
+		buf_char(out, '-');
+		print_time(out, ws->w[i].to);
+	}
+	buf_char(out, '\n');
+}
+
 /* ---- replies -------------------------------------------------------------------- */
 
 void

@@ -19,6 +19,7 @@ struct raw_channel {
 	struct channel c;
 	int protocol; /* with `auto` before the others */
 	char **backoff, **urgent, **normal, **nonurgent, **notices;
+	char **window[3];
 	char *rate, *rate_total;
 };
 
@@ -67,6 +68,12 @@ static const struct conf_key channel_keys[] = {
 	    "Times between attempts for normal messages." },
 	{ "nonurgentbackoff", CONF_LIST, AT(struct raw_channel, nonurgent), "", 0, 0, RELOAD, NULL,
 	    "Times between attempts for non-urgent messages." },
+	{ "urgentwindow", CONF_LIST, AT(struct raw_channel, window[0]), "", 0, 0, RELOAD, NULL,
+	    "HH:MM-HH:MM: times of the day at which urgent messages are delivered; none: any." },
+	{ "normalwindow", CONF_LIST, AT(struct raw_channel, window[1]), "", 0, 0, RELOAD, NULL,
+	    "Times of the day at which normal messages are delivered." },
+	{ "nonurgentwindow", CONF_LIST, AT(struct raw_channel, window[2]), "", 0, 0, RELOAD, NULL,
+	    "Times of the day at which non-urgent messages are delivered." },
 	{ "notices", CONF_LIST, AT(struct raw_channel, notices), "3d 6d 9d 12d", 0, 0, RELOAD, NULL,
 	    "Ages at which a delay warning is sent; at the last the message is returned." },
 	{ "relay", CONF_STR, AT(struct raw_channel, c.relay), "", 0, 0, RELOAD, "server",
@@ -277,6 +284,8 @@ add_channel(struct channels *cs, const struct raw_channel *r, struct buf *why)
 	if (c->port == 0)
 		c->port = lmtp ? 24 : 25;
 	set_periods(c, r, why);
+	for (int i = 0; i < 3; i++)
+		channels_window_set(&c->window[i], r->window[i], i, conf_where(&r->window[i]), why);
 	channels_rate_set(&c->rate, r->rate, conf_where(&r->rate), "rate", why);
 	channels_rate_set(&c->rate_total, r->rate_total, conf_where(&r->rate_total), "rate_total",
 	    why);
@@ -517,57 +526,6 @@ channels_free(struct channels **cp)
 	mta_aliases_free(&c->aliases);
 	mta_conversions_free(&c->conversions);
 	mem_free(cp);
-}
-
-static void
-print_periods(struct buf *out, const char *key, const struct mta_times *p)
-{
-	buf_printf(out, "%s =", key);
-	for (uint32_t i = 0; i < p->n; i++)
-		buf_printf(out, " %us", p->s[i]);
-	buf_char(out, '\n');
-}
-
-void
-channels_print(const struct channels *cs, struct buf *out)
-{
-	static const char *const tls[] = { "off", "may", "must" };
-
-	for (size_t i = 0; i < cs->nchannel; i++) {
-		const struct channel *c = &cs->channel[i];
-
-		buf_printf(out,
-		    "\n[channel %s]\nprotocol = %s\ntls = %s\npool = \"%s\"\nmaxjobs = "
-		    "%lld\nminjobs = %lld\n"
-		    "idle_exit = %lldms\n",
-		    c->name, protocols[c->protocol], tls[c->tls], c->pool, (long long)c->maxjobs,
-		    (long long)c->minjobs, (long long)c->idle_exit);
-		buf_printf(out, "slots = %lld\nthreaddepth = %lld\nconcurrency_start = %lld\n",
-		    (long long)c->slots, (long long)c->threaddepth, (long long)c->dest_start);
-		buf_printf(out, "concurrency = %lld\nbig = %lld\nxforward = %s\n",
-		    (long long)c->dest_max, (long long)c->big, c->xforward ? "yes" : "no");
-		channels_rate_print(out, "rate", &c->rate);
-		channels_rate_print(out, "rate_total", &c->rate_total);
-		print_periods(out, "urgentbackoff", &c->backoff[0]);
-		print_periods(out, "normalbackoff", &c->backoff[1]);
-		print_periods(out, "nonurgentbackoff", &c->backoff[2]);
-		print_periods(out, "notices", &c->notices);
-		buf_printf(out,
-		    "relay = \"%s\"\nport = %lld\nsource = \"%s\"\nhelo = \"%s\"\ncut_through = "
-		    "%s\n"
-		    "defragment = %s\nconvert = %s\nstopped = %s\n",
-		    c->relay, (long long)c->port, c->source, c->helo, c->cut_through ? "yes" : "no",
-		    c->defragment ? "yes" : "no", c->convert ? "yes" : "no",
-		    c->stopped ? "yes" : "no");
-		channels_users_print(out, c);
-	}
-	for (size_t i = 0; i < cs->nhost; i++)
-		buf_printf(out, "\n[host %s]\nlmtp = %s\ntls = %s\n", cs->host[i].name,
-		    cs->host[i].lmtp, tls[cs->host[i].tls]);
-	for (size_t i = 0; i < cs->nroute; i++)
-		buf_printf(out, "\n[route %s]\nchannel = %s\nrelay = \"%s\"\n", cs->route[i].domain,
-		    cs->route[i].channel, cs->route[i].relay);
-	channels_replies_print(cs, out);
 }
 
 /* ---- lookups ----------------------------------------------------------------------------- */

@@ -13,6 +13,7 @@
 #include "mta/conversions.h"
 #include "mta/general.h"
 #include "mta/rules.h"
+#include "mta/windows.h"
 
 #define CHANNEL_NAME_MAX 32 /* lower-case letters, digits, `_` `-` */
 
@@ -52,8 +53,9 @@ struct channel {
 	struct channel_rate rate;       /* messages to one destination ... */
 	struct channel_rate rate_total; /* ... and of the whole channel */
 	int64_t big; /* bytes: larger messages queue one priority lower; 0 = never */
-	struct mta_times backoff[3]; /* by enum qprio: after the n-th failure; the last repeats */
-	struct mta_times notices;    /* age at which a delay warning is sent; the last: returned */
+	struct mta_times backoff[3];  /* by enum qprio: after the n-th failure; the last repeats */
+	struct mta_windows window[3]; /* by enum qprio: when such messages are delivered */
+	struct mta_times notices;     /* age at which a delay warning is sent; the last: returned */
 	char *relay;  /* "host:port": everything of this channel goes there; "" = none */
 	int64_t port; /* 25; 24 for LMTP over TCP without a [host] */
 	char *source; /* local address to connect from; "" = any */
