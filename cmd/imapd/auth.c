@@ -16,6 +16,8 @@ struct welcome {
 	struct slice account;
 	struct store_limits limits;
 	const char *mechanism;
+	struct store_home *home; /* his, */
+	uint64_t id;             /* ... and his account there */
 };
 
 /* ---- after the password ------------------------------------------------------------------ */
@@ -62,15 +64,39 @@ imapd_auth_welcome(struct session *s, struct user *u)
 }
 
 static void
-imapd_auth_home(void *arg, const struct verdict *v, struct store_home *home, uint64_t account)
+imapd_auth_grouped(void *arg)
 {
 	struct session *s = arg;
 	const struct welcome *w = s->imap.data;
 
 	log_context(s->sid);
 	imap_server_resume(&s->imap,
-	    home ? imapd_auth_welcome(s, user_new(w->account, account, home, w->limits)) :
-		   imap_server_no(&s->imap, "UNAVAILABLE", v->text));
+	    imapd_auth_welcome(s, user_new(w->account, w->id, w->home, w->limits)));
+}
+
+/* His home is known: his groups are looked for, where one matters. */
+static void
+imapd_auth_group(struct session *s, struct store_home *home, uint64_t account)
+{
+	struct welcome *w = s->imap.data;
+
+	w->home = home;
+	w->id = account;
+	session_groups();
+	if (!login_groups_start(imapd.door, w->account, &s->imap.op, imapd_auth_grouped, s))
+		imapd_auth_grouped(s);
+}
+
+static void
+imapd_auth_home(void *arg, const struct verdict *v, struct store_home *home, uint64_t account)
+{
+	struct session *s = arg;
+
+	log_context(s->sid);
+	if (home)
+		imapd_auth_group(s, home, account);
+	else
+		imap_server_resume(&s->imap, imap_server_no(&s->imap, "UNAVAILABLE", v->text));
 }
 
 static void
@@ -90,8 +116,7 @@ imapd_auth_accepted(struct session *s, const struct login_result *r)
 	w->mechanism = r->mechanism;
 	home = store_home_find(&imapd.homes, w->account, r->user.partition, &account);
 	if (home)
-		imap_server_resume(&s->imap,
-		    imapd_auth_welcome(s, user_new(w->account, account, home, w->limits)));
+		imapd_auth_group(s, home, account);
 	else
 		store_home_start(&imapd.homes, w->account, r->user.partition, &s->imap.op,
 		    imapd_auth_home, s);

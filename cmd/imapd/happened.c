@@ -60,11 +60,11 @@ happened_go_on(void)
 	later_run(&it.later, imapd.loop, happened_step);
 }
 
-static struct slice
+static struct store_person
 happened_actor(struct op *op)
 {
 	(void)op;
-	return buf_get(&it.owner);
+	return store_person(buf_get(&it.owner));
 }
 
 /* ---- again ---------------------------------------------------------------------------------- */

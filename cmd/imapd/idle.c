@@ -136,9 +136,11 @@ void
 idle_events(void *arg, const struct store_event *ev, size_t n)
 {
 	struct session *s;
+	bool lists = false;
 
 	(void)arg;
 	for (size_t i = 0; i < n; i++) {
+		lists |= ev[i].kind == STORE_EV_LIST || ev[i].kind == STORE_EV_RESYNC;
 		if (ev[i].kind == STORE_EV_AWAY)
 			store_homes_look(&imapd.homes);
 		else if (ev[i].kind == STORE_EV_RESYNC) {
@@ -169,4 +171,6 @@ idle_events(void *arg, const struct store_event *ev, size_t n)
 			list_each(s, &box->sessions, struct session, idle_link) idle_wake(s);
 		}
 	}
+	if (lists)
+		session_groups();
 }

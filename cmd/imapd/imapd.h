@@ -9,7 +9,7 @@
 #include "base/map.h"
 #include "daemon/admit.h"
 #include "directory/directory.h"
-#include "login/login.h"
+#include "login/groups.h"
 #include "net/loop.h"
 #include "store/home.h"
 
@@ -56,6 +56,7 @@ struct user {
 	uint64_t id;
 	struct store_home *part; /* where he is */
 	struct store_limits limits;
+	struct login_groups *groups; /* he is in */
 	unsigned sessions;
 	unsigned appending; /* messages that his APPENDs hold, the first of each apart, */
 	uint64_t bringing;  /* and bytes of all of them */

@@ -44,9 +44,7 @@ guest_rights(struct session *s, struct store_view *v, uint64_t mailbox)
 {
 	struct store_mailbox m;
 
-	return store_get_mailbox(v, mailbox, &m) < 0 ?
-	    0 :
-	    store_rights(v, &m, slice_str(s->user->account));
+	return store_get_mailbox(v, mailbox, &m) < 0 ? 0 : store_rights(v, &m, session_person(s));
 }
 
 enum place_children
@@ -157,7 +155,7 @@ guest_account(struct session *s, struct listing *l)
 	struct buf prefix = { 0 };
 	struct slice owner;
 
-	if (!store_next_sharer(g->home->view, slice_str(s->user->account), &g->account, &owner))
+	if (!store_next_sharer(g->home->view, session_person(s), &g->account, &owner))
 		return false;
 	place_prefix(s, owner, &prefix);
 	if (prefix.n < sizeof(g->prefix) && guest_wanted(l, buf_get(&prefix))) {

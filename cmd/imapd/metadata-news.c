@@ -168,7 +168,7 @@ guest_name(struct session *s, void *arg, uint64_t mailbox, struct slice *name)
 
 	(void)arg;
 	if (mailbox != s->view->mailbox || store_get_mailbox(v, mailbox, &m) < 0 ||
-	    !metadata_may(store_rights(v, &m, slice_str(s->user->account))))
+	    !metadata_may(store_rights(v, &m, session_person(s))))
 		return false;
 	place_prefix(s, m.account_name, &b);
 	buf_slice(&b, m.name);

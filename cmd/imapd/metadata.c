@@ -187,7 +187,7 @@ metadata_still(struct session *s, struct store_view *v, uint64_t account, uint64
 
 	return account == s->user->id ||
 	    (store_get_mailbox(v, mailbox, &m) == 0 &&
-		metadata_may(store_rights(v, &m, slice_str(s->user->account))));
+		metadata_may(store_rights(v, &m, session_person(s))));
 }
 
 static enum imap_next

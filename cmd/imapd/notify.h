@@ -119,6 +119,7 @@ int watch_start(struct session *s, struct notify *n) MUSTCHECK;
 void watch_end(struct notify *n);
 void watch_event(const struct store_event *ev);
 void watch_resync(void);
+void watch_regroup(void);
 /* A slice: listens to those who share something by now, too.  0; -EAGAIN: it goes on; or as watch_start. */
 int watch_look(struct session *s, struct notify *n) MUSTCHECK;
 /* Snapshots of the account and of one's own; 0 or -errno. */

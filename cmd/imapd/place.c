@@ -136,7 +136,7 @@ place_open(struct place *p, uint32_t needs, bool any, struct store_mailbox *m)
 	if (rc == 0)
 		rc = store_get_mailbox(v, p->mailbox, m);
 	if (rc == 0 && !p->own) {
-		p->rights = store_rights(v, m, slice_str(p->s->user->account));
+		p->rights = store_rights(v, m, session_person(p->s));
 		if (any ? !(p->rights & needs) : (p->rights & needs) != needs)
 			rc = p->rights & KNOWS ? -EACCES : -ENOENT;
 	} else if (rc != -ENOENT && rc < 0 && !p->own)
@@ -206,7 +206,7 @@ place_look_again(struct session *s)
 	if (session_snapshot(s) < 0)
 		return; /* the next look will */
 	if (store_get_mailbox(session_reader(s), v->mailbox, &m) == 0)
-		v->rights = store_rights(session_reader(s), &m, slice_str(s->user->account));
+		v->rights = store_rights(session_reader(s), &m, session_person(s));
 	store_end(session_reader(s));
 	if (!(v->rights & STORE_R_READ))
 		imap_server_bye(&s->imap, "forbidden", "The mailbox is no longer shared");

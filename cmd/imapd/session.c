@@ -8,6 +8,7 @@
 
 #include "metadata.h"
 #include "notify.h"
+#include "place.h"
 
 #include <malloc.h>
 #include <unistd.h>
@@ -238,13 +239,33 @@ session_deselect(struct session *s)
 	idle_listen(s);
 }
 
+/* ---- groups ---------------------------------------------------------------------------------- */
+
+static void
+session_regrouped(void *arg)
+{
+	(void)arg;
+	place_look(0);
+	watch_regroup();
+}
+
+void
+session_groups(void)
+{
+	if (login_groups_wanted(imapd.door))
+		return;
+	store_homes_open(&imapd.homes);
+	if (store_homes_name_groups(&imapd.homes))
+		login_groups_want(imapd.door, session_regrouped, NULL);
+}
+
 /* Nobody's while the login lasts: the login names its account itself. */
-struct slice
+struct store_person
 session_actor(struct op *op)
 {
 	const struct session *s = session_of(CONTAINER(op, struct imap_server, op));
 
-	return slice_str(s->user && !s->itself ? s->user->account : "");
+	return s->user && !s->itself ? session_person(s) : store_person(S(""));
 }
 
 void

@@ -98,8 +98,10 @@ extern const struct daemon_sessions session_verbs;
 void session_forwarded(struct session *s, const struct login_forward *f);
 /* The login succeeded: whose mail it is. */
 void session_begin(struct session *s, struct user *u);
+/* Groups matter from now on, if a mailbox names one.  No snapshot may be open. */
+void session_groups(void);
 /* For whom a request to stored is whose answer this op of a session waits for. */
-struct slice session_actor(struct op *op);
+struct store_person session_actor(struct op *op);
 /* No mailbox is selected any more. */
 void session_deselect(struct session *s);
 /* A command that enables CONDSTORE: the first one with a mailbox selected is told from where on the
@@ -146,6 +148,12 @@ static inline struct store_view *
 session_reader(struct session *s)
 {
 	return session_home(s)->view;
+}
+/* Who it is for the store. */
+static inline struct store_person
+session_person(const struct session *s)
+{
+	return login_groups_person(s->user->groups);
 }
 /* For whom changes there are looked for: whoever has a \Seen of his own there, or 0. */
 static inline uint64_t

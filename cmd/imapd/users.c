@@ -15,6 +15,7 @@ user_new(struct slice account, uint64_t id, struct store_home *part, struct stor
 		u = mem_new(sizeof(*u));
 		u->account = mem_strn(account.p, account.n);
 		map_put(&imapd.users, slice_str(u->account), u);
+		u->groups = login_groups_hold(imapd.door, account);
 	}
 	u->id = id;
 	u->part = part;
@@ -32,6 +33,7 @@ user_drop(struct user **up)
 	if (--u->sessions > 0)
 		return;
 	map_take(&imapd.users, slice_str(u->account));
+	login_groups_leave(&u->groups);
 	mem_release(u->account);
 	mem_release(u);
 }

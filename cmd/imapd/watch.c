@@ -79,8 +79,7 @@ watch_name(struct session *s, const struct watching *w, struct slice folder)
 uint32_t
 watch_rights(const struct watching *w, const struct store_mailbox *m)
 {
-	return w->own ? STORE_R_ALL :
-			store_rights(w->account->home->view, m, slice_str(w->s->user->account));
+	return w->own ? STORE_R_ALL : store_rights(w->account->home->view, m, session_person(w->s));
 }
 
 enum place_children
@@ -271,10 +270,11 @@ static int
 watch_guests(struct session *s, struct notify *n)
 {
 	struct store_home *home = n->looks.home;
-	struct slice login = slice_str(s->user->account), owner;
+	struct slice owner;
 	int rc = 0;
 
-	while (rc == 0 && store_next_sharer(home->view, login, &n->looks.account, &owner)) {
+	while (rc == 0 &&
+	    store_next_sharer(home->view, session_person(s), &n->looks.account, &owner)) {
 		struct buf prefix = { 0 };
 
 		if (n->looks.left-- == 0)
@@ -377,8 +377,7 @@ watch_shares(struct session *s, uint64_t account)
 
 		if (store_begin(home->view) < 0)
 			continue;
-		shares =
-		    store_next_sharer(home->view, slice_str(s->user->account), &next, &owner) &&
+		shares = store_next_sharer(home->view, session_person(s), &next, &owner) &&
 		    next == account;
 		store_end(home->view);
 	}
@@ -462,4 +461,16 @@ watch_resync(void)
 
 	while ((a = map_next(&imapd.watched, &at)))
 		watched_due(a, true);
+}
+
+/* Somebody is in other groups than before. */
+void
+watch_regroup(void)
+{
+	struct watched *a;
+	size_t at = 0;
+
+	while ((a = map_next(&imapd.watched, &at)))
+		watched_due(a, false);
+	watch_ask(UINT64_MAX);
 }

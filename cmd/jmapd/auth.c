@@ -20,6 +20,8 @@ struct welcome {
 	struct slice account;
 	struct store_limits limits;
 	const char *mechanism;
+	struct store_home *home; /* his, */
+	uint64_t id;             /* ... and his account there */
 };
 
 /* `error` of RFC 6750 3.1, or NULL: it was no token. */
@@ -65,15 +67,39 @@ jmapd_auth_welcome(struct session *s, struct jmapd_user *u)
 }
 
 static void
-jmapd_auth_home(void *arg, const struct verdict *v, struct store_home *home, uint64_t account)
+jmapd_auth_grouped(void *arg)
 {
 	struct session *s = arg;
 	const struct welcome *w = s->http.data;
 
 	log_context(s->sid);
 	http_server_resume(&s->http,
-	    home ? jmapd_auth_welcome(s, jmapd_user_new(w->account, account, home, w->limits)) :
-		   route_problem(s, 503, "about:blank", v->text));
+	    jmapd_auth_welcome(s, jmapd_user_new(w->account, w->id, w->home, w->limits)));
+}
+
+/* His home is known: his groups are looked for, where one matters. */
+static void
+jmapd_auth_group(struct session *s, struct store_home *home, uint64_t account)
+{
+	struct welcome *w = s->http.data;
+
+	w->home = home;
+	w->id = account;
+	jmapd_groups();
+	if (!login_groups_start(jmapd.door, w->account, &s->http.op, jmapd_auth_grouped, s))
+		jmapd_auth_grouped(s);
+}
+
+static void
+jmapd_auth_home(void *arg, const struct verdict *v, struct store_home *home, uint64_t account)
+{
+	struct session *s = arg;
+
+	log_context(s->sid);
+	if (home)
+		jmapd_auth_group(s, home, account);
+	else
+		http_server_resume(&s->http, route_problem(s, 503, "about:blank", v->text));
 }
 
 static void
@@ -91,8 +117,7 @@ jmapd_auth_accepted(struct session *s, const struct login_result *r)
 	s->token_until = r->user.token_until;
 	home = store_home_find(&jmapd.homes, w->account, r->user.partition, &account);
 	if (home)
-		http_server_resume(&s->http,
-		    jmapd_auth_welcome(s, jmapd_user_new(w->account, account, home, w->limits)));
+		jmapd_auth_group(s, home, account);
 	else
 		store_home_start(&jmapd.homes, w->account, r->user.partition, &s->http.op,
 		    jmapd_auth_home, s);

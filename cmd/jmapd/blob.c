@@ -48,7 +48,7 @@ blob_readable(const struct session *s, struct store_view *v, uint64_t mailbox)
 	struct store_mailbox m;
 
 	return store_get_mailbox(v, mailbox, &m) == 0 &&
-	    (store_rights(v, &m, slice_str(s->user->account)) & STORE_R_READ);
+	    (store_rights(v, &m, login_groups_person(s->user->groups)) & STORE_R_READ);
 }
 
 static bool

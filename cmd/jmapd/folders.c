@@ -88,7 +88,7 @@ folders_add(struct call *c, struct folders *f, struct store_view *v, const struc
 	if (in->mailbox == 0 || store_get_mailbox(v, in->mailbox, &m) < 0)
 		return; /* damaged: logged, and shown to nobody */
 	if (c->of.guest)
-		rights = store_rights(v, &m, slice_str(call_user(c)->account));
+		rights = store_rights(v, &m, login_groups_person(call_user(c)->groups));
 	if (!(rights & STORE_R_LOOKUP))
 		return;
 	if (f->n == f->room) {

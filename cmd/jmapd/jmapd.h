@@ -10,7 +10,7 @@
 #include "base/siphash.h"
 #include "daemon/admit.h"
 #include "directory/modify.h"
-#include "login/login.h"
+#include "login/groups.h"
 #include "net/loop.h"
 #include "pab/pab.h"
 #include "rules/news.h"
@@ -59,7 +59,8 @@ struct jmapd_user {
 	uint64_t id;
 	struct store_home *home; /* where he is */
 	struct store_limits limits;
-	struct multi *multi; /* multi.h; NULL: not asked for yet */
+	struct login_groups *groups; /* he is in */
+	struct multi *multi;         /* multi.h; NULL: not asked for yet */
 	unsigned sessions;
 	unsigned requests; /* API requests that are under way */
 	uint64_t uploaded; /* octets that uploads count for, as upload.c saw at: */
@@ -106,4 +107,6 @@ enum metric_id {
 struct jmapd_user *jmapd_user_new(struct slice account, uint64_t id, struct store_home *home,
     struct store_limits limits);
 void jmapd_user_drop(struct jmapd_user **u);
+/* Groups matter from now on, if a mailbox names one.  No snapshot may be open. */
+void jmapd_groups(void);
 #endif

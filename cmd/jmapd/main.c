@@ -117,9 +117,15 @@ static const struct metric metrics[] = {
 static void
 jmapd_store_events(void *arg UNUSED, const struct store_event *ev, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
+	bool lists = false;
+
+	for (size_t i = 0; i < n; i++) {
 		if (ev[i].kind == STORE_EV_AWAY || ev[i].kind == STORE_EV_RESYNC)
 			store_homes_look(&jmapd.homes);
+		lists |= ev[i].kind == STORE_EV_LIST || ev[i].kind == STORE_EV_RESYNC;
+	}
+	if (lists)
+		jmapd_groups();
 	events_store(ev, n);
 }
 

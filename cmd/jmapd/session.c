@@ -115,12 +115,12 @@ static const struct http_policy jmapd_session_policy = {
 	.closed = jmapd_session_closed,
 };
 
-struct slice
+struct store_person
 jmapd_session_actor(struct op *op)
 {
 	const struct session *s = jmapd_session_of(CONTAINER(op, struct http_server, op));
 
-	return slice_str(s->user ? s->user->account : "");
+	return s->user ? login_groups_person(s->user->groups) : store_person(S(""));
 }
 
 /* ---- begin and end ---------------------------------------------------------------------------- */

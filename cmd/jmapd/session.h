@@ -45,7 +45,7 @@ void jmapd_session_drain_all(void);
 size_t jmapd_session_end_user(struct slice account);
 extern const struct daemon_sessions jmapd_session_verbs;
 /* For whom a request to stored is whose answer this op of a session waits for. */
-struct slice jmapd_session_actor(struct op *op);
+struct store_person jmapd_session_actor(struct op *op);
 
 /* auth.c: finds out who asks: s->user is set and `routes` called, now or later, or the answer is one of
  * refusal. */

@@ -8,12 +8,12 @@
 
 /* Is there a row of the index for exactly this account? */
 static bool
-shared_with(struct store_view *v, struct slice login, uint64_t account)
+shared_with(struct store_view *v, struct store_person who, uint64_t account)
 {
 	uint64_t at = account - 1;
 	struct slice owner;
 
-	return store_next_sharer(v, login, &at, &owner) && at == account;
+	return store_next_sharer(v, who, &at, &owner) && at == account;
 }
 
 bool
@@ -29,7 +29,7 @@ shared_find(struct session *s, struct slice account_id, struct arena *a, struct 
 		of->home = store_home_find(&jmapd.homes, buf_get(&name), S(""), &of->id);
 	}
 	if (of->home && store_begin(of->home->view) == 0) {
-		good = shared_with(of->home->view, login, of->id);
+		good = shared_with(of->home->view, login_groups_person(s->user->groups), of->id);
 		store_end(of->home->view);
 	}
 	if (good) {
@@ -43,8 +43,9 @@ shared_find(struct session *s, struct slice account_id, struct arena *a, struct 
 void
 shared_each(const struct jmapd_user *u, void (*tell)(void *arg, struct slice owner), void *arg)
 {
-	struct slice login = slice_str(u->account), owner;
+	const struct store_person who = login_groups_person(u->groups);
 	struct store_home *home;
+	struct slice owner;
 	size_t at = 0, n = 0;
 
 	store_homes_open(&jmapd.homes);
@@ -53,8 +54,8 @@ shared_each(const struct jmapd_user *u, void (*tell)(void *arg, struct slice own
 
 		if (store_begin(home->view) < 0)
 			continue;
-		while (n < SHARED_MOST && store_next_sharer(home->view, login, &account, &owner)) {
-			if (slice_eq(owner, login))
+		while (n < SHARED_MOST && store_next_sharer(home->view, who, &account, &owner)) {
+			if (slice_eq(owner, who.login))
 				continue;
 			tell(arg, owner);
 			n++;

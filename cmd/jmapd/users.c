@@ -21,6 +21,7 @@ jmapd_user_new(struct slice account, uint64_t id, struct store_home *home,
 		jmap_account_id_write(&name, account);
 		u->account_id = buf_take(&name);
 		map_put(&jmapd.users, slice_str(u->account), u);
+		u->groups = login_groups_hold(jmapd.door, account);
 	}
 	u->id = id;
 	u->home = home;
@@ -38,8 +39,26 @@ jmapd_user_drop(struct jmapd_user **up)
 	if (!u || --u->sessions > 0)
 		return;
 	map_take(&jmapd.users, slice_str(u->account));
+	login_groups_leave(&u->groups);
 	mem_release(u->account);
 	mem_release(u->account_id);
 	multi_free(&u->multi);
 	mem_release(u);
+}
+
+/* What a call may see is judged anew by each. */
+static void
+jmapd_regrouped(void *arg)
+{
+	(void)arg;
+}
+
+void
+jmapd_groups(void)
+{
+	if (login_groups_wanted(jmapd.door))
+		return;
+	store_homes_open(&jmapd.homes);
+	if (store_homes_name_groups(&jmapd.homes))
+		login_groups_want(jmapd.door, jmapd_regrouped, NULL);
 }

@@ -106,7 +106,7 @@ void pop3d_session_drain_all(void);
 size_t pop3d_session_end_user(struct slice account);
 extern const struct daemon_sessions pop3d_session_verbs;
 /* For whom a request to stored is whose answer this op of a session waits for. */
-struct slice pop3d_session_actor(struct op *op);
+struct store_person pop3d_session_actor(struct op *op);
 /* -ERR for what stored or the store says. */
 enum pop3_next pop3d_session_no(struct pop3d_session *s, const struct verdict *v);
 

@@ -186,12 +186,12 @@ pop3d_session_no(struct pop3d_session *s, const struct verdict *v)
 
 /* ---- begin and end ------------------------------------------------------------------------- */
 
-struct slice
+struct store_person
 pop3d_session_actor(struct op *op)
 {
 	const struct pop3d_session *s = pop3d_session_of(CONTAINER(op, struct pop3_server, op));
 
-	return slice_str(s->account ? s->account : "");
+	return store_person(slice_str(s->account ? s->account : ""));
 }
 
 /* The keys of the configuration as they are now; a reload changes them for all sessions. */

@@ -72,6 +72,7 @@ struct dir_values {
 /* A domain of ours.  Borrowed: valid while `done` runs. */
 struct dir_domain {
 	struct slice name;      /* canonical (sunPreferredDomain), lower case */
+	struct slice base;      /* the DN below which its entries are */
 	enum dir_status status; /* inetDomainStatus and mailDomainStatus combined */
 	struct slice catchall;  /* mailDomainCatchallAddress or empty */
 	struct slice smarthost; /* mailRoutingSmartHost or empty */

@@ -241,7 +241,7 @@ dir_record_domain(LDAP *ld, LDAPMessage *m, unsigned kinds, struct slice asked, 
 	r->kind = RECORD_DOMAIN;
 	r->domain.routing_hosts = dir_record_put_list(&list, &at, &e.routing_hosts, true);
 	r->domain.scripts = dir_record_put_list(&list, &at, &e.scripts, false);
-	r->base = dir_record_put(&at, e.base, false);
+	r->base = r->domain.base = dir_record_put(&at, e.base, false);
 	*at++ = '\0'; /* libldap wants a string */
 	r->domain.name = dir_record_put(&at, e.name, true);
 	r->domain.catchall = dir_record_put(&at, e.catchall, true);

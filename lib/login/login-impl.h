@@ -1,4 +1,4 @@
-/* login/login-impl.h: what login.c, factor.c, scram.c, token.c, learn.c and delay.c share.  Not for anybody else. */
+/* login/login-impl.h: what login.c, factor.c, scram.c, token.c, learn.c, groups.c and delay.c share.  Not for anybody else. */
 #ifndef LOGIN_IMPL_H
 #define LOGIN_IMPL_H
 #include "base/list.h"
@@ -92,6 +92,7 @@ struct login_door {
 	struct login_watcher *watcher; /* watch.c; NULL: there was no session yet */
 	struct login_learner *learner; /* learn.c; NULL: nothing was learned yet */
 	struct oauth *oauth;           /* token.c; NULL: no token was shown yet */
+	struct login_grouper *grouper; /* groups.c; NULL: nobody was held yet */
 };
 
 /* delay.c: l waits for its turn; login_go follows, now or later. */

@@ -3,8 +3,9 @@
  * Called by the writer for each request that names a login, by readers before they show anything of a
  * mailbox to one who is not its owner, and by imapd for what it writes.  Nothing fails but what is no
  * right or identifier.  What must stay true: the owner has all rights always, so that nobody can lock
- * himself out; what is taken away by a negative identifier is taken, whoever else gives it; and a login
- * costs a few look-ups, however many identifiers a mailbox names. */
+ * himself out; what is taken away by a negative identifier is taken, whoever else gives it; a login
+ * costs a few look-ups, however many identifiers a mailbox names, and its groups as many steps as the mailbox names
+ * groups, however many there are; and what is not known of groups takes and never gives. */
 #include "store/acl.h"
 
 #include <errno.h>
@@ -71,6 +72,12 @@ positive(struct slice identifier)
 }
 
 bool
+store_identifier_group(struct slice identifier)
+{
+	return slice_starts(positive(identifier), S(STORE_GROUP));
+}
+
+bool
 store_identifier_anyone(struct slice identifier)
 {
 	struct slice who = positive(identifier);
@@ -91,6 +98,13 @@ store_identifier_check(struct slice identifier, char *canonical)
 	who = positive(slice(canonical, identifier.n));
 	if (slice_eq(who, S("anyone")))
 		return 0;
+	if (slice_starts(who, S("group=")))
+		canonical[who.p - canonical + 5] = ':';
+	if (slice_starts(who, S(STORE_GROUP))) {
+		who = slice_from(who, sizeof(STORE_GROUP) - 1);
+		if (slice_starts(who, S("@")))
+			return -EINVAL;
+	}
 	/* A domain is the end of an account's name: what is good there is good here. */
 	return slice_find(who, '@') + 1 < who.n && !slice_starts(who, S("-")) ?
 	    store_account_check(who) :
@@ -111,15 +125,62 @@ store_identifiers(struct slice login, char anyone[STORE_IDENTIFIER_MAX + 1],
 		memcpy(anyone + all.n, domain.p, domain.n);
 		names[n++] = slice(anyone, all.n + domain.n);
 	}
-	/* An account whose name begins so cannot be named: its row would be what is taken from another. */
-	if (!slice_starts(login, S("-")))
+	/* An account whose name begins so cannot be named: its row would be what is taken from another, or is a
+	 * group's. */
+	if (!slice_starts(login, S("-")) && !slice_starts(login, S(STORE_GROUP)))
 		names[n++] = login;
 	return n;
 }
 
-uint32_t
-store_rights_judge(struct slice owner, struct slice login, store_rights_find *find, void *arg)
+static int
+bytes_order(struct slice a, struct slice b)
 {
+	int order = memcmp(a.p, b.p, a.n < b.n ? a.n : b.n);
+
+	return order ? order : (a.n > b.n) - (a.n < b.n);
+}
+
+bool
+store_person_is_in(const struct store_person *p, struct slice group)
+{
+	struct slice rest = p->groups, word;
+
+	while (rest.n) {
+		size_t from = slice_rfind(slice_sub(rest, 0, rest.n / 2), ' ');
+		int order;
+
+		/* The word around the middle; from: behind the SP in front of it. */
+		from = from < rest.n / 2 ? from + 1 : 0;
+		word = slice_from(rest, from);
+		word.n = slice_find(word, ' ');
+		order = bytes_order(group, word);
+		if (order == 0)
+			return true;
+		rest = order < 0 ? slice_sub(rest, 0, from ? from - 1 : 0) :
+				   slice_from(rest, from + word.n + 1);
+	}
+	return false;
+}
+
+/* What is said of the groups whose identifiers begin so, of this person's or of all. */
+static uint32_t
+judge_groups(const struct store_person *who, const struct store_rights_rows *rows,
+    struct slice prefix, bool all)
+{
+	struct slice at = prefix;
+	uint32_t sum = 0, r;
+
+	while (rows->next(rows->arg, &at, &r) && slice_starts(at, prefix)) /* STORE_ACL_MOST */
+		if (all || store_person_is_in(who, slice_from(at, prefix.n)))
+			sum |= r;
+	return sum;
+}
+
+uint32_t
+store_rights_judge(struct slice owner, const struct store_person *who,
+    const struct store_rights_rows *rows)
+{
+	struct slice login = who->login;
 	char anyone[STORE_IDENTIFIER_MAX + 1], minus[STORE_IDENTIFIER_MAX + 1];
 	struct slice names[STORE_NAMES];
 	uint32_t given = 0, taken = 0, r;
@@ -129,15 +190,19 @@ store_rights_judge(struct slice owner, struct slice login, store_rights_find *fi
 		return STORE_R_ALL;
 	n = store_identifiers(login, anyone, names);
 	for (size_t i = 0; i < n; i++) {
-		if (find(arg, names[i], &r))
+		if (rows->find(rows->arg, names[i], &r))
 			given |= r;
 		if (names[i].n >= STORE_IDENTIFIER_MAX)
 			continue;
 		minus[0] = '-';
 		memcpy(minus + 1, names[i].p, names[i].n);
-		if (find(arg, slice(minus, names[i].n + 1), &r))
+		if (rows->find(rows->arg, slice(minus, names[i].n + 1), &r))
 			taken |= r;
 	}
+	if (who->groups.n)
+		given |= judge_groups(who, rows, S(STORE_GROUP), false);
+	if (given && (who->groups.n || who->unsure))
+		taken |= judge_groups(who, rows, S("-" STORE_GROUP), who->unsure);
 	return given & ~taken & STORE_R_ALL;
 }
 
@@ -155,6 +220,14 @@ store_acl_row(struct slice value, struct slice identifier, uint32_t *rights)
 	else
 		return false;
 	return true;
+}
+
+uint32_t
+store_acl_row_or(struct slice value, struct slice identifier)
+{
+	uint32_t rights;
+
+	return store_acl_row(value, identifier, &rights) ? rights : 0;
 }
 
 /* ---- rows ---------------------------------------------------------------------------------- */
@@ -182,5 +255,7 @@ store_share_key(uint8_t key[STORE_ACL_KEY], struct slice identifier, uint64_t ac
 bool
 store_share_indexed(struct slice identifier, uint32_t rights)
 {
+	if (store_identifier_group(identifier))
+		return rights != 0;
 	return rights & STORE_R_LOOKUP && !slice_starts(identifier, S("-"));
 }

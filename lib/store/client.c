@@ -259,7 +259,8 @@ store_ask(struct store_client *c, struct store_request *r, struct op *op, store_
 	const struct store_verb_info *v = store_verb_find(r->verb);
 	bool change = v && v->flags & STORE_VF_CHANGE;
 
-	r->actor = c->actor && op && r->verb != STORE_V_ACCOUNT ? c->actor(op) : slice(NULL, 0);
+	if (c->actor && op && r->verb != STORE_V_ACCOUNT)
+		store_request_by(r, c->actor(op));
 	if (!c->conn) /* a try costs microseconds, an answer 451 minutes */
 		store_client_connect(c);
 	if (c->conn && change && c->state == STORE_CLIENT_GREETING)

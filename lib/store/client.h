@@ -12,7 +12,7 @@
 #include "mail/verdict.h"
 #include "net/loop.h"
 #include "net/op.h"
-#include "store/format.h"
+#include "store/acl.h"
 
 struct store_client;
 
@@ -78,10 +78,10 @@ struct store_reply {
 };
 typedef void store_done(void *arg, const struct store_reply *r);
 
-/* For whom a request is: called for each, with the op that its x_start was given, gives the login
- * (uid@domain; borrowed until it is sent), or "" when the program asks for itself.  stored refuses
- * what is not that login's.  Without this function a program always asks for itself. */
-typedef struct slice store_actor(struct op *op);
+/* For whom a request is: called for each, with the op that its x_start was given, gives the person (store/acl.h;
+ * borrowed until it is sent), or one without a login when the program asks for itself.  stored refuses
+ * what is not that person's.  Without this function a program always asks for itself. */
+typedef struct store_person store_actor(struct op *op);
 void store_client_actors(struct store_client *c, store_actor *actor);
 
 void store_ping_start(struct store_client *c, struct op *op, store_done *done, void *arg);

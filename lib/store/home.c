@@ -187,6 +187,22 @@ home_knows(struct store_home *home, struct slice account, uint64_t *id)
 	return rc == 0;
 }
 
+bool
+store_homes_name_groups(const struct store_homes *h)
+{
+	struct store_home *home;
+	bool names = false;
+	size_t at = 0;
+
+	while (!names && (home = map_next(&h->parts, &at))) {
+		if (store_begin(home->view) < 0)
+			continue;
+		names = store_names_groups(home->view);
+		store_end(home->view);
+	}
+	return names;
+}
+
 struct store_home *
 store_home_find(struct store_homes *h, struct slice account, struct slice partition, uint64_t *id)
 {

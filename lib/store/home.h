@@ -38,6 +38,9 @@ void store_homes_open(struct store_homes *h);
  * next one opens what is there. */
 void store_homes_look(const struct store_homes *h);
 
+/* Does a mailbox of a partition that is open give something to a group, or take it?  No snapshot may be open. */
+bool store_homes_name_groups(const struct store_homes *h);
+
 /* The home of an account that an open partition knows, else NULL.  `partition` "" is wherever it is. */
 struct store_home *
 store_home_find(struct store_homes *h, struct slice account, struct slice partition, uint64_t *id);

@@ -10,6 +10,7 @@
  * readers after fork. */
 #ifndef STORE_READ_H
 #define STORE_READ_H
+#include "store/acl.h"
 #include "store/annot.h"
 
 struct store_reader;
@@ -234,13 +235,15 @@ int store_acl_find(struct store_view *v, uint64_t mailbox, struct slice identifi
 bool
 store_acl_next(struct store_view *v, uint64_t mailbox, struct slice *identifier, uint32_t *rights);
 
-/* What `login` may do with the mailbox (store/acl.h), which is in this snapshot. */
-uint32_t store_rights(struct store_view *v, const struct store_mailbox *m, struct slice login);
-/* The accounts of others in this partition that let `login` look up a mailbox, in the order of their ids
+/* What this person may do with the mailbox (store/acl.h), which is in this snapshot. */
+uint32_t store_rights(struct store_view *v, const struct store_mailbox *m, struct store_person who);
+/* The accounts of others in this partition that let this person look up a mailbox, in the order of their ids
  * behind *account (0 = the first): by an index, so that nobody else's costs anything.  *owner is the
- * account's name, and what it lets see may have been taken away again by a negative identifier. */
-bool
-store_next_sharer(struct store_view *v, struct slice login, uint64_t *account, struct slice *owner);
+ * account's name; what it lets see may have been taken away again by a negative identifier, or be less than to look. */
+bool store_next_sharer(struct store_view *v, struct store_person who, uint64_t *account,
+    struct slice *owner);
+/* Does any mailbox of the partition give something to a group, or take it? */
+bool store_names_groups(struct store_view *v);
 
 /* The annotation of a mailbox (0: of the server) that this login has, or ("") that all share; *a borrows from
  * the snapshot, name and login from the caller.  0, -ENOENT, -EBADMSG: damaged. */

@@ -112,6 +112,8 @@ static const struct store_field request_list[] = {
 	OPTIONAL(U64, STORE_F_DOMAIN_BYTES, limits.domain_bytes),
 	OPTIONAL(U64, STORE_F_DOMAIN_MESSAGES, limits.domain_messages),
 	LIST(         STORE_F_QUESTIONS, questions, STORE_QUESTIONS_MAX, &question_fields),
+	OPTIONAL(TEXT, STORE_F_GROUPS, groups),
+	OPTIONAL(BOOL, STORE_F_UNSURE, unsure),
 };
 #undef T
 static const struct store_fields request_fields = { request_list, NELEM(request_list), sizeof(struct store_request) };

@@ -54,6 +54,8 @@ struct store_request {
 	enum store_verb verb;
 	uint32_t id;
 	struct slice actor, trace;
+	struct slice groups; /* the actor's: struct store_person */
+	bool unsure;
 	/* The fields.  Which of them a verb has: verbs.c. */
 	uint64_t account, mailbox, mailbox2;
 	uint64_t
@@ -84,6 +86,19 @@ struct store_request {
 	uint64_t features; /* none yet */
 	uint32_t pid;
 };
+
+static inline void
+store_request_by(struct store_request *r, struct store_person who)
+{
+	r->actor = who.login;
+	r->groups = who.groups;
+	r->unsure = who.unsure;
+}
+static inline struct store_person
+store_request_person(const struct store_request *r)
+{
+	return (struct store_person){ r->actor, r->groups, r->unsure };
+}
 
 /* The body of r->verb.  Appends. */
 void store_request_write(struct buf *b, const struct store_request *r);

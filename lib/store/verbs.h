@@ -83,6 +83,8 @@ enum store_request_field {
 	STORE_F_QUESTIONS = 40,
 	STORE_F_DOMAIN_BYTES = 41,
 	STORE_F_DOMAIN_MESSAGES = 42,
+	STORE_F_GROUPS = 43,
+	STORE_F_UNSURE = 44,
 };
 
 /* Who asks: which of our programs, told by the user that it runs as. */

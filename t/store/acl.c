@@ -1,5 +1,6 @@
 /* Rights as letters, identifiers, and what they add up to. */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "../tap.h"
 #include "store/acl.h"
@@ -97,11 +98,42 @@ find(void *arg, struct slice who, uint32_t *rights)
 	return false;
 }
 
+static int
+order(struct slice a, struct slice b)
+{
+	int o = memcmp(a.p, b.p, a.n < b.n ? a.n : b.n);
+
+	return o ? o : (a.n > b.n) - (a.n < b.n);
+}
+
+static bool
+next(void *arg, struct slice *at, uint32_t *rights)
+{
+	struct slice rest = slice_str(arg), id, letters, first = slice(NULL, 0);
+
+	while (slice_word(&rest, &id) && slice_word(&rest, &letters))
+		if (order(id, *at) > 0 && (!first.p || order(id, first) < 0)) {
+			first = id;
+			if (!store_rights_parse(letters, rights))
+				abort();
+		}
+	*at = first;
+	return first.p;
+}
+
+static const char *
+judged_in(const char *login, const char *groups, bool unsure, const char *list)
+{
+	const struct store_rights_rows rows = { find, next, (void *)(uintptr_t)list };
+	const struct store_person who = { slice_str(login), slice_str(groups), unsure };
+
+	return written(store_rights_judge(S("joe@x.test"), &who, &rows));
+}
+
 static const char *
 judged(const char *login, const char *list)
 {
-	return written(
-	    store_rights_judge(S("joe@x.test"), slice_str(login), find, (void *)(uintptr_t)list));
+	return judged_in(login, "", false, list);
 }
 
 static void
@@ -122,6 +154,55 @@ test_judge(void)
 	is(judged("-ann@x.test", "-ann@x.test lr anyone s"), "s",
 	    "what is taken from one gives another nothing");
 	is(judged("ann@x.test", "an@x.test lr nn@x.test lr ann@x.tes lr"), "", "names are whole");
+}
+
+#define ANN "ann@x.test"
+
+static void
+test_groups(void)
+{
+	const char *list = "group:b@x l -group:c@x r group:c@x lrs anyone i";
+	char one[16];
+	struct store_person p = { .login = S(ANN) };
+	struct buf b = { 0 };
+	int good = 0;
+
+	is(judged_in(ANN, "", false, list), "i", "who is in no group has what others have");
+	is(judged_in(ANN, "b@x", false, list), "li", "one group gives");
+	is(judged_in(ANN, "a@x b@x c@x d@x", false, list), "lsi",
+	    "two give, and what one takes is gone");
+	is(judged_in(ANN, "c@x", false, list), "lsi", "also from what it gives itself");
+	is(judged_in(ANN, "b@", false, list), "i", "the beginning of a name is none");
+	is(judged_in(ANN, "bb@x xb@x b@xx", false, list), "i", "nor is a part of one");
+	is(judged_in(ANN, "b@x", true, "group:b@x lrs -group:z@x r"), "ls",
+	    "of who may be in others what is taken from any is taken");
+	is(judged_in(ANN, "", true, "anyone lrs group:b@x w -group:z@x r"), "ls",
+	    "and what is not known gives nothing");
+	is(judged_in("joe@x.test", "b@x", true, "-group:b@x lr"), "lrswipkxteacd",
+	    "nothing is taken from the owner");
+	is(judged("group:b@x", "group:b@x lr anyone s"), "s",
+	    "an account that is called like one is none of it");
+	for (int i = 0; i < 256; i++)
+		buf_printf(&b, "%sg%03d@x", i ? " " : "", i * 2);
+	p.groups = buf_get(&b);
+	for (int i = -1; i < 513; i++) {
+		snprintf(one, sizeof(one), "g%03d@x", i);
+		good += store_person_is_in(&p, slice_str(one)) == (i >= 0 && i < 512 && i % 2 == 0);
+	}
+	eq(good, 514, "each of many is found, and no other");
+	buf_fini(&b);
+	is(identifier("Group:Staff@Example.Test"), "group:staff@example.test", "a group");
+	is(identifier("-group=staff@example.test"), "-group:staff@example.test",
+	    "as others write it, taken from");
+	is(identifier("group:staff"), "none", "has a domain");
+	is(identifier("group:@x.test"), "none", "and a name in it");
+	is(identifier("group:"), "none", "nothing is none");
+	ok(store_identifier_group(S("-group:a@x")) && !store_identifier_group(S("groups:a@x")),
+	    "which are groups");
+	ok(store_share_indexed(S("group:a@x"), STORE_R_POST) &&
+		store_share_indexed(S("-group:a@x"), STORE_R_READ) &&
+		!store_share_indexed(S("group:a@x"), 0),
+	    "each that is named is in the index");
 }
 
 static void
@@ -155,6 +236,7 @@ main(void)
 	test_letters();
 	test_identifiers();
 	test_judge();
+	test_groups();
 	test_keys();
 	return done();
 }

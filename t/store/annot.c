@@ -12,11 +12,11 @@
 static const char *me = "";
 static uint64_t joe, inbox;
 
-static struct slice
+static struct store_person
 actor(struct op *op)
 {
 	(void)op;
-	return slice_str(me);
+	return store_person(slice_str(me));
 }
 
 /* ---- bytes --------------------------------------------------------------------------------- */

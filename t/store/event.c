@@ -8,11 +8,11 @@
 static struct slice who = { JOE, sizeof(JOE) - 1 };
 static uint64_t joe, inbox, work, junk;
 
-static struct slice
+static struct store_person
 actor(struct op *op)
 {
 	(void)op;
-	return who;
+	return store_person(who);
 }
 
 /* ---- rows ---- */

@@ -18,12 +18,12 @@ static bool mine_done;
 static struct store_reply mine_reply;
 static const char *actor_of_crowd;
 
-static struct slice
+static struct store_person
 flood_actor(struct op *op)
 {
 	if (op >= crowd && op < crowd + MANY)
-		return slice_str(actor_of_crowd);
-	return op == &mine ? S("ann@example.test") : S("");
+		return store_person(slice_str(actor_of_crowd));
+	return store_person(op == &mine ? S("ann@example.test") : S(""));
 }
 
 static void

@@ -372,11 +372,11 @@ test_domain(void)
 
 static const char *me = "";
 
-static struct slice
+static struct store_person
 actor(struct op *op)
 {
 	(void)op;
-	return slice_str(me);
+	return store_person(slice_str(me));
 }
 
 /* 0, or the code. */

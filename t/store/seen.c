@@ -143,11 +143,11 @@ view_close(void)
 	store_reader_close(&reader);
 }
 
-static struct slice
+static struct store_person
 actor(struct op *op)
 {
 	(void)op;
-	return slice_str(me);
+	return store_person(slice_str(me));
 }
 
 static void

@@ -11,14 +11,15 @@ static const struct store_limits none;
 static const struct store_range all = { 1, UINT32_MAX };
 static struct store_reader *reader;
 static struct store_view *view;
-static const char *me = "";
+static const char *me = "", *mine = ""; /* and my groups */
+static bool unsure;
 static uint64_t joe, ann, inbox, work, sub, anns;
 
-static struct slice
+static struct store_person
 actor(struct op *op)
 {
 	(void)op;
-	return slice_str(me);
+	return (struct store_person){ slice_str(me), slice_str(mine), unsure };
 }
 
 static void
@@ -123,7 +124,9 @@ rights_of(uint64_t box, const char *login)
 	if (store_begin(view) < 0)
 		return "?";
 	if (store_get_mailbox(view, box, &m) == 0)
-		store_rights_write(&b, store_rights(view, &m, slice_str(login)));
+		store_rights_write(&b,
+		    store_rights(view, &m,
+			(struct store_person){ slice_str(login), slice_str(mine), unsure }));
 	store_end(view);
 	return buf_cstr(&b);
 }
@@ -139,7 +142,8 @@ sharers(const char *login)
 	buf_clear(&b);
 	if (store_begin(view) < 0)
 		return "?";
-	while (store_next_sharer(view, slice_str(login), &account, &owner)) {
+	while (store_next_sharer(view,
+	    (struct store_person){ slice_str(login), slice_str(mine), unsure }, &account, &owner)) {
 		buf_slice(&b, owner);
 		buf_char(&b, ' ');
 	}
@@ -231,6 +235,59 @@ test_set(void)
 		eq(n, 1, "one is left");
 	}
 	store_end(view);
+}
+
+/* Groups: the reader and stored judge alike, by what the program knows of them. */
+static bool
+names_groups(void)
+{
+	bool names;
+
+	if (store_begin(view) < 0)
+		return false;
+	names = store_names_groups(view);
+	store_end(view);
+	return names;
+}
+
+static void
+test_groups(void)
+{
+	as(JOE);
+	eq(grant(work, ANN, ""), 0, "nobody is named");
+	ok(!names_groups(), "nor a group");
+	eq(grant(work, "Group:Staff@example.test", "lrs"), 0, "a group is");
+	ok(names_groups(), "and it is known that one is");
+	as(ANN);
+	is(rights_of(work, ANN), "", "who is not in it has no rights");
+	is(sharers(ANN), "", "and sees nobody");
+	eq(flags(work, STORE_ADD, STORE_SEEN, ""), STORE_FORBIDDEN, "and stored says so");
+	mine = "others@example.test staff@example.test zoo@example.test";
+	is(rights_of(work, ANN), "lrs", "who is in it has");
+	is(sharers(ANN), JOE " ", "and sees him");
+	eq(flags(work, STORE_ADD, STORE_SEEN, ""), 0, "and stored says so");
+	eq(flags(work, STORE_REMOVE, STORE_SEEN, ""), 0, "again");
+	as(JOE);
+	eq(grant(work, "-group:zoo@example.test", "s"), 0, "another takes one away");
+	as(ANN);
+	is(rights_of(work, ANN), "lr", "it is gone");
+	eq(flags(work, STORE_ADD, STORE_SEEN, ""), STORE_FORBIDDEN, "there too");
+	mine = "staff@example.test";
+	is(rights_of(work, ANN), "lrs", "but for who is not in that");
+	eq(flags(work, STORE_ADD, STORE_SEEN, ""), 0, "there too");
+	eq(flags(work, STORE_REMOVE, STORE_SEEN, ""), 0, "again");
+	unsure = true;
+	is(rights_of(work, ANN), "lr", "who may be in it has it not");
+	eq(flags(work, STORE_ADD, STORE_SEEN, ""), STORE_FORBIDDEN, "there too");
+	mine = "";
+	is(rights_of(work, ANN), "", "and what is not known gives nothing");
+	as(JOE);
+	eq(grant(work, "group:staff@example.test", ""), 0, "the group goes");
+	ok(names_groups(), "the other is named still");
+	eq(grant(work, "-group:zoo@example.test", ""), 0, "and that");
+	ok(!names_groups(), "no more");
+	unsure = false;
+	eq(grant(work, ANN, "lr"), 0, "and so on");
 }
 
 static void
@@ -361,7 +418,8 @@ test_folders(void)
 		uint32_t r;
 
 		ok(!store_acl_next(view, work, &id, &r), "no row of it is left");
-		ok(!store_next_sharer(view, S(ANN), &account, &id), "nor in the index");
+		ok(!store_next_sharer(view, store_person(S(ANN)), &account, &id),
+		    "nor in the index");
 		store_end(view);
 	}
 }
@@ -526,6 +584,7 @@ main(int argc, char **argv)
 	test_stranger();
 	CALL(store_expunge_start, work, NULL, 0, false);
 	test_set();
+	test_groups();
 	test_flags();
 	test_copies();
 	test_folders();

@@ -29,12 +29,39 @@ acl_row(void *arg, struct slice identifier, uint32_t *rights)
 	return store_acl_row(writer_row_get(of->w, STORE_T_ACL, key, n), identifier, rights);
 }
 
+static bool
+acl_next(void *arg, struct slice *identifier, uint32_t *rights)
+{
+	const struct acl_of *of = arg;
+	struct writer *w = of->w;
+	uint8_t key[STORE_ACL_KEY];
+	MDB_val k = { store_acl_key(key, of->mailbox, *identifier), key }, v;
+	size_t n = k.mv_size;
+	MDB_cursor *c;
+	int rc;
+
+	if (w->error || (w->error = mdb_cursor_open(w->txn, w->env->dbi[STORE_T_ACL], &c)))
+		return false;
+	rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
+	if (rc == 0 && k.mv_size == n && memcmp(k.mv_data, key, n) == 0)
+		rc = mdb_cursor_get(c, &k, &v, MDB_NEXT);
+	mdb_cursor_close(c);
+	if (rc != 0 || k.mv_size <= 8 || k.mv_size > 8 + STORE_IDENTIFIER_MAX ||
+	    memcmp(k.mv_data, key, 8) != 0)
+		return false;
+	*identifier = slice((const char *)k.mv_data + 8, k.mv_size - 8);
+	*rights = store_acl_row_or(slice(v.mv_data, v.mv_size), *identifier);
+	return true;
+}
+
 uint32_t
 writer_box_rights(struct writer *w, const struct store_job *j, const struct wbox *b)
 {
 	struct acl_of of = { w, b->id };
+	const struct store_rights_rows rows = { acl_row, acl_next, &of };
+	const struct store_person who = store_request_person(&j->req);
 
-	return store_rights_judge(slice_str(b->acct->name), j->req.actor, acl_row, &of);
+	return store_rights_judge(slice_str(b->acct->name), &who, &rows);
 }
 
 /* What the request needs of this mailbox: one of these rights, or all of them. */
