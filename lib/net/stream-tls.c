@@ -86,7 +86,7 @@ decrypt(struct stream *s, char *p, size_t room, size_t *n)
 		/* It also wants to be asked again behind a record without data (a ticket). */
 	} while (got == TLS_WANT_POLLIN && s->loop->cipher.n && s->loop->cipher.n < left);
 	if (got == 0 && *n < room)
-		s->eof = 1;
+		s->eof = s->parted = 1;
 	return got < 0 && got != TLS_WANT_POLLIN && got != TLS_WANT_POLLOUT ? -EPROTO : 0;
 }
 
@@ -308,6 +308,12 @@ stream_tls_error(struct stream *s)
 	const char *why = s->tls ? tls_session_error(s->tls) : NULL;
 
 	return why ? why : strerror(-s->error);
+}
+
+bool
+stream_tls_parted(const struct stream *s)
+{
+	return s->parted;
 }
 
 bool

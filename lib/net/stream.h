@@ -78,6 +78,7 @@ struct stream {
 	    lent_out : 1;      /* inside `input`; the owner was shown the loop's buffer */
 	unsigned was_high : 1; /* a flush found more than STREAM_LOW: `drained` is owed */
 	unsigned notified : 1; /* close_notify is sent */
+	unsigned parted : 1;   /* ... has come */
 	unsigned tell_input : 1, tell_drained : 1, tell_secured : 1; /* at the end of the turn */
 };
 
@@ -141,6 +142,8 @@ int stream_tls_connect_lenient(struct stream *s, struct tls_ctx *ctx, const char
 const char *stream_tls_doubt(const struct stream *s);
 const char *stream_tls_failure(const struct stream *s);
 bool stream_secure(const struct stream *s);
+/* The other side has said that it had no more to say (close_notify): what has come is whole, where it says so then only. */
+bool stream_tls_parted(const struct stream *s);
 static inline bool
 stream_handshaking(const struct stream *s)
 {
