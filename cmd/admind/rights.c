@@ -46,6 +46,8 @@ static const struct {
 	{ "check", "*", ALL },
 	{ "audit", "*", ADMINS },
 	{ "init", "*", TOP },
+	{ "host", "*", TOP },
+	{ "queue", "*", TOP },
 	{ "factor", "reset", ALL },
 	{ "app", "list", ALL },
 	{ "app", "revoke", ALL },

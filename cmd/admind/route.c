@@ -18,7 +18,8 @@ static const struct {
 	const char *path, *object;
 } objects[] = { { "orgs", "org" }, { "users", "user" }, { "groups", "group" },
 	{ "packages", "package" }, { "providers", "provider" }, { "roles", "role" },
-	{ "audit", "audit" }, { "factors", "factor" }, { "apps", "app" }, { "jobs", "job" } };
+	{ "audit", "audit" }, { "factors", "factor" }, { "apps", "app" }, { "jobs", "job" },
+	{ "hosts", "host" }, { "queues", "queue" } };
 
 /* ---- answers --------------------------------------------------------------------------------------- */
 
@@ -109,7 +110,7 @@ path_query(struct admind_ask *ask, struct slice query)
 		if (!slice_cut(&pair, '=', &name) || !path_decode(ask, pair, true, &value))
 			return "a parameter is malformed";
 		if (slice_eq(name, S("org")) || slice_eq(name, S("provider")) ||
-		    slice_eq(name, S("user")))
+		    slice_eq(name, S("user")) || slice_eq(name, S("host")))
 			org = value;
 		else if (slice_eq(name, S("q")))
 			word = value;

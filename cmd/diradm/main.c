@@ -206,7 +206,8 @@ diradm_words(struct work *w, int argc, char **argv)
 			fprintf(stderr, "diradm: more than %d words\n", WORDS_MAX);
 			return false;
 		}
-		if (names >= w->verb->min && admin_setting_parse(word, &w->settings[settings]))
+		if (names >= w->verb->min && w->verb->settings &&
+		    admin_setting_parse(word, &w->settings[settings]))
 			settings++;
 		else if (settings == 0)
 			w->names[names++] = word;
@@ -226,6 +227,7 @@ static void
 diradm_fini(struct work *w)
 {
 	dir_agent_free(&w->agent);
+	admin_hosts_fini();
 	dir_free(&w->dir);
 	mem_free(&w->dn);
 	mem_free(&w->as);
@@ -415,6 +417,11 @@ static const struct program diradm_program = {
 	    "  job list [DOMAIN]\n"
 	    "  job show|pause|resume|cancel|run|delete ID\n"
 	    "  job report ID [RESULT]\n"
+	    "  host list\n"
+	    "  queue list [HOST]\n"
+	    "  queue top HOST [CHANNEL]\n"
+	    "  queue messages HOST [FILTER ...]\n"
+	    "  queue hold|release|retry|return|delete HOST FILTER ...\n"
 	    "  audit list [DOMAIN [WORD [BEFORE]]]\n"
 	    "  check [DOMAIN]\n"
 	    "  init\n"

@@ -28,6 +28,8 @@ struct admin {
 	bool fits; /* the version that the call names, of the first entry that it is asked of */
 	bool answered, own; /* own: what is asked is asked as the agent's own account */
 	uint64_t turn_us;   /* since when others have waited */
+	size_t answers;     /* of hosts, that have come */
+	bool hears;         /* and the fiber waits for one */
 };
 
 bool admin_fail(struct admin *a, enum admin_status status, const char *code, const char *fmt, ...)
@@ -202,6 +204,22 @@ void admin_tell_end(struct admin_telling *t, const char *kind);
 void
 admin_say(struct admin *a, const char *kind, struct slice name, const char *fmt, ...) PRINTF(4, 5);
 
+/* trail.c: does the person administer everything?  False after saying no. */
+bool admin_whole(struct admin *a);
+
+/* hosts.c: questions to daemons of hosts (daemon/ask-start.h), many side by side. */
+struct admin_question {
+	const char *host, *daemon, *line;
+	int e; /* 0, or -errno */
+	struct slice text; /* the answer; in the call's memory, as is */
+	const char *why;   /* in words */
+	struct op op;
+	struct admin *a;
+};
+bool admin_hosts_ask(struct admin *a, struct admin_question *q, size_t n);
+/* Is it one of ours (`hosts`)?  NULL after saying no. */
+const char *admin_host(struct admin *a, struct slice name);
+
 /* user.c */
 char *admin_user_dn(struct admin *a, struct slice uid, const char *org);
 bool admin_user_uid(struct admin *a, struct slice local, struct slice *uid); /* in lower case */
@@ -259,6 +277,9 @@ bool admin_job_create(struct admin *a), admin_job_list(struct admin *a),
     admin_job_show(struct admin *a), admin_job_report(struct admin *a),
     admin_job_wish(struct admin *a), admin_job_resume(struct admin *a),
     admin_job_delete(struct admin *a), admin_job_run(struct admin *a);
+bool admin_host_list(struct admin *a);
+bool admin_queue_list(struct admin *a), admin_queue_top(struct admin *a),
+    admin_queue_messages(struct admin *a), admin_queue_do(struct admin *a);
 bool admin_check(struct admin *a);
 bool admin_audit_list(struct admin *a);
 bool admin_init(struct admin *a);

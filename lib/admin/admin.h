@@ -130,6 +130,8 @@ void admin_run(struct loop *l, struct dir_agent *agent, const struct admin_verb 
 /* In a fiber: the DN of a user, by any address; heap, or NULL with *problem. */
 char *admin_person(struct loop *l, struct dir_agent *agent, struct slice address,
     struct admin_problem *problem);
+/* Ends what was begun to ask hosts, before the loop ends. */
+void admin_hosts_fini(void);
 /* The status as HTTP has it (RFC 9110 15), and as sysexits(3) has. */
 int admin_status_http(enum admin_status s);
 int admin_status_exit(enum admin_status s);

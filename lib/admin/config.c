@@ -14,6 +14,8 @@ static const struct conf_key keys[] = {
 	    "Where each change is written, a JSON object a line; only ever appended to." },
 	{ "purge.after", CONF_TIME, &admin_conf.purge_after, "30d", 0, INT64_MAX, RELOAD, NULL,
 	    "How long what was deleted can be brought back." },
+	{ "hosts", CONF_LIST, &admin_conf.hosts, "", 0, 0, RELOAD, NULL,
+	    "Hosts whose daemons and queues are looked at, by the ports of control.address there." },
 	{ "job.look", CONF_TIME, &admin_conf.job_look, "5s", 100, HOUR, RELOAD, NULL,
 	    "How often admind looks for jobs that wait, or whose host has died." },
 	{ "job.lease", CONF_TIME, &admin_conf.job_lease, "1m", 2000, HOUR, RELOAD, NULL,

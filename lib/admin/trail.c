@@ -69,28 +69,53 @@ trail_filter(struct admin *a)
 	return s;
 }
 
-/* The widest that the person administers, of `org` where one is named. */
+/* The DN of the widest that the person administers, of `org` where one is named; empty: nothing. */
 static bool
-trail_scope(struct admin *a, struct trail *t, const char *org)
+trail_widest(struct admin *a, const char *org, struct slice *best)
 {
 	static const char *const attrs[] = { "cn", NULL };
-	struct slice best = { 0 };
 
-	if (!a->call->as) { /* of this host: who may read the file */
-		t->scope = org ? org : admin_base();
-		t->whole = true;
-		return true;
-	}
+	*best = S("");
 	if (!admin_search(a, admin_base(), DIR_SCOPE_SUB, trail_filter(a), attrs))
 		return false;
 	for (size_t i = 0; i < a->out.n; i++) {
 		struct slice over = trail_over(&a->out.entries[i]);
 
 		if (over.n && (!org || trail_below(slice_str(org), over)) &&
-		    (!best.p || over.n < best.n))
-			best = over;
+		    (!best->n || over.n < best->n))
+			*best = over;
 	}
-	if (!best.p)
+	return true;
+}
+
+bool
+admin_whole(struct admin *a)
+{
+	struct slice best;
+
+	if (!a->call->as) /* of this host: whoever its files and certificates let */
+		return true;
+	if (!trail_widest(a, NULL, &best))
+		return false;
+	if (!slice_ieq(best, slice_str(admin_base())))
+		return admin_fail(a, ADMIN_DENIED, "denied",
+		    "Hosts and their queues are for those who administer everything");
+	return true;
+}
+
+static bool
+trail_scope(struct admin *a, struct trail *t, const char *org)
+{
+	struct slice best;
+
+	if (!a->call->as) { /* of this host: who may read the file */
+		t->scope = org ? org : admin_base();
+		t->whole = true;
+		return true;
+	}
+	if (!trail_widest(a, org, &best))
+		return false;
+	if (!best.n)
 		return admin_fail(a, ADMIN_DENIED, "denied",
 		    "The log is for those who administer what was changed");
 	t->whole = slice_ieq(best, slice_str(admin_base()));
