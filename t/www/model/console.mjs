@@ -7,10 +7,11 @@ import de from "../../../cmd/admind/www/i18n/de.js";
 import { Api, ApiError } from "../../../cmd/admind/www/model/api.js";
 import { Bulk } from "../../../cmd/admind/www/model/bulk.js";
 import { cell, parse as rows, wishes, write as csv } from "../../../cmd/admind/www/model/csv.js";
-import { bytes, date, state, typed } from "../../../cmd/admind/www/model/format.js";
+import { bytes, date, span, state, typed } from "../../../cmd/admind/www/model/format.js";
 import { goes, may } from "../../../cmd/admind/www/model/jobs.js";
 import { KINDS, changes, fields } from "../../../cmd/admind/www/model/objects.js";
 import { Rights } from "../../../cmd/admind/www/model/rights.js";
+import { filters, fits, hosts, id, query, trouble, wanted } from "../../../cmd/admind/www/model/queue.js";
 import { parse, write } from "../../../cmd/admind/www/model/route.js";
 import { Table } from "../../../cmd/admind/www/model/table.js";
 
@@ -245,4 +246,19 @@ test("jobs: whoever administers stops one; its maker alone has it go on and take
 		assert.equal(said(job(state, wish), "bob@example.org"), others, `${state} ${wish}: others`);
 	}
 	assert.deepEqual(["making", "waiting", "running", "paused", "done"].map(s => goes(job(s))), [true, true, true, false, false]);
+});
+
+test("the queue: words of the address, which file a row is, what makes sense for it; what to look at on a host", () => {
+	const w = wanted("host=h.test  state=held dest=x.test older=60");
+	assert.deepEqual(w, { host: "h.test", state: "held", rest: ["dest=x.test", "older=60"] });
+	assert.equal(query(w), "host=h.test state=held dest=x.test older=60");
+	assert.deepEqual(filters(w), ["state=held", "dest=x.test", "older=60"]);
+	assert.deepEqual(filters(wanted("")), []);
+	assert.equal(id({ file: "ZXhoo5ix3cl66wj0a01.00" }), "hoo5ix3cl66wj0a");
+	assert.deepEqual(["hold", "release", "retry", "return"].map(v => fits({ state: "held" }, v)), [false, true, false, true]);
+	assert.ok(fits({ state: "waiting", release: 9 }, "release") && !fits({ state: "waiting" }, "release"));
+	assert.deepEqual(hosts([{ host: "a", daemon: "x" }, { host: "b" }, { host: "a", daemon: "y" }]).map(([h, all]) => [h, all.length]), [["a", 2], ["b", 1]]);
+	const now = Date.parse("2026-12-01T00:00:00Z"), good = { state: "running", certificate: "2027-06-01T00:00:00Z", "disk-size": 100, "disk-free": 50, restarts: 0 };
+	assert.deepEqual([{}, { certificate: "2026-12-10T00:00:00Z" }, { "disk-free": 5 }, { restarts: 1 }, { state: "leaving" }, { error: "x" }].map(x => trouble({ ...good, ...x }, now)), ["", "certificate", "disk", "restarts", "state", "error"]);
+	assert.deepEqual([0, 59, 3600, 90061, 172800].map(span), ["0 sec", "59 sec", "1 hr", "1 day 1 hr", "2 days"]);
 });

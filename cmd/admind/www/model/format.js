@@ -63,3 +63,13 @@ export function initials(name) {
 		n = (n * 31 + (c.codePointAt(0) || 0)) % 8;
 	return { text, colour: `var(--a${n})` };
 }
+
+/** How long, in the two largest units. @param {number} seconds */
+export function span(seconds) {
+	const units = /** @type {[string, number][]} */ ([["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]]);
+	const first = Math.max(0, units.findIndex(([, n]) => seconds >= n));
+	const write = (unit, n) => new Intl.NumberFormat(words.intl, { style: "unit", unit, unitDisplay: "short" }).format(n);
+	const [[unit, n], next] = [units[seconds < 1 ? 3 : first], units[first + 1]];
+	const rest = next && seconds >= 1 ? Math.floor(seconds % n / next[1]) : 0;
+	return write(unit, Math.floor(seconds / n)) + (rest ? " " + write(next[0], rest) : "");
+}

@@ -13,10 +13,12 @@ import { KINDS } from "../model/objects.js";
 import { Audit } from "./audit.js";
 import { Check } from "./check.js";
 import { AppContext } from "./context.js";
+import { Hosts } from "./hosts.js";
 import { Jobs } from "./jobs.js";
 import { List } from "./list.js";
 import { Login } from "./login.js";
 import { Own } from "./own.js";
+import { Queue } from "./queue.js";
 import { Roles } from "./roles.js";
 import { Sidebar } from "./sidebar.js";
 
@@ -48,7 +50,7 @@ export function Root({ app }) {
 		<${ToastList} toasts=${app.toasts} close=${t("act.close")} /><//><//>`;
 }
 
-const VIEWS = { roles: Roles, check: Check, jobs: Jobs, audit: Audit, own: Own };
+const VIEWS = { queue: Queue, held: Queue, hosts: Hosts, roles: Roles, check: Check, jobs: Jobs, audit: Audit, own: Own };
 
 function Window({ app }) {
 	const { route, menu, ended } = useStore(app.ui);

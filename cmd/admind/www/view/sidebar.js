@@ -18,6 +18,9 @@ const PLACES = [
 	{ place: "providers", icon: "provider", verb: ["provider", "create"] },
 ];
 const OVER = [
+	{ place: "queue", icon: "send", verb: ["queue", "list"] },
+	{ place: "held", icon: "inbox", verb: ["queue", "messages"] },
+	{ place: "hosts", icon: "provider", verb: ["host", "list"] },
 	{ place: "roles", icon: "shield", verb: ["role", "grant"] },
 	{ place: "check", icon: "check", verb: ["check", ""], org: true },
 	{ place: "jobs", icon: "list", verb: ["job", "list"] },
