@@ -127,6 +127,9 @@ logout_next(struct memd_session *s, struct slice url)
 	struct buf b = { 0 };
 	enum http_next next;
 
+	/* The page's beginning would lead to the provider at once. */
+	if (!url.n && memd_signon_wanted() && config.signon.redirect)
+		url = S("/signon/out");
 	buf_char(&b, '{');
 	if (url.n)
 		json_put_str(&b, "next", url);
@@ -144,6 +147,7 @@ logout_said(struct memd_session *s, bool partly, struct slice url)
 	    s->peer, log_str(s->account ? s->account : ""), s->web.id, partly ? "yes" : "no");
 	http_server_answer(&s->http, partly ? 503 : 200);
 	memd_auth_cookie(s, true);
+	memd_signon_drop(s);
 	/* What a shared computer still has of the person: pages, and what they have stored. */
 	http_server_field(&s->http, "Clear-Site-Data", S("\"cache\", \"storage\""));
 	if (partly)

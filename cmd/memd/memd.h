@@ -232,6 +232,8 @@ bool memd_signon_trip(struct memd_session *s, struct slice state, struct oauth_t
 /* ---- signon-end.c */
 /* The answer keeps the ID token for the session's end, if there is room for it. */
 void memd_signon_keep(struct memd_session *s, struct slice id_token);
+/* ... and not any longer. */
+void memd_signon_drop(struct memd_session *s);
 /* Finds out where the browser goes to end it there too, as far as that is known, and goes on. */
 enum http_next memd_signon_end(struct memd_session *s,
     enum http_next (*then)(struct memd_session *s, struct slice url));

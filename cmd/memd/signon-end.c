@@ -4,7 +4,7 @@
  *
  * Owns nothing between two calls: the ID token, by which the provider knows whose end that is, is in a sealed cookie
  * that comes with /logout alone.  Can fail: the provider, and then the session is over here alone.  Must stay true: that
- * cookie says nothing of who is logged in here, and one of another session is not looked at. */
+ * cookie says nothing of who is logged in here, one of another account is not looked at, and a logout takes it away. */
 #include "base/log.h"
 #include "base/mem.h"
 #include "memd.h"
@@ -40,7 +40,7 @@ memd_signon_keep(struct memd_session *s, struct slice id_token)
 {
 	struct buf text = { 0 }, token = { 0 };
 
-	buf_printf(&text, "%s " SFMT, s->web.id, SARG(id_token));
+	buf_printf(&text, "%s\n" SFMT, s->web.account, SARG(id_token));
 	web_seal(memd.keys, END_LABEL, buf_get(&text), &token);
 	end_cookie(s, token.n <= END_MOST ? buf_get(&token) : S(""));
 	secret_clear(text.p, text.n);
@@ -48,18 +48,27 @@ memd_signon_keep(struct memd_session *s, struct slice id_token)
 	buf_fini(&token);
 }
 
-/* Appends the ID token of this session. */
+void
+memd_signon_drop(struct memd_session *s)
+{
+	if (web_cookie_find(http_server_head(&s->http), S(END_COOKIE)).p)
+		end_cookie(s, S(""));
+}
+
+/* Appends the ID token of this account. */
 static void
 end_hint(struct memd_session *s, struct buf *b)
 {
-	struct slice token = web_cookie_find(http_server_head(&s->http), S(END_COOKIE)), rest, id;
+	struct slice token = web_cookie_find(http_server_head(&s->http), S(END_COOKIE)), rest,
+		     account;
 	struct buf text = { 0 };
 	bool old;
 
 	if (token.p && web_open(memd.keys, END_LABEL, token, &text, &old)) {
 		rest = buf_get(&text);
-		if (slice_word(&rest, &id) && slice_eq(id, slice_str(s->web.id)))
-			buf_slice(b, slice_trim(rest));
+		if (slice_cut(&rest, '\n', &account) &&
+		    slice_eq(account, slice_str(s->web.account)))
+			buf_slice(b, rest);
 		secret_clear(text.p, text.n);
 	}
 	buf_fini(&text);
@@ -77,8 +86,7 @@ end_known(void *arg, bool known)
 	log_context(s->sid);
 	end_hint(s, &hint);
 	if (!known || !oauth_signin_end_url(memd.signin, buf_get(&hint), slice_str(back), &url))
-		log_event(LOG_INFO, "signon_end", "sid=%s user=%s", s->sid,
-		    log_str(s->account));
+		log_event(LOG_INFO, "signon_end", "sid=%s user=%s", s->sid, log_str(s->account));
 	next = e->then(s, buf_get(&url));
 	if (hint.p)
 		secret_clear(hint.p, hint.n);

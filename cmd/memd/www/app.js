@@ -26,7 +26,16 @@ app.settings.watch(look);
 dark.addEventListener("change", look);
 words.watch(language);
 /* Replaced, so that "back" leads to no mail of somebody who has left. */
-app.onLeft = () => location.replace("/");
+app.onLeft = to => location.replace(to || "/");
+/* A browser that keeps no cookie would go there and come back for ever. */
+app.onSignon = (to, byItself) => {
+	const last = Number(sessionStorage.getItem("tiermail.signon") || 0);
+	if (byItself && Math.abs(Date.now() - last) < 30000)
+		return false;
+	sessionStorage.setItem("tiermail.signon", String(Date.now()));
+	location.assign(to);
+	return true;
+};
 addEventListener("popstate", () => app.arrive(parse(location.pathname)));
 addEventListener("pageshow", e => e.persisted && app.state.phase === "starting" && location.reload());
 addEventListener("pagehide", () => app.outbox.flush());

@@ -41,8 +41,17 @@ export async function host(double, how = {}) {
 				double = how.others?.[user] || first;
 				return say(200, { user: (who = user.includes("@") ? user : user + "@example.org") });
 			}
+			if (url.pathname === "/signon/about")
+				return say(200, how.signon ? { name: "", form: true, redirect: false, ...how.signon } : {});
+			if (url.pathname === "/signon") {	/* the provider itself is not shown: it lets in, or not */
+				how.signon.times = (how.signon.times || 0) + 1;
+				inside = !how.signon.refuse;
+				double = how.others?.[how.signon.who] || first;
+				who = `${how.signon.who || "ann"}@example.org`;
+				return res.writeHead(303, { Location: how.signon.refuse ? `/signon/failed?why=${how.signon.refuse}` : url.searchParams.get("to") }), res.end();
+			}
 			if (url.pathname === "/logout")
-				return (inside = false), say(200, {}, "application/json", { "Clear-Site-Data": '"cache", "storage"' });
+				return (inside = false), say(200, how.signon ? { next: "/signon/out" } : {}, "application/json", { "Clear-Site-Data": '"cache", "storage"' });
 			if (url.pathname === "/password") {
 				const { old, new: wanted } = JSON.parse(body);
 				if (old !== "secret" || wanted.length < 8)

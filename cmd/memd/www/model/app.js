@@ -40,9 +40,10 @@ export function why(error) {
 }
 
 export class App {
-	/** @param {{fetch?: typeof fetch, storage: Storage, location: {pathname: string}, history: History, push?: boolean, channel?: any}} how  channel: to the other tabs */
+	/** @param {{fetch?: typeof fetch, storage: Storage, location: {pathname: string, search?: string}, history: History, push?: boolean, channel?: any}} how  channel: to the other tabs */
 	constructor(how) {
 		this.history = how.history;
+		this.location = how.location;
 		this.fetch = how.fetch || ((...a) => fetch(...a));
 		this.wantsPush = how.push !== false;
 		this.settings = new Settings(how.storage);
@@ -50,6 +51,7 @@ export class App {
 		this.toasts = new Toasts();
 		this.ui = new Store({
 			phase: /** @type {"starting" | "login" | "ready" | "failed"} */ ("starting"), user: "", brand: /** @type {any} */ (null),
+			signon: /** @type {{name: string, form: boolean, redirect: boolean} | null} */ (null), said: "",
 			route: routes.parse(how.location.pathname), cursor: /** @type {string | null} */ (null),
 			selected: /** @type {ReadonlySet<string>} */ (new Set()), unreadOnly: false, offline: false, folders: false,
 			error: /** @type {any} */ (null), ended: false, position: -1,
@@ -86,12 +88,19 @@ export class App {
 
 	/* ---- beginning and end: model/door.js ---- */
 
-	/** Replaced by the page: starts again with nothing in memory. */
-	onLeft() {}
+	/** Replaced by the page: starts again with nothing in memory. @param {string} [_to] "" at the beginning */
+	onLeft(_to) {}
+
+	/** Replaced by the page: goes to another address. @param {string} _to @param {boolean} _byItself nobody has asked for it @returns {boolean} false: not again so soon */
+	onSignon(_to, _byItself) {
+		return false;
+	}
 
 	signedOut() {
-		if (this.state.phase === "ready")
-			this.ui.set({ ended: true });
+		if (this.state.phase !== "ready")
+			return;
+		this.ui.set({ ended: true });
+		void this.door.learnSignon();
 	}
 
 	reached(reached) {

@@ -4,6 +4,9 @@
  * not on the screen, not in memory, not in what the browser keeps; and what somebody was writing is with the server
  * before they go.  The tabs of a browser share one session, so each tells the others who is in now, and a tab that
  * shows somebody else's mail begins anew.
+ *
+ * Where the site has a provider of its own (memd(8), signon), the page goes there and comes back logged in, or to
+ * /signon/failed?why= with a word of why not; a logout leads to /signon/out, where nobody is sent there at once again.
  */
 import { JmapError } from "../jmap/transport.js";
 import { t, words } from "../i18n/i18n.js";
@@ -17,7 +20,7 @@ export class Door {
 		this.app = app;
 		this.channel = channel;
 		if (channel)
-			channel.onmessage = e => this.heard(e.data.user);
+			channel.onmessage = e => this.heard(e.data.user, e.data.to);
 	}
 
 	/** Who is logged in, if anybody; then the mail. */
@@ -27,7 +30,7 @@ export class Door {
 		try {
 			const who = await app.fetch("/session", { headers: { Accept: "application/json" }, credentials: "same-origin" });
 			if (who.status === 401)
-				return app.ui.set({ phase: "login" });
+				return await this.outside();
 			if (!who.ok)
 				throw new JmapError("away", String(who.status));
 			const session = await who.json();
@@ -35,9 +38,37 @@ export class Door {
 			return await app.enter();
 		} catch (error) {
 			if (error.kind === "signed-out")
-				return app.ui.set({ phase: "login" });
+				return await this.outside();
 			return app.ui.set({ phase: "failed", error: error instanceof JmapError ? error : new JmapError("away", "network", error.message) });
 		}
+	}
+
+	/** Nobody is logged in: the form, the provider, or both. */
+	async outside() {
+		const { app } = this, here = app.location.pathname;
+		await this.learnSignon();
+		const { signon } = app.state, why = new URLSearchParams(app.location.search || "").get("why");
+		if (signon && signon.redirect && !here.startsWith("/signon") && app.onSignon(this.signonAddress(), true))
+			return;
+		app.ui.set({ phase: "login", said: here === "/signon/out" ? t("signon.out") : here === "/signon/failed" ? refused(why) : "" });
+	}
+
+	/** Whether there is a provider; a server that does not say has none. */
+	async learnSignon() {
+		const { app } = this;
+		try {
+			const answer = await app.fetch("/signon/about", { headers: { Accept: "application/json" }, credentials: "same-origin" });
+			const said = answer.ok ? await answer.json() : {};
+			app.ui.set({ signon: "form" in said ? said : null });
+		} catch {
+			app.ui.set({ signon: null });
+		}
+	}
+
+	/** Where the provider is found, which leads back to what is shown now. */
+	signonAddress() {
+		const { pathname, search = "" } = this.app.location;
+		return `/signon?to=${encodeURIComponent(pathname.startsWith("/signon") ? "/" : pathname + search)}`;
 	}
 
 	/** @param {string} user @param {any} [brand] */
@@ -85,20 +116,32 @@ export class Door {
 		const { app } = this;
 		if (!await app.outbox.settle() && !sure)
 			return false;
-		await app.fetch("/logout", { ...POST, body: "{}" }).catch(() => {});
+		const next = await this.goodbye();
 		app.rescue.forget();
-		this.tell("");
-		this.leave();
+		this.tell("", next && "/signon/out");
+		this.leave(next);
 		return true;
 	}
 
-	tell(user) {
+	/** @returns {Promise<string>} where the page goes on, "" at its beginning */
+	async goodbye() {
+		try {
+			const answer = await this.app.fetch("/logout", { ...POST, body: "{}" });
+			const { next } = await answer.json();
+			return typeof next === "string" && /^(https:\/\/|\/signon\/)/.test(next) ? next : "";
+		} catch {
+			return "";
+		}
+	}
+
+	/** @param {string} user @param {string} [to] nobody: where their pages go */
+	tell(user, to) {
 		if (this.channel)
-			this.channel.postMessage({ user });
+			this.channel.postMessage({ user, to });
 	}
 
 	/** Another tab says who is in now; "" nobody. */
-	heard(user) {
+	heard(user, to) {
 		const { app } = this;
 		if (user && app.state.phase === "login")
 			return void this.start();
@@ -113,11 +156,11 @@ export class Door {
 		}
 		if (!user)
 			app.outbox.windows.filter(w => app.outbox.dirty(w)).forEach(w => app.rescue.keepNow(app.state.user, w.draft));
-		return this.leave();
+		return this.leave(to);
 	}
 
-	/** Nothing of this person stays here; the page begins anew. */
-	leave() {
+	/** Nothing of this person stays here; the page begins anew, or is left for another. */
+	leave(to = "") {
 		const { app } = this;
 		app.outbox.abandon();
 		if (app.push)
@@ -125,7 +168,7 @@ export class Door {
 		app.layers.set({ stack: [] });
 		app.toasts.set({ list: [] });
 		app.ui.set({ phase: "starting", ended: false, user: "" });
-		app.onLeft();
+		app.onLeft(to);
 	}
 }
 
@@ -141,4 +184,11 @@ function refusal(status, said) {
 	if (status === 429)
 		return t("login.wait");
 	return status >= 500 ? t("login.away") : said.detail || t("login.wrong");
+}
+
+const REFUSALS = ["away", "store", "busy", "wrong", "stale", "denied", "nobody", "inactive", "forbidden", "nowhere"];
+
+/** Why a login at the provider came to nothing, in words. @param {string | null} why */
+function refused(why) {
+	return t(`signon.${why && REFUSALS.includes(why) ? why : "wrong"}`);
 }
