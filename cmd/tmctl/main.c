@@ -20,8 +20,6 @@
 #include "daemon/remote.h"
 #include "tmctl.h"
 
-#define RELOAD_MS                                                                                  \
-	30000 /* it checks the new configuration in a process of its own, and waits 10 s for that */
 #define TIMEOUT_MOST 3600
 
 enum { TMCTL_NOTHING = 1 }; /* exit: asked, answered, and nothing was there */
@@ -47,7 +45,7 @@ static const struct command commands[] = {
 	{ "version", DAEMON_ASK_MS, .table = true },
 	{ "ping", DAEMON_ASK_MS, .table = false },
 	{ "metrics", DAEMON_ASK_MS, .raw = true },
-	{ "reload", RELOAD_MS, .table = false },
+	{ "reload", TMCTL_RELOAD_MS, .table = false },
 	{ "drain", DAEMON_ASK_MS, .named = true },
 	{ "who", DAEMON_ASK_MS, .some = true, .counts = true },
 	{ "kick", DAEMON_ASK_MS, .some = true, .counts = true, .none = "kicked=0" },
@@ -73,7 +71,7 @@ tmctl_command(const char *name)
 
 /* ---- whom -------------------------------------------------------------------------------------- */
 
-static void
+void
 tmctl_add(struct slice name)
 {
 	if (tmctl_nnames == TMCTL_DAEMONS)
@@ -261,6 +259,8 @@ tmctl_run(int argc, char **argv)
 
 	if (argc < 1)
 		tmctl_usage("which command?");
+	if (strcmp(argv[0], "config") == 0)
+		return tmctl_config(argc, argv);
 	c = tmctl_command(argv[0]);
 	if (c->named && !tmctl_options.only)
 		tmctl_usage("drain: name the daemon with -d");
@@ -325,7 +325,8 @@ static const struct program tmctl_program = {
 	    "  -t, --timeout=SECONDS for a daemon to answer (10; reload: 30)\n"
 	    "  -T, --table           status and version as a table, as for several hosts\n"
 	    "commands: who [KEY=VALUE ...], kick KEY=VALUE ..., cache show, cache purge [USER],\n"
-	    "  drain [SECONDS], forget USER, status, version, ping, reload, metrics\n"
+	    "  drain [SECONDS], forget USER, status, version, ping, reload, metrics,\n"
+	    "  config get [KEY ...], config set KEY=VALUE ..., config unset KEY ..., config diff\n"
 	    "tmctl serve is a daemon, see tmctl-serve(8)\n"
 	    "keys: sid, user, peer, protocol, store\n",
 	.option = tmctl_option,

@@ -421,7 +421,7 @@ conf_value_store(const struct conf_key *key, void *field, struct conf_value v,
 	}
 }
 
-static void
+void
 conf_value_write_text(struct buf *b, const char *s)
 {
 	bool plain = s && *s && !strpbrk(s, "\"\\") && s[strlen(s) - 1] != ' ' && s[0] != ' ' &&

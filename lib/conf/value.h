@@ -22,5 +22,7 @@ void conf_value_store(const struct conf_key *key, void *field, struct conf_value
     struct conf_value *old);
 /* Appends the variable's value as the file would have it; secrets are hidden. */
 void conf_value_write(struct buf *b, const struct conf_key *key, const void *field);
+/* Appends a text, in quotes where the file would not give it back otherwise. */
+void conf_value_write_text(struct buf *b, const char *s);
 const char *conf_type_name(enum conf_type t);
 #endif

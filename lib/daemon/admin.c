@@ -342,6 +342,10 @@ admin_replaced(void)
 bool
 admin_own(struct slice line, struct buf *out)
 {
+	if (slice_eq(line, S("config"))) {
+		conf_print(daemon_self.schemas, daemon_self.nschemas, out);
+		return true;
+	}
 	if (!slice_eq(line, S("version")))
 		return false;
 	buf_printf(out, "daemon=%s version=%s pid=%d uptime=%llu replaced=%s\n",

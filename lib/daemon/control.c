@@ -57,7 +57,7 @@ control_by(const struct stream *s, struct slice *line, char *by, size_t n)
 static enum log_level
 control_level(struct slice from, struct slice line)
 {
-	static const char *const looks[] = { "ping", "status", "metrics", "version" };
+	static const char *const looks[] = { "ping", "status", "metrics", "version", "config" };
 
 	for (size_t i = 0; i < NELEM(looks); i++)
 		if (slice_eq(from, S("local")) && slice_eq(line, slice_str(looks[i])))

@@ -39,6 +39,7 @@ static const struct {
 	{ "status", ROLES_ALL },
 	{ "version", ROLES_ALL },
 	{ "metrics", ROLES_RUN },
+	{ "config", ROLES_RUN },
 	{ "who", ROLES_RUN },
 	{ "kick", ROLES_RUN },
 	{ "cache", ROLES_RUN },

@@ -76,6 +76,22 @@ r = tmctl(ALICE, "-d", "stored,imapd", "version", host=f"{HOST},{HOST}")
 tm.is_((r.returncode, [l.split()[:4] for l in r.stdout.splitlines()[1:]]), (0, 2 * [[HOST, d, "up", "0.1"] for d in ("stored", "imapd")]), "so is version")
 r = tmctl(ALICE, "-j", "-d", "imapd", "ping", host=f"{HOST},{HOST}")
 tm.is_([json.loads(l) for l in r.stdout.splitlines()], 2 * [{"host": HOST, "from": "imapd", "text": "pong"}], "-j: no table, but objects with their host")
+# ---- where two hosts differ
+tm.is_(tmctl(ALICE, "config", "diff", host=f"{HOST},{HOST}").returncode, 0, "config diff: a host is like itself")
+own = sb.dir + "/own"
+os.makedirs(own)
+with open(ALICE) as f, open(own + "/tiermail.conf", "w") as to:
+    to.write(f"rundir = {own}\nlog_level = warn\n[ldap]\nbase = {sb.env['LDAP_BASE']}\nurl = {sb.env['LDAP_URL']}\n" + f.read())
+with open(own + "/jmapd.conf", "w") as f:
+    f.write(f"[listen mine]\naddress = 127.0.0.1:{tm.free_port()}\n")
+second = subprocess.Popen([sb.bin("jmapd"), "-c", own + "/jmapd.conf"], stderr=subprocess.DEVNULL)
+tm.ok(tm.wait_for(lambda: subprocess.run([sb.bin("tmctl"), "-c", own + "/tiermail.conf", "ping"], capture_output=True).returncode == 0), "another jmapd")
+r = tmctl(own + "/tiermail.conf", "config", "diff")
+lines = r.stdout.splitlines()
+tm.ok(r.returncode == 1 and f"jmapd: log_level: here(warn) {HOST}(info)" in lines, "a daemon here against the same of another host: exit 1") or tm.diag(r)
+tm.ok(any(l.startswith("jmapd: [listen mine].address: here(") and l.endswith(f" {HOST}(none)") for l in lines) and all(l.startswith("jmapd: ") for l in lines), "also what only one has, but no daemons that only one has")
+second.terminate()
+second.wait()
 
 
 def ask(conf, line, daemon="imapd"):
@@ -128,7 +144,7 @@ for line in ("queue hello channel=tcp_lmtp who=x pid=1 slots=1", "queue new qid=
 tm.is_([tool("jobctl-ctl", BOB, "queue")[0], tmctl(BOB, "-d", "imapd", "queue").returncode], [64, 64], "that is no command of theirs")
 
 # ---- each verb, each role
-VERBS = {"ping": "oam", "status": "oam", "version": "oam", "metrics": "oa", "who": "oa", "kick sid=none": "oa", "cache show": "oa", "forget nobody@x.test": "oa",
+VERBS = {"ping": "oam", "status": "oam", "version": "oam", "metrics": "oa", "config": "oa", "who": "oa", "kick sid=none": "oa", "cache show": "oa", "forget nobody@x.test": "oa",
          "reload": "a", "drain nonsense": "a", "unheard-of": "a", "move nobody": "am", "@alice.admin.test reload": "a", "": "a"}
 
 
