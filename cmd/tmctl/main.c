@@ -261,6 +261,8 @@ tmctl_run(int argc, char **argv)
 		tmctl_usage("which command?");
 	if (strcmp(argv[0], "config") == 0)
 		return tmctl_config(argc, argv);
+	if (strcmp(argv[0], "trace") == 0)
+		return tmctl_trace(argc, argv);
 	c = tmctl_command(argv[0]);
 	if (c->named && !tmctl_options.only)
 		tmctl_usage("drain: name the daemon with -d");
@@ -326,9 +328,10 @@ static const struct program tmctl_program = {
 	    "  -T, --table           status and version as a table, as for several hosts\n"
 	    "commands: who [KEY=VALUE ...], kick KEY=VALUE ..., cache show, cache purge [USER],\n"
 	    "  drain [SECONDS], forget USER, status, version, ping, reload, metrics,\n"
+	    "  trace [seconds=N] [size=N] KEY=VALUE ...,\n"
 	    "  config get [KEY ...], config set KEY=VALUE ..., config unset KEY ..., config diff\n"
 	    "tmctl serve is a daemon, see tmctl-serve(8)\n"
-	    "keys: sid, user, peer, protocol, store\n",
+	    "keys: sid, user, peer, protocol, store, seconds, size\n",
 	.option = tmctl_option,
 	.run = tmctl_run,
 };

@@ -54,6 +54,9 @@ int config_check(const char *daemon, const char *dir, struct buf *out, struct bu
 int config_set(bool unset, int argc, char **argv);
 int tmctl_config(int argc, char **argv); /* the exit code */
 
+/* ---- trace.c ---- */
+int tmctl_trace(int argc, char **argv); /* the exit code */
+
 /* ---- show.c ---- */
 /* A line of an answer; `raw`: a page of text rather than fields. */
 void tmctl_put(const char *host, const char *daemon, bool raw, struct slice line);

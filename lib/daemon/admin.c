@@ -25,13 +25,7 @@
 #define SPREAD_TICK_MS 200
 #define SPREAD_ONE     (UINT64_C(1) << 32)
 
-enum { FILTER_SID, FILTER_USER, FILTER_PEER, FILTER_PROTOCOL, FILTER_STORE, FILTERS };
 static const char *const filter_keys[FILTERS] = { "sid", "user", "peer", "protocol", "store" };
-
-struct filter {
-	struct slice want[FILTERS]; /* p NULL: any */
-	size_t n;
-};
 
 /* The user that begins with `user`, together with the words behind it that are no KEY=VALUE. */
 static struct slice
@@ -47,13 +41,13 @@ filter_user(struct slice user, struct slice *args)
 }
 
 /* False after saying what is wrong. */
-static bool
-filter_parse(struct filter *f, struct slice args, struct buf *out)
+bool
+admin_filter_parse(struct admin_filter *f, struct slice args, struct buf *out)
 {
 	struct slice word, key = S(""), value;
 	struct addr nobody = { .sa.sa_family = AF_UNIX };
 
-	*f = (struct filter){ .n = 0 };
+	*f = (struct admin_filter){ .n = 0 };
 	while (slice_word(&args, &word)) {
 		size_t i = 0;
 
@@ -76,8 +70,8 @@ filter_parse(struct filter *f, struct slice args, struct buf *out)
 	return true;
 }
 
-static bool
-filter_fits(const struct filter *f, const struct daemon_session *s)
+bool
+admin_filter_fits(const struct admin_filter *f, const struct daemon_session *s)
 {
 	const char *const have[FILTERS] = { s->sid, s->user, s->peer, s->protocol, s->store };
 	struct addr peer;
@@ -98,7 +92,7 @@ filter_fits(const struct filter *f, const struct daemon_session *s)
 /* ---- who, kick --------------------------------------------------------------------------------- */
 
 struct admin_look {
-	struct filter filter;
+	struct admin_filter filter;
 	struct buf *out;
 	size_t n, most;
 };
@@ -124,7 +118,7 @@ admin_who_each(void *arg, const struct daemon_session *s)
 {
 	struct admin_look *l = arg;
 
-	if (!filter_fits(&l->filter, s))
+	if (!admin_filter_fits(&l->filter, s))
 		return true;
 	if (++l->n <= l->most)
 		admin_put(l->out, s);
@@ -136,7 +130,7 @@ admin_who(struct slice args, struct buf *out)
 {
 	struct admin_look l = { .out = out, .most = WHO_MOST };
 
-	if (!filter_parse(&l.filter, args, out))
+	if (!admin_filter_parse(&l.filter, args, out))
 		return;
 	daemon_self.d->sessions->walk(admin_who_each, &l);
 	if (l.n > l.most)
@@ -148,7 +142,7 @@ admin_kick_each(void *arg, const struct daemon_session *s)
 {
 	struct admin_look *l = arg;
 
-	if (filter_fits(&l->filter, s)) {
+	if (admin_filter_fits(&l->filter, s)) {
 		log_event(LOG_INFO, "kick", "sid=%s user=%s peer=%s", s->sid,
 		    log_str(s->user ? s->user : ""), s->peer);
 		l->n += daemon_self.d->sessions->end(s->session, SESSION_NOW);
@@ -161,7 +155,7 @@ admin_kick(struct slice args, struct buf *out)
 {
 	struct admin_look l = { .out = out };
 
-	if (!filter_parse(&l.filter, args, out))
+	if (!admin_filter_parse(&l.filter, args, out))
 		return;
 	if (l.filter.n == 0) {
 		buf_lit(out, "error: kick whom?  All of them: drain\n");
@@ -376,6 +370,8 @@ admin_answer(struct slice line, struct buf *out)
 		admin_leave(seconds);
 		return true;
 	}
+	if (wire_answer(line, out))
+		return true;
 	if (!daemon_self.d->sessions || !slice_word(&line, &verb))
 		return false;
 	if (slice_eq(verb, S("who")))

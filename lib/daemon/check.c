@@ -135,7 +135,8 @@ check_trace(struct buf *why)
 	while (slice_word(&rest, &word))
 		if (!trace_known(word))
 			buf_printf(why,
-			    "warning: %s: log_trace: " SFMT " is none of smtp, lmtp, imap, pop3\n",
+			    "warning: %s: log_trace: " SFMT
+			    " is none of smtp, lmtp, imap, pop3, sieve\n",
 			    conf_where(&shared.log_trace), SARG(word));
 }
 

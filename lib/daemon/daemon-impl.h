@@ -160,6 +160,18 @@ void admin_header(struct buf *out);
 void admin_of_worker(struct buf *out, int worker, struct slice text);
 /* In a worker: false, it is not one of these verbs. */
 bool admin_answer(struct slice line, struct buf *out);
+/* Which sessions: of `who` and the like. */
+enum { FILTER_SID, FILTER_USER, FILTER_PEER, FILTER_PROTOCOL, FILTER_STORE, FILTERS };
+struct admin_filter {
+	struct slice want[FILTERS]; /* p NULL: any; borrowed from the line */
+	size_t n;
+};
+/* False after saying in `out` what is wrong. */
+bool admin_filter_parse(struct admin_filter *f, struct slice args, struct buf *out);
+bool admin_filter_fits(const struct admin_filter *f, const struct daemon_session *s);
+
+/* ---- wire.c: traces on demand, in a worker ---- */
+bool wire_answer(struct slice line, struct buf *out); /* false: it is not "trace ..." */
 
 /* ---- health.c ---- */
 enum health_role { HEALTH_NONE, HEALTH_HTTP, HEALTH_AGENT };

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "net/stream-impl.h"
+#include "net/trace-want.h"
 
 #define FINISH_MS 5000
 #define LINGER    (256 * 1024) /* unread input thrown away so that close sends no RST */
@@ -78,8 +79,49 @@ stream_open(struct stream *s, int fd)
 void
 stream_trace(struct stream *s, const char *proto, const char *sid, bool client)
 {
-	if (!s->trace)
-		s->trace = trace_new(proto, sid, client);
+	struct addr peer;
+
+	if (s->trace)
+		return;
+	if (!client && sid) {
+		s->trace_proto = proto;
+		s->trace_sid = sid;
+	}
+	if (s->trace_sid && trace_wanted())
+		stream_peer(s, &peer);
+	s->trace = trace_new(proto, sid, client,
+	    s->trace_sid && trace_wanted() ? trace_want_fits(sid, &peer) : 0, false);
+}
+
+/* Every TCP socket and pipe of a loop is a stream's: nobody else makes them. */
+static void
+stream_trace_one(uv_handle_t *h, void *arg UNUSED)
+{
+	struct stream *s;
+	struct addr peer;
+	unsigned wants;
+
+	if ((h->type != UV_TCP && h->type != UV_NAMED_PIPE) || uv_is_closing(h))
+		return;
+	s = CONTAINER(h, struct stream, handle);
+	if (!s->trace_sid || (!s->trace && !trace_wanted()))
+		return;
+	stream_peer(s, &peer);
+	wants = trace_want_fits(s->trace_sid, &peer);
+	if (s->trace) {
+		s->trace->wants = (uint8_t)wants;
+		slice_cstr(slice_str(s->trace_sid), s->trace->sid, sizeof(s->trace->sid));
+	} else if ((s->trace = trace_new(s->trace_proto, s->trace_sid, false, wants, true))) {
+		s->trace->flushed = s->out.n;
+	}
+	if (s->trace && !wants && !s->trace->log)
+		trace_free(&s->trace);
+}
+
+void
+stream_trace_again(struct loop *l)
+{
+	uv_walk(&l->uv, stream_trace_one, NULL);
 }
 
 static void

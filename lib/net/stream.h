@@ -55,6 +55,8 @@ struct stream {
 	struct tls_ctx *tls_ctx;
 	struct stream_deflate *deflate; /* NULL: not compressed */
 	struct trace *trace;            /* NULL: not traced */
+	const char *trace_proto,
+	    *trace_sid;         /* of a server's, for traces that begin later; or NULL */
 	struct addr *announced; /* NULL, or whom a trusted proxy has named; see stream_announce */
 	struct deadline idle;
 	struct later later; /* events that wait for the end of this turn */
@@ -84,8 +86,11 @@ struct stream {
 
 /* The socket is taken over (set non-blocking, TCP_NODELAY for TCP). */
 void stream_init(struct stream *s, struct loop *l, const struct stream_events *ev, void *data);
-/* What is spoken on it, for log_trace: "smtp", "lmtp", "imap"; a literal.  After stream_open. */
+/* What is spoken on it, for traces: "smtp", "lmtp", "imap"; a literal.  After stream_open.  A server's `sid` is borrowed as long
+ * as the stream is open, and may change meanwhile. */
 void stream_trace(struct stream *s, const char *proto, const char *sid, bool client);
+/* What net/trace-want.h wants has changed: all streams of the loop that have been told of stream_trace. */
+void stream_trace_again(struct loop *l);
 /* 0, or -errno: then fd stays the caller's, and the stream needs no stream_close. */
 int stream_open(struct stream *s, int fd) MUSTCHECK;
 void stream_close(struct stream *s); /* at once; output not yet written is lost; `closed` follows */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/trace-want.h"
 #include "net/trace.h"
 
 static char *traced; /* " smtp imap ", or NULL */
@@ -15,7 +16,7 @@ static char *traced; /* " smtp imap ", or NULL */
 bool
 trace_known(struct slice proto)
 {
-	static const char *const known[] = { "smtp", "lmtp", "imap", "pop3" };
+	static const char *const known[] = { "smtp", "lmtp", "imap", "pop3", "sieve" };
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (slice_eq(proto, slice_str(known[i])))
@@ -31,20 +32,29 @@ trace_set(const char *protocols)
 		traced = mem_printf(" %s ", protocols);
 }
 
-struct trace *
-trace_new(const char *proto, const char *sid, bool client)
+static bool
+trace_logged(const char *proto)
 {
-	struct trace *t;
 	char word[20];
 
-	if (!traced)
-		return NULL;
 	(void)snprintf(word, sizeof(word), " %.16s ", proto);
-	if (!strstr(traced, word))
+	return traced && strstr(traced, word);
+}
+
+struct trace *
+trace_new(const char *proto, const char *sid, bool client, unsigned wants, bool torn)
+{
+	bool log = !torn && trace_logged(proto);
+	struct trace *t;
+
+	if (!log && !wants)
 		return NULL;
 	t = mem_new(sizeof(*t));
 	t->proto = proto;
 	t->client = client;
+	t->log = log;
+	t->wants = (uint8_t)wants;
+	t->secret = t->torn = torn;
 	slice_cstr(slice_str(sid ? sid : ""), t->sid, sizeof(t->sid));
 	return t;
 }
@@ -69,14 +79,58 @@ trace_verb(const struct trace *t, struct slice line, struct slice *rest)
 	return word;
 }
 
-/* Does the server ask for more of the same, or is it done with the secret? */
+/* Is it the tagged answer to the command with the secret?  Those to commands before it may come later. */
 static bool
-trace_challenge(const struct trace *t, struct slice line)
+trace_tagged(const struct trace *t, struct slice line)
+{
+	struct slice tag = slice(t->tag, t->tag_len);
+
+	if (t->tag_len == 0)
+		return !slice_starts(line, S("+")) && !slice_starts(line, S("*"));
+	return slice_starts(line, tag) &&
+	    (tag.n == sizeof(t->tag) || slice_starts(slice_from(line, tag.n), S(" ")));
+}
+
+/* Does the server ask for a secret?  In SMTP, POP3 that is shown by itself, whatever came before. */
+static bool
+trace_asks(const struct trace *t, struct slice line)
+{
+	if (strcmp(t->proto, "pop3") == 0)
+		return slice_starts(line, S("+ ")) || slice_eq(line, S("+"));
+	return (strcmp(t->proto, "smtp") == 0 || strcmp(t->proto, "lmtp") == 0) &&
+	    slice_starts(line, S("334"));
+}
+
+/* Is it done with the secret? */
+static bool
+trace_over(const struct trace *t, struct slice line)
 {
 	if (strcmp(t->proto, "imap") == 0)
-		return slice_starts(line, S("+")) || slice_starts(line, S("*"));
-	return slice_starts(line, S("334")) || slice_starts(line, S("+ ")) ||
-	    slice_eq(line, S("+"));
+		return trace_tagged(t, line);
+	if (strcmp(t->proto, "sieve") == 0)
+		return slice_istarts(line, S("OK")) || slice_istarts(line, S("NO")) ||
+		    slice_istarts(line, S("BYE"));
+	return !trace_asks(t, line);
+}
+
+static void
+trace_server(struct trace *t, struct slice line)
+{
+	t->secret = (t->secret && !trace_over(t, line)) || trace_asks(t, line);
+}
+
+/* A secret begins with this line, whose tag, in IMAP, is that of the answer that will end it. */
+static void
+trace_hide(struct trace *t, struct slice line)
+{
+	struct slice tag = { 0 };
+
+	t->secret = true;
+	if (strcmp(t->proto, "imap") == 0)
+		(void)slice_word(&line, &tag);
+	t->tag_len = (uint8_t)(tag.n < sizeof(t->tag) ? tag.n : sizeof(t->tag));
+	if (t->tag_len)
+		memcpy(t->tag, tag.p, t->tag_len);
 }
 
 void
@@ -88,18 +142,19 @@ trace_line_write(struct trace *t, enum trace_from from, struct slice line, struc
 	while (line.n && (line.p[line.n - 1] == '\r' || line.p[line.n - 1] == '\n'))
 		line.n--;
 	if (from == TRACE_SERVER) {
-		t->secret = t->secret && trace_challenge(t, line);
+		trace_server(t, line);
 		buf_slice(b, line);
 		return;
 	}
-	if (t->secret) {
+	if (t->secret || t->torn) {
+		t->torn = false;
 		buf_lit(b, "(hidden)");
 		return;
 	}
 	verb = trace_verb(t, line, &rest);
 	if (verb.n == 0 && line.n >= TRACE_LINE) { /* a tag without end: who knows what follows */
 		buf_lit(b, "(hidden)");
-		t->secret = true;
+		trace_hide(t, S(""));
 		return;
 	}
 	for (size_t i = 0; i < NELEM(secret); i++) {
@@ -107,7 +162,7 @@ trace_line_write(struct trace *t, enum trace_from from, struct slice line, struc
 			continue;
 		buf_slice(b, slice(line.p, (size_t)(verb.p + verb.n - line.p)));
 		buf_lit(b, " (hidden)");
-		t->secret = true;
+		trace_hide(t, line);
 		return;
 	}
 	buf_slice(b, line);
@@ -116,13 +171,17 @@ trace_line_write(struct trace *t, enum trace_from from, struct slice line, struc
 static void
 trace_show(struct trace *t, enum trace_from from, struct slice line, bool cut)
 {
+	const char *dir = (from == TRACE_CLIENT) == t->client ? ">>>" : "<<<";
 	struct buf b = { 0 };
 
 	trace_line_write(t, from, line, &b);
 	if (cut)
 		buf_lit(&b, "...");
-	log_event(LOG_INFO, "wire", "sid=%s proto=%s dir=%s line=%s", t->sid, t->proto,
-	    (from == TRACE_CLIENT) == t->client ? ">>>" : "<<<", log_value(buf_get(&b)));
+	if (t->log)
+		log_event(LOG_INFO, "wire", "sid=%s proto=%s dir=%s line=%s", t->sid, t->proto, dir,
+		    log_value(buf_get(&b)));
+	if (t->wants)
+		trace_want_put(t->wants, t->sid, t->proto, dir, buf_get(&b));
 	buf_fini(&b);
 }
 
@@ -157,7 +216,7 @@ trace_bytes(struct trace *t, enum trace_from from, struct slice bytes)
 		}
 		l->n = 0;
 	}
-	if (lines > TRACE_LINES)
+	if (lines > TRACE_LINES && t->log)
 		log_event(LOG_INFO, "wire", "sid=%s proto=%s more=%zu", t->sid, t->proto,
 		    lines - TRACE_LINES);
 }

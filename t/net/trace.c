@@ -23,6 +23,14 @@ static const struct step imap[] = {
 	{ 'C', "d AUTHENTICATE PLAIN Z2VoZWlt\r\n", "d AUTHENTICATE (hidden)" },
 	{ 'S', "d OK\r\n", "d OK" },
 	{ 'C', "e SELECT LOGIN\r\n", "e SELECT LOGIN" },
+	{ 'C', "f noop\r\n", "f noop" },
+	{ 'C', "g AUTHENTICATE PLAIN\r\n", "g AUTHENTICATE (hidden)" },
+	{ 'S', "f OK of the one before\r\n", "f OK of the one before" },
+	{ 'S', "gg OK of another\r\n", "gg OK of another" },
+	{ 'S', "+ \r\n", "+ " },
+	{ 'C', "Z2VoZWlt\r\n", "(hidden)" },
+	{ 'S', "g OK\r\n", "g OK" },
+	{ 'C', "h noop\r\n", "h noop" },
 };
 static const struct step smtp[] = {
 	{ 'C', "EHLO geheim.not\r\n", "EHLO geheim.not" },
@@ -35,16 +43,52 @@ static const struct step smtp[] = {
 	{ 'C', "Z2VoZWlt\r\n", "(hidden)" },
 	{ 'S', "235 ok\r\n", "235 ok" },
 	{ 'C', "MAIL FROM:<a@b>\r\n", "MAIL FROM:<a@b>" },
+	{ 'C', "NOOP\r\n", "NOOP" },
+	{ 'C', "AUTH LOGIN\r\n", "AUTH (hidden)" },
+	{ 'S', "250 of the one before\r\n", "250 of the one before" },
+	{ 'S', "334 VXNlcg==\r\n", "334 VXNlcg==" },
+	{ 'C', "am9l\r\n", "(hidden)" },
+	{ 'S', "535 no\r\n", "535 no" },
+};
+static const struct step pop3[] = {
+	{ 'C', "PASS geheim\r\n", "PASS (hidden)" },
+	{ 'S', "+OK\r\n", "+OK" },
+	{ 'C', "AUTH PLAIN\r\n", "AUTH (hidden)" },
+	{ 'S', "+ \r\n", "+ " },
+	{ 'C', "Z2VoZWlt\r\n", "(hidden)" },
+	{ 'S', "-ERR no\r\n", "-ERR no" },
+	{ 'C', "QUIT\r\n", "QUIT" },
+};
+static const struct step sieve[] = {
+	{ 'C', "AUTHENTICATE \"PLAIN\"\r\n", "AUTHENTICATE (hidden)" },
+	{ 'S', "\"\"\r\n", "\"\"" },
+	{ 'C', "\"Z2VoZWlt\"\r\n", "(hidden)" },
+	{ 'S', "OK\r\n", "OK" },
+	{ 'C', "LISTSCRIPTS\r\n", "LISTSCRIPTS" },
+};
+/* Of a session that is open already nobody knows what it is in the middle of. */
+static const struct step torn[] = {
+	{ 'C', "heim\r\n", "(hidden)" },
+	{ 'C', "Z2VoZWlt\r\n", "(hidden)" },
+	{ 'S', "* 3 EXISTS\r\n", "* 3 EXISTS" },
+	{ 'C', "geheim\r\n", "(hidden)" },
+	{ 'S', "a OK\r\n", "a OK" },
+	{ 'C', "b NOOP\r\n", "b NOOP" },
+};
+static const struct step torn2[] = {
+	{ 'S', "a OK of the one before\r\n", "a OK of the one before" },
+	{ 'C', "geheim\r\n", "(hidden)" },
+	{ 'C', "b NOOP\r\n", "b NOOP" },
 };
 
 static void
-lines(const char *proto, const struct step *steps, size_t n)
+lines(const char *proto, const struct step *steps, size_t n, bool middle)
 {
 	struct trace *t;
 	struct buf b = { 0 };
 
-	trace_set("pop3 imap smtp");
-	t = trace_new(proto, "s1", false);
+	trace_set("pop3 imap smtp sieve");
+	t = trace_new(proto, "s1", false, 1, middle);
 	ok(t, "%s is traced", proto);
 	for (size_t i = 0; i < n; i++) {
 		buf_clear(&b);
@@ -65,7 +109,7 @@ pieces(const char *proto, const struct step *steps, size_t n)
 
 	(void)unlink(name);
 	for (size_t step = 1; step < 60; step += 7) {
-		struct trace *t = trace_new(proto, "s1", false);
+		struct trace *t = trace_new(proto, "s1", false, 0, false);
 		ssize_t got;
 
 		(void)!ftruncate(fd, 0);
@@ -100,15 +144,20 @@ main(void)
 
 	log_init("tester", LOG_TO_STDERR, LOG_INFO);
 	trace_set("");
-	ok(!trace_new("imap", "s", false), "nothing is traced without being asked for");
+	ok(!trace_new("imap", "s", false, 0, false), "nothing is traced without being asked for");
 	trace_set("lmtp");
-	ok(!trace_new("imap", "s", false) && !trace_new("mtp", "s", false), "nor another protocol");
-	lines("imap", imap, NELEM(imap));
-	lines("smtp", smtp, NELEM(smtp));
+	ok(!trace_new("imap", "s", false, 0, false) && !trace_new("mtp", "s", false, 0, false),
+	    "nor another protocol");
+	lines("imap", imap, NELEM(imap), false);
+	lines("smtp", smtp, NELEM(smtp), false);
+	lines("pop3", pop3, NELEM(pop3), false);
+	lines("sieve", sieve, NELEM(sieve), false);
+	lines("imap", torn, NELEM(torn), true);
+	lines("imap", torn2, NELEM(torn2), true);
 	pieces("imap", imap, NELEM(imap));
 	pieces("smtp", smtp, NELEM(smtp));
 	memset(big, 'a', sizeof(big));
-	t = trace_new("imap", "s1", false);
+	t = trace_new("imap", "s1", false, 0, false);
 	trace_line_write(t, TRACE_CLIENT, slice(big, TRACE_LINE), &b);
 	is(buf_cstr(&b), "(hidden)", "a tag without end hides what may follow");
 	buf_clear(&b);
