@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "cut.h"
+#include "dequeue.h"
 
 /* ---- the end -------------------------------------------------------------------------- */
 
@@ -420,7 +421,11 @@ job_was_done(struct job *j)
 static void
 job_deliver(struct job *j)
 {
-	if (!job_was_done(j) && !by_over(j))
+	if (job_was_done(j) || by_over(j))
+		return;
+	if (j->action == JOB_DELIVER && !dequeue_may(j))
+		job_drop(j, j->backoff);
+	else
 		master.agent->start(j);
 }
 
@@ -503,7 +508,10 @@ job_start_cut(struct job_cut_token *t, struct qread *r, const char *dest)
 	deadline_clear(&master.leave);
 	(void)snprintf(j->dest, sizeof(j->dest), "%s", dest);
 	j->outcomes = mem_array(r->env.nrcpt, sizeof(*j->outcomes));
-	master.agent->start(j);
+	if (dequeue_may(j))
+		master.agent->start(j);
+	else
+		job_end(j, JOB_DONE);
 }
 
 void

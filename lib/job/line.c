@@ -241,6 +241,8 @@ job_result_write(struct buf *b, const struct job_result *r)
 		kv_put_i64(b, "next", r->next);
 	if (r->end == JOB_DROP && r->after)
 		kv_put_u64(b, "after", r->after);
+	if (r->end == JOB_DROP && r->judged)
+		kv_put_u64(b, "judged", 1);
 	if (r->site != JOB_SITE_OK)
 		kv_put_raw(b, "site", slice_str(sites[r->site]));
 	if (r->mx.n)
@@ -279,6 +281,8 @@ job_result_parse(struct slice verb, struct slice rest, struct job_result *r, con
 				return job_line_fail(why, "bad next");
 			r->next = (int64_t)u;
 			next = true;
+		} else if (is_key(k, "judged")) {
+			r->judged = slice_eq(v, S("1"));
 		} else if (is_key(k, "rule")) {
 			r->rule = v;
 		} else if (is_key(k, "mx")) {

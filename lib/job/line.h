@@ -77,6 +77,7 @@ struct job_result {
 	enum job_site site; /* FAIL: no connection, no greeting, refused session */
 	int64_t next;       /* RETRY: unix seconds */
 	uint32_t after;     /* DROP: seconds */
+	bool judged;        /* DROP: a rule wants it to wait, and it gets old meanwhile */
 	uint32_t
 	    suspend; /* seconds: the destination is to get nothing meanwhile; 0 = no word of that */
 	struct slice rule; /* the rule that says so, for the log */

@@ -135,7 +135,7 @@ sched_dest_state_word(enum dest_state st)
 static bool
 had_chance(const struct sched_entry *e)
 {
-	return e->attempts > 0 || e->throttled;
+	return e->attempts > 0 || e->throttled || e->judged;
 }
 
 static enum job_action
@@ -435,8 +435,12 @@ sane_next(const struct sched_entry *e, int64_t next, int64_t now)
 }
 
 static void
-end_drop(struct sched *s, struct sched_entry *e, bool was_action, uint32_t after, int64_t now)
+end_drop(struct sched *s, struct sched_entry *e, bool was_action, const struct job_result *r,
+    int64_t now)
 {
+	uint32_t after = r->after;
+
+	e->judged = e->judged || r->judged;
 	e->dest->channel->dropped++;
 	if (e->action == JOB_DELIVER)
 		sched_rates_back(s, e->dest); /* nobody was asked */
@@ -503,7 +507,7 @@ sched_end(struct sched *s, struct sched_entry *e, const struct job_result *r, in
 		stays = false;
 		break;
 	case JOB_RETRY: end_retry(s, e, was_action, r, now); break;
-	case JOB_DROP: end_drop(s, e, was_action, r->after, now); break;
+	case JOB_DROP: end_drop(s, e, was_action, r, now); break;
 	case JOB_NOTED: end_noted(s, e, now); break;
 	case JOB_HELD:
 		e->state = SCHED_HELD;

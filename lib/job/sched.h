@@ -63,7 +63,8 @@ struct sched_entry {
 	uint8_t notices, returns; /* warnings sent; leases that came back without a word */
 	uint8_t state : 3, prio : 2, action : 3;
 	uint8_t asked : 3,        /* by an operator: JOB_RETURN or JOB_REROUTE; 0 = nothing */
-	    check : 1, early : 1; /* early: `arrival` is its release (RFC 4865) */
+	    check : 1, early : 1, /* early: `arrival` is its release (RFC 4865) */
+	    judged : 1;           /* a rule has let it wait: it had its chance */
 	uint8_t held_later : 1, delete_later : 1, throttled : 1, actions : 1;
 	char id[SCHED_ID_LEN];
 };

@@ -1,4 +1,5 @@
-/* Priorities that are shut for a while: what is ready stays, others go, and time goes on for it. */
+/* Priorities that are shut for a while: what is ready stays, others go, and time goes on for it; likewise for what a rule
+ * keeps waiting. */
 #include "../tap.h"
 #include "sched.h"
 
@@ -161,6 +162,36 @@ shares(void)
 	end();
 }
 
+/* What a rule keeps waiting is never tried, and gets old. */
+static void
+judged(void)
+{
+	struct job_result r = { .end = JOB_DROP,
+		.site = JOB_SITE_NONE,
+		.after = 600,
+		.judged = true };
+	struct sched_entry *e;
+	int64_t at = NOW + 3 * 86400;
+
+	begin();
+	(void)add_old(1, "x", 1, 0);
+	e = pick(NOW);
+	(void)sched_end(s, e, &r, NOW);
+	ok(!pick(NOW + 599) && e->attempts == 0, "it waits, and that is no attempt");
+	(void)sched_tick(s, NOW + 600);
+	ok((e = pick(NOW + 600)) && e->action == JOB_DELIVER, "and is asked about again");
+	r.after = 86400;
+	(void)sched_end(s, e, &r, at - 10);
+	(void)sched_tick(s, at);
+	ok((e = pick(at)) && e->action == JOB_NOTICE, "its sender is warned");
+	finish(e, JOB_NOTED, "", at);
+	at = NOW + 12 * 86400;
+	(void)sched_tick(s, at);
+	ok((e = pick(at)) && e->action == JOB_EXPIRE, "and gets it back");
+	finish(e, JOB_DONE, "", at);
+	end();
+}
+
 int
 main(void)
 {
@@ -168,5 +199,6 @@ main(void)
 	ages();
 	probes();
 	shares();
+	judged();
 	return done();
 }
