@@ -188,7 +188,8 @@ append_new(struct session *s, struct append *a)
 	*m = (struct append_message){ .body.fd = -1,
 		.flags = (uint16_t)a->want.flags.system,
 		.zone = (int16_t)a->want.zone,
-		.at = a->want.at };
+		.at = a->want.at,
+		.dated = a->want.dated };
 	if (a->n++ > 0) {
 		further_hand++;
 		s->user->appending++;
@@ -472,6 +473,7 @@ append_digested(struct session *s, struct append *a)
 		.size = (uint32_t)m->size,
 		.flags = m->flags,
 		.internaldate = m->at,
+		.dated = m->dated,
 		.zone = m->zone,
 		.cache = arena_slice(&s->imap.arena, cache),
 		.digest = m->crc,

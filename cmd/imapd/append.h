@@ -15,7 +15,8 @@ struct append_message {
 	uint32_t crc;          /* CRC-32C of them */
 	uint16_t flags;
 	int16_t zone;
-	int64_t at;
+	int64_t at; /* unix seconds, */
+	bool dated; /* ... if they were given */
 };
 
 #define APPEND_OVER UINT64_MAX /* instead of the size of a literal: none comes any more */

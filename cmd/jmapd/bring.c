@@ -95,6 +95,7 @@ bring_append(struct call *c, struct bring *p)
 		.size = (uint32_t)p->size,
 		.flags = p->flags,
 		.internaldate = p->at,
+		.dated = p->dated,
 		.keywords = p->keywords,
 		.cache = buf_get(&p->parse->digest),
 		.digest = p->crc,

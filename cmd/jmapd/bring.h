@@ -15,7 +15,8 @@ struct bring {
 	size_t nmailboxes;
 	uint16_t flags;
 	struct slice keywords; /* separated by a blank */
-	int64_t at;            /* receivedAt; 0 = now */
+	int64_t at;            /* receivedAt, */
+	bool dated;            /* ... if it was given */
 	/* kept */
 	enum {
 		BRING_CLOSED,

@@ -78,7 +78,8 @@ create_placing(struct call *c, struct email_creates *k)
 		property = "keywords";
 		why = create_keywords(k, json_find(v, S("keywords")));
 	}
-	if (!why && !json_none(at) && !jmap_date_parse(json_text(at), &k->bring.at)) {
+	k->bring.dated = !json_none(at);
+	if (!why && k->bring.dated && !jmap_date_parse(json_text(at), &k->bring.at)) {
 		property = "receivedAt";
 		why = "a date is written 2026-11-30T00:00:00Z";
 	}

@@ -280,6 +280,7 @@ put_message(struct put *p, struct slice text, uint32_t crc, const struct put_met
 		.flags = meta->flags,
 		.zone = meta->zone,
 		.internaldate = meta->internaldate,
+		.dated = meta->dated,
 		.keywords = buf_get(&p->keywords[p->n]),
 		.sentday = message_digest_sentday(buf_get(cache)),
 		.digest = crc,

@@ -11,7 +11,8 @@
 
 /* What a message has besides its octets. */
 struct put_meta {
-	int64_t internaldate;
+	int64_t internaldate; /* 0 = now, */
+	bool dated;           /* ... but where this is set */
 	int16_t zone;
 	uint16_t flags;        /* enum store_flag */
 	struct slice keywords; /* separated by one SP; those that are none are left out */

@@ -241,7 +241,8 @@ message_of(struct job *j, const char *dir, uint32_t uid, struct store_message *m
 	close(fd);
 	*m = (struct store_message){ .uid = uid,
 		.size = (uint32_t)st.st_size,
-		.internaldate = st.st_mtime };
+		.internaldate = st.st_mtime,
+		.dated = true };
 	if (rc == 0) {
 		message_digest_build(slice(map.p, map.n), cache);
 		m->digest = crc32c(0, map.p, map.n);

@@ -179,6 +179,7 @@ restore_message(struct restoring *r, struct slice line)
 	m->meta =
 	    (struct put_meta){ .flags = (uint16_t)restore_number(line, "flags") & STORE_FLAGS_ALL,
 		    .savedate = restore_number32(line, "saved") };
+	m->meta.dated = true;
 	m->meta.internaldate = restore_signed(line, "at", STORE_DATE_MOST);
 	m->meta.zone = (int16_t)restore_signed(line, "zone", 24 * 60);
 	(void)!kv_decode(&m->keywords, kv_find(line, "keywords"));

@@ -74,7 +74,8 @@ imap_append_further(struct imap_in *in, struct imap_append *a)
 		return false;
 	for (size_t i = 0; i < a->flags.nkeywords; i++)
 		a->flags.keywords[i] = arena_slice(in->arena, a->flags.keywords[i]);
-	if (imap_next_is(in, '"') && (!imap_date_time(in, &a->at, &a->zone) || !imap_space(in)))
+	a->dated = imap_next_is(in, '"');
+	if (a->dated && (!imap_date_time(in, &a->at, &a->zone) || !imap_space(in)))
 		return false;
 	if (imap_word(in, "CATENATE")) {
 		a->catenate = true;

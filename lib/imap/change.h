@@ -20,7 +20,8 @@ struct imap_append {
 	struct slice mailbox;
 	bool bad_name; /* no modified UTF-7: NO, not BAD */
 	struct imap_flags flags;
-	int64_t at;    /* unix seconds, 0 = not given */
+	int64_t at;    /* unix seconds, */
+	bool dated;    /* ... if they were given */
 	int zone;      /* minutes */
 	bool catenate; /* the message comes in parts, whose list has been opened (RFC 4469) */
 	bool binary;   /* literal8: there may be NUL in it (RFC 3516 4.4) */

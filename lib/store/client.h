@@ -105,12 +105,14 @@ void store_body_start(struct store_client *c, struct slice partition, struct sto
 void store_body_put(struct store_client *c, struct store_body *b);
 
 /* ---- delivery and append --------------------------------------------------------------------- */
+#define STORE_DATE_MOST INT64_C(253402300799) /* unix seconds: the end of the year 9999 */
 struct store_message {
 	struct store_body *body; /* taken over by deliver and append: fd is -1 after x_start */
 	uint32_t size;           /* of the file */
 	uint16_t flags;          /* enum store_flag */
 	int16_t zone;            /* of internaldate, minutes east */
-	int64_t internaldate;    /* unix seconds; 0 = now */
+	int64_t internaldate;    /* unix seconds, STORE_DATE_MOST to either side; 0 = now, */
+	bool dated;              /* ... but where this says that 1970 is meant */
 	struct slice keywords;   /* names, separated by one SP */
 	uint16_t sentday;        /* of the Date field: struct store_record; 0 = not known */
 	uint32_t digest;         /* CRC-32C of the body; 0 = not known */
@@ -183,7 +185,6 @@ void store_replace_start(struct store_client *c, uint64_t from, uint32_t uid, ui
 
 /* Messages come back under the UIDs that they have, which are ascending and behind all that the mailbox has
  * given out; all or none.  r: uid = the next UID, uidvalidity. */
-#define STORE_DATE_MOST INT64_C(253402300799) /* unix seconds: the end of the year 9999 */
 struct store_restoring {
 	uint64_t mailbox;
 	uint32_t uidvalidity; /* 0 = as it is; another only of a mailbox that never had a message */

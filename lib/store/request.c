@@ -37,6 +37,7 @@ static const struct store_field message_list[] = {
 	PLAIN(U64,  11, from),
 	PLAIN(U32,  12, from_uid),
 	OPTIONAL(U32, 13, savedate),
+	OPTIONAL(BOOL, 14, dated),
 };
 #undef T
 #define T struct store_target

@@ -35,11 +35,14 @@ verb_keywords_ok(struct slice list)
 	return true;
 }
 
+/* Dates come from clients and streams: those that a file can have. */
 static bool
 verb_messages_ok(const struct store_request *r)
 {
 	for (size_t i = 0; i < r->nmessages; i++)
-		if (!verb_keywords_ok(r->messages[i].keywords))
+		if (!verb_keywords_ok(r->messages[i].keywords) ||
+		    r->messages[i].internaldate < -STORE_DATE_MOST ||
+		    r->messages[i].internaldate > STORE_DATE_MOST)
 			return false;
 	return true;
 }
@@ -61,17 +64,6 @@ static const char *
 verb_check_append(const struct store_request *r)
 {
 	return verb_messages_ok(r) ? NULL : "bad message";
-}
-
-/* Dates come from a stream: those that a file can have. */
-static const char *
-verb_check_restore(const struct store_request *r)
-{
-	for (size_t i = 0; i < r->nmessages; i++)
-		if (r->messages[i].internaldate < -STORE_DATE_MOST ||
-		    r->messages[i].internaldate > STORE_DATE_MOST)
-			return "bad date";
-	return verb_check_append(r);
 }
 
 /* One comes for one. */
@@ -231,7 +223,7 @@ static const struct store_verb_info verbs[] = {
 		B(MAILBOX), B(NAME) | B(HOW) | B(COUNT) | PERSON },
 	{ STORE_V_ANNOTATE,  "annotate",  STORE_AT_ACCOUNT,   CHANGE,                   MAIL | STORECTL,  2, verb_check_annotate,
 		B(ACCOUNT) | B(ANNOTATIONS), B(MAILBOX) | B(NAME) | B(OPTIONS) | B(SINCE) | PERSON },
-	{ STORE_V_RESTORE,   "restore",   STORE_AT_MAILBOX,   SPACE | BODIES | CHANGE,  STORECTL,         2, verb_check_restore,
+	{ STORE_V_RESTORE,   "restore",   STORE_AT_MAILBOX,   SPACE | BODIES | CHANGE,  STORECTL,         2, verb_check_append,
 		B(MAILBOX), B(MESSAGES) | B(COUNT) | B(SINCE) | B(RANGES) },
 	{ STORE_V_ERASE,     "erase",     STORE_AT_ACCOUNT,   ALONE | CHANGE,           STORECTL,         2, verb_check_account,
 		B(ACCOUNT) | B(NAME), B(OPTIONS) },

@@ -207,6 +207,11 @@ like(c.tagged("APPEND INBOX foo"), rb"^BAD", "APPEND without a literal")
 like(c.tagged("APPEND INBOX (\\Recent) {3+}\r\nabc"), rb"^BAD", "APPEND with \\Recent")
 like(c.ok("FETCH 1:3 (FLAGS INTERNALDATE)"), rb'1 FETCH \(INTERNALDATE "17-Jul-1996 02:44:25 -0700" FLAGS \(\\Seen \\Recent \$Label\)\)',
      "flags, keyword and date of APPEND")
+for date, what in ((" 1-Jan-1970 00:00:00 +0000", "the first second is a date"), ("31-Dec-1969 23:59:59 +0000", "and the one before"), ("31-Dec-9999 23:59:59 +0000", "and the last")):
+    c.send(b'x APPEND Trash "%s" {4+}\r\n\r\n\r\n\r\n' % date.encode())
+    c.finish(b"x")
+    c.ok("EXAMINE Trash")
+    like(c.ok("FETCH * INTERNALDATE"), b'"%s"' % re.escape(date.encode()), what)
 c.close()
 
 c = Raw(sb, login=3)

@@ -26,6 +26,38 @@ append(uint64_t mailbox, const char *keywords)
 
 	return CALL(store_append_start, mailbox, &m, 1, none) == OK ? last.uid : 0;
 }
+/* A date is what a file can have, and 1970 is one. */
+static int
+dated(int64_t at, bool given)
+{
+	struct store_body b = body_with("text", 4);
+	struct store_message m = { .body = &b, .size = 4, .internaldate = at, .dated = given };
+
+	return CALL(store_append_start, inbox, &m, 1, none) == OK ? 0 : (int)last.code;
+}
+
+static int64_t
+date_of(uint32_t uid)
+{
+	const struct store_record *rec;
+
+	if (store_refresh(view) < 0 || !(rec = store_get_record(view, inbox, uid)))
+		return -1;
+	return rec->internaldate;
+}
+
+static void
+test_dates(void)
+{
+	eq(dated(0, true), 0, "a message of the first second");
+	eq(date_of(last.uid), 0, "has that date");
+	eq(dated(0, false), 0, "one without a date");
+	ok(date_of(last.uid) > 1700000000, "is of now");
+	eq(dated(STORE_DATE_MOST, false), 0, "one of the last year");
+	eq(date_of(last.uid), STORE_DATE_MOST, "has that date");
+	eq(dated(STORE_DATE_MOST + 1, false), STORE_REFUSED, "there is none behind it");
+	eq(dated(-STORE_DATE_MOST - 1, true), STORE_REFUSED, "nor so far before");
+}
 
 static struct store_mailbox
 box(uint64_t id)
@@ -339,6 +371,7 @@ main(int argc, char **argv)
 	test_blocks();
 	test_places();
 	test_keywords();
+	test_dates();
 	eq(store_check_partition(path, slice(NULL, 0), &check, &why), 0, "checked");
 	eq(check.findings, 0, "and all agrees");
 	(void)!store_refresh(view);

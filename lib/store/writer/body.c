@@ -119,7 +119,7 @@ int
 writer_body_fd(struct part_files *f, struct store_job *j, size_t i)
 {
 	const struct store_message *m = &j->req.messages[i];
-	int64_t date = m->internaldate ? m->internaldate : f->now;
+	int64_t date = m->internaldate || m->dated ? m->internaldate : f->now;
 	struct stat st;
 	int rc;
 

@@ -84,7 +84,7 @@ writer_record_of(struct writer *w, const struct store_message *m, uint32_t uid)
 		.size = m->size,
 		.flags = m->flags,
 		.zone = m->zone,
-		.internaldate = m->internaldate ? m->internaldate : w->now,
+		.internaldate = m->internaldate || m->dated ? m->internaldate : w->now,
 		.savedate = (uint32_t)w->now,
 		.sentday = m->sentday,
 		.digest = m->digest };
