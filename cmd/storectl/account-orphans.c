@@ -40,6 +40,7 @@ struct orphan_run {
 	struct asking ask;
 	struct dir *dir;
 	struct buf list; /* struct orphan */
+	struct buf left; /* const char *: who has been deleted, and is nowhere else */
 	uint64_t accounts, known, purged;
 	/* of the one that is asked for */
 	struct orphan now;
@@ -178,6 +179,8 @@ orphan_treat(struct orphan_run *r, struct orphan *o)
 	    clock_now() - since >= (int64_t)run->purge_days * DAY) {
 		if ((rc = account_erase(run, &r->ask, o->name, o->id)) != 0)
 			return rc;
+		if (o->state != ORPHAN_ELSEWHERE)
+			buf_add(&r->left, &o->name, sizeof(o->name));
 		r->purged++;
 		log_event(LOG_INFO, "account_purged", "account=%s state=%s since=%u",
 		    log_str(o->name), state_names[o->state], since);
@@ -204,6 +207,12 @@ orphans_treat(struct orphan_run *r)
 
 		rc = one ? one : rc;
 	}
+	if (r->left.n && rc != EX_UNAVAILABLE) {
+		int left =
+		    account_leave(&r->ask, (const void *)r->left.p, r->left.n / sizeof(char *), "");
+
+		rc = rc ? rc : left;
+	}
 	return rc;
 }
 
@@ -226,6 +235,7 @@ account_orphans(struct account_run *run)
 		mem_free(&o[i].to);
 	}
 	buf_fini(&r.list);
+	buf_fini(&r.left);
 	dir_free(&r.dir);
 	asking_close(&r.ask);
 	return rc;

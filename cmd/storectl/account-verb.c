@@ -347,10 +347,16 @@ account_delete(struct account_run *run)
 	uint64_t id;
 	int rc;
 
-	if (!(id = account_id(run->account, true, &rc)))
+	id = account_id(run->account, true, &rc);
+	if (!id && rc != EX_NOUSER)
 		return rc;
 	asking_open(&ask);
-	rc = account_erase(run, &ask, run->account, id);
+	if (id)
+		rc = account_erase(run, &ask, run->account, id);
+	if (!id) /* it has been: what may be left */
+		(void)!account_leave(&ask, &run->account, 1, "");
+	else if (rc == 0)
+		rc = account_leave(&ask, &run->account, 1, "");
 	asking_close(&ask);
 	return rc;
 }

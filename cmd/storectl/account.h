@@ -20,6 +20,9 @@ account_say(bool json, const char *partition, struct slice name, const struct st
 /* Deletes it, and says so; with its id, so that nobody else's goes.  An exit code. */
 int
 account_erase(const struct account_run *run, struct asking *ask, const char *account, uint64_t id);
+/* Of these accounts, which are no more or have the name `to` now, what they have in mailboxes of others goes, or goes
+ * over.  An exit code. */
+int account_leave(struct asking *ask, const char *const *names, size_t n, const char *to);
 /* Says what has become of it. */
 void account_done(const struct account_run *run, const char *what, const char *account,
     const char *to, const struct store_reply *r);

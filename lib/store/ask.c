@@ -401,6 +401,18 @@ store_rethread_start(struct store_client *c, uint64_t mailbox, struct store_mess
 }
 
 void
+store_leave_start(struct store_client *c, uint64_t mailbox, struct slice login, struct slice to,
+    struct op *op, store_done *done, void *arg)
+{
+	struct store_request r = { .verb = STORE_V_LEAVE,
+		.mailbox = mailbox,
+		.name = login,
+		.name2 = to };
+
+	store_ask(c, &r, op, done, arg);
+}
+
+void
 store_settle_start(struct store_client *c, uint64_t mailbox, const struct store_range *uids,
     size_t n, struct op *op, store_done *done, void *arg)
 {

@@ -296,6 +296,9 @@ void store_relink_start(struct store_client *c, uint64_t mailbox, struct store_m
  * its emails begins anew.  r: uid = how many are in another thread than before. */
 void store_rethread_start(struct store_client *c, uint64_t mailbox, struct store_message *m,
     size_t n, struct op *op, store_done *done, void *arg);
+/* Somebody's login is no more, or is `to`: what he has in this mailbox of somebody else goes, or goes over to that. */
+void store_leave_start(struct store_client *c, uint64_t mailbox, struct slice login,
+    struct slice to, struct op *op, store_done *done, void *arg);
 /* Of these messages, below the uidnext of before the files were listed, stored looks at the files:
  * those whose file is missing are dropped, those whose file is not what the record says (cut,
  * grown, emptied, not a file) are moved to =aside and dropped; a UID alone that no message has and

@@ -249,26 +249,43 @@ store_seen_first_not(struct store_view *v, const struct store_mailbox *m)
 
 /* ---- readers ---------------------------------------------------------------------------------- */
 
-bool
-store_reader_next(struct store_view *v, const struct store_mailbox *m, struct store_read_by *by)
+/* The first row of the reader behind *login. */
+static bool
+reader_row(struct store_view *v, uint64_t mailbox, struct slice *login, uint32_t *chunk, MDB_val *d)
 {
 	uint8_t key[STORE_SEEN_KEY];
-	size_t n = store_seen_key(key, m->id, by->login, STORE_SEEN_ALL);
-	MDB_val k = { n, key }, d;
-	struct seen_walk w = { .v = v };
-	struct store_seen row;
-	uint64_t mailbox;
-	uint32_t chunk;
+	size_t n = store_seen_key(key, mailbox, *login, STORE_SEEN_ALL);
+	MDB_val k = { n, key };
+	uint64_t of;
 
 	if (!store_has(v, STORE_T_SEEN))
 		return false;
-	if (by->login.n)
+	if (login->n)
 		key[n - 1] = '\1'; /* behind all of this login's: no login has such a byte */
 	else
 		k.mv_size = 8;
-	if (mdb_cursor_get(store_cursor(v, STORE_T_SEEN), &k, &d, MDB_SET_RANGE) != 0 ||
-	    !store_seen_key_parse(slice(k.mv_data, k.mv_size), &mailbox, &by->login, &chunk) ||
-	    mailbox != m->id)
+	return mdb_cursor_get(store_cursor(v, STORE_T_SEEN), &k, d, MDB_SET_RANGE) == 0 &&
+	    store_seen_key_parse(slice(k.mv_data, k.mv_size), &of, login, chunk) && of == mailbox;
+}
+
+bool
+store_reader_login(struct store_view *v, uint64_t mailbox, struct slice *login)
+{
+	uint32_t chunk;
+	MDB_val d;
+
+	return reader_row(v, mailbox, login, &chunk, &d);
+}
+
+bool
+store_reader_next(struct store_view *v, const struct store_mailbox *m, struct store_read_by *by)
+{
+	struct seen_walk w = { .v = v };
+	struct store_seen row;
+	uint32_t chunk;
+	MDB_val d;
+
+	if (!reader_row(v, m->id, &by->login, &chunk, &d))
 		return false;
 	by->at = by->from = 0;
 	by->modseq = 0;

@@ -159,6 +159,9 @@ struct slice store_get_cache(struct store_view *v, uint64_t emailid);
 void store_get_caches(struct store_view *v, const uint64_t *ids, size_t n, size_t ahead,
     struct slice *out);
 
+/* The login behind *login (empty: the first) that has marked messages of somebody else's mailbox for itself; it borrows
+ * from the snapshot.  Costs a look-up. */
+bool store_reader_login(struct store_view *v, uint64_t mailbox, struct slice *login);
 /* Who has marked messages of somebody else's mailbox for himself, in the order of the logins:
  *	struct store_read_by by = { .login = S("") };
  *	while (store_reader_next(v, &m, &by)) ...

@@ -125,6 +125,14 @@ verb_check_flags(const struct store_request *r)
 	return store_login_ok(r->name) ? NULL : "bad login";
 }
 
+static const char *
+verb_check_leave(const struct store_request *r)
+{
+	return store_login_ok(r->name) && (r->name2.n == 0 || store_login_ok(r->name2)) ?
+	    NULL :
+	    "bad login";
+}
+
 /* A whole number of rights, and an identifier that the writer looks at: it has the better answer. */
 static const char *
 verb_check_acl(const struct store_request *r)
@@ -243,6 +251,8 @@ static const struct store_verb_info verbs[] = {
 		B(ACCOUNT), LIMITS },
 	{ STORE_V_DOMAIN,    "domain",    STORE_AT_SOCKET,    0,                        MAIL,             2, NULL,
 		B(NAME), 0 },
+	{ STORE_V_LEAVE,     "leave",     STORE_AT_MAILBOX,   CHANGE,                   STORECTL,         2, verb_check_leave,
+		B(MAILBOX) | B(NAME), B(NAME2) },
 	{ STORE_V_HANDLED,   "handled",   STORE_AT_PARTITION, 0,                        STORE_ROLE_IMAPD | STORECTL, 2, NULL,
 		B(SINCE), B(PARTITION) },
 };

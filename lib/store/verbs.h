@@ -47,10 +47,11 @@ enum store_verb {
 	STORE_V_RETHREAD = 41,
 	STORE_V_DOMAIN = 42,
 	STORE_V_HANDLED = 43,
+	STORE_V_LEAVE = 44,
 	STORE_V_REPLY = 64,
 	STORE_V_EVENT = 65,
 };
-#define STORE_V_LAST STORE_V_HANDLED
+#define STORE_V_LAST STORE_V_LEAVE
 
 /* Tags of the fields of a request. */
 enum store_request_field {

@@ -72,6 +72,25 @@ a.ok("STORE 2 +FLAGS (\\Flagged tag)")
 b.append("Archive", MSG)
 b.ok(f"SETACL Archive {sb.user(1)} lrs")
 b.ok(f"SETACL Sent {sb.user(1)} lrs")
+S2 = f"Shared Folders/User/{sb.user(2)}"
+
+
+def reads(client):
+    """A guest of Archive marks its message and writes a word of his own."""
+    client.ok(f'SELECT "{S2}/Archive"')
+    client.ok("STORE 1 +FLAGS (\\Seen)")
+    client.ok("UNSELECT")
+    client.ok(f'SETMETADATA "{S2}/Archive" (/private/comment "guest")')
+
+
+def has_read(client):
+    """What he has there: unseen messages, and his word."""
+    return (int(client.ok(f'STATUS "{S2}/Archive" (UNSEEN)')[0].split()[-1].strip(b")")),
+            any(b"guest" in l for l in client.ok(f'GETMETADATA "{S2}/Archive" (/private/comment)')))
+
+
+reads(a)
+is_(has_read(a), (0, True), "a guest has read what another shares")
 validity = a.ok("STATUS Deep/er (UIDVALIDITY UIDNEXT)")
 messages = row(1)["messages"]
 ok(ldap(f"dn: {dn(sb.user(1))}", "changetype: modrdn", "newrdn: uid=married", "deleteoldrdn: 1"), "the person has another login")
@@ -99,12 +118,18 @@ ok(any(b'"mine"' in l for l in a.ok('GETMETADATA "Deep/er" (/private/comment)'))
 is_(a.append("INBOX", MSG)[1].split()[0], b"OK", "and mail comes in")
 ok(any(b"MESSAGES 1" in l for l in a.ok(f'STATUS "Shared Folders/User/{sb.user(2)}/Archive" (MESSAGES)')), "what another gave is still given")
 is_([l for l in b.ok("GETACL Sent") if sb.user(1).encode() in l], [], "under the new name alone")
+is_(has_read(a), (0, True), "and so is what he has read there, and his word")
 is_(storectl("account", "rename", NAME[1], f"married@{D}").returncode, 0, "asked again it finds nothing to do")
 is_(row(1), None, "the old name is no account's")
 is_(storectl("check").returncode, 0, "check finds nothing")
 
 # ---- deleted ----------------------------------------------------------------------------------------------------------
 c = imap[3]
+b.ok(f"SETACL Archive {sb.user(3)} lrs")
+b.ok(f"SETACL Archive -{sb.user(3)} w")
+b.ok(f"SETACL Sent {sb.user(4)} lrs")
+reads(c)
+is_(has_read(c), (0, True), "another guest too")
 for n in range(60):
     c.ok(f'CREATE "many/{n}"')
     c.append(f"many/{n}", MSG)
@@ -114,6 +139,11 @@ is_(row(3), None, "it is no account any more")
 is_(storectl("account", "show", NAME[3]).returncode, 67, "and not shown")
 c = Raw(sb, login=3)
 is_(c.ok("STATUS INBOX (MESSAGES)"), [b"* STATUS INBOX (MESSAGES 0)"], "who comes again finds an empty one")
+ok(c.tagged(f'STATUS "{S2}/Archive" (MESSAGES)').startswith(b"NO [NONEXISTENT]"), "has no rights of the one before")
+is_([l for l in b.ok("GETACL Archive") if sb.user(3).encode() in l], [], "none that were taken either")
+b.ok(f"SETACL Archive {sb.user(3)} lrs")
+is_(has_read(c), (1, False), "nor has read what that one had, and sees no word of his")
+is_(has_read(a), (0, True), "others have what they had")
 is_(storectl("account", "delete", "nobody@" + D).returncode, 67, "there is nobody of that name")
 
 
@@ -140,6 +170,7 @@ is_(found(), [(NAME[4], "gone")], "and is no orphan")
 is_((row(5)["orphan_since"], bool(row(4))), (None, True), "nothing is deleted without being asked for")
 is_(found("--purge-after", "0"), [(NAME[4], "gone")], "what is due")
 is_((row(4), bool(row(5))), (None, True), "is deleted, and nobody else")
+is_([l for l in b.ok("GETACL Sent") if sb.user(4).encode() in l], [], "and has no rights any more")
 ok(ldap(f"dn: {dn(sb.user(5))}", "changetype: modify", "replace: inetUserStatus", "inetUserStatus: deleted"), "another is deleted")
 sb.kill("slapd")
 r = storectl("account", "orphans", "--purge-after", "0")

@@ -333,6 +333,35 @@ writer_acl_forget(struct writer *w, const struct wbox *b)
 	buf_fini(&l.names);
 }
 
+bool
+writer_acl_leave(struct writer *w, struct wbox *b, struct slice from, struct slice to)
+{
+	static const char *const signs[] = { "", "-" };
+	struct acl_of of = { .w = w, .mailbox = b->id };
+	struct buf was = { 0 }, is = { 0 };
+	bool any = false;
+
+	for (size_t i = 0; i < NELEM(signs); i++) {
+		uint32_t rights, before = 0;
+
+		buf_clear(&was);
+		buf_printf(&was, "%s" SFMT, signs[i], SARG(from));
+		buf_clear(&is);
+		buf_printf(&is, "%s" SFMT, signs[i], SARG(to));
+		if (was.n > STORE_IDENTIFIER_MAX || is.n > STORE_IDENTIFIER_MAX ||
+		    !acl_row(&of, buf_get(&was), &rights))
+			continue;
+		any = true;
+		acl_put(w, b, buf_get(&was), 0);
+		(void)!acl_row(&of, buf_get(&is), &before);
+		if (to.n)
+			acl_put(w, b, buf_get(&is), rights | before);
+	}
+	buf_fini(&was);
+	buf_fini(&is);
+	return any;
+}
+
 /* ---- SETACL -------------------------------------------------------------------------------- */
 
 /* False: the reply is set.  An administrator (nobody's login) may what a person may not. */

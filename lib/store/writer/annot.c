@@ -167,21 +167,35 @@ annot_renamed_next(struct slice *rest)
 	return piece;
 }
 
-void
-writer_annot_rename(struct writer *w, struct wacct *a, struct slice from, struct slice to)
+/* Of the account, or of one of its mailboxes; to "": they go. */
+static void
+annot_pass(struct writer *w, struct wacct *a, uint64_t mailbox, struct slice from, struct slice to)
 {
 	struct annot_renamed r = { .account = a->d.id, .from = from, .to = to };
-	uint8_t key[8];
+	uint8_t key[16];
 
 	store_be64(key, a->d.id);
-	annot_each(w, key, sizeof(key), annot_renamed, &r);
-	for (struct slice rest = buf_get(&r.rows); rest.n;) {
+	store_be64(key + 8, mailbox);
+	annot_each(w, key, mailbox ? 16 : 8, annot_renamed, &r);
+	for (struct slice rest = buf_get(&r.rows); rest.n && to.n;) {
 		struct slice k = annot_renamed_next(&rest), value = annot_renamed_next(&rest);
 
 		writer_row_put(w, STORE_T_ANNOT, k.p, k.n, value.p, value.n, 0);
 	}
 	a->annots.counted = false;
 	buf_fini(&r.rows);
+}
+
+void
+writer_annot_rename(struct writer *w, struct wacct *a, struct slice from, struct slice to)
+{
+	annot_pass(w, a, 0, from, to);
+}
+
+void
+writer_annot_leave(struct writer *w, struct wbox *b, struct slice from, struct slice to)
+{
+	annot_pass(w, b->acct, b->id, from, to);
 }
 
 /* ---- may it be? ---------------------------------------------------------------------------- */

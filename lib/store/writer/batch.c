@@ -39,6 +39,7 @@ static writer_run_fn *const runs[STORE_V_LAST + 1] = {
 	[STORE_V_ANNOTATE] = writer_run_annotate,
 	[STORE_V_KNOW] = writer_run_know,
 	[STORE_V_HANDLED] = writer_run_handled,
+	[STORE_V_LEAVE] = writer_run_leave,
 	[STORE_V_RETHREAD] = writer_run_rethread,
 	[STORE_V_RESTORE] = writer_run_restore,
 	[STORE_V_ERASE] = writer_run_erase,

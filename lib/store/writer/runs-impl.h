@@ -22,6 +22,7 @@ void writer_run_forget(struct writer *w, struct store_job *j);
 void writer_run_freeze(struct writer *w, struct store_job *j);
 void writer_run_know(struct writer *w, struct store_job *j);
 void writer_run_handled(struct writer *w, struct store_job *j);
+void writer_run_leave(struct writer *w, struct store_job *j);
 void writer_run_login(struct writer *w, struct store_job *j);
 void writer_run_mend(struct writer *w, struct store_job *j);
 void writer_run_move(struct writer *w, struct store_job *j);

@@ -51,5 +51,7 @@ uint64_t writer_seen_highest(struct writer *w, const struct wbox *b, struct slic
  * is over: false. */
 bool writer_seen_is_long(struct writer *w, const struct wbox *b);
 void writer_seen_forget(struct writer *w, const struct wbox *b);
+/* What a reader has seen goes over to another name, where that has nothing of its own, or ("") goes. */
+void writer_seen_leave(struct writer *w, const struct wbox *b, struct slice from, struct slice to);
 bool writer_seen_forget_slice(struct writer *w, uint64_t mailbox);
 #endif

@@ -273,6 +273,51 @@ writer_seen_highest(struct writer *w, const struct wbox *b, struct slice login)
 	return highest;
 }
 
+/* ---- a reader that goes -------------------------------------------------------------------------- */
+
+/* The next row of this reader's, copied, and taken out.  False: there is none. */
+static bool
+seen_take(struct writer *w, const struct wbox *b, struct slice login, uint32_t *chunk,
+    struct buf *row)
+{
+	uint8_t key[STORE_SEEN_KEY];
+	size_t n = store_seen_key(key, b->id, login, STORE_SEEN_ALL);
+	MDB_val k = { n, key }, d;
+	struct slice who;
+	uint64_t mailbox;
+	MDB_cursor *c;
+	bool found;
+
+	if (w->error || (w->error = mdb_cursor_open(w->txn, w->env->dbi[STORE_T_SEEN], &c)))
+		return false;
+	found = mdb_cursor_get(c, &k, &d, MDB_SET_RANGE) == 0 &&
+	    store_seen_key_parse(slice(k.mv_data, k.mv_size), &mailbox, &who, chunk) &&
+	    mailbox == b->id && slice_eq(who, login);
+	if (found) {
+		buf_clear(row);
+		buf_add(row, d.mv_data, d.mv_size);
+		writer_row_del_here(w, STORE_T_SEEN, c, &k);
+	}
+	mdb_cursor_close(c);
+	return found;
+}
+
+void
+writer_seen_leave(struct writer *w, const struct wbox *b, struct slice from, struct slice to)
+{
+	uint8_t key[STORE_SEEN_KEY];
+	struct buf row = { 0 };
+	uint32_t chunk;
+	bool passes = to.n &&
+	    !writer_row_get(w, STORE_T_SEEN, key, store_seen_key(key, b->id, to, STORE_SEEN_ALL)).p;
+
+	while (seen_take(w, b, from, &chunk, &row))
+		if (passes)
+			writer_row_put(w, STORE_T_SEEN, key, store_seen_key(key, b->id, to, chunk),
+			    row.p, row.n, 0);
+	buf_fini(&row);
+}
+
 /* ---- a mailbox that goes ------------------------------------------------------------------------- */
 
 /* Rows of a mailbox, as many as fn lets be.  True: it has no more. */

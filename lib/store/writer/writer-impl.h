@@ -283,6 +283,9 @@ bool writer_reply_if_acl_many(struct writer *w, struct store_job *j, struct wacc
     const char *name, bool itself);
 void writer_acl_inherit(struct writer *w, struct wbox *b); /* a new one, from the one above it */
 void writer_acl_forget(struct writer *w, const struct wbox *b); /* what it gives goes */
+/* What it gives to a login, or takes, goes over to another, or ("") goes.  False: it names it not. */
+bool writer_acl_leave(struct writer *w, struct wbox *b, struct slice from, struct slice to);
+void writer_annot_leave(struct writer *w, struct wbox *b, struct slice from, struct slice to);
 
 /* ---- annot.c: annotations; the writer's thread -------------------------------------------------- */
 /* know.c: what deliveries ask, and let the account remember. */
