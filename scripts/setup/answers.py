@@ -10,8 +10,8 @@ import confile
 import host
 
 LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-ROLES = ("all", "relay", "store", "proxy", "web")
-ACCOUNTS = {("relay",): "mta", ("store",): "store", ("proxy",): "mmp", ("web",): "mmp", ("proxy", "web"): "mmp"}
+ROLES = ("all", "relay", "store", "proxy", "web", "admin")
+ACCOUNTS = {("relay",): "mta", ("store",): "store", ("proxy",): "mmp", ("web",): "mmp", ("proxy", "web"): "mmp", ("admin",): "admind"}
 
 
 def not_domain(word):
@@ -112,15 +112,25 @@ class Answers:
         self.roles = ["store", "relay"] if "all" in roles else [r for r in ROLES if r in roles]
         if self.has("memd") and ("proxy" in roles or ("all" in roles and self.has("jmapd"))) and "web" not in roles:
             self.roles.append("web")
+        # The administrators' console, where the directory gets its account here, or has given its password already.
+        admin = os.path.join(self.etc, "admind.password")
+        if self.has("admind") and "all" in roles and "admin" not in self.roles and (self.options.directory != "existing" or os.path.exists(admin)):
+            self.roles.append("admin")
         self.one_host = "all" in roles
         lacking = [d for r in self.roles for d in host.NEEDED[r] if not host.program(d)]
         if lacking:
             raise host.Stop("--role: %s is not installed: apt install %s" % (
                 " and ".join(lacking), "tiermail" if self.one_host else " ".join("tiermail-" + {"web": "webmail"}.get(r, r) for r in self.roles)))
+        self.admin = admin if "admin" in self.roles and len(self.roles) > 1 else None
         self.directory = self.of("directory", "The directory: fresh, made here, or existing", "existing" if self.had("ldap.url") not in (
             "", "ldapi:///") else "fresh", lambda w: None if w in ("fresh", "existing") else "fresh or existing")
         self.url = self.of("ldap_url", "Its servers", self.had("ldap.url") or "ldapi:///", not_url) \
             if self.directory == "existing" else self.options.ldap_url or "ldapi:///"
+        if self.admin and self.directory == "existing" and not os.path.exists(admin):
+            if "admin" in roles:
+                raise host.Stop("--role admin: %s has to have the password of uid=admind in the directory" % admin, 64)
+            self.roles.remove("admin")
+            self.admin = None
         self.base = self.of("base", "The entry below which domains and users are", self.had("ldap.base") or
                             "dc=" + self.domain.replace(".", ",dc="), not_dn)
         self.account = ACCOUNTS.get(tuple(self.roles), "tiermail")

@@ -15,6 +15,7 @@ CONFIG = "cn=config"
 SIEVE = "sieve"  # sieved's account (conf/ldif/base.ldif)
 JMAP = "jmap"    # jmapd's
 PAB = "pab"      # of address books
+ADMIN = "admind"  # of administrators' changes
 BOOKS = "o=pab"  # where these are (pab.base)
 # What a service reads of users and domains, whatever else an entry has; the rest stands in the sample's rules.
 NEEDED = ("mailHost", "mailUserStatus", "inetUserStatus", "mailDeliveryOption", "mailAlternateAddress", "mailQuota",
@@ -441,6 +442,19 @@ def look(server, base):
     else:
         out.append(("OK", "users", "%s sees users" % who, ""))
     return out
+
+
+def look_acting(server, person):
+    """What an account may that acts for people: [(level, what, words, what to do)]"""
+    code, _ = server.whoami()
+    if code:
+        return [("FAIL", "accounts", "%s as %s: %s" % (server.url, server.dn, ldap.words_of(code)), "mend the password that its daemon has, or ldap.provider")]
+    if person is None:
+        return []
+    code, known = server.acts_for(person)
+    if code or not same_dn(known, person):
+        return [("FAIL", "accounts", "%s may not act for %s: %s" % (server.dn, person, ldap.words_of(code)), "tiermail-setup directory says what it needs")]
+    return [("OK", "accounts", "%s acts for people" % server.dn, "")]
 
 
 def unindexed(config, base):

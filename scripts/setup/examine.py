@@ -61,7 +61,7 @@ def units(site):
 
 
 TARGETS = {"store": ("tiermail-store.target",), "relay": ("tiermail-relay-in.target", "tiermail-relay-out.target"),
-           "proxy": ("tiermail-proxy.target",), "web": ("tiermail-web.target", "tiermail-proxy.target")}
+           "proxy": ("tiermail-proxy.target",), "web": ("tiermail-web.target", "tiermail-proxy.target"), "admin": ("tiermail-admin.target",)}
 
 
 def answers(site, daemon, line=b"ping"):
@@ -99,6 +99,37 @@ def accounts(site):
 def service_accounts(site):
     for (url, who), (password, base, starttls) in accounts(site).items():
         yield from directory.look(ldap.Server(url, who, password, starttls=starttls, ca=site.get("tls.ca")), base)
+
+
+# Who acts for people: daemon, section of its file, account
+ACTING = (("sieved", "directory", directory.SIEVE), ("jmapd", "directory", directory.JMAP), ("jmapd", "pab", directory.PAB),
+          ("lmtpd", "pab", directory.PAB), ("admind", "ldap", directory.ADMIN))
+
+
+def acting_accounts(site):
+    """{(url, dn): password}: who changes something in people's names, each once, where changes are made."""
+    found = {}
+    for d, section, name in ACTING:
+        settings, password = site.daemons.get(d, {}).get("", {}), site.secret(d, section + ".password") if d in site.daemons else ""
+        if password:
+            url = (settings.get("pab.url") if section == "pab" else "") or settings.get("ldap.provider") or settings.get("ldap.url", "ldapi:///")
+            dn = settings.get(section + (".bind_dn" if section == "ldap" else ".dn")) or directory.service_dn(settings["ldap.base"], name)
+            found[re.split(r"[\s,]+", url.strip())[0], dn] = password
+    return found
+
+
+def acting(site):
+    """Accounts that act for people do so, with nothing of their own; and who takes changes answers."""
+    starttls, ca, person = site.get("ldap.starttls") == "yes", site.get("tls.ca"), None
+    for (url, who), (password, base, _) in accounts(site).items():
+        found = ldap.Server(url, who, password, starttls=starttls, ca=ca).search(base, what="(&(objectClass=inetMailUser)(uid=*))", attrs=("1.1",), most=1)[1]
+        person = person or (found[0][0] if found else None)
+    for (url, dn), password in acting_accounts(site).items():
+        yield from directory.look_acting(ldap.Server(url, dn, password, starttls=starttls, ca=ca), person)
+    for url in site.get("ldap.provider").replace(",", " ").split():
+        code = ldap.Server(url, site.get("ldap.bind_dn"), site.secret("tiermail", "ldap.password"), starttls=starttls, ca=ca).whoami()[0]
+        yield ("FAIL", "provider", "%s: %s" % (url, ldap.words_of(code)), "passwords, scripts and books cannot be changed: mend ldap.provider, or that server") \
+            if code else ("OK", "provider", "%s takes changes" % url, "")
 
 
 def indexes(site):
@@ -316,7 +347,7 @@ def filters(site):
         yield "FAIL", "virus", "clamd does not answer at %s: mail waits at its senders" % clamd, "systemctl status clamav-daemon clamav-freshclam"
 
 
-QUESTIONS = (configuration, units, filters, errors, service_accounts, indexes, tls, clock, published, ports, modes, disk, delivery)
+QUESTIONS = (configuration, units, filters, errors, service_accounts, acting, indexes, tls, clock, published, ports, modes, disk, delivery)
 
 
 def examine(conf, filter_path=spam.PATH):

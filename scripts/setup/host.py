@@ -22,11 +22,13 @@ TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__
 DAEMONS = {
     "stored": ("store", "tm-store"), "lmtpd": ("store", "tm-lmtp"), "imapd": ("store", "tm-imap"),
     "pop3d": ("store", "tm-pop3"), "jmapd": ("store", "tm-jmap"), "sieved": ("store", "tm-sieve"),
-    "jobctl": ("relay", "tm-queue"), "smtp-relay": ("relay", "tm-relay"),
-    "mmpd": ("proxy", "tm-proxy"), "memd": ("web", "tm-web"),
+    "jobctl": ("relay", "tm-queue"), "smtp-relay": ("relay", "tm-relay"), "piped": ("relay", "tm-pipe"),
+    "mmpd": ("proxy", "tm-proxy"), "memd": ("web", "tm-web"), "admind": ("admin", "tm-admin"),
 }
-# Without which a host does not play that role; imapd, pop3d, jmapd and sieved come in packages of their own.
-NEEDED = {"store": ("stored", "lmtpd"), "relay": ("jobctl", "smtp-relay"), "proxy": ("mmpd",), "web": ("memd",)}
+# Without which a host does not play that role; imapd, pop3d, jmapd, sieved and piped come in packages of their own.
+NEEDED = {"store": ("stored", "lmtpd"), "relay": ("jobctl", "smtp-relay"), "proxy": ("mmpd",), "web": ("memd",), "admin": ("admind",)}
+# What their units give them.
+CAPABILITIES = {"piped": ("setuid", "setgid", "kill"), "stored": (), "jobctl": ()}
 
 
 class Stop(Exception):

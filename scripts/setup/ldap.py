@@ -8,7 +8,7 @@ import host
 
 AWAY, SIZE = 255, 4
 WORDS = {49: "wrong password or account", 32: "there is no such entry", 50: "not allowed", AWAY: "nobody answers",
-         34: "not a distinguished name", 13: "it wants TLS", 53: "refused"}
+         34: "not a distinguished name", 123: "not allowed (authzTo of the entry, olcAuthzPolicy)", 13: "it wants TLS", 53: "refused"}
 
 
 class Server:
@@ -39,6 +39,11 @@ class Server:
     def whoami(self):
         """(result code, DN)"""
         code, out, _ = self.call("ldapwhoami")
+        return code, out.strip().partition(":")[2]
+
+    def acts_for(self, dn):
+        """(result code, as whom it is known when it acts for `dn`): RFC 4370"""
+        code, out, _ = self.call("ldapwhoami", "-e", "!authzid=dn:" + dn)
         return code, out.strip().partition(":")[2]
 
     def search(self, base, scope="sub", what="(objectClass=*)", attrs=(), most=0, pages=0):

@@ -7,7 +7,9 @@ import re
 SERVICES = {
     "imaps": ("_imaps._tcp", 993), "imap": ("_imap._tcp", 143), "pop3s": ("_pop3s._tcp", 995), "pop3": ("_pop3._tcp", 110),
     "submissions": ("_submissions._tcp", 465), "submission": ("_submission._tcp", 587), "sieve": ("_sieve._tcp", 4190),
+    "jmap": ("_jmap._tcp", 443), "autodiscover": ("_autodiscover._tcp", 443),
 }
+AT_ONCE = ("sieve", "jmap", "autodiscover")  # that have one way alone
 
 
 def wanted(domain, hostname, mx, services, addresses=(), key=None):
@@ -26,8 +28,10 @@ def wanted(domain, hostname, mx, services, addresses=(), key=None):
         found.append((*key[:1], "TXT", key[1], "FAIL", "DKIM (RFC 6376): the key that the filter signs with"))
     for service, (name, port) in SERVICES.items():
         if service in services:
-            value = "%d 1 %d %s" % (0 if service.endswith("s") else 10, services[service] or port, hostname)
-            found.append(("%s.%s" % (name, domain), "SRV", value, "WARN", "mail clients (RFC 6186, RFC 8314)"))
+            value = "%d 1 %d %s" % (0 if service.endswith("s") or service in AT_ONCE else 10, services[service] or port, hostname)
+            found.append(("%s.%s" % (name, domain), "SRV", value, "WARN", "mail clients (RFC 6186, RFC 8314, RFC 8620, Outlook)"))
+    if "autodiscover" in services:
+        found.append(("autoconfig." + domain, "CNAME", hostname, "", "Thunderbird and others; the certificate has to have that name, too"))
     return found
 
 
@@ -45,7 +49,7 @@ def zone(domain, hostname, mx, services, addresses=(), key=None):
     """As lines of a zone file."""
     text, last = "", None
     for owner, kind, value, _, why in wanted(domain, hostname, mx, services, addresses, key):
-        value = quoted(value) if kind == "TXT" else value + "." if kind in ("MX", "SRV") else value
+        value = quoted(value) if kind == "TXT" else value + "." if kind in ("MX", "SRV", "CNAME") else value
         text += "" if why == last else "; %s\n" % why
         text += "%-40s IN %-5s %s\n" % (owner + ".", kind, value)
         last = why

@@ -24,10 +24,17 @@ class Site:
 
     def present(self):
         """Installed and configured.  A proxy beside the daemons that it stands in front of has their ports: it
-        counts when it runs; so does the web client, which needs more than its package's file."""
+        counts when it runs; so do those that need more than their package's file, until they have it."""
         found = [d for d in host.installed() if os.path.exists("%s/%s.conf" % (self.etc, d))]
         run = confile.get(self.conf, "rundir") or host.RUN
-        return [d for d in found if d not in ("mmpd", "memd") or "imapd" not in found or os.path.exists("%s/%s.ctl" % (run, d))]
+        alone = "imapd" not in found
+        wanted = {"mmpd": alone, "memd": alone, "admind": bool(self.own("admind", "ldap.bind_dn")),
+                  "piped": any(section == "channel pipe" for section, _ in confile.values(self.etc + "/channels.conf"))}
+        return [d for d in found if wanted.get(d, True) or os.path.exists("%s/%s.ctl" % (run, d))]
+
+    def own(self, daemon, key):
+        """Of a daemon's own file."""
+        return confile.get(os.path.join(self.etc, daemon + ".conf"), key)
 
     def get(self, key, default=""):
         for settings in self.daemons.values():
@@ -61,6 +68,10 @@ class Site:
         for _, _, address, _, service in self.listeners():
             if not address.startswith("unix:") and service in ("imap", "imaps", "pop3", "pop3s", "submission", "submissions", "sieve"):
                 found[service] = endpoint(address)[1]
+            elif service == "web":
+                found["jmap"] = endpoint(address)[1]
+                if any(section.startswith("autoconfig ") for section in self.daemons["memd"]):
+                    found["autodiscover"] = endpoint(address)[1]
         return found
 
     def mx(self):
@@ -70,6 +81,18 @@ class Site:
         """Of clients that talk to this host: of the private authority, if it has one."""
         ca = self.get("tls.ca")
         return ssl.create_default_context(cafile=ca or None)
+
+
+# service: what the name and the TLS of a listener are for it in the samples
+LISTENERS = {"imap": ("imap", "starttls"), "imaps": ("imaps", "implicit"), "pop3": ("pop3", "starttls"), "pop3s": ("pop3s", "implicit"),
+             "submission": ("submission", "starttls"), "submissions": ("submissions", "implicit")}
+
+
+def port_of(path, service):
+    """Of a daemon's file, or None."""
+    have, (name, tls) = confile.values(path), LISTENERS[service]
+    address = have.get(("listen " + name, "address"), "")
+    return endpoint(address)[1] if address and not address.startswith("unix:") and have.get(("listen " + name, "tls")) == tls else None
 
 
 def endpoint(address):

@@ -11,7 +11,7 @@ import tm
 tm.need("slapd", "ldapadd", "openssl", "nsd")
 SETUP = os.path.join(tm.TOP, "scripts/setup/tiermail-setup")
 DOMAIN, HOST, BASE = "example.org", "mail.example.org", "dc=example,dc=org"
-DAEMONS = ("stored", "lmtpd", "imapd", "pop3d", "jmapd", "sieved", "jobctl", "smtp-relay", "memd")
+DAEMONS = ("stored", "lmtpd", "imapd", "pop3d", "jmapd", "sieved", "jobctl", "smtp-relay", "memd", "admind", "piped")
 top = tm.tempdir()
 etc, ldapi, running = top + "/etc", "ldapi://" + (top + "/ldapi").replace("/", "%2F"), {}
 CONF = etc + "/tiermail.conf"
@@ -135,12 +135,14 @@ try:
     os.umask(0o027)  # as a careful root has it
     for n in (*DAEMONS, "channels", "channel-master"):
         shutil.copy(f"{tm.TOP}/conf/{n}.conf", etc)
-    port = {n: tm.free_port() for n in ("25", "587", "465", "143", "993", "110", "995", "4190", "8443", "443")}
-    for n in ("imapd", "pop3d", "jmapd", "sieved", "smtp-relay", "memd"):
+    port = {n: tm.free_port() for n in ("25", "587", "465", "143", "993", "110", "995", "4190", "8443", "443", "8444")}
+    for n in ("imapd", "pop3d", "jmapd", "sieved", "smtp-relay", "memd", "admind"):
         conf = text_of(f"{etc}/{n}.conf")
         for p, q in port.items():
             conf = conf.replace(f"address = *:{p}\n", f"address = 127.0.0.1:{q}\n")
         conf = conf.replace("#port = 8443\n", f"port = {port['8443']}\n").replace("#www = /usr/share/tiermail/www\t", f"www = {tm.TOP}/cmd/memd/www\t")
+        conf = conf.replace("#www = /usr/share/tiermail/console\t", f"www = {os.path.dirname(tm.BINDIR)}/console\t")
+        conf = conf.replace("#file = /var/log/tiermail/admin.audit", f"file = {top}/admin.audit")
         put(f"{etc}/{n}.conf", conf)
     sample = text_of(f"{tm.TOP}/conf/tiermail.conf")
     put(CONF, f"# kept: the administrator's words\nprefix = {top}\nrundir = {top}/run\nqueue = {top}/queue\nstore = {top}/store\n"
@@ -163,11 +165,11 @@ try:
     tm.ok("# kept: the administrator's words" in text_of(CONF) and f"\n-#hostname =" in r.stdout and f"\n+hostname = {HOST}" in r.stdout,
           "the configuration is edited, and the changes are shown")
     secrets = [p for p in tree() if p.endswith((".password", ".key", "key.pem"))]
-    tm.is_((len(secrets), [p for p in secrets if os.stat(p).st_mode & 0o007]), (8, []), "secrets are in files that others cannot read")
+    tm.is_((len(secrets), [p for p in secrets if os.stat(p).st_mode & 0o007]), (9, []), "secrets are in files that others cannot read")
     password = text_of(f"{etc}/anna@{DOMAIN}.password")
     tm.ok(password not in r.stdout and text_of(etc + "/ldap.password") not in r.stdout, "and nowhere else")
     tm.ok(text_of(etc + "/sieve.password") not in (r.stdout, text_of(etc + "/ldap.password")), "nor sieved's, which is another one")
-    tm.ok(len({text_of(f"{etc}/{n}.password") for n in ("ldap", "sieve", "jmap", "pab")}) == 4, "and jmapd's, another again")
+    tm.ok(len({text_of(f"{etc}/{n}.password") for n in ("ldap", "sieve", "jmap", "pab", "admind")}) == 5, "and jmapd's and admind's, others again")
     tm.is_(text_of(etc + "/aliases").split("\n")[1], f"root:\t\tanna@{DOMAIN}", "root's mail has a reader")
     for d in DAEMONS:
         start(d)
@@ -199,6 +201,14 @@ try:
                   f"Authorization: Basic {base64.b64encode(b'anna:' + password.strip().encode()).decode()}\r\n\r\n{ask}".encode())
         got = b"".join(iter(lambda: s.recv(4096), b"")).decode()
     tm.ok('"created":{"a":{"id":"c' in got, "she has an address book, in its own database") or tm.diag(got)
+
+    # ---- what mail programs are told, and the console
+    tm.ok(f"[autoconfig *]\nservices = imaps://{HOST}:{port['993']} imap://{HOST}:{port['143']} pop3s://{HOST}:{port['995']} pop3://{HOST}:{port['110']} "
+          f"submissions://{HOST}:{port['465']} submission://{HOST}:{port['587']}" in text_of(etc + "/memd.conf"), "memd tells mail programs of its listeners")
+    r = run("curl", "-sS", "--cacert", etc + "/tls/ca.pem", "--resolve", f"{HOST}:{port['443']}:127.0.0.1", f"https://{HOST}:{port['443']}/mail/config-v1.1.xml?emailaddress=anna@{DOMAIN}")
+    tm.ok(f"<hostname>{HOST}</hostname>\n<port>{port['993']}</port>" in r.stdout, "as they ask it") or tm.diag(said(r))
+    r = run("curl", "-sS", "--cacert", etc + "/tls/ca.pem", "--resolve", f"{HOST}:{port['8444']}:127.0.0.1", "-u", "anna:" + password.strip(), f"https://{HOST}:{port['8444']}/api/v1/me")
+    tm.ok(f'"anna@{DOMAIN}"' in r.stdout, "admind knows her") or tm.diag(said(r))
 
     # ---- again
     before, entries = tree(), slapcat()
@@ -276,10 +286,12 @@ try:
         or tm.diag(zone + str(findings()))
     found, code = findings()
     tm.is_([f for f in found if f[0] == "FAIL"], [], "check: nothing fails")
-    tm.is_({w: worst(w, found) for w in ("configuration", "running", "directory", "domains", "users", "certificate", "ports", "modes", "delivery")},
-           {w: "OK" for w in ("configuration", "running", "directory", "domains", "users", "certificate", "ports", "modes", "delivery")},
+    tm.is_({w: worst(w, found) for w in ("configuration", "running", "directory", "domains", "users", "accounts", "certificate", "ports", "modes", "delivery")},
+           {w: "OK" for w in ("configuration", "running", "directory", "domains", "users", "accounts", "certificate", "ports", "modes", "delivery")},
            "check: all is well")
-    tm.is_(sum(w == "ports" for _, w, _ in found), 12, "each listener was asked")
+    tm.is_(sum(w == "ports" for _, w, _ in found), 14, "each listener was asked")
+    tm.is_(sorted(w.split(",")[0] for _, what, w in found if what == "accounts"), ["uid=" + n for n in ("admind", "jmap", "pab", "sieve")], "each account that acts for people was tried")
+    tm.ok(f"_jmap._tcp.{DOMAIN}." in zone and f"_autodiscover._tcp.{DOMAIN}." in zone and f"autoconfig.{DOMAIN}." in zone, "the records lead to memd")
     tm.is_(code, 1 if any(f[0] == "WARN" for f in found) else 0, "its exit code")
     tm.is_(setup("check").stdout.count("\nOK ") + 1, sum(f[0] == "OK" for f in found), "in words too")
 
@@ -301,6 +313,16 @@ try:
     put(etc + "/ldap.password", "wrong")
     fault("directory", "FAIL", "wrong password or account")
     put(etc + "/ldap.password", service)
+    service = text_of(etc + "/sieve.password")
+    put(etc + "/sieve.password", "wrong")
+    fault("accounts", "FAIL", f"as uid=sieve,ou=services,{BASE}: wrong password or account")
+    put(etc + "/sieve.password", service)
+    run("ldapmodify", "-Q", "-Y", "EXTERNAL", "-H", ldapi, text=f"dn: uid=jmap,ou=services,{BASE}\nchangetype: modify\nreplace: authzTo\nauthzTo: dn.regex:^uid=x,{BASE}$\n")
+    fault("accounts", "FAIL", f"uid=jmap,ou=services,{BASE} may not act for uid=anna,")
+    run("ldapmodify", "-Q", "-Y", "EXTERNAL", "-H", ldapi, text=f"dn: uid=jmap,ou=services,{BASE}\nchangetype: modify\nreplace: authzTo\nauthzTo: dn.regex:^uid=[^,]+,ou=People,o=[^,]+,{BASE}$\n")
+    put(CONF, good.replace("#provider =", "provider = ldap://127.0.0.1:1"))
+    fault("provider", "FAIL", "ldap://127.0.0.1:1: nobody answers")
+    put(CONF, good)
     put(CONF, good.replace(f"base = {BASE}", "base = dc=exampel,dc=org"))
     fault("base", "FAIL", "dc=exampel,dc=org: there is no such entry")
     put(CONF, good.replace(f"base = {BASE}", f"base = ou=People,o={DOMAIN},{BASE}"))
@@ -343,7 +365,8 @@ try:
     os.unlink(ETC2 + "/ldap.password")
     os.unlink(ETC2 + "/sieve.password")
     os.unlink(ETC2 + "/jmap.password")
-    for name in ("sieved.conf", "jmapd.conf", "memd.conf"):
+    os.unlink(ETC2 + "/admind.password")
+    for name in ("sieved.conf", "jmapd.conf", "memd.conf", "admind.conf"):
         shutil.copy(f"{tm.TOP}/conf/{name}", ETC2)
     put(ETC2 + "/tiermail.conf", f"prefix = {top}/two\nlibexec = {tm.BINDIR}\n" + sample)
     put(top + "/service.password", "of the service\n")
@@ -377,6 +400,7 @@ try:
     r = setup(*uni, *more)
     tm.is_((r.returncode, r.stderr), (0, ""), "then it is") or tm.diag(r.stdout)
     tm.ok(f"password = file:{ETC2}/sieve.password" in text_of(ETC2 + "/sieved.conf"), "with the password of scripts, where there is one")
+    tm.ok("\nbind_dn" not in text_of(ETC2 + "/admind.conf"), "no console, where the directory has given it no account")
     tm.ok(f"password = file:{ETC2}/jmap.password" in text_of(ETC2 + "/jmapd.conf"), "and of vacations")
     r = run(tm.BINDIR + "/mtatest", "-c", CONF, "-j", "expand", "jo@uni.test")
     tm.ok(r.returncode == 0 and json.loads(r.stdout)["recipients"][0]["host"] == HOST, "and its people get mail") or tm.diag(said(r))

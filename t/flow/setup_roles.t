@@ -61,7 +61,7 @@ def effective(etc, daemon):
 
 # ---- the roles
 R, S, P = f"relay1.{D},relay2.{D}", f"store1.{D} store2.{D}", f"mmp1.{D}"
-ROLES = {"relay": ("--stores", S, "--proxies", P), "store": ("--relays", R, "--proxies", P), "proxy": ("--relays", R)}
+ROLES = {"relay": ("--stores", S, "--proxies", P), "store": ("--relays", R, "--proxies", P), "proxy": ("--relays", R), "admin": ("--stores", S)}
 etcs = {}
 for role, hosts in ROLES.items():
     etc = etcs[role] = folder(role)
@@ -87,6 +87,9 @@ tm.is_([effective(etcs["store"], d)[""]["auth.proxies"].split() for d in ("imapd
 proxy = effective(etcs["proxy"], "mmpd")
 tm.is_((proxy[""]["submission.relays"].replace(",", " ").split(), proxy["listen submission"]["role"]), (R.split(","), "submission"), "a proxy knows the relays")
 tm.is_((effective(etcs["store"], "jmapd")[""]["auth.proxies"].split(), effective(etcs["store"], "jmapd")["listen jmap"]["peer_certificate"]), ([P], "ask"), "by JMAP too")
+admin = effective(etcs["admin"], "admind")
+tm.ok(admin[""]["place.hosts"].split() == S.split() and admin[""]["ldap.bind_dn"] == WHO and os.path.exists(admin[""]["session.keys"]),
+      "a console knows the stores on which mailboxes can be, and asks as the account that it was given")
 KEYS = etcs["proxy"] + "/web.keys"
 tm.ok(effective(etcs["proxy"], "memd")[""]["session.keys"] == KEYS and re.fullmatch(r"[0-9a-f]{64}\n", open(KEYS).read()) and stat.S_IMODE(os.stat(KEYS).st_mode) == 0o640,
       "a proxy has a key that seals sessions of the web client, for the daemons alone")
