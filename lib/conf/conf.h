@@ -13,16 +13,16 @@
 #include "base/buf.h"
 
 enum conf_type {
-	CONF_STR,    /* char *; heap, owned by the conf */
-	CONF_BOOL,   /* bool: yes|no|true|false|on|off */
-	CONF_INT,    /* int64_t, min..max */
-	CONF_SIZE,   /* int64_t bytes: 10, 4K, 25M, 1G; min..max */
-	CONF_TIME,   /* int64_t milliseconds: 500ms, 30s, 5m, 4h, 5d; min..max are ms */
-	CONF_LIST,   /* char **, NULL-terminated; words separated by white space or commas */
-	CONF_ENUM,   /* int: index in `choices` */
-	CONF_PATH,   /* char *; relative paths are resolved against `prefix` of tiermail.conf */
-	CONF_SECRET, /* char *; never printed; `file:PATH` reads the first line of a file */
-	CONF_MODE,   /* int64_t, octal file mode */
+	CONF_STR,  /* char *; heap, owned by the conf */
+	CONF_BOOL, /* bool: yes|no|true|false|on|off */
+	CONF_INT,  /* int64_t, min..max */
+	CONF_SIZE, /* int64_t bytes: 10, 4K, 25M, 1G; min..max */
+	CONF_TIME, /* int64_t milliseconds: 500ms, 30s, 5m, 4h, 5d; min..max are ms */
+	CONF_LIST, /* char **, NULL-terminated; words separated by white space or commas */
+	CONF_ENUM, /* int: index in `choices` */
+	CONF_PATH, /* char *; relative paths are resolved against `prefix` of tiermail.conf */
+	CONF_SECRET, /* char *; never printed; `file:PATH` and `credential:NAME` read the first line of a file */
+	CONF_MODE, /* int64_t, octal file mode */
 };
 enum conf_when { RESTART, RELOAD }; /* what it takes for a change to act */
 

@@ -243,20 +243,36 @@ conf_leave_secrets(void)
 	secrets_left = true;
 }
 
-/* `file:PATH` reads the first line of a file; PATH as any path. */
+/* The file of a secret, or NULL: it is none of a file.  A credential is where systemd.exec(5) has put it for this
+ * process, and otherwise, as for root with -n, where systemd takes it from. */
+static char *
+secret_path(struct slice s, const char *prefix)
+{
+	const char *folder = getenv("CREDENTIALS_DIRECTORY");
+
+	if (slice_starts(s, S("credential:"))) {
+		s = slice_from(s, strlen("credential:"));
+		return folder && *folder ? mem_printf("%s/" SFMT, folder, SARG(s)) :
+					   mem_printf("%s/etc/credstore/" SFMT, prefix, SARG(s));
+	}
+	if (!slice_starts(s, S("file:")))
+		return NULL;
+	s = slice_from(s, strlen("file:"));
+	return s.n && s.p[0] == '/' ? mem_strn(s.p, s.n) : mem_printf("%s/" SFMT, prefix, SARG(s));
+}
+
+/* `file:PATH` and `credential:NAME` read the first line of a file; PATH as any path. */
 static int
 parse_secret(struct slice s, const char *prefix, struct conf_value *v, char **why)
 {
 	char line[1024];
-	char *path;
+	char *path = secret_path(s, prefix);
 	FILE *f;
 
-	if (!slice_starts(s, S("file:"))) {
+	if (!path) {
 		v->str = mem_strn(s.p, s.n);
 		return 0;
 	}
-	s = slice_from(s, 5);
-	path = s.n && s.p[0] == '/' ? mem_strn(s.p, s.n) : mem_printf("%s/" SFMT, prefix, SARG(s));
 	if (secrets_left && access(path, R_OK) < 0) {
 		v->str = mem_str("");
 		free(path);

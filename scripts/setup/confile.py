@@ -1,8 +1,11 @@
 """Reads and edits the suite's configuration files as text, so that an administrator's comments, order and
 further keys stay: a key that is shown in a comment becomes a line there, a missing one goes to the end of
 its section.  The syntax is that of tiermail.conf(5); what a key means, the daemons say (-n)."""
+import contextlib
 import os
+import pwd
 import re
+import tempfile
 
 import host
 
@@ -125,10 +128,35 @@ def changed(path, settings):
     return text, conflicts
 
 
+def secret_file(value, conf):
+    """Where a secret's value says that it is, or None."""
+    if value.startswith("credential:"):
+        return "%s/etc/credstore/%s" % (get(conf, "prefix"), value[11:])
+    return value[5:] if value.startswith("file:") else None
+
+
+@contextlib.contextmanager
+def credentials(conf, own, who):
+    """What systemd would give the unit of a daemon: {} or the environment with a folder of them, for `who` to read."""
+    names = [v for path in (conf, own) for v in values(path).values() if v.startswith("credential:")]
+    if not names or not who:
+        yield {}
+        return
+    with tempfile.TemporaryDirectory(prefix="tiermail-setup.") as d:
+        for value in names:
+            text = host.read(secret_file(value, conf))
+            if text is not None:
+                host.put(os.path.join(d, value[11:]), text, 0o400, owner=pwd.getpwuid(who["user"]), said=False)
+        os.chown(d, who["user"], -1)
+        yield {"env": {**os.environ, "LC_ALL": "C.UTF-8", "CREDENTIALS_DIRECTORY": d}}
+
+
 def effective(daemon, conf, who=None):
     """(what DAEMON -n prints: {section: {key: value}}, or None when it is refused; what it complains of), run as
     `who`, keywords of subprocess."""
-    code, out, err = host.run([host.program(daemon), "-n", "-c", os.path.join(os.path.dirname(conf), daemon + ".conf")], **(who or {}))
+    own = os.path.join(os.path.dirname(conf), daemon + ".conf")
+    with credentials(conf, own, who) as how:
+        code, out, err = host.run([host.program(daemon), "-n", "-c", own], **(who or {}), **how)
     found, section = {"": {}}, ""
     for line in out.split("\n"):
         m = re.match(r"\[(.+)\]$", line)

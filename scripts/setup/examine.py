@@ -266,8 +266,8 @@ def domains(site):
 def secrets_of(site):
     for d in ("tiermail", *site.daemons):
         for key, value in confile.values(os.path.join(site.etc, d + ".conf")).items():
-            if value.startswith("file:"):
-                yield value[5:]
+            if confile.secret_file(value, site.conf):
+                yield confile.secret_file(value, site.conf)
             elif key[1] in ("tls.key", "key") and os.path.isabs(value):
                 yield value
     if os.path.isdir(os.path.join(site.etc, "ca")):

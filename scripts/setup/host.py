@@ -146,14 +146,15 @@ def folder(path, mode=0o755, owner=None):
         os.chown(path, owner.pw_uid, owner.pw_gid)
 
 
-def put(path, text, mode, shared=True, owner=None):
+def put(path, text, mode, shared=True, owner=None, said=True):
     """Writes a file as a whole, root's or `owner`'s and, when `shared`, for the daemons' group; True when that changed it.
     The mode and owner of one that is there stay.  What somebody else has laid in the way of the new one, who may write
     into the folder, is not followed."""
     old = read(path)
     if old == text:
         return False
-    act("%s %s" % ("writes" if old is None else "changes", path))
+    if said:
+        act("%s %s" % ("writes" if old is None else "changes", path))
     if os.path.lexists(path + ".new"):
         os.unlink(path + ".new")
     with open(path + ".new", "w", encoding="utf-8", errors="surrogateescape",

@@ -46,9 +46,8 @@ class Site:
         """Of a daemon's own file or of tiermail.conf; -n does not tell it."""
         own = os.path.join(self.etc, daemon + ".conf")
         value = confile.get(own, key) or confile.get(self.conf, key)
-        if value.startswith("file:"):
-            value = (host.read(value[5:]) or "").split("\n")[0]
-        return value
+        path = confile.secret_file(value, self.conf)
+        return (host.read(path) or "").split("\n")[0] if path else value
 
     def listeners(self):
         """[(daemon, name, address, tls, service or "")]"""

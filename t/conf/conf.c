@@ -243,6 +243,17 @@ test_include(void)
 	snprintf(text, sizeof(text), "secret = file:%s/word\n", dir);
 	good(text);
 	is(c.secret, "hidden words", "a secret from a file");
+	setenv("CREDENTIALS_DIRECTORY", dir, 1);
+	good("secret = credential:word\n");
+	is(c.secret, "hidden words", "a credential of the unit");
+	setenv("CREDENTIALS_DIRECTORY", "", 1);
+	bad("secret = credential:tiermail.no-such\n",
+	    "own.conf:1: secret = ...: cannot read /etc/credstore/tiermail.no-such: No such file "
+	    "or directory");
+	unsetenv("CREDENTIALS_DIRECTORY");
+	bad("secret = credential:tiermail.no-such\n",
+	    "own.conf:1: secret = ...: cannot read /etc/credstore/tiermail.no-such: No such file "
+	    "or directory");
 }
 
 static void
