@@ -240,6 +240,7 @@ deb:
 	scripts/deps build deb
 	scripts/deb '$(B)/deb'
 check-deb: deb
+	t/deb/lintian.t '$(B)/deb'
 	t/deb/packages.t '$(B)/deb'
 
 check-boot: deb

@@ -10,28 +10,21 @@ Wants root, debootstrap and Debian's archive; the new root is made in TMPDIR (/v
 namespace of its own is where its ports are.  The bare Debian is kept in DEB_CACHE
 (/var/tmp/tiermail-deb-root.tar) for the next time; remove it to have a new one.  systemd does not run there:
 what it does with a unit is done by setpriv(1)."""
-import glob, hashlib, json, os, shutil, signal, subprocess, sys, tempfile, time
+import hashlib, os, signal, sys, time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../flow")]
 import tm
 import debian
-from debian import run
+from debian import BASE, DOMAIN, HOST, SECRET, SETUP, Root
 
 DEBS = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else os.path.join(tm.TOP, "build/deb"))
-CACHE = os.environ.get("DEB_CACHE", "/var/tmp/tiermail-deb-root.tar")
-WITH = "slapd,ldap-utils,curl,openssl,python3"
-STRANGER = "swaks libnet-ssleay-perl"  # what debootstrap cannot resolve
-DOMAIN, HOST, BASE, SECRET = "example.org", "mail.example.org", "dc=example,dc=org", "a secret of this test"
-DAEMONS = ("stored", "lmtpd", "imapd", "pop3d", "jmapd", "sieved", "jobctl", "smtp-relay")
+DAEMONS = ("stored", "lmtpd", "imapd", "pop3d", "jmapd", "sieved", "jobctl", "smtp-relay", "piped", "memd", "admind", "mmpd")
 
-if os.getuid() != 0:
-    tm.skip_all("only root can make a root")
-if not shutil.which("debootstrap"):
-    tm.skip_all("no debootstrap here")
-if not glob.glob(DEBS + "/tiermail_*.deb"):
-    tm.skip_all(f"no packages in {DEBS}: make deb")
-top = tempfile.mkdtemp(prefix="tm-deb-", dir=os.environ.get("TMPDIR", "/var/tmp"))
-root, children, space = top + "/root", {}, None
+debian.can(DEBS)
+box = Root()
+root, shell, inside, put, text_of, unit, start, stop, runs, read_mail, check = (
+    box.path, box.shell, box.inside, box.put, box.text_of, box.unit, box.start, box.stop, box.runs, box.read_mail, box.check)
+children = box.children
 clock = time.monotonic()
 
 
@@ -42,38 +35,9 @@ def lap(what):
     clock = time.monotonic()
 
 
-def inside(*argv, **how):
-    """A command in the new root, on its own network"""
-    return run(*ENTER, "chroot", root, *argv, **how)
-
-
-def shell(line, **how):
-    return inside("sh", "-c", "export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8; " + line, **how)
-
-
-def put(path, text, mode=0o644):
-    with open(root + path, "w") as f:
-        f.write(text)
-    os.chmod(root + path, mode)
-
-
-def text_of(path):
-    with open(root + path) as f:
-        return f.read()
-
-
 def ours():
     """Processes of the daemons that live in the new root."""
-    found = []
-    for p in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{p}/comm") as f:
-                name = f.read().strip()
-            if name in (*DAEMONS, "channel-master") and os.readlink(f"/proc/{p}/root") == root:
-                found.append(name)
-        except OSError:
-            pass
-    return found
+    return [name for name in box.processes().values() if name in (*DAEMONS, "channel-master")]
 
 
 def settled():
@@ -87,75 +51,10 @@ def settled():
     return found, shell(f"slapcat -b {BASE}").stdout
 
 
-def unit(name):
-    """What the unit of a daemon and, behind it, the drop-ins say of [Service]; the last one of a key"""
-    said, where = {}, "/lib/systemd/system/"
-    drops = [f[len(root):] for d in ("tiermail-.service.d", f"tiermail-{name}.service.d") for f in glob.glob(f"{root}{where}{d}/*.conf")]
-    for path in (f"{where}tiermail-{name}.service", *sorted(drops, key=os.path.basename)):
-        part = ""
-        with open(root + path) as f:
-            for line in f:
-                line = line.strip()
-                part = line if line.startswith("[") else part
-                if part == "[Service]" and "=" in line and line[0] != "#":
-                    key, value = line.split("=", 1)
-                    said.setdefault(key, value) if key == "ExecReload" else said.__setitem__(key, value)
-    return said
-
-
-def start(name):
-    u = unit(name)
-    caps = ["--ambient-caps", "+net_bind_service", "--inh-caps", "+net_bind_service"] \
-        if "CAP_NET_BIND_SERVICE" in u["AmbientCapabilities"] else []
-    log = open(f"{root}/var/log/{name}.log", "a")
-    children[name] = subprocess.Popen(
-        [*ENTER, "chroot", root, "setpriv", "--reuid", u["User"],
-         "--regid", u["Group"], "--clear-groups", "--no-new-privs", *caps, *u["ExecStart"].split()],
-        stdout=log, stderr=log, stdin=subprocess.DEVNULL, umask=int(u["UMask"], 8))
-
-
-def stop(name):
-    p = children.pop(name)
-    p.terminate()
-    return p.wait(60)
-
-
-def runs(name):
-    r = shell(f"test -S /run/tiermail/{name}.ctl && cat /run/tiermail/{name}.pid", check=False)
-    return r.returncode == 0 and r.stdout.strip().isdigit()
-
-
-def read_mail(user="anna"):
-    """Subjects of the INBOX, by IMAP with STARTTLS, as curl and a stranger's client see them"""
-    return shell(f"curl -sS --cacert /etc/tiermail/tls/ca.pem --ssl-reqd -u '{user}@{DOMAIN}:{SECRET}' 'imap://{HOST}/INBOX' "
-                 "-X 'FETCH 1:* (BODY.PEEK[HEADER.FIELDS (SUBJECT)])' -v 2>&1 "
-                 "| sed -n 's/^.*Subject: \\(.*\\)\\r*$/\\1/p'", check=False).stdout.replace("\r", "").split("\n")[:-1]
-
-
-def check():
-    """{question: worst level} of tiermail-setup check"""
-    r = shell("tiermail-setup check --json", check=False)
-    found = {}
-    for f in map(json.loads, r.stdout.splitlines()):
-        found[f["what"]] = max(found.get(f["what"], ""), f["level"], key=["", "OK", "WARN", "FAIL"].index)
-    return found, r.stdout
-
-
 try:
     # ---- a Debian that has nothing
-    debian.bare(root, CACHE, WITH, STRANGER)
-    put("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", 0o755)
-    put("/etc/hosts", f"127.0.0.1 localhost {HOST}\n")
-    # Ports and mounts that end with this test, however it ends.
-    space = subprocess.Popen(["unshare", "--net", "--mount", "setpriv", "--pdeathsig", "KILL", "sh", "-c",
-                              f"ip link set lo up && mount -t proc proc {root}/proc && echo ready && exec sleep infinity"],
-                             stdout=subprocess.PIPE, text=True)
-    if space.stdout.readline() != "ready\n":
-        tm.skip_all("no namespaces here")
-    ENTER = ["nsenter", f"--net=/proc/{space.pid}/ns/net", f"--mount=/proc/{space.pid}/ns/mnt", "--"]
-    for d in glob.glob(DEBS + "/*.deb"):
-        if "dbgsym" not in d:
-            shutil.copy(d, root + "/root")
+    box.make()
+    box.copy(DEBS, "/root")
     # The archive is reached from outside: what the packages need, and then they.
     lap("a bare Debian, with slapd")
     r = debian.install(root, "/root/*.deb")
@@ -163,29 +62,27 @@ try:
     lap("apt install ./tiermail*.deb")
 
     # ---- as tiermail-install(7) says
-    # As its init script does, which would take another root's slapd for its own.
-    children["slapd"] = subprocess.Popen([*ENTER, "chroot", root, "slapd", "-d", "0", "-h", "ldap:/// ldapi:///", "-u", "openldap",
-                                          "-g", "openldap", "-F", "/etc/ldap/slapd.d"], stderr=subprocess.DEVNULL)
-    tm.wait_for(lambda: shell("ldapwhoami -Q -Y EXTERNAL -H ldapi:///", check=False).returncode == 0, what="slapd")
+    box.slapd()
     put("/root/secret", SECRET + "\n", 0o600)
-    SETUP = (f"tiermail-setup --yes --domain {DOMAIN} --hostname {HOST} --role all --directory fresh --self-made --user anna "
-             "--user-password-file /root/secret")
     r = shell(SETUP)
     tm.is_((r.returncode, r.stderr), (0, ""), "tiermail-setup makes a mail host of it")
-    tm.ok(all(f"/usr/sbin/{d} -c /etc/tiermail/{d}.conf" in r.stdout for d in DAEMONS), "says what to start where there is no systemd")
+    tm.ok(all(f"/usr/sbin/{d} -c /etc/tiermail/{d}.conf" in r.stdout for d in DAEMONS if d != "mmpd"), "says what to start where there is no systemd")
     tm.ok(f"{DOMAIN}." in r.stdout and " IN MX " in r.stdout, "and what to publish")
     lap("tiermail-setup")
+    # The proxy in front of them, as far as that goes on one host: at other ports.
+    text = text_of("/etc/tiermail/mmpd.conf")
+    for port in (143, 993, 110, 995):
+        text = text.replace(f"address = *:{port}\n", f"address = *:{port + 1000}\n")
+    put("/etc/tiermail/mmpd.conf", text + f"\n[host *]\naddress = 127.0.0.1\ncertificate_name = {HOST}\n", 0o640)
+    for d in ("imapd", "pop3d"):
+        text = text_of(f"/etc/tiermail/{d}.conf").replace("tls = implicit\n", "tls = implicit\npeer_certificate = ask\n")
+        put(f"/etc/tiermail/{d}.conf", text + f"\n[auth]\nproxies = {HOST}\n", 0o640)
     for d in DAEMONS:
         r = inside(f"/usr/sbin/{d}", "-n", check=False)
         tm.is_((r.returncode, r.stderr), (0, ""), f"{d} -n finds nothing wrong")
-    for d in DAEMONS:
-        start(d)
-    for d in DAEMONS:
-        if not tm.ok(tm.wait_for(lambda: runs(d)), f"{d} runs as its unit says"):
-            with open(f"{root}/var/log/{d}.log") as f:
-                tm.diag(f.read()[-2000:])
+    box.starts(DAEMONS)
     r = shell("tiermail-setup test --user anna --user-password-file /root/secret", check=False)
-    tm.is_((r.returncode, r.stdout.count("ok  "), r.stderr), (0, 3, ""), "the first user sends, reads, and gets a report back")
+    tm.is_((r.returncode, r.stdout.count("ok  "), r.stderr), (0, 4, ""), "the first user sends, reads, and gets a report back")
     lap("started, and a message there and back")
     levels, said = check()
     tm.is_(sorted(w for w, level in levels.items() if level == "FAIL"), [], "tiermail-setup check: nothing fails") or tm.diag(said)
@@ -217,6 +114,13 @@ ldappasswd -Q -Y EXTERNAL -H ldapi:/// -s '{SECRET}' uid=ben,ou=People,o={DOMAIN
     if not tm.ok(tm.wait_for(lambda: set(read_mail()) == want), "and all are read"):
         tm.diag(read_mail())
         tm.diag(shell("mailq; tail -n 5 /var/log/*.log", check=False).stdout)
+    tm.is_(set(read_mail(port=1143)), want, "by the proxy too")
+    r = shell(f"curl -sS --cacert /etc/tiermail/tls/ca.pem -u 'anna@{DOMAIN}:{SECRET}' https://{HOST}/.well-known/jmap", check=False)
+    tm.ok(f'"anna@{DOMAIN}"' in r.stdout, "and by the web") or tm.diag(r.stdout + r.stderr)
+    r = shell(f"curl -sS --cacert /etc/tiermail/tls/ca.pem 'https://{HOST}/mail/config-v1.1.xml?emailaddress=anna@{DOMAIN}'", check=False)
+    tm.ok(f"<hostname>{HOST}</hostname>\n<port>993</port>" in r.stdout, "a mail program finds the servers") or tm.diag(r.stdout + r.stderr)
+    r = shell(f"curl -sS --cacert /etc/tiermail/tls/ca.pem -u 'anna@{DOMAIN}:{SECRET}' https://{HOST}:8444/api/v1/me", check=False)
+    tm.ok(f'"anna@{DOMAIN}"' in r.stdout, "the console's API knows her") or tm.diag(r.stdout + r.stderr)
     tm.is_(inside("su", "joe", "-c", "mailq").stdout, "the queue is empty\n", "mailq of an ordinary user")
     tm.is_(sorted({shell(f"stat -c %U /proc/{children[d].pid}").stdout.strip() for d in DAEMONS} & {"root"}), [],
            "nothing of it is root's")
@@ -257,14 +161,61 @@ ldappasswd -Q -Y EXTERNAL -H ldapi:/// -s '{SECRET}' uid=ben,ou=People,o={DOMAIN
     r = shell("dpkg --force-confold -i /root/*.deb", check=False)
     tm.is_(r.returncode, 0, "the packages install over themselves")
     tm.ok(f"hostname = {HOST}" in text_of("/etc/tiermail/tiermail.conf") and "bytes = 1G" in text_of("/etc/tiermail/tiermail.conf"), "the configuration is kept")
+    # ---- passwords that only their own daemon sees
+    tm.is_(box.to_credstore().returncode, 0, "the services' passwords go to the credentials of their units")
+    tm.is_(shell("grep -rlE '^[a-z_. ]+= *file:.*[.]password' /etc/tiermail; setpriv --reuid tm-imap --regid tiermail --clear-groups cat /etc/credstore/*", check=False).stdout, "",
+           "where no daemon reads another's")
     for d in DAEMONS:
         start(d)
     want.add("in the queue")
     tm.ok(tm.wait_for(lambda: set(read_mail()) == want), "queue and store go on") or tm.diag(read_mail())
     tm.is_([w for w, level in check()[0].items() if level == "FAIL"], [], "and check finds nothing that fails")
+    levels, said = check()
+    tm.is_(shell(f"setpriv --reuid tm-store --regid tiermail --clear-groups storectl list anna@{DOMAIN}", check=False).returncode, 0, "a tool of stored's user runs without them")
+    tm.is_(levels["accounts"], "OK", "it tries the accounts by their credentials") or tm.diag(said)
+    tm.is_(shell("tiermail-setup test --user anna --user-password-file /root/secret", check=False).returncode, 0, "and all goes as before")
     lap("installed over itself")
     for d in DAEMONS:
         stop(d)
+
+    # ---- without systemd: the samples, by their lines
+    shell("""set -e
+cd /etc/credstore
+for n in ldap sieve jmap pab admind; do
+    install -m 640 -g tiermail tiermail.$n /etc/tiermail/$n.password
+    sed -i "s,credential:tiermail.$n,file:/etc/tiermail/$n.password," /etc/tiermail/*.conf
+done
+rm -r /etc/credstore
+sed -i 's,^#log_to =.*,log_to = dir:/var/log/tiermail,' /etc/tiermail/tiermail.conf
+install -d -m 1770 -g tiermail /var/log/tiermail""")
+    for system, script, install in (("sysv", "/etc/init.d/tiermail", ""), ("OpenRC", "/etc/init.d/tiermail.{}", "openrc")):
+        if install and debian.install(root, install, check=False).returncode:
+            tm.skip(system, "it cannot be installed here")
+            continue
+        shell(f"install -m 755 /usr/share/tiermail/examples/init/{system.lower()}/tiermail /etc/init.d/tiermail")
+        if install:
+            shell("mkdir -p /run/openrc && touch /run/openrc/softlevel; for d in %s; do ln -sf tiermail /etc/init.d/tiermail.$d; done" % " ".join(DAEMONS))
+        scripts = [script.format(d) for d in DAEMONS] if install else [script]
+        # slapd, the network and the rest are there; OpenRC would start its own.
+        call = lambda verb, these=scripts: [shell(f"{s} {'--nodeps ' if install else ''}{verb} </dev/null >/tmp/said 2>&1; r=$?; cat /tmp/said; exit $r", check=False) for s in these]
+        out = call("start")
+        tm.ok(not any(r.returncode for r in out), f"{system}: started") or tm.diag([r.stdout for r in out])
+        ids = lambda: {d: shell(f"cat /run/tiermail/{d}.pid", check=False).stdout.strip() for d in DAEMONS}
+        tm.ok(tm.wait_for(lambda: all(runs(d) for d in DAEMONS)), f"{system}: all daemons run") or tm.diag(shell("tail -n 3 /var/log/tiermail/*", check=False).stdout)
+        was = ids()
+        tm.is_({d: shell(f"stat -c %U /proc/{p}").stdout.strip() for d, p in was.items()}, {d: unit(d)["User"] for d in DAEMONS}, f"{system}: each as its user")
+        tm.ok(set(read_mail()) == want, f"{system}: and mail is there") or tm.diag(read_mail())
+        tm.ok(not any(r.returncode for r in call("start") + call("reload")) and ids() == was, f"{system}: once more changes nothing, nor a reload")
+        put("/etc/tiermail/pop3d.conf", text_of("/etc/tiermail/pop3d.conf") + "\nnonsense = 1\n", 0o640)
+        r = call("reload", [scripts[DAEMONS.index("pop3d")]] if install else [script])[0]
+        tm.ok(r.returncode and "nonsense" in r.stdout and ids() == was, f"{system}: a reload with a mistake fails, in words") or tm.diag(r.stdout)
+        put("/etc/tiermail/pop3d.conf", text_of("/etc/tiermail/pop3d.conf").replace("\nnonsense = 1\n", ""), 0o640)
+        if install:
+            os.kill(int(shell("readlink /proc/self >/dev/null; cat /run/tiermail/pop3d.pid").stdout), signal.SIGKILL)
+            tm.ok(tm.wait_for(lambda: runs("pop3d") and ids()["pop3d"] not in ("", was["pop3d"])), f"{system}: what has died is started again")
+        out = call("stop", scripts[::-1])
+        tm.ok(not any(r.returncode for r in out) and tm.wait_for(lambda: not ours()), f"{system}: stopped") or tm.diag(([r.stdout for r in out], ours()))
+        lap(system)
 
     # ---- and away
     tm.is_(shell("apt-get remove -qy tiermail-common", check=False).returncode, 0, "they are removed")
@@ -276,9 +227,5 @@ ldappasswd -Q -Y EXTERNAL -H ldapi:/// -s '{SECRET}' uid=ben,ou=People,o={DOMAIN
     tm.is_(shell("ls /lib/systemd/system | grep tiermail; ls /usr/share/tiermail 2>/dev/null", check=False).stdout, "", "and nothing else")
     lap("removed and purged")
 finally:
-    tm.end(children.values())
-    if space:
-        space.kill()
-        space.wait()
-    shutil.rmtree(top, ignore_errors=True)
+    box.end()
 tm.done()
