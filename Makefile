@@ -6,7 +6,7 @@
 #   make check-quick     build, lint, units and a dozen flows
 #   make install         PREFIX, DESTDIR, ...    make deb: Debian packages, in $(B)/deb
 #   make html            the manual as HTML, in $(B)/html
-#   make check-deb       them, in a Debian of their own: installed, used, purged (as root, some minutes)
+#   make check-deb       them: lintian; in a Debian of their own, installed, used, upgraded, purged (as root, minutes)
 #   make check-boot      them, under systemd, in an emulated machine: booted, killed, cut off (the same, twice)
 #   make SAN=address,undefined ...               a sanitizer build, in a tree of its own
 #   make CC=clang WERROR=1 ...
@@ -242,6 +242,7 @@ deb:
 check-deb: deb
 	t/deb/lintian.t '$(B)/deb'
 	t/deb/packages.t '$(B)/deb'
+	t/deb/upgrade.t '$(B)/deb'
 
 check-boot: deb
 	scripts/deps deb boot
