@@ -373,6 +373,15 @@ batch_domains_full(const struct smtp_work *w, size_t n, struct slice addr)
 	return most && seen >= most;
 }
 
+/* What must not be read on the way goes back as its header alone (RFC 8689 5). */
+static enum smtp_ret
+agent_ret(const struct qenv *e)
+{
+	if (e->ret == QRET_NONE)
+		return SMTP_RET_NONE;
+	return e->ret == QRET_FULL && e->tls != QTLS_REQUIRED ? SMTP_RET_FULL : SMTP_RET_HDRS;
+}
+
 /* The next recipients that are pending and not yet tried: there are some. */
 static void
 next_batch(struct job *j)
@@ -406,13 +415,12 @@ next_batch(struct job *j)
 		.aside = slice_str(w->handover.id), /* "" */
 		.sender = slice_str(e->sender),
 		.envid = slice_str(e->envid),
-		.ret = e->ret == QRET_FULL ? SMTP_RET_FULL :
-		    e->ret == QRET_HDRS    ? SMTP_RET_HDRS :
-					     SMTP_RET_NONE,
+		.ret = agent_ret(e),
 		.qid = slice_str(e->qid),
 		.by_mode = by_mode(e),
 		.by = e->by_at - clock_now(),
 		.priority = e->priority,
+		.require_tls = e->tls == QTLS_REQUIRED,
 		.release_at = j->moved && e->release_at > clock_now() ? e->release_at : 0,
 		.eightbit = e->body != QBODY_7BIT,
 		.smtputf8 = e->utf8,
@@ -483,6 +491,8 @@ smtp_start(struct job *j)
 		job_outcome_rest(j, &v);
 		later_run(&w->later, master.loop, settle_later);
 		return;
+	} else {
+		site_wish(&w->site, j->r->env.tls);
 	}
 	get_session(j);
 }

@@ -91,9 +91,10 @@ read_message(const struct qread *r, uint64_t n, struct buf *b)
 static bool
 read_returned(const struct qread *r, bool failed, struct buf *b, bool *full)
 {
-	uint64_t most = r->env.ret == QRET_FULL ? (uint64_t)mconf.return_max :
-	    r->env.ret == QRET_NONE             ? (uint64_t)mconf.return_size :
-						  0;
+	uint64_t most = r->env.tls == QTLS_REQUIRED ? 0 /* RFC 8689 5 */ :
+	    r->env.ret == QRET_FULL                 ? (uint64_t)mconf.return_max :
+	    r->env.ret == QRET_NONE                 ? (uint64_t)mconf.return_size :
+						      0;
 	uint64_t size = r->env.body_len;
 
 	/* RFC 3461 4.3: RET is about failures; other reports return the header. */
@@ -167,6 +168,7 @@ compose(struct bounce *b, const struct qread *r, const struct dsn_rcpt *rcpts, s
 	buf_fini(&returned);
 	b->tx = (struct smtp_client_tx){
 		.aside = slice_str(b->handover.id),
+		.require_tls = r->env.tls == QTLS_REQUIRED,
 		.eightbit = d.utf8 || d.eightbit,
 		.smtputf8 = d.utf8,
 		.fd = -1,

@@ -27,8 +27,9 @@ struct dial {
 	struct policy policy; /* of the host in hand; dial_policy_begin sets it anew */
 	struct smtp_sts sts;  /* of the domain; all zero: it has none, or sts_known is false */
 	bool sts_known;
-	bool unlisted; /* the host in hand is none of the policy's, which is only tested */
-	bool plain;    /* this try does without the TLS that it may have */
+	bool sts_uncertain; /* there may be one, and it cannot be had */
+	bool unlisted;      /* the host in hand is none of the policy's, which is only tested */
+	bool plain;         /* this try does without the TLS that it may have */
 	char bases[2]
 		  [256]; /* TLSA base domains that are left to be asked for, the last one first */
 	size_t nbases;

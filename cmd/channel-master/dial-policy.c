@@ -29,6 +29,35 @@ dial_policy_record(struct dial *d, enum policy_source source, const char *host, 
 	    .why = why });
 }
 
+/* ---- REQUIRETLS: who must be known (RFC 8689 4.2.1) ------------------------------------------ */
+
+/* Is it sure that only the host that is meant, and whose name nobody has made up on the way, gets past the handshake? */
+static bool
+dial_proven(const struct dial *d)
+{
+	return d->policy.level == POLICY_DANE ||
+	    (d->policy.level == POLICY_VERIFY &&
+		(d->policy.source == POLICY_OF_STS || !d->site->mx || d->secure));
+}
+
+/* How the host in hand is to be known is settled. */
+static void
+dial_known(struct dial *d)
+{
+	struct verdict v;
+
+	if (!d->site->tls_required || dial_proven(d)) {
+		dial_next_address(d);
+		return;
+	}
+	v = d->site->lmtp    ? verdict(OUT_REQUIRETLS_TIER, d->host) :
+	    d->sts_uncertain ? verdict(OUT_REQUIRETLS_LATER, d->host) :
+			       verdict(OUT_REQUIRETLS_WHO, d->host);
+	slice_cstr(slice_str(d->host), d->peer, sizeof(d->peer));
+	dial_note(d, &v, NULL);
+	dial_next_host(d);
+}
+
 /* ---- MTA-STS: what the domain says of its hosts (RFC 8461) ---------------------------------- */
 
 static void
@@ -37,7 +66,7 @@ sts_apply(struct dial *d)
 	struct verdict v;
 
 	if (d->sts.mode == SMTP_STS_NONE) {
-		dial_next_address(d);
+		dial_known(d);
 		return;
 	}
 	if (d->sts.mode == SMTP_STS_ENFORCE && !smtp_sts_lists(&d->sts, slice_str(d->host))) {
@@ -50,7 +79,7 @@ sts_apply(struct dial *d)
 	}
 	d->unlisted = !smtp_sts_lists(&d->sts, slice_str(d->host));
 	policy_sts(&d->policy, &d->sts, d->host);
-	dial_next_address(d);
+	dial_known(d);
 }
 
 static void
@@ -61,6 +90,7 @@ sts_found(void *arg, const struct sts_answer *a)
 	d->sts_known = true;
 	if (a->policy)
 		smtp_sts_copy(&d->sts, a->policy);
+	d->sts_uncertain = a->result && !a->policy;
 	if (a->result)
 		dial_policy_record(d, POLICY_OF_STS, NULL, a->result, a->why);
 	sts_apply(d);
@@ -71,7 +101,7 @@ static void
 sts_begin(struct dial *d)
 {
 	if (!policy_sts_asked(d->site))
-		dial_next_address(d);
+		dial_known(d);
 	else if (d->sts_known)
 		sts_apply(d);
 	else
@@ -107,7 +137,7 @@ dane_found(void *arg, const struct dns_answer *a)
 	}
 	if (a->status == 0 && a->security == DNS_SECURE && a->tlsa.seen) {
 		policy_dane(&d->policy, d->bases[d->nbases], d->site->host, &a->tlsa);
-		dial_next_address(d);
+		dial_known(d);
 		return;
 	}
 	dane_next(d);

@@ -129,6 +129,15 @@ greeted(void *arg, struct session *s, const struct verdict *v)
 	bool again;
 
 	d->session = NULL;
+	if (v->kind == OK && d->site->tls_required && !d->site->lmtp &&
+	    !(s->client.offer.has & OFFERS_REQUIRETLS)) {
+		why = verdict(OUT_REQUIRETLS_NOT, d->host);
+		record_hello(d, s, v, NULL);
+		smtp_client_quit(&s->client);
+		dial_note(d, &why, NULL);
+		dial_next_host(d);
+		return;
+	}
 	if (v->kind == OK) {
 		if (s->params.tls_lenient)
 			result = stream_secure(&s->client.io) ? stream_tls_doubt(&s->client.io) :

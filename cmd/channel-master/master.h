@@ -84,10 +84,14 @@ struct site {
 	bool mx; /* host is a mail domain: MX first */
 	bool lmtp;
 	enum smtp_tls tls;
+	bool tls_required; /* RFC 8689: to hosts alone that are proven, and promise the same */
+	bool tls_optional; /* ... or whatever DANE and MTA-STS say */
 	char mx_set[JOB_MX_MAX + 1]; /* names the set of its MX hosts, once the DNS has told them */
 };
 /* The site of a destination of this channel.  0, or -EINVAL: *v says why. */
 int site_find(const char *dest, struct site *s, struct verdict *v) MUSTCHECK;
+/* ... for a message with this wish: its sessions are of their own. */
+void site_wish(struct site *s, enum qtls wish);
 /* smtp-relay's local submission. */
 void site_submit(struct site *s);
 void site_fini(struct site *s);

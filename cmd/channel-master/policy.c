@@ -81,11 +81,12 @@ policy_word(const struct policy *p)
 bool
 policy_dane_asked(const struct site *site)
 {
-	return mconf.tls_dane && !site->lmtp && site->tls == SMTP_TLS_MAY;
+	return mconf.tls_dane && !site->tls_optional && !site->lmtp && site->tls == SMTP_TLS_MAY;
 }
 
 bool
 policy_sts_asked(const struct site *site)
 {
-	return mconf.tls_sts && site->mx && !site->lmtp && site->tls == SMTP_TLS_MAY;
+	return mconf.tls_sts && !site->tls_optional && site->mx && !site->lmtp &&
+	    site->tls == SMTP_TLS_MAY;
 }

@@ -518,36 +518,68 @@ tlsrpt_send(struct loop *l, const char *day)
 
 /* ---- for who looks ------------------------------------------------------------------------- */
 
+static int
+domain_order(const void *a, const void *b)
+{
+	const struct smtp_tlsrpt_domain *const *x = a, *const *y = b;
+
+	return strcmp(smtp_tlsrpt_name(*x), smtp_tlsrpt_name(*y));
+}
+
+static void
+show_counts(const struct smtp_tlsrpt *r, struct buf *b)
+{
+	const struct smtp_tlsrpt_domain **all = mem_array(r->ndomains + 1, sizeof(*all)), *d;
+	size_t at = 0, n = 0;
+
+	while ((d = smtp_tlsrpt_next(r, &at)))
+		all[n++] = d;
+	qsort(all, n, sizeof(*all), domain_order);
+	for (size_t i = 0; i < n; i++)
+		buf_printf(b, "domain=%s good=%llu failed=%llu\n", smtp_tlsrpt_name(all[i]),
+		    (unsigned long long)smtp_tlsrpt_count(all[i], false),
+		    (unsigned long long)smtp_tlsrpt_count(all[i], true));
+	mem_free(&all);
+}
+
+static void
+show_report(const struct smtp_tlsrpt *r, const char *domain, int64_t begins, struct buf *b)
+{
+	struct smtp_tlsrpt_about about = { .organization = shared.tlsrpt_organisation,
+		.contact = shared.tlsrpt_contact,
+		.id = "none",
+		.begins = begins };
+	const struct smtp_tlsrpt_domain *d;
+	size_t at = 0;
+
+	while ((d = smtp_tlsrpt_next(r, &at))) {
+		if (strcmp(domain, smtp_tlsrpt_name(d)) != 0)
+			continue;
+		smtp_tlsrpt_write_json(b, r, d, &about);
+		buf_char(b, '\n');
+	}
+}
+
 int
 tlsrpt_show(const char *day, const char *domain)
 {
 	struct smtp_tlsrpt r = { 0 };
-	const struct smtp_tlsrpt_domain *d;
-	struct smtp_tlsrpt_about about = { .organization = shared.tlsrpt_organisation,
-		.contact = shared.tlsrpt_contact,
-		.id = "none" };
 	struct buf b = { 0 };
 	char now[TLS_RECORD_DAY];
-	size_t at = 0;
+	int64_t begins;
 	int e;
 
 	tls_record_day(now);
 	day = day ? day : now;
-	if (!report_day(day, &about.begins))
+	if (!report_day(day, &begins))
 		return -EINVAL;
-	e = day_count(day, &r);
-	while (e == 0 && (d = smtp_tlsrpt_next(&r, &at))) {
-		if (domain && strcmp(domain, smtp_tlsrpt_name(d)) == 0) {
-			smtp_tlsrpt_write_json(&b, &r, d, &about);
-			buf_char(&b, '\n');
-		} else if (!domain) {
-			buf_printf(&b, "domain=%s good=%llu failed=%llu\n", smtp_tlsrpt_name(d),
-			    (unsigned long long)smtp_tlsrpt_count(d, false),
-			    (unsigned long long)smtp_tlsrpt_count(d, true));
-		}
+	if ((e = day_count(day, &r)) == 0) {
+		if (domain)
+			show_report(&r, domain, begins, &b);
+		else
+			show_counts(&r, &b);
+		e = b.n ? 0 : -ENOENT;
 	}
-	if (e == 0 && b.n == 0)
-		e = -ENOENT;
 	(void)fwrite(b.p, 1, b.n, stdout);
 	buf_fini(&b);
 	smtp_tlsrpt_fini(&r);

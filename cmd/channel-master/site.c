@@ -124,6 +124,20 @@ site_find(const char *dest, struct site *s, struct verdict *v)
 }
 
 void
+site_wish(struct site *s, enum qtls wish)
+{
+	char *key;
+
+	s->tls_required = wish == QTLS_REQUIRED;
+	s->tls_optional = wish == QTLS_OPTIONAL;
+	if (wish == QTLS_NONE)
+		return;
+	key = mem_printf("%s %s", s->key, qenv_tls_word(wish));
+	mem_free(&s->key);
+	s->key = key;
+}
+
+void
 site_submit(struct site *s)
 {
 	*s = (struct site){ 0 };

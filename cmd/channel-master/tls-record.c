@@ -168,8 +168,8 @@ tls_record(const struct tls_try *t)
 	char to[ADDR_TEXT], by[ADDR_TEXT], domain[256];
 	struct buf strings = { 0 };
 
-	if (!tls_record_wanted() || t->site->lmtp || !record_is_name(t->site->host) ||
-	    !record_open())
+	if (!tls_record_wanted() || t->site->tls_optional || t->site->lmtp ||
+	    !record_is_name(t->site->host) || !record_open())
 		return;
 	r.domain = slice_str(t->site->host);
 	r.domain.n -= slice_ends(r.domain, S("."));

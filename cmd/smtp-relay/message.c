@@ -152,6 +152,7 @@ queue_begin(struct session *s, struct slice fields)
 		.ret = rets[mail->ret],
 		.prio = priority_queue(s, fields),
 		.priority = s->priority,
+		.tls = tls_wish(s, fields),
 		.body = QBODY_7BIT, /* until a byte says otherwise: qwrite_eightbit */
 		.utf8 = mail->smtputf8,
 		.auth = release_account(s),

@@ -411,6 +411,10 @@ void priority_keywords(struct session *s, struct buf *text);
 void priority_judge(struct session *s, const struct smtp_mail *mail);
 /* `fields`: the message's header. */
 enum qprio priority_queue(struct session *s, struct slice fields);
+/* tls-wish.c */
+void tls_wish_keywords(struct session *s, struct buf *text);
+enum qtls
+tls_wish(const struct session *s, struct slice fields); /* of the message with this header */
 void release_keywords(const struct session *s, struct buf *text);
 bool release_judge(struct session *s, const struct smtp_mail *mail);
 /* Whose the message is: the user who has logged in, or whom a program of ours names; or NULL. */

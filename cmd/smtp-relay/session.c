@@ -58,6 +58,7 @@ on_keywords(struct smtp_server *smtp, struct buf *text)
 	release_keywords(s, text);
 	priority_keywords(s, text);
 	deliver_by_keywords(s, text);
+	tls_wish_keywords(s, text);
 	c = relay_channel(s);
 	if (!c || c->notary != 0)
 		buf_lit(text, "DSN\n");

@@ -21,5 +21,13 @@
 #define OUT_DANE_DNS		TEMP, 451, "4.7.5", "the DNS gives no answer about %.120s that can be trusted"
 /* The host is none of those that the domain's policy lists (RFC 8461 4.1). */
 #define OUT_STS_NOT_LISTED	TEMP, 451, "4.7.5", "%.120s is not among the hosts of the domain's MTA-STS policy"
+/* The sender demands REQUIRETLS, and the host does not promise it (RFC 8689 4.2.1). */
+#define OUT_REQUIRETLS_NOT	PERM, 550, "5.7.30", "the sender demands REQUIRETLS, and %.120s does not offer it"
+/* The sender demands REQUIRETLS, and neither DANE nor MTA-STS tells how the host is to be known (RFC 8689 4.2.1). */
+#define OUT_REQUIRETLS_WHO	PERM, 550, "5.7.30", "the sender demands REQUIRETLS, and nothing proves who %.120s is"
+/* The same, and its domain's MTA-STS policy cannot be fetched at present. */
+#define OUT_REQUIRETLS_LATER	TEMP, 451, "4.7.30", "the sender demands REQUIRETLS, and the policy about %.120s cannot be fetched"
+/* The sender demands REQUIRETLS, and the way to the store is without TLS that is verified: see tls in channels.conf. */
+#define OUT_REQUIRETLS_TIER	TEMP, 451, "4.7.4", "the sender demands REQUIRETLS, and TLS to %.120s is not verified"
 /* clang-format on */
 #endif

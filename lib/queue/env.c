@@ -99,6 +99,15 @@ put_sums(struct buf *b, struct slice sums)
 	buf_fini(&text);
 }
 
+const char *
+qenv_tls_word(enum qtls t)
+{
+	static const char *const words[] = { NULL, "required", "optional" };
+
+	must((size_t)t < NELEM(words));
+	return words[t];
+}
+
 int64_t
 qenv_by_at(const struct qenv *env, const struct qrcpt *r)
 {
@@ -146,6 +155,7 @@ qenv_write(struct buf *b, const struct qenv *env, const char *id, const uint32_t
 	}
 	if (env->priority)
 		kv_put_i64(b, "priority", env->priority);
+	put_opt(b, "tls", qenv_tls_word(env->tls));
 	buf_lit(b, "\norigin");
 	put_opt(b, "source", env->source);
 	put_opt(b, "client", env->client);

@@ -28,6 +28,8 @@ enum qnotify {                                 /* RFC 3461 4.1; 0 = not given */
 	QNOTIFY_FAILURE = 4,
 	QNOTIFY_DELAY = 8
 };
+/* What its sender wants of TLS on the way (RFC 8689): more than others, or nothing. */
+enum qtls { QTLS_NONE, QTLS_REQUIRED, QTLS_OPTIONAL };
 /* A report about this message, or a copy of it, on its way: see queue/aside.h. */
 enum qreport { QREPORT_NONE, QREPORT_TRIED, QREPORT_QUEUED };
 enum qstate { QSTATE_PENDING, QSTATE_DELIVERED, QSTATE_FAILED, QSTATE_DISCARDED };
@@ -83,6 +85,7 @@ struct qenv {
 	int64_t by_at;
 	bool by_notify, by_trace;
 	int priority; /* MT-PRIORITY (RFC 6710), -9 .. 9, told the next host; 0 when there was none */
+	enum qtls tls;
 	enum qbody body;
 	bool utf8;          /* SMTPUTF8 was given */
 	const char *auth;   /* authenticated account, or NULL */
@@ -179,4 +182,5 @@ queue_name_parse(struct slice name, char id[QUEUE_FILE_ID_LEN + 1], uint32_t *at
 const char *qprio_word(enum qprio p); /* "urgent" "normal" "nonurgent" */
 int qprio_parse(struct slice s);      /* -1 when unknown */
 const char *qstate_word(enum qstate s);
+const char *qenv_tls_word(enum qtls t); /* "required" "optional", or NULL */
 #endif

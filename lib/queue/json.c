@@ -39,6 +39,7 @@ queue_json_put(struct buf *b, const struct qenv *e, bool held)
 	}
 	if (e->priority)
 		json_put_i64(b, "mt_priority", e->priority);
+	json_put_cstr(b, "tls", qenv_tls_word(e->tls));
 	json_put_cstr(b, "source", e->source);
 	json_put_cstr(b, "client", e->client);
 	json_put_cstr(b, "auth", e->auth);

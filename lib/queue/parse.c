@@ -186,6 +186,15 @@ get_priority(struct slice rest)
 	return minus ? -(int)n : (int)n;
 }
 
+static enum qtls
+get_tls(struct slice rest)
+{
+	static const char *const words[] = { "", "required", "optional" };
+	int tls = get_word(rest, "tls", words, NELEM(words));
+
+	return tls < 0 ? QTLS_NONE : (enum qtls)tls;
+}
+
 static bool
 rec_from(struct parse *p, struct slice rest)
 {
@@ -205,6 +214,7 @@ rec_from(struct parse *p, struct slice rest)
 	}
 	p->env->release_asked = get_str(rest, "asked", p->a);
 	p->env->priority = get_priority(rest);
+	p->env->tls = get_tls(rest);
 	if (get_u64(rest, "by", UINT32_MAX, &at)) {
 		p->env->by_at = (int64_t)at;
 		p->env->by_notify = slice_eq(kv_find(rest, "late"), S("notify"));

@@ -107,6 +107,7 @@ static const struct {
 	{ "DELIVERBY", OFFERS_BY },
 	{ "XFORWARD", OFFERS_XFORWARD },
 	{ "LIMITS", OFFERS_LIMITS },
+	{ "REQUIRETLS", OFFERS_REQUIRETLS },
 };
 /* clang-format on */
 

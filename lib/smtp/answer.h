@@ -46,12 +46,13 @@ enum {
 	OFFERS_RELEASE = 1 << 10,   /* FUTURERELEASE, RFC 4865 */
 	OFFERS_XSENT =
 	    1 << 12, /* our own lmtpd and, for our programs, smtp-relay: RCPT ... XSENT */
-	OFFERS_XFORWARD = 1 << 17, /* Postfix's, and ours; which attributes: `forward` */
-	OFFERS_BY = 1 << 16,       /* DELIVERBY, RFC 2852 */
-	OFFERS_PRIORITY = 1 << 15, /* MT-PRIORITY, RFC 6710, of whatever profile */
-	OFFERS_XRUN = 1 << 13,     /* our own piped: RCPT ... XRUN= */
-	OFFERS_XEVENT = 1 << 18,   /* our own lmtpd: RCPT ... XEVENT=, lmtpd(8) */
-	OFFERS_LIMITS = 1 << 19,   /* RFC 9422; which: `mail_max` ... */
+	OFFERS_XFORWARD = 1 << 17,   /* Postfix's, and ours; which attributes: `forward` */
+	OFFERS_BY = 1 << 16,         /* DELIVERBY, RFC 2852 */
+	OFFERS_PRIORITY = 1 << 15,   /* MT-PRIORITY, RFC 6710, of whatever profile */
+	OFFERS_XRUN = 1 << 13,       /* our own piped: RCPT ... XRUN= */
+	OFFERS_XEVENT = 1 << 18,     /* our own lmtpd: RCPT ... XEVENT=, lmtpd(8) */
+	OFFERS_REQUIRETLS = 1 << 20, /* RFC 8689 */
+	OFFERS_LIMITS = 1 << 19,     /* RFC 9422; which: `mail_max` ... */
 	OFFERS_XCANCEL =
 	    1 << 11, /* our own smtp-relay, to our programs: XCANCEL, and MAIL ... AUTH= */
 };

@@ -49,6 +49,8 @@ smtp_client_send_mail(struct smtp_client *c)
 		buf_printf(out, " BY=%lld;%s", (long long)tx->by, tx->by_mode);
 	if ((has & OFFERS_PRIORITY) && tx->priority)
 		buf_printf(out, " MT-PRIORITY=%d", tx->priority);
+	if ((has & OFFERS_REQUIRETLS) && tx->require_tls)
+		buf_lit(out, " REQUIRETLS");
 	if ((has & OFFERS_RELEASE) && tx->release_at) {
 		buf_lit(out, " HOLDUNTIL=");
 		date_iso_write(out, tx->release_at, 0);

@@ -87,8 +87,10 @@ struct smtp_client_tx {
 	int64_t release_at; /* for HOLDUNTIL when the server offers FUTURERELEASE, or 0 */
 	bool must_release;  /* and to no server that does not, for it would be sent at once */
 	struct slice
-	    cancel;    /* no message: XCANCEL of this queue id of `auth`; one recipient, without an
+	    cancel; /* no message: XCANCEL of this queue id of `auth`; one recipient, without an
 	                        address, has the outcome */
+	bool
+	    require_tls; /* REQUIRETLS, where the server offers it: whoever has to have it looks there */
 	bool eightbit; /* the body has bytes above 0x7f */
 	bool smtputf8; /* an address or the header needs RFC 6531 */
 	int fd;        /* the body: `size` bytes from `at`, with CRLF line ends */

@@ -255,22 +255,32 @@ mail_priority(struct slice value, struct arena *a, struct smtp_mail *m, const ch
 	return 0;
 }
 
+static int
+mail_requiretls(struct slice value, struct arena *a, struct smtp_mail *m, const char **why)
+{
+	(void)a;
+	*why = "REQUIRETLS takes no value";
+	m->requiretls = true;
+	return value.p ? -EBADMSG : 0;
+}
+
 static const struct {
 	struct slice key;
 	int (*take)(struct slice value, struct arena *a, struct smtp_mail *m, const char **why);
 } mail_params[] = {
-	{ { "SIZE", 4 }, mail_size },             /* RFC 1870 6 */
-	{ { "BODY", 4 }, mail_body },             /* RFC 6152 2 */
-	{ { "SMTPUTF8", 8 }, mail_smtputf8 },     /* RFC 6531 3.4 */
-	{ { "RET", 3 }, mail_ret },               /* RFC 3461 4.3 */
-	{ { "ENVID", 5 }, mail_envid },           /* RFC 3461 4.4 */
-	{ { "AUTH", 4 }, mail_auth },             /* RFC 4954 5 */
-	{ { "HOLDFOR", 7 }, mail_holdfor },       /* RFC 4865 4 */
-	{ { "HOLDUNTIL", 9 }, mail_holduntil },   /* RFC 4865 4 */
-	{ { "BY", 2 }, mail_by },                 /* RFC 2852 4 */
-	{ { "MT-PRIORITY", 11 }, mail_priority }, /* RFC 6710 4 */
-	{ { "XQID", 4 }, mail_xqid },             /* our own: lmtpd(8) */
-	{ { "XASIDE", 6 }, mail_aside },          /* our own: smtp-relay(8) */
+	{ { "SIZE", 4 }, mail_size },              /* RFC 1870 6 */
+	{ { "BODY", 4 }, mail_body },              /* RFC 6152 2 */
+	{ { "SMTPUTF8", 8 }, mail_smtputf8 },      /* RFC 6531 3.4 */
+	{ { "RET", 3 }, mail_ret },                /* RFC 3461 4.3 */
+	{ { "ENVID", 5 }, mail_envid },            /* RFC 3461 4.4 */
+	{ { "AUTH", 4 }, mail_auth },              /* RFC 4954 5 */
+	{ { "HOLDFOR", 7 }, mail_holdfor },        /* RFC 4865 4 */
+	{ { "HOLDUNTIL", 9 }, mail_holduntil },    /* RFC 4865 4 */
+	{ { "BY", 2 }, mail_by },                  /* RFC 2852 4 */
+	{ { "MT-PRIORITY", 11 }, mail_priority },  /* RFC 6710 4 */
+	{ { "REQUIRETLS", 10 }, mail_requiretls }, /* RFC 8689 2 */
+	{ { "XQID", 4 }, mail_xqid },              /* our own: lmtpd(8) */
+	{ { "XASIDE", 6 }, mail_aside },           /* our own: smtp-relay(8) */
 };
 
 int

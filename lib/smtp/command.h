@@ -20,7 +20,7 @@ enum smtp_ret { SMTP_RET_NONE, SMTP_RET_FULL, SMTP_RET_HDRS };
 enum smtp_release { SMTP_RELEASE_NOW, SMTP_RELEASE_FOR, SMTP_RELEASE_UNTIL };
 
 /* MAIL FROM:<path> [params]: SIZE (RFC 1870), BODY (6152), SMTPUTF8 (6531), RET ENVID (3461),
- * AUTH (4954), HOLDFOR HOLDUNTIL (4865), MT-PRIORITY (6710), BY (2852). */
+ * AUTH (4954), HOLDFOR HOLDUNTIL (4865), MT-PRIORITY (6710), BY (2852), REQUIRETLS (8689). */
 struct smtp_mail {
 	struct address from;
 	uint64_t size; /* 0 = not given */
@@ -31,6 +31,7 @@ struct smtp_mail {
 	struct slice aside; /* our own, from channel-master: smtp-relay(8); p NULL = not given */
 	struct slice xqid;  /* our own, LMTP only: lmtpd(8); decoded; p NULL = not given */
 	bool smtputf8;
+	bool requiretls;
 	bool has_by, by_notify, by_trace; /* BY: not R but N; with T */
 	int64_t by;                       /* seconds from now; R: above 0 */
 	bool has_priority;

@@ -169,7 +169,8 @@ smtp_cmd_mail(struct smtp_server *s, struct slice arg)
 	if (r == 0 &&
 	    ((s->mail.xqid.p && !s->policy->lmtp) || (s->mail.aside.p && !s->may_aside) ||
 		(s->mail.release && !s->may_release) || (s->mail.has_by && !s->may_by) ||
-		(s->mail.has_priority && !s->may_priority))) {
+		(s->mail.has_priority && !s->may_priority) ||
+		(s->mail.requiretls && !s->may_requiretls))) {
 		r = -ENOTSUP;
 		why = "unknown parameter";
 	}

@@ -138,14 +138,15 @@ struct smtp_server {
 	uint8_t phase;  /* command lines, body, skipping; see server.c */
 	uint8_t asking; /* which question is in flight; see server.c */
 	unsigned need_tls : 1, need_auth : 1, authed : 1; /* the owner's */
-	unsigned may_release : 1;  /* the owner's: MAIL may have HOLDFOR and HOLDUNTIL */
-	unsigned may_by : 1;       /* the owner's: MAIL may have BY */
-	unsigned may_priority : 1; /* the owner's: MAIL may have MT-PRIORITY */
-	unsigned may_aside : 1;    /* the owner's: MAIL may have XASIDE */
-	unsigned may_event : 1;    /* the owner's: RCPT may have XEVENT */
-	unsigned no_chunking : 1;  /* the owner's: BDAT is not offered */
-	unsigned no_tls : 1;       /* the owner's: nor is STARTTLS */
-	unsigned esmtp : 1;        /* EHLO or LHLO was said */
+	unsigned may_release : 1;    /* the owner's: MAIL may have HOLDFOR and HOLDUNTIL */
+	unsigned may_by : 1;         /* the owner's: MAIL may have BY */
+	unsigned may_priority : 1;   /* the owner's: MAIL may have MT-PRIORITY */
+	unsigned may_requiretls : 1; /* the owner's: MAIL may have REQUIRETLS */
+	unsigned may_aside : 1;      /* the owner's: MAIL may have XASIDE */
+	unsigned may_event : 1;      /* the owner's: RCPT may have XEVENT */
+	unsigned no_chunking : 1;    /* the owner's: BDAT is not offered */
+	unsigned no_tls : 1;         /* the owner's: nor is STARTTLS */
+	unsigned esmtp : 1;          /* EHLO or LHLO was said */
 	unsigned
 	    told : 1; /* the owner's: it has heard something of the next transaction, of which reset is told */
 	unsigned open : 1; /* a transaction: from MAIL being asked on */

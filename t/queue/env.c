@@ -60,14 +60,17 @@ header(void)
 	e.language = "de-CH, de;q=0.9";
 	e.files = 7;
 	e.priority = -9;
+	e.tls = QTLS_REQUIRED;
 	e.by_at = 1763900005;
 	e.by_notify = true;
 	qenv_write(&b, &e, ID, all, 2);
 	eq(parse(&b, b.n, &a, &back), QBAD_NONE, "reads");
 	eq(back.priority, -9, "how soon it is to go");
+	eq(back.tls, QTLS_REQUIRED, "and by TLS alone");
 	ok(back.by_at == 1763900005 && back.by_notify && !back.by_trace, "and until when");
 	e.by_at = 0;
 	e.priority = 0;
+	e.tls = QTLS_OPTIONAL;
 	ok(back.release_at == 1763900000 && back.next_at == back.release_at && back.files == 7,
 	    "kept until then, and so is its first attempt");
 	is(back.release_asked, "for;100000", "as it was asked");
@@ -84,6 +87,7 @@ header(void)
 	eq(parse(&b, b.n, &a, &back), QBAD_NONE, "reads");
 	ok(slice_eq(back.known, e.known), "there");
 	ok(back.release_at == 1763990000 && !back.release_asked, "this file alone is kept");
+	eq(back.tls, QTLS_OPTIONAL, "whatever TLS says");
 	ok(back.rcpts[0].sent && !back.rcpts[1].sent, "whom it is a copy for");
 	is(back.qid, e.qid, "qid");
 	is(back.sender, e.sender, "sender");

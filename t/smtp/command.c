@@ -56,6 +56,10 @@ test_mail(void)
 	eq(mail("FROM: <a@b.c>", &m), 0, "blank behind the colon");
 	eq(mail("FROM:<> XASIDE=0123456789xyz", &m), 0, "an id to be set aside under");
 	ok(slice_eq(m.aside, S("0123456789xyz")), "says which");
+	eq(mail("FROM:<a@b.c> requiretls SIZE=1", &m), 0, "TLS is required");
+	ok(m.requiretls, "says so");
+	eq(mail("FROM:<a@b.c> REQUIRETLS=", &m), -EBADMSG, "without a value");
+	eq(mail("FROM:<a@b.c> REQUIRETLS REQUIRETLS", &m), -EBADMSG, "and once");
 	eq(mail("FROM:<> XASIDE=0123456789xy", &m), -EBADMSG, "too short");
 	eq(mail("FROM:<> XASIDE=../456789xyz", &m), -EBADMSG, "not of letters and digits");
 	eq(rcpt("TO:<a@b.c> XSENT", &r), 0, "for a Sent folder");
