@@ -104,7 +104,7 @@ commit_batch(struct queue *q, struct list *batch, size_t n)
 }
 
 static size_t
-batch_take(struct list *batch, struct list *from, size_t most)
+queue_batch_take(struct list *batch, struct list *from, size_t most)
 {
 	struct qjob *j;
 	size_t n = 0;
@@ -118,12 +118,12 @@ batch_take(struct list *batch, struct list *from, size_t most)
 
 /* The next group; how many. */
 static size_t
-batch_begin(struct queue *q, struct list *batch)
+queue_batch_begin(struct queue *q, struct list *batch)
 {
-	size_t own = batch_take(batch, &q->todo,
+	size_t own = queue_batch_take(batch, &q->todo,
 	    list_empty(&q->elsewhere) ? BATCH_MAX : BATCH_MAX - BATCH_SHARE);
 
-	return own + batch_take(batch, &q->elsewhere, own ? BATCH_SHARE : BATCH_MAX);
+	return own + queue_batch_take(batch, &q->elsewhere, own ? BATCH_SHARE : BATCH_MAX);
 }
 
 static void *
@@ -138,7 +138,7 @@ committer(void *arg)
 		queue_commit_lock(q);
 		while (list_empty(&q->todo) && list_empty(&q->elsewhere) && !q->quit)
 			must(pthread_cond_wait(&q->more, &q->lock) == 0);
-		n = batch_begin(q, &batch);
+		n = queue_batch_begin(q, &batch);
 		queue_commit_unlock(q);
 		if (n == 0)
 			return NULL;
