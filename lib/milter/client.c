@@ -3,8 +3,9 @@
  * Owns its connection (struct milter_link, which outlives it until libuv has closed the handle) and the
  * changes that the filter has asked for.  Fails by the filter alone: gone, late, not understood.  Must stay
  * true: each question has one `done`, from the loop; a connection on which an answer is outstanding is
- * never used for another question; what was not agreed is not taken. */
-#include "milter/client.h"
+ * never used for another question; what was not agreed is not taken.
+ * Who ends a message in the middle leaves packets behind that nobody wants: his connection goes. */
+#include "milter/client-impl.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -13,53 +14,8 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "net/connect.h"
-#include "net/stream.h"
 
 #define SLICE_US 5000 /* of answers read in one turn of the loop */
-
-enum milter_state {
-	MILTER_CLOSED,
-	MILTER_OPENING, /* connecting, then terms */
-	MILTER_IDLE,
-	MILTER_ASKING,  /* a command's answer */
-	MILTER_TELLING, /* a command has no answer, but much waits to be read by the filter */
-	MILTER_CONTENT, /* header and body are on their way */
-	MILTER_ENDING,  /* the filter's last word */
-};
-enum milter_phase { PHASE_HEADER, PHASE_HEADER_END, PHASE_BODY, PHASE_END };
-
-struct milter_link {
-	struct stream io;
-	struct milter_client *client; /* NULL: nobody's any more */
-};
-
-struct milter_client {
-	struct loop *loop;
-	struct milter_params p;
-	const struct milter_calls *calls;
-	void *arg;
-	struct milter_link *link;
-	struct op op; /* connecting */
-	struct deadline late;
-	struct later later; /* more answers, or a failure that is to be told */
-	uint64_t patience;  /* loop_now, when even PROGRESS is over */
-	enum milter_state state;
-	enum milter_stage at;
-	struct milter_terms terms; /* lists in the arena */
-	struct arena arena;
-	struct buf first; /* CONNECT, until terms are agreed on */
-	bool in_message;
-	/* the message */
-	enum milter_phase phase;
-	const struct milter_field *field;
-	uint64_t body_at;
-	bool awaited, skip; /* an answer to what was sent; no more body is wanted */
-	struct buf changes;
-	size_t changes_at;
-	unsigned nchanges;
-};
-
-static void content_go_on(struct milter_client *c);
 
 /* What a filter can leave out, and leave unanswered, by stage. */
 static const struct {
@@ -109,8 +65,8 @@ milter_done(struct milter_client *c, const struct milter_outcome *o)
 	c->calls->done(c->arg, o);
 }
 
-static void
-milter_fail(struct milter_client *c, const char *why)
+void
+milter_client_fail(struct milter_client *c, const char *why)
 {
 	bool asked = c->state != MILTER_IDLE && c->state != MILTER_CLOSED;
 
@@ -122,14 +78,23 @@ milter_fail(struct milter_client *c, const char *why)
 static void
 milter_on_late(struct deadline *d)
 {
-	milter_fail(CONTAINER(d, struct milter_client, late), "it does not answer in time");
+	milter_client_fail(CONTAINER(d, struct milter_client, late), "it does not answer in time");
 }
 
-/* A sign of life is waited for, `ms` from now; patience is not renewed by it. */
-static void
-milter_wait(struct milter_client *c, uint32_t ms, bool begin)
+/* What is waited for by now. */
+static uint32_t
+milter_patience(const struct milter_client *c)
+{
+	if (c->state == MILTER_OPENING)
+		return c->p.connect_ms;
+	return c->state == MILTER_ENDING && !c->due ? c->p.content_ms : c->p.command_ms;
+}
+
+void
+milter_client_wait(struct milter_client *c, bool begin)
 {
 	uint64_t now = loop_now(c->loop);
+	uint32_t ms = milter_patience(c);
 
 	if (begin)
 		c->patience = now + (uint64_t)ms * MILTER_PATIENCE;
@@ -142,8 +107,8 @@ milter_wait(struct milter_client *c, uint32_t ms, bool begin)
 
 /* ---- asking ------------------------------------------------------------------------------- */
 
-static void
-macros_send(struct milter_client *c, enum milter_stage at)
+void
+milter_client_macros(struct milter_client *c, enum milter_stage at)
 {
 	struct slice names = c->terms.macros[at].p ? c->terms.macros[at] : milter_macros_of(at);
 
@@ -161,7 +126,7 @@ stage_send(struct milter_client *c, enum milter_stage at, struct slice packet)
 		c->in_message = true;
 	if (c->terms.steps & stages[at].unheard)
 		return true;
-	macros_send(c, at);
+	milter_client_macros(c, at);
 	buf_slice(stream_out(&c->link->io), packet);
 	if (c->terms.steps & stages[at].mute) {
 		if (stream_backlog(&c->link->io) <= STREAM_LOW)
@@ -171,7 +136,7 @@ stage_send(struct milter_client *c, enum milter_stage at, struct slice packet)
 		c->state = MILTER_ASKING;
 	}
 	stream_flush(&c->link->io);
-	milter_wait(c, c->p.command_ms, true);
+	milter_client_wait(c, true);
 	return false;
 }
 
@@ -198,16 +163,16 @@ change_take(struct milter_client *c, const struct milter_reply *r, struct slice 
 {
 	uint32_t needs = milter_reply_needs(r->answer);
 
-	if (c->state != MILTER_ENDING) {
-		milter_fail(c, "it changes what it has not seen to the end");
+	if (c->state != MILTER_ENDING || c->due) {
+		milter_client_fail(c, "it changes what it has not seen to the end");
 	} else if ((c->terms.may & needs) != needs) {
-		milter_fail(c, "it changes what it has not asked for");
+		milter_client_fail(c, "it changes what it has not asked for");
 	} else if (r->answer == MILTER_REPLACE_BODY) {
 		if (c->calls->replace(c->arg, r->value) == 0)
 			return true;
-		milter_fail(c, "its body cannot be kept");
+		milter_client_fail(c, "its body cannot be kept");
 	} else if (++c->nchanges > MILTER_CHANGES || c->changes.n + packet.n > MILTER_CHANGED) {
-		milter_fail(c, "it changes too much");
+		milter_client_fail(c, "it changes too much");
 	} else {
 		buf_slice(&c->changes, packet);
 		return true;
@@ -230,30 +195,22 @@ final_take(struct milter_client *c, const struct milter_reply *r)
 {
 	struct milter_outcome o = { .answer = r->answer, .code = r->code, .text = r->value };
 
-	if (c->state == MILTER_CONTENT) {
-		if (r->answer == MILTER_SKIP && c->awaited && c->phase == PHASE_BODY &&
-		    c->terms.steps & MILTER_MAY_SKIP)
-			c->skip = true;
-		else if (r->answer == MILTER_SKIP ||
-		    (r->answer == MILTER_CONTINUE && !c->awaited)) {
-			milter_fail(c, "it answers what it was not asked");
-			return;
-		}
-		if (r->answer == MILTER_SKIP || r->answer == MILTER_CONTINUE) {
-			c->awaited = false;
-			content_go_on(c);
-			return;
-		}
-	}
+	if (milter_content_due(c, r->answer))
+		return;
 	if (!milter_final_good(c, r->answer)) {
-		milter_fail(c,
+		milter_client_fail(c,
 		    r->answer == MILTER_CONN_FAIL ? "it gives up" :
 						    "its answer does not belong here");
 		return;
 	}
 	if (c->state != MILTER_ASKING)
 		c->in_message = false;
-	c->state = MILTER_IDLE;
+	if (c->state == MILTER_ENDING ? c->due > 0 : c->state == MILTER_CONTENT && c->due > 1) {
+		o.text = arena_slice(&c->arena, o.text);
+		link_drop(c, true);
+	} else {
+		c->state = MILTER_IDLE;
+	}
 	milter_done(c, &o);
 }
 
@@ -261,24 +218,21 @@ static void
 reply_take(struct milter_client *c, const struct milter_reply *r, struct slice packet)
 {
 	if (c->state == MILTER_IDLE || c->state == MILTER_TELLING) {
-		milter_fail(c, "it speaks unasked");
+		milter_client_fail(c, "it speaks unasked");
 	} else if (c->state == MILTER_OPENING) {
 		if (r->answer == MILTER_NEGOTIATE)
 			milter_agreed(c, &r->terms);
 		else
-			milter_fail(c, "it agrees to no terms");
+			milter_client_fail(c, "it agrees to no terms");
 	} else if (r->answer == MILTER_PROGRESS) {
-		milter_wait(c, c->state == MILTER_ENDING ? c->p.content_ms : c->p.command_ms,
-		    false);
+		milter_client_wait(c, false);
 	} else if (milter_reply_needs(r->answer)) {
 		if (change_take(c, r, packet))
-			milter_wait(c, c->p.content_ms, false);
+			milter_client_wait(c, false);
 	} else {
 		final_take(c, r);
 	}
 }
-
-static void milter_on_more(struct later *t);
 
 /* Takes what has come.  An owner who is told may free the client: then its link has no client. */
 static void
@@ -293,13 +247,13 @@ milter_read(struct milter_link *l)
 		int n = milter_reply_parse(in, &r, &why);
 
 		if (n < 0) {
-			milter_fail(l->client, why);
+			milter_client_fail(l->client, why);
 		} else if (n == 0) {
 			if (stream_ended(&l->io))
-				milter_fail(l->client, "it has closed the connection");
+				milter_client_fail(l->client, "it has closed the connection");
 			return;
 		} else if (clock_mono_us() > until) {
-			later_run(&l->client->later, l->client->loop, milter_on_more);
+			later_run(&l->client->later, l->client->loop, milter_client_more);
 			return;
 		} else {
 			reply_take(l->client, &r, slice_sub(in, 0, (size_t)n));
@@ -309,15 +263,15 @@ milter_read(struct milter_link *l)
 	}
 }
 
-static void
-milter_on_more(struct later *t)
+void
+milter_client_more(struct later *t)
 {
 	struct milter_client *c = CONTAINER(t, struct milter_client, later);
 
 	if (c->link)
 		milter_read(c->link);
 	else
-		milter_fail(c, "it has gone in the middle of a message");
+		milter_client_fail(c, "it has gone in the middle of a message");
 }
 
 static void
@@ -331,8 +285,8 @@ milter_on_drained(struct stream *s)
 {
 	struct milter_client *c = CONTAINER(s, struct milter_link, io)->client;
 
-	if (c && c->state == MILTER_CONTENT && !c->awaited) {
-		content_go_on(c);
+	if (c && c->state == MILTER_CONTENT) {
+		milter_content_go_on(c);
 	} else if (c && c->state == MILTER_TELLING) {
 		c->state = MILTER_IDLE;
 		milter_done(c, &(struct milter_outcome){ .answer = MILTER_CONTINUE });
@@ -358,7 +312,7 @@ milter_connected(void *arg, int fd)
 	struct milter_link *l;
 
 	if (fd < 0) {
-		milter_fail(c, strerror(-fd));
+		milter_client_fail(c, strerror(-fd));
 		return;
 	}
 	l = mem_new(sizeof(*l));
@@ -366,7 +320,7 @@ milter_connected(void *arg, int fd)
 	if (stream_open(&l->io, fd) < 0) {
 		(void)close(fd);
 		mem_release(l);
-		milter_fail(c, "its connection cannot be used");
+		milter_client_fail(c, "its connection cannot be used");
 		return;
 	}
 	c->link = l;
@@ -374,91 +328,7 @@ milter_connected(void *arg, int fd)
 	milter_offer_write(stream_out(&l->io));
 	stream_start(&l->io);
 	stream_flush(&l->io);
-	milter_wait(c, c->p.connect_ms, true);
-}
-
-/* ---- the message ---------------------------------------------------------------------------- */
-
-/* The next field that the filter is shown. */
-static bool
-field_send(struct milter_client *c)
-{
-	while (c->field && (!c->field->name.p || c->field->name.n == 0))
-		c->field = c->field->next;
-	if (!c->field || c->terms.steps & MILTER_NO_HEADER)
-		return false;
-	milter_field_write(stream_out(&c->link->io), c->field->name, c->field->value,
-	    c->terms.steps & MILTER_LEADING_SPACE);
-	c->field = c->field->next;
-	c->awaited = !(c->terms.steps & MILTER_MUTE_HEADER);
-	return true;
-}
-
-static void
-milter_on_broken(struct later *t)
-{
-	milter_fail(CONTAINER(t, struct milter_client, later), "the body cannot be read");
-}
-
-static bool
-piece_send(struct milter_client *c)
-{
-	struct buf piece = { 0 };
-	size_t n;
-	int r;
-
-	if (c->skip || c->terms.steps & MILTER_NO_BODY)
-		return false;
-	r = c->calls->body(c->arg, c->body_at, MILTER_CHUNK, &piece);
-	n = piece.n;
-	if (r == 0 && n)
-		milter_body_write(stream_out(&c->link->io), buf_get(&piece));
-	buf_fini(&piece);
-	if (r < 0) { /* told from the loop */
-		c->awaited = true;
-		later_run(&c->later, c->loop, milter_on_broken);
-		return true;
-	}
-	c->body_at += n;
-	c->awaited = n && !(c->terms.steps & MILTER_MUTE_BODY);
-	return n > 0;
-}
-
-/* One packet of the message; false: this phase has no more. */
-static bool
-phase_send(struct milter_client *c)
-{
-	switch (c->phase) {
-	case PHASE_HEADER: return field_send(c);
-	case PHASE_HEADER_END:
-		if (c->terms.steps & MILTER_NO_HEADER_END)
-			return false;
-		macros_send(c, MILTER_AT_HEADER_END);
-		milter_strings_write(stream_out(&c->link->io), MILTER_CMD_HEADER_END, NULL, 0);
-		c->awaited = !(c->terms.steps & MILTER_MUTE_HEADER_END);
-		c->phase = PHASE_BODY;
-		return true;
-	case PHASE_BODY: return piece_send(c);
-	case PHASE_END: break;
-	}
-	macros_send(c, MILTER_AT_END);
-	milter_strings_write(stream_out(&c->link->io), MILTER_CMD_BODY_END, NULL, 0);
-	c->awaited = true;
-	c->state = MILTER_ENDING;
-	return true;
-}
-
-/* Sends until an answer is due, or until so much waits to be taken that `drained` goes on. */
-static void
-content_go_on(struct milter_client *c)
-{
-	struct milter_link *l = c->link;
-
-	while (c->state == MILTER_CONTENT && !c->awaited && stream_backlog(&l->io) <= STREAM_LOW)
-		if (!phase_send(c))
-			c->phase++;
-	stream_flush(&l->io);
-	milter_wait(c, c->state == MILTER_ENDING ? c->p.content_ms : c->p.command_ms, true);
+	milter_client_wait(c, true);
 }
 
 /* ---- for the owner ---------------------------------------------------------------------------- */
@@ -515,29 +385,8 @@ milter_client_ask(struct milter_client *c, enum milter_stage at, struct slice pa
 	if (c->state == MILTER_IDLE)
 		return stage_send(c, at, packet);
 	c->state = MILTER_ASKING;
-	later_run(&c->later, c->loop, milter_on_more);
+	later_run(&c->later, c->loop, milter_client_more);
 	return false;
-}
-
-void
-milter_client_message(struct milter_client *c, const struct milter_header *h)
-{
-	must(c->state == MILTER_IDLE || c->state == MILTER_CLOSED);
-	buf_clear(&c->changes);
-	c->changes_at = 0;
-	c->nchanges = 0;
-	c->at = MILTER_AT_END;
-	c->phase = PHASE_HEADER;
-	c->field = h->first;
-	c->body_at = 0;
-	c->awaited = c->skip = false;
-	if (c->link) {
-		c->state = MILTER_CONTENT;
-		content_go_on(c);
-	} else {
-		c->state = MILTER_ASKING;
-		later_run(&c->later, c->loop, milter_on_more);
-	}
 }
 
 bool

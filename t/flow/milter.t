@@ -268,6 +268,52 @@ for stage in "RE":
     begin()
     one.answer = {stage: lambda c: None}
     tm.is_(send()[0], 451, f"one that never answers at {stage}")
+
+# ---- sent ahead
+def ahead(n, what, body="hello\r\n", head="".join(f"X-{i}: y\r\n" for i in range(40))):
+    """A filter that says nothing before it has the end of the message, and then has n answers due."""
+    begin()
+    one.answer = {"L": lambda c: None, "N": lambda c: None, "B": lambda c: None, "E": lambda c: frame("c") * n + header("h", "X-Late", "yes") + frame("c")}
+    tm.is_(send(body, head)[0], 250, what)
+    tm.ok("X-Late: yes" in arrived()[0], "and its change is made")
+
+
+begin()
+tm.is_(send()[0], 250, "(a message)")
+arrived()
+fields = one.commands().count("L") - 1
+ahead(fields + 40 + 2, "header and body are sent before the filter has answered to any of it")
+begin()
+one.answer = {"L": lambda c: None, "N": lambda c: None, "B": lambda c: None, "E": lambda c: header("h", "X-Soon", "yes") + frame("c") * (fields + 4)}
+tm.is_(send()[0], 451, "a change before these answers is none of what has been seen to the end")
+begin()
+one.answer = {"B": lambda c: None, "E": lambda c: frame("c") * 9}
+tm.is_(send()[0], 250, "answers beyond those that are due are not waited for")
+arrived()
+for letter in "LN":
+    begin()
+    one.answer = {letter: lambda c: "r" if c is one.conns[0] else "c"}
+    with sb.smtp() as s:
+        s.ehlo()
+        codes = []
+        for i in range(3):
+            s.mail("a@else.test")
+            s.rcpt(me)
+            s.putcmd("data")
+            s.getreply()
+            s.send(b"Subject: s\r\n\r\nx\r\n.\r\n")
+            codes.append(s.getreply()[0])
+    tm.is_((codes, len(one.conns)), ([550, 250, 250], 2), f"refused at {letter}, with more on the way: the connection goes, and the next message has one that knows nothing of it")
+    arrived(), arrived()
+begin()
+one.terms = (ALL, SKIP, {})
+one.answer = {"B": "s"}
+tm.is_(send("x" * 70 + "\r\n" + ("y" * 70 + "\r\n") * 4000)[0], 250, "a filter that has had enough of the body")
+tm.is_((one.commands().count("B"), len(arrived()[1])), (1, 72 * 4001), "gets one piece of it")
+begin()
+one.answer = {"B": lambda c: None if len(c.body) > 65535 else "c"}
+tm.is_(send(("y" * 70 + "\r\n") * 4000)[0], 451, "one that does not answer to a piece")
+tm.is_(one.commands().count("B"), 2, "gets no further ones")
 begin()
 one.terms, one.stuck = (ALL, sum(MUTE.values()), {2: "j " * 400}), threading.Event()
 with sb.smtp() as s:
