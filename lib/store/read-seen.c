@@ -91,7 +91,7 @@ seen_chunk(struct store_view *v, uint32_t chunk)
 	n = store_seen_key(key, v->as.mailbox, seen_login(v), chunk);
 	v->as.chunk = chunk;
 	if (store_seen_parse(store_fetch(v, STORE_T_SEEN, key, n), &v->as.row) < 0)
-		v->as.row = (struct store_seen){ .n = 0 };
+		v->as.row.n = 0;
 	return v->as.row.n > 0;
 }
 
@@ -181,7 +181,7 @@ seen_walk_piece(struct seen_walk *w, uint32_t lo, uint32_t hi)
 		if (store_seen_parse(store_fetch(w->v, STORE_T_SEEN, key,
 					 store_seen_key(key, w->mailbox, w->login, chunk)),
 			&w->row) < 0)
-			w->row = (struct store_seen){ .n = 0 };
+			w->row.n = 0;
 	}
 	for (size_t i = w->at; i < w->row.n; i++) {
 		struct store_seen_run run = store_seen_at(&w->row, i);

@@ -4,15 +4,17 @@
  * for all.  For STORE_SEEN_CHUNK UIDs at a time a row has the runs of messages that he has marked or unmarked, and at which
  * modseq; what is in no run he has not seen.  A message's modseq, for him, is the larger of its own and its run's.  Runs
  * that touch and say the same are joined when there are many, with the larger modseq: then a client is told again of what it
- * knows, and never less.  Nothing here does I/O. */
+ * knows, and never less.  Of a row that has many runs even so all but the newest are bits with one modseq: so a row has some
+ * hundred bytes, whatever is marked.  Nothing here does I/O. */
 #ifndef STORE_SEEN_H
 #define STORE_SEEN_H
 #include "base/buf.h"
 #include "store/format.h"
 
 #define STORE_SEEN_CHUNK 1024u /* UIDs of a row */
-#define STORE_SEEN_FEW   64    /* runs of a row: with more, those that touch are joined */
-#define STORE_SEEN_FRESH 16    /* but for the newest */
+#define STORE_SEEN_FEW                                                                             \
+	64 /* runs of a row: with more, those that touch are joined, then they are bits */
+#define STORE_SEEN_FRESH 16 /* but for the newest */
 
 /* `meta`: "sharing" -> this: what stored is configured to do, for those who read. */
 #define STORE_SHARING "sharing"
@@ -26,7 +28,7 @@ struct store_disk_sharing {
 /* Of a reader and a mailbox: in the row of a chunk, runs follow. */
 struct store_disk_seen {
 	uint8_t version;
-	uint8_t zero;
+	uint8_t packed;  /* 1: struct store_seen_bits is in front of them */
 	uint16_t run;    /* bytes of each */
 	uint32_t crc;    /* CRC-32C of the whole value with this field 0 */
 	uint64_t modseq; /* the largest */
@@ -38,6 +40,11 @@ struct store_seen_run {
 	uint16_t first, last; /* UIDs, from the chunk's first one */
 	uint8_t seen;
 	uint8_t zero;
+} PACKED;
+
+struct store_seen_bits {
+	uint64_t modseq; /* of all of them; what a run behind says counts */
+	uint8_t marked[STORE_SEEN_CHUNK / 8], seen[STORE_SEEN_CHUNK / 8];
 } PACKED;
 
 /* May it be a part of a key? */
@@ -52,11 +59,12 @@ store_seen_key(uint8_t key[STORE_SEEN_KEY], uint64_t mailbox, struct slice login
 bool
 store_seen_key_parse(struct slice key, uint64_t *mailbox, struct slice *login, uint32_t *chunk);
 
-/* A row: its head, and its runs, unaligned, which borrow.  0 or -EBADMSG: damaged. */
+/* A row: its head, and its runs, unaligned, which borrow unless they are made of bits.  0 or -EBADMSG: damaged. */
 struct store_seen {
 	struct store_disk_seen head;
 	const char *runs;
 	size_t n;
+	struct store_seen_run made[STORE_SEEN_CHUNK]; /* head.packed: these are meant */
 };
 int store_seen_parse(struct slice row, struct store_seen *s) MUSTCHECK;
 struct store_seen_run store_seen_at(const struct store_seen *s, size_t i);

@@ -44,7 +44,7 @@ test_rows(void)
 {
 	struct buf runs = { 0 }, row = { 0 };
 	struct store_seen s;
-	size_t n = 0, most = 0, damaged = 0;
+	size_t n = 0, most = 0, damaged = 0, longest = 0;
 	bool good = true;
 
 	for (uint64_t modseq = 1; modseq <= 3000 && good; modseq++) {
@@ -63,9 +63,13 @@ test_rows(void)
 		store_seen_write(&row, (struct store_disk_seen){ .at = 7 }, buf_get(&runs));
 		good = row_is_model(&row, modseq, &n);
 		most = n > most ? n : most;
+		longest = row.n > longest ? row.n : longest;
 	}
 	ok(good, "what is marked is found, with its modseq or a later one");
 	ok(most > STORE_SEEN_FEW && most <= STORE_SEEN_CHUNK, "in as many runs as there may be");
+	ok(longest <=
+		sizeof(struct store_disk_seen) + STORE_SEEN_FEW * sizeof(struct store_seen_run),
+	    "and a row is no longer than of few of them");
 	for (size_t i = 0; i < row.n; i += 7) {
 		row.p[i] ^= 4;
 		damaged += store_seen_parse(buf_get(&row), &s) < 0;
@@ -75,6 +79,36 @@ test_rows(void)
 	ok(store_seen_parse(slice(row.p, row.n - 1), &s) < 0 &&
 		store_seen_parse(slice(row.p, 5), &s) < 0,
 	    "and what is cut off");
+	/* Every other one, all at once, and then the others one by one, as somebody who wants the index full. */
+	buf_clear(&runs);
+	memset(model, 0, sizeof(model));
+	longest = 0;
+	for (uint64_t modseq = 1; modseq <= 2000 && good; modseq++) {
+		uint16_t at = (uint16_t)(modseq * 2 % STORE_SEEN_CHUNK + modseq / 512 % 2);
+		struct store_seen_run mark = { .modseq = modseq,
+			.first = at,
+			.last = at,
+			.seen = modseq / 1024 == 0 };
+
+		model[at].modseq = modseq;
+		model[at].seen = mark.seen;
+		store_seen_put(&runs, slice((const char *)&mark, sizeof(mark)));
+		buf_clear(&row);
+		store_seen_write(&row, (struct store_disk_seen){ .at = 7 }, buf_get(&runs));
+		good = row_is_model(&row, modseq, &n) && store_seen_parse(buf_get(&row), &s) == 0;
+		/* As the writer does, with what the row says. */
+		buf_clear(&runs);
+		for (size_t i = 0; i < s.n; i++) {
+			struct store_seen_run run = store_seen_at(&s, i);
+
+			buf_add(&runs, &run, sizeof(run));
+		}
+		longest = row.n > longest ? row.n : longest;
+	}
+	ok(good, "marks apart from each other are found as well");
+	ok(longest <=
+		sizeof(struct store_disk_seen) + STORE_SEEN_FEW * sizeof(struct store_seen_run),
+	    "in rows that are no longer");
 	/* As people read: one after the other. */
 	buf_clear(&runs);
 	for (uint16_t i = 0; i < STORE_SEEN_CHUNK; i++) {

@@ -94,7 +94,7 @@ seen_read(struct wseen *s, uint32_t chunk, struct buf *copy, struct store_seen *
 	buf_clear(copy);
 	buf_slice(copy, writer_row_get(s->w, STORE_T_SEEN, key, n));
 	if (store_seen_parse(buf_get(copy), row) < 0)
-		*row = (struct store_seen){ .n = 0 };
+		row->n = 0;
 }
 
 void
