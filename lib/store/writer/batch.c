@@ -70,7 +70,7 @@ job_run(struct writer *w, struct store_job *j)
 }
 
 static int
-batch_begin(struct writer *w)
+batch_open(struct writer *w)
 {
 	w->error = 0;
 	w->now = clock_now();
@@ -220,7 +220,7 @@ batch_run(struct writer *w, struct list *jobs, size_t n, struct list *work)
 	 * before LMDB's own of its writer, here as in writer_intents_run. */
 	if (moves)
 		writer_names_lock(w->files);
-	rc = batch_begin(w);
+	rc = batch_open(w);
 	if (rc == 0) {
 		struct store_work *done;
 
