@@ -62,12 +62,12 @@ libs_piped          := programs smtp $(low)
 libs_mailq          := job queue mta $(low)
 libs_jobctl-ctl     := job queue mta $(low)
 libs_tmctl          := http $(low)
-libs_tmlog          := $(low)
+libs_tmlog          := follow $(low)
 libs_tiermail-load  := $(low)
 libs_sendmail       := smtp $(low)
 libs_sievetest      := sieve $(low)
-libs_admind         := admin web login oauth directory sasl scim http jwt json $(low)
-libs_diradm         := admin login oauth directory http jwt json $(low)
+libs_admind         := admin follow web login oauth directory sasl scim http jwt json $(low)
+libs_diradm         := admin follow login oauth directory http jwt json $(low)
 libs_pabctl         := pab login oauth directory sasl http jwt json $(low)
 libs_mtatest        := expand login oauth directory route mta sasl http jwt json $(low)
 
@@ -143,7 +143,7 @@ endef
 $(foreach c,$(programs),$(eval $(call cmd_rule,$(c))))
 
 # ---- tests: t/DIR/NAME.c links lib/DIR and everything below it -------------------------
-all_libs   := programs pab admin web backend guard submit expand login oauth rules aging message store-writer store job queue directory route mta jmap scim jwt json managesieve sieve backup milter http imap pop3 sasl smtp daemon net conf mail base
+all_libs   := programs pab admin follow web backend guard submit expand login oauth rules aging message store-writer store job queue directory route mta jmap scim jwt json managesieve sieve backup milter http imap pop3 sasl smtp daemon net conf mail base
 unit_src   := $(filter-out t/fuzz/% t/tools/%,$(wildcard t/*/*.c))
 unit_tests := $(unit_src:%.c=$(B)/%)
 fuzz_src   := $(wildcard t/fuzz/*.c)
@@ -161,7 +161,7 @@ libs_t_net       := net conf mail base
 libs_t_store     := store-writer store $(low)
 libs_t_message   := message store imap $(low)
 libs_t_aging     := aging message store mta imap $(low)
-libs_t_admin     := admin login oauth directory http jwt json $(low)
+libs_t_admin     := admin follow login oauth directory http jwt json $(low)
 libs_t_login     := login oauth directory sasl http jwt json $(low)
 libs_t_job       := job mta $(low)
 libs_t_programs  := programs $(low)

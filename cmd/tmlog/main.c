@@ -2,9 +2,7 @@
  *
  *	tmlog [-j] [-l LOG ...] [-m MOST] [-s SINCE] [-u UNTIL] CONDITION ...
  *
- * Owns nothing.  The logs are read once to find which messages are meant, and again until all that came of them,
- * reports and pieces of lists, is found: a gigabyte of them costs time, not memory (tmlog.h has the bounds).  Can
- * fail: logs that cannot be read.  The exit code tells whether anything was found. */
+ * Owns the question (follow/follow.h, which reads the logs).  Can fail: logs that cannot be read.  The exit code tells whether anything was found. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +19,7 @@
 enum { TMLOG_NOTHING = 1 };
 
 static bool json;
+static struct follow *follow;
 static const char *logs[TMLOG_LOGS];
 static size_t nlogs;
 
@@ -33,7 +32,7 @@ tmlog_most(const char *value)
 		fprintf(stderr, "tmlog: -m %s: a number, 1 to 100000\n", value);
 		return false;
 	}
-	story_most = (size_t)n;
+	follow_most(follow, (size_t)n);
 	return true;
 }
 
@@ -70,8 +69,8 @@ tmlog_option(int letter, const char *value)
 		logs[nlogs++] = value;
 		break;
 	case 'm': return tmlog_most(value);
-	case 's': query_since(value); return tmlog_time('s', value);
-	case 'u': query_until(value); return tmlog_time('u', value);
+	case 's': follow_since(follow, value); return tmlog_time('s', value);
+	case 'u': follow_until(follow, value); return tmlog_time('u', value);
 	default: return false;
 	}
 	return true;
@@ -86,7 +85,7 @@ tmlog_sources(void)
 	int rc = 0;
 
 	for (size_t i = 0; i < nlogs && rc == 0; i++)
-		rc = source_join(logs[i]);
+		rc = follow_join(follow, logs[i]);
 	if (nlogs == 0 && !dir) {
 		fprintf(stderr,
 		    "tmlog: which logs?  -l FILE, a folder, or - for standard input; log_to of "
@@ -94,38 +93,31 @@ tmlog_sources(void)
 		return EX_USAGE;
 	}
 	if (nlogs == 0)
-		rc = source_join(dir);
-	if (rc == 0 && source_count() == 0) {
+		rc = follow_join(follow, dir);
+	if (rc == 0 && follow_joined(follow) == 0) {
 		fprintf(stderr, "tmlog: %s: no NAME.log in it\n", nlogs ? logs[0] : dir);
 		return EX_NOINPUT;
 	}
 	return rc < 0 ? EX_NOINPUT : 0;
 }
 
-static int
-tmlog_follow(void)
+/* What the question could not do, a line each. */
+static void
+tmlog_sorry(void)
 {
-	int rc = source_read(story_look), rounds = 0;
+	struct slice rest = follow_why(follow), line;
 
-	story_looked();
-	if (list_empty(&stories))
-		return rc;
-	do {
-		story_again();
-		if (rc == 0)
-			rc = source_read(story_take);
-	} while (rc == 0 && story_grew() && ++rounds < TMLOG_ROUND);
-	story_sort();
-	return rc;
+	while (slice_cut(&rest, '\n', &line))
+		fprintf(stderr, "tmlog: " SFMT "\n", SARG(line));
 }
 
 static void
 tmlog_print(void)
 {
 	struct buf out = { 0 };
-	struct story *s;
+	struct follow_story *s;
 
-	list_each(s, &stories, struct story, link)
+	list_each(s, follow_stories(follow), struct follow_story, link)
 	{
 		buf_clear(&out);
 		if (json)
@@ -138,31 +130,38 @@ tmlog_print(void)
 }
 
 static int
+tmlog_tell(void)
+{
+	const char *missing;
+	int rc = follow_run(follow) < 0 ? EX_IOERR : 0;
+
+	tmlog_print();
+	if ((missing = follow_missing(follow)))
+		fprintf(stderr, "tmlog: %s\n", missing);
+	return rc ? rc : list_empty(follow_stories(follow)) ? TMLOG_NOTHING : 0;
+}
+
+static int
 tmlog_run(int argc, char **argv)
 {
-	bool found;
 	int rc;
 
 	for (int i = 0; i < argc; i++)
-		if (!query_add(argv[i]))
+		if (!follow_condition(follow, argv[i])) {
+			tmlog_sorry();
 			return program_usage();
-	if (query_empty()) {
+		}
+	if (follow_empty(follow)) {
 		fprintf(stderr, "tmlog: which message?\n");
 		return program_usage();
 	}
-	story_init();
-	if ((rc = tmlog_sources()) == 0) {
-		rc = tmlog_follow() < 0 ? EX_IOERR : 0;
-		tmlog_print();
-		if (story_missing())
-			fprintf(stderr, "tmlog: %s\n", story_missing());
-	}
-	found = !list_empty(&stories);
-	story_fini();
-	source_fini();
+	if ((rc = tmlog_sources()) == 0)
+		rc = tmlog_tell();
+	tmlog_sorry();
+	follow_free(&follow);
 	if (fflush(stdout) != 0 || ferror(stdout))
 		return EX_IOERR;
-	return rc ? rc : found ? 0 : TMLOG_NOTHING;
+	return rc;
 }
 
 static const struct option longs[] = {
@@ -196,5 +195,6 @@ static const struct program tmlog_program = {
 int
 main(int argc, char **argv)
 {
+	follow = follow_new();
 	return program_run(&tmlog_program, argc, argv);
 }

@@ -121,7 +121,7 @@ print_find(const struct logline *l)
 
 /* "2026-11-30T08:20:01.123Z" as its date and its time. */
 static void
-print_when(const struct event *e, char *day, struct buf *out)
+print_when(const struct follow_event *e, char *day, struct buf *out)
 {
 	struct slice ts = slice_str(e->ts);
 	size_t t = slice_find(ts, 'T');
@@ -139,7 +139,7 @@ print_when(const struct event *e, char *day, struct buf *out)
 }
 
 static void
-print_event(const struct event *e, char *day, struct buf *out)
+print_event(const struct follow_event *e, char *day, struct buf *out)
 {
 	const char *words = print_find(&e->line);
 	struct buf where = { 0 };
@@ -161,16 +161,16 @@ print_event(const struct event *e, char *day, struct buf *out)
 }
 
 static void
-print_title(const struct story *s, struct outcomes *o, struct buf *out)
+print_title(const struct follow_story *s, struct follow_outcomes *o, struct buf *out)
 {
 	struct buf value = { 0 };
-	struct outcome *x;
-	struct event *e;
+	struct follow_outcome *x;
+	struct follow_event *e;
 
 	buf_printf(out, "%s %s", s->session ? "session" : "message", s->id);
 	if (s->parent)
 		buf_printf(out, ", of %s", s->parent);
-	list_each(e, &s->events, struct event, link)
+	list_each(e, &s->events, struct follow_event, link)
 	{
 		if (!slice_eq(e->line.event, S("queued")))
 			continue;
@@ -183,12 +183,12 @@ print_title(const struct story *s, struct outcomes *o, struct buf *out)
 	buf_char(out, '\n');
 	if (s->nevents == 0)
 		buf_lit(out, "  no line of these logs tells of it\n");
-	list_each(x, &o->list, struct outcome, link)
+	list_each(x, &o->list, struct follow_outcome, link)
 	{
 		buf_lit(out, "  ");
 		print_safe(out, slice_str(x->to));
-		buf_printf(out, ": %s", state_name(x->state));
-		if (*x->text && x->state != STATE_DELIVERED) {
+		buf_printf(out, ": %s", follow_state_name(x->state));
+		if (*x->text && x->state != FOLLOW_DELIVERED) {
 			buf_lit(out, ": ");
 			print_safe(out, slice_str(x->text));
 		}
@@ -198,23 +198,23 @@ print_title(const struct story *s, struct outcomes *o, struct buf *out)
 }
 
 void
-print_story(const struct story *s, struct buf *out)
+print_story(const struct follow_story *s, struct buf *out)
 {
-	struct outcomes o;
-	struct event *e;
+	struct follow_outcomes o;
+	struct follow_event *e;
 	char day[16] = "";
 
-	outcomes_of(s, &o);
+	follow_outcomes_of(s, &o);
 	print_title(s, &o, out);
-	list_each(e, &s->events, struct event, link) print_event(e, day, out);
+	list_each(e, &s->events, struct follow_event, link) print_event(e, day, out);
 	buf_char(out, '\n');
-	outcomes_fini(&o);
+	follow_outcomes_fini(&o);
 }
 
 /* ---- JSON -------------------------------------------------------------------------------------------------- */
 
 static void
-print_json_event(const struct event *e, struct buf *out)
+print_json_event(const struct follow_event *e, struct buf *out)
 {
 	struct slice rest = e->line.fields, k, v;
 	struct buf value = { 0 };
@@ -240,15 +240,15 @@ print_json_event(const struct event *e, struct buf *out)
 }
 
 static void
-print_json_recipients(struct outcomes *o, struct buf *out)
+print_json_recipients(struct follow_outcomes *o, struct buf *out)
 {
-	struct outcome *x;
+	struct follow_outcome *x;
 
-	list_each(x, &o->list, struct outcome, link)
+	list_each(x, &o->list, struct follow_outcome, link)
 	{
 		buf_str(out, &x->link == o->list.next ? "{" : ",{");
 		json_put_str(out, "to", slice_str(x->to));
-		json_put_cstr(out, "state", state_name(x->state));
+		json_put_cstr(out, "state", follow_state_name(x->state));
 		json_put_str(out, "text", slice_str(x->text));
 		buf_lit(out, "}");
 	}
@@ -256,13 +256,13 @@ print_json_recipients(struct outcomes *o, struct buf *out)
 
 /* What the message is, of the line that says it. */
 static void
-print_json_message(const struct story *s, struct buf *out)
+print_json_message(const struct follow_story *s, struct buf *out)
 {
 	static const char *const keys[] = { "from", "user", "peer", "msgid", "size" };
 	struct buf value = { 0 };
-	struct event *e;
+	struct follow_event *e;
 
-	list_each(e, &s->events, struct event, link)
+	list_each(e, &s->events, struct follow_event, link)
 	{
 		if (!slice_eq(e->line.event, S("queued")))
 			continue;
@@ -275,12 +275,12 @@ print_json_message(const struct story *s, struct buf *out)
 }
 
 void
-print_story_json(const struct story *s, struct buf *out)
+print_story_json(const struct follow_story *s, struct buf *out)
 {
-	struct outcomes o;
-	struct event *e;
+	struct follow_outcomes o;
+	struct follow_event *e;
 
-	outcomes_of(s, &o);
+	follow_outcomes_of(s, &o);
 	buf_lit(out, "{");
 	json_put_cstr(out, "is", s->session ? "session" : "message");
 	json_put_str(out, "id", slice_str(s->id));
@@ -294,12 +294,12 @@ print_story_json(const struct story *s, struct buf *out)
 	buf_lit(out, "]");
 	json_key(out, "events");
 	buf_lit(out, "[");
-	list_each(e, &s->events, struct event, link)
+	list_each(e, &s->events, struct follow_event, link)
 	{
 		if (&e->link != s->events.next)
 			buf_char(out, ',');
 		print_json_event(e, out);
 	}
 	buf_lit(out, "]}\n");
-	outcomes_fini(&o);
+	follow_outcomes_fini(&o);
 }

@@ -159,8 +159,8 @@ static void
 hosts_tell(struct admin *a, const struct admin_question *status,
     const struct admin_question *metrics)
 {
-	static const char *const words[] = { "version", "state" }, *const numbers[] = { "uptime",
-									 "workers" };
+	static const char *const words[] = { "version", "state" },
+				 *const numbers[] = { "uptime", "workers" };
 	struct admin_telling t = { .a = a };
 	struct slice text = status->text, line = S("");
 	uint64_t n;
@@ -178,7 +178,9 @@ hosts_tell(struct admin *a, const struct admin_question *status,
 		hosts_certificate(&t, metrics->text);
 		for (size_t i = 0; i < NELEM(hosts_numbers); i++)
 			if (hosts_metric(metrics->text, hosts_numbers[i].metric, &n) &&
-			    (n || strcmp(hosts_numbers[i].name, "queue-free") != 0)) /* 0 until smtp-relay looks, with the first message */
+			    (n ||
+				strcmp(hosts_numbers[i].name, "queue-free") !=
+				    0)) /* 0 until smtp-relay looks, with the first message */
 				admin_tell_number(&t, hosts_numbers[i].name, n);
 	}
 	admin_tell_end(&t, "host");

@@ -28,7 +28,8 @@ queue_filter(struct admin *a, size_t at, struct buf *b)
 			k++;
 		if (k == NELEM(queue_filters) || !value.n)
 			return admin_fail(a, ADMIN_BAD, "filter",
-			    SFMT ": a filter is channel=, dest=, state=, older=, newer= (seconds), qid= or all=1",
+			    SFMT ": a filter is channel=, dest=, state=, older=, newer= (seconds), "
+				 "qid= or all=1",
 			    SARG(word));
 		kv_put(b, queue_filters[k], value);
 	}
@@ -64,12 +65,14 @@ queue_ended(struct admin *a, const struct admin_question *q, struct slice *last)
 	struct slice text = slice_trim(q->text), why;
 	struct buf b = { 0 };
 
-	*last = slice_from(text, slice_rfind(text, '\n') == text.n ? 0 : slice_rfind(text, '\n') + 1);
+	*last =
+	    slice_from(text, slice_rfind(text, '\n') == text.n ? 0 : slice_rfind(text, '\n') + 1);
 	if (slice_starts(*last, S("ok")))
 		return true;
 	why = kv_find(slice_from(*last, slice_find(*last, ' ')), "why");
 	if (!slice_starts(*last, S("error")) || kv_decode(&b, why) < 0)
-		(void)admin_fail(a, ADMIN_FAILED, "host", "%s: jobctl says something else", q->host);
+		(void)admin_fail(a, ADMIN_FAILED, "host", "%s: jobctl says something else",
+		    q->host);
 	else
 		(void)admin_fail(a, ADMIN_BAD, "queue", "%s: " SFMT, q->host, SARG(buf_get(&b)));
 	buf_fini(&b);
@@ -144,19 +147,18 @@ admin_queue_list(struct admin *a)
 	struct admin_question *q;
 	size_t n = 0;
 
-	if (!admin_whole(a) ||
-	    (admin_name(a, 0).n && !(one = admin_host(a, admin_name(a, 0)))))
+	if (!admin_whole(a) || (admin_name(a, 0).n && !(one = admin_host(a, admin_name(a, 0)))))
 		return false;
 	while (admin_conf.hosts && admin_conf.hosts[n])
 		n++;
 	n = one ? 1 : n;
 	q = arena_array(&a->memory, n + 1, sizeof(*q));
 	for (size_t i = 0; i < n; i++)
-		q[i] = (struct admin_question){
-			.host = one ? one : arena_cstr(&a->memory, slice_str(admin_conf.hosts[i])),
+		q[i] = (struct admin_question){ .host = one ?
+			    one :
+			    arena_cstr(&a->memory, slice_str(admin_conf.hosts[i])),
 			.daemon = "jobctl",
-			.line = "queue status"
-		};
+			.line = "queue status" };
 	if (!admin_hosts_ask(a, q, n))
 		return false;
 	for (size_t i = 0; i < n; i++)
@@ -272,7 +274,7 @@ admin_queue_do(struct admin *a)
 			a->out.why = "";
 			good = queue_ask(a, buf_get(&b), &q) && queue_ended(a, &q, &last);
 			admin_audit(a, "queue", admin_base(), &change, 1, NULL,
-			    good                                       ? DIR_R_OK :
+			    good                                    ? DIR_R_OK :
 				a->problem->status == ADMIN_UNKNOWN ? DIR_R_UNKNOWN :
 				a->problem->status == ADMIN_DENIED  ? DIR_R_DENIED :
 								      DIR_R_OTHER);

@@ -1,24 +1,21 @@
-/* tmlog/query.c: which lines are meant.
+/* follow/query.c: which lines are meant.
  *
  * Owns the conditions.  A message has to fit all of them, each by one of its lines: sender and recipient stand in
- * different ones.  Called by main.c and story.c.  A value alone shows what it
+ * different ones.  Called by story.c.  A value alone shows what it
  * is: "<...>" a Message-ID, with an at sign an address of sender or recipient, else an id.  Must stay true: an
  * address fits in any case of its letters, an id and a Message-ID only as it is. */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "tmlog.h"
+#include "follow/follow-impl.h"
 
-#define QUERY_MOST 16
-
-struct field {
+struct follow_field {
 	const char *key;
 	const char *names[6]; /* of the log's fields; one of them has to fit */
 	bool any_case;
 	bool sessions; /* clients' are meant too, not only messages */
 };
-static const struct field fields[] = {
+static const struct follow_field fields[] = {
 	{ "id", { "qid", "sid", "as", "was", NULL }, false, true },
 	{ "qid", { "qid", "as", NULL }, false, false },
 	{ "sid", { "sid", "was", NULL }, false, true },
@@ -30,33 +27,7 @@ static const struct field fields[] = {
 	{ "peer", { "peer", NULL }, false, true },
 };
 
-static struct condition {
-	const struct field *field;
-	struct slice value;
-} conditions[QUERY_MOST];
-static size_t nconditions;
-static struct slice since, until;
-static struct buf value;
-
-bool
-query_empty(void)
-{
-	return nconditions == 0;
-}
-
-void
-query_since(const char *ts)
-{
-	since = slice_str(ts);
-}
-
-void
-query_until(const char *ts)
-{
-	until = slice_str(ts);
-}
-
-static const struct field *
+static const struct follow_field *
 query_field(struct slice key)
 {
 	for (size_t i = 0; i < NELEM(fields); i++)
@@ -66,42 +37,42 @@ query_field(struct slice key)
 }
 
 bool
-query_add(const char *word)
+follow_condition(struct follow *f, const char *word)
 {
 	struct slice v = slice_str(word), key = slice_sub(v, 0, slice_find(v, '='));
-	const struct field *f = key.n < v.n ? query_field(key) : NULL;
+	const struct follow_field *field = key.n < v.n ? query_field(key) : NULL;
 
-	if (nconditions == QUERY_MOST) {
-		fprintf(stderr, "tmlog: no more than %d conditions\n", QUERY_MOST);
+	if (f->nconditions == FOLLOW_CONDITIONS) {
+		buf_printf(&f->why, "no more than %d conditions\n", FOLLOW_CONDITIONS);
 		return false;
 	}
-	if (f)
+	if (field)
 		v = slice_from(v, key.n + 1);
 	else
-		f = query_field(*word == '<'     ? S("msgid") :
+		field = query_field(*word == '<' ? S("msgid") :
 			slice_find(v, '@') < v.n ? S("address") :
 						   S("id"));
 	/* An address may hold an equals sign; an id may not, so that is a key which is mistyped. */
-	if (v.n == 0 || (slice_eq(slice_str(f->key), S("id")) && slice_find(v, '=') < v.n)) {
-		fprintf(stderr,
-		    "tmlog: %s: of id, qid, sid, msgid, from, to, address, user, peer\n", word);
+	if (v.n == 0 || (slice_eq(slice_str(field->key), S("id")) && slice_find(v, '=') < v.n)) {
+		buf_printf(&f->why, "%s: of id, qid, sid, msgid, from, to, address, user, peer\n",
+		    word);
 		return false;
 	}
-	conditions[nconditions++] = (struct condition){ f, v };
+	f->conditions[f->nconditions++] = (struct follow_condition_of){ field, v };
 	return true;
 }
 
 bool
-query_in_time(const struct logline *l)
+follow_in_time(const struct follow *f, const struct logline *l)
 {
-	if (since.n && slice_cmp(l->ts, since) < 0)
+	if (f->since.n && slice_cmp(l->ts, f->since) < 0)
 		return false;
-	return !until.n || slice_cmp(slice_sub(l->ts, 0, until.n), until) <= 0;
+	return !f->until.n || slice_cmp(slice_sub(l->ts, 0, f->until.n), f->until) <= 0;
 }
 
 /* A Message-ID may be given without its brackets, and a peer without its port. */
 static bool
-query_same(const struct field *f, struct slice has, struct slice wanted)
+query_same(const struct follow_field *f, struct slice has, struct slice wanted)
 {
 	if (f->any_case)
 		return slice_ieq(has, wanted);
@@ -114,32 +85,32 @@ query_same(const struct field *f, struct slice has, struct slice wanted)
 }
 
 static bool
-query_one(const struct condition *c, const struct logline *l)
+query_one(struct follow *f, const struct follow_condition_of *c, const struct logline *l)
 {
 	for (const char *const *name = c->field->names; *name; name++)
-		if (logline_get(l, *name, &value) &&
-		    query_same(c->field, buf_get(&value), c->value))
+		if (logline_get(l, *name, &f->value) &&
+		    query_same(c->field, buf_get(&f->value), c->value))
 			return true;
 	return false;
 }
 
 unsigned
-query_all(void)
+follow_all(const struct follow *f)
 {
-	return (1u << nconditions) - 1;
+	return (1u << f->nconditions) - 1;
 }
 
 unsigned
-query_fits(const struct logline *l, bool *session)
+follow_fits(struct follow *f, const struct logline *l, bool *session)
 {
 	unsigned fits = 0;
 
 	*session = false;
-	for (size_t i = 0; i < nconditions; i++) {
-		if (!query_one(&conditions[i], l))
+	for (size_t i = 0; i < f->nconditions; i++) {
+		if (!query_one(f, &f->conditions[i], l))
 			continue;
 		fits |= 1u << i;
-		*session |= conditions[i].field->sessions;
+		*session |= f->conditions[i].field->sessions;
 	}
 	return fits;
 }

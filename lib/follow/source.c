@@ -1,7 +1,7 @@
-/* tmlog/source.c: where lines come from.
+/* follow/source.c: where lines come from.
  *
  * Owns the list of files and, for standard input, a copy of it without a name, because it is read more than
- * once.  Called by main.c.  Can fail: files that cannot be read, a full disk under the copy.  Must stay true: no
+ * once.  Called by follow.c.  Can fail: files that cannot be read, a full disk under the copy.  Must stay true: no
  * more than SOURCE_PIECE octets of a file are in memory, however large it is. */
 #include <dirent.h>
 #include <errno.h>
@@ -14,38 +14,23 @@
 
 #include "base/files.h"
 #include "base/mem.h"
-#include "tmlog.h"
+#include "follow/follow-impl.h"
 
 #define SOURCE_PIECE (256 * 1024)
 
-struct source {
-	char *path;
-	char *host;
-	int fd; /* of the copy, or -1: by its path */
-};
-static struct source *sources;
-static size_t nsources;
-static uint64_t lines;
-
-size_t
-source_count(void)
-{
-	return nsources;
-}
-
 static int
-source_sorry(const char *path, int rc)
+source_sorry(struct follow *f, const char *path, int rc)
 {
-	fprintf(stderr, "tmlog: %s: %s\n", path, strerror(-rc));
+	buf_printf(&f->why, "%s: %s\n", path, strerror(-rc));
 	return rc;
 }
 
 static void
-source_put(const char *path, const char *host, int fd)
+source_put(struct follow *f, const char *path, const char *host, int fd)
 {
-	sources = mem_grow(sources, nsources + 1, sizeof(*sources));
-	sources[nsources++] =
-	    (struct source){ .path = mem_str(path), .host = mem_str(host), .fd = fd };
+	f->sources = mem_grow(f->sources, f->nsources + 1, sizeof(*f->sources));
+	f->sources[f->nsources++] =
+	    (struct follow_source){ .path = mem_str(path), .host = mem_str(host), .fd = fd };
 }
 
 /* ---- standard input ---------------------------------------------------------------------------------------- */
@@ -67,18 +52,18 @@ source_spool(int from, int to)
 }
 
 static int
-source_add_input(void)
+source_add_input(struct follow *f)
 {
 	const char *tmp = getenv("TMPDIR");
 	int fd = open(tmp && *tmp ? tmp : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), rc;
 
 	if (fd < 0)
-		return source_sorry(tmp && *tmp ? tmp : "/tmp", -errno);
+		return source_sorry(f, tmp && *tmp ? tmp : "/tmp", -errno);
 	if ((rc = source_spool(STDIN_FILENO, fd)) < 0) {
 		(void)close(fd);
-		return source_sorry("standard input", rc);
+		return source_sorry(f, "standard input", rc);
 	}
-	source_put("standard input", "", fd);
+	source_put(f, "standard input", "", fd);
 	return 0;
 }
 
@@ -99,13 +84,13 @@ source_is_log(const char *name)
 }
 
 static int
-source_add_folder(const char *path, const char *host)
+source_add_folder(struct follow *f, const char *path, const char *host)
 {
 	struct dirent **names;
 	int n = scandir(path, &names, NULL, alphasort), rc = 0;
 
 	if (n < 0)
-		return source_sorry(path, -errno);
+		return source_sorry(f, path, -errno);
 	for (int i = 0; i < n; i++) {
 		const char *name = names[i]->d_name;
 		char *below = mem_printf("%s/%s", path, name);
@@ -113,9 +98,9 @@ source_add_folder(const char *path, const char *host)
 
 		if (rc == 0 && *name != '.' && stat(below, &st) == 0) {
 			if (S_ISDIR(st.st_mode) && !*host)
-				rc = source_add_folder(below, name);
+				rc = source_add_folder(f, below, name);
 			else if (S_ISREG(st.st_mode) && source_is_log(name))
-				source_put(below, host, -1);
+				source_put(f, below, host, -1);
 		}
 		mem_free(&below);
 		free(names[i]);
@@ -125,17 +110,17 @@ source_add_folder(const char *path, const char *host)
 }
 
 int
-source_join(const char *path)
+follow_join(struct follow *f, const char *path)
 {
 	struct stat st;
 
 	if (strcmp(path, "-") == 0)
-		return source_add_input();
+		return source_add_input(f);
 	if (stat(path, &st) < 0)
-		return source_sorry(path, -errno);
+		return source_sorry(f, path, -errno);
 	if (S_ISDIR(st.st_mode))
-		return source_add_folder(path, "");
-	source_put(path, "", -1);
+		return source_add_folder(f, path, "");
+	source_put(f, path, "", -1);
 	return 0;
 }
 
@@ -143,20 +128,20 @@ source_join(const char *path)
 
 /* Gives the whole lines of all[0..n]; how many octets that were. */
 static size_t
-source_lines(const struct source *s, struct slice all, bool last, bool *skip,
-    void (*each)(const struct source_line *))
+source_lines(struct follow *f, const struct follow_source *s, struct slice all, bool last,
+    bool *skip, follow_each *each)
 {
 	struct slice rest = all;
 
 	for (;;) {
 		size_t n = slice_find(rest, '\n');
-		struct source_line line = { .text = slice_sub(rest, 0, n), .host = s->host };
+		struct follow_line line = { .text = slice_sub(rest, 0, n), .host = s->host };
 
 		if (n == rest.n && !(last && n > 0))
 			break;
-		line.at = lines++;
-		if (!*skip && n <= TMLOG_LINE)
-			each(&line);
+		line.at = f->lines++;
+		if (!*skip && n <= FOLLOW_LINE)
+			each(f, &line);
 		*skip = false;
 		rest = slice_from(rest, n + 1);
 	}
@@ -164,7 +149,7 @@ source_lines(const struct source *s, struct slice all, bool last, bool *skip,
 }
 
 static int
-source_read_fd(const struct source *s, int fd, void (*each)(const struct source_line *))
+source_read_fd(struct follow *f, const struct follow_source *s, int fd, follow_each *each)
 {
 	char *piece = mem_grow(NULL, SOURCE_PIECE, 1);
 	size_t have = 0;
@@ -180,53 +165,53 @@ source_read_fd(const struct source *s, int fd, void (*each)(const struct source_
 		if (n < 0)
 			break;
 		have += (size_t)n;
-		took = source_lines(s, slice(piece, have), n == 0, &skip, each);
+		took = source_lines(f, s, slice(piece, have), n == 0, &skip, each);
 		have -= took;
 		memmove(piece, piece + took, have);
 		if (have == SOURCE_PIECE) {
 			skip = true;
 			have = 0;
 		}
-	} while (n != 0);
+	} while (n != 0 && !follow_stopped(f));
 	mem_free(&piece);
-	return n < 0 ? source_sorry(s->path, -errno) : 0;
+	return n < 0 ? source_sorry(f, s->path, -errno) : 0;
 }
 
 /* A file that has been turned over to nothing meanwhile is no mistake. */
 static int
-source_read_one(const struct source *s, void (*each)(const struct source_line *))
+source_read_one(struct follow *f, const struct follow_source *s, follow_each *each)
 {
 	int fd = s->fd >= 0 ? s->fd : open(s->path, O_RDONLY | O_CLOEXEC), rc;
 
 	if (fd < 0)
-		return errno == ENOENT ? 0 : source_sorry(s->path, -errno);
+		return errno == ENOENT ? 0 : source_sorry(f, s->path, -errno);
 	if (s->fd >= 0 && lseek(fd, 0, SEEK_SET) < 0)
-		return source_sorry(s->path, -errno);
-	rc = source_read_fd(s, fd, each);
+		return source_sorry(f, s->path, -errno);
+	rc = source_read_fd(f, s, fd, each);
 	if (s->fd < 0)
 		(void)close(fd);
 	return rc;
 }
 
 int
-source_read(void (*each)(const struct source_line *))
+follow_read(struct follow *f, follow_each *each)
 {
 	int rc = 0;
 
-	lines = 0;
-	for (size_t i = 0; i < nsources && rc == 0; i++)
-		rc = source_read_one(&sources[i], each);
+	f->lines = 0;
+	for (size_t i = 0; i < f->nsources && rc == 0 && !follow_stopped(f); i++)
+		rc = source_read_one(f, &f->sources[i], each);
 	return rc;
 }
 
 void
-source_fini(void)
+follow_sources_fini(struct follow *f)
 {
-	for (size_t i = 0; i < nsources; i++) {
-		mem_free(&sources[i].path);
-		mem_free(&sources[i].host);
-		if (sources[i].fd >= 0)
-			(void)close(sources[i].fd);
+	for (size_t i = 0; i < f->nsources; i++) {
+		mem_free(&f->sources[i].path);
+		mem_free(&f->sources[i].host);
+		if (f->sources[i].fd >= 0)
+			(void)close(f->sources[i].fd);
 	}
-	mem_free(&sources);
+	mem_free(&f->sources);
 }

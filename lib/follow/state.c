@@ -1,35 +1,34 @@
-/* tmlog/state.c: what became of each recipient of a message, as its lines say, in their order.
+/* follow/state.c: what became of each recipient of a message, as its lines say, in their order.
  *
  * Pure.  The last word counts: a message that was put off and then delivered is delivered.  An address that stands
  * for others, a list or a forwarding, is split: its members have lines of their own. */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "tmlog.h"
+#include "follow/follow.h"
 
 static const char *const names[] = {
-	[STATE_QUEUED] = "in the queue",
-	[STATE_DELIVERED] = "delivered",
-	[STATE_WAITING] = "waiting",
-	[STATE_FAILED] = "failed",
-	[STATE_REFUSED] = "refused",
-	[STATE_HELD] = "held",
-	[STATE_DELETED] = "deleted",
-	[STATE_SPLIT] = "expanded",
+	[FOLLOW_QUEUED] = "in the queue",
+	[FOLLOW_DELIVERED] = "delivered",
+	[FOLLOW_WAITING] = "waiting",
+	[FOLLOW_FAILED] = "failed",
+	[FOLLOW_REFUSED] = "refused",
+	[FOLLOW_HELD] = "held",
+	[FOLLOW_DELETED] = "deleted",
+	[FOLLOW_SPLIT] = "expanded",
 };
 
 const char *
-state_name(enum state s)
+follow_state_name(enum follow_state s)
 {
 	return names[s];
 }
 
-static struct outcome *
-outcome_get(struct outcomes *o, struct slice to)
+static struct follow_outcome *
+outcome_get(struct follow_outcomes *o, struct slice to)
 {
 	char *key = mem_strn(to.p, to.n);
-	struct outcome *x;
+	struct follow_outcome *x;
 
 	for (char *c = key; *c; c++)
 		*c = ascii_lower(*c);
@@ -48,7 +47,7 @@ outcome_get(struct outcomes *o, struct slice to)
 }
 
 static void
-outcome_set(struct outcome *x, enum state s, const struct logline *l, struct buf *b)
+outcome_set(struct follow_outcome *x, enum follow_state s, const struct logline *l, struct buf *b)
 {
 	x->state = s;
 	mem_free(&x->text);
@@ -58,66 +57,66 @@ outcome_set(struct outcome *x, enum state s, const struct logline *l, struct buf
 
 /* A recipient that is not settled. */
 static void
-outcome_all(struct outcomes *o, enum state to)
+outcome_all(struct follow_outcomes *o, enum follow_state to)
 {
-	struct outcome *x;
+	struct follow_outcome *x;
 
-	list_each(x, &o->list, struct outcome, link) if (x->state == STATE_QUEUED ||
-	    x->state == STATE_WAITING || x->state == STATE_HELD) x->state = to;
+	list_each(x, &o->list, struct follow_outcome, link) if (x->state == FOLLOW_QUEUED ||
+	    x->state == FOLLOW_WAITING || x->state == FOLLOW_HELD) x->state = to;
 }
 
-static enum state
+static enum follow_state
 outcome_tried(const struct logline *l, struct buf *b)
 {
 	(void)logline_get(l, "state", b);
-	return slice_eq(buf_get(b), S("delivered")) ? STATE_DELIVERED :
-	    slice_eq(buf_get(b), S("failed"))       ? STATE_FAILED :
-	    slice_eq(buf_get(b), S("deferred"))     ? STATE_WAITING :
-						      STATE_QUEUED;
+	return slice_eq(buf_get(b), S("delivered")) ? FOLLOW_DELIVERED :
+	    slice_eq(buf_get(b), S("failed"))       ? FOLLOW_FAILED :
+	    slice_eq(buf_get(b), S("deferred"))     ? FOLLOW_WAITING :
+						      FOLLOW_QUEUED;
 }
 
 static void
-outcome_line(struct outcomes *o, const struct logline *l, struct buf *b)
+outcome_line(struct follow_outcomes *o, const struct logline *l, struct buf *b)
 {
 	bool to = logline_get(l, "to", b) && b->n;
-	struct outcome *x = NULL;
+	struct follow_outcome *x = NULL;
 
 	if (to &&
 	    (slice_eq(l->event, S("rcpt")) || slice_eq(l->event, S("deliver")) ||
 		slice_eq(l->event, S("expanded")) || slice_eq(l->event, S("reject"))))
 		x = outcome_get(o, buf_get(b));
 	if (x && slice_eq(l->event, S("reject")))
-		outcome_set(x, STATE_REFUSED, l, b);
+		outcome_set(x, FOLLOW_REFUSED, l, b);
 	else if (x && slice_eq(l->event, S("expanded")))
-		outcome_set(x, STATE_SPLIT, l, b);
+		outcome_set(x, FOLLOW_SPLIT, l, b);
 	else if (x && slice_eq(l->event, S("deliver")) && slice_eq(l->who, S("channel-master")))
 		outcome_set(x, outcome_tried(l, b), l, b);
 	else if (slice_eq(l->event, S("hold")))
-		outcome_all(o, STATE_HELD);
+		outcome_all(o, FOLLOW_HELD);
 	else if (slice_eq(l->event, S("release")))
-		outcome_all(o, STATE_QUEUED);
+		outcome_all(o, FOLLOW_QUEUED);
 	else if (slice_eq(l->event, S("delete")))
-		outcome_all(o, STATE_DELETED);
+		outcome_all(o, FOLLOW_DELETED);
 }
 
 void
-outcomes_of(const struct story *s, struct outcomes *o)
+follow_outcomes_of(const struct follow_story *s, struct follow_outcomes *o)
 {
 	struct buf b = { 0 };
-	struct event *e;
+	struct follow_event *e;
 
-	*o = (struct outcomes){ .n = 0 };
+	*o = (struct follow_outcomes){ .n = 0 };
 	list_init(&o->list);
-	list_each(e, &s->events, struct event, link) outcome_line(o, &e->line, &b);
+	list_each(e, &s->events, struct follow_event, link) outcome_line(o, &e->line, &b);
 	buf_fini(&b);
 }
 
 void
-outcomes_fini(struct outcomes *o)
+follow_outcomes_fini(struct follow_outcomes *o)
 {
-	struct outcome *x;
+	struct follow_outcome *x;
 
-	while ((x = list_first(&o->list, struct outcome, link))) {
+	while ((x = list_first(&o->list, struct follow_outcome, link))) {
 		list_remove(&x->link);
 		mem_free(&x->to);
 		mem_free(&x->key);
