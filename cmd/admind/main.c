@@ -96,6 +96,10 @@ admind_paths(void)
 		log_event(LOG_ERROR, "admin_audit", "file=%s why=%s",
 		    log_str(admin_conf.audit_file), log_str(strerror(errno)));
 	sandbox_write(folder);
+	for (char **l = admin_conf.logs; l && *l; l++)
+		sandbox_read(*l);
+	if (!(admin_conf.logs && *admin_conf.logs) && strncmp(shared.log_to, "dir:", 4) == 0)
+		sandbox_read(shared.log_to + 4);
 	sandbox_read(admin_conf.www);
 	sandbox_read_beside(admin_conf.keys);
 	mem_free(&folder);

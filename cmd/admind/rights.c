@@ -46,6 +46,7 @@ static const struct {
 	{ "check", "*", ALL },
 	{ "audit", "*", ADMINS },
 	{ "init", "*", TOP },
+	{ "delivery", "list", ADMINS },
 	{ "host", "*", TOP },
 	{ "queue", "*", TOP },
 	{ "factor", "reset", ALL },

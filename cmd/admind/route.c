@@ -19,7 +19,7 @@ static const struct {
 } objects[] = { { "orgs", "org" }, { "users", "user" }, { "groups", "group" },
 	{ "packages", "package" }, { "providers", "provider" }, { "roles", "role" },
 	{ "audit", "audit" }, { "factors", "factor" }, { "apps", "app" }, { "jobs", "job" },
-	{ "hosts", "host" }, { "queues", "queue" } };
+	{ "hosts", "host" }, { "queues", "queue" }, { "deliveries", "delivery" } };
 
 /* ---- answers --------------------------------------------------------------------------------------- */
 
@@ -114,7 +114,7 @@ path_query(struct admind_ask *ask, struct slice query)
 			org = value;
 		else if (slice_eq(name, S("q")))
 			word = value;
-		else if (slice_eq(name, S("before")))
+		else if (slice_eq(name, S("before")) || slice_eq(name, S("since")))
 			before = value;
 		else if (slice_eq(name, S("limit")) && slice_u64(value, 1000, &n) == 0 && n)
 			ask->limit = (unsigned)n;

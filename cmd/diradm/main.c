@@ -422,6 +422,7 @@ static const struct program diradm_program = {
 	    "  queue top HOST [CHANNEL]\n"
 	    "  queue messages HOST [FILTER ...]\n"
 	    "  queue hold|release|retry|return|delete HOST FILTER ...\n"
+	    "  delivery list DOMAIN WORD [SINCE]\n"
 	    "  audit list [DOMAIN [WORD [BEFORE]]]\n"
 	    "  check [DOMAIN]\n"
 	    "  init\n"

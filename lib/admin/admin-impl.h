@@ -206,6 +206,8 @@ admin_say(struct admin *a, const char *kind, struct slice name, const char *fmt,
 
 /* trail.c: does the person administer everything?  False after saying no. */
 bool admin_whole(struct admin *a);
+/* ... the organisation of this DN? */
+bool admin_over(struct admin *a, const char *org);
 
 /* hosts.c: questions to daemons of hosts (daemon/ask-start.h), many side by side. */
 struct admin_question {
@@ -277,7 +279,7 @@ bool admin_job_create(struct admin *a), admin_job_list(struct admin *a),
     admin_job_show(struct admin *a), admin_job_report(struct admin *a),
     admin_job_wish(struct admin *a), admin_job_resume(struct admin *a),
     admin_job_delete(struct admin *a), admin_job_run(struct admin *a);
-bool admin_host_list(struct admin *a);
+bool admin_host_list(struct admin *a), admin_delivery_list(struct admin *a);
 bool admin_queue_list(struct admin *a), admin_queue_top(struct admin *a),
     admin_queue_messages(struct admin *a), admin_queue_do(struct admin *a);
 bool admin_check(struct admin *a);

@@ -16,6 +16,8 @@ static const struct conf_key keys[] = {
 	    "How long what was deleted can be brought back." },
 	{ "hosts", CONF_LIST, &admin_conf.hosts, "", 0, 0, RELOAD, NULL,
 	    "Hosts whose daemons and queues are looked at, by the ports of control.address there." },
+	{ "logs", CONF_LIST, &admin_conf.logs, "", 0, 0, RESTART, NULL,
+	    "Logs of all daemons, files or folders, in which messages are followed; none: the folder of log_to." },
 	{ "job.look", CONF_TIME, &admin_conf.job_look, "5s", 100, HOUR, RELOAD, NULL,
 	    "How often admind looks for jobs that wait, or whose host has died." },
 	{ "job.lease", CONF_TIME, &admin_conf.job_lease, "1m", 2000, HOUR, RELOAD, NULL,

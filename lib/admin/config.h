@@ -13,6 +13,7 @@ struct admin_conf {
 	char *place_attribute;
 	char **place_map; /* "value=host" */
 	bool second_factor;
+	char **logs;  /* of all daemons, for tmlog's search; NULL-terminated */
 	char **hosts; /* whose daemons are asked; NULL-terminated */
 	/* admind's; times in ms */
 	char *www, *keys; /* of the console: its files, and what seals its sessions */

@@ -103,6 +103,19 @@ admin_whole(struct admin *a)
 	return true;
 }
 
+bool
+admin_over(struct admin *a, const char *org)
+{
+	struct slice best;
+
+	if (!a->call->as)
+		return true;
+	if (!trail_widest(a, org, &best))
+		return false;
+	return best.n ||
+	    admin_fail(a, ADMIN_DENIED, "denied", "This is for those who administer it");
+}
+
 static bool
 trail_scope(struct admin *a, struct trail *t, const char *org)
 {

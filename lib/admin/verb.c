@@ -82,6 +82,7 @@ const struct admin_verb admin_verbs[] = {
 	{ "queue", "retry",	"HOST FILTER ...", 2, 6, false, true, admin_queue_do, "tries waiting ones now" },
 	{ "queue", "return",	"HOST FILTER ...", 2, 6, false, true, admin_queue_do, "sends them back to their senders now" },
 	{ "queue", "delete",	"HOST FILTER ...", 2, 6, false, true, admin_queue_do, "removes them; nobody is told" },
+	{ "delivery", "list",	"DOMAIN WORD [SINCE]", 2, 3, false, false, admin_delivery_list, "what became of messages: an address, a Message-ID, an id" },
 	{ "audit", "list",	"[DOMAIN [WORD [BEFORE]]]", 0, 3, false, false, admin_audit_list, "who has changed what, the newest first" },
 	{ "check", "",		"[DOMAIN]", 0, 1, false, false, admin_check, "what mail would stumble over" },
 	{ "init", "",		"", 0, 0, false, false, admin_init, "what a directory lacks that was there before" },
@@ -107,7 +108,7 @@ verb_call_good(struct admin *a)
 	if (a->call->nnames < v->min || a->call->nnames > v->max)
 		return admin_fail(a, ADMIN_BAD, "operands", "%s %s: %s is expected", v->object,
 		    v->verb, *v->operands ? v->operands : "nothing more");
-	for (size_t i = 0; i < v->min; i++)
+	for (size_t i = v->run == admin_delivery_list; i < v->min; i++) /* whose: "" is everybody's */
 		if (!admin_name(a, i).n)
 			return admin_fail(a, ADMIN_BAD, "operands", "%s %s: an empty name",
 			    v->object, v->verb);

@@ -93,6 +93,8 @@ def wish(obj, verb, role):
     path = {"org": "orgs", "user": "users", "group": "groups", "package": "packages", "provider": "providers", "role": "roles", "host": "hosts", "queue": "queues"}.get(obj, obj)
     if verb == "list":
         return ("GET", path + (f"?org={O}" if obj in ("user", "group", "audit") else ""), None)
+    if obj == "delivery":       # there are no logs: who may hears just that
+        return ("GET", f"deliveries?org={O}&q=x@{O}", None)
     if obj in ("host", "queue"):        # of a host that there is not: who may hears just that
         return ("POST", f"queues/none.test/{verb}", {"names": ["qid=none"] if verb != "top" else []})
     if obj in ("check", "init"):
@@ -143,11 +145,11 @@ for (obj, verb), v in verbs.items():
         method, path, body = wish(obj, verb, role)
         status, answer = ask(who, method, path, body)
         may = status in (200, 201)
-        if obj == "queue" and verb != "list":
-            may = answer.get("code") == "no-host"
+        if obj == "delivery" or (obj == "queue" and verb != "list"):
+            may = answer.get("code") in ("no-host", "no-logs")
         if verb == "apply":        # it says how many, and those who may not change any
             may = may and "1 were changed" in json.dumps(answer)
-        if verb == "list" and obj not in ("audit",) and role not in v["roles"]:
+        if verb == "list" and obj not in ("audit", "delivery") and role not in v["roles"]:
             may = bool(answer.get("records"))       # a list of nothing is none
         if may != (role in v["roles"]):
             said.append(f"{role}: {status} {json.dumps(answer)[:200]}")

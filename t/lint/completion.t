@@ -13,7 +13,7 @@ COMMANDS = {
     "jobctl-ctl": "channels delete hold jobs list release reroute rescan resume retry return show start status stop suspend tlsrpt top",
     "storectl": "account acl backup check expire export import list move quota readership reconstruct snapshot recover restore rethread stats undelete upgrade", "mtatest": "rewrite mapping expand conf",
     "pabctl": "list export import remove",
-    "diradm": "provider org user group package role factor app job host queue audit check init import export settings",
+    "diradm": "provider org user group package role factor app job host queue delivery audit check init import export settings",
     "tiermail-setup": "check test records schema directory certificates", "tiermail-ca": "init host renew list",
 }
 
