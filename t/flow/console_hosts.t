@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The console's queue, held messages and hosts in a browser: t/www/real/console-hosts.mjs."""
+"""The console's queue, held messages, hosts and deliveries in a browser: t/www/real/console-hosts.mjs."""
 import os, re, subprocess, sys
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
@@ -9,8 +9,9 @@ tm.need("ldapmodify", "openssl", "node", "chromium")
 if subprocess.run([tm.TOP + "/scripts/deps", "web"], stderr=subprocess.DEVNULL).returncode:
     tm.skip_all("nothing to drive a browser with")
 HOST = f"127.{os.getpid() % 200 + 20}.{os.getpid() // 200 % 250}.13"
+LOGS = tm.tempdir()
 sb = tm.Sandbox("--users", "8", "--admin", "--set", "admind.auth.delay=0", "--set", "admind.limit.per_user=50", "--set", f"tiermail.control.address={HOST}",
-                "--set", "tiermail.roles.operator=ops.hosts.test", "--set", f"admind.hosts={HOST}, nowhere.hosts.test", "--set", "tiermail.dns.resolvers=127.0.0.1@9")
+                "--set", "tiermail.roles.operator=ops.hosts.test", "--set", f"admind.hosts={HOST}, nowhere.hosts.test", "--set", "tiermail.dns.resolvers=127.0.0.1@9", "--set", f"tiermail.log_to=dir:{LOGS}")
 wire.directory.certificates(sb.dir + "/host", ["ops.hosts.test"], [HOST], sb.dir + "/tls")
 for name in ("server.pem", "server.key"):
     os.replace(f"{sb.dir}/host/{name}", f"{sb.dir}/tls/{name}")

@@ -11,6 +11,7 @@ import { bytes, date, span, state, typed } from "../../../cmd/admind/www/model/f
 import { goes, may } from "../../../cmd/admind/www/model/jobs.js";
 import { KINDS, changes, fields } from "../../../cmd/admind/www/model/objects.js";
 import { Rights } from "../../../cmd/admind/www/model/rights.js";
+import { messages } from "../../../cmd/admind/www/model/deliveries.js";
 import { filters, fits, hosts, id, query, trouble, wanted } from "../../../cmd/admind/www/model/queue.js";
 import { parse, write } from "../../../cmd/admind/www/model/route.js";
 import { Table } from "../../../cmd/admind/www/model/table.js";
@@ -261,4 +262,12 @@ test("the queue: words of the address, which file a row is, what makes sense for
 	const now = Date.parse("2026-12-01T00:00:00Z"), good = { state: "running", certificate: "2027-06-01T00:00:00Z", "disk-size": 100, "disk-free": 50, restarts: 0 };
 	assert.deepEqual([{}, { certificate: "2026-12-10T00:00:00Z" }, { "disk-free": 5 }, { restarts: 1 }, { state: "leaving" }, { error: "x" }].map(x => trouble({ ...good, ...x }, now)), ["", "certificate", "disk", "restarts", "state", "error"]);
 	assert.deepEqual([0, 59, 3600, 90061, 172800].map(span), ["0 sec", "59 sec", "1 hr", "1 day 1 hr", "2 days"]);
+});
+
+test("deliveries: records become messages, the newest first", () => {
+	const found = messages([{ kind: "message", id: "a", at: "2026-01-01" }, { kind: "recipient", id: "a", to: "x@y.test", state: "failed" }, { kind: "message", id: "b", at: "2026-02-01" },
+		{ kind: "step", id: "b", event: "queued" }, { kind: "step", id: "none", event: "queued" }, { kind: "more", text: "late" }]);
+	assert.deepEqual(found.list.map(m => [m.id, m.recipients.length, m.steps.length]), [["b", 0, 1], ["a", 1, 0]]);
+	assert.equal(found.more, "late");
+	assert.deepEqual(messages([]), { list: [], more: "" });
 });

@@ -83,6 +83,36 @@ step("hosts: daemons, certificates, disks; one that does not answer", async page
 	await tab.shot("console-hosts");
 });
 
+step("deliveries: an address is looked for; each message opens to its steps", async page => {
+	await page.getByRole("link", { name: "Deliveries" }).click();
+	await page.getByText("What became of a message?").waitFor();
+	await page.getByRole("searchbox").fill(`user0001@${D}`);
+	await page.keyboard.press("Enter");
+	const mail = page.locator("li.mail", { hasText: "outside@sender.test" });
+	await mail.getByText("waiting", { exact: true }).waitFor();
+	await mail.getByRole("button", { name: "Fewer details" }).waitFor();
+	await mail.locator(".steps li").first().waitFor();
+	await tab.shot("console-deliveries");
+	assert.match(page.url(), /q=user0001/);
+	await page.getByRole("searchbox").fill("nobody@else.test");
+	await page.getByRole("button", { name: "Search" }).click();
+	await page.getByText("Nothing is found for “nobody@else.test”").waitFor();
+	await page.goBack();
+	await mail.waitFor();
+});
+
+step("orgadmin: the deliveries of the own organisation", async () => {
+	const t = await come("orgadmin");
+	await t.page.getByRole("link", { name: "Deliveries" }).click();
+	await t.page.getByRole("searchbox").fill(`user0002@${D}`);
+	await t.page.keyboard.press("Enter");
+	await t.page.locator("li.mail", { hasText: "outside@sender.test" }).getByText(`user0002@${D}`).first().waitFor();
+	assert.ok(!(await t.page.locator("li.mail").first().textContent()).includes("127.0.0.1"), "no machine's address");
+	await t.shot("console-deliveries-orgadmin");
+	assert.deepEqual(t.said, []);
+	await t.context.close();
+});
+
 for (const who of ["orgadmin", "user0001"])
 	step(`${who}: nothing of it, neither a place nor an answer`, async () => {
 		const t = await come(who);
@@ -101,12 +131,12 @@ for (const [name, how] of [["light", {}], ["dark", { colorScheme: "dark" }], ["p
 	step(`everybody can use it: ${name}`, async () => {
 		const t = await come("admin", how);
 		await row(t.page, D).waitFor();
-		for (const path of ["/queue", "/held", "/hosts"]) {
+		for (const path of ["/queue", "/held", "/hosts", "/deliveries?q=from%3Doutside%40sender.test"]) {
 			await t.page.goto(U + path);
 			await t.page.locator("main[aria-busy=false]").waitFor();
 			await t.page.waitForTimeout(150);
 			assert.deepEqual(await faults(t.page), [], path);
-			await t.shot(`console-${name}${path.replace("/", "-")}`);
+			await t.shot(`console-${name}-${path.slice(1).split("?")[0]}`);
 			assert.ok(await t.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${path} is not wider than the window`);
 		}
 		assert.deepEqual(t.said, []);

@@ -4,7 +4,7 @@
  * button works.  Pure.
  */
 
-export const PLACES = ["orgs", "users", "groups", "packages", "providers", "roles", "queue", "held", "hosts", "check", "jobs", "audit", "own"];
+export const PLACES = ["orgs", "users", "groups", "packages", "providers", "roles", "deliveries", "queue", "held", "hosts", "check", "jobs", "audit", "own"];
 
 /**
  * @typedef {{place: string, org: string, q: string, sort: string, open: string}} Route  place: one of PLACES, or ""

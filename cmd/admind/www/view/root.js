@@ -13,6 +13,7 @@ import { KINDS } from "../model/objects.js";
 import { Audit } from "./audit.js";
 import { Check } from "./check.js";
 import { AppContext } from "./context.js";
+import { Deliveries } from "./deliveries.js";
 import { Hosts } from "./hosts.js";
 import { Jobs } from "./jobs.js";
 import { List } from "./list.js";
@@ -50,7 +51,7 @@ export function Root({ app }) {
 		<${ToastList} toasts=${app.toasts} close=${t("act.close")} /><//><//>`;
 }
 
-const VIEWS = { queue: Queue, held: Queue, hosts: Hosts, roles: Roles, check: Check, jobs: Jobs, audit: Audit, own: Own };
+const VIEWS = { deliveries: Deliveries, queue: Queue, held: Queue, hosts: Hosts, roles: Roles, check: Check, jobs: Jobs, audit: Audit, own: Own };
 
 function Window({ app }) {
 	const { route, menu, ended } = useStore(app.ui);

@@ -18,6 +18,7 @@ const PLACES = [
 	{ place: "providers", icon: "provider", verb: ["provider", "create"] },
 ];
 const OVER = [
+	{ place: "deliveries", icon: "mail", verb: ["delivery", "list"], org: true },
 	{ place: "queue", icon: "send", verb: ["queue", "list"] },
 	{ place: "held", icon: "inbox", verb: ["queue", "messages"] },
 	{ place: "hosts", icon: "provider", verb: ["host", "list"] },
