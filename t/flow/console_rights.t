@@ -91,10 +91,10 @@ def wish(obj, verb, role):
     global serial
     serial += 1
     path = {"org": "orgs", "user": "users", "group": "groups", "package": "packages", "provider": "providers", "role": "roles", "host": "hosts", "queue": "queues"}.get(obj, obj)
-    if verb == "list":
-        return ("GET", path + (f"?org={O}" if obj in ("user", "group", "audit") else ""), None)
     if obj == "delivery":       # there are no logs: who may hears just that
         return ("GET", f"deliveries?org={O}&q=x@{O}", None)
+    if verb == "list":
+        return ("GET", path + (f"?org={O}" if obj in ("user", "group", "audit") else ""), None)
     if obj in ("host", "queue"):        # of a host that there is not: who may hears just that
         return ("POST", f"queues/none.test/{verb}", {"names": ["qid=none"] if verb != "top" else []})
     if obj in ("check", "init"):
