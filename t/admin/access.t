@@ -178,6 +178,7 @@ VALUES = [
     ("admind as userA1", WHO["userA1"], "objectClass/add:tiermailTotp", True), ("admind as userA1", WHO["userA1"], "objectClass/add:tiermailUser", False),
     ("helpA1", ANN, "objectClass/add:tiermailTotp", False), ("helpA1", ANN, "objectClass/delete:tiermailUser", False), ("service", ANN, "objectClass/read:tiermailTotp", True),
     *((w, ANN, "modifyTimestamp/search", True) for w in ("service", "memd", "jmap", "admind", "sieve")), ("nobody", ANN, "modifyTimestamp/search", False),
+    *(("admind", ANN, f"{at}/{how}", how == "search") for at in ("cn", "sn", "givenName") for how in ("search", "read")),
     ("memd", ANN, "tiermailScram/write", True), ("memd", ANN, "tiermailScram/read", True), ("admind", ANN, "tiermailScram/write", True),
     *((w, ANN, "tiermailScram/" + how, False) for w in ("service", "jmap", "sieve", "top", "providerA", "adminA1", "helpA1", "admind as top", "admind as userA1", "nobody") for how in ("read", "write", "auth", "search")),
     *(("userA1", WHO["userA1"], "tiermailScram/" + how, False) for how in ("read", "write")), ("admind as userA1", WHO["userA1"], "tiermailScram/write", False),

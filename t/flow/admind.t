@@ -136,6 +136,22 @@ while True:
     if not page or n > 20:
         break
 every = [r["user"] for r in ask("GET", f"users?org={D}&limit=1000").records]
+# Found by a word, and in order, they are named by admind's own account: as the person all the same.
+is_(ask("PATCH", f"users/user0003@{D}", {"name": "Zoe Quill", "given": "Zoe", "surname": "Quill"}), 200, "one whose name is not her login")
+own = [r["user"] for r in ask("GET", f"users?org={D}&limit=1000", who=ORG).records]
+tm.ok(f"admin@{D}" in every and f"admin@{D}" not in own and len(own) > 30, "an organisation's administrator does not see who is above") or tm.diag(own)
+for more in ("sort=user", "sort=-user", "sort=name", "q=user", "q=user&sort=user", "q=u&sort=-name"):
+    got = [r["user"] for r in ask("GET", f"users?org={D}&limit=1000&{more}", who=ORG).records]
+    wanted = [u for u in own if u.startswith(more[2:].partition("&")[0])] if more.startswith("q=") else own
+    tm.is_(sorted(got), sorted(wanted), f"{more}: the same people")
+    if more.endswith("user") and "sort" in more:
+        tm.is_(got, sorted(wanted, reverse="-user" in more), "in order")
+for who in (ADMIN, ORG):
+    tm.is_([[r["user"] for r in ask("GET", f"users?org={D}&limit=9&q={q}{s}", who=who).records] for q in ("Quill", "zoe", "Zoe%20Q") for s in ("", "&sort=user")], [[f"user0003@{D}"]] * 6, f"{who}: found by name")
+tm.is_([ask("GET", f"users?org={D}&limit=9&q=admin{s}", who=ORG).records for s in ("", "&sort=user")], [[], []], "who is not to be seen is not found, either")
+r = ask("GET", f"users?org={D}&limit=9&q=user&sort=user", who=ORG, c=c)
+two = ask("GET", f"users?org={D}&limit=9&q=user&sort=user&page={r.json['next']}", who=ORG, c=c)
+tm.is_([x["user"] for x in r.records + two.records], sorted(u for u in own if u.startswith("user"))[:18], "page by page")
 tm.ok(n == -(-len(every) // 7) and sorted(seen) == sorted(every) and len(set(seen)) == len(seen), f"{n} pages have everybody once")
 a = ask("GET", f"users?org={D}&limit=5")
 is_(ask("GET", f"users?org={D}&limit=5&page={a.json['next']}", who=ORG), 410, "a page is nobody else's", "page")
