@@ -58,8 +58,9 @@ def read(env, tls, msgid, seconds=30):
                      (seconds, env["RUNDIR"]))
         wait_exists(imap, left)
     body = imap.fetch(found[-1], "(BODY[])")[1][0][1]
+    number = int(found[-1])
     imap.logout()
-    return body
+    return number, body
 
 
 def main():
@@ -70,7 +71,7 @@ def main():
     start = time.monotonic()
     send(env, tls, msgid)
     sent = time.monotonic()
-    body = read(env, tls, msgid)
+    number, body = read(env, tls, msgid)
     print(body.decode(errors="replace").replace("\r\n", "\n").rstrip())
     print("\nSent in %.0f ms, read back %.0f ms later (two TLS handshakes and two logins "
           "in it).\n" % (1000 * (sent - start), 1000 * (time.monotonic() - sent)))
@@ -83,11 +84,12 @@ def main():
   webmail    %s   (your browser warns: it does not know the CA)
   console    %s   (for administrators: admin, orgadmin; for the others: their account)
   CA file    %s
-  e.g.       curl --cacert %s -u 'user0002:%s' imaps://localhost:%s/INBOX
+  e.g.       curl -s --cacert %s -u 'user0002:%s' 'imaps://%s:%s/INBOX;MAILINDEX=%d'   (that message)
 Logs are in %s; `make demo-stop` ends it.""" % (
         int(env["USERS"]), env["DOMAIN"], env["PASSWORD"], env["HOST"], env["IMAPS_PORT"],
         env["IMAP_PORT"], env["HOST"], env["SUBMISSIONS_PORT"], env["SUBMISSION_PORT"],
-        env.get("WEBURL", "-"), env.get("ADMIN_URL", "-"), env["CAFILE"], env["CAFILE"], env["PASSWORD"], env["IMAPS_PORT"], env["RUNDIR"]))
+        env.get("WEBURL", "-"), env.get("ADMIN_URL", "-"), env["CAFILE"], env["CAFILE"], env["PASSWORD"], env["HOST"], env["IMAPS_PORT"], number,
+        env["RUNDIR"]))
 
 
 main()
