@@ -6,11 +6,11 @@ import glob, http.client, json, os, re, socket, subprocess, sys, tempfile, threa
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
 import tm
 
-sb = tm.Sandbox("--users", "2", "--metrics", "--set", "imapd.workers=2", "--set", "imapd.auth.delay=10ms", "--set", "pop3d.auth.delay=10ms",
+sb = tm.Sandbox("--users", "2", "--metrics", "--admin", "--set", "imapd.workers=2", "--set", "imapd.auth.delay=10ms", "--set", "pop3d.auth.delay=10ms",
                 "--set", "mmpd.auth.delay=10ms", "--set", "smtp-relay.auth.delay=10ms", "--set", f"tmctl-serve.timeout.answer={2 * tm.SHORT:.0f}s",
                 "--set", "tmctl-serve.limit.clients=20", "--set", "tmctl-serve.listen near.address=unix:near.sock", "--route", "away.test=smtp:127.0.0.1:9")
 URL, RUN = sb.env["METRICS_URL"], sb.env["RUNDIR"]
-ALL = {"imapd", "jmapd", "jobctl", "lmtpd", "memd", "mmpd", "pop3d", "sieved", "smtp-relay", "stored", "tmctl-serve"}
+ALL = {"admind", "imapd", "jmapd", "jobctl", "lmtpd", "memd", "mmpd", "pop3d", "sieved", "smtp-relay", "stored", "tmctl-serve"}
 
 
 def get(url=URL):

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Every event that the code logs is documented in tiermail-log(5), and no other."""
+"""Every event that the code logs is documented in tiermail-log(5), and no other; those of a program stand in its page,
+below EVENTS."""
 import glob
 import os
 import re
@@ -27,4 +28,12 @@ code = "".join(open(p).read() for p in glob.glob("lib/**/*.c", recursive=True) +
 gone = [n for n in sorted(documented) if f'"{n}"' not in code]
 if not tm.ok(not gone, "every documented event is still logged"):
     tm.diag("gone: " + " ".join(gone))
+# tmctl and storectl log as daemons: tmctl serve, storectl serve.
+PAGES = {"tmctl": "tmctl-serve"}
+for program in sorted(os.path.basename(d) for d in glob.glob("cmd/*")):
+    own = {n for path in glob.glob(f"cmd/{program}/*.c") for n in call.findall(open(path).read())}
+    page = f"man/{PAGES.get(program, program)}.8"
+    said = os.path.exists(page) and re.search(r"(?ms)^\.Sh EVENTS\n(.*?)^\.Sh ", open(page).read())
+    told = set(" ".join(re.findall(r"(?m)^\.Sy (.*)", said[1])).split()) - {",", "."} if said else set()
+    tm.is_((sorted(own - told), sorted(told - own)), ([], []), f"{page} has the events of {program}: (not there, not logged)")
 tm.done()
