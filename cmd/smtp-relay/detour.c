@@ -2,17 +2,18 @@
  *
  * Called by message.c when the header is known, behind the stages' look and before the queue: only then can be told
  * whether a message is one in pieces.  Nothing fails.  What recipients are held for, released at or told stays
- * theirs.  A copy for a Sent folder goes there as it is. */
+ * theirs.  A copy for a Sent folder goes there as it is.  Must stay true: no message that mail filters have not seen is made of
+ * pieces that they have. */
 #include "mail/partial.h"
 #include "mta/detour.h"
-#include "relay.h"
+#include "filters.h"
 
 void
 detour_take(struct session *s, struct slice fields)
 {
 	struct arena *a = &s->smtp.arena;
 	struct partial p;
-	bool piece = partial_parse(fields, a, &p);
+	bool piece = !filters_wanted(s) && partial_parse(fields, a, &p);
 
 	for (size_t i = 0; i < s->nrcpts; i++) {
 		struct qrcpt *q = &s->rcpts[i];

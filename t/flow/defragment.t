@@ -4,6 +4,7 @@ order, what is missing, too large or hostile goes on as it came, and no kill los
 import email, os, random, re, resource, signal, sys, time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tm
+from milterd import Milter
 
 sb = tm.Sandbox("--users", "8", "--set", "channels.channel tcp_lmtp.defragment=yes", "--set", "channel-master.fragments.size=200K")
 D = sb.domain
@@ -208,4 +209,15 @@ tm.ok(sb.queue_empty(), "the queue is empty")
 got = sorted(text(m) for m in mails(8))
 tm.is_(len(got), N, "each has come once, none in pieces") or tm.diag([(m["Subject"], m.get_content_type()) for m in mails(8)])
 tm.ok(got == sorted(whole(f"kill{k}", 8) for k in range(N)), "and whole")
+
+# ---- what mail filters have seen, and what they would not see ------------------------------------------------------
+seen = Milter(f"127.0.0.1:{tm.free_port()}")
+with open(sb.conf("smtp-relay.conf"), "a") as f:
+    f.write(f"\n[milter it]\naddress = {seen.address}\n")
+sb.restart("smtp-relay")
+before = sb.count(7)
+send(7, "filtered", [2, 1], 2)
+tm.ok(tm.wait_for(lambda: sb.count(7) == before + 2), "with filters pieces go on as they came")
+tm.is_(sorted(m.get_content_type() for m in mails(7)[before:]), ["message/partial"] * 2, "which is what filters have seen")
+tm.is_(sum(k == "E" for h in seen.heard for k, _ in h), 2, "(both of them)")
 tm.done()
