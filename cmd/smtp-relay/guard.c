@@ -300,13 +300,24 @@ guard_allows(const struct addr *peer)
 	return guard_among(config.guard_allow, peer);
 }
 
+static struct addr
+guard_here(int fd)
+{
+	struct addr here = { .len = sizeof(here.ss) };
+
+	if (getsockname(fd, &here.sa, &here.len) < 0)
+		here.sa.sa_family = AF_UNIX;
+	return here;
+}
+
 /* PORT_ACCESS, TCP|server|port|client|port; tiermail-mappings(5).  Nothing that would have to be asked. */
 static bool
-guard_mapped(struct addr here, const struct addr *peer, struct buf *text)
+guard_mapped(int fd, const struct addr *local, const struct addr *peer, struct buf *text)
 {
 	const struct mta_mappings *m = relay.channels->mappings;
 	static const struct mta_calls calls;
 	static const struct mta_flags none;
+	struct addr here;
 	char from[ADDR_TEXT], to[ADDR_TEXT];
 	struct mta_mapped r;
 	struct mta_access a;
@@ -315,6 +326,7 @@ guard_mapped(struct addr here, const struct addr *peer, struct buf *text)
 
 	if (!m || !mta_mappings_has(m, S("PORT_ACCESS")))
 		return false;
+	here = local ? *local : guard_here(fd);
 	addr_unmap(&here);
 	buf_printf(&probe, "TCP|%s|%d|%s|%d", addr_host(&here, to), addr_port(&here),
 	    addr_host(peer, from), addr_port(peer));
@@ -351,19 +363,10 @@ guard_erred(const struct session *s)
 	guard_block(-1, &s->peer, GUARD_ERRORS, NULL);
 }
 
-static struct addr
-guard_here(int fd)
-{
-	struct addr here = { .len = sizeof(here.ss) };
-
-	if (getsockname(fd, &here.sa, &here.len) < 0)
-		here.sa.sa_family = AF_UNIX;
-	return here;
-}
-
-/* Of what costs nothing.  `tested`: he would have to be silent, or lists be asked.  The text is the caller's. */
+/* Of what costs nothing.  `local`: our address, or NULL, that of fd; `tested`: he would have to be silent, or lists be asked.  The text is the caller's. */
 static bool
-guard_no(struct addr here, const struct addr *peer, bool tested, struct guard_no *no)
+guard_no(int fd, const struct addr *local, const struct addr *peer, bool tested,
+    struct guard_no *no)
 {
 	*no = (struct guard_no){ 0 };
 	if (guard_among(config.guard_deny, peer)) {
@@ -375,7 +378,7 @@ guard_no(struct addr here, const struct addr *peer, bool tested, struct guard_no
 		no->why = GUARD_RATE;
 		return true;
 	}
-	if (guard_mapped(here, peer, &no->text)) {
+	if (guard_mapped(fd, local, peer, &no->text)) {
 		no->why = GUARD_MAPPED;
 		return true;
 	}
@@ -395,7 +398,7 @@ guard_takes(struct daemon_listen *l, int fd, const struct relay_peer *who)
 	    peer->sa.sa_family == AF_UNIX || (addr_loopback(peer) && !who->announced) ||
 	    guard_allows(peer) || guard_among(config.xclient, peer)) /* he tells of whom it is */
 		return false;
-	if (guard_no(guard_here(fd), peer, tested, &no)) {
+	if (guard_no(fd, NULL, peer, tested, &no)) {
 		if (!no.slow || !guard_tarpit(fd, peer, no.why, no.list))
 			guard_refuse(fd, peer, no.why, no.list, buf_get(&no.text));
 		buf_fini(&no.text);
@@ -444,7 +447,7 @@ guard_told(struct session *s, struct verdict *v,
 	if (s->trusted || guard_allows(&s->peer))
 		return GUARD_TOLD_YES;
 	stream_local(&s->smtp.line.io, &here);
-	if (guard_no(here, &s->peer, lists, &no)) {
+	if (guard_no(-1, &here, &s->peer, lists, &no)) {
 		*v = guard_verdict(&s->peer, no.why, no.list);
 		if (no.text.n) {
 			struct verdict words =
