@@ -1,7 +1,7 @@
 /* guard-wait.c: strangers who wait before there is a session for them.
  *
- * Owns a descriptor and less than 300 octets for each, guard.waiting of them at most in a worker and limit.per_client
- * of one client.  guard.c begins a wait; it ends in relay_session_begin, in a refusal, or when the client goes.  A
+ * Owns a descriptor and less than 300 octets for each, with all that the loop has of it (net/crowd.h); guard.waiting of them
+ * at most in a worker and limit.per_client of one client.  guard.c begins a wait; it ends in relay_session_begin, in a refusal, or when the client goes.  A
  * server speaks first (RFC 5321 4.3.1): what arrives while we say nothing is from a program that does not listen.
  * Must stay true: nothing is read of what a client sends, a session finds it where it was; and nobody waits who
  * was let in before. */
@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/crowd.h"
 
 #define CLIENT_SLOTS                                                                               \
 	65536 /* counts of those who wait, by client; two that meet in one share the limit */
@@ -21,7 +22,6 @@ enum wait_phase { WAIT_TEST, WAIT_LISTS /* greeted, or not tested so */, WAIT_TA
 
 struct guard_wait {
 	struct list link;
-	struct watch watch;
 	struct deadline deadline;
 	struct guard_asked *asked;
 	struct daemon_listen *listen;
@@ -35,7 +35,10 @@ struct guard_wait {
 	bool six, announced, watched, greeted; /* greeted: who speaks now is early */
 	bool unsure;                           /* a list was silent */
 };
-_Static_assert(sizeof(struct guard_wait) < 300, "a stranger costs less than 300 octets");
+_Static_assert(sizeof(struct guard_wait) < 200, "a stranger costs less than 300 octets in all");
+
+static struct crowd crowd; /* who waits and may be early, or go */
+static enum { CROWD_NONE, CROWD_THERE, CROWD_OVER } crowd_state;
 
 static uint16_t waiting_of[CLIENT_SLOTS];
 
@@ -92,12 +95,6 @@ wait_new(int fd, const struct addr *peer, enum wait_phase phase)
 	return w;
 }
 
-static void
-wait_on_closed(struct watch *watch)
-{
-	free(CONTAINER(watch, struct guard_wait, watch));
-}
-
 /* Out of all books; the descriptor is the caller's from here, and `w` goes soon. */
 static int
 wait_end(struct guard_wait *w)
@@ -111,15 +108,14 @@ wait_end(struct guard_wait *w)
 	guard.nwaits--;
 	metric_add(M_GUARD_WAITING, -1);
 	if (w->watched)
-		watch_close(&w->watch, wait_on_closed);
+		crowd_remove(&crowd, fd, w);
 	return fd;
 }
 
 static void
 wait_done(struct guard_wait *w)
 {
-	if (!w->watched)
-		free(w);
+	free(w);
 }
 
 static void
@@ -165,22 +161,21 @@ wait_refuse(struct guard_wait *w, enum guard_why why, const struct guard_list *l
 }
 
 static void
-wait_on_input(struct watch *watch, bool readable, bool writable UNUSED, int error)
+wait_on_input(void *item)
 {
-	struct guard_wait *w = CONTAINER(watch, struct guard_wait, watch);
+	struct guard_wait *w = item;
 	ssize_t n;
 	char c;
 
-	if (!error && !readable)
-		return;
-	n = error ? 0 : recv(w->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT);
+	n = recv(w->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0)
 		wait_gone(w);
-	else if (w->phase == WAIT_TARPIT || !w->greeted)
-		watch_want(watch, false, false); /* it waits for its refusal, or for a list alone */
-	else
+	else if (w->phase == WAIT_TARPIT || !w->greeted) {
+		crowd_remove(&crowd, w->fd, w); /* it waits for its refusal, or for a list alone */
+		w->watched = false;
+	} else
 		wait_refuse(w, GUARD_EARLY, NULL);
 }
 
@@ -239,10 +234,9 @@ guard_wait_start(struct daemon_listen *l, int fd, const struct relay_peer *who)
 	w->listen = l;
 	w->announced = who->announced;
 	w->greeted = greeting;
-	if (watch_init(&w->watch, daemon_loop(), fd, wait_on_input) == 0) {
-		w->watched = true;
-		watch_want(&w->watch, true, false);
-	}
+	if (crowd_state == CROWD_NONE && crowd_open(&crowd, daemon_loop(), wait_on_input) == 0)
+		crowd_state = CROWD_THERE;
+	w->watched = crowd_state == CROWD_THERE && crowd_add(&crowd, fd, w) == 0;
 	w->asked = guard_lists_ask(GUARD_OF_CLIENT, &who->addr, S(""), wait_on_lists, w);
 	if (greeting)
 		deadline_set(&w->deadline, daemon_loop(), wait_greeting_ms(), wait_on_greeting);
@@ -304,4 +298,7 @@ guard_stop(void)
 			guard_refuse(fd, &peer, GUARD_BUSY, NULL, S(""));
 		wait_done(w);
 	}
+	if (crowd_state == CROWD_THERE)
+		crowd_close(&crowd);
+	crowd_state = CROWD_OVER;
 }
