@@ -40,6 +40,7 @@ export class Double {
 		this.requests = [];	// the calls of each request, names only
 		this.fail = null;	// (name, args) => error object or undefined
 		this.away = false;
+		this.delay = how.delay ?? 0;	// maxDelayedSend
 		this.memory = how.memory ?? 1000;
 		this.counts = true;
 		this.blobs = new Map();
@@ -70,7 +71,7 @@ export class Double {
 		return {
 			capabilities: caps,
 			accounts: { [ACCOUNT]: { name: "ann@example.org", isPersonal: true, isReadOnly: false,
-				accountCapabilities: { ...caps, "urn:ietf:params:jmap:mail": mail, "urn:ietf:params:jmap:submission": { maxDelayedSend: 0, submissionExtensions: {} } } } },
+				accountCapabilities: { ...caps, "urn:ietf:params:jmap:mail": mail, "urn:ietf:params:jmap:submission": { maxDelayedSend: this.delay, submissionExtensions: {} } } } },
 			primaryAccounts: Object.fromEntries(Object.keys(caps).map(c => [c, ACCOUNT])),
 			username: "ann@example.org", apiUrl: base + "/jmap/api", downloadUrl: base + "/jmap/download/{accountId}/{blobId}/{name}?type={type}",
 			uploadUrl: base + "/jmap/upload/{accountId}", eventSourceUrl: base + "/jmap/eventsource?types={types}&closeafter={closeafter}&ping={ping}",
@@ -181,6 +182,9 @@ export class Double {
 	method(type, verb, args) {
 		if (type === "Email" && verb === "query")
 			return this.query(args);
+		if (type === "EmailSubmission" && verb === "query")
+			return { accountId: ACCOUNT, queryState: String(this.n), canCalculateChanges: false, position: 0,
+				ids: [...this.records.EmailSubmission.values()].filter(s => s.undoStatus === args.filter.undoStatus).sort((a, b) => a.sendAt.localeCompare(b.sendAt)).map(s => s.id) };
 		if (type === "ContactCard" && verb === "query" && this.contacts)
 			return { accountId: ACCOUNT, queryState: String(this.n), canCalculateChanges: false, position: 0, ids: [...this.records.ContactCard.keys()], total: this.records.ContactCard.size };
 		if (type === "Email" && verb === "queryChanges")
@@ -393,6 +397,9 @@ export class Double {
 			}
 			this.note(type, id, "updated");
 			out.updated[id] = null;
+			const then = (args.onSuccessUpdateEmail || {})[id];
+			if (then)
+				this.set("Email", { update: { [r.emailId]: then } });
 		}
 		for (const id of args.destroy || []) {
 			if (this.records[type].delete(id)) {
@@ -413,7 +420,15 @@ export class Double {
 			const patch = Object.values(args.onSuccessUpdateEmail || {})[0];
 			if (patch)
 				this.set("Email", { update: { [value.emailId]: patch } });
-			return { id: "S" + ++this.ids, sendAt: new Date().toISOString(), undoStatus: "final" };
+			const hold = value.envelope?.mailFrom.parameters, id = "S" + ++this.ids;
+			if (hold && !this.delay)
+				throw { type: "forbiddenToSend" };
+			const sendAt = hold ? hold.HOLDUNTIL || new Date(Date.now() + hold.HOLDFOR * 1000).toISOString() : new Date().toISOString();
+			if (hold) {
+				this.records.EmailSubmission.set(id, { ...value, id, sendAt, undoStatus: "pending" });
+				this.note(type, id, "created");
+			}
+			return { id, sendAt, undoStatus: hold ? "pending" : "final" };
 		}
 		if (type === "Email") {
 			const text = value.bodyValues.t ? value.bodyValues.t.value : "";

@@ -142,6 +142,31 @@ step("an answer: saved as a draft, sent, filed, and there at the other end", asy
 	assert.match(elsewhere("flags", "Will you come"), /\\Answered/);
 }, "urn:ietf:params:jmap:blob");
 
+step("sent later: it waits, is dated by then, and is taken back", async page => {
+	const write = async subject => {
+		await page.keyboard.press("c");
+		await page.locator(".editor-text[data-ready=true]").waitFor();
+		await page.getByLabel("To", { exact: true }).fill("user0002@" + env.DOMAIN);
+		await page.getByLabel("Subject").fill(subject);
+		await page.getByRole("button", { name: "Send later" }).click();
+		await page.getByRole("menuitem", { name: "Tomorrow morning" }).click();
+		await toast("Will be sent tomorrow 08:00").waitFor();
+	};
+	await write("For tomorrow");
+	assert.equal(elsewhere("where", "For tomorrow"), "Sent");
+	const tomorrow = new Date(Date.now() + 86400000);
+	assert.match(elsewhere("source", "For tomorrow", "1"), new RegExp(`^Date: \\w+, 0?${tomorrow.getUTCDate()} \\w+ ${tomorrow.getUTCFullYear()} 08:00:00`, "m"));
+	await page.getByRole("link", { name: "Scheduled" }).click();
+	await page.locator("h3", { hasText: "For tomorrow" }).waitFor();
+	await tab.shot("real-later");
+	await page.getByRole("button", { name: "Do not send" }).click();
+	await toast("The message is in Drafts").waitFor();
+	assert.equal(elsewhere("where", "For tomorrow"), "Drafts");
+	await page.getByText("Nothing is waiting to be sent.").waitFor();
+	await page.goto(URL_ + "/");
+	await row("Books").waitFor();
+}, "urn:ietf:params:jmap:submission");
+
 step("search, with where the words stand", async page => {
 	await page.keyboard.press("/");
 	await page.keyboard.type("subject:hall or large");

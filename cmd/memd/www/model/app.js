@@ -15,11 +15,12 @@ import { Cache } from "./cache.js";
 import { Contacts } from "./contacts.js";
 import { openAtFirst, row } from "./conversation.js";
 import { Door } from "./door.js";
-import { MessageList, THREAD_FIELDS } from "./list.js";
+import { MessageList, ROW_FIELDS, THREAD_FIELDS } from "./list.js";
 import { byRole, tree } from "./mailboxes.js";
 import { Outbox } from "./outbox.js";
 import * as routes from "./route.js";
 import * as search from "./search.js";
+import { Scheduled } from "./scheduled.js";
 import { Rescue } from "./rescue.js";
 import { Settings } from "./settings.js";
 import { Threads } from "./thread.js";
@@ -70,6 +71,7 @@ export class App {
 			onFailed: (_, e) => this.toasts.say(t("compose.sendFailed", { why: why(e) }), { failed: true }),
 			onChanged: w => this.rescue.keep(this.state.user, w.draft), onKept: w => this.rescue.drop(w.draft.key),
 		});
+		this.scheduled = new Scheduled(this.cache, { delay: () => this.outbox.delay(), mailbox: role => this.role(role) });
 		this.rescue = new Rescue(how.storage);
 		this.door = new Door(this, how.channel);
 		/** @type {MessageList | null} */
@@ -126,6 +128,7 @@ export class App {
 		void this.settings.open(this.transport).catch(() => {});
 		this.ui.set({ phase: "ready" });
 		void this.takeOver();
+		void this.scheduled.load();
 		if (this.state.route.kind === "start")
 			this.go({ kind: "box", value: this.role("inbox")?.id || got.list[0].id }, true);
 		else
@@ -227,7 +230,7 @@ export class App {
 
 	openList() {
 		const r = this.state.route;
-		if (r.kind === "settings" || r.kind === "contacts" || r.kind === "start")
+		if (r.kind === "settings" || r.kind === "contacts" || r.kind === "scheduled" || r.kind === "start")
 			return;
 		const found = r.kind === "search";
 		this.list = new MessageList(this.cache, { filter: this.filter(), collapse: !found, snippets: found });
@@ -326,6 +329,15 @@ export class App {
 			return;
 		}
 		this.go({ ...this.state.route, thread: email.threadId }, !!this.state.route.thread);
+	}
+
+	/** Open a message that was sent, or was to be, as a draft again; its head may not be known yet. @param {string} id */
+	async editAgain(id) {
+		if (!this.cache.get("Email", id)) {
+			const got = await this.transport.call("Email/get", { ids: [id], properties: ROW_FIELDS });
+			this.cache.put("Email", got.list);
+		}
+		await this.editDraft(id);
 	}
 
 	async editDraft(id) {
@@ -523,6 +535,7 @@ export class App {
 			this.cache.sync("Email", { properties: MUTABLE }),
 			this.cache.sync("Thread"),
 			list ? list.sync() : null,
+			this.scheduled.sync(),
 		]);
 		if (!boxes) {
 			const got = await this.transport.call("Mailbox/get", { ids: null });

@@ -15,9 +15,9 @@ import { escapeHtml, quote, textToHtml, wrap } from "./quote.js";
  * @typedef {{key: string, identityId: string | null, to: Address[], cc: Address[], bcc: Address[], subject: string,
  *	rich: boolean, text: string, html: string, attachments: Attachment[], inReplyTo: string[] | null,
  *	references: string[] | null, answers: {id: string, keyword: string} | null, savedId: string | null,
- *	saved: string}} Draft
+ *	sentAt: string | null, saved: string}} Draft
  *	answers: the email that gets $answered or $forwarded; savedId: the draft as the server has it;
- *	saved: what it looked like then
+ *	saved: what it looked like then; sentAt: its Date, when that is not now
  */
 
 const REPLY = /^\s*(?:re|aw|antw|sv|vs|odp|ref|rép|回复|答复)(?:\[\d+\])?\s*[:：]\s*/i;
@@ -27,7 +27,7 @@ let keys = 0;
 /** @param {Partial<Draft>} [some] @returns {Draft} */
 export const blank = some => ({
 	key: "d" + ++keys, identityId: null, to: [], cc: [], bcc: [], subject: "", rich: true, text: "", html: "",
-	attachments: [], inReplyTo: null, references: null, answers: null, savedId: null, saved: "", ...some,
+	attachments: [], inReplyTo: null, references: null, answers: null, savedId: null, sentAt: null, saved: "", ...some,
 });
 
 /** "Re: " once, whatever stood there. */
@@ -111,7 +111,8 @@ export function resume(email, identities) {
 		})),
 		inReplyTo: email.inReplyTo || null, references: email.references || null, savedId: email.id,
 	});
-	draft.saved = fingerprint(draft);
+	/* One that was to be sent later has the date of then: it is written anew before it goes. */
+	draft.saved = email.sentAt && Date.parse(email.sentAt) > Date.now() ? " " : fingerprint(draft);
 	return draft;
 }
 
@@ -136,7 +137,7 @@ export function sign(draft, from, to) {
 
 /** What makes two states of a draft the same for the server. */
 export const fingerprint = d => JSON.stringify([d.identityId, d.to, d.cc, d.bcc, d.subject, d.rich, d.rich ? d.html : d.text,
-	d.attachments.map(a => a.blobId)]);
+	d.attachments.map(a => a.blobId), d.sentAt || null]);
 
 /** Has nobody written anything? */
 export const isEmpty = d => !d.to.length && !d.cc.length && !d.bcc.length && !d.subject.trim() && !d.attachments.length &&
@@ -189,7 +190,7 @@ export function toEmail(d, identity, where) {
 		from: identity ? [{ name: identity.name || null, email: identity.email }] : undefined,
 		replyTo: identity && identity.replyTo && identity.replyTo.length ? identity.replyTo : undefined,
 		to: d.to.length ? d.to : undefined, cc: d.cc.length ? d.cc : undefined, bcc: d.bcc.length ? d.bcc : undefined,
-		subject: d.subject,
+		subject: d.subject, sentAt: d.sentAt || undefined,
 		inReplyTo: d.inReplyTo || undefined, references: d.references || undefined,
 		bodyStructure: rest.length ? { type: "multipart/mixed", subParts: [body, ...rest] } : body,
 		bodyValues: { t: { value: wrap(plain) }, ...(d.rich ? { h: { value: page(d.html) } } : {}) },

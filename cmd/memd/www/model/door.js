@@ -163,6 +163,7 @@ export class Door {
 	leave(to = "") {
 		const { app } = this;
 		app.outbox.abandon();
+		app.scheduled.abandon();
 		if (app.push)
 			app.push.close();
 		app.layers.set({ stack: [] });

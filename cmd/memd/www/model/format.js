@@ -44,6 +44,19 @@ export function longDate(at, now, locale) {
 	return `${new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", year: "numeric" }).format(d)} ${time}`;
 }
 
+/** A moment to come: the day by word or weekday when it is near. @param {Date | string} at @param {Date} now @param {string} locale */
+export function whenDate(at, now, locale) {
+	const d = new Date(at);
+	const days = daysBetween(now, d);
+	const f = o => new Intl.DateTimeFormat(locale, o).format(d);
+	const time = f({ hour: "2-digit", minute: "2-digit" });
+	if (days === 0 || days === 1)
+		return `${new Intl.RelativeTimeFormat(locale, { numeric: "auto" }).format(days, "day")} ${time}`;
+	if (days > 1 && days < 7)
+		return `${f({ weekday: "long" })} ${time}`;
+	return `${f({ weekday: "short", day: "numeric", month: "short", year: d.getFullYear() === now.getFullYear() ? undefined : "numeric" })} ${time}`;
+}
+
 /** Everything, for a tooltip and for quoting. */
 export const fullDate = (at, locale) => new Intl.DateTimeFormat(locale, {
 	weekday: "long", day: "numeric", month: "long", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short",

@@ -12,6 +12,7 @@ import { Emitter } from "../kit/store.js";
 import { JmapError } from "../jmap/transport.js";
 import { fingerprint, isEmpty, sign, toEmail } from "./compose.js";
 import { byRole } from "./mailboxes.js";
+import { withOffset } from "./scheduled.js";
 
 export const REST = 5000;	/* ms from the last change to a save */
 const SUBMISSION = "urn:ietf:params:jmap:submission";
@@ -23,6 +24,9 @@ const UNKEPT = ["invalidProperties", "forbiddenToSend", "overQuota"];
  * @typedef {{draft: Draft, mini: boolean, copies: boolean, saving: Promise<void> | null, timer: any, savedAt: number,
  *	error: any, uploads: {name: string, size: number, abort: AbortController}[], closed: boolean}} Window
  */
+
+/** Would the server send it, but not keep it? @param {any} error */
+export const unkept = error => error.kind === "refused" && UNKEPT.includes(error.type);
 
 export class Outbox extends Emitter {
 	/**
@@ -209,7 +213,7 @@ export class Outbox extends Emitter {
 			const submissionId = seconds && this.delay() >= seconds ? await this.hold(w, seconds) : null;
 			const go = async () => {
 				if (!submissionId)
-					await this.submit(w, 0);
+					await this.submit(w);
 				this.onSent(w);
 			};
 			if (seconds)
@@ -222,12 +226,36 @@ export class Outbox extends Emitter {
 		}
 	}
 
+	/**
+	 * Send at a time to come, which the server keeps.
+	 * @param {Window} w @param {Date} at
+	 * @returns {Promise<{id: string, emailId: string}>} what waits; thrown: nothing does, the window is there again
+	 */
+	async schedule(w, at) {
+		this.drop(w);
+		try {
+			w.draft = { ...w.draft, sentAt: withOffset(at) };
+			await this.save(w);
+			const id = await this.submit(w, { HOLDUNTIL: at.toISOString().replace(/\.\d+/, "") });
+			return { id, emailId: String(w.draft.savedId) };
+		} catch (error) {
+			this.again(w);
+			throw error;
+		}
+	}
+
+	/** Open again what was to be sent later, with the date of now. @param {Window} w */
+	again(w) {
+		this.back(w);
+		this.update(w, { sentAt: null });
+	}
+
 	/** @param {Window} w @param {number} seconds @returns {Promise<string | null>} the submission that waits; null: this page has to wait */
 	async hold(w, seconds) {
 		try {
-			return await this.submit(w, seconds);
+			return await this.submit(w, { HOLDFOR: String(seconds) });
 		} catch (error) {
-			if (error.kind === "refused" && UNKEPT.includes(error.type))
+			if (unkept(error))
 				return null;
 			throw error;
 		}
@@ -264,6 +292,7 @@ export class Outbox extends Emitter {
 		this.changed();
 	}
 
+	/** @param {Window} w @param {Record<string, string>} [hold] parameters of RFC 4865 */
 	async submit(w, hold) {
 		const [drafts, sent] = [this.mailbox("drafts"), this.mailbox("sent")];
 		const d = w.draft, identity = this.identity(w);
@@ -273,7 +302,7 @@ export class Outbox extends Emitter {
 			update[`mailboxIds/${sent.id}`] = true;
 		}
 		const envelope = hold ? {
-			mailFrom: { email: identity.email, parameters: { HOLDFOR: String(hold) } },
+			mailFrom: { email: identity.email, parameters: hold },
 			rcptTo: [...new Set([...d.to, ...d.cc, ...d.bcc].map(a => a.email))].map(email => ({ email, parameters: null })),
 		} : undefined;
 		const batch = this.cache.transport.batch();

@@ -9,10 +9,12 @@ import { useWatch } from "../kit/store.js";
 import { t, words } from "../i18n/i18n.js";
 import { why } from "../model/app.js";
 import { badRecipients, forgotAttachment, htmlText } from "../model/compose.js";
+import { unkept } from "../model/outbox.js";
 import { size } from "../model/format.js";
 import { textToHtml } from "../model/quote.js";
 import { useApp } from "./context.js";
 import { Editor } from "./editor.js";
+import { openTimes, whenWords } from "./scheduled.js";
 import { Recipients } from "./recipients.js";
 
 export function ComposeDock() {
@@ -84,6 +86,7 @@ function ComposeWindow({ app, w }) {
 			html`<${Plain} key=${"p" + cleared} value=${d.text} first=${answer} onChange=${text => set({ text })} />`}
 		<${Files} w=${w} onRemove=${a => set({ attachments: d.attachments.filter(x => x !== a) })} />
 		<footer><${Button} primary label=${t("compose.send")} key_="Ctrl+Enter" onClick=${() => void send(app, w)} />
+			${app.outbox.delay() > 0 && html`<${Button} bare icon="clock" label=${t("later.title")} onClick=${e => openTimes(app, e.currentTarget, at => void send(app, w, at))} />`}
 			<${Button} bare icon="attach" label=${t("compose.attach")} onClick=${() => files.current.click()} />
 			<input type="file" multiple hidden ref=${files} onChange=${e => { void attach([...e.target.files]); e.target.value = ""; }} />
 			<span class="space"></span>
@@ -154,8 +157,8 @@ async function discard(app, w) {
 	app.toasts.say(t("compose.discarded"), { action: { label: t("act.undo"), do: () => app.outbox.open(back) } });
 }
 
-/** What is not as it should be is asked or said before anything goes. */
-async function send(app, w, sure = { attachment: false, subject: false }) {
+/** What is not as it should be is asked or said before anything goes, now or `at` a time to come. */
+async function send(app, w, at = /** @type {Date | null} */ (null), sure = { attachment: false, subject: false }) {
 	const d = w.draft;
 	const tell = words => app.toasts.say(words, { failed: true, stay: 6000 });
 	if (!d.to.length && !d.cc.length && !d.bcc.length)
@@ -165,9 +168,11 @@ async function send(app, w, sure = { attachment: false, subject: false }) {
 	if (w.uploads.length)
 		return tell(t("compose.uploading"));
 	if (!sure.subject && !d.subject.trim())
-		return ask(app, t("compose.noSubject"), t("compose.noSubjectSays"), t("compose.send"), () => void send(app, w, { ...sure, subject: true }));
+		return ask(app, t("compose.noSubject"), t("compose.noSubjectSays"), t("compose.send"), () => void send(app, w, at, { ...sure, subject: true }));
 	if (!sure.attachment && forgotAttachment(d, new RegExp(`(?<!\\p{L})(?:${t("compose.attachWords")})(?!\\p{L})`, "iu")))
-		return ask(app, t("compose.forgot"), "", t("compose.forgotSend"), () => void send(app, w, { ...sure, attachment: true }));
+		return ask(app, t("compose.forgot"), "", t("compose.forgotSend"), () => void send(app, w, at, { ...sure, attachment: true }));
+	if (at)
+		return sendLater(app, w, at);
 	const seconds = app.settings.state.undoSeconds;
 	try {
 		await app.outbox.send(w, seconds);
@@ -180,6 +185,26 @@ async function send(app, w, sure = { attachment: false, subject: false }) {
 			app.toasts.say(t(back ? "compose.taken" : "compose.tooLate"), { stay: 4000 });
 		} } });
 	return undefined;
+}
+
+async function sendLater(app, w, at) {
+	let one;
+	try {
+		one = await app.outbox.schedule(w, at);
+	} catch (error) {
+		return app.toasts.say(unkept(error) ? t("later.unkept") : t("compose.sendFailed", { why: why(error) }), { failed: true, stay: 6000 });
+	}
+	void app.sync();
+	return app.toasts.say(t("later.done", { at: whenWords(at) }), { stay: 8000, action: { label: t("act.undo"), do: async () => {
+		try {
+			const back = await app.scheduled.takeBack(one);
+			if (back)
+				app.outbox.again(w);
+			app.toasts.say(t(back ? "compose.taken" : "compose.tooLate"), { stay: 4000 });
+		} catch (error) {
+			app.toasts.say(t("done.failed", { why: why(error) }), { failed: true });
+		}
+	} } });
 }
 
 function ask(app, title, text, yes, onYes) {

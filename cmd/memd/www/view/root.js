@@ -20,6 +20,7 @@ import { ListPane } from "./list.js";
 import { ReadPane } from "./read.js";
 import { ComposeDock } from "./compose.js";
 import { Settings } from "./settings.js";
+import { ScheduledView } from "./scheduled.js";
 import { Later } from "./later.js";
 
 /** @param {{app: import("../model/app.js").App}} props */
@@ -54,13 +55,14 @@ function Shell({ app }) {
 	}, [keys]);
 	useTitle(app);
 	const contacts = state.route.kind === "contacts" && app.contacts.there;
-	const settings = contacts || state.route.kind === "settings";
+	const scheduled = state.route.kind === "scheduled";
+	const settings = contacts || scheduled || state.route.kind === "settings";
 	return html`<a class="skip" href="#list" onClick=${e => { e.preventDefault(); /** @type {any} */ (document.querySelector(".rows [tabindex='0']"))?.focus(); }}>${t("app.skip")}</a>
 		${state.offline && html`<div class="offline" role="status"><${Icon} name="warn" />${t("app.offline")}</div>`}
 		<div class=${cls("app", state.route.thread && "reading", settings && "setting", state.folders && "folders-open", state.offline && "is-offline")} style=${{ "--list": `${within(listWidth)}px` }}>
 			<${Sidebar} />
 			${state.folders && html`<div class="folders-veil" onClick=${() => app.ui.set({ folders: false })}></div>`}
-			${contacts ? html`<${Later} from=${() => import("./contacts.js").then(m => m.Contacts)} />` : settings ? html`<${Settings} />` : html`<${ListPane} /><${Divider} app=${app} /><${ReadPane} />`}
+			${contacts ? html`<${Later} from=${() => import("./contacts.js").then(m => m.Contacts)} />` : scheduled ? html`<${ScheduledView} />` : settings ? html`<${Settings} />` : html`<${ListPane} /><${Divider} app=${app} /><${ReadPane} />`}
 		</div>
 		${!settings && !state.route.thread && html`<button type="button" class="fab" aria-label=${t("nav.compose")} onClick=${() => app.outbox.open(blank({ rich: app.settings.state.rich }))}><${Icon} name="pen" /></button>`}
 		<${ComposeDock} />
@@ -74,7 +76,7 @@ function useTitle(app) {
 	const inbox = app.role("inbox");
 	const unread = inbox ? inbox.unreadThreads : 0;
 	const where = box ? app.boxName(box) : app.state.route.kind === "search" ? t("search.results") :
-		app.state.route.kind === "contacts" ? t("contacts.title") : app.state.route.kind === "settings" ? t("settings.title") : app.state.route.kind === "flagged" ? t("nav.flagged") : app.state.route.value;
+		app.state.route.kind === "contacts" ? t("contacts.title") : app.state.route.kind === "scheduled" ? t("later.list") : app.state.route.kind === "settings" ? t("settings.title") : app.state.route.kind === "flagged" ? t("nav.flagged") : app.state.route.value;
 	useEffect(() => {
 		document.title = `${unread ? `(${unread}) ` : ""}${where} · ${app.state.user}`;
 	}, [unread, where, app.state.user]);

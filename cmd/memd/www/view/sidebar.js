@@ -5,6 +5,7 @@ import { Button } from "../kit/button.js";
 import { Icon } from "../kit/icon.js";
 import { Menu } from "../kit/menu.js";
 import { Ask, Confirm } from "../kit/dialog.js";
+import { useWatch } from "../kit/store.js";
 import { t, words } from "../i18n/i18n.js";
 import { why } from "../model/app.js";
 import { blank } from "../model/compose.js";
@@ -22,6 +23,7 @@ const DRAG_FOLDER = "application/x-tiermail-folder";
 
 export function Sidebar() {
 	const app = useMail();
+	useWatch(app.scheduled);
 	const nodes = app.boxes;
 	const system = nodes.filter(n => n.box.role), own = nodes.filter(n => !n.box.role);
 	const labels = allLabels(app);
@@ -33,6 +35,8 @@ export function Sidebar() {
 		<div class="tree">
 		${system.filter(n => !n.depth).slice(0, 1).map(n => html`<${Folder} key=${n.box.id} node=${n} />`)}
 		<${Place} route=${{ kind: "flagged" }} icon="flag" label=${t("nav.flagged")} on=${kind === "flagged"} />
+		${(app.scheduled.list.length > 0 || kind === "scheduled") && html`<${Place} route=${{ kind: "scheduled" }} icon="clock" label=${t("later.list")} on=${kind === "scheduled"}
+			number=${app.scheduled.list.length} numberSays="later.number" />`}
 		${system.filter((n, i) => i || n.depth).map(n => html`<${Folder} key=${n.box.id} node=${n} />`)}
 		<div class="head"><h2>${t("nav.folders")}</h2><${Button} bare icon="plus" label=${t("folder.new")} onClick=${() => askNew(app, null)} /></div>
 		${own.map(n => html`<${Folder} key=${n.box.id} node=${n} />`)}
@@ -48,7 +52,7 @@ export function Sidebar() {
 	</nav>`;
 }
 
-function Place({ route, icon, label, on, dot, number, ...rest }) {
+function Place({ route, icon, label, on, dot, number, numberSays, ...rest }) {
 	const app = useMail();
 	const go = e => {
 		if (e.ctrlKey || e.metaKey || e.shiftKey || e.button)
@@ -58,7 +62,7 @@ function Place({ route, icon, label, on, dot, number, ...rest }) {
 	};
 	return html`<a class=${cls("place", on && "on")} href=${write(route)} aria-current=${on ? "page" : undefined} title=${label} onClick=${go} ...${rest}>
 		${dot ? html`<i class="dot" style=${{ background: dot }}></i>` : html`<${Icon} name=${icon} />`}<span class="name">${label}</span>
-		${number > 0 && html`<b aria-label=${t("nav.unread", { n: number })}>${words.number.format(number)}</b>`}</a>`;
+		${number > 0 && html`<b aria-label=${t(numberSays || "nav.unread", { n: number })}>${words.number.format(number)}</b>`}</a>`;
 }
 
 const ICONS = { inbox: "inbox", drafts: "doc", sent: "send", archive: "archive", junk: "junk", trash: "bin" };
