@@ -4,7 +4,7 @@
 #   make demo            the whole suite, privately, with a message sent and read back
 #   make check           every test              make bench / fuzz / soak / lint
 #   make check-quick     build, lint, units and a dozen flows
-#   make install         PREFIX, DESTDIR, ...    make deb: Debian packages, in $(B)/deb
+#   make install         PREFIX, SYSCONFDIR, DESTDIR, ...    make deb: Debian packages, in $(B)/deb
 #   make html            the manual as HTML, in $(B)/html
 #   make check-deb       them: lintian; in a Debian of their own, installed, used, upgraded, purged (as root, minutes)
 #   make check-boot      them, under systemd, in an emulated machine: booted, killed, cut off (the same, twice)
@@ -27,7 +27,8 @@ VERSION := 0.1
 # Where things are: of the system's own for /usr and /usr/local (but /usr/local/etc), all below any
 # other PREFIX.  Each can be given on the command line; tiermail(7) FILES.
 below    = $(if $(filter /usr /usr/local,$(PREFIX)),,$(PREFIX))
-CONFDIR  = $(if $(filter /usr,$(PREFIX)),,$(PREFIX))/etc/tiermail
+SYSCONFDIR = $(if $(filter /usr,$(PREFIX)),,$(PREFIX))/etc
+CONFDIR  = $(SYSCONFDIR)/tiermail
 RUNDIR   = $(below)/run/tiermail
 QUEUEDIR = $(below)/var/spool/tiermail
 STOREDIR = $(below)/var/lib/tiermail

@@ -126,6 +126,16 @@ check_rundir(struct buf *why)
 	return false;
 }
 
+/* What the system is called may have no domain, and be in mail for ever after. */
+static void
+check_hostname(struct buf *why)
+{
+	if (strcmp(conf_where(&shared.hostname), "default") == 0 && !strchr(shared.hostname, '.'))
+		buf_printf(why,
+		    "warning: default: hostname = %s: this system's name has no domain: say one\n",
+		    shared.hostname);
+}
+
 /* A word that no stream has would show nothing, and nobody would know why. */
 static void
 check_trace(struct buf *why)
@@ -342,6 +352,7 @@ check_config(struct buf *why)
 	good &= check_listeners(why);
 	good &= check_rundir(why);
 	check_trace(why);
+	check_hostname(why);
 	good &= check_remote(why);
 	good &= check_log(why);
 	if (!good)

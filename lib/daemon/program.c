@@ -256,6 +256,9 @@ static int
 daemon_start(void)
 {
 	log_event(LOG_INFO, "start", "version=%s", TIERMAIL_VERSION);
+	if (geteuid() == 0 && !*shared.user)
+		log_event(LOG_WARN, "as_root", "why=%s",
+		    log_str("user is not set: whoever takes this process over has the host"));
 	setup_limits();
 	if (setup_rundir() < 0 || setup_listeners() < 0)
 		return EX_OSERR;

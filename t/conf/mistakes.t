@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Mistakes that an administrator makes, a line each, and what -n says of them: refused or warned
 about, with file and line.  None of them may pass in silence."""
-import os, subprocess, sys, tempfile
+import os, socket, subprocess, sys, tempfile
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "flow"))
 import tm
 
 # What a file must hold so that the mistake is the only one.
 BASE = {
-    "tiermail.conf": "prefix = @DIR@\n[ldap]\nbase = dc=example,dc=org\n",
+    "tiermail.conf": "prefix = @DIR@\nhostname = base.example\n[ldap]\nbase = dc=example,dc=org\n",
     "smtp-relay.conf": "[listen mx]\naddress = 127.0.0.1:2525\n",
     "pop3d.conf": "[listen pop3]\naddress = 127.0.0.1:1110\n",
     "sieved.conf": "[listen sieve]\naddress = 127.0.0.1:4190\n",
@@ -29,6 +29,8 @@ TABLE = [
     ("jobctl", "tiermail.conf", "rundir = /tmp/" + 120 * "x", "tiermail.conf:1: rundir: longer than"),
     ("jobctl", "tiermail.conf", "include tiermail.conf", "tiermail.conf:1: include: this file is being read"),
     ("jobctl", "tiermail.conf", "\ufeffhostname = good.example", ""),
+    ("jobctl", "tiermail.conf", "hostname = good.example\r\npostmaster = a@b.example\r", ""),
+    ("jobctl", "tiermail.conf", "log_trace = smtp sieve", ""),
     ("jobctl", "tiermail.conf", "log_trace = smtp impa", "warning: @DIR@/tiermail.conf:1: log_trace: impa is none of"),
     ("imapd", "imapd.conf", "public_account = public", "imapd.conf:1: public_account = public: not an address"),
     ("imapd", "tiermail.conf", "drain = 5", "tiermail.conf:1: unknown key drain"),
@@ -131,7 +133,8 @@ with tempfile.TemporaryDirectory() as d:
         if not tm.is_((r.returncode, r.stderr), (0, ""), program + ": nothing is wrong to begin with"):
             tm.diag(r.stderr)
     for program, name, text, want in TABLE:
-        write(d, name, text + "\n" + BASE[name] if text is not None else "")
+        base = BASE[name].replace("hostname = base.example\n", "") if "hostname" in (text or "") else BASE[name]
+        write(d, name, text + "\n" + base if text is not None else "")
         r = check(program, d)
         want = want.replace("@DIR@", d)
         code = 0 if not want or want.startswith("warning: ") else 78
@@ -143,15 +146,55 @@ with tempfile.TemporaryDirectory() as d:
         write(d, name, BASE[name])
     for args, code, want in (
             (("cert.pem", "key.pem"), 0, ""),
-            (("old.pem", "old.key"), 0, "warning: %s/tiermail.conf:5: %s/old.pem: the certificate has expired" % (d, d)),
+            (("old.pem", "old.key"), 0, "warning: %s/tiermail.conf:6: %s/old.pem: the certificate has expired" % (d, d)),
             (("cert.pem", "other.pem"), 78, "other.pem does not belong to the certificate %s/cert.pem" % d),
-            (("junk.pem", "key.pem"), 78, "tiermail.conf:5: %s/junk.pem: no certificate in PEM form\n" % d),
+            (("junk.pem", "key.pem"), 78, "tiermail.conf:6: %s/junk.pem: no certificate in PEM form\n" % d),
             (("cert.pem", "junk.pem"), 78, "junk.pem: no private key in PEM form\n"),
-            (("cert.pem", "key.pem", "/no/such"), 78, "tiermail.conf:7: CA file /no/such")):
+            (("cert.pem", "key.pem", "/no/such"), 78, "tiermail.conf:8: CA file /no/such")):
         r = tls(d, *args)
         if not tm.ok(r.returncode == code and want in r.stderr and (want or not r.stderr), "tls: " + " ".join(args)):
             tm.diag("%d %s" % (r.returncode, r.stderr))
         tm.ok(not r.stderr or r.stderr.endswith("\n"), "whole lines")
+
+    # ---- nobody could connect, to any of them
+    write(d, "tiermail.conf", BASE["tiermail.conf"])
+    for program in ("smtp-relay", "lmtpd", "pop3d", "sieved", "mmpd", "jmapd", "memd", "admind", "piped"):
+        write(d, program + ".conf", "# no listener\n")
+        r = check(program, d)
+        tm.ok(r.returncode == 78 and f"{program}.conf: there is no [listen NAME] section" in r.stderr, f"{program} without a listener") or tm.diag(r.stderr)
+
+    # ---- a host that has no name but the one that the system has
+    write(d, "jobctl.conf", "")
+    write(d, "tiermail.conf", BASE["tiermail.conf"].replace("hostname = base.example\n", ""))
+    r = check("jobctl", d)
+    short = "." not in os.uname().nodename
+    tm.is_((r.returncode, r.stderr.startswith(f"warning: default: hostname = {os.uname().nodename}: ")), (0, short), "a warning if that has no domain") or tm.diag(r.stderr)
+
+    # ---- a certificate that is over, at a reload; and an address that somebody has
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        where = "127.0.0.1:%d" % taken.getsockname()[1]
+        for name, text in BASE.items():
+            write(d, name, text)
+        write(d, "tiermail.conf", BASE["tiermail.conf"] + "[tls]\ncertificate = @DIR@/cert.pem\nkey = @DIR@/key.pem\n")
+        write(d, "imapd.conf", f"[listen a]\naddress = {where}\ntls = starttls\n")
+        r = subprocess.run([os.path.join(tm.BINDIR, "imapd"), "-c", d + "/imapd.conf"], capture_output=True, text=True, timeout=tm.LONG)
+        tm.ok(r.returncode == 71 and f"what=listen name={where}" in r.stderr and "already in use" in r.stderr, "an address that somebody has: said, and exit 71") or tm.diag(r.stderr)
+    with open(d + "/log", "w") as log:
+        p = subprocess.Popen([os.path.join(tm.BINDIR, "imapd"), "-c", d + "/imapd.conf"], stderr=log)
+    tmctl = [os.path.join(tm.BINDIR, "tmctl"), "-c", d + "/tiermail.conf", "-d", "imapd"]
+    try:
+        tm.ok(tm.wait_for(lambda: subprocess.run([*tmctl, "ping"], capture_output=True).returncode == 0), "when it is free it starts")
+        write(d, "tiermail.conf", BASE["tiermail.conf"] + "[tls]\ncertificate = @DIR@/old.pem\nkey = @DIR@/old.key\n")
+        r = subprocess.run([*tmctl, "reload"], capture_output=True, text=True)
+        tm.ok(r.returncode == 0 and "the certificate has expired" in r.stdout, "a reload with a certificate that has expired says so") or tm.diag(r.stdout + r.stderr)
+        tm.ok(tm.wait_for(lambda: "the certificate has expired" in open(d + "/log").read()), "in the log, too")
+    finally:
+        p.terminate()
+        p.wait()
+    for name, text in BASE.items():
+        write(d, name, text)
 
     # ---- as the user that the daemon becomes
     if os.getuid() == 0:

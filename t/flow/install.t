@@ -63,7 +63,11 @@ try:
             started.append(subprocess.Popen([prefix + "/sbin/" + name], stderr=log))
         tm.ok(tm.wait_for(lambda: answers(name)), name + " runs from there")
     with open(top + "/log") as f:
-        tm.ok("hostname" not in f.read(), "and complains of nothing")
+        log = f.read()
+    tm.ok("hostname" not in log, "and complains of nothing")
+    tm.is_(log.count("ev=as_root"), 2 if os.getuid() == 0 else 0, "but of root, when nobody says whom to become")
+    r = run("make", "-s", "-n", "B=" + tree, "PREFIX=/opt/x", "SYSCONFDIR=/conf", "DESTDIR=" + top, tree + "/lib/conf/paths.o", "install")
+    tm.ok('TIERMAIL_CONFDIR=\'"/conf/tiermail"\'' in r.stdout and "CONFDIR='/conf/tiermail'" in r.stdout, "SYSCONFDIR is compiled in, and where samples go")
     tm.is_(run(prefix + "/sbin/jobctl", "-n").stdout.count(etc + "/tiermail.conf:1"), 1,
            "with its own configuration")
 
