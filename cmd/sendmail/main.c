@@ -18,8 +18,11 @@
 #include "base/mem.h"
 #include "conf/paths.h"
 #include "conf/shared.h"
+#include "daemon/ask.h"
 #include "daemon/program.h"
 #include "sendmail.h"
+
+#define RELOAD_MS 30000 /* smtp-relay checks all of its configuration first */
 
 static struct arena arena;
 static struct options options;
@@ -212,6 +215,31 @@ run_mailq(void)
 	sendmail_die(EX_UNAVAILABLE, "%s: %s", path, strerror(errno));
 }
 
+/* Nothing has to be compiled, but smtp-relay must hear of it, and may have something to say. */
+static int
+newaliases(void)
+{
+	struct buf answer = { 0 };
+	struct slice rest, line;
+	char *why = NULL;
+	int rc = daemon_ask(NULL, "smtp-relay", S("reload"), RELOAD_MS, &answer, &why);
+
+	mem_free(&why);
+	rest = buf_get(&answer);
+	while (rc == 0 && slice_cut(&rest, '\n', &line))
+		if (line.n && !slice_eq(line, S("ok")))
+			fprintf(stderr, "newaliases: " SFMT "\n", SARG(line));
+	if (rc == 0)
+		rc = slice_ends(slice_trim(buf_get(&answer)), S("ok")) ? 0 : EX_DATAERR;
+	else if (rc == -ENOENT || rc == -ECONNREFUSED) /* it reads them when it starts */
+		rc = printf("newaliases: smtp-relay does not run\n") < 0 ? EX_IOERR : 0;
+	else
+		sendmail_die(rc == -EACCES ? EX_NOPERM : EX_UNAVAILABLE,
+		    "newaliases: smtp-relay, which reads the aliases: %s", strerror(-rc));
+	buf_fini(&answer);
+	return rc;
+}
+
 static int
 sendmail_run(int argc, char **argv)
 {
@@ -222,7 +250,7 @@ sendmail_run(int argc, char **argv)
 	case 's': code = talk_through(path); break;
 	case 'm': code = send_message(&options, path, argc, argv); break;
 	case 'p': run_mailq();
-	case 'i': /* newaliases: there is no alias file */ break;
+	case 'i': code = newaliases(); break;
 	default: sendmail_die(EX_USAGE, "-b%c is not known here", mode);
 	}
 	mem_free(&path);

@@ -546,6 +546,11 @@ rcpt_start(struct session *s, const struct smtp_rcpt *rcpt,
 		s->rcpt->to.flags &= ~(unsigned)ADDRESS_POSTMASTER;
 		/* A copy: a reload may come before the directory's answer. */
 		s->rcpt->to.domain = arena_slice(&s->smtp.arena, slice_str(shared.default_domain));
+	} else if (rcpt->to.flags &
+	    ADDRESS_BARE) { /* of a program of this host, as sendmail(1) does it */
+		s->rcpt->to.flags &= ~(unsigned)ADDRESS_BARE;
+		s->rcpt->to.domain = arena_slice(&s->smtp.arena,
+		    slice_str(*shared.default_domain ? shared.default_domain : shared.hostname));
 	}
 	s->rcpt->back = !added && srs_back(s, &s->rcpt->to, &good);
 	if (s->rcpt->back && !good) {

@@ -381,7 +381,7 @@ static const struct smtp_verb other_verbs[] = {
 static struct smtp_policy policies[] = {
 	[ROLE_MX] = { CALLS, .limits = &relay.limits, .verbs = other_verbs },
 	[ROLE_SUBMISSION] = { CALLS, .limits = &relay.limits, .verbs = submission_verbs },
-	[ROLE_LOCAL] = { CALLS, .limits = &relay.local_limits, .verbs = other_verbs,
+	[ROLE_LOCAL] = { CALLS, .bare = true, .limits = &relay.local_limits, .verbs = other_verbs,
 	    .batch = true },
 };
 

@@ -1,4 +1,4 @@
-/* conf/hostname.h: the default of `hostname` in tiermail.conf(5).  Inside conf/ only. */
+/* conf/hostname.h: the defaults of `hostname` and `default_domain` in tiermail.conf(5).  Inside conf/ only. */
 #ifndef CONF_HOSTNAME_H
 #define CONF_HOSTNAME_H
 

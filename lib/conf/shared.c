@@ -1,6 +1,9 @@
 /* conf/shared.c: the table of tiermail.conf(5). */
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 #include "conf/shared.h"
+#include "conf/form.h"
 #include "conf/hostname.h"
 #include "conf/paths.h"
 
@@ -8,9 +11,35 @@ struct conf_shared shared;
 
 static char hostname[256] = "localhost";
 
+/* What Debian's programs complete names by, if the administrator has said: one line.  Read once: who is confined later
+ * must not find another default at a reload. */
+static char mailname[256];
+
+static void
+shared_mailname(void)
+{
+	static const char *const path = "/etc/mailname";
+	static bool done;
+	FILE *f = done ? NULL : fopen(path, "re");
+	char *end;
+
+	done = true;
+	if (!f)
+		return;
+	if (!fgets(mailname, sizeof(mailname), f))
+		mailname[0] = '\0';
+	(void)fclose(f);
+	end = mailname + strcspn(mailname, " \t\r\n");
+	*end = '\0';
+	/* It is another program's file: what is no domain is no mistake of ours. */
+	if (!strchr(mailname, '.') || conf_form_check("domain", slice_str(mailname)))
+		mailname[0] = '\0';
+}
+
 void
 conf_hostname_default(void)
 {
+	shared_mailname();
 	if (gethostname(hostname, sizeof(hostname) - 1) < 0 || !hostname[0])
 		strcpy(hostname, "localhost");
 }
@@ -47,7 +76,7 @@ static const struct conf_key keys[] = {
 	    "The least important events that are logged." },
 	{ "log_trace", CONF_STR, &shared.log_trace, "", 0, 0, RELOAD, NULL,
 	    "Protocols whose lines are logged, without passwords: smtp lmtp imap pop3." },
-	{ "default_domain", CONF_STR, &shared.default_domain, "", 0, 0, RELOAD, "domain",
+	{ "default_domain", CONF_STR, &shared.default_domain, mailname, 0, 0, RELOAD, "domain",
 	    "Completes a login name or address without a domain." },
 	{ "postmaster", CONF_STR, &shared.postmaster, "", 0, 0, RELOAD, "address",
 	    "The address of last resort for notices; empty means postmaster at hostname." },

@@ -40,7 +40,50 @@ os.mkdir(links)
 for name in ("mailq", "newaliases"):
     os.symlink(sendmail, links + "/" + name)
 tm.is_(run(links + "/mailq", env=conf).stdout, "the queue is empty\n", "so is a link called mailq")
-tm.is_(run(links + "/newaliases", env=conf).returncode, 0, "newaliases has nothing to do")
+
+# ---- newaliases, and the mail of accounts of the system
+aliases = os.path.join(os.path.dirname(sb.conf("channels.conf")), "aliases")
+with open(tm.TOP + "/conf/aliases") as f:
+    sample = f.read()
+with open(aliases, "w") as f:
+    f.write("root: user0002\n" + sample)
+tm.is_(run(sendmail, "-f", "x@example.org", "www-data", text="Subject: early\n\n", env=conf).returncode, 67, "a name of the system, before")
+r = run(links + "/newaliases", env=conf)
+tm.is_((r.returncode, r.stdout, r.stderr), (0, "", ""), "newaliases: smtp-relay has read them")
+system = [l.split(":")[0] for l in sample.splitlines() if re.search(r":\t+root$", l)]
+tm.ok({"daemon", "bin", "www-data", "nobody", "backup"} <= set(system), "the sample has accounts of the system")
+for name in ["root", *system]:
+    tm.is_(run(sendmail, "-f", "x@example.org", name, text="Subject: for %s\n\n" % name, env=conf).returncode, 0, f"mail for {name} is taken")
+tm.ok(tm.wait_for(lambda: sb.count(2) == 1 + len(system)), "and goes where root's goes")
+r = run(sendmail, "-bs", text="EHLO x\r\nMAIL FROM:<x@example.org>\r\nRCPT TO:<root>\r\nQUIT\r\n", env=conf)
+tm.ok("250 2.1.5" in r.stdout, "also of who speaks SMTP and completes nothing") or tm.diag(r.stdout)
+with open(aliases, "a") as f:
+    f.write("broken line\n")
+r = run(links + "/newaliases", env=conf)
+tm.ok(r.returncode == 65 and "aliases:" in r.stderr and "the old configuration stays" in r.stderr, "a mistake in them is told") or tm.diag(r.stderr)
+os.unlink(aliases)
+tm.is_(run(sendmail, "-bi", env=conf).returncode, 0, "-bi is the same")
+sb.kill("smtp-relay")
+r = run(links + "/newaliases", env=conf)
+tm.is_((r.returncode, r.stdout), (0, "newaliases: smtp-relay does not run\n"), "without smtp-relay it says so") or tm.diag(r.stderr)
+tm.ok(sb.restart("smtp-relay"), "it is back")
+
+# ---- /etc/mailname: in a place of our own, where that can be had
+etc = sb.dir + "/etcs"
+def mailname(text):
+    """default_domain with that file, of a configuration that says nothing of it."""
+    os.makedirs(etc + "/c", exist_ok=True)
+    with open(etc + "/c/tiermail.conf", "w") as f:
+        f.write("hostname = web1.example.net\n")
+    script = f"rm -rf {etc}/e && cp -a /etc {etc}/e && cat >{etc}/e/mailname && mount --bind {etc}/e /etc && {sb.bin('stored')} -n -c {etc}/c/tiermail.conf"
+    r = run("unshare", "-m", "sh", "-c", script, text=text)
+    found = re.search(r"(?m)^default_domain = (\S+)", r.stdout)
+    return found and found[1]
+if os.getuid() == 0 and run("unshare", "-m", "true").returncode == 0:
+    tm.is_([mailname(t) for t in ("example.net\n", "mx.example.org", "", "two words.x\n", "-bad-.x\n", "localhost\n")],
+           ["example.net", "mx.example.org", '""', '""', '""', '""'], "default_domain is that of /etc/mailname, if it is a domain")
+else:
+    tm.skip("/etc/mailname", "needs a name space of its own")
 
 # ---- an ordinary user: no secrets, but the same settings
 secret, public = sb.dir + "/password", sb.dir + "/public.conf"
