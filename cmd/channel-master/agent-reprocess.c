@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "directory/directory.h"
+#include "access.h"
 #include "job-impl.h"
 #include "letter.h"
 
@@ -252,7 +253,16 @@ reprocess_done(void *arg, const struct verdict *v)
 	reprocess_next(p);
 }
 
+static bool
+reprocess_may(void *arg, struct expand_leg *leg, struct arena *a, struct verdict *no)
+{
+	struct reprocess *p = CAST(arg, struct reprocess, REPROCESS_MAGIC);
+
+	return access_member(&p->job->r->env, reprocess_source(p->job), leg, a, no);
+}
+
 static const struct expand_taker reprocess_taker = { .piece = reprocess_piece,
+	.may = reprocess_may,
 	.failed = reprocess_failed,
 	.done = reprocess_done };
 

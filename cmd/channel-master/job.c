@@ -11,8 +11,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/must.h"
+#include "access.h"
 #include "cut.h"
-#include "dequeue.h"
 
 /* ---- the end -------------------------------------------------------------------------- */
 
@@ -423,7 +423,7 @@ job_deliver(struct job *j)
 {
 	if (job_was_done(j) || by_over(j))
 		return;
-	if (j->action == JOB_DELIVER && !dequeue_may(j))
+	if (j->action == JOB_DELIVER && !access_dequeue(j))
 		job_drop(j, j->backoff);
 	else
 		master.agent->start(j);
@@ -508,7 +508,7 @@ job_start_cut(struct job_cut_token *t, struct qread *r, const char *dest)
 	deadline_clear(&master.leave);
 	(void)snprintf(j->dest, sizeof(j->dest), "%s", dest);
 	j->outcomes = mem_array(r->env.nrcpt, sizeof(*j->outcomes));
-	if (dequeue_may(j))
+	if (access_dequeue(j))
 		master.agent->start(j);
 	else
 		job_end(j, JOB_DONE);

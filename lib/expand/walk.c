@@ -229,6 +229,25 @@ expand_walk_member(struct task *t, enum node_kind kind, struct slice text, const
 	t->run->nwalked++;
 }
 
+/* Whoever takes the legs is asked about the last one. */
+static void
+walk_ask(struct expand_walk *w, const struct node *n, struct expand_leg *leg)
+{
+	struct expand_failure f = { .address = leg->address, .errors_to = leg->sender };
+	struct arena a = { 0 };
+
+	if (!w->taker->may || w->taker->may(w->arg, leg, &w->piece, &f.v))
+		return;
+	w->nlegs--;
+	if (f.v.kind == TEMP || !leg->onward) { /* not now, or the address itself */
+		walk_end(w, &f.v);
+		return;
+	}
+	f.via = n->parent ? arena_cstr(&a, n->parent->text) : leg->address;
+	w->taker->failed(w->arg, &f);
+	arena_reset(&a);
+}
+
 void
 expand_walk_leg(struct run *x, const struct node *n, const struct expand_leg *leg)
 {
@@ -238,7 +257,6 @@ expand_walk_leg(struct run *x, const struct node *n, const struct expand_leg *le
 	unsigned char sum[EXPAND_SUM];
 	struct expand_leg *to;
 
-	(void)n;
 	x->nwalked++;
 	w->nall++;
 	expand_leg_sum(sum, leg->who, leg->address);
@@ -260,6 +278,7 @@ expand_walk_leg(struct run *x, const struct node *n, const struct expand_leg *le
 	to->host = arena_str(a, leg->host);
 	to->address = arena_str(a, leg->address);
 	to->who = leg->who ? arena_str(a, leg->who) : NULL;
+	walk_ask(w, n, to);
 }
 
 /* ---- runs ------------------------------------------------------------------------------------- */
