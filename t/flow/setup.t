@@ -202,6 +202,8 @@ try:
         got = b"".join(iter(lambda: s.recv(4096), b"")).decode()
     tm.ok('"created":{"a":{"id":"c' in got, "she has an address book, in its own database") or tm.diag(got)
 
+    tm.ok(f"password = file:{etc}/pab.password" in text_of(etc + "/lmtpd.conf"), "which scripts may ask, too")
+
     # ---- what mail programs are told, and the console
     tm.ok(f"[autoconfig *]\nservices = imaps://{HOST}:{port['993']} imap://{HOST}:{port['143']} pop3s://{HOST}:{port['995']} pop3://{HOST}:{port['110']} "
           f"submissions://{HOST}:{port['465']} submission://{HOST}:{port['587']}" in text_of(etc + "/memd.conf"), "memd tells mail programs of its listeners")
@@ -366,7 +368,7 @@ try:
     os.unlink(ETC2 + "/sieve.password")
     os.unlink(ETC2 + "/jmap.password")
     os.unlink(ETC2 + "/admind.password")
-    for name in ("sieved.conf", "jmapd.conf", "memd.conf", "admind.conf"):
+    for name in ("sieved.conf", "jmapd.conf", "lmtpd.conf", "memd.conf", "admind.conf"):
         shutil.copy(f"{tm.TOP}/conf/{name}", ETC2)
     put(ETC2 + "/tiermail.conf", f"prefix = {top}/two\nlibexec = {tm.BINDIR}\n" + sample)
     put(top + "/service.password", "of the service\n")

@@ -152,5 +152,7 @@ def refused():
 
 tm.ok(tm.wait_for(refused), "who cannot log in any more")
 tm.is_(tt.call("exec", "admin", "grep", "-c", "fresh@", "/var/log/tiermail/admin.audit").stdout.strip() != "0", True, "and the log of changes has it")
+status, said = tt.web("GET", f"/mail/config-v1.1.xml?emailaddress={tt.address(1)}")[:2]
+tm.ok(f"<hostname>{tt.env['MAIL_HOST']}</hostname>" in (said.decode() if isinstance(said, bytes) else said), "mail programs are told of the one name") or tm.diag((status, said))
 tm.is_(tt.call("status").returncode, 0, "every host is up")
 tt.done()
