@@ -580,7 +580,8 @@ tlsrpt_show(const char *day, const char *domain)
 			show_counts(&r, &b);
 		e = b.n ? 0 : -ENOENT;
 	}
-	(void)fwrite(b.p, 1, b.n, stdout);
+	if (b.n)
+		(void)fwrite(b.p, 1, b.n, stdout);
 	buf_fini(&b);
 	smtp_tlsrpt_fini(&r);
 	return e;
