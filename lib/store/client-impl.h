@@ -81,6 +81,7 @@ struct store_client {
 	void *closed_arg;
 	unsigned holds; /* owner, timer, connection, running callbacks: memory stays */
 	bool resync;    /* the watcher must be told that it missed something */
+	bool late;      /* stored was not there when it was to be, and it may be that already */
 };
 
 /* Writes and sends *r; `done` follows. */

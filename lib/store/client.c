@@ -446,6 +446,7 @@ store_client_connect(struct store_client *c)
 	int fd = ipc_connect(c->socket);
 
 	if (fd < 0) {
+		c->late = true;
 		c->retry_ms = c->retry_ms * 2 < RETRY_MAX_MS ? c->retry_ms * 2 : RETRY_MAX_MS;
 		timer_start(&c->retry, c->retry_ms, 0);
 		return;
@@ -467,9 +468,10 @@ store_client_connect(struct store_client *c)
 	store_client_say_hello(c);
 	if (c->watch_fn) {
 		store_client_say_watch(c);
-		c->resync = c->generation > 1;
+		c->resync = c->generation > 1 || c->late;
 		later_run(&c->serve, c->loop, store_client_serve_later);
 	}
+	c->late = false;
 	for (size_t i = 0; c->conn && i < c->nstocks; i++)
 		store_stock_fill(c, c->stocks[i]);
 }
