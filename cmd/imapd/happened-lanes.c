@@ -10,10 +10,22 @@
 static struct lane *
 lanes_lane(struct lanes *ls, const struct store_home *home, uint64_t account)
 {
-	for (size_t i = 0; i < ls->n; i++)
+	for (size_t i = 0; i < LANES_MOST; i++)
 		if (ls->list[i].home == home && ls->list[i].account == account)
 			return &ls->list[i];
 	return NULL;
+}
+
+/* There is one: ls->n < LANES_MOST. */
+static struct lane *
+lanes_empty(struct lanes *ls)
+{
+	size_t i = 0;
+
+	while (ls->list[i].home)
+		i++;
+	ls->n++;
+	return &ls->list[i];
 }
 
 /* Inside a snapshot. */
@@ -26,7 +38,7 @@ lanes_fill_home(struct lanes *ls, struct store_home *home)
 	     store_happened_next(home->view, row.number, &row);
 	     looked++)
 		if (!lanes_lane(ls, home, row.account))
-			ls->list[ls->n++] = (struct lane){ .home = home,
+			*lanes_empty(ls) = (struct lane){ .home = home,
 				.account = row.account,
 				.number = row.number };
 }
@@ -54,9 +66,11 @@ lanes_next(struct lanes *ls, uint64_t now, uint64_t *due)
 	struct lane *next = NULL;
 
 	*due = UINT64_MAX;
-	for (size_t i = 0; i < ls->n; i++) {
+	for (size_t i = 0; i < LANES_MOST; i++) {
 		struct lane *l = &ls->list[i];
 
+		if (!l->home || l->busy || l->behind)
+			continue;
 		if (l->due > now)
 			*due = l->due < *due ? l->due : *due;
 		else if (!next || l->turn < next->turn)
@@ -78,10 +92,18 @@ lanes_step(struct lane *l)
 	l->uid++;
 }
 
-/* The last one takes its place; so nobody keeps a pointer. */
+void
+lanes_ahead(struct lanes *ls)
+{
+	for (size_t i = 0; i < LANES_MOST; i++)
+		ls->list[i].behind = false;
+}
+
+/* Others stay where they are: hands have them. */
 void
 lanes_free(struct lanes *ls, struct lane *l)
 {
-	*l = ls->list[--ls->n];
+	*l = (struct lane){ .home = NULL };
+	ls->n--;
 	ls->stale = true;
 }

@@ -1,9 +1,11 @@
 /* imapd/happened.c: see happened.h.
  *
- * Owns the message at hand, a connection of its own to stored (whose actor is the mailbox's owner, as his scripts act), and
- * one to lmtpd.  Called when stored tells of something, and when it is back.  One message is under way at a time, and
- * its turn ends when lmtpd has answered and the flags are changed: so a flood of events is a queue and never a load; and
- * the accounts that have events take turns (happened-lanes.c), so that nobody's flood is another's wait.
+ * Owns HANDS hands with a message each, a connection of its own to stored (whose actor is the mailbox's owner, as his scripts
+ * act), and those to lmtpd.  Called when stored tells of something, and when it is back.  So many messages are under way at a
+ * time, each of another account, and a turn ends when lmtpd has answered and the flags are changed: so a flood of events is a
+ * queue and never a load; and the accounts that have events take turns (happened-lanes.c), so that nobody's flood is another's
+ * wait.  One hand at most waits for the filter, so that scripts have the others, however long that is silent; and a script
+ * whose program is silent has one.
  * Can fail: lmtpd or stored is away, which is waited for, however long; a script whose mail cannot be taken now, which is
  * tried TRIES times while others go on.  Must stay true: a row is handled when all of it has been dealt with,
  * and not before; what is done twice, because this process or lmtpd was killed in between, does no harm: lmtpd knows the
@@ -18,39 +20,29 @@
 #include "daemon/daemon.h"
 #include "imapd.h"
 #include "learn.h"
-#include "rules/event.h"
-#include "smtp/params.h"
 #include "submit/submit.h"
 
 #define TRIES      6           /* of a message that lmtpd puts off for reasons of its own */
 #define PAUSE_MS   1000        /* before the second, and twice as long before each next one, */
 #define PAUSE_MOST 60000       /* up to this */
-#define LOOKS      64          /* messages that are passed over in a turn */
+#define HANDS      4           /* messages that are under way */
 #define LMTP_MS    (6 * 60000) /* lmtpd sends on what goes on before it answers */
 
 static struct happening {
 	struct store_client *store;
 	struct submit *lmtpd;
-	struct op op;
 	struct later later;
 	struct deadline pause;
-	bool busy, stopped;
-	bool waits; /* every account that has a lane does, and nothing else is under way */
+	bool stopped;
+	bool paused; /* lmtpd or stored is away: nobody's can be done */
+	bool waits;  /* every account that has a lane does */
 	struct lanes lanes;
-	struct lane *lane;     /* whose message is at hand */
+	struct hand hands[HANDS];
 	unsigned tries;        /* while lmtpd or stored is away */
-	unsigned filter_tries; /* while the filter is, */
+	bool filter_asked;     /* a hand waits for it */
+	unsigned filter_tries; /* while it is away, */
 	uint64_t filter_due;   /* and until when nobody asks it: loop ms */
-	/* The message at hand. */
-	struct store_happened row; /* without its slices */
-	uint32_t uid;
-	struct buf owner, login, event, words, line;
-	char qid[64];
-	int fd;
-	enum learn_kind kind; /* at LANE_FILTER */
-	uint64_t size;
-	struct rules_event_outcome outcome;
-} it = { .fd = -1 };
+} it;
 
 static void happened_step(struct later *l);
 
@@ -60,11 +52,22 @@ happened_go_on(void)
 	later_run(&it.later, imapd.loop, happened_step);
 }
 
+/* Who acts: the owner of the message in whose hand the operation is. */
 static struct store_person
 happened_actor(struct op *op)
 {
-	(void)op;
-	return store_person(buf_get(&it.owner));
+	for (size_t i = 0; i < HANDS; i++)
+		if (op == &it.hands[i].op)
+			return store_person(buf_get(&it.hands[i].owner));
+	return store_person(S(""));
+}
+
+static void
+hand_free(struct hand *h)
+{
+	h->lane->busy = false;
+	h->lane = NULL;
+	happened_go_on();
 }
 
 /* ---- again ---------------------------------------------------------------------------------- */
@@ -73,7 +76,7 @@ static void
 happened_again(struct deadline *d)
 {
 	(void)d;
-	it.waits = false;
+	it.paused = it.waits = false;
 	happened_go_on();
 }
 
@@ -87,42 +90,46 @@ happened_pause(unsigned tries)
 
 /* Nobody's can be done now. */
 static void
-happened_wait(void)
+hand_wait(struct hand *h)
 {
-	it.lane = NULL;
+	hand_free(h);
+	if (it.paused) /* another has found that, too */
+		return;
+	it.paused = true;
+	it.waits = false;
 	deadline_set(&it.pause, imapd.loop, happened_pause(it.tries++), happened_again);
 }
 
 /* ---- the end of a message, of a row -------------------------------------------------------------- */
 
 static void
-happened_message_over(void)
+hand_message_over(struct hand *h)
 {
 	it.tries = 0;
-	lanes_step(it.lane);
-	it.lane = NULL;
-	happened_go_on();
+	lanes_step(h->lane);
+	hand_free(h);
 }
 
 static void
-happened_told(void *arg, const struct store_reply *r)
+hand_told(void *arg, const struct store_reply *r)
 {
-	(void)arg;
+	struct hand *h = arg;
+
 	if (r->verdict.kind == OK) {
 		it.tries = 0;
-		lanes_free(&it.lanes, it.lane);
-		it.lane = NULL;
+		lanes_free(&it.lanes, h->lane);
+		h->lane = NULL;
 		happened_go_on();
 	} else {
-		happened_wait(); /* the lane is at its end, and says so again */
+		hand_wait(h); /* the lane is at its end, and says so again */
 	}
 }
 
 static void
-happened_row_over(void)
+hand_row_over(struct hand *h)
 {
-	store_handled_start(it.store, slice_str(it.lane->home->name), it.lane->number, &it.op,
-	    happened_told, NULL);
+	store_handled_start(it.store, slice_str(h->lane->home->name), h->lane->number, &h->op,
+	    hand_told, h);
 }
 
 /* ---- what the script wants ---------------------------------------------------------------------- */
@@ -155,54 +162,55 @@ happened_flags(struct slice words, struct buf *keywords)
 	return set;
 }
 
-static void happened_changed(void *arg, const struct store_reply *r);
+static void hand_changed(void *arg, const struct store_reply *r);
 
 static void
-happened_change(enum store_how how, struct slice words)
+hand_change(struct hand *h, enum store_how how, struct slice words)
 {
-	struct store_range one = { it.uid, it.uid };
+	struct store_range one = { h->uid, h->uid };
 	struct store_change c = { .how = how, .quiet = true };
 
-	c.flags = happened_flags(words, &it.line);
-	if (how == STORE_ADD && !it.outcome.keep)
+	c.flags = happened_flags(words, &h->line);
+	if (how == STORE_ADD && !h->outcome.keep)
 		c.flags |= STORE_DELETED; /* RFC 6785 2.2.4; no script hears of it */
-	c.keywords = buf_get(&it.line);
-	store_flags_start(it.store, it.row.mailbox, &one, 1, &c, &it.op, happened_changed, NULL);
+	c.keywords = buf_get(&h->line);
+	store_flags_start(it.store, h->row.mailbox, &one, 1, &c, &h->op, hand_changed, h);
 }
 
 /* First what is added, then what is removed. */
 static void
-happened_outcome(void)
+hand_outcome(struct hand *h)
 {
-	struct rules_event_outcome *o = &it.outcome;
+	struct rules_event_outcome *o = &h->outcome;
 	struct slice words;
 
 	if (o->add.n || !o->keep) {
 		words = o->add;
-		happened_change(STORE_ADD, words);
+		hand_change(h, STORE_ADD, words);
 		o->add = S("");
 		o->keep = true;
 	} else if (o->remove.n) {
 		words = o->remove;
 		o->remove = S("");
-		happened_change(STORE_REMOVE, words);
+		hand_change(h, STORE_REMOVE, words);
 	} else {
-		happened_message_over();
+		hand_message_over(h);
 	}
 }
 
 static void
-happened_changed(void *arg, const struct store_reply *r)
+hand_changed(void *arg, const struct store_reply *r)
 {
-	(void)arg;
+	struct hand *h = arg;
+
 	if (r->code == STORE_AWAY || r->code == STORE_UNSURE) {
-		happened_wait(); /* and the script is asked again: lmtpd knows the event */
+		hand_wait(h); /* and the script is asked again: lmtpd knows the event */
 		return;
 	}
 	if (r->verdict.kind != OK)
 		log_event(LOG_WARN, "event", "user=%s qid=%s error=%s",
-		    log_value(buf_get(&it.owner)), it.qid, log_str(r->verdict.text));
-	happened_outcome();
+		    log_value(buf_get(&h->owner)), h->qid, log_str(r->verdict.text));
+	hand_outcome(h);
 }
 
 /* Something that will pass, and not for this message alone: it is waited for. */
@@ -214,277 +222,153 @@ happened_is_away(const struct verdict *v)
 	return v->kind == TEMP && !full && (v->subject == 3 || (v->subject == 4 && v->detail <= 3));
 }
 
-/* The filter is away: who has something for it waits, and scripts run. */
+/* The filter is away, or another asks it: who has something for it waits, and scripts run. */
 static void
-happened_unasked(void)
+hand_unasked(struct hand *h)
 {
-	it.lane->due = it.filter_due;
-	it.lane = NULL;
-	happened_go_on();
+	if (it.filter_asked)
+		h->lane->behind = true;
+	else
+		h->lane->due = it.filter_due;
+	hand_free(h);
 }
 
 /* It is asked again: all of them wait, those who wait for the filter, or this account alone. */
 static void
-happened_later(const struct verdict *v)
+hand_later(struct hand *h, const struct verdict *v)
 {
-	if ((it.lane->stage == LANE_FILTER ? it.filter_tries : it.tries) == 0 &&
-	    it.lane->tries == 0)
+	if ((h->lane->stage == LANE_FILTER ? it.filter_tries : it.tries) == 0 &&
+	    h->lane->tries == 0)
 		log_event(LOG_INFO, "event", "user=%s qid=%s wait=1 verdict=%d.%u.%u text=%s",
-		    log_value(buf_get(&it.owner)), it.qid, (int)v->kind, v->subject, v->detail,
+		    log_value(buf_get(&h->owner)), h->qid, (int)v->kind, v->subject, v->detail,
 		    log_str(v->text));
-	if (happened_is_away(v) && it.lane->stage == LANE_FILTER) {
+	if (happened_is_away(v) && h->lane->stage == LANE_FILTER) {
 		it.filter_due = loop_now(imapd.loop) + happened_pause(it.filter_tries++);
-		happened_unasked();
+		hand_unasked(h);
 		return;
 	}
 	if (happened_is_away(v)) {
-		happened_wait();
+		hand_wait(h);
 		return;
 	}
-	it.lane->due = loop_now(imapd.loop) + happened_pause(it.lane->tries++);
-	it.lane = NULL;
-	happened_go_on();
+	h->lane->due = loop_now(imapd.loop) + happened_pause(h->lane->tries++);
+	hand_free(h);
 }
 
 static void
-happened_ran(void *arg, const struct verdict *v)
+hand_ran(void *arg, const struct verdict *v)
 {
-	(void)arg;
-	if (it.fd >= 0)
-		close(it.fd);
-	it.fd = -1;
-	if (happened_is_away(v) || (v->kind == TEMP && it.lane->tries < TRIES)) {
-		happened_later(v);
+	struct hand *h = arg;
+
+	if (h->fd >= 0)
+		close(h->fd);
+	h->fd = -1;
+	if (h->lane->stage == LANE_FILTER) {
+		it.filter_asked = false;
+		lanes_ahead(&it.lanes);
+	}
+	if (happened_is_away(v) || (v->kind == TEMP && h->lane->tries < TRIES)) {
+		hand_later(h, v);
 		return;
 	}
-	if (it.lane->stage == LANE_FILTER)
+	if (h->lane->stage == LANE_FILTER)
 		it.filter_tries = 0;
 	log_event(v->kind == OK ? LOG_INFO : LOG_WARN, "event",
 	    "user=%s qid=%s mailbox=%llx uid=%u verdict=%d.%u.%u text=%s",
-	    log_value(buf_get(&it.owner)), it.qid, (unsigned long long)it.row.mailbox, it.uid,
+	    log_value(buf_get(&h->owner)), h->qid, (unsigned long long)h->row.mailbox, h->uid,
 	    (int)v->kind, v->subject, v->detail, log_str(v->text));
 	metric_add(v->kind == OK ? M_EVENTS : M_EVENTS_FAILED, 1);
-	if (v->kind == OK && rules_event_outcome_parse(slice_str(v->text), &it.words, &it.outcome))
-		happened_outcome();
+	if (v->kind == OK && rules_event_outcome_parse(slice_str(v->text), &h->words, &h->outcome))
+		hand_outcome(h);
 	else
-		happened_message_over();
+		hand_message_over(h);
 }
 
 static void
-happened_run(void)
+hand_run(struct hand *h)
 {
 	struct submit_mail m;
 
-	if (it.lane->stage == LANE_FILTER) {
-		learn_start(it.fd, it.size, it.kind, &it.op, happened_ran, NULL);
+	if (h->lane->stage == LANE_FILTER) {
+		it.filter_asked = true;
+		learn_start(h->fd, h->size, h->kind, buf_get(&h->login), &h->op, hand_ran, h);
 		return;
 	}
-	m = (struct submit_mail){ .sender = buf_get(&it.owner),
-		.to = buf_get(&it.owner),
-		.fd = it.fd,
-		.size = it.size,
-		.event = buf_get(&it.event),
-		.qid = slice_str(it.qid) };
+	m = (struct submit_mail){ .sender = buf_get(&h->owner),
+		.to = buf_get(&h->owner),
+		.fd = h->fd,
+		.size = h->size,
+		.event = buf_get(&h->event),
+		.qid = slice_str(h->qid) };
 
-	submit_start(it.lmtpd, &m, &it.op, happened_ran, NULL);
+	submit_start(it.lmtpd, &m, &h->op, hand_ran, h);
 }
 
-/* ---- a message -------------------------------------------------------------------------------- */
-
-static void
-words_add(struct buf *b, struct slice word)
-{
-	if (b->n)
-		buf_char(b, ' ');
-	buf_slice(b, word);
-}
-
-static void
-words_flags(struct buf *b, const struct store_mailbox *m, uint16_t flags, uint64_t keywords)
-{
-	static const struct {
-		enum store_flag flag;
-		const char *name;
-	} names[] = { { STORE_SEEN, "\\Seen" }, { STORE_ANSWERED, "\\Answered" },
-		{ STORE_FLAGGED, "\\Flagged" }, { STORE_DELETED, "\\Deleted" },
-		{ STORE_DRAFT, "\\Draft" } };
-
-	buf_clear(b);
-	for (size_t i = 0; i < NELEM(names); i++)
-		if (flags & names[i].flag)
-			words_add(b, slice_str(names[i].name));
-	for (size_t i = 0; i < m->nkeywords; i++)
-		if (keywords & 1ull << i && m->keywords[i].n)
-			words_add(b, m->keywords[i]);
-}
-
-/* Is the filter to be told of it, and what?  What goes from Junk to Trash is no ham: there, too, it is got rid of. */
-static bool
-happened_lesson(struct store_view *v, const struct store_mailbox *m)
-{
-	struct store_mailbox from;
-
-	if (!learn_wanted() || it.row.cause != STORE_CAUSE_COPY)
-		return false;
-	it.kind = m->special == STORE_USE_JUNK ? LEARN_SPAM : LEARN_HAM;
-	if (it.kind == LEARN_SPAM)
-		return true;
-	return m->special != STORE_USE_TRASH && store_get_mailbox(v, it.row.from, &from) == 0 &&
-	    from.special == STORE_USE_JUNK;
-}
-
-/* RFC 6785 2.3.1; the administrator's for Junk, and that of mailboxes without one, are ours.  False: none is to run. */
-static bool
-happened_script(struct store_view *v, const struct store_mailbox *m, struct rules_event *e)
-{
-	struct store_mailbox from;
-
-	if (it.lane->stage == LANE_FILTER)
-		return happened_lesson(v, m);
-	if (it.lane->stage == LANE_JUNK) {
-		e->script = slice_str(conf.sieve_junk);
-		e->global = S("yes");
-		return e->script.n && it.row.cause == STORE_CAUSE_COPY &&
-		    (m->special == STORE_USE_JUNK ||
-			(store_get_mailbox(v, it.row.from, &from) == 0 &&
-			    from.special == STORE_USE_JUNK));
-	}
-	if (store_script_name(v, it.row.account, it.row.mailbox, &e->script))
-		return true;
-	e->script = slice_str(e->script.p ? "" : conf.sieve_script);
-	e->global = S("yes");
-	return e->script.n;
-}
-
-/* So long is it in a line of SMTP. */
-static size_t
-happened_octets(struct slice event)
-{
-	size_t n;
-
-	buf_clear(&it.line);
-	smtp_xtext_write(&it.line, event);
-	n = it.line.n;
-	return n;
-}
-
-/* Inside a snapshot: what lmtpd is to know.  False: there is nothing for it. */
-static bool
-happened_read(struct store_view *v)
-{
-	static const char *const causes[] = { [STORE_CAUSE_APPEND] = "APPEND",
-		[STORE_CAUSE_COPY] = "COPY",
-		[STORE_CAUSE_FLAG] = "FLAG" };
-	struct rules_event e = { .cause = slice_str(causes[it.row.cause]),
-		.user = buf_get(&it.login) };
-	const struct store_record *rec;
-	struct store_mailbox m;
-
-	if (store_get_mailbox(v, it.row.mailbox, &m) < 0)
-		return false;
-	rec = store_get_record(v, it.row.mailbox, it.uid);
-	if (!rec || !happened_script(v, &m, &e))
-		return false;
-	it.size = rec->size;
-	buf_clear(&it.owner);
-	buf_slice(&it.owner, m.account_name);
-	words_flags(&it.words, &m, rec->flags, rec->keywords);
-	words_flags(&it.line, &m, it.row.flags, it.row.keywords);
-	e.mailbox = m.name;
-	e.flags = buf_get(&it.words);
-	e.changed = buf_get(&it.line);
-	buf_clear(&it.event);
-	snprintf(it.qid, sizeof(it.qid), "E%llx-%llx-%u-%u", (unsigned long long)it.row.number,
-	    (unsigned long long)it.row.mailbox, it.uid, (unsigned)it.lane->stage);
-	if (!rules_event_write(&it.event, &e) ||
-	    happened_octets(buf_get(&it.event)) > RULES_EVENT_MAX) {
-		log_event(LOG_WARN, "event", "user=%s qid=%s error=%s", log_value(m.account_name),
-		    it.qid, log_str("the names of its script, folder and flags are too long"));
-		metric_add(M_EVENTS_FAILED, 1);
-		return false;
-	}
-	it.fd = store_open_message(v, it.row.mailbox, it.uid);
-	return it.fd >= 0;
-}
-
-/* The next message of the lane's row that is there and has a script.  False: there is none, of so many that were looked
- * at. */
-static bool
-happened_message(struct store_view *v, const struct store_happened *row)
-{
-	size_t n = row->ranges.n / sizeof(struct store_range);
-	struct lane *l = it.lane;
-	struct store_range r;
-
-	for (int looks = 0; looks < LOOKS && l->range < n; looks++) {
-		memcpy(&r, row->ranges.p + l->range * sizeof(r), sizeof(r));
-		if (l->uid < r.first)
-			l->uid = r.first;
-		if (l->uid > r.last) {
-			l->range++;
-			l->uid = 0;
-			continue;
-		}
-		it.uid = l->uid;
-		if (happened_read(v))
-			return true;
-		lanes_step(l);
-	}
-	return false;
-}
+/* ---- turns ------------------------------------------------------------------------------------ */
 
 /* The turn of the account at hand. */
 static void
-happened_turn(void)
+hand_turn(struct hand *h)
 {
-	struct store_view *v = it.lane->home->view;
+	struct store_view *v = h->lane->home->view;
 	struct store_happened row;
 	bool there, found = false, over = true;
 
 	if (store_begin(v) < 0) {
-		happened_wait();
+		hand_wait(h);
 		return;
 	}
-	there = store_happened_next(v, it.lane->number - 1, &row) && row.number == it.lane->number;
+	there = store_happened_next(v, h->lane->number - 1, &row) && row.number == h->lane->number;
 	if (there) {
-		it.row = row;
-		buf_clear(&it.login);
-		buf_slice(&it.login, row.login);
-		found = happened_message(v, &row);
-		over = it.lane->range >= row.ranges.n / sizeof(struct store_range);
+		h->row = row;
+		buf_clear(&h->login);
+		buf_slice(&h->login, row.login);
+		found = hand_message(h, v, &row);
+		over = h->lane->range >= row.ranges.n / sizeof(struct store_range);
 	}
 	store_end(v);
-	if (found && it.lane->stage == LANE_FILTER && it.filter_due > loop_now(imapd.loop)) {
-		close(it.fd);
-		it.fd = -1;
-		happened_unasked();
+	if (found && h->lane->stage == LANE_FILTER &&
+	    (it.filter_asked || it.filter_due > loop_now(imapd.loop))) {
+		close(h->fd);
+		h->fd = -1;
+		hand_unasked(h);
 	} else if (found) {
-		happened_run();
+		hand_run(h);
 	} else if (over) {
-		happened_row_over();
+		hand_row_over(h);
 	} else {
-		it.lane = NULL;
-		happened_go_on();
+		hand_free(h);
 	}
 }
 
-/* Whose turn is it? */
+static struct hand *
+happened_free_hand(void)
+{
+	for (size_t i = 0; i < HANDS; i++)
+		if (!it.hands[i].lane)
+			return &it.hands[i];
+	return NULL;
+}
+
+/* Whose turn is it?  One in a turn of the loop, for it reads. */
 static void
 happened_step(struct later *l)
 {
 	uint64_t now = loop_now(imapd.loop), due;
+	struct hand *h = happened_free_hand();
 
 	(void)l;
-	if (it.stopped)
+	if (it.stopped || it.paused || !h)
 		return;
 	lanes_fill(&it.lanes, &imapd.homes);
-	it.lane = lanes_next(&it.lanes, now, &due);
-	if (it.lane)
-		happened_turn();
-	else if ((it.waits = due != UINT64_MAX))
+	h->lane = lanes_next(&it.lanes, now, &due);
+	if (h->lane) {
+		h->lane->busy = true;
+		hand_turn(h);
+		happened_go_on();
+	} else if ((it.waits = due != UINT64_MAX)) {
 		deadline_set(&it.pause, imapd.loop, due - now, happened_again);
-	else
-		it.busy = false;
+	}
 }
 
 void
@@ -493,13 +377,12 @@ happened_look(void)
 	if (it.stopped || !it.store)
 		return;
 	it.lanes.stale = true;
-	if (it.busy && !it.waits)
+	if (it.paused || !happened_free_hand())
 		return;
 	it.waits = false; /* for those who have lanes; another may have none yet */
 	deadline_clear(&it.pause);
 	imapd.homes.opened = false; /* one may have come */
 	store_homes_open(&imapd.homes);
-	it.busy = true;
 	happened_go_on();
 }
 
@@ -523,6 +406,8 @@ happened_init(const char *stored_socket)
 	p.relay = own;
 	if (daemon_worker() == 0) {
 		later_init(&it.later);
+		for (size_t i = 0; i < HANDS; i++)
+			it.hands[i].fd = -1;
 		deadline_init(&it.pause);
 		it.store = store_client_new(imapd.loop, stored_socket, "imapd-events");
 		store_client_actors(it.store, happened_actor);
@@ -538,7 +423,8 @@ happened_stop(void)
 	if (!it.store || it.stopped)
 		return;
 	it.stopped = true;
-	op_cancel(&it.op);
+	for (size_t i = 0; i < HANDS; i++)
+		op_cancel(&it.hands[i].op);
 	later_cancel(&it.later);
 	deadline_clear(&it.pause);
 	submit_leave(it.lmtpd);
@@ -549,5 +435,6 @@ happened_status(struct buf *b)
 {
 	if (!it.store)
 		return;
-	buf_printf(b, "events busy=%d accounts=%zu tries=%u\n", it.busy, it.lanes.n, it.tries);
+	buf_printf(b, "events busy=%d accounts=%zu tries=%u\n",
+	    it.paused || it.waits || it.lanes.n > 0 || it.lanes.stale, it.lanes.n, it.tries);
 }

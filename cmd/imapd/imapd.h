@@ -45,7 +45,7 @@ struct settings {
 	char *sieve_server; /* imapsieve.server: the ManageSieve server's URL; "" = not told */
 	char *sieve_script; /* imapsieve.script: of mailboxes without one; "" = none */
 	char *learn_address, *learn_password; /* learn.*: learn.h; address "" = none */
-	int64_t learn_size, learn_time;
+	int64_t learn_size, learn_time, learn_per_day;
 	char *sieve_junk; /* imapsieve.junk: of what goes to Junk and comes from there; "" = none */
 };
 extern struct settings conf;
@@ -90,7 +90,7 @@ extern struct imapd imapd;
 enum metric_id {
 	M_CONNECTIONS, M_SESSIONS, M_TLS, M_LOGINS, M_LOGIN_FAILED, M_COMMANDS, M_BAD, M_FETCHED,
 	M_APPENDED, M_ANNOTATED, M_IDLING, M_NOTIFYING, M_NOTIFIED, M_NOTIFY_OVERFLOWS, M_URLS_FETCHED,
-	M_CONTEXTS, M_EVENTS, M_EVENTS_FAILED, M_LEARNED, M_DIRECTORY
+	M_CONTEXTS, M_EVENTS, M_EVENTS_FAILED, M_LEARNED, M_LEARN_OVER, M_DIRECTORY
 };
 /* clang-format on */
 

@@ -3,13 +3,17 @@
  * Owns a struct lesson from learn_start until it has told how it went, or its thread has ended behind op_cancel.  Called by
  * happened.c, which has one under way at a time.  Can fail: the filter is away, does not let us tell it, or cannot make
  * anything of the message.  Must stay true: a thread reads the file, since it may be cold; of a message no more than
- * learn.size is ever in memory; and larger ones are not told, which is no failure. */
+ * learn.size is ever in memory; and larger ones are not told, which is no failure, nor are those of a person who has told it
+ * learn.per_day, which is counted here: since midnight in UTC, and since this process is there. */
 #include "learn.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "base/must.h"
 #include "daemon/daemon.h"
@@ -30,6 +34,7 @@ struct lesson {
 	void (*done)(void *arg, const struct verdict *v);
 	void *arg;
 	enum learn_kind kind;
+	char *user; /* heap */
 	int fd, error;
 	bool reading;     /* a thread has it */
 	size_t size, at;  /* of the message; of it that is sent */
@@ -49,6 +54,7 @@ lesson_free(struct lesson *l)
 	if (l->fd >= 0)
 		close(l->fd);
 	buf_fini(&l->bytes);
+	mem_free(&l->user);
 	l->magic = 0;
 	mem_free(&l);
 }
@@ -74,14 +80,65 @@ lesson_cancel(struct op *op)
 		lesson_free(l);
 }
 
+/* ---- how much of whom ------------------------------------------------------------------------- */
+
+/* What a person has told today; of as many as have. */
+struct learner {
+	char *user;
+	int64_t told;
+	bool over; /* the log has it */
+};
+static struct map learners;
+static int64_t learners_day;
+
+static struct learner *
+learner_of(struct slice user)
+{
+	struct learner *l;
+	int64_t day = clock_now() / 86400;
+	size_t at = 0;
+
+	while (day != learners_day && (l = map_next(&learners, &at))) {
+		map_take(&learners, slice_str(l->user));
+		mem_free(&l->user);
+		mem_free(&l);
+	}
+	learners_day = day;
+	l = map_get(&learners, user);
+	if (!l) {
+		l = mem_new(sizeof(*l));
+		l->user = mem_strn(user.p, user.n);
+		map_put(&learners, slice_str(l->user), l);
+	}
+	return l;
+}
+
+bool
+learn_may(struct slice user)
+{
+	struct learner *l = conf.learn_per_day ? learner_of(user) : NULL;
+
+	if (!l || l->told < conf.learn_per_day)
+		return true;
+	metric_add(M_LEARN_OVER, 1);
+	if (!l->over)
+		log_event(LOG_INFO, "learn_limit", "user=%s told=%lld", log_value(user),
+		    (long long)l->told);
+	l->over = true;
+	return false;
+}
+
 /* ---- the answer ------------------------------------------------------------------------------- */
 
 /* 208: it has learned that already; 204: it has too few words to learn anything of. */
 static struct verdict
-lesson_verdict(unsigned status)
+lesson_verdict(const struct lesson *l)
 {
+	unsigned status = l->status;
+
 	if (status >= 200 && status < 300) {
 		metric_add(M_LEARNED, 1);
+		learner_of(slice_str(l->user))->told++;
 		return verdict(OUT_LEARNED);
 	}
 	if (status == 401 || status == 403)
@@ -112,7 +169,7 @@ lesson_on_end(void *arg)
 	struct lesson *l = CAST(arg, struct lesson, LESSON_MAGIC);
 
 	l->client = NULL;
-	lesson_over(l, lesson_verdict(l->status));
+	lesson_over(l, lesson_verdict(l));
 }
 
 /* Once its answer has begun that counts, whether or not it had read all. */
@@ -123,7 +180,7 @@ lesson_on_failed(void *arg, const char *why, bool untouched)
 
 	(void)untouched;
 	l->client = NULL;
-	lesson_over(l, l->status ? lesson_verdict(l->status) : verdict(OUT_LEARN_AWAY, why));
+	lesson_over(l, l->status ? lesson_verdict(l) : verdict(OUT_LEARN_AWAY, why));
 }
 
 static void
@@ -249,7 +306,7 @@ learn_wanted(void)
 }
 
 void
-learn_start(int fd, uint64_t size, enum learn_kind kind, struct op *op,
+learn_start(int fd, uint64_t size, enum learn_kind kind, struct slice user, struct op *op,
     void (*done)(void *arg, const struct verdict *v), void *arg)
 {
 	struct lesson *l = mem_new(sizeof(*l));
@@ -262,6 +319,7 @@ learn_start(int fd, uint64_t size, enum learn_kind kind, struct op *op,
 		.kind = kind,
 		.reading = true,
 		.size = (size_t)size,
+		.user = mem_strn(user.p, user.n),
 		.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0) };
 	if (l->fd < 0)
 		l->error = -errno;

@@ -88,6 +88,8 @@ static const struct conf_key keys[] = {
 	    "Larger messages are not told." },
 	{ "learn.timeout", CONF_TIME, &conf.learn_time, "30s", 100, 600000, RELOAD, NULL,
 	    "Time to connect to it, and for each sign of life." },
+	{ "learn.per_day", CONF_INT, &conf.learn_per_day, "1000", 0, 1000000, RELOAD, NULL,
+	    "Messages of a person in a day that it is told of; 0: no limit." },
 	{ "any_host", CONF_BOOL, &conf.any_host, "no", 0, 0, RELOAD, NULL,
 	    "Let users of every mailHost log in." },
 };
@@ -119,6 +121,8 @@ static const struct metric metrics[] = {
 	[M_EVENTS_FAILED] = { "imap_events_failed", COUNTER,
 	    "Those for which it could not be run." },
 	[M_LEARNED] = { "imap_learned", COUNTER, "Messages that the filter was told of." },
+	[M_LEARN_OVER] = { "imap_learn_over", COUNTER,
+	    "Messages that it was not told of, for their person has told it enough today." },
 	[M_DIRECTORY] = { "imap_directory_blind", GAUGE, DIR_METRIC_HELP },
 	{ NULL, COUNTER, NULL },
 };

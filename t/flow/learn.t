@@ -68,7 +68,7 @@ os.makedirs(GLOBAL)
 os.chmod(os.path.dirname(GLOBAL), 0o755)
 with open(f"{GLOBAL}/train.sieve", "w") as f:
     f.write('require ["imapsieve", "fileinto", "mailbox", "copy"];\nfileinto :copy :create "trained";\n')
-sb = tm.Sandbox("--users", "2", "--set", f"lmtpd.sieve.global={GLOBAL}", "--set", "imapd.imapsieve.junk=train", "--set", "imapd.workers=2", "--set", "stored.events=junk", "--set", f"imapd.learn.address=127.0.0.1:{port}",
+sb = tm.Sandbox("--users", "3", "--set", f"lmtpd.sieve.global={GLOBAL}", "--set", "imapd.imapsieve.junk=train", "--set", "imapd.workers=2", "--set", "stored.events=junk", "--set", f"imapd.learn.address=127.0.0.1:{port}",
                 "--set", "imapd.learn.password=sesame", "--set", "imapd.learn.size=100K", "--set", "imapd.learn.timeout=1s",
                 *(w for d in ("pop3d", "mmpd", "memd", "jmapd", "sieved", "smtp-relay") for w in ("--without", d)))
 c = Raw(sb, login=1)
@@ -158,16 +158,66 @@ silent.bind(("127.0.0.1", port))
 silent.listen(50)
 move("to nobody")
 ok(tm.wait_for(lambda: log("ev=event", "verdict=4.4.1", "wait=1")[1:], what="silence"), "one that takes connections and says nothing is given up in its time")
-first, c = c, Raw(sb, login=2)
-if not any(l.endswith(b'" Junk') for l in c.ok('LIST "" *')):
-    c.ok("CREATE Junk")
-move("script")
-ok(tm.wait_for(lambda: any(l.endswith(b" trained") for l in c.ok('LIST "" *')), seconds=20, what="the script"), "scripts of others do not wait for it")
-c = first
+# It has ten minutes now, and takes them; all that time nobody else waits.
+sb.kill("imapd")
+with open(sb.conf("imapd.conf")) as f:
+    conf = f.read()
+with open(sb.conf("imapd.conf"), "w") as f:
+    f.write(conf.replace("timeout=1s", "timeout=10m").replace("timeout = 1s", "timeout = 10m"))
+sb.restart("imapd")
+silent.settimeout(tm.LONG)
+while True:     # (some are those that were given up)
+    held = silent.accept()[0]
+    held.settimeout(2 * tm.SLOW)
+    try:
+        while held.recv(65536):
+            pass
+    except TimeoutError:
+        break   # it waits for an answer
+    except OSError:
+        pass
+def trained(n):
+    try:
+        return sb.count(n, "trained")
+    except ValueError:      # there is no such folder yet
+        return 0
+
+
+for n in (2, 3):
+    c = Raw(sb, login=n)
+    if not any(l.endswith(b'" Junk') for l in c.ok('LIST "" *')):
+        c.ok("CREATE Junk")
+    move(f"script {n}")
+ok(tm.wait_for(lambda: [trained(n) for n in (2, 3)] == [1, 1], what="scripts"), "scripts of others do not wait for it, though they have something for it, too")
+c = Raw(sb, login=1)
 began = time.monotonic()
 c.ok("NOOP")
 sb.restart("imapd")
 ok(time.monotonic() - began < 20 * tm.SLOW, "and imapd ends without it")
+sb.kill("imapd")
+held.close()
+silent.close()
+
+# ---- not more than a person may
+with open(sb.conf("imapd.conf")) as f:
+    conf = f.read()
+with open(sb.conf("imapd.conf"), "w") as f:
+    f.write(conf.replace("timeout=10m", "timeout=10s").replace("timeout = 10m", "timeout = 10s") + "\n[learn]\nper_day = 4\n")
+answers.clear()
+before = len(told)
+server = serve()
+sb.restart("imapd")
+c = Raw(sb, login=2)
+ok(tm.wait_for(lambda: {t[1] for t in told[before:]} >= {"to nobody", "script 2", "script 3"}, what="those that waited"), "then it hears of all") or tm.diag(told[before:])
+for i in range(6):
+    move(f"many {i}")
+ok(tm.wait_for(lambda: trained(2) == 7, what="the scripts"), "a person moves more than learn.per_day")
+c = Raw(sb, login=1)
+move("of another")
+ok(tm.wait_for(lambda: any(t[1] == "of another" for t in told), what="the other one"), "another's is told")
+is_([t[1] for t in told if t[1].startswith("many")], [f"many {i}" for i in range(3)], "of his so many a day, and those of before count")
+is_(len(log("ev=learn_limit", f"user={sb.user(2)}", "told=4")), 1, "the log says so once")
+ok(tm.wait_for(lambda: "tiermail_imap_learn_over_total 3\n" in sb.tool("tmctl", "-d", "imapd", "metrics").stdout, what="the metric"), "and they are counted")
 with open(sb.conf("imapd.conf"), "a") as f:
     f.write("\n[learn]\naddress = rspamd.example.test\n")
 r = subprocess.run([sb.bin("imapd"), "-n", "-c", sb.conf("imapd.conf")], capture_output=True, text=True)

@@ -24,6 +24,7 @@ def program(name, text):
 
 
 take = program("take", f'#!/bin/sh\nt=$(mktemp {OUT}/new.XXXXXX); {{ echo "$#:$*"; id -un; cat; }} > $t; mv $t {OUT}/took.${{t##*.}}\n')
+hang = program("hang", f"#!/bin/sh\ncat > /dev/null; touch {OUT}/hangs\nwhile ! [ -e {OUT}/go ]; do sleep 0.1; done\n")
 bad = program("bad", "#!/bin/sh\ncat > /dev/null\necho no; exit 1\n")
 slow = program("slow", "#!/bin/sh\ncat > /dev/null\nsleep 600\n")
 sets = []
@@ -31,10 +32,11 @@ for name, command, *keys in (("take", take, "run_as=games", f"folder={D}", "argu
                              ("slow", slow, "run_as=games", f"folder={D}", "time=1s"), ("echo", program("echo", "#!/bin/sh\ncat > /dev/null\necho said: $*\n"), "run_as=games", f"folder={D}", "arguments=yes"), ("upper", program("upper", "#!/bin/sh\necho run >> " + OUT + "/upper; tr a-z A-Z\n"), "run_as=games", f"folder={D}"),
                              ("mark", program("mark", "#!/bin/sh\necho X-Marked: yes; cat; echo tail\n"), "run_as=games", f"folder={D}"), ("junk", program("junk", "#!/bin/sh\ncat > /dev/null\necho no message\n"), "run_as=games", f"folder={D}"),
                              ("flood", program("flood", "#!/bin/sh\ncat > /dev/null\nyes | head -c 200000000\n"), "run_as=games", f"folder={D}"),
+                             ("hang", hang, "run_as=games", f"folder={D}"),
                              ("hidden", take, "run_as=games", f"folder={D}")):
     sets += ["--set", f"piped.program {name}.command={command}"] + [a for k in keys for a in ("--set", f"piped.program {name}.{k}")]
 sb = tm.Sandbox("--users", "3", "--programs", "--set", "tiermail.group=mail", "--set", "piped.user=nobody", "--set", "piped.limit.min_uid=2", "--set", "piped.timeout.command=3s", "--set", "tiermail.ldap.cache_age=0", "--set", "lmtpd.workers=1",
-                "--set", "lmtpd.sieve.programs=take plain bad slow missing echo upper mark junk flood", "--set", "sieved.sieve.programs=yes", "--without", "pop3d", "--without", "mmpd",
+                "--set", "lmtpd.sieve.programs=take plain bad slow missing echo upper mark junk flood hang", "--set", "sieved.sieve.programs=yes", "--without", "pop3d", "--without", "mmpd",
                 "--without", "memd", "--without", "jmapd", *sets)
 ok, is_, DOMAIN = tm.ok, tm.is_, sb.domain
 RUN = sb.env["RUNDIR"]
@@ -184,6 +186,24 @@ c.ok("UID MOVE * Junk")
 ok(tm.wait_for(lambda: len(took()) == n + 1, what="the training"), "moving to Junk gives the message to a program")
 ok(took()[-1].startswith("1:spam\n") and "Subject: trained" in took()[-1], "with its argument")
 is_(sb.count(1, "Junk"), 1, "and it stays there")
+
+# ---- a program that hangs is waited for by its account alone
+s2, c2 = Sieve(sb, login=2), Raw(sb, login=2)
+s2.put("hangs", 'require ["imapsieve", "vnd.dovecot.execute", "imap4flags"];\r\nif execute "hang" { addflag "$Ended"; }\r\n')
+c2.ok("CREATE Hang")
+c2.ok('SETMETADATA Hang (/shared/imapsieve/script "hangs")')
+c2.ok(b"APPEND Hang {%d+}\r\n" % len(data) + data)
+ok(tm.wait_for(lambda: os.path.exists(OUT + "/hangs"), what="the program"), "a program that says nothing")
+n = len(took())
+for _ in range(3):
+    c.ok("SELECT INBOX")
+    c.ok(b"APPEND INBOX {%d+}\r\n" % len(data) + data)
+    c.ok("UID MOVE * Junk")
+ok(tm.wait_for(lambda: len(took()) == n + 3, what="the others"), "others' scripts go on")
+c2.ok("SELECT Hang")
+is_(len(c2.ok("UID SEARCH KEYWORD $Ended")[0].split()), 2, "while it hangs")
+open(OUT + "/go", "w").close()
+ok(tm.wait_for(lambda: len(c2.ok("UID SEARCH KEYWORD $Ended")[0].split()) == 3, what="its end"), "and it ends as ever")
 sb.close()
 
 # ---- off by default
