@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Policy services by Postfix's protocol: what one is told, all that it can answer, several in a row, over Unix sockets and
-TCP; one that goes, is late or talks rubbish; and postgrey as it is in Debian."""
-import os, shutil, socket, subprocess, sys, threading, time
+TCP; one that goes, is late or talks rubbish; and postgrey and postfwd as they are in Debian."""
+import os, shutil, signal, socket, subprocess, sys, threading, time
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
 import tm, wire
@@ -232,4 +232,36 @@ else:
         tm.ok(any(b"X-Greylist: delayed" in t for t in queue_text()), "with its field on the message")
     finally:
         tm.end([p])
+postfwd = "/usr/sbin/postfwd1"
+if not os.path.exists(postfwd) or os.getuid() != 0:
+    tm.skip("postfwd", "needs postfwd, and root")
+else:
+    d, port = tm.tempdir(), tm.free_port()
+    os.chmod(d, 0o755)
+    with open(f"{d}/rules", "w") as f:
+        f.write(f"""id=BAD; sender==bad@else.test; action=REJECT nothing from $$sender at $$client_address
+id=RATE; sender==fast@else.test; action=rate($$sender/2/3600/450 4.7.1 too many recipients)
+id=STATE; protocol_state==RCPT; helo_name=client.test; recipient=={you}; action=PREPEND X-Postfwd: $$protocol_name of $$helo_name
+id=LAST; action=DUNNO
+""")
+    shutil.chown(d, "nobody", "nogroup")
+    started = subprocess.run([postfwd, "--daemon", "--file", f"{d}/rules", "--interface", "127.0.0.1", "--port", str(port), "--user", "nobody", "--group", "nogroup", "--nodns",
+                              "--cache", "0", "--pidfile", f"{d}/pid"], capture_output=True, text=True)
+    tm.is_(started.returncode, 0, "postfwd starts") or tm.diag(started.stderr)
+    try:
+        def listens():
+            try:
+                return socket.create_connection(("127.0.0.1", port), 1).close() is None
+            except OSError:
+                return False
+        tm.ok(tm.wait_for(listens), "postfwd is up")
+        services(f"127.0.0.1:{port}")
+        fresh()
+        tm.is_(rcpt(me, sender="bad@else.test"), ["550 5.7.1 nothing from bad@else.test at 127.0.0.1"], "postfwd refuses by what it is told")
+        tm.is_([a[:9] for a in rcpt(me, you, f"{sb.user(3)}@{sb.domain}", sender="fast@else.test")], ["250 2.1.5"] * 2 + ["450 4.7.1"], "counts")
+        tm.is_([a[:3] for a in rcpt(you, end=True)], ["250", "250"], "and lets others in,")
+        tm.ok(any(b"X-Postfwd: ESMTP of client.test\r\n" in t for t in queue_text()), "with a field of its own")
+    finally:
+        with open(f"{d}/pid") as f:
+            os.kill(int(f.read()), signal.SIGTERM)
 tm.done()
