@@ -10,9 +10,9 @@ top = tm.tempdir()
 SAMPLES = os.path.join(tm.TOP, "conf/examples/guard")
 sites = sorted(os.path.basename(d) for d in glob.glob(SAMPLES + "/*") if os.path.isdir(d))
 tm.is_(sites, ["company", "small", "university"], "three kinds of site")
-WANT = {("company", "smtp-relay"): ("on_failure = tempfail", "excess = hold"), ("company", "lmtpd"): ("spam.folder = Junk", "spam.optin = no"),
+WANT = {("company", "smtp-relay"): ("on_failure = tempfail", "excess = hold", "forward.refuse = X-Spam: Yes"), ("company", "lmtpd"): ("spam.folder = Junk", "spam.optin = no"),
         ("university", "smtp-relay"): ("on_failure = accept", "greet_wait = 6s"), ("university", "lmtpd"): ("spam.optin = yes", "spamtest.status_header"),
-        ("small", "smtp-relay"): ("block_errors = yes", "[milter opendmarc]"), ("small", "lmtpd"): ("spam.field = X-Virus-Status",)}
+        ("small", "smtp-relay"): ("block_errors = yes", "[milter opendmarc]", "users = optout"), ("small", "lmtpd"): ("spam.field = X-Virus-Status",)}
 for site in sites:
     etc = f"{top}/{site}"
     os.mkdir(etc)
