@@ -36,7 +36,8 @@ websession_named(const struct session *s)
 	return s->proxy ? http_head_value(http_server_head(&s->http), S(FIELD)) : slice(NULL, 0);
 }
 
-/* What is kept, in the snapshot that is open.  0, or -errno; empty when there is nothing. */
+/* What is kept, in the snapshot that is open, and what it counts (store/annot.h).  0, or -errno; empty when there is
+ * nothing. */
 static int
 websession_find(struct session *s, struct slice *text, uint64_t *modseq)
 {
@@ -48,9 +49,11 @@ websession_find(struct session *s, struct slice *text, uint64_t *modseq)
 	*text = S("");
 	if (rc < 0)
 		return rc;
-	*modseq = account.modseq;
+	*modseq = 0;
 	rc = store_annot_find(v, account.id, 0, slice_str(s->user->account),
 	    S(STORE_ANNOT_SESSIONS), &a);
+	if (rc == 0)
+		*modseq = a.modseq;
 	if (rc == 0 && !a.gone)
 		*text = a.value;
 	return rc == -ENOENT ? 0 : rc;

@@ -29,7 +29,8 @@
 #define STORE_ANNOT_SECRET  "/tiermail/"
 #define STORE_ANNOT_URLAUTH STORE_ANNOT_SECRET "urlauth"
 /* ... and who is logged in by the web (web/records.h).  Nobody else decides how much that is, so that it takes no part in
- * the bounds above, and is taken when the partition is full: who could not log in could not delete anything either. */
+ * the bounds above, and is taken when the partition is full: who could not log in could not delete anything either.  Nor
+ * is it news of the account: its row counts its own changes, whose state the account's does not follow. */
 #define STORE_ANNOT_SESSIONS STORE_ANNOT_SECRET "sessions"
 /* ... and limits (store/quota.h), which are taken always too: an owner cannot fill the room for them. */
 static inline bool

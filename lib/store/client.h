@@ -275,7 +275,8 @@ struct store_annotation;
 void store_annotate_start(struct store_client *c, uint64_t account, uint64_t mailbox,
     const struct store_annotation *list, size_t n, struct op *op, store_done *done, void *arg);
 
-/* The same, unless one of them has been set since the account's modseq was `since`: STORE_CANNOT. */
+/* The same, unless one of them has been set since the account's modseq was `since`; of STORE_ANNOT_SESSIONS, since its row's
+ * was: STORE_CANNOT. */
 void store_annotate_unless_start(struct store_client *c, uint64_t account, uint64_t mailbox,
     const struct store_annotation *list, size_t n, uint64_t since, struct op *op, store_done *done,
     void *arg);

@@ -127,6 +127,24 @@ tm.is_(ask(B, "POST", "/logout", {}, two).status, 200, "once more is no fault")
 tm.is_((ask(A, "POST", "/sessions", {"end": "others"}, one).status, everywhere(one), everywhere(four)), (200, [200] * 4, [401] * 4), "all others end")
 tm.is_(len(sessions(one)), 1, "one is left")
 
+# ---- none of it is news of the mailbox
+def states(cookie):
+    body = {"using": ["urn:ietf:params:jmap:core", "urn:ietf:params:jmap:mail"],
+            "methodCalls": [[f"{t}/get", {"accountId": account, "ids": []}, t] for t in ("Mailbox", "Email", "Thread")]}
+    return [r[1]["state"] for r in ask(A, "POST", "/jmap/api", body, cookie=cookie).json()["methodResponses"]]
+
+
+here = login(7)
+account = next(iter(ask(A, "GET", "/.well-known/jmap", cookie=here).json()["accounts"]))
+state, s = states(here), stream(here)
+there = login(7, B)
+tm.is_(states(there), state, "a login moves no state")
+ask(A, "POST", "/sessions", {"end": "others"}, cookie=there)
+tm.is_(states(there), state, "nor does an end")
+told = rest(s)
+tm.ok(b"StateChange" not in told, f"the stream of the one that has ended hears no change: {told[:80]}")
+tm.is_((lives(here, A), lives(there, B)), (401, 200), "and what is over is over")
+
 # ---- many at once
 got = []
 many = [threading.Thread(target=lambda port=p: got.append(login(3, port))) for p in (A, B) * 4]

@@ -369,6 +369,13 @@ annot_free(const struct annots *t, const struct store_annotation *e)
 	    (!t->b && !t->guest && slice_eq(e->name, S(STORE_ANNOT_SESSIONS)));
 }
 
+/* Who is logged in is no news of the account: such a row counts its own changes (annot.h). */
+static bool
+annot_apart(const struct annots *t, const struct store_annotation *e)
+{
+	return !t->b && !e->shared && slice_eq(e->name, S(STORE_ANNOT_SESSIONS));
+}
+
 /* Would they be too many?  What a guest sets is in the share of guests, whoever may see it: one who takes over what the
  * owner has set for all takes it in there. */
 static bool
@@ -462,6 +469,8 @@ annot_put(const struct annots *t, const struct store_annotation *e, uint64_t mod
 	struct buf *value = &t->w->scratch;
 	bool there = annot_row(t, key, n, &row, &bytes);
 
+	if (annot_apart(t, e))
+		new.modseq = (there ? row.modseq : 0) + 1;
 	if (e->gone ? !there || row.gone : there && !row.gone && slice_eq(row.value, e->value))
 		return false;
 	if (there)
@@ -492,13 +501,14 @@ annot_put_all(const struct annots *t)
 {
 	uint64_t modseq = t->a->d.modseq + 1;
 	const struct store_annotation *seen = annot_sharedseen(t);
-	bool changed = false, switched = false;
+	bool changed = false, switched = false, put_any = false;
 
 	for (size_t i = 0; i < t->j->req.nannotations; i++) {
 		const struct store_annotation *e = &t->j->req.annotations[i];
 		bool put = e != t->use && annot_put(t, e, modseq);
 
-		changed |= put;
+		changed |= put && !annot_apart(t, e);
+		put_any |= put;
 		switched |= put && e == seen;
 	}
 	if (switched)
@@ -506,8 +516,10 @@ annot_put_all(const struct annots *t)
 	if (changed) {
 		t->a->d.modseq = modseq;
 		writer_account_dirty(t->w, t->a);
-		writer_event_add(t->w, STORE_EV_ANNOT, t->a->d.id, t->b ? t->b->id : 0, modseq);
 	}
+	if (put_any)
+		writer_event_add(t->w, STORE_EV_ANNOT, t->a->d.id, t->b ? t->b->id : 0,
+		    t->a->d.modseq);
 	if (t->use)
 		annot_put_use(t);
 	writer_reply_ok(t->j);
