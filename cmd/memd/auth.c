@@ -142,6 +142,8 @@ memd_auth_is(struct memd_session *s, const struct login_user *user, enum http_ne
 
 	mem_free(&s->account);
 	mem_free(&s->mailhost);
+	mem_free(&s->language);
+	s->language = mem_strn(user->language.p ? user->language.p : "", user->language.n);
 	s->account = mem_strn(user->account.p, user->account.n);
 	s->mailhost = mem_strn(host.p, host.n);
 	if (host.n)

@@ -12,6 +12,14 @@
 
 /* ---- POST /login ----------------------------------------------------------------------------------- */
 
+/* For the client's words. */
+static void
+login_put_language(struct buf *b, const struct memd_session *s)
+{
+	if (s->language && *s->language)
+		json_put_cstr(b, "language", s->language);
+}
+
 /* The store knows the session. */
 static enum http_next
 login_begun(struct memd_session *s, unsigned status, struct slice body UNUSED)
@@ -32,6 +40,7 @@ login_begun(struct memd_session *s, unsigned status, struct slice body UNUSED)
 	buf_char(&b, '{');
 	json_put_cstr(&b, "user", s->account);
 	json_put_utc(&b, "expires", now + web_session_left(&s->web, &rules, now));
+	login_put_language(&b, s);
 	buf_lit(&b, "}\n");
 	next = memd_json(s, 200, buf_get(&b));
 	buf_fini(&b);
@@ -222,6 +231,7 @@ login_who(struct memd_session *s, const struct login_user *user)
 	json_put_str(&b, "user", user->account);
 	if (s->cookie)
 		json_put_utc(&b, "expires", now + web_session_left(&s->web, &rules, now));
+	login_put_language(&b, s);
 	buf_lit(&b, "}\n");
 	next = memd_json(s, 200, buf_get(&b));
 	buf_fini(&b);

@@ -138,7 +138,8 @@ struct memd_session {
 	struct login *login;  /* while it is asked whose it is */
 	memd_then then;       /* ... and what follows */
 	char *account;        /* uid@domain, once that is known */
-	char *mailhost;       /* ... and its store */
+	char *mailhost;       /* ... and its store, */
+	char *language;       /* ... and preferredLanguage of its entry, or "" */
 	struct memd_ask *ask; /* while that is asked something */
 	char *origin;         /* of another site that may read the answer (CORS) */
 	struct web_session web;

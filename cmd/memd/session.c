@@ -35,6 +35,7 @@ memd_forget_request(struct memd_session *s)
 	admit_user_leave(&s->admit);
 	mem_free(&s->account);
 	mem_free(&s->mailhost);
+	mem_free(&s->language);
 	mem_free(&s->origin);
 	s->web = (struct web_session){ .began = 0 };
 	s->cookie = s->due = s->looks = s->event_stream = false;

@@ -84,6 +84,11 @@ is_(len(json.loads(b.ask("/sessions").text)["sessions"]), 1, "the session has a 
 ok("__Host-tiermail-signon" not in b.jar, "the cookie of the way is gone")
 ok(not any(v[1] == "Lax" for v in b.jar.values()), "none that other sites would send is left")
 
+said = lambda r: json.loads(r.text).get("language")
+wire.modify(sb, 2, "replace: preferredLanguage\npreferredLanguage: de-AT, en;q=0.5")
+f = Browser()
+is_([said(f.ask("/login", "POST", {"user": name(2), "password": sb.password})), said(f.ask("/session")), said(b.ask("/session"))], ["de-AT, en;q=0.5"] * 2 + [None], "whose language the directory has is told it")
+
 # ---- the end
 r = b.ask("/logout", "POST", {})
 next_ = json.loads(r.text).get("next") or ""

@@ -9,12 +9,12 @@ let browser;
 before(async () => (browser = await launch()));
 after(() => browser.close());
 
-function story(name, f) {
+function story(name, f, how = {}) {
 	test(name, async () => {
 		const server = new Double(), other = new Double();
 		seed(server);
 		other.deliver({ subject: "For Bo alone" });
-		const h = await host(server, { others: { bo: other } });
+		const h = await host(server, { others: { bo: other }, ...how });
 		const tab = await open(browser, h.url);
 		try {
 			await tab.page.goto(h.url + "/");
@@ -117,3 +117,15 @@ story("the other tabs go too, and come in with whoever comes", async ({ page, co
 	await row(second, "For Bo alone").waitFor();
 	await row(page, "For Bo alone").waitFor();
 });
+
+story("the language of the person's entry comes before the browser's, and behind what is chosen", async ({ page, h }) => {
+	await page.getByRole("button", { name: "Neue Nachricht" }).first().waitFor();
+	assert.equal(await page.evaluate(() => document.documentElement.lang), "de-AT");
+	await page.goto(h.url + "/settings");
+	await page.locator("label.field select").first().selectOption("en");
+	await page.getByRole("button", { name: "New message" }).first().waitFor();
+	await page.reload();
+	await page.getByRole("button", { name: "New message" }).first().waitFor();
+	await page.locator("label.field select").first().selectOption("auto");
+	await page.getByRole("button", { name: "Neue Nachricht" }).first().waitFor();
+}, { language: "DE-AT, en;q=0.5" });

@@ -69,7 +69,7 @@ export async function host(double, how = {}) {
 				return say(200, {});
 			}
 			if (url.pathname === "/session")
-				return inside ? say(200, { user: who, brand: { name: "University of Example", authServ: "mx.example.org" } }) : say(401, {});
+				return inside ? say(200, { user: who, ...(how.language && { language: how.language }), brand: { name: "University of Example", authServ: "mx.example.org" } }) : say(401, {});
 			if (url.pathname.startsWith("/jmap") || url.pathname.startsWith("/.well-known")) {
 				if (!inside)
 					return say(401, {});

@@ -25,8 +25,8 @@ export class Door {
 
 	/** Who is logged in, if anybody; then the mail. */
 	async start() {
-		const { app } = this, chosen = app.settings.state.language;
-		await words.use(chosen === "auto" ? words.choose(navigator.languages) : chosen);
+		const { app } = this;
+		await words.use(words.choose(app.settings.languages(navigator.languages)));
 		try {
 			const who = await app.fetch("/session", { headers: { Accept: "application/json" }, credentials: "same-origin" });
 			if (who.status === 401)
@@ -34,7 +34,7 @@ export class Door {
 			if (!who.ok)
 				throw new JmapError("away", String(who.status));
 			const session = await who.json();
-			this.isIn(session.user, session.brand);
+			await this.isIn(session.user, session.language, session.brand);
 			return await app.enter();
 		} catch (error) {
 			if (error.kind === "signed-out")
@@ -71,9 +71,14 @@ export class Door {
 		return `/signon?to=${encodeURIComponent(pathname.startsWith("/signon") ? "/" : pathname + search)}`;
 	}
 
-	/** @param {string} user @param {any} [brand] */
-	isIn(user, brand) {
-		this.app.settings.belong(user);
+	/** @param {string} user @param {string} [language] of the person's entry @param {any} [brand] */
+	async isIn(user, language = "", brand) {
+		const { settings } = this.app;
+		settings.belong(user);
+		if (settings.state.entryLanguage !== language) {
+			settings.keep({ entryLanguage: language });
+			await words.use(words.choose(settings.languages(navigator.languages)));
+		}
 		this.app.ui.set({ user, ended: false, ...(brand === undefined ? {} : { brand }) });
 		this.tell(user);
 	}
@@ -98,7 +103,7 @@ export class Door {
 			this.leave();
 			return null;
 		}
-		this.isIn(now);
+		await this.isIn(now, said.language);
 		if (again && app.transport.session) {
 			void app.sync();
 			return null;

@@ -13,6 +13,7 @@ const KEY = "tiermail.settings";
 export const DEFAULTS = {
 	theme: "auto", density: "comfortable", language: "auto", rich: true, undoSeconds: 10, pictures: "ask",
 	/** @type {string[]} */ pictureSenders: [], listWidth: 392, user: "",
+	/** What the directory says of the person (preferredLanguage, RFC 2798 2.7); of this browser alone. */ entryLanguage: "",
 };
 
 export class Settings extends Store {
@@ -34,6 +35,12 @@ export class Settings extends Store {
 		const old = this.state.user;
 		if (old !== user)
 			this.keep(old ? { ...Object.fromEntries(Object.keys(this.state).map(k => [k, undefined])), ...DEFAULTS, user } : { user });
+	}
+
+	/** Which words are wanted, the best first: those chosen, else by the entry, else by the browser. @param {readonly string[]} browser */
+	languages(browser) {
+		const { language, entryLanguage } = this.state;
+		return language === "auto" ? [...entryLanguage.split(",").map(l => l.split(";")[0].trim().replace(/^[A-Z]+/, s => s.toLowerCase())).filter(Boolean), ...browser] : [language];
 	}
 
 	/** Take what the server keeps. @param {import("../jmap/transport.js").Transport} transport */

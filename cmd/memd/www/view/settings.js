@@ -36,7 +36,7 @@ function Look({ app }) {
 	const id = useId();
 	const language = async v => {
 		change(app, { language: v });
-		await words.use(v === "auto" ? words.choose(navigator.languages) : v);
+		await words.use(words.choose(app.settings.languages(navigator.languages)));
 	};
 	return html`<section><h2>${t("settings.look")}</h2>
 		<${Choice} label=${t("settings.theme")} value=${s.theme} onChange=${theme => change(app, { theme })} options=${["auto", "light", "dark"].map(v => [v, t(`settings.theme.${v}`)])} />
