@@ -5,12 +5,17 @@
  *	profile.c    what a client says, step by step
  *	talk.c       a connection, and when an answer is whole
  *	mailboxes.c  what has arrived
- *	figures.c    times in buckets, and their table */
+ *	figures.c    times in buckets, and their table
+ *	size.c       how many hosts, from such runs */
 #ifndef LOAD_H
 #define LOAD_H
 #include "base/buf.h"
 #include "net/connect.h"
 #include "net/stream.h"
+
+/* `tiermail-load size`. */
+struct program;
+extern const struct program load_size_program;
 
 #define LOAD_LINE (1024 * 1024) /* octets of a server's line: SEARCH names messages in one */
 

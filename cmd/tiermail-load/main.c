@@ -2,6 +2,7 @@
  * tiermail-load(1).
  *
  *	tiermail-load [OPTION ...] PROFILE HOST[:PORT]
+ *	tiermail-load size [KEY=VALUE ...]		size.c
  *
  * Owns the configuration of a run.  One loop, one thread: it measures servers of any make, so that it says nothing that
  * only ours understand.  The exit code tells whether all went well. */
@@ -452,7 +453,8 @@ static const struct program load_program = {
 		"  -I, --imap-tls=HOW    for --imap, where it is another one\n"
 		"  -a, --ca=FILE         who has signed the certificates (tls.ca)\n"
 		"  -k, --insecure        whoever it was\n"
-		"  -j, --json            one JSON object\n",
+		"  -j, --json            one JSON object\n"
+		"commands: size [KEY=VALUE ...]\n",
 	.option = load_option,
 	.run = load_run,
 };
@@ -460,5 +462,7 @@ static const struct program load_program = {
 int
 main(int argc, char **argv)
 {
+	if (argc > 1 && strcmp(argv[1], "size") == 0)
+		return program_run(&load_size_program, argc - 1, argv + 1);
 	return program_run(&load_program, argc, argv);
 }

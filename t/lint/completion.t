@@ -9,7 +9,7 @@ import tm
 FILE = tm.TOP + "/conf/completion/tiermail"
 WHERE = {"tiermail-setup": tm.TOP + "/scripts/setup/tiermail-setup", "tiermail-ca": tm.TOP + "/scripts/tier-ca"}
 COMMANDS = {
-    "tmctl": "who kick cache drain forget status version ping reload metrics config trace", "mailq": "", "tmlog": "", "sievetest": "", "tiermail-load": "smtp submission lmtp imap pop3",
+    "tmctl": "who kick cache drain forget status version ping reload metrics config trace", "mailq": "", "tmlog": "", "sievetest": "", "tiermail-load": "smtp submission lmtp imap pop3 size",
     "jobctl-ctl": "channels delete hold jobs list release reroute rescan resume retry return show start status stop suspend tlsrpt top",
     "storectl": "account acl backup check expire export import list move quota readership reconstruct snapshot recover restore rethread stats undelete upgrade", "mtatest": "rewrite mapping expand conf",
     "pabctl": "list export import remove",
