@@ -28,6 +28,9 @@ void filter_take(struct filter *f, const char *arg);
 /* Collects the ids (15 characters each) of the messages that match; 0, or an exit code after saying why. */
 int filter_collect(const struct filter *f, struct buf *ids, bool print);
 
+/* Prints a `msg` line, with the sender and who has yet to get it where its file can be read. */
+void filter_print(struct slice got);
+
 /* What was said of a recipient that is not delivered yet; "" when nothing was. */
 static inline const char *
 last_words(const struct qrcpt *q)

@@ -90,18 +90,64 @@ filter_contains(const char *text, const char *part)
 	return slice_ifind_str(slice_str(text), slice_str(part)) < strlen(text);
 }
 
+/* The file of a `msg` line, or NULL when it cannot be read, or has gone. */
+static struct qread *
+filter_open(struct slice rest)
+{
+	char channel[64], name[QUEUE_NAME_LEN + 4];
+	struct qread *r;
+	const char *why;
+
+	if (!queue || kv_cstr(kv_find(rest, "channel"), channel, sizeof(channel)) < 0 ||
+	    kv_cstr(kv_find(rest, "file"), name, sizeof(name)) < 0 ||
+	    qread_open(queue, channel, name, QREAD_LOOK, &r, &why) < 0)
+		return NULL;
+	return r;
+}
+
+static void
+filter_write_who(const struct qread *r, struct buf *line)
+{
+	size_t left = 0, first = r->env.nrcpt;
+
+	for (size_t k = r->env.nrcpt; k-- > 0;)
+		if (r->env.rcpts[k].state == QSTATE_PENDING) {
+			left++;
+			first = k;
+		}
+	kv_put(line, "sender", slice_str(r->env.sender));
+	if (left)
+		kv_put(line, "to", slice_str(r->env.rcpts[first].addr));
+	if (left > 1)
+		kv_put_u64(line, "others", left - 1);
+}
+
+void
+filter_print(struct slice got)
+{
+	struct buf line = { 0 };
+	struct slice rest;
+	struct qread *r;
+
+	(void)job_verb(got, &rest);
+	r = filter_open(rest);
+	buf_slice(&line, got);
+	if (r) {
+		filter_write_who(r, &line);
+		qread_close(&r);
+	}
+	print_line(buf_get(&line));
+	buf_fini(&line);
+}
+
 /* Does the file of a `msg` line have the sender, the recipient and the words that are asked for? */
 static bool
 file_matches(const struct filter *f, struct slice rest)
 {
-	char channel[64], name[QUEUE_NAME_LEN + 4];
 	bool found = !f->to, said = !f->text, sender;
-	const char *why;
-	struct qread *r;
+	struct qread *r = filter_open(rest);
 
-	if (kv_cstr(kv_find(rest, "channel"), channel, sizeof(channel)) < 0 ||
-	    kv_cstr(kv_find(rest, "file"), name, sizeof(name)) < 0 ||
-	    qread_open(queue, channel, name, QREAD_LOOK, &r, &why) < 0)
+	if (!r)
 		return false;
 	sender = !f->sender ||
 	    (*f->sender ? filter_contains(r->env.sender, f->sender) : !*r->env.sender);
@@ -134,7 +180,7 @@ filter_collect(const struct filter *f, struct buf *ids, bool print)
 			continue;
 		buf_add(ids, name.p + 2, QUEUE_FILE_ID_LEN);
 		if (print)
-			print_line(got);
+			filter_print(got);
 	}
 	buf_fini(&line);
 	job_tool_close(&t);

@@ -164,13 +164,13 @@ count_of(struct slice rest, const char *key)
 
 /* The answer of jobctl to one line, printed; its numbers are added to `n`. */
 static int
-jobctl_ctl_ask(struct job_tool *t, struct slice line, struct counts *n)
+jobctl_ctl_ask(struct job_tool *t, struct slice line, struct counts *n, void (*put)(struct slice))
 {
 	struct slice got, rest;
 	int e = job_tool_ask(t, line);
 
 	while (e >= 0 && (e = job_tool_line(t, &got)) > 0)
-		print_line(got);
+		put(got);
 	if (e == 0) {
 		(void)job_verb(got, &rest);
 		n->n += count_of(rest, "n");
@@ -206,7 +206,7 @@ run_plain(const struct command *c, int argc, char **argv)
 	if (argc == 1)
 		kv_put(&line, "channel", slice_str(argv[0]));
 	t = connect_jobctl();
-	e = jobctl_ctl_ask(t, buf_get(&line), &n);
+	e = jobctl_ctl_ask(t, buf_get(&line), &n, print_line);
 	buf_fini(&line);
 	job_tool_close(&t);
 	return e;
@@ -249,7 +249,7 @@ run_rest(const struct command *c, int argc, char **argv)
 			kv_put_u64(&line, "seconds", seconds);
 	}
 	t = connect_jobctl();
-	e = jobctl_ctl_ask(t, buf_get(&line), &n);
+	e = jobctl_ctl_ask(t, buf_get(&line), &n, print_line);
 	buf_fini(&line);
 	job_tool_close(&t);
 	return e;
@@ -266,7 +266,7 @@ run_ids(const struct command *c, const struct filter *f, struct counts *total)
 	for (size_t i = 0; e == 0 && i < ids.n; i += QUEUE_FILE_ID_LEN) {
 		buf_clear(&line);
 		buf_printf(&line, "%s qid=%.15s", c->name, ids.p + i);
-		e = jobctl_ctl_ask(t, buf_get(&line), total);
+		e = jobctl_ctl_ask(t, buf_get(&line), total, print_line);
 	}
 	job_tool_close(&t);
 	buf_fini(&ids);
@@ -293,7 +293,7 @@ run_filter(const struct command *c, int argc, char **argv)
 
 		buf_str(&line, c->name);
 		buf_slice(&line, buf_get(&f.line));
-		e = jobctl_ctl_ask(t, buf_get(&line), &n);
+		e = jobctl_ctl_ask(t, buf_get(&line), &n, print_line);
 		buf_fini(&line);
 		job_tool_close(&t);
 	}
@@ -330,7 +330,10 @@ run_list(const struct command *c, int argc, char **argv)
 
 		buf_str(&line, c->name);
 		buf_slice(&line, buf_get(&f.line));
-		e = jobctl_ctl_ask(t, buf_get(&line), &n);
+		/* Who may not read the queue is told what jobctl knows. */
+		if (!host && !queue && queue_open(shared.queue, false, &queue) < 0)
+			queue = NULL;
+		e = jobctl_ctl_ask(t, buf_get(&line), &n, filter_print);
 		job_tool_close(&t);
 	}
 	if (e == 0 && f.qid && printed == 0) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What operators do with a queue that does not move: who waits and why, return to the sender, send where it
 would go today, stop a channel for longer than jobctl lives; masters that are kept; and a queue without room."""
-import json, os, signal, socket, sys, time
+import json, os, signal, socket, subprocess, sys, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../cmd")]
@@ -56,6 +56,12 @@ tm.is_([(x["name"], x["messages"], x["waiting"]) for x in rows("top")], [(f"127.
 tm.is_(rows("top", "tcp_lmtp"), [], "of one channel")
 errors = rows("top", "errors")
 tm.ok(len(errors) == 1 and errors[0]["messages"] == 3 and "greylisted" in errors[0]["text"], "top errors: why") or tm.diag(errors)
+tm.is_(sorted((x["sender"], x["to"]) for x in rows("list")), [(f"{sb.user(1)}@{D}", f"u{i}@grey.test") for i in range(3)], "list: from whom, and to whom")
+r = subprocess.run([sb.bin("sendmail"), "-C", sb.conf("tiermail.conf"), "-f", "", "u7@grey.test", "u8@grey.test", "u9@grey.test"], input="Subject: of three\n\n", text=True)
+tm.ok(tm.wait_for(lambda: rows("list", "to=u8@", "state=waiting")), "one to three waits")
+tm.is_([(x["sender"], x["to"], x["others"]) for x in rows("list", "sender=")], [("", "u7@grey.test", 2)], "list: nobody's, to one and two others")
+tm.is_(ctl("delete", "to=u8@")[:2], (0, "1 message\n"), "it goes")
+tm.is_([(x["sender"], x["to"], "others" in x) for x in rows("list", "to=u1@")], [(f"{sb.user(1)}@{D}", "u1@grey.test", False)], "with a filter, too")
 tm.is_([len(rows("list", f)) for f in ("older=1h", "newer=1h", "text=GREYLIST", "text=full", "to=u1@")], [0, 3, 3, 0, 1], "by age and words")
 for args, code, words in ((("list", "channel=nowhere"), 65, "no such channel"), (("top", "nowhere"), 65, "no such channel"),
                           (("list", "older=soon"), 64, "no time"), (("list", "age=1h"), 64, "no filter"),
