@@ -257,8 +257,8 @@ tell_renamed(struct session *s, const struct watching *w, const struct notify_ch
 }
 
 /* Of somebody else: what comes into sight, what goes, and nothing else. */
-static void
-tell_guest(struct session *s, struct watching *w, const struct notify_change *c)
+void
+notices_guest(struct session *s, struct watching *w, const struct notify_change *c)
 {
 	struct slice name = slice_str(c->name);
 	struct store_mailbox m;
@@ -290,7 +290,7 @@ tell_change(struct session *s, struct watching *w, const struct notify_change *c
 		    notify_wants(s, name, !place_is_shared(name)) & IMAP_NOTIFY_SUBSCRIPTIONS)
 			tell_list(s, w, name, NULL, true);
 	} else if (!w->own)
-		tell_guest(s, w, c);
+		notices_guest(s, w, c);
 	else if (c->kind == NOTIFY_RENAMED)
 		tell_renamed(s, w, c);
 	else if (c->kind == NOTIFY_GONE ? !folder_now(w, name, &m) :
@@ -380,6 +380,8 @@ tell_account_names(struct session *s, struct telling *t, struct watching *w, enu
 	if (rc < 0 || w->named < w->account->tree->from)
 		return false;
 	*next = tell_fresh(s, w);
+	if (*next == IMAP_NEXT)
+		*next = notices_regrouped(s, w);
 	if (*next == IMAP_NEXT)
 		*next = tell_journal(s, w);
 	return true;

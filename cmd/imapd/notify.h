@@ -43,6 +43,8 @@ struct watching {
 	/* Of somebody else, when names are wanted: those mailboxes that could be looked at, ascending. */
 	uint64_t *seen;
 	size_t nseen;
+	char *
+	    regrouped; /* his groups are others: his sight is looked at, behind this name; NULL: it has been */
 	struct annots_news annots;
 	size_t
 	    fresh; /* so many of them are to be told, as they have come into sight with the account */
@@ -119,7 +121,8 @@ int watch_start(struct session *s, struct notify *n) MUSTCHECK;
 void watch_end(struct notify *n);
 void watch_event(const struct store_event *ev);
 void watch_resync(void);
-void watch_regroup(void);
+/* This user is in other groups than before. */
+void watch_regroup(struct slice account);
 /* A slice: listens to those who share something by now, too.  0; -EAGAIN: it goes on; or as watch_start. */
 int watch_look(struct session *s, struct notify *n) MUSTCHECK;
 /* Snapshots of the account and of one's own; 0 or -errno. */
@@ -172,7 +175,15 @@ bool notify_has_metadata(const struct session *s);
 /* The annotations of an account that others have set, inside the snapshots.  IMAP_FULL: it goes on. */
 enum imap_next notices_metadata(struct session *s, struct watching *w);
 
+/* ---- notices-groups.c --------------------------------------------------------------------------- */
+
+/* What has come into sight with the session's groups, or has gone, inside the snapshots.  IMAP_NEXT: it is told. */
+enum imap_next notices_regrouped(struct session *s, struct watching *w);
+
 /* ---- notices.c ----------------------------------------------------------------------------------- */
+
+/* A mailbox of somebody else, of this name there, may have come into sight, or gone: it is told when it has. */
+void notices_guest(struct session *s, struct watching *w, const struct notify_change *c);
 
 /* Something may have to be told: now, or when the command in flight is over. */
 void notices_due(struct session *s);

@@ -242,11 +242,11 @@ session_deselect(struct session *s)
 /* ---- groups ---------------------------------------------------------------------------------- */
 
 static void
-session_regrouped(void *arg)
+session_regrouped(void *arg, struct slice account)
 {
 	(void)arg;
 	place_look(0);
-	watch_regroup();
+	watch_regroup(account);
 }
 
 void

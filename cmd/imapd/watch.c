@@ -145,6 +145,7 @@ watch_free(struct watching *w)
 	list_remove(&w->at);
 	watched_put(w->account);
 	mem_release(w->prefix);
+	mem_release(w->regrouped);
 	mem_release(w->seen);
 	mem_release(w);
 }
@@ -463,14 +464,26 @@ watch_resync(void)
 		watched_due(a, true);
 }
 
-/* Somebody is in other groups than before. */
 void
-watch_regroup(void)
+watch_regroup(struct slice account)
 {
-	struct watched *a;
-	size_t at = 0;
+	struct notify *n;
+	struct watching *w;
 
-	while ((a = map_next(&imapd.watched, &at)))
-		watched_due(a, false);
-	watch_ask(UINT64_MAX);
+	list_each(n, &imapd.listeners, struct notify, guest_link)
+	{
+		if (!slice_eq(slice_str(n->s->user->account), account))
+			continue;
+		list_each(w, &n->watches, struct watching, link)
+		{
+			if (w->own)
+				continue;
+			mem_release(w->regrouped);
+			w->regrouped = mem_str("");
+		}
+		n->due = true;
+		n->asked = UINT64_MAX; /* others may share something by now */
+		later_run(&imapd.listens, imapd.loop, watch_looks);
+		notices_due(n->s);
+	}
 }

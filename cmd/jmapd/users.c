@@ -48,9 +48,9 @@ jmapd_user_drop(struct jmapd_user **up)
 
 /* What a call may see is judged anew by each. */
 static void
-jmapd_regrouped(void *arg)
+jmapd_regrouped(void *arg, struct slice account)
 {
-	(void)arg;
+	(void)arg, (void)account;
 }
 
 void

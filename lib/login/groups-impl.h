@@ -47,7 +47,7 @@ struct login_grouper {
 	struct op op;
 	struct timer timer;
 	bool wanted;
-	void (*changed)(void *arg);
+	login_groups_changed *changed;
 	void *arg;
 	uint64_t told_ms;
 	/* The account whose turn it is: */

@@ -13,8 +13,8 @@
 #include "conf/shared.h"
 #include "login/groups-impl.h"
 
-#define GROUPS_TICK_MS  1000
-#define GROUPS_LEAST_MS 2000 /* between two questions about one account */
+#define GROUPS_TICK_MS  250
+#define GROUPS_LEAST_MS 1000 /* between two questions about one account */
 #define GROUPS_KEEP_MS                                                                             \
 	(60 * 60 * 1000) /* for which what was known is good, when nothing can be asked */
 #define GROUPS_TELL_MS (5 * 60 * 1000) /* between two complaints in the log */
@@ -148,7 +148,7 @@ login_groups_settle(struct login_grouper *n)
 		log_event(LOG_INFO, "groups_unsure", "user=%s known=%zu",
 		    log_value(slice(g->account, g->n)), n->nfound);
 	if ((strcmp(text, g->names ? g->names : "") != 0 || g->unsure != n->unsure) && n->changed)
-		n->changed(n->arg);
+		n->changed(n->arg, slice(g->account, g->n));
 	mem_free(&g->names);
 	g->names = text;
 	g->unsure = n->unsure;
@@ -179,7 +179,7 @@ login_groups_failed(struct login_grouper *n, const char *why)
 		mem_free(&g->names);
 		g->unsure = true;
 		if (n->changed)
-			n->changed(n->arg);
+			n->changed(n->arg, slice(g->account, g->n));
 	}
 	while ((other = list_first(&n->urgent, struct login_groups, turn))) {
 		list_remove(&other->turn);
@@ -277,7 +277,7 @@ login_groups_wanted(const struct login_door *d)
 }
 
 void
-login_groups_want(struct login_door *d, void (*changed)(void *arg), void *arg)
+login_groups_want(struct login_door *d, login_groups_changed *changed, void *arg)
 {
 	struct login_grouper *n = groups_of(d);
 
@@ -305,6 +305,7 @@ login_groups_start(struct login_door *d, struct slice account, struct op *op,
 	struct login_grouper *n = groups_of(d);
 	struct login_groups *g;
 	struct groups_wait *w;
+	bool first;
 
 	if (!n->wanted)
 		return false;
@@ -315,10 +316,11 @@ login_groups_start(struct login_door *d, struct slice account, struct op *op,
 		return false;
 	w = mem_new(sizeof(*w));
 	*w = (struct groups_wait){ .op = op, .done = done, .arg = arg };
+	first = list_empty(&g->waiting);
 	list_push(&g->waiting, &w->link);
 	op->cancel = groups_wait_cancel;
 	op->impl = w;
-	if (n->now != g) {
+	if (n->now != g && first) { /* with the next he would not wait longer */
 		list_remove(&g->turn);
 		list_push(&n->urgent, &g->turn);
 		groups_next(n);

@@ -21,8 +21,9 @@ void login_groups_leave(struct login_groups **g);
 /* As it is known now; borrowed until the loop goes on. */
 struct store_person login_groups_person(const struct login_groups *g);
 
-/* Groups matter.  `changed` is called, from the loop, whenever those of somebody have changed. */
-void login_groups_want(struct login_door *d, void (*changed)(void *arg), void *arg);
+/* Groups matter.  `changed` is called, from the loop, whenever those of an account have changed. */
+typedef void login_groups_changed(void *arg, struct slice account);
+void login_groups_want(struct login_door *d, login_groups_changed *changed, void *arg);
 bool login_groups_wanted(const struct login_door *d);
 /* Somebody comes in: false when his groups are known, or nobody wants them.  True: `done` follows, from the loop, when they
  * are, or cannot be. */
