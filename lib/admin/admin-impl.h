@@ -212,7 +212,7 @@ bool admin_over(struct admin *a, const char *org);
 /* hosts.c: questions to daemons of hosts (daemon/ask-start.h), many side by side. */
 struct admin_question {
 	const char *host, *daemon, *line;
-	int e; /* 0, or -errno */
+	int e;             /* 0, or -errno */
 	struct slice text; /* the answer; in the call's memory, as is */
 	const char *why;   /* in words */
 	struct op op;
@@ -261,7 +261,8 @@ bool admin_user_create(struct admin *a), admin_user_show(struct admin *a),
     admin_user_list(struct admin *a), admin_user_modify(struct admin *a),
     admin_user_status(struct admin *a), admin_user_rename(struct admin *a),
     admin_user_move(struct admin *a), admin_user_password(struct admin *a),
-    admin_user_purge(struct admin *a), admin_user_place(struct admin *a);
+    admin_user_purge(struct admin *a), admin_user_place(struct admin *a),
+    admin_user_export(struct admin *a);
 bool admin_group_create(struct admin *a), admin_group_show(struct admin *a),
     admin_group_list(struct admin *a), admin_group_modify(struct admin *a),
     admin_group_rename(struct admin *a), admin_group_delete(struct admin *a);

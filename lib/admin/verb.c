@@ -42,6 +42,7 @@ const struct admin_verb admin_verbs[] = {
 	{ "user", "purge",	"ADDRESS|DOMAIN", 1, 1, false, true, admin_user_purge, "a deleted one for good, or all whose time is over" },
 	{ "user", "password",	"ADDRESS", 1, 1, false, true, admin_user_password, "another password; one is made if none is given" },
 	{ "user", "place",	"ADDRESS", 1, 1, true, false, admin_user_place, "which store a new user would get" },
+	{ "user", "export",	"ADDRESS", 1, 1, false, false, admin_user_export, "all that the directory has of the person" },
 	{ "group", "create",	"ADDRESS", 1, 1, true, true, admin_group_create, "a mailing list" },
 	{ "group", "show",	"ADDRESS", 1, 1, false, false, admin_group_show, "its settings and members" },
 	{ "group", "list",	"DOMAIN [WORD]", 1, 2, false, false, admin_group_list, "those whose name or address begins so" },
@@ -108,7 +109,8 @@ verb_call_good(struct admin *a)
 	if (a->call->nnames < v->min || a->call->nnames > v->max)
 		return admin_fail(a, ADMIN_BAD, "operands", "%s %s: %s is expected", v->object,
 		    v->verb, *v->operands ? v->operands : "nothing more");
-	for (size_t i = v->run == admin_delivery_list; i < v->min; i++) /* whose: "" is everybody's */
+	/* Whose deliveries: "" is everybody's. */
+	for (size_t i = v->run == admin_delivery_list; i < v->min; i++)
 		if (!admin_name(a, i).n)
 			return admin_fail(a, ADMIN_BAD, "operands", "%s %s: an empty name",
 			    v->object, v->verb);

@@ -108,6 +108,20 @@ is_(ask("DELETE", f"users/janet@{D}"), 200, "deleted again")
 is_(ask("POST", f"users/janet@{D}/purge"), 200, "for good")
 is_(ask("GET", f"users/janet@{D}"), 404, "it is not there", "not-found")
 
+# ---- what is kept of a person
+is_(ask("POST", "groups", {"name": f"circle@{D}", "member": [f"user0004@{D}"], "owner": [f"user0004@{D}"]}), 201, "a list that names somebody")
+is_(ask("POST", "apps", {"name": f"user0004@{D}", "description": "reader"}, who="user0004"), 201, "who has an application password")
+for who, lists in (("admin", True), (ORG, True), ("user0004", False)):
+    a = is_(ask("POST", f"users/user0004@{D}/export", {}, who=who), 200, f"{who}: all that the directory has of somebody")
+    entries = [r for r in a.records if r["kind"] == "entry"]
+    tm.ok(entries and entries[0]["uid"] == ["user0004"] and entries[0]["mail"] and entries[0]["mailHost"], "the entry, by attributes") or tm.diag(entries)
+    tm.ok(len(entries) == 2 and "reader" in json.dumps(entries[1]), "the application password") or tm.diag([e["dn"] for e in entries])
+    tm.ok(not [k for r in a.records for k in r if k.lower() in ("userpassword", "tiermailscram", "tiermailappsecret", "tiermailtotpsecret", "tiermailrecoverycode")], "and no secret")
+    named = [r for r in a.records if r["kind"] == "named"]
+    tm.is_([sorted(r["as"]) for r in named], [["owner", "uniqueMember"]] if lists else [], "which lists name him, for who may see them")
+    tm.ok(any(r["kind"] == "note" and "storectl export" in r["text"] for r in a.records), "and how the rest is got")
+is_(ask("POST", f"users/user0004@{D}/export", {}, who="user0005"), 404, "nobody else gets it", "not-found")
+
 # ---- the other objects
 is_(ask("POST", "providers", {"name": "Acme"}), 201, "a provider")
 is_(ask("POST", "orgs", {"names": ["new.test", "Acme"], "users": 2}), 201, "an organisation below it")

@@ -41,7 +41,7 @@ test("sentences and the code agree", () => {
 		for (const k of [...kind.columns.map(c => `col.${c.name}`), ...kind.groups.map(g => `group.${kind.object}.${g.name}`), `new.${kind.object}`, `name.${kind.object}`, `none.${kind.object}`, `find.${kind.object}`])
 			assert.ok(k in en, k);
 		for (const a of kind.acts)
-			assert.ok(["rename", "password", "move"].includes(a.verb) || (`done.${a.verb}` in en && `do.${a.verb}` in en && (!a.ask || (`ask.${a.verb}` in en && `says.${kind.object}.${a.verb}` in en))), `${kind.object} ${a.verb}`);
+			assert.ok(["rename", "password", "move", "export"].includes(a.verb) || (`done.${a.verb}` in en && `do.${a.verb}` in en && (!a.ask || (`ask.${a.verb}` in en && `says.${kind.object}.${a.verb}` in en))), `${kind.object} ${a.verb}`);
 	}
 });
 

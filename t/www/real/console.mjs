@@ -89,6 +89,9 @@ step("a user is made, changed, suspended and brought back", async page => {
 	await page.getByRole("dialog").getByRole("button", { name: "Reset password" }).click();
 	assert.ok((await page.locator("output.secret").textContent()).length >= 8, "one is made");
 	await page.getByRole("dialog").getByRole("button", { name: "Close" }).click();
+	const data = page.waitForEvent("download");
+	await detail.getByRole("button", { name: "Export data" }).click();
+	assert.match(readFileSync(await (await data).path(), "utf8"), /"kind":"entry".*Mara Okafor/);
 	await detail.getByRole("button", { name: "Rename" }).click();
 	await page.getByRole("dialog").getByLabel("Login").fill("mara.o");
 	await page.getByRole("dialog").getByRole("button", { name: "Rename" }).click();
@@ -255,7 +258,7 @@ step("the administrator of an organisation sees nothing of others, and what is a
 	await row(page, "user0001").waitFor();
 	assert.equal(new URL(page.url()).pathname, `/users/${D}`);
 	const places = await page.locator(".sidebar .place").allTextContents();
-	assert.deepEqual(places, ["Users", "Groups and lists", "Service packages", "Administrators", "Checks", "Jobs", "Audit", "My account"]);
+	assert.deepEqual(places, ["Users", "Groups and lists", "Service packages", "Deliveries", "Administrators", "Checks", "Jobs", "Audit", "My account"]);
 	for (const path of ["orgs?org=", "users?org=north.test", "orgs/north.test", `audit?org=north.test`, "audit", "roles", "providers", `check?org=north.test`, "users/x@north.test"]) {
 		const said = await api(page, "GET", path);
 		const text = JSON.stringify(said.records || said.detail).replaceAll("x@north.test", "").replaceAll(/north\.test: /g, "");

@@ -487,4 +487,7 @@ export default {
 	"delivery.did.reject": "lehnt ab:",
 	"delivery.did.expanded": "steht für andere:",
 	"delivery.did.report": "ein Bericht an",
+	"do.export": "Daten exportieren",
+	"own.data": "Ihre Daten",
+	"own.data.says": "Alles, was das Verzeichnis von Ihnen hat, als Datei. Post und Adressbücher können Sie im Mailprogramm sichern.",
 };

@@ -487,4 +487,7 @@ export default {
 	"delivery.did.reject": "refuses",
 	"delivery.did.expanded": "stands for others:",
 	"delivery.did.report": "a report to",
+	"do.export": "Export data",
+	"own.data": "Your data",
+	"own.data.says": "All that the directory has of you, as a file. Your mail and address books you can save in the mail program.",
 };

@@ -52,7 +52,7 @@ export const KINDS = {
 			{ name: "vacation", fields: [f("vacation-subject"), f("vacation", "area"), f("vacation-internal", "area"), f("vacation-start", "date"), f("vacation-end", "date"), f("vacation-hours", "number")] },
 		],
 		create: ["given", "surname", "name", "package", "quota", "alias"],
-		acts: [{ verb: "rename" }, { verb: "password" }, { verb: "move" }, ...LIVING, ...STAGED],
+		acts: [{ verb: "rename" }, { verb: "password" }, { verb: "move" }, { verb: "export" }, ...LIVING, ...STAGED],
 	},
 	groups: {
 		object: "group", list: "groups", key: "group", icon: "group", org: true,

@@ -9,6 +9,7 @@ import { t } from "../i18n/i18n.js";
 import { why } from "../model/app.js";
 import { state, when } from "../model/format.js";
 import { Avatar, State, shown } from "./cell.js";
+import { exportPerson } from "./export.js";
 import { Form } from "./form.js";
 import { Nothing } from "./head.js";
 import { NewPassword } from "./password.js";
@@ -95,6 +96,8 @@ function Acts({ app, kind, r, name, org, again }) {
 	const start = a => {
 		if (a.verb === "rename" || a.verb === "move")
 			return layers.open(Rename, { app, kind, name, verb: a.verb }, { kind: "dialog", label: t(`do.${a.verb}`) });
+		if (a.verb === "export")
+			return exportPerson(app, name);
 		if (a.verb === "password")
 			return layers.open(NewPassword, { app, kind, name, over: again }, { kind: "dialog", label: t("do.password") });
 		if (a.ask)

@@ -29,3 +29,13 @@ export async function exportList(app, kind, org) {
 		app.failed(error);
 	}
 }
+
+/** What the directory has of a person, as a file: a record a line. @param {import("../model/app.js").App} app @param {string} user */
+export async function exportPerson(app, user) {
+	try {
+		const { records } = await app.api.call("POST", ["users", user, "export"], { body: {} });
+		save(`${user}.jsonl`, records.map(r => JSON.stringify(r) + "\n").join(""), "application/jsonl");
+	} catch (error) {
+		app.failed(error);
+	}
+}

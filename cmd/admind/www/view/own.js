@@ -6,6 +6,8 @@ import { t } from "../i18n/i18n.js";
 import { why } from "../model/app.js";
 import { bytes } from "../model/format.js";
 import { KINDS, changes, fields } from "../model/objects.js";
+import { Button } from "../kit/button.js";
+import { exportPerson } from "./export.js";
 import { Factor } from "./factor.js";
 import { Field } from "./field.js";
 import { days, texts } from "./form.js";
@@ -40,7 +42,8 @@ export function Own({ app }) {
 			${roles.length > 0 && html`<div><dt>${t("nav.roles")}</dt><dd>${roles.join(", ")}</dd></div>`}</dl></section>
 			<${Part} key=${"a" + r.version} app=${app} r=${r} title=${t("group.user.vacation")} on=${t("own.away")} word="autoreply" list=${AWAY} load=${load} />
 			<${Part} key=${"f" + r.version} app=${app} r=${r} title=${t("own.forward")} on=${t("own.forwards")} word="forward" list=${FORWARD} load=${load} keep=${app.rights.may("user", "modify", user.split("@")[1])} />`}
-		<${Password} app=${app} user=${user} />${app.rights.verbs.has("factor show") && html`<${Factor} app=${app} user=${user} />`}</div></main>`;
+		<${Password} app=${app} user=${user} />${app.rights.verbs.has("factor show") && html`<${Factor} app=${app} user=${user} />`}
+		<section><h2>${t("own.data")}</h2><p>${t("own.data.says")}</p><div><${Button} class="line" icon="download" label=${t("do.export")} onClick=${() => void exportPerson(app, user)} /></div></section></div></main>`;
 }
 
 /** A thing that delivery does, with its settings. @param {any} props */
