@@ -55,6 +55,41 @@ fuzz_pair(void *arg, struct slice a, struct slice b)
 	return (enum sieve_yes)((a.n + b.n) % 3);
 }
 
+static bool
+fuzz_environment(void *arg, struct slice name, struct slice *value)
+{
+	(void)arg;
+	*value = S("COPY");
+	return name.n % 2;
+}
+
+static bool
+fuzz_program(void *arg, struct slice name)
+{
+	(void)arg;
+	return name.n > 0;
+}
+
+/* By the length of its name: it fails, writes nothing, what it was given, a field more, or what is no message; or far too
+ * much. */
+static int
+fuzz_execute(void *arg, const struct sieve_execute *x, struct buf *out)
+{
+	(void)arg;
+	if (x->nargs > 16 || (x->filters && !out))
+		abort();
+	if (!out || x->name.n % 6 < 2)
+		return x->name.n % 6 == 0;
+	if (x->name.n % 6 == 3)
+		buf_lit(out, "X-Field: a\nSubject: =?utf-8?q?b?=\n");
+	if (x->name.n % 6 == 4)
+		buf_lit(out, "no message\n\n");
+	for (size_t i = 0; x->name.n % 6 == 5 && i < x->most; i += 4)
+		buf_lit(out, "a:b\n");
+	buf_slice(out, x->input);
+	return out->n <= x->most ? 0 : 1;
+}
+
 /* What is included is the script itself, or nothing. */
 static int
 fuzz_load(void *arg, bool global, struct slice name, struct buf *text)
@@ -89,6 +124,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct slice all = slice((const char *)data, n);
 	size_t at = slice_find_str(all, S("\n@@\n"));
 	struct slice script = slice_sub(all, 0, at), message = slice_from(all, at + 4);
+	static const struct slice flags[] = { { "\\Seen", 5 }, { "$Todo", 5 } };
 	struct sieve_options options = { .limits = &fuzz_limits,
 		.load = fuzz_load,
 		.arg = &script };
@@ -97,12 +133,21 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		.mailbox = fuzz_mailbox,
 		.duplicate = fuzz_pair,
 		.list = fuzz_pair,
+		.environment = fuzz_environment,
+		.program = fuzz_program,
+		.execute = fuzz_execute,
+		.event = n % 4 == 0,
+		.flags = flags,
+		.nflags = n % 3,
 		.spam = (int)(n % 102) - 1,
 		.now = 1796000000,
 		.arg = &message };
 	struct sieve_errors errors = { 0 };
-	struct sieve_program *p = sieve_compile(script, &options, &errors);
 	struct sieve_result result = { 0 };
+	struct sieve_program *p;
+
+	sieve_programs(&options);
+	p = sieve_compile(script, &options, &errors);
 
 	if (!p == !errors.n)
 		abort();
