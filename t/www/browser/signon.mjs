@@ -133,3 +133,19 @@ story("or shows nothing of the first to whom that was another", async ({ page, c
 	await row(page, "For Bo alone").waitFor();
 	assert.ok(!(await page.content()).includes("spring workshop"));
 }, { signon: { name: "University", who: "bo" } });
+
+story("who has a second factor is asked for its code", async ({ page, h, look }) => {
+	await page.goto(h.url + "/");
+	await page.getByLabel("Address or login").fill("ann");
+	await page.getByLabel("Password").fill("secret");
+	assert.equal(await page.getByLabel("Code of your app").count(), 0);
+	await page.keyboard.press("Enter");
+	await page.getByText("Your account has a second factor").waitFor();
+	await page.getByLabel("Code of your app").fill("000 000");
+	await page.keyboard.press("Enter");
+	await page.getByText("The code is not right").waitFor();
+	await look("login-code");
+	await page.getByLabel("Code of your app").fill("123 456");
+	await page.keyboard.press("Enter");
+	await row(page, "spring workshop").waitFor();
+}, { loggedIn: false, code: "123456" });

@@ -34,7 +34,9 @@ export async function host(double, how = {}) {
 			if (double.away && url.pathname !== "/" && url.pathname.startsWith("/jmap"))
 				return say(503, { type: "about:blank", detail: "away" });
 			if (url.pathname === "/login") {
-				const { user, password } = JSON.parse(body);
+				const { user, password, code } = JSON.parse(body);
+				if (password === "secret" && how.code && code !== how.code)
+					return say(401, { code: code ? "code" : "second-factor", detail: "no" });
 				inside = password === "secret";
 				if (!inside)
 					return say(401, { detail: "no" });

@@ -52,7 +52,7 @@ export class App {
 		this.toasts = new Toasts();
 		this.ui = new Store({
 			phase: /** @type {"starting" | "login" | "ready" | "failed"} */ ("starting"), user: "", brand: /** @type {any} */ (null),
-			signon: /** @type {{name: string, form: boolean, redirect: boolean} | null} */ (null), said: "",
+			signon: /** @type {{name: string, form: boolean, redirect: boolean} | null} */ (null), said: "", asksCode: false,
 			route: routes.parse(how.location.pathname), cursor: /** @type {string | null} */ (null),
 			selected: /** @type {ReadonlySet<string>} */ (new Set()), unreadOnly: false, offline: false, folders: false,
 			error: /** @type {any} */ (null), ended: false, position: -1,

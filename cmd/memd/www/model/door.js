@@ -84,19 +84,23 @@ export class Door {
 	}
 
 	/** @returns {Promise<string | null>} what is wrong, in words; null: logged in */
-	async login(user, password) {
+	async login(user, password, code = "") {
 		const { app } = this, again = app.state.ended, before = app.state.user;
 		let answer;
 		try {
 			if (again && !samePerson(user, before))		/* the server lets the browser forget what it has kept */
 				await app.fetch("/logout", { ...POST, body: "{}" });
-			answer = await app.fetch("/login", { ...POST, body: JSON.stringify({ user, password }) });
+			answer = await app.fetch("/login", { ...POST, body: JSON.stringify({ user, password, ...(code && { code }) }) });
 		} catch {
 			return t("login.away");
 		}
 		const said = await answer.json().catch(() => ({}));
-		if (!answer.ok)
+		if (!answer.ok) {
+			if (said.code === "second-factor" || said.code === "code")
+				app.ui.set({ asksCode: true });
 			return refusal(answer.status, said);
+		}
+		app.ui.set({ asksCode: false });
 		const now = said.user || user;
 		if (again && now !== before) {
 			this.tell(now);
@@ -185,6 +189,8 @@ function samePerson(typed, user) {
 }
 
 function refusal(status, said) {
+	if (said.code === "second-factor" || said.code === "code")
+		return t(`login.${said.code}`);
 	if (status === 401)
 		return t("login.wrong");
 	if (status === 429)

@@ -8,9 +8,10 @@ import { useApp } from "./context.js";
 /** @param {{ended?: boolean}} props */
 export function Login({ ended }) {
 	const app = useApp();
-	const { signon, said } = useStore(app.ui);
+	const { signon, said, asksCode } = useStore(app.ui);
 	const [user, setUser] = useState(ended ? app.state.user : "");
 	const [password, setPassword] = useState("");
+	const [code, setCode] = useState("");
 	const [wrong, setWrong] = useState(/** @type {string | null} */ (null));
 	const [busy, setBusy] = useState(false);
 	const id = useId();
@@ -20,7 +21,7 @@ export function Login({ ended }) {
 			return;
 		setBusy(true);
 		setWrong(null);
-		const words = await app.door.login(user.trim(), password);
+		const words = await app.door.login(user.trim(), password, code.replace(/\s/g, ""));
 		setBusy(false);
 		if (words)
 			setWrong(words);
@@ -35,6 +36,8 @@ export function Login({ ended }) {
 			required autofocus=${!ended} value=${user} onInput=${e => setUser(e.target.value)} /></label>
 		<label class="field" for=${id + "p"}><span>${t("login.password")}</span><input id=${id + "p"} name="password" type="password" autocomplete="current-password"
 			required data-first value=${password} onInput=${e => setPassword(e.target.value)} aria-describedby=${wrong ? id + "w" : undefined} /></label>`}
+		${typed && asksCode && html`<label class="field" for=${id + "c"}><span>${t("login.codeField")}</span><input id=${id + "c"} name="code" autocomplete="one-time-code" inputmode="text"
+			autocapitalize="none" spellcheck=${false} required autofocus value=${code} onInput=${e => setCode(e.target.value)} aria-describedby=${wrong ? id + "w" : undefined} /></label>`}
 		${wrong && html`<p class="wrong" role="alert" id=${id + "w"}>${wrong}</p>`}
 		${typed && html`<button class="button primary" type="submit" aria-busy=${busy}>${t("login.submit")}</button>`}
 		${signon && html`<${Provider} app=${app} signon=${signon} ended=${ended} />`}</form>`;
