@@ -514,7 +514,7 @@ held_show(struct session *s)
 {
 	struct message *m = s->message;
 	struct slice fields = buf_get(&m->head);
-	struct buf room[3] = { { 0 } };
+	struct buf room[3] = { { 0 } }, head;
 
 	if (!access_header(s, fields)) {
 		message_passed(s);
@@ -534,8 +534,11 @@ held_show(struct session *s)
 		s->access->shown = true;
 	}
 	m->as_came = fields.p == m->head.p;
+	/* The answer may be given inside, and then the message is no more. */
+	head = m->head;
+	m->head = (struct buf){ 0 };
 	filters_message(s, fields, held_filtered);
-	buf_fini(&m->head);
+	buf_fini(&head);
 	for (size_t i = 0; i < NELEM(room); i++)
 		buf_fini(&room[i]);
 }
