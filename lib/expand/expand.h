@@ -154,12 +154,12 @@ struct expand_taker {
 	 * a list whose password is missing has none. */
 	void (*piece)(void *arg, const struct expand_leg *legs, size_t n);
 	void (*failed)(void *arg, const struct expand_failure *); /* borrowed */
-	/* May this one be given, and how: *leg may be changed, with texts in `a`.  False: he has failed, by *no; where
-	 * that is TEMP nothing more is given now.  NULL: all may. */
-	bool (*may)(void *arg, struct expand_leg *leg, struct arena *a, struct verdict *no);
 	/* The end: OK when all legs were given, or there were none that `taken` does not have; else why
 	 * the address is not taken, or not now. */
 	void (*done)(void *arg, const struct verdict *v);
+	/* May this one be given, and how: *leg may be changed, with texts in `a`.  False: he has failed, by *no; where
+	 * that is TEMP nothing more is given now.  NULL: all may. */
+	bool (*may)(void *arg, struct expand_leg *leg, struct arena *a, struct verdict *no);
 };
 /* Goes through the address and all that it leads to, member by member.  Who is in `taken` is passed over, and
  * who is done with (expand_walk_more) gets into it.  Who comes by several ways gets it by the first one.  What is needed at a time is
