@@ -358,7 +358,9 @@ walk_done(void *arg, const struct verdict *v)
 static void
 walk_start(const char *text)
 {
-	static const struct expand_taker taker = { walk_piece, walk_failed, walk_done };
+	static const struct expand_taker taker = { .piece = walk_piece,
+		.failed = walk_failed,
+		.done = walk_done };
 	struct arena a = { 0 };
 	struct address addr;
 	struct expand_query q = { .address = &addr,
