@@ -12,7 +12,7 @@
 #define AWAY_S 60 /* the table cannot be asked */
 
 static enum mta_answer
-access_general(void *arg, struct slice key, struct buf *value)
+behind_general(void *arg, struct slice key, struct buf *value)
 {
 	(void)arg;
 	return mta_general_find(master.channels->general, key, value);
@@ -20,10 +20,10 @@ access_general(void *arg, struct slice key, struct buf *value)
 
 /* What it says borrows from *r, which is to be ended. */
 static enum mta_answer
-access_ask(enum mta_access_table t, const struct buf *probe, const struct mta_flags *flags,
+behind_ask(enum mta_access_table t, const struct buf *probe, const struct mta_flags *flags,
     struct mta_mapped *r, struct mta_access *a)
 {
-	static const struct mta_calls calls = { .general = access_general };
+	static const struct mta_calls calls = { .general = behind_general };
 	struct slice table = slice_str(mta_access_table(t));
 	enum mta_answer answer =
 	    mta_mappings_ask(master.channels->mappings, &calls, table, buf_get(probe), flags, r);
@@ -74,7 +74,7 @@ access_dequeue(struct job *j)
 	uint32_t seconds;
 
 	dequeue_probe(j, &probe);
-	answer = access_ask(MTA_ACCESS_DEQUEUE, &probe, &none, &r, &a);
+	answer = behind_ask(MTA_ACCESS_DEQUEUE, &probe, &none, &r, &a);
 	away = answer != MTA_YES && answer != MTA_NO;
 	waits = away || a.action == MTA_ACCESS_LATER;
 	seconds = away ? AWAY_S : mta_access_backoff(&a);
@@ -123,7 +123,7 @@ member_ask(const struct qenv *e, enum mta_access_table t, const struct mta_acces
 	if (e->auth)
 		mta_flags_add(&flags, 'A');
 	mta_access_probe_write(&probe, t, p);
-	answer = access_ask(t, &probe, &flags, &r, &a);
+	answer = behind_ask(t, &probe, &flags, &r, &a);
 	if (answer != MTA_YES && answer != MTA_NO) {
 		*no = verdict(OUT_ACCESS_AWAY);
 		may = false;
