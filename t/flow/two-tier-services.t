@@ -2,7 +2,7 @@
 """The reference deployment, and all that people and administrators do there besides mail itself: scripts by ManageSieve,
 the web client's sending, vacation, scripts, address books and password, programs, administration.  What they change is
 changed at the directory's master, by daemons that ask its replicas."""
-import base64, http.client, imaplib, json, os, smtplib, sys
+import base64, http.client, imaplib, json, os, smtplib, sys, threading
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
 import tm
@@ -88,6 +88,33 @@ tm.is_(list(w.ask(("VacationResponse/set", {"update": {"singleton": {"isEnabled"
 tm.ok(at_replicas(3, "mailDeliveryOption", "autoreply"), "the replicas have it")
 tt.internet([tt.address(3)], "are you there")
 tm.ok(tm.wait_for(lambda: tt.outside("gone")), "and who writes is answered")
+
+
+def by_relay(host, together, said):
+    """Somebody else out there, whose message ends at the same moment at both relays."""
+    with smtplib.SMTP(tt.env[host], 25, local_hostname="client.test", timeout=tm.LONG) as c:
+        c.ehlo()
+        c.mail(f"both@{OUT}")
+        c.rcpt(tt.address(3))
+        c.docmd("DATA")
+        c.send(f"From: both@{OUT}\r\nTo: {tt.address(3)}\r\nMessage-ID: <{host}@{OUT}>\r\nSubject: by {host}\r\n\r\nhello\r\n")
+        together.wait()
+        c.send(".\r\n")
+        said.append(c.getreply()[0])
+
+
+def answers():
+    return [m for m in tt.outside("gone") if f"both@{OUT}".encode() in m]
+
+
+together, said = threading.Barrier(2), []
+senders = [threading.Thread(target=by_relay, args=(host, together, said)) for host in ("IN1", "IN2")]
+for t in senders:
+    t.start()
+for t in senders:
+    t.join()
+tm.ok(said == [250, 250] and tt.arrived(3, "by IN1") and tt.arrived(3, "by IN2"), "two messages of one sender come by both relays at once") or tm.diag(said)
+tm.ok(tm.wait_for(answers), "which is answered")
 contacts = w.ask(("AddressBook/get", {"ids": None}))[0]["list"]
 made = w.ask(("ContactCard/set", {"create": {"c": {"@type": "Card", "version": "1.0", "addressBookIds": {contacts[0]["id"]: True}, "name": {"full": "A Friend"}, "emails": {"e": {"address": f"friend@{OUT}"}}}}}))[0]
 tm.ok(made.get("created"), "a contact is kept") or tm.diag(made)
@@ -155,4 +182,5 @@ tm.is_(tt.call("exec", "admin", "grep", "-c", "fresh@", "/var/log/tiermail/admin
 status, said = tt.web("GET", f"/mail/config-v1.1.xml?emailaddress={tt.address(1)}")[:2]
 tm.ok(f"<hostname>{tt.env['MAIL_HOST']}</hostname>" in (said.decode() if isinstance(said, bytes) else said), "mail programs are told of the one name") or tm.diag((status, said))
 tm.is_(tt.call("status").returncode, 0, "every host is up")
+tm.is_(len(answers()), 1, "once: the store is the relays' one memory")
 tt.done()
