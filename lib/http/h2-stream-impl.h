@@ -40,6 +40,8 @@ struct h2_stream {
 	bool owing;    /* it is the reader's turn, until `time` */
 	struct deadline time;
 	size_t paced; /* octets since that was set */
+	bool spent;   /* the answer is out before all of the request was said */
+	size_t past;  /* octets of it since then */
 };
 
 /* h2.c: there is more to be written. */
@@ -53,4 +55,6 @@ void http_h2_stream_ask(struct h2_stream *st, bool over);
 /* A piece of its body, which is taken or kept; the end of it. */
 void http_h2_stream_body(struct h2_stream *st, struct slice piece);
 void http_h2_stream_over(struct h2_stream *st);
+/* All of the answer is out. */
+void http_h2_stream_answered(struct h2_stream *st);
 #endif

@@ -13,6 +13,8 @@
 #include "http/h2-stream-impl.h"
 
 #define ANSWER_MOST 65536 /* octets */
+#define PAST_MOST   65536 /* octets of a request behind its answer, */
+#define PAST_MS     2000  /* and time for them, until the client is told to stop */
 
 static void
 h2_reset(struct h2_stream *st, uint32_t code)
@@ -247,6 +249,10 @@ h2_on_room(void *arg)
 void
 http_h2_stream_body(struct h2_stream *st, struct slice piece)
 {
+	if (st->spent && st->past <= PAST_MOST && (st->past += piece.n) > PAST_MOST) {
+		deadline_clear(&st->time);
+		h2_reset(st, NGHTTP2_NO_ERROR);
+	}
 	if (!st->client) {
 		if (st->asked || st->headed || st->lost) {
 			h2_consume(st, piece.n); /* nobody wants it any more */
@@ -278,6 +284,24 @@ static const struct http_asker h2_asker = {
 	.room = h2_on_room,
 	.failed = h2_on_failed,
 };
+
+/* It may stop.										RFC 9113 8.1 */
+static void
+h2_on_past(struct deadline *d)
+{
+	h2_reset(CONTAINER(d, struct h2_stream, time), NGHTTP2_NO_ERROR);
+}
+
+/* The client still sends.  Told at once to stop, many a client takes that for the end of an answer that it has not read
+ * yet; most have little left to say. */
+void
+http_h2_stream_answered(struct h2_stream *st)
+{
+	if (st->body_over)
+		return;
+	st->spent = true;
+	deadline_set(&st->time, st->h->s->line.io.loop, PAST_MS, h2_on_past);
+}
 
 /* ---- the request --------------------------------------------------------------------------------------- */
 

@@ -121,9 +121,8 @@ h2_on_data(nghttp2_session *session, uint8_t flags UNUSED, int32_t id, const uin
 	return 0;
 }
 
-/* The answer is out, and the client still sends: it may stop (RFC 9113 8.1). */
 static int
-h2_on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
+h2_on_sent(nghttp2_session *session UNUSED, const nghttp2_frame *frame, void *arg)
 {
 	struct h2_stream *st;
 
@@ -131,9 +130,8 @@ h2_on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
 	    !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
 		return 0;
 	st = h2_stream_of(arg, frame->hd.stream_id);
-	if (st && !st->body_over)
-		(void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
-		    NGHTTP2_NO_ERROR);
+	if (st)
+		http_h2_stream_answered(st);
 	return 0;
 }
 

@@ -106,7 +106,17 @@ c.flush()
 n = c.ask("POST", "/", [("content-length", "5000000")], end=False)
 c.body(n, b"x" * 20000, end=False)
 a = c.wait(n)
-tm.is_((a.status, a.over), (405, True), "an answer before the end of the body is one, and ends the stream")
+tm.is_((a.status, a.over, a.reset), (405, True, None), "an answer before the end of the body is one, and ends the stream")
+c.body(n, b"x" * 20000, end=False)
+tm.ok(tm.wait_for(lambda: c.wait(c.ask("GET", "/")).status == 200 and a.reset == 0), "who goes on is told to stop, without blame") or tm.diag(a.reset)
+n = c.ask("POST", "/", [("content-length", "200000")], end=False)
+a = c.wait(n)
+c.body(n, b"x" * 70000, end=False)
+tm.ok(tm.wait_for(lambda: c.wait(c.ask("GET", "/")).status == 200 and a.reset == 0), "at once where that is much") or tm.diag(a.reset)
+if shutil.which("curl"):
+    said = [subprocess.run(["curl", "-sS", "--http2", "--cacert", sb.env["CAFILE"], "-w", "%{http_code}", "-o", "/dev/null", "--data-binary", "x" * 1000, f"https://{sb.host}:{PORT}/"],
+                           capture_output=True, text=True) for _ in range(20)]
+    tm.is_({(p.stdout, p.stderr) for p in said}, {("405", "")}, "curl reads what it is answered before it has said all")
 
 # ---- what may have been done is not said to be untouched (RFC 9113 8.7): browsers would say it again
 hold = threading.Event()
