@@ -45,7 +45,7 @@ conf_name_parse(struct slice name, struct conf_name *n)
 		n->section = word;
 		n->arg = slice_trim(inside);
 		n->key = slice_from(name, end + 2);
-		if (n->arg.n == 0)
+		if (n->arg.n == 0 || slice_find(n->arg, '\n') < n->arg.n)
 			return -EINVAL;
 	}
 	for (size_t i = 0; i < n->key.n; i++) {
@@ -147,6 +147,8 @@ edit_walk(struct edit *e, struct slice text)
 	for (size_t at = 0; edit_next(slice_from(text, at), &line); at += line.n) {
 		struct slice s = slice_trim(line);
 
+		if (at == 0 && slice_starts(s, S("\xef\xbb\xbf"))) /* as conf/file.c */
+			s = slice_trim(slice_from(s, 3));
 		head &= s.n && s.p[0] == '#';
 		if (head)
 			e->head_end = at + line.n;
@@ -189,6 +191,8 @@ edit_replace(struct slice line, struct slice value, struct buf *out)
 		buf_slice(out, slice_sub(line, 0, at));
 	}
 	edit_value(value, out);
+	if (slice_starts(slice_from(line, edit_tail(line)), S("#"))) /* "key =# why" */
+		buf_char(out, ' ');
 	buf_slice(out, slice_from(line, edit_tail(line)));
 }
 

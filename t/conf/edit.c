@@ -63,7 +63,8 @@ int
 main(void)
 {
 	static const char *const bad[] = { "", "a b", "[listen]", "[listen mx]", "[listen mx]tls",
-		"[listen].tls", "[listen mx].", "[listen mx.tls", "a=b", "a\nb" };
+		"[listen].tls", "[listen mx].", "[listen mx.tls", "a=b", "a\nb",
+		"[listen a\nb].c" };
 	struct conf_name n;
 
 	for (size_t i = 0; i < NELEM(bad); i++)
@@ -92,5 +93,9 @@ main(void)
 	    "# only this\na = \"b \\\"c\\\"\"\n\n[s]\nk = v\n");
 	whole("limit.clients = 1\n", "limit.clients", "2", "limit.clients = 2\n");
 	whole("[limit]\n", "limit.clients", "2", "[limit]\nclients = 2\n");
+	whole("key =# why\n", "key", "v", "key =v # why\n");
+	whole("key =\n", "key", "v", "key =v\n");
+	whole("\xef\xbb\xbf[limit]\nclients = 1\n", "limit.clients", "2",
+	    "\xef\xbb\xbf[limit]\nclients = 2\n");
 	return done();
 }
