@@ -88,6 +88,30 @@ tm.is_({d: (u, c if f"{d}) tm_user={u} tm_caps=" in lines else dflt) for d, u, c
 shellcheck = shutil.which("shellcheck") and run("shellcheck", "-S", "warning", INIT + "/sysv/tiermail").stdout
 tm.is_(shellcheck or "", "", "(which shellcheck finds nothing in)")
 
+# What they signal as root is what they have started, whatever a daemon's user has written into its pid file.
+tm.is_([f for f in glob.glob(INIT + "/*/tiermail") if re.search(r"kill [^\n]*\.pid", text(f))], [], "no sample signals what a daemon's file says alone")
+if os.getuid() == 0 and shutil.which("start-stop-daemon"):
+    with tempfile.TemporaryDirectory(prefix="tm-") as d:
+        os.chmod(d, 0o755)
+        script, daemon = text(INIT + "/sysv/tiermail"), d + "/imapd"
+        for old, new in (("/usr/sbin/", d + "/"), ("etc=/etc/tiermail", "etc=" + d), ("run=/run/tiermail", "run=" + d), ("imapd:tm-imap:", "imapd:nobody:"),
+                         ("-g tiermail ", "-g 0 ")):
+            tm.ok(old in script, f"({old} in the sample)")
+            script = script.replace(old, new)
+        with open(daemon, "w") as f:
+            f.write(f"#!/bin/sh\n[ $1 != -n ] || exit 0\ntrap 'touch {d}/told; exit' HUP\nwhile :; do sleep 0.1; done\n")
+        os.chmod(daemon, 0o755)
+        own, other = subprocess.Popen([daemon, "-c"], user="nobody"), subprocess.Popen([daemon, "-c"])
+        for pid, told in ((other.pid, False), (own.pid, True)):
+            with open(d + "/imapd.pid", "w") as f:
+                f.write(f"{pid}\n")
+            os.chown(d + "/imapd.pid", 65534, 65534)
+            r = run("sh", "-c", script, "tiermail", "reload", "imapd")
+            tm.is_((r.returncode == 0, other.poll()), (told, None), "sysv: a reload tells " + ("the daemon" if told else "no process of another user")) or tm.diag(r)
+        tm.is_(own.wait(10) is not None, True, "which hears it")
+        other.kill()
+        other.wait()
+
 if shutil.which("systemd-analyze"):
     with tempfile.TemporaryDirectory(prefix="tm-") as d:
         shutil.copytree(UNITS, d, dirs_exist_ok=True)
