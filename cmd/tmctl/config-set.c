@@ -3,10 +3,12 @@
  * Owns a folder beside the configuration while the change is tried: links to all files that there are and the changed one,
  * so that programs read with -n what they would find.  Only then the file is replaced, by another of the same mode and
  * owner, in one step.  Must stay true: a file that somebody else has changed meanwhile is left alone; a change that a
- * running daemon refuses after all is taken back; whatever else stands in the file stays as it is (conf/edit.h). */
+ * running daemon refuses after all is taken back, and nobody who is impatient can keep that from happening; whatever else
+ * stands in the file stays as it is (conf/edit.h). */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +41,35 @@ struct set {
 	struct buf before, after;
 	int *line; /* where each key stands now; 0 = gone */
 };
+
+static volatile sig_atomic_t confset_signal;
+static sigset_t confset_signals; /* those that people and terminals send */
+
+static void
+confset_on_signal(int sig)
+{
+	confset_signal = sig;
+}
+
+static void
+confset_hold_signals(void)
+{
+	static const int all[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction act = { .sa_handler = confset_on_signal };
+
+	sigemptyset(&confset_signals);
+	for (size_t i = 0; i < NELEM(all); i++) {
+		(void)sigaddset(&confset_signals, all[i]);
+		(void)sigaction(all[i], &act, NULL);
+	}
+	(void)signal(SIGPIPE, SIG_IGN); /* who reads our words may have gone */
+}
+
+static bool
+confset_changes(const struct set *s)
+{
+	return !slice_eq(buf_get(&s->before), buf_get(&s->after));
+}
 
 static int
 confset_failed(const char *what, int rc)
@@ -132,6 +163,29 @@ confset_link(const struct set *s, const char *name)
 	return rc;
 }
 
+static void
+confset_clear(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+
+	while (d && (e = readdir(d)))
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			(void)unlinkat(fd, e->d_name, 0);
+	if (d)
+		(void)closedir(d);
+	else if (fd >= 0)
+		(void)close(fd);
+	(void)unlinkat(dir, name, AT_REMOVEDIR);
+}
+
+static bool
+confset_is_trial(const char *name)
+{
+	return strncmp(name, TRIAL, strlen(TRIAL) - 6) == 0 && strlen(name) == strlen(TRIAL);
+}
+
 static int
 confset_try(struct set *s)
 {
@@ -145,6 +199,10 @@ confset_try(struct set *s)
 	mem_free(&s->dir);
 	s->dir = mem_str(full);
 	free(full);
+	while ((e = readdir(d)))
+		if (confset_is_trial(e->d_name)) /* of one that was killed: the lock is ours */
+			confset_clear(s->lock, e->d_name);
+	rewinddir(d);
 	s->trial = mem_printf("%s/" TRIAL, s->dir);
 	if (!mkdtemp(s->trial)) {
 		rc = -errno;
@@ -154,7 +212,7 @@ confset_try(struct set *s)
 	}
 	while (rc == 0 && (e = readdir(d)))
 		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
-		    strncmp(e->d_name, ".tmctl-", 7) != 0 && strcmp(e->d_name, s->file) != 0)
+		    !confset_is_trial(e->d_name) && strcmp(e->d_name, s->file) != 0)
 			rc = confset_link(s, e->d_name);
 	(void)closedir(d);
 	if (rc < 0)
@@ -168,16 +226,8 @@ confset_try(struct set *s)
 static void
 confset_untry(struct set *s)
 {
-	DIR *d = s->trial ? opendir(s->trial) : NULL;
-	struct dirent *e;
-
-	while (d && (e = readdir(d)))
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			(void)unlinkat(dirfd(d), e->d_name, 0);
-	if (d)
-		(void)closedir(d);
 	if (s->trial)
-		(void)rmdir(s->trial);
+		confset_clear(s->lock, s->trial + strlen(s->dir) + 1);
 	mem_free(&s->trial);
 }
 
@@ -264,10 +314,15 @@ confset_check_all(const struct set *s)
 	struct slice value;
 	int code = 0;
 
-	for (size_t i = 0; i < tmctl_nnames; i++)
+	for (size_t i = 0; i < tmctl_nnames && !confset_signal; i++)
 		if (confset_check(s, tmctl_names[i], seen) != 0)
 			code = EX_CONFIG;
-	for (int i = 0; code == 0 && i < s->n; i++)
+	if (confset_signal) {
+		fprintf(stderr, "tmctl: %s: it is as it was before\n", s->path);
+		return EX_TEMPFAIL;
+	}
+	/* What nobody knows may still go. */
+	for (int i = 0; code == 0 && i < s->n && !(s->unset && confset_changes(s)); i++)
 		if (!seen[i]) {
 			fprintf(stderr, "tmctl: " SFMT ": no such key\n",
 			    SARG(confset_name(s, i, &value)));
@@ -301,29 +356,31 @@ confset_whom(const struct set *s)
 	(void)closedir(d);
 }
 
-/* True when a daemon that runs has refused it. */
-static bool
-confset_reload(bool tell)
+/* What comes of it: a daemon that runs has refused it, or has not said anything. */
+static void
+confset_reload(bool tell, struct tmctl_tally *all)
 {
 	struct buf answer = { 0 };
-	bool refused = false;
 
 	for (size_t i = 0; i < tmctl_nnames; i++) {
 		struct tmctl_tally t = { 0 };
 		struct slice rest, line;
+		int rc;
 
 		buf_clear(&answer);
-		if (tmctl_ask(NULL, tmctl_names[i], S("reload"), TMCTL_RELOAD_MS, &answer, &t) < 0)
-			continue; /* who does not run reads it when it starts; said, if it was named */
+		rc = tmctl_ask(NULL, tmctl_names[i], S("reload"), TMCTL_RELOAD_MS, &answer, &t);
+		/* Who does not run reads it when it starts; said, if it was named. */
+		all->away += rc < 0 && rc != -ENOENT && rc != -ECONNREFUSED;
+		if (rc < 0)
+			continue;
 		rest = buf_get(&answer);
 		while (slice_cut(&rest, '\n', &line)) {
-			refused |= tmctl_is_error(line);
+			all->refused += tmctl_is_error(line);
 			if (line.n && tell)
 				tmctl_put(NULL, tmctl_names[i], false, line);
 		}
 	}
 	buf_fini(&answer);
-	return refused;
 }
 
 /* ---- all of it --------------------------------------------------------------------------------- */
@@ -365,6 +422,7 @@ confset_edit(struct set *s)
 static int
 confset_apply(struct set *s)
 {
+	struct tmctl_tally t = { 0 };
 	struct buf now = { 0 };
 	struct stat st;
 	int rc = confset_slurp(s->path, &now, &st);
@@ -375,14 +433,15 @@ confset_apply(struct set *s)
 		fprintf(stderr, "tmctl: %s: somebody else has changed it meanwhile\n", s->path);
 		return EX_TEMPFAIL;
 	}
-	if ((rc = confset_replace(s, buf_get(&s->after))) < 0)
+	if (confset_changes(s) && (rc = confset_replace(s, buf_get(&s->after))) < 0)
 		return confset_failed(s->path, rc);
-	if (!confset_reload(true))
-		return 0;
+	confset_reload(true, &t);
+	if (t.refused == 0 || !confset_changes(s))
+		return t.refused ? EX_DATAERR : t.away ? EX_UNAVAILABLE : 0;
 	rc = confset_replace(s, buf_get(&s->before));
 	if (rc < 0)
 		return confset_failed(s->path, rc);
-	(void)confset_reload(false);
+	confset_reload(false, &t);
 	fprintf(stderr, "tmctl: %s: it is as it was before\n", s->path);
 	return EX_DATAERR;
 }
@@ -399,15 +458,18 @@ confset_run(struct set *s)
 	if ((rc = confset_slurp(s->path, &s->before, &s->st)) < 0)
 		return confset_failed(s->path, rc);
 	confset_edit(s);
-	if (slice_eq(buf_get(&s->before), buf_get(&s->after)))
-		return 0;
 	confset_whom(s);
 	if ((rc = confset_try(s)) < 0)
 		rc = confset_failed(s->dir, rc);
 	else
 		rc = confset_check_all(s);
 	confset_untry(s);
-	return rc ? rc : confset_apply(s);
+	if (rc)
+		return rc;
+	(void)sigprocmask(SIG_BLOCK, &confset_signals, NULL);
+	rc = confset_apply(s);
+	(void)sigprocmask(SIG_UNBLOCK, &confset_signals, NULL);
+	return rc;
 }
 
 /* Which file: with one daemon named its own, otherwise that of all. */
@@ -453,6 +515,7 @@ config_set(bool unset, int argc, char **argv)
 	if (tmctl_options.only && strpbrk(tmctl_options.only, ",/"))
 		tmctl_usage("config set: one daemon with -d, or none");
 	s.line = line;
+	confset_hold_signals();
 	if (confset_paths(&s))
 		code = confset_run(&s);
 	if (s.lock >= 0)

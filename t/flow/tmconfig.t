@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """tmctl config: what daemons run with, a key set when they accept it and not before, and what differs."""
-import fcntl, json, os, re, stat, sys
+import fcntl, json, os, re, signal, stat, subprocess, sys
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
 import tm
 
-sb = tm.Sandbox("--users", "1")
+sb = tm.Sandbox("--users", "1", "--metrics", "--moves")
 ETC = os.path.dirname(sb.conf("imapd.conf"))
 
 
@@ -84,6 +84,7 @@ shared = read("tiermail.conf")
 rc, lines, err = tmctl("config", "set", "log_level=debug")
 tm.ok(rc == 0 and len(lines) > 5 and set(l.split(": ")[1] for l in lines) == {"ok"}, "set without a daemon: tiermail.conf, and all reload it") or tm.diag((lines, err))
 tm.is_({value(d, "log_level") for d in ("imapd", "stored", "smtp-relay")}, {"debug"}, "they have it")
+tm.ok({"tmctl-serve", "storectl-serve"} <= {l.split(":")[0] for l in lines}, "also daemons that are a verb of a tool")
 tm.is_(tmctl("config", "unset", "log_level")[0], 0, "and not")
 write("tiermail.conf", shared)
 rc, lines, err = tmctl("config", "set", 'hostname=two words')
@@ -118,6 +119,32 @@ tm.is_(tmctl("-d", "imapd", "config", "set", "limit.per_user=6")[0], 0, "a file 
 tm.ok(os.path.islink(sb.conf("imapd.conf")) and "limit.per_user = 6 " in open(ETC + "/imapd.real").read(), "stays one, and what it leads to is changed")
 tm.is_([tmctl(*a)[0] for a in (["-d", "nosuch", "config", "set", "a=b"], ["-d", "a,b", "config", "set", "a=b"], ["config"], ["config", "x"], ["config", "set"], ["-H", "x", "config", "set", "a=b"])],
        [66, 64, 64, 64, 64, 64], "mistakes")
+
+
+# ---- what is so already, and what nobody knows
+text = read("imapd.conf")
+rc, lines, err = tmctl("-d", "imapd", "config", "set", "limit.per_user=6")
+tm.is_((rc, lines, read("imapd.conf") == text), (0, ["ok"], True), "set to what it is: loaded all the same, for who was interrupted")
+rc, lines, err = tmctl("-d", "imapd", "config", "unset", "limit.per_usr")
+tm.ok(rc == 65 and "limit.per_usr: no such key" in err, "unset of no key that there is: exit 65") or tm.diag((rc, err))
+write("imapd.conf", text.replace("limit.per_user", "limit.per_usr = 5\nlimit.per_user", 1))
+tm.is_(tmctl("-d", "imapd", "config", "unset", "limit.per_usr")[0], 0, "of one in the file that nobody knows: gone, and the file is good again")
+write("imapd.conf", text)
+
+# ---- who does not answer, who is impatient, and who was killed
+daemon = sb.pid("imapd")
+os.kill(daemon, signal.SIGSTOP)
+rc, lines, err = tmctl("-t", "1", "-d", "imapd", "config", "set", "limit.per_user=6")
+os.kill(daemon, signal.SIGCONT)
+tm.ok(rc == 69 and "no answer" in err, "a daemon that does not say whether it has loaded it: exit 69") or tm.diag((rc, lines, err))
+os.mkdir(ETC + "/.tmctl-killed")
+os.symlink("../imapd.conf", ETC + "/.tmctl-killed/imapd.conf")
+for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    p = subprocess.Popen([sb.bin("tmctl"), "-c", sb.conf("tiermail.conf"), "config", "set", "log_level=debug"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    tm.ok(tm.wait_for(lambda: [n for n in rest() if not n.endswith("killed")]), "it tries")
+    p.send_signal(sig)
+    out, err = p.communicate(timeout=tm.LONG)
+    tm.is_((p.returncode, out, rest(), read("tiermail.conf") == shared), (75, "", [], True), f"signal {sig}: nothing is left of it, nor of one that was killed") or tm.diag(err)
 
 # ---- diff
 tm.is_(tmctl("config", "diff")[:2], (0, []), "what runs is what the files say")
