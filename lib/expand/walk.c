@@ -47,14 +47,15 @@ struct expand_walk {
 	uint64_t size;
 	struct list sources;
 	struct walk_run runs[WALK_RUNS];
-	size_t nbusy, nmembers,
-	    nall; /* nall: legs that there were, also of those who had it already */
+	size_t nbusy, nmembers, nall; /* nall: who gets it, and who had it already */
+	struct verdict no;            /* of the first who may not; `refused`: there is one */
 	struct expand_sums entered, in_hand, *taken; /* in_hand: the legs' */
 	struct expand_leg *legs;
 	size_t nlegs, room;
 	struct later later;
 	struct verdict v; /* when it is over */
 	bool over, out;   /* out: a piece is with the taker */
+	bool refused;
 	const struct expand_taker *taker;
 	void *arg;
 };
@@ -236,13 +237,18 @@ walk_ask(struct expand_walk *w, const struct node *n, struct expand_leg *leg)
 	struct expand_failure f = { .address = leg->address, .errors_to = leg->sender };
 	struct arena a = { 0 };
 
-	if (!w->taker->may || w->taker->may(w->arg, leg, &w->piece, &f.v))
+	if (!w->taker->may || w->taker->may(w->arg, leg, &w->piece, &f.v)) {
+		w->nall++;
 		return;
+	}
 	w->nlegs--;
 	if (f.v.kind == TEMP || !leg->onward) { /* not now, or the address itself */
 		walk_end(w, &f.v);
 		return;
 	}
+	if (!w->refused)
+		w->no = f.v;
+	w->refused = true;
 	f.via = n->parent ? arena_cstr(&a, n->parent->text) : leg->address;
 	w->taker->failed(w->arg, &f);
 	arena_reset(&a);
@@ -258,11 +264,14 @@ expand_walk_leg(struct run *x, const struct node *n, const struct expand_leg *le
 	struct expand_leg *to;
 
 	x->nwalked++;
-	w->nall++;
 	expand_leg_sum(sum, leg->who, leg->address);
 	if (w->over)
 		return;
-	if (expand_sums_have(w->taken, sum) || !expand_sums_add(&w->in_hand, sum))
+	if (expand_sums_have(w->taken, sum)) {
+		w->nall++;
+		return;
+	}
+	if (!expand_sums_add(&w->in_hand, sum))
 		return;
 	if (w->taken->n + w->nlegs >= EXPAND_WALK) {
 		walk_end(w, &large);
@@ -407,7 +416,9 @@ expand_walk_go_on(struct later *l)
 	} else if (w->nlegs) {
 		walk_piece(w);
 	} else {
-		end = w->nall ? verdict(OUT_RCPT_OK) : verdict(OUT_GROUP_EMPTY);
+		end = w->nall  ? verdict(OUT_RCPT_OK) :
+		    w->refused ? w->no :
+				 verdict(OUT_GROUP_EMPTY);
 		walk_end(w, &end);
 	}
 }

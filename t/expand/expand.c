@@ -345,6 +345,17 @@ walk_failed(void *arg, const struct expand_failure *f)
 	    f->v.detail);
 }
 
+static const char *shut; /* who may not, or how all begin that may not; NULL: all may */
+
+static bool
+walk_may(void *arg, struct expand_leg *leg, struct arena *a, struct verdict *no)
+{
+	(void)arg;
+	(void)a;
+	*no = verdict(OUT_ACCESS_DENIED);
+	return !shut || !slice_starts(slice_str(leg->address), slice_str(shut));
+}
+
 static void
 walk_done(void *arg, const struct verdict *v)
 {
@@ -360,6 +371,7 @@ walk_start(const char *text)
 {
 	static const struct expand_taker taker = { .piece = walk_piece,
 		.failed = walk_failed,
+		.may = walk_may,
 		.done = walk_done };
 	struct arena a = { 0 };
 	struct address addr;
@@ -426,6 +438,15 @@ walks(void)
 	eq(taken.n, 0, "who was in hand then is not taken");
 	is(walked("u1@ours.test"), "250 pieces=1 legs=1 failed=0", "and gets it by another list");
 	expand_sums_fini(&taken);
+	shut = "u1@";
+	is(walked("many-3@ours.test"), "250 pieces=1 legs=2 failed=1", "one may not have it");
+	is(walked("many-3@ours.test"), "250 pieces=0 legs=0 failed=1", "nor at the next time");
+	expand_sums_fini(&taken);
+	shut = "u";
+	is(walked("many-3@ours.test"), "550 pieces=0 legs=0 failed=3", "nobody may: it goes back");
+	is(walked("u1@ours.test"), "550 pieces=0 legs=0 failed=0", "as where it is the address");
+	eq(taken.n, 0, "and nobody has it");
+	shut = NULL;
 	is(walked("deep@ours.test"), "250 pieces=1 legs=1 failed=1", "one bad member stops nobody");
 	expand_sums_fini(&taken);
 	for (unsigned i = 0; i < EXPAND_WALK - 2; i++) {

@@ -12,16 +12,17 @@ tm.need("ldapadd")
 MANY = 1000
 out = Mail(("127.0.0.1", 0), offers=("PIPELINING", "8BITMIME", "SIZE 0"))
 sb = tm.Sandbox("--users", "3", "--route", f"out.test=smtp:127.0.0.1:{out.port}", "--route", f"no.test=smtp:127.0.0.1:{out.port}",
+                "--route", f"sender.test=smtp:127.0.0.1:{out.port}",
                 "--set", "channels.channel reprocess.backoff=1s", "--set", "smtp-relay.limit.list=500")
 D, BASE = sb.domain, sb.env["LDAP_BASE"]
 OWNER = f"{sb.user(3)}@{D}"
 
 
-def group(name, members):
+def group(name, members, owner=True):
     subprocess.run(["ldapadd", "-x", "-H", sb.env["LDAP_URL"], "-D", sb.env["LDAP_ADMIN_DN"], "-w", sb.env["LDAP_ADMIN_PASSWORD"]],
                    text=True, check=True, capture_output=True, input="\n".join([f"dn: cn={name},ou=Groups,o={D},{BASE}", *(f"objectClass: {c}" for c in (
         "groupOfURLs", "inetMailGroup", "inetMailGroupManagement", "inetLocalMailRecipient")), f"cn: {name}", f"mail: {name}@{D}",
-        f"mgrpErrorsTo: {OWNER}", *(f"mgrpRFC822MailMember: {m}" for m in members), ""]))
+        *([f"mgrpErrorsTo: {OWNER}"] if owner else []), *(f"mgrpRFC822MailMember: {m}" for m in members), ""]))
 
 
 def table(text):
@@ -77,4 +78,13 @@ tm.is_((len(got), len(set(got))), (MANY, MANY), "each once") or tm.diag(len(out.
 tm.ok("drop@out.test" not in str(got) and "bad@no.test" not in str(got) and "wait@out.test" not in str(got), "neither who is dropped nor who is held or refused")
 held = [f for f in sb.queue_files() if f.endswith(".HELD")]
 tm.ok(len(held) == 1 and b"wait@out.test" in open(held[0], "rb").read() and b"SEND_ACCESS" in open(held[0], "rb").read(), "who is held waits, and it says why") or tm.diag(held)
+# ---- a list nobody of which may have it, and that has no owner: a small one is refused, and so is this
+group("shut", [f"bad{i}@no.test" for i in range(MANY)] + ["drop@out.test"], owner=False)
+group("none", [f"bad{i}@no.test" for i in range(MANY)], owner=False)
+for name in ("shut", "none"):
+    tm.is_(send(f"{name}@{D}", name), 250, f"{name}: a large list")
+tm.ok(tm.wait_for(lambda: re.search(rf"ev=expanded .*to=shut@{D} legs=1 failed={MANY}", log())), "one of them may be thrown away")
+tm.ok(tm.wait_for(lambda: any(m[1] == ["outside@sender.test"] for m in out.mails)), "who may have it is nobody: its sender hears of that") or tm.diag(re.findall("ev=expanded.*", log()))
+back = [str(m) for m in out.mails if m[1] == ["outside@sender.test"]]
+tm.ok(len(back) == 1 and f"none@{D}" in back[0] and "not there" in back[0], "why, and of that list alone") or tm.diag(back)
 tm.done()
