@@ -27,7 +27,7 @@
 static int fd = -1;
 static int64_t day = -1; /* of fd, or of the failure */
 static bool silent;      /* the day's failure has been told */
-static uint32_t said[POLICIES];
+static uint64_t said[POLICIES];
 static size_t nsaid;
 
 char *
@@ -87,7 +87,7 @@ record_open(void)
 }
 
 static bool
-record_said(uint32_t id)
+record_said(uint64_t id)
 {
 	for (size_t i = 0; i < POLICIES; i++)
 		if (said[i] == id)

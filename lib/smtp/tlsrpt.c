@@ -9,10 +9,11 @@
  * million times a day costs no more than one that is tried some thousand times. */
 #include "smtp/tlsrpt.h"
 
+#include <openssl/evp.h>
 #include <stdio.h>
-#include "base/crc.h"
 #include "base/json.h"
 #include "base/kv.h"
+#include "base/must.h"
 
 #define WHY_MOST 200 /* octets of words about a failure */
 
@@ -33,7 +34,7 @@ struct counted {
 	struct counted *next;
 	enum smtp_tlsrpt_type type;
 	struct slice base;
-	uint32_t id;
+	uint64_t id;
 	uint64_t good, bad;
 	struct detail *details;
 	size_t ndetails;
@@ -45,17 +46,22 @@ struct smtp_tlsrpt_domain {
 	uint64_t good, bad;
 };
 struct said {
-	uint32_t id;
+	uint64_t id;
 	struct slice strings;
 };
 
 /* ---- writing lines ------------------------------------------------------------------------- */
 
-uint32_t
+/* The text is a stranger's, who might look for one with the sum of another's. */
+uint64_t
 smtp_tlsrpt_policy_id(enum smtp_tlsrpt_type type, struct slice strings)
 {
-	uint32_t id = crc32c((uint32_t)type, strings.p, strings.n);
+	unsigned char sum[EVP_MAX_MD_SIZE];
+	uint64_t id;
 
+	must(EVP_Digest(strings.p, strings.n, sum, NULL, EVP_sha256(), NULL) == 1);
+	memcpy(&id, sum, sizeof(id));
+	id += (uint64_t)type;
 	return id ? id : 1;
 }
 
@@ -71,7 +77,7 @@ strings_cut(struct slice s)
 }
 
 void
-smtp_tlsrpt_write_policy(struct buf *b, uint32_t id, struct slice strings)
+smtp_tlsrpt_write_policy(struct buf *b, uint64_t id, struct slice strings)
 {
 	buf_lit(b, "policy");
 	kv_put_u64(b, "id", id);
@@ -133,12 +139,10 @@ add_policy(struct smtp_tlsrpt *r, struct slice line)
 	struct buf b = { 0 };
 	uint64_t id;
 
-	if (slice_u64(kv_find(line, "id"), UINT32_MAX, &id) == 0) {
-		uint32_t key = (uint32_t)id;
-
-		if (!map_get(&r->policies, slice((const char *)&key, sizeof(key)))) {
+	if (slice_u64(kv_find(line, "id"), UINT64_MAX, &id) == 0) {
+		if (!map_get(&r->policies, slice((const char *)&id, sizeof(id)))) {
 			s = arena_new(&r->arena, sizeof(*s));
-			s->id = key;
+			s->id = id;
 			s->strings = arena_slice(&r->arena, value_of(line, "strings", &b));
 			(void)map_put(&r->policies, slice((const char *)&s->id, sizeof(s->id)), s);
 		}
@@ -163,7 +167,7 @@ domain_find(struct smtp_tlsrpt *r, struct slice name)
 /* Of those that are beyond the bound, the first of the kind. */
 static struct counted *
 policy_find(struct smtp_tlsrpt *r, struct smtp_tlsrpt_domain *d, enum smtp_tlsrpt_type type,
-    struct slice base, uint32_t id)
+    struct slice base, uint64_t id)
 {
 	struct counted **at, *like = NULL;
 
@@ -222,12 +226,11 @@ add_try(struct smtp_tlsrpt *r, struct slice line)
 		t++;
 	if (!result.n || t == NELEM(types))
 		return false;
-	if (slice_u64(kv_find(line, "policy"), UINT32_MAX, &id) < 0)
+	if (slice_u64(kv_find(line, "policy"), UINT64_MAX, &id) < 0)
 		id = 0;
 	d = domain_find(r, value_of(line, "domain", &b[0]));
 	if (d)
-		p = policy_find(r, d, (enum smtp_tlsrpt_type)t, value_of(line, "base", &b[1]),
-		    (uint32_t)id);
+		p = policy_find(r, d, (enum smtp_tlsrpt_type)t, value_of(line, "base", &b[1]), id);
 	if (p && slice_eq(result, S("ok"))) {
 		p->good++;
 		d->good++;

@@ -24,16 +24,16 @@ struct smtp_tlsrpt_try {
 	struct slice domain; /* where the mail went: it is told of this */
 	enum smtp_tlsrpt_type type;
 	struct slice base;   /* RFC 8460 1.1: of a policy's domain, or the TLSA base domain */
-	uint32_t policy;     /* smtp_tlsrpt_policy_id, 0: none */
+	uint64_t policy;     /* smtp_tlsrpt_policy_id, 0: none */
 	struct slice mx;     /* whose certificate was asked for */
 	struct slice to, by; /* addresses: the host's and ours */
 	const char *result;  /* RFC 8460 4.3; NULL: it is well */
 	struct slice why;
 };
 /* Of the lines of a policy (with LF between them): never 0. */
-uint32_t smtp_tlsrpt_policy_id(enum smtp_tlsrpt_type type, struct slice strings) MUSTCHECK;
+uint64_t smtp_tlsrpt_policy_id(enum smtp_tlsrpt_type type, struct slice strings) MUSTCHECK;
 /* Append a line.  A policy is to be said before it is referred to, by each process that does. */
-void smtp_tlsrpt_write_policy(struct buf *b, uint32_t id, struct slice strings);
+void smtp_tlsrpt_write_policy(struct buf *b, uint64_t id, struct slice strings);
 void smtp_tlsrpt_write_try(struct buf *b, const struct smtp_tlsrpt_try *t);
 
 /* A day of lines. */

@@ -144,6 +144,29 @@ test_bounds(void)
 	smtp_tlsrpt_fini(&r);
 }
 
+/* Texts of strangers: who has looked for one with the CRC of another's is not told of as if he were that one. */
+static void
+test_alike(void)
+{
+	struct slice evil = S("mode: none\nmx: mx.evil.test\nx: abd220xk"),
+		     good = S("mode: enforce\nmx: mx.good.test\nx: ga4ne75y");
+	struct smtp_tlsrpt_try t = { .domain = S("good.test"),
+		.type = SMTP_TLSRPT_STS,
+		.base = S("good.test") };
+	struct smtp_tlsrpt r = { 0 };
+	struct buf b = { 0 };
+
+	t.policy = smtp_tlsrpt_policy_id(t.type, good);
+	ok(t.policy != smtp_tlsrpt_policy_id(t.type, evil), "two policies of one CRC");
+	smtp_tlsrpt_write_policy(&b, smtp_tlsrpt_policy_id(t.type, evil), evil);
+	smtp_tlsrpt_write_policy(&b, t.policy, good);
+	smtp_tlsrpt_write_try(&b, &t);
+	read_all(&r, buf_get(&b));
+	is_json(&r, "\"policy-string\":[\"mode: enforce\",\"mx: mx.good.test\",", "each its own");
+	buf_fini(&b);
+	smtp_tlsrpt_fini(&r);
+}
+
 static void
 test_long(void)
 {
@@ -170,6 +193,7 @@ main(void)
 	test_report();
 	test_wrong();
 	test_bounds();
+	test_alike();
 	test_long();
 	return done();
 }
