@@ -3,7 +3,7 @@
  * Owns the day that is in hand and a struct report for each domain that is asked or told, REPORTS_MOST at a time.  Called by
  * main.c.  Can fail: the DNS, servers, our own relay; then the domain is left for the next run, which is within the hour, until
  * a day later.  Must stay true: a domain is told once, by the first of its places that takes the report (RFC 8460 3),
- * and a line in DAY.sent follows that at once; and what lies in the folder goes after KEPT_S. */
+ * and a line in DAY.sent follows that at once, or nobody else is told; and what lies in the folder goes after KEPT_S. */
 #include "report.h"
 
 #include <dirent.h>
@@ -64,6 +64,7 @@ static struct {
 	struct map told; /* names of domains, heap */
 	size_t at;       /* of the walk over `counted` */
 	int sent;        /* DAY.sent */
+	bool unwritten;  /* it takes no more: nobody else is told now */
 	struct list reports;
 	size_t n, left;
 	struct later go;
@@ -168,12 +169,15 @@ told_fini(struct map *told)
 	*told = (struct map){ 0 };
 }
 
+/* What cannot be written down would be told again each hour. */
 static void
 sent_line(struct slice line)
 {
-	if (run.sent >= 0 && files_write(run.sent, line.p, line.n) < 0)
-		log_event(LOG_WARN, "tlsrpt", "result=unwritten day=%s error=%s", run.days[run.day],
-		    log_str(strerror(errno)));
+	if (run.sent < 0 || run.unwritten || files_write(run.sent, line.p, line.n) == 0)
+		return;
+	log_event(LOG_WARN, "tlsrpt", "result=unwritten day=%s error=%s", run.days[run.day],
+	    log_str(strerror(errno)));
+	run.unwritten = true;
 }
 
 /* ---- one domain ---------------------------------------------------------------------------- */
@@ -378,7 +382,7 @@ report_begin(const struct smtp_tlsrpt_domain *d)
 static void
 day_close(void)
 {
-	if (run.left == 0)
+	if (run.left == 0 && !run.unwritten)
 		sent_line(S("done\n"));
 	else
 		log_event(LOG_WARN, "tlsrpt", "day=%s result=left domains=%zu", run.days[run.day],
@@ -416,9 +420,9 @@ day_open(void)
 		(void)close(run.sent);
 		run.sent = -1;
 	}
-	if (run.sent >= 0)
-		sent_line(S("\n")); /* what is torn ends here */
 	run.at = run.left = 0;
+	run.unwritten = false;
+	sent_line(S("\n")); /* what is torn ends here */
 	return run.sent >= 0;
 }
 
@@ -440,7 +444,8 @@ reports_go(struct later *l UNUSED)
 			day_skip();
 			continue;
 		}
-		while (run.n < REPORTS_MOST && (d = smtp_tlsrpt_next(&run.counted, &run.at)))
+		while (run.n < REPORTS_MOST && !run.unwritten &&
+		    (d = smtp_tlsrpt_next(&run.counted, &run.at)))
 			if (!map_get(&run.told, slice_str(smtp_tlsrpt_name(d))))
 				report_begin(d);
 		if (run.n)

@@ -2,7 +2,7 @@
 """Reports of TLS (RFC 8460): what becomes of sessions by DANE, by MTA-STS and without a policy is written down, whoever is
 killed meanwhile; when the day is over each domain that asks for it is told once, by mail or by HTTPS.  What it is
 told is read by Python's email, gzip and json."""
-import datetime, email, email.policy, glob, gzip, hashlib, json, os, re, signal, subprocess, sys, threading
+import contextlib, datetime, email, email.policy, glob, gzip, hashlib, json, os, re, shutil, signal, subprocess, sys, threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../cmd")]
@@ -143,6 +143,25 @@ try:
     tm.is_((sb.count(1), len(web.asked)), (5, asked), "nobody is told again")
     tm.ok(not os.path.exists(f"{folder}/{day - datetime.timedelta(days=9)}"), "what is old is gone")
     tm.ok(not os.path.exists(f"{folder}/{today}") or "example.test" not in open(f"{folder}/{today}").read(), "reports are not counted")
+
+    # ---- where it cannot be written down
+    shutil.copy(f"{folder}/{day}", f"{sb.dir}/day")
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "none", folder], stderr=subprocess.DEVNULL).returncode == 0:
+        try:
+            os.chmod(folder, 0o777)
+            shutil.copy(f"{sb.dir}/day", f"{folder}/{day}")
+            with open(sent, "w"):
+                os.chmod(sent, 0o666)
+            with open(f"{folder}/full", "wb", buffering=0) as f, contextlib.suppress(OSError):
+                while True:
+                    f.write(bytes(4096))
+            tm.is_((sb.tool("jobctl-ctl", "tlsrpt", "send").returncode, len(open(sent).read())), (0, 0), "a disk that is full")
+            tm.ok(sb.queue_empty(), "the queue is empty")
+            tm.is_((sb.count(1), len(web.asked)), (5, asked), "nobody is told, again and again, what cannot be written down")
+        finally:
+            subprocess.run(["umount", "-l", folder])
+    else:
+        tm.skip("a disk that is full", "cannot mount")
 
     # ---- what they say
     def read(raw):
