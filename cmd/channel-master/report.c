@@ -46,7 +46,7 @@ struct report {
 	struct op op;
 	char *rua[SMTP_TLSRPT_RUA_MAX];
 	size_t nrua, at;
-	char id[320], to[512];
+	char id[560], to[512];
 	struct smtp_tlsrpt_url url;
 	struct https_ask ask;
 	struct submit_mail mail;
@@ -322,9 +322,9 @@ report_write(struct report *r)
 	struct web_gzip *z = web_gzip_new();
 	struct buf json = { 0 };
 
-	(void)snprintf(r->id, sizeof(r->id), "%s.%08x%08x@%s", run.days[run.day],
-	    crc32c(0, domain, strlen(domain)), crc32c(0, shared.hostname, strlen(shared.hostname)),
-	    submitter());
+	/* With its name, as it stands: who takes reports of many domains must not find two alike. */
+	(void)snprintf(r->id, sizeof(r->id), "%s.%s.%08x@%s", run.days[run.day], domain,
+	    crc32c(0, shared.hostname, strlen(shared.hostname)), submitter());
 	smtp_tlsrpt_write_json(&json, &run.counted, r->domain, &about);
 	must(z);
 	web_gzip_add(z, buf_get(&json), true, &r->gzip);

@@ -176,6 +176,7 @@ try:
         tm.is_((m.get_content_type(), m.get_param("report-type"), text.get_content_type(), report.get_content_type(), m["TLS-Report-Submitter"], m["TLS-Required"]),
                ("multipart/report", "tlsrpt", "text/plain", "application/tlsrpt+gzip", "example.test", "No"), f"{about}: the message")
         tm.is_(" ".join(m["Subject"].split()), f"Report Domain: {about} Submitter: example.test Report-ID: <{j['report-id']}>", f"{about}: its subject")
+        tm.ok(j["report-id"].startswith(f"{day}.{about}."), f"{about}: an id that no other domain has") or tm.diag(j["report-id"])
         begins = int(datetime.datetime.combine(day, datetime.time(), datetime.timezone.utc).timestamp())
         tm.is_((report.get_filename(), m["From"].addresses[0].addr_spec, m["Return-Path"]), (f"example.test!{about}!{begins}!{begins + 86399}.json.gz", "tls@example.test", "<tls@example.test>"), f"{about}: its file, and whose it is")
     got["sts.plain.test"] = json.loads(gzip.decompress(posts[0][4]))
