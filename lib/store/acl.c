@@ -111,6 +111,16 @@ store_identifier_check(struct slice identifier, char *canonical)
 	    -EINVAL;
 }
 
+bool
+store_identifier_login(struct slice login)
+{
+	char canonical[STORE_IDENTIFIER_MAX + 1];
+
+	return !slice_starts(login, S("-")) && !store_identifier_anyone(login) &&
+	    store_identifier_check(login, canonical) == 0 &&
+	    !store_identifier_group(slice_str(canonical));
+}
+
 size_t
 store_identifiers(struct slice login, char anyone[STORE_IDENTIFIER_MAX + 1],
     struct slice names[STORE_NAMES])

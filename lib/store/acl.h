@@ -39,6 +39,9 @@ int store_identifier_check(struct slice identifier, char *canonical) MUSTCHECK;
 bool
 store_identifier_anyone(struct slice identifier); /* means it all people, or those of a domain? */
 bool store_identifier_group(struct slice identifier);
+/* Can a login be named by an identifier, and is that nobody else's?  One that begins with "-" cannot, and what is written
+ * as a group is, or as all people. */
+bool store_identifier_login(struct slice login);
 
 /* Who wants to do something.  Borrowed by all who take one. */
 struct store_person {

@@ -559,6 +559,61 @@ test_mended(void)
 	eq(grant(inbox, "b@x.test", "l"), 0, "and there is room for more");
 }
 
+/* What a row of the mailbox gives; -1: there is none. */
+static int
+given(uint64_t box, const char *identifier)
+{
+	uint32_t r = 0;
+	int rc;
+
+	if (store_begin(view) < 0)
+		abort();
+	rc = store_acl_find(view, box, slice_str(identifier), &r);
+	store_end(view);
+	return rc == 0 ? (int)r : -1;
+}
+
+static int
+leave(uint64_t box, const char *login, const char *to)
+{
+	return CALL(store_leave_start, box, slice_str(login), slice_str(to)) == OK ? 0 :
+										     (int)last.code;
+}
+
+/* The rows of others are named as these logins are. */
+static void
+test_leaves(void)
+{
+	uint64_t box;
+
+	as("");
+	box = create(joe, "left");
+	if (grant(box, EVE, "lr") || grant(box, "-" ANN, "w") || grant(box, "anyone", "l") ||
+	    grant(box, "anyone@else.test", "lri") || grant(box, "group:staff@else.test", "lrs"))
+		abort();
+	eq(leave(box, "-" ANN, "new@else.test"), 0, "a login that is written as what is taken");
+	eq(given(box, "-" ANN), STORE_R_WRITE, "which stays taken");
+	eq(given(box, "new@else.test"), -1, "and is given to nobody");
+	leave(box, "anyone@else.test", "");
+	eq(given(box, "anyone@else.test"), STORE_R_LOOKUP | STORE_R_READ | STORE_R_INSERT,
+	    "one that is written as a domain's people");
+	leave(box, "anyone", "");
+	eq(given(box, "anyone"), STORE_R_LOOKUP, "as all people");
+	leave(box, "group:staff@else.test", "new@else.test");
+	eq(given(box, "group:staff@else.test"), STORE_R_LOOKUP | STORE_R_READ | STORE_R_SEEN,
+	    "as a group");
+	leave(box, EVE, "group:them@else.test");
+	ok(given(box, EVE) == -1 && given(box, "group:them@else.test") == -1,
+	    "rights pass on to no group that is written as the new login");
+	grant(box, EVE, "lr");
+	leave(box, EVE, "-" EVE);
+	ok(given(box, EVE) == -1 && given(box, "-" EVE) == -1, "nor are they taken from anybody");
+	grant(box, EVE, "lr");
+	leave(box, EVE, "new@else.test");
+	ok(given(box, EVE) == -1 && given(box, "new@else.test") == (STORE_R_LOOKUP | STORE_R_READ),
+	    "one that can be named has them");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -590,6 +645,7 @@ main(int argc, char **argv)
 	test_folders();
 	test_rows();
 	test_guests_folders();
+	test_leaves();
 	test_kill();
 	test_mended();
 	service_close();

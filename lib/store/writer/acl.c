@@ -341,6 +341,11 @@ writer_acl_leave(struct writer *w, struct wbox *b, struct slice from, struct sli
 	struct buf was = { 0 }, is = { 0 };
 	bool any = false;
 
+	/* The row of that name is somebody else's. */
+	if (!store_identifier_login(from))
+		return false;
+	if (!store_identifier_login(to))
+		to = slice(NULL, 0);
 	for (size_t i = 0; i < NELEM(signs); i++) {
 		uint32_t rights, before = 0;
 
