@@ -34,11 +34,18 @@ groups_away(struct login_grouper *n, const struct dir_outcome *o)
 {
 	if (o->result != DIR_R_AWAY && o->result != DIR_R_UNKNOWN && o->result != DIR_R_LOGIN)
 		return false;
-	login_groups_failed(n, o->why);
+	login_groups_failed(n, o->why, true);
 	if (o->result ==
 	    DIR_R_LOGIN) /* the account's password was changed, and with it the settings */
 		dir_agent_free(&n->agent);
 	return true;
+}
+
+/* Does the directory say nothing of anybody?  An entry that is no good (4.3.5) is one person's, or list's, alone. */
+static bool
+groups_nobody(const struct verdict *v)
+{
+	return v->subject != 3 || v->detail != 5;
 }
 
 #define GROUPS_CLASS "(|(objectClass=inetMailGroup)(objectClass=mailGroup))"
@@ -145,7 +152,7 @@ groups_domain(void *arg, const struct dir_answer *a)
 	char *base;
 
 	if (a->v.kind == TEMP) {
-		login_groups_failed(n, a->v.text);
+		login_groups_failed(n, a->v.text, groups_nobody(&a->v));
 		return;
 	}
 	base = groups_dn_key(a->domain ? a->domain->base : S(""));
@@ -262,7 +269,7 @@ groups_urls_answered(void *arg, const struct dir_outcome *o)
 	if (groups_away(n, o))
 		return;
 	if (o->result != DIR_R_OK) {
-		login_groups_failed(n, o->why);
+		login_groups_failed(n, o->why, true);
 		return;
 	}
 	groups_urls_forget(n);
@@ -303,7 +310,7 @@ groups_lists_answered(void *arg, const struct dir_outcome *o)
 	if (groups_away(n, o))
 		return;
 	if (o->result != DIR_R_OK) {
-		login_groups_failed(n, o->why);
+		login_groups_failed(n, o->why, false);
 		return;
 	}
 	for (size_t i = 0; i < o->n; i++)
@@ -343,7 +350,7 @@ groups_entry(void *arg, const struct dir_answer *a)
 	const struct dir_user *u = a->v.kind == OK ? a->user : NULL;
 
 	if (a->v.kind == TEMP) {
-		login_groups_failed(n, a->v.text);
+		login_groups_failed(n, a->v.text, groups_nobody(&a->v));
 		return;
 	}
 	if (!u || !slice_eq(u->account, slice(n->now->account, n->now->n))) {

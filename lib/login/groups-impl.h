@@ -66,9 +66,9 @@ struct login_grouper {
 /* groups.c */
 bool login_groups_fresh(const struct login_grouper *n,
     uint64_t at); /* as old as ldap.cache_age lets it be */
-/* The turn is over: what was found is known from now on, or nothing could be. */
+/* The turn is over: what was found is known from now on, or nothing could be; `away`: of nobody. */
 void login_groups_settle(struct login_grouper *n);
-void login_groups_failed(struct login_grouper *n, const char *why);
+void login_groups_failed(struct login_grouper *n, const char *why, bool away);
 
 /* groups-ask.c: the turn of n->now begins; one of the two follows. */
 void login_groups_ask(struct login_grouper *n);

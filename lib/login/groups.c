@@ -72,6 +72,15 @@ groups_drop(struct login_groups *g)
 	mem_release(g);
 }
 
+/* Now, so that nobody has been asked about later. */
+static void
+groups_asked(struct login_groups *g)
+{
+	list_remove(&g->link);
+	list_push(&g->of->all, &g->link);
+	g->asked_ms = loop_now(g->of->door->loop);
+}
+
 /* ---- the end of a turn ----------------------------------------------------------------------------- */
 
 static void
@@ -167,23 +176,32 @@ groups_complain(struct login_grouper *n, const char *why)
 	log_event(LOG_WARN, "groups_away", "error=%s", log_str(why));
 }
 
-/* Nothing can be known now: who waits goes on, with what was known. */
-void
-login_groups_failed(struct login_grouper *n, const char *why)
+/* Nothing of it can be known now: what was known may be too old by now. */
+static void
+groups_expire(struct login_groups *g)
 {
-	struct login_groups *g = n->now, *other;
-	uint64_t now = loop_now(n->door->loop);
+	struct login_grouper *n = g->of;
+
+	if (g->unsure || loop_now(n->door->loop) - g->known_ms < GROUPS_KEEP_MS)
+		return;
+	mem_free(&g->names);
+	g->unsure = true;
+	if (n->changed)
+		n->changed(n->arg, slice(g->account, g->n));
+}
+
+/* Who waits goes on, with what was known: for this account, or, when nobody's can be asked for, for all. */
+void
+login_groups_failed(struct login_grouper *n, const char *why, bool away)
+{
+	struct login_groups *other;
 
 	groups_complain(n, why);
-	if (!g->unsure && now - g->known_ms >= GROUPS_KEEP_MS) {
-		mem_free(&g->names);
-		g->unsure = true;
-		if (n->changed)
-			n->changed(n->arg, slice(g->account, g->n));
-	}
-	while ((other = list_first(&n->urgent, struct login_groups, turn))) {
+	groups_expire(n->now);
+	while (away && (other = list_first(&n->urgent, struct login_groups, turn))) {
 		list_remove(&other->turn);
-		other->asked_ms = now;
+		groups_asked(other);
+		groups_expire(other);
 		groups_tell(other);
 	}
 	groups_over(n);
@@ -201,10 +219,8 @@ groups_next(struct login_grouper *n)
 	if (!g || n->now)
 		return;
 	list_remove(&g->turn);
-	list_remove(&g->link);
-	list_push(&n->all, &g->link);
 	n->now = g;
-	g->asked_ms = loop_now(n->door->loop);
+	groups_asked(g);
 	login_groups_ask(n);
 }
 
