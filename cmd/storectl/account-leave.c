@@ -104,7 +104,7 @@ account_leave(struct asking *ask, const char *const *names, size_t n, const char
 	if (n)
 		(void)store_conf_partitions(leaving_partition, &l);
 	one = (const void *)l.list.p;
-	for (size_t i = 0; i < l.list.n / sizeof(*one); i++) {
+	for (size_t i = 0; i < l.list.n / sizeof(*one) && rc != EX_UNAVAILABLE; i++) {
 		store_leave_start(ask->client, one[i].mailbox, slice_str(one[i].name),
 		    slice_str(to), &ask->op, asking_done, ask);
 		if (asking_try(ask) ||

@@ -31,6 +31,7 @@ static const char *const state_names[] = { "ok", "gone", "deleted", "renamed", "
 struct orphan {
 	char *name, *partition, *to;
 	enum orphan_state state;
+	bool due; /* it is to be deleted */
 	uint64_t id, messages, bytes;
 	uint32_t since;    /* unix seconds */
 	uint32_t moved_at; /* the same: storectl move has moved it */
@@ -40,7 +41,7 @@ struct orphan_run {
 	struct asking ask;
 	struct dir *dir;
 	struct buf list; /* struct orphan */
-	struct buf left; /* const char *: who has been deleted, and is nowhere else */
+	struct buf left; /* const char *: who is to be deleted, and is nowhere else */
 	uint64_t accounts, known, purged;
 	/* of the one that is asked for */
 	struct orphan now;
@@ -175,25 +176,34 @@ orphan_treat(struct orphan_run *r, struct orphan *o)
 
 	if (rc == 0 && o->state != ORPHAN_NOT)
 		orphan_say(r, o);
-	if (rc == 0 && since && run->purge_days >= 0 && !run->dry &&
-	    clock_now() - since >= (int64_t)run->purge_days * DAY) {
-		if ((rc = account_erase(run, &r->ask, o->name, o->id)) != 0)
-			return rc;
-		if (o->state != ORPHAN_ELSEWHERE)
-			buf_add(&r->left, &o->name, sizeof(o->name));
+	o->due = rc == 0 && since && run->purge_days >= 0 && !run->dry &&
+	    clock_now() - since >= (int64_t)run->purge_days * DAY;
+	if (o->due && o->state != ORPHAN_ELSEWHERE)
+		buf_add(&r->left, &o->name, sizeof(o->name));
+	return rc;
+}
+
+static int
+orphan_purge(struct orphan_run *r, const struct orphan *o)
+{
+	int rc = account_erase(r->run, &r->ask, o->name, o->id);
+
+	if (rc == 0) {
 		r->purged++;
 		log_event(LOG_INFO, "account_purged", "account=%s state=%s since=%u",
-		    log_str(o->name), state_names[o->state], since);
+		    log_str(o->name), state_names[o->state], orphan_since(o));
 	}
 	return rc;
 }
 
+/* First what they have in mailboxes of others: a run that is cut off behind that finds them again, and the next one does
+ * the rest.  One that cannot be treated keeps no other from it, unless stored is away. */
 static int
 orphans_treat(struct orphan_run *r)
 {
 	struct orphan *o = (void *)r->list.p;
 	size_t n = r->list.n / sizeof(*o);
-	int rc = 0;
+	int rc = 0, one;
 
 	if (r->accounts && !r->known) {
 		fprintf(stderr,
@@ -201,18 +211,16 @@ orphans_treat(struct orphan_run *r)
 		    "done\n");
 		return EX_CONFIG;
 	}
-	/* One that cannot be treated keeps no other from it, unless stored is away. */
-	for (size_t i = 0; i < n && rc != EX_UNAVAILABLE; i++) {
-		int one = orphan_treat(r, &o[i]);
-
+	for (size_t i = 0; i < n && rc != EX_UNAVAILABLE; i++)
+		rc = (one = orphan_treat(r, &o[i])) ? one : rc;
+	if (r->left.n && rc != EX_UNAVAILABLE) {
+		one =
+		    account_leave(&r->ask, (const void *)r->left.p, r->left.n / sizeof(char *), "");
 		rc = one ? one : rc;
 	}
-	if (r->left.n && rc != EX_UNAVAILABLE) {
-		int left =
-		    account_leave(&r->ask, (const void *)r->left.p, r->left.n / sizeof(char *), "");
-
-		rc = rc ? rc : left;
-	}
+	for (size_t i = 0; i < n && rc != EX_UNAVAILABLE; i++)
+		if (o[i].due)
+			rc = (one = orphan_purge(r, &o[i])) ? one : rc;
 	return rc;
 }
 

@@ -345,7 +345,7 @@ account_delete(struct account_run *run)
 {
 	struct asking ask;
 	uint64_t id;
-	int rc;
+	int rc, left;
 
 	id = account_id(run->account, true, &rc);
 	if (!id && rc != EX_NOUSER)
@@ -353,10 +353,8 @@ account_delete(struct account_run *run)
 	asking_open(&ask);
 	if (id)
 		rc = account_erase(run, &ask, run->account, id);
-	if (!id) /* it has been: what may be left */
-		(void)!account_leave(&ask, &run->account, 1, "");
-	else if (rc == 0)
-		rc = account_leave(&ask, &run->account, 1, "");
+	if (rc == 0 || !id) /* none: it has been, and something may be left */
+		rc = (left = account_leave(&ask, &run->account, 1, "")) ? left : rc;
 	asking_close(&ask);
 	return rc;
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """storectl account: who has mail here and who came last, an account that gets another login, one that is deleted, and
 those whose entry the directory has not any more."""
-import json, poplib, subprocess
+import json, os, poplib, subprocess
 import tm
 from imapraw import Raw
 
@@ -171,6 +171,9 @@ is_((row(5)["orphan_since"], bool(row(4))), (None, True), "nothing is deleted wi
 is_(found("--purge-after", "0"), [(NAME[4], "gone")], "what is due")
 is_((row(4), bool(row(5))), (None, True), "is deleted, and nobody else")
 is_([l for l in b.ok("GETACL Sent") if sb.user(4).encode() in l], [], "and has no rights any more")
+with open(os.path.join(sb.env["RUNDIR"], "stored.log"), errors="replace") as f:
+    log = [l for l in f if f"login={NAME[4]}" in l or f"account={NAME[4]} " in l]
+is_([("ev=store_leave" in l, "state=erased" in l) for l in log][-2:], [(True, False), (False, True)], "which go first: a run that is cut off finds the account again") or tm.diag("".join(log))
 ok(ldap(f"dn: {dn(sb.user(5))}", "changetype: modify", "replace: inetUserStatus", "inetUserStatus: deleted"), "another is deleted")
 sb.kill("slapd")
 r = storectl("account", "orphans", "--purge-after", "0")
