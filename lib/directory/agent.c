@@ -388,12 +388,12 @@ dir_agent_up(const struct dir_agent *a)
 /* ---- life -------------------------------------------------------------------------------- */
 
 struct dir_agent *
-dir_agent_new(struct dir *d, const char *dn, const char *password)
+dir_agent_reader(struct dir *d, const char *dn, const char *password)
 {
 	struct dir_agent *a = mem_new(sizeof(*a));
 
 	a->magic = AGENT_MAGIC;
-	a->dir = dir_provider(d);
+	a->dir = d;
 	list_push(&a->dir->agents, &a->link);
 	a->dn = mem_str(dn ? dn : "");
 	a->external = !password;
@@ -401,6 +401,12 @@ dir_agent_new(struct dir *d, const char *dn, const char *password)
 	later_init(&a->later);
 	timer_init(&a->timer, a->dir->loop, agent_on_timer);
 	return a;
+}
+
+struct dir_agent *
+dir_agent_new(struct dir *d, const char *dn, const char *password)
+{
+	return dir_agent_reader(dir_provider(d), dn, password);
 }
 
 struct dir_agent *

@@ -18,6 +18,8 @@ struct dir *dir_new_idle(struct loop *l);
 struct dir *dir_new_at(struct loop *l, char ***urls);
 /* At the servers of ldap.provider, or those of d.  dn and password are copied; a NULL password: SASL EXTERNAL.  Connects with the first job. */
 struct dir_agent *dir_agent_new(struct dir *d, const char *dn, const char *password);
+/* The same at those of d: for who changes nothing. */
+struct dir_agent *dir_agent_reader(struct dir *d, const char *dn, const char *password);
 /* Another one, of the same servers. */
 struct dir_agent *dir_agent_other(struct dir_agent *a, const char *dn, const char *password);
 /* Before d.  A job that is on its way is dropped: its `done` is not called. */

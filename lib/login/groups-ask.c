@@ -62,7 +62,7 @@ groups_ask(struct login_grouper *n, const char *dn, enum dir_scope scope, const 
 		.page = page };
 
 	if (!n->agent)
-		n->agent = dir_agent_new(n->door->dir, shared.ldap_bind_dn,
+		n->agent = dir_agent_reader(n->door->dir, shared.ldap_bind_dn,
 		    shared.ldap_bind ? NULL : shared.ldap_password);
 	dir_agent_start(n->agent, &job, &n->op, done, n);
 }

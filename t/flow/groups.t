@@ -8,8 +8,9 @@ from imapraw import Raw
 from jmapraw import Jmap
 
 tm.need("ldapadd", "ldapmodify")
+# Where changes are made nobody answers: reading needs none of that.
 sb = tm.Sandbox("--users", "5", "--without", "lmtpd", "--without", "jobctl", "--without", "smtp-relay", "--without", "pop3d", "--without", "mmpd",
-                "--set", "imapd.workers=1", "--set", "tiermail.ldap.cache_age=0", "--set", "stored.share_seen=yes")
+                "--set", "imapd.workers=1", "--set", "tiermail.ldap.cache_age=0", "--set", "tiermail.ldap.provider=ldap://127.0.0.1:1", "--set", "stored.share_seen=yes")
 one, two, three, four, five = (sb.user(n) for n in (1, 2, 3, 4, 5))
 D, BASE = sb.domain, sb.env["LDAP_BASE"]
 W = f"Shared Folders/User/{one}/work"
