@@ -430,6 +430,10 @@ imap_date(struct imap_in *in, int32_t *days)
 	return true;
 }
 
+/* Of the years that four digits write, in UTC: others no file is dated, and a zone can lead to them. */
+#define DATE_FIRST INT64_C(-62167219200)
+#define DATE_LAST  INT64_C(253402300799)
+
 /* DQUOTE date-day-fixed "-" date-month "-" date-year SP time SP zone DQUOTE */
 bool
 imap_date_time(struct imap_in *in, int64_t *at, int *zone_min)
@@ -452,6 +456,8 @@ imap_date_time(struct imap_in *in, int64_t *at, int *zone_min)
 		return imap_args_fail(in, "Bad date-time");
 	*zone_min = sign * (zh * 60 + zm);
 	*at = (int64_t)days * 86400 + h * 3600 + m * 60 + sec - *zone_min * 60;
+	if (*at < DATE_FIRST || *at > DATE_LAST)
+		return imap_args_fail(in, "Bad date-time");
 	return true;
 }
 

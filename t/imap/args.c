@@ -91,6 +91,14 @@ dates(void)
 	is(text, "\" 1-Jan-1970 00:00:00 +0000\"", "the epoch, with nothing known");
 	i = in("\"1-Jan-2026 00:00:00\"");
 	ok(!imap_date_time(&i, &at, &zone), "zone is needed");
+	i = in("\"31-Dec-9999 23:59:59 +0000\"");
+	ok(imap_date_time(&i, &at, &zone), "the last second");
+	i = in("\"31-Dec-9999 23:59:59 -0001\"");
+	ok(!imap_date_time(&i, &at, &zone), "none is behind it, in any zone");
+	i = in("\" 1-Jan-0000 00:00:00 +0000\"");
+	ok(imap_date_time(&i, &at, &zone), "the first");
+	i = in("\" 1-Jan-0000 00:00:00 +0001\"");
+	ok(!imap_date_time(&i, &at, &zone), "nor before it");
 }
 
 static void
