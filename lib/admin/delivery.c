@@ -3,8 +3,9 @@
  * Called by the table of verbs.  Owns the question, which a thread of the pool has while it reads.  Can fail: no logs
  * here.  Must stay true: who administers everything sees all; anybody else names an organisation that he administers,
  * and sees messages that one of its users has sent, being logged in, or that came for one of its addresses: of the
- * latter its own recipients, and of no message anything but what a table of fields lets out.  Who the sender of an
- * envelope claims to be shows nobody anything. */
+ * latter its own recipients, of the former those that the sender has named, too, but not who is behind another's list
+ * or forwarding; and of no message anything but what a table of fields lets out.  Who the sender of an envelope claims
+ * to be shows nobody anything. */
 #include <string.h>
 
 #include "admin/admin-impl.h"
@@ -27,6 +28,10 @@ struct delivery {
 	struct op op;
 	const struct admin_org *org; /* NULL: of everything */
 	struct buf value;
+
+	/* of the message that is told */
+	struct follow_outcomes outcomes;
+	bool sent; /* by one of the organisation's users */
 };
 
 /* ---- the thread ------------------------------------------------------------------------------------- */
@@ -86,6 +91,30 @@ delivery_sent(struct delivery *d, const struct follow_story *s)
 	    (l && logline_get(l, "user", &d->value) && delivery_own(d, buf_get(&d->value)));
 }
 
+/* A member of a list, or where somebody's mail goes on to, is known to those that it is of. */
+static bool
+delivery_shows(const struct delivery *d, struct slice to)
+{
+	const struct follow_outcome *x;
+
+	if (delivery_own(d, to))
+		return true;
+	x = d->sent ? follow_outcome_find(&d->outcomes, to) : NULL;
+	return x && x->named;
+}
+
+/* Of a message nobody of whose is the organisation's, nothing. */
+static bool
+delivery_concerns(const struct delivery *d)
+{
+	struct follow_outcome *x;
+	bool own = d->sent;
+
+	list_each(x, &d->outcomes.list, struct follow_outcome,
+	    link) own |= delivery_own(d, slice_str(x->to));
+	return own;
+}
+
 /* ---- telling ------------------------------------------------------------------------------------------ */
 
 static void
@@ -97,7 +126,7 @@ delivery_field(struct admin_telling *t, struct delivery *d, const struct logline
 }
 
 static void
-delivery_message(struct delivery *d, const struct follow_story *s, bool sent)
+delivery_message(struct delivery *d, const struct follow_story *s)
 {
 	struct admin_telling t = { .a = d->a };
 	const struct logline *l = delivery_queued(s);
@@ -112,7 +141,7 @@ delivery_message(struct delivery *d, const struct follow_story *s, bool sent)
 		delivery_field(&t, d, l, "from", "from");
 		delivery_field(&t, d, l, "msgid", "message-id");
 		delivery_field(&t, d, l, "size", "size");
-		if (sent) {
+		if (d->sent) {
 			delivery_field(&t, d, l, "user", "user");
 			delivery_field(&t, d, l, "peer", "peer");
 		}
@@ -121,42 +150,54 @@ delivery_message(struct delivery *d, const struct follow_story *s, bool sent)
 }
 
 static void
-delivery_recipients(struct delivery *d, const struct follow_story *s, bool sent)
+delivery_recipient(struct delivery *d, const char *id, const char *to, enum follow_state state,
+    const char *text)
 {
-	struct follow_outcomes o;
-	struct follow_outcome *x;
+	struct admin_telling t = { .a = d->a };
 
-	follow_outcomes_of(s, &o);
-	list_each(x, &o.list, struct follow_outcome, link)
-	{
-		struct admin_telling t = { .a = d->a };
-
-		if (!sent && !delivery_own(d, slice_str(x->to)))
-			continue;
-		admin_tell_add(&t, "id", slice_str(s->id));
-		admin_tell_add(&t, "to", slice_str(x->to));
-		admin_tell_add(&t, "state", slice_str(follow_state_name(x->state)));
-		admin_tell_add(&t, "text", slice_str(x->text));
-		admin_tell_end(&t, "recipient");
-	}
-	follow_outcomes_fini(&o);
+	admin_tell_add(&t, "id", slice_str(id));
+	admin_tell_add(&t, "to", slice_str(to));
+	admin_tell_add(&t, "state", slice_str(follow_state_name(state)));
+	admin_tell_add(&t, "text", slice_str(text));
+	admin_tell_end(&t, "recipient");
+	admin_breathe(d->a);
 }
 
-/* Events that are told, and whether they are of one recipient, whom `to` names. */
+/* In the place of those who are behind an address that the sender has named, this address, once. */
+static void
+delivery_recipients(struct delivery *d, const struct follow_story *s)
+{
+	struct map told = { 0 };
+	struct follow_outcome *x;
+
+	list_each(x, &d->outcomes.list, struct follow_outcome, link)
+	{
+		if (delivery_shows(d, slice_str(x->to))) {
+			delivery_recipient(d, s->id, x->to, x->state, x->text);
+		} else if (d->sent && x->behind && !map_get(&told, slice_str(x->behind)) &&
+		    !follow_outcome_find(&d->outcomes, slice_str(x->behind))) {
+			(void)map_put(&told, slice_str(x->behind), x);
+			delivery_recipient(d, s->id, x->behind, FOLLOW_SPLIT, "");
+		}
+	}
+	map_fini(&told);
+}
+
+/* Events that are told, and whom `to` of them names. */
 static const struct {
 	const char *event;
-	bool to;
+	enum { TO_NOBODY, TO_RECIPIENT, TO_SENDER } to;
 } delivery_events[] = {
-	{ "queued", false },
-	{ "requeue", false },
-	{ "hold", false },
-	{ "release", false },
-	{ "delete", false },
-	{ "rcpt", true },
-	{ "deliver", true },
-	{ "reject", true },
-	{ "expanded", true },
-	{ "report", true },
+	{ "queued", TO_NOBODY },
+	{ "requeue", TO_NOBODY },
+	{ "hold", TO_NOBODY },
+	{ "release", TO_NOBODY },
+	{ "delete", TO_NOBODY },
+	{ "rcpt", TO_RECIPIENT },
+	{ "deliver", TO_RECIPIENT },
+	{ "reject", TO_RECIPIENT },
+	{ "expanded", TO_RECIPIENT },
+	{ "report", TO_SENDER },
 };
 /* Their fields; whole: for who administers everything. */
 static const struct {
@@ -176,18 +217,19 @@ static const struct {
 };
 
 static bool
-delivery_told(struct delivery *d, const struct logline *l, bool sent)
+delivery_told(struct delivery *d, const struct logline *l)
 {
 	for (size_t i = 0; i < NELEM(delivery_events); i++)
 		if (slice_eq(l->event, slice_str(delivery_events[i].event)))
-			return !delivery_events[i].to ||
+			return delivery_events[i].to == TO_NOBODY ||
 			    (logline_get(l, "to", &d->value) &&
-				(sent || delivery_own(d, buf_get(&d->value))));
+				(delivery_shows(d, buf_get(&d->value)) ||
+				    (d->sent && delivery_events[i].to == TO_SENDER)));
 	return false;
 }
 
 static void
-delivery_steps(struct delivery *d, const struct follow_story *s, bool sent)
+delivery_steps(struct delivery *d, const struct follow_story *s)
 {
 	struct follow_event *e;
 
@@ -195,7 +237,8 @@ delivery_steps(struct delivery *d, const struct follow_story *s, bool sent)
 	{
 		struct admin_telling t = { .a = d->a };
 
-		if (!delivery_told(d, &e->line, sent))
+		admin_breathe(d->a);
+		if (!delivery_told(d, &e->line))
 			continue;
 		admin_tell_add(&t, "id", slice_str(s->id));
 		admin_tell_add(&t, "at", slice_str(e->ts));
@@ -211,18 +254,12 @@ delivery_steps(struct delivery *d, const struct follow_story *s, bool sent)
 	}
 }
 
-/* Of a message nobody of whose is the organisation's, nothing. */
-static bool
-delivery_concerns(struct delivery *d, const struct follow_story *s, bool sent)
+static void
+delivery_story(struct delivery *d, const struct follow_story *s)
 {
-	struct follow_outcomes o;
-	struct follow_outcome *x;
-	bool own = sent;
-
-	follow_outcomes_of(s, &o);
-	list_each(x, &o.list, struct follow_outcome, link) own |= delivery_own(d, slice_str(x->to));
-	follow_outcomes_fini(&o);
-	return own;
+	delivery_message(d, s);
+	delivery_recipients(d, s);
+	delivery_steps(d, s);
 }
 
 static void
@@ -235,18 +272,14 @@ delivery_tell(struct delivery *d, size_t limit)
 
 	list_each(s, follow_stories(d->follow), struct follow_story, link)
 	{
-		bool sent = delivery_sent(d, s);
-
-		if (s->session || s->nevents == 0 || !delivery_concerns(d, s, sent))
+		if (more || s->session || s->nevents == 0)
 			continue;
-		if (n++ == limit) {
-			more = true;
-			break;
-		}
-		delivery_message(d, s, sent);
-		delivery_recipients(d, s, sent);
-		delivery_steps(d, s, sent);
-		admin_breathe(d->a);
+		follow_outcomes_of(s, &d->outcomes);
+		d->sent = delivery_sent(d, s);
+		if (delivery_concerns(d) && !(more = n++ == limit))
+			delivery_story(d, s);
+		follow_outcomes_fini(&d->outcomes);
+		admin_breathe(d->a); /* those of others, too, take their time */
 	}
 	if (!more && !follow_missing(d->follow))
 		return;

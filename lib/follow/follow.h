@@ -69,6 +69,8 @@ struct follow_outcome {
 	char *to, *key; /* key: in small letters */
 	enum follow_state state;
 	char *text; /* the last words about it, or "" */
+	bool named; /* whoever sent it has named it */
+	char *behind; /* ... or this address, by which it came: a list, or one that forwards; or NULL */
 };
 struct follow_outcomes {
 	struct list list; /* in the order of their first line */
@@ -77,5 +79,7 @@ struct follow_outcomes {
 };
 const char *follow_state_name(enum follow_state s);
 void follow_outcomes_of(const struct follow_story *s, struct follow_outcomes *o);
+/* Of this address, in any case of its letters; NULL: there is none. */
+struct follow_outcome *follow_outcome_find(const struct follow_outcomes *o, struct slice to);
 void follow_outcomes_fini(struct follow_outcomes *o);
 #endif

@@ -24,14 +24,22 @@ follow_state_name(enum follow_state s)
 	return names[s];
 }
 
-static struct follow_outcome *
-outcome_get(struct follow_outcomes *o, struct slice to)
+static char *
+outcome_key(struct slice to)
 {
 	char *key = mem_strn(to.p, to.n);
-	struct follow_outcome *x;
 
 	for (char *c = key; *c; c++)
 		*c = ascii_lower(*c);
+	return key;
+}
+
+static struct follow_outcome *
+outcome_get(struct follow_outcomes *o, struct slice to)
+{
+	char *key = outcome_key(to);
+	struct follow_outcome *x;
+
 	if ((x = map_get(&o->by_key, slice_str(key)))) {
 		mem_free(&key);
 		return x;
@@ -75,6 +83,18 @@ outcome_tried(const struct logline *l, struct buf *b)
 						      FOLLOW_QUEUED;
 }
 
+/* As RCPT named it, or by an address that stands for it. */
+static void
+outcome_named(struct follow_outcome *x, const struct logline *l, struct buf *b)
+{
+	if (slice_eq(l->event, S("deliver")) || !slice_eq(l->who, S("smtp-relay")))
+		return;
+	if (!logline_get(l, "forwarded", b) || !b->n)
+		x->named = true;
+	else if (!x->behind)
+		x->behind = mem_strn(b->p, b->n);
+}
+
 static void
 outcome_line(struct follow_outcomes *o, const struct logline *l, struct buf *b)
 {
@@ -85,6 +105,8 @@ outcome_line(struct follow_outcomes *o, const struct logline *l, struct buf *b)
 	    (slice_eq(l->event, S("rcpt")) || slice_eq(l->event, S("deliver")) ||
 		slice_eq(l->event, S("expanded")) || slice_eq(l->event, S("reject"))))
 		x = outcome_get(o, buf_get(b));
+	if (x)
+		outcome_named(x, l, b);
 	if (x && slice_eq(l->event, S("reject")))
 		outcome_set(x, FOLLOW_REFUSED, l, b);
 	else if (x && slice_eq(l->event, S("expanded")))
@@ -111,6 +133,16 @@ follow_outcomes_of(const struct follow_story *s, struct follow_outcomes *o)
 	buf_fini(&b);
 }
 
+struct follow_outcome *
+follow_outcome_find(const struct follow_outcomes *o, struct slice to)
+{
+	char *key = outcome_key(to);
+	struct follow_outcome *x = map_get(&o->by_key, slice_str(key));
+
+	mem_free(&key);
+	return x;
+}
+
 void
 follow_outcomes_fini(struct follow_outcomes *o)
 {
@@ -121,6 +153,7 @@ follow_outcomes_fini(struct follow_outcomes *o)
 		mem_free(&x->to);
 		mem_free(&x->key);
 		mem_free(&x->text);
+		mem_free(&x->behind);
 		mem_free(&x);
 	}
 	map_fini(&o->by_key);

@@ -100,6 +100,25 @@ for q in ("<forged@outside.test>", f"from={U1} to={X} msgid=forged@outside.test"
 tm.is_([find(X, who=ADMIN, org=O)[0], find(X, who=ADMIN)[0], find(X, who=f"desk@{D}", org=D)[0], find(U1, who=U1, org=D)[0], find(U1, who=U1)[0]], [404, 403, 403, 404, 403],
        "another organisation, everything, the help desk, a user: nothing")
 
+# ---- who is behind a list and a forwarding of others
+for a in (("POST", "orgs", {"name": "three.test"}), ("POST", "users", {"name": "y@three.test", "password": sb.password}), ("POST", "users", {"name": "z@three.test", "password": sb.password}),
+          ("POST", "users", {"name": f"away@{O}", "forward": ["z@three.test"], "delivery": ["forward"]}), ("POST", "groups", {"name": f"team@{O}", "member": [X], "external": ["y@three.test"]})):
+    status, said = ask(*a)
+    assert status in (200, 201), (a, said)
+send(U1, [f"team@{O}", f"away@{O}", U2], "behind@here.test", user=U1)
+LEGS = sorted([X, "y@three.test", "z@three.test", U2])
+
+
+def behind(**whose):
+    return sorted((r["to"], r["state"]) for r in find("<behind@here.test>", **whose)[1].get("behind@here.test", {"recipient": []})["recipient"])
+
+
+tm.wait_for(lambda: behind() == [(to, "delivered") for to in LEGS], what="each leg")
+tm.is_(behind(who=ADMIN, org=D), sorted([(f"team@{O}", "expanded"), (f"away@{O}", "expanded"), (U2, "delivered")]), "of what a user has sent, those that he has named, and nobody behind them")
+text = json.dumps(find("<behind@here.test>", who=ADMIN, org=D)[1])
+tm.ok("three.test" not in text and X not in text, "nor in a step") or tm.diag(text)
+tm.is_([behind(who=BOSS, org=O), behind(who="admin", org="three.test")], [[(X, "delivered")], [("y@three.test", "delivered"), ("z@three.test", "delivered")]], "who is of it, to whose it is")
+
 out = sb.tool("diradm", "-j", "delivery", "list", "", "<sent@here.test>")
 tm.ok(out.returncode == 0 and '"state":"delivered"' in out.stdout and U2 in out.stdout, "diradm: the same") or tm.diag(out)
 tm.done()
