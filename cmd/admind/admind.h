@@ -36,6 +36,7 @@ struct admind {
 	struct list sessions, agents, pages;
 	size_t nsessions, nagents, npages;
 	size_t working; /* verbs that run */
+	struct list turns;
 };
 extern struct admind admind;
 
@@ -164,6 +165,16 @@ void admind_page_close(void);
 void admind_jobs_start(void);
 void admind_jobs_soon(void); /* there may be one; also in a fiber */
 void admind_jobs_stop(void);
+
+/* ---- turn.c: what runs for each person. */
+struct admind_turn {
+	struct list link; /* admind.turns */
+	const char *account;
+};
+void admind_turn_init(struct admind_turn *t);
+/* False: as much runs for this person as may.  `account` lives until admind_turn_over. */
+bool admind_turn_take(struct admind_turn *t, const char *account) MUSTCHECK;
+void admind_turn_over(struct admind_turn *t);
 
 /* ---- work.c */
 struct admind_ask {

@@ -43,6 +43,7 @@ admind_start(struct loop *l)
 	list_init(&admind.sessions);
 	list_init(&admind.agents);
 	list_init(&admind.pages);
+	list_init(&admind.turns);
 	admit_open(shared.rundir, &admind_admit);
 	admind.dir = dir_new(l);
 	dir_metric(admind.dir, M_DIRECTORY);

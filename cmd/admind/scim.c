@@ -20,6 +20,7 @@ struct scim_work {
 	uint32_t magic;
 	struct admind_session *session; /* NULL: it has gone */
 	struct scim_run run;
+	struct admind_turn turn;
 	struct scim_request request;
 	struct scim_answer answer;
 	bool bulk, starting, over;
@@ -164,6 +165,7 @@ scim_known(struct admind_session *s, struct slice what, struct slice id, struct 
 static void
 scim_work_free(struct scim_work *w)
 {
+	admind_turn_over(&w->turn);
 	admind_agent_give(&w->run.agent);
 	arena_wipe(&w->run.memory); /* a password may have been there */
 	admind_scim_answer_fini(&w->answer);
@@ -278,6 +280,11 @@ scim_work_start(struct scim_work *w)
 	struct admind_session *s = w->session;
 	enum http_next next;
 
+	if (!admind_turn_take(&w->turn, w->account)) {
+		scim_work_free(w);
+		return admind_scim_problem(s, 429, NULL,
+		    "What this person has begun is not over yet; try again soon.");
+	}
 	w->run.agent = admind_agent_take();
 	if (!w->run.agent && admind_page_end_oldest())
 		w->run.agent = admind_agent_take();
@@ -377,6 +384,7 @@ scim_work_new(struct admind_session *s, struct slice tenant, struct slice base)
 		     none = http_head_value(h, S("If-None-Match"));
 
 	w->magic = SCIM_WORK_MAGIC;
+	admind_turn_init(&w->turn);
 	w->session = s;
 	w->began_us = clock_mono_us();
 	w->account = mem_str(s->account);

@@ -24,6 +24,7 @@ struct admind_work {
 	struct admin_problem problem;
 	struct admind_agent *agent;
 	struct admind_page *page; /* of a list */
+	struct admind_turn turn;
 	char *account, *as, peer[ADDR_TEXT];
 	struct buf out;     /* records, separated by commas */
 	struct buf version; /* of the first */
@@ -48,6 +49,7 @@ admind_ask_fini(struct admind_ask *ask)
 static void
 work_free(struct admind_work *w)
 {
+	admind_turn_over(&w->turn);
 	admind_page_free(&w->page);
 	admind_agent_give(&w->agent);
 	admind_ask_fini(&w->ask);
@@ -229,12 +231,25 @@ admind_work_forget(struct admind_session *s)
 		op_cancel(&s->http.op);
 }
 
+/* Why it does not run. */
+static enum http_next
+work_refuse(struct admind_session *s, const char *why)
+{
+	if (strcmp(why, "page") == 0)
+		return admind_problem(s, 410, "page", "This list has ended; begin it anew.");
+	if (strcmp(why, "limit") == 0)
+		return admind_problem(s, 429, "limit",
+		    "What this person has begun is not over yet; try again soon.");
+	return admind_problem(s, 503, "busy", "Too much is going on; try again soon.");
+}
+
 static struct admind_work *
 work_new(struct admind_session *s, struct admind_ask *ask)
 {
 	struct admind_work *w = mem_new(sizeof(*w));
 
 	w->magic = WORK_MAGIC;
+	admind_turn_init(&w->turn);
 	w->session = s;
 	w->ask = *ask;
 	*ask = (struct admind_ask){ .verb = NULL };
@@ -264,6 +279,8 @@ work_new(struct admind_session *s, struct admind_ask *ask)
 static const char *
 work_connect(struct admind_work *w)
 {
+	if (!admind_turn_take(&w->turn, w->account))
+		return "limit";
 	if (*w->ask.page) {
 		w->page = admind_page_take(slice_str(w->ask.page), w->account, w->ask.what);
 		if (!w->page)
@@ -300,13 +317,9 @@ admind_work_start(struct admind_session *s, struct admind_ask *ask)
 	enum http_next next;
 
 	if (why) {
-		bool late = strcmp(why, "page") == 0;
-
 		w->session = NULL;
 		work_free(w);
-		return late ?
-		    admind_problem(s, 410, "page", "This list has ended; begin it anew.") :
-		    admind_problem(s, 503, "busy", "Too much is going on; try again soon.");
+		return work_refuse(s, why);
 	}
 	admind.working++;
 	w->starting = true;

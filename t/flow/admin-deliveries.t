@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What became of messages, by admind: found in the logs by whatever is known of them; who administers one organisation
 sees its own users' messages and recipients, and of others not even that they are there."""
-import base64, http.client, json, os, ssl, sys, urllib.parse
+import base64, http.client, json, os, socket, ssl, sys, urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tm
@@ -121,4 +121,33 @@ tm.is_([behind(who=BOSS, org=O), behind(who="admin", org="three.test")], [[(X, "
 
 out = sb.tool("diradm", "-j", "delivery", "list", "", "<sent@here.test>")
 tm.ok(out.returncode == 0 and '"state":"delivered"' in out.stdout and U2 in out.stdout, "diradm: the same") or tm.diag(out)
+
+# ---- who asks and leaves, again and again, has no more turns than who waits
+LONG = f"{LOGS}/long.log"
+with open(LONG, "w") as f:
+    f.truncate(1 << 42)                             # nothing at all, for as long as anybody reads
+working = lambda: int(sb.tool("tmctl", "-d", "admind", "status").stdout.split("working=")[1].split()[0])
+
+
+def leave():
+    """What is answered before that takes long, b"" for nothing; and nobody waits any more."""
+    s = TLS.wrap_socket(socket.create_connection((sb.host, int(sb.env["ADMIN_PORT"])), timeout=tm.LONG), server_hostname="x")
+    before = working()
+    s.sendall((f"GET /api/v1/deliveries?q=nobody%40{O}&org={O} HTTP/1.1\r\nHost: x\r\nAuthorization: Basic " + base64.b64encode(f"{BOSS}:{sb.password}".encode()).decode() + "\r\n\r\n").encode())
+    s.settimeout(0.1)
+    said = b""
+    while not said and working() == before:
+        try:
+            said = s.recv(12)[9:]
+        except TimeoutError:
+            pass
+    s.close()
+    return said
+
+
+said = [leave() for _ in range(12)]
+tm.is_(said, [b""] * 8 + [b"429"] * 4, "eight of them go on, the others do not begin")
+tm.is_(ask("GET", "orgs")[0], 200, "and others are served")
+os.truncate(LONG, 0)
+tm.wait_for(lambda: find(X, who=BOSS, org=O)[0] == 200, what="that it is over")
 tm.done()
