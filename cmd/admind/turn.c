@@ -20,8 +20,8 @@ admind_turn_take(struct admind_turn *t, const char *account)
 	struct admind_turn *other;
 	int64_t n = 0;
 
-	list_each(other, &admind.turns, struct admind_turn,
-	    link) n += strcmp(other->account, account) == 0;
+	list_each(other, &admind.turns, struct admind_turn, link) n +=
+	    strcmp(other->account, account) == 0;
 	if (admin_conf.per_user && n >= admin_conf.per_user)
 		return false;
 	t->account = account;

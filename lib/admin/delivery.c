@@ -110,8 +110,8 @@ delivery_concerns(const struct delivery *d)
 	struct follow_outcome *x;
 	bool own = d->sent;
 
-	list_each(x, &d->outcomes.list, struct follow_outcome,
-	    link) own |= delivery_own(d, slice_str(x->to));
+	list_each(x, &d->outcomes.list, struct follow_outcome, link) own |=
+	    delivery_own(d, slice_str(x->to));
 	return own;
 }
 

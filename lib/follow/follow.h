@@ -68,9 +68,9 @@ struct follow_outcome {
 	struct list link;
 	char *to, *key; /* key: in small letters */
 	enum follow_state state;
-	char *text; /* the last words about it, or "" */
-	bool named; /* whoever sent it has named it */
-	char *behind; /* ... or this address, by which it came: a list, or one that forwards; or NULL */
+	char *text;   /* the last words about it, or "" */
+	bool named;   /* whoever sent it has named it */
+	char *behind; /* ... or this address: a list, or one that forwards; or NULL */
 };
 struct follow_outcomes {
 	struct list list; /* in the order of their first line */
