@@ -116,7 +116,10 @@ trace_over(const struct trace *t, struct slice line)
 static void
 trace_server(struct trace *t, struct slice line)
 {
-	t->secret = (t->secret && !trace_over(t, line)) || trace_asks(t, line);
+	if (t->secret && t->more && trace_over(t, line))
+		t->more--;
+	else
+		t->secret = (t->secret && !trace_over(t, line)) || trace_asks(t, line);
 }
 
 /* A secret begins with this line, whose tag, in IMAP, is that of the answer that will end it. */
@@ -125,6 +128,7 @@ trace_hide(struct trace *t, struct slice line)
 {
 	struct slice tag = { 0 };
 
+	t->more += t->secret && t->more < UINT8_MAX && strcmp(t->proto, "sieve") == 0;
 	t->secret = true;
 	if (strcmp(t->proto, "imap") == 0)
 		(void)slice_word(&line, &tag);
@@ -133,10 +137,20 @@ trace_hide(struct trace *t, struct slice line)
 		memcpy(t->tag, tag.p, t->tag_len);
 }
 
+static bool
+trace_begins(struct slice verb)
+{
+	static const char *const secret[] = { "LOGIN", "AUTHENTICATE", "AUTH", "PASS", "APOP" };
+
+	for (size_t i = 0; i < NELEM(secret); i++)
+		if (slice_ieq(verb, slice_str(secret[i])))
+			return true;
+	return false;
+}
+
 void
 trace_line_write(struct trace *t, enum trace_from from, struct slice line, struct buf *b)
 {
-	static const char *const secret[] = { "LOGIN", "AUTHENTICATE", "AUTH", "PASS", "APOP" };
 	struct slice rest, verb;
 
 	while (line.n && (line.p[line.n - 1] == '\r' || line.p[line.n - 1] == '\n'))
@@ -146,26 +160,27 @@ trace_line_write(struct trace *t, enum trace_from from, struct slice line, struc
 		buf_slice(b, line);
 		return;
 	}
+	verb = trace_verb(t, line, &rest);
 	if (t->secret || t->torn) {
+		/* A secret behind another, or what may go on behind a line whose beginning we have missed: the answer to
+		 * what was before does not end it. */
+		if (trace_begins(verb))
+			trace_hide(t, line);
+		else if (t->torn && (line.n >= TRACE_LINE || slice_ends(line, S("}"))))
+			trace_hide(t, S(""));
 		t->torn = false;
 		buf_lit(b, "(hidden)");
-		return;
-	}
-	verb = trace_verb(t, line, &rest);
-	if (verb.n == 0 && line.n >= TRACE_LINE) { /* a tag without end: who knows what follows */
+	} else if (verb.n == 0 &&
+	    line.n >= TRACE_LINE) { /* a tag without end: who knows what follows */
 		buf_lit(b, "(hidden)");
 		trace_hide(t, S(""));
-		return;
-	}
-	for (size_t i = 0; i < NELEM(secret); i++) {
-		if (!slice_ieq(verb, slice_str(secret[i])))
-			continue;
+	} else if (trace_begins(verb)) {
 		buf_slice(b, slice(line.p, (size_t)(verb.p + verb.n - line.p)));
 		buf_lit(b, " (hidden)");
 		trace_hide(t, line);
-		return;
+	} else {
+		buf_slice(b, line);
 	}
-	buf_slice(b, line);
 }
 
 static void

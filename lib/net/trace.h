@@ -23,6 +23,7 @@ struct trace {
 	bool secret;       /* the client says what nobody may see */
 	bool torn;         /* of the client's first line we may have missed the beginning */
 	uint8_t wants;     /* bits of net/trace-want.h: who else is shown it */
+	uint8_t more;      /* sieve: how many secrets have begun behind this one */
 	uint8_t tag_len;   /* IMAP: the answer that ends the secret has this tag; 0 = any tag */
 	char tag[32];
 	struct trace_line { /* what came of a line so far, per enum trace_from */

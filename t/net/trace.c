@@ -81,6 +81,54 @@ static const struct step torn2[] = {
 	{ 'C', "b NOOP\r\n", "b NOOP" },
 };
 
+/* It may be a login that begins there, and end only with its own answer. */
+static const struct step torn3[] = {
+	{ 'S', "a OK of the one before\r\n", "a OK of the one before" },
+	{ 'C', "b LOGIN {3}\r\n", "(hidden)" },
+	{ 'S', "+ go\r\n", "+ go" },
+	{ 'C', "joe {6}\r\n", "(hidden)" },
+	{ 'S', "+ go\r\n", "+ go" },
+	{ 'C', "geheim\r\n", "(hidden)" },
+	{ 'S', "b OK\r\n", "b OK" },
+	{ 'C', "c NOOP\r\n", "c NOOP" },
+};
+static const struct step torn4[] = {
+	{ 'C', "a NOOP\r\n", "(hidden)" },
+	{ 'C', "b LOGIN {3}\r\n", "(hidden)" },
+	{ 'S', "a OK of the one before\r\n", "a OK of the one before" },
+	{ 'S', "+ go\r\n", "+ go" },
+	{ 'C', "joe {6}\r\n", "(hidden)" },
+	{ 'C', "geheim\r\n", "(hidden)" },
+	{ 'S', "b OK\r\n", "b OK" },
+	{ 'C', "c NOOP\r\n", "c NOOP" },
+};
+static const struct step torn5[] = {
+	{ 'S', "a OK of the one before\r\n", "a OK of the one before" },
+	{ 'C', "GIN {3}\r\n", "(hidden)" },
+	{ 'C', "joe {6}\r\n", "(hidden)" },
+	{ 'C', "geheim\r\n", "(hidden)" },
+	{ 'S', "b OK\r\n", "b OK" },
+	{ 'C', "c NOOP\r\n", "c NOOP" },
+};
+/* Clients that do not wait. */
+static const struct step twice[] = {
+	{ 'C', "a LOGIN joe geheim\r\n", "a LOGIN (hidden)" },
+	{ 'C', "b LOGIN joe {6}\r\n", "(hidden)" },
+	{ 'S', "a NO\r\n", "a NO" },
+	{ 'S', "+ go\r\n", "+ go" },
+	{ 'C', "geheim\r\n", "(hidden)" },
+	{ 'S', "b OK\r\n", "b OK" },
+	{ 'C', "c NOOP\r\n", "c NOOP" },
+};
+static const struct step twice_sieve[] = {
+	{ 'C', "AUTHENTICATE \"PLAIN\" \"Z2VoZWlt\"\r\n", "AUTHENTICATE (hidden)" },
+	{ 'C', "AUTHENTICATE \"PLAIN\" {10+}\r\n", "(hidden)" },
+	{ 'S', "NO\r\n", "NO" },
+	{ 'C', "Z2VoZWlt\r\n", "(hidden)" },
+	{ 'S', "OK\r\n", "OK" },
+	{ 'C', "LISTSCRIPTS\r\n", "LISTSCRIPTS" },
+};
+
 static void
 lines(const char *proto, const struct step *steps, size_t n, bool middle)
 {
@@ -154,6 +202,11 @@ main(void)
 	lines("sieve", sieve, NELEM(sieve), false);
 	lines("imap", torn, NELEM(torn), true);
 	lines("imap", torn2, NELEM(torn2), true);
+	lines("imap", torn3, NELEM(torn3), true);
+	lines("imap", torn4, NELEM(torn4), true);
+	lines("imap", torn5, NELEM(torn5), true);
+	lines("imap", twice, NELEM(twice), false);
+	lines("sieve", twice_sieve, NELEM(twice_sieve), false);
 	pieces("imap", imap, NELEM(imap));
 	pieces("smtp", smtp, NELEM(smtp));
 	memset(big, 'a', sizeof(big));
