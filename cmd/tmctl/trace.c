@@ -171,9 +171,14 @@ trace_heard(const struct traced *by, struct slice answer, struct tmctl_tally *t)
 		else if (slice_starts(line, S("lost=")))
 			fprintf(stderr, "tmctl: %s: " SFMT " lines were too many\n", by->name,
 			    SARG(slice_from(line, 5)));
-		else if (slice_starts(line, S("error: there is no such trace")) && !trace.over &&
-		    trace_ask(by, "start", buf_get(&trace.filter), &again, t) < 0)
-			break;
+		else if (slice_starts(line, S("error: there is no such trace"))) {
+			if (!trace.over &&
+			    trace_ask(by, "start", buf_get(&trace.filter), &again, t) < 0)
+				break;
+		} else if (tmctl_is_error(line)) { /* what one of its workers had is missing */
+			fprintf(stderr, "tmctl: %s: " SFMT "\n", by->name, SARG(line));
+			t->refused++;
+		}
 	}
 	buf_fini(&again);
 }

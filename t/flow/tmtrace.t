@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """tmctl trace: what sessions say, from when somebody asks until he goes, of all daemons that speak in lines; without
 passwords, bounded, and for administrators alone."""
-import base64, json, os, shutil, signal, socket, subprocess, sys, time
+import base64, json, os, re, shutil, signal, socket, subprocess, sys, time
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
 import tm, wire
@@ -125,6 +125,14 @@ for _ in range(40):
 text = t.end()
 tm.ok(len(text) <= 1024 * 1024 + 1000, f"40000 commands in a moment: {len(text)} octets") or tm.diag(t.err)
 tm.ok(sb.tool("tmctl", "-d", "imapd", "ping").stdout == "pong\n", "imapd lives")
+
+# ---- a worker that is stuck: what it may have kept is missing, and that is said
+worker = int(re.search(r"worker=1 pid=(\d+)", sb.tool("tmctl", "-d", "imapd", "status").stdout)[1])
+t = trace("-d", "imapd", "trace", "seconds=2", "peer=127.0.0.1")
+os.kill(worker, signal.SIGSTOP)
+t.end(how=None)
+os.kill(worker, signal.SIGCONT)
+tm.ok(t.rc == 65 and "imapd: error: worker 1 does not answer" in t.err, "a worker that does not answer is named, and the trace no whole one: exit 65") or tm.diag(f"{t.rc}", t.err)
 
 # ---- mistakes
 tm.is_([sb.tool("tmctl", *a).returncode for a in (["trace"], ["trace", "seconds=3"], ["trace", "seconds=x", "sid=a"], ["trace", "size=x", "sid=a"])], [64] * 4, "mistakes: exit 64")
