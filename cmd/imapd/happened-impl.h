@@ -16,6 +16,7 @@ struct lane {
 	struct store_home *home;  /* NULL: there is none here */
 	bool busy;                /* a hand has its message */
 	bool behind;              /* another's is with the filter */
+	bool spent;               /* its row is over */
 	uint64_t account, number; /* of the row */
 	size_t range;             /* of the row's, */
 	uint32_t uid;             /* and the next message in it; 0: its first one */
@@ -23,25 +24,30 @@ struct lane {
 	unsigned tries; /* of the message at hand */
 	uint64_t due;   /* loop ms: not before */
 	uint64_t turn;  /* when it was its turn last */
+	struct lane *next;
 };
 #define LANES_MOST                                                                                 \
-	64 /* accounts that take turns; others follow when one of these has had a row done */
+	4096 /* accounts that take turns, those that wait for a filter among them; others follow when one has had a row done */
 struct lanes {
 	struct lane list[LANES_MOST];
-	size_t n;
+	struct lane *heads[1024]; /* of chains: to find an account's */
+	size_t n, at;             /* at: where an empty one is looked for */
 	uint64_t turns;
-	bool stale; /* there may be others */
+	bool stale;              /* there may be others */
+	struct store_home *home; /* of a look through all rows: where it goes on, or NULL; */
+	uint64_t after;          /* behind this row */
+	size_t spent;            /* lanes that go when it is over */
 };
-/* Accounts that have rows and no lane get one, while there are some. */
-void lanes_fill(struct lanes *ls, struct store_homes *homes);
+/* Accounts that have rows and no lane get one, while there are some.  True: there are more, in another turn. */
+bool lanes_fill(struct lanes *ls, struct store_homes *homes);
 /* Whose turn it is; NULL: nobody's before *due (UINT64_MAX: there is nobody). */
 struct lane *lanes_next(struct lanes *ls, uint64_t now, uint64_t *due);
 /* The message at hand, or a script of it, is over. */
 void lanes_step(struct lane *l);
 /* Nobody's is with the filter any more. */
 void lanes_ahead(struct lanes *ls);
-/* Its row is: the account gets another lane if it has another row. */
-void lanes_free(struct lanes *ls, struct lane *l);
+/* Its row is: the lane is for the account's next one, or goes. */
+void lanes_row_over(struct lanes *ls, struct lane *l);
 /* One message on its way. */
 struct hand {
 	struct op op;

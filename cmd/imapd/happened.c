@@ -117,7 +117,7 @@ hand_told(void *arg, const struct store_reply *r)
 
 	if (r->verdict.kind == OK) {
 		it.tries = 0;
-		lanes_free(&it.lanes, h->lane);
+		lanes_row_over(&it.lanes, h->lane);
 		h->lane = NULL;
 		happened_go_on();
 	} else {
@@ -360,7 +360,8 @@ happened_step(struct later *l)
 	(void)l;
 	if (it.stopped || it.paused || !h)
 		return;
-	lanes_fill(&it.lanes, &imapd.homes);
+	if (lanes_fill(&it.lanes, &imapd.homes))
+		happened_go_on();
 	h->lane = lanes_next(&it.lanes, now, &due);
 	if (h->lane) {
 		h->lane->busy = true;
