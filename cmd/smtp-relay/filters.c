@@ -249,6 +249,9 @@ filters_vanish(struct filters *f, struct filter *x)
 	if (x->spam) { /* for the recipients that it was asked about */
 		f->dropped |= 1U << x->spam;
 		x->mailed = x->message_over = true;
+		held_fini(&f->other); /* what it would have had instead is not for others */
+		f->other_begun = false;
+		f->other_error = 0;
 		filters_next(f);
 		return;
 	}

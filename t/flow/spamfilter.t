@@ -106,6 +106,12 @@ goes.answer = {"E": "d"}
 before = len(lines())
 tm.is_((send("y@judged.test"), len(lines()) - before, sb.queue_empty()), (([250], 250), 0, True), "without others nothing is left")
 begin()
+goes.answer = {"E": lambda c: frame("b", b"another body\r\n") + frame("d")}
+before = len(lines())
+tm.is_(send("y@judged.test", "x@plain.test"), ([250, 250], 250), "discarded behind another body")
+tm.ok(tm.wait_for(lambda: len(lines()) > before, what="that of others"), "others get it")
+tm.is_((lines()[before:], sink.got[-1][1].split(b"\r\n\r\n")[1][:5]), ([b"x@plain.test"], b"hello"), "with the body that it had")
+begin()
 goes.answer = {"E": lambda c: frame("q", text("odd")) + frame("c")}
 before = len(lines())
 tm.is_(send("y@judged.test", "x@plain.test"), ([250, 250], 250), "quarantined")
