@@ -165,7 +165,9 @@ struct session {
 	bool ours;                 /* a program of the suite, by its uid, group or certificate */
 	bool demand;               /* ROLE_MX: nobody but who is trusted, and with TLS */
 	bool proxy;                /* the peer may say XCLIENT: until it has; */
-	bool xclient;              /* the same at mx, for whoever it is */
+	bool xclient;              /* the same at mx, for whoever it is; */
+	bool forwarded;            /* it has */
+	bool nobody;               /* a proxy has not said who it is: peer is the proxy */
 	uid_t uid;                 /* ROLE_LOCAL */
 	char *account;             /* authenticated: uid@domain; heap */
 	char *language;            /* ... and what it prefers (preferredLanguage); heap, or NULL */

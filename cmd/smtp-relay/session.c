@@ -118,7 +118,8 @@ relay_session_on_secured(struct smtp_server *smtp, int error, const char *why)
 	login_watch_leave(&s->watch);
 	mem_free(&s->account);
 	mem_free(&s->language);
-	s->ours = s->ours || relay_session_store(s);
+	/* A certificate that is shown behind XCLIENT may be the proxy's. */
+	s->ours = s->ours || (!s->forwarded && relay_session_store(s));
 	s->trusted = s->trusted || s->ours;
 	smtp->may_release = smtp->may_release || s->ours;
 	s->proxy =
@@ -423,6 +424,7 @@ relay_session_know(struct session *s, int fd, const struct relay_peer *who)
 	    log_str(s->listen->name), s->role == ROLE_LOCAL ? (long)s->uid : -1L);
 	s->loopback = addr_loopback(&s->peer) && !who->announced;
 	s->trusted = who->trusted;
+	s->nobody = who->nobody;
 	s->xclient = xclient_may(s);
 }
 
@@ -463,6 +465,7 @@ relay_session_forwarded(struct session *s, const struct addr *peer)
 	if (s->role == ROLE_MX) { /* what was believed of the proxy is not for its client */
 		s->trusted = relay_session_trusts(peer);
 		s->ours = s->loopback = false;
+		s->forwarded = true;
 		s->smtp.may_release = 0;
 	}
 	filters_end(s); /* they have not heard of this one */

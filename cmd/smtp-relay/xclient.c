@@ -91,7 +91,7 @@ struct xclient_told {
 bool
 xclient_may(const struct session *s)
 {
-	if (s->role != ROLE_MX || s->peer.sa.sa_family == AF_UNIX)
+	if (s->role != ROLE_MX || s->nobody || s->peer.sa.sa_family == AF_UNIX)
 		return false;
 	for (char **n = config.xclient; n && *n; n++)
 		if (addr_in(&s->peer, slice_str(*n)) > 0)

@@ -33,7 +33,7 @@ struct xforward {
 static bool
 xforward_may(const struct session *s)
 {
-	if (s->role != ROLE_MX || s->peer.sa.sa_family == AF_UNIX)
+	if (s->role != ROLE_MX || s->nobody || s->peer.sa.sa_family == AF_UNIX)
 		return false;
 	for (char **n = config.xforward; n && *n; n++)
 		if (addr_in(&s->peer, slice_str(*n)) > 0)

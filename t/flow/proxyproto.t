@@ -16,6 +16,7 @@ BEHIND = ["--set", "imapd.listen imaps.proxy=yes", "--set", "pop3d.listen pop3s.
           "--set", "lmtpd.listen behind.tls=starttls",
           "--set", f"smtp-relay.listen behind.address=127.0.0.1:{MX}", "--set", "smtp-relay.listen behind.role=mx",
           "--set", "smtp-relay.listen behind.proxy=yes", "--set", "smtp-relay.relay.networks=127.0.0.0/8",
+          "--set", "smtp-relay.relay.xclient=127.0.0.0/8", "--set", "smtp-relay.relay.xforward=127.0.0.0/8",
           "--set", "imapd.limit.per_client=2"]
 for name in ("imapd", "pop3d", "smtp-relay", "lmtpd"):
     BEHIND += ["--set", f"{name}.proxy.networks=127.0.0.1 2001:db8::/32"]
@@ -82,6 +83,11 @@ for what, header in (("LOCAL", wire.LOCAL), ("UNKNOWN", b"PROXY UNKNOWN\r\n")):
     for command in ("HELO x", "MAIL FROM:<a@sender.test>", "RCPT TO:<b@elsewhere.test>", f"RCPT TO:<{sb.user(1)}@{sb.domain}>"):
         said.append(w.say(command)[:9])
     tm.is_([said[2], said[3][:3]], ["550 5.7.1", "250"], f"{what}: nor trusted for the proxy's address: no relaying")
+    w.close()
+    w = wire.Line(at(MX), header)
+    w.line()
+    w.say("HELO x")
+    tm.is_([w.say(f"{verb} ADDR=127.0.0.1")[:9] for verb in ("XFORWARD", "XCLIENT")], ["502 5.5.1"] * 2, f"{what}: nor listened to for it: no XFORWARD, no XCLIENT")
     w.close()
     w = wire.Line(at(LMTP), header)
     w.line()

@@ -12,7 +12,7 @@ SUBMISSION, DEMAND, STORES, ASKED = (tm.free_port() for _ in range(4))
 LISTED = "mmp1.roles.test"      # in every table
 sb = tm.Sandbox("--users", "2", *(x for s in (
     f"tiermail.roles.relay=relay1.roles.test {LISTED}", "tiermail.roles.proxy=proxy1.roles.test", f"tiermail.roles.store=store1.roles.test {LISTED}", f"imapd.auth.proxies={LISTED}", f"pop3d.auth.proxies={LISTED}",
-    f"smtp-relay.auth.proxies={LISTED}", f"lmtpd.trusted_names={LISTED}", "lmtpd.trusted=192.0.2.0/24",
+    f"smtp-relay.auth.proxies={LISTED}", "smtp-relay.relay.xclient=127.0.0.1", f"lmtpd.trusted_names={LISTED}", "lmtpd.trusted=192.0.2.0/24",
     f"imapd.listen proxies.address=127.0.0.1:{DEMAND}", "imapd.listen proxies.tls=implicit", "imapd.listen proxies.peer_certificate=demand",
     f"smtp-relay.listen proxied.address=127.0.0.1:{SUBMISSION}", "smtp-relay.listen proxied.role=submission",
     "smtp-relay.listen proxied.tls=implicit", "smtp-relay.listen proxied.peer_certificate=ask",
@@ -81,6 +81,21 @@ def started(port, hello, cert):
     return w
 
 
+def proxied(cert):
+    """A proxy of relay.xclient that tells of its client first, and shows its certificate behind that."""
+    w = wire.Line((sb.host, ASKED))
+    w.line()
+    w.say("HELO host.test")
+    tm.ok(w.say("XCLIENT ADDR=192.0.2.1").startswith("220"), "XCLIENT")
+    w.say("HELO host.test")
+    w.say("STARTTLS")
+    w.tls(sb, cert)
+    w.say("HELO host.test")
+    said = [w.say("MAIL FROM:<a@b.test>"), w.say("RCPT TO:<c@elsewhere.test>")]
+    w.close()
+    return said[1].startswith("250")
+
+
 def lmtp(cert):
     w = started(sb.port("LMTP"), "LHLO host.test", cert)
     said = w.say("MAIL FROM:<a@b.test>")
@@ -131,6 +146,8 @@ for daemon, role, name, has in (("imapd", "proxy", "b.roles.test", "relay"), ("p
     tm.is_(said and said[1], has, f"{daemon} tells of {name}: no {role}, but {has or 'nothing'}")
 tm.is_([l for d in ("imapd", "pop3d", "lmtpd", "smtp-relay") for l in wire.log(sb, d, "ev=role_refused", "certificate=g.roles.test")], [],
        "and of nobody who is what he must be")
+
+tm.ok(not proxied(wire.certificate(sb, "i.roles.test", "store")), "whom a proxy has told of is no store by the proxy's certificate")
 
 # ---- without TLS
 w = wire.Line((sb.host, STORES))
