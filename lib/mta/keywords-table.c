@@ -91,7 +91,7 @@ const struct mta_keyword mta_keywords[] = {
 	{ "deferred", MTA_KW_NONE, 0, 0,
 	    "Deferred-Delivery of the header is not obeyed; FUTURERELEASE is." },
 	{ "defragment", MTA_KW_SET, 1, AT(defragment),
-	    "Messages in pieces are put together before they go here." },
+	    "Messages in pieces that no mail filter has been shown are put together before they go here." },
 	{ "deliveryflags", MTA_KW_NONE, 1, 0, "Masters know what a delivery needs." },
 	{ "dequeue_removeroute", MTA_KW_NONE, 0, 0,
 	    "Source routes are removed when mail comes in." },
