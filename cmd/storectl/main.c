@@ -16,11 +16,14 @@
 #include "store/check.h"
 #include "store/config.h"
 #include "account.h"
+#include "move.h"
 #include "serve.h"
 #include "storectl.h"
 
 static const char *only = ""; /* account or partition */
 static bool brief;
+static const char *host; /* -H */
+static uint64_t port = MOVE_PORT;
 
 static NORETURN void
 usage(void)
@@ -230,9 +233,13 @@ storectl_quota(bool recount)
 static bool
 storectl_option(int c, const char *value)
 {
-	(void)value;
 	brief |= c == 'q';
-	return true;
+	if (c == 'H')
+		host = value;
+	if (c != 'P' || (slice_u64(slice_str(value), 65535, &port) == 0 && port))
+		return true;
+	fprintf(stderr, "storectl: %s: no port\n", value);
+	return false;
 }
 
 /* "-r" or the like between a command and its account. */
@@ -274,6 +281,8 @@ storectl_run(int argc, char **argv)
 	log_level(LOG_WARN);
 	if (argc == 0)
 		usage();
+	if (host)
+		return storectl_host(host, (int)port, brief, argc, argv);
 	verb = argv[0];
 	for (size_t i = 0; i < NELEM(commands); i++)
 		if (strcmp(verb, commands[i].name) == 0)
@@ -320,11 +329,13 @@ static const struct program storectl_program = {
 	.name = "storectl",
 	.kind = PROGRAM_TOOL,
 	.about = "look after the message store",
-	.operands = "[-q] command [argument]",
+	.operands = "[-q] [-H host [-P port]] command [argument]",
 	.file = "stored.conf",
 	.schema = &store_conf_schema,
-	.letters = "+q",
+	.letters = "+qH:P:",
 	.help =
+	    "  -H HOST         the store of that host, by TLS with tls.certificate\n"
+	    "  -P PORT         of its storectl serve\n"
 	    "  -q              no summary\n"
 	    "commands:\n"
 	    "  account list [-j | --json]\n"

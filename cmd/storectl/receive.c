@@ -5,6 +5,7 @@
  *	drop HOST ACCOUNT -		what has come of it goes
  *	has HOST ACCOUNT -		what there is of it
  *	forget HOST ACCOUNT -		its home is here now: what daemons know of it is old
+ *	run w=WORD ...			no move: the command that an operator wants here (serve-run.c)
  *
  * HOST is whom the other side takes this host for: what will be in mailHost.
  *
@@ -22,8 +23,7 @@
 #include "base/mem.h"
 #include "conf/shared.h"
 #include "restore.h"
-
-#define RECEIVE_LINE 1024
+#include "serve.h"
 
 /* Not an octet more: the stream follows. */
 static bool
@@ -199,7 +199,7 @@ receive_forget(const char *account)
 int
 storectl_receive(int argc UNUSED, char **argv UNUSED, bool quiet UNUSED)
 {
-	char line[RECEIVE_LINE], account[STORE_ACCOUNT_MAX + 1], partition[PARTITION_ROOM];
+	char line[SERVE_LINE], account[STORE_ACCOUNT_MAX + 1], partition[PARTITION_ROOM];
 	struct slice rest, verb = S(""), host = S(""), name = S(""), where = S("");
 	int rc = EX_PROTOCOL;
 
@@ -208,6 +208,11 @@ storectl_receive(int argc UNUSED, char **argv UNUSED, bool quiet UNUSED)
 		return EX_PROTOCOL;
 	rest = slice_str(line);
 	(void)slice_word(&rest, &verb);
+	if (slice_eq(verb, S("run"))) {
+		rc = storectl_run_asked(slice_trim(rest));
+		printf("end %d\n", rc);
+		return rc;
+	}
 	(void)slice_word(&rest, &host);
 	(void)slice_word(&rest, &name);
 	(void)slice_word(&rest, &where);

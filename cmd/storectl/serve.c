@@ -1,13 +1,12 @@
 /* storectl serve: accounts that move to this host; see storectl-serve(8).
  *
  * A daemon of its own by name, files and life, in storectl's file because it does what storectl does.  Owns the
- * connections, limit.clients at once: each has shown a certificate of the role move or admin, and is joined
- * (net/splice.h) with a process of its own, `storectl receive`, which does what is asked.  Nothing is read here.
- * Can fail: the handshake, the start of the process.  Must stay true: who has shown no role has no process, and who
- * only holds a connection shuts nobody out. */
+ * connections, limit.clients at once: each has shown a certificate, has asked for something that is for its role
+ * (serve-verb.c), and is joined (net/splice.h) with a process of its own, `storectl receive`, which does it.  Of what
+ * comes the first line alone is looked at here, and left.  Can fail: the handshake, the start of the process.  Must
+ * stay true: who has shown no role for what is asked has no process, and who only holds a connection shuts nobody out. */
 #include <errno.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -32,14 +31,14 @@ static int64_t arrive_clients, arrive_idle; /* ms */
 /* clang-format off */
 static const struct conf_key keys[] = {
 	{ "limit.clients", CONF_INT, &arrive_clients, "8", 1, 1000, RELOAD, NULL,
-	    "Hosts, and accounts of one host, that move accounts here at once." },
+	    "Connections at once: of hosts, and accounts of one host, that move here, and of operators." },
 	{ "timeout.idle", CONF_TIME, &arrive_idle, "5m", 1000, 86400000, RELOAD, NULL,
 	    "Without an octet, from who has a process or to it; then it ends." },
 };
 static const struct conf_schema schema = { .keys = keys, .nkeys = NELEM(keys) };
 static const struct metric metrics[] = {
-	[M_CONNECTIONS] = { "move_connections", COUNTER, "Connections of hosts that move accounts here." },
-	[M_REFUSED] = { "move_refused", COUNTER, "Connections without a certificate of the role move or admin." },
+	[M_CONNECTIONS] = { "move_connections", COUNTER, "Connections of hosts that move accounts here, and of operators." },
+	[M_REFUSED] = { "move_refused", COUNTER, "Connections whose certificate has no role for what was asked." },
 	[M_SESSIONS] = { "move_sessions", GAUGE, "Connections that are open." },
 	[M_COUNT] = { NULL, COUNTER, NULL },
 };
@@ -49,8 +48,9 @@ struct arrive {
 	struct stream io, child;
 	struct splice pair;
 	struct watch end; /* of the process */
-	struct list link; /* arrive_shaking, until it has shown a role */
+	struct list link; /* arrive_shaking, until it has asked */
 	int pidfd;        /* -1: there is none */
+	unsigned roles;   /* of those that something is for here */
 	char sid[14];
 	char name[DAEMON_PEER_NAME];
 };
@@ -111,32 +111,6 @@ static const struct splice_events pair_events = { .closed = arrive_on_parted };
 
 /* ---- the process ------------------------------------------------------------------------------ */
 
-static int
-arrive_spawn(int fd, pid_t *pid)
-{
-	char *argv[] = { mem_str("storectl"), mem_str("-c"), NULL, mem_str("receive"), NULL };
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	sigset_t none, all;
-	int e;
-
-	argv[2] = mem_str(program_conf_file() ? program_conf_file() : "");
-	(void)sigemptyset(&none);
-	(void)sigfillset(&all);
-	must(posix_spawn_file_actions_init(&files) == 0 && posix_spawnattr_init(&attr) == 0);
-	for (int to = 0; to < 3; to++)
-		must(posix_spawn_file_actions_adddup2(&files, fd, to) == 0);
-	must(posix_spawnattr_setsigmask(&attr, &none) == 0);
-	must(posix_spawnattr_setsigdefault(&attr, &all) == 0);
-	must(posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF) == 0);
-	e = posix_spawn(pid, "/proc/self/exe", &files, &attr, argv, environ);
-	(void)posix_spawn_file_actions_destroy(&files);
-	(void)posix_spawnattr_destroy(&attr);
-	for (size_t i = 0; i < NELEM(argv); i++)
-		mem_free(&argv[i]);
-	return -e;
-}
-
 /* Until it is a side of the pair. */
 static const struct stream_events child_events = { .closed = NULL };
 
@@ -153,7 +127,8 @@ arrive_join(struct arrive *s)
 		return -errno;
 	/* Its end: who only holds the connection holds one of few places, and a process. */
 	must(setsockopt(fds[1], SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence)) == 0);
-	rc = arrive_spawn(fds[1], &pid);
+	rc = storectl_spawn((char *[]){ (char[]){ "receive" }, NULL },
+	    (const int[3]){ fds[1], fds[1], fds[1] }, &pid);
 	(void)close(fds[1]);
 	if (rc == 0 && (s->pidfd = (int)syscall(SYS_pidfd_open, pid, 0)) < 0)
 		rc = -errno;
@@ -171,12 +146,21 @@ arrive_join(struct arrive *s)
 
 /* ---- who comes -------------------------------------------------------------------------------- */
 
+/* Says why, and that it is over. */
+static void
+arrive_refuse(struct arrive *s, const char *why)
+{
+	stream_stop(&s->io);
+	buf_printf(stream_out(&s->io), "forbidden: %s\nend 77\n", why);
+	stream_finish(&s->io);
+}
+
 static void
 arrive_on_secured(struct stream *io, int error, const char *why)
 {
-	const unsigned may = TLS_ROLE_BIT(TLS_ROLE_MOVE) | TLS_ROLE_BIT(TLS_ROLE_ADMIN);
+	const unsigned may = TLS_ROLE_BIT(TLS_ROLE_MOVE) | TLS_ROLE_BIT(TLS_ROLE_ADMIN) |
+	    TLS_ROLE_BIT(TLS_ROLE_OPERATOR);
 	struct arrive *s = io->data;
-	int rc;
 
 	if (error) {
 		log_event(LOG_INFO, "tls_failed", "sid=%s error=%s", s->sid, log_str(why));
@@ -184,27 +168,63 @@ arrive_on_secured(struct stream *io, int error, const char *why)
 		return;
 	}
 	(void)daemon_peer_name(io, s->name);
-	if (!(daemon_peer_roles(io) & may)) {
+	s->roles = daemon_peer_roles(io) & may;
+	if (s->roles)
+		return;
+	metric_add(M_REFUSED, 1);
+	(void)daemon_peer_is(io, TLS_ROLE_MOVE, NULL, s->sid); /* tells */
+	arrive_refuse(s, "this certificate is not of the role move");
+}
+
+static void
+arrive_judge(struct arrive *s, struct slice line)
+{
+	unsigned needs = storectl_serve_roles(line);
+	int rc;
+
+	list_remove(&s->link);
+	if (!(needs & s->roles)) {
 		metric_add(M_REFUSED, 1);
-		(void)daemon_peer_is(io, TLS_ROLE_MOVE, NULL, s->sid); /* tells */
-		buf_lit(stream_out(io),
-		    "forbidden: this certificate is not of the role move\nend 77\n");
-		stream_finish(io);
+		log_event(LOG_WARN, "control_refused", "sid=%s by=%s line=%s", s->sid,
+		    log_str(s->name), log_value(line));
+		arrive_refuse(s,
+		    needs == 0 ? "that is for nobody of another host" :
+			needs & TLS_ROLE_BIT(TLS_ROLE_MOVE) ?
+				 "this certificate is not of the role move" :
+			needs & TLS_ROLE_BIT(TLS_ROLE_OPERATOR) ? "that is for the role operator" :
+								  "that is for the role admin");
 		return;
 	}
-	list_remove(&s->link);
-	log_event(LOG_INFO, "move_accepted", "sid=%s by=%s", s->sid, log_str(s->name));
+	if (slice_starts(line, S("run ")))
+		log_event(LOG_INFO, "control", "by=%s from=remote line=%s", log_str(s->name),
+		    log_value(line));
+	else
+		log_event(LOG_INFO, "move_accepted", "sid=%s by=%s", s->sid, log_str(s->name));
 	rc = arrive_join(s);
 	if (rc < 0) {
 		log_event(LOG_ERROR, "move_failed", "sid=%s error=%s", s->sid,
 		    log_str(strerror(-rc)));
-		stream_close(io);
+		stream_close(&s->io);
 	}
 }
 
+/* The line is left for the process. */
 static void
 arrive_on_input(struct stream *io)
 {
+	struct arrive *s = io->data;
+	struct slice in = stream_peek(io), line;
+
+	if (!s->roles)
+		stream_take(io, in.n);
+	else if (slice_find(in, '\n') < in.n && slice_find(in, '\n') < SERVE_LINE) {
+		(void)slice_cut(&in, '\n', &line);
+		arrive_judge(s, slice_trim(line));
+		return;
+	} else if (in.n >= SERVE_LINE) {
+		stream_close(io);
+		return;
+	}
 	if (stream_eof(io))
 		stream_close(io);
 }

@@ -38,6 +38,9 @@ unsigned mend(struct asking *a, const char *account);
 int take_snapshots(const char *partition);
 int recover(const char *partition, bool force);
 
+/* host.c: a command for the store of another host.  Returns its exit code there, or EX_UNAVAILABLE. */
+int storectl_host(const char *host, int port, bool quiet, int argc, char **argv);
+
 /* acl.c: shows what a folder gives to whom; with an identifier, gives it these rights (more with "+" in
  * front, fewer with "-").  Returns an exit code. */
 int

@@ -48,7 +48,7 @@ static const struct {
 };
 
 const char *const daemon_remote_names[] = { "smtp-relay", "jobctl", "stored", "lmtpd", "imapd",
-	"pop3d", "mmpd", "sieved", "jmapd", "memd", "admind", "piped", NULL };
+	"pop3d", "mmpd", "sieved", "jmapd", "memd", "admind", "piped", "storectl-serve", NULL };
 
 int
 daemon_remote_port(const char *daemon)

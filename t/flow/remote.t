@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Administration from other hosts: tmctl -H over TLS, every verb by each role of certificate, who asked in the log,
+"""Administration from other hosts: tmctl, mailq, jobctl-ctl and storectl -H over TLS, every verb by each role of certificate, who asked in the log,
 and strangers who get nothing."""
 import json, os, random, re, signal, socket, ssl, subprocess, sys, time
 
@@ -10,9 +10,9 @@ tm.need("openssl")
 # An address of our own, so that the ports are nobody else's; it is the name in the certificate, too.
 HOST = f"127.{os.getpid() % 200 + 20}.{os.getpid() // 200 % 250}.9"
 BASE = 4890
-sb = tm.Sandbox("--users", "4", "--set", f"tiermail.control.address={HOST}", "--set", "tiermail.roles.operator=carol.admin.test")
-DAEMONS = {"smtp-relay": 0, "jobctl": 1, "stored": 2, "lmtpd": 3, "imapd": 4, "pop3d": 5, "mmpd": 6, "sieved": 7, "jmapd": 8, "memd": 9}
-wire.directory.certificates(sb.dir + "/host", ["store.remote.test"], [HOST], sb.dir + "/tls")
+sb = tm.Sandbox("--users", "4", "--moves", "--set", f"tiermail.control.address={HOST}", "--set", "tiermail.roles.operator=carol.admin.test")
+DAEMONS = {"smtp-relay": 0, "jobctl": 1, "stored": 2, "lmtpd": 3, "imapd": 4, "pop3d": 5, "mmpd": 6, "sieved": 7, "jmapd": 8, "memd": 9, "storectl-serve": 12}
+wire.directory.certificates(sb.dir + "/host", ["store.remote.test"], [HOST, "127.0.0.1"], sb.dir + "/tls")
 for name in ("server.pem", "server.key"):
     os.replace(f"{sb.dir}/host/{name}", f"{sb.dir}/tls/{name}")
 for d in DAEMONS:
@@ -142,6 +142,81 @@ for line in ("queue hello channel=tcp_lmtp who=x pid=1 slots=1", "queue new qid=
     said = ask(BOB, line, "jobctl")
     tm.ok("error: forbidden" in said or said.startswith("closed"), f"{line[:12]!r}: not even an admin") or tm.diag(said)
 tm.is_([tool("jobctl-ctl", BOB, "queue")[0], tmctl(BOB, "-d", "imapd", "queue").returncode], [64, 64], "that is no command of theirs")
+
+# ---- the store's tool, whose commands storectl serve runs: each one, each role
+AT = ("-P", str(sb.port("MOVE")))
+USER, OTHER = (f"{sb.user(n)}@{sb.domain}" for n in (1, 2))
+
+
+def storectl(conf, *args, host="127.0.0.1"):
+    return tool("storectl", conf, *AT, *args, host=host)
+
+
+def here(*args):
+    r = sb.tool("storectl", *args)
+    return r.returncode, r.stdout, r.stderr
+
+
+for n in (1, 2):
+    sb.imap(n).logout()
+for args in (("account", "list"), ("account", "show", USER), ("account", "show", "-j", USER), ("list", USER), ("list", "nobody@x.test"), ("acl", USER, "INBOX"), ("quota",), ("quota", USER),
+             ("quota", "report", "-j"), ("stats",), ("check",), ("-q", "check"), ("list", "a b=%\n")):
+    far, near = storectl(ALICE, *args), here(*args)
+    tm.is_(far, near, f"storectl -H {' '.join(args)!r}: as on the host itself, with its exit code {near[0]}")
+    far, near = storectl(MOVER, *args), storectl(STORE, *args)
+    tm.is_((far[:2], near[:2], "role operator" in far[2], "role move" in near[2]), ((77, ""), (77, ""), True, True), "nobody but who has the role") or tm.diag((far, near))
+ADMINS = (("acl", USER, "INBOX", OTHER, "lr"), ("quota", "set", "-m", "77", USER), ("quota", "reset", USER), ("quota", "recount"), ("quota", "-r", USER), ("quota", "warn", "-n"), ("readership", USER),
+          ("reconstruct", USER), ("rethread", "-n"), ("snapshot",), ("expire", "-n"), ("undelete", "-n", "-a", USER), ("account", "orphans", "-n"), ("account", "rename", "-j", "none@x.test", "b@x.test"),
+          ("account", "delete", "none@x.test"), ("-q", "account", "delete", "none@x.test"))
+for args in ADMINS:
+    for conf, who in ((ALICE, "an operator"), (MOVER, "who moves")):
+        r = storectl(conf, *args)
+        tm.ok(r[0] == 77 and r[1] == "" and "role admin" in r[2], f"storectl -H {' '.join(args)!r}: not {who}") or tm.diag(r)
+    r = storectl(BOB, *args)
+    tm.ok(r[0] not in (64, 69, 77) and "forbidden" not in r[2], "an admin may") or tm.diag(r)
+    if args[:2] == ("quota", "set"):
+        tm.ok(f'"own_messages":77' in here("quota", "report", "-j", USER)[1] or "77" in here("quota", "report", USER)[1], "it is done") or tm.diag(here("quota", "report", "-j", USER))
+    if args[0] == "acl":
+        tm.ok(OTHER in storectl(ALICE, "acl", USER, "INBOX")[1], "it is done")
+for args in (("export", "--to", "mbox", USER, "/tmp/x"), ("import", "--from", "mbox", USER, "/etc/passwd"), ("backup", "-"), ("restore", "/tmp/x"), ("recover",), ("upgrade",), ("receive",), ("serve",),
+             ("move", "-b", USER, HOST), ("-c", "/tmp/x", "list"), ("account",), ("acl", USER), ("acl", USER, "INBOX", OTHER), ("",), ("nonsense",)):
+    r = storectl(BOB, "--", *args)
+    tm.ok(r[0] == 77 and r[1] == "" and "nobody of another host" in r[2], f"storectl -H {' '.join(args)!r}: not even an admin") or tm.diag(r)
+tm.ok(wire.logged(sb, "storectl-serve", "ev=control ", "by=bob.admin.test", "from=remote", 'line="run w=quota w=set'), "the log says who it was")
+tm.ok(wire.logged(sb, "storectl-serve", "ev=control_refused", "by=alice.admin.test", 'line="run w=quota w=set'), "and who was refused")
+tm.is_([storectl(c, "stats", host=h)[0] for c, h in ((ALICE, "localhost"), (NOBODY, "127.0.0.1"))], [69, 77], "another name than the certificate has; one without a role")
+
+
+def say(conf, octets):
+    c = wire.context(sb, os.path.dirname(conf))
+    try:
+        with socket.create_connection(("127.0.0.1", sb.port("MOVE")), timeout=tm.LONG) as s, c.wrap_socket(s, server_hostname="127.0.0.1") as t:
+            t.sendall(octets)
+            said = b""
+            while more := t.recv(65536):
+                said += more
+            return said.decode()
+    except (ssl.SSLError, ConnectionError) as e:
+        return f"closed: {e}"
+
+
+for line in (b"run w=%71uota w=set", b"run x=list", b"run list", b"run", b"run w=-q w=-c w=x w=list", b"run\0w=list", b"runs w=list", b"take " + HOST.encode() + b" " + USER.encode() + b" -"):
+    said = say(ALICE, line + b"\n")
+    tm.ok(said.startswith("forbidden"), f"{line[:24]!r}: refused") or tm.diag(said)
+tm.ok(say(ALICE, b"x" * 100000).startswith("closed") or say(ALICE, b"x" * 100000) == "", "a line without end: closed")
+tm.is_(say(ALICE, b"run w=account w=show w=" + USER.encode() + b"\nrun w=snapshot\n").count("end "), 1, "one is asked on a connection")
+tm.ok(say(ALICE, b"run" + b" w=list" * 40 + b"\n").endswith("end 64\n"), "too many words: refused")
+sessions = lambda n: tm.wait_for(lambda: f"sessions={n}\n" in tmctl(ALICE, "-d", "storectl-serve", "status").stdout)
+tm.ok(sessions(0), "nothing is left open")
+pid = next(json.loads(l)["pid"] for l in tmctl(ALICE, "-j", "-d", "stored", "status").stdout.splitlines())
+os.kill(pid, signal.SIGSTOP)
+p = subprocess.Popen([sb.bin("storectl"), "-c", BOB, "-H", "127.0.0.1", *AT, "snapshot"])
+waits = sessions(1)
+p.kill()
+p.wait()
+ended = sessions(0)
+os.kill(pid, signal.SIGCONT)
+tm.is_((waits, ended), (True, True), "whose asker has gone is ended, though it waits for a stored that is stopped")
 
 # ---- each verb, each role
 VERBS = {"ping": "oam", "status": "oam", "version": "oam", "metrics": "oa", "config": "oa", "who": "oa", "kick sid=none": "oa", "cache show": "oa", "forget nobody@x.test": "oa",
