@@ -32,7 +32,8 @@ struct asking {
 	struct addr addrs[ASKING_ADDRESSES];
 	size_t naddrs, at, most;
 	struct buf line, said;
-	uint64_t until; /* loop_now */
+	uint64_t until;       /* loop_now */
+	struct deadline late; /* of all steps: DNS has a time of its own, which is longer */
 	void (*done)(void *arg, int e, struct slice text, const char *why);
 	void *arg;
 };
@@ -54,6 +55,7 @@ static void
 asking_leave(struct asking *a)
 {
 	op_cancel(&a->wait);
+	deadline_clear(&a->late);
 	if (a->open)
 		stream_close(&a->io);
 	else
@@ -80,6 +82,12 @@ asking_cancel(struct op *op)
 
 	a->op = NULL;
 	asking_leave(a);
+}
+
+static void
+asking_is_late(struct deadline *d)
+{
+	asking_over(CONTAINER(d, struct asking, late), -ETIMEDOUT, NULL);
 }
 
 static uint32_t
@@ -213,5 +221,7 @@ daemon_ask_start(struct loop *l, struct dns *dns, const char *host, const char *
 	buf_slice(&a->line, line);
 	buf_char(&a->line, '\n');
 	*op = (struct op){ .cancel = asking_cancel, .impl = a };
+	deadline_init(&a->late);
+	deadline_set(&a->late, l, ms, asking_is_late);
 	dns_addr_start(dns, host, &a->wait, asking_found, a);
 }

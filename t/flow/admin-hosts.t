@@ -161,4 +161,20 @@ tm.freeze(sb.pid("jobctl"))
 tm.is_([queue("messages")[0], queue("hold", "all=1")[0]], [503, 504], "a jobctl that hangs: it does not answer; and of a change nobody knows")
 tm.is_(ask("GET", "me")[0], 200, "nobody else waits")
 os.kill(sb.pid("jobctl"), signal.SIGCONT)
+
+# ---- when DNS says nothing at all
+dns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+dns.bind(("127.0.0.1", 0))
+SILENT = "silent.example.net"        # not below test, of which resolvers say themselves that nothing is there
+for name, old, new in (("tiermail.conf", "127.0.0.1@9", f"127.0.0.1@{dns.getsockname()[1]}"), ("admind.conf", NOWHERE, SILENT)):
+    with open(sb.conf(name)) as f:
+        text = f.read()
+    assert old in text, (name, text)
+    with open(sb.conf(name), "w") as f:
+        f.write(text.replace(old, new))
+sb.restart("admind")
+began = time.monotonic()
+status, said = queue("top", host=SILENT)
+took = time.monotonic() - began
+tm.ok(status == 503 and 4 < took < 12, "a host whose name is not found out is not waited for either") or tm.diag((status, said, took))
 tm.done()
