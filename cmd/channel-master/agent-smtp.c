@@ -112,9 +112,9 @@ take_outcome(struct job *j, const struct smtp_client_rcpt *c, const char *mta)
 	o->v = c->v;
 	o->tried = true;
 	o->remote = c->remote;
-	/* "STARTTLS first", "certificate required": between our tiers that is a mistake in the
-	 * configuration, and no mail is returned for those. */
-	if (o->v.reply == 530 && master.channel->protocol == CHANNEL_LMTP)
+	/* "STARTTLS first", "certificate required", "authentication required": between our tiers, and
+	 * at our smart host, that is a mistake in the configuration, and no mail is returned for those. */
+	if (o->v.reply == 530 && (master.channel->protocol == CHANNEL_LMTP || w->site.smart))
 		o->v = verdict(OUT_PEER_WANTS_TLS, c->v.text);
 	o->dsn_passed_on = (w->session->client.offer.has & OFFERS_DSN) != 0;
 	o->mta = mta;

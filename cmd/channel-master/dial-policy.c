@@ -29,7 +29,7 @@ dial_policy_record(struct dial *d, enum policy_source source, const char *host, 
 	    .why = why });
 }
 
-/* ---- REQUIRETLS: who must be known (RFC 8689 4.2.1) ------------------------------------------ */
+/* ---- a login, and REQUIRETLS: who must be known (RFC 8689 4.2.1) ------------------------------------------ */
 
 /* Is it sure that only the host that is meant, and whose name nobody has made up on the way, gets past the handshake? */
 static bool
@@ -44,16 +44,20 @@ dial_proven(const struct dial *d)
 static void
 dial_known(struct dial *d)
 {
+	bool login = d->site->login && d->policy.level != POLICY_VERIFY;
 	struct verdict v;
 
-	if (!d->site->tls_required || dial_proven(d)) {
+	if (!login && (!d->site->tls_required || dial_proven(d))) {
 		dial_next_address(d);
 		return;
 	}
-	v = d->site->lmtp    ? verdict(OUT_REQUIRETLS_TIER, d->host) :
+	v = login            ? verdict(OUT_LOGIN_NO_TLS, d->host) :
+	    d->site->lmtp    ? verdict(OUT_REQUIRETLS_TIER, d->host) :
 	    d->sts_uncertain ? verdict(OUT_REQUIRETLS_LATER, d->host) :
 			       verdict(OUT_REQUIRETLS_WHO, d->host);
 	slice_cstr(slice_str(d->host), d->peer, sizeof(d->peer));
+	if (login)
+		login_wrong(d->peer, &v);
 	dial_note(d, &v, NULL);
 	dial_next_host(d);
 }

@@ -154,6 +154,8 @@ greeted(void *arg, struct session *s, const struct verdict *v)
 	}
 	again = s->client.tls_failed && s->policy.level == POLICY_MAY;
 	result = s->client.tls_result;
+	if (s->client.login_wrong)
+		login_wrong(d->peer, v);
 	record_hello(d, s, v, result);
 	/* RFC 7504: 521 and 556 say that no mail is taken there at all; another refusal at the
 	 * greeting may be this hour's, and is. */

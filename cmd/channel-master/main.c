@@ -33,6 +33,36 @@ static struct {
 
 /* ---- configuration -------------------------------------------------------------------- */
 
+static struct buf master_login_wrong; /* until there is a log */
+
+/* -n: can the passwords of the channel, or of all, be read? */
+static bool
+master_logins_ok(void)
+{
+	const struct channels *cs = master.channels;
+	struct buf wrong = { 0 };
+	bool ok = true;
+
+	for (size_t i = 0; i < cs->nchannel; i++)
+		if (!master.channel || master.channel == &cs->channel[i])
+			ok = login_read(&cs->channel[i], &wrong) && ok;
+	fputs(buf_cstr(&wrong), stderr);
+	buf_fini(&wrong);
+	return ok;
+}
+
+/* A password that cannot be had is no reason to end: what goes another way than to the relay goes. */
+static void
+master_login_tell(void)
+{
+	struct slice rest = buf_get(&master_login_wrong), line;
+
+	while (slice_cut(&rest, '\n', &line))
+		log_event(LOG_ERROR, "relay_login", "channel=%s peer=none user=%s error=%s",
+		    master.channel->name, log_str(master.channel->auth_user), log_value(line));
+	buf_fini(&master_login_wrong);
+}
+
 static struct buf master_notices_wrong; /* until there is a log */
 
 /* A language that cannot be read is no reason to keep mail: its readers get another one. */
@@ -128,6 +158,9 @@ master_take(bool check, int argc, char **argv)
 	}
 	if (argc)
 		master.agent = agent_find(master.channel);
+	if (check)
+		return master_logins_ok() ? 0 : EX_CONFIG;
+	(void)login_read(master.channel, &master_login_wrong);
 	return 0;
 }
 
@@ -286,6 +319,7 @@ master_start(struct loop *l)
 	deadline_init(&master.leave);
 	set_limits();
 	master_notices_tell();
+	master_login_tell();
 	if (report.what) {
 		tlsrpt_send(l, report.day);
 		return 0;

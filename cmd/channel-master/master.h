@@ -83,6 +83,8 @@ struct site {
 	int port;
 	bool mx; /* host is a mail domain: MX first */
 	bool lmtp;
+	bool smart; /* the channel's relay */
+	bool login; /* ... at which it logs in: login.c */
 	enum smtp_tls tls;
 	bool tls_required; /* RFC 8689: to hosts alone that are proven, and promise the same */
 	bool tls_optional; /* ... or whatever DANE and MTA-STS say */
@@ -131,6 +133,15 @@ bool policy_dane_asked(const struct site *site);
 
 /* And is the domain's MTA-STS policy asked for, where DANE says nothing? */
 bool policy_sts_asked(const struct site *site);
+
+/* ---- login.c: who we are to the channel's relay ------------------------------------------------ */
+
+/* Reads the password of the channel `c`, before the sandbox closes.  False: *wrong says why, and its mail has to wait. */
+bool login_read(const struct channel *c, struct buf *wrong);
+/* Of master.channel; NULL: there is no password. */
+const struct smtp_client_login *login_get(void);
+/* The login at a host failed, or was not tried, by a mistake of the configuration: said once a minute. */
+void login_wrong(const char *peer, const struct verdict *v);
 
 /* ---- session.c: connections, in use and idle ---------------------------------------------- */
 

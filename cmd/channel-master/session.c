@@ -47,7 +47,9 @@ set_params(struct session *s, const struct site *site)
 		.limits = master.limits,
 		.eager = site->lmtp ? (uint32_t)mconf.eager : 0,
 		.send_8bit = mconf.eightbit == EIGHTBIT_SEND,
+		.login = site->login ? login_get() : NULL,
 	};
+	must(!site->login || (p->login && s->policy.level == POLICY_VERIFY));
 	if (p->tls != SMTP_TLS_OFF && s->policy.source == POLICY_OF_STS)
 		p->tls_ctx = https_tls();
 	else if (p->tls != SMTP_TLS_OFF)

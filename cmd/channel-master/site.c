@@ -72,8 +72,9 @@ set_key(struct site *s)
 	if (s->path)
 		s->key = mem_printf("unix:%s %d", s->path, (int)s->tls);
 	else
-		s->key = mem_printf("%s:%d%s %d %s", s->host, s->port, s->mx ? " mx" : "",
-		    (int)s->tls, s->name ? s->name : "");
+		s->key = mem_printf("%s:%d%s %d %s%s%s", s->host, s->port, s->mx ? " mx" : "",
+		    (int)s->tls, s->name ? s->name : "", s->login ? " as " : "",
+		    s->login ? master.channel->auth_user : "");
 	for (char *p = s->key; *p; p++)
 		*p = ascii_lower(*p);
 }
@@ -119,6 +120,13 @@ site_find(const char *dest, struct site *s, struct verdict *v)
 	if (s->path)
 		s->tls = SMTP_TLS_OFF; /* the kernel knows who is at the other end */
 	s->mx = !s->lmtp && text == dest && !fixed;
+	s->smart = text == c->relay;
+	s->login = s->smart && *c->auth_user;
+	if (s->login && !login_get()) {
+		*v = verdict(OUT_LOGIN_NO_PASSWORD, text);
+		login_wrong(text, v);
+		return -EINVAL;
+	}
 	set_key(s);
 	return 0;
 }

@@ -66,6 +66,7 @@ static const struct metric metrics[] = {
 	[M_COUNT + JOB_COUNT_LOCAL] = { "delivery_policy_local", COUNTER, "Sessions by what the channel says alone." },
 	[M_COUNT + JOB_COUNT_NO_SESSION] = { "delivery_sessions_failed", COUNTER, "Tries at a host that gave no session." },
 	[M_COUNT + JOB_COUNT_TLS_FAILED] = { "delivery_tls_failed", COUNTER, "... because of TLS or of what a policy demands." },
+	[M_COUNT + JOB_COUNT_LOGIN_FAILED] = { "delivery_login_failed", COUNTER, "... because the channel cannot log in there, by a mistake of the configuration." },
 	[M_COUNT + JOB_COUNT_DNS] = { "delivery_dns", COUNTER, "Questions that the DNS has answered, or that were given up." },
 	[M_COUNT + JOB_COUNT_DNS_US] = { "delivery_dns_seconds", COUNTER_US, "... after so long in all." },
 	[M_COUNT + JOB_COUNTS] = { NULL, COUNTER, NULL },

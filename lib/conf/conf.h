@@ -83,6 +83,11 @@ int conf_peek(const char *path, const char *section, const char *key,
 /* Secrets in files that this user may not read are empty from now on, and no mistake: for tools, which
  * ordinary users run too. */
 void conf_leave_secrets(void);
+/* While it is on, conf_read leaves a secret as the text that stands in the file, for a program that reads keys of another
+ * and must not have its secrets. */
+void conf_unread_secrets(bool on);
+/* Such a text: *out is the secret (heap).  0, or -EINVAL and *why (heap). */
+int conf_secret_read(const char *text, char **out, char **why) MUSTCHECK;
 /* Appends the effective configuration, one `key = value   # default|file:line` a line. */
 void conf_print(const struct conf_schema *const *schemas, size_t nschemas, struct buf *out);
 /* Where the value of a variable (a field, in sections) comes from: "file:line" or "default". */

@@ -12,6 +12,7 @@
 #include "base/must.h"
 #include "conf/file.h"
 #include "conf/form.h"
+#include "conf/shared.h"
 #include "conf/value.h"
 
 /* clang-format off */
@@ -235,12 +236,18 @@ parse_list(struct slice s)
 	return list;
 }
 
-static bool secrets_left;
+static bool secrets_left, secrets_unread;
 
 void
 conf_leave_secrets(void)
 {
 	secrets_left = true;
+}
+
+void
+conf_unread_secrets(bool on)
+{
+	secrets_unread = on;
 }
 
 /* The file of a secret, or NULL: it is none of a file.  A credential is where systemd.exec(5) has put it for this
@@ -266,7 +273,7 @@ static int
 parse_secret(struct slice s, const char *prefix, struct conf_value *v, char **why)
 {
 	char line[1024];
-	char *path = secret_path(s, prefix);
+	char *path = secrets_unread ? NULL : secret_path(s, prefix);
 	FILE *f;
 
 	if (!path) {
@@ -291,6 +298,16 @@ parse_secret(struct slice s, const char *prefix, struct conf_value *v, char **wh
 	explicit_bzero(line, sizeof(line));
 	free(path);
 	return v->str ? 0 : -EINVAL;
+}
+
+int
+conf_secret_read(const char *text, char **out, char **why)
+{
+	struct conf_value v = { 0 };
+	int e = parse_secret(slice_str(text), shared.prefix ? shared.prefix : "", &v, why);
+
+	*out = v.str;
+	return e;
 }
 
 static char *

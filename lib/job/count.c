@@ -27,6 +27,7 @@ const char *const job_count_names[JOB_COUNTS] = {
 	[JOB_COUNT_LOCAL] = "policy_local",
 	[JOB_COUNT_NO_SESSION] = "sessions_failed",
 	[JOB_COUNT_TLS_FAILED] = "tls_failed",
+	[JOB_COUNT_LOGIN_FAILED] = "login_failed",
 	[JOB_COUNT_DNS] = "dns",
 	[JOB_COUNT_DNS_US] = "dns_us",
 };

@@ -21,8 +21,9 @@ enum job_count {
 	JOB_COUNT_LOCAL,      /* ... the channel's own word */
 	JOB_COUNT_NO_SESSION, /* tries that gave none */
 	JOB_COUNT_TLS_FAILED, /* ... or had one in plain text after all, for TLS */
-	JOB_COUNT_DNS,        /* questions that were answered */
-	JOB_COUNT_DNS_US,     /* ... after so many microseconds in all */
+	JOB_COUNT_LOGIN_FAILED, /* ... or because the host did not let us log in, by the configuration's fault */
+	JOB_COUNT_DNS,    /* questions that were answered */
+	JOB_COUNT_DNS_US, /* ... after so many microseconds in all */
 	JOB_COUNTS
 };
 extern const char *const job_count_names[JOB_COUNTS];

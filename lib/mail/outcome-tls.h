@@ -29,5 +29,18 @@
 #define OUT_REQUIRETLS_LATER	TEMP, 451, "4.7.30", "the sender demands REQUIRETLS, and the policy about %.120s cannot be fetched"
 /* The sender demands REQUIRETLS, and the way to the store is without TLS that is verified: see tls in channels.conf. */
 #define OUT_REQUIRETLS_TIER	TEMP, 451, "4.7.4", "the sender demands REQUIRETLS, and TLS to %.120s is not verified"
+
+/* ---- our own login at a smart host: mistakes of the configuration, for which no mail is returned */
+
+/* The way to the smart host is without TLS that is verified, and the password is not said: see tls.verify. */
+#define OUT_LOGIN_NO_TLS	TEMP, 451, "4.7.4", "TLS to %.120s is not verified, and a login needs that"
+/* The smart host offers neither AUTH PLAIN nor AUTH LOGIN (RFC 4954 3). */
+#define OUT_LOGIN_NOT_THERE	TEMP, 451, "4.7.4", "a login is wanted, and neither AUTH PLAIN nor AUTH LOGIN is offered"
+/* The smart host refuses user name and password (535, RFC 4954 6). */
+#define OUT_LOGIN_REFUSED	TEMP, 451, "4.7.8", "the login is refused: %.150s"
+/* The smart host wants another mechanism, or more than a password (504, 534, 538, RFC 4954 6). */
+#define OUT_LOGIN_OTHERWISE	TEMP, 451, "4.7.9", "another way to log in is wanted: %.150s"
+/* The file of the password cannot be read: see auth_password in channels.conf. */
+#define OUT_LOGIN_NO_PASSWORD	TEMP, 451, "4.3.5", "the password for %.120s cannot be read"
 /* clang-format on */
 #endif

@@ -553,7 +553,7 @@
 #define OUT_PEER_DATA		TEMP, 451, "4.5.0", "DATA was answered with %d"
 /* The server said yes before it could know the message (RFC 5321 4.3.2). */
 #define OUT_PEER_EARLY		TEMP, 451, "4.5.0", "accepted before the message was sent"
-/* lmtpd wants TLS or a certificate: a mistake in the configuration, and no mail is returned.  Its words. */
+/* lmtpd or our smart host wants TLS, a certificate or a login: a mistake in the configuration, and no mail is returned.  Its words. */
 #define OUT_PEER_WANTS_TLS	TEMP, 451, "4.7.0", "%.180s"
 /* An address of the envelope has characters that no command can carry. */
 #define OUT_ADDRESS_CONTROL	PERM, 550, "5.1.3", "control characters in an address"

@@ -15,6 +15,11 @@ char **channels_users_copy(char **from);
 void channels_users_free(char **users);
 void channels_users_print(struct buf *out, const struct channel *c);
 
+/* channels-auth.c: who logs in at the relay, from the section as it stands in the file. */
+void channels_auth_set(struct channel *c, const struct channel *raw, struct buf *why);
+void channels_auth_free(struct channel *c);
+void channels_auth_print(struct buf *out, const struct channel *c);
+
 /* channels-limits.c: rates; `where` is a file's, for *why, and an empty text is no rate.  Then the sections
  * [reply NAME]: their keys, as they stand in the file, and what channels.c does with them. */
 void channels_rate_set(struct channel_rate *r, const char *text, const char *where, const char *key,

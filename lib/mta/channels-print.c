@@ -43,6 +43,7 @@ channels_print(const struct channels *cs, struct buf *out)
 		    c->relay, (long long)c->port, c->source, c->helo, c->cut_through ? "yes" : "no",
 		    c->defragment ? "yes" : "no", c->convert ? "yes" : "no",
 		    c->stopped ? "yes" : "no");
+		channels_auth_print(out, c);
 		channels_users_print(out, c);
 	}
 	for (size_t i = 0; i < cs->nhost; i++)

@@ -84,6 +84,10 @@ static const struct conf_key channel_keys[] = {
 	    "Local address to connect from; empty is any." },
 	{ "helo", CONF_STR, AT(struct raw_channel, c.helo), "", 0, 0, RELOAD, "domain",
 	    "Name given in EHLO and LHLO; empty is hostname." },
+	{ "auth_user", CONF_STR, AT(struct raw_channel, c.auth_user), "", 0, 0, RELOAD, NULL,
+	    "User name for AUTH at the relay; empty is no AUTH." },
+	{ "auth_password", CONF_SECRET, AT(struct raw_channel, c.auth_password), "", 0, 0, RELOAD, NULL,
+	    "Its password: the text, file:PATH or credential:NAME." },
 	{ "cut_through", CONF_BOOL, AT(struct raw_channel, c.cut_through), "yes", 0, 0, RELOAD, NULL,
 	    "Whether LMTP may deliver a message before the client is answered, past the queue." },
 	{ "defragment", CONF_BOOL, AT(struct raw_channel, c.defragment), "no", 0, 0, RELOAD, NULL,
@@ -262,6 +266,7 @@ add_channel(struct channels *cs, const struct raw_channel *r, struct buf *why)
 		    "%s: [channel %s]: a name is 1 to %d of a-z 0-9 _ -, not tmp or pool\n",
 		    conf_where(&r->c.maxjobs), c->name, CHANNEL_NAME_MAX);
 	c->protocol = protocol_of(r->protocol, c->name);
+	channels_auth_set(c, &r->c, why);
 	lmtp = c->protocol == CHANNEL_LMTP;
 	if (c->protocol == CHANNEL_DEFRAGMENT) { /* one process knows all pieces */
 		c->maxjobs = 1;
@@ -479,8 +484,11 @@ channels_read(const char *path, struct channels **out, char **why)
 
 	*out = NULL;
 	*why = NULL;
-	if ((e = conf_read(&schema, 1, NULL,
-		 path && access(path, F_OK) < 0 && errno == ENOENT ? NULL : path, false, why)) < 0)
+	conf_unread_secrets(true);
+	e = conf_read(&schema, 1, NULL,
+	    path && access(path, F_OK) < 0 && errno == ENOENT ? NULL : path, false, why);
+	conf_unread_secrets(false);
+	if (e < 0)
 		return e;
 	mem_free(why);
 	*out = channels_build(path, &errors);
@@ -505,6 +513,7 @@ channels_free(struct channels **cp)
 		free(c->channel[i].relay);
 		free(c->channel[i].source);
 		free(c->channel[i].helo);
+		channels_auth_free(&c->channel[i]);
 		channels_users_free(c->channel[i].users);
 	}
 	for (size_t i = 0; i < c->nhost; i++) {

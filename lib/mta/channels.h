@@ -56,10 +56,12 @@ struct channel {
 	struct mta_times backoff[3];  /* by enum qprio: after the n-th failure; the last repeats */
 	struct mta_windows window[3]; /* by enum qprio: when such messages are delivered */
 	struct mta_times notices;     /* age at which a delay warning is sent; the last: returned */
-	char *relay;  /* "host:port": everything of this channel goes there; "" = none */
-	int64_t port; /* 25; 24 for LMTP over TCP without a [host] */
-	char *source; /* local address to connect from; "" = any */
-	char *helo;   /* EHLO/LHLO name; "" = hostname */
+	char *relay;         /* "host:port": everything of this channel goes there; "" = none */
+	int64_t port;        /* 25; 24 for LMTP over TCP without a [host] */
+	char *source;        /* local address to connect from; "" = any */
+	char *helo;          /* EHLO/LHLO name; "" = hostname */
+	char *auth_user;     /* who logs in at the relay; "" = nobody */
+	char *auth_password; /* as it stands in the file, for conf_secret_read */
 	bool
 	    cut_through; /* LMTP: its mail may be delivered before the relay answers, past the queue */
 	bool defragment; /* messages in pieces are put together before they come here */

@@ -108,6 +108,7 @@ static const struct {
 	{ "XFORWARD", OFFERS_XFORWARD },
 	{ "LIMITS", OFFERS_LIMITS },
 	{ "REQUIRETLS", OFFERS_REQUIRETLS },
+	{ "AUTH", OFFERS_AUTH },
 };
 /* clang-format on */
 
@@ -146,6 +147,21 @@ limits_parse(struct slice limits, struct smtp_offer *o)
 	}
 }
 
+static unsigned
+auth_parse(struct slice mechanisms)
+{
+	struct slice word;
+	unsigned has = 0;
+
+	while (slice_word(&mechanisms, &word)) {
+		if (slice_ieq(word, S("PLAIN")))
+			has |= OFFER_AUTH_PLAIN;
+		else if (slice_ieq(word, S("LOGIN")))
+			has |= OFFER_AUTH_LOGIN;
+	}
+	return has;
+}
+
 void
 smtp_offer_parse(const struct smtp_answer *a, struct smtp_offer *o)
 {
@@ -163,6 +179,8 @@ smtp_offer_parse(const struct smtp_answer *a, struct smtp_offer *o)
 			o->has |= words[i].bit;
 			if (words[i].bit == OFFERS_XFORWARD)
 				o->forward = forward_parse(line);
+			if (words[i].bit == OFFERS_AUTH)
+				o->auth |= auth_parse(line);
 			if (words[i].bit == OFFERS_LIMITS)
 				limits_parse(line, o);
 			if (words[i].bit == OFFERS_SIZE && slice_word(&line, &word) &&

@@ -52,13 +52,16 @@ enum {
 	OFFERS_XRUN = 1 << 13,       /* our own piped: RCPT ... XRUN= */
 	OFFERS_XEVENT = 1 << 18,     /* our own lmtpd: RCPT ... XEVENT=, lmtpd(8) */
 	OFFERS_REQUIRETLS = 1 << 20, /* RFC 8689 */
+	OFFERS_AUTH = 1 << 21,       /* RFC 4954; which mechanisms: `auth` */
 	OFFERS_LIMITS = 1 << 19,     /* RFC 9422; which: `mail_max` ... */
 	OFFERS_XCANCEL =
 	    1 << 11, /* our own smtp-relay, to our programs: XCANCEL, and MAIL ... AUTH= */
 };
 enum { FORWARD_ADDR = 1, FORWARD_HELO = 2, FORWARD_IDENT = 4, FORWARD_SOURCE = 8 };
+enum { OFFER_AUTH_PLAIN = 1, OFFER_AUTH_LOGIN = 2 };
 struct smtp_offer {
 	unsigned has;      /* OFFERS_... */
+	unsigned auth;     /* of AUTH: OFFER_AUTH_... */
 	unsigned forward;  /* of XFORWARD: FORWARD_... */
 	uint64_t size_max; /* of SIZE; 0 = no limit stated */
 	/* Of LIMITS (RFC 9422), 0 = none stated: transactions on the connection, recipients of one, and

@@ -1,5 +1,5 @@
 /* smtp/client-hello.c: from the connected socket to a server that is ready for transactions:
- * greeting, EHLO or LHLO (HELO when EHLO is not known), STARTTLS and EHLO again.
+ * greeting, EHLO or LHLO (HELO when EHLO is not known), STARTTLS and EHLO again; then AUTH (client-auth.c).
  *
  * The steps of client.c's script up to CLIENT_IDLE; each got_ function reads one answer and sets the
  * next step, and all ways end in smtp_client_hello_finish, once.  Fails by what the server says or
@@ -67,8 +67,6 @@ smtp_client_got_greeting(struct smtp_client *c)
 void
 smtp_client_got_ehlo(struct smtp_client *c)
 {
-	struct verdict v;
-
 	smtp_client_replied(c);
 	if (c->answer.code / 100 == 5 && !c->p->lmtp && c->p->tls != SMTP_TLS_MUST) {
 		c->send.step = CLIENT_HELO; /* RFC 5321 3.2: a server of old */
@@ -93,15 +91,12 @@ smtp_client_got_ehlo(struct smtp_client *c)
 			return;
 		}
 	}
-	v = smtp_answer_verdict(&c->answer);
-	smtp_client_hello_finish(c, &v);
+	smtp_client_hello_answered(c);
 }
 
 void
 smtp_client_got_helo(struct smtp_client *c)
 {
-	struct verdict v;
-
 	smtp_client_replied(c);
 	if (c->answer.code / 100 != 2) {
 		hello_refused(c);
@@ -109,8 +104,7 @@ smtp_client_got_helo(struct smtp_client *c)
 	}
 	smtp_offer_parse(&c->answer, &c->offer);
 	c->offer.has = 0; /* whatever the words of a HELO reply look like */
-	v = smtp_answer_verdict(&c->answer);
-	smtp_client_hello_finish(c, &v);
+	smtp_client_hello_answered(c);
 }
 
 MUSTCHECK

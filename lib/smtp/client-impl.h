@@ -1,5 +1,5 @@
 /* smtp/client-impl.h: between the files of the client: client.c (the script), client-steps.c (the
- * steps of a transaction), client-hello.c (until the server is ready) and client-body.c (fitness
+ * steps of a transaction), client-hello.c (until the server is ready), client-auth.c (who we are) and client-body.c (fitness
  * and the body's bytes). */
 #ifndef SMTP_CLIENT_IMPL_H
 #define SMTP_CLIENT_IMPL_H
@@ -10,7 +10,7 @@
 
 /* clang-format off */
 enum client_step {
-	CLIENT_GREETING, CLIENT_EHLO, CLIENT_HELO, CLIENT_STARTTLS, CLIENT_HANDSHAKE, CLIENT_IDLE,
+	CLIENT_GREETING, CLIENT_EHLO, CLIENT_HELO, CLIENT_STARTTLS, CLIENT_HANDSHAKE, CLIENT_AUTH, CLIENT_IDLE,
 	CLIENT_RSET, CLIENT_FORWARD, CLIENT_MAIL, CLIENT_RCPT, CLIENT_DATA, CLIENT_BODY, CLIENT_CANCEL, CLIENT_END,
 	CLIENT_QUIT,
 };
@@ -57,6 +57,11 @@ void smtp_client_got_helo(struct smtp_client *c);
 void smtp_client_got_starttls(struct smtp_client *c);
 void smtp_client_on_secured(struct stream *io, int error, const char *why);
 void smtp_client_hello_finish(struct smtp_client *c, const struct verdict *v);
+
+/* client-auth.c: the server has answered the hello that counts; logs in where that is wanted, else the hello is over. */
+void smtp_client_hello_answered(struct smtp_client *c);
+void smtp_client_send_auth(struct smtp_client *c);
+void smtp_client_got_auth(struct smtp_client *c);
 
 /* client-body.c: may this transaction not go to this server at all?  Then *v says why. */
 bool smtp_client_tx_unfit(const struct smtp_client *c, struct verdict *v);

@@ -54,6 +54,7 @@ static const struct row {
 	[CLIENT_HELO] = { "HELO", smtp_client_send_hello, smtp_client_got_helo, ENDS_GROUP, LIMIT(hello) },
 	[CLIENT_STARTTLS] = { "STARTTLS", smtp_client_send_word, smtp_client_got_starttls, ENDS_GROUP, LIMIT(hello) },
 	[CLIENT_HANDSHAKE] = { "TLS handshake", NULL, NULL, ENDS_GROUP, LIMIT(hello) },
+	[CLIENT_AUTH] = { "AUTH", smtp_client_send_auth, smtp_client_got_auth, ENDS_GROUP, LIMIT(hello) },
 	[CLIENT_IDLE] = { "idle", NULL, NULL, ENDS_GROUP, 0 },
 	[CLIENT_RSET] = { "RSET", smtp_client_send_word, smtp_client_got_rset, GOES_ON, LIMIT(mail) },
 	[CLIENT_FORWARD] = { "XFORWARD", smtp_client_send_forward, smtp_client_got_rset, GOES_ON, LIMIT(mail) },
@@ -125,6 +126,7 @@ advance(const struct smtp_client *c, struct smtp_cursor *cur)
 	case CLIENT_HELO:
 	case CLIENT_STARTTLS:
 	case CLIENT_HANDSHAKE:
+	case CLIENT_AUTH:
 	case CLIENT_IDLE:
 	case CLIENT_END:
 	case CLIENT_QUIT: break; /* the got_ function of these says what is next */

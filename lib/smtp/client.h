@@ -1,6 +1,6 @@
 /* smtp/client.h: one connection to an SMTP or LMTP server, and any number of transactions on it.
  *
- * RFC 5321 (SMTP), 2033 (LMTP), 2920 (PIPELINING), 3030 (CHUNKING), 3207 (STARTTLS), 1870
+ * RFC 5321 (SMTP), 2033 (LMTP), 2920 (PIPELINING), 4954 (AUTH), 3030 (CHUNKING), 3207 (STARTTLS), 1870
  * (SIZE), 6152 (8BITMIME), 6531 (SMTPUTF8), 3461 (DSN), 9422 (LIMITS).  The owner connects (net/connect.h),
  * chooses hosts and decides about retries; this file speaks.
  *
@@ -28,6 +28,11 @@ struct smtp_client_limits {
 extern const struct smtp_client_limits smtp_client_limits_rfc; /* the minimums of RFC 5321 */
 #define SMTP_CLIENT_SILENT_MS 2000                             /* see smtp_client_leave */
 
+/* Who we are to the server, by AUTH (RFC 4954): PLAIN, or LOGIN where that is offered and PLAIN is not. */
+struct smtp_client_login {
+	const char *user, *password;
+};
+
 /* What all connections of one kind share; borrowed for the life of the connection. */
 struct smtp_client_params {
 	bool lmtp;
@@ -38,6 +43,8 @@ struct smtp_client_params {
 	bool
 	    tls_lenient; /* tls_ctx verifies, and the server is used whoever it is: stream_tls_doubt */
 	const char *helo; /* our name, or an address literal */
+	const struct smtp_client_login *
+	    login; /* or NULL.  Needs SMTP_TLS_MUST and a tls_ctx that verifies; nothing is sent without it */
 	struct smtp_client_limits limits;
 	uint32_t eager; /* bodies up to this size follow RCPT in the same packet when
 	                             the server takes BDAT; costs the body when all are refused */
@@ -158,10 +165,12 @@ struct smtp_client {
 	unsigned dead : 1;      /* no more transactions */
 	unsigned finished : 1;  /* `ready` was called */
 	unsigned quitting : 1, closing : 1, busy : 1;
-	unsigned leaving : 1;    /* smtp_client_leave was called */
-	unsigned greeted : 1;    /* the server's greeting was 2xx */
-	unsigned tls_failed : 1; /* the handshake broke: another try without TLS may work */
-	unsigned used;           /* transactions so far */
+	unsigned leaving : 1;     /* smtp_client_leave was called */
+	unsigned greeted : 1;     /* the server's greeting was 2xx */
+	unsigned tls_failed : 1;  /* the handshake broke: another try without TLS may work */
+	unsigned login_wrong : 1; /* the hello failed for the login, by the configuration's fault */
+	uint8_t login_next;       /* client-auth.c's */
+	unsigned used;            /* transactions so far */
 };
 
 /* Takes over a connected socket.  `params` and `tls_name` (for SNI and verification) stay the

@@ -335,6 +335,48 @@ replies(void)
 	mem_free(&why);
 }
 
+/* A login is for one relay that is named, under TLS; its password stays what stands in the file. */
+static void
+logins(void)
+{
+#define LOGIN "[channel tcp_x]\nauth_user = u\n"
+	static const struct {
+		const char *text, *lack;
+	} wrong[] = {
+		{ LOGIN "auth_password = p\ntls = must\n", "it needs relay" },
+		{ LOGIN "auth_password = p\nrelay = h:587\n", "it needs tls = must" },
+		{ LOGIN "auth_password = p\nrelay = h:587\ntls = may\n", "it needs tls = must" },
+		{ LOGIN "relay = h:587\ntls = must\n", "it needs auth_password" },
+		{ LOGIN "auth_password = p\nrelay = h:24\ntls = must\nprotocol = lmtp\n",
+		    "a channel of SMTP" },
+		{ "[channel tcp_x]\nauth_password = p\n", "there is no auth_user" },
+	};
+	struct channels *c;
+	const struct channel *x;
+	struct buf out = { 0 };
+	char *why;
+
+	for (size_t i = 0; i < NELEM(wrong); i++) {
+		ok(read_text(wrong[i].text, &c, &why) < 0 && strstr(why, wrong[i].lack), "%s",
+		    wrong[i].lack);
+		ok(why && !strstr(why, "= p"), "the password is not said");
+		mem_free(&why);
+	}
+	if (!ok(read_text(LOGIN "auth_password = file:/nonexistent/p\nrelay = h:587\ntls = must\n",
+		    &c, &why) == 0,
+		"a login, whose password others than channel-master do not read"))
+		return;
+	x = channels_find(c, S("tcp_x"));
+	is(x->auth_user, "u", "its user");
+	is(x->auth_password, "file:/nonexistent/p", "its file");
+	is(channels_find(c, S("tcp_local"))->auth_user, "", "and nobody else's");
+	channels_print(c, &out);
+	ok(strstr(buf_cstr(&out), "auth_user = \"u\"\nauth_password = (secret)\n"), "is hidden");
+	ok(!strstr(buf_cstr(&out), "nonexistent"), "its file, too");
+	buf_fini(&out);
+	channels_free(&c);
+}
+
 int
 main(void)
 {
@@ -346,6 +388,7 @@ main(void)
 	periods();
 	keywords();
 	replies();
+	logins();
 	rules();
 	put_file("channels.conf", NULL);
 	rmdir(dir);
