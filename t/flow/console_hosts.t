@@ -33,7 +33,7 @@ def tried():
 
 tm.ok(tm.wait_for(tried), "a message was tried, and waits")
 p = subprocess.run(["node", "--test", "--test-concurrency=1", "--test-reporter=./t/www/lib/tap.mjs", "t/www/real/console-hosts.mjs"], cwd=tm.TOP,
-                   env=dict(os.environ, SANDBOX=sb.dir, CONTROL=HOST, TRIED=tried() or ""), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                   env=dict(os.environ, SANDBOX=sb.dir, CONTROL=HOST, TRIED=tried() or "", CTL=sb.bin("jobctl-ctl"), CONF=sb.conf("tiermail.conf")), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 steps = re.findall(r"^(not ok|ok) \d+ - (.*)$", p.stdout, re.M)
 for state, name in steps:
     tm.ok(state == "ok", name)
