@@ -13,6 +13,10 @@
 #include "net/work.h"
 #include "queue/read.h"
 
+/* Behind a start: feeders look for us again within five seconds (job/feed.h), and what they have written meanwhile no scan
+ * may have seen. */
+#define NEWS_MS 6000
+
 struct cancel {
 	struct op op;
 	struct conn *conn; /* who has asked; NULL: he has gone */
@@ -101,6 +105,13 @@ cancel_collect(struct cancel *k, size_t n, bool again)
 	return true;
 }
 
+/* There is no such message, or not all of it; or nobody has told of it yet. */
+static const char *
+cancel_none(void)
+{
+	return loop_now(jobctl.loop) < jobctl.began + NEWS_MS ? "later" : "none";
+}
+
 /* The first file says whose it is and of how many; NULL, or why not. */
 static const char *
 cancel_look(struct cancel *k, struct slice by)
@@ -109,21 +120,24 @@ cancel_look(struct cancel *k, struct slice by)
 	struct sched_entry *e;
 	struct qread *r = NULL;
 	const char *why;
-	bool mine;
+	bool mine, all;
 
 	queue_copy_id(id, k->qid, 0);
 	e = sched_find(jobctl.sched, id);
 	if (!e && rescan_running())
 		return "later"; /* it may not have been found yet */
-	if (!e || !sched_is_kept(e, clock_now()) ||
+	if (!e)
+		return cancel_none();
+	if (!sched_is_kept(e, clock_now()) ||
 	    qread_open(jobctl.queue, sched_of(e)->name,
 		queue_name(name, id, 0, e->state == SCHED_HELD), QREAD_LOOK, &r, &why) < 0)
 		return "none";
-	mine = r->env.auth && slice_ieq(slice_str(r->env.auth), by) && r->env.files &&
+	mine = r->env.auth && slice_ieq(slice_str(r->env.auth), by) && r->env.files;
+	all = mine &&
 	    cancel_collect(k, r->env.files,
 		e->state == SCHED_HELD && r->env.held && strcmp(r->env.held, QUEUE_CANCELLED) == 0);
 	qread_close(&r);
-	return mine ? NULL : "none";
+	return all ? NULL : mine ? cancel_none() : "none";
 }
 
 void

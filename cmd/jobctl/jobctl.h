@@ -35,6 +35,7 @@ struct jobctl {
 	char *master_conf; /* CONFDIR/channel-master.conf */
 	struct list conns;
 	size_t leases;
+	uint64_t began; /* loop ms */
 	bool draining;
 };
 extern struct jobctl jobctl;

@@ -165,6 +165,7 @@ jobctl_start(struct loop *l)
 	int e;
 
 	jobctl.loop = l;
+	jobctl.began = loop_now(l);
 	list_init(&jobctl.conns);
 	if ((e = read_channels(&jobctl.channels)) < 0)
 		return e;

@@ -107,6 +107,11 @@ class Person(threading.Thread):
             if got and got["updated"]:
                 self.sends[subject] = "canceled " + sid
 
+    def take_back(self, sid):
+        """The answer, or None where it is to be asked again."""
+        got = self.ask("EmailSubmission/set", update={sid: {"undoStatus": "canceled"}})
+        return got if got and (got["updated"] or got["notUpdated"][sid]["type"] != "serverFail") else None
+
     def run(self):
         while not self.over:
             what = self.r.choice((self.create, self.create, self.change, self.change, self.destroy, self.send))
@@ -170,7 +175,7 @@ states = [s for p in people for s in p.sends.values()]
 for p in people:
     for subject, state in p.sends.items():
         if state.startswith("waits"):
-            got = tm.wait_for(lambda: p.ask("EmailSubmission/set", update={state.split()[1]: {"undoStatus": "canceled"}}))
+            got = tm.wait_for(lambda: p.take_back(state.split()[1]))
             p.sends[subject] = "canceled " + state.split()[1] if got and got["updated"] else "yes"
 tm.wait_for(lambda: sum(f" {s}\r\n".encode() in m for m in sb.messages(4) for p in people for s, st in p.sends.items() if st == "yes") >= sum(st == "yes" for p in people for st in p.sends.values()), what="what was sent")
 time.sleep(1)

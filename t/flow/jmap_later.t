@@ -143,6 +143,9 @@ tm.is_((why, late["undoStatus"]), (None, "final"), "a time that is over is now")
 tm.ok(tm.wait_for(lambda: any(b"Subject: Late\r\n" in m for m in sb.messages(2))), "and it goes")
 tm.is_(get(late["id"]), None, "what goes at once is not kept")
 
+# Six seconds behind its start jobctl has been told of all that there is, and says of what it does not know that it is none.
+tm.wait_for(lambda: time.time() - os.stat(os.path.join(sb.env["RUNDIR"], "jobctl.pid")).st_mtime > 7, what="jobctl to know all")
+
 # ---- an operator was faster ------------------------------------------------------------------------------------------------------
 early, _ = submit(draft("Early"), HOLDFOR="3600")
 tm.ok(tm.wait_for(lambda: len(waiting()) == 2), "one more waits")

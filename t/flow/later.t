@@ -113,6 +113,8 @@ report = sb.messages(1)[0].decode()
 tm.ok("\r\nFuture-Release-Request: for;1\r\n" in report and "Status: 5.1.1" in report, "with what was asked for (RFC 4865)") or tm.diag(report)
 tm.ok(sb.queue_empty(), "the queue is empty")
 
+tm.ok(tm.wait_for(lambda: cancel("0123456789abc").startswith("550 5.5.0")), "jobctl has been told of all that there is")
+
 # ---- cancelled ----------------------------------------------------------------------------------------------
 qid = send("HOLDFOR=3600", to=[me, you, "x@hard.test"], subject="cancelled")
 tm.ok(tm.wait_for(lambda: len(rows(qid)) == 2), "a message of two files waits")
@@ -136,7 +138,9 @@ tm.ok(tm.wait_for(lambda: rows(qid)), "one more")
 sb.kill("jobctl")
 tm.ok(cancel(qid).startswith("451 4.3.0"), "while jobctl is away nobody knows: 451")
 sb.restart("jobctl")
-tm.ok(tm.wait_for(lambda: cancel(qid).startswith("250")), "and then it is cancelled")
+tm.ok(cancel("0123456789abc").startswith("451 4.3.0"), "right behind its start it does not say that there is none: it may not have been told")
+tm.ok(tm.wait_for(lambda: cancel(qid).startswith("250")), "what it knows is cancelled")
+tm.ok(tm.wait_for(lambda: cancel("0123456789abc").startswith("550 5.5.0")), "and a while later it knows what there is not")
 tm.ok(sb.queue_empty(), "the queue is empty")
 tm.is_(sb.count(2), 3, "none of them has arrived")
 
