@@ -83,7 +83,7 @@ int
 main(void)
 {
 	static const int64_t delay = 0;
-	char *urls[2] = { 0 };
+	static char *urls[2] = { 0 };
 	struct login_groups *ann, *joe, *old;
 	struct store_person who;
 	struct op ops[4];
