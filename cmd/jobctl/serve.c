@@ -428,6 +428,9 @@ serve_conn_lost(struct conn *c)
 		metric_add(M_MASTERS, -1);
 		table_changed();
 	}
+	/* Likewise a feeder: a message that it had written is known before anybody hears that there is none. */
+	if (c->kind == CONN_FEEDER && !jobctl.draining)
+		rescan("gone");
 	readers -= c->kind == CONN_READER;
 	stream_close(&c->io);
 	if (jobctl.draining && jobctl.leases == 0)
